@@ -1,0 +1,143 @@
+import type Dockerode from 'dockerode'
+import { Exit, SpanplanError } from '../errors.ts'
+import { callDocker } from '../host/daemon.ts'
+import { type Argv, commandFailed, run } from '../host/run.ts'
+import { batchLine } from '../host/words.ts'
+import type { PlannedChange, Stage } from '../plan/plan.ts'
+import type { Step } from '../resources/resource.ts'
+
+/** A step, and the change that it is a part of. */
+export interface Task {
+  readonly change: PlannedChange
+  readonly step: Step
+}
+
+/** What is done at once: by one process, in one go, or side by side. */
+export interface Batch {
+  readonly tool: string
+  readonly tasks: readonly Task[]
+}
+
+/** The step that failed, and why. */
+export class StepFailed extends Error {
+  readonly task: Task
+  readonly error: SpanplanError
+  /** The tasks of its batch that were done before. */
+  readonly done: readonly Task[]
+
+  constructor(task: Task, error: SpanplanError, done: readonly Task[]) {
+    super(error.message, { cause: error })
+    this.name = 'StepFailed'
+    this.task = task
+    this.error = error
+    this.done = done
+  }
+}
+
+/** These read a list of commands, and stop at the first that fails, with its line. */
+const batching: ReadonlySet<string> = new Set(['ip', 'tc', 'bridge'])
+
+/** As many processes at once as keep two cores busy. */
+const sideBySide = 4
+
+/**
+ * Gathers the steps into as few batches as their order allows: changes of one rank do not depend on each other, so their
+ * steps by the same tool are done together, each change's own in order.
+ */
+export function makeBatches(stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[]): Batch[] {
+  const batches: { tool: string; tasks: Task[] }[] = []
+  const append = (tool: string, tasks: readonly Task[]) => {
+    const last = batches.at(-1)
+    if (last?.tool === tool) last.tasks.push(...tasks)
+    else batches.push({ tool, tasks: [...tasks] })
+  }
+  for (const rank of new Set(stages.map(({ stage }) => stage.rank))) {
+    const queues = stages
+      .filter(({ stage }) => stage.rank === rank)
+      .map(({ change, stage }) => stage.steps.map((step) => ({ change, step })))
+    for (;;) {
+      const [next] = queues.find((queue) => queue.length > 0) ?? []
+      if (next === undefined) break
+      const tool = toolOf(next.step)
+      for (const queue of queues) {
+        const other = queue.findIndex(({ step }) => toolOf(step) !== tool)
+        append(tool, queue.splice(0, other === -1 ? queue.length : other))
+      }
+    }
+  }
+  return batches
+}
+
+/**
+ * Carries a batch out.
+ *
+ * @throws StepFailed
+ */
+export async function runBatch(batch: Batch, docker: Dockerode | null): Promise<void> {
+  if (batch.tool === 'docker') return runInTurn(batch.tasks, docker)
+  if (batching.has(batch.tool)) return runLines(batch)
+  return runSideBySide(batch.tasks)
+}
+
+async function runInTurn(tasks: readonly Task[], docker: Dockerode | null): Promise<void> {
+  for (const [index, task] of tasks.entries()) {
+    if (!('docker' in task.step)) continue
+    if (docker === null) throw new Error('a step for Docker, and no Docker')
+    try {
+      await callDocker(docker, task.step.docker)
+    } catch (error) {
+      throw failed(task, error, tasks.slice(0, index))
+    }
+  }
+}
+
+async function runLines({ tool, tasks }: Batch): Promise<void> {
+  const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
+  if (lines.includes(null)) return runSideBySide(tasks, 1)
+  const argv: Argv = [tool, '-batch', '-']
+  const output = await run(argv, `${lines.join('\n')}\n`)
+  if (output.status === 0) return
+  const line = Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1] ?? 1)
+  const task = tasks[line - 1]
+  if (task === undefined || !('argv' in task.step)) throw commandFailed(argv, output)
+  const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
+  throw failed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
+}
+
+/** Options for the tool itself cannot stand in a batch. */
+function lineOf([, ...words]: Argv): string | null {
+  return words[0]?.startsWith('-') ? null : batchLine(words)
+}
+
+async function runSideBySide(tasks: readonly Task[], width = sideBySide): Promise<void> {
+  const queue = [...tasks]
+  const done: Task[] = []
+  const worker = async () => {
+    for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
+      const { step } = task
+      if (!('argv' in step)) continue
+      try {
+        const output = await run(step.argv)
+        if (output.status !== 0) throw commandFailed(step.argv, output)
+        done.push(task)
+      } catch (error) {
+        queue.length = 0
+        throw failed(task, error, done)
+      }
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: width }, worker))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+function failed(task: Task, error: unknown, done: readonly Task[]): unknown {
+  if (!(error instanceof SpanplanError)) return error
+  const exit = error.notices.some(({ message }) => message.includes('Operation not permitted'))
+    ? Exit.missingRight
+    : error.exit
+  return new StepFailed(task, new SpanplanError(error.notices, exit, { cause: error }), done)
+}
+
+function toolOf(step: Step): string {
+  return 'argv' in step ? step.argv[0] : 'docker'
+}

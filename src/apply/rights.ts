@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs'
+import { Exit, SpanplanError } from '../errors.ts'
+import type { Plan } from '../plan/plan.ts'
+
+/** CAP_NET_ADMIN's number in linux/capability.h. */
+const netAdmin = 12n
+
+/**
+ * Says what right is missing before anything is changed.
+ *
+ * @throws SpanplanError RIGHT_MISSING
+ */
+export function checkRights(plan: Plan): void {
+  const changesNetwork = plan.changes.some(({ stages }) =>
+    stages.some(({ steps }) => steps.some((step) => 'argv' in step))
+  )
+  if (!changesNetwork || hasNetAdmin()) return
+  throw new SpanplanError(
+    {
+      code: 'RIGHT_MISSING',
+      message: 'changing the network needs CAP_NET_ADMIN. Nothing was changed.',
+      hint: 'run as root: sudo spanplan apply'
+    },
+    Exit.missingRight
+  )
+}
+
+/** proc_pid_status(5): the effective capabilities, a bit each. */
+function hasNetAdmin(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
+  return ((BigInt(`0x${effective}`) >> netAdmin) & 1n) === 1n
+}

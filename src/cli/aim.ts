@@ -1,0 +1,55 @@
+import type { Aim } from '../apply/look.ts'
+import { Exit, SpanplanError } from '../errors.ts'
+import { suggestHint } from '../spec/suggest.ts'
+import { loadFiles } from './files.ts'
+import type { Session } from './session.ts'
+
+/** The options that say which spans of which files a command is about. */
+export interface Selection {
+  readonly file: readonly string[]
+  readonly span: readonly string[]
+  readonly deferDocker: boolean
+}
+
+/** The spans of the files, or the selected ones, as they should be. */
+export async function aimAtSpec(session: Session, selection: Selection): Promise<Extract<Aim, { want: 'spec' }>> {
+  const spec = await loadFiles(selection.file, (files) => {
+    session.files = files
+  })
+  const names = spec.spans.map(({ name }) => name)
+  const unknown = selection.span.filter((span) => !names.includes(span))
+  if (unknown.length > 0) {
+    throw new SpanplanError(
+      unknown.map((span) => ({
+        code: 'SPAN_UNKNOWN',
+        message: `--span ${span}: the file has no such span`,
+        hint: suggestHint(span, names) ?? `it has: ${names.join(', ') || 'none'}`
+      })),
+      Exit.usage
+    )
+  }
+  const spans = new Set(selection.span.length > 0 ? selection.span : names)
+  return { want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker: selection.deferDocker }
+}
+
+/** All that a name, or every name, made is to go. */
+export async function aimAtNothing(
+  session: Session,
+  selection: Selection & { readonly name: string | undefined; readonly all: boolean }
+): Promise<Aim> {
+  const owner = selection.all ? null : (selection.name ?? (await nameInFiles(session, selection.file)))
+  const spans = selection.span.length > 0 ? new Set(selection.span) : null
+  return {
+    want: 'nothing',
+    owner: owner ?? 'default',
+    scope: { name: owner, spans },
+    deferDocker: selection.deferDocker
+  }
+}
+
+async function nameInFiles(session: Session, paths: readonly string[]): Promise<string> {
+  const spec = await loadFiles(paths, (files) => {
+    session.files = files
+  })
+  return spec.name
+}

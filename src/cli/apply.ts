@@ -1,0 +1,119 @@
+import { apply } from '../apply/apply.ts'
+import { type Aim, look, type View } from '../apply/look.ts'
+import { checkRights } from '../apply/rights.ts'
+import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
+import { isDestructive } from '../plan/plan.ts'
+import { countActions, renderPlan } from '../plan/render.ts'
+import { planDocument } from '../plan/saved.ts'
+import { aimAtNothing, aimAtSpec, type Selection } from './aim.ts'
+import { openProgress, printEvent } from './progress.ts'
+import { type Session, warn } from './session.ts'
+import { choosePaint, confirm } from './terminal.ts'
+
+interface ApplyOptions extends Selection {
+  readonly yes: boolean
+  readonly detailedExitcode: boolean
+}
+
+/** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
+export async function applyCommand(session: Session, options: ApplyOptions): Promise<ExitCode> {
+  return carryOut(session, await aimAtSpec(session, options), options)
+}
+
+/** `spanplan destroy`: the same towards nothing at all. */
+export async function destroyCommand(
+  session: Session,
+  options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
+): Promise<ExitCode> {
+  return carryOut(session, await aimAtNothing(session, options), options)
+}
+
+async function carryOut(session: Session, aim: Aim, options: ApplyOptions): Promise<ExitCode> {
+  const signals = watchSignals()
+  try {
+    return await confirmAndApply(session, aim, options, signals.signal)
+  } finally {
+    signals.stop()
+  }
+}
+
+async function confirmAndApply(
+  session: Session,
+  aim: Aim,
+  options: ApplyOptions,
+  signal: AbortSignal
+): Promise<ExitCode> {
+  const view = await look(aim)
+  const { plan } = view
+  showPlan(session, aim, view)
+  if (plan.changes.length === 0) return Exit.done
+  checkRights(plan)
+  await confirmRemovals(plan, options.yes, signal)
+  const progress = openProgress(session, plan)
+  try {
+    await apply(aim, view, progress, signal)
+  } finally {
+    progress.close()
+  }
+  const summary = countActions(plan)
+  if (session.json) printEvent('summary', summary)
+  else process.stdout.write(`${sumUp(aim, summary)}\n`)
+  return options.detailedExitcode ? Exit.changes : Exit.done
+}
+
+function showPlan(session: Session, aim: Aim, view: View): void {
+  const spec = aim.want === 'spec' ? aim.spec : null
+  warn(session, view.plan.warnings)
+  if (session.json) {
+    printEvent('version', { spanplan_version: SPANPLAN_VERSION })
+    const context = { spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    printEvent('plan', planDocument(view.plan, context))
+    if (view.plan.changes.length === 0) printEvent('summary', countActions(view.plan))
+    return
+  }
+  process.stdout.write(renderPlan(view.plan, spec?.files ?? [], choosePaint(session.color, process.stdout)))
+}
+
+/** Creating, changing and mending never ask. */
+async function confirmRemovals(plan: View['plan'], yes: boolean, signal: AbortSignal): Promise<void> {
+  const taken = plan.changes.filter(isDestructive)
+  if (taken.length === 0 || yes) return
+  const { replace, remove } = countActions(plan)
+  const what = [...(remove > 0 ? [`remove ${remove}`] : []), ...(replace > 0 ? [`replace ${replace}`] : [])].join(
+    ' and '
+  )
+  if (process.stdin.isTTY !== true) {
+    throw new SpanplanError({
+      code: 'CONFIRMATION_NEEDED',
+      message: `this would ${what}, and there is no terminal to ask on. Nothing was changed.`,
+      hint: 'look at the plan, then run it again with --yes'
+    })
+  }
+  if (!(await confirm(`Do it: ${what}?`, signal))) {
+    throw new SpanplanError(
+      { code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' },
+      signal.aborted ? Exit.interrupted : Exit.error
+    )
+  }
+}
+
+function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<typeof countActions>): string {
+  const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
+  return aim.want === 'spec'
+    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${waits}. Checked: all is as wanted.`
+    : `Destroyed: ${remove} removed, ${update} given back in part. Checked: nothing of it is left.`
+}
+
+/** The first signal stops after the batch that runs; the second one at once, as if nobody listened. */
+function watchSignals(): { readonly signal: AbortSignal; stop(): void } {
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  const names = ['SIGINT', 'SIGTERM'] as const
+  for (const name of names) process.once(name, abort)
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const name of names) process.off(name, abort)
+    }
+  }
+}

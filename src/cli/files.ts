@@ -1,0 +1,89 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Exit, SpanplanError } from '../errors.ts'
+import { loadSpec } from '../spec/load.ts'
+import type { SourceFile, Spec } from '../spec/spec.ts'
+
+/** Bytes. More than any file that a person keeps, and little enough to be read at once. */
+const largest = 10 * 1024 * 1024
+
+/** Tried in this order where no -f is given, after $SPANPLAN_FILE. */
+const defaults = ['spans.yaml', '/etc/spanplan']
+
+/** Reads the files and folders, or what stands where spanplan looks without being told. */
+async function readFiles(paths: readonly string[]): Promise<SourceFile[]> {
+  const named = paths.length > 0 ? paths : await findDefault()
+  return (await Promise.all(named.map(readPath))).flat()
+}
+
+/**
+ * Reads and checks them. `onFiles` gets them before they are checked, so that errors can show their lines.
+ *
+ * @throws SpanplanError with all that is wrong.
+ */
+export async function loadFiles(
+  paths: readonly string[],
+  onFiles: (files: readonly SourceFile[]) => void
+): Promise<Spec> {
+  const files = await readFiles(paths)
+  onFiles(files)
+  return loadSpec(files)
+}
+
+async function findDefault(): Promise<readonly string[]> {
+  const told = process.env.SPANPLAN_FILE
+  if (told) return [told]
+  for (const path of defaults) {
+    if (await exists(path)) return [path]
+  }
+  throw new SpanplanError(
+    {
+      code: 'FILE_MISSING',
+      message: `there is no spans.yaml here, and no /etc/spanplan`,
+      hint: 'name the file with -f, or with $SPANPLAN_FILE'
+    },
+    Exit.invalidFile
+  )
+}
+
+async function readPath(path: string): Promise<SourceFile[]> {
+  try {
+    const found = await stat(path)
+    if (!found.isDirectory()) return [await readOne(path)]
+    const names = (await readdir(path)).filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
+    if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
+    return await Promise.all(names.map((name) => readOne(join(path, name))))
+  } catch (error) {
+    if (error instanceof SpanplanError) throw error
+    throw unreadable(path, reasonOf(error))
+  }
+}
+
+async function readOne(path: string): Promise<SourceFile> {
+  const { size } = await stat(path)
+  if (size > largest) throw unreadable(path, `it has ${size} bytes, and ${largest} at most are read`, 'FILE_TOO_LARGE')
+  return { path, bytes: await readFile(path) }
+}
+
+function unreadable(path: string, reason: string, code = 'FILE_UNREADABLE'): SpanplanError {
+  return new SpanplanError(
+    { code, message: `${path} cannot be read: ${reason}`, hint: 'check the path after -f' },
+    Exit.invalidFile
+  )
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'it does not exist'
+  if (code === 'EACCES') return 'permission denied'
+  return error instanceof Error ? error.message : String(error)
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch {
+    return false
+  }
+}

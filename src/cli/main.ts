@@ -1,0 +1,126 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { Exit, type ExitCode } from '../errors.ts'
+import { runCommand, type Session } from './session.ts'
+import type { ColorChoice } from './terminal.ts'
+
+const gather = (value: string, list: readonly string[]): string[] => [...list, value]
+
+const fileOption = () =>
+  new Option('-f, --file <path>', 'a file, or a folder of *.yaml; may be given again')
+    .argParser(gather)
+    .default([] as string[], './spans.yaml, then /etc/spanplan')
+const spanOption = () =>
+  new Option('--span <name>', 'only this span; may be given again').argParser(gather).default([] as string[], 'all')
+const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
+const colorOption = () =>
+  new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
+const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
+const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
+const exitcodeOption = (what: string) =>
+  new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
+
+/** Commander's own adds "default: false" to every flag. */
+function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
+  const choices = argChoices ? [`one of ${argChoices.join(', ')}`] : []
+  const defaults = defaultValueDescription ? [`default: ${defaultValueDescription}`] : []
+  const more = [...choices, ...defaults]
+  return more.length > 0 ? `${description} (${more.join('; ')})` : description
+}
+
+/** The whole command line, as data: `spanplan completion` walks it too. */
+function buildProgram() {
+  const program = new Command('spanplan')
+    .description("Gives containers a switch's mirrored traffic, as spans.yaml says.")
+    .version(SPANPLAN_VERSION, '--version')
+    .helpOption('-h, --help')
+    .configureHelp({ optionDescription })
+    .showSuggestionAfterError()
+    .showHelpAfterError('(see --help)')
+    .exitOverride()
+
+  program
+    .command('plan')
+    .description('print what apply would do; changes nothing')
+    .addOption(fileOption())
+    .addOption(spanOption())
+    .addOption(jsonOption().conflicts(['diff', 'commands']))
+    .addOption(new Option('--diff', 'a unified diff of live against wanted').conflicts('commands').default(false))
+    .addOption(new Option('--commands', 'the exact commands, as a script').default(false))
+    .addOption(deferOption())
+    .addOption(exitcodeOption('are'))
+    .addOption(colorOption())
+    .action((options) => start(options, async (session) => (await import('./plan.ts')).plan(session, options)))
+
+  program
+    .command('apply')
+    .description('make it so, and check')
+    .addOption(fileOption())
+    .addOption(spanOption())
+    .addOption(yesOption())
+    .addOption(jsonOption())
+    .addOption(deferOption())
+    .addOption(exitcodeOption('were'))
+    .addOption(colorOption())
+    .action((options) => start(options, async (session) => (await import('./apply.ts')).applyCommand(session, options)))
+
+  program
+    .command('destroy')
+    .description('remove what was made, and give back what was changed')
+    .addOption(fileOption())
+    .addOption(new Option('--name <name>', "the spans' owner, instead of the file's name"))
+    .addOption(new Option('--all', "every name's").conflicts('name').default(false))
+    .addOption(spanOption())
+    .addOption(yesOption())
+    .addOption(jsonOption())
+    .addOption(deferOption())
+    .addOption(exitcodeOption('were'))
+    .addOption(colorOption())
+    .action((options) =>
+      start(options, async (session) =>
+        (await import('./apply.ts')).destroyCommand(session, { ...options, name: options.name })
+      )
+    )
+
+  program
+    .command('validate')
+    .description('check the file alone')
+    .addOption(fileOption())
+    .addOption(new Option('--print', 'print it merged, with defaults').conflicts('json').default(false))
+    .addOption(jsonOption())
+    .addOption(colorOption())
+    .action((options) => start(options, async (session) => (await import('./validate.ts')).validate(session, options)))
+
+  program
+    .command('completion')
+    .description('print a completion script')
+    .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
+    .action((shell) =>
+      start({ color: 'auto', json: false }, async () => {
+        const { completionScript } = await import('./completion.ts')
+        process.stdout.write(completionScript(shell, program))
+        return Exit.done
+      })
+    )
+  return program
+}
+
+async function start(
+  options: { readonly color: ColorChoice; readonly json: boolean },
+  command: (session: Session) => Promise<ExitCode>
+): Promise<void> {
+  const session: Session = { color: options.color, json: options.json, files: [] }
+  await runCommand(session, () => command(session))
+}
+
+/** A reader that has gone (`spanplan plan | head`) is no error. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? Exit.done : Exit.bug)
+})
+
+buildProgram()
+  .parseAsync()
+  .catch((error: unknown) => {
+    // Commander has printed what is wrong, or the help that was asked for.
+    const asked = error instanceof Error && 'exitCode' in error && error.exitCode === 0
+    process.exitCode = asked ? Exit.done : Exit.usage
+  })

@@ -1,0 +1,25 @@
+import { look } from '../apply/look.ts'
+import { Exit, type ExitCode } from '../errors.ts'
+import { renderDiff } from '../plan/compare.ts'
+import { renderCommands, renderPlan } from '../plan/render.ts'
+import { planDocument } from '../plan/saved.ts'
+import { aimAtSpec, type Selection } from './aim.ts'
+import { type Session, warn } from './session.ts'
+import { choosePaint } from './terminal.ts'
+
+/** `spanplan plan`: prints what apply would do, and changes nothing. */
+export async function plan(
+  session: Session,
+  options: Selection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
+): Promise<ExitCode> {
+  const aim = await aimAtSpec(session, options)
+  const view = await look(aim)
+  warn(session, view.plan.warnings)
+  if (session.json) {
+    const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    process.stdout.write(`${JSON.stringify(planDocument(view.plan, context))}\n`)
+  } else if (options.diff) process.stdout.write(renderDiff(view.plan))
+  else if (options.commands) process.stdout.write(renderCommands(view.plan))
+  else process.stdout.write(renderPlan(view.plan, aim.spec.files, choosePaint(session.color, process.stdout)))
+  return options.detailedExitcode && view.plan.changes.length > 0 ? Exit.changes : Exit.done
+}

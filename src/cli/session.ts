@@ -1,0 +1,54 @@
+import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
+import { plain } from '../plan/render.ts'
+import type { SourceFile } from '../spec/spec.ts'
+import { type ColorChoice, choosePaint, renderNotice } from './terminal.ts'
+
+/** What every command has at hand: how to print, and the files that errors point into. */
+export interface Session {
+  readonly color: ColorChoice
+  /** Results are for a program: notices go to stdout too, as one JSON document. */
+  readonly json: boolean
+  /** The files as read, once they are. */
+  files: readonly SourceFile[]
+}
+
+/** Prints warnings to stderr; in a JSON document they stand already. */
+export function warn(session: Session, warnings: readonly Notice[]): void {
+  if (session.json) return
+  const paint = choosePaint(session.color, process.stderr)
+  for (const warning of warnings) process.stderr.write(`${renderNotice('warning', warning, session.files, paint)}\n`)
+}
+
+/** Runs a command; what it throws becomes a message and an exit status. */
+export async function runCommand(session: Session, command: () => Promise<ExitCode>): Promise<void> {
+  try {
+    process.exitCode = await command()
+  } catch (error) {
+    process.exitCode = report(session, error)
+  }
+}
+
+function report(session: Session, error: unknown): ExitCode {
+  const known = error instanceof SpanplanError ? error : bug(error)
+  if (session.json) {
+    process.stdout.write(`${JSON.stringify({ type: 'error', errors: known.notices, exit: known.exit })}\n`)
+  }
+  const paint = session.json ? plain : choosePaint(session.color, process.stderr)
+  for (const notice of known.notices) {
+    process.stderr.write(`${renderNotice('error', notice, session.files, paint)}\n`)
+  }
+  return known.exit
+}
+
+function bug(error: unknown): SpanplanError {
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return new SpanplanError(
+    {
+      code: 'BUG',
+      message: `this is a bug in spanplan ${SPANPLAN_VERSION}:\n${trace}`,
+      hint: 'report it, with these lines and the command'
+    },
+    Exit.bug,
+    { cause: error }
+  )
+}

@@ -1,0 +1,64 @@
+import { createInterface } from 'node:readline/promises'
+import { styleText } from 'node:util'
+import type { Notice } from '../errors.ts'
+import { type Paint, plain, type Tone } from '../plan/render.ts'
+import { printable } from '../printable.ts'
+import { excerpt } from '../spec/excerpt.ts'
+import type { SourceFile } from '../spec/spec.ts'
+
+export type ColorChoice = 'auto' | 'always' | 'never'
+
+const colours = {
+  create: 'green',
+  update: 'yellow',
+  replace: 'magenta',
+  remove: 'red',
+  wait: 'dim',
+  title: 'bold'
+} as const satisfies Record<Tone, string>
+
+/**
+ * The colours for a stream: none where it is no terminal, unless asked for.
+ * NO_COLOR (no-color.org) and FORCE_COLOR hold where --color says nothing else.
+ */
+export function choosePaint(choice: ColorChoice, stream: NodeJS.WriteStream): Paint {
+  return wantsColour(choice, stream) ? (tone, text) => styleText(colours[tone], text, { validateStream: false }) : plain
+}
+
+function wantsColour(choice: ColorChoice, stream: NodeJS.WriteStream): boolean {
+  if (choice !== 'auto') return choice === 'always'
+  if (process.env.NO_COLOR) return false
+  const forced = process.env.FORCE_COLOR
+  if (forced !== undefined) return forced !== '0' && forced !== 'false'
+  return stream.isTTY === true && process.env.TERM !== 'dumb'
+}
+
+/** A notice as a person reads it: place, message, the line of the file with a caret, what to do. */
+export function renderNotice(
+  kind: 'error' | 'warning',
+  notice: Notice,
+  files: readonly SourceFile[],
+  paint: Paint
+): string {
+  const { origin, message, hint } = notice
+  const place = origin ? `${printable(origin.file)}:${origin.line}:${origin.column}: ` : ''
+  const lines = message.split('\n').map(printable)
+  const file = origin && files.find(({ path }) => path === origin.file)
+  return [
+    `${place}${paint(kind === 'error' ? 'remove' : 'update', `${kind}:`)} ${lines.join('\n')}`,
+    ...(origin && file ? [excerpt(new TextDecoder().decode(file.bytes), origin)] : []),
+    ...(hint === undefined ? [] : [`  ${printable(hint)}`])
+  ].join('\n')
+}
+
+/** Asks a person; anything but y or yes is a no. */
+export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+  } catch {
+    return false
+  } finally {
+    terminal.close()
+  }
+}

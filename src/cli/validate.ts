@@ -1,0 +1,28 @@
+import { Exit, type ExitCode } from '../errors.ts'
+import { printSpec } from '../spec/print.ts'
+import { loadFiles } from './files.ts'
+import type { Session } from './session.ts'
+
+/** `spanplan validate`: checks the files alone, not the host. */
+export async function validate(
+  session: Session,
+  options: { readonly file: readonly string[]; readonly print: boolean }
+): Promise<ExitCode> {
+  const spec = await loadFiles(options.file, (files) => {
+    session.files = files
+  })
+  const summary = {
+    valid: true,
+    name: spec.name,
+    files: spec.files,
+    digest: spec.digest,
+    spans: spec.spans.map(({ name }) => name)
+  }
+  if (session.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  else if (options.print) process.stdout.write(printSpec(spec))
+  else {
+    const count = spec.spans.length
+    process.stdout.write(`${spec.files.join(', ')}: valid, ${count} ${count === 1 ? 'span' : 'spans'}.\n`)
+  }
+  return Exit.done
+}

@@ -1,0 +1,51 @@
+/** A place in one of the user's files. Lines and columns count from 1; a column counts UTF-16 code units, as editors do. */
+export interface Origin {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/**
+ * An error, a warning or a wait: one shape for all three, for people and for programs.
+ * `code` is stable across versions; `message` says what is wrong, `hint` what to do next.
+ */
+export interface Notice {
+  readonly code: string
+  readonly message: string
+  readonly hint?: string
+  /** The address of the resource concerned, as in `plan --json`. */
+  readonly address?: string
+  readonly origin?: Origin
+}
+
+/**
+ * What the process exits with. 64 to 78 are from sysexits(3), 128 + n from the shell's custom for signals.
+ */
+export const Exit = {
+  done: 0,
+  error: 1,
+  changes: 2,
+  partial: 4,
+  usage: 64,
+  invalidFile: 65,
+  bug: 70,
+  missingRight: 77,
+  interrupted: 130,
+  terminated: 143
+} as const
+
+export type ExitCode = (typeof Exit)[keyof typeof Exit]
+
+/** A failure that spanplan foresees: one or more notices, and the status to exit with. */
+export class SpanplanError extends Error {
+  readonly notices: readonly Notice[]
+  readonly exit: ExitCode
+
+  constructor(notices: Notice | readonly Notice[], exit: ExitCode = Exit.error, options?: ErrorOptions) {
+    const list = 'code' in notices ? [notices] : notices
+    super(list.map((notice) => notice.message).join('\n'), options)
+    this.name = 'SpanplanError'
+    this.notices = list
+    this.exit = exit
+  }
+}

@@ -1,0 +1,102 @@
+import type Dockerode from 'dockerode'
+import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import type { DockerCall } from './docker.ts'
+
+/** Milliseconds. Docker answers in less than 100; connecting a container may have to wait for a slow disk. */
+const timeLimit = 60_000
+
+/** A Docker daemon that answers, or why there is none. */
+export type Daemon = { readonly docker: Dockerode } | { readonly reason: Notice }
+
+/** Finds the daemon where Docker's own client would (DOCKER_HOST, else its socket), and asks whether it is there. */
+export async function findDaemon(): Promise<Daemon> {
+  const where = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock'
+  if (where.startsWith('ssh:')) {
+    return {
+      reason: {
+        code: 'DOCKER_REMOTE',
+        message: `DOCKER_HOST is ${where}: spanplan builds bridges on this host, and needs this host's own Docker`,
+        hint: 'unset DOCKER_HOST, or set it to unix:///var/run/docker.sock'
+      }
+    }
+  }
+  const { default: Docker } = await import('dockerode')
+  const docker = new Docker({ timeout: timeLimit })
+  try {
+    await docker.ping()
+    return { docker }
+  } catch (error) {
+    return { reason: unreachable(where, error) }
+  }
+}
+
+/**
+ * Carries out one request.
+ *
+ * @throws SpanplanError DOCKER_FAILED, with the daemon's own words.
+ */
+export async function callDocker(docker: Dockerode, call: DockerCall): Promise<void> {
+  try {
+    await send(docker, call)
+  } catch (error) {
+    throw new SpanplanError({ code: 'DOCKER_FAILED', message: `Docker refused: ${wordsOf(error)}` }, Exit.error, {
+      cause: error
+    })
+  }
+}
+
+async function send(docker: Dockerode, call: DockerCall): Promise<void> {
+  switch (call.call) {
+    case 'createNetwork':
+      await docker.createNetwork({
+        Name: call.network,
+        Driver: 'bridge',
+        Internal: true,
+        IPAM: { Config: [{ Subnet: call.subnet }] },
+        Options: { ...call.options },
+        Labels: { ...call.labels }
+      })
+      return
+    case 'removeNetwork':
+      await docker.getNetwork(call.network).remove()
+      return
+    case 'connect':
+      await docker.getNetwork(call.network).connect({
+        Container: call.container,
+        EndpointConfig: {
+          DriverOpts: { ...call.options },
+          ...(call.aliases.length > 0 && { Aliases: [...call.aliases] }),
+          ...(call.address !== null && { IPAMConfig: { IPv4Address: call.address } })
+        }
+      })
+      return
+    case 'disconnect':
+      await docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
+      return
+  }
+}
+
+/** The daemon's own message, without the client's preamble. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if ('json' in error && typeof error.json === 'object' && error.json !== null && 'message' in error.json) {
+    return String(error.json.message)
+  }
+  return error.message
+}
+
+function unreachable(where: string, error: unknown): Notice {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EACCES') {
+    return {
+      code: 'DOCKER_FORBIDDEN',
+      message: `Docker's socket may not be used: permission denied (${where})`,
+      hint: 'run as root, or join the group docker; or leave Docker out for now with --defer-docker'
+    }
+  }
+  return {
+    code: 'DOCKER_UNREACHABLE',
+    message: `Docker is not reachable at ${where}: ${wordsOf(error)}`,
+    hint: 'start it: systemctl start docker; or leave networks and sensors for a later run with --defer-docker'
+  }
+}

@@ -1,0 +1,178 @@
+import * as z from 'zod'
+import type { Container, DockerNetwork, Endpoint } from './host.ts'
+import type { Argv } from './run.ts'
+
+/** Docker's names for what spanplan sets on a network (docs.docker.com, "Bridge network driver"). */
+export const networkOption = {
+  bridge: 'com.docker.network.bridge.name',
+  noAddress: 'com.docker.network.bridge.inhibit_ipv4',
+  mtu: 'com.docker.network.driver.mtu'
+} as const
+
+/** The labels and endpoint options that mark what spanplan made. */
+export const label = { name: 'spanplan.name', span: 'spanplan.span', bridge: 'spanplan.bridge' } as const
+
+/** One request to Docker that changes something: data, so that a plan can show it and a program read it. */
+export type DockerCall =
+  | {
+      readonly call: 'createNetwork'
+      readonly network: string
+      readonly subnet: string
+      readonly options: Readonly<Record<string, string>>
+      readonly labels: Readonly<Record<string, string>>
+    }
+  | { readonly call: 'removeNetwork'; readonly network: string }
+  | {
+      readonly call: 'connect'
+      readonly network: string
+      readonly container: string
+      readonly options: Readonly<Record<string, string>>
+      readonly aliases: readonly string[]
+      readonly address: string | null
+    }
+  | { readonly call: 'disconnect'; readonly network: string; readonly container: string }
+
+/** The same request as a command of Docker's own client. */
+export function dockerCommand(call: DockerCall): Argv {
+  switch (call.call) {
+    case 'createNetwork':
+      return [
+        ...(['docker', 'network', 'create', '--driver', 'bridge', '--internal', '--subnet', call.subnet] as const),
+        ...pairs('--opt', call.options),
+        ...pairs('--label', call.labels),
+        call.network
+      ]
+    case 'removeNetwork':
+      return ['docker', 'network', 'rm', call.network]
+    case 'connect':
+      return [
+        ...(['docker', 'network', 'connect'] as const),
+        ...pairs('--driver-opt', call.options),
+        ...call.aliases.flatMap((alias) => ['--alias', alias]),
+        ...(call.address === null ? [] : ['--ip', call.address]),
+        call.network,
+        call.container
+      ]
+    case 'disconnect':
+      return ['docker', 'network', 'disconnect', '--force', call.network, call.container]
+  }
+}
+
+function pairs(flag: string, record: Readonly<Record<string, string>>): string[] {
+  return Object.entries(record).flatMap(([key, value]) => [flag, `${key}=${value}`])
+}
+
+const strings = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((record) => record ?? {})
+
+const networkOutput = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  Driver: z.string(),
+  Internal: z.boolean().default(false),
+  EnableIPv6: z.boolean().default(false),
+  Options: strings,
+  Labels: strings,
+  IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().optional() })).nullish() }).nullish()
+})
+
+const containerListOutput = z.object({
+  Id: z.string(),
+  Names: z.array(z.string()).nullish(),
+  NetworkSettings: z
+    .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
+    .nullish()
+})
+
+const containerOutput = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  State: z.object({ Running: z.boolean(), Pid: z.number() }),
+  HostConfig: z.object({ NetworkMode: z.string().default('default') }),
+  NetworkSettings: z.object({
+    Networks: z
+      .record(
+        z.string(),
+        z.object({
+          NetworkID: z.string().default(''),
+          MacAddress: z.string().default(''),
+          Aliases: z.array(z.string()).nullish(),
+          DriverOpts: strings,
+          IPAMConfig: z.object({ IPv4Address: z.string().optional() }).nullish()
+        })
+      )
+      .nullish()
+  })
+})
+
+/** What Docker's list of networks holds. */
+export function parseNetworks(document: unknown): DockerNetwork[] {
+  return z
+    .array(networkOutput)
+    .parse(document)
+    .map((network) => ({
+      id: network.Id,
+      name: network.Name,
+      driver: network.Driver,
+      internal: network.Internal,
+      ipv6: network.EnableIPv6,
+      subnets: (network.IPAM?.Config ?? []).flatMap(({ Subnet }) => (Subnet ? [Subnet] : [])),
+      options: network.Options,
+      labels: network.Labels
+    }))
+}
+
+/** The ids, in Docker's list of containers, of those that are on one of the networks or have one of the names. */
+export function concernedContainers(
+  document: unknown,
+  networks: readonly DockerNetwork[],
+  names: ReadonlySet<string>
+): string[] {
+  const networkNames = new Set(networks.map((network) => network.name))
+  return z
+    .array(containerListOutput)
+    .parse(document)
+    .filter(
+      ({ Names, NetworkSettings }) =>
+        (Names ?? []).some((name) => names.has(name.replace(/^\//, ''))) ||
+        Object.keys(NetworkSettings?.Networks ?? {}).some((network) => networkNames.has(network))
+    )
+    .map(({ Id }) => Id)
+}
+
+/** What is needed to find the host's end of a running container's interfaces. */
+export interface InspectedContainer {
+  readonly container: Container
+  /** Of its first process; 0 while it does not run. */
+  readonly pid: number
+  /** The MAC address that Docker gave the interface, by network. */
+  readonly macs: Readonly<Record<string, string>>
+}
+
+/** What Docker's inspection of one container holds; the ports are not known from that. */
+export function parseContainer(document: unknown): InspectedContainer {
+  const inspected = containerOutput.parse(document)
+  const networks = Object.entries(inspected.NetworkSettings.Networks ?? {})
+  return {
+    pid: inspected.State.Running ? inspected.State.Pid : 0,
+    macs: Object.fromEntries(networks.map(([name, { MacAddress }]) => [name, MacAddress])),
+    container: {
+      id: inspected.Id,
+      name: inspected.Name.replace(/^\//, ''),
+      running: inspected.State.Running,
+      networkMode: inspected.HostConfig.NetworkMode,
+      endpoints: networks.map(
+        ([network, endpoint]): Endpoint => ({
+          network,
+          networkId: endpoint.NetworkID,
+          aliases: endpoint.Aliases ?? [],
+          driverOptions: endpoint.DriverOpts,
+          fixedAddress: endpoint.IPAMConfig?.IPv4Address ?? null,
+          port: 'unknown'
+        })
+      )
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import type { Notice } from '../errors.ts'
+import type { Hook } from '../spec/spec.ts'
+
+/** A classic BPF program in tc's words: the number of instructions, then each, comma separated. */
+export type Program = string
+
+/** One offload of a card; `fixed` is one that the driver does not let anyone change. */
+export interface Offload {
+  readonly active: boolean
+  readonly fixed: boolean
+}
+
+/** The offloads that spanplan reads and writes, by ethtool's short name, with the name that `ethtool --json -k` prints. */
+export const offloadNames = {
+  tx: 'tx-checksumming',
+  tso: 'tcp-segmentation-offload',
+  gso: 'generic-segmentation-offload',
+  gro: 'generic-receive-offload',
+  'rx-gro-hw': 'rx-gro-hw',
+  lro: 'large-receive-offload'
+} as const
+
+export type OffloadName = keyof typeof offloadNames
+
+export interface Address {
+  readonly family: 'inet' | 'inet6'
+  readonly address: string
+  readonly prefix: number
+  /** The kernel's own link-local address, which is nobody's configuration. */
+  readonly automatic: boolean
+}
+
+/** A bridge's options, in the kernel's units: times in hundredths of a second. */
+export interface BridgeOptions {
+  readonly ageing: number
+  readonly forwardDelay: number
+  readonly stp: boolean
+  readonly snooping: boolean
+  readonly vlanFiltering: boolean
+}
+
+/** A bridge port's options. */
+export interface PortOptions {
+  readonly isolated: boolean
+  readonly learning: boolean
+  /** Unknown unicast, multicast and broadcast are all sent out of it. */
+  readonly flooding: boolean
+}
+
+export interface Link {
+  readonly index: number
+  readonly name: string
+  readonly altnames: readonly string[]
+  /** The hardware type, as `ip` names it: `ether`, `loopback`, `none`… */
+  readonly type: string
+  /** The link's kind, such as `bridge`, `veth`, `vlan`; null for a card. */
+  readonly kind: string | null
+  readonly mac: string
+  readonly permanentMac: string
+  readonly mtu: number
+  readonly up: boolean
+  readonly promiscuous: boolean
+  readonly arp: boolean
+  readonly alias: string | null
+  readonly master: string | null
+  /** The index of the link below (of a vlan, macvlan…) in this namespace. */
+  readonly lower: number | null
+  /** The other end is in another network namespace: a container's, most often. */
+  readonly foreignPeer: boolean
+  readonly addresses: readonly Address[]
+  /** Whether the kernel gives it an IPv6 link-local address by itself. */
+  readonly generatesAddress: boolean
+  /** /proc/sys/net/ipv6/conf/NAME/disable_ipv6 is 0. */
+  readonly ipv6: boolean
+  readonly bridge: BridgeOptions | null
+  readonly port: PortOptions | null
+  /** The forwarding database holds the link's own MAC address: frames to it are not flooded. */
+  readonly ownMacEntry: boolean
+  readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
+}
+
+export interface Qdisc {
+  readonly device: string
+  readonly kind: string
+  /** A shared block, in which case the filters are not the device's own. */
+  readonly block: number | null
+}
+
+/** What a mirred action does with the frame; null for an action that spanplan does not know. */
+export interface MirrorAction {
+  /** The device that gets the copy; `*` once that has gone. */
+  readonly target: string
+  readonly control: string
+  readonly cookie: string | null
+}
+
+export interface Filter {
+  readonly device: string
+  readonly hook: Hook
+  readonly pref: number
+  readonly protocol: string
+  readonly kind: string
+  readonly handle: number | null
+  readonly program: Program | null
+  readonly directAction: boolean
+  /** The filter's only action, if it is a mirror to a device's egress. */
+  readonly mirror: MirrorAction | null
+}
+
+export interface DockerNetwork {
+  readonly id: string
+  readonly name: string
+  readonly driver: string
+  readonly internal: boolean
+  readonly ipv6: boolean
+  readonly subnets: readonly string[]
+  readonly options: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface Endpoint {
+  readonly network: string
+  readonly networkId: string
+  readonly aliases: readonly string[]
+  readonly driverOptions: Readonly<Record<string, string>>
+  /** An address that was asked for, not one that Docker chose. */
+  readonly fixedAddress: string | null
+  /** The index of the host's end; `unknown` while the container does not run, or where we may not look. */
+  readonly port: number | 'absent' | 'unknown'
+}
+
+export interface Container {
+  readonly id: string
+  readonly name: string
+  readonly running: boolean
+  readonly networkMode: string
+  readonly endpoints: readonly Endpoint[]
+}
+
+export type DockerState =
+  | { readonly state: 'deferred' }
+  | { readonly state: 'unreachable'; readonly reason: Notice }
+  | { readonly state: 'read'; readonly networks: readonly DockerNetwork[]; readonly containers: readonly Container[] }
+
+/** What tcpdump made of an expression. */
+export type Compiled =
+  | { readonly state: 'compiled'; readonly program: Program }
+  | { readonly state: 'invalid'; readonly message: string }
+  | { readonly state: 'forbidden' }
+
+/** The host at one moment: everything that a plan rests on. */
+export interface Snapshot {
+  readonly bootId: string
+  readonly links: readonly Link[]
+  readonly qdiscs: readonly Qdisc[]
+  readonly filters: readonly Filter[]
+  readonly docker: DockerState
+  /** By expression: every filter of the spec that was read for. */
+  readonly programs: ReadonlyMap<string, Compiled>
+}
+
+/** The link of that name; altnames count. */
+export function findLink(host: Snapshot, name: string): Link | undefined {
+  return host.links.find((link) => link.name === name) ?? host.links.find((link) => link.altnames.includes(name))
+}

@@ -1,0 +1,199 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SpanplanError } from '../errors.ts'
+import { type Daemon, findDaemon } from './daemon.ts'
+import { concernedContainers, label, networkOption, parseContainer, parseNetworks } from './docker.ts'
+import type { Compiled, Container, DockerNetwork, DockerState, Filter, Link, Qdisc, Snapshot } from './host.ts'
+import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
+import { compileCommand, parseCompiled } from './pcap.ts'
+import { type Argv, commandFailed, run } from './run.ts'
+import { hooksOf, parseFilters, parseQdiscs } from './tc.ts'
+import { batchLine } from './words.ts'
+
+/** What a plan wants to know of the host, besides its links and their filters. */
+export interface Question {
+  /** The pcap expressions to compile. */
+  readonly expressions: readonly string[]
+  /** The Docker networks, bridges and containers that concern it, by name, whether they exist or not. */
+  readonly networks: ReadonlySet<string>
+  readonly bridges: ReadonlySet<string>
+  readonly containers: ReadonlySet<string>
+  /** Docker is left for a later run. */
+  readonly deferDocker: boolean
+}
+
+/**
+ * Takes the snapshot. Five processes, however many links, spans and mirrors there are, and one for each expression.
+ *
+ * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
+ */
+export async function readHost(question: Question): Promise<Snapshot> {
+  const [links, tc, docker, programs, bootId] = await Promise.all([
+    readAllLinks(),
+    readTc(),
+    question.deferDocker ? ({ state: 'deferred' } as const) : readDocker(question),
+    compileAll(question.expressions),
+    readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+  ])
+  return { bootId: bootId.trim(), links, ...tc, docker, programs }
+}
+
+async function readAllLinks(): Promise<Link[]> {
+  const [[linkDocument, addressDocument], fdb, ethtool] = await Promise.all([
+    batch(['ip', '-json', '-details', '-force', '-batch', '-'], readLinks),
+    readJson(['bridge', '-json', 'fdb', 'show']),
+    readJson(['ethtool', '--json', '-k', '*'])
+  ])
+  const own = understand('bridge', () => parseOwnMacEntries(fdb))
+  const offloads = understand('ethtool', () => parseOffloads(ethtool))
+  const links = understand('ip', () => parseLinks(linkDocument, addressDocument))
+  return Promise.all(
+    links.map(async (link) => ({
+      ...link,
+      ipv6: await readIpv6(link.name),
+      ownMacEntry: own.has(`${link.name} ${link.mac}`),
+      offloads: offloads.get(link.name) ?? {}
+    }))
+  )
+}
+
+/** procfs shows the reader's own network namespace, which sysfs does not. */
+async function readIpv6(name: string): Promise<boolean> {
+  try {
+    return (await readFile(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8')).trim() === '0'
+  } catch {
+    // A kernel without IPv6, or a link that has just gone.
+    return false
+  }
+}
+
+async function readTc(): Promise<{ qdiscs: Qdisc[]; filters: Filter[] }> {
+  const document = await readJson(['tc', '-json', 'qdisc', 'show'])
+  const qdiscs = understand('tc', () => parseQdiscs(document))
+  const hooks = hooksOf(qdiscs)
+  if (hooks.length === 0) return { qdiscs, filters: [] }
+  const documents = await batch(
+    ['tc', '-json', '-force', '-batch', '-'],
+    hooks.map(({ device, hook }) => ['filter', 'show', 'dev', device, hook])
+  )
+  const filters = hooks.flatMap(({ device, hook }, index) =>
+    understand('tc', () => parseFilters(device, hook, documents[index] ?? []))
+  )
+  return { qdiscs, filters }
+}
+
+async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
+  const programs = new Map<string, Compiled>()
+  for (const expression of new Set(expressions)) {
+    programs.set(expression, parseCompiled(expression, await run(compileCommand(expression))))
+  }
+  return programs
+}
+
+async function readDocker(question: Question): Promise<DockerState> {
+  const daemon: Daemon = await findDaemon()
+  if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
+  const { docker } = daemon
+  const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
+  const networks = understand('docker', () => parseNetworks(networkList))
+  const concerned = networks.filter((network) => concerns(network, question))
+  const ids = understand('docker', () => concernedContainers(containerList, concerned, question.containers))
+  const containers = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
+  return { state: 'read', networks, containers: containers.filter((container) => container !== null) }
+}
+
+function concerns(network: DockerNetwork, question: Question): boolean {
+  return (
+    network.labels[label.name] !== undefined ||
+    question.networks.has(network.name) ||
+    question.bridges.has(network.options[networkOption.bridge] ?? '')
+  )
+}
+
+/** null for a container that went away between the list and this. */
+async function inspectContainer(
+  docker: Extract<Daemon, { docker: unknown }>['docker'],
+  id: string
+): Promise<Container | null> {
+  try {
+    const document = await docker.getContainer(id).inspect()
+    const { container, pid, macs } = understand('docker', () => parseContainer(document))
+    const ports = pid === 0 ? null : await readPorts(pid)
+    return {
+      ...container,
+      endpoints: container.endpoints.map((endpoint) => ({
+        ...endpoint,
+        port: ports === null ? 'unknown' : (ports.get(macs[endpoint.network] ?? '') ?? 'absent')
+      }))
+    }
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
+    throw error
+  }
+}
+
+/**
+ * By MAC address, the index of the host's end of each interface in the process's network namespace: its own sysfs
+ * shows that, and reading it takes no process. null where we may not look.
+ */
+async function readPorts(pid: number): Promise<Map<string, number> | null> {
+  const folder = `/proc/${pid}/root/sys/class/net`
+  try {
+    const names = await readdir(folder)
+    return new Map(
+      await Promise.all(
+        names.map(async (name) => {
+          const [mac, index] = await Promise.all([
+            readFile(join(folder, name, 'address'), 'utf8'),
+            readFile(join(folder, name, 'iflink'), 'utf8')
+          ])
+          return [mac.trim(), Number(index)] as const
+        })
+      )
+    )
+  } catch {
+    // Another user's process, one that has ended, or a container without sysfs: not known, so not judged.
+    return null
+  }
+}
+
+async function readJson(argv: Argv): Promise<unknown> {
+  const output = await run(argv)
+  if (output.status !== 0) throw commandFailed(argv, output)
+  return parseJson(argv, output.stdout)
+}
+
+/**
+ * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
+ * that fails (its device has just gone), and names that command's line.
+ */
+async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+  // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
+  const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
+  const output = await run(argv, `${lines.join('\n')}\n`)
+  const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
+  const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
+  if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
+  return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
+}
+
+function parseJson(argv: Argv, text: string): unknown {
+  return understand(argv[0], () => JSON.parse(text === '' ? '[]' : text))
+}
+
+/** Turns a surprise in a tool's output into an error that says whose it was. */
+function understand<T>(program: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new SpanplanError(
+      {
+        code: 'OUTPUT_UNKNOWN',
+        message: `what ${program} prints is not understood: ${error instanceof Error ? error.message : String(error)}`,
+        hint: `report this, with the version of ${program}`
+      },
+      undefined,
+      { cause: error }
+    )
+  }
+}

@@ -1,0 +1,69 @@
+import { execa } from 'execa'
+import { SpanplanError } from '../errors.ts'
+
+/** A program and its arguments; none of them ever reaches a shell. */
+export type Argv = readonly [string, ...string[]]
+
+export interface Output {
+  readonly stdout: string
+  readonly stderr: string
+  /** The exit status; 128 + n for one that signal n ended. */
+  readonly status: number
+}
+
+/** The Debian package of each program that spanplan calls. */
+const packageOf: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  tc: 'iproute2',
+  bridge: 'iproute2',
+  ethtool: 'ethtool',
+  tcpdump: 'tcpdump',
+  sysctl: 'procps'
+}
+
+/** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
+const timeLimit = 30_000
+
+/** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
+const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
+
+/**
+ * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
+ *
+ * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
+ */
+export async function run(argv: Argv, input = ''): Promise<Output> {
+  const [file, ...words] = argv
+  const result = await execa(file, words, {
+    input,
+    reject: false,
+    timeout: timeLimit,
+    stripFinalNewline: false,
+    maxBuffer: 512 * 1024 * 1024,
+    env: { LC_ALL: 'C', PATH: path }
+  })
+  if (result.code === 'ENOENT' || result.code === 'EACCES') {
+    const debian = packageOf[file]
+    throw new SpanplanError({
+      code: 'PROGRAM_MISSING',
+      message: `the program ${file} cannot be run: ${result.code === 'ENOENT' ? 'it is not installed' : 'permission denied'}`,
+      ...(debian && { hint: `install it: apt-get install ${debian}` })
+    })
+  }
+  if (result.timedOut) {
+    throw new SpanplanError({
+      code: 'PROGRAM_HANGS',
+      message: `${argv.join(' ')} did not end within ${timeLimit / 1000} s, and was ended`,
+      hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
+    })
+  }
+  return { stdout: result.stdout, stderr: result.stderr, status: result.exitCode ?? 128 }
+}
+
+/** What a program's failure is reported as: its words, and its own. */
+export function commandFailed(argv: Argv, output: Output): SpanplanError {
+  return new SpanplanError({
+    code: 'COMMAND_FAILED',
+    message: `${argv.join(' ')} failed with status ${output.status}: ${output.stderr.trim() || 'it said nothing'}`
+  })
+}

@@ -1,0 +1,321 @@
+import type { Notice, Origin } from '../errors.ts'
+import { SpanplanError } from '../errors.ts'
+import { label } from '../host/docker.ts'
+import type { Container, Link, Program, Snapshot } from '../host/host.ts'
+import { findLink } from '../host/host.ts'
+import { longestProgram } from '../host/pcap.ts'
+import { everyFrame } from '../host/tc.ts'
+import { batchWord } from '../host/words.ts'
+import { readAlias } from '../resources/mark.ts'
+import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
+import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import { suggest } from '../spec/suggest.ts'
+import { findLoop } from './loop.ts'
+
+/** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
+export interface Desired {
+  readonly wanted: Wanted
+  readonly waiting: readonly Wait[]
+  readonly warnings: readonly Notice[]
+}
+
+/** A resource that cannot be made yet. */
+export interface Wait {
+  readonly kind: string
+  readonly span: string
+  readonly title: string
+  readonly notice: Notice
+}
+
+/** Gathers while names are resolved, so that all that is wrong is said at once. */
+interface Findings {
+  readonly errors: Notice[]
+  readonly waiting: Wait[]
+  readonly warnings: Notice[]
+}
+
+/**
+ * Resolves the spans of a file that are in scope: devices, programs, containers.
+ *
+ * @throws SpanplanError with all that stands in the way: a card that is missing or is not Ethernet, a filter that does
+ * not compile, a loop, a container that cannot be connected, Docker not there.
+ */
+export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope): Desired {
+  const findings: Findings = { errors: [], waiting: [], warnings: [] }
+  const specs = spec.spans.filter((span) => scope.spans === null || scope.spans.has(span.name))
+  const spans = specs.map((span) => resolveSpan(spec, span, host, findings))
+  findings.errors.push(...needDocker(specs, host), ...findLoop(spans, host))
+  if (findings.errors.length > 0) throw new SpanplanError(findings.errors)
+  const known = [...spec.spans.map(({ name }) => name), ...liveSpans(host)]
+  return { wanted: survey({ owner: spec.name, scope, spans }, [...new Set(known)], host), ...findings }
+}
+
+/** Wants nothing at all of what is in scope: what is there goes. */
+export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
+  const names = [...new Set([...known, ...liveSpans(host)])]
+  return { wanted: survey({ owner, scope, spans: [] }, names, host), waiting: [], warnings: [] }
+}
+
+function liveSpans(host: Snapshot): string[] {
+  const bridges = host.links.filter((link) => readAlias(link.alias) !== null).map((link) => link.name)
+  const networks =
+    host.docker.state === 'read' ? host.docker.networks.flatMap((network) => network.labels[label.span] ?? []) : []
+  return [...bridges, ...networks]
+}
+
+function resolveSpan(spec: Spec, span: SpanSpec, host: Snapshot, findings: Findings): WantedSpan {
+  const mirrors = span.sources.flatMap((source) => resolveSource(spec, span, source, host, findings))
+  findings.errors.push(...findTwice(span, mirrors))
+  const largest = Math.max(...mirrors.map((mirror) => mirror.link.mtu), 68)
+  if (span.mtu !== 'auto' && span.mtu < largest) {
+    findings.warnings.push(
+      notice(
+        'MTU_SMALL',
+        `span ${span.name}: its mtu is ${span.mtu}, but a source's is ${largest}: larger frames do not reach the sensors`,
+        'write "mtu: auto"',
+        span.origin
+      )
+    )
+  }
+  return {
+    name: span.name,
+    description: span.description,
+    mtu: span.mtu === 'auto' ? largest : span.mtu,
+    wire: span.wire,
+    sealed: span.sealed,
+    mirrors,
+    network: resolveNetwork(span, host, findings),
+    sensors: span.sensors.flatMap(({ container: name, origin }) => {
+      const container = resolveSensor(span, name, origin, host, findings)
+      return container ? [{ container, origin }] : []
+    }),
+    origin: span.origin
+  }
+}
+
+function resolveSource(
+  spec: Spec,
+  span: SpanSpec,
+  source: SourceSpec,
+  host: Snapshot,
+  findings: Findings
+): WantedMirror[] {
+  const declared = spec.interfaces.find((one) => one.key === source.interface)
+  const match = declared?.match ?? { name: source.interface }
+  const link = resolveInterface(match, source.origin, span, host, findings)
+  if (link === null) return []
+  const dedicated = declared?.dedicated ?? false
+  findings.errors.push(...checkLink(link, dedicated, source.origin))
+  findings.warnings.push(...(dedicated ? fixedOffloads(link, source.origin) : []))
+  const program = resolveFilter(span, source, host, findings)
+  const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
+  if (program === null) {
+    for (const hook of hooks) {
+      findings.waiting.push({
+        kind: 'mirror',
+        span: span.name,
+        title: `${link.name} ${hook} → ${span.name}`,
+        notice: notice(
+          'FILTER_FORBIDDEN',
+          `waits for the right to compile "${source.filter?.expression}"`,
+          'an expression with vlan is compiled for a live device, which needs CAP_NET_RAW: run as root',
+          source.filter?.origin
+        )
+      })
+    }
+  }
+  return hooks.map((hook) => ({
+    link,
+    hook,
+    expression: source.filter?.expression ?? null,
+    program,
+    dedicated,
+    origin: source.origin
+  }))
+}
+
+function resolveInterface(
+  match: InterfaceMatch,
+  origin: Origin,
+  span: SpanSpec,
+  host: Snapshot,
+  findings: Findings
+): Link | null {
+  if ('name' in match) {
+    const link = findLink(host, match.name)
+    if (link !== undefined) return link
+    const names = host.links.flatMap(({ name, altnames }) => [name, ...altnames])
+    const near = suggest(match.name, names)
+    const there = host.links.filter(({ type }) => type === 'ether').map(({ name }) => name)
+    findings.errors.push(
+      notice(
+        'INTERFACE_MISSING',
+        `span ${span.name}: there is no interface ${match.name} on this host`,
+        near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`,
+        origin
+      )
+    )
+    return null
+  }
+  // Vlans, bridges and the like borrow the address of the card below them.
+  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
+  const cards = all.filter((link) => link.lower === null && link.bridge === null)
+  const [link, ...others] = cards.length > 0 ? cards : all
+  if (link !== undefined && others.length === 0) return link
+  findings.errors.push(
+    link === undefined
+      ? notice(
+          'INTERFACE_MISSING',
+          `span ${span.name}: there is no interface with the MAC address ${match.macaddress} on this host`,
+          'see the addresses with: ip link',
+          origin
+        )
+      : notice(
+          'INTERFACE_AMBIGUOUS',
+          `span ${span.name}: ${[link, ...others].map(({ name }) => name).join(', ')} all have the MAC address ${match.macaddress}`,
+          'match one by its name',
+          origin
+        )
+  )
+  return null
+}
+
+function checkLink(link: Link, dedicated: boolean, origin: Origin): Notice[] {
+  if (batchWord(link.name) === null) {
+    return [notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to tc`, 'rename it', origin)]
+  }
+  if (link.type !== 'ether') {
+    return [
+      notice(
+        'INTERFACE_NOT_ETHERNET',
+        `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
+        'mirror the Ethernet card below it',
+        origin
+      )
+    ]
+  }
+  const address = dedicated ? link.addresses.find(({ automatic }) => !automatic) : undefined
+  return address === undefined
+    ? []
+    : [
+        notice(
+          'DEDICATED_HAS_ADDRESS',
+          `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
+          'take "dedicated" out, or the address off the card',
+          origin
+        )
+      ]
+}
+
+/** Merged frames are none that were on the wire. */
+function fixedOffloads(link: Link, origin: Origin): Notice[] {
+  const fixed = (['gro', 'rx-gro-hw', 'lro'] as const).filter(
+    (name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true
+  )
+  return fixed.map((name) =>
+    notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`, undefined, origin)
+  )
+}
+
+function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findings: Findings): Program | null {
+  if (source.filter === null) return everyFrame
+  const { expression, origin } = source.filter
+  const compiled = host.programs.get(expression)
+  switch (compiled?.state) {
+    case 'compiled': {
+      const length = Number.parseInt(compiled.program, 10)
+      if (length > longestProgram) {
+        findings.errors.push(
+          notice(
+            'FILTER_TOO_LARGE',
+            `span ${span.name}: the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`,
+            'use wider networks, or split it over several spans',
+            origin
+          )
+        )
+      }
+      return compiled.program
+    }
+    case 'forbidden':
+      return null
+    case 'invalid':
+    case undefined:
+      findings.errors.push(
+        notice(
+          'FILTER_INVALID',
+          `span ${span.name}: tcpdump does not understand the filter: ${compiled?.message ?? 'it was not asked'}`,
+          'see pcap-filter(7)',
+          origin
+        )
+      )
+      return null
+  }
+}
+
+/** What the file cannot tell: two names of one card. */
+function findTwice(span: SpanSpec, mirrors: readonly WantedMirror[]): Notice[] {
+  return mirrors
+    .filter((mirror, index) =>
+      mirrors.slice(0, index).some((other) => other.link.index === mirror.link.index && other.hook === mirror.hook)
+    )
+    .map(({ link, hook, origin }) =>
+      notice(
+        'SOURCE_TWICE',
+        `span ${span.name}: the ${hook} of ${link.name} is mirrored twice: sensors would see each frame two times`,
+        'take one of the two out',
+        origin
+      )
+    )
+}
+
+function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): SpanSpec['network'] {
+  if (span.network === null) return null
+  if (host.docker.state === 'read') return span.network
+  const { name, origin } = span.network
+  findings.waiting.push({
+    kind: 'network',
+    span: span.name,
+    title: name,
+    notice: notice('DOCKER_DEFERRED', 'waits for Docker', undefined, origin)
+  })
+  return null
+}
+
+function resolveSensor(
+  span: SpanSpec,
+  name: string,
+  origin: Origin,
+  host: Snapshot,
+  findings: Findings
+): Container | null {
+  const title = `${name} → ${span.network?.name}`
+  const wait = (code: string, message: string) =>
+    findings.waiting.push({ kind: 'sensor', span: span.name, title, notice: notice(code, message, undefined, origin) })
+  if (host.docker.state !== 'read') {
+    wait('DOCKER_DEFERRED', 'waits for Docker')
+    return null
+  }
+  const container = host.docker.containers.find((one) => one.name === name)
+  if (container === undefined) {
+    wait('SENSOR_MISSING', `waits for the container ${name}`)
+    return null
+  }
+  if (container.networkMode === 'host' || container.networkMode.startsWith('container:')) {
+    findings.errors.push(
+      notice(
+        'SENSOR_NETWORK_MODE',
+        `span ${span.name}: the container ${name} has no network of its own (network_mode: ${container.networkMode})`,
+        'Docker cannot connect it: make it anew without network_mode',
+        origin
+      )
+    )
+    return null
+  }
+  return container
+}
+
+/** Docker that is away is no reason to wait silently: whoever wants to go on without it says so. */
+function needDocker(spans: readonly SpanSpec[], host: Snapshot): Notice[] {
+  if (host.docker.state !== 'unreachable' || spans.every((span) => span.network === null)) return []
+  return [host.docker.reason]
+}

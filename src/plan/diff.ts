@@ -1,0 +1,67 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Notice } from '../errors.ts'
+import type { Change, Kind, Resource } from '../resources/resource.ts'
+
+export interface Difference<R extends Resource> {
+  readonly changes: readonly Change<R>[]
+  readonly conflicts: readonly Notice[]
+}
+
+/** What happens to the resources, as `KIND ID`, that others depend on. */
+export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
+
+/**
+ * What leads from the live resources of one kind to the desired ones. Where something of nobody's or of others' stands in
+ * the way, it is a conflict and no change.
+ */
+export function diff<R extends Resource>(
+  kind: Kind<R>,
+  live: readonly R[],
+  desired: readonly R[],
+  fates: Fates
+): Difference<R> {
+  const conflicts: Notice[] = []
+  const changes: Change<R>[] = []
+  const liveById = new Map(live.map((resource) => [resource.id, resource]))
+  const desiredIds = new Set(desired.map((resource) => resource.id))
+  for (const after of desired) {
+    const before = liveById.get(after.id)
+    if (before === undefined) changes.push({ action: 'create', after, reason: 'missing' })
+    else if (before.owner === 'foreign') conflicts.push(kind.conflict(before, after))
+    else {
+      const change = compare(kind, before, after, fateOf(kind, before, fates))
+      if (change !== null) changes.push(change)
+    }
+  }
+  for (const before of live) {
+    if (desiredIds.has(before.id)) continue
+    const fate = fateOf(kind, before, fates)
+    if (before.owner === 'ours') changes.push({ action: 'remove', before, reason: 'not wanted any more' })
+    else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it is on is removed' })
+  }
+  return { changes, conflicts }
+}
+
+function compare<R extends Resource>(
+  kind: Kind<R>,
+  before: R,
+  after: R,
+  fate: 'replace' | 'remove' | undefined
+): Change<R> | null {
+  const fields = comparedFields(kind).filter((key) => !isDeepStrictEqual(before[key], after[key]))
+  if (fate !== undefined) return { action: 'replace', before, after, fields, reason: 'what it is on is made anew' }
+  if (fields.some((key) => kind.fields[key]?.immutable)) {
+    return { action: 'replace', before, after, fields, reason: 'it cannot be changed' }
+  }
+  return fields.length > 0 ? { action: 'update', before, after, fields } : null
+}
+
+/** The keys of the kind's table, in its order. */
+export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & string)[] {
+  // Object.keys forgets that its keys are the table's own.
+  return Object.keys(kind.fields) as (keyof R & string)[]
+}
+
+function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates): 'replace' | 'remove' | undefined {
+  return kind.dependsOn && fates.get(kind.dependsOn(resource))
+}

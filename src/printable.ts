@@ -1,0 +1,7 @@
+/** What moves the cursor, sets colours, turns the direction round or cannot be seen; line ends too. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+/** A name or message of anybody's, safe to print on a terminal and in one line: `\u001b` for an escape. */
+export function printable(text: string): string {
+  return text.replace(unprintable, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
+}

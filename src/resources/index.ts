@@ -1,0 +1,29 @@
+import { bridge } from './bridge.ts'
+import { hook } from './hook.ts'
+import { mirror } from './mirror.ts'
+import { network } from './network.ts'
+import { port } from './port.ts'
+import type { Kind, Resource } from './resource.ts'
+import { sensor } from './sensor.ts'
+import { source } from './source.ts'
+
+/** A kind, and resources of it, without saying which: `visit` is handed both with their type. */
+export interface AnyKind {
+  readonly kind: string
+  visit<T>(visitor: <R extends Resource>(kind: Kind<R>) => T): T
+}
+
+function any<R extends Resource>(kind: Kind<R>): AnyKind {
+  return { kind: kind.kind, visit: (visitor) => visitor(kind) }
+}
+
+/** Every kind, in the order in which a plan shows them. */
+export const kinds: readonly AnyKind[] = [
+  any(bridge),
+  any(hook),
+  any(mirror),
+  any(source),
+  any(network),
+  any(sensor),
+  any(port)
+]

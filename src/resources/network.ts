@@ -1,0 +1,194 @@
+import { label, networkOption } from '../host/docker.ts'
+import type { DockerNetwork, Snapshot } from '../host/host.ts'
+import { parseSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
+import { hashOf } from './mark.ts'
+import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { covers, findNetwork, notice, type Wanted } from './wanted.ts'
+
+/** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
+export interface Network extends Resource {
+  readonly kind: 'network'
+  readonly bridge: string
+  readonly driver: string
+  readonly internal: boolean
+  readonly ipv6: boolean
+  /** Docker gives the bridge an address of the host's, which sensors could reach. */
+  readonly hostAddress: boolean
+  /** Bytes, of the host's and the container's end alike. */
+  readonly mtu: number
+  readonly subnet: string
+  /** Whose it is, by its labels. */
+  readonly mark: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export const network: Kind<Network> = {
+  kind: 'network',
+  rank: { create: 50, remove: 3 },
+  fields: {
+    bridge: { label: 'bridge', words: (bridge) => (bridge === '' ? 'none' : bridge), immutable: true },
+    driver: { label: 'driver', words: String, immutable: true },
+    internal: { label: 'internal', words: yesNo, immutable: true },
+    ipv6: { label: 'IPv6', words: yesNo, immutable: true },
+    hostAddress: { label: "address of the host's", words: yesNo, immutable: true },
+    mtu: { label: 'mtu', words: String, immutable: true },
+    subnet: { label: 'subnet', words: (subnet) => (subnet === '' ? 'none' : subnet), immutable: true },
+    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
+  },
+  desire: desireNetworks,
+  observe: (wanted, host) => liveNetworks(wanted, host).map((live) => observeNetwork(wanted, live)),
+  steps: networkSteps,
+  title: (resource) => resource.id,
+  summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
+  address: (resource) => [resource.id],
+  anew: 'Docker cannot change a network: it is made anew',
+  conflict: (live, desired) =>
+    live.id === desired.id
+      ? notice(
+          'NETWORK_FOREIGN',
+          `a Docker network ${live.id} exists already, and spanplan did not make it`,
+          `give the span's network another name (network: NAME), or remove that one: docker network rm ${live.id}`
+        )
+      : notice(
+          'NETWORK_BRIDGE_TAKEN',
+          `the Docker network ${live.id} is on the bridge ${live.bridge} already, and spanplan did not make it`,
+          `give the span another name, or remove that network: docker network rm ${live.id}`
+        )
+}
+
+/** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */
+export function dockerBridgeMark(wanted: Pick<Wanted, 'scope'>, host: Snapshot, bridge: string): string | null {
+  if (host.docker.state !== 'read') return null
+  const ours = host.docker.networks.find(
+    (live) => live.options[networkOption.bridge] === bridge && covers(wanted, live.labels[label.name], bridge)
+  )
+  return ours?.labels[label.bridge] ?? null
+}
+
+/** Our networks, and what stands where one of ours should be. */
+export function liveNetworks(wanted: Wanted, host: Snapshot): readonly DockerNetwork[] {
+  if (host.docker.state !== 'read') return []
+  return host.docker.networks.filter(
+    ({ labels, name, options }) =>
+      covers(wanted, labels[label.name], labels[label.span] ?? '') ||
+      wanted.spans.some(
+        (span) => span.network !== null && (span.network.name === name || span.name === options[networkOption.bridge])
+      )
+  )
+}
+
+function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
+  const bridge = live.options[networkOption.bridge] ?? ''
+  const user = wanted.spans.find((span) => span.network?.name === live.name || span.name === bridge)
+  const ours = covers(wanted, live.labels[label.name], live.labels[label.span] ?? '')
+  return {
+    kind: 'network',
+    // On the bridge of a span whose network has another name, a foreign network stands in that one's way.
+    id: !ours && user?.network ? user.network.name : live.name,
+    spans: [live.labels[label.span] ?? user?.name ?? ''],
+    owner: ours ? 'ours' : 'foreign',
+    bridge,
+    driver: live.driver,
+    internal: live.internal,
+    ipv6: live.ipv6,
+    hostAddress: live.options[networkOption.noAddress] !== 'true',
+    mtu: Number(live.options[networkOption.mtu] ?? 1500),
+    subnet: live.subnets.join(' '),
+    mark: [label.name, label.span, label.bridge]
+      .map((key) => live.labels[key] ?? '')
+      .join(' ')
+      .trim(),
+    labels: live.labels
+  }
+}
+
+function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
+  const taken = takenSubnets(wanted, host)
+  return wanted.spans.flatMap((span): Network[] => {
+    if (span.network === null) return []
+    const live = findNetwork(host, span.network.name)
+    const kept = live && covers(wanted, live.labels[label.name], span.name) ? live.subnets[0] : undefined
+    const subnet = span.network.subnet ?? kept ?? findFreeSubnet(span.name, taken)
+    taken.push(...readSubnets([subnet]))
+    const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: 'owned' }
+    return [
+      {
+        kind: 'network',
+        id: span.network.name,
+        spans: [span.name],
+        owner: 'ours',
+        origin: span.network.origin,
+        bridge: span.name,
+        driver: 'bridge',
+        internal: true,
+        ipv6: false,
+        hostAddress: false,
+        mtu: span.mtu,
+        subnet,
+        mark: Object.values(labels).join(' '),
+        labels
+      }
+    ]
+  })
+}
+
+/** 198.18.0.0/15 is for benchmarks of networks (RFC 2544), so nobody's hosts are there. */
+const pool = { base: 198 * 2 ** 24 + 18 * 2 ** 16, length: 15 } as const
+const length = 26
+const size = 2 ** (32 - length)
+const poolSize = 2 ** (length - pool.length)
+
+/** A /26 of the pool that nobody has, the first from a place that the span's name says. */
+function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
+  const first = hashOf('subnet', span) % poolSize
+  for (let offset = 0; offset < poolSize; offset++) {
+    const subnet = { base: pool.base + ((first + offset) % poolSize) * size, length }
+    if (!taken.some((other) => subnetsOverlap(other, subnet))) return writeSubnet(subnet)
+  }
+  // Docker then says what is wrong: 2,048 networks are there.
+  return writeSubnet({ base: pool.base + first * size, length })
+}
+
+function takenSubnets(wanted: Wanted, host: Snapshot): Subnet[] {
+  const networks = host.docker.state === 'read' ? host.docker.networks.flatMap((live) => live.subnets) : []
+  const addresses = host.links.flatMap((link) =>
+    link.addresses.filter(({ family }) => family === 'inet').map(({ address, prefix }) => networkOf(address, prefix))
+  )
+  const asked = wanted.spans.flatMap((span) => span.network?.subnet ?? [])
+  return readSubnets([...networks, ...addresses, ...asked])
+}
+
+function readSubnets(texts: readonly string[]): Subnet[] {
+  return texts.map(parseSubnet).flatMap((subnet) => ('problem' in subnet ? [] : [subnet]))
+}
+
+/** The prefix that an address with a prefix length is in. */
+function networkOf(address: string, prefix: number): string {
+  const base = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
+  return writeSubnet({ base: base - (base % 2 ** (32 - prefix)), length: prefix })
+}
+
+function networkSteps(transition: Transition<Network>): Step[] {
+  switch (transition.action) {
+    case 'create': {
+      const { id, subnet, bridge, mtu, labels } = transition.after
+      const options = {
+        [networkOption.bridge]: bridge,
+        [networkOption.noAddress]: 'true',
+        [networkOption.mtu]: String(mtu)
+      }
+      return [
+        { summary: `create the network ${id}`, docker: { call: 'createNetwork', network: id, subnet, options, labels } }
+      ]
+    }
+    case 'remove':
+      return [
+        {
+          summary: `remove the network ${transition.before.id}`,
+          docker: { call: 'removeNetwork', network: transition.before.id }
+        }
+      ]
+    case 'update':
+      return []
+  }
+}

@@ -1,0 +1,117 @@
+import type { Link, Snapshot } from '../host/host.ts'
+import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
+import { sealHandle } from './mark.ts'
+import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { isSealed } from './seal.ts'
+import { notice, ownsBridge } from './wanted.ts'
+
+/** A port of a span's bridge: the host's end of a sensor's interface, most often. */
+export interface Port extends Resource {
+  readonly kind: 'port'
+  readonly mac: string
+  readonly up: boolean
+  readonly isolated: boolean
+  readonly learning: boolean
+  readonly flooding: boolean
+  readonly ipv6: boolean
+  /** A forwarding entry keeps frames to the port's own address from the other sensors. */
+  readonly ownMacEntry: boolean
+  readonly sealed: boolean
+}
+
+export const port: Kind<Port> = {
+  kind: 'port',
+  rank: { create: 70, remove: 1 },
+  fields: {
+    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
+    isolated: { label: 'isolated', words: onOff },
+    learning: { label: 'learning', words: onOff },
+    flooding: { label: 'flooding', words: onOff },
+    ipv6: { label: 'IPv6', words: onOff },
+    ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
+    sealed: { label: 'sealed', words: yesNo }
+  },
+  desire: (wanted, host) =>
+    wanted.spans.flatMap((span) =>
+      portsOf(host, span.name).map((link) => ({
+        ...({ kind: 'port', id: link.name, spans: [span.name], owner: 'ours', mac: link.mac, up: true } as const),
+        isolated: span.sealed,
+        learning: false,
+        flooding: true,
+        ipv6: false,
+        ownMacEntry: false,
+        sealed: span.sealed
+      }))
+    ),
+  observe: (wanted, host) =>
+    host.links
+      .filter(
+        (link) =>
+          link.bridge !== null && (ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name))
+      )
+      .flatMap((bridge) =>
+        portsOf(host, bridge.name).map((link) => {
+          const sealed = isSealed(host, link.name)
+          return {
+            ...({ kind: 'port', id: link.name, spans: [bridge.name], mac: link.mac } as const),
+            // A container's port goes with its network; any other stays, and gets back what is ours on it.
+            owner: sealed && !link.foreignPeer ? 'ours' : 'shared',
+            up: link.up,
+            isolated: link.port?.isolated === true,
+            learning: link.port?.learning === true,
+            flooding: link.port?.flooding === true,
+            ipv6: link.ipv6,
+            ownMacEntry: link.ownMacEntry,
+            sealed
+          }
+        })
+      ),
+  steps: portSteps,
+  title: ({ id, spans }) => `${id} → ${spans[0] ?? '?'}`,
+  summary: () => 'unsealed',
+  address: (resource) => [resource.id],
+  conflict: (live) => notice('PORT_FOREIGN', `the port ${live.id} may not be changed`)
+}
+
+function portsOf(host: Snapshot, bridge: string): Link[] {
+  return host.links.filter((link) => link.master === bridge && link.port !== null)
+}
+
+function portSteps(transition: Transition<Port>): Step[] {
+  switch (transition.action) {
+    case 'create':
+      return []
+    case 'update':
+      return updateSteps(transition.before, transition.after, new Set(transition.fields))
+    case 'remove': {
+      const { id } = transition.before
+      return [step(id, ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))])]
+    }
+  }
+}
+
+function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>): Step[] {
+  const { id } = after
+  const flood = onOff(after.flooding)
+  const options = [
+    ...(changed.has('isolated') ? ['isolated', onOff(after.isolated)] : []),
+    ...(changed.has('learning') ? ['learning', onOff(after.learning)] : []),
+    ...(changed.has('flooding') ? ['flood', flood, 'mcast_flood', flood, 'bcast_flood', flood] : [])
+  ]
+  return [
+    ...(changed.has('sealed') ? sealSteps(after) : []),
+    ...(options.length > 0 ? [step(id, ['ip', 'link', 'set', 'dev', id, 'type', 'bridge_slave', ...options])] : []),
+    ...(changed.has('up') ? [step(id, ['ip', 'link', 'set', 'dev', id, 'up'])] : []),
+    ...(changed.has('ipv6') ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=1`])] : []),
+    ...(changed.has('ownMacEntry') ? [step(id, ['bridge', 'fdb', 'del', before.mac, 'dev', id, 'master'])] : [])
+  ]
+}
+
+function sealSteps({ id, sealed }: Port): Step[] {
+  if (!sealed) return [step(id, ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))])]
+  return [step(id, ['tc', 'qdisc', 'replace', 'dev', id, 'clsact']), step(id, ['tc', ...writeSeal(id, sealHandle(id))])]
+}
+
+function step(device: string, argv: readonly [string, ...string[]]): Step {
+  return { summary: `set the port ${device}`, argv }
+}

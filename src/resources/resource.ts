@@ -1,0 +1,91 @@
+import type { Notice, Origin } from '../errors.ts'
+import type { DockerCall } from '../host/docker.ts'
+import type { Snapshot } from '../host/host.ts'
+import type { Argv } from '../host/run.ts'
+import type { Wanted } from './wanted.ts'
+
+/**
+ * Whose a live thing is, seen from the spans in question. `ours`: it bears our mark, and may be changed and removed.
+ * `shared`: it is another's by nature (a card, a container), and may be changed in the ways that the kind knows, but never
+ * removed. `foreign`: neither.
+ */
+export type Owner = 'ours' | 'shared' | 'foreign'
+
+/** What every kind of resource has. The rest is plain data, comparable field by field. */
+export interface Resource {
+  readonly kind: string
+  /** Unique within the kind. */
+  readonly id: string
+  /** The spans that it belongs to; none where that cannot be told any more. */
+  readonly spans: readonly string[]
+  readonly owner: Owner
+  /** Where the file wants it. */
+  readonly origin?: Origin
+}
+
+/** What has to be done to one resource. */
+export type Change<R extends Resource = Resource> =
+  | { readonly action: 'create'; readonly after: R; readonly reason: string }
+  | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
+  | {
+      readonly action: 'replace'
+      readonly before: R
+      readonly after: R
+      readonly fields: readonly string[]
+      readonly reason: string
+    }
+  | { readonly action: 'remove'; readonly before: R; readonly reason: string }
+
+/** What a kind is asked to write steps for: a replace is a removal and, later, a creation. */
+export type Transition<R extends Resource> =
+  | { readonly action: 'create'; readonly after: R }
+  | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
+  | { readonly action: 'remove'; readonly before: R }
+
+/** One thing to do, and what for. */
+export type Step =
+  | { readonly summary: string; readonly argv: Argv }
+  | { readonly summary: string; readonly docker: DockerCall }
+
+/** How a field is shown in a plan: what it is called, and its value in words. */
+export interface Field<R, Key extends keyof R> {
+  readonly label: string
+  readonly words: (value: R[Key]) => string
+  /** It cannot be changed: the thing is made anew. */
+  readonly immutable?: true
+}
+
+/** The fields that are compared; what is not in the table says which resource it is, or is only shown. */
+export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
+
+/**
+ * One kind of resource: all that spanplan knows of it. Ranks say in which order things are done, low ranks first,
+ * creations (and changes) and removals on one scale.
+ */
+export interface Kind<R extends Resource = Resource> {
+  readonly kind: R['kind']
+  readonly rank: { readonly create: number; readonly remove: number }
+  readonly fields: Fields<R>
+  /** What the spans want, all together: a card may serve several. */
+  desire(wanted: Wanted, host: Snapshot): R[]
+  /** What is there. */
+  observe(wanted: Wanted, host: Snapshot): R[]
+  /** How to get from one to the other. */
+  steps(transition: Transition<R>): Step[]
+  /** What it is called in a plan. */
+  title(resource: R): string
+  /** What is worth knowing of one that is about to be made. */
+  summary(resource: R): string
+  /** The parts of its address after span and kind. */
+  address(resource: R): readonly string[]
+  /** Why a foreign thing that stands where ours should be is not ours, and what to do. */
+  conflict(live: R, desired: R): Notice
+  /** What it means, for the person who reads the plan, that it is made anew. */
+  readonly anew?: string
+  /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. */
+  dependsOn?(resource: R): string
+}
+
+export const onOff = (value: boolean): string => (value ? 'on' : 'off')
+
+export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')

@@ -1,0 +1,168 @@
+import { label } from '../host/docker.ts'
+import type { Container, DockerNetwork, Endpoint, Snapshot } from '../host/host.ts'
+import { liveNetworks } from './network.ts'
+import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { containersOf, covers, findNetwork, notice, type Wanted } from './wanted.ts'
+
+/** A container's place on the network of a span. */
+export interface Sensor extends Resource {
+  readonly kind: 'sensor'
+  readonly network: string
+  readonly container: string
+  /** Its interface belongs to this network, not to one of that name that is gone. */
+  readonly current: boolean
+  /** The interface exists in the container. */
+  readonly present: boolean
+  /** The host's end of it, where that is known. */
+  readonly port: string | null
+  /** That end is a port of the span's bridge. */
+  readonly bridged: boolean
+  readonly options: Readonly<Record<string, string>>
+  readonly aliases: readonly string[]
+  readonly address: string | null
+  /** Docker's network "none" bars any other. */
+  readonly barred: boolean
+  /** Without any other network, it goes back to "none". */
+  readonly backToNone: boolean
+  readonly bridge: string
+  /** Its port is sealed as soon as Docker has given it a name. */
+  readonly sealed: boolean
+}
+
+export const sensor: Kind<Sensor> = {
+  kind: 'sensor',
+  rank: { create: 60, remove: 2 },
+  fields: {
+    current: { label: 'on this network', words: yesNo, immutable: true },
+    present: { label: 'interface present', words: yesNo, immutable: true },
+    bridged: { label: 'port on the bridge', words: yesNo }
+  },
+  desire: (wanted, host) => [...desireListed(wanted), ...keepOthers(wanted, host)],
+  observe: (wanted, host) => liveNetworks(wanted, host).flatMap((live) => observeNetwork(wanted, host, live)),
+  steps: sensorSteps,
+  title: ({ container, network }) => `${container} → ${network}`,
+  summary: ({ sealed, options }) =>
+    [sealed ? 'sealed' : 'not sealed', ...(options[label.name] === undefined ? ['connected by others'] : [])].join(
+      ', '
+    ),
+  address: ({ network, container }) => [network, container],
+  conflict: (live) => notice('SENSOR_FOREIGN', `the container ${live.container} may not be connected`),
+  anew: 'its interface may be renamed: restart the sensor',
+  dependsOn: ({ network }) => `network ${network}`
+}
+
+function desireListed(wanted: Wanted): Sensor[] {
+  return wanted.spans.flatMap((span) => {
+    const { network } = span
+    if (network === null) return []
+    return span.sensors.map(({ container, origin }) => ({
+      ...build(container, network.name, span.name),
+      sealed: span.sealed,
+      owner: 'ours',
+      origin,
+      options: { [label.name]: wanted.owner }
+    }))
+  })
+}
+
+/** Containers that others connected stay, also when the network is made anew. */
+function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
+  return wanted.spans.flatMap((span) => {
+    const live = span.network && findNetwork(host, span.network.name)
+    if (!live) return []
+    const listed = new Set(span.sensors.map(({ container }) => container.name))
+    return observeNetwork(wanted, host, live)
+      .filter((other) => other.owner === 'shared' && !listed.has(other.container))
+      .map((other) => ({ ...other, current: true, present: true, bridged: true }))
+  })
+}
+
+function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork): Sensor[] {
+  const span = wanted.spans.find((candidate) => candidate.network?.name === network.name)
+  return containersOf(host).flatMap((container) =>
+    container.endpoints
+      .filter((endpoint) => endpoint.network === network.name)
+      .map((endpoint): Sensor => {
+        const { port } = endpoint
+        const link = typeof port === 'number' ? host.links.find(({ index }) => index === port) : undefined
+        const bridge = span?.name ?? network.labels[label.span] ?? ''
+        return {
+          ...build(container, network.name, bridge),
+          sealed: span?.sealed ?? true,
+          owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
+          current: isCurrent(endpoint, network),
+          present: port !== 'absent',
+          port: link?.name ?? null,
+          bridged: link === undefined || link.master === bridge,
+          options: endpoint.driverOptions,
+          aliases: endpoint.aliases,
+          address: endpoint.fixedAddress
+        }
+      })
+  )
+}
+
+/** A container that does not run has the network's name only: it gets whatever bears that when it starts. */
+function isCurrent(endpoint: Endpoint, network: DockerNetwork): boolean {
+  return endpoint.networkId === '' || endpoint.networkId === network.id
+}
+
+function build(container: Container, network: string, bridge: string): Omit<Sensor, 'owner' | 'options' | 'sealed'> {
+  return {
+    kind: 'sensor',
+    id: `${network}/${container.name}`,
+    spans: [bridge],
+    network,
+    container: container.name,
+    current: true,
+    present: true,
+    port: null,
+    bridged: true,
+    aliases: [],
+    address: null,
+    barred: container.endpoints.some((endpoint) => endpoint.network === 'none'),
+    backToNone:
+      container.networkMode === 'none' && container.endpoints.every((endpoint) => endpoint.network === network),
+    bridge
+  }
+}
+
+function sensorSteps(transition: Transition<Sensor>): Step[] {
+  switch (transition.action) {
+    case 'create': {
+      const { network, container, options, aliases, address, barred } = transition.after
+      return [
+        ...(barred ? [disconnect('none', container)] : []),
+        {
+          summary: `connect ${container} to ${network}`,
+          docker: { call: 'connect', network, container, options, aliases, address }
+        }
+      ]
+    }
+    case 'update': {
+      // The interface in the container stays as it is, so the sensor need not be restarted.
+      const { before } = transition
+      if (before.port === null) return []
+      const set = ['ip', 'link', 'set', 'dev', before.port] as const
+      return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
+    }
+    case 'remove': {
+      const { network, container, backToNone } = transition.before
+      return [
+        disconnect(network, container),
+        ...(backToNone
+          ? [
+              {
+                summary: `give ${container} its network none back`,
+                docker: { call: 'connect', network: 'none', container, options: {}, aliases: [], address: null }
+              } as const
+            ]
+          : [])
+      ]
+    }
+  }
+}
+
+function disconnect(network: string, container: string): Step {
+  return { summary: `disconnect ${container} from ${network}`, docker: { call: 'disconnect', network, container } }
+}

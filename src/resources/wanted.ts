@@ -1,0 +1,218 @@
+import type { Notice, Origin } from '../errors.ts'
+import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/host.ts'
+import { mirrorPref } from '../host/tc.ts'
+import type { Hook, NetworkSpec } from '../spec/spec.ts'
+import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, type Trait } from './mark.ts'
+
+/** Whose resources, and of which spans, a command may touch. */
+export interface Scope {
+  /** The owner's name; null for every owner's. */
+  readonly name: string | null
+  /** null for every span. */
+  readonly spans: ReadonlySet<string> | null
+}
+
+export interface WantedMirror {
+  readonly link: Link
+  readonly hook: Hook
+  readonly expression: string | null
+  /** null: the right to compile the expression is missing. */
+  readonly program: Program | null
+  readonly dedicated: boolean
+  readonly origin: Origin
+}
+
+export interface WantedSensor {
+  readonly container: Container
+  readonly origin: Origin
+}
+
+/** One span of the file, with its names resolved on this host. */
+export interface WantedSpan {
+  readonly name: string
+  readonly description: string | null
+  /** Bytes. */
+  readonly mtu: number
+  readonly wire: boolean
+  readonly sealed: boolean
+  readonly mirrors: readonly WantedMirror[]
+  /** null: none is wanted, or Docker is left for later. */
+  readonly network: NetworkSpec | null
+  /** The containers that exist; the others wait. */
+  readonly sensors: readonly WantedSensor[]
+  readonly origin: Origin
+}
+
+/** What a command wants of this host, and whose marks it found there. */
+export interface Wanted {
+  /** The owner of what is made. */
+  readonly owner: string
+  readonly scope: Scope
+  readonly spans: readonly WantedSpan[]
+  /** Every mirror that bears a mark. */
+  readonly mirrors: readonly LiveMirror[]
+  /** Every card that a wanted mirror copies from or a mark speaks of. */
+  readonly cards: readonly Card[]
+}
+
+/** The traits that a span takes charge of on its card. */
+const everyCard: readonly Trait[] = ['up', 'promiscuous', 'clsact']
+const dedicatedCard: readonly Trait[] = [...everyCard, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
+
+/** What a trait becomes on a card that a span uses. */
+export const traitTarget: Readonly<Record<Trait, boolean>> = {
+  up: true,
+  promiscuous: true,
+  clsact: true,
+  arp: false,
+  ipv6: false,
+  gro: false,
+  'rx-gro-hw': false,
+  lro: false
+}
+
+/** A card with its marks: what it was like, who has charge of what, and who will have. */
+export interface Card {
+  readonly link: Link
+  readonly spans: readonly string[]
+  /** A mark in scope speaks of it: it may be given back. */
+  readonly ours: boolean
+  readonly now: ReadonlySet<Trait>
+  readonly before: ReadonlySet<Trait>
+  /** In charge of by live marks. */
+  readonly live: ReadonlySet<Trait>
+  /** In charge of once all is as wanted; empty for a card that is given back. */
+  readonly wanted: ReadonlySet<Trait>
+}
+
+/** A mirror that bears a mark, whosever it is. */
+export interface LiveMirror {
+  readonly filter: Filter & { readonly handle: number; readonly mirror: NonNullable<Filter['mirror']> }
+  readonly card: CardMark
+  /** The span that it belongs to; null where neither its target nor its handle tells. */
+  readonly span: string | null
+  /** It belongs to the owner and the spans in question. */
+  readonly inScope: boolean
+}
+
+/**
+ * Puts what is wanted beside the marks that the host bears.
+ *
+ * @param known the names of spans, of the file and of the host, that a mirror without a target may belong to.
+ */
+export function survey(
+  wanted: Pick<Wanted, 'owner' | 'scope' | 'spans'>,
+  known: readonly string[],
+  host: Snapshot
+): Wanted {
+  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, known, filter))
+  const cards = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
+  return { ...wanted, mirrors, cards }
+}
+
+function readMirror(wanted: Pick<Wanted, 'owner' | 'scope'>, known: readonly string[], filter: Filter): LiveMirror[] {
+  const { mirror, handle, device, hook } = filter
+  const mark = readCookie(mirror?.cookie ?? null)
+  if (mark === null || mirror === null || handle === null || filter.pref !== mirrorPref) return []
+  const { name, spans } = wanted.scope
+  const owner = name ?? wanted.owner
+  const candidates = [mirror.target, ...known]
+  const span =
+    candidates.find((candidate) => mirrorHandle(owner, candidate, device, hook) === handle) ??
+    known.find((candidate) => candidate === mirror.target) ??
+    null
+  const owned = name === null || mark.owner === hashOf(name)
+  const inScope = owned && (spans === null || (span !== null && spans.has(span)))
+  return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]
+}
+
+function readCard(
+  wanted: Pick<Wanted, 'scope' | 'spans'>,
+  mirrors: readonly LiveMirror[],
+  host: Snapshot,
+  link: Link
+): Card[] {
+  const cookies = mirrors
+    .filter((mirror) => mirror.filter.device === link.name)
+    .map(({ card, span, inScope }) => ({ card, span, inScope }))
+  const aliases = host.links.flatMap((bridge) => {
+    const mark = readAlias(bridge.alias)
+    const card = mark?.cards.get(link.index)
+    return card ? [{ card, span: bridge.name, inScope: covers(wanted, mark?.owner, bridge.name) }] : []
+  })
+  const marks = [...cookies, ...aliases]
+  const uses = wanted.spans.flatMap((span) =>
+    span.mirrors.filter((mirror) => mirror.link.index === link.index).map((mirror) => ({ span: span.name, mirror }))
+  )
+  const ours = marks.some((mark) => mark.inScope)
+  if (!ours && uses.length === 0) return []
+  const spans =
+    uses.length > 0
+      ? uses.map(({ span }) => span)
+      : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
+  const now = traitsOf(host, link)
+  return [
+    {
+      link,
+      spans: [...new Set(spans)],
+      ours,
+      now,
+      before: marks[0]?.card.before ?? now,
+      live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
+      wanted: new Set([
+        ...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])),
+        ...uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard))
+      ])
+    }
+  ]
+}
+
+/** The mark that the mirrors of a card bear, and that the bridges they feed remember. */
+export function cardMark(card: Card): CardMark {
+  return { before: card.before, managed: card.wanted }
+}
+
+/** Whether a thing of this owner and span may be touched. */
+export function covers(wanted: Pick<Wanted, 'scope'>, owner: string | undefined, span: string): boolean {
+  const { name, spans } = wanted.scope
+  return owner !== undefined && (name === null || owner === name) && (spans === null || spans.has(span))
+}
+
+/** Whether a bridge is a span's of this owner, by its alias or, until it has one, its address. */
+export function ownsBridge(wanted: Wanted, link: Link): boolean {
+  const owner = wanted.scope.name ?? wanted.owner
+  const mark = readAlias(link.alias)
+  if (mark !== null) return covers(wanted, mark.owner, link.name)
+  return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && covers(wanted, owner, link.name)
+}
+
+/** The live network of a name, if Docker was asked and has one. */
+export function findNetwork(host: Snapshot, name: string): DockerNetwork | undefined {
+  return host.docker.state === 'read' ? host.docker.networks.find((network) => network.name === name) : undefined
+}
+
+/** The containers that were read. */
+export function containersOf(host: Snapshot): readonly Container[] {
+  return host.docker.state === 'read' ? host.docker.containers : []
+}
+
+/** What a card is like now. */
+function traitsOf(host: Snapshot, link: Link): Set<Trait> {
+  const now: Record<Trait, boolean> = {
+    up: link.up,
+    promiscuous: link.promiscuous,
+    arp: link.arp,
+    ipv6: link.ipv6,
+    gro: link.offloads.gro?.active === true,
+    'rx-gro-hw': link.offloads['rx-gro-hw']?.active === true,
+    lro: link.offloads.lro?.active === true,
+    clsact: host.qdiscs.some((qdisc) => qdisc.device === link.name && qdisc.kind === 'clsact')
+  }
+  // Object.entries forgets that its keys are the table's own.
+  return new Set(Object.entries(now).flatMap(([trait, on]) => (on ? [trait as Trait] : [])))
+}
+
+/** A notice without the fields that are not there. */
+export function notice(code: string, message: string, hint?: string, origin?: Origin): Notice {
+  return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
+}

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto'
+import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import { checkSpans, describePlace, indexInterfaces } from './check.ts'
+import { decodeFile } from './decode.ts'
+import { type Key, type Named, type Part, readPart } from './read.ts'
+import { type InterfaceData, type SpanData, schemas } from './schema.ts'
+import type { InterfaceMatch, InterfaceSpec, NetworkSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import { findValuePlace } from './tree.ts'
+import { quote } from './words.ts'
+import { parseYaml } from './yaml.ts'
+
+/**
+ * Reads spans.yaml, or the several files that make one, checks all of it, and fills in the defaults.
+ * @throws {SpanplanError} with everything that is wrong, in the order of files and lines, each notice with its
+ * place; it exits with `Exit.invalidFile`. Without any file there is no place.
+ */
+export function loadSpec(files: readonly SourceFile[]): Spec {
+  if (files.length === 0) {
+    throw new SpanplanError({ code: 'FILE_MISSING', message: 'there is no file to read' }, Exit.invalidFile)
+  }
+  const loaded = files.map(loadFile)
+  const parts = loaded.flatMap(({ part }) => (part ? [part] : []))
+  const interfaces = takeFirst(parts.flatMap((part) => part.interfaces)).map(buildInterface)
+  const find = indexInterfaces(interfaces)
+  const isDedicated = (name: string) => find(name)?.dedicated ?? false
+  const spans = takeFirst(parts.flatMap((part) => part.spans)).map((span) => buildSpan(span, isDedicated))
+  const notices = [
+    ...loaded.flatMap((one) => one.notices),
+    ...checkOwners(parts),
+    ...checkTwice(
+      'SPAN_TWICE',
+      'span',
+      parts.flatMap((part) => part.spanKeys)
+    ),
+    ...checkTwice(
+      'INTERFACE_TWICE',
+      'interface',
+      parts.flatMap((part) => part.interfaceKeys)
+    ),
+    ...spans.flatMap(checkDefaultNetwork),
+    ...checkSpans(interfaces, spans)
+  ]
+  if (notices.length > 0) throw new SpanplanError(sortNotices(notices, files), Exit.invalidFile)
+  return {
+    name: parts.find(({ owner }) => owner)?.owner?.name ?? 'default',
+    files: files.map(({ path }) => path),
+    digest: digestFiles(files),
+    interfaces,
+    spans
+  }
+}
+
+interface Loaded {
+  readonly part?: Part
+  readonly notices: readonly Notice[]
+}
+
+function loadFile(file: SourceFile): Loaded {
+  let text: string
+  try {
+    text = decodeFile(file)
+  } catch (error) {
+    if (error instanceof SpanplanError) return { notices: error.notices }
+    throw error
+  }
+  const { tree, notices } = parseYaml(file.path, text)
+  if (tree) {
+    const read = readPart(tree)
+    return { part: read.part, notices: [...notices, ...read.notices] }
+  }
+  if (notices.length > 0) return { notices }
+  const hint = 'to say that there are no spans, write "version: 1" and "spans: {}"'
+  return {
+    notices: [
+      { code: 'FILE_EMPTY', message: 'the file is empty', hint, origin: { file: file.path, line: 1, column: 1 } }
+    ]
+  }
+}
+
+/** Names are told once each: later ones of the same name have their notice. */
+function takeFirst<Data>(entries: readonly Named<Data>[]): Named<Data>[] {
+  return [...new Map([...entries].reverse().map((entry) => [entry.name, entry])).values()].reverse()
+}
+
+function checkTwice(code: string, what: string, keys: readonly Key[]): Notice[] {
+  const seen = new Map<string, Key>()
+  const notices: Notice[] = []
+  for (const key of keys) {
+    const other = seen.get(key.name)
+    if (other) {
+      const message = `${what} ${quote(key.name)} is defined already (${describePlace(other.at, key.at)})`
+      notices.push({ code, message, hint: 'take one out, or give it another name', origin: key.at })
+    } else seen.set(key.name, key)
+  }
+  return notices
+}
+
+function checkOwners(parts: readonly Part[]): Notice[] {
+  const [first, ...others] = parts.flatMap(({ owner }) => (owner ? [owner] : []))
+  if (!first) return []
+  return others
+    .filter(({ name }) => name !== first.name)
+    .map(({ name, at }) => ({
+      code: 'NAME_DIFFERS',
+      message: `name is ${quote(name)} here and ${quote(first.name)} elsewhere (${describePlace(first.at, at)})`,
+      hint: 'files that are put together have one name: write it in one of them',
+      origin: at
+    }))
+}
+
+/** A span's name may be none that Docker takes, or one that it has a network of its own for. */
+function checkDefaultNetwork({ name, network, origin }: SpanSpec): Notice[] {
+  if (network?.origin !== origin || schemas.network.safeParse(name).success) return []
+  const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not take it`
+  return [{ code: 'NAME_INVALID', message, hint: 'write "network: NAME" in the span', origin }]
+}
+
+function buildInterface({ name, data, at }: Named<InterfaceData>): InterfaceSpec {
+  return { key: name, match: buildMatch(name, data.match), dedicated: data.dedicated, origin: at }
+}
+
+function buildMatch(key: string, match: InterfaceData['match']): InterfaceMatch {
+  if (match?.macaddress !== undefined) return { macaddress: match.macaddress.toLowerCase().replaceAll('-', ':') }
+  return { name: match?.name ?? key }
+}
+
+function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolean): SpanSpec {
+  const { name, data, tree, at } = entry
+  return {
+    name,
+    description: data.description ?? null,
+    sources: data.sources.map(
+      (source, index): SourceSpec => ({
+        interface: source.interface,
+        direction: source.direction ?? (isDedicated(source.interface) ? 'ingress' : 'both'),
+        filter:
+          source.filter === undefined
+            ? null
+            : { expression: source.filter.trim(), origin: findValuePlace(tree, ['sources', index, 'filter']) },
+        origin: findValuePlace(tree, ['sources', index])
+      })
+    ),
+    network: buildNetwork(entry),
+    sensors: data.sensors.map((container, index) => ({ container, origin: findValuePlace(tree, ['sensors', index]) })),
+    mtu: data.mtu,
+    wire: data.wire,
+    sealed: data.sealed,
+    origin: at
+  }
+}
+
+function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | null {
+  const { network } = data
+  if (network === undefined) return data.sensors.length > 0 ? { name, subnet: null, origin: at } : null
+  const origin = findValuePlace(tree, ['network'])
+  return typeof network === 'string'
+    ? { name: network, subnet: null, origin }
+    : { name: network.name, subnet: network.subnet ?? null, origin }
+}
+
+/** In the order of files, lines and columns; each once, though an alias may bring the same error again and again. */
+function sortNotices(notices: readonly Notice[], files: readonly SourceFile[]): Notice[] {
+  const order = new Map(files.map(({ path }, index) => [path, index]))
+  const rank = ({ origin }: Notice) => [order.get(origin?.file ?? '') ?? 0, origin?.line ?? 0, origin?.column ?? 0]
+  const once = new Map(
+    notices.map((notice) => [[...rank(notice), notice.code, notice.message].join('\0'), { notice, rank: rank(notice) }])
+  )
+  return [...once.values()]
+    .sort((one, other) => one.rank.reduce((sum, value, index) => sum || value - (other.rank[index] ?? 0), 0))
+    .map(({ notice }) => notice)
+}
+
+/** Over the bytes of all files in order: a single one has the digest that sha256sum prints. */
+function digestFiles(files: readonly SourceFile[]): string {
+  const hash = createHash('sha256')
+  for (const { bytes } of files) hash.update(bytes)
+  return `sha256:${hash.digest('hex')}`
+}

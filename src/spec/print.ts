@@ -1,0 +1,35 @@
+import { stringify } from 'yaml'
+import type { InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
+
+/** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
+export function printSpec(spec: Spec): string {
+  const file = new Map<string, unknown>([
+    ['version', 1],
+    ['name', spec.name]
+  ])
+  if (spec.interfaces.length > 0)
+    file.set('interfaces', new Map(spec.interfaces.map((one) => [one.key, printInterface(one)])))
+  file.set('spans', new Map(spec.spans.map((span) => [span.name, printSpan(span)])))
+  // Long filters stay on one line; what YAML 1.1 reads otherwise (yes, 0o7) is in quotes, for other tools.
+  return stringify(file, { lineWidth: 0, compat: 'yaml-1.1', aliasDuplicateObjects: false })
+}
+
+const printInterface = ({ match, dedicated }: InterfaceSpec) => ({ match, dedicated })
+
+const printSource = (source: SourceSpec) => ({
+  interface: source.interface,
+  direction: source.direction,
+  ...(source.filter && { filter: source.filter.expression })
+})
+
+const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name : { name, subnet })
+
+const printSpan = (span: SpanSpec) => ({
+  ...(span.description !== null && { description: span.description }),
+  sources: span.sources.map(printSource),
+  ...(span.network && { network: printNetwork(span.network) }),
+  sensors: span.sensors.map(({ container }) => container),
+  mtu: span.mtu,
+  wire: span.wire,
+  sealed: span.sealed
+})
