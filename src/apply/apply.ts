@@ -1,4 +1,4 @@
-import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import { findDaemon } from '../host/daemon.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
@@ -23,11 +23,15 @@ const rounds = 3
  */
 export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<View> {
   let view = first
-  let done = 0
+  const finished: Task[] = []
   for (let round = 0; round < rounds; round++) {
     if (view.plan.changes.length === 0) return view
-    done += await runPlan(view.plan, done, progress, signal)
-    view = await look(aim)
+    const { plan } = view
+    const failure = await runPlan(plan, finished, progress, signal)
+    view = await lookAgain(aim, plan, finished, failure)
+    // What the step was for may have gone meanwhile, as the port of a sensor that was stopped: then nothing is amiss.
+    const stays = view.plan.changes.some(({ address }) => address === failure?.task.change.address)
+    if (failure !== null && stays) throw stopped(plan, finished, failure)
   }
   if (view.plan.changes.length === 0) return view
   throw new SpanplanError(
@@ -40,55 +44,77 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
   )
 }
 
-async function runPlan(plan: Plan, before: number, progress: Progress, signal: AbortSignal): Promise<number> {
+/** A look that fails after something was changed does not hide that. */
+async function lookAgain(aim: Aim, plan: Plan, finished: readonly Task[], failure: StepFailed | null): Promise<View> {
+  try {
+    return await look(aim)
+  } catch (error) {
+    if (failure !== null) throw stopped(plan, finished, failure)
+    if (!(error instanceof SpanplanError) || finished.length === 0) throw error
+    throw new SpanplanError(error.notices, Exit.partial, { cause: error })
+  }
+}
+
+/** Adds to `finished` what is done; gives back the failure that stopped it. */
+async function runPlan(
+  plan: Plan,
+  finished: Task[],
+  progress: Progress,
+  signal: AbortSignal
+): Promise<StepFailed | null> {
   const batches = makeBatches(orderStages(plan.changes))
   const needsDocker = batches.some(({ tool }) => tool === 'docker')
   const daemon = needsDocker ? await findDaemon() : null
   if (daemon !== null && 'reason' in daemon) throw new SpanplanError(daemon.reason)
-  const finished: Task[] = []
   for (const batch of batches) {
-    if (signal.aborted) throw interrupted(plan, finished, before)
+    if (signal.aborted) throw interrupted(plan, finished, signal)
     progress.start(batch.tasks)
     try {
       await runBatch(batch, daemon?.docker ?? null)
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error
       finished.push(...error.done)
-      if (signal.aborted) throw interrupted(plan, finished, before)
+      if (signal.aborted) throw interrupted(plan, finished, signal)
       progress.done(error.done)
       progress.failed(error.task, error.error.notices)
-      throw stopped(plan, finished, before, error)
+      return error
     }
     progress.done(batch.tasks)
     finished.push(...batch.tasks)
   }
-  return finished.length
+  return null
 }
 
-function stopped(plan: Plan, finished: readonly Task[], before: number, failure: StepFailed): SpanplanError {
+function stopped(plan: Plan, finished: readonly Task[], failure: StepFailed): SpanplanError {
   const { step, change } = failure.task
   const [cause] = failure.error.notices
   return new SpanplanError(
     {
       code: cause?.code ?? 'STEP_FAILED',
-      message: `could not ${step.summary}: ${cause?.message ?? failure.message}${remains(plan, finished, before)}`,
+      message: `could not ${step.summary}: ${cause?.message ?? failure.message}${remains(plan, finished)}`,
       hint: cause?.hint ?? 'see what is left with: spanplan plan; nothing is lost by running it again',
       address: change.address,
       ...(change.origin && { origin: change.origin })
     },
-    finished.length + before === 0 ? failure.error.exit : Exit.partial,
+    finished.length === 0 ? failure.error.exit : Exit.partial,
     { cause: failure }
   )
 }
 
-function interrupted(plan: Plan, finished: readonly Task[], before: number): SpanplanError {
-  const nothing = finished.length + before === 0
-  const code = { code: 'INTERRUPTED', message: `interrupted${remains(plan, finished, before)}` }
-  return new SpanplanError(code, nothing ? Exit.interrupted : Exit.partial)
+function interrupted(plan: Plan, finished: readonly Task[], signal: AbortSignal): SpanplanError {
+  return new SpanplanError(
+    { code: 'INTERRUPTED', message: `interrupted${remains(plan, finished)}` },
+    finished.length === 0 ? interruptedExit(signal) : Exit.partial
+  )
 }
 
-function remains(plan: Plan, finished: readonly Task[], before: number): string {
-  if (finished.length + before === 0) return '\nNothing was changed.'
+/** The status for the signal that the abort's reason names. */
+export function interruptedExit(signal: AbortSignal): ExitCode {
+  return signal.reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
+}
+
+function remains(plan: Plan, finished: readonly Task[]): string {
+  if (finished.length === 0) return '\nNothing was changed.'
   const steps = new Set(finished.map(({ step }) => step))
   const left = plan.changes.filter((change) =>
     change.stages.some((stage) => stage.steps.some((step) => !steps.has(step)))

@@ -1,4 +1,4 @@
-import { apply } from '../apply/apply.ts'
+import { apply, interruptedExit } from '../apply/apply.ts'
 import { type Aim, look, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
@@ -92,7 +92,7 @@ async function confirmRemovals(plan: View['plan'], yes: boolean, signal: AbortSi
   if (!(await confirm(`Do it: ${what}?`, signal))) {
     throw new SpanplanError(
       { code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' },
-      signal.aborted ? Exit.interrupted : Exit.error
+      signal.aborted ? interruptedExit(signal) : Exit.error
     )
   }
 }
@@ -101,13 +101,13 @@ function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<t
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
   return aim.want === 'spec'
     ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${waits}. Checked: all is as wanted.`
-    : `Destroyed: ${remove} removed, ${update} given back in part. Checked: nothing of it is left.`
+    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left.`
 }
 
 /** The first signal stops after the batch that runs; the second one at once, as if nobody listened. */
 function watchSignals(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
-  const abort = () => controller.abort()
+  const abort = (name: NodeJS.Signals) => controller.abort(name)
   const names = ['SIGINT', 'SIGTERM'] as const
   for (const name of names) process.once(name, abort)
   return {

@@ -65,6 +65,8 @@ export interface Link {
   readonly master: string | null
   /** The index of the link below (of a vlan, macvlan…) in this namespace. */
   readonly lower: number | null
+  /** The index of the other end of a veth pair, if it is in this namespace. */
+  readonly peer: number | null
   /** The other end is in another network namespace: a container's, most often. */
   readonly foreignPeer: boolean
   readonly addresses: readonly Address[]

@@ -77,6 +77,7 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omi
   const indexOf = new Map(links.map((link) => [link.ifname, link.ifindex]))
   const addresses = parseAddresses(addressDocument)
   return links.map((link) => ({
+    ...relatives(link, indexOf),
     index: link.ifindex,
     name: link.ifname,
     altnames: link.altnames,
@@ -90,7 +91,6 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omi
     arp: !link.flags.includes('NOARP'),
     alias: link.ifalias ?? null,
     master: link.master ?? null,
-    lower: link.link_netnsid === undefined ? (link.link_index ?? indexOf.get(link.link ?? '') ?? null) : null,
     foreignPeer: link.link_netnsid !== undefined,
     addresses: addresses.get(link.ifname) ?? [],
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
@@ -120,6 +120,13 @@ export function parseOffloads(document: unknown): Map<string, Partial<Record<Off
       return [card.ifname, offloads]
     })
   )
+}
+
+/** `ip` calls it a link both ways: the card below a vlan, and the other end of a veth pair. */
+function relatives(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMap<string, number>) {
+  const here = link.link_netnsid === undefined
+  const other = here ? (link.link_index ?? indexOf.get(link.link ?? '') ?? null) : null
+  return link.linkinfo.info_kind === 'veth' ? { lower: null, peer: other } : { lower: other, peer: null }
 }
 
 function parseBridge(data: unknown): Link['bridge'] {

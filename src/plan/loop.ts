@@ -51,13 +51,15 @@ function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: readonly st
   return null
 }
 
-/** The bridges that a link is, is a port of, or is built on. */
+/** The bridges that a link is, is a port of, is built on, or is the other end of a port of. */
 function bridgesUnder(link: Link, host: Snapshot): string[] {
-  const lower = link.lower === null ? undefined : host.links.find((other) => other.index === link.lower)
+  const find = (index: number | null) => host.links.find((other) => other.index === index)
+  const lower = find(link.lower)
+  const peer = find(link.peer)
   return [
     ...(link.bridge ? [link.name] : []),
     ...(link.master ? [link.master] : []),
-    // A veth's peer is not below it; what the one sends, the other receives, so its bridge counts all the same.
-    ...(lower && lower.lower !== link.index ? bridgesUnder(lower, host) : lower?.master ? [lower.master] : [])
+    ...(peer?.master ? [peer.master] : []),
+    ...(lower ? bridgesUnder(lower, host) : [])
   ]
 }

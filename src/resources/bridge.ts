@@ -85,17 +85,23 @@ export const bridge: Kind<Bridge> = {
     ].join(', '),
   address: () => [],
   conflict: (live) =>
-    live.isBridge
+    readAlias(live.mark) !== null
       ? notice(
-          'BRIDGE_FOREIGN',
-          `a bridge ${live.id} exists already, and spanplan did not make it`,
-          `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${live.id}`
-        )
-      : notice(
-          'LINK_FOREIGN',
-          `a network device ${live.id} exists already, and is not a bridge`,
+          'BRIDGE_OTHERS',
+          `the bridge ${live.id} belongs to the spans of another name: ${readAlias(live.mark)?.owner}`,
           'give the span another name'
         )
+      : live.isBridge
+        ? notice(
+            'BRIDGE_FOREIGN',
+            `a bridge ${live.id} exists already, and spanplan did not make it`,
+            `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${live.id}`
+          )
+        : notice(
+            'LINK_FOREIGN',
+            `a network device ${live.id} exists already, and is not a bridge`,
+            'give the span another name'
+          )
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */

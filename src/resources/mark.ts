@@ -7,7 +7,7 @@ import type { Hook } from '../spec/spec.ts'
  */
 
 /** What spanplan switches on a card, in the order of its bits. */
-const traits = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
+export const traits = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
 
 export type Trait = (typeof traits)[number]
 

@@ -77,6 +77,11 @@ export function liveNetworks(wanted: Wanted, host: Snapshot): readonly DockerNet
   )
 }
 
+/** Bytes; 1500 is Docker's own default. */
+export function networkMtu(live: DockerNetwork): number {
+  return Number(live.options[networkOption.mtu] ?? 1500)
+}
+
 function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
   const user = wanted.spans.find((span) => span.network?.name === live.name || span.name === bridge)
@@ -92,7 +97,7 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
     internal: live.internal,
     ipv6: live.ipv6,
     hostAddress: live.options[networkOption.noAddress] !== 'true',
-    mtu: Number(live.options[networkOption.mtu] ?? 1500),
+    mtu: networkMtu(live),
     subnet: live.subnets.join(' '),
     mark: [label.name, label.span, label.bridge]
       .map((key) => live.labels[key] ?? '')

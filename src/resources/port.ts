@@ -1,14 +1,17 @@
 import type { Link, Snapshot } from '../host/host.ts'
 import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
 import { sealHandle } from './mark.ts'
+import { networkMtu } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { isSealed } from './seal.ts'
-import { notice, ownsBridge } from './wanted.ts'
+import { findNetwork, notice, ownsBridge, type WantedSpan } from './wanted.ts'
 
 /** A port of a span's bridge: the host's end of a sensor's interface, most often. */
 export interface Port extends Resource {
   readonly kind: 'port'
   readonly mac: string
+  /** Bytes. */
+  readonly mtu: number
   readonly up: boolean
   readonly isolated: boolean
   readonly learning: boolean
@@ -21,8 +24,10 @@ export interface Port extends Resource {
 
 export const port: Kind<Port> = {
   kind: 'port',
-  rank: { create: 70, remove: 1 },
+  // Before sensors are connected anew: that takes their ports away.
+  rank: { create: 5, remove: 1 },
   fields: {
+    mtu: { label: 'mtu', words: String },
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
     isolated: { label: 'isolated', words: onOff },
     learning: { label: 'learning', words: onOff },
@@ -35,6 +40,7 @@ export const port: Kind<Port> = {
     wanted.spans.flatMap((span) =>
       portsOf(host, span.name).map((link) => ({
         ...({ kind: 'port', id: link.name, spans: [span.name], owner: 'ours', mac: link.mac, up: true } as const),
+        mtu: desiredMtu(span, link, host),
         isolated: span.sealed,
         learning: false,
         flooding: true,
@@ -56,6 +62,7 @@ export const port: Kind<Port> = {
             ...({ kind: 'port', id: link.name, spans: [bridge.name], mac: link.mac } as const),
             // A container's port goes with its network; any other stays, and gets back what is ours on it.
             owner: sealed && !link.foreignPeer ? 'ours' : 'shared',
+            mtu: link.mtu,
             up: link.up,
             isolated: link.port?.isolated === true,
             learning: link.port?.learning === true,
@@ -71,6 +78,12 @@ export const port: Kind<Port> = {
   summary: () => 'unsealed',
   address: (resource) => [resource.id],
   conflict: (live) => notice('PORT_FOREIGN', `the port ${live.id} may not be changed`)
+}
+
+/** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
+function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
+  const network = span.network && findNetwork(host, span.network.name)
+  return network && link.foreignPeer && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
 function portsOf(host: Snapshot, bridge: string): Link[] {
@@ -100,6 +113,7 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>): S
   ]
   return [
     ...(changed.has('sealed') ? sealSteps(after) : []),
+    ...(changed.has('mtu') ? [step(id, ['ip', 'link', 'set', 'dev', id, 'mtu', String(after.mtu)])] : []),
     ...(options.length > 0 ? [step(id, ['ip', 'link', 'set', 'dev', id, 'type', 'bridge_slave', ...options])] : []),
     ...(changed.has('up') ? [step(id, ['ip', 'link', 'set', 'dev', id, 'up'])] : []),
     ...(changed.has('ipv6') ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=1`])] : []),

@@ -2,7 +2,7 @@ import type { Notice, Origin } from '../errors.ts'
 import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
 import type { Hook, NetworkSpec } from '../spec/spec.ts'
-import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, type Trait } from './mark.ts'
+import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, type Trait, traits } from './mark.ts'
 
 /** Whose resources, and of which spans, a command may touch. */
 export interface Scope {
@@ -78,10 +78,13 @@ export interface Card {
   /** A mark in scope speaks of it: it may be given back. */
   readonly ours: boolean
   readonly now: ReadonlySet<Trait>
+  /** What it was like before; what nobody has had charge of is as it is now. */
   readonly before: ReadonlySet<Trait>
-  /** In charge of by live marks. */
+  /** What live marks have charge of. */
   readonly live: ReadonlySet<Trait>
-  /** In charge of once all is as wanted; empty for a card that is given back. */
+  /** What the wanted spans have charge of, and their marks say so. */
+  readonly own: ReadonlySet<Trait>
+  /** What anybody's spans have charge of once all is as wanted; empty for a card that is given back. */
   readonly wanted: ReadonlySet<Trait>
 }
 
@@ -110,17 +113,18 @@ export function survey(
   return { ...wanted, mirrors, cards }
 }
 
+const nothing: CardMark = { before: new Set(), managed: new Set() }
+
 function readMirror(wanted: Pick<Wanted, 'owner' | 'scope'>, known: readonly string[], filter: Filter): LiveMirror[] {
   const { mirror, handle, device, hook } = filter
-  const mark = readCookie(mirror?.cookie ?? null)
-  if (mark === null || mirror === null || handle === null || filter.pref !== mirrorPref) return []
+  if (mirror === null || handle === null || filter.pref !== mirrorPref) return []
   const { name, spans } = wanted.scope
   const owner = name ?? wanted.owner
-  const candidates = [mirror.target, ...known]
-  const span =
-    candidates.find((candidate) => mirrorHandle(owner, candidate, device, hook) === handle) ??
-    known.find((candidate) => candidate === mirror.target) ??
-    null
+  const named = [mirror.target, ...known].find((candidate) => mirrorHandle(owner, candidate, device, hook) === handle)
+  // One whose cookie was lost is known by its handle.
+  const mark = readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(owner), card: nothing })
+  if (mark === null) return []
+  const span = named ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = name === null || mark.owner === hashOf(name)
   const inScope = owned && (spans === null || (span !== null && spans.has(span)))
   return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]
@@ -151,25 +155,30 @@ function readCard(
       ? uses.map(({ span }) => span)
       : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
   const now = traitsOf(host, link)
+  const own = new Set(uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard)))
   return [
     {
       link,
       spans: [...new Set(spans)],
       ours,
       now,
-      before: marks[0]?.card.before ?? now,
+      before: new Set(traits.filter((trait) => wasBefore(trait, marks, now))),
       live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
-      wanted: new Set([
-        ...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])),
-        ...uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard))
-      ])
+      own,
+      wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own])
     }
   ]
 }
 
+/** Whoever took charge of a trait wrote down how it had been. */
+function wasBefore(trait: Trait, marks: readonly { readonly card: CardMark }[], now: ReadonlySet<Trait>): boolean {
+  const mark = marks.find(({ card }) => card.managed.has(trait))
+  return mark === undefined ? now.has(trait) : mark.card.before.has(trait)
+}
+
 /** The mark that the mirrors of a card bear, and that the bridges they feed remember. */
-export function cardMark(card: Card): CardMark {
-  return { before: card.before, managed: card.wanted }
+export function cardMark({ before, own }: Card): CardMark {
+  return { before: new Set([...own].filter((trait) => before.has(trait))), managed: own }
 }
 
 /** Whether a thing of this owner and span may be touched. */
