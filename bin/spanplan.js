@@ -1,2 +1,5 @@
 #!/usr/bin/env node
-import '../dist/spanplan.cjs'
+import { createRequire } from 'node:module'
+
+// An import would first search the whole bundle for exports: 60 ms.
+createRequire(import.meta.url)('../dist/spanplan.cjs')

@@ -5,3 +5,11 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 export function printable(text: string): string {
   return text.replace(unprintable, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
 }
+
+/** What may be coloured: one style each, so that a person sees at a glance what is taken away. */
+export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'wait' | 'title'
+
+/** Colours a text, or leaves it alone. */
+export type Paint = (tone: Tone, text: string) => string
+
+export const plain: Paint = (_, text) => text

@@ -1,5 +1,5 @@
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
-import { plain } from '../plan/render.ts'
+import { plain } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { type ColorChoice, choosePaint, renderNotice } from './terminal.ts'
 

@@ -1,8 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 import type { Notice } from '../errors.ts'
-import { type Paint, plain, type Tone } from '../plan/render.ts'
-import { printable } from '../printable.ts'
+import { type Paint, plain, printable, type Tone } from '../printable.ts'
 import { excerpt } from '../spec/excerpt.ts'
 import type { SourceFile } from '../spec/spec.ts'
 

@@ -1,17 +1,9 @@
 import { dockerCommand } from '../host/docker.ts'
 import type { Argv } from '../host/run.ts'
 import { shellLine } from '../host/words.ts'
-import { printable } from '../printable.ts'
+import { type Paint, printable, type Tone } from '../printable.ts'
 import type { Step } from '../resources/resource.ts'
 import { orderStages, type Plan, type PlannedChange } from './plan.ts'
-
-/** What may be coloured: one style each, so that a person sees at a glance what is taken away. */
-export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'wait' | 'title'
-
-/** Colours a text, or leaves it alone. */
-export type Paint = (tone: Tone, text: string) => string
-
-export const plain: Paint = (_, text) => text
 
 interface Row {
   readonly tone: Tone
