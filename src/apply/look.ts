@@ -5,7 +5,7 @@ import { readHost } from '../host/read.ts'
 import { resolveNothing, resolveSpec } from '../plan/desired.ts'
 import { makePlan, type Plan } from '../plan/plan.ts'
 import { readAlias } from '../resources/mark.ts'
-import { notice, type Scope } from '../resources/wanted.ts'
+import { covers, notice, type Scope } from '../resources/wanted.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What a command is to make true of the host. */
@@ -34,13 +34,21 @@ export async function look(aim: Aim): Promise<View> {
     deferDocker: aim.deferDocker
   })
   if (aim.want === 'nothing') {
-    if (host.docker.state === 'unreachable') throw new SpanplanError(host.docker.reason)
+    if (host.docker.state === 'unreachable' && hasNetworks(aim.scope, host)) throw new SpanplanError(host.docker.reason)
     const known = [...(aim.scope.spans ?? [])]
     return { host, plan: makePlan(resolveNothing(aim.owner, host, aim.scope, known), host) }
   }
   const desired = resolveSpec(aim.spec, host, aim.scope)
   const plan = makePlan(desired, host)
   return { host, plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim.spec, host)] } }
+}
+
+/** A bridge's mark says whether Docker has to do with it; on a host without Docker, none does. */
+function hasNetworks(scope: Scope, host: Snapshot): boolean {
+  return host.links.some(({ alias, name }) => {
+    const mark = readAlias(alias)
+    return mark?.network === true && covers({ scope }, mark.owner, name)
+  })
 }
 
 /** Spans of this name that are live, and that the file does not know. */

@@ -1,6 +1,5 @@
 import { look } from '../apply/look.ts'
 import { Exit, type ExitCode } from '../errors.ts'
-import { renderDiff } from '../plan/compare.ts'
 import { renderCommands, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
 import { aimAtSpec, type Selection } from './aim.ts'
@@ -18,8 +17,10 @@ export async function plan(
   if (session.json) {
     const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
     process.stdout.write(`${JSON.stringify(planDocument(view.plan, context))}\n`)
-  } else if (options.diff) process.stdout.write(renderDiff(view.plan))
-  else if (options.commands) process.stdout.write(renderCommands(view.plan))
+  } else if (options.diff) {
+    const { renderDiff } = await import('../plan/compare.ts')
+    process.stdout.write(renderDiff(view.plan))
+  } else if (options.commands) process.stdout.write(renderCommands(view.plan))
   else process.stdout.write(renderPlan(view.plan, aim.spec.files, choosePaint(session.color, process.stdout)))
   return options.detailedExitcode && view.plan.changes.length > 0 ? Exit.changes : Exit.done
 }

@@ -42,7 +42,7 @@ function lineProgress(plan: Plan): Progress & { close(): void } {
       clear()
       const text = first ? printable(first.step.summary) : ''
       process.stderr.write(
-        `[${Math.min(done + 1, total)}/${total}] ${text}`.slice(0, (process.stderr.columns ?? 80) - 1)
+        `[${Math.min(done + 1, total)}/${total}] ${text}`.slice(0, (process.stderr.columns || 80) - 1)
       )
     },
     done: (tasks) => {

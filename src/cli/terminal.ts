@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 import type { Notice } from '../errors.ts'
 import { type Paint, plain, printable, type Tone } from '../printable.ts'
@@ -52,6 +51,7 @@ export function renderNotice(
 
 /** Asks a person; anything but y or yes is a no. */
 export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())

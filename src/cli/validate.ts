@@ -1,4 +1,5 @@
 import { Exit, type ExitCode } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { printSpec } from '../spec/print.ts'
 import { loadFiles } from './files.ts'
 import type { Session } from './session.ts'
@@ -22,7 +23,9 @@ export async function validate(
   else if (options.print) process.stdout.write(printSpec(spec))
   else {
     const count = spec.spans.length
-    process.stdout.write(`${spec.files.join(', ')}: valid, ${count} ${count === 1 ? 'span' : 'spans'}.\n`)
+    process.stdout.write(
+      `${spec.files.map(printable).join(', ')}: valid, ${count} ${count === 1 ? 'span' : 'spans'}.\n`
+    )
   }
   return Exit.done
 }

@@ -64,7 +64,12 @@ const addressOutput = z.object({
   )
 })
 
-const fdbOutput = z.object({ mac: z.string(), ifname: z.string().optional(), state: z.string().optional() })
+const fdbOutput = z.object({
+  mac: z.string(),
+  ifname: z.string().optional(),
+  state: z.string().optional(),
+  vlan: z.number().optional()
+})
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
@@ -102,7 +107,9 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omi
 /** The links whose own MAC address `bridge -json fdb show` lists; given as `NAME MAC`. */
 export function parseOwnMacEntries(document: unknown): Set<string> {
   const entries = z.array(fdbOutput).parse(document)
-  return new Set(entries.filter((entry) => entry.state === 'permanent').map((entry) => `${entry.ifname} ${entry.mac}`))
+  // A bridge that does not filter VLANs looks frames up without one; entries with a VLAN lie idle.
+  const used = entries.filter(({ state, vlan }) => state === 'permanent' && vlan === undefined)
+  return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
 }
 
 /** The offloads of every link that `ethtool --json -k '*'` lists. */

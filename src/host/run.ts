@@ -1,4 +1,5 @@
-import { execa } from 'execa'
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { SpanplanError } from '../errors.ts'
 
 /** A program and its arguments; none of them ever reaches a shell. */
@@ -30,34 +31,51 @@ const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/b
 /**
  * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
  *
+ * Node's own spawn: a plan runs five programs, and an apply of many spans hundreds. execa takes 25 ms to load and twice
+ * as long for each.
+ *
  * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
  */
-export async function run(argv: Argv, input = ''): Promise<Output> {
+export function run(argv: Argv, input = ''): Promise<Output> {
   const [file, ...words] = argv
-  const result = await execa(file, words, {
-    input,
-    reject: false,
-    timeout: timeLimit,
-    stripFinalNewline: false,
-    maxBuffer: 512 * 1024 * 1024,
-    env: { LC_ALL: 'C', PATH: path }
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, LC_ALL: 'C', PATH: path }
+    const child = spawn(file, words, { env, timeout: timeLimit, killSignal: 'SIGKILL' })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    // One that ends before it has read all: its status says why.
+    child.stdin.on('error', () => {}).end(input)
+    child.on('error', (error: NodeJS.ErrnoException) => reject(cannotRun(file, error)))
+    child.on('close', (code, signal) => {
+      if (child.killed) reject(hangs(argv))
+      else resolve({ stdout, stderr, status: code ?? 128 + (signal === null ? 0 : constants.signals[signal]) })
+    })
   })
-  if (result.code === 'ENOENT' || result.code === 'EACCES') {
-    const debian = packageOf[file]
-    throw new SpanplanError({
-      code: 'PROGRAM_MISSING',
-      message: `the program ${file} cannot be run: ${result.code === 'ENOENT' ? 'it is not installed' : 'permission denied'}`,
-      ...(debian && { hint: `install it: apt-get install ${debian}` })
-    })
-  }
-  if (result.timedOut) {
-    throw new SpanplanError({
-      code: 'PROGRAM_HANGS',
-      message: `${argv.join(' ')} did not end within ${timeLimit / 1000} s, and was ended`,
-      hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
-    })
-  }
-  return { stdout: result.stdout, stderr: result.stderr, status: result.exitCode ?? 128 }
+}
+
+function cannotRun(file: string, error: NodeJS.ErrnoException): Error {
+  const { code } = error
+  if (code !== 'ENOENT' && code !== 'EACCES') return error
+  const debian = packageOf[file]
+  return new SpanplanError({
+    code: 'PROGRAM_MISSING',
+    message: `the program ${file} cannot be run: ${code === 'ENOENT' ? 'it is not installed' : 'permission denied'}`,
+    ...(debian && { hint: `install it: apt-get install ${debian}` })
+  })
+}
+
+function hangs(argv: Argv): SpanplanError {
+  return new SpanplanError({
+    code: 'PROGRAM_HANGS',
+    message: `${argv.join(' ')} did not end within ${timeLimit / 1000} s, and was ended`,
+    hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
+  })
 }
 
 /** What a program's failure is reported as: its words, and its own. */

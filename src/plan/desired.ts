@@ -85,6 +85,7 @@ function resolveSpan(spec: Spec, span: SpanSpec, host: Snapshot, findings: Findi
     sealed: span.sealed,
     mirrors,
     network: resolveNetwork(span, host, findings),
+    hasNetwork: span.network !== null,
     sensors: span.sensors.flatMap(({ container: name, origin }) => {
       const container = resolveSensor(span, name, origin, host, findings)
       return container ? [{ container, origin }] : []

@@ -128,7 +128,10 @@ function describeFields<R extends Resource>(kind: Kind<R>, change: Change<R>): F
 }
 
 function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[] {
-  const removal = (before: R) => ({ rank: kind.rank.remove, steps: kind.steps({ action: 'remove', before }) })
+  const removal = (before: R, after: R | null) => ({
+    rank: kind.rank.remove,
+    steps: kind.steps({ action: 'remove', before, after })
+  })
   const creation = (after: R) => ({ rank: kind.rank.create, steps: kind.steps({ action: 'create', after }) })
   switch (change.action) {
     case 'create':
@@ -136,8 +139,8 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
     case 'update':
       return [{ rank: kind.rank.create, steps: kind.steps(change) }]
     case 'replace':
-      return [removal(change.before), creation(change.after)]
+      return [removal(change.before, change.after), creation(change.after)]
     case 'remove':
-      return [removal(change.before)]
+      return [removal(change.before, null)]
   }
 }

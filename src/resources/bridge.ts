@@ -60,7 +60,11 @@ export const bridge: Kind<Bridge> = {
       owner: 'ours',
       origin: span.origin,
       isBridge: true,
-      mark: writeAlias({ owner: wanted.owner, cards: rememberedCards(wanted, host, span.name) }),
+      mark: writeAlias({
+        owner: wanted.owner,
+        network: span.hasNetwork,
+        cards: rememberedCards(wanted, host, span.name)
+      }),
       mac: bridgeMac(wanted.owner, span.name),
       mtu: span.mtu,
       up: true,
@@ -161,11 +165,14 @@ function bridgeSteps(transition: Transition<Bridge>): Step[] {
   }
 }
 
+/** ETH_MIN_MTU in linux/if_ether.h. */
+const smallestMtu = 68
+
 function createSteps(after: Bridge): Step[] {
   // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.
   const made = {
     ...after,
-    mtu: after.mtu - 1,
+    mtu: after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1,
     mark: '',
     up: false,
     ipv6: true,
@@ -203,13 +210,14 @@ function updateSteps(before: Bridge, after: Bridge, changed: ReadonlySet<string>
   const options = [
     ...(changed.has('ageing') ? ['ageing_time', '0'] : []),
     ...(changed.has('forwardDelay') ? ['forward_delay', '0'] : []),
-    ...(changed.has('stp') ? ['stp_state', '0'] : []),
     ...(changed.has('snooping') ? ['mcast_snooping', '0'] : []),
     ...(changed.has('vlanFiltering') ? ['vlan_filtering', '0'] : [])
   ]
   const set = ['ip', 'link', 'set', 'dev', device] as const
   return [
     ...(link.length > 0 ? [step(after, 'set', [...set, ...link])] : []),
+    // Before the delay, in a command of its own: while it is on, a delay of 0 is out of range.
+    ...(changed.has('stp') ? [step(after, 'set', [...set, 'type', 'bridge', 'stp_state', '0'])] : []),
     ...(options.length > 0 ? [step(after, 'set', [...set, 'type', 'bridge', ...options])] : []),
     // What it had learned while it aged is kept for good with an ageing time of 0.
     ...(changed.has('ageing') ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])] : []),

@@ -27,6 +27,8 @@ export interface MirrorMark {
 /** What the alias of a bridge says. */
 export interface BridgeMark {
   readonly owner: string
+  /** A Docker network is on it, or is to be: whoever removes the span needs Docker. */
+  readonly network: boolean
   /** By interface index: that is the card itself, whatever it is called now, and never its successor. */
   readonly cards: ReadonlyMap<number, CardMark>
 }
@@ -54,7 +56,7 @@ const longestAlias = 255
 
 /** Writes a bridge's alias. Cards that do not fit are left out: their mirrors' cookies still know them. */
 export function writeAlias(mark: BridgeMark): string {
-  let alias = `spanplan:${mark.owner}:owned:`
+  let alias = `spanplan:${mark.owner}:owned${mark.network ? '+network' : ''}:`
   let separator = ''
   for (const [index, card] of [...mark.cards].sort(([a], [b]) => a - b)) {
     const entry = `${separator}${index.toString(36)}.${writeBits(card.before)}${writeBits(card.managed)}`
@@ -67,7 +69,7 @@ export function writeAlias(mark: BridgeMark): string {
 
 /** Reads what {@link writeAlias} wrote; null for anybody else's. */
 export function readAlias(alias: string | null): BridgeMark | null {
-  const [, owner, list] = /^spanplan:([^:]+):owned:(.*)$/.exec(alias ?? '') ?? []
+  const [, owner, network, list] = /^spanplan:([^:]+):owned(\+network)?:(.*)$/.exec(alias ?? '') ?? []
   if (owner === undefined || list === undefined) return null
   const cards = new Map<number, CardMark>()
   for (const entry of list.split(',')) {
@@ -76,7 +78,7 @@ export function readAlias(alias: string | null): BridgeMark | null {
       cards.set(Number.parseInt(index, 36), { before: readBits(before), managed: readBits(managed) })
     }
   }
-  return { owner, cards }
+  return { owner, network: network !== undefined, cards }
 }
 
 /** The handle of a mirror, never 0, which tc takes as "any". */

@@ -36,11 +36,11 @@ export type Change<R extends Resource = Resource> =
     }
   | { readonly action: 'remove'; readonly before: R; readonly reason: string }
 
-/** What a kind is asked to write steps for: a replace is a removal and, later, a creation. */
+/** What a kind is asked to write steps for: a replace is a removal, with what comes `after`, and, later, a creation. */
 export type Transition<R extends Resource> =
   | { readonly action: 'create'; readonly after: R }
   | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
-  | { readonly action: 'remove'; readonly before: R }
+  | { readonly action: 'remove'; readonly before: R; readonly after: R | null }
 
 /** One thing to do, and what for. */
 export type Step =

@@ -150,7 +150,8 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
       const { network, container, backToNone } = transition.before
       return [
         disconnect(network, container),
-        ...(backToNone
+        // Not where it is connected anew at once: "none" would bar that.
+        ...(backToNone && transition.after === null
           ? [
               {
                 summary: `give ${container} its network none back`,

@@ -38,6 +38,8 @@ export interface WantedSpan {
   readonly mirrors: readonly WantedMirror[]
   /** null: none is wanted, or Docker is left for later. */
   readonly network: NetworkSpec | null
+  /** The file wants a network, whether Docker is asked now or later. */
+  readonly hasNetwork: boolean
   /** The containers that exist; the others wait. */
   readonly sensors: readonly WantedSensor[]
   readonly origin: Origin

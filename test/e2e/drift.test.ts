@@ -1,0 +1,347 @@
+/** What others change by hand is found by the plan, named, and mended by the next apply. */
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectHeard, expectRefusal, portOf, spanplan, until, writeSpans } from './spans.ts'
+
+const file = `
+version: 1
+interfaces:
+  ens224: {dedicated: true}
+spans:
+  span0:
+    sources:
+      - interface: ens192
+        filter: not port 22
+      - interface: ens224
+    sensors: [suricata, zeek]
+`
+
+let lab: Lab
+let suricata: Docker.Container
+let zeek: Docker.Container
+
+interface Row {
+  /** What somebody does, after "finds and mends:". */
+  readonly name: string
+  readonly by: () => Promise<unknown>
+  /** What the plan says of it, a line each. */
+  readonly says: readonly RegExp[]
+}
+
+const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+const tc = (...argv: string[]) => lab.run(['tc', ...argv])
+const setBridge = (...options: string[]) => ip('link', 'set', 'dev', 'span0', 'type', 'bridge', ...options)
+
+async function setPort(...options: string[]): Promise<void> {
+  await ip('link', 'set', 'dev', await portOf(lab, zeek), ...options)
+}
+
+/** The words that name one of spanplan's filters to tc. */
+async function filterWords(device: string, hook: string, pref: string): Promise<string[]> {
+  const rows: { pref: number; options?: { handle?: string } }[] = JSON.parse(
+    await tc('-j', 'filter', 'show', 'dev', device, hook)
+  )
+  const handle = rows.find((row) => row.pref === Number(pref) && row.options?.handle)?.options?.handle
+  return ['dev', device, hook, 'protocol', 'all', 'pref', pref, 'handle', handle ?? 'none', 'bpf']
+}
+
+async function replaceMirror({ program = '1,6 0 0 4294967295', control = 'continue', cookie = true }): Promise<void> {
+  const text = await tc('filter', 'show', 'dev', 'ens192', 'ingress')
+  const mark = /cookie ([0-9a-f]+)/.exec(text)?.[1] ?? ''
+  const words = await filterWords('ens192', 'ingress', '8')
+  const action = ['action', 'mirred', 'egress', 'mirror', 'dev', 'span0', control, ...(cookie ? ['cookie', mark] : [])]
+  await tc('filter', 'replace', ...words, 'bytecode', program, ...action)
+}
+
+async function fdbAdd(device: string, kind: 'self' | 'master'): Promise<void> {
+  const [link]: { address: string }[] = JSON.parse(await ip('-j', 'link', 'show', 'dev', device))
+  await lab.run(['bridge', 'fdb', 'add', link?.address ?? '', 'dev', device, kind, 'permanent'])
+}
+
+async function replaceSensor(): Promise<void> {
+  await zeek.remove({ force: true })
+  zeek = await lab.startSensor('zeek')
+}
+
+const rows: readonly Row[] = [
+  { name: 'ageing', by: () => setBridge('ageing_time', '30000'), says: [/~ +bridge +span0 +ageing: 300 → 0$/] },
+  {
+    name: 'multicast snooping',
+    by: () => setBridge('mcast_snooping', '1'),
+    says: [/~ +bridge +span0 +multicast snooping: on → off$/]
+  },
+  { name: 'spanning tree', by: () => setBridge('stp_state', '1'), says: [/~ +bridge +span0 .*spanning tree: on → off/] },
+  {
+    name: 'forward delay',
+    by: () => setBridge('forward_delay', '1500'),
+    says: [/~ +bridge +span0 +forward delay: 15 → 0$/]
+  },
+  {
+    name: "the bridge's MTU",
+    by: () => ip('link', 'set', 'dev', 'span0', 'mtu', '1500'),
+    says: [/~ +bridge +span0 +mtu: 1500 → 9000$/]
+  },
+  {
+    name: 'the bridge down',
+    by: () => ip('link', 'set', 'dev', 'span0', 'down'),
+    says: [/~ +bridge +span0 .*state: down → up/]
+  },
+  {
+    name: "the bridge's address",
+    by: () => ip('link', 'set', 'dev', 'span0', 'address', '02:00:00:00:00:99'),
+    says: [/~ +bridge +span0 .*address: 02:00:00:00:00:99 → 02:/]
+  },
+  {
+    name: "the bridge's alias",
+    by: () => ip('link', 'set', 'dev', 'span0', 'alias', ''),
+    says: [/~ +bridge +span0 +mark: none → spanplan:default:owned:/]
+  },
+  {
+    name: "the bridge's offloads",
+    by: () => lab.run(['ethtool', '-K', 'span0', 'tx', 'on', 'tso', 'on', 'gso', 'on']),
+    says: [/~ +bridge +span0 +wire-size frames: off → on$/]
+  },
+  {
+    name: 'IPv6 on the bridge',
+    by: () => ip('link', 'set', 'dev', 'span0', 'addrgenmode', 'eui64'),
+    says: [/~ +bridge +span0 +IPv6: on → off$/]
+  },
+  {
+    name: "the bridge's seal deleted",
+    by: () => tc('filter', 'del', 'dev', 'span0', 'ingress', 'pref', '9'),
+    says: [/~ +bridge +span0 +sealed: no → yes$/]
+  },
+  {
+    name: "the bridge's seal with another program",
+    by: async () => {
+      const words = await filterWords('span0', 'ingress', '9')
+      await tc('filter', 'replace', ...words, 'da', 'bytecode', '1,6 0 0 0')
+    },
+    says: [/~ +bridge +span0 +sealed: no → yes$/]
+  },
+  {
+    name: "the bridge's clsact deleted",
+    by: () => tc('qdisc', 'del', 'dev', 'span0', 'clsact'),
+    says: [/~ +bridge +span0 +sealed: no → yes$/]
+  },
+  {
+    name: "a forwarding entry of the bridge's own",
+    by: () => fdbAdd('span0', 'self'),
+    says: [/~ +bridge +span0 +keeps frames to its own address: yes → no$/]
+  },
+  {
+    name: 'a card not promiscuous',
+    by: () => ip('link', 'set', 'dev', 'ens192', 'promisc', 'off'),
+    says: [/~ +source +ens192 +promiscuous: off → on$/]
+  },
+  {
+    name: 'a card down',
+    by: () => ip('link', 'set', 'dev', 'ens192', 'down'),
+    says: [/~ +source +ens192 +state: down → up$/]
+  },
+  {
+    name: 'a mirror deleted',
+    by: async () => tc('filter', 'del', ...(await filterWords('ens192', 'ingress', '8'))),
+    says: [/\+ +mirror +ens192 ingress → span0 +not port 22$/]
+  },
+  {
+    name: "a card's clsact deleted",
+    by: () => tc('qdisc', 'del', 'dev', 'ens192', 'clsact'),
+    says: [/\+ +hook +ens192/, /\+ +mirror +ens192 ingress → span0/, /\+ +mirror +ens192 egress → span0/]
+  },
+  {
+    name: 'a mirror with another program',
+    by: () => replaceMirror({}),
+    says: [/~ +mirror +ens192 ingress → span0 +filter: every frame → \d+ instructions$/]
+  },
+  {
+    name: 'a mirror that ends classification',
+    by: () => replaceMirror({ control: 'pipe' }),
+    says: [/~ +mirror +ens192 ingress → span0 .*afterwards: pipe → continue/]
+  },
+  {
+    name: 'a mirror without its mark',
+    by: () => replaceMirror({ cookie: false }),
+    says: [/~ +mirror +ens192 ingress → span0 .*mark: none → 7370616e706c616e/]
+  },
+  {
+    name: 'the bridge deleted',
+    by: () => ip('link', 'del', 'dev', 'span0'),
+    says: [
+      /\+ +bridge +span0/,
+      /~ +mirror +ens192 ingress → span0 +target: a bridge that is gone → span0$/,
+      /~ +mirror +ens192 egress → span0 +target: a bridge that is gone → span0$/,
+      /~ +mirror +ens224 ingress → span0 +target: a bridge that is gone → span0$/,
+      /~ +sensor +suricata → span0 +port on the bridge: no → yes$/,
+      /~ +sensor +zeek → span0 +port on the bridge: no → yes$/
+    ]
+  },
+  {
+    name: 'the bridge deleted and made anew by hand, with its address',
+    by: async () => {
+      const [link]: { address: string }[] = JSON.parse(await ip('-j', 'link', 'show', 'dev', 'span0'))
+      await ip('link', 'del', 'dev', 'span0')
+      await ip('link', 'add', 'span0', 'address', link?.address ?? '', 'type', 'bridge')
+    },
+    says: [/~ +bridge +span0 +mark: none → .*mtu: .*state: down → up, ageing: 300 → 0/, /~ +mirror +ens192 ingress/]
+  },
+  {
+    name: 'a port not isolated',
+    by: () => setPort('type', 'bridge_slave', 'isolated', 'off'),
+    says: [/~ +port +veth\w+ → span0 +isolated: off → on$/]
+  },
+  {
+    name: 'a port that learns',
+    by: () => setPort('type', 'bridge_slave', 'learning', 'on'),
+    says: [/~ +port +veth\w+ → span0 +learning: on → off$/]
+  },
+  {
+    name: 'a port without flooding',
+    by: () => setPort('type', 'bridge_slave', 'flood', 'off'),
+    says: [/~ +port +veth\w+ → span0 +flooding: off → on$/]
+  },
+  { name: 'a port down', by: () => setPort('down'), says: [/~ +port +veth\w+ → span0 .*state: down → up/] },
+  {
+    name: 'a port with a small MTU',
+    by: () => setPort('mtu', '1500'),
+    says: [/~ +port +veth\w+ → span0 +mtu: 1500 → 9000$/]
+  },
+  {
+    name: "a port's seal deleted",
+    by: async () => tc('filter', 'del', 'dev', await portOf(lab, zeek), 'ingress', 'pref', '9'),
+    says: [/~ +port +veth\w+ → span0 +sealed: no → yes$/]
+  },
+  {
+    name: 'IPv6 on a port',
+    by: async () => lab.run(['sysctl', '-w', `net.ipv6.conf.${await portOf(lab, zeek)}.disable_ipv6=0`]),
+    says: [/~ +port +veth\w+ → span0 +IPv6: on → off$/]
+  },
+  {
+    name: "a forwarding entry of a port's own",
+    by: async () => fdbAdd(await portOf(lab, zeek), 'master'),
+    says: [/~ +port +veth\w+ → span0 +keeps frames to its own address: yes → no$/]
+  },
+  {
+    name: 'a port taken off the bridge',
+    by: () => setPort('nomaster'),
+    says: [/~ +sensor +zeek → span0 +port on the bridge: no → yes$/]
+  },
+  {
+    name: 'a port deleted',
+    by: async () => ip('link', 'del', 'dev', await portOf(lab, zeek)),
+    says: [/-\/\+ +sensor +zeek → span0 +interface present: no → yes .*restart the sensor/]
+  },
+  {
+    name: "a dedicated card's offloads, ARP and IPv6",
+    by: async () => {
+      await lab.run(['ethtool', '-K', 'ens224', 'gro', 'on'])
+      await ip('link', 'set', 'dev', 'ens224', 'arp', 'on')
+      await lab.run(['sysctl', '-w', 'net.ipv6.conf.ens224.disable_ipv6=0'])
+    },
+    says: [/~ +source +ens224 +ARP: on → off, IPv6: on → off, GRO: on → off$/]
+  },
+  {
+    name: 'a sensor disconnected',
+    by: () => lab.docker.getNetwork('span0').disconnect({ Container: 'zeek' }),
+    says: [/\+ +sensor +zeek → span0 +sealed$/]
+  },
+  {
+    name: 'the network removed',
+    by: async () => {
+      const network = lab.docker.getNetwork('span0')
+      for (const Container of ['suricata', 'zeek']) await network.disconnect({ Container })
+      await network.remove()
+    },
+    says: [/\+ +network +span0/, /\+ +sensor +suricata → span0/, /\+ +sensor +zeek → span0/]
+  },
+  {
+    name: 'a sensor removed and made anew',
+    by: replaceSensor,
+    says: [/\+ +sensor +zeek → span0/]
+  },
+  {
+    name: 'a sensor stopped and started',
+    by: async () => {
+      await zeek.stop()
+      await zeek.start()
+    },
+    says: [/~ +port +veth\w+ → span0 .*isolated: off → on.*sealed: no → yes/]
+  },
+  {
+    name: 'dockerd restarted while the bridge was gone',
+    by: async () => {
+      await lab.stopDocker({ live: true })
+      await ip('link', 'del', 'dev', 'span0')
+      await lab.startDocker()
+      await until('Docker has made the bridge', async () => (await ip('-br', 'link')).includes('span0'))
+    },
+    says: [/~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/, /~ +mirror +ens192 ingress/]
+  },
+  {
+    name: 'dockerd and the sensors restarted while the bridge was gone',
+    by: async () => {
+      await lab.stopDocker()
+      await ip('link', 'del', 'dev', 'span0')
+      await lab.startDocker()
+      for (const sensor of [suricata, zeek]) await sensor.start()
+    },
+    says: [/~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/, /~ +port +veth/]
+  },
+  {
+    name: 'everything at once',
+    by: async () => {
+      await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
+      await replaceSensor()
+      await setBridge('ageing_time', '30000', 'mcast_snooping', '1')
+      await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
+      await tc('qdisc', 'del', 'dev', await portOf(lab, suricata), 'clsact')
+    },
+    says: [/~ +bridge/, /\+ +hook/, /\+ +mirror/, /~ +source/, /~ +port/, /\+ +sensor/]
+  }
+]
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  suricata = await lab.startSensor('suricata', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+  zeek = await lab.startSensor('zeek')
+  await writeSpans(lab, file)
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  await expectHeard(lab, [suricata, zeek])
+})
+afterAll(() => lab?.close())
+
+describe('finds and mends:', () => {
+  test.each(rows)('$name', async ({ by, says }) => {
+    await by()
+    const { stdout: plan } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
+    for (const line of says) expect(plan).toMatch(new RegExp(line, 'm'))
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    await expectHeard(lab, [suricata, zeek])
+  })
+})
+
+test('a sensor that does not run is no drift, and neither is one that has gone', async () => {
+  await zeek.stop()
+  await expectConverged(lab)
+  await zeek.remove()
+  const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'])
+  expect(stdout).toMatch(/^ {2}\.\.\. +sensor +zeek → span0 +waits for the container zeek$/m)
+  expect(stdout).toContain('No changes; 1 waits.')
+  await spanplan(lab, ['apply', '--detailed-exitcode'])
+  zeek = await lab.startSensor('zeek')
+  await spanplan(lab, ['apply', '--detailed-exitcode'], 2)
+  await expectHeard(lab, [suricata, zeek])
+})
+
+test('a filter of others in the place of a mirror is named, and left alone', async () => {
+  await tc('filter', 'del', 'dev', 'ens192', 'ingress', 'pref', '8')
+  const bpf = ['bpf', 'bytecode', '1,6 0 0 4294967295', 'action', 'mirred', 'egress', 'mirror', 'dev', 'span0']
+  await tc('filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'all', 'pref', '8', 'handle', '0x77', ...bpf)
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toMatch(/ens192 ingress has a filter at preference 8/)
+  await tc('filter', 'del', 'dev', 'ens192', 'ingress', 'pref', '8')
+  await spanplan(lab, ['apply'])
+  await expectHeard(lab, [suricata, zeek])
+})

@@ -1,0 +1,119 @@
+/** What tests of the whole program share: files written, applied and checked in a lab, and frames followed to a sensor. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type Docker from 'dockerode'
+import { expect } from 'vitest'
+import { ether, filler } from './frames.ts'
+import type { Lab, Outcome, SpanplanOptions } from './lab.ts'
+
+const PATIENCE_MS = 15_000
+const STRANGER = '02:00:00:00:0a:01'
+const NOBODY = '02:00:00:00:0a:02'
+
+/** Writes the lab's spans.yaml, which spanplan finds by itself. */
+export async function writeSpans(lab: Lab, text: string): Promise<void> {
+  await writeFile(join(lab.files, 'spans.yaml'), text)
+}
+
+/** Runs spanplan, which has to exit as said. */
+export async function spanplan(
+  lab: Lab,
+  args: readonly string[],
+  exitCode = 0,
+  options: SpanplanOptions = {}
+): Promise<Outcome> {
+  const outcome = await lab.spanplan(args, options)
+  expect(outcome, `spanplan ${args.join(' ')}\n${outcome.stdout}\n${outcome.stderr}`).toMatchObject({ exitCode })
+  return outcome
+}
+
+/** The plan has nothing to do. */
+export async function expectConverged(lab: Lab, options: SpanplanOptions = {}): Promise<void> {
+  const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 0, options)
+  expect(stdout).toContain('No changes')
+}
+
+/** Runs spanplan, which has to fail as said, and to leave the lab as it is; gives what it said. */
+export async function expectRefusal(
+  lab: Lab,
+  args: readonly string[],
+  exitCode = 1,
+  options: SpanplanOptions = {}
+): Promise<string> {
+  const before = await lab.snapshotText()
+  const { stderr } = await spanplan(lab, args, exitCode, options)
+  expect(await lab.snapshotText()).toBe(before)
+  return stderr
+}
+
+/** Waits for what the kernel or Docker does in its own time. */
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`)
+    await sleep(50)
+  }
+}
+
+/** Waits until the lab is as it was: addresses that the kernel gives back take it a second. */
+export async function expectRestored(lab: Lab, before: string): Promise<void> {
+  await until('the lab is as it was', async () => (await lab.snapshotText()) === before).catch(() => undefined)
+  expect(await lab.snapshotText()).toBe(before)
+}
+
+interface Interface {
+  readonly name: string
+  /** The index of the host's end. */
+  readonly peer: number
+}
+
+/** The container's interfaces, less its loopback. */
+async function interfacesOf(container: Docker.Container): Promise<Interface[]> {
+  const { State } = await container.inspect()
+  const folder = `/proc/${State.Pid}/root/sys/class/net`
+  const names = (await readdir(folder)).filter((name) => name !== 'lo')
+  return Promise.all(
+    names.map(async (name) => ({ name, peer: Number(await readFile(join(folder, name, 'iflink'), 'utf8')) }))
+  )
+}
+
+/** The interface that a container listens on: by the bridge that its other end is a port of. */
+async function findTap(lab: Lab, container: Docker.Container, span: string): Promise<{ name: string; port: string }> {
+  const ports: { ifindex: number; ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
+  const masters: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'master', span]))
+  for (const { name, peer } of await interfacesOf(container)) {
+    const port = ports.find(({ ifindex }) => ifindex === peer)
+    if (port && masters.some(({ ifindex }) => ifindex === peer)) return { name, port: port.ifname }
+  }
+  throw new Error(`no interface of the container is on ${span}`)
+}
+
+/** The host's end of a container's interface on a span. */
+export async function portOf(lab: Lab, container: Docker.Container, span = 'span0'): Promise<string> {
+  return (await findTap(lab, container, span)).port
+}
+
+let sent = 0
+
+/** A frame that no other is like. */
+export function freshFrame(size = 100): Buffer {
+  return ether(NOBODY, STRANGER, filler(size, sent++))
+}
+
+/** What the switch sends at one of its ports arrives at the sensors, once each. */
+export async function expectHeard(
+  lab: Lab,
+  sensors: readonly Docker.Container[],
+  { from = 'sw0', span = 'span0' }: { readonly from?: string; readonly span?: string } = {}
+): Promise<void> {
+  const frame = freshFrame()
+  const captures = await Promise.all(
+    sensors.map(async (sensor) =>
+      lab.capture(sensor, (await findTap(lab, sensor, span)).name, { expression: `ether src ${STRANGER}` })
+    )
+  )
+  await lab.send([frame], from)
+  const heard = await Promise.all(captures.map((capture) => capture.stop({ count: 1, seconds: 5 })))
+  expect(heard.map(({ frames }) => frames)).toEqual(sensors.map(() => [frame]))
+}
