@@ -36,16 +36,30 @@ export const Exit = {
 
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
+/** The codes that, where they stand alone, mean more than "an error". */
+const exits: ReadonlyMap<string, ExitCode> = new Map([
+  ['FILTER_INVALID', Exit.invalidFile],
+  ['FILTER_TOO_LARGE', Exit.invalidFile],
+  ['DOCKER_FORBIDDEN', Exit.missingRight],
+  ['RIGHT_MISSING', Exit.missingRight]
+])
+
+function exitOf(notices: readonly Notice[]): ExitCode {
+  const [first, ...others] = new Set(notices.map(({ code }) => exits.get(code) ?? Exit.error))
+  return first === undefined || others.length > 0 ? Exit.error : first
+}
+
 /** A failure that spanplan foresees: one or more notices, and the status to exit with. */
 export class SpanplanError extends Error {
   readonly notices: readonly Notice[]
   readonly exit: ExitCode
 
-  constructor(notices: Notice | readonly Notice[], exit: ExitCode = Exit.error, options?: ErrorOptions) {
+  /** Without an `exit`, the codes say it. */
+  constructor(notices: Notice | readonly Notice[], exit?: ExitCode, options?: ErrorOptions) {
     const list = 'code' in notices ? [notices] : notices
     super(list.map((notice) => notice.message).join('\n'), options)
     this.name = 'SpanplanError'
     this.notices = list
-    this.exit = exit
+    this.exit = exit ?? exitOf(list)
   }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Exit, SpanplanError } from '../errors.ts'
+import { SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 
 /** CAP_NET_ADMIN's number in linux/capability.h. */
@@ -14,15 +14,14 @@ export function checkRights(plan: Plan): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
-  if (!changesNetwork || hasNetAdmin()) return
-  throw new SpanplanError(
-    {
-      code: 'RIGHT_MISSING',
-      message: 'changing the network needs CAP_NET_ADMIN. Nothing was changed.',
-      hint: 'run as root: sudo spanplan apply'
-    },
-    Exit.missingRight
-  )
+  if (changesNetwork && !hasNetAdmin()) throw missing('changing the network needs CAP_NET_ADMIN')
+  const forbidden = plan.waiting.find((wait) => wait.notice.code === 'FILTER_FORBIDDEN')
+  if (forbidden) throw missing(`${forbidden.title} ${forbidden.notice.message}`)
+}
+
+function missing(what: string): SpanplanError {
+  const message = `${what}. Nothing was changed.`
+  return new SpanplanError({ code: 'RIGHT_MISSING', message, hint: 'run as root: sudo spanplan apply' })
 }
 
 /** proc_pid_status(5): the effective capabilities, a bit each. */

@@ -12,8 +12,8 @@ export interface Selection {
 }
 
 /** The spans of the files, or the selected ones, as they should be. */
-export async function aimAtSpec(session: Session, selection: Selection): Promise<Extract<Aim, { want: 'spec' }>> {
-  const spec = await loadFiles(selection.file, (files) => {
+export function aimAtSpec(session: Session, selection: Selection): Extract<Aim, { want: 'spec' }> {
+  const spec = loadFiles(selection.file, (files) => {
     session.files = files
   })
   const names = spec.spans.map(({ name }) => name)
@@ -33,11 +33,11 @@ export async function aimAtSpec(session: Session, selection: Selection): Promise
 }
 
 /** All that a name, or every name, made is to go. */
-export async function aimAtNothing(
+export function aimAtNothing(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
-): Promise<Aim> {
-  const owner = selection.all ? null : (selection.name ?? (await nameInFiles(session, selection.file)))
+): Aim {
+  const owner = selection.all ? null : (selection.name ?? nameInFiles(session, selection.file))
   const spans = selection.span.length > 0 ? new Set(selection.span) : null
   return {
     want: 'nothing',
@@ -47,8 +47,8 @@ export async function aimAtNothing(
   }
 }
 
-async function nameInFiles(session: Session, paths: readonly string[]): Promise<string> {
-  const spec = await loadFiles(paths, (files) => {
+function nameInFiles(session: Session, paths: readonly string[]): string {
+  const spec = loadFiles(paths, (files) => {
     session.files = files
   })
   return spec.name

@@ -17,7 +17,7 @@ interface ApplyOptions extends Selection {
 
 /** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
 export async function applyCommand(session: Session, options: ApplyOptions): Promise<ExitCode> {
-  return carryOut(session, await aimAtSpec(session, options), options)
+  return carryOut(session, aimAtSpec(session, options), options)
 }
 
 /** `spanplan destroy`: the same towards nothing at all. */
@@ -25,7 +25,7 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  return carryOut(session, await aimAtNothing(session, options), options)
+  return carryOut(session, aimAtNothing(session, options), options)
 }
 
 async function carryOut(session: Session, aim: Aim, options: ApplyOptions): Promise<ExitCode> {
@@ -46,8 +46,8 @@ async function confirmAndApply(
   const view = await look(aim)
   const { plan } = view
   showPlan(session, aim, view)
-  if (plan.changes.length === 0) return Exit.done
   checkRights(plan)
+  if (plan.changes.length === 0) return Exit.done
   await confirmRemovals(plan, options.yes, signal)
   const progress = openProgress(session, plan)
   try {

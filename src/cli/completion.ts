@@ -22,16 +22,16 @@ const scripts: Readonly<Record<Shell, (program: Commands) => string>> = {
   bash: ({ commands }) => `_spanplan() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]}
   case $before in
-    -f|--file) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
-    completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
+    -f|--file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word"); return ;;
+    completion) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$word"); return ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W '${commands.map((command) => command.name()).join(' ')}' -- "$word"))
+    mapfile -t COMPREPLY < <(compgen -W '${commands.map((command) => command.name()).join(' ')}' -- "$word")
     return
   fi
   case \${COMP_WORDS[1]} in
-${commands.map((command) => `    ${command.name()}) COMPREPLY=($(compgen -W '${flags(command).join(' ')}' -- "$word")) ;;`).join('\n')}
+${commands.map((command) => `    ${command.name()}) mapfile -t COMPREPLY < <(compgen -W '${flags(command).join(' ')}' -- "$word") ;;`).join('\n')}
   esac
 }
 complete -F _spanplan spanplan

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Exit, SpanplanError } from '../errors.ts'
 import { loadSpec } from '../spec/load.ts'
@@ -11,9 +11,9 @@ const largest = 10 * 1024 * 1024
 const defaults = ['spans.yaml', '/etc/spanplan']
 
 /** Reads the files and folders, or what stands where spanplan looks without being told. */
-async function readFiles(paths: readonly string[]): Promise<SourceFile[]> {
-  const named = paths.length > 0 ? paths : await findDefault()
-  return (await Promise.all(named.map(readPath))).flat()
+function readFiles(paths: readonly string[]): SourceFile[] {
+  const named = paths.length > 0 ? paths : findDefault()
+  return named.flatMap(readPath)
 }
 
 /**
@@ -21,20 +21,17 @@ async function readFiles(paths: readonly string[]): Promise<SourceFile[]> {
  *
  * @throws SpanplanError with all that is wrong.
  */
-export async function loadFiles(
-  paths: readonly string[],
-  onFiles: (files: readonly SourceFile[]) => void
-): Promise<Spec> {
-  const files = await readFiles(paths)
+export function loadFiles(paths: readonly string[], onFiles: (files: readonly SourceFile[]) => void): Spec {
+  const files = readFiles(paths)
   onFiles(files)
   return loadSpec(files)
 }
 
-async function findDefault(): Promise<readonly string[]> {
+function findDefault(): readonly string[] {
   const told = process.env.SPANPLAN_FILE
   if (told) return [told]
   for (const path of defaults) {
-    if (await exists(path)) return [path]
+    if (existsSync(path)) return [path]
   }
   throw new SpanplanError(
     {
@@ -46,23 +43,24 @@ async function findDefault(): Promise<readonly string[]> {
   )
 }
 
-async function readPath(path: string): Promise<SourceFile[]> {
+function readPath(path: string): SourceFile[] {
   try {
-    const found = await stat(path)
-    if (!found.isDirectory()) return [await readOne(path)]
-    const names = (await readdir(path)).filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
+    if (!statSync(path).isDirectory()) return [readOne(path)]
+    const names = readdirSync(path)
+      .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
+      .sort()
     if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-    return await Promise.all(names.map((name) => readOne(join(path, name))))
+    return names.map((name) => readOne(join(path, name)))
   } catch (error) {
     if (error instanceof SpanplanError) throw error
     throw unreadable(path, reasonOf(error))
   }
 }
 
-async function readOne(path: string): Promise<SourceFile> {
-  const { size } = await stat(path)
+function readOne(path: string): SourceFile {
+  const { size } = statSync(path)
   if (size > largest) throw unreadable(path, `it has ${size} bytes, and ${largest} at most are read`, 'FILE_TOO_LARGE')
-  return { path, bytes: await readFile(path) }
+  return { path, bytes: readFileSync(path) }
 }
 
 function unreadable(path: string, reason: string, code = 'FILE_UNREADABLE'): SpanplanError {
@@ -77,13 +75,4 @@ function reasonOf(error: unknown): string {
   if (code === 'ENOENT') return 'it does not exist'
   if (code === 'EACCES') return 'permission denied'
   return error instanceof Error ? error.message : String(error)
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -11,7 +11,7 @@ export async function plan(
   session: Session,
   options: Selection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
 ): Promise<ExitCode> {
-  const aim = await aimAtSpec(session, options)
+  const aim = aimAtSpec(session, options)
   const view = await look(aim)
   warn(session, view.plan.warnings)
   if (session.json) {

@@ -9,7 +9,7 @@ export async function validate(
   session: Session,
   options: { readonly file: readonly string[]; readonly print: boolean }
 ): Promise<ExitCode> {
-  const spec = await loadFiles(options.file, (files) => {
+  const spec = loadFiles(options.file, (files) => {
     session.files = files
   })
   const summary = {

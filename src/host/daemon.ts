@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type Dockerode from 'dockerode'
-import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import { type Notice, SpanplanError } from '../errors.ts'
 import type { DockerCall } from './docker.ts'
 
 /** Milliseconds. Docker answers in less than 100; connecting a container may have to wait for a slow disk. */
@@ -53,7 +53,7 @@ export async function callDocker(docker: Dockerode, call: DockerCall): Promise<v
   try {
     await send(docker, call)
   } catch (error) {
-    throw new SpanplanError({ code: 'DOCKER_FAILED', message: `Docker refused: ${wordsOf(error)}` }, Exit.error, {
+    throw new SpanplanError({ code: 'DOCKER_FAILED', message: `Docker refused: ${wordsOf(error)}` }, undefined, {
       cause: error
     })
   }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpanplanError } from '../errors.ts'
 import { type Daemon, findDaemon } from './daemon.ts'
@@ -28,14 +28,14 @@ export interface Question {
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
  */
 export async function readHost(question: Question): Promise<Snapshot> {
-  const [links, tc, docker, programs, bootId] = await Promise.all([
+  const [links, tc, docker, programs] = await Promise.all([
     readAllLinks(),
     readTc(),
     question.deferDocker ? ({ state: 'deferred' } as const) : readDocker(question),
-    compileAll(question.expressions),
-    readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    compileAll(question.expressions)
   ])
-  return { bootId: bootId.trim(), links, ...tc, docker, programs }
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return { bootId, links, ...tc, docker, programs }
 }
 
 async function readAllLinks(): Promise<Link[]> {
@@ -47,20 +47,18 @@ async function readAllLinks(): Promise<Link[]> {
   const own = understand('bridge', () => parseOwnMacEntries(fdb))
   const offloads = understand('ethtool', () => parseOffloads(ethtool))
   const links = understand('ip', () => parseLinks(linkDocument, addressDocument))
-  return Promise.all(
-    links.map(async (link) => ({
-      ...link,
-      ipv6: await readIpv6(link.name),
-      ownMacEntry: own.has(`${link.name} ${link.mac}`),
-      offloads: offloads.get(link.name) ?? {}
-    }))
-  )
+  return links.map((link) => ({
+    ...link,
+    ipv6: readIpv6(link.name),
+    ownMacEntry: own.has(`${link.name} ${link.mac}`),
+    offloads: offloads.get(link.name) ?? {}
+  }))
 }
 
 /** procfs shows the reader's own network namespace, which sysfs does not. */
-async function readIpv6(name: string): Promise<boolean> {
+function readIpv6(name: string): boolean {
   try {
-    return (await readFile(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8')).trim() === '0'
+    return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
   } catch {
     // A kernel without IPv6, or a link that has just gone.
     return false
@@ -118,7 +116,7 @@ async function inspectContainer(
   try {
     const document = await docker.getContainer(id).inspect()
     const { container, pid, macs } = understand('docker', () => parseContainer(document))
-    const ports = pid === 0 ? null : await readPorts(pid)
+    const ports = pid === 0 ? null : readPorts(pid)
     return {
       ...container,
       endpoints: container.endpoints.map((endpoint) => ({
@@ -136,20 +134,14 @@ async function inspectContainer(
  * By MAC address, the index of the host's end of each interface in the process's network namespace: its own sysfs
  * shows that, and reading it takes no process. null where we may not look.
  */
-async function readPorts(pid: number): Promise<Map<string, number> | null> {
+function readPorts(pid: number): Map<string, number> | null {
   const folder = `/proc/${pid}/root/sys/class/net`
   try {
-    const names = await readdir(folder)
     return new Map(
-      await Promise.all(
-        names.map(async (name) => {
-          const [mac, index] = await Promise.all([
-            readFile(join(folder, name, 'address'), 'utf8'),
-            readFile(join(folder, name, 'iflink'), 'utf8')
-          ])
-          return [mac.trim(), Number(index)] as const
-        })
-      )
+      readdirSync(folder).map((name) => {
+        const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
+        return [read('address'), Number(read('iflink'))]
+      })
     )
   } catch {
     // Another user's process, one that has ended, or a container without sysfs: not known, so not judged.

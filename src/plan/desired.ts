@@ -45,9 +45,15 @@ export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope): Desired {
   const specs = spec.spans.filter((span) => scope.spans === null || scope.spans.has(span.name))
   const spans = specs.map((span) => resolveSpan(spec, span, host, findings))
   findings.errors.push(...needDocker(specs, host), ...findLoop(spans, host))
-  if (findings.errors.length > 0) throw new SpanplanError(findings.errors)
+  if (findings.errors.length > 0) throw new SpanplanError(findings.errors.sort(byPlace))
   const known = [...spec.spans.map(({ name }) => name), ...liveSpans(host)]
   return { wanted: survey({ owner: spec.name, scope, spans }, [...new Set(known)], host), ...findings }
+}
+
+/** In the order of the file; what has no place in it comes last. */
+function byPlace({ origin: a }: Notice, { origin: b }: Notice): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined)
+  return a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column
 }
 
 /** Wants nothing at all of what is in scope: what is there goes. */
@@ -103,12 +109,12 @@ function resolveSource(
 ): WantedMirror[] {
   const declared = spec.interfaces.find((one) => one.key === source.interface)
   const match = declared?.match ?? { name: source.interface }
+  const program = resolveFilter(span, source, host, findings)
   const link = resolveInterface(match, source.origin, span, host, findings)
   if (link === null) return []
-  const dedicated = declared?.dedicated ?? false
+  const dedicated = spec.interfaces.some((one) => one.dedicated && matches(one.match, link))
   findings.errors.push(...checkLink(link, dedicated, source.origin))
   findings.warnings.push(...(dedicated ? fixedOffloads(link, source.origin) : []))
-  const program = resolveFilter(span, source, host, findings)
   const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
   if (program === null) {
     for (const hook of hooks) {
@@ -118,8 +124,8 @@ function resolveSource(
         title: `${link.name} ${hook} → ${span.name}`,
         notice: notice(
           'FILTER_FORBIDDEN',
-          `waits for the right to compile "${source.filter?.expression}"`,
-          'an expression with vlan is compiled for a live device, which needs CAP_NET_RAW: run as root',
+          `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`,
+          'run as root',
           source.filter?.origin
         )
       })
@@ -133,6 +139,12 @@ function resolveSource(
     dedicated,
     origin: source.origin
   }))
+}
+
+function matches(match: InterfaceMatch, link: Link): boolean {
+  return 'name' in match
+    ? match.name === link.name || link.altnames.includes(match.name)
+    : match.macaddress === link.permanentMac && link.lower === null && link.bridge === null
 }
 
 function resolveInterface(

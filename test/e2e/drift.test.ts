@@ -5,7 +5,6 @@ import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectHeard, expectRefusal, portOf, spanplan, until, writeSpans } from './spans.ts'
 
 const file = `
-version: 1
 interfaces:
   ens224: {dedicated: true}
 spans:

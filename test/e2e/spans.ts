@@ -11,9 +11,9 @@ const PATIENCE_MS = 15_000
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
 
-/** Writes the lab's spans.yaml, which spanplan finds by itself. */
+/** Writes the lab's spans.yaml, which spanplan finds by itself: the version and this. */
 export async function writeSpans(lab: Lab, text: string): Promise<void> {
-  await writeFile(join(lab.files, 'spans.yaml'), text)
+  await writeFile(join(lab.files, 'spans.yaml'), `version: 1\n${text}`)
 }
 
 /** Runs spanplan, which has to exit as said. */

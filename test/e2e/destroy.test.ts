@@ -1,0 +1,361 @@
+/** Destroy leaves the host as it was before the first apply, whatever happened in between. */
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectHeard, expectRefusal, expectRestored, spanplan, until, writeSpans } from './spans.ts'
+
+let lab: Lab
+let suricata: Docker.Container
+let zeek: Docker.Container
+/** Before the first apply. */
+let before: string
+
+const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+const tc = (...argv: string[]) => lab.run(['tc', ...argv])
+
+/** Each card is what cards are before somebody mirrors them: */
+const cards = [
+  { card: 'ens192' }, // in use, as most are;
+  { card: 'ens224' }, // down, waiting for its purpose;
+  { card: 'ens256', mtu: 1500 }, // up, with the address that IPv6 gives itself;
+  { card: 'ens161' } // promiscuous, and filtered by another tool.
+]
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true, cables: cards })
+  await ip('link', 'set', 'dev', 'ens224', 'down')
+  await ip('addr', 'add', '192.0.2.1/24', 'dev', 'ens192')
+  await ip('link', 'set', 'dev', 'ens256', 'down')
+  await ip('link', 'set', 'dev', 'ens256', 'addrgenmode', 'eui64')
+  await ip('link', 'set', 'dev', 'ens256', 'up')
+  await ip('link', 'set', 'dev', 'ens161', 'promisc', 'on')
+  await tc('qdisc', 'add', 'dev', 'ens161', 'clsact')
+  await tc('filter', 'add', 'dev', 'ens161', 'ingress', 'pref', '20', 'bpf', 'da', 'bytecode', '1,6 0 0 4294967295')
+  suricata = await lab.startSensor('suricata')
+  await lab.docker.createNetwork({ Name: 'web', IPAM: { Config: [{ Subnet: '192.0.3.0/24' }] } })
+  zeek = await lab.startSensor('zeek', { NetworkMode: 'web' })
+  await until('ens256 has its address', async () => /^local fe80/m.test(await ip('-6', 'route', 'show', 'table', 'all')))
+  await until('web has a carrier', async () => !/\bNO-CARRIER\b.*br-/.test(await ip('link')))
+  before = await settledSnapshot()
+})
+afterAll(() => lab?.close())
+
+/** What follows a new link, such as its multicast route, comes a moment late. */
+async function settledSnapshot(): Promise<string> {
+  let last = ''
+  await until('the lab is quiet', async () => {
+    const text = await lab.snapshotText()
+    const same = text === last
+    last = text
+    return same
+  })
+  return last
+}
+
+async function networksOf(container: Docker.Container): Promise<string[]> {
+  const { NetworkSettings } = await container.inspect()
+  return Object.keys(NetworkSettings.Networks).sort()
+}
+
+async function expectNothingLeft(): Promise<void> {
+  await expectRestored(lab, before)
+  expect(await networksOf(suricata)).toEqual(['none'])
+  expect(await networksOf(zeek)).toEqual(['web'])
+}
+
+async function destroy(...args: string[]): Promise<string> {
+  const { stdout } = await spanplan(lab, ['destroy', '--yes', ...args])
+  return stdout
+}
+
+const everything = `
+interfaces:
+  ens224: {dedicated: true}
+  ens256: {dedicated: true}
+spans:
+  span0:
+    sources: [{interface: ens192, filter: not port 22}, {interface: ens161}]
+    sensors: [suricata, zeek]
+  span1:
+    sources: [{interface: ens192, direction: ingress}, {interface: ens224}, {interface: ens256}]
+    sensors: [suricata]
+  span2:
+    sources: [{interface: ens161, direction: egress}]
+`
+
+describe('nothing is left of', () => {
+  test.each([
+    ['a span of a card in use', 'spans: {span0: {sources: [{interface: ens192}]}}'],
+    ['a span of a card that was down', 'spans: {span0: {sources: [{interface: ens224}]}}'],
+    ['one that is not sealed, nor wire-size', 'spans: {span0: {sources: [{interface: ens192}], sealed: false, wire: false}}'],
+    [
+      'a span of a card that was down, and is dedicated',
+      'interfaces: {ens224: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens224}], sensors: [suricata]}}'
+    ],
+    [
+      'a span of a card that had an address by IPv6, and is dedicated',
+      'interfaces: {ens256: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens256}], sensors: [zeek]}}'
+    ],
+    [
+      'a span of a card that others listen on and filter',
+      'spans: {span0: {sources: [{interface: ens161}], sensors: [suricata, zeek]}}'
+    ],
+    ['several spans of several cards', everything]
+  ])('%s', async (_, file) => {
+    await writeSpans(lab, file)
+    await spanplan(lab, ['apply'])
+    await expectConverged(lab)
+    await destroy()
+    await expectNothingLeft()
+    expect(await destroy()).toContain('No changes.')
+  })
+})
+
+interface Row {
+  readonly name: string
+  readonly by: () => Promise<unknown>
+}
+
+async function loseCookie(device: string, hook: string): Promise<void> {
+  const rows: { options?: { handle?: string; actions?: { to_dev: string }[] } }[] = JSON.parse(
+    await tc('-j', 'filter', 'show', 'dev', device, hook)
+  )
+  for (const { options } of rows) {
+    const target = options?.actions?.[0]?.to_dev
+    if (options?.handle === undefined || target === undefined) continue
+    const words = ['dev', device, hook, 'protocol', 'all', 'pref', '8', 'handle', options.handle, 'bpf']
+    const action = ['action', 'mirred', 'egress', 'mirror', 'dev', target, 'continue']
+    await tc('filter', 'replace', ...words, 'bytecode', '1,6 0 0 4294967295', ...action)
+  }
+}
+
+const drift: readonly Row[] = [
+  { name: "a card's clsact was deleted", by: () => tc('qdisc', 'del', 'dev', 'ens192', 'clsact') },
+  {
+    name: 'all mirrors were deleted',
+    by: async () => {
+      for (const card of ['ens192', 'ens161', 'ens224', 'ens256']) {
+        for (const hook of ['ingress', 'egress']) {
+          // Not every hook has one.
+          await tc('filter', 'del', 'dev', card, hook, 'pref', '8').catch(() => undefined)
+        }
+      }
+    }
+  },
+  { name: 'a bridge was deleted', by: () => ip('link', 'del', 'dev', 'span1') },
+  {
+    name: 'all bridges were deleted',
+    by: async () => {
+      for (const span of ['span0', 'span1', 'span2']) await ip('link', 'del', 'dev', span)
+    }
+  },
+  {
+    name: 'mirrors lost their marks',
+    by: async () => {
+      await loseCookie('ens192', 'ingress')
+      await loseCookie('ens161', 'egress')
+    }
+  },
+  {
+    name: "a card's mirrors lost their marks and their bridge",
+    by: async () => {
+      await loseCookie('ens192', 'egress')
+      await ip('link', 'del', 'dev', 'span0')
+    }
+  },
+  { name: 'a bridge lost its alias', by: () => ip('link', 'set', 'dev', 'span0', 'alias', '') },
+  {
+    name: "the cards' settings were changed",
+    by: async () => {
+      await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
+      await ip('link', 'set', 'dev', 'ens224', 'down')
+      await ip('link', 'set', 'dev', 'ens256', 'arp', 'on')
+      await lab.run(['ethtool', '-K', 'ens256', 'gro', 'on'])
+    }
+  },
+  {
+    name: 'a network was removed',
+    by: async () => {
+      await lab.docker.getNetwork('span1').disconnect({ Container: 'suricata' })
+      await lab.docker.getNetwork('span1').remove()
+    }
+  },
+  {
+    name: 'dockerd was restarted while a bridge was gone',
+    by: async () => {
+      await lab.stopDocker({ live: true })
+      await ip('link', 'del', 'dev', 'span0')
+      await lab.startDocker()
+    }
+  }
+]
+
+describe.each([
+  ['at once', async () => {}],
+  [
+    'after another apply',
+    async () => {
+      await spanplan(lab, ['apply', '--yes'])
+      await expectConverged(lab)
+    }
+  ]
+])('nothing is left, %s, where', (_, then) => {
+  test.each(drift)('$name', async ({ by }) => {
+    await writeSpans(lab, everything)
+    await spanplan(lab, ['apply'])
+    await by()
+    await then()
+    await destroy()
+    await expectNothingLeft()
+  })
+})
+
+describe('destroys', () => {
+  test('one span, and the others go on', async () => {
+    await writeSpans(lab, everything)
+    await spanplan(lab, ['apply'])
+    await destroy('--span', 'span0')
+    expect(await ip('link', 'show', 'dev', 'ens192')).toContain('PROMISC')
+    await expectHeard(lab, [suricata], { span: 'span1' })
+    expect(await networksOf(zeek)).toEqual(['web'])
+    await destroy('--span', 'span1', '--span', 'span2')
+    await expectNothingLeft()
+  })
+
+  test('the spans of a name, without a file', async () => {
+    await writeSpans(lab, `name: one\n${everything}`)
+    await spanplan(lab, ['apply'])
+    await writeSpans(lab, '')
+    expect(await destroy('--name', 'two')).toContain('No changes.')
+    await destroy('--name', 'one')
+    await expectNothingLeft()
+  })
+
+  test("every name's, without a file", async () => {
+    await writeSpans(lab, 'name: one\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
+    await spanplan(lab, ['apply'])
+    await writeSpans(lab, 'name: two\nspans: {span1: {sources: [{interface: ens192}], sensors: [suricata]}}')
+    await spanplan(lab, ['apply'])
+    await writeSpans(lab, '')
+    await destroy('--all')
+    await expectNothingLeft()
+  })
+
+  test("one name's, and the other's go on", async () => {
+    const dedicated = 'interfaces: {ens224: {dedicated: true}}'
+    await writeSpans(lab, 'name: one\nspans: {span0: {sources: [{interface: ens224}]}}')
+    await spanplan(lab, ['apply'])
+    await writeSpans(lab, `name: two\n${dedicated}\nspans: {span1: {sources: [{interface: ens224}], sensors: [suricata]}}`)
+    await spanplan(lab, ['apply'])
+    await destroy('--name', 'one')
+    await expectConverged(lab)
+    await expectHeard(lab, [suricata], { span: 'span1', from: 'sw1' })
+    await destroy('--name', 'two')
+    await expectNothingLeft()
+  })
+
+  test('a network that others have joined, who stay where they were before', async () => {
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], network: tap}}')
+    await spanplan(lab, ['apply'])
+    await lab.docker.getNetwork('tap').connect({ Container: 'zeek' })
+    const { stdout } = await spanplan(lab, ['apply'])
+    expect(stdout).toContain('Applied:')
+    await destroy()
+    await expectNothingLeft()
+  })
+
+  test('nothing without being told to', async () => {
+    await writeSpans(lab, everything)
+    await spanplan(lab, ['apply'])
+    expect(await expectRefusal(lab, ['destroy'])).toContain('--yes')
+    await destroy()
+    await expectNothingLeft()
+  })
+
+  test('the rest later, where Docker is away', async () => {
+    await writeSpans(lab, everything)
+    await spanplan(lab, ['apply'])
+    await lab.stopDocker({ live: true })
+    const { stderr } = await spanplan(lab, ['destroy', '--yes'], 1)
+    expect(stderr).toContain('systemctl start docker')
+    await destroy('--defer-docker')
+    await lab.startDocker()
+    await destroy()
+    await expectNothingLeft()
+  })
+})
+
+describe('gives back, but does not cut,', () => {
+  const rows: readonly (Row & { readonly undo: () => Promise<unknown> })[] = [
+    {
+      name: 'a card that has got an address',
+      by: () => ip('addr', 'add', '198.51.100.1/24', 'dev', 'ens224'),
+      undo: () => ip('addr', 'flush', 'dev', 'ens224')
+    },
+    {
+      name: 'a card that has become a port of a bridge',
+      by: async () => {
+        await ip('link', 'add', 'br0', 'type', 'bridge')
+        await ip('link', 'set', 'dev', 'ens224', 'master', 'br0')
+      },
+      undo: () => ip('link', 'del', 'br0')
+    },
+    {
+      name: 'a card that has got a macvlan',
+      by: () => ip('link', 'add', 'link', 'ens224', 'name', 'mac0', 'type', 'macvlan'),
+      undo: () => ip('link', 'del', 'mac0')
+    }
+  ]
+  test.each(rows)('$name', async ({ by, undo }) => {
+    await writeSpans(lab, 'interfaces: {ens224: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens224}]}}')
+    await spanplan(lab, ['apply'])
+    await by()
+    await destroy()
+    const text = await ip('link', 'show', 'dev', 'ens224')
+    expect(text).toMatch(/<.*\bUP\b.*>/)
+    expect(text).not.toMatch(/NOARP/)
+    await undo()
+    await ip('link', 'set', 'dev', 'ens224', 'down')
+    await expectNothingLeft()
+  })
+})
+
+describe('a run that is killed', () => {
+  /** Runs spanplan and kills it as it begins its n-th step; false if it has fewer. */
+  async function killAt(step: number, args: readonly string[]): Promise<boolean> {
+    const run = lab.startSpanplan([...args, '--json'])
+    let [seen, text] = [0, '']
+    run.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      seen = text.split('"type":"step_start"').length - 1
+      if (seen >= step) run.kill('SIGKILL')
+    })
+    return (await run).signal === 'SIGKILL'
+  }
+
+  const steps = [1, 8, 15, 22, 29, 36, 43]
+
+  test.each(steps)('an apply, at step %i: the next one ends the job', async (step) => {
+    await writeSpans(lab, everything)
+    expect(await killAt(step, ['apply'])).toBe(true)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    await destroy()
+    await expectNothingLeft()
+  })
+
+  test.each(steps)('an apply, at step %i: destroy takes it back', async (step) => {
+    await writeSpans(lab, everything)
+    expect(await killAt(step, ['apply'])).toBe(true)
+    await destroy()
+    await expectNothingLeft()
+  })
+
+  test.each([1, 8, 15, 22])('a destroy, at step %i: the next one ends the job', async (step) => {
+    await writeSpans(lab, everything)
+    await spanplan(lab, ['apply'])
+    expect(await killAt(step, ['destroy', '--yes'])).toBe(true)
+    await destroy()
+    await expectNothingLeft()
+  })
+})
