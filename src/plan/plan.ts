@@ -5,12 +5,14 @@ import type { Change, Kind, Resource, Step } from '../resources/resource.ts'
 import type { Desired, Wait } from './desired.ts'
 import { comparedFields, diff, type Fates } from './diff.ts'
 
-/** A field that differs, in words. */
-export interface FieldChange {
+/** One field in words, as it is and as it is to be; null on the side on which the resource is not there. */
+export interface Fact {
   readonly key: string
   readonly label: string
-  readonly from: string
-  readonly to: string
+  readonly from: string | null
+  readonly to: string | null
+  /** It differs: that is why there is a change. */
+  readonly changed: boolean
 }
 
 /** Steps that are done one after the other, among those of all changes in the order of their ranks. */
@@ -30,7 +32,8 @@ export interface PlannedChange {
   readonly summary: string
   readonly before: Resource | null
   readonly after: Resource | null
-  readonly fields: readonly FieldChange[]
+  /** Every field that is compared. */
+  readonly facts: readonly Fact[]
   readonly reason: string
   /** What it means that it is made anew; null for any other action. */
   readonly anew: string | null
@@ -107,7 +110,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     summary: kind.summary(subject),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
-    fields: describeFields(kind, change),
+    facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
     anew: change.action === 'replace' ? (kind.anew ?? null) : null,
     origin: subject.origin,
@@ -115,23 +118,20 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
   }
 }
 
-function describeFields<R extends Resource>(kind: Kind<R>, change: Change<R>): FieldChange[] {
-  if (change.action === 'create' || change.action === 'remove') return []
-  return comparedFields(kind)
-    .filter((key) => change.fields.includes(key))
-    .flatMap((key) => {
-      const field = kind.fields[key]
-      if (field === undefined) return []
-      const { label, words } = field
-      return [{ key, label, from: words(change.before[key]), to: words(change.after[key]) }]
-    })
+function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
+  const before = 'before' in change ? change.before : null
+  const after = 'after' in change ? change.after : null
+  const changed = 'fields' in change ? change.fields : []
+  return comparedFields(kind).flatMap((key): Fact[] => {
+    const field = kind.fields[key]
+    if (field === undefined) return []
+    const say = (resource: R | null) => resource && field.words(resource[key], resource)
+    return [{ key, label: field.label, from: say(before), to: say(after), changed: changed.includes(key) }]
+  })
 }
 
 function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[] {
-  const removal = (before: R, after: R | null) => ({
-    rank: kind.rank.remove,
-    steps: kind.steps({ action: 'remove', before, after })
-  })
+  const removal = (before: R) => ({ rank: kind.rank.remove, steps: kind.steps({ action: 'remove', before }) })
   const creation = (after: R) => ({ rank: kind.rank.create, steps: kind.steps({ action: 'create', after }) })
   switch (change.action) {
     case 'create':
@@ -139,8 +139,8 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
     case 'update':
       return [{ rank: kind.rank.create, steps: kind.steps(change) }]
     case 'replace':
-      return [removal(change.before, change.after), creation(change.after)]
+      return [removal(change.before), creation(change.after)]
     case 'remove':
-      return [removal(change.before, null)]
+      return [removal(change.before)]
   }
 }

@@ -65,6 +65,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   }
   if (files.length === 0) return `No changes${waits}.`
   const count = plan.spans.length
+  if (count === 0) return 'No changes. There are no spans in the file.'
   const matches = count === 1 ? '1 span matches' : `${count} spans match`
   return wait > 0 ? `No changes${waits}.` : `No changes. ${matches} ${files.map(printable).join(', ')}.`
 }
@@ -75,7 +76,10 @@ function renderRow({ tone, sign, kind, title, detail }: Row, width: number, pain
 }
 
 function changeRow(change: PlannedChange): Row {
-  const fields = change.fields.map(({ label, from, to }) => `${label}: ${from} → ${to}`).join(', ')
+  const fields = change.facts
+    .filter(({ changed }) => changed)
+    .map(({ label, from, to }) => `${label}: ${from} → ${to}`)
+    .join(', ')
   const about = fields === '' ? change.summary : fields
   const detail = change.anew === null ? about : fields === '' ? join(about, change.anew) : `${fields} (${change.anew})`
   return {

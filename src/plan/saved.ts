@@ -37,7 +37,7 @@ function changeDocument(change: PlannedChange) {
     action: change.action,
     before: change.before && withoutOrigin(change.before),
     after: change.after && withoutOrigin(change.after),
-    fields: change.fields.map(({ key }) => key),
+    fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
     reason: change.reason,
     ...(change.origin && { origin: change.origin }),
     steps: change.stages.flatMap((stage) => stage.steps.map(stepDocument))

@@ -38,7 +38,8 @@ export const bridge: Kind<Bridge> = {
   kind: 'bridge',
   rank: { create: 10, remove: 83 },
   fields: {
-    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark) },
+    // An alias of somebody else's may have 255 bytes.
+    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },
     mac: { label: 'address', words: String },
     mtu: { label: 'mtu', words: String },
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },

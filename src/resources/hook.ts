@@ -11,7 +11,7 @@ export interface HookPoint extends Resource {
 export const hook: Kind<HookPoint> = {
   kind: 'hook',
   rank: { create: 20, remove: 82 },
-  fields: {},
+  fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (wanted) =>
     wanted.cards
       .filter((card) => card.wanted.has('clsact'))

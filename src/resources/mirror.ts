@@ -25,10 +25,11 @@ export const mirror: Kind<Mirror> = {
   kind: 'mirror',
   rank: { create: 30, remove: 81 },
   fields: {
-    target: { label: 'target', words: (target) => (target === '*' ? 'a bridge that is gone' : target) },
+    target: { label: 'target', words: nameTarget },
     program: {
       label: 'filter',
-      words: (program) => (program === everyFrame ? 'every frame' : `${program.split(',')[0]} instructions`)
+      words: (program, { expression }) =>
+        expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
     },
     control: { label: 'afterwards', words: String },
     cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) }
@@ -62,7 +63,7 @@ export const mirror: Kind<Mirror> = {
     ...standingInTheWay(wanted, host)
   ],
   steps: mirrorSteps,
-  title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? target}`,
+  title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',
   address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
   conflict: (live) =>
@@ -71,6 +72,10 @@ export const mirror: Kind<Mirror> = {
       `${live.device} ${live.hook} has a filter at preference ${mirrorPref} that spanplan did not make`,
       `see it with: tc filter show dev ${live.device} ${live.hook}; move it to another preference`
     )
+}
+
+function nameTarget(target: string): string {
+  return target === '*' ? 'a bridge that is gone' : target
 }
 
 function describe(filter: Filter): Mirror {

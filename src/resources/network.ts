@@ -8,6 +8,8 @@ import { covers, findNetwork, notice, type Wanted } from './wanted.ts'
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
 export interface Network extends Resource {
   readonly kind: 'network'
+  /** As Docker calls it; the id is that of the wanted network in whose way a foreign one stands. */
+  readonly name: string
   readonly bridge: string
   readonly driver: string
   readonly internal: boolean
@@ -43,16 +45,16 @@ export const network: Kind<Network> = {
   address: (resource) => [resource.id],
   anew: 'Docker cannot change a network: it is made anew',
   conflict: (live, desired) =>
-    live.id === desired.id
+    live.name === desired.name
       ? notice(
           'NETWORK_FOREIGN',
-          `a Docker network ${live.id} exists already, and spanplan did not make it`,
-          `give the span's network another name (network: NAME), or remove that one: docker network rm ${live.id}`
+          `a Docker network ${live.name} exists already, and spanplan did not make it`,
+          `give the span's network another name (network: NAME), or remove that one: docker network rm ${live.name}`
         )
       : notice(
           'NETWORK_BRIDGE_TAKEN',
-          `the Docker network ${live.id} is on the bridge ${live.bridge} already, and spanplan did not make it`,
-          `give the span another name, or remove that network: docker network rm ${live.id}`
+          `the Docker network ${live.name} is on the bridge ${live.bridge} already, and spanplan did not make it`,
+          `give the span another name, or remove that network: docker network rm ${live.name}`
         )
 }
 
@@ -90,6 +92,7 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
     kind: 'network',
     // On the bridge of a span whose network has another name, a foreign network stands in that one's way.
     id: !ours && user?.network ? user.network.name : live.name,
+    name: live.name,
     spans: [live.labels[label.span] ?? user?.name ?? ''],
     owner: ours ? 'ours' : 'foreign',
     bridge,
@@ -120,6 +123,7 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
       {
         kind: 'network',
         id: span.network.name,
+        name: span.network.name,
         spans: [span.name],
         owner: 'ours',
         origin: span.network.origin,

@@ -36,11 +36,11 @@ export type Change<R extends Resource = Resource> =
     }
   | { readonly action: 'remove'; readonly before: R; readonly reason: string }
 
-/** What a kind is asked to write steps for: a replace is a removal, with what comes `after`, and, later, a creation. */
+/** What a kind is asked to write steps for: a replace is a removal and, later, a creation. */
 export type Transition<R extends Resource> =
   | { readonly action: 'create'; readonly after: R }
   | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
-  | { readonly action: 'remove'; readonly before: R; readonly after: R | null }
+  | { readonly action: 'remove'; readonly before: R }
 
 /** One thing to do, and what for. */
 export type Step =
@@ -50,7 +50,7 @@ export type Step =
 /** How a field is shown in a plan: what it is called, and its value in words. */
 export interface Field<R, Key extends keyof R> {
   readonly label: string
-  readonly words: (value: R[Key]) => string
+  readonly words: (value: R[Key], resource: R) => string
   /** It cannot be changed: the thing is made anew. */
   readonly immutable?: true
 }

@@ -22,7 +22,7 @@ export interface Sensor extends Resource {
   readonly address: string | null
   /** Docker's network "none" bars any other. */
   readonly barred: boolean
-  /** Without any other network, it goes back to "none". */
+  /** The last of its networks goes with this: then it is back on "none", where it came from. */
   readonly backToNone: boolean
   readonly bridge: string
   /** Its port is sealed as soon as Docker has given it a name. */
@@ -38,7 +38,7 @@ export const sensor: Kind<Sensor> = {
     bridged: { label: 'port on the bridge', words: yesNo }
   },
   desire: (wanted, host) => [...desireListed(wanted), ...keepOthers(wanted, host)],
-  observe: (wanted, host) => liveNetworks(wanted, host).flatMap((live) => observeNetwork(wanted, host, live)),
+  observe: observeSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: ({ sealed, options }) =>
@@ -52,16 +52,20 @@ export const sensor: Kind<Sensor> = {
 }
 
 function desireListed(wanted: Wanted): Sensor[] {
+  const freed = new Set<string>()
   return wanted.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
-    return span.sensors.map(({ container, origin }) => ({
-      ...build(container, network.name, span.name),
-      sealed: span.sealed,
-      owner: 'ours',
-      origin,
-      options: { [label.name]: wanted.owner }
-    }))
+    return span.sensors.map(({ container, origin }): Sensor => {
+      const sensor = build(container, network.name, span.name)
+      // Of several spans, the first takes a container off the network "none".
+      const barred = sensor.barred && !freed.has(container.name)
+      freed.add(container.name)
+      return {
+        ...{ ...sensor, sealed: span.sealed, owner: 'ours', origin, barred },
+        options: { [label.name]: wanted.owner }
+      }
+    })
   })
 }
 
@@ -75,6 +79,21 @@ function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
       .filter((other) => other.owner === 'shared' && !listed.has(other.container))
       .map((other) => ({ ...other, current: true, present: true, bridged: true }))
   })
+}
+
+function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
+  const live = liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
+  const wantedIds = new Set(sensor.desire(wanted, host).map(({ id }) => id))
+  const networks = new Set(wanted.spans.flatMap(({ network }) => network?.name ?? []))
+  const going = live.filter((one) => !wantedIds.has(one.id) && (one.owner === 'ours' || !networks.has(one.network)))
+  const barring = containersOf(host).filter(({ networkMode }) => networkMode === 'none')
+  const last = new Set(
+    barring.flatMap((container) => {
+      const leaving = going.filter((one) => one.container === container.name)
+      return leaving.length === container.endpoints.length ? leaving.slice(-1) : []
+    })
+  )
+  return live.map((one) => ({ ...one, backToNone: last.has(one) }))
 }
 
 function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork): Sensor[] {
@@ -121,8 +140,7 @@ function build(container: Container, network: string, bridge: string): Omit<Sens
     aliases: [],
     address: null,
     barred: container.endpoints.some((endpoint) => endpoint.network === 'none'),
-    backToNone:
-      container.networkMode === 'none' && container.endpoints.every((endpoint) => endpoint.network === network),
+    backToNone: false,
     bridge
   }
 }
@@ -150,8 +168,7 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
       const { network, container, backToNone } = transition.before
       return [
         disconnect(network, container),
-        // Not where it is connected anew at once: "none" would bar that.
-        ...(backToNone && transition.after === null
+        ...(backToNone
           ? [
               {
                 summary: `give ${container} its network none back`,

@@ -2,7 +2,7 @@
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, portOf, spanplan, until, writeSpans } from './spans.ts'
+import { expectConverged, expectHeard, expectRefusal, macOf, portOf, spanplan, until, writeSpans } from './spans.ts'
 
 const file = `
 interfaces:
@@ -54,8 +54,7 @@ async function replaceMirror({ program = '1,6 0 0 4294967295', control = 'contin
 }
 
 async function fdbAdd(device: string, kind: 'self' | 'master'): Promise<void> {
-  const [link]: { address: string }[] = JSON.parse(await ip('-j', 'link', 'show', 'dev', device))
-  await lab.run(['bridge', 'fdb', 'add', link?.address ?? '', 'dev', device, kind, 'permanent'])
+  await lab.run(['bridge', 'fdb', 'add', await macOf(lab, device), 'dev', device, kind, 'permanent'])
 }
 
 async function replaceSensor(): Promise<void> {
@@ -179,9 +178,9 @@ const rows: readonly Row[] = [
   {
     name: 'the bridge deleted and made anew by hand, with its address',
     by: async () => {
-      const [link]: { address: string }[] = JSON.parse(await ip('-j', 'link', 'show', 'dev', 'span0'))
+      const mac = await macOf(lab, 'span0')
       await ip('link', 'del', 'dev', 'span0')
-      await ip('link', 'add', 'span0', 'address', link?.address ?? '', 'type', 'bridge')
+      await ip('link', 'add', 'span0', 'address', mac, 'type', 'bridge')
     },
     says: [/~ +bridge +span0 +mark: none → .*mtu: .*state: down → up, ageing: 300 → 0/, /~ +mirror +ens192 ingress/]
   },

@@ -113,9 +113,19 @@ export function ipv6Udp(options: UdpOptions): Payload {
   return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
 }
 
+/** Asks, as ARP does for IPv4, for the MAC address of a host. */
+export function neighbourSolicitation(senderMac: string, source: string, target: string): Payload {
+  const addresses = [ipv6Address(source), ipv6Address(target)]
+  const linkLayer = Buffer.concat([Buffer.from([1, 1]), mac(senderMac)])
+  const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), ipv6Address(target), linkLayer])
+  message.writeUInt16BE(checksum(Buffer.concat([...addresses, uint32(message.length), uint32(58), message])), 2)
+  const header = Buffer.concat([uint32(0x60000000), uint16(message.length), Buffer.from([58, 255]), ...addresses])
+  return { type: 0x86dd, bytes: Buffer.concat([header, message]) }
+}
+
 /** An IGMPv2 membership query; without a group a general one. Send it to {@link ALL_HOSTS_GROUP}. */
-export function igmpQuery(source: string, group = '0.0.0.0'): Payload {
-  const message = Buffer.concat([Buffer.from([0x11, 100, 0, 0]), ipv4Address(group)])
+export function igmpQuery(source: string, group = '0.0.0.0', responseTenths = 100): Payload {
+  const message = Buffer.concat([Buffer.from([0x11, responseTenths, 0, 0]), ipv4Address(group)])
   message.writeUInt16BE(checksum(message), 2)
   const routerAlert = Buffer.from([0x94, 4, 0, 0])
   const destination = group === '0.0.0.0' ? '224.0.0.1' : group

@@ -185,7 +185,19 @@ export class Lab implements AsyncDisposable {
   async send(frames: readonly Buffer[], from = 'sw0'): Promise<void> {
     const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
     await writeFile(file, writePcap(frames))
-    const argv = [`--net=${this.#namespaceOf(from)}`, findProgram('tcpreplay'), '--topspeed', '-i', from, file]
+    await this.#replay(this.#namespaceOf(from), from, file, frames.length)
+  }
+
+  /** Sends the frames out of a container's interface, whatever the container itself may do. */
+  async sendFrom(container: Docker.Container, device: string, frames: readonly Buffer[]): Promise<void> {
+    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
+    await writeFile(file, writePcap(frames))
+    const { State } = await container.inspect()
+    await this.#replay(`/proc/${State.Pid}/ns/net`, device, file, frames.length)
+  }
+
+  async #replay(namespace: string, device: string, file: string, count: number): Promise<void> {
+    const argv = [`--net=${namespace}`, findProgram('tcpreplay'), '--topspeed', '-i', device, file]
     const { all } = await execa(findProgram('nsenter'), argv, {
       env: privateEnvironment(this.name),
       extendEnv: false,
@@ -194,7 +206,7 @@ export class Lab implements AsyncDisposable {
     })
     // It exits with 0 also when the kernel refused some.
     const sent = /Successful packets:\s+(\d+)/.exec(all)?.[1] ?? '0'
-    if (Number(sent) !== frames.length) throw new Error(`sent ${sent} of ${frames.length} frames:\n${all}`)
+    if (Number(sent) !== count) throw new Error(`sent ${sent} of ${count} frames:\n${all}`)
   }
 
   /** Listens on a link of the host or of the switch. */

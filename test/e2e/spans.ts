@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { expect } from 'vitest'
 import { ether, filler } from './frames.ts'
+import type { Capture, CaptureOptions } from './lab/capture.ts'
 import type { Lab, Outcome, SpanplanOptions } from './lab.ts'
 
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 8_000
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
 
@@ -62,8 +63,15 @@ export async function expectRestored(lab: Lab, before: string): Promise<void> {
   expect(await lab.snapshotText()).toBe(before)
 }
 
+/** The names of the Docker networks that a container is on. */
+export async function networksOf(container: Docker.Container): Promise<string[]> {
+  const { NetworkSettings } = await container.inspect()
+  return Object.keys(NetworkSettings.Networks).sort()
+}
+
 interface Interface {
   readonly name: string
+  readonly mac: string
   /** The index of the host's end. */
   readonly peer: number
 }
@@ -74,17 +82,27 @@ async function interfacesOf(container: Docker.Container): Promise<Interface[]> {
   const folder = `/proc/${State.Pid}/root/sys/class/net`
   const names = (await readdir(folder)).filter((name) => name !== 'lo')
   return Promise.all(
-    names.map(async (name) => ({ name, peer: Number(await readFile(join(folder, name, 'iflink'), 'utf8')) }))
+    names.map(async (name) => {
+      const read = async (file: string) => (await readFile(join(folder, name, file), 'utf8')).trim()
+      return { name, mac: await read('address'), peer: Number(await read('iflink')) }
+    })
   )
 }
 
+interface Tap {
+  readonly name: string
+  readonly mac: string
+  /** The host's end. */
+  readonly port: string
+}
+
 /** The interface that a container listens on: by the bridge that its other end is a port of. */
-async function findTap(lab: Lab, container: Docker.Container, span: string): Promise<{ name: string; port: string }> {
+export async function findTap(lab: Lab, container: Docker.Container, span = 'span0'): Promise<Tap> {
   const ports: { ifindex: number; ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
   const masters: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'master', span]))
-  for (const { name, peer } of await interfacesOf(container)) {
+  for (const { name, mac, peer } of await interfacesOf(container)) {
     const port = ports.find(({ ifindex }) => ifindex === peer)
-    if (port && masters.some(({ ifindex }) => ifindex === peer)) return { name, port: port.ifname }
+    if (port && masters.some(({ ifindex }) => ifindex === peer)) return { name, mac, port: port.ifname }
   }
   throw new Error(`no interface of the container is on ${span}`)
 }
@@ -92,6 +110,32 @@ async function findTap(lab: Lab, container: Docker.Container, span: string): Pro
 /** The host's end of a container's interface on a span. */
 export async function portOf(lab: Lab, container: Docker.Container, span = 'span0'): Promise<string> {
   return (await findTap(lab, container, span)).port
+}
+
+/** The MAC address of a link of the lab's host. */
+export async function macOf(lab: Lab, device: string): Promise<string> {
+  const [link]: { address: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', device]))
+  if (link === undefined) throw new Error(`no link ${device}`)
+  return link.address
+}
+
+/** Listens in a sensor for what arrives from a span. */
+export async function listen(
+  lab: Lab,
+  sensor: Docker.Container,
+  { span = 'span0', ...options }: CaptureOptions & { readonly span?: string } = {}
+): Promise<Capture> {
+  const { name } = await findTap(lab, sensor, span)
+  return lab.capture(sensor, name, { direction: 'in', ...options })
+}
+
+/** Ends a capture that has heard these frames, byte for byte, each once and in their order, and no other. */
+export async function expectFrames(capture: Capture, expected: Readonly<Record<string, Buffer>>): Promise<void> {
+  const names = new Map(Object.entries(expected).map(([name, frame]) => [frame.toString('hex'), name]))
+  const { frames, dropped } = await capture.stop({ count: Object.keys(expected).length })
+  const heard = frames.map((frame) => names.get(frame.toString('hex')) ?? frame.toString('hex'))
+  expect(heard).toEqual(Object.keys(expected))
+  expect(dropped).toBe(0)
 }
 
 let sent = 0

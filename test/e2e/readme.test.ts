@@ -1,0 +1,518 @@
+/** README.md and examples/ are true: every command is run, every output compared, every table checked. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import { Exit } from '../../src/errors.ts'
+import { BROADCAST, ether, filler } from './frames.ts'
+import { findProgram, projectRoot } from './lab/programs.ts'
+import { SENSOR_IMAGE } from './lab/sensor.ts'
+import { createLab, type Lab } from './lab.ts'
+
+/** A fenced block, and the heading under which it stands. */
+interface Block {
+  readonly heading: string
+  readonly language: string
+  readonly text: string
+}
+
+function readBlocks(markdown: string): Block[] {
+  const blocks: Block[] = []
+  let heading = ''
+  let open: { language: string; lines: string[] } | null = null
+  for (const line of markdown.split('\n')) {
+    const fence = /^```(\w*)$/.exec(line)
+    if (fence && open === null) open = { language: fence[1] ?? '', lines: [] }
+    else if (fence && open !== null) {
+      blocks.push({ heading, language: open.language, text: `${open.lines.join('\n')}\n` })
+      open = null
+    } else if (open !== null) open.lines.push(line)
+    else heading = /^#+ (.*)$/.exec(line)?.[1] ?? heading
+  }
+  return blocks
+}
+
+const manifest = z
+  .object({ version: z.string(), scripts: z.record(z.string(), z.string()) })
+  .parse(JSON.parse(readFileSync('package.json', 'utf8')))
+const readme = readFileSync('README.md', 'utf8')
+const blocks = readBlocks(readme)
+const runnable = ['sh', 'console']
+
+/** The runnable blocks under a heading. */
+const under = (heading: string) =>
+  blocks.filter((block) => block.heading === heading && runnable.includes(block.language)).map(({ text }) => text)
+
+/** The rows of the table with this header, as cells. */
+function readTable(header: string): string[][] {
+  const lines = readme.split('\n').map((line) => (line.startsWith('|') ? line.replace(/ {2,}/g, ' ') : line))
+  const begin = lines.indexOf(header)
+  expect(begin, `README.md has the table ${header}`).toBeGreaterThan(0)
+  const rows = lines.slice(begin + 2)
+  const end = rows.findIndex((line) => !line.startsWith('|'))
+  return rows.slice(0, end).map((row) =>
+    row
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim())
+  )
+}
+
+const codesIn = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')
+
+const spansYaml = blocks.find(({ language }) => language === 'yaml')?.text ?? ''
+const describedLab = { cables: [{ card: 'ens192', mtu: 1500 }], docker: true }
+const frame = ether(BROADCAST, '02:00:00:00:0a:01', filler(200))
+
+/**
+ * A host on which what the README says can be done: its own /etc, its own prefix of npm, and, where the real thing would
+ * change this machine or is not here, a stand-in that does with the README's files what that would do.
+ */
+class Reader {
+  readonly lab: Lab
+  readonly root: string
+  readonly #clone: string
+
+  constructor(lab: Lab) {
+    this.lab = lab
+    this.root = join(lab.files, 'root')
+    this.#clone = join(lab.files, 'clone')
+  }
+
+  async settle(): Promise<void> {
+    for (const folder of ['bin', 'usr', 'etc/systemd/system', 'etc/network/interfaces.d', 'etc/bash_completion.d']) {
+      await mkdir(join(this.root, folder), { recursive: true })
+    }
+    await mkdir(this.#clone)
+    for (const entry of readdirSync(projectRoot)) {
+      if (['.git', 'dist', 'node_modules'].includes(entry) || entry.endsWith('.tgz')) continue
+      await cp(entry, join(this.#clone, entry), { recursive: true })
+    }
+    await symlink(join(projectRoot, 'node_modules'), join(this.#clone, 'node_modules'))
+    await writeFile(join(this.#clone, 'spans.yaml'), spansYaml)
+    await this.#standIn('sudo', 'exec "$@"')
+    await this.#standIn('spanplan', `exec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
+    await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
+    await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
+    await this.#standIn('ifup', ifupStandIn(this.root))
+  }
+
+  /** Runs a block as the reader would, and gives what it printed. */
+  async run(block: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const variables = Object.entries({ ...this.#npm(), ...this.#here(), ...env }).map(
+      ([name, value]) => `${name}=${value}`
+    )
+    const script = `cd ${this.#clone}\n${this.#translate(block)}`
+    return this.lab.run(['env', ...variables, 'bash', '-euo', 'pipefail', '-c', script])
+  }
+
+  /** Back to where nothing was done. */
+  async tidy(): Promise<void> {
+    await this.run('spanplan destroy --all')
+    const containers = await this.lab.docker.listContainers({ all: true })
+    for (const { Id } of containers) await this.lab.docker.getContainer(Id).remove({ force: true })
+    await rm(join(this.root, 'etc/spanplan'), { recursive: true, force: true })
+  }
+
+  /** From the file that the README has put in /etc/spanplan, all is as wanted. */
+  async expectConverged(): Promise<void> {
+    expect(await this.run('spanplan plan -f /etc/spanplan --detailed-exitcode')).toContain('No changes')
+  }
+
+  /** Whether the containers see what comes from the switch. */
+  async expectFrames(...names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const capture = await this.lab.capture(this.lab.docker.getContainer(name), 'eth0')
+      await this.lab.send([frame])
+      expect((await capture.stop({ count: 1 })).frames, name).toEqual([frame])
+    }
+  }
+
+  /** What a test must not do to the machine, or cannot be asked. */
+  #translate(block: string): string {
+    return block
+      .replaceAll('/etc/', `${this.root}/etc/`)
+      .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
+      .replace(/^((?:sudo )?spanplan destroy.*)$/m, '$1 --yes')
+  }
+
+  #npm() {
+    const cache = join(this.root, 'npm-cache')
+    const quiet = { npm_config_update_notifier: 'false', npm_config_audit: 'false', npm_config_fund: 'false' }
+    return { npm_config_prefix: join(this.root, 'usr'), npm_config_cache: cache, ...quiet }
+  }
+
+  /** The host's own search path, Docker, and the repository of the README, which is a local one. */
+  #here() {
+    return {
+      PATH: `${join(this.root, 'bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+      DOCKER_HOST: this.lab.dockerHost,
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: `url.${join(this.lab.files, 'spans.git')}.insteadOf`,
+      GIT_CONFIG_VALUE_0: 'https://git.example.com/network/spans.git'
+    }
+  }
+
+  async #standIn(name: string, script: string): Promise<void> {
+    const file = join(this.root, 'bin', name)
+    await writeFile(file, `#!/bin/bash\nset -euo pipefail\n${script}\n`)
+    await chmod(file, 0o755)
+  }
+}
+
+/** The services of examples/compose/compose.yaml, as far as a test can have them. */
+const composeFile = z.strictObject({
+  services: z.record(
+    z.string(),
+    z.strictObject({
+      image: z.string(),
+      container_name: z.string(),
+      command: z.string(),
+      working_dir: z.string().optional(),
+      networks: z.tuple([z.literal('span')]),
+      cap_drop: z.tuple([z.literal('ALL')]),
+      cap_add: z.array(z.string()),
+      security_opt: z.array(z.string()),
+      restart: z.string(),
+      volumes: z.array(z.string())
+    })
+  ),
+  networks: z.strictObject({ span: z.strictObject({ name: z.string(), external: z.literal(true) }) }),
+  volumes: z.record(z.string(), z.null())
+})
+
+/** What Compose does for the file, with the sensor image under the names of the real ones. */
+function composeCommands(): string[] {
+  const { services, networks } = composeFile.parse(parse(readFileSync('examples/compose/compose.yaml', 'utf8')))
+  return Object.values(services).flatMap((service) => {
+    const each = (flag: string, values: readonly string[]) => values.map((value) => `--${flag} ${value}`)
+    const options = [
+      ...[`--name ${service.container_name}`, `--network ${networks.span.name}`, `--restart ${service.restart}`],
+      ...each('cap-drop', service.cap_drop),
+      ...each('cap-add', service.cap_add),
+      ...each('security-opt', service.security_opt),
+      ...each('volume', service.volumes),
+      ...each('workdir', service.working_dir === undefined ? [] : [service.working_dir])
+    ]
+    return [
+      `"$docker" tag ${SENSOR_IMAGE} ${service.image}`,
+      `"$docker" run --detach --stop-signal SIGKILL ${options.join(' ')} ${service.image} sleep infinity`
+    ]
+  })
+}
+
+function dockerStandIn(docker: string, compose: readonly string[]): string {
+  return `docker=${docker}
+[[ $1 == compose ]] || exec "$docker" "$@"
+[[ "$*" == 'compose -f examples/compose/compose.yaml up -d' && -f $3 ]]
+${compose.join('\n')}`
+}
+
+/** Runs what the unit starts, in an environment as bare as systemd's; a timer's service once. */
+function systemctlStandIn(root: string, environment: Readonly<Record<string, string>>): string {
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  return `[[ $* != daemon-reload ]] || exit 0
+[[ $1 == enable && $2 == --now && -f ${root}/etc/systemd/system/$3 ]]
+unit=${root}/etc/systemd/system/\${3%.*}.service
+cd /
+translate() { sed 's#/etc/#${root}/etc/#g'; }
+sed -n 's/^ExecStartPre=-//p' "$unit" | translate | while read -r line; do
+  env -i ${variables.join(' ')} bash -c "exec $line" || true
+done
+sed -n 's/^ExecStart=//p' "$unit" | translate | while read -r line; do
+  env -i ${variables.join(' ')} bash -c "exec $line"
+done`
+}
+
+/** Runs the interface's post-up as ifupdown does: by sh, with little in its environment. */
+function ifupStandIn(root: string): string {
+  return `file=${root}/etc/network/interfaces.d/span
+grep -q "^iface $1 inet manual$" "$file"
+line=$(grep -Po '^ +post-up \\K.*' "$file" | sed 's#/etc/#${root}/etc/#g; s#env PATH=#env PATH=${root}/bin:#')
+env -i IFACE="$1" MODE=start PHASE=post-up /bin/sh -c "$line"`
+}
+
+/** One for each heading that has commands: runs them, and looks whether what the text promises has come true. */
+const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
+  spanplan: async () => {
+    expect(under('spanplan')).toEqual(['sudo npm run demo\nsudo npm test\n'])
+    // This test is what the one starts; the other is this, after test/setup.
+    const { stdout } = await execa(process.execPath, ['dist/demo.cjs'])
+    expect(stdout).toContain('sent 10, arrived 9, each once, byte for byte')
+    expect(stdout).toContain('All of it was as shown, and all of it is cleaned up.')
+    const { scripts } = manifest
+    expect(scripts.demo).toBe('bash test/setup && node dist/demo.cjs')
+    expect(scripts.test).toBe('bash test/setup && vitest run')
+  },
+
+  'In short': async (reader) => {
+    await reader.lab.startSensor('suricata')
+    for (const block of under('In short')) {
+      let shown = ''
+      for (const line of block.split('\n')) {
+        if (line.startsWith('$ ')) shown += `${line}\n${await reader.run(line.slice(2))}\n`
+      }
+      expect(shown).toBe(block)
+    }
+    await reader.expectFrames('suricata')
+  },
+
+  Install: async (reader) => {
+    const [install = '', completion = ''] = under('Install')
+    const bin = join(reader.root, 'usr/bin')
+    // The stand-in would hide what is installed.
+    await rm(join(reader.root, 'bin/spanplan'))
+    try {
+      const PATH = `${bin}:${join(reader.root, 'bin')}:/usr/local/bin:/usr/bin:/bin`
+      const output = await reader.run(install, { PATH })
+      expect(output.split('\n').at(-1)).toBe(manifest.version)
+      const folder = join(reader.root, 'usr/lib/node_modules/spanplan')
+      expect(readdirSync(folder)).not.toContain('node_modules')
+      expect(readdirSync(folder)).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'examples', 'schemas']))
+      // Nothing of the sources is anywhere around.
+      const away = join(reader.lab.files, 'away')
+      await mkdir(away)
+      const valid = await reader.run(`cd ${away} && spanplan validate -f ${folder}/examples/minimal.yaml`, { PATH })
+      expect(valid).toContain('valid, 1 span.')
+      expect(await reader.run(`cd ${away} && spanplan plan -f ${folder}/examples/minimal.yaml`, { PATH })).toContain(
+        'Plan:'
+      )
+      await reader.run(completion, { PATH })
+      expect(await readFile(join(reader.root, 'etc/bash_completion.d/spanplan'), 'utf8')).toContain('complete -F')
+    } finally {
+      await symlink(join(projectRoot, 'bin/spanplan.js'), join(reader.root, 'bin/spanplan'))
+    }
+  },
+
+  Uninstall: async (reader) => {
+    const before = await reader.lab.snapshotText()
+    await reader.run('spanplan apply')
+    for (const block of under('Uninstall')) await reader.run(block)
+    expect(await reader.lab.snapshotText()).toBe(before)
+    expect(existsSync(join(reader.root, 'usr/lib/node_modules/spanplan'))).toBe(false)
+  },
+
+  'Start at boot, with systemd': async (reader) => {
+    await reader.lab.startSensor('suricata')
+    for (const block of under('Start at boot, with systemd')) await reader.run(block)
+    await reader.expectConverged()
+    await reader.expectFrames('suricata')
+  },
+
+  'Start at boot, with ifupdown': async (reader) => {
+    const [block = ''] = under('Start at boot, with ifupdown')
+    await reader.run(block)
+    const plan = await reader.run('spanplan plan -f /etc/spanplan')
+    expect(plan).toContain('Plan: 1 to create, 0 to change, 0 to replace, 0 to remove; 2 wait')
+    expect(plan).toContain('+   network   span0')
+    // An interface must come up whatever the file is like.
+    await writeFile(join(reader.root, 'etc/spanplan/spans.yaml'), 'nonsense\n')
+    await reader.run('sudo ifup ens192')
+  },
+
+  GitOps: async (reader) => {
+    const [install = '', byHand = '', check = ''] = under('GitOps')
+    const work = join(reader.lab.files, 'work')
+    const bare = join(reader.lab.files, 'spans.git')
+    const commit = async (text: string) => {
+      await writeFile(join(work, 'spans.yaml'), text)
+      const author = '-c user.name=a -c user.email=a@example.com'
+      await reader.run(`cd ${work} && git add . && git ${author} commit -qm change && git push -q ${bare} HEAD:main`)
+    }
+    await reader.run(`git init -q --bare -b main ${bare} && git init -q -b main ${work}`)
+    await reader.lab.startSensor('suricata')
+    await commit(spansYaml)
+    await reader.run(install)
+    await reader.expectConverged()
+    await commit(spansYaml.replace('not port 22', 'not port 23'))
+    await reader.run('sudo systemctl enable --now spanplan-pull.timer')
+    await reader.expectConverged()
+    await commit(spansYaml.replace('not port 22', 'not port 24'))
+    expect(await reader.run(byHand)).toContain('0 created, 2 changed, 0 replaced, 0 removed')
+    expect(await reader.run(check)).not.toContain('exit status')
+    await reader.lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    expect(await reader.run(check)).toContain('exit status 2')
+  },
+
+  'Compose, with Suricata and Zeek': async (reader) => {
+    for (const block of under('Compose, with Suricata and Zeek')) await reader.run(block)
+    await reader.expectConverged()
+    await reader.expectFrames('suricata', 'zeek')
+  },
+
+  'No frames at the sensor': async (reader) => {
+    await reader.lab.startSensor('suricata')
+    await reader.run('spanplan apply')
+    await reader.lab.send([frame])
+    for (const block of under('No frames at the sensor')) {
+      const output = await reader.run(block)
+      for (const text of ['No changes', 'RX:', ' bytes 1 pkt', 'ageing_time 0', 'master span0', 'eth0:']) {
+        expect(output).toContain(text)
+      }
+    }
+  }
+}
+
+test('no block of commands is without a test', () => {
+  const headings = blocks.filter(({ language }) => language !== 'yaml').map(({ heading }) => heading)
+  expect([...new Set(headings)]).toEqual(Object.keys(stories))
+  expect(blocks.filter(({ language }) => ![...runnable, 'yaml'].includes(language))).toEqual([])
+})
+
+describe('what README.md says to do', () => {
+  let lab: Lab
+  let reader: Reader
+
+  beforeAll(async () => {
+    lab = await createLab(describedLab)
+    reader = new Reader(lab)
+    await reader.settle()
+  })
+  afterEach(() => reader.tidy())
+  afterAll(() => lab?.close())
+
+  test.each(Object.entries(stories))('%s', async (_, story) => story(reader), 120_000)
+})
+
+describe('the reference', () => {
+  test('has every flag of --help, and no other', async () => {
+    const commands = ['plan', 'apply', 'destroy', 'validate', 'completion']
+    const helps = await Promise.all(commands.map((command) => execa('node', ['bin/spanplan.js', command, '--help'])))
+    const flagsOf = (text: string) => [...text.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)].flatMap(([, a, b]) => [a, b])
+    const usersOf = new Map<string, string[]>()
+    for (const [index, { stdout }] of helps.entries()) {
+      for (const flag of flagsOf(stdout)) {
+        if (flag) usersOf.set(flag, [...(usersOf.get(flag) ?? []), commands[index] ?? ''])
+      }
+    }
+    usersOf.set('--version', [])
+    const groups = new Map([
+      ['none', []],
+      ['all', commands],
+      ['all but completion', commands.slice(0, -1)]
+    ])
+    const documented = readTable('| flag | of | means |').flatMap(([flags = '', users = '']) =>
+      codesIn(flags).map((flag) => [flag.split(' ')[0], groups.get(users) ?? users.split(', ')] as const)
+    )
+    expect(new Map(documented)).toEqual(usersOf)
+    const rows = readTable('| command | does |').map(([command = '']) => codesIn(command)[0]?.split(' ')[1])
+    expect(rows).toEqual(commands)
+  })
+
+  test('has every code that spanplan may print, and no other', () => {
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+    const words = files.flatMap((name) => readFileSync(join('src', name), 'utf8').match(/'[A-Z][A-Z0-9_]{2,}'/g) ?? [])
+    const known = new Set(words.map((word) => word.slice(1, -1)).filter((word) => !wordsOfOthers.has(word)))
+    const documented = readTable('| code | means |').map(([code = '']) => codesIn(code)[0] ?? '')
+    expect(documented.toSorted()).toEqual([...known].sort())
+  })
+
+  test('has every exit status', () => {
+    const documented = readTable('| status | means |').flatMap(([status = '']) => status.split(', ').map(Number))
+    expect(documented).toEqual(Object.values(Exit))
+  })
+
+  test('has every field of spans.yaml', () => {
+    const documented = readTable('| field | is | default |').map(([field = '']) => codesIn(field)[0] ?? '')
+    const fields = fieldsOf(readSchema(), '')
+    expect(documented.toSorted()).toEqual([...new Set(fields)].sort())
+  })
+
+  test('has every key of plan --json', async () => {
+    await using lab = await createLab(describedLab)
+    await writeFile(join(lab.files, 'spans.yaml'), spansYaml)
+    const { stdout } = await lab.spanplan(['plan', '--json'])
+    const document = z
+      .looseObject({ changes: z.array(z.looseObject({})), summary: z.looseObject({}) })
+      .parse(JSON.parse(stdout))
+    const rows = readTable('| key | is |')
+    expect(rows.flatMap(([key = '']) => codesIn(key)).toSorted()).toEqual(Object.keys(document).sort())
+    const change = Object.assign({}, ...document.changes)
+    const describing = (key: string) => codesIn(rows.find(([cell = '']) => cell.includes(`\`${key}\``))?.[1] ?? '')
+    expect(describing('changes')).toEqual(expect.arrayContaining(Object.keys(change)))
+    expect(describing('summary')).toEqual(Object.keys(document.summary))
+  })
+
+  test('links to files that are there', () => {
+    const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, path = '']) => path)
+    expect(links.filter((path) => !existsSync(path))).toEqual([])
+  })
+})
+
+/** In quotes and capitals too, but no codes of notices: names of the YAML parser's errors, of errno, of signals and so on. */
+const wordsOfOthers: ReadonlySet<string> = new Set([
+  ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
+  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED', 'EACCES', 'ENOENT', 'EPIPE'],
+  ...['SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
+])
+
+type Schema = Readonly<Record<string, unknown>>
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function readSchema(): Schema {
+  return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync('schemas/spans.schema.json', 'utf8')))
+}
+
+/** The paths of all fields; a mapping's own keys stand as in the README. */
+function fieldsOf(schema: Schema, path: string): string[] {
+  const { properties, additionalProperties, items, anyOf } = schema
+  const below = Object.entries(isSchema(properties) ? properties : {}).flatMap(([key, value]) => {
+    const name = path === '' ? key : `${path}.${key}`
+    const fields = isSchema(value) ? fieldsOf(value, name) : []
+    // A mapping is described by its entries; a value that is a name, or a mapping, by both.
+    const describesItself = !isSchema(value) || value.type !== 'object'
+    return describesItself ? [name, ...fields] : fields
+  })
+  const entry = `${path}.${path === 'spans' ? 'NAME' : 'KEY'}`
+  const entries = isSchema(additionalProperties) ? [entry, ...fieldsOf(additionalProperties, entry)] : []
+  const branches = [items, ...(Array.isArray(anyOf) ? anyOf : [])].filter(isSchema)
+  return [...below, ...entries, ...branches.flatMap((branch) => fieldsOf(branch, path))]
+}
+
+/** Zod reads "one of these keys" only where the branches say of themselves that they are objects with that key. */
+function spellOut(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(spellOut)
+  if (!isSchema(schema)) return schema
+  const { required } = schema
+  if (Object.keys(schema).length === 1 && Array.isArray(required)) {
+    return { type: 'object', required, properties: Object.fromEntries(required.map((key) => [key, {}])) }
+  }
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, spellOut(value)]))
+}
+
+describe('the examples', () => {
+  const names = readdirSync('examples', { recursive: true, encoding: 'utf8' })
+  const files = names.filter((name) => name.endsWith('.yaml') && !name.endsWith('compose.yaml'))
+  // What spellOut gives is a JSON Schema again.
+  const schema = z.fromJSONSchema(spellOut(readSchema()) as Parameters<typeof z.fromJSONSchema>[0])
+
+  test('are there', () => {
+    expect(files.toSorted()).toEqual(['compose/spans.yaml', 'full.yaml', 'minimal.yaml'])
+  })
+
+  test.each(files)('%s is valid, for spanplan and for editors', async (name) => {
+    const { stdout } = await execa('node', ['bin/spanplan.js', 'validate', '-f', join('examples', name)])
+    expect(stdout).toContain(': valid, ')
+    const text = readFileSync(join('examples', name), 'utf8')
+    expect(schema.safeParse(parse(text, { merge: true }))).toMatchObject({ success: true })
+    const hint = /\$schema=(\S+)/.exec(text)?.[1] ?? ''
+    expect(existsSync(join('examples', name, '..', hint))).toBe(true)
+  })
+
+  test('the schema is not one that takes anything', () => {
+    expect(schema.safeParse({ version: 1, spans: { a: { sources: [{ interfaces: 'ens192' }] } } }).success).toBe(false)
+    expect(schema.safeParse({ version: 1, spans: {}, interfaces: { a: { match: {} } } }).success).toBe(false)
+  })
+
+  test('full.yaml has every field', () => {
+    const text = readFileSync('examples/full.yaml', 'utf8')
+    const keys = readTable('| field | is | default |').map(([field = '']) => codesIn(field)[0]?.split('.').at(-1) ?? '')
+    const missing = keys.filter((key) => !['NAME', 'KEY'].includes(key) && !text.includes(`${key}:`))
+    expect(missing).toEqual([])
+  })
+})

@@ -1,0 +1,60 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { type Aim, planFor } from '../../src/apply/look.ts'
+import { renderNotice } from '../../src/cli/terminal.ts'
+import { SpanplanError } from '../../src/errors.ts'
+import { renderPlan } from '../../src/plan/render.ts'
+import { plain } from '../../src/printable.ts'
+import { loadSpec } from '../../src/spec/load.ts'
+import type { SourceFile } from '../../src/spec/spec.ts'
+import { readHostFile } from './plan/host-file.ts'
+
+const folder = fileURLToPath(new URL('../fixtures/plan/', import.meta.url))
+
+/** What a case's aim.json says: nothing is wanted of this name (null: of every name), of these spans (null: of all). */
+interface Destroy {
+  readonly destroy: { readonly name: string | null; readonly spans: readonly string[] | null }
+}
+
+function aimOf(path: string, files: readonly SourceFile[]): Aim {
+  const aimFile = join(path, 'aim.json')
+  if (!existsSync(aimFile)) {
+    const spec = loadSpec(files)
+    const scope = { name: spec.name, spans: new Set(spec.spans.map(({ name }) => name)) }
+    return { want: 'spec', spec, scope, deferDocker: false }
+  }
+  // The fixtures are ours, and a wrong one shows in its plan.
+  const { destroy } = JSON.parse(readFileSync(aimFile, 'utf8')) as Destroy
+  const spans = destroy.spans && new Set(destroy.spans)
+  return { want: 'nothing', owner: destroy.name ?? 'default', scope: { name: destroy.name, spans }, deferDocker: false }
+}
+
+/** What a person reads: warnings or errors, then the plan. */
+function show(name: string): string {
+  const path = join(folder, name)
+  const files = [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
+  try {
+    const aim = aimOf(path, files)
+    const plan = planFor(aim, readHostFile(readFileSync(join(path, 'host.json'), 'utf8')))
+    const warnings = plan.warnings.map((warning) => `${renderNotice('warning', warning, files, plain)}\n`)
+    return [...warnings, renderPlan(plan, aim.want === 'spec' ? aim.spec.files : [], plain)].join('')
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    return error.notices.map((notice) => `${renderNotice('error', notice, files, plain)}\n`).join('')
+  }
+}
+
+describe('the plan as a person reads it', () => {
+  const cases = readdirSync(folder)
+
+  test.each(cases)('%s', async (name) => {
+    await expect(show(name)).toMatchFileSnapshot(join(folder, name, 'plan.txt'))
+  })
+
+  test.each(cases)('%s: nothing that a terminal would obey', (name) => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    expect(show(name)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+  })
+})

@@ -1,0 +1,24 @@
+import type { Compiled, Snapshot } from '../../../src/host/host.ts'
+
+/** A snapshot as it stands in a host.json: a map of programs is an object there. */
+type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }
+
+/** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */
+export function writeHost({ bootId, links, qdiscs, filters, docker, programs }: Snapshot): string {
+  const lines = (items: readonly unknown[]) => `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
+  const fields = [
+    `"bootId": ${JSON.stringify(bootId)}`,
+    `"links": ${lines(links)}`,
+    `"qdiscs": ${lines(qdiscs)}`,
+    `"filters": ${lines(filters)}`,
+    `"docker": ${JSON.stringify(docker)}`,
+    `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
+  ]
+  return `{\n${fields.map((field) => `  ${field}`).join(',\n')}\n}\n`
+}
+
+export function readHostFile(text: string): Snapshot {
+  // Written by writeHost() and then edited: a field that is missing shows in the plan.
+  const { programs, ...host } = JSON.parse(text) as HostFile
+  return { ...host, programs: new Map(Object.entries(programs)) }
+}
