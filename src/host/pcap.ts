@@ -2,10 +2,11 @@ import type { Compiled } from './host.ts'
 import type { Argv, Output } from './run.ts'
 
 /**
- * The largest program, in instructions, that fits one netlink message (16,384 bytes, 8 an instruction) with the
- * rest of the filter.
+ * The largest program, in instructions. tc has one netlink message of 16,384 bytes for the whole filter: 2,031
+ * instructions of 8 bytes with our action and cookie, whatever the devices are called. Some room is left for what other
+ * versions of tc may put beside them.
  */
-export const longestProgram = 2000
+export const longestProgram = 2024
 
 /**
  * The command that compiles a pcap-filter(7) expression.

@@ -40,6 +40,8 @@ export async function run(argv: Argv, input = ''): Promise<Output> {
     reject: false,
     timeout: timeLimit,
     killSignal: 'SIGKILL',
+    // Its handler of signals would end this process at the first one, where ours wants to say what is left.
+    cleanup: false,
     stripFinalNewline: false,
     maxBuffer: 512 * 1024 * 1024,
     env: { LC_ALL: 'C', PATH: path }

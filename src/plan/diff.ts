@@ -27,7 +27,7 @@ export function diff<R extends Resource>(
   for (const after of desired) {
     const before = liveById.get(after.id)
     if (before === undefined) changes.push({ action: 'create', after, reason: 'missing' })
-    else if (before.owner === 'foreign') conflicts.push(kind.conflict(before, after))
+    else if (before.owner === 'foreign' && kind.conflict) conflicts.push(kind.conflict(before, after))
     else {
       const change = compare(kind, before, after, fateOf(kind, before, fates))
       if (change !== null) changes.push(change)

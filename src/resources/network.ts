@@ -1,6 +1,6 @@
 import { label, networkOption } from '../host/docker.ts'
 import type { DockerNetwork, Snapshot } from '../host/host.ts'
-import { parseSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
+import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
 import { hashOf } from './mark.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { covers, findNetwork, notice, type Wanted } from './wanted.ts'
@@ -167,8 +167,9 @@ function takenSubnets(wanted: Wanted, host: Snapshot): Subnet[] {
   return readSubnets([...networks, ...addresses, ...asked])
 }
 
+/** Of any length: a single address of the host's is taken too. */
 function readSubnets(texts: readonly string[]): Subnet[] {
-  return texts.map(parseSubnet).flatMap((subnet) => ('problem' in subnet ? [] : [subnet]))
+  return texts.flatMap((text) => readSubnet(text) ?? [])
 }
 
 /** The prefix that an address with a prefix length is in. */

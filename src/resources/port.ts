@@ -4,7 +4,7 @@ import { sealHandle } from './mark.ts'
 import { networkMtu } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { isSealed } from './seal.ts'
-import { findNetwork, notice, ownsBridge, type WantedSpan } from './wanted.ts'
+import { findNetwork, ownsBridge, type WantedSpan } from './wanted.ts'
 
 /** A port of a span's bridge: the host's end of a sensor's interface, most often. */
 export interface Port extends Resource {
@@ -76,8 +76,7 @@ export const port: Kind<Port> = {
   steps: portSteps,
   title: ({ id, spans }) => `${id} → ${spans[0] ?? '?'}`,
   summary: () => 'unsealed',
-  address: (resource) => [resource.id],
-  conflict: (live) => notice('PORT_FOREIGN', `the port ${live.id} may not be changed`)
+  address: (resource) => [resource.id]
 }
 
 /** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */

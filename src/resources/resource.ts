@@ -78,8 +78,8 @@ export interface Kind<R extends Resource = Resource> {
   summary(resource: R): string
   /** The parts of its address after span and kind. */
   address(resource: R): readonly string[]
-  /** Why a foreign thing that stands where ours should be is not ours, and what to do. */
-  conflict(live: R, desired: R): Notice
+  /** Why a foreign thing that stands where ours should be is not ours, and what to do; nothing of some kinds is foreign. */
+  conflict?(live: R, desired: R): Notice
   /** What it means, for the person who reads the plan, that it is made anew. */
   readonly anew?: string
   /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. */

@@ -2,7 +2,7 @@ import { label } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Snapshot } from '../host/host.ts'
 import { liveNetworks } from './network.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { containersOf, covers, findNetwork, notice, type Wanted } from './wanted.ts'
+import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
 
 /** A container's place on the network of a span. */
 export interface Sensor extends Resource {
@@ -46,7 +46,6 @@ export const sensor: Kind<Sensor> = {
       ', '
     ),
   address: ({ network, container }) => [network, container],
-  conflict: (live) => notice('SENSOR_FOREIGN', `the container ${live.container} may not be connected`),
   anew: 'its interface may be renamed: restart the sensor',
   dependsOn: ({ network }) => `network ${network}`
 }

@@ -1,7 +1,7 @@
 import type { OffloadName } from '../host/host.ts'
 import type { Trait } from './mark.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition } from './resource.ts'
-import { type Card, notice, traitTarget } from './wanted.ts'
+import { type Card, traitTarget } from './wanted.ts'
 
 /** The card that traffic is copied from, as far as a span has to do with it. */
 export interface Source extends Resource {
@@ -70,8 +70,7 @@ export const source: Kind<Source> = {
     })
     return back.length > 0 ? back.join(', ') : 'left as it is'
   },
-  address: (resource) => [resource.id],
-  conflict: (live) => notice('SOURCE_FOREIGN', `the card ${live.id} may not be changed`)
+  address: (resource) => [resource.id]
 }
 
 function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => boolean): Source {

@@ -19,7 +19,7 @@ const unusable: readonly Subnet[] = [
 const countAddresses = ({ length }: Subnet) => 2 ** (32 - length)
 
 /** Reads `198.18.0.0/26`; undefined if it is no prefix at all. Numbers with a leading zero are octal to some, so they are none. */
-function readSubnet(text: string): Subnet | undefined {
+export function readSubnet(text: string): Subnet | undefined {
   const numbers = pattern.exec(text)?.slice(1)
   if (!numbers || numbers.some((number) => number.length > 1 && number.startsWith('0'))) return undefined
   const [a = 0, b = 0, c = 0, d = 0, length = 0] = numbers.map(Number)

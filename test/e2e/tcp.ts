@@ -73,7 +73,7 @@ export async function connect(lab: Lab, address: string, bytes = 0): Promise<{ e
   return { end }
 }
 
-export interface Segment {
+interface Segment {
   /** Of addresses and ports: one direction of one connection. */
   readonly flow: string
   readonly sequence: number

@@ -11,8 +11,10 @@ type Program = (typeof programs)[number]
 interface Wrapped {
   /** For spanplan, so that it meets these programs. */
   readonly options: SpanplanOptions
-  /** How each program was called, then what it read. */
+  /** How each program was called, and what it read. */
   calls(): Promise<string[]>
+  /** How many processes that were. */
+  count(): Promise<number>
 }
 
 /** Puts a script before each program: what it prints is not seen, and where it ends with 1, the program is not run. */
@@ -26,23 +28,36 @@ export async function wrapPrograms(lab: Lab, scripts: Partial<Record<Program, st
     await chmod(file, 0o755)
   }
   const { PATH } = labEnvironment(lab.name)
+  const calls = async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')
   return {
     options: { env: { PATH: `${folder}:${PATH}` } },
-    calls: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')
+    calls,
+    count: async () => (await calls()).filter((line) => line.startsWith('$ ')).length
   }
 }
 
 function wrapper(program: Program, log: string, script: string): string {
   return `#!/bin/sh
 input=$(cat)
-printf '%s\\n' "${program} $*" "$input" >>${log}
+printf '%s\\n' "$ ${program} $*" "$input" >>${log}
+run() { ${findProgram(program)} "$@"; }
 ${script}
-printf '%s\\n' "$input" | ${findProgram(program)} "$@"
+printf '%s\\n' "$input" | run "$@"
 `
 }
 
-/** Fails as iproute2 does at the first line of a batch, if that is one that matches; changes nothing. */
-export function failingBatch(pattern: string): string {
-  return `case "$*\n$input" in *-json*) ;; *-batch*${pattern}*)
-  echo 'RTNETLINK answers: made up' >&2; echo 'Command failed -:1' >&2; exit 1 ;; esac`
+/** Fails as iproute2 does at the first line of a batch that the pattern matches; what stands before is done. */
+export function failAt(pattern: string): string {
+  return `case "$*" in
+*-json*) ;;
+*-batch*)
+  line=$(printf '%s\\n' "$input" | grep -n -m 1 -e '${pattern}' | cut -d : -f 1)
+  if [ -n "$line" ]; then
+    printf '%s\\n' "$input" | head -n $((line - 1)) | run "$@" || exit
+    echo 'RTNETLINK answers: made up' >&2
+    echo "Command failed -:$line" >&2
+    exit 1
+  fi
+  ;;
+esac`
 }

@@ -13,6 +13,7 @@ import {
   LLDP_GROUP,
   lldp,
   mpls,
+  neighbourSolicitation,
   PcapReader,
   pad,
   parsePcap,
@@ -88,6 +89,15 @@ describe('frames', () => {
     expect(checksum(bytes.subarray(0, 24))).toBe(0)
     expect(bytes.toString('hex', 24)).toBe('1164ee9b00000000')
     expect(ether(ALL_HOSTS_GROUP, SOURCE, igmpQuery('192.0.2.1'), 60)).toHaveLength(60)
+  })
+
+  test('a neighbour solicitation', () => {
+    const { type, bytes } = neighbourSolicitation(SOURCE, '2001:db8::1', '2001:db8::2')
+    expect(type).toBe(0x86dd)
+    expect(bytes.toString('hex', 0, 8)).toBe('6000000000203aff')
+    expect(bytes.toString('hex', 44)).toBe('00000000' + '20010db8000000000000000000000002' + '0101020000000001')
+    const pseudoHeader = Buffer.concat([bytes.subarray(8, 40), Buffer.from([0, 0, 0, 32, 0, 0, 0, 58])])
+    expect(checksum(Buffer.concat([pseudoHeader, bytes.subarray(40)]))).toBe(0)
   })
 
   test('LLDP', () => {

@@ -5,7 +5,8 @@ type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Recor
 
 /** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */
 export function writeHost({ bootId, links, qdiscs, filters, docker, programs }: Snapshot): string {
-  const lines = (items: readonly unknown[]) => `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
+  const lines = (items: readonly unknown[]) =>
+    `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
   const fields = [
     `"bootId": ${JSON.stringify(bootId)}`,
     `"links": ${lines(links)}`,

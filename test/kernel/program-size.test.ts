@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Program } from '../../src/host/host.ts'
+import { longestProgram } from '../../src/host/pcap.ts'
+import { parseFilters, writeMirror } from '../../src/host/tc.ts'
+import { batchLine } from '../../src/host/words.ts'
+import { writeCookie } from '../../src/resources/mark.ts'
+import { createLab, type Lab } from '../e2e/lab.ts'
+
+/** As long as a name may be. */
+const card = 'c23456789012345'
+const bridge = 'b23456789012345'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card }] })
+  await lab.run(['ip', 'link', 'add', 'dev', bridge, 'type', 'bridge'])
+  await lab.run(['tc', 'qdisc', 'add', 'dev', card, 'clsact'])
+})
+
+afterAll(() => lab?.close())
+
+function programOf(length: number): Program {
+  return [length, ...Array.from({ length: length - 1 }, () => '40 0 0 12'), '6 0 0 4294967295'].join(',')
+}
+
+async function addMirror(program: Program): Promise<void> {
+  const all = new Set(['up', 'promiscuous', 'clsact'] as const)
+  const cookie = writeCookie('default', { before: all, managed: all })
+  const words = writeMirror({ device: card, hook: 'ingress', handle: 0xffffffff, program, target: bridge, cookie })
+  await lab.run(['tc', '-batch', '-'], { input: `${batchLine(words)}\n` })
+}
+
+describe('the largest program', () => {
+  test('is taken, and read back whole', async () => {
+    const program = programOf(longestProgram)
+    await addMirror(program)
+    const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', card, 'ingress'])
+    expect(parseFilters(card, 'ingress', JSON.parse(output))).toMatchObject([{ program }])
+  })
+
+  test('could hardly be larger', async () => {
+    await expect(addMirror(programOf(longestProgram + 32))).rejects.toThrow('message exceeded bound')
+  })
+})

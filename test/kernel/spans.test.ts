@@ -1,0 +1,137 @@
+/** Spans without Docker: bridges and mirrors alone, in a kernel of their own. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from '../e2e/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
+
+let lab: Lab
+/** Before the first apply. */
+let before: string
+
+const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+const tc = (...argv: string[]) => lab.run(['tc', ...argv])
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }, { card: 'ens256', mtu: 1500 }] })
+  await tc('qdisc', 'replace', 'dev', 'ens192', 'root', 'tbf', 'rate', '1gbit', 'burst', '128k', 'limit', '1m')
+  await ip('link', 'set', 'dev', 'ens224', 'down')
+  before = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+async function destroyAll(): Promise<void> {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+}
+
+const states = {
+  plain: 'spans: {span0: {sources: [{interface: ens192}]}}',
+  filtered: 'spans: {span0: {sources: [{interface: ens192, filter: vlan 10}, {interface: ens256, direction: egress}]}}',
+  open: 'spans: {span0: {sources: [{interface: ens192, direction: ingress}], sealed: false, wire: false, mtu: 1600}}',
+  dedicated: 'interfaces: {ens224: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens224}]}}',
+  shared: 'spans: {span0: {sources: [{interface: ens224}]}, span1: {sources: [{interface: ens192}, {interface: ens224}]}}',
+  another: 'name: another\nspans: {span2: {sources: [{interface: ens192, filter: not port 22}, {interface: ens224}]}}'
+}
+const names = Object.keys(states) as (keyof typeof states)[]
+
+/** None takes away both marks of a card: what it was like would be forgotten. */
+const drifts = {
+  'ageing and snooping': () => ip('link', 'set', 'dev', 'span0', 'type', 'bridge', 'ageing_time', '1', 'mcast_snooping', '1'),
+  'spanning tree': () => ip('link', 'set', 'dev', 'span0', 'type', 'bridge', 'stp_state', '1'),
+  'bridge down, small, with another address': () =>
+    ip('link', 'set', 'dev', 'span0', 'down', 'mtu', '1280', 'address', '02:00:00:00:00:99'),
+  'bridge unsealed': () => tc('qdisc', 'del', 'dev', 'span0', 'clsact'),
+  offloads: () => lab.run(['ethtool', '-K', 'span0', 'tx', 'on', 'gso', 'on']),
+  'card down': () => ip('link', 'set', 'dev', 'ens224', 'down'),
+  'cards not promiscuous': async () => {
+    for (const card of ['ens192', 'ens224', 'ens256']) await ip('link', 'set', 'dev', card, 'promisc', 'off')
+  },
+  'clsact deleted': () => tc('qdisc', 'del', 'dev', 'ens192', 'clsact'),
+  'mirrors deleted': () => tc('filter', 'del', 'dev', 'ens224', 'ingress', 'pref', '8')
+}
+
+/** What cannot be done, because there is nothing to do it to, is not done. */
+async function drift(name: keyof typeof drifts): Promise<void> {
+  await drifts[name]().catch(() => undefined)
+}
+
+async function apply(name: keyof typeof states): Promise<void> {
+  await writeSpans(lab, states[name])
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+}
+
+describe('from any state, an apply leads to any other, and destroy to the first', () => {
+  test.each(names)('%s', async (first) => {
+    for (const second of names.filter((name) => name !== first)) {
+      await apply(first)
+      await apply(second)
+      expect(await tc('qdisc', 'show', 'dev', 'ens192', 'root')).toContain('tbf')
+    }
+    await destroyAll()
+  })
+
+  test('whatever happens on the way', async () => {
+    const step = fc.oneof(
+      fc.constantFrom(...names).map((name) => ({ name, run: () => apply(name) })),
+      // Object.keys forgets that its keys are the table's own.
+      fc.constantFrom(...(Object.keys(drifts) as (keyof typeof drifts)[])).map((name) => ({ name, run: () => drift(name) }))
+    )
+    const ways = fc.array(step, { minLength: 3, maxLength: 8 })
+    const property = fc.asyncProperty(ways, fc.constantFrom(...names), async (way, last) => {
+      for (const { run } of way) await run()
+      await apply(last)
+      await destroyAll()
+    })
+    await fc.assert(property, { numRuns: 8, endOnFailure: true })
+  })
+})
+
+test('a script of the plan does the same as an apply', async () => {
+  for (const name of names) {
+    await writeSpans(lab, states[name])
+    const { stdout } = await spanplan(lab, ['plan', '--commands'])
+    await lab.run(['sh'], { input: stdout })
+    await expectConverged(lab)
+    await destroyAll()
+  }
+})
+
+test('a plan starts as many processes for thirty spans as for one', async () => {
+  const spans = (count: number) =>
+    Array.from({ length: count }, (_, n) => `  span${n}: {sources: [{interface: ens192, filter: not port 22}]}\n`).join('')
+  const counts: number[] = []
+  for (const count of [1, 30]) {
+    await writeSpans(lab, `spans:\n${spans(count)}`)
+    const planned = await wrapPrograms(lab)
+    await spanplan(lab, ['plan', '--detailed-exitcode'], 2, planned.options)
+    await spanplan(lab, ['apply'])
+    const converged = await wrapPrograms(lab)
+    await spanplan(lab, ['plan', '--detailed-exitcode'], 0, converged.options)
+    counts.push(await planned.count(), await converged.count())
+  }
+  // The links, their forwarding entries and offloads, the qdiscs and their filters, and one for the expression.
+  expect(new Set(counts.map((count, index) => count - (index === 0 ? counts[1] === count ? 0 : -1 : 0)))).toEqual(new Set([6]))
+  await destroyAll()
+})
+
+test('a span of more cards than its mark has room for', async () => {
+  const cards = Array.from({ length: 45 }, (_, index) => `card${index}`)
+  const line = (card: string) => `link add name ${card} type veth peer name x${card}\nlink set dev ${card} addrgenmode none\n`
+  await lab.run(['ip', '-batch', '-'], { input: cards.map(line).join('') })
+  const first = await lab.snapshotText()
+  await writeSpans(lab, `spans: {span0: {sources: [${cards.map((card) => `{interface: ${card}}`).join(', ')}]}}`)
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, first)
+  await lab.run(['ip', '-batch', '-'], { input: cards.map((card) => `link del dev ${card}\n`).join('') })
+})
+
+test('a card whose filters come from a shared block is refused', async () => {
+  await tc('qdisc', 'add', 'dev', 'ens256', 'ingress_block', '7', 'clsact')
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens256}]}}')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('takes its filters from the shared block 7')
+  await tc('qdisc', 'del', 'dev', 'ens256', 'clsact')
+})

@@ -1,0 +1,77 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { makeBatches } from '../../../src/apply/batch.ts'
+import type { PlannedChange, Stage } from '../../../src/plan/plan.ts'
+
+type Work = { readonly change: PlannedChange; readonly stage: Stage }
+
+/** A change whose steps are by the tools of these names, one after the other. */
+function work(title: string, rank: number, tools: readonly string[]): Work {
+  const steps = tools.map((tool, index) => {
+    const summary = `${title}.${index}`
+    return tool === 'docker'
+      ? ({ summary, docker: { call: 'removeNetwork', network: title } } as const)
+      : ({ summary, argv: [tool, summary] } as const)
+  })
+  const stage = { rank, steps }
+  const change: PlannedChange = {
+    ...{ address: title, kind: 'thing', span: null, action: 'create', title, summary: '', before: null, after: null },
+    ...{ facts: [], reason: '', anew: null, origin: undefined, stages: [stage] }
+  }
+  return { change, stage }
+}
+
+/** The batches as words: the tool, then its steps. */
+const show = (works: readonly Work[]) =>
+  makeBatches(works).map(({ tool, tasks }) => [tool, ...tasks.map(({ step }) => step.summary)].join(' '))
+
+describe('makeBatches', () => {
+  test('nothing', () => expect(makeBatches([])).toEqual([]))
+
+  test('changes of one rank are done together', () => {
+    const bridge = ['ip', 'ip', 'ethtool', 'tc']
+    expect(show([work('a', 10, bridge), work('b', 10, bridge)])).toEqual([
+      'ip a.0 a.1 b.0 b.1',
+      'ethtool a.2 b.2',
+      'tc a.3 b.3'
+    ])
+  })
+
+  test('ranks come one after the other, and share a batch where they meet', () => {
+    expect(show([work('a', 10, ['ip', 'tc']), work('b', 20, ['tc']), work('c', 30, ['ip'])])).toEqual([
+      'ip a.0',
+      'tc a.1 b.0',
+      'ip c.0'
+    ])
+  })
+
+  test('a thousand spans take as many batches as one', () => {
+    const spans = Array.from({ length: 1000 }, (_, index) => index)
+    const bridges = spans.map((index) => work(`b${index}`, 10, ['ip', 'bridge', 'ethtool', 'tc']))
+    const mirrors = spans.map((index) => work(`m${index}`, 30, ['tc']))
+    expect(makeBatches([...bridges, ...mirrors])).toHaveLength(4)
+  })
+
+  test('each step once; a change keeps its order, and so do ranks; no batch mixes tools', () => {
+    const tools = fc.array(fc.constantFrom('ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'docker'), { maxLength: 6 })
+    const works = fc
+      .array(fc.tuple(fc.constantFrom(1, 10, 20), tools), { maxLength: 12 })
+      .map((list) => list.sort(([a], [b]) => a - b).map(([rank, steps], index) => work(`w${index}`, rank, steps)))
+    fc.assert(
+      fc.property(works, (list) => {
+        const batches = makeBatches(list)
+        const done = batches.flatMap(({ tasks }) => tasks)
+        expect(done).toHaveLength(list.reduce((sum, { stage }) => sum + stage.steps.length, 0))
+        for (const { change, stage } of list) {
+          expect(done.filter((task) => task.change === change).map(({ step }) => step)).toEqual(stage.steps)
+        }
+        const ranks = done.map(({ change }) => change.stages[0]?.rank ?? 0)
+        expect(ranks).toEqual([...ranks].sort((a, b) => a - b))
+        for (const { tool, tasks } of batches) {
+          expect(tasks.map(({ step }) => ('argv' in step ? step.argv[0] : 'docker'))).toEqual(tasks.map(() => tool))
+        }
+        for (const [index, { tool }] of batches.entries()) expect(batches[index + 1]?.tool).not.toBe(tool)
+      })
+    )
+  })
+})

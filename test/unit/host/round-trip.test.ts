@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Program } from '../../../src/host/host.ts'
+import { mirrorPref, parseFilters, sealPref, writeMirror, writeSeal } from '../../../src/host/tc.ts'
+import { batchLine, batchWord, shellLine } from '../../../src/host/words.ts'
+import type { Hook } from '../../../src/spec/spec.ts'
+import { createLab, type Lab } from '../../e2e/lab.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }] })
+  await lab.run(['ip', 'link', 'add', 'dev', 'span0', 'type', 'bridge'])
+  await lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact'])
+})
+
+afterAll(() => lab?.close())
+
+const uint32 = fc.integer({ min: 0, max: 0xffffffff })
+
+/** Programs that the kernel takes: loads, arithmetic, jumps within the program; a return at the end. */
+const program: fc.Arbitrary<Program> = fc
+  .array(
+    fc.oneof(
+      fc.tuple(fc.constantFrom(0x28, 0x30, 0x20), fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 1500 })),
+      fc.tuple(fc.constantFrom(0x04, 0x54, 0x44), fc.constant(0), fc.constant(0), uint32),
+      fc.tuple(fc.constantFrom(0x15, 0x25, 0x35, 0x45), fc.constantFrom(0, 1), fc.constantFrom(0, 1), uint32)
+    ),
+    { maxLength: 60 }
+  )
+  .chain((body) => uint32.map((result) => [...body, [6, 0, 0, 0], [6, 0, 0, result]]))
+  .map((instructions) => [instructions.length, ...instructions.map((one) => one.join(' '))].join(','))
+
+const cookie = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex'))
+
+async function readBack(hook: Hook) {
+  const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', 'ens192', hook])
+  return parseFilters('ens192', hook, JSON.parse(output))
+}
+
+describe('what is written with tc is read back', () => {
+  test('mirrors', async () => {
+    const hook = fc.constantFrom<Hook>('ingress', 'egress')
+    const handle = fc.integer({ min: 1, max: 0xffffffff })
+    await fc.assert(
+      fc.asyncProperty(fc.record({ hook, handle, program, cookie }), async (mirror) => {
+        const words = writeMirror({ ...mirror, device: 'ens192', target: 'span0' })
+        await lab.run(['tc', '-batch', '-'], { input: `${batchLine(words)}\n` })
+        const found = await readBack(mirror.hook)
+        await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', mirror.hook])
+        expect(found).toEqual([
+          {
+            device: 'ens192',
+            hook: mirror.hook,
+            pref: mirrorPref,
+            protocol: 'all',
+            kind: 'bpf',
+            handle: mirror.handle,
+            program: mirror.program,
+            directAction: false,
+            mirror: { target: 'span0', control: 'continue', cookie: mirror.cookie }
+          }
+        ])
+      }),
+      { numRuns: 60 }
+    )
+  })
+
+  test('the seal', async () => {
+    await lab.run(['tc', ...writeSeal('ens192', 0xfedcba98)])
+    const [seal] = await readBack('ingress')
+    expect(seal).toMatchObject({ pref: sealPref, handle: 0xfedcba98, program: '1,6 0 0 2', directAction: true })
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+  })
+})
+
+/** Words that tools and shells would like to read as something else; no program takes a NUL or half a surrogate pair. */
+const hostile = fc.string({
+  unit: fc.oneof(
+    fc.constantFrom(
+      ' ',
+      '\t',
+      '\n',
+      '\\',
+      '"',
+      "'",
+      '#',
+      '$',
+      '`',
+      ';',
+      '&',
+      '|',
+      '*',
+      '?',
+      '~',
+      '-',
+      '=',
+      '%',
+      '\u001b'
+    ),
+    fc.constantFrom('a', 'Z', '0', '/', 'é', '日', '\u00a0', '\u3000', '😀')
+  ),
+  minLength: 1,
+  maxLength: 30
+})
+
+describe('words', () => {
+  test('ip -batch reads them as they were', async () => {
+    const carried = hostile.filter((word) => batchWord(word) !== null && Buffer.byteLength(word) < 256)
+    await fc.assert(
+      fc.asyncProperty(fc.array(carried, { minLength: 20, maxLength: 20 }), async (words) => {
+        const lines = words.flatMap((word) => [
+          batchLine(['link', 'set', 'dev', 'span0', 'alias', word]),
+          'link show dev span0'
+        ])
+        const output = await lab.run(['ip', '-json', '-batch', '-'], { input: `${lines.join('\n')}\n` })
+        const aliases = output.split('\n').map((line) => /"ifalias":"((?:\\.|[^"\\])*)"/.exec(line)?.[1])
+        expect(aliases).toEqual(words.map((word) => asIpPrints(word)))
+      }),
+      { numRuns: 25 }
+    )
+  })
+
+  test('a shell reads them as they were', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { minLength: 1, maxLength: 20 }), async (words) => {
+        const output = await lab.run(['sh', '-c', `${shellLine(['printf', '%s\\0', ...words])}`])
+        expect(output).toBe(words.map((word) => `${word}\0`).join(''))
+      }),
+      { numRuns: 50 }
+    )
+  })
+
+  test.each(['a b', '"', "'", 'a"b', '', '\t'])('%j can be quoted', (word) => expect(batchWord(word)).not.toBeNull())
+  test.each(['#', 'a\nb', '\\', `'"`])('%j cannot', (word) => expect(batchWord(word)).toBeNull())
+})
+
+/** lib/json_writer.c of iproute2 */
+function asIpPrints(word: string): string {
+  return word.replace(/["\\]/g, '\\$&').replaceAll('\t', '\\t').replaceAll('\n', '\\n')
+}

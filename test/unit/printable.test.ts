@@ -1,0 +1,23 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { printable } from '../../src/printable.ts'
+
+test.each([
+  ['plain', 'span0 · Übung 日本 😀', 'span0 · Übung 日本 😀'],
+  ['an escape sequence', '\u001b[31mred', '\\u001b[31mred'],
+  ['line ends', 'a\r\nb\u2028c\u0085', 'a\\u000d\\u000ab\\u2028c\\u0085'],
+  ['a direction that is turned round', '\u202eevil', '\\u202eevil'],
+  ['what cannot be seen', 'a\u200bb\ufeff', 'a\\u200bb\\ufeff'],
+  ['half a surrogate pair', 'a\ud800', 'a\\ud800'],
+  ['a byte of C1', '\u009b31m', '\\u009b31m']
+])('%s', (_, text, shown) => expect(printable(text)).toBe(shown))
+
+test('whatever it is, it stays in its line, and is left alone the second time', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const shown = printable(text)
+      expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u)
+      expect(printable(shown)).toBe(shown)
+    })
+  )
+})
