@@ -259,30 +259,30 @@ describe('a source', () => {
   })
 
   test('is found by its MAC address', async () => {
-    await writeSpans(lab, `interfaces: {core: {match: {macaddress: "02:00:00:00:01:00"}}}\n${oneSpan.replace('ens192', 'core')}`)
+    await writeSpans(
+      lab,
+      `interfaces: {core: {match: {macaddress: "02:00:00:00:01:00"}}}\n${oneSpan.replace('ens192', 'core')}`
+    )
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
     await expectHeard(lab, [suricata])
   })
 
-  test.each(['eth0.100', 'it"s', "it's", 'up', '$(id)', '*', 'a;b&c', 'ö', 'dev'])(
-    'may be called %j',
-    async (name) => {
-      await ip('link', 'add', 'name', name, 'type', 'veth', 'peer', 'name', 'other-end')
-      await writeSpans(
-        lab,
-        `interfaces: {card: {match: {name: ${JSON.stringify(name)}}, dedicated: true}}
+  test.each(['eth0.100', 'it"s', "it's", 'up', '$(id)', '*', 'a;b&c', 'ö', 'dev'])('may be called %j', async (name) => {
+    await ip('link', 'add', 'name', name, 'type', 'veth', 'peer', 'name', 'other-end')
+    await writeSpans(
+      lab,
+      `interfaces: {card: {match: {name: ${JSON.stringify(name)}}, dedicated: true}}
 spans: {span0: {sources: [{interface: card}]}}`
-      )
-      await spanplan(lab, ['apply'])
-      await expectConverged(lab)
-      expect(JSON.parse(await ip('-j', 'link', 'show', 'dev', name))).toMatchObject([
-        { flags: expect.arrayContaining(['PROMISC', 'NOARP', 'UP']) }
-      ])
-      await spanplan(lab, ['destroy', '--yes'])
-      await ip('link', 'del', 'dev', 'other-end')
-    }
-  )
+    )
+    await spanplan(lab, ['apply'])
+    await expectConverged(lab)
+    expect(JSON.parse(await ip('-j', 'link', 'show', 'dev', name))).toMatchObject([
+      { flags: expect.arrayContaining(['PROMISC', 'NOARP', 'UP']) }
+    ])
+    await spanplan(lab, ['destroy', '--yes'])
+    await ip('link', 'del', 'dev', 'other-end')
+  })
 })
 
 interface Refusal {
@@ -518,7 +518,9 @@ describe('a step that fails', () => {
     const { options } = await wrapPrograms(lab, { tc: failAt('mirred') })
     const { stderr } = await spanplan(lab, ['apply'], 4, options)
     expect(stderr).toMatch(/could not add the mirror ens192 ingress → span0: .*made up/)
-    expect(stderr).toMatch(/What was done before that stays\. Not done, or not whole:\n {2}\+ mirror ens192 ingress → span0/)
+    expect(stderr).toMatch(
+      /What was done before that stays\. Not done, or not whole:\n {2}\+ mirror ens192 ingress → span0/
+    )
     expect(stderr).toContain('  + sensor suricata → span0')
     expect(stderr).not.toContain('bridge span0')
     await spanplan(lab, ['apply'])
@@ -531,7 +533,11 @@ describe('a step that fails', () => {
     const { options } = await wrapPrograms(lab, { ethtool: 'case "$*" in *-K*) echo made up >&2; exit 1 ;; esac' })
     const { stdout } = await spanplan(lab, ['apply', '--json'], 4, options)
     const events = parseLines(stdout)
-    expect(events.at(-2)).toMatchObject({ type: 'step_failed', address: 'span0/bridge', errors: [{ code: 'COMMAND_FAILED' }] })
+    expect(events.at(-2)).toMatchObject({
+      type: 'step_failed',
+      address: 'span0/bridge',
+      errors: [{ code: 'COMMAND_FAILED' }]
+    })
     expect(events.at(-1)).toMatchObject({ type: 'error', exit: 4, errors: [{ code: 'COMMAND_FAILED' }] })
   })
 
@@ -550,12 +556,15 @@ describe('a step that fails', () => {
     expect(await expectRefusal(lab, ['apply'], exit, options)).toContain('interrupted\nNothing was changed.')
   })
 
-  test.each(['INT', 'TERM'])('an apply that SIG%s interrupts says what is left, and the next one does it', async (signal) => {
-    await writeSpans(lab, oneSpan)
-    const { options } = await wrapPrograms(lab, { tc: `case "$input" in *mirred*) kill -${signal} $PPID ;; esac` })
-    const { stderr } = await spanplan(lab, ['apply'], 4, options)
-    expect(stderr).toMatch(/interrupted\nWhat was done before that stays\. Not done, or not whole:/)
-    await spanplan(lab, ['apply'])
-    await expectConverged(lab)
-  })
+  test.each(['INT', 'TERM'])(
+    'an apply that SIG%s interrupts says what is left, and the next one does it',
+    async (signal) => {
+      await writeSpans(lab, oneSpan)
+      const { options } = await wrapPrograms(lab, { tc: `case "$input" in *mirred*) kill -${signal} $PPID ;; esac` })
+      const { stderr } = await spanplan(lab, ['apply'], 4, options)
+      expect(stderr).toMatch(/interrupted\nWhat was done before that stays\. Not done, or not whole:/)
+      await spanplan(lab, ['apply'])
+      await expectConverged(lab)
+    }
+  )
 })

@@ -3,7 +3,16 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SENSOR_IMAGE } from './lab/sensor.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, expectRestored, networksOf, spanplan, until, writeSpans } from './spans.ts'
+import {
+  expectConverged,
+  expectHeard,
+  expectRefusal,
+  expectRestored,
+  networksOf,
+  spanplan,
+  until,
+  writeSpans
+} from './spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container
@@ -41,7 +50,9 @@ beforeAll(async () => {
     Cmd: ['/bin/true'],
     HostConfig: { NetworkMode: 'web' }
   })
-  await until('ens256 has its address', async () => (await ip('-6', 'route', 'show', 'table', 'local')).includes('fe80'))
+  await until('ens256 has its address', async () =>
+    (await ip('-6', 'route', 'show', 'table', 'local')).includes('fe80')
+  )
   before = await lab.snapshotText()
 })
 afterAll(() => lab?.close())
@@ -76,7 +87,10 @@ describe('nothing is left of', () => {
   test.each([
     ['a span of a card in use', 'spans: {span0: {sources: [{interface: ens192}]}}'],
     ['a span of a card that was down', 'spans: {span0: {sources: [{interface: ens224}]}}'],
-    ['one that is not sealed, nor wire-size', 'spans: {span0: {sources: [{interface: ens192}], sealed: false, wire: false}}'],
+    [
+      'one that is not sealed, nor wire-size',
+      'spans: {span0: {sources: [{interface: ens192}], sealed: false, wire: false}}'
+    ],
     [
       'a span of a card that was down, and is dedicated',
       'interfaces: {ens224: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens224}], sensors: [suricata]}}'
@@ -235,7 +249,10 @@ describe('destroys', () => {
     const dedicated = 'interfaces: {ens224: {dedicated: true}}'
     await writeSpans(lab, 'name: one\nspans: {span0: {sources: [{interface: ens224}]}}')
     await spanplan(lab, ['apply'])
-    await writeSpans(lab, `name: two\n${dedicated}\nspans: {span1: {sources: [{interface: ens224}], sensors: [suricata]}}`)
+    await writeSpans(
+      lab,
+      `name: two\n${dedicated}\nspans: {span1: {sources: [{interface: ens224}], sensors: [suricata]}}`
+    )
     await spanplan(lab, ['apply'])
     await destroy('--name', 'one')
     await expectConverged(lab)

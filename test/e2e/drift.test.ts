@@ -69,7 +69,11 @@ const rows: readonly Row[] = [
     by: () => setBridge('mcast_snooping', '1'),
     says: [/~ +bridge +span0 +multicast snooping: on → off$/]
   },
-  { name: 'spanning tree', by: () => setBridge('stp_state', '1'), says: [/~ +bridge +span0 .*spanning tree: on → off/] },
+  {
+    name: 'spanning tree',
+    by: () => setBridge('stp_state', '1'),
+    says: [/~ +bridge +span0 .*spanning tree: on → off/]
+  },
   {
     name: 'forward delay',
     by: () => setBridge('forward_delay', '1500'),
@@ -274,7 +278,10 @@ const rows: readonly Row[] = [
       await lab.startDocker()
       await until('Docker has made the bridge', async () => (await ip('-br', 'link')).includes('span0'))
     },
-    says: [/~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/, /~ +mirror +ens192 ingress/]
+    says: [
+      /~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/,
+      /~ +mirror +ens192 ingress/
+    ]
   },
   {
     name: 'dockerd and the sensors restarted while the bridge was gone',
