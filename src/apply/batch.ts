@@ -1,7 +1,7 @@
 import type Dockerode from 'dockerode'
 import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker } from '../host/daemon.ts'
-import { type Argv, commandFailed, run } from '../host/run.ts'
+import { type Argv, commandFailed, run, sideBySide } from '../host/run.ts'
 import { batchLine } from '../host/words.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import type { Step } from '../resources/resource.ts'
@@ -36,9 +36,6 @@ export class StepFailed extends Error {
 
 /** These read a list of commands, and stop at the first that fails, with its line. */
 const batching: ReadonlySet<string> = new Set(['ip', 'tc', 'bridge'])
-
-/** As many processes at once as keep two cores busy. */
-const sideBySide = 4
 
 /**
  * Gathers the steps into as few batches as their order allows: changes of one rank do not depend on each other, so their
@@ -93,7 +90,7 @@ async function runInTurn(tasks: readonly Task[], docker: Dockerode | null): Prom
 
 async function runLines({ tool, tasks }: Batch): Promise<void> {
   const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
-  if (lines.includes(null)) return runSideBySide(tasks, 1)
+  if (lines.includes(null)) return runOneByOne(tasks)
   const argv: Argv = [tool, '-batch', '-']
   const output = await run(argv, `${lines.join('\n')}\n`)
   if (output.status === 0) return
@@ -109,25 +106,27 @@ function lineOf([, ...words]: Argv): string | null {
   return words[0]?.startsWith('-') ? null : batchLine(words)
 }
 
-async function runSideBySide(tasks: readonly Task[], width = sideBySide): Promise<void> {
-  const queue = [...tasks]
+/** In order, for what no batch can say. */
+async function runOneByOne(tasks: readonly Task[]): Promise<void> {
+  for (const [index, task] of tasks.entries()) await runOne(task, tasks.slice(0, index))
+}
+
+async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const done: Task[] = []
-  const worker = async () => {
-    for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
-      const { step } = task
-      if (!('argv' in step)) continue
-      try {
-        const output = await run(step.argv)
-        if (output.status !== 0) throw commandFailed(step.argv, output)
-        done.push(task)
-      } catch (error) {
-        queue.length = 0
-        throw failed(task, error, done)
-      }
-    }
+  await sideBySide(tasks, async (task) => {
+    await runOne(task, done)
+    done.push(task)
+  })
+}
+
+async function runOne(task: Task, done: readonly Task[]): Promise<void> {
+  if (!('argv' in task.step)) return
+  try {
+    const output = await run(task.step.argv)
+    if (output.status !== 0) throw commandFailed(task.step.argv, output)
+  } catch (error) {
+    throw failed(task, error, done)
   }
-  const results = await Promise.allSettled(Array.from({ length: width }, worker))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 function failed(task: Task, error: unknown, done: readonly Task[]): unknown {

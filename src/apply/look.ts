@@ -11,7 +11,14 @@ import type { Spec } from '../spec/spec.ts'
 /** What a command is to make true of the host. */
 export type Aim =
   | { readonly want: 'spec'; readonly spec: Spec; readonly scope: Scope; readonly deferDocker: boolean }
-  | { readonly want: 'nothing'; readonly owner: string; readonly scope: Scope; readonly deferDocker: boolean }
+  | {
+      readonly want: 'nothing'
+      readonly owner: string
+      readonly scope: Scope
+      /** The names of spans that the file, if there is one, knows. */
+      readonly known: readonly string[]
+      readonly deferDocker: boolean
+    }
 
 /** The host as it was found, and what leads from there to the aim. */
 export interface View {
@@ -44,7 +51,7 @@ export async function look(aim: Aim): Promise<View> {
 export function planFor(aim: Aim, host: Snapshot): Plan {
   if (aim.want === 'nothing') {
     if (host.docker.state === 'unreachable' && hasNetworks(aim.scope, host)) throw new SpanplanError(host.docker.reason)
-    const known = [...(aim.scope.spans ?? [])]
+    const known = [...(aim.scope.spans ?? []), ...aim.known]
     return makePlan(resolveNothing(aim.owner, host, aim.scope, known), host)
   }
   const desired = resolveSpec(aim.spec, host, aim.scope)

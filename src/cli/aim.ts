@@ -1,5 +1,6 @@
 import type { Aim } from '../apply/look.ts'
 import { Exit, SpanplanError } from '../errors.ts'
+import type { Spec } from '../spec/spec.ts'
 import { suggestHint } from '../spec/suggest.ts'
 import { loadFiles } from './files.ts'
 import type { Session } from './session.ts'
@@ -13,9 +14,7 @@ export interface Selection {
 
 /** The spans of the files, or the selected ones, as they should be. */
 export function aimAtSpec(session: Session, selection: Selection): Extract<Aim, { want: 'spec' }> {
-  const spec = loadFiles(selection.file, (files) => {
-    session.files = files
-  })
+  const spec = loadSession(session, selection.file)
   const names = spec.spans.map(({ name }) => name)
   const unknown = selection.span.filter((span) => !names.includes(span))
   if (unknown.length > 0) {
@@ -37,19 +36,21 @@ export function aimAtNothing(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
 ): Aim {
-  const owner = selection.all ? null : (selection.name ?? nameInFiles(session, selection.file))
+  const spec = selection.all || selection.name !== undefined ? null : loadSession(session, selection.file)
+  const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? new Set(selection.span) : null
   return {
     want: 'nothing',
     owner: owner ?? 'default',
     scope: { name: owner, spans },
+    known: spec?.spans.map(({ name }) => name) ?? [],
     deferDocker: selection.deferDocker
   }
 }
 
-function nameInFiles(session: Session, paths: readonly string[]): string {
-  const spec = loadFiles(paths, (files) => {
+/** Reads the files, which errors from then on can point into. */
+function loadSession(session: Session, paths: readonly string[]): Spec {
+  return loadFiles(paths, (files) => {
     session.files = files
   })
-  return spec.name
 }

@@ -99,6 +99,8 @@ export interface MirrorAction {
 export interface Filter {
   readonly device: string
   readonly hook: Hook
+  /** 0 is where a frame begins; the others are only jumped to. */
+  readonly chain: number
   readonly pref: number
   readonly protocol: string
   readonly kind: string

@@ -7,7 +7,7 @@ import type { Compiled, Container, DockerNetwork, DockerState, Filter, Link, Qdi
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
 import { parseToolJson } from './json.ts'
 import { compileCommand, parseCompiled } from './pcap.ts'
-import { type Argv, commandFailed, run } from './run.ts'
+import { type Argv, commandFailed, run, sideBySide } from './run.ts'
 import { hooksOf, parseFilters, parseQdiscs } from './tc.ts'
 import { batchLine } from './words.ts'
 
@@ -83,9 +83,9 @@ async function readTc(): Promise<{ qdiscs: Qdisc[]; filters: Filter[] }> {
 
 async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
   const programs = new Map<string, Compiled>()
-  for (const expression of new Set(expressions)) {
+  await sideBySide([...new Set(expressions)], async (expression) => {
     programs.set(expression, parseCompiled(expression, await run(compileCommand(expression))))
-  }
+  })
   return programs
 }
 

@@ -53,6 +53,24 @@ export async function run(argv: Argv, input = ''): Promise<Output> {
   return { stdout, stderr, status: exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]) }
 }
 
+/** As many processes at once as keep two cores busy. */
+const width = 4
+
+/** Does the work for all items, several side by side; after a failure no more are begun, and it rejects once all have ended. */
+export async function sideBySide<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const queue = [...items]
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      await work(item).catch((error: unknown) => {
+        queue.length = 0
+        throw error
+      })
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: width }, worker))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
 function cannotRun(file: string, code = '', reason = 'it does not start'): SpanplanError {
   const debian = packageOf[file]
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'it is not installed', EACCES: 'permission denied' }

@@ -36,6 +36,7 @@ const mirredOutput = z.object({
 const filterOutput = z.object({
   protocol: z.string(),
   pref: z.number(),
+  chain: z.number().default(0),
   kind: z.string(),
   options: z
     .looseObject({
@@ -89,6 +90,7 @@ export function parseFilters(device: string, hook: Hook, document: unknown): Fil
         {
           device,
           hook,
+          chain: row.chain,
           pref: row.pref,
           protocol: row.protocol,
           kind: row.kind,

@@ -98,17 +98,17 @@ function describe(filter: Filter): Mirror {
 
 /** Filters of others at the preference, and on a hook, that a wanted mirror takes; each as if it were that mirror. */
 function standingInTheWay(wanted: Wanted, host: Snapshot): Mirror[] {
+  const marked = new Set(wanted.mirrors.map((live) => filterId(live.filter)))
+  const foreign = new Map(
+    host.filters
+      .filter((filter) => filter.chain === 0 && filter.pref === mirrorPref && !marked.has(filterId(filter)))
+      .map((filter) => [`${filter.device} ${filter.hook}`, filter])
+  )
   return wanted.spans.flatMap((span) =>
     span.mirrors.flatMap(({ link, hook }) => {
+      const filter = foreign.get(`${link.name} ${hook}`)
       const id = idOf(link.name, hook, mirrorHandle(wanted.owner, span.name, link.name, hook))
-      const foreign = host.filters.find(
-        (filter) =>
-          filter.device === link.name &&
-          filter.hook === hook &&
-          filter.pref === mirrorPref &&
-          !wanted.mirrors.some((live) => filterId(live.filter) === filterId(filter))
-      )
-      return foreign ? [{ ...describe(foreign), id, spans: [span.name] }] : []
+      return filter ? [{ ...describe(filter), id, spans: [span.name] }] : []
     })
   )
 }

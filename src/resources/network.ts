@@ -33,7 +33,7 @@ export const network: Kind<Network> = {
     internal: { label: 'internal', words: yesNo, immutable: true },
     ipv6: { label: 'IPv6', words: yesNo, immutable: true },
     hostAddress: { label: "address of the host's", words: yesNo, immutable: true },
-    mtu: { label: 'mtu', words: String, immutable: true },
+    mtu: { label: 'mtu', words: (mtu) => (Number.isNaN(mtu) ? 'no number' : String(mtu)), immutable: true },
     subnet: { label: 'subnet', words: (subnet) => (subnet === '' ? 'none' : subnet), immutable: true },
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
   },

@@ -119,7 +119,7 @@ const nothing: CardMark = { before: new Set(), managed: new Set() }
 
 function readMirror(wanted: Pick<Wanted, 'owner' | 'scope'>, known: readonly string[], filter: Filter): LiveMirror[] {
   const { mirror, handle, device, hook } = filter
-  if (mirror === null || handle === null || filter.pref !== mirrorPref) return []
+  if (mirror === null || handle === null || filter.pref !== mirrorPref || filter.chain !== 0) return []
   const { name, spans } = wanted.scope
   const owner = name ?? wanted.owner
   const named = [mirror.target, ...known].find((candidate) => mirrorHandle(owner, candidate, device, hook) === handle)

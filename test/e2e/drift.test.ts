@@ -97,7 +97,7 @@ const rows: readonly Row[] = [
   {
     name: "the bridge's alias",
     by: () => ip('link', 'set', 'dev', 'span0', 'alias', ''),
-    says: [/~ +bridge +span0 +mark: none → spanplan:default:owned:/]
+    says: [/~ +bridge +span0 +mark: none → spanplan:default:owned/]
   },
   {
     name: "the bridge's offloads",

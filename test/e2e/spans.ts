@@ -141,7 +141,7 @@ export async function expectFrames(capture: Capture, expected: Readonly<Record<s
 let sent = 0
 
 /** A frame that no other is like. */
-export function freshFrame(size = 100): Buffer {
+function freshFrame(size = 100): Buffer {
   return ether(NOBODY, STRANGER, filler(size, sent++))
 }
 

@@ -28,7 +28,8 @@ function aimOf(path: string, files: readonly SourceFile[]): Aim {
   // The fixtures are ours, and a wrong one shows in its plan.
   const { destroy } = JSON.parse(readFileSync(aimFile, 'utf8')) as Destroy
   const spans = destroy.spans && new Set(destroy.spans)
-  return { want: 'nothing', owner: destroy.name ?? 'default', scope: { name: destroy.name, spans }, deferDocker: false }
+  const scope = { name: destroy.name, spans }
+  return { want: 'nothing', owner: destroy.name ?? 'default', scope, known: [], deferDocker: false }
 }
 
 /** What a person reads: warnings or errors, then the plan. */

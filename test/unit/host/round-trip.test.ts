@@ -52,6 +52,7 @@ describe('what is written with tc is read back', () => {
           {
             device: 'ens192',
             hook: mirror.hook,
+            chain: 0,
             pref: mirrorPref,
             protocol: 'all',
             kind: 'bpf',
