@@ -1,15 +1,13 @@
 import type { Notice, Origin } from '../errors.ts'
 import { SpanplanError } from '../errors.ts'
 import { label } from '../host/docker.ts'
-import type { Container, Link, Program, Snapshot } from '../host/host.ts'
-import { findLink } from '../host/host.ts'
+import type { Container, Program, Snapshot } from '../host/host.ts'
 import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
-import { batchWord } from '../host/words.ts'
 import { readAlias } from '../resources/mark.ts'
 import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
-import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { suggest } from '../spec/suggest.ts'
+import type { Hook, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import { checkCard, findCard, isMatch, warnOfMerging } from './card.ts'
 import { findLoop } from './loop.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
@@ -110,18 +108,23 @@ function resolveSource(
   const declared = spec.interfaces.find((one) => one.key === source.interface)
   const match = declared?.match ?? { name: source.interface }
   const program = resolveFilter(span, source, host, findings)
-  const link = resolveInterface(match, source.origin, span, host, findings)
-  if (link === null) return []
-  const dedicated = spec.interfaces.some((one) => one.dedicated && matches(one.match, link))
-  findings.errors.push(...checkLink(link, dedicated, source.origin))
-  findings.warnings.push(...(dedicated ? fixedOffloads(link, source.origin) : []))
+  const card = findCard(match, host)
+  const at = (found: Notice): Notice => ({ ...found, origin: source.origin })
+  if ('code' in card) {
+    findings.errors.push(at({ ...card, message: `span ${span.name}: ${card.message}` }))
+    return []
+  }
+  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, card))
+  const problem = checkCard(card, dedicated)
+  if (problem) findings.errors.push(at(problem))
+  if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
   if (program === null) {
     for (const hook of hooks) {
       findings.waiting.push({
         kind: 'mirror',
         span: span.name,
-        title: `${link.name} ${hook} → ${span.name}`,
+        title: `${card.name} ${hook} → ${span.name}`,
         notice: notice(
           'FILTER_FORBIDDEN',
           `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`,
@@ -132,102 +135,13 @@ function resolveSource(
     }
   }
   return hooks.map((hook) => ({
-    link,
+    link: card,
     hook,
     expression: source.filter?.expression ?? null,
     program,
     dedicated,
     origin: source.origin
   }))
-}
-
-function matches(match: InterfaceMatch, link: Link): boolean {
-  return 'name' in match
-    ? match.name === link.name || link.altnames.includes(match.name)
-    : match.macaddress === link.permanentMac && link.lower === null && link.bridge === null
-}
-
-function resolveInterface(
-  match: InterfaceMatch,
-  origin: Origin,
-  span: SpanSpec,
-  host: Snapshot,
-  findings: Findings
-): Link | null {
-  if ('name' in match) {
-    const link = findLink(host, match.name)
-    if (link !== undefined) return link
-    const names = host.links.flatMap(({ name, altnames }) => [name, ...altnames])
-    const near = suggest(match.name, names)
-    const there = host.links.filter(({ type }) => type === 'ether').map(({ name }) => name)
-    findings.errors.push(
-      notice(
-        'INTERFACE_MISSING',
-        `span ${span.name}: there is no interface ${match.name} on this host`,
-        near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`,
-        origin
-      )
-    )
-    return null
-  }
-  // Vlans, bridges and the like borrow the address of the card below them.
-  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
-  const cards = all.filter((link) => link.lower === null && link.bridge === null)
-  const [link, ...others] = cards.length > 0 ? cards : all
-  if (link !== undefined && others.length === 0) return link
-  findings.errors.push(
-    link === undefined
-      ? notice(
-          'INTERFACE_MISSING',
-          `span ${span.name}: there is no interface with the MAC address ${match.macaddress} on this host`,
-          'see the addresses with: ip link',
-          origin
-        )
-      : notice(
-          'INTERFACE_AMBIGUOUS',
-          `span ${span.name}: ${[link, ...others].map(({ name }) => name).join(', ')} all have the MAC address ${match.macaddress}`,
-          'match one by its name',
-          origin
-        )
-  )
-  return null
-}
-
-function checkLink(link: Link, dedicated: boolean, origin: Origin): Notice[] {
-  if (batchWord(link.name) === null) {
-    return [notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to tc`, 'rename it', origin)]
-  }
-  if (link.type !== 'ether') {
-    return [
-      notice(
-        'INTERFACE_NOT_ETHERNET',
-        `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
-        'mirror the Ethernet card below it',
-        origin
-      )
-    ]
-  }
-  const address = dedicated ? link.addresses.find(({ automatic }) => !automatic) : undefined
-  return address === undefined
-    ? []
-    : [
-        notice(
-          'DEDICATED_HAS_ADDRESS',
-          `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
-          'take "dedicated" out, or the address off the card',
-          origin
-        )
-      ]
-}
-
-/** Merged frames are none that were on the wire. */
-function fixedOffloads(link: Link, origin: Origin): Notice[] {
-  const fixed = (['gro', 'rx-gro-hw', 'lro'] as const).filter(
-    (name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true
-  )
-  return fixed.map((name) =>
-    notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`, undefined, origin)
-  )
 }
 
 function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findings: Findings): Program | null {

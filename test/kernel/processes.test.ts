@@ -1,36 +1,26 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, spanplan, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
-/** Each tool under its own name, writing down that it was called before it does what it was asked. */
-let wrappers: string
-let log: string
 
 beforeAll(async () => {
   lab = await createLab()
-  wrappers = join(lab.files, 'wrappers')
-  log = join(lab.files, 'calls')
-  await mkdir(wrappers)
-  for (const tool of ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump']) {
-    const real = (await lab.run(['sh', '-c', `command -v ${tool}`])).trim()
-    await writeFile(join(wrappers, tool), `#!/bin/sh\necho "${tool} $*" >>'${log}'\nexec ${real} "$@"\n`)
-    await chmod(join(wrappers, tool), 0o755)
-  }
 })
 afterAll(() => lab.close())
 
-/** The programs that a command starts. */
+/** The programs that a command starts, in no order: some run side by side. */
 async function callsOf(...args: string[]): Promise<string[]> {
-  await writeFile(log, '')
-  await spanplan(lab, args, 0, { env: { PATH: `${wrappers}:/usr/sbin:/usr/bin:/sbin:/bin` } })
-  return (await readFile(log, 'utf8')).trim().split('\n')
+  const { options, calls } = await wrapPrograms(lab)
+  await spanplan(lab, args, 0, options)
+  return (await calls()).filter((line) => line.startsWith('$ ')).sort()
 }
 
+const isReading = (call: string) => /-json|--json|tcpdump/.test(call)
+
 async function writeMany(count: number): Promise<void> {
-  const spans = Array.from({ length: count }, (_, index) => `  tap${index}:\n    sources: [{interface: ens192}]\n`)
+  const spans = Array.from({ length: count }, (_, n) => `  tap${n}: {sources: [{interface: ens192, filter: udp}]}\n`)
   await writeSpans(lab, `spans:\n${spans.join('')}`)
 }
 
@@ -40,29 +30,28 @@ test('a plan starts the same programs for 30 spans as for one, and none that cha
   const one = await callsOf('plan')
   await writeMany(30)
   await spanplan(lab, ['apply'])
-  const thirty = await callsOf('plan')
-  expect(thirty.sort()).toEqual(one.sort())
-  expect(one).toHaveLength(5)
-  expect(one.filter((call) => !/-json|--json/.test(call))).toEqual([])
+  expect(await callsOf('plan')).toEqual(one)
+  // For the links, their forwarding entries and offloads, the qdiscs and their filters, and the expression.
+  expect(one).toHaveLength(6)
+  expect(one.filter((call) => !isReading(call))).toEqual([])
 })
 
 test('a second apply starts no program but those that read', async () => {
   await writeMany(30)
   await spanplan(lab, ['apply'])
-  expect((await callsOf('apply')).sort()).toEqual((await callsOf('plan')).sort())
+  expect(await callsOf('apply')).toEqual(await callsOf('plan'))
 })
 
 test('an apply changes all spans in few batches; only ethtool knows none', async () => {
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await writeMany(30)
-  const calls = await callsOf('apply')
-  const changing = calls.filter((call) => !/-json|--json/.test(call))
-  expect(changing.filter((call) => call.startsWith('ethtool'))).toHaveLength(30)
-  expect(changing.filter((call) => !call.startsWith('ethtool'))).toEqual([
-    'ip -batch -',
-    'bridge -batch -',
-    'tc -batch -',
-    'ip -batch -'
+  const changing = (await callsOf('apply')).filter((call) => !isReading(call))
+  expect(changing.filter((call) => call.startsWith('$ ethtool'))).toHaveLength(30)
+  expect(changing.filter((call) => !call.startsWith('$ ethtool'))).toEqual([
+    '$ bridge -batch -',
+    '$ ip -batch -',
+    '$ ip -batch -',
+    '$ tc -batch -'
   ])
   await expectConverged(lab)
 })

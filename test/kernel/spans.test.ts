@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
 /** Before the first apply. */
@@ -105,21 +104,6 @@ test('a script of the plan does the same as an apply', async () => {
     await expectConverged(lab)
     await destroyAll()
   }
-})
-
-test('a plan starts as many processes for thirty spans as for one', async () => {
-  const counts: number[] = []
-  for (const count of [1, 30]) {
-    const spans = Array.from({ length: count }, (_, n) => `span${n}: {sources: [{interface: ens192, filter: udp}]}`)
-    await writeSpans(lab, `spans: {${spans.join(', ')}}`)
-    await spanplan(lab, ['apply'])
-    const { options, count: countCalls } = await wrapPrograms(lab)
-    await expectConverged(lab, options)
-    counts.push(await countCalls())
-  }
-  // For the links, their forwarding entries and offloads, the qdiscs and their filters, and the expression.
-  expect(counts).toEqual([6, 6])
-  await destroyAll()
 })
 
 test('a span of more cards than its mark has room for', async () => {

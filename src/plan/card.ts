@@ -1,0 +1,78 @@
+import type { Notice } from '../errors.ts'
+import type { Link, Snapshot } from '../host/host.ts'
+import { findLink } from '../host/host.ts'
+import { batchWord } from '../host/words.ts'
+import { notice } from '../resources/wanted.ts'
+import type { InterfaceMatch } from '../spec/spec.ts'
+import { suggest } from '../spec/suggest.ts'
+
+/** Whether a card is the one that the file means. */
+export function isMatch(match: InterfaceMatch, link: Link): boolean {
+  return 'name' in match
+    ? match.name === link.name || link.altnames.includes(match.name)
+    : match.macaddress === link.permanentMac && isCard(link)
+}
+
+/** The one card of this host that the file means, or why there is none. */
+export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
+  if ('name' in match) return findLink(host, match.name) ?? missingName(match.name, host)
+  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
+  const cards = all.filter(isCard)
+  const [link, ...others] = cards.length > 0 ? cards : all
+  if (link === undefined) {
+    return notice(
+      'INTERFACE_MISSING',
+      `there is no interface with the MAC address ${match.macaddress} on this host`,
+      'see the addresses with: ip link'
+    )
+  }
+  if (others.length === 0) return link
+  const names = [link, ...others].map(({ name }) => name).join(', ')
+  return notice('INTERFACE_AMBIGUOUS', `${names} all have the MAC address ${match.macaddress}`, 'match one by its name')
+}
+
+/** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
+export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
+  if (batchWord(link.name) === null) {
+    return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to tc`, 'rename it')
+  }
+  if (link.type !== 'ether') {
+    return notice(
+      'INTERFACE_NOT_ETHERNET',
+      `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
+      'mirror the Ethernet card below it'
+    )
+  }
+  const address = dedicated ? link.addresses.find(({ automatic }) => !automatic) : undefined
+  return (
+    address &&
+    notice(
+      'DEDICATED_HAS_ADDRESS',
+      `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
+      'take "dedicated" out, or the address off the card'
+    )
+  )
+}
+
+/** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
+export function warnOfMerging(link: Link): Notice[] {
+  return (['gro', 'rx-gro-hw', 'lro'] as const)
+    .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
+    .map((name) => notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
+}
+
+/** Vlans, bridges and the like borrow the address of the card below them. */
+function isCard(link: Link): boolean {
+  return link.lower === null && link.bridge === null
+}
+
+function missingName(name: string, host: Snapshot): Notice {
+  const names = host.links.flatMap((link) => [link.name, ...link.altnames])
+  const near = suggest(name, names)
+  const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
+  return notice(
+    'INTERFACE_MISSING',
+    `there is no interface ${name} on this host`,
+    near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`
+  )
+}
