@@ -15,6 +15,13 @@ export interface Progress {
 /** Docker gives a port its name in the first round, so it is sealed in the second; the third is for what others did meanwhile. */
 const rounds = 3
 
+/** What has been done so far, over all rounds. */
+interface Log {
+  readonly done: Task[]
+  /** Something was changed, or may have been: a program that was ended does not say. */
+  touched: boolean
+}
+
 /**
  * Carries out a plan, looks again, and goes on until nothing is left to do.
  *
@@ -23,15 +30,15 @@ const rounds = 3
  */
 export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<View> {
   let view = first
-  const finished: Task[] = []
+  const log: Log = { done: [], touched: false }
   for (let round = 0; round < rounds; round++) {
     if (view.plan.changes.length === 0) return view
     const { plan } = view
-    const failure = await runPlan(plan, finished, progress, signal)
-    view = await lookAgain(aim, plan, finished, failure)
+    const failure = await runPlan(plan, log, progress, signal)
+    view = await lookAgain(aim, plan, log, failure)
     // What the step was for may have gone meanwhile, as the port of a sensor that was stopped: then nothing is amiss.
     const stays = view.plan.changes.some(({ address }) => address === failure?.task.change.address)
-    if (failure !== null && stays) throw stopped(plan, finished, failure)
+    if (failure !== null && stays) throw stopped(plan, log, failure)
   }
   if (view.plan.changes.length === 0) return view
   throw new SpanplanError(
@@ -45,66 +52,73 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
 }
 
 /** A look that fails after something was changed does not hide that. */
-async function lookAgain(aim: Aim, plan: Plan, finished: readonly Task[], failure: StepFailed | null): Promise<View> {
+async function lookAgain(aim: Aim, plan: Plan, log: Log, failure: StepFailed | null): Promise<View> {
   try {
     return await look(aim)
   } catch (error) {
-    if (failure !== null) throw stopped(plan, finished, failure)
-    if (!(error instanceof SpanplanError) || finished.length === 0) throw error
+    if (failure !== null) throw stopped(plan, log, failure)
+    if (!(error instanceof SpanplanError) || !log.touched) throw error
     throw new SpanplanError(error.notices, Exit.partial, { cause: error })
   }
 }
 
-/** Adds to `finished` what is done; gives back the failure that stopped it. */
-async function runPlan(
-  plan: Plan,
-  finished: Task[],
-  progress: Progress,
-  signal: AbortSignal
-): Promise<StepFailed | null> {
+/** Adds to the log what is done; gives back the failure that stopped it. */
+async function runPlan(plan: Plan, log: Log, progress: Progress, signal: AbortSignal): Promise<StepFailed | null> {
   const batches = makeBatches(orderStages(plan.changes))
   const needsDocker = batches.some(({ tool }) => tool === 'docker')
   const daemon = needsDocker ? await findDaemon() : null
-  if (daemon !== null && 'reason' in daemon) throw new SpanplanError(daemon.reason)
+  if (daemon !== null && 'reason' in daemon) throw dockerGone(plan, log, daemon.reason)
   for (const batch of batches) {
-    if (signal.aborted) throw interrupted(plan, finished, signal)
+    if (signal.aborted) throw interrupted(plan, log, signal)
     progress.start(batch.tasks)
-    try {
-      await runBatch(batch, daemon?.docker ?? null)
-    } catch (error) {
-      if (!(error instanceof StepFailed)) throw error
-      finished.push(...error.done)
-      if (signal.aborted) throw interrupted(plan, finished, signal)
-      progress.done(error.done)
-      progress.failed(error.task, error.error.notices)
-      return error
-    }
-    progress.done(batch.tasks)
-    finished.push(...batch.tasks)
+    const failure = await tryBatch(batch, daemon?.docker ?? null)
+    const done = failure === null ? batch.tasks : (failure.done ?? [])
+    log.done.push(...done)
+    log.touched ||= done.length > 0 || failure?.done === null
+    progress.done(done)
+    if (failure === null) continue
+    if (signal.aborted) throw interrupted(plan, log, signal)
+    progress.failed(failure.task, failure.error.notices)
+    return failure
   }
   return null
 }
 
-function stopped(plan: Plan, finished: readonly Task[], failure: StepFailed): SpanplanError {
+async function tryBatch(...args: Parameters<typeof runBatch>): Promise<StepFailed | null> {
+  try {
+    await runBatch(...args)
+    return null
+  } catch (error) {
+    if (error instanceof StepFailed) return error
+    throw error
+  }
+}
+
+function stopped(plan: Plan, log: Log, failure: StepFailed): SpanplanError {
   const { step, change } = failure.task
   const [cause] = failure.error.notices
   return new SpanplanError(
     {
       code: cause?.code ?? 'STEP_FAILED',
-      message: `could not ${step.summary}: ${cause?.message ?? failure.message}${remains(plan, finished)}`,
+      message: `could not ${step.summary}: ${cause?.message ?? failure.message}${remains(plan, log)}`,
       hint: cause?.hint ?? 'see what is left with: spanplan plan; nothing is lost by running it again',
       address: change.address,
       ...(change.origin && { origin: change.origin })
     },
-    finished.length === 0 ? failure.error.exit : Exit.partial,
+    log.touched ? Exit.partial : failure.error.exit,
     { cause: failure }
   )
 }
 
-function interrupted(plan: Plan, finished: readonly Task[], signal: AbortSignal): SpanplanError {
+function dockerGone(plan: Plan, log: Log, reason: Notice): SpanplanError {
+  const message = `${reason.message}${remains(plan, log)}`
+  return new SpanplanError({ ...reason, message }, log.touched ? Exit.partial : undefined)
+}
+
+function interrupted(plan: Plan, log: Log, signal: AbortSignal): SpanplanError {
   return new SpanplanError(
-    { code: 'INTERRUPTED', message: `interrupted${remains(plan, finished)}` },
-    finished.length === 0 ? interruptedExit(signal) : Exit.partial
+    { code: 'INTERRUPTED', message: `interrupted${remains(plan, log)}` },
+    log.touched ? Exit.partial : interruptedExit(signal)
   )
 }
 
@@ -113,9 +127,9 @@ export function interruptedExit(signal: AbortSignal): ExitCode {
   return signal.reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
 }
 
-function remains(plan: Plan, finished: readonly Task[]): string {
-  if (finished.length === 0) return '\nNothing was changed.'
-  const steps = new Set(finished.map(({ step }) => step))
+function remains(plan: Plan, { done, touched }: Log): string {
+  if (!touched) return '\nNothing was changed.'
+  const steps = new Set(done.map(({ step }) => step))
   const left = plan.changes.filter((change) =>
     change.stages.some((stage) => stage.steps.some((step) => !steps.has(step)))
   )

@@ -22,10 +22,10 @@ export interface Batch {
 export class StepFailed extends Error {
   readonly task: Task
   readonly error: SpanplanError
-  /** The tasks of its batch that were done before. */
-  readonly done: readonly Task[]
+  /** The tasks of its batch that were done before; null if that cannot be told. */
+  readonly done: readonly Task[] | null
 
-  constructor(task: Task, error: SpanplanError, done: readonly Task[]) {
+  constructor(task: Task, error: SpanplanError, done: readonly Task[] | null) {
     super(error.message, { cause: error })
     this.name = 'StepFailed'
     this.task = task
@@ -92,11 +92,16 @@ async function runLines({ tool, tasks }: Batch): Promise<void> {
   const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
   if (lines.includes(null)) return runOneByOne(tasks)
   const argv: Argv = [tool, '-batch', '-']
-  const output = await run(argv, `${lines.join('\n')}\n`)
+  const [first] = tasks
+  if (first === undefined) return
+  const output = await run(argv, `${lines.join('\n')}\n`).catch((error: unknown) => {
+    throw failed(first, error, null)
+  })
   if (output.status === 0) return
-  const line = Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1] ?? 1)
+  const line = Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1])
   const task = tasks[line - 1]
-  if (task === undefined || !('argv' in task.step)) throw commandFailed(argv, output)
+  // Ended by a signal, it names no line.
+  if (task === undefined || !('argv' in task.step)) throw failed(first, commandFailed(argv, output), null)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
   throw failed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
 }
@@ -129,7 +134,7 @@ async function runOne(task: Task, done: readonly Task[]): Promise<void> {
   }
 }
 
-function failed(task: Task, error: unknown, done: readonly Task[]): unknown {
+function failed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
   if (!(error instanceof SpanplanError)) return error
   const exit = error.notices.some(({ message }) => message.includes('Operation not permitted'))
     ? Exit.missingRight

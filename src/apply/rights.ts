@@ -21,7 +21,7 @@ export function checkRights(plan: Plan): void {
 
 function missing(what: string): SpanplanError {
   const message = `${what}. Nothing was changed.`
-  return new SpanplanError({ code: 'RIGHT_MISSING', message, hint: 'run as root: sudo spanplan apply' })
+  return new SpanplanError({ code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' })
 }
 
 /** proc_pid_status(5): the effective capabilities, a bit each. */

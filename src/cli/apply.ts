@@ -101,7 +101,7 @@ function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<t
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
   return aim.want === 'spec'
     ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${waits}. Checked: all is as wanted.`
-    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left.`
+    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${aim.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
 }
 
 /** The first signal stops after the batch that runs; the second one at once, as if nobody listened. */

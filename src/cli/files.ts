@@ -1,11 +1,9 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Exit, SpanplanError } from '../errors.ts'
+import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
-
-/** Bytes. More than any file that a person keeps, and little enough to be read at once. */
-const largest = 10 * 1024 * 1024
 
 /** Tried in this order where no -f is given, after $SPANPLAN_FILE. */
 const defaults = ['spans.yaml', '/etc/spanplan']
@@ -57,17 +55,27 @@ function readPath(path: string): SourceFile[] {
   }
 }
 
+/** Also what is no file but a pipe; no more of it than shows that it is too large. */
 function readOne(path: string): SourceFile {
-  const { size } = statSync(path)
-  if (size > largest) throw unreadable(path, `it has ${size} bytes, and ${largest} at most are read`, 'FILE_TOO_LARGE')
-  return { path, bytes: readFileSync(path) }
+  const file = openSync(path, 'r')
+  try {
+    const chunks: Buffer[] = []
+    let size = 0
+    while (size <= largestFile) {
+      const chunk = Buffer.alloc(64 * 1024)
+      const count = readSync(file, chunk)
+      if (count === 0) break
+      chunks.push(chunk.subarray(0, count))
+      size += count
+    }
+    return { path, bytes: Buffer.concat(chunks) }
+  } finally {
+    closeSync(file)
+  }
 }
 
-function unreadable(path: string, reason: string, code = 'FILE_UNREADABLE'): SpanplanError {
-  return new SpanplanError(
-    { code, message: `${path} cannot be read: ${reason}`, hint: 'check the path after -f' },
-    Exit.invalidFile
-  )
+function unreadable(path: string, reason: string): SpanplanError {
+  return new SpanplanError({ code: 'FILE_UNREADABLE', message: `${path} cannot be read: ${reason}` }, Exit.invalidFile)
 }
 
 function reasonOf(error: unknown): string {

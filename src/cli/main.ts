@@ -1,4 +1,4 @@
-import { Command, Option } from '@commander-js/extra-typings'
+import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
 import { runCommand, type Session } from './session.ts'
 import type { ColorChoice } from './terminal.ts'
@@ -112,15 +112,15 @@ async function start(
   await runCommand(session, () => command(session))
 }
 
-/** A reader that has gone (`spanplan plan | head`) is no error. */
+/** A reader that has gone (`spanplan apply | head`) is no error, and no reason to stop half-way: what more comes is dropped. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? Exit.done : Exit.bug)
+  if (error.code !== 'EPIPE') throw error
 })
 
 buildProgram()
   .parseAsync()
   .catch((error: unknown) => {
     // Commander has printed what is wrong, or the help that was asked for.
-    const asked = error instanceof Error && 'exitCode' in error && error.exitCode === 0
-    process.exitCode = asked ? Exit.done : Exit.usage
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? Exit.done : Exit.usage
   })

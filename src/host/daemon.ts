@@ -12,8 +12,8 @@ export type Daemon = { readonly docker: Dockerode } | { readonly reason: Notice 
 
 /** Finds the daemon where Docker's own client would (DOCKER_HOST, else its socket), and asks whether it is there. */
 export async function findDaemon(): Promise<Daemon> {
-  const where = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock'
-  if (where.startsWith('ssh:')) {
+  const where = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
+  if (isRemote(where)) {
     return {
       reason: {
         code: 'DOCKER_REMOTE',
@@ -31,6 +31,13 @@ export async function findDaemon(): Promise<Daemon> {
   } catch (error) {
     return { reason: unreachable(where, error) }
   }
+}
+
+/** Bridges are this host's, so a daemon beyond the loopback cannot use them. */
+function isRemote(where: string): boolean {
+  if (where.startsWith('unix:')) return false
+  const host = /^(?:tcp|https?):\/\/(\[[^\]]*\]|[^:/]*)/.exec(where)?.[1]
+  return host === undefined || !/^(localhost|127\.[\d.]+|\[::1\])?$/.test(host)
 }
 
 /** Fails if nobody listens at a socket: where there is no Docker, its client need not be loaded, which takes 15 ms. */
@@ -53,10 +60,15 @@ export async function callDocker(docker: Dockerode, call: DockerCall): Promise<v
   try {
     await send(docker, call)
   } catch (error) {
-    throw new SpanplanError({ code: 'DOCKER_FAILED', message: `Docker refused: ${wordsOf(error)}` }, undefined, {
-      cause: error
-    })
+    throw dockerFailed(error)
   }
+}
+
+/** What the daemon said instead of an answer; an error that is ours already stays as it is. */
+export function dockerFailed(error: unknown): SpanplanError {
+  if (error instanceof SpanplanError) return error
+  const message = `Docker refused: ${wordsOf(error)}`
+  return new SpanplanError({ code: 'DOCKER_FAILED', message }, undefined, { cause: error })
 }
 
 async function send(docker: Dockerode, call: DockerCall): Promise<void> {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
-import { type Daemon, findDaemon } from './daemon.ts'
+import { dockerFailed, findDaemon } from './daemon.ts'
 import { concernedContainers, label, networkOption, parseContainer, parseNetworks } from './docker.ts'
 import type { Compiled, Container, DockerNetwork, DockerState, Filter, Link, Qdisc, Snapshot } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
@@ -26,7 +27,7 @@ export interface Question {
 /**
  * Takes the snapshot. Five processes, however many links, spans and mirrors there are, and one for each expression.
  *
- * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
+ * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
  */
 export async function readHost(question: Question): Promise<Snapshot> {
   const [links, tc, docker, programs] = await Promise.all([
@@ -90,9 +91,16 @@ async function compileAll(expressions: readonly string[]): Promise<Map<string, C
 }
 
 async function readDocker(question: Question): Promise<DockerState> {
-  const daemon: Daemon = await findDaemon()
+  const daemon = await findDaemon()
   if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
-  const { docker } = daemon
+  try {
+    return await askDocker(daemon.docker, question)
+  } catch (error) {
+    throw dockerFailed(error)
+  }
+}
+
+async function askDocker(docker: Dockerode, question: Question): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const networks = understand('docker', () => parseNetworks(networkList))
   const concerned = networks.filter((network) => concerns(network, question))
@@ -110,10 +118,7 @@ function concerns(network: DockerNetwork, question: Question): boolean {
 }
 
 /** null for a container that went away between the list and this. */
-async function inspectContainer(
-  docker: Extract<Daemon, { docker: unknown }>['docker'],
-  id: string
-): Promise<Container | null> {
+async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
   try {
     const document = await docker.getContainer(id).inspect()
     const { container, pid, macs } = understand('docker', () => parseContainer(document))

@@ -42,6 +42,8 @@ export async function run(argv: Argv, input = ''): Promise<Output> {
     killSignal: 'SIGKILL',
     // Its handler of signals would end this process at the first one, where ours wants to say what is left.
     cleanup: false,
+    // In a group of its own: a terminal's ^C is for us alone, and leaves no batch half done.
+    detached: true,
     stripFinalNewline: false,
     maxBuffer: 512 * 1024 * 1024,
     env: { LC_ALL: 'C', PATH: path }

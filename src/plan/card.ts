@@ -1,9 +1,11 @@
 import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { findLink } from '../host/host.ts'
+import { mirrorPref } from '../host/tc.ts'
 import { batchWord } from '../host/words.ts'
+import { printable } from '../printable.ts'
 import { notice } from '../resources/wanted.ts'
-import type { InterfaceMatch } from '../spec/spec.ts'
+import type { Hook, InterfaceMatch } from '../spec/spec.ts'
 import { suggest } from '../spec/suggest.ts'
 
 /** Whether a card is the one that the file means. */
@@ -33,7 +35,7 @@ export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
 export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
-  if (batchWord(link.name) === null) {
+  if (batchWord(link.name) === null || printable(link.name) !== link.name) {
     return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to tc`, 'rename it')
   }
   if (link.type !== 'ether') {
@@ -59,6 +61,21 @@ export function warnOfMerging(link: Link): Notice[] {
   return (['gro', 'rx-gro-hw', 'lro'] as const)
     .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
     .map((name) => notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
+}
+
+/** What a filter of lower preference ends never comes to the mirrors. */
+export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
+  const before = host.filters.find(
+    (filter) => filter.device === link.name && filter.hook === hook && filter.chain === 0 && filter.pref < mirrorPref
+  )
+  if (before === undefined) return []
+  return [
+    notice(
+      'MIRROR_HIDDEN',
+      `${link.name} ${hook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
+      `look at it with: tc filter show dev ${link.name} ${hook}`
+    )
+  ]
 }
 
 /** Vlans, bridges and the like borrow the address of the card below them. */

@@ -7,7 +7,7 @@ import { everyFrame } from '../host/tc.ts'
 import { readAlias } from '../resources/mark.ts'
 import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
 import type { Hook, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { checkCard, findCard, isMatch, warnOfMerging } from './card.ts'
+import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging } from './card.ts'
 import { findLoop } from './loop.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
@@ -43,15 +43,19 @@ export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope): Desired {
   const specs = spec.spans.filter((span) => scope.spans === null || scope.spans.has(span.name))
   const spans = specs.map((span) => resolveSpan(spec, span, host, findings))
   findings.errors.push(...needDocker(specs, host), ...findLoop(spans, host))
-  if (findings.errors.length > 0) throw new SpanplanError(findings.errors.sort(byPlace))
+  if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
   const known = [...spec.spans.map(({ name }) => name), ...liveSpans(host)]
   return { wanted: survey({ owner: spec.name, scope, spans }, [...new Set(known)], host), ...findings }
 }
 
-/** In the order of the file; what has no place in it comes last. */
-function byPlace({ origin: a }: Notice, { origin: b }: Notice): number {
-  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined)
-  return a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column
+/** In the order of the files and their lines; what has no place comes last. */
+function sortByPlace(notices: readonly Notice[], files: readonly string[]): Notice[] {
+  const rank = ({ origin }: Notice): readonly number[] =>
+    origin ? [files.indexOf(origin.file), origin.line, origin.column] : [files.length]
+  return [...notices].sort((a, b) => {
+    const [x, y] = [rank(a), rank(b)]
+    return x.map((value, index) => value - (y[index] ?? 0)).find((difference) => difference !== 0) ?? 0
+  })
 }
 
 /** Wants nothing at all of what is in scope: what is there goes. */
@@ -119,6 +123,7 @@ function resolveSource(
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
+  findings.warnings.push(...hooks.flatMap((hook) => warnOfHiding(card, hook, host)).map(at))
   if (program === null) {
     for (const hook of hooks) {
       findings.waiting.push({

@@ -15,7 +15,7 @@ export function findLoop(spans: readonly WantedSpan[], host: Snapshot): Notice[]
       })
     )
   for (const start of spans) {
-    const trail = walk(start, start, feeds, [])
+    const trail = walk(start, start, feeds, new Set())
     if (trail === null) continue
     const [first] = trail
     const circle = [start.name, ...trail.flatMap((hop) => hop.nodes)].reverse()
@@ -39,13 +39,14 @@ interface Hop {
 
 type Feeds = (span: WantedSpan) => { from: WantedSpan; via: WantedSpan['mirrors'][number] }[]
 
-function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: readonly string[]): Hop[] | null {
+function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: Set<string>): Hop[] | null {
   for (const { from, via } of feeds(at)) {
     const nodes = via.link.name === from.name ? [from.name] : [via.link.name, from.name]
     const hop = { nodes, origin: via.origin }
     if (from.name === start.name) return [hop]
-    if (seen.includes(from.name)) continue
-    const rest = walk(start, from, feeds, [...seen, from.name])
+    if (seen.has(from.name)) continue
+    seen.add(from.name)
+    const rest = walk(start, from, feeds, seen)
     if (rest !== null) return [hop, ...rest]
   }
   return null

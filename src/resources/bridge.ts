@@ -1,10 +1,11 @@
+import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
 import { bridgeMac, readAlias, sealHandle, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { isSealed } from './seal.ts'
-import { cardMark, notice, ownsBridge, type Wanted } from './wanted.ts'
+import { isSealed, sealConflict, sealObstacle } from './seal.ts'
+import { cardMark, isOwed, notice, ownsBridge, type Wanted } from './wanted.ts'
 
 /** The bridge of a span: it learns nothing, so it hands every frame to every port. */
 export interface Bridge extends Resource {
@@ -29,6 +30,8 @@ export interface Bridge extends Resource {
   readonly wire: boolean
   /** What sensors send into it is dropped. */
   readonly sealed: boolean
+  /** What keeps it from being sealed. */
+  readonly obstacle: string | null
 }
 
 /** Where the bridge is the host's own end of a segment, these leave it work that only a real card would do. */
@@ -77,7 +80,8 @@ export const bridge: Kind<Bridge> = {
       ipv6: false,
       ownMacEntry: false,
       wire: span.wire,
-      sealed: span.sealed
+      sealed: span.sealed,
+      obstacle: null
     })),
   observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
   steps: bridgeSteps,
@@ -89,24 +93,23 @@ export const bridge: Kind<Bridge> = {
       resource.sealed ? 'sealed' : 'not sealed'
     ].join(', '),
   address: () => [],
-  conflict: (live) =>
-    readAlias(live.mark) !== null
-      ? notice(
-          'BRIDGE_OTHERS',
-          `the bridge ${live.id} belongs to the spans of another name: ${readAlias(live.mark)?.owner}`,
-          'give the span another name'
-        )
-      : live.isBridge
-        ? notice(
-            'BRIDGE_FOREIGN',
-            `a bridge ${live.id} exists already, and spanplan did not make it`,
-            `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${live.id}`
-          )
-        : notice(
-            'LINK_FOREIGN',
-            `a network device ${live.id} exists already, and is not a bridge`,
-            'give the span another name'
-          )
+  conflict: explainConflict
+}
+
+function explainConflict({ id, mark, isBridge, obstacle }: Bridge): Notice {
+  if (obstacle !== null) return sealConflict(obstacle, id)
+  const owner = readAlias(mark)?.owner
+  if (owner !== undefined) {
+    const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
+    return notice('BRIDGE_OTHERS', message, 'give the span another name')
+  }
+  return isBridge
+    ? notice(
+        'BRIDGE_FOREIGN',
+        `a bridge ${id} exists already, and spanplan did not make it`,
+        `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${id}`
+      )
+    : notice('LINK_FOREIGN', `a network device ${id} exists already, and is not a bridge`, 'give the span another name')
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */
@@ -120,8 +123,8 @@ function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
       )
       if (used) return [[card.link.index, cardMark(card)] as const]
       const remembered = old?.get(card.link.index)
-      const changed = [...card.live].some((trait) => card.now.has(trait) !== card.before.has(trait))
-      return remembered && changed ? [[card.link.index, remembered] as const] : []
+      const owed = [...card.live].some((trait) => isOwed(card, trait))
+      return remembered && owed ? [[card.link.index, remembered] as const] : []
     })
   )
 }
@@ -131,12 +134,13 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
   const ours = ownsBridge(wanted, link) || dockerBridgeMark(wanted, host, link.name) === 'owned'
   if (!ours && !desired) return []
   const { bridge: options, offloads } = link
+  const obstacle = ours ? sealObstacle(wanted, host, link.name, link.name) : null
   return [
     {
       kind: 'bridge',
       id: link.name,
       spans: [link.name],
-      owner: ours && options !== null ? 'ours' : 'foreign',
+      owner: ours && options !== null && obstacle === null ? 'ours' : 'foreign',
       isBridge: options !== null,
       mark: link.alias ?? '',
       mac: link.mac,
@@ -150,7 +154,8 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
       ownMacEntry: link.ownMacEntry,
       wire: wireOffloads.every((name) => offloads[name]?.active !== true),
-      sealed: isSealed(host, link.name)
+      sealed: isSealed(host, link.name),
+      obstacle
     }
   ]
 }

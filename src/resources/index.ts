@@ -9,12 +9,11 @@ import { source } from './source.ts'
 
 /** A kind, and resources of it, without saying which: `visit` is handed both with their type. */
 export interface AnyKind {
-  readonly kind: string
   visit<T>(visitor: <R extends Resource>(kind: Kind<R>) => T): T
 }
 
 function any<R extends Resource>(kind: Kind<R>): AnyKind {
-  return { kind: kind.kind, visit: (visitor) => visitor(kind) }
+  return { visit: (visitor) => visitor(kind) }
 }
 
 /** Every kind, in the order in which a plan shows them. */

@@ -3,7 +3,7 @@ import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
 import { sealHandle } from './mark.ts'
 import { networkMtu } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { isSealed } from './seal.ts'
+import { isSealed, sealConflict, sealObstacle } from './seal.ts'
 import { findNetwork, ownsBridge, type WantedSpan } from './wanted.ts'
 
 /** A port of a span's bridge: the host's end of a sensor's interface, most often. */
@@ -20,6 +20,10 @@ export interface Port extends Resource {
   /** A forwarding entry keeps frames to the port's own address from the other sensors. */
   readonly ownMacEntry: boolean
   readonly sealed: boolean
+  /** Our filter is the only one on it: clsact can go with that. */
+  readonly loneFilter: boolean
+  /** What keeps it from being sealed. */
+  readonly obstacle: string | null
 }
 
 export const port: Kind<Port> = {
@@ -39,14 +43,18 @@ export const port: Kind<Port> = {
   desire: (wanted, host) =>
     wanted.spans.flatMap((span) =>
       portsOf(host, span.name).map((link) => ({
-        ...({ kind: 'port', id: link.name, spans: [span.name], owner: 'ours', mac: link.mac, up: true } as const),
+        ...({ kind: 'port', id: link.name, spans: [span.name], owner: 'ours', mac: link.mac } as const),
+        // A device that somebody has put on the bridge may have another life.
+        up: link.foreignPeer || link.up,
         mtu: desiredMtu(span, link, host),
         isolated: span.sealed,
         learning: false,
         flooding: true,
-        ipv6: false,
+        ipv6: !link.foreignPeer && link.ipv6,
         ownMacEntry: false,
-        sealed: span.sealed
+        sealed: span.sealed,
+        loneFilter: false,
+        obstacle: null
       }))
     ),
   observe: (wanted, host) =>
@@ -58,10 +66,11 @@ export const port: Kind<Port> = {
       .flatMap((bridge) =>
         portsOf(host, bridge.name).map((link) => {
           const sealed = isSealed(host, link.name)
+          const obstacle = sealObstacle(wanted, host, bridge.name, link.name)
           return {
             ...({ kind: 'port', id: link.name, spans: [bridge.name], mac: link.mac } as const),
-            // A container's port goes with its network; any other stays, and gets back what is ours on it.
-            owner: sealed && !link.foreignPeer ? 'ours' : 'shared',
+            // A container's port goes with its network; any other stays, without our filter.
+            owner: obstacle !== null ? 'foreign' : sealed && !link.foreignPeer ? 'ours' : 'shared',
             mtu: link.mtu,
             up: link.up,
             isolated: link.port?.isolated === true,
@@ -69,14 +78,17 @@ export const port: Kind<Port> = {
             flooding: link.port?.flooding === true,
             ipv6: link.ipv6,
             ownMacEntry: link.ownMacEntry,
-            sealed
+            sealed,
+            loneFilter: host.filters.filter(({ device }) => device === link.name).length === 1,
+            obstacle
           }
         })
       ),
   steps: portSteps,
   title: ({ id, spans }) => `${id} → ${spans[0] ?? '?'}`,
   summary: () => 'unsealed',
-  address: (resource) => [resource.id]
+  address: (resource) => [resource.id],
+  conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id)
 }
 
 /** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
@@ -96,8 +108,15 @@ function portSteps(transition: Transition<Port>): Step[] {
     case 'update':
       return updateSteps(transition.before, transition.after, new Set(transition.fields))
     case 'remove': {
-      const { id } = transition.before
-      return [step(id, ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))])]
+      const { id, loneFilter } = transition.before
+      return [
+        step(
+          id,
+          loneFilter
+            ? ['tc', 'qdisc', 'del', 'dev', id, 'clsact']
+            : ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))]
+        )
+      ]
     }
   }
 }

@@ -37,7 +37,7 @@ export const sensor: Kind<Sensor> = {
     present: { label: 'interface present', words: yesNo, immutable: true },
     bridged: { label: 'port on the bridge', words: yesNo }
   },
-  desire: (wanted, host) => [...desireListed(wanted), ...keepOthers(wanted, host)],
+  desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
   observe: observeSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
@@ -50,20 +50,24 @@ export const sensor: Kind<Sensor> = {
   dependsOn: ({ network }) => `network ${network}`
 }
 
-function desireListed(wanted: Wanted): Sensor[] {
+function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
   const freed = new Set<string>()
   return wanted.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
+    const live = findNetwork(host, network.name)
+    const connected = live ? observeNetwork(wanted, host, live) : []
     return span.sensors.map(({ container, origin }): Sensor => {
       const sensor = build(container, network.name, span.name)
       // Of several spans, the first takes a container off the network "none".
       const barred = sensor.barred && !freed.has(container.name)
       freed.add(container.name)
-      return {
-        ...{ ...sensor, sealed: span.sealed, owner: 'ours', origin, barred },
-        options: { [label.name]: wanted.owner }
-      }
+      const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin, barred } as const
+      // Whom others connected stays theirs, with the names and the address that they gave it.
+      const others = connected.find((one) => one.container === container.name && one.owner === 'shared')
+      return others
+        ? { ...own, options: others.options, aliases: others.aliases, address: others.address }
+        : { ...own, options: { [label.name]: wanted.owner } }
     })
   })
 }

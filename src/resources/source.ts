@@ -93,7 +93,7 @@ function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => b
 /** What a span has charge of is set; what one had charge of goes back; the rest stays. */
 function desiredTrait(card: Card, trait: CardTrait, free: boolean): boolean {
   const now = card.now.has(trait)
-  if (card.link.offloads[trait as OffloadName]?.fixed) return now
+  if (offloadTraits.some((name) => name === trait && card.link.offloads[name]?.fixed)) return now
   if (card.wanted.has(trait)) return traitTarget[trait]
   if (!card.live.has(trait)) return now
   // Set down, a card loses its addresses and routes for good.
@@ -125,7 +125,7 @@ function sourceSteps(transition: Transition<Source>): Step[] {
   }
 }
 
-/** IPv6 and ARP first: a card that comes up with them would send. */
+/** IPv6 goes off before anything, and comes back after all: a card that is up with it would send into the mirrored line. */
 function write(device: string, values: Readonly<Partial<Record<Trait, boolean>>>): Step[] {
   const flags = [
     ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),
@@ -136,11 +136,11 @@ function write(device: string, values: Readonly<Partial<Record<Trait, boolean>>>
     const value = values[trait]
     return value === undefined ? [] : [trait, onOff(value)]
   })
+  const ipv6 = `net/ipv6/conf/${device}/disable_ipv6`
   return [
-    ...(values.ipv6 === undefined
-      ? []
-      : [step(device, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/disable_ipv6=${values.ipv6 ? 0 : 1}`])]),
+    ...(values.ipv6 === false ? [step(device, ['sysctl', '-q', '-w', `${ipv6}=1`])] : []),
     ...(flags.length > 0 ? [step(device, ['ip', 'link', 'set', 'dev', device, ...flags])] : []),
+    ...(values.ipv6 === true ? [step(device, ['sysctl', '-q', '-w', `${ipv6}=0`])] : []),
     ...(offloads.length > 0 ? [step(device, ['ethtool', '-K', device, ...offloads])] : [])
   ]
 }

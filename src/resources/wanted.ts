@@ -178,9 +178,18 @@ function wasBefore(trait: Trait, marks: readonly { readonly card: CardMark }[], 
   return mark === undefined ? now.has(trait) : mark.card.before.has(trait)
 }
 
-/** The mark that the mirrors of a card bear, and that the bridges they feed remember. */
-export function cardMark({ before, own }: Card): CardMark {
-  return { before: new Set([...own].filter((trait) => before.has(trait))), managed: own }
+/**
+ * The mark that the mirrors of a card bear, and that the bridges they feed remember. It keeps what is to be given back
+ * until that is done: the mark is written before the card is changed.
+ */
+export function cardMark(card: Card): CardMark {
+  const managed = new Set([...card.own, ...traits.filter((trait) => isOwed(card, trait))])
+  return { before: new Set([...managed].filter((trait) => card.before.has(trait))), managed }
+}
+
+/** Nobody has charge of the trait any more, and it is not yet as it was. */
+export function isOwed({ live, wanted, now, before }: Card, trait: Trait): boolean {
+  return live.has(trait) && !wanted.has(trait) && now.has(trait) !== before.has(trait)
 }
 
 /** Whether a thing of this owner and span may be touched. */
