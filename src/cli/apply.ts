@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { apply, interruptedExit } from '../apply/apply.ts'
 import { type Aim, look, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
-import { isDestructive } from '../plan/plan.ts'
+import { isDestructive, type Plan } from '../plan/plan.ts'
 import { countActions, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
 import { aimAtNothing, aimAtSpec, type Selection } from './aim.ts'
@@ -48,7 +49,8 @@ async function confirmAndApply(
   showPlan(session, aim, view)
   checkRights(plan)
   if (plan.changes.length === 0) return Exit.done
-  await confirmRemovals(plan, options.yes, signal)
+  const asked = await confirmRemovals(plan, options.yes, signal)
+  if (asked) await checkUnchanged(aim, plan)
   const progress = openProgress(session, plan)
   try {
     await apply(aim, view, progress, signal)
@@ -74,10 +76,22 @@ function showPlan(session: Session, aim: Aim, view: View): void {
   process.stdout.write(renderPlan(view.plan, spec?.files ?? [], choosePaint(session.color, process.stdout)))
 }
 
-/** Creating, changing and mending never ask. */
-async function confirmRemovals(plan: View['plan'], yes: boolean, signal: AbortSignal): Promise<void> {
+/** A person takes time to answer, and says yes to what was shown. */
+async function checkUnchanged(aim: Aim, shown: Plan): Promise<void> {
+  const { plan } = await look(aim)
+  const facts = ({ changes }: Plan) => changes.map(({ address, action, before }) => ({ address, action, before }))
+  if (isDeepStrictEqual(facts(plan), facts(shown))) return
+  throw new SpanplanError({
+    code: 'HOST_CHANGED',
+    message: 'the host has changed since the plan was shown. Nothing was changed.',
+    hint: 'run it again, and look at the new plan'
+  })
+}
+
+/** Asks where something is taken away, and tells whether it did. Creating, changing and mending never ask. */
+async function confirmRemovals(plan: Plan, yes: boolean, signal: AbortSignal): Promise<boolean> {
   const taken = plan.changes.filter(isDestructive)
-  if (taken.length === 0 || yes) return
+  if (taken.length === 0 || yes) return false
   const { replace, remove } = countActions(plan)
   const what = [...(remove > 0 ? [`remove ${remove}`] : []), ...(replace > 0 ? [`replace ${replace}`] : [])].join(
     ' and '
@@ -95,6 +109,7 @@ async function confirmRemovals(plan: View['plan'], yes: boolean, signal: AbortSi
       signal.aborted ? interruptedExit(signal) : Exit.error
     )
   }
+  return true
 }
 
 function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<typeof countActions>): string {

@@ -5,6 +5,7 @@ import type { Container, Program, Snapshot } from '../host/host.ts'
 import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
 import { readAlias } from '../resources/mark.ts'
+import { writeAddress } from '../resources/resource.ts'
 import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
 import type { Hook, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging } from './card.ts'
@@ -126,16 +127,13 @@ function resolveSource(
   findings.warnings.push(...hooks.flatMap((hook) => warnOfHiding(card, hook, host)).map(at))
   if (program === null) {
     for (const hook of hooks) {
+      const message = `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
       findings.waiting.push({
-        kind: 'mirror',
-        span: span.name,
-        title: `${card.name} ${hook} → ${span.name}`,
-        notice: notice(
-          'FILTER_FORBIDDEN',
-          `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`,
-          'run as root',
-          source.filter?.origin
-        )
+        ...{ kind: 'mirror', span: span.name, title: `${card.name} ${hook} → ${span.name}` },
+        notice: {
+          ...notice('FILTER_FORBIDDEN', message, 'run as root', source.filter?.origin),
+          address: writeAddress(span.name, 'mirror', card.name, hook)
+        }
       })
     }
   }
@@ -208,7 +206,10 @@ function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): Spa
     kind: 'network',
     span: span.name,
     title: name,
-    notice: notice('DOCKER_DEFERRED', 'waits for Docker', undefined, origin)
+    notice: {
+      ...notice('DOCKER_DEFERRED', 'waits for Docker', undefined, origin),
+      address: writeAddress(span.name, 'network', name)
+    }
   })
   return null
 }
@@ -220,9 +221,13 @@ function resolveSensor(
   host: Snapshot,
   findings: Findings
 ): Container | null {
-  const title = `${name} → ${span.network?.name}`
+  const network = span.network?.name ?? span.name
+  const address = writeAddress(span.name, 'sensor', network, name)
   const wait = (code: string, message: string) =>
-    findings.waiting.push({ kind: 'sensor', span: span.name, title, notice: notice(code, message, undefined, origin) })
+    findings.waiting.push({
+      ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
+      notice: { ...notice(code, message, undefined, origin), address }
+    })
   if (host.docker.state !== 'read') {
     wait('DOCKER_DEFERRED', 'waits for Docker')
     return null

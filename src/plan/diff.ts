@@ -2,9 +2,16 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Notice } from '../errors.ts'
 import type { Change, Kind, Resource } from '../resources/resource.ts'
 
+/** Something of nobody's or of others' where a desired resource should be. */
+export interface Conflict<R extends Resource> {
+  readonly notice: Notice
+  readonly desired: R
+}
+
+/** What leads from live to desired, and what stands in the way. */
 export interface Difference<R extends Resource> {
   readonly changes: readonly Change<R>[]
-  readonly conflicts: readonly Notice[]
+  readonly conflicts: readonly Conflict<R>[]
 }
 
 /** What happens to the resources, as `KIND ID`, that others depend on. */
@@ -20,15 +27,16 @@ export function diff<R extends Resource>(
   desired: readonly R[],
   fates: Fates
 ): Difference<R> {
-  const conflicts: Notice[] = []
+  const conflicts: Conflict<R>[] = []
   const changes: Change<R>[] = []
   const liveById = new Map(live.map((resource) => [resource.id, resource]))
   const desiredIds = new Set(desired.map((resource) => resource.id))
   for (const after of desired) {
     const before = liveById.get(after.id)
     if (before === undefined) changes.push({ action: 'create', after, reason: 'missing' })
-    else if (before.owner === 'foreign' && kind.conflict) conflicts.push(kind.conflict(before, after))
-    else {
+    else if (before.owner === 'foreign' && kind.conflict) {
+      conflicts.push({ notice: kind.conflict(before, after), desired: after })
+    } else {
       const change = compare(kind, before, after, fateOf(kind, before, fates))
       if (change !== null) changes.push(change)
     }

@@ -1,7 +1,7 @@
 import { type Notice, type Origin, SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
 import { type AnyKind, kinds } from '../resources/index.ts'
-import type { Change, Kind, Resource, Step } from '../resources/resource.ts'
+import { type Change, type Kind, type Resource, type Step, writeAddress } from '../resources/resource.ts'
 import type { Desired, Wait } from './desired.ts'
 import { comparedFields, diff, type Fates } from './diff.ts'
 
@@ -93,16 +93,22 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
 function planKind(any: AnyKind, { wanted }: Desired, host: Snapshot, fates: Fates) {
   return any.visit((kind) => {
     const { changes, conflicts } = diff(kind, kind.observe(wanted, host), kind.desire(wanted, host), fates)
-    return { changes: changes.map((change) => planChange(kind, change)), conflicts }
+    return {
+      changes: changes.map((change) => planChange(kind, change)),
+      conflicts: conflicts.map(({ notice, desired }) => ({
+        ...notice,
+        address: addressOf(kind, desired),
+        ...(desired.origin && { origin: desired.origin })
+      }))
+    }
   })
 }
 
 function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): PlannedChange {
   const subject = change.action === 'remove' ? change.before : change.after
   const span = subject.spans[0] ?? null
-  const parts = [...(span === null ? [] : [span]), kind.kind, ...kind.address(subject)]
   return {
-    address: parts.map(encodeURIComponent).join('/'),
+    address: addressOf(kind, subject),
     kind: kind.kind,
     span,
     action: change.action,
@@ -116,6 +122,11 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     origin: subject.origin,
     stages: stagesOf(kind, change)
   }
+}
+
+function addressOf<R extends Resource>(kind: Kind<R>, resource: R): string {
+  const [span] = resource.spans
+  return writeAddress(...(span === undefined ? [] : [span]), kind.kind, ...kind.address(resource))
 }
 
 function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {

@@ -86,6 +86,13 @@ export interface Kind<R extends Resource = Resource> {
   dependsOn?(resource: R): string
 }
 
+/** A resource's address: its parts are percent-encoded, so that a slash is always a border. */
+export function writeAddress(...parts: readonly string[]): string {
+  return parts.map(encodeURIComponent).join('/')
+}
+
+/** A switch in words. */
 export const onOff = (value: boolean): string => (value ? 'on' : 'off')
 
+/** A fact in words. */
 export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
