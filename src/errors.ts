@@ -34,6 +34,7 @@ export const Exit = {
   terminated: 143
 } as const
 
+/** One of the statuses above. */
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
 /** The codes that, where they stand alone, mean more than "an error". */

@@ -12,4 +12,5 @@ export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'wait' | 'title'
 /** Colours a text, or leaves it alone. */
 export type Paint = (tone: Tone, text: string) => string
 
+/** No colours. */
 export const plain: Paint = (_, text) => text

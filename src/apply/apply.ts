@@ -37,8 +37,7 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
     const failure = await runPlan(plan, log, progress, signal)
     view = await lookAgain(aim, plan, log, failure)
     // What the step was for may have gone meanwhile, as the port of a sensor that was stopped: then nothing is amiss.
-    const stays = view.plan.changes.some(({ address }) => address === failure?.task.change.address)
-    if (failure !== null && stays) throw stopped(plan, log, failure)
+    if (failure !== null && !hasGone(failure.task.change, view.plan)) throw stopped(plan, log, failure)
   }
   if (view.plan.changes.length === 0) return view
   throw new SpanplanError(
@@ -49,6 +48,12 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
     },
     Exit.partial
   )
+}
+
+/** The thing is not there any more: a port that the new plan does not know, a container that it waits for. */
+function hasGone({ kind, address }: PlannedChange, { changes, waiting }: Plan): boolean {
+  const waits = waiting.some((wait) => wait.notice.address === address)
+  return waits || (kind === 'port' && !changes.some((change) => change.address === address))
 }
 
 /** A look that fails after something was changed does not hide that. */

@@ -42,15 +42,17 @@ function findDefault(): readonly string[] {
 }
 
 function readPath(path: string): SourceFile[] {
+  const names = tryRead(path, () => (statSync(path).isDirectory() ? readdirSync(path) : null))
+  if (names === null) return [tryRead(path, () => readOne(path))]
+  const files = names.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
+  if (files.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
+  return files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file)))
+}
+
+function tryRead<T>(path: string, read: () => T): T {
   try {
-    if (!statSync(path).isDirectory()) return [readOne(path)]
-    const names = readdirSync(path)
-      .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
-      .sort()
-    if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-    return names.map((name) => readOne(join(path, name)))
+    return read()
   } catch (error) {
-    if (error instanceof SpanplanError) throw error
     throw unreadable(path, reasonOf(error))
   }
 }
@@ -82,5 +84,6 @@ function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'ENOENT') return 'it does not exist'
   if (code === 'EACCES') return 'permission denied'
+  if (code === 'EISDIR') return 'it is a folder'
   return error instanceof Error ? error.message : String(error)
 }

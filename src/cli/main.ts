@@ -114,7 +114,7 @@ async function start(
 
 /** A reader that has gone (`spanplan apply | head`) is no error, and no reason to stop half-way: what more comes is dropped. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code !== 'EPIPE') process.stderr.write(`error: stdout cannot be written to: ${error.message}\n`)
 })
 
 buildProgram()

@@ -4,6 +4,7 @@ import { type Paint, plain, printable, type Tone } from '../printable.ts'
 import { excerpt } from '../spec/excerpt.ts'
 import type { SourceFile } from '../spec/spec.ts'
 
+/** What --color says. */
 export type ColorChoice = 'auto' | 'always' | 'never'
 
 const colours = {

@@ -89,7 +89,7 @@ const containerListOutput = z.object({
 const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Running: z.boolean(), Pid: z.number() }),
+  State: z.object({ Running: z.boolean(), Restarting: z.boolean().default(false), Pid: z.number() }),
   HostConfig: z.object({ NetworkMode: z.string().default('default') }),
   NetworkSettings: z.object({
     Networks: z
@@ -161,7 +161,7 @@ export function parseContainer(document: unknown): InspectedContainer {
     container: {
       id: inspected.Id,
       name: inspected.Name.replace(/^\//, ''),
-      running: inspected.State.Running,
+      restarting: inspected.State.Restarting,
       networkMode: inspected.HostConfig.NetworkMode,
       endpoints: networks.map(
         ([network, endpoint]): Endpoint => ({

@@ -20,8 +20,10 @@ export const offloadNames = {
   lro: 'large-receive-offload'
 } as const
 
+/** ethtool's short name of an offload. */
 export type OffloadName = keyof typeof offloadNames
 
+/** An address of a link. */
 export interface Address {
   readonly family: 'inet' | 'inet6'
   readonly address: string
@@ -47,6 +49,7 @@ export interface PortOptions {
   readonly flooding: boolean
 }
 
+/** A network device, as `ip`, `bridge` and `ethtool` together tell of it. */
 export interface Link {
   readonly index: number
   readonly name: string
@@ -81,6 +84,7 @@ export interface Link {
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
 }
 
+/** A queueing discipline of a device, those without a queue (clsact, ingress) among them. */
 export interface Qdisc {
   readonly device: string
   readonly kind: string
@@ -96,6 +100,7 @@ export interface MirrorAction {
   readonly cookie: string | null
 }
 
+/** A tc filter on one of the two hooks of a device. */
 export interface Filter {
   readonly device: string
   readonly hook: Hook
@@ -111,6 +116,7 @@ export interface Filter {
   readonly mirror: MirrorAction | null
 }
 
+/** A network of Docker, as far as a span has to do with it. */
 export interface DockerNetwork {
   readonly id: string
   readonly name: string
@@ -122,6 +128,7 @@ export interface DockerNetwork {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** A container's place on one network. */
 export interface Endpoint {
   readonly network: string
   readonly networkId: string
@@ -133,14 +140,17 @@ export interface Endpoint {
   readonly port: number | 'absent' | 'unknown'
 }
 
+/** A container that is on a network of a span, or that the file names. */
 export interface Container {
   readonly id: string
   readonly name: string
-  readonly running: boolean
+  /** It ends as soon as it starts, and Docker starts it again and again. */
+  readonly restarting: boolean
   readonly networkMode: string
   readonly endpoints: readonly Endpoint[]
 }
 
+/** What is known of Docker: nothing was asked, it did not answer, or all that concerns the spans. */
 export type DockerState =
   | { readonly state: 'deferred' }
   | { readonly state: 'unreachable'; readonly reason: Notice }

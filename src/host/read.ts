@@ -143,12 +143,14 @@ async function inspectContainer(docker: Dockerode, id: string): Promise<Containe
 function readPorts(pid: number): Map<string, number> | null {
   const folder = `/proc/${pid}/root/sys/class/net`
   try {
-    return new Map(
-      readdirSync(folder).map((name) => {
-        const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
-        return [read('address'), Number(read('iflink'))]
-      })
-    )
+    const ports = new Map<string, number>()
+    for (const name of readdirSync(folder)) {
+      const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
+      // What a container builds on its interface borrows the address of that; its own index is the link of neither.
+      const [mac, index] = [read('address'), Number(read('iflink'))]
+      if (index !== Number(read('ifindex')) && !ports.has(mac)) ports.set(mac, index)
+    }
+    return ports
   } catch {
     // Another user's process, one that has ended, or a container without sysfs: not known, so not judged.
     return null

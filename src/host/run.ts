@@ -5,6 +5,7 @@ import { SpanplanError } from '../errors.ts'
 /** A program and its arguments; none of them ever reaches a shell. */
 export type Argv = readonly [string, ...string[]]
 
+/** What a program left when it had ended. */
 export interface Output {
   readonly stdout: string
   readonly stderr: string
@@ -44,6 +45,8 @@ export async function run(argv: Argv, input = ''): Promise<Output> {
     cleanup: false,
     // In a group of its own: a terminal's ^C is for us alone, and leaves no batch half done.
     detached: true,
+    // The folder that we were started in may be gone.
+    cwd: '/',
     stripFinalNewline: false,
     maxBuffer: 512 * 1024 * 1024,
     env: { LC_ALL: 'C', PATH: path }

@@ -78,9 +78,9 @@ export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
   ]
 }
 
-/** Vlans, bridges and the like borrow the address of the card below them. */
+/** Vlans, bridges, bonds and the like borrow the address of a card below them. */
 function isCard(link: Link): boolean {
-  return link.lower === null && link.bridge === null
+  return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
 }
 
 function missingName(name: string, host: Snapshot): Notice {

@@ -237,6 +237,10 @@ function resolveSensor(
     wait('SENSOR_MISSING', `waits for the container ${name}`)
     return null
   }
+  if (container.restarting && !container.endpoints.some((endpoint) => endpoint.network === network)) {
+    wait('SENSOR_RESTARTING', `waits for the container ${name}, which ends as soon as it starts: docker logs ${name}`)
+    return null
+  }
   if (container.networkMode === 'host' || container.networkMode.startsWith('container:')) {
     findings.errors.push(
       notice(

@@ -41,6 +41,7 @@ export interface PlannedChange {
   readonly stages: readonly Stage[]
 }
 
+/** All that is to be done, what has to wait, and what is worth a warning. */
 export interface Plan {
   /** The spans concerned, in the file's order, with their descriptions; then those that only the host knows. */
   readonly spans: readonly { readonly name: string; readonly description: string | null }[]

@@ -33,7 +33,7 @@ export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): 
   const blocks = groups
     .filter(({ rows }) => rows.length > 0)
     .map(({ heading, rows }) =>
-      [paint('title', printable(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
+      [paint('title', inOneLine(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
     )
   return `${[...blocks, renderSummary(plan, files)].join('\n\n')}\n`
 }
@@ -87,8 +87,13 @@ function changeRow(change: PlannedChange): Row {
     sign: signs[change.action],
     kind: change.kind,
     title: printable(change.title),
-    detail: printable(change.action === 'remove' ? removalDetail(change) : detail)
+    detail: inOneLine(change.action === 'remove' ? removalDetail(change) : detail)
   }
+}
+
+/** A text of the file may have lines of its own. */
+function inOneLine(text: string): string {
+  return printable(text.trim().replace(/\s+/g, ' '))
 }
 
 /** A card is not removed but given back: that says what becomes of it. */

@@ -44,6 +44,7 @@ function changeDocument(change: PlannedChange) {
   }
 }
 
+/** A step as a program reads it: always with the command, also where it is a request to Docker. */
 export function stepDocument(step: Step) {
   return { summary: step.summary, argv: commandOf(step) }
 }

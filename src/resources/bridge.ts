@@ -37,6 +37,7 @@ export interface Bridge extends Resource {
 /** Where the bridge is the host's own end of a segment, these leave it work that only a real card would do. */
 const wireOffloads = ['tx', 'tso', 'gso'] as const
 
+/** How bridges are wanted, found, and made what they should be. */
 export const bridge: Kind<Bridge> = {
   kind: 'bridge',
   rank: { create: 10, remove: 83 },

@@ -8,6 +8,7 @@ export interface HookPoint extends Resource {
   readonly block: number | null
 }
 
+/** How clsact qdiscs are wanted, found, added and removed. */
 export const hook: Kind<HookPoint> = {
   kind: 'hook',
   rank: { create: 20, remove: 82 },

@@ -9,6 +9,7 @@ import type { Hook } from '../spec/spec.ts'
 /** What spanplan switches on a card, in the order of its bits. */
 export const traits = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
 
+/** One of the traits above. */
 export type Trait = (typeof traits)[number]
 
 /** What a card was like before the first span used it. */

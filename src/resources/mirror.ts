@@ -21,6 +21,7 @@ export interface Mirror extends Resource {
   readonly cookie: string
 }
 
+/** How mirrors are wanted, found, and made what they should be. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
   rank: { create: 30, remove: 81 },

@@ -1,3 +1,4 @@
+import type { Notice } from '../errors.ts'
 import { label, networkOption } from '../host/docker.ts'
 import type { DockerNetwork, Snapshot } from '../host/host.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
@@ -24,6 +25,7 @@ export interface Network extends Resource {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** How Docker networks are wanted, found, made and made anew. */
 export const network: Kind<Network> = {
   kind: 'network',
   rank: { create: 50, remove: 3 },
@@ -44,18 +46,29 @@ export const network: Kind<Network> = {
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
   address: (resource) => [resource.id],
   anew: 'Docker cannot change a network: it is made anew',
-  conflict: (live, desired) =>
-    live.name === desired.name
-      ? notice(
-          'NETWORK_FOREIGN',
-          `a Docker network ${live.name} exists already, and spanplan did not make it`,
-          `give the span's network another name (network: NAME), or remove that one: docker network rm ${live.name}`
-        )
-      : notice(
-          'NETWORK_BRIDGE_TAKEN',
-          `the Docker network ${live.name} is on the bridge ${live.bridge} already, and spanplan did not make it`,
-          `give the span another name, or remove that network: docker network rm ${live.name}`
-        )
+  conflict: explainConflict
+}
+
+function explainConflict(live: Network, desired: Network): Notice {
+  const { name, bridge, labels } = live
+  if (labels[label.name] !== undefined) {
+    return notice(
+      'NETWORK_OTHERS',
+      `the Docker network ${name} belongs to the span ${labels[label.span]} of the name ${labels[label.name]}`,
+      'give the network another name, or destroy that span first'
+    )
+  }
+  return name === desired.name
+    ? notice(
+        'NETWORK_FOREIGN',
+        `a Docker network ${name} exists already, and spanplan did not make it`,
+        `give the span's network another name (network: NAME), or remove that one: docker network rm ${name}`
+      )
+    : notice(
+        'NETWORK_BRIDGE_TAKEN',
+        `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it`,
+        `give the span another name, or remove that network: docker network rm ${name}`
+      )
 }
 
 /** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */

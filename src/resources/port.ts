@@ -19,13 +19,13 @@ export interface Port extends Resource {
   readonly ipv6: boolean
   /** A forwarding entry keeps frames to the port's own address from the other sensors. */
   readonly ownMacEntry: boolean
+  /** The filter is for the ports of containers, which go when the network does: on any other it would outlive the span. */
   readonly sealed: boolean
-  /** Our filter is the only one on it: clsact can go with that. */
-  readonly loneFilter: boolean
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
 }
 
+/** How the ports of bridges are found and sealed; Docker or others make them. */
 export const port: Kind<Port> = {
   kind: 'port',
   // Before sensors are connected anew: that takes their ports away.
@@ -52,8 +52,7 @@ export const port: Kind<Port> = {
         flooding: true,
         ipv6: !link.foreignPeer && link.ipv6,
         ownMacEntry: false,
-        sealed: span.sealed,
-        loneFilter: false,
+        sealed: span.sealed && link.foreignPeer,
         obstacle: null
       }))
     ),
@@ -65,12 +64,10 @@ export const port: Kind<Port> = {
       )
       .flatMap((bridge) =>
         portsOf(host, bridge.name).map((link) => {
-          const sealed = isSealed(host, link.name)
-          const obstacle = sealObstacle(wanted, host, bridge.name, link.name)
+          const obstacle = link.foreignPeer ? sealObstacle(wanted, host, bridge.name, link.name) : null
           return {
             ...({ kind: 'port', id: link.name, spans: [bridge.name], mac: link.mac } as const),
-            // A container's port goes with its network; any other stays, without our filter.
-            owner: obstacle !== null ? 'foreign' : sealed && !link.foreignPeer ? 'ours' : 'shared',
+            owner: obstacle === null ? 'shared' : 'foreign',
             mtu: link.mtu,
             up: link.up,
             isolated: link.port?.isolated === true,
@@ -78,8 +75,7 @@ export const port: Kind<Port> = {
             flooding: link.port?.flooding === true,
             ipv6: link.ipv6,
             ownMacEntry: link.ownMacEntry,
-            sealed,
-            loneFilter: host.filters.filter(({ device }) => device === link.name).length === 1,
+            sealed: isSealed(host, link.name),
             obstacle
           }
         })
@@ -104,20 +100,10 @@ function portsOf(host: Snapshot, bridge: string): Link[] {
 function portSteps(transition: Transition<Port>): Step[] {
   switch (transition.action) {
     case 'create':
+    case 'remove':
       return []
     case 'update':
       return updateSteps(transition.before, transition.after, new Set(transition.fields))
-    case 'remove': {
-      const { id, loneFilter } = transition.before
-      return [
-        step(
-          id,
-          loneFilter
-            ? ['tc', 'qdisc', 'del', 'dev', id, 'clsact']
-            : ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))]
-        )
-      ]
-    }
   }
 }
 

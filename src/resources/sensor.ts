@@ -1,5 +1,5 @@
 import { label } from '../host/docker.ts'
-import type { Container, DockerNetwork, Endpoint, Snapshot } from '../host/host.ts'
+import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
 import { liveNetworks } from './network.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
@@ -29,6 +29,7 @@ export interface Sensor extends Resource {
   readonly sealed: boolean
 }
 
+/** How containers are connected, kept connected, and disconnected. */
 export const sensor: Kind<Sensor> = {
   kind: 'sensor',
   rank: { create: 60, remove: 2 },
@@ -106,8 +107,8 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
       .filter((endpoint) => endpoint.network === network.name)
       .map((endpoint): Sensor => {
         const { port } = endpoint
-        const link = typeof port === 'number' ? host.links.find(({ index }) => index === port) : undefined
         const bridge = span?.name ?? network.labels[label.span] ?? ''
+        const link = findPort(host, port, bridge)
         return {
           ...build(container, network.name, bridge),
           sealed: span?.sealed ?? true,
@@ -121,6 +122,20 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
           address: endpoint.fixedAddress
         }
       })
+  )
+}
+
+/**
+ * The host's end of a container's interface. A container that may build links tells what it likes: only a veth whose other
+ * end is elsewhere, and that no other bridge has, is believed.
+ */
+function findPort(host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
+  return host.links.find(
+    (link) =>
+      link.index === port &&
+      link.kind === 'veth' &&
+      link.foreignPeer &&
+      (link.master === null || link.master === bridge)
   )
 }
 

@@ -35,6 +35,7 @@ const cardTraits = Object.keys(fieldOf) as CardTrait[]
 /** Those whose name is also ethtool's. */
 const offloadTraits = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & CardTrait)[]
 
+/** How cards are set, and given back. */
 export const source: Kind<Source> = {
   kind: 'source',
   rank: { create: 40, remove: 80 },

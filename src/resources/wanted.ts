@@ -12,6 +12,7 @@ export interface Scope {
   readonly spans: ReadonlySet<string> | null
 }
 
+/** One hook of one card, to be copied into the span. */
 export interface WantedMirror {
   readonly link: Link
   readonly hook: Hook
@@ -22,6 +23,7 @@ export interface WantedMirror {
   readonly origin: Origin
 }
 
+/** A container that is to be connected. */
 export interface WantedSensor {
   readonly container: Container
   readonly origin: Origin

@@ -270,9 +270,12 @@ const file = mapping({
     .describe('The spans, by name. {} says that there are none')
 })
 
+/** The whole file, and the parts that are checked by themselves where the whole has errors. */
 export const schemas = { file, owner, interface: interfaceEntry, span, network: networkName }
 
+/** An entry of `interfaces`, as the schema gives it. */
 export type InterfaceData = z.output<typeof interfaceEntry>
+/** An entry of `spans`, as the schema gives it. */
 export type SpanData = z.output<typeof span>
 
 /** Top-level keys that are the user's own. */

@@ -3,6 +3,7 @@ import type { Origin } from '../errors.ts'
 /** Which way a frame passes the source: received by it, or sent by it. One tc hook each. */
 export type Hook = 'ingress' | 'egress'
 
+/** Which way frames are copied. */
 export type Direction = Hook | 'both'
 
 /** A file as read from disk, before anything is known of its content. */
@@ -23,6 +24,7 @@ export interface InterfaceSpec {
   readonly origin: Origin
 }
 
+/** What a span copies from. */
 export interface SourceSpec {
   /** A key of `interfaces`, or a device. */
   readonly interface: string
@@ -33,6 +35,7 @@ export interface SourceSpec {
   readonly origin: Origin
 }
 
+/** The Docker network that hands a span out. */
 export interface NetworkSpec {
   readonly name: string
   /** An IPv4 prefix as the user wrote it, or null for a free one. */
@@ -40,11 +43,13 @@ export interface NetworkSpec {
   readonly origin: Origin
 }
 
+/** A container that is to be connected. */
 export interface SensorSpec {
   readonly container: string
   readonly origin: Origin
 }
 
+/** One span, with its defaults filled in. */
 export interface SpanSpec {
   /** Also the name of the bridge. */
   readonly name: string

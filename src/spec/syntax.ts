@@ -13,6 +13,7 @@ const harmless: ReadonlySet<YAMLError['code']> = new Set([
   'DUPLICATE_KEY'
 ])
 
+/** Whether, after such an error, what the file says can no longer be told. */
 export const breaksStructure = ({ code }: Pick<YAMLError, 'code'>) => !harmless.has(code)
 
 /** A line with one key and its value, perhaps the first of a list item. */

@@ -9,6 +9,7 @@ interface Sized {
   readonly size: number
 }
 
+/** A single value. */
 export interface ScalarTree extends Sized {
   readonly kind: 'scalar'
   readonly value: string | number | boolean | null
@@ -16,11 +17,13 @@ export interface ScalarTree extends Sized {
   readonly text: string
 }
 
+/** A list. */
 export interface ListTree extends Sized {
   readonly kind: 'list'
   readonly items: readonly Tree[]
 }
 
+/** A mapping. */
 export interface MapTree extends Sized {
   readonly kind: 'map'
   readonly entries: ReadonlyMap<string, Entry>
@@ -31,12 +34,14 @@ interface BrokenTree extends Sized {
   readonly kind: 'broken'
 }
 
+/** One key of a mapping, with its value. */
 export interface Entry {
   /** The key's place. */
   readonly at: Origin
   readonly value: Tree
 }
 
+/** The keys and indexes that lead to a value. */
 export type Path = readonly PropertyKey[]
 
 /** Plain data, for the schema. Objects have no prototype, so that a key such as `constructor` is nothing special. */

@@ -13,6 +13,7 @@ const mostTokens = 500_000
 /** More errors of syntax in a file follow from the first ones; finding the cause of one takes time. */
 const mostErrors = 200
 
+/** A file as a tree, if there is one, and what is wrong with its YAML. */
 export interface Parsed {
   /** Undefined where the file has no value, or where its structure is not certain. */
   readonly tree: Tree | undefined

@@ -171,7 +171,7 @@ describe('Docker', () => {
     const { container, pid, macs } = parseContainer(read('docker-inspect'))
     expect(pid).toBeGreaterThan(0)
     expect(Object.keys(macs).sort()).toEqual(['extra', 'span'])
-    expect(container).toMatchObject({ name: 'suricata', running: true, networkMode: 'none' })
+    expect(container).toMatchObject({ name: 'suricata', restarting: false, networkMode: 'none' })
     expect(container.endpoints).toHaveLength(2)
     expect(container.endpoints).toContainEqual(
       expect.objectContaining({ network: 'extra', aliases: ['ids'], fixedAddress: '10.77.0.9', driverOptions: {} })
@@ -189,7 +189,11 @@ describe('Docker', () => {
   test('a container that has stopped', () => {
     const { container, pid } = parseContainer(read('docker-inspect-stopped'))
     expect(pid).toBe(0)
-    expect(container).toMatchObject({ name: 'zeek', running: false, endpoints: [{ network: 'span', port: 'unknown' }] })
+    expect(container).toMatchObject({
+      name: 'zeek',
+      restarting: false,
+      endpoints: [{ network: 'span', port: 'unknown' }]
+    })
   })
 })
 

@@ -80,7 +80,7 @@ describe('diff', () => {
   test('what is foreign is a conflict, never a change', () => {
     const { changes, conflicts } = diff(kind, [thing('a', { owner: 'foreign' })], [thing('a', { size: 2 })], none)
     expect(changes).toEqual([])
-    expect(conflicts).toEqual([{ code: 'TAKEN', message: 'a is taken' }])
+    expect(conflicts.map(({ notice }) => notice)).toEqual([{ code: 'TAKEN', message: 'a is taken' }])
   })
 
   test('carried out, it leaves nothing to do; nothing that is not ours is removed', () => {
