@@ -68,7 +68,7 @@ export interface Link {
   readonly master: string | null
   /** The index of the link below (of a vlan, macvlan…) in this namespace. */
   readonly lower: number | null
-  /** The index of the other end of a veth pair, if it is in this namespace. */
+  /** The index of the other end of a veth pair, in the namespace where that is. */
   readonly peer: number | null
   /** The other end is in another network namespace: a container's, most often. */
   readonly foreignPeer: boolean
@@ -136,8 +136,8 @@ export interface Endpoint {
   readonly driverOptions: Readonly<Record<string, string>>
   /** An address that was asked for, not one that Docker chose. */
   readonly fixedAddress: string | null
-  /** The index of the host's end; `unknown` while the container does not run, or where we may not look. */
-  readonly port: number | 'absent' | 'unknown'
+  /** The interface's index, and that of the host's end; `unknown` while the container does not run, or where we may not look. */
+  readonly port: { readonly inside: number; readonly host: number } | 'absent' | 'unknown'
 }
 
 /** A container that is on a network of a span, or that the file names. */

@@ -131,9 +131,9 @@ export function parseOffloads(document: unknown): Map<string, Partial<Record<Off
 
 /** `ip` calls it a link both ways: the card below a vlan, and the other end of a veth pair. */
 function relatives(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMap<string, number>) {
-  const here = link.link_netnsid === undefined
-  const other = here ? (link.link_index ?? indexOf.get(link.link ?? '') ?? null) : null
-  return link.linkinfo.info_kind === 'veth' ? { lower: null, peer: other } : { lower: other, peer: null }
+  const other = link.link_index ?? indexOf.get(link.link ?? '') ?? null
+  if (link.linkinfo.info_kind === 'veth') return { lower: null, peer: other }
+  return { lower: link.link_netnsid === undefined ? other : null, peer: null }
 }
 
 function parseBridge(data: unknown): Link['bridge'] {

@@ -140,15 +140,15 @@ async function inspectContainer(docker: Dockerode, id: string): Promise<Containe
  * By MAC address, the index of the host's end of each interface in the process's network namespace: its own sysfs
  * shows that, and reading it takes no process. null where we may not look.
  */
-function readPorts(pid: number): Map<string, number> | null {
+function readPorts(pid: number): Map<string, { inside: number; host: number }> | null {
   const folder = `/proc/${pid}/root/sys/class/net`
   try {
-    const ports = new Map<string, number>()
+    const ports = new Map<string, { inside: number; host: number }>()
     for (const name of readdirSync(folder)) {
       const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
       // What a container builds on its interface borrows the address of that; its own index is the link of neither.
-      const [mac, index] = [read('address'), Number(read('iflink'))]
-      if (index !== Number(read('ifindex')) && !ports.has(mac)) ports.set(mac, index)
+      const [mac, inside, host] = [read('address'), Number(read('ifindex')), Number(read('iflink'))]
+      if (host !== inside && !ports.has(mac)) ports.set(mac, { inside, host })
     }
     return ports
   } catch {

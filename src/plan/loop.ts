@@ -56,7 +56,7 @@ function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: Set<string>
 function bridgesUnder(link: Link, host: Snapshot): string[] {
   const find = (index: number | null) => host.links.find((other) => other.index === index)
   const lower = find(link.lower)
-  const peer = find(link.peer)
+  const peer = link.foreignPeer ? undefined : find(link.peer)
   return [
     ...(link.bridge ? [link.name] : []),
     ...(link.master ? [link.master] : []),

@@ -28,8 +28,8 @@ export interface Port extends Resource {
 /** How the ports of bridges are found and sealed; Docker or others make them. */
 export const port: Kind<Port> = {
   kind: 'port',
-  // Before sensors are connected anew: that takes their ports away.
-  rank: { create: 5, remove: 1 },
+  // Before sensors are disconnected, to be connected anew: that takes their ports away.
+  rank: { create: 1, remove: 1 },
   fields: {
     mtu: { label: 'mtu', words: String },
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },

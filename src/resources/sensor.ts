@@ -108,7 +108,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
       .map((endpoint): Sensor => {
         const { port } = endpoint
         const bridge = span?.name ?? network.labels[label.span] ?? ''
-        const link = findPort(host, port, bridge)
+        const link = findPort(wanted, host, port, bridge)
         return {
           ...build(container, network.name, bridge),
           sealed: span?.sealed ?? true,
@@ -127,15 +127,17 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
 
 /**
  * The host's end of a container's interface. A container that may build links tells what it likes: only a veth whose other
- * end is elsewhere, and that no other bridge has, is believed.
+ * end is that interface, elsewhere, is believed; one that no other bridge has, and that is no card of a span.
  */
-function findPort(host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
+function findPort(wanted: Wanted, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
+  if (typeof port === 'string') return undefined
   return host.links.find(
     (link) =>
-      link.index === port &&
-      link.kind === 'veth' &&
+      link.index === port.host &&
+      link.peer === port.inside &&
       link.foreignPeer &&
-      (link.master === null || link.master === bridge)
+      (link.master === null || link.master === bridge) &&
+      !wanted.cards.some((card) => card.link.index === link.index)
   )
 }
 

@@ -44,7 +44,6 @@ describe('ip', () => {
       [0, 1].map(() => ({
         kind: 'veth',
         foreignPeer: true,
-        peer: null,
         lower: null,
         bridge: null,
         port: { isolated: true, learning: false, flooding: true }
