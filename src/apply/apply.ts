@@ -50,10 +50,14 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
   )
 }
 
-/** The thing is not there any more: a port that the new plan does not know, a container that it waits for. */
+/**
+ * The thing is not there any more: a device, and what was on it, that the new plan does not know; a container that it
+ * waits for. Of a container that it does not know, that cannot be told: others may have connected it, before it was
+ * taken off.
+ */
 function hasGone({ kind, address }: PlannedChange, { changes, waiting }: Plan): boolean {
   const waits = waiting.some((wait) => wait.notice.address === address)
-  return waits || (kind === 'port' && !changes.some((change) => change.address === address))
+  return waits || (kind !== 'sensor' && !changes.some((change) => change.address === address))
 }
 
 /** A look that fails after something was changed does not hide that. */

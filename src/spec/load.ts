@@ -128,7 +128,7 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
   const { name, data, tree, at } = entry
   return {
     name,
-    description: data.description ?? null,
+    description: data.description?.trim() || null,
     sources: data.sources.map(
       (source, index): SourceSpec => ({
         interface: source.interface,

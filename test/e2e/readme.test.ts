@@ -445,7 +445,7 @@ describe('the reference', () => {
 /** In quotes and capitals too, but no codes of notices: names of the YAML parser's errors, of errno, of signals and so on. */
 const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
-  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED', 'EACCES', 'ENOENT', 'EPIPE'],
+  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED', 'EACCES', 'EISDIR', 'ENOENT', 'EPIPE'],
   ...['SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
 ])
 

@@ -139,7 +139,7 @@ spans:
       'version: 1\nspans:\n  a:\n    description: |\n      one\n      two\n    sources:\n' +
         '      - interface: eth1\n        filter: >\n          tcp\n          or udp\n'
     )
-    expect(spec.spans[0]?.description).toBe('one\ntwo\n')
+    expect(spec.spans[0]?.description).toBe('one\ntwo')
     expect(spec.spans[0]?.sources[0]?.filter?.expression).toBe('tcp or udp')
   })
 
