@@ -63,7 +63,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   if (plan.changes.length > 0) {
     return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${waits}.`
   }
-  if (files.length === 0) return `No changes: nothing of it is live${waits}.`
+  if (files.length === 0) return `No changes${waits}. Nothing of it is live.`
   const count = plan.spans.length
   if (count === 0) return 'No changes. There are no spans in the file.'
   const matches = count === 1 ? '1 span matches' : `${count} spans match`
