@@ -265,6 +265,7 @@ export class Lab implements AsyncDisposable {
 
   /** The whole state that spanplan may touch, as text: equal before and after means that nothing was left or lost. */
   async snapshotText(): Promise<string> {
+    await this.#settle()
     const networks = this.#docker ? await this.docker.listNetworks() : []
     return describeHost((argv) => this.run(argv), networks)
   }
@@ -303,6 +304,21 @@ export class Lab implements AsyncDisposable {
       if (down.length === 0) return
       if (Date.now() > deadline) throw new Error(`no carrier: ${down.map(({ card }) => card).join(', ')}`)
       await sleep(10)
+    }
+  }
+
+  /** The kernel tells a carrier's coming and going up to a second late: until then a link has both flags, or neither. */
+  async #settle(): Promise<void> {
+    const deadline = Date.now() + CARRIER_MS
+    for (;;) {
+      const links: { ifname: string; flags: string[] }[] = JSON.parse(await this.run(['ip', '-j', 'link']))
+      const unsettled = links.filter(
+        ({ flags }) => flags.includes('UP') && flags.includes('NO-CARRIER') === flags.includes('LOWER_UP')
+      )
+      if (unsettled.length === 0) return
+      if (Date.now() > deadline)
+        throw new Error(`no settled carrier: ${unsettled.map(({ ifname }) => ifname).join(', ')}`)
+      await sleep(20)
     }
   }
 

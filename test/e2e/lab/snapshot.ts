@@ -29,13 +29,11 @@ export async function describeHost(run: Run, networks: readonly NetworkSummary[]
   return [...texts, '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join('')
 }
 
-/** Blanks interface indexes, running timers and lifetimes, and whether there is a carrier, which the kernel finds out in its own time. */
+/** Blanks interface indexes, running timers and lifetimes. */
 function normalise(text: string): string {
   return text
     .replace(/^\d+: /gm, 'N: ')
     .replace(/@if\d+/g, '@ifN')
-    .replace(/NO-CARRIER,|,LOWER_UP|,M-DOWN/g, '')
-    .replace(/ state (UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b/g, ' state S')
     .replace(/(\w+_timer) +[\d.]+/g, '$1 N')
     .replace(/(valid_lft|preferred_lft) \d+sec/g, '$1 Nsec')
     .replace(/expires \d+sec/g, 'expires Nsec')
