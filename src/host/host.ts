@@ -88,11 +88,16 @@ export interface Link {
 export interface Qdisc {
   readonly device: string
   readonly kind: string
+  /** Such as `1:`; `0:` is one that the kernel chose by itself. */
+  readonly handle: string
+  readonly root: boolean
+  /** The class that it hangs on, such as `1:10`; `ffff:fff1` for clsact and ingress; null at the root. */
+  readonly parent: string | null
   /** A shared block, in which case the filters are not the device's own. */
   readonly block: number | null
 }
 
-/** What a mirred action does with the frame; null for an action that spanplan does not know. */
+/** What a mirred action does that copies a frame to a device's egress. */
 export interface MirrorAction {
   /** The device that gets the copy; `*` once that has gone. */
   readonly target: string
@@ -100,20 +105,53 @@ export interface MirrorAction {
   readonly cookie: string | null
 }
 
-/** A tc filter on one of the two hooks of a device. */
-export interface Filter {
+/** Four bytes of a frame, at an offset in bytes from its network header, that are `value` where `mask` has ones. */
+export interface U32Key {
+  readonly offset: number
+  readonly value: number
+  readonly mask: number
+}
+
+/** Which of the frames of its protocol a filter takes; `bpf`: those that its program does. */
+export type Selection =
+  | { readonly kind: 'bpf' }
+  | { readonly kind: 'matchall' }
+  | { readonly kind: 'u32'; readonly keys: readonly U32Key[] }
+  /** By tc's names, all of which can be written as they were read. */
+  | { readonly kind: 'flower'; readonly keys: Readonly<Record<string, string | number>> }
+  | { readonly kind: 'unknown' }
+
+/** A tc filter, wherever it hangs. */
+export interface TcFilter {
   readonly device: string
-  readonly hook: Hook
   /** 0 is where a frame begins; the others are only jumped to. */
   readonly chain: number
   readonly pref: number
   readonly protocol: string
   readonly kind: string
   readonly handle: number | null
+  /** The class that it sorts its frames into, such as `1:10`. */
+  readonly classId: string | null
   readonly program: Program | null
   readonly directAction: boolean
+  readonly selects: Selection
+  /** Each of its actions that is a mirror to a device's egress. */
+  readonly copies: readonly MirrorAction[]
+  /** It does more than these copies, or what spanplan does not know: other actions, a policer, hardware flags. */
+  readonly others: boolean
   /** The filter's only action, if it is a mirror to a device's egress. */
   readonly mirror: MirrorAction | null
+}
+
+/** A tc filter on one of the two hooks of a device. */
+export interface Filter extends TcFilter {
+  readonly hook: Hook
+}
+
+/** A tc filter by which a queueing discipline sorts what the device sends into its classes. */
+export interface ClassFilter extends TcFilter {
+  /** The handle of that queueing discipline. */
+  readonly parent: string
 }
 
 /** A network of Docker, as far as a span has to do with it. */
@@ -168,6 +206,7 @@ export interface Snapshot {
   readonly links: readonly Link[]
   readonly qdiscs: readonly Qdisc[]
   readonly filters: readonly Filter[]
+  readonly classFilters: readonly ClassFilter[]
   readonly docker: DockerState
   /** By expression: every filter of the spec that was read for. */
   readonly programs: ReadonlyMap<string, Compiled>

@@ -4,12 +4,13 @@ import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
 import { dockerFailed, findDaemon } from './daemon.ts'
 import { concernedContainers, label, networkOption, parseContainer, parseNetworks } from './docker.ts'
-import type { Compiled, Container, DockerNetwork, DockerState, Filter, Link, Qdisc, Snapshot } from './host.ts'
+import { parseClassFilters, parseFilters } from './filters.ts'
+import type { Compiled, Container, DockerNetwork, DockerState, Link, Snapshot } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
 import { parseToolJson } from './json.ts'
 import { compileCommand, parseCompiled } from './pcap.ts'
 import { type Argv, commandFailed, run, sideBySide } from './run.ts'
-import { hooksOf, parseFilters, parseQdiscs } from './tc.ts'
+import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { batchLine } from './words.ts'
 
 /** What a plan wants to know of the host, besides its links and their filters. */
@@ -67,19 +68,23 @@ function readIpv6(name: string): boolean {
   }
 }
 
-async function readTc(): Promise<{ qdiscs: Qdisc[]; filters: Filter[] }> {
+async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
   const document = await readJson(['tc', '-json', 'qdisc', 'show'])
   const qdiscs = understand('tc', () => parseQdiscs(document))
-  const hooks = hooksOf(qdiscs)
-  if (hooks.length === 0) return { qdiscs, filters: [] }
-  const documents = await batch(
-    ['tc', '-json', '-force', '-batch', '-'],
-    hooks.map(({ device, hook }) => ['filter', 'show', 'dev', device, hook])
-  )
-  const filters = hooks.flatMap(({ device, hook }, index) =>
-    understand('tc', () => parseFilters(device, hook, documents[index] ?? []))
-  )
-  return { qdiscs, filters }
+  const [hooks, sorters] = [hooksOf(qdiscs), sortersOf(qdiscs)]
+  const commands = [
+    ...hooks.map(({ device, hook }) => ['filter', 'show', 'dev', device, hook]),
+    ...sorters.map(({ device, handle }) => ['filter', 'show', 'dev', device, 'parent', handle])
+  ]
+  if (commands.length === 0) return { qdiscs, filters: [], classFilters: [] }
+  const documents = await batch(['tc', '-json', '-force', '-batch', '-'], commands)
+  return understand('tc', () => ({
+    qdiscs,
+    filters: hooks.flatMap(({ device, hook }, index) => parseFilters(device, hook, documents[index] ?? [])),
+    classFilters: sorters.flatMap(({ device, handle }, index) =>
+      parseClassFilters(device, handle, documents[hooks.length + index] ?? [])
+    )
+  }))
 }
 
 async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {

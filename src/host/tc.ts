@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Hook } from '../spec/spec.ts'
-import type { Filter, Program, Qdisc } from './host.ts'
+import type { Program, Qdisc } from './host.ts'
 
 /**
  * The preference (tc's priority) of every mirror: low, so that a classifier that ends classification comes after,
@@ -20,37 +20,11 @@ export const everyFrame: Program = '1,6 0 0 4294967295'
 const qdiscOutput = z.object({
   kind: z.string(),
   dev: z.string(),
+  handle: z.string().default('0:'),
+  root: z.boolean().default(false),
+  parent: z.string().optional(),
   ingress_block: z.number().optional(),
   egress_block: z.number().optional()
-})
-
-const mirredOutput = z.object({
-  kind: z.literal('mirred'),
-  mirred_action: z.literal('mirror'),
-  direction: z.literal('egress'),
-  to_dev: z.string(),
-  control_action: z.object({ type: z.string() }),
-  cookie: z.string().optional()
-})
-
-const filterOutput = z.object({
-  protocol: z.string(),
-  pref: z.number(),
-  chain: z.number().default(0),
-  kind: z.string(),
-  options: z
-    .looseObject({
-      handle: z.unknown().optional(),
-      'direct-action': z.boolean().optional(),
-      bytecode: z
-        .object({
-          length: z.number(),
-          insns: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() }))
-        })
-        .optional(),
-      actions: z.array(z.unknown()).optional()
-    })
-    .optional()
 })
 
 /** What `tc -json qdisc show` prints. */
@@ -58,14 +32,13 @@ export function parseQdiscs(document: unknown): Qdisc[] {
   return z
     .array(qdiscOutput)
     .parse(document)
-    .map(({ dev, kind, ingress_block, egress_block }) => ({
-      device: dev,
-      kind,
+    .map(({ dev, kind, handle, root, parent, ingress_block, egress_block }) => ({
+      ...{ device: dev, kind, handle, root, parent: parent ?? null },
       block: ingress_block ?? egress_block ?? null
     }))
 }
 
-/** The hooks of each device that has any, as {@link parseFilters} and the command that reads them take them. */
+/** The hooks of each device that has any, as parseFilters() and the command that reads them take them. */
 export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; hook: Hook }[] {
   return qdiscs.flatMap(({ device, kind }): { device: string; hook: Hook }[] => {
     if (kind === 'clsact')
@@ -77,39 +50,30 @@ export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; hook: Hook 
   })
 }
 
-/** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
-export function parseFilters(device: string, hook: Hook, document: unknown): Filter[] {
-  return z
-    .array(filterOutput)
-    .parse(document)
-    .flatMap((row): Filter[] => {
-      const { options } = row
-      if (options === undefined) return []
-      const mirred = options.actions?.length === 1 ? mirredOutput.safeParse(options.actions[0]) : undefined
-      return [
-        {
-          device,
-          hook,
-          chain: row.chain,
-          pref: row.pref,
-          protocol: row.protocol,
-          kind: row.kind,
-          handle: typeof options.handle === 'string' ? Number(options.handle) : null,
-          program: options.bytecode ? writeProgram(options.bytecode.insns) : null,
-          directAction: options['direct-action'] === true,
-          mirror: mirred?.success
-            ? {
-                target: mirred.data.to_dev,
-                control: mirred.data.control_action.type,
-                cookie: mirred.data.cookie ?? null
-              }
-            : null
-        }
-      ]
-    })
+/** The kinds that hand a frame on without asking any filter (those without a `tcf_block` in the kernel's net/sched). */
+const unfiltered: ReadonlySet<string> = new Set([
+  ...[
+    'clsact',
+    'ingress',
+    'noop',
+    'noqueue',
+    'mq',
+    'mqprio',
+    'taprio',
+    'pfifo',
+    'bfifo',
+    'pfifo_fast',
+    'pfifo_head_drop'
+  ],
+  ...['fq', 'codel', 'pie', 'tbf', 'red', 'gred', 'netem', 'etf', 'cbs', 'plug', 'blackhole']
+])
+
+/** The queueing disciplines that sort frames by filters of their own; one that the kernel chose by itself has no handle. */
+export function sortersOf(qdiscs: readonly Qdisc[]): Qdisc[] {
+  return qdiscs.filter(({ kind, handle }) => handle !== '0:' && !unfiltered.has(kind))
 }
 
-/** tc's words that put a mirror in place, or change the one that is there: the writer to {@link parseFilters}'s reader. */
+/** tc's words that put a mirror in place, or change the one that is there: the writer to parseFilters()'s reader. */
 export function writeMirror(mirror: {
   device: string
   hook: Hook
@@ -142,9 +106,4 @@ function filterWords(verb: 'replace' | 'del', device: string, hook: Hook, pref: 
     ...['filter', verb, 'dev', device, hook, 'protocol', 'all', 'pref', String(pref)],
     ...['handle', `0x${handle.toString(16)}`, 'bpf']
   ]
-}
-
-/** A program in the words of tc's `bytecode`. */
-function writeProgram(instructions: readonly { code: number; jt: number; jf: number; k: number }[]): Program {
-  return [instructions.length, ...instructions.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)].join(',')
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { concernedContainers, parseContainer, parseNetworks } from '../../../src/host/docker.ts'
+import { parseFilters } from '../../../src/host/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/ip.ts'
 import { parseToolJson } from '../../../src/host/json.ts'
 import { compileCommand, parseCompiled } from '../../../src/host/pcap.ts'
-import { everyFrame, hooksOf, parseFilters, parseQdiscs } from '../../../src/host/tc.ts'
+import { everyFrame, hooksOf, parseQdiscs } from '../../../src/host/tc.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
@@ -94,9 +95,10 @@ test('ethtool: offloads, fixed ones too', () => {
 describe('tc', () => {
   test('qdiscs, with their blocks', () => {
     const qdiscs = parseQdiscs(read('tc-qdisc-foreign'))
-    expect(qdiscs).toContainEqual({ device: 'ens192', kind: 'clsact', block: null })
-    expect(qdiscs).toContainEqual({ device: 'blk0', kind: 'clsact', block: 21 })
-    expect(qdiscs).toContainEqual({ device: 'blk1', kind: 'ingress', block: null })
+    const place = { handle: 'ffff:', root: false, parent: 'ffff:fff1' }
+    expect(qdiscs).toContainEqual({ ...place, device: 'ens192', kind: 'clsact', block: null })
+    expect(qdiscs).toContainEqual({ ...place, device: 'blk0', kind: 'clsact', block: 21 })
+    expect(qdiscs).toContainEqual({ ...place, device: 'blk1', kind: 'ingress', block: null })
     expect(hooksOf(qdiscs).filter(({ device }) => device.startsWith('blk'))).toEqual([
       { device: 'blk1', hook: 'ingress' },
       { device: 'blk0', hook: 'ingress' },
@@ -121,13 +123,24 @@ describe('tc', () => {
   })
 
   test('a mirror whose target is gone, u32 with duplicate keys, a redirect', () => {
-    const u32 = { kind: 'u32', handle: null, program: null, directAction: false }
+    const u32 = { kind: 'u32', program: null, directAction: false }
     expect(parseFilters('ens224', 'ingress', read('tc-filter-foreign'))).toMatchObject([
       { pref: 8, handle: 7, program: everyFrame, mirror: { target: '*', control: 'continue', cookie: '00112233' } },
-      { ...u32, pref: 20, mirror: null },
-      { ...u32, pref: 20, mirror: { target: 'other', control: 'pipe', cookie: null } },
-      { ...u32, pref: 30, mirror: null },
-      { ...u32, pref: 30, mirror: null }
+      {
+        ...u32,
+        pref: 20,
+        handle: 0x80000800,
+        selects: {
+          kind: 'u32',
+          keys: [
+            { offset: 8, value: 0x60000, mask: 0xff0000 },
+            { offset: 20, value: 22, mask: 0xffff }
+          ]
+        },
+        others: false,
+        mirror: { target: 'other', control: 'pipe', cookie: null }
+      },
+      { ...u32, pref: 30, handle: 0x80200800, copies: [], others: true, mirror: null }
     ])
   })
 

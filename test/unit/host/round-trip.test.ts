@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseFilters } from '../../../src/host/filters.ts'
 import type { Program } from '../../../src/host/host.ts'
-import { mirrorPref, parseFilters, sealPref, writeMirror, writeSeal } from '../../../src/host/tc.ts'
+import { mirrorPref, sealPref, writeMirror, writeSeal } from '../../../src/host/tc.ts'
 import { batchLine, batchWord, shellLine } from '../../../src/host/words.ts'
 import type { Hook } from '../../../src/spec/spec.ts'
 import { createLab, type Lab } from '../../e2e/lab.ts'
@@ -10,7 +11,7 @@ let lab: Lab
 
 beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192' }] })
-  await lab.run(['ip', 'link', 'add', 'dev', 'span0', 'type', 'bridge'])
+  for (const bridge of ['span0', 'dev']) await lab.run(['ip', 'link', 'add', 'dev', bridge, 'type', 'bridge'])
   await lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact'])
 })
 
@@ -59,6 +60,10 @@ describe('what is written with tc is read back', () => {
             handle: mirror.handle,
             program: mirror.program,
             directAction: false,
+            classId: null,
+            selects: { kind: 'bpf' },
+            copies: [{ target: 'span0', control: 'continue', cookie: mirror.cookie }],
+            others: false,
             mirror: { target: 'span0', control: 'continue', cookie: mirror.cookie }
           }
         ])

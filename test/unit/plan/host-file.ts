@@ -4,7 +4,7 @@ import type { Compiled, Snapshot } from '../../../src/host/host.ts'
 type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }
 
 /** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */
-export function writeHost({ bootId, links, qdiscs, filters, docker, programs }: Snapshot): string {
+export function writeHost({ bootId, links, qdiscs, filters, classFilters, docker, programs }: Snapshot): string {
   const lines = (items: readonly unknown[]) =>
     `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
   const fields = [
@@ -12,6 +12,7 @@ export function writeHost({ bootId, links, qdiscs, filters, docker, programs }: 
     `"links": ${lines(links)}`,
     `"qdiscs": ${lines(qdiscs)}`,
     `"filters": ${lines(filters)}`,
+    `"classFilters": ${lines(classFilters)}`,
     `"docker": ${JSON.stringify(docker)}`,
     `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
   ]

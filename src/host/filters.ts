@@ -1,0 +1,219 @@
+import * as z from 'zod'
+import type { Hook } from '../spec/spec.ts'
+import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from './host.ts'
+
+const rowOutput = z.object({
+  protocol: z.string(),
+  pref: z.number(),
+  chain: z.number().default(0),
+  kind: z.string(),
+  options: z.record(z.string(), z.unknown()).optional()
+})
+
+const mirredOutput = z.object({
+  kind: z.literal('mirred'),
+  mirred_action: z.literal('mirror'),
+  direction: z.literal('egress'),
+  to_dev: z.string(),
+  control_action: z.object({ type: z.string() }),
+  cookie: z.string().optional()
+})
+
+const bytecodeOutput = z.object({
+  insns: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() }))
+})
+
+const hexadecimal = z
+  .string()
+  .regex(/^[0-9a-f]{1,8}$/)
+  .transform((digits) => Number.parseInt(digits, 16))
+
+/** `offmask` is empty where the offset is a number alone, and does not come from the packet. */
+const matchOutput = z
+  .array(z.strictObject({ value: hexadecimal, mask: hexadecimal, offmask: z.literal(''), off: z.number().int() }))
+  .default([])
+
+/** A range of ports is an object. */
+const flowerOutput = z.record(z.string(), z.union([z.string(), z.number()])).default({})
+
+/** What the hardware makes of a filter, which is no part of what was asked for. */
+const stateOptions = ['not_in_hw', 'in_hw', 'in_hw_count']
+
+/** What spanplan understands of each kind of filter; whatever else stands there may mean anything. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  bpf: ['handle', 'flowid', 'direct-action', 'bytecode', 'actions'],
+  matchall: ['handle', 'flowid', 'actions'],
+  u32: ['fh', 'order', 'key_ht', 'bkt', 'flowid', 'match', 'actions'],
+  flower: ['handle', 'classid', 'keys', 'actions']
+}
+
+const actionOptions = [
+  ...['order', 'kind', 'mirred_action', 'direction', 'to_dev', 'control_action', 'index', 'ref', 'bind', 'cookie'],
+  ...[...stateOptions, 'used_hw_stats']
+]
+
+/** What tc prints and reads alike; `eth_type` is the filter's protocol once more. */
+const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port', 'vlan_id', 'vlan_prio'].concat([
+  'vlan_ethtype',
+  'src_mac',
+  'dst_mac'
+])
+
+/** The controls that are one word. */
+const controls = ['pipe', 'continue', 'pass', 'reclassify', 'drop']
+
+type Row = z.infer<typeof rowOutput>
+type Options = NonNullable<Row['options']>
+
+/** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
+export function parseFilters(device: string, hook: Hook, document: unknown): Filter[] {
+  return parseRows(device, document).map((filter) => ({ ...filter, hook }))
+}
+
+/** What `tc -json filter show dev DEVICE parent HANDLE` prints, as {@link parseFilters} takes that of a hook. */
+export function parseClassFilters(device: string, parent: string, document: unknown): ClassFilter[] {
+  return parseRows(device, document).map((filter) => ({ ...filter, parent }))
+}
+
+function parseRows(device: string, document: unknown): TcFilter[] {
+  const rows = z.array(rowOutput).parse(document)
+  const tables = rows.filter(isTable)
+  return rows.flatMap((row): TcFilter[] => {
+    const { options } = row
+    if (options === undefined) return []
+    const siblings = tables.filter((table) => table.pref === row.pref && table.chain === row.chain)
+    // A table that is alone is but the place of its filters.
+    if (isTable(row) && siblings.length === 1) return []
+    return [parseRow(device, row, options, siblings.length)]
+  })
+}
+
+/** u32 prints its hash tables beside its filters. */
+function isTable({ options }: Row): boolean {
+  return options !== undefined && 'ht_divisor' in options
+}
+
+function parseRow(device: string, row: Row, options: Options, tables: number): TcFilter {
+  const actions = Array.isArray(options.actions) ? options.actions : []
+  const copies = actions.flatMap((action) => parseMirror(action) ?? [])
+  const known = [...stateOptions, ...(optionsOf[row.kind] ?? [])]
+  const strange = Object.keys(options).some((option) => !known.includes(option))
+  const bytecode = bytecodeOutput.safeParse(options.bytecode)
+  const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
+  const classId = options.flowid ?? options.classid
+  return {
+    device,
+    chain: row.chain,
+    pref: row.pref,
+    protocol: row.protocol,
+    kind: row.kind,
+    handle: parseHandle(row.kind, options),
+    classId: typeof classId === 'string' ? classId : null,
+    program,
+    directAction: options['direct-action'] === true,
+    selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, tables),
+    copies,
+    others: strange || !actions.every(isPlainMirror),
+    mirror: actions.length === 1 ? (copies[0] ?? null) : null
+  }
+}
+
+/** The kernel's number of a filter. u32 prints it as TABLE:BUCKET:NODE, of 12, 8 and 12 bits (linux/pkt_cls.h). */
+function parseHandle(kind: string, { handle, fh }: Options): number | null {
+  if (typeof handle === 'number') return handle
+  if (kind === 'bpf' && typeof handle === 'string') return Number(handle)
+  if (typeof fh !== 'string') return null
+  const [table = 0, bucket = 0, node = 0] = fh.split(':').map((digits) => Number.parseInt(digits || '0', 16))
+  return table * 2 ** 20 + bucket * 2 ** 12 + node
+}
+
+function parseSelection(kind: string, options: Options, program: Program | null, tables: number): Selection {
+  switch (kind) {
+    case 'bpf':
+      return program === null ? { kind: 'unknown' } : { kind: 'bpf' }
+    case 'matchall':
+      return { kind: 'matchall' }
+    case 'u32': {
+      // With more tables than one, a frame has to be sent on to this one first.
+      const keys = tables === 1 ? matchOutput.safeParse(options.match) : undefined
+      return keys?.success ? { kind: 'u32', keys: keys.data.map(toKey) } : { kind: 'unknown' }
+    }
+    case 'flower': {
+      const keys = flowerOutput.safeParse(options.keys)
+      const plain = keys.success && Object.keys(keys.data).every((key) => flowerKeys.includes(key))
+      return plain ? { kind: 'flower', keys: keys.data } : { kind: 'unknown' }
+    }
+    default:
+      return { kind: 'unknown' }
+  }
+}
+
+function toKey({ off, value, mask }: z.infer<typeof matchOutput>[number]): U32Key {
+  return { offset: off, value, mask }
+}
+
+function parseMirror(action: unknown): MirrorAction | null {
+  const mirred = mirredOutput.safeParse(action)
+  if (!mirred.success) return null
+  const { to_dev, control_action, cookie } = mirred.data
+  return { target: to_dev, control: control_action.type, cookie: cookie ?? null }
+}
+
+/** A mirror with nothing about it that {@link writeFilter} would lose, and that no other filter shares. */
+function isPlainMirror(action: unknown): boolean {
+  const sole = z.looseObject({ ref: z.literal(1), bind: z.literal(1) }).safeParse(action)
+  const mirror = parseMirror(action)
+  if (mirror === null || !sole.success || !controls.includes(mirror.control)) return false
+  return Object.keys(sole.data).every((option) => actionOptions.includes(option))
+}
+
+/**
+ * tc's words that put a filter back as it was, whoever made it: the writer to {@link parseFilters}'s reader. u32's table
+ * is the kernel's choice, and may be another one.
+ *
+ * @returns null where the filter is not wholly understood, or its target is gone.
+ */
+export function writeFilter(filter: Filter | ClassFilter): string[] | null {
+  const selection = selectionWords(filter)
+  const gone = filter.copies.some(({ target }) => target === '*')
+  if (selection === null || filter.handle === null || filter.others || gone) return null
+  const handle = filter.kind === 'u32' ? filter.handle % 2 ** 12 : filter.handle
+  return [
+    ...['filter', 'add', 'dev', filter.device],
+    ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
+    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
+    ...['protocol', filter.protocol, 'pref', String(filter.pref), 'handle', `0x${handle.toString(16)}`],
+    ...[filter.kind, ...selection],
+    ...(filter.classId === null ? [] : ['classid', filter.classId]),
+    ...filter.copies.flatMap(mirrorWords)
+  ]
+}
+
+function selectionWords({ selects, program, directAction }: TcFilter): string[] | null {
+  switch (selects.kind) {
+    case 'bpf':
+      return program === null ? null : [...(directAction ? ['da'] : []), 'bytecode', program]
+    case 'matchall':
+      return []
+    case 'u32':
+      return selects.keys.flatMap(({ offset, value, mask }) => [
+        ...['match', 'u32', `0x${value.toString(16)}`, `0x${mask.toString(16)}`, 'at', String(offset)]
+      ])
+    case 'flower':
+      return Object.entries(selects.keys).flatMap(([key, value]) => (key === 'eth_type' ? [] : [key, String(value)]))
+    case 'unknown':
+      return null
+  }
+}
+
+function mirrorWords({ target, control, cookie }: MirrorAction): string[] {
+  return [
+    ...['action', 'mirred', 'egress', 'mirror', 'dev', target, control],
+    ...(cookie === null ? [] : ['cookie', cookie])
+  ]
+}
+
+/** A program in the words of tc's `bytecode`. */
+function writeProgram(instructions: z.infer<typeof bytecodeOutput>['insns']): Program {
+  return [instructions.length, ...instructions.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)].join(',')
+}
