@@ -26,6 +26,7 @@ export const Exit = {
   error: 1,
   changes: 2,
   partial: 4,
+  rolledBack: 5,
   usage: 64,
   invalidFile: 65,
   bug: 70,

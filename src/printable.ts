@@ -7,7 +7,7 @@ export function printable(text: string): string {
 }
 
 /** What may be coloured: one style each, so that a person sees at a glance what is taken away. */
-export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'wait' | 'title'
+export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'adopt' | 'wait' | 'title'
 
 /** Colours a text, or leaves it alone. */
 export type Paint = (tone: Tone, text: string) => string

@@ -1,53 +1,64 @@
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
-import { findDaemon } from '../host/daemon.ts'
-import { orderStages, type Plan, type PlannedChange } from '../plan/plan.ts'
+import type { Plan, PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
-import { makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
+import type { StepFailed } from './batch.ts'
 import { type Aim, look, type View } from './look.ts'
-
-/** What a person or a program may follow an apply by. */
-export interface Progress {
-  start(tasks: readonly Task[]): void
-  done(tasks: readonly Task[]): void
-  failed(task: Task, notices: readonly Notice[]): void
-}
+import { nothingLeft, type Remainder, rollBack } from './rollback.ts'
+import { type Log, type Progress, runSteps } from './steps.ts'
 
 /** Docker gives a port its name in the first round, so it is sealed in the second; the third is for what others did meanwhile. */
 const rounds = 3
 
-/** What has been done so far, over all rounds. */
-interface Log {
-  readonly done: Task[]
-  /** Something was changed, or may have been: a program that was ended does not say. */
-  touched: boolean
+/**
+ * Carries out a plan, looks again, and goes on until nothing is left to do. What fails, is interrupted or does not become
+ * true is taken back: the host is then as it was at the first look.
+ *
+ * @returns the last look, whose plan is empty.
+ * @throws SpanplanError that names the step that failed, or what did not become true, and what came of taking it back.
+ */
+export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<View> {
+  const log: Log = { done: [], begun: false }
+  try {
+    return await goForward(aim, first, log, progress, signal)
+  } catch (error) {
+    const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
+    const untouched = remainder.whole && !remainder.changed && log.done.length === 0
+    throw untouched
+      ? withNote(error, '\nNothing was changed.')
+      : withNote(error, describeRemainder(remainder), exitOf(remainder, signal))
+  }
 }
 
 /**
- * Carries out a plan, looks again, and goes on until nothing is left to do.
+ * Takes an apply back that is done.
  *
- * @returns the last look, whose plan is empty.
- * @throws SpanplanError that names the step that failed, or what did not become true, and what is left.
+ * @throws SpanplanError in any case: with what is left, or that nothing is.
  */
-export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<View> {
+export async function takeBack(aim: Aim, first: View, progress: Progress, reason: Notice): Promise<never> {
+  const remainder = await rollBack(aim, first, progress)
+  const message = `${reason.message}${describeRemainder(remainder)}`
+  throw new SpanplanError({ ...reason, message }, remainder.whole ? Exit.rolledBack : Exit.partial)
+}
+
+async function goForward(aim: Aim, first: View, log: Log, progress: Progress, signal: AbortSignal): Promise<View> {
   let view = first
-  const log: Log = { done: [], touched: false }
   for (let round = 0; round < rounds; round++) {
     if (view.plan.changes.length === 0) return view
-    const { plan } = view
-    const failure = await runPlan(plan, log, progress, signal)
-    view = await lookAgain(aim, plan, log, failure)
+    const ending = await runSteps(view.plan.changes, log, progress, signal)
+    if (ending.ended === 'interrupted') throw interrupted(signal)
+    const failure = ending.ended === 'failed' ? ending.failure : null
+    view = await look(aim).catch((error: unknown) => {
+      throw failure === null ? error : stopped(failure)
+    })
     // What the step was for may have gone meanwhile, as the port of a sensor that was stopped: then nothing is amiss.
-    if (failure !== null && !hasGone(failure.task.change, view.plan)) throw stopped(plan, log, failure)
+    if (failure !== null && !hasGone(failure.task.change, view.plan)) throw stopped(failure)
   }
   if (view.plan.changes.length === 0) return view
-  throw new SpanplanError(
-    {
-      code: 'NOT_CONVERGED',
-      message: `done, but this is still not as wanted:${list(view.plan.changes)}`,
-      hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
-    },
-    Exit.partial
-  )
+  throw new SpanplanError({
+    code: 'NOT_CONVERGED',
+    message: `all was done, but this was still not as wanted:${list(view.plan.changes)}`,
+    hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
+  })
 }
 
 /**
@@ -60,75 +71,23 @@ function hasGone({ kind, address }: PlannedChange, { changes, waiting }: Plan): 
   return waits || (kind !== 'sensor' && !changes.some((change) => change.address === address))
 }
 
-/** A look that fails after something was changed does not hide that. */
-async function lookAgain(aim: Aim, plan: Plan, log: Log, failure: StepFailed | null): Promise<View> {
-  try {
-    return await look(aim)
-  } catch (error) {
-    if (failure !== null) throw stopped(plan, log, failure)
-    if (!(error instanceof SpanplanError) || !log.touched) throw error
-    throw new SpanplanError(error.notices, Exit.partial, { cause: error })
-  }
-}
-
-/** Adds to the log what is done; gives back the failure that stopped it. */
-async function runPlan(plan: Plan, log: Log, progress: Progress, signal: AbortSignal): Promise<StepFailed | null> {
-  const batches = makeBatches(orderStages(plan.changes))
-  const needsDocker = batches.some(({ tool }) => tool === 'docker')
-  const daemon = needsDocker ? await findDaemon() : null
-  if (daemon !== null && 'reason' in daemon) throw dockerGone(plan, log, daemon.reason)
-  for (const batch of batches) {
-    if (signal.aborted) throw interrupted(plan, log, signal)
-    progress.start(batch.tasks)
-    const failure = await tryBatch(batch, daemon?.docker ?? null)
-    const done = failure === null ? batch.tasks : (failure.done ?? [])
-    log.done.push(...done)
-    log.touched ||= done.length > 0 || failure?.done === null
-    progress.done(done)
-    if (failure === null) continue
-    if (signal.aborted) throw interrupted(plan, log, signal)
-    progress.failed(failure.task, failure.error.notices)
-    return failure
-  }
-  return null
-}
-
-async function tryBatch(...args: Parameters<typeof runBatch>): Promise<StepFailed | null> {
-  try {
-    await runBatch(...args)
-    return null
-  } catch (error) {
-    if (error instanceof StepFailed) return error
-    throw error
-  }
-}
-
-function stopped(plan: Plan, log: Log, failure: StepFailed): SpanplanError {
-  const { step, change } = failure.task
-  const [cause] = failure.error.notices
+function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {
+  const [cause] = error.notices
   return new SpanplanError(
     {
       code: cause?.code ?? 'STEP_FAILED',
-      message: `could not ${step.summary}: ${cause?.message ?? failure.message}${remains(plan, log)}`,
-      hint: cause?.hint ?? 'see what is left with: spanplan plan; nothing is lost by running it again',
+      message: `could not ${step.summary}: ${cause?.message ?? error.message}`,
+      ...(cause?.hint !== undefined && { hint: cause.hint }),
       address: change.address,
       ...(change.origin && { origin: change.origin })
     },
-    log.touched ? Exit.partial : failure.error.exit,
-    { cause: failure }
+    error.exit,
+    { cause: error }
   )
 }
 
-function dockerGone(plan: Plan, log: Log, reason: Notice): SpanplanError {
-  const message = `${reason.message}${remains(plan, log)}`
-  return new SpanplanError({ ...reason, message }, log.touched ? Exit.partial : undefined)
-}
-
-function interrupted(plan: Plan, log: Log, signal: AbortSignal): SpanplanError {
-  return new SpanplanError(
-    { code: 'INTERRUPTED', message: `interrupted${remains(plan, log)}` },
-    log.touched ? Exit.partial : interruptedExit(signal)
-  )
+function interrupted(signal: AbortSignal): SpanplanError {
+  return new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
 }
 
 /** The status for the signal that the abort's reason names. */
@@ -136,13 +95,25 @@ export function interruptedExit(signal: AbortSignal): ExitCode {
   return signal.reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
 }
 
-function remains(plan: Plan, { done, touched }: Log): string {
-  if (!touched) return '\nNothing was changed.'
-  const steps = new Set(done.map(({ step }) => step))
-  const left = plan.changes.filter((change) =>
-    change.stages.some((stage) => stage.steps.some((step) => !steps.has(step)))
-  )
-  return `\nWhat was done before that stays. Not done, or not whole:${list(left)}`
+function exitOf({ whole }: Remainder, signal: AbortSignal): ExitCode {
+  if (!whole) return Exit.partial
+  return signal.aborted ? interruptedExit(signal) : Exit.rolledBack
+}
+
+/** What was foreseen is reported with the note; a bug stays what it is. */
+function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
+  if (!(error instanceof SpanplanError)) return error
+  const [first, ...others] = error.notices
+  if (first === undefined) return error
+  return new SpanplanError([{ ...first, message: `${first.message}${note}` }, ...others], exit ?? error.exit, {
+    cause: error
+  })
+}
+
+function describeRemainder({ whole, left, causes }: Remainder): string {
+  if (whole) return '\nAll that had been done was taken back: the host is as it was.'
+  const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
+  return `\nIt could not all be taken back:${reasons}${left.length > 0 ? `\nStill to be done for the host to be as it was:${list(left)}` : ''}`
 }
 
 function list(changes: readonly PlannedChange[]): string {

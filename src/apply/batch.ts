@@ -1,6 +1,5 @@
-import type Dockerode from 'dockerode'
 import { Exit, SpanplanError } from '../errors.ts'
-import { callDocker } from '../host/daemon.ts'
+import { callDocker, type Daemon } from '../host/daemon.ts'
 import { type Argv, commandFailed, run, sideBySide } from '../host/run.ts'
 import { batchLine } from '../host/words.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
@@ -70,18 +69,19 @@ export function makeBatches(stages: readonly { readonly change: PlannedChange; r
  *
  * @throws StepFailed
  */
-export async function runBatch(batch: Batch, docker: Dockerode | null): Promise<void> {
-  if (batch.tool === 'docker') return runInTurn(batch.tasks, docker)
+export async function runBatch(batch: Batch, daemon: Daemon | null): Promise<void> {
+  if (batch.tool === 'docker') return runInTurn(batch.tasks, daemon)
   if (batching.has(batch.tool)) return runLines(batch)
   return runSideBySide(batch.tasks)
 }
 
-async function runInTurn(tasks: readonly Task[], docker: Dockerode | null): Promise<void> {
+async function runInTurn(tasks: readonly Task[], daemon: Daemon | null): Promise<void> {
   for (const [index, task] of tasks.entries()) {
     if (!('docker' in task.step)) continue
-    if (docker === null) throw new Error('a step for Docker, and no Docker')
     try {
-      await callDocker(docker, task.step.docker)
+      if (daemon === null) throw new Error('a step for Docker, and no Docker')
+      if ('reason' in daemon) throw new SpanplanError(daemon.reason)
+      await callDocker(daemon.docker, task.step.docker)
     } catch (error) {
       throw failed(task, error, tasks.slice(0, index))
     }

@@ -1,16 +1,25 @@
-import type { Notice } from '../errors.ts'
-import { SpanplanError } from '../errors.ts'
+import { Exit, SpanplanError } from '../errors.ts'
+import { label } from '../host/docker.ts'
 import type { Snapshot } from '../host/host.ts'
-import { readHost } from '../host/read.ts'
-import { resolveNothing, resolveSpec } from '../plan/desired.ts'
-import { makePlan, type Plan } from '../plan/plan.ts'
+import { type Question, readHost } from '../host/read.ts'
+import { type Desired, resolveNothing, resolveSpec } from '../plan/desired.ts'
+import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readAlias } from '../resources/mark.ts'
-import { covers, notice, type Scope } from '../resources/wanted.ts'
+import { covers, notice, type Scope, survey } from '../resources/wanted.ts'
 import type { Spec } from '../spec/spec.ts'
+import { suggestHint } from '../spec/suggest.ts'
 
 /** What a command is to make true of the host. */
 export type Aim =
-  | { readonly want: 'spec'; readonly spec: Spec; readonly scope: Scope; readonly deferDocker: boolean }
+  | {
+      readonly want: 'spec'
+      readonly spec: Spec
+      /** Of the spans in it, those that the file does not know go. */
+      readonly scope: Scope
+      readonly deferDocker: boolean
+      /** What of others' may be taken over is. */
+      readonly adopt: boolean
+    }
   | {
       readonly want: 'nothing'
       readonly owner: string
@@ -20,9 +29,10 @@ export type Aim =
       readonly deferDocker: boolean
     }
 
-/** The host as it was found, and what leads from there to the aim. */
+/** The host as it was found, what is desired of it, and what leads there. */
 export interface View {
   readonly host: Snapshot
+  readonly desired: Desired
   readonly plan: Plan
 }
 
@@ -32,15 +42,33 @@ export interface View {
  * @throws SpanplanError with what stands in the way.
  */
 export async function look(aim: Aim): Promise<View> {
+  const host = await readHost(questionOf(aim))
+  return planFor(aim, host)
+}
+
+/**
+ * Reads the host, and plans back to what it was like at an earlier look.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export async function lookBack(aim: Aim, first: View): Promise<View> {
+  const host = await readHost(questionOf(aim))
+  const { wanted } = first.desired
+  const also = new Set(wanted.cards.map(({ link }) => link.index))
+  const desired = { ...first.desired, wanted: survey({ ...wanted, also }, host) }
+  const plan = makeReturn(first.plan, { wanted, host: first.host }, { wanted: desired.wanted, host })
+  return { host, desired, plan }
+}
+
+function questionOf(aim: Aim): Question {
   const spans = aim.want === 'spec' ? aim.spec.spans : []
-  const host = await readHost({
+  return {
     expressions: spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? [])),
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
     containers: new Set(spans.flatMap(({ sensors }) => sensors.map(({ container }) => container))),
     deferDocker: aim.deferDocker
-  })
-  return { host, plan: planFor(aim, host) }
+  }
 }
 
 /**
@@ -48,30 +76,72 @@ export async function look(aim: Aim): Promise<View> {
  *
  * @throws SpanplanError with what stands in the way.
  */
-export function planFor(aim: Aim, host: Snapshot): Plan {
-  if (aim.want === 'nothing') {
-    if (host.docker.state === 'unreachable' && hasNetworks(aim.scope, host)) throw new SpanplanError(host.docker.reason)
-    const known = [...(aim.scope.spans ?? []), ...aim.known]
-    return makePlan(resolveNothing(aim.owner, host, aim.scope, known), host)
-  }
-  const desired = resolveSpec(aim.spec, host, aim.scope)
+export function planFor(aim: Aim, host: Snapshot): View {
+  checkSpans(aim, host)
+  needDocker(aim, host)
+  const desired = desire(aim, host)
   const plan = makePlan(desired, host)
-  return { ...plan, warnings: [...plan.warnings, ...unlisted(aim.spec, host)] }
+  if (aim.want === 'nothing') return { host, desired, plan }
+  return { host, desired, plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim, host)] } }
 }
 
-/** A bridge's mark says whether Docker has to do with it; on a host without Docker, none does. */
-function hasNetworks(scope: Scope, host: Snapshot): boolean {
-  return host.links.some(({ alias, name }) => {
+function desire(aim: Aim, host: Snapshot): Desired {
+  if (aim.want === 'spec') return resolveSpec(aim.spec, host, aim.scope, aim.adopt)
+  return resolveNothing(aim.owner, host, aim.scope, [...(aim.scope.spans ?? []), ...aim.known])
+}
+
+/** A span that is selected and that neither the file nor the host knows is a slip of the pen. */
+function checkSpans(aim: Aim, host: Snapshot): void {
+  const names = [...(aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : aim.known), ...liveSpans(aim, host)]
+  const unknown = [...(aim.scope.spans ?? [])].filter((span) => !names.includes(span))
+  if (unknown.length === 0) return
+  throw new SpanplanError(
+    unknown.map((span) => ({
+      code: 'SPAN_UNKNOWN',
+      message: `--span ${span}: neither the file nor this host has such a span`,
+      hint: suggestHint(span, names) ?? `there are: ${names.join(', ') || 'none'}`
+    })),
+    Exit.usage
+  )
+}
+
+/** The spans of the aim's owner that the host knows. */
+function liveSpans({ scope }: Aim, host: Snapshot): string[] {
+  const anySpan = { scope: { ...scope, spans: null } }
+  const bridges = host.links.flatMap(({ alias, name }) =>
+    covers(anySpan, readAlias(alias)?.owner, name) ? [name] : []
+  )
+  const networks =
+    host.docker.state === 'read'
+      ? host.docker.networks.flatMap(({ labels }) =>
+          covers(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
+        )
+      : []
+  return [...new Set([...bridges, ...networks])]
+}
+
+/**
+ * Docker that is away is no reason to forget that it has to do with what goes. A bridge's mark says whether it has; on a
+ * host without Docker, it has with none.
+ */
+function needDocker(aim: Aim, host: Snapshot): void {
+  if (host.docker.state !== 'unreachable') return
+  const stays = aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : []
+  const needed = host.links.some(({ alias, name }) => {
     const mark = readAlias(alias)
-    return mark?.network === true && covers({ scope }, mark.owner, name)
+    return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
   })
+  if (needed) throw new SpanplanError(host.docker.reason)
 }
 
 /** Spans of this name that are live, and that the file does not know. */
-function unlisted(spec: Spec, host: Snapshot): Notice[] {
+function unlisted({ spec, scope }: Extract<Aim, { want: 'spec' }>, host: Snapshot) {
   return host.links
     .filter(
-      ({ alias, name }) => readAlias(alias)?.owner === spec.name && !spec.spans.some((span) => span.name === name)
+      ({ alias, name }) =>
+        readAlias(alias)?.owner === spec.name &&
+        !spec.spans.some((span) => span.name === name) &&
+        !covers({ scope }, spec.name, name)
     )
     .map(({ name }) =>
       notice(

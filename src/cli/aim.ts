@@ -1,7 +1,5 @@
 import type { Aim } from '../apply/look.ts'
-import { Exit, SpanplanError } from '../errors.ts'
 import type { Spec } from '../spec/spec.ts'
-import { suggestHint } from '../spec/suggest.ts'
 import { loadFiles } from './files.ts'
 import type { Session } from './session.ts'
 
@@ -12,23 +10,20 @@ export interface Selection {
   readonly deferDocker: boolean
 }
 
+/** With what a command that makes the file true may do beside that. */
+export interface SpecSelection extends Selection {
+  /** Spans of this name that the file does not know go. */
+  readonly prune: boolean
+  readonly adopt: boolean
+}
+
 /** The spans of the files, or the selected ones, as they should be. */
-export function aimAtSpec(session: Session, selection: Selection): Extract<Aim, { want: 'spec' }> {
+export function aimAtSpec(session: Session, selection: SpecSelection): Extract<Aim, { want: 'spec' }> {
   const spec = loadSession(session, selection.file)
-  const names = spec.spans.map(({ name }) => name)
-  const unknown = selection.span.filter((span) => !names.includes(span))
-  if (unknown.length > 0) {
-    throw new SpanplanError(
-      unknown.map((span) => ({
-        code: 'SPAN_UNKNOWN',
-        message: `--span ${span}: the file has no such span`,
-        hint: suggestHint(span, names) ?? `it has: ${names.join(', ') || 'none'}`
-      })),
-      Exit.usage
-    )
-  }
-  const spans = new Set(selection.span.length > 0 ? selection.span : names)
-  return { want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker: selection.deferDocker }
+  const { span, prune, adopt, deferDocker } = selection
+  const listed = new Set(spec.spans.map(({ name }) => name))
+  const spans = span.length > 0 ? new Set(span) : prune ? null : listed
+  return { want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt }
 }
 
 /** All that a name, or every name, made is to go. */

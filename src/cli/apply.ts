@@ -6,7 +6,7 @@ import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import { isDestructive, type Plan } from '../plan/plan.ts'
 import { countActions, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
-import { aimAtNothing, aimAtSpec, type Selection } from './aim.ts'
+import { aimAtNothing, aimAtSpec, type Selection, type SpecSelection } from './aim.ts'
 import { openProgress, printEvent } from './progress.ts'
 import { type Session, warn } from './session.ts'
 import { choosePaint, confirm } from './terminal.ts'
@@ -17,7 +17,7 @@ interface ApplyOptions extends Selection {
 }
 
 /** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
-export async function applyCommand(session: Session, options: ApplyOptions): Promise<ExitCode> {
+export async function applyCommand(session: Session, options: ApplyOptions & SpecSelection): Promise<ExitCode> {
   return carryOut(session, aimAtSpec(session, options), options)
 }
 

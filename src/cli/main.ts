@@ -14,6 +14,9 @@ const spanOption = () =>
 const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
 const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
+const pruneOption = () => new Option('--no-prune', 'leave spans that are gone from the file')
+const adoptOption = () => new Option('--adopt', 'take over what others made and a span needs').default(false)
+const emptyOption = () => new Option('--allow-empty', 'a file without spans may remove all').default(false)
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const exitcodeOption = (what: string) =>
@@ -46,6 +49,8 @@ function buildProgram() {
     .addOption(jsonOption().conflicts(['diff', 'commands']))
     .addOption(new Option('--diff', 'a unified diff of live against wanted').conflicts('commands').default(false))
     .addOption(new Option('--commands', 'the exact commands, as a script').default(false))
+    .addOption(pruneOption())
+    .addOption(adoptOption())
     .addOption(deferOption())
     .addOption(exitcodeOption('are'))
     .addOption(colorOption())
@@ -57,6 +62,9 @@ function buildProgram() {
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(yesOption())
+    .addOption(pruneOption())
+    .addOption(adoptOption())
+    .addOption(emptyOption())
     .addOption(jsonOption())
     .addOption(deferOption())
     .addOption(exitcodeOption('were'))

@@ -2,14 +2,14 @@ import { look } from '../apply/look.ts'
 import { Exit, type ExitCode } from '../errors.ts'
 import { renderCommands, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
-import { aimAtSpec, type Selection } from './aim.ts'
+import { aimAtSpec, type SpecSelection } from './aim.ts'
 import { type Session, warn } from './session.ts'
 import { choosePaint } from './terminal.ts'
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function plan(
   session: Session,
-  options: Selection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
+  options: SpecSelection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
 ): Promise<ExitCode> {
   const aim = aimAtSpec(session, options)
   const view = await look(aim)

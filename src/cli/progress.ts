@@ -1,5 +1,5 @@
-import type { Progress } from '../apply/apply.ts'
 import type { Task } from '../apply/batch.ts'
+import type { Progress } from '../apply/steps.ts'
 import type { Plan } from '../plan/plan.ts'
 import { stepDocument } from '../plan/saved.ts'
 import { printable } from '../printable.ts'
@@ -13,8 +13,10 @@ export function printEvent(type: string, body: object): void {
 /** Follows an apply: as events for a program, as one line that is written over on a terminal, else silently. */
 export function openProgress(session: Session, plan: Plan): Progress & { close(): void } {
   if (session.json) return { ...eventProgress(), close: () => {} }
-  return process.stderr.isTTY === true ? lineProgress(plan) : { start() {}, done() {}, failed() {}, close() {} }
+  return process.stderr.isTTY === true ? lineProgress(plan) : { ...silent, close() {} }
 }
+
+const silent: Progress = { start() {}, done() {}, failed() {}, rolledBack() {} }
 
 function eventProgress(): Progress {
   const print = (type: string, task: Task, more: object = {}) =>
@@ -26,7 +28,9 @@ function eventProgress(): Progress {
     done: (tasks) => {
       for (const task of tasks) print('step_done', task)
     },
-    failed: (task, errors) => print('step_failed', task, { errors })
+    failed: ({ task, error }) => print('step_failed', task, { errors: error.notices }),
+    rolledBack: (left) =>
+      printEvent('rolled_back', { whole: left.length === 0, left: left.map(({ address }) => address) })
   }
 }
 
@@ -49,6 +53,7 @@ function lineProgress(plan: Plan): Progress & { close(): void } {
       done += tasks.length
     },
     failed: clear,
+    rolledBack: clear,
     close: clear
   }
 }

@@ -12,6 +12,7 @@ const colours = {
   update: 'yellow',
   replace: 'magenta',
   remove: 'red',
+  adopt: 'cyan',
   wait: 'dim',
   title: 'bold'
 } as const satisfies Record<Tone, string>

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import type Dockerode from 'dockerode'
 import { type Notice, SpanplanError } from '../errors.ts'
 import type { DockerCall } from './docker.ts'
+import type { Pool } from './host.ts'
 
 /** Milliseconds. Docker answers in less than 100; connecting a container may have to wait for a slow disk. */
 const timeLimit = 60_000
@@ -76,9 +77,11 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
     case 'createNetwork':
       await docker.createNetwork({
         Name: call.network,
-        Driver: 'bridge',
-        Internal: true,
-        IPAM: { Config: [{ Subnet: call.subnet }] },
+        Driver: call.driver,
+        Internal: call.internal,
+        EnableIPv6: call.ipv6,
+        Attachable: call.attachable,
+        IPAM: { Config: call.pools.map(poolRequest) },
         Options: { ...call.options },
         Labels: { ...call.labels }
       })
@@ -99,6 +102,15 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
     case 'disconnect':
       await docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
       return
+  }
+}
+
+function poolRequest({ subnet, gateway, range, reserved }: Pool) {
+  return {
+    Subnet: subnet,
+    ...(gateway !== null && { Gateway: gateway }),
+    ...(range !== null && { IPRange: range }),
+    ...(Object.keys(reserved).length > 0 && { AuxiliaryAddresses: reserved })
   }
 }
 

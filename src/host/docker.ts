@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Container, DockerNetwork, Endpoint } from './host.ts'
+import type { Container, DockerNetwork, Endpoint, Pool } from './host.ts'
 import type { Argv } from './run.ts'
 
 /** Docker's names for what spanplan sets on a network (docs.docker.com, "Bridge network driver"). */
@@ -17,7 +17,11 @@ export type DockerCall =
   | {
       readonly call: 'createNetwork'
       readonly network: string
-      readonly subnet: string
+      readonly driver: string
+      readonly internal: boolean
+      readonly ipv6: boolean
+      readonly attachable: boolean
+      readonly pools: readonly Pool[]
       readonly options: Readonly<Record<string, string>>
       readonly labels: Readonly<Record<string, string>>
     }
@@ -37,7 +41,16 @@ export function dockerCommand(call: DockerCall): Argv {
   switch (call.call) {
     case 'createNetwork':
       return [
-        ...(['docker', 'network', 'create', '--driver', 'bridge', '--internal', '--subnet', call.subnet] as const),
+        ...(['docker', 'network', 'create', '--driver', call.driver] as const),
+        ...(call.internal ? ['--internal'] : []),
+        ...(call.ipv6 ? ['--ipv6'] : []),
+        ...(call.attachable ? ['--attachable'] : []),
+        ...call.pools.flatMap(({ subnet, gateway, range, reserved }) => [
+          ...['--subnet', subnet],
+          ...(gateway === null ? [] : ['--gateway', gateway]),
+          ...(range === null ? [] : ['--ip-range', range]),
+          ...pairs('--aux-address', reserved)
+        ]),
         ...pairs('--opt', call.options),
         ...pairs('--label', call.labels),
         call.network
@@ -73,9 +86,23 @@ const networkOutput = z.object({
   Driver: z.string(),
   Internal: z.boolean().default(false),
   EnableIPv6: z.boolean().default(false),
+  Attachable: z.boolean().default(false),
   Options: strings,
   Labels: strings,
-  IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().optional() })).nullish() }).nullish()
+  IPAM: z
+    .object({
+      Config: z
+        .array(
+          z.object({
+            Subnet: z.string().optional(),
+            Gateway: z.string().optional(),
+            IPRange: z.string().optional(),
+            AuxiliaryAddresses: strings
+          })
+        )
+        .nullish()
+    })
+    .nullish()
 })
 
 const containerListOutput = z.object({
@@ -118,7 +145,12 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
       driver: network.Driver,
       internal: network.Internal,
       ipv6: network.EnableIPv6,
-      subnets: (network.IPAM?.Config ?? []).flatMap(({ Subnet }) => (Subnet ? [Subnet] : [])),
+      attachable: network.Attachable,
+      pools: (network.IPAM?.Config ?? []).flatMap(({ Subnet, Gateway, IPRange, AuxiliaryAddresses }) =>
+        Subnet
+          ? [{ subnet: Subnet, gateway: Gateway || null, range: IPRange || null, reserved: AuxiliaryAddresses }]
+          : []
+      ),
       options: network.Options,
       labels: network.Labels
     }))

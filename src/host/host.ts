@@ -154,6 +154,17 @@ export interface ClassFilter extends TcFilter {
   readonly parent: string
 }
 
+/** A range of addresses that a Docker network hands out. */
+export interface Pool {
+  readonly subnet: string
+  /** The address that the bridge gets; null: Docker chooses one where it needs one. */
+  readonly gateway: string | null
+  /** The part of the subnet that containers get addresses from; null for all of it. */
+  readonly range: string | null
+  /** Addresses that Docker keeps free, by name. */
+  readonly reserved: Readonly<Record<string, string>>
+}
+
 /** A network of Docker, as far as a span has to do with it. */
 export interface DockerNetwork {
   readonly id: string
@@ -161,7 +172,8 @@ export interface DockerNetwork {
   readonly driver: string
   readonly internal: boolean
   readonly ipv6: boolean
-  readonly subnets: readonly string[]
+  readonly attachable: boolean
+  readonly pools: readonly Pool[]
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
 }

@@ -16,6 +16,8 @@ export interface Desired {
   readonly wanted: Wanted
   readonly waiting: readonly Wait[]
   readonly warnings: readonly Notice[]
+  /** What of others' may be taken over is. */
+  readonly adopt: boolean
 }
 
 /** A resource that cannot be made yet. */
@@ -39,14 +41,17 @@ interface Findings {
  * @throws SpanplanError with all that stands in the way: a card that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected, Docker not there.
  */
-export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope): Desired {
+export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope, adopt: boolean): Desired {
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
   const specs = spec.spans.filter((span) => scope.spans === null || scope.spans.has(span.name))
   const spans = specs.map((span) => resolveSpan(spec, span, host, findings))
   findings.errors.push(...needDocker(specs, host), ...findLoop(spans, host))
   if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
-  const known = [...spec.spans.map(({ name }) => name), ...liveSpans(host)]
-  return { wanted: survey({ owner: spec.name, scope, spans }, [...new Set(known)], host), ...findings }
+  const known = knownSpans(
+    spec.spans.map(({ name }) => name),
+    host
+  )
+  return { wanted: survey({ owner: spec.name, scope, spans, known, also: new Set() }, host), ...findings, adopt }
 }
 
 /** In the order of the files and their lines; what has no place comes last. */
@@ -61,15 +66,16 @@ function sortByPlace(notices: readonly Notice[], files: readonly string[]): Noti
 
 /** Wants nothing at all of what is in scope: what is there goes. */
 export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
-  const names = [...new Set([...known, ...liveSpans(host)])]
-  return { wanted: survey({ owner, scope, spans: [] }, names, host), waiting: [], warnings: [] }
+  const intent = { owner, scope, spans: [], known: knownSpans(known, host), also: new Set<number>() }
+  return { wanted: survey(intent, host), waiting: [], warnings: [], adopt: false }
 }
 
-function liveSpans(host: Snapshot): string[] {
+/** The names of spans that the file or the host knows. */
+function knownSpans(names: readonly string[], host: Snapshot): string[] {
   const bridges = host.links.filter((link) => readAlias(link.alias) !== null).map((link) => link.name)
   const networks =
     host.docker.state === 'read' ? host.docker.networks.flatMap((network) => network.labels[label.span] ?? []) : []
-  return [...bridges, ...networks]
+  return [...new Set([...names, ...bridges, ...networks])]
 }
 
 function resolveSpan(spec: Spec, span: SpanSpec, host: Snapshot, findings: Findings): WantedSpan {

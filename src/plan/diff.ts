@@ -19,13 +19,14 @@ export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
 
 /**
  * What leads from the live resources of one kind to the desired ones. Where something of nobody's or of others' stands in
- * the way, it is a conflict and no change.
+ * the way, it is a conflict and no change, unless it may be and is to be adopted.
  */
 export function diff<R extends Resource>(
   kind: Kind<R>,
   live: readonly R[],
   desired: readonly R[],
-  fates: Fates
+  fates: Fates,
+  adopt: boolean
 ): Difference<R> {
   const conflicts: Conflict<R>[] = []
   const changes: Change<R>[] = []
@@ -35,7 +36,9 @@ export function diff<R extends Resource>(
     const before = liveById.get(after.id)
     if (before === undefined) changes.push({ action: 'create', after, reason: 'missing' })
     else if (before.owner === 'foreign' && kind.conflict) {
-      conflicts.push({ notice: kind.conflict(before, after), desired: after })
+      if (adopt && before.adoption?.possible) {
+        changes.push({ action: 'adopt', before, after, fields: differing(kind, before, after) })
+      } else conflicts.push({ notice: explain(kind.conflict(before, after), before, adopt), desired: after })
     } else {
       const change = compare(kind, before, after, fateOf(kind, before, fates))
       if (change !== null) changes.push(change)
@@ -44,10 +47,24 @@ export function diff<R extends Resource>(
   for (const before of live) {
     if (desiredIds.has(before.id)) continue
     const fate = fateOf(kind, before, fates)
-    if (before.owner === 'ours') changes.push({ action: 'remove', before, reason: 'not wanted any more' })
+    if (before.owner === 'ours' || before.owner === 'adopted')
+      changes.push({ action: 'remove', before, reason: 'not wanted any more' })
     else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it is on is removed' })
   }
   return { changes, conflicts }
+}
+
+/** What adoption would do about it is said where it was not asked for; why it cannot, where it was. */
+function explain(notice: Notice, { adoption }: Resource, adopt: boolean): Notice {
+  if (adoption === undefined) return notice
+  if (!adoption.possible) {
+    return adopt ? { ...notice, message: `${notice.message}; it cannot be adopted: ${adoption.reason}` } : notice
+  }
+  return { ...notice, hint: [notice.hint, 'or take it over with --adopt'].filter(Boolean).join('; ') }
+}
+
+function differing<R extends Resource>(kind: Kind<R>, before: R, after: R): (keyof R & string)[] {
+  return comparedFields(kind).filter((key) => !isDeepStrictEqual(before[key], after[key]))
 }
 
 function compare<R extends Resource>(
@@ -56,7 +73,7 @@ function compare<R extends Resource>(
   after: R,
   fate: 'replace' | 'remove' | undefined
 ): Change<R> | null {
-  const fields = comparedFields(kind).filter((key) => !isDeepStrictEqual(before[key], after[key]))
+  const fields = differing(kind, before, after)
   if (fate !== undefined) return { action: 'replace', before, after, fields, reason: 'what it is on is made anew' }
   if (fields.some((key) => kind.fields[key]?.immutable)) {
     return { action: 'replace', before, after, fields, reason: 'it cannot be changed' }

@@ -1,9 +1,10 @@
 import { type Notice, type Origin, SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
-import { type AnyKind, kinds } from '../resources/index.ts'
-import { type Change, type Kind, type Resource, type Step, writeAddress } from '../resources/resource.ts'
+import { kinds } from '../resources/index.ts'
+import { type Change, type Kind, type Moment, type Resource, type Step, writeAddress } from '../resources/resource.ts'
+import type { Wanted } from '../resources/wanted.ts'
 import type { Desired, Wait } from './desired.ts'
-import { comparedFields, diff, type Fates } from './diff.ts'
+import { type Conflict, comparedFields, diff } from './diff.ts'
 
 /** One field in words, as it is and as it is to be; null on the side on which the resource is not there. */
 export interface Fact {
@@ -55,28 +56,68 @@ export interface Plan {
  *
  * @throws SpanplanError with all the conflicts, each with what stands in the way.
  */
-export function makePlan(desired: Desired, host: Snapshot): Plan {
+export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Snapshot): Plan {
+  const { changes, conflicts } = planKinds(host, adopt, (kind) => ({
+    live: kind.observe(wanted, host),
+    desired: kind.desire(wanted, host)
+  }))
+  if (conflicts.length > 0) throw new SpanplanError(conflicts)
+  return { spans: headings(wanted, changes), changes, waiting, warnings }
+}
+
+/** What leads back from the host as it is now to what it was like at an earlier moment, after a plan from there was begun. */
+export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
+  const adopted = new Set(
+    plan.changes.flatMap(({ action, before }) => (action === 'adopt' && before ? [`${before.kind} ${before.id}`] : []))
+  )
+  const { changes } = planKinds(now.host, false, (kind) => {
+    const touched = ({ kind, id, owner }: Resource) => owner !== 'foreign' || adopted.has(`${kind} ${id}`)
+    const live = kind.observe(now.wanted, now.host).filter(touched)
+    const before = kind.observe(then.wanted, then.host).filter(touched)
+    const recalled = kind.recall ? kind.recall(before, then, now) : before
+    return {
+      live: live.map((resource) => ({ ...resource, owner: resource.owner === 'foreign' ? 'shared' : resource.owner })),
+      desired: recalled
+    }
+  })
+  const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
+  return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
+}
+
+function planKinds(
+  host: Snapshot,
+  adopt: boolean,
+  sides: <R extends Resource>(kind: Kind<R>) => { readonly live: readonly R[]; readonly desired: readonly R[] }
+) {
   const fates = new Map<string, 'replace' | 'remove'>()
   const changes: PlannedChange[] = []
   const conflicts: Notice[] = []
-  for (const kind of kinds) {
-    const found = planKind(kind, desired, host, fates)
-    changes.push(...found.changes)
-    conflicts.push(...found.conflicts)
-    for (const { action, before } of found.changes) {
-      if (before && (action === 'replace' || action === 'remove')) fates.set(`${before.kind} ${before.id}`, action)
-    }
+  for (const any of kinds) {
+    any.visit((kind) => {
+      const { live, desired } = sides(kind)
+      const found = diff(kind, live, desired, fates, adopt)
+      const settled = kind.settle?.(found.changes, host) ?? found.changes
+      for (const change of settled) {
+        if (change.action === 'remove') fates.set(`${kind.kind} ${change.before.id}`, 'remove')
+        else if (isAnew(kind, change)) fates.set(`${kind.kind} ${change.after.id}`, 'replace')
+      }
+      changes.push(...settled.map((change) => planChange(kind, change)))
+      conflicts.push(...found.conflicts.map((conflict) => addressConflict(kind, conflict)))
+    })
   }
-  if (conflicts.length > 0) throw new SpanplanError(conflicts)
-  const names = desired.wanted.spans.map(({ name, description }) => ({ name, description }))
+  return { changes, conflicts }
+}
+
+function addressConflict<R extends Resource>(kind: Kind<R>, { notice, desired }: Conflict<R>): Notice {
+  return { ...notice, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }
+}
+
+/** The spans in the file's order, then those that only the host knows. */
+function headings({ spans }: Wanted, changes: readonly PlannedChange[]): Plan['spans'] {
+  const names = spans.map(({ name, description }) => ({ name, description }))
   const others = new Set(changes.flatMap(({ span }) => (span === null ? [] : [span])))
   for (const { name } of names) others.delete(name)
-  return {
-    spans: [...names, ...[...others].sort().map((name) => ({ name, description: null }))],
-    changes,
-    waiting: desired.waiting,
-    warnings: desired.warnings
-  }
+  return [...names, ...[...others].sort().map((name) => ({ name, description: null }))]
 }
 
 /** The stages of all changes, in the order in which they are to be done: those of one rank may be done side by side. */
@@ -86,23 +127,9 @@ export function orderStages(changes: readonly PlannedChange[]): { change: Planne
     .sort((a, b) => a.stage.rank - b.stage.rank)
 }
 
-/** Whether a change takes something away that is there: those are asked about. */
+/** Whether a change takes something away that is there, or takes it over: those are asked about. */
 export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolean {
-  return action === 'remove' || action === 'replace'
-}
-
-function planKind(any: AnyKind, { wanted }: Desired, host: Snapshot, fates: Fates) {
-  return any.visit((kind) => {
-    const { changes, conflicts } = diff(kind, kind.observe(wanted, host), kind.desire(wanted, host), fates)
-    return {
-      changes: changes.map((change) => planChange(kind, change)),
-      conflicts: conflicts.map(({ notice, desired }) => ({
-        ...notice,
-        address: addressOf(kind, desired),
-        ...(desired.origin && { origin: desired.origin })
-      }))
-    }
-  })
+  return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
 function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): PlannedChange {
@@ -119,7 +146,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     after: 'after' in change ? change.after : null,
     facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
-    anew: change.action === 'replace' ? (kind.anew ?? null) : null,
+    anew: isAnew(kind, change) ? (kind.anew ?? null) : null,
     origin: subject.origin,
     stages: stagesOf(kind, change)
   }
@@ -148,11 +175,24 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
   switch (change.action) {
     case 'create':
       return [creation(change.after)]
-    case 'update':
-      return [{ rank: kind.rank.create, steps: kind.steps(change) }]
+    case 'adopt':
+    case 'update': {
+      const { before, after, fields } = change
+      if (isAnew(kind, change)) return [removal(before), creation(after)]
+      return [{ rank: kind.rank.create, steps: kind.steps({ action: 'update', before, after, fields }) }]
+    }
     case 'replace':
       return [removal(change.before), creation(change.after)]
     case 'remove':
       return [removal(change.before)]
   }
+}
+
+/** It cannot be changed in place. */
+function isAnew<R extends Resource>(kind: Kind<R>, change: Change<R>): boolean {
+  if (change.action === 'replace') return true
+  return (
+    change.action === 'adopt' &&
+    comparedFields(kind).some((key) => change.fields.includes(key) && kind.fields[key]?.immutable)
+  )
 }

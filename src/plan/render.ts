@@ -17,7 +17,8 @@ const signs: Readonly<Record<PlannedChange['action'], string>> = {
   create: '+',
   update: '~',
   replace: '-/+',
-  remove: '-'
+  remove: '-',
+  adopt: '='
 }
 
 /** The plan as a person reads it; ends with a line end. */
@@ -52,16 +53,17 @@ export function countActions(plan: Plan) {
     update: count('update'),
     replace: count('replace'),
     remove: count('remove'),
-    adopt: 0,
+    adopt: count('adopt'),
     wait: plan.waiting.length
   }
 }
 
 function renderSummary(plan: Plan, files: readonly string[]): string {
-  const { create, update, replace, remove, wait } = countActions(plan)
+  const { create, update, replace, remove, adopt, wait } = countActions(plan)
+  const adopts = adopt === 0 ? '' : `, ${adopt} to adopt`
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
   if (plan.changes.length > 0) {
-    return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${waits}.`
+    return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${adopts}${waits}.`
   }
   if (files.length === 0) return `No changes${waits}. Nothing of it is live.`
   const count = plan.spans.length

@@ -1,17 +1,26 @@
 import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
-import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
-import { bridgeMac, readAlias, sealHandle, writeAlias } from './mark.ts'
+import { judgeBridge, originOf } from './adoption.ts'
+import { type BridgeOrigin, bridgeMac, readAlias, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { isSealed, sealConflict, sealObstacle } from './seal.ts'
-import { cardMark, isOwed, notice, ownsBridge, type Wanted } from './wanted.ts'
+import {
+  desiredSeal,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealCommands,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from './seal.ts'
+import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** The bridge of a span: it learns nothing, so it hands every frame to every port. */
 export interface Bridge extends Resource {
   readonly kind: 'bridge'
   readonly isBridge: boolean
-  /** Whose it is, and what its cards were like. */
+  /** Whose it is, what its cards were like, and what it was like itself if it was adopted. */
   readonly mark: string
   readonly mac: string
   /** Bytes. */
@@ -26,16 +35,22 @@ export interface Bridge extends Resource {
   readonly ipv6: boolean
   /** A forwarding entry keeps frames to the bridge's own address from the sensors. */
   readonly ownMacEntry: boolean
-  /** Frames leave as they go on a wire: nothing is left for a card to segment or to sum. */
-  readonly wire: boolean
-  /** What sensors send into it is dropped. */
-  readonly sealed: boolean
+  /** With all of them off, frames leave as they go on a wire: nothing is left for a card to segment or to sum. */
+  readonly offloads: Readonly<Record<WireOffload, boolean>>
+  /** Whether what sensors send into it is dropped. */
+  readonly seal: Seal
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
+  /** What it was like before it was adopted. */
+  readonly original: BridgeOrigin | null
 }
 
 /** Where the bridge is the host's own end of a segment, these leave it work that only a real card would do. */
 const wireOffloads = ['tx', 'tso', 'gso'] as const
+
+type WireOffload = (typeof wireOffloads)[number]
+
+const wireSize = { tx: false, tso: false, gso: false } as const
 
 /** How bridges are wanted, found, and made what they should be. */
 export const bridge: Kind<Bridge> = {
@@ -54,47 +69,26 @@ export const bridge: Kind<Bridge> = {
     vlanFiltering: { label: 'vlan filtering', words: onOff },
     ipv6: { label: 'IPv6', words: onOff },
     ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
-    wire: { label: 'wire-size frames', words: onOff },
-    sealed: { label: 'sealed', words: yesNo }
+    offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
+    seal: sealField
   },
-  desire: (wanted, host) =>
-    wanted.spans.map((span) => ({
-      kind: 'bridge',
-      id: span.name,
-      spans: [span.name],
-      owner: 'ours',
-      origin: span.origin,
-      isBridge: true,
-      mark: writeAlias({
-        owner: wanted.owner,
-        network: span.hasNetwork,
-        cards: rememberedCards(wanted, host, span.name)
-      }),
-      mac: bridgeMac(wanted.owner, span.name),
-      mtu: span.mtu,
-      up: true,
-      ageing: 0,
-      forwardDelay: 0,
-      stp: false,
-      snooping: false,
-      vlanFiltering: false,
-      ipv6: false,
-      ownMacEntry: false,
-      wire: span.wire,
-      sealed: span.sealed,
-      obstacle: null
-    })),
+  desire: (wanted, host) => wanted.spans.map((span) => desireBridge(wanted, host, span)),
   observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
+  recall: (bridges, _, now) => bridges.map((one) => ({ ...one, seal: recallSeal(one.seal, now.host, one.id) })),
   steps: bridgeSteps,
   title: (resource) => resource.id,
   summary: (resource) =>
     [
       ...['ageing 0', 'multicast snooping off', `mtu ${resource.mtu}`],
-      ...(resource.wire ? [] : ['not wire-size']),
-      resource.sealed ? 'sealed' : 'not sealed'
+      ...(isWireSize(resource.offloads) ? [] : ['not wire-size']),
+      resource.seal === 'sealed' ? 'sealed' : 'not sealed'
     ].join(', '),
   address: () => [],
   conflict: explainConflict
+}
+
+function isWireSize(offloads: Bridge['offloads']): boolean {
+  return wireOffloads.every((name) => !offloads[name])
 }
 
 function explainConflict({ id, mark, isBridge, obstacle }: Bridge): Notice {
@@ -111,6 +105,45 @@ function explainConflict({ id, mark, isBridge, obstacle }: Bridge): Notice {
         `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${id}`
       )
     : notice('LINK_FOREIGN', `a network device ${id} exists already, and is not a bridge`, 'give the span another name')
+}
+
+function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge {
+  const link = host.links.find(({ name }) => name === span.name)
+  const live = link && observeBridge(wanted, host, link)[0]
+  return {
+    kind: 'bridge',
+    id: span.name,
+    spans: [span.name],
+    owner: 'ours',
+    origin: span.origin,
+    isBridge: true,
+    mark: writeAlias({
+      owner: wanted.owner,
+      network: span.hasNetwork,
+      original: live?.original ?? null,
+      cards: rememberedCards(wanted, host, span.name)
+    }),
+    mac: bridgeMac(wanted.owner, span.name),
+    mtu: span.mtu,
+    up: true,
+    ageing: 0,
+    forwardDelay: 0,
+    stp: false,
+    snooping: false,
+    vlanFiltering: false,
+    ipv6: false,
+    ownMacEntry: false,
+    offloads: desiredOffloads(span, live),
+    seal: desiredSeal(span.sealed, live?.seal ?? 'none'),
+    obstacle: null,
+    original: live?.original ?? null
+  }
+}
+
+/** Without `wire`, any will do but those that `wire` leaves. */
+function desiredOffloads({ wire }: WantedSpan, live: Bridge | undefined): Bridge['offloads'] {
+  if (wire) return wireSize
+  return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */
@@ -132,16 +165,23 @@ function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
 
 function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
   const desired = wanted.spans.some((span) => span.name === link.name)
-  const ours = ownsBridge(wanted, link) || dockerBridgeMark(wanted, host, link.name) === 'owned'
+  const mark = readAlias(link.alias)
+  const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
+  const ours = ownsBridge(wanted, link) || label !== null
   if (!ours && !desired) return []
   const { bridge: options, offloads } = link
   const obstacle = ours ? sealObstacle(wanted, host, link.name, link.name) : null
+  const adopted = !ours || label === 'adopted'
+  const usable = ours && options !== null && obstacle === null
+  const original =
+    mark?.original ?? (adopted && mark === null && options !== null ? originOf(host, link, options) : null)
   return [
     {
       kind: 'bridge',
       id: link.name,
       spans: [link.name],
-      owner: ours && options !== null && obstacle === null ? 'ours' : 'foreign',
+      owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
+      ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
       isBridge: options !== null,
       mark: link.alias ?? '',
       mac: link.mac,
@@ -154,21 +194,42 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       vlanFiltering: options?.vlanFiltering ?? false,
       ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
       ownMacEntry: link.ownMacEntry,
-      wire: wireOffloads.every((name) => offloads[name]?.active !== true),
-      sealed: isSealed(host, link.name),
-      obstacle
+      offloads: {
+        tx: offloads.tx?.active === true,
+        tso: offloads.tso?.active === true,
+        gso: offloads.gso?.active === true
+      },
+      seal: readSeal(host, link.name),
+      obstacle,
+      original
     }
   ]
 }
 
 function bridgeSteps(transition: Transition<Bridge>): Step[] {
   switch (transition.action) {
-    case 'remove':
-      return [step(transition.before, 'remove', ['ip', 'link', 'del', 'dev', transition.before.id])]
+    case 'remove': {
+      const { before } = transition
+      if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
+      return updateSteps(before, giveBack(before, before.original), 'give back')
+    }
     case 'create':
       return createSteps(transition.after)
     case 'update':
-      return updateSteps(transition.before, transition.after, new Set(transition.fields))
+      return updateSteps(transition.before, transition.after, 'set')
+  }
+}
+
+/** What an adopted bridge was like. Given back, the hook that sealed it goes too, if spanplan brought it. */
+function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): Bridge {
+  const has = (trait: Parameters<typeof traits.has>[0]) => traits.has(trait)
+  return {
+    ...before,
+    ...{ mark: alias, mac, mtu, ageing, forwardDelay },
+    ...{ up: has('up'), stp: has('stp'), snooping: has('snooping'), vlanFiltering: has('vlanFiltering') },
+    ...{ ipv6: has('ipv6'), ownMacEntry: has('ownMacEntry') },
+    offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
+    seal: has('clsact') ? 'hook' : 'none'
   }
 }
 
@@ -177,79 +238,76 @@ const smallestMtu = 68
 
 function createSteps(after: Bridge): Step[] {
   // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.
-  const made = {
+  const mtu = after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1
+  const made: Bridge = {
     ...after,
-    mtu: after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1,
-    mark: '',
-    up: false,
-    ipv6: true,
-    ownMacEntry: true,
-    wire: false,
-    sealed: false
+    ...{ mtu, mark: '', up: false, ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false },
+    ...{ ipv6: true, ownMacEntry: true, offloads: { tx: true, tso: true, gso: true }, seal: 'none' }
   }
   const options = ['ageing_time', '0', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']
-  const changed = [
-    'mark',
-    'mtu',
-    'up',
-    'ipv6',
-    'ownMacEntry',
-    ...(after.wire ? ['wire'] : []),
-    ...(after.sealed ? ['sealed'] : [])
-  ]
   return [
     step(after, 'create', [
-      ...(['ip', 'link', 'add', 'dev', after.id, 'address', after.mac, 'mtu', String(made.mtu)] as const),
+      ...(['ip', 'link', 'add', 'dev', after.id, 'address', after.mac, 'mtu', String(mtu)] as const),
       ...['type', 'bridge', ...options]
     ]),
-    ...updateSteps(made, after, new Set(changed))
+    ...updateSteps(made, after, 'set')
   ]
 }
 
-function updateSteps(before: Bridge, after: Bridge, changed: ReadonlySet<string>): Step[] {
+function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
+  const differs = (field: keyof Bridge) => before[field] !== after[field]
   const link = [
-    ...(changed.has('mark') ? ['alias', after.mark] : []),
-    ...(changed.has('mac') ? ['address', after.mac] : []),
-    ...(changed.has('mtu') ? ['mtu', String(after.mtu)] : []),
-    ...(changed.has('ipv6') ? ['addrgenmode', 'none'] : [])
+    ...(differs('mark') ? ['alias', after.mark] : []),
+    ...(differs('mac') ? ['address', after.mac] : []),
+    ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
+    ...(differs('ipv6') ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : [])
   ]
   const options = [
-    ...(changed.has('ageing') ? ['ageing_time', '0'] : []),
-    ...(changed.has('forwardDelay') ? ['forward_delay', '0'] : []),
-    ...(changed.has('snooping') ? ['mcast_snooping', '0'] : []),
-    ...(changed.has('vlanFiltering') ? ['vlan_filtering', '0'] : [])
+    ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
+    ...(differs('forwardDelay') ? ['forward_delay', String(after.forwardDelay)] : []),
+    ...(differs('snooping') ? ['mcast_snooping', bit(after.snooping)] : []),
+    ...(differs('vlanFiltering') ? ['vlan_filtering', bit(after.vlanFiltering)] : [])
   ]
   const set = ['ip', 'link', 'set', 'dev', device] as const
+  const stp = differs('stp') ? [step(after, verb, [...set, 'type', 'bridge', 'stp_state', bit(after.stp)])] : []
+  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', after.mac, 'dev', device, 'self'] as const
+  // With another address, the bridge has made itself an entry.
+  const hasEntry = before.ownMacEntry || differs('mac')
   return [
-    ...(link.length > 0 ? [step(after, 'set', [...set, ...link])] : []),
-    // Before the delay, in a command of its own: while it is on, a delay of 0 is out of range.
-    ...(changed.has('stp') ? [step(after, 'set', [...set, 'type', 'bridge', 'stp_state', '0'])] : []),
-    ...(options.length > 0 ? [step(after, 'set', [...set, 'type', 'bridge', ...options])] : []),
+    ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
+    // Off before the delay, on after it, in a command of its own: while it is on, a delay of 0 is out of range.
+    ...(after.stp ? [] : stp),
+    ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
+    ...(after.stp ? stp : []),
     // What it had learned while it aged is kept for good with an ageing time of 0.
-    ...(changed.has('ageing') ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])] : []),
-    ...(changed.has('ipv6') && before.up ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])] : []),
-    ...(changed.has('up') ? [step(after, 'start', [...set, 'up'])] : []),
-    ...(changed.has('ownMacEntry') || changed.has('mac')
-      ? [step(after, 'open', ['bridge', 'fdb', 'del', after.mac, 'dev', device, 'self'])]
+    ...(differs('ageing') && after.ageing === 0
+      ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
       : []),
-    ...(changed.has('wire')
-      ? [step(after, 'set', ['ethtool', '-K', device, ...wireOffloads.flatMap((name) => [name, onOff(!after.wire)])])]
+    ...(differs('ipv6') && !after.ipv6 && before.up
+      ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
-    ...(changed.has('sealed') ? sealSteps(after) : [])
+    ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
+    ...(hasEntry === after.ownMacEntry
+      ? []
+      : [step(after, 'open', [...entry, ...(after.ownMacEntry ? ['permanent'] : [])])]),
+    ...offloadSteps(before, after, verb),
+    ...(differs('seal')
+      ? sealCommands(device, before.seal, after.seal).map((argv) =>
+          step(after, after.seal === 'sealed' ? 'seal' : 'unseal', argv)
+        )
+      : [])
   ]
 }
 
-function sealSteps(after: Bridge): Step[] {
-  const handle = sealHandle(after.id)
-  if (!after.sealed) {
-    return [step(after, 'unseal', ['tc', ...deleteFilter(after.id, 'ingress', sealPref, handle)])]
-  }
-  return [
-    step(after, 'seal', ['tc', 'qdisc', 'replace', 'dev', after.id, 'clsact']),
-    step(after, 'seal', ['tc', ...writeSeal(after.id, handle)])
-  ]
+function offloadSteps(before: Bridge, after: Bridge, verb: string): Step[] {
+  const changed = wireOffloads.filter((name) => before.offloads[name] !== after.offloads[name])
+  if (changed.length === 0) return []
+  const words = changed.flatMap((name) => [name, onOff(after.offloads[name])])
+  return [step(after, verb, ['ethtool', '-K', after.id, ...words])]
 }
+
+const bit = (value: boolean): string => (value ? '1' : '0')
 
 function step(resource: Bridge, verb: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `${verb} the bridge ${resource.id}`, argv }

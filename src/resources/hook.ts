@@ -45,6 +45,9 @@ export const hook: Kind<HookPoint> = {
         }
       ]
     }),
+  // What others brought, and took away meanwhile, is theirs.
+  recall: (hooks, _, { host }) =>
+    hooks.filter(({ id, owner }) => owner === 'ours' && host.links.some(({ name }) => name === id)),
   steps: hookSteps,
   title: (resource) => resource.id,
   summary: () => 'clsact, beside the root qdisc',

@@ -25,11 +25,32 @@ export interface MirrorMark {
   readonly card: CardMark
 }
 
+/** What a bridge has, or has not, in the order of its bits. */
+const bridgeTraits = [
+  ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
+  ...(['tx', 'tso', 'gso', 'clsact'] as const)
+] as const
+
+/** One of the traits above. */
+export type BridgeTrait = (typeof bridgeTraits)[number]
+
+/** What a bridge was like before it was adopted. Times are in hundredths of a second. */
+export interface BridgeOrigin {
+  readonly alias: string
+  readonly mac: string
+  readonly mtu: number
+  readonly ageing: number
+  readonly forwardDelay: number
+  readonly traits: ReadonlySet<BridgeTrait>
+}
+
 /** What the alias of a bridge says. */
 export interface BridgeMark {
   readonly owner: string
   /** A Docker network is on it, or is to be: whoever removes the span needs Docker. */
   readonly network: boolean
+  /** What it was like before it was adopted; null for one that spanplan made. */
+  readonly original: BridgeOrigin | null
   /** By interface index: that is the card itself, whatever it is called now, and never its successor. */
   readonly cards: ReadonlyMap<number, CardMark>
 }
@@ -57,7 +78,8 @@ const longestAlias = 255
 
 /** Writes a bridge's alias. Cards that do not fit are left out: their mirrors' cookies still know them. */
 export function writeAlias(mark: BridgeMark): string {
-  let alias = `spanplan:${mark.owner}:owned${mark.network ? '+network' : ''}:`
+  const how = `${mark.original ? 'adopted' : 'owned'}${mark.network ? '+network' : ''}`
+  let alias = ['spanplan', mark.owner, how, ...(mark.original ? [writeOrigin(mark.original)] : []), ''].join(':')
   let separator = ''
   for (const [index, card] of [...mark.cards].sort(([a], [b]) => a - b)) {
     const entry = `${separator}${index.toString(36)}.${writeBits(card.before)}${writeBits(card.managed)}`
@@ -70,8 +92,13 @@ export function writeAlias(mark: BridgeMark): string {
 
 /** Reads what {@link writeAlias} wrote; null for anybody else's. */
 export function readAlias(alias: string | null): BridgeMark | null {
-  const [, owner, network, list] = /^spanplan:([^:]+):owned(\+network)?:(.*)$/.exec(alias ?? '') ?? []
-  if (owner === undefined || list === undefined) return null
+  const [magicWord, owner, how, ...rest] = alias?.split(':') ?? []
+  const [, verb, network] = /^(owned|adopted)(\+network)?$/.exec(how ?? '') ?? []
+  const list = rest.at(-1)
+  if (magicWord !== 'spanplan' || !owner || verb === undefined || list === undefined) return null
+  if (rest.length !== (verb === 'adopted' ? 2 : 1)) return null
+  const original = verb === 'adopted' ? readOrigin(rest[0] ?? '') : null
+  if (verb === 'adopted' && original === null) return null
   const cards = new Map<number, CardMark>()
   for (const entry of list.split(',')) {
     const [, index, before, managed] = /^([0-9a-z]+)\.([0-9a-f]{2})([0-9a-f]{2})$/.exec(entry) ?? []
@@ -79,7 +106,32 @@ export function readAlias(alias: string | null): BridgeMark | null {
       cards.set(Number.parseInt(index, 36), { before: readBits(before), managed: readBits(managed) })
     }
   }
-  return { owner, network: network !== undefined, cards }
+  return { owner, network: network !== undefined, original, cards }
+}
+
+function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): string {
+  const bits = bridgeTraits.reduce((sum, trait, position) => (traits.has(trait) ? sum | (1 << position) : sum), 0)
+  return [
+    mac.replaceAll(':', ''),
+    ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
+    hex(bits, 3),
+    Buffer.from(alias).toString('base64url')
+  ].join('.')
+}
+
+function readOrigin(text: string): BridgeOrigin | null {
+  const [, mac, mtu, ageing, delay, bits, alias] =
+    /^([0-9a-f]{12})\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-f]{3})\.([\w-]*)$/.exec(text) ?? []
+  if (mac === undefined || bits === undefined) return null
+  const number = (digits: string | undefined) => Number.parseInt(digits ?? '', 36)
+  return {
+    alias: Buffer.from(alias ?? '', 'base64url').toString(),
+    mac: mac.replace(/..(?!$)/g, '$&:'),
+    mtu: number(mtu),
+    ageing: number(ageing),
+    forwardDelay: number(delay),
+    traits: new Set(bridgeTraits.filter((_, position) => (Number.parseInt(bits, 16) & (1 << position)) !== 0))
+  }
 }
 
 /** The handle of a mirror, never 0, which tc takes as "any". */

@@ -63,6 +63,7 @@ export const mirror: Kind<Mirror> = {
       .map(({ filter, span }): Mirror => ({ ...describe(filter), spans: span === null ? [] : [span], owner: 'ours' })),
     ...standingInTheWay(wanted, host)
   ],
+  recall: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
   steps: mirrorSteps,
   title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',

@@ -1,10 +1,11 @@
 import type { Notice } from '../errors.ts'
 import { label, networkOption } from '../host/docker.ts'
-import type { DockerNetwork, Snapshot } from '../host/host.ts'
+import type { DockerNetwork, Pool, Snapshot } from '../host/host.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
-import { hashOf } from './mark.ts'
+import type { Adoption } from './adoption.ts'
+import { hashOf, readAlias } from './mark.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { covers, findNetwork, notice, type Wanted } from './wanted.ts'
+import { covers, findNetwork, notice, ownsBridge, type Wanted } from './wanted.ts'
 
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
 export interface Network extends Resource {
@@ -23,6 +24,10 @@ export interface Network extends Resource {
   /** Whose it is, by its labels. */
   readonly mark: string
   readonly labels: Readonly<Record<string, string>>
+  /** With the rest, what it takes to make it again. */
+  readonly attachable: boolean
+  readonly pools: readonly Pool[]
+  readonly options: Readonly<Record<string, string>>
 }
 
 /** How Docker networks are wanted, found, made and made anew. */
@@ -108,18 +113,22 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
     name: live.name,
     spans: [live.labels[label.span] ?? user?.name ?? ''],
     owner: ours ? 'ours' : 'foreign',
+    ...(!ours && user?.network && { adoption: judgeFor(live, user.network.name, user.name) }),
     bridge,
     driver: live.driver,
     internal: live.internal,
     ipv6: live.ipv6,
     hostAddress: live.options[networkOption.noAddress] !== 'true',
     mtu: networkMtu(live),
-    subnet: live.subnets.join(' '),
+    subnet: live.pools.map(({ subnet }) => subnet).join(' '),
     mark: [label.name, label.span, label.bridge]
       .map((key) => live.labels[key] ?? '')
       .join(' ')
       .trim(),
-    labels: live.labels
+    labels: live.labels,
+    attachable: live.attachable,
+    pools: live.pools,
+    options: live.options
   }
 }
 
@@ -128,10 +137,12 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
   return wanted.spans.flatMap((span): Network[] => {
     if (span.network === null) return []
     const live = findNetwork(host, span.network.name)
-    const kept = live && covers(wanted, live.labels[label.name], span.name) ? live.subnets[0] : undefined
+    const ours = live && covers(wanted, live.labels[label.name], span.name)
+    const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live.pools[0]?.subnet : undefined
     const subnet = span.network.subnet ?? kept ?? findFreeSubnet(span.name, taken)
     taken.push(...readSubnets([subnet]))
-    const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: 'owned' }
+    const how = (ours && live.labels[label.bridge]) || (isAdopted(wanted, host, span.name) ? 'adopted' : 'owned')
+    const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: how }
     return [
       {
         kind: 'network',
@@ -148,10 +159,43 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
         mtu: span.mtu,
         subnet,
         mark: Object.values(labels).join(' '),
-        labels
+        labels,
+        attachable: false,
+        pools: [{ subnet, gateway: null, range: null, reserved: {} }],
+        options: {
+          [networkOption.bridge]: span.name,
+          [networkOption.noAddress]: 'true',
+          [networkOption.mtu]: String(span.mtu)
+        }
       }
     ]
   })
+}
+
+/** Whether the bridge was, or is being, taken over from others. */
+function isAdopted(wanted: Wanted, host: Snapshot, span: string): boolean {
+  const link = host.links.find(({ name }) => name === span)
+  if (link === undefined) return false
+  const mark = readAlias(link.alias)
+  return mark === null ? !ownsBridge(wanted, link) : mark.original !== null
+}
+
+function judgeFor(live: DockerNetwork, name: string, span: string): Adoption {
+  if (live.labels[label.name] !== undefined) return { possible: false, reason: "it is another span's" }
+  // Whoever uses it knows it by its name.
+  if (live.name !== name)
+    return { possible: false, reason: `its name is ${live.name}: write that in the file (network: ${live.name})` }
+  return judgeNetwork(live, span)
+}
+
+/** Whether a span may take a network over: only one that hands out that span's bridge. */
+function judgeNetwork({ driver, options, pools }: DockerNetwork, span: string): Adoption {
+  const bridge = options[networkOption.bridge]
+  if (driver !== 'bridge') return { possible: false, reason: `its driver is ${driver}` }
+  if (bridge !== span)
+    return { possible: false, reason: `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}` }
+  if (pools.length !== 1) return { possible: false, reason: 'it has more than one subnet' }
+  return { possible: true }
 }
 
 /** 198.18.0.0/15 is for benchmarks of networks (RFC 2544), so nobody's hosts are there. */
@@ -172,7 +216,8 @@ function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
 }
 
 function takenSubnets(wanted: Wanted, host: Snapshot): Subnet[] {
-  const networks = host.docker.state === 'read' ? host.docker.networks.flatMap((live) => live.subnets) : []
+  const networks =
+    host.docker.state === 'read' ? host.docker.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)) : []
   const addresses = host.links.flatMap((link) =>
     link.addresses.filter(({ family }) => family === 'inet').map(({ address, prefix }) => networkOf(address, prefix))
   )
@@ -194,15 +239,9 @@ function networkOf(address: string, prefix: number): string {
 function networkSteps(transition: Transition<Network>): Step[] {
   switch (transition.action) {
     case 'create': {
-      const { id, subnet, bridge, mtu, labels } = transition.after
-      const options = {
-        [networkOption.bridge]: bridge,
-        [networkOption.noAddress]: 'true',
-        [networkOption.mtu]: String(mtu)
-      }
-      return [
-        { summary: `create the network ${id}`, docker: { call: 'createNetwork', network: id, subnet, options, labels } }
-      ]
+      const { id, driver, internal, ipv6, attachable, pools, options, labels } = transition.after
+      const request = { network: id, driver, internal, ipv6, attachable, pools, options, labels }
+      return [{ summary: `create the network ${id}`, docker: { call: 'createNetwork', ...request } }]
     }
     case 'remove':
       return [

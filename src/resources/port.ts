@@ -1,9 +1,17 @@
 import type { Link, Snapshot } from '../host/host.ts'
-import { deleteFilter, sealPref, writeSeal } from '../host/tc.ts'
-import { sealHandle } from './mark.ts'
 import { networkMtu } from './network.ts'
-import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { isSealed, sealConflict, sealObstacle } from './seal.ts'
+import { type Kind, type Moment, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import {
+  desiredSeal,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealCommands,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from './seal.ts'
+import { sensor } from './sensor.ts'
 import { findNetwork, ownsBridge, type WantedSpan } from './wanted.ts'
 
 /** A port of a span's bridge: the host's end of a sensor's interface, most often. */
@@ -20,7 +28,7 @@ export interface Port extends Resource {
   /** A forwarding entry keeps frames to the port's own address from the other sensors. */
   readonly ownMacEntry: boolean
   /** The filter is for the ports of containers, which go when the network does: on any other it would outlive the span. */
-  readonly sealed: boolean
+  readonly seal: Seal
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
 }
@@ -38,7 +46,7 @@ export const port: Kind<Port> = {
     flooding: { label: 'flooding', words: onOff },
     ipv6: { label: 'IPv6', words: onOff },
     ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
-    sealed: { label: 'sealed', words: yesNo }
+    seal: sealField
   },
   desire: (wanted, host) =>
     wanted.spans.flatMap((span) =>
@@ -52,7 +60,7 @@ export const port: Kind<Port> = {
         flooding: true,
         ipv6: !link.foreignPeer && link.ipv6,
         ownMacEntry: false,
-        sealed: span.sealed && link.foreignPeer,
+        seal: desiredSeal(span.sealed && link.foreignPeer, readSeal(host, link.name)),
         obstacle: null
       }))
     ),
@@ -75,11 +83,12 @@ export const port: Kind<Port> = {
             flooding: link.port?.flooding === true,
             ipv6: link.ipv6,
             ownMacEntry: link.ownMacEntry,
-            sealed: isSealed(host, link.name),
+            seal: readSeal(host, link.name),
             obstacle
           }
         })
       ),
+  recall: recallPorts,
   steps: portSteps,
   title: ({ id, spans }) => `${id} → ${spans[0] ?? '?'}`,
   summary: () => 'unsealed',
@@ -91,6 +100,22 @@ export const port: Kind<Port> = {
 function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
   const network = span.network && findNetwork(host, span.network.name)
   return network && link.foreignPeer && networkMtu(network) === span.mtu ? span.mtu : link.mtu
+}
+
+/** Where a sensor was connected anew, its port has another name. */
+function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] {
+  const sensors = sensor.observe(now.wanted, now.host)
+  const names = new Map(
+    sensor.observe(then.wanted, then.host).flatMap(({ id, port: name }) => {
+      const again = sensors.find((other) => other.id === id)?.port
+      return name !== null && again ? [[name, again]] : []
+    })
+  )
+  return ports.flatMap((one) => {
+    const id = names.get(one.id) ?? one.id
+    if (!now.host.links.some(({ name }) => name === id)) return []
+    return [{ ...one, id, seal: recallSeal(one.seal, now.host, id) }]
+  })
 }
 
 function portsOf(host: Snapshot, bridge: string): Link[] {
@@ -115,19 +140,17 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>): S
     ...(changed.has('learning') ? ['learning', onOff(after.learning)] : []),
     ...(changed.has('flooding') ? ['flood', flood, 'mcast_flood', flood, 'bcast_flood', flood] : [])
   ]
+  const set = ['ip', 'link', 'set', 'dev', id] as const
+  const disabled = after.ipv6 ? '0' : '1'
+  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', before.mac, 'dev', id, 'master'] as const
   return [
-    ...(changed.has('sealed') ? sealSteps(after) : []),
-    ...(changed.has('mtu') ? [step(id, ['ip', 'link', 'set', 'dev', id, 'mtu', String(after.mtu)])] : []),
-    ...(options.length > 0 ? [step(id, ['ip', 'link', 'set', 'dev', id, 'type', 'bridge_slave', ...options])] : []),
-    ...(changed.has('up') ? [step(id, ['ip', 'link', 'set', 'dev', id, 'up'])] : []),
-    ...(changed.has('ipv6') ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=1`])] : []),
-    ...(changed.has('ownMacEntry') ? [step(id, ['bridge', 'fdb', 'del', before.mac, 'dev', id, 'master'])] : [])
+    ...(changed.has('seal') ? sealCommands(id, before.seal, after.seal).map((argv) => step(id, argv)) : []),
+    ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)])] : []),
+    ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options])] : []),
+    ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'])] : []),
+    ...(changed.has('ipv6') ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=${disabled}`])] : []),
+    ...(changed.has('ownMacEntry') ? [step(id, [...entry, ...(after.ownMacEntry ? ['permanent'] : [])])] : [])
   ]
-}
-
-function sealSteps({ id, sealed }: Port): Step[] {
-  if (!sealed) return [step(id, ['tc', ...deleteFilter(id, 'ingress', sealPref, sealHandle(id))])]
-  return [step(id, ['tc', 'qdisc', 'replace', 'dev', id, 'clsact']), step(id, ['tc', ...writeSeal(id, sealHandle(id))])]
 }
 
 function step(device: string, argv: readonly [string, ...string[]]): Step {

@@ -6,10 +6,11 @@ import type { Wanted } from './wanted.ts'
 
 /**
  * Whose a live thing is, seen from the spans in question. `ours`: it bears our mark, and may be changed and removed.
- * `shared`: it is another's by nature (a card, a container), and may be changed in the ways that the kind knows, but never
- * removed. `foreign`: neither.
+ * `adopted`: it bears our mark, which says what it was like before; it may be changed, and is given back instead of
+ * removed. `shared`: it is another's by nature (a card, a container), and may be changed in the ways that the kind knows,
+ * but never removed. `foreign`: none of these.
  */
-export type Owner = 'ours' | 'shared' | 'foreign'
+export type Owner = 'ours' | 'adopted' | 'shared' | 'foreign'
 
 /** What every kind of resource has. The rest is plain data, comparable field by field. */
 export interface Resource {
@@ -21,12 +22,19 @@ export interface Resource {
   readonly owner: Owner
   /** Where the file wants it. */
   readonly origin?: Origin
+  /** Of a foreign one: whether it may be taken over; if not, why not. */
+  readonly adoption?: { readonly possible: true } | { readonly possible: false; readonly reason: string }
 }
 
 /** What has to be done to one resource. */
 export type Change<R extends Resource = Resource> =
   | { readonly action: 'create'; readonly after: R; readonly reason: string }
-  | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
+  | {
+      readonly action: 'update' | 'adopt'
+      readonly before: R
+      readonly after: R
+      readonly fields: readonly string[]
+    }
   | {
       readonly action: 'replace'
       readonly before: R
@@ -36,7 +44,7 @@ export type Change<R extends Resource = Resource> =
     }
   | { readonly action: 'remove'; readonly before: R; readonly reason: string }
 
-/** What a kind is asked to write steps for: a replace is a removal and, later, a creation. */
+/** What a kind is asked to write steps for: a replace is a removal and, later, a creation; what is adopted is changed. */
 export type Transition<R extends Resource> =
   | { readonly action: 'create'; readonly after: R }
   | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
@@ -57,6 +65,12 @@ export interface Field<R, Key extends keyof R> {
 
 /** The fields that are compared; what is not in the table says which resource it is, or is only shown. */
 export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
+
+/** The host as it is or was, with the marks that it bears or bore. */
+export interface Moment {
+  readonly wanted: Wanted
+  readonly host: Snapshot
+}
 
 /**
  * One kind of resource: all that spanplan knows of it. Ranks say in which order things are done, low ranks first,
@@ -80,6 +94,13 @@ export interface Kind<R extends Resource = Resource> {
   address(resource: R): readonly string[]
   /** Why a foreign thing that stands where ours should be is not ours, and what to do; nothing of some kinds is foreign. */
   conflict?(live: R, desired: R): Notice
+  /** Completes changes of this kind with what only all of them together tell. */
+  settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
+  /**
+   * Of what was there at an earlier moment, what can and should be there again now: what bears another name by now is
+   * found, and what went with a device of others' stays away.
+   */
+  recall?(resources: readonly R[], then: Moment, now: Moment): readonly R[]
   /** What it means, for the person who reads the plan, that it is made anew. */
   readonly anew?: string
   /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. */

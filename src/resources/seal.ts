@@ -1,7 +1,9 @@
 import type { Notice } from '../errors.ts'
-import type { Snapshot } from '../host/host.ts'
-import { dropProgram, sealPref } from '../host/tc.ts'
+import type { Filter, Snapshot } from '../host/host.ts'
+import type { Argv } from '../host/run.ts'
+import { deleteFilter, dropProgram, sealPref, writeSeal } from '../host/tc.ts'
 import { sealHandle } from './mark.ts'
+import { type Field, yesNo } from './resource.ts'
 import { notice, type Wanted } from './wanted.ts'
 
 /** What keeps the filter from being added to a device; null if nothing does. */
@@ -30,16 +32,59 @@ export function sealConflict(obstacle: string, device: string): Notice {
   )
 }
 
+/** How far a device is sealed: not at all; it has the hook (clsact); or our filter on it drops all that enters. */
+export type Seal = 'none' | 'hook' | 'sealed'
+
+/** How that is shown. */
+export const sealField: Field<{ seal: Seal }, 'seal'> = {
+  label: 'sealed',
+  words: (seal) => yesNo(seal === 'sealed')
+}
+
+/** How far a device is sealed. */
+export function readSeal(host: Snapshot, device: string): Seal {
+  if (isSealed(host, device)) return 'sealed'
+  return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'clsact') ? 'hook' : 'none'
+}
+
+/** How far it is to be, for all that was there before: an empty hook harms nobody. */
+export function desiredSeal(sealed: boolean, now: Seal): Seal {
+  if (sealed) return 'sealed'
+  return now === 'sealed' ? 'hook' : now
+}
+
+/** How far it can be sealed again as it was: a hook that holds others' filters stays. */
+export function recallSeal(then: Seal, host: Snapshot, device: string): Seal {
+  const others = host.filters.some((filter) => filter.device === device && !isSeal(filter))
+  return then === 'none' && others ? 'hook' : then
+}
+
+/** The commands that lead from one to the other. */
+export function sealCommands(device: string, from: Seal, to: Seal): Argv[] {
+  const handle = sealHandle(device)
+  const hook: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
+  switch (to) {
+    case 'sealed':
+      return [hook, ['tc', ...writeSeal(device, handle)]]
+    case 'hook':
+      return from === 'sealed' ? [['tc', ...deleteFilter(device, 'ingress', sealPref, handle)]] : [hook]
+    case 'none':
+      return [['tc', 'qdisc', 'del', 'dev', device, 'clsact']]
+  }
+}
+
 /** Whether our filter drops all that enters a device. */
-export function isSealed(host: Snapshot, device: string): boolean {
-  return host.filters.some(
-    (filter) =>
-      filter.device === device &&
-      filter.hook === 'ingress' &&
-      filter.pref === sealPref &&
-      filter.protocol === 'all' &&
-      filter.handle === sealHandle(device) &&
-      filter.directAction &&
-      filter.program === dropProgram
+function isSealed(host: Snapshot, device: string): boolean {
+  return host.filters.some((filter) => filter.device === device && isSeal(filter))
+}
+
+function isSeal(filter: Filter): boolean {
+  return (
+    filter.hook === 'ingress' &&
+    filter.pref === sealPref &&
+    filter.protocol === 'all' &&
+    filter.handle === sealHandle(filter.device) &&
+    filter.directAction &&
+    filter.program === dropProgram
   )
 }

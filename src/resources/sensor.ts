@@ -1,7 +1,7 @@
 import { label } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
 import { liveNetworks } from './network.ts'
-import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { type Change, type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
 
 /** A container's place on the network of a span. */
@@ -40,6 +40,7 @@ export const sensor: Kind<Sensor> = {
   },
   desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
   observe: observeSensors,
+  settle: settleSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: ({ sealed, options }) =>
@@ -52,7 +53,6 @@ export const sensor: Kind<Sensor> = {
 }
 
 function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
-  const freed = new Set<string>()
   return wanted.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
@@ -60,10 +60,7 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
     const connected = live ? observeNetwork(wanted, host, live) : []
     return span.sensors.map(({ container, origin }): Sensor => {
       const sensor = build(container, network.name, span.name)
-      // Of several spans, the first takes a container off the network "none".
-      const barred = sensor.barred && !freed.has(container.name)
-      freed.add(container.name)
-      const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin, barred } as const
+      const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
       // Whom others connected stays theirs, with the names and the address that they gave it.
       const others = connected.find((one) => one.container === container.name && one.owner === 'shared')
       return others
@@ -86,18 +83,28 @@ function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
 }
 
 function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
-  const live = liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
-  const wantedIds = new Set(sensor.desire(wanted, host).map(({ id }) => id))
-  const networks = new Set(wanted.spans.flatMap(({ network }) => network?.name ?? []))
-  const going = live.filter((one) => !wantedIds.has(one.id) && (one.owner === 'ours' || !networks.has(one.network)))
-  const barring = containersOf(host).filter(({ networkMode }) => networkMode === 'none')
-  const last = new Set(
-    barring.flatMap((container) => {
-      const leaving = going.filter((one) => one.container === container.name)
-      return leaving.length === container.endpoints.length ? leaving.slice(-1) : []
-    })
+  return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
+}
+
+/** Of several spans, the first takes a container off the network "none", and the last puts it back there. */
+function settleSensors(changes: readonly Change<Sensor>[], host: Snapshot): Change<Sensor>[] {
+  const of = (container: Container, actions: readonly Change['action'][]) =>
+    changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
+  const barred = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
+  const emptied = containersOf(host).filter(
+    (container) => container.networkMode === 'none' && of(container, ['remove']).length === container.endpoints.length
   )
-  return live.map((one) => ({ ...one, backToNone: last.has(one) }))
+  const first = new Set(barred.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
+  const last = new Set(emptied.flatMap((container) => of(container, ['remove']).slice(-1)))
+  return changes.map((change) => {
+    if (first.has(change) && 'after' in change) return { ...change, after: { ...change.after, barred: true } }
+    if (last.has(change) && 'before' in change) return { ...change, before: { ...change.before, backToNone: true } }
+    return change
+  })
+}
+
+function subjectOf(change: Change<Sensor>): Sensor {
+  return change.action === 'remove' ? change.before : change.after
 }
 
 function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork): Sensor[] {
@@ -159,7 +166,7 @@ function build(container: Container, network: string, bridge: string): Omit<Sens
     bridged: true,
     aliases: [],
     address: null,
-    barred: container.endpoints.some((endpoint) => endpoint.network === 'none'),
+    barred: false,
     backToNone: false,
     bridge
   }

@@ -1,6 +1,6 @@
-import type { OffloadName } from '../host/host.ts'
+import type { Link, OffloadName } from '../host/host.ts'
 import type { Trait } from './mark.ts'
-import { type Kind, onOff, type Resource, type Step, type Transition } from './resource.ts'
+import { type Kind, type Moment, onOff, type Resource, type Step, type Transition } from './resource.ts'
 import { type Card, traitTarget } from './wanted.ts'
 
 /** The card that traffic is copied from, as far as a span has to do with it. */
@@ -51,17 +51,18 @@ export const source: Kind<Source> = {
   desire: (wanted, host) =>
     wanted.cards
       .filter((card) => card.wanted.size > 0)
-      .map((card) => build(card, 'ours', (trait) => desiredTrait(card, trait, isFree(card, host.links)))),
+      .map((card) => build(card, 'ours', (trait) => desiredTrait(card, trait, isFree(card.link, host.links)))),
   observe: (wanted, host) =>
     wanted.cards.map((card) => ({
       ...build(card, card.ours ? 'ours' : 'shared', (trait) => card.now.has(trait)),
       giveBack: Object.fromEntries(
         cardTraits.flatMap((trait) => {
-          const before = desiredTrait({ ...card, wanted: new Set() }, trait, isFree(card, host.links))
+          const before = desiredTrait({ ...card, wanted: new Set() }, trait, isFree(card.link, host.links))
           return before === card.now.has(trait) ? [] : [[trait, before]]
         })
       )
     })),
+  recall: recallSources,
   steps: sourceSteps,
   title: (resource) => resource.id,
   summary: ({ giveBack }) => {
@@ -102,9 +103,17 @@ function desiredTrait(card: Card, trait: CardTrait, free: boolean): boolean {
   return card.before.has(trait)
 }
 
+/** A card that somebody has begun to use meanwhile stays up. */
+function recallSources(sources: readonly Source[], _: Moment, { host }: Moment): Source[] {
+  return sources.flatMap((one) => {
+    const link = host.links.find(({ name }) => name === one.id)
+    if (link === undefined) return []
+    return [{ ...one, up: one.up || (link.up && !isFree(link, host.links)) }]
+  })
+}
+
 /** Nobody has begun to use the card for something else: no addresses, no bridge or bond above it, no vlan on it. */
-function isFree(card: Card, links: readonly { lower: number | null }[]): boolean {
-  const { link } = card
+function isFree(link: Link, links: readonly { lower: number | null }[]): boolean {
   return (
     link.master === null &&
     link.addresses.every((address) => address.automatic) &&

@@ -47,12 +47,20 @@ export interface WantedSpan {
   readonly origin: Origin
 }
 
-/** What a command wants of this host, and whose marks it found there. */
-export interface Wanted {
+/** What a command wants, whatever marks it finds. */
+export interface Intent {
   /** The owner of what is made. */
   readonly owner: string
   readonly scope: Scope
   readonly spans: readonly WantedSpan[]
+  /** The names of spans, of the file and of the host, that a mirror without a target may belong to. */
+  readonly known: readonly string[]
+  /** By interface index: cards that concern it though no span copies from them and no mark speaks of them. */
+  readonly also: ReadonlySet<number>
+}
+
+/** The same, with the marks that the host bears. */
+export interface Wanted extends Intent {
   /** Every mirror that bears a mark. */
   readonly mirrors: readonly LiveMirror[]
   /** Every card that a wanted mirror copies from or a mark speaks of. */
@@ -105,21 +113,17 @@ export interface LiveMirror {
 /**
  * Puts what is wanted beside the marks that the host bears.
  *
- * @param known the names of spans, of the file and of the host, that a mirror without a target may belong to.
  */
-export function survey(
-  wanted: Pick<Wanted, 'owner' | 'scope' | 'spans'>,
-  known: readonly string[],
-  host: Snapshot
-): Wanted {
-  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, known, filter))
+export function survey(wanted: Intent, host: Snapshot): Wanted {
+  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, filter))
   const cards = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
   return { ...wanted, mirrors, cards }
 }
 
 const nothing: CardMark = { before: new Set(), managed: new Set() }
 
-function readMirror(wanted: Pick<Wanted, 'owner' | 'scope'>, known: readonly string[], filter: Filter): LiveMirror[] {
+function readMirror(wanted: Intent, filter: Filter): LiveMirror[] {
+  const { known } = wanted
   const { mirror, handle, device, hook } = filter
   if (mirror === null || handle === null || filter.pref !== mirrorPref || filter.chain !== 0) return []
   const { name, spans } = wanted.scope
@@ -134,12 +138,7 @@ function readMirror(wanted: Pick<Wanted, 'owner' | 'scope'>, known: readonly str
   return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]
 }
 
-function readCard(
-  wanted: Pick<Wanted, 'scope' | 'spans'>,
-  mirrors: readonly LiveMirror[],
-  host: Snapshot,
-  link: Link
-): Card[] {
+function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot, link: Link): Card[] {
   const cookies = mirrors
     .filter((mirror) => mirror.filter.device === link.name)
     .map(({ card, span, inScope }) => ({ card, span, inScope }))
@@ -153,7 +152,7 @@ function readCard(
     span.mirrors.filter((mirror) => mirror.link.index === link.index).map((mirror) => ({ span: span.name, mirror }))
   )
   const ours = marks.some((mark) => mark.inScope)
-  if (!ours && uses.length === 0) return []
+  if (!ours && uses.length === 0 && !wanted.also.has(link.index)) return []
   const spans =
     uses.length > 0
       ? uses.map(({ span }) => span)

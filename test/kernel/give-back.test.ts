@@ -14,12 +14,15 @@ afterAll(() => lab.close())
 
 const sources = (...cards: string[]) => `sources: [${cards.map((card) => `{interface: ${card}}`).join(', ')}]`
 
-test('a card that stops being dedicated, and whose change fails half-way, is remembered until it is given back', async () => {
+test('a card that stops being dedicated, and whose change fails half-way, is dedicated again', async () => {
   await writeSpans(lab, `interfaces: {ens224: {dedicated: true}}\nspans: {span0: {${sources('ens224')}}}`)
   await spanplan(lab, ['apply'])
   await writeSpans(lab, `spans: {span0: {${sources('ens224')}}}`)
   const { options } = await wrapPrograms(lab, { sysctl: 'exit 1' })
-  await spanplan(lab, ['apply'], 4, options)
+  const dedicated = await lab.snapshotText()
+  const { stderr } = await spanplan(lab, ['apply'], 5, options)
+  expect(stderr).toContain('the host is as it was')
+  expect(await lab.snapshotText()).toBe(dedicated)
   const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
   expect(stdout).toMatch(/source +ens224 +.*IPv6: off → on/)
   await spanplan(lab, ['destroy', '--yes'])

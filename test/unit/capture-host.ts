@@ -12,7 +12,8 @@ import { writeHost } from './plan/host-file.ts'
 async function main(path: string): Promise<void> {
   const spec = loadSpec([{ path, bytes: readFileSync(path) }])
   const scope = { name: spec.name, spans: null }
-  const { host } = await look({ want: 'spec', spec, scope, deferDocker: process.env.DOCKER_HOST === undefined })
+  const deferDocker = process.env.DOCKER_HOST === undefined
+  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false })
   process.stdout.write(writeHost(host))
 }
 

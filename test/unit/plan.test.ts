@@ -22,8 +22,7 @@ function aimOf(path: string, files: readonly SourceFile[]): Aim {
   const aimFile = join(path, 'aim.json')
   if (!existsSync(aimFile)) {
     const spec = loadSpec(files)
-    const scope = { name: spec.name, spans: new Set(spec.spans.map(({ name }) => name)) }
-    return { want: 'spec', spec, scope, deferDocker: false }
+    return { want: 'spec', spec, scope: { name: spec.name, spans: null }, deferDocker: false, adopt: false }
   }
   // The fixtures are ours, and a wrong one shows in its plan.
   const { destroy } = JSON.parse(readFileSync(aimFile, 'utf8')) as Destroy
@@ -38,7 +37,7 @@ function show(name: string): string {
   const files = [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
   try {
     const aim = aimOf(path, files)
-    const plan = planFor(aim, readHostFile(readFileSync(join(path, 'host.json'), 'utf8')))
+    const { plan } = planFor(aim, readHostFile(readFileSync(join(path, 'host.json'), 'utf8')))
     const warnings = plan.warnings.map((warning) => `${renderNotice('warning', warning, files, plain)}\n`)
     return [...warnings, renderPlan(plan, aim.want === 'spec' ? aim.spec.files : [], plain)].join('')
   } catch (error) {

@@ -159,11 +159,12 @@ describe('Docker', () => {
       driver: 'bridge',
       internal: true,
       ipv6: false,
-      subnets: ['198.19.55.0/26'],
+      attachable: false,
+      pools: [{ subnet: '198.19.55.0/26', gateway: null, range: null, reserved: {} }],
       options: { 'com.docker.network.bridge.name': 'span0', 'com.docker.network.driver.mtu': '9000' },
       labels: { 'spanplan.name': 'default', 'spanplan.span': 'span0', 'spanplan.bridge': 'owned' }
     })
-    expect(networks.find(({ name }) => name === 'none')).toMatchObject({ driver: 'null', subnets: [], labels: {} })
+    expect(networks.find(({ name }) => name === 'none')).toMatchObject({ driver: 'null', pools: [], labels: {} })
   })
 
   test('the containers concerned: by name, or by network', () => {

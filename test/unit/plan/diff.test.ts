@@ -39,7 +39,7 @@ const none: Fates = new Map()
 
 /** What is done, as words. */
 function changesOf(live: readonly Thing[], desired: readonly Thing[], fates = none) {
-  return diff(kind, live, desired, fates).changes.map((change) => {
+  return diff(kind, live, desired, fates, false).changes.map((change) => {
     const { id } = change.action === 'remove' ? change.before : change.after
     const fields = 'fields' in change ? `: ${change.fields.join(' ')}` : ''
     return `${change.action} ${id}${fields}`
@@ -78,7 +78,13 @@ describe('diff', () => {
   })
 
   test('what is foreign is a conflict, never a change', () => {
-    const { changes, conflicts } = diff(kind, [thing('a', { owner: 'foreign' })], [thing('a', { size: 2 })], none)
+    const { changes, conflicts } = diff(
+      kind,
+      [thing('a', { owner: 'foreign' })],
+      [thing('a', { size: 2 })],
+      none,
+      false
+    )
     expect(changes).toEqual([])
     expect(conflicts.map(({ notice }) => notice)).toEqual([{ code: 'TAKEN', message: 'a is taken' }])
   })
@@ -99,7 +105,7 @@ describe('diff', () => {
     fc.assert(
       fc.property(things, things, (live, desired) => {
         const state = new Map(live.map((one) => [one.id, one]))
-        for (const change of diff(kind, live, desired, none).changes) {
+        for (const change of diff(kind, live, desired, none, false).changes) {
           if (change.action === 'remove') {
             expect(change.before.owner).toBe('ours')
             state.delete(change.before.id)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   type BridgeMark,
+  type BridgeOrigin,
   bridgeMac,
   type CardMark,
   hashOf,
@@ -22,10 +23,33 @@ const card: fc.Arbitrary<CardMark> = fc.tuple(fc.subarray([...traits]), fc.subar
 
 const index = fc.integer({ min: 1, max: 0x7fffffff })
 
+const traitsOfBridge = [
+  'up',
+  'stp',
+  'snooping',
+  'vlanFiltering',
+  'ipv6',
+  'ownMacEntry',
+  'tx',
+  'tso',
+  'gso',
+  'clsact'
+] as const
+
+const original: fc.Arbitrary<BridgeOrigin> = fc.record({
+  alias: fc.string({ unit: 'binary', maxLength: 15 }),
+  mac: fc.stringMatching(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+  mtu: fc.integer({ min: 68, max: 65535 }),
+  ageing: fc.nat(),
+  forwardDelay: fc.nat(3000),
+  traits: fc.subarray([...traitsOfBridge]).map((list) => new Set(list))
+})
+
 const bridgeMark = (cards: number): fc.Arbitrary<BridgeMark> =>
   fc.record({
     owner,
     network: fc.boolean(),
+    original: fc.option(original),
     cards: fc.array(fc.tuple(index, card), { maxLength: cards }).map((entries) => new Map(entries))
   })
 

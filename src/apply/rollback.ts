@@ -1,0 +1,77 @@
+import { type Notice, SpanplanError } from '../errors.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { type Aim, lookBack, type View } from './look.ts'
+import { type Log, type Progress, runSteps } from './steps.ts'
+
+/** What came of a rollback. */
+export interface Remainder {
+  /** The host is as it was, and that was looked at. */
+  readonly whole: boolean
+  /** What would still have to be done. */
+  readonly left: readonly PlannedChange[]
+  /** Why that could not be done. */
+  readonly causes: readonly Notice[]
+  /** Something had to be taken back. */
+  readonly changed: boolean
+}
+
+/** Of a rollback that had nothing to do. */
+export const nothingLeft: Remainder = { whole: true, left: [], causes: [], changed: false }
+
+/**
+ * Leads the host back to what it was like at the first look, looks, and goes on until it is. A step that fails does not
+ * keep the others from being done.
+ */
+export async function rollBack(aim: Aim, first: View, progress: Progress): Promise<Remainder> {
+  const log: Log = { done: [], begun: false }
+  const causes = new Map<string, Notice>()
+  let left: readonly PlannedChange[] = []
+  // A round ends with a step that fails, and does not try it again, or with none; Docker names ports after a first one.
+  for (let round = 0, most = 3; round < most; round++) {
+    const view = await tryLook(aim, first)
+    if ('code' in view) return remain(log, progress, left, [...causes.values(), view])
+    left = view.plan.changes
+    const away = missesDocker(first, view)
+    if (away) causes.set('docker', away)
+    const possible = left.filter(({ address }) => !causes.has(address))
+    if (possible.length === 0) break
+    const ending = await runSteps(possible, log, progress)
+    if (ending.ended !== 'failed') continue
+    const { task, error } = ending.failure
+    causes.set(task.change.address, {
+      code: 'STEP_FAILED',
+      message: `could not ${task.step.summary}: ${error.message}`
+    })
+    most++
+  }
+  return remain(log, progress, left, [...causes.values()])
+}
+
+function remain(
+  { begun }: Log,
+  progress: Progress,
+  left: readonly PlannedChange[],
+  causes: readonly Notice[]
+): Remainder {
+  const whole = left.length === 0 && causes.every(({ code }) => code === 'STEP_FAILED')
+  const changed = begun || !whole
+  if (changed) progress.rolledBack(left)
+  return { whole, left, causes, changed }
+}
+
+async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
+  try {
+    return await lookBack(aim, first)
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    return { code: 'ROLLBACK_BLIND', message: `the host cannot be read: ${error.message}` }
+  }
+}
+
+/** Docker was there at first; without it, what was done in it is not seen. */
+function missesDocker({ host: then }: View, { host: now }: View): Notice | null {
+  if (then.docker.state !== 'read' || now.docker.state === 'read') return null
+  return now.docker.state === 'unreachable'
+    ? now.docker.reason
+    : { code: 'DOCKER_UNREACHABLE', message: 'Docker was left out' }
+}
