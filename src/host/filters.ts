@@ -179,13 +179,28 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
   if (selection === null || filter.handle === null || filter.others || gone) return null
   const handle = filter.kind === 'u32' ? filter.handle % 2 ** 12 : filter.handle
   return [
-    ...['filter', 'add', 'dev', filter.device],
-    ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
-    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
-    ...['protocol', filter.protocol, 'pref', String(filter.pref), 'handle', `0x${handle.toString(16)}`],
-    ...[filter.kind, ...selection],
+    ...placeWords('add', filter, `0x${handle.toString(16)}`),
+    ...selection,
     ...(filter.classId === null ? [] : ['classid', filter.classId]),
     ...filter.copies.flatMap(mirrorWords)
+  ]
+}
+
+/** tc's words that remove a filter, whoever made it, and no other; null where it has no handle. */
+export function removeFilter(filter: Filter | ClassFilter): string[] | null {
+  if (filter.handle === null) return null
+  const { handle } = filter
+  const nodes = [handle / 2 ** 20, (handle / 2 ** 12) % 2 ** 8, handle % 2 ** 12]
+  const u32 = nodes.map((part) => Math.floor(part).toString(16)).join(':')
+  return placeWords('del', filter, filter.kind === 'u32' ? u32 : `0x${handle.toString(16)}`)
+}
+
+function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {
+  return [
+    ...['filter', verb, 'dev', filter.device],
+    ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
+    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
+    ...['protocol', filter.protocol, 'pref', String(filter.pref), 'handle', handle, filter.kind]
   ]
 }
 

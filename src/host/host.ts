@@ -93,6 +93,8 @@ export interface Qdisc {
   readonly root: boolean
   /** The class that it hangs on, such as `1:10`; `ffff:fff1` for clsact and ingress; null at the root. */
   readonly parent: string | null
+  /** A `prio` as tc makes it when nothing is asked for: it does what the default does. */
+  readonly plainPrio: boolean
   /** A shared block, in which case the filters are not the device's own. */
   readonly block: number | null
 }

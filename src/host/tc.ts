@@ -23,8 +23,15 @@ const qdiscOutput = z.object({
   handle: z.string().default('0:'),
   root: z.boolean().default(false),
   parent: z.string().optional(),
+  options: z.unknown().optional(),
   ingress_block: z.number().optional(),
   egress_block: z.number().optional()
+})
+
+/** prio's own defaults (iproute2, tc/q_prio.c), which are those of the kernel's pfifo_fast too. */
+const plainPrioOutput = z.object({
+  bands: z.literal(3),
+  priomap: z.array(z.number()).refine((bands) => bands.join('') === '1222120011111111')
 })
 
 /** What `tc -json qdisc show` prints. */
@@ -32,8 +39,9 @@ export function parseQdiscs(document: unknown): Qdisc[] {
   return z
     .array(qdiscOutput)
     .parse(document)
-    .map(({ dev, kind, handle, root, parent, ingress_block, egress_block }) => ({
+    .map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
       ...{ device: dev, kind, handle, root, parent: parent ?? null },
+      plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
       block: ingress_block ?? egress_block ?? null
     }))
 }

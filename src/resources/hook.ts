@@ -1,5 +1,8 @@
+import type { Qdisc, Snapshot } from '../host/host.ts'
+import type { Adoption } from './adoption.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
-import { notice } from './wanted.ts'
+import { findRivals, refuseRival } from './rival.ts'
+import { notice, type Wanted } from './wanted.ts'
 
 /** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
 export interface HookPoint extends Resource {
@@ -41,13 +44,14 @@ export const hook: Kind<HookPoint> = {
       return [
         {
           ...{ kind: 'hook', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
-          owner: !usable ? 'foreign' : made ? 'ours' : 'shared'
+          owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
+          ...(!usable && { adoption: judgeHook(wanted, host, qdisc) })
         }
       ]
     }),
   // What others brought, and took away meanwhile, is theirs.
   recall: (hooks, _, { host }) =>
-    hooks.filter(({ id, owner }) => owner === 'ours' && host.links.some(({ name }) => name === id)),
+    hooks.filter(({ id, owner }) => owner !== 'shared' && host.links.some(({ name }) => name === id)),
   steps: hookSteps,
   title: (resource) => resource.id,
   summary: () => 'clsact, beside the root qdisc',
@@ -66,6 +70,23 @@ export const hook: Kind<HookPoint> = {
         )
 }
 
+/** An old ingress qdisc may give way to clsact if all that it holds does too. */
+function judgeHook(wanted: Wanted, host: Snapshot, { device, block }: Qdisc): Adoption {
+  if (block !== null) return { possible: false, reason: 'other devices use its filters too' }
+  const rivals = wanted.spans.flatMap((span) =>
+    span.mirrors.flatMap((mirror) => findRivals(wanted, host, span.name, mirror).copying)
+  )
+  const [other] = host.filters.filter((filter) => filter.device === device && !rivals.includes(filter))
+  if (other) {
+    return {
+      possible: false,
+      reason: `it holds a ${other.kind} filter at preference ${other.pref} that does other work`
+    }
+  }
+  const reason = rivals.map(refuseRival).find((one) => one !== null)
+  return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
+}
+
 function sameFilter(a: { hook: string; pref: number; handle: number | null }, b: typeof a): boolean {
   return a.hook === b.hook && a.pref === b.pref && a.handle === b.handle
 }
@@ -73,20 +94,19 @@ function sameFilter(a: { hook: string; pref: number; handle: number | null }, b:
 function hookSteps(transition: Transition<HookPoint>): Step[] {
   switch (transition.action) {
     case 'create':
-      return [
-        {
-          summary: `add clsact to ${transition.after.id}`,
-          argv: ['tc', 'qdisc', 'replace', 'dev', transition.after.id, 'clsact']
-        }
-      ]
+      return [addStep(transition.after)]
     case 'remove':
-      return [
-        {
-          summary: `remove clsact from ${transition.before.id}`,
-          argv: ['tc', 'qdisc', 'del', 'dev', transition.before.id, 'clsact']
-        }
-      ]
+      return [removeStep(transition.before)]
     case 'update':
-      return []
+      // They exclude each other; one after the other in one batch, that takes the kernel microseconds.
+      return [removeStep(transition.before), addStep(transition.after)]
   }
+}
+
+function addStep({ id, qdisc }: HookPoint): Step {
+  return { summary: `add ${qdisc} to ${id}`, argv: ['tc', 'qdisc', 'replace', 'dev', id, qdisc] }
+}
+
+function removeStep({ id, qdisc }: HookPoint): Step {
+  return { summary: `remove ${qdisc} from ${id}`, argv: ['tc', 'qdisc', 'del', 'dev', id, qdisc] }
 }

@@ -1,9 +1,12 @@
+import type { Notice } from '../errors.ts'
 import type { Filter, Program, Snapshot } from '../host/host.ts'
+import type { Argv } from '../host/run.ts'
 import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../host/tc.ts'
 import type { Hook } from '../spec/spec.ts'
 import { mirrorHandle, writeCookie } from './mark.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
-import { cardMark, notice, type Wanted } from './wanted.ts'
+import { describeRival, findRivals, hasIngress, refuseRival, removeRivals, restoreRivals } from './rival.ts'
+import { cardMark, notice, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** One tc filter: copies what passes one hook of one device into one span. */
 export interface Mirror extends Resource {
@@ -19,6 +22,13 @@ export interface Mirror extends Resource {
   /** What becomes of the frame itself: `continue` hands it to the next filter. */
   readonly control: string
   readonly cookie: string
+  /** The filters of others' that copy the same into the same span, in tc's words. */
+  readonly rivals: readonly string[]
+  /** The commands that remove these, and that put them back. */
+  readonly removal: readonly Argv[]
+  readonly restoration: readonly Argv[]
+  /** The device has the old ingress qdisc: where that gives way to clsact, or comes back, the filters on it go too. */
+  readonly onIngress: boolean
 }
 
 /** How mirrors are wanted, found, and made what they should be. */
@@ -33,47 +43,62 @@ export const mirror: Kind<Mirror> = {
         expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
     },
     control: { label: 'afterwards', words: String },
-    cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) }
+    cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
+    rivals: { label: 'mirrors of others', words: (rivals) => String(rivals.length) }
   },
-  desire: (wanted, host) =>
-    wanted.spans.flatMap((span) =>
-      span.mirrors.flatMap(({ link, hook, expression, program, origin }) => {
-        const handle = mirrorHandle(wanted.owner, span.name, link.name, hook)
-        const id = idOf(link.name, hook, handle)
-        // Without the right to compile it, the program that is there is left as it is; there is none to make a new one of.
-        const known = program ?? host.filters.find((filter) => filterId(filter) === id)?.program
-        const card = wanted.cards.find((candidate) => candidate.link.index === link.index)
-        if (known === undefined || known === null || card === undefined) return []
-        return [
-          {
-            ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, hook, handle } as const),
-            origin,
-            target: span.name,
-            program: known,
-            expression,
-            control: 'continue',
-            cookie: writeCookie(wanted.owner, cardMark(card))
-          }
-        ]
-      })
-    ),
+  desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
   observe: (wanted, host) => [
     ...wanted.mirrors
       .filter((live) => live.inScope)
       .map(({ filter, span }): Mirror => ({ ...describe(filter), spans: span === null ? [] : [span], owner: 'ours' })),
-    ...standingInTheWay(wanted, host)
+    ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
   ],
   recall: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
   steps: mirrorSteps,
   title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',
   address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
-  conflict: (live) =>
-    notice(
-      'FILTER_FOREIGN',
-      `${live.device} ${live.hook} has a filter at preference ${mirrorPref} that spanplan did not make`,
-      `see it with: tc filter show dev ${live.device} ${live.hook}; move it to another preference`
+  conflict: explainConflict
+}
+
+function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
+  return span.mirrors.flatMap(({ link, hook, expression, program, origin }) => {
+    const handle = mirrorHandle(wanted.owner, span.name, link.name, hook)
+    const id = idOf(link.name, hook, handle)
+    // Without the right to compile it, the program that is there is left as it is; there is none to make a new one of.
+    const known = program ?? host.filters.find((filter) => filterId(filter) === id)?.program
+    const card = wanted.cards.find((candidate) => candidate.link.index === link.index)
+    if (known === undefined || known === null || card === undefined) return []
+    return [
+      {
+        ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, hook, handle } as const),
+        origin,
+        target: span.name,
+        program: known,
+        expression,
+        control: 'continue',
+        cookie: writeCookie(wanted.owner, cardMark(card)),
+        ...noRivals
+      }
+    ]
+  })
+}
+
+const noRivals = { rivals: [], removal: [], restoration: [], onIngress: false } as const
+
+function explainConflict({ device, hook, spans, rivals }: Mirror): Notice {
+  if (rivals.length > 0) {
+    return notice(
+      'MIRROR_TWICE',
+      `the ${hook} of ${device} is mirrored into ${spans[0]} already, by others (${rivals.join('; ')}): sensors would see each frame twice`,
+      `see it with: tc filter show dev ${device} ${hook}, tc filter show dev ${device}`
     )
+  }
+  return notice(
+    'FILTER_FOREIGN',
+    `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make`,
+    `see it with: tc filter show dev ${device} ${hook}; move it to another preference`
+  )
 }
 
 function nameTarget(target: string): string {
@@ -94,46 +119,64 @@ function describe(filter: Filter): Mirror {
     program: filter.program ?? '',
     expression: null,
     control: filter.mirror?.control ?? '',
-    cookie: filter.mirror?.cookie ?? ''
+    cookie: filter.mirror?.cookie ?? '',
+    ...noRivals
   }
 }
 
-/** Filters of others at the preference, and on a hook, that a wanted mirror takes; each as if it were that mirror. */
-function standingInTheWay(wanted: Wanted, host: Snapshot): Mirror[] {
-  const marked = new Set(wanted.mirrors.map((live) => filterId(live.filter)))
-  const foreign = new Map(
-    host.filters
-      .filter((filter) => filter.chain === 0 && filter.pref === mirrorPref && !marked.has(filterId(filter)))
-      .map((filter) => [`${filter.device} ${filter.hook}`, filter])
-  )
-  return wanted.spans.flatMap((span) =>
-    span.mirrors.flatMap(({ link, hook }) => {
-      const filter = foreign.get(`${link.name} ${hook}`)
-      const id = idOf(link.name, hook, mirrorHandle(wanted.owner, span.name, link.name, hook))
-      return filter ? [{ ...describe(filter), id, spans: [span.name] }] : []
-    })
-  )
+/** Filters of others that a wanted mirror meets on its hook; each as if it were that mirror. */
+function standingInTheWay(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
+  const desired = desireMirrors(wanted, host, span)
+  return span.mirrors.flatMap((want): Mirror[] => {
+    const { copying, blocking } = findRivals(wanted, host, span.name, want)
+    const id = idOf(want.link.name, want.hook, mirrorHandle(wanted.owner, span.name, want.link.name, want.hook))
+    const meant = desired.find((one) => one.id === id)
+    if (blocking) return [{ ...describe(blocking), id, spans: [span.name] }]
+    if (copying.length === 0 || meant === undefined) return []
+    const reason = copying.map(refuseRival).find((one) => one !== null)
+    return [
+      {
+        ...meant,
+        owner: 'foreign',
+        adoption: reason === undefined || reason === null ? { possible: true } : { possible: false, reason },
+        rivals: copying.map(describeRival),
+        removal: removeRivals(host, copying),
+        restoration: restoreRivals(host, copying),
+        onIngress: hasIngress(host, want.link.name)
+      }
+    ]
+  })
 }
 
 function mirrorSteps(transition: Transition<Mirror>): Step[] {
-  const { action } = transition
-  switch (action) {
+  switch (transition.action) {
     case 'create':
+      return makeSteps(transition.after, 'add')
     case 'update': {
-      const { after } = transition
+      const { before, after } = transition
       return [
-        {
-          summary: `${action === 'create' ? 'add' : 'mend'} the mirror ${name(after)}`,
-          argv: ['tc', ...writeMirror(after)]
-        }
+        ...before.removal.map((argv) => ({ summary: `remove what mirrors ${name(before)} twice`, argv })),
+        // Where the old ingress qdisc has come back, the mirror went with its hook.
+        ...(after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
+        ...makeSteps(after, 'mend')
       ]
     }
-    case 'remove': {
-      const { before } = transition
-      const words = deleteFilter(before.device, before.hook, mirrorPref, before.handle)
-      return [{ summary: `remove the mirror ${name(before)}`, argv: ['tc', ...words] }]
-    }
+    case 'remove':
+      return removeSteps(transition.before)
   }
+}
+
+/** One of others' is put back, one of ours made. */
+function makeSteps(after: Mirror, verb: string): Step[] {
+  if (after.rivals.length > 0) {
+    return after.restoration.map((argv) => ({ summary: `put back what mirrors ${name(after)}`, argv }))
+  }
+  return [{ summary: `${verb} the mirror ${name(after)}`, argv: ['tc', ...writeMirror(after)] }]
+}
+
+function removeSteps(before: Mirror): Step[] {
+  const words = deleteFilter(before.device, before.hook, mirrorPref, before.handle)
+  return [{ summary: `remove the mirror ${name(before)}`, argv: ['tc', ...words] }]
 }
 
 function name(resource: Mirror): string {

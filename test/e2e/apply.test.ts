@@ -455,10 +455,14 @@ describe('refuses, and leaves all as it is,', () => {
 
 describe('exits with', () => {
   test.each([
-    ['64 for an unknown option', ['apply', '--adopt'], /unknown option/],
+    ['64 for an unknown option', ['apply', '--adapt'], /unknown option/],
     ['64 for an unknown command', ['aply'], /Did you mean apply/],
     ['64 for two formats at once', ['plan', '--json', '--diff'], /cannot be used with/],
-    ['64 for a span that the file does not know', ['plan', '--span', 'span1'], /the file has no such span/]
+    [
+      '64 for a span that the file does not know',
+      ['plan', '--span', 'span1'],
+      /neither the file nor this host has such a span/
+    ]
   ])('%s', async (_, args, words) => {
     await writeSpans(lab, oneSpan)
     expect(await expectRefusal(lab, args, 64)).toMatch(words)
@@ -513,32 +517,41 @@ describe('without Docker', () => {
 })
 
 describe('a step that fails', () => {
-  test('half-way: says what is left, and the next apply does it', async () => {
+  test('half-way: takes back what was done, and the next apply does it', async () => {
     await writeSpans(lab, oneSpan)
     const { options } = await wrapPrograms(lab, { tc: failAt('mirred') })
-    const { stderr } = await spanplan(lab, ['apply'], 4, options)
+    const stderr = await expectRefusal(lab, ['apply'], 5, options)
     expect(stderr).toMatch(/could not add the mirror ens192 ingress → span0: .*made up/)
-    expect(stderr).toMatch(
-      /What was done before that stays\. Not done, or not whole:\n {2}\+ mirror ens192 ingress → span0/
-    )
-    expect(stderr).toContain('  + sensor suricata → span0')
-    expect(stderr).not.toContain('bridge span0')
+    expect(stderr).toContain('All that had been done was taken back: the host is as it was.')
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
     await expectHeard(lab, [suricata])
   })
 
+  test('and cannot be taken back: says what is left, and the next apply does it', async () => {
+    await writeSpans(lab, oneSpan)
+    const { options } = await wrapPrograms(lab, {
+      tc: failAt('mirred'),
+      ip: failAt('link del dev span0')
+    })
+    const { stderr } = await spanplan(lab, ['apply'], 4, options)
+    expect(stderr).toMatch(/It could not all be taken back:\n {2}could not remove the bridge span0: .*made up/)
+    expect(stderr).toMatch(/Still to be done for the host to be as it was:\n {2}- bridge span0\n/)
+    await spanplan(lab, ['apply'])
+    await expectConverged(lab)
+  })
+
   test('half-way: tells a program', async () => {
     await writeSpans(lab, oneSpan)
     const { options } = await wrapPrograms(lab, { ethtool: 'case "$*" in *-K*) echo made up >&2; exit 1 ;; esac' })
-    const { stdout } = await spanplan(lab, ['apply', '--json'], 4, options)
+    const { stdout } = await spanplan(lab, ['apply', '--json'], 5, options)
     const events = parseLines(stdout)
-    expect(events.at(-2)).toMatchObject({
-      type: 'step_failed',
+    expect(events.find(({ type }) => type === 'step_failed')).toMatchObject({
       address: 'span0/bridge',
       errors: [{ code: 'COMMAND_FAILED' }]
     })
-    expect(events.at(-1)).toMatchObject({ type: 'error', exit: 4, errors: [{ code: 'COMMAND_FAILED' }] })
+    expect(events.at(-2)).toEqual({ type: 'rolled_back', whole: true, left: [] })
+    expect(events.at(-1)).toMatchObject({ type: 'error', exit: 5, errors: [{ code: 'COMMAND_FAILED' }] })
   })
 
   test('at once: nothing was changed', async () => {
@@ -556,15 +569,15 @@ describe('a step that fails', () => {
     expect(await expectRefusal(lab, ['apply'], exit, options)).toContain('interrupted\nNothing was changed.')
   })
 
-  test.each(['INT', 'TERM'])(
-    'an apply that SIG%s interrupts says what is left, and the next one does it',
-    async (signal) => {
-      await writeSpans(lab, oneSpan)
-      const { options } = await wrapPrograms(lab, { tc: `case "$input" in *mirred*) kill -${signal} $PPID ;; esac` })
-      const { stderr } = await spanplan(lab, ['apply'], 4, options)
-      expect(stderr).toMatch(/interrupted\nWhat was done before that stays\. Not done, or not whole:/)
-      await spanplan(lab, ['apply'])
-      await expectConverged(lab)
-    }
-  )
+  test.each([
+    ['INT', 130],
+    ['TERM', 143]
+  ])('an apply that SIG%s interrupts takes back what was done, and the next one does it', async (signal, exit) => {
+    await writeSpans(lab, oneSpan)
+    const { options } = await wrapPrograms(lab, { tc: `case "$input" in *mirred*) kill -${signal} $PPID ;; esac` })
+    const stderr = await expectRefusal(lab, ['apply'], exit, options)
+    expect(stderr).toContain('interrupted\nAll that had been done was taken back: the host is as it was.')
+    await spanplan(lab, ['apply'])
+    await expectConverged(lab)
+  })
 })

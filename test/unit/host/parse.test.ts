@@ -95,7 +95,7 @@ test('ethtool: offloads, fixed ones too', () => {
 describe('tc', () => {
   test('qdiscs, with their blocks', () => {
     const qdiscs = parseQdiscs(read('tc-qdisc-foreign'))
-    const place = { handle: 'ffff:', root: false, parent: 'ffff:fff1' }
+    const place = { handle: 'ffff:', root: false, parent: 'ffff:fff1', plainPrio: false }
     expect(qdiscs).toContainEqual({ ...place, device: 'ens192', kind: 'clsact', block: null })
     expect(qdiscs).toContainEqual({ ...place, device: 'blk0', kind: 'clsact', block: 21 })
     expect(qdiscs).toContainEqual({ ...place, device: 'blk1', kind: 'ingress', block: null })
@@ -104,6 +104,14 @@ describe('tc', () => {
       { device: 'blk0', hook: 'ingress' },
       { device: 'blk0', hook: 'egress' }
     ])
+  })
+
+  test('a prio qdisc, as tc makes it', () => {
+    const prio = (found: readonly { plainPrio: boolean; device: string }[]) =>
+      found.filter(({ plainPrio }) => plainPrio).map(({ device }) => device)
+    expect(prio(parseQdiscs(read('tc-stock-qdisc')))).toEqual(['veth0'])
+    const other = read('tc-stock-qdisc').map((row: object) => ({ ...row, options: { bands: 4 } }))
+    expect(prio(parseQdiscs(other))).toEqual([])
   })
 
   test('a mirror of ours', () => {

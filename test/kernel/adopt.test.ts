@@ -1,0 +1,134 @@
+/** Taking over what other tools made, and giving it back: in the kernel alone. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from '../e2e/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+
+let lab: Lab
+let first: string
+
+const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+const tc = (...argv: string[]) => lab.run(['tc', ...argv])
+
+const everything = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0']
+const intoSpan = ['action', 'mirred', 'egress', 'mirror', 'dev', 'span0']
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  first = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+afterEach(clear)
+beforeEach(() => writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}'))
+
+/** A bridge as ifupdown or a script makes it. */
+async function makeBridge(): Promise<void> {
+  // With an address of its own: without, it has an id of zeros until one is set, and never again.
+  await ip('link', 'add', 'span0', 'address', '02:00:00:00:00:77', 'type', 'bridge', 'stp_state', '1')
+  await ip('link', 'set', 'dev', 'span0', 'alias', 'made: by "hand"', 'mtu', '1400')
+  await ip('link', 'set', 'dev', 'span0', 'up')
+}
+
+/** The mirrors of an old script: an ingress qdisc, and filters on the root qdisc. */
+async function makeMirrors(): Promise<void> {
+  await tc('qdisc', 'add', 'dev', 'ens192', 'ingress')
+  await tc('filter', 'add', 'dev', 'ens192', 'parent', 'ffff:', ...everything, ...intoSpan)
+  await tc('qdisc', 'add', 'dev', 'ens192', 'root', 'handle', '1:', 'htb', 'default', '1')
+  await tc('class', 'add', 'dev', 'ens192', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', '1gbit')
+  await tc('filter', 'add', 'dev', 'ens192', 'parent', '1:', ...everything, ...intoSpan)
+}
+
+async function clear(): Promise<void> {
+  await tc('qdisc', 'del', 'dev', 'ens192', 'root').catch(() => undefined)
+  await tc('qdisc', 'del', 'dev', 'ens192', 'ingress').catch(() => undefined)
+  await ip('link', 'del', 'dev', 'span0').catch(() => undefined)
+  await expectRestored(lab, first)
+}
+
+test('a bridge is told of, taken over, kept, and given back with all that it had', async () => {
+  await makeBridge()
+  const before = await lab.snapshotText()
+  expect(await expectRefusal(lab, ['apply'])).toContain('or take it over with --adopt')
+  const { stdout } = await spanplan(lab, ['plan', '--adopt'])
+  expect(stdout).toMatch(/^ {2}= +bridge +span0 /m)
+  expect(stdout).toContain('1 to adopt')
+  await spanplan(lab, ['apply', '--adopt', '--yes'])
+  await expectConverged(lab)
+  const [link] = JSON.parse(await ip('-j', '-d', 'link', 'show', 'dev', 'span0'))
+  expect(link).toMatchObject({ mtu: 9000, linkinfo: { info_data: { stp_state: 0, mcast_snooping: 0 } } })
+  // Drift is mended as any.
+  await ip('link', 'set', 'dev', 'span0', 'type', 'bridge', 'ageing_time', '300')
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, before)
+})
+
+test('mirrors of an old script are told of, converted, and gone after a destroy', async () => {
+  await makeBridge()
+  await makeMirrors()
+  const refusal = await expectRefusal(lab, ['apply'])
+  expect(refusal).toContain('the ingress of ens192 is mirrored into span0 already')
+  expect(refusal).toContain('the egress of ens192 is mirrored into span0 already')
+  expect(refusal).toContain('ens192 has an ingress qdisc')
+  await spanplan(lab, ['apply', '--adopt', '--yes'])
+  await expectConverged(lab)
+  expect(await tc('filter', 'show', 'dev', 'ens192')).toBe('')
+  expect(await tc('qdisc', 'show', 'dev', 'ens192')).not.toContain('ingress')
+  await spanplan(lab, ['destroy', '--yes'])
+  expect(await tc('qdisc', 'show', 'dev', 'ens192', 'root')).toContain('htb')
+})
+
+describe('what fails half-way is as it was', () => {
+  test.each([
+    ['tc', 'qdisc replace dev ens192 clsact'],
+    ['tc', 'filter del dev ens192 parent 1:'],
+    ['tc', 'filter replace dev ens192 ingress'],
+    ['tc', 'filter replace dev ens192 egress'],
+    ['bridge', 'fdb del'],
+    ['ip', 'link set dev ens192']
+  ] as const)('%s %s', async (program, pattern) => {
+    await makeBridge()
+    await makeMirrors()
+    const before = await lab.snapshotText()
+    const { options } = await wrapPrograms(lab, { [program]: failAt(pattern) })
+    const { stderr } = await spanplan(lab, ['apply', '--adopt', '--yes'], 5, options)
+    expect(stderr).toContain('the host is as it was')
+    await expectRestored(lab, before)
+  })
+})
+
+describe('what does other work is not taken over', () => {
+  const cases: Record<string, { readonly make: () => Promise<unknown>; readonly why: string }> = {
+    'a bridge with an address': {
+      make: () => ip('addr', 'add', '192.0.2.1/24', 'dev', 'span0'),
+      why: 'it has the address 192.0.2.1/24'
+    },
+    'a bridge with a port': {
+      make: () => ip('link', 'set', 'dev', 'ens224', 'master', 'span0'),
+      why: 'ens224 is a port of it'
+    },
+    'an ingress qdisc with another filter': {
+      make: async () => {
+        await makeMirrors()
+        await tc('filter', 'add', 'dev', 'ens192', 'parent', 'ffff:', 'pref', '7', ...everything, 'flowid', '1:5')
+      },
+      why: 'that does other work'
+    },
+    'a filter that also sorts into a class': {
+      make: async () => {
+        await tc('qdisc', 'add', 'dev', 'ens192', 'root', 'handle', '1:', 'htb', 'default', '1')
+        await tc('class', 'add', 'dev', 'ens192', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', '1gbit')
+        await tc('filter', 'add', 'dev', 'ens192', 'parent', '1:', ...everything, 'flowid', '1:1', ...intoSpan)
+      },
+      why: 'also sorts frames into the class 1:1'
+    }
+  }
+  test.each(Object.entries(cases))('%s', async (_, { make, why }) => {
+    await makeBridge()
+    await make()
+    expect(await expectRefusal(lab, ['apply', '--adopt', '--yes'])).toContain(why)
+    await ip('link', 'set', 'dev', 'ens224', 'nomaster')
+  })
+})
