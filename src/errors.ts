@@ -43,6 +43,7 @@ const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['FILTER_INVALID', Exit.invalidFile],
   ['FILTER_TOO_LARGE', Exit.invalidFile],
   ['DOCKER_FORBIDDEN', Exit.missingRight],
+  ['FILE_INSECURE', Exit.invalidFile],
   ['RIGHT_MISSING', Exit.missingRight]
 ])
 

@@ -8,6 +8,7 @@ export interface Selection {
   readonly file: readonly string[]
   readonly span: readonly string[]
   readonly deferDocker: boolean
+  readonly insecureFile: boolean
 }
 
 /** With what a command that makes the file true may do beside that. */
@@ -19,7 +20,7 @@ export interface SpecSelection extends Selection {
 
 /** The spans of the files, or the selected ones, as they should be. */
 export function aimAtSpec(session: Session, selection: SpecSelection): Extract<Aim, { want: 'spec' }> {
-  const spec = loadSession(session, selection.file)
+  const spec = loadSession(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = new Set(spec.spans.map(({ name }) => name))
   const spans = span.length > 0 ? new Set(span) : prune ? null : listed
@@ -31,7 +32,7 @@ export function aimAtNothing(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
 ): Aim {
-  const spec = selection.all || selection.name !== undefined ? null : loadSession(session, selection.file)
+  const spec = selection.all || selection.name !== undefined ? null : loadSession(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? new Set(selection.span) : null
   return {
@@ -44,8 +45,11 @@ export function aimAtNothing(
 }
 
 /** Reads the files, which errors from then on can point into. */
-function loadSession(session: Session, paths: readonly string[]): Spec {
-  return loadFiles(paths, (files) => {
-    session.files = files
+function loadSession(session: Session, { file, insecureFile }: Selection): Spec {
+  return loadFiles(file, {
+    trust: insecureFile ? 'all' : 'safe',
+    onFiles: (files) => {
+      session.files = files
+    }
   })
 }

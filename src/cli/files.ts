@@ -1,26 +1,37 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { Exit, SpanplanError } from '../errors.ts'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Exit, type Notice, SpanplanError } from '../errors.ts'
 import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
+import { distrustFile, distrustFolder, distrustParent } from './trust.ts'
 
 /** Tried in this order where no -f is given, after $SPANPLAN_FILE. */
 const defaults = ['spans.yaml', '/etc/spanplan']
 
-/** Reads the files and folders, or what stands where spanplan looks without being told. */
-function readFiles(paths: readonly string[]): SourceFile[] {
-  const named = paths.length > 0 ? paths : findDefault()
-  return named.flatMap(readPath)
+interface LoadOptions {
+  /** Whether root also does what a file says that others may write. */
+  readonly trust: 'all' | 'safe'
+  /** Gets them before they are checked, so that errors can show their lines. */
+  readonly onFiles: (files: readonly SourceFile[]) => void
+}
+
+/** What was read, and why it had better not be trusted. */
+interface Found {
+  readonly files: readonly SourceFile[]
+  readonly distrust: readonly Notice[]
 }
 
 /**
- * Reads and checks them. `onFiles` gets them before they are checked, so that errors can show their lines.
+ * Reads and checks the files and folders, or what stands where spanplan looks without being told.
  *
  * @throws SpanplanError with all that is wrong.
  */
-export function loadFiles(paths: readonly string[], onFiles: (files: readonly SourceFile[]) => void): Spec {
-  const files = readFiles(paths)
+export function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Spec {
+  const found = (paths.length > 0 ? paths : findDefault()).map(readPath)
+  const distrust = new Map(found.flatMap((one) => one.distrust).map((notice) => [notice.message, notice]))
+  if (trust === 'safe' && distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
+  const files = found.flatMap((one) => one.files)
   onFiles(files)
   return loadSpec(files)
 }
@@ -41,12 +52,27 @@ function findDefault(): readonly string[] {
   )
 }
 
-function readPath(path: string): SourceFile[] {
-  const names = tryRead(path, () => (statSync(path).isDirectory() ? readdirSync(path) : null))
-  if (names === null) return [tryRead(path, () => readOne(path))]
+function readPath(path: string): Found {
+  const stats = tryRead(path, () => statSync(path))
+  if (!stats.isDirectory()) {
+    const found = tryRead(path, () => readOne(path))
+    const folder = dirname(path)
+    const parent = stats.isFile()
+      ? distrustParent(
+          folder,
+          tryRead(folder, () => statSync(folder))
+        )
+      : []
+    return { ...found, distrust: [...found.distrust, ...parent] }
+  }
+  const names = tryRead(path, () => readdirSync(path))
   const files = names.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
   if (files.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-  return files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file)))
+  const found = files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file)))
+  return {
+    files: found.flatMap((one) => one.files),
+    distrust: [...distrustFolder(path, stats), ...found.flatMap((one) => one.distrust)]
+  }
 }
 
 function tryRead<T>(path: string, read: () => T): T {
@@ -58,7 +84,7 @@ function tryRead<T>(path: string, read: () => T): T {
 }
 
 /** Also what is no file but a pipe; no more of it than shows that it is too large. */
-function readOne(path: string): SourceFile {
+function readOne(path: string): Found {
   const file = openSync(path, 'r')
   try {
     const chunks: Buffer[] = []
@@ -70,7 +96,7 @@ function readOne(path: string): SourceFile {
       chunks.push(chunk.subarray(0, count))
       size += count
     }
-    return { path, bytes: Buffer.concat(chunks) }
+    return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust: distrustFile(path, fstatSync(file)) }
   } finally {
     closeSync(file)
   }

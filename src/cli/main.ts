@@ -19,6 +19,8 @@ const adoptOption = () => new Option('--adopt', 'take over what others made and 
 const emptyOption = () => new Option('--allow-empty', 'a file without spans may remove all').default(false)
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
+const insecureOption = () =>
+  new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
 const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
 
@@ -52,6 +54,7 @@ function buildProgram() {
     .addOption(pruneOption())
     .addOption(adoptOption())
     .addOption(deferOption())
+    .addOption(insecureOption())
     .addOption(exitcodeOption('are'))
     .addOption(colorOption())
     .action((options) => start(options, async (session) => (await import('./plan.ts')).plan(session, options)))
@@ -67,6 +70,7 @@ function buildProgram() {
     .addOption(emptyOption())
     .addOption(jsonOption())
     .addOption(deferOption())
+    .addOption(insecureOption())
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
     .action((options) => start(options, async (session) => (await import('./apply.ts')).applyCommand(session, options)))
@@ -81,6 +85,7 @@ function buildProgram() {
     .addOption(yesOption())
     .addOption(jsonOption())
     .addOption(deferOption())
+    .addOption(insecureOption())
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
     .action((options) =>

@@ -1,0 +1,129 @@
+import { chmod, chown, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from '../e2e/lab.ts'
+import { spanplan } from '../e2e/spans.ts'
+
+const user = 65534
+const text = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'
+
+let lab: Lab
+let folder: string
+let file: string
+
+beforeAll(async () => {
+  lab = await createLab()
+})
+afterAll(() => lab?.close())
+
+beforeEach(async () => {
+  folder = join(await mkdtemp(join(lab.files, 'safe-')), 'spans')
+  file = join(folder, 'spans.yaml')
+  await mkdir(folder)
+  await writeFile(file, text)
+  await chmod(folder, 0o755)
+  await chmod(file, 0o644)
+})
+
+const plan = (path: string, exit = 0, env = {}) => spanplan(lab, ['plan', '-f', path], exit, { env })
+
+interface Flaw {
+  /** Added to the mode. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly cure: string
+  /** With this from sudo, it is none. */
+  readonly sudo: Readonly<Record<string, string>>
+}
+
+const flaws: Readonly<Record<string, Flaw>> = {
+  'all may write': { mode: 0o002, uid: 0, gid: 0, cure: 'chmod go-w', sudo: {} },
+  'its group may write': { mode: 0o020, uid: 0, gid: user, cure: 'chmod go-w', sudo: { SUDO_GID: String(user) } },
+  'another user owns': { mode: 0, uid: user, gid: 0, cure: 'chown root', sudo: { SUDO_UID: String(user) } }
+}
+
+async function spoil(path: string, safe: number, { mode, uid, gid }: Flaw): Promise<void> {
+  await chown(path, uid, gid)
+  await chmod(path, safe | mode)
+}
+
+describe.each(Object.entries(flaws))('what %s', (_, flaw) => {
+  test('is refused as a file', async () => {
+    await spoil(file, 0o644, flaw)
+    for (const path of [file, folder]) {
+      const { stdout, stderr } = await plan(path, 65)
+      expect(stdout).toBe('')
+      expect(stderr).toContain(`error: ${file} may be written by others than root`)
+      expect(stderr).toMatch(new RegExp(`^ {2}${flaw.cure} ${file}; .*--insecure-file$`, 'm'))
+    }
+    await spanplan(lab, ['plan', '-f', file, '--insecure-file'])
+    await spanplan(lab, ['validate', '-f', file])
+  })
+
+  test('is refused as a folder of files', async () => {
+    await spoil(folder, 0o755, flaw)
+    const { stderr } = await plan(folder, 65)
+    expect(stderr).toContain(`error: ${folder} may be written by others than root`)
+    expect(stderr).toContain(`  ${flaw.cure} ${folder};`)
+  })
+
+  test('is trusted where that is who became root by sudo', async () => {
+    await spoil(file, 0o644, flaw)
+    await spoil(folder, 0o755, flaw)
+    const exit = flaw.mode === 0o002 ? 65 : 0
+    for (const path of [file, folder]) await plan(path, exit, flaw.sudo)
+  })
+})
+
+test('all are told at once, each once', async () => {
+  const other = join(folder, 'other.yaml')
+  await writeFile(other, 'version: 1\nspans: {}\n')
+  for (const path of [file, other, folder]) await chmod(path, 0o777)
+  const { stderr } = await spanplan(lab, ['apply', '-f', folder, '-f', file], 65)
+  expect(stderr.match(/^error: /gm)).toHaveLength(3)
+  const { stdout } = await spanplan(lab, ['plan', '-f', folder, '--json'], 65)
+  expect(JSON.parse(stdout)).toMatchObject({ exit: 65, errors: Array(3).fill({ code: 'FILE_INSECURE' }) })
+})
+
+describe('the folder around a file', () => {
+  test('is refused where others may put another file in its place', async () => {
+    await chmod(folder, 0o777)
+    const { stderr } = await plan(file, 65)
+    expect(stderr).toContain(`error: ${folder} may be written by others`)
+    expect(stderr).toContain('its mode 0777')
+  })
+
+  test('may be sticky, as /tmp is', async () => {
+    await chmod(folder, 0o1777)
+    await plan(file)
+  })
+
+  test("may be another user's", async () => {
+    await chown(folder, user, user)
+    await plan(file)
+  })
+})
+
+test('a link is as safe as what it leads to', async () => {
+  await chmod(file, 0o666)
+  const name = join(lab.files, 'link.yaml')
+  await symlink(file, name)
+  await plan(name, 65)
+})
+
+test.each(['exec "$@" <', 'cat spans.yaml | exec "$@" #'])(
+  'what comes from stdin is not looked at: %s',
+  async (script) => {
+    await chmod(file, 0o666)
+    const through = ['sh', '-c', `${script} spans.yaml`, 'sh']
+    await spanplan(lab, ['plan', '-f', '/dev/stdin'], 0, { through, cwd: folder })
+  }
+)
+
+test('who is not root may do what he likes', async () => {
+  await chmod(file, 0o666)
+  const through = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups']
+  const reading = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search']
+  await spanplan(lab, ['plan', '-f', file], 0, { through: [...through, ...reading] })
+})
