@@ -30,6 +30,7 @@ export const Exit = {
   usage: 64,
   invalidFile: 65,
   bug: 70,
+  locked: 75,
   missingRight: 77,
   interrupted: 130,
   terminated: 143
@@ -44,6 +45,7 @@ const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['FILTER_TOO_LARGE', Exit.invalidFile],
   ['DOCKER_FORBIDDEN', Exit.missingRight],
   ['FILE_INSECURE', Exit.invalidFile],
+  ['LOCKED', Exit.locked],
   ['RIGHT_MISSING', Exit.missingRight]
 ])
 

@@ -1,27 +1,35 @@
 import { readFileSync } from 'node:fs'
-import { SpanplanError } from '../errors.ts'
+import { type Notice, SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 
 /** CAP_NET_ADMIN's number in linux/capability.h. */
 const netAdmin = 12n
 
 /**
- * Says what right is missing before anything is changed.
+ * Says which rights are missing, all at once, before anything is changed.
  *
- * @throws SpanplanError RIGHT_MISSING
+ * @param lock what keeps the lock from being taken: of no account where there is nothing to change.
+ * @param docker what keeps Docker from being asked.
+ * @throws SpanplanError with a notice for each.
  */
-export function checkRights(plan: Plan): void {
+export function checkRights(plan: Plan, lock: readonly Notice[], docker: readonly Notice[]): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
-  if (changesNetwork && !hasNetAdmin()) throw missing('changing the network needs CAP_NET_ADMIN')
-  const forbidden = plan.waiting.find((wait) => wait.notice.code === 'FILTER_FORBIDDEN')
-  if (forbidden) throw missing(`${forbidden.title} ${forbidden.notice.message}`)
+  const filters = plan.waiting.filter((wait) => wait.notice.code === 'FILTER_FORBIDDEN')
+  const missing = [
+    ...(changesNetwork && !hasNetAdmin() ? [needsRoot('changing the network needs CAP_NET_ADMIN')] : []),
+    ...filters.slice(0, 1).map(({ title, notice }) => needsRoot(`${title} ${notice.message}`)),
+    ...docker,
+    ...(plan.changes.length > 0 || docker.length > 0 ? lock : [])
+  ]
+  const last = missing.at(-1)
+  if (last === undefined) return
+  throw new SpanplanError([...missing.slice(0, -1), { ...last, message: `${last.message}. Nothing was changed.` }])
 }
 
-function missing(what: string): SpanplanError {
-  const message = `${what}. Nothing was changed.`
-  return new SpanplanError({ code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' })
+function needsRoot(message: string): Notice {
+  return { code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' }
 }
 
 /** proc_pid_status(5): the effective capabilities, a bit each. */

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { apply, interruptedExit } from '../apply/apply.ts'
+import { type Lock, takeLock } from '../apply/lock.ts'
 import { type Aim, look, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
-import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
+import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import { isDestructive, type Plan } from '../plan/plan.ts'
 import { countActions, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
@@ -13,12 +14,14 @@ import { choosePaint, confirm } from './terminal.ts'
 
 interface ApplyOptions extends Selection {
   readonly yes: boolean
+  /** Milliseconds. */
+  readonly lockTimeout: number
   readonly detailedExitcode: boolean
 }
 
 /** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
 export async function applyCommand(session: Session, options: ApplyOptions & SpecSelection): Promise<ExitCode> {
-  return carryOut(session, aimAtSpec(session, options), options)
+  return watchAndApply(session, aimAtSpec(session, options), options)
 }
 
 /** `spanplan destroy`: the same towards nothing at all. */
@@ -26,31 +29,59 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  return carryOut(session, aimAtNothing(session, options), options)
+  return watchAndApply(session, aimAtNothing(session, options), options)
 }
 
-async function carryOut(session: Session, aim: Aim, options: ApplyOptions): Promise<ExitCode> {
+async function watchAndApply(session: Session, aim: Aim, options: ApplyOptions): Promise<ExitCode> {
   const signals = watchSignals()
   try {
-    return await confirmAndApply(session, aim, options, signals.signal)
+    return await lockAndApply(session, aim, options, signals.signal)
   } finally {
     signals.stop()
   }
 }
 
-async function confirmAndApply(
-  session: Session,
-  aim: Aim,
-  options: ApplyOptions,
-  signal: AbortSignal
-): Promise<ExitCode> {
-  const view = await look(aim)
+async function lockAndApply(session: Session, aim: Aim, options: ApplyOptions, signal: AbortSignal): Promise<ExitCode> {
+  const command = ['spanplan', ...process.argv.slice(2)].join(' ')
+  const take = () => takeLock({ command, timeout: options.lockTimeout, signal })
+  const first = await allowing(['RIGHT_MISSING'], take)
+  let lock: Lock | null = first.result
+  try {
+    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], () => look(aim))
+    // The rest of the plan can be shown all the same.
+    const shown = view ?? (await look({ ...aim, deferDocker: true }))
+    showPlan(session, aim, shown)
+    checkRights(shown.plan, first.missing, missing)
+    if (shown.plan.changes.length === 0) return Exit.done
+    if (asks(shown.plan, options.yes)) {
+      // A person takes time to answer, and others need not wait for that.
+      lock?.release()
+      await confirmRemovals(shown.plan, signal)
+      lock = await take()
+      await checkUnchanged(aim, shown.plan)
+    }
+    await carryOut(session, aim, shown, signal)
+    return options.detailedExitcode ? Exit.changes : Exit.done
+  } finally {
+    lock?.release()
+  }
+}
+
+/** What is missing is told later, with the rest, if the errors have no other codes than these. */
+async function allowing<T>(
+  codes: readonly string[],
+  action: () => Promise<T>
+): Promise<{ readonly result: T | null; readonly missing: readonly Notice[] }> {
+  try {
+    return { result: await action(), missing: [] }
+  } catch (error) {
+    if (!(error instanceof SpanplanError) || !error.notices.every(({ code }) => codes.includes(code))) throw error
+    return { result: null, missing: error.notices }
+  }
+}
+
+async function carryOut(session: Session, aim: Aim, view: View, signal: AbortSignal): Promise<void> {
   const { plan } = view
-  showPlan(session, aim, view)
-  checkRights(plan)
-  if (plan.changes.length === 0) return Exit.done
-  const asked = await confirmRemovals(plan, options.yes, signal)
-  if (asked) await checkUnchanged(aim, plan)
   const progress = openProgress(session, plan)
   try {
     await apply(aim, view, progress, signal)
@@ -60,7 +91,6 @@ async function confirmAndApply(
   const summary = countActions(plan)
   if (session.json) printEvent('summary', summary)
   else process.stdout.write(`${sumUp(aim, summary)}\n`)
-  return options.detailedExitcode ? Exit.changes : Exit.done
 }
 
 function showPlan(session: Session, aim: Aim, view: View): void {
@@ -88,10 +118,12 @@ async function checkUnchanged(aim: Aim, shown: Plan): Promise<void> {
   })
 }
 
-/** Asks where something is taken away, and tells whether it did. Creating, changing and mending never ask. */
-async function confirmRemovals(plan: Plan, yes: boolean, signal: AbortSignal): Promise<boolean> {
-  const taken = plan.changes.filter(isDestructive)
-  if (taken.length === 0 || yes) return false
+/** Where something is taken away. Creating, changing and mending never ask. */
+function asks(plan: Plan, yes: boolean): boolean {
+  return !yes && plan.changes.some(isDestructive)
+}
+
+async function confirmRemovals(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove } = countActions(plan)
   const what = [...(remove > 0 ? [`remove ${remove}`] : []), ...(replace > 0 ? [`replace ${replace}`] : [])].join(
     ' and '
@@ -109,7 +141,6 @@ async function confirmRemovals(plan: Plan, yes: boolean, signal: AbortSignal): P
       signal.aborted ? interruptedExit(signal) : Exit.error
     )
   }
-  return true
 }
 
 function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<typeof countActions>): string {

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
+import { parseDuration } from './duration.ts'
 import { runCommand, type Session } from './session.ts'
 import type { ColorChoice } from './terminal.ts'
 
@@ -21,6 +22,10 @@ const deferOption = () => new Option('--defer-docker', 'leave networks and senso
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
+const lockOption = () =>
+  new Option('--lock-timeout <duration>', 'wait so long for another spanplan, as in 30s or 5m')
+    .argParser(parseDuration)
+    .default(0, 'not at all')
 const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
 
@@ -71,6 +76,7 @@ function buildProgram() {
     .addOption(jsonOption())
     .addOption(deferOption())
     .addOption(insecureOption())
+    .addOption(lockOption())
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
     .action((options) => start(options, async (session) => (await import('./apply.ts')).applyCommand(session, options)))
@@ -86,6 +92,7 @@ function buildProgram() {
     .addOption(jsonOption())
     .addOption(deferOption())
     .addOption(insecureOption())
+    .addOption(lockOption())
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
     .action((options) =>

@@ -20,7 +20,8 @@ const packageOf: Readonly<Record<string, string>> = {
   bridge: 'iproute2',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
-  sysctl: 'procps'
+  sysctl: 'procps',
+  flock: 'util-linux'
 }
 
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
@@ -31,13 +32,14 @@ const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/b
 
 /**
  * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
+ * It reads `input`; where that is a number, its stdin is that descriptor of ours. It inherits no other.
  *
  * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
  */
-export async function run(argv: Argv, input = ''): Promise<Output> {
+export async function run(argv: Argv, input: string | number = ''): Promise<Output> {
   const [file, ...words] = argv
   const result = await execa(file, words, {
-    ...(input === '' ? { stdin: 'ignore' } : { input }),
+    ...stdin(input),
     reject: false,
     timeout: timeLimit,
     killSignal: 'SIGKILL',
@@ -56,6 +58,12 @@ export async function run(argv: Argv, input = ''): Promise<Output> {
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
   return { stdout, stderr, status: exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]) }
+}
+
+function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: string } {
+  // Its type has the descriptors from 3 to 9 only; Node takes any.
+  if (typeof input === 'number') return { stdin: input as 3 }
+  return input === '' ? { stdin: 'ignore' } : { input }
 }
 
 /** As many processes at once as keep two cores busy. */

@@ -12,19 +12,10 @@ import { execa } from 'execa'
 import { writePcap } from './frames.ts'
 import { type Capture, type CaptureOptions, captureInside, captureOn } from './lab/capture.ts'
 import { PrivateDocker } from './lab/daemon.ts'
-import { findProgram, labEnvironment, privateEnvironment, projectRoot } from './lab/programs.ts'
+import { findProgram, labEnvironment, labFolder, labsFolder, privateEnvironment, projectRoot } from './lab/programs.ts'
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { describeHost } from './lab/snapshot.ts'
-import {
-  guardLab,
-  hostNamespace,
-  labFolder,
-  labsFolder,
-  namePrefix,
-  sweepLab,
-  sweepStaleLabs,
-  switchNamespace
-} from './lab/sweep.ts'
+import { guardLab, hostNamespace, namePrefix, sweepLab, sweepStaleLabs, switchNamespace } from './lab/sweep.ts'
 
 /** A cable between a card of the lab's host and the switch. */
 interface CableOptions {

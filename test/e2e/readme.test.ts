@@ -1,6 +1,6 @@
 /** README.md and examples/ are true: every command is run, every output compared, every table checked. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -83,7 +83,14 @@ class Reader {
   }
 
   async settle(): Promise<void> {
-    for (const folder of ['bin', 'usr', 'etc/systemd/system', 'etc/network/interfaces.d', 'etc/bash_completion.d']) {
+    for (const folder of [
+      'bin',
+      'run',
+      'usr',
+      'etc/systemd/system',
+      'etc/network/interfaces.d',
+      'etc/bash_completion.d'
+    ]) {
       await mkdir(join(this.root, folder), { recursive: true })
     }
     await mkdir(this.#clone)
@@ -94,10 +101,16 @@ class Reader {
     await symlink(join(projectRoot, 'node_modules'), join(this.#clone, 'node_modules'))
     await writeFile(join(this.#clone, 'spans.yaml'), spansYaml)
     await this.#standIn('sudo', 'exec "$@"')
-    await this.#standIn('spanplan', `exec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
+    await this.standInSpanplan()
     await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
     await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
     await this.#standIn('ifup', ifupStandIn(this.root))
+  }
+
+  /** As if it were installed. */
+  standInSpanplan(): Promise<void> {
+    const lock = `SPANPLAN_RUN_DIR=${join(this.root, 'run/spanplan')}`
+    return this.#standIn('spanplan', `${lock} exec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
   }
 
   /** Runs a block as the reader would, and gives what it printed. */
@@ -135,6 +148,7 @@ class Reader {
   #translate(block: string): string {
     return block
       .replaceAll('/etc/', `${this.root}/etc/`)
+      .replaceAll('/run/', `${this.root}/run/`)
       .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
       .replace(/^((?:sudo )?spanplan destroy.*)$/m, '$1 --yes')
   }
@@ -283,7 +297,7 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
       await reader.run(completion, { PATH })
       expect(await readFile(join(reader.root, 'etc/bash_completion.d/spanplan'), 'utf8')).toContain('complete -F')
     } finally {
-      await symlink(join(projectRoot, 'bin/spanplan.js'), join(reader.root, 'bin/spanplan'))
+      await reader.standInSpanplan()
     }
   },
 
@@ -335,6 +349,22 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     expect(await reader.run(check)).not.toContain('exit status')
     await reader.lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     expect(await reader.run(check)).toContain('exit status 2')
+  },
+
+  'Without root': async (reader) => {
+    await reader.lab.startSensor('suricata')
+    // Somebody of the group that Docker's socket belongs to, who may read the sources wherever they are.
+    const [user, group] = ['65534', '65533']
+    await chown(reader.lab.dockerHost.replace('unix://', ''), 0, Number(group))
+    for (const block of under('Without root')) {
+      const known = block
+        .replace('--reuid ops --regid ops --init-groups', `--reuid ${user} --regid ${user} --groups ${group}`)
+        .replace('chown -R ops', `chown -R ${user}`)
+        .replaceAll('+net_admin', '+net_admin,+dac_read_search')
+      expect(await reader.run(known)).toContain('Applied:')
+    }
+    expect(await reader.run('spanplan plan')).toContain('No changes')
+    await reader.expectFrames('suricata')
   },
 
   'Compose, with Suricata and Zeek': async (reader) => {
@@ -445,7 +475,8 @@ describe('the reference', () => {
 /** In quotes and capitals too, but no codes of notices: names of the YAML parser's errors, of errno, of signals and so on. */
 const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
-  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED', 'EACCES', 'EISDIR', 'ENOENT', 'EPIPE'],
+  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
+  ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
   ...['SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
 ])
 

@@ -5,8 +5,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Docker from 'dockerode'
-import { findProgram, privateEnvironment } from './programs.ts'
-import { containerdState, hostNamespace, labFolder } from './sweep.ts'
+import { findProgram, labFolder, privateEnvironment } from './programs.ts'
+import { containerdState, hostNamespace } from './sweep.ts'
 
 const READY_MS = 30_000
 const STOP_MS = 30_000

@@ -8,6 +8,11 @@ const privateRoot = resolve(projectRoot, 'node_modules/.cache/spanplan-lab/root'
 const systemFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 const searched = [...systemFolders, join(privateRoot, 'usr/sbin'), join(privateRoot, 'usr/bin')]
 
+/** The folder that holds all files of labs. Short: a socket's path has 108 bytes at most. */
+export const labsFolder = '/tmp'
+
+export const labFolder = (lab: string) => join(labsFolder, lab)
+
 /** What a process of a lab carries in its environment, and passes on: how a lab's processes are found again. */
 export const LAB_VARIABLE = 'SPANPLAN_LAB'
 
@@ -19,6 +24,8 @@ export function labEnvironment(lab: string): Record<string, string> {
     HOME,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
+    // Not the machine's own.
+    SPANPLAN_RUN_DIR: join(labFolder(lab), 'run'),
     [LAB_VARIABLE]: lab
   }
 }

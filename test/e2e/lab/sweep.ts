@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { findProgram, LAB_VARIABLE } from './programs.ts'
+import { findProgram, LAB_VARIABLE, labFolder, labsFolder } from './programs.ts'
 
 const NAME = /^spanplan-(\d+)-[A-Za-z0-9]{6}$/
 const NETNS_FOLDER = '/run/netns'
@@ -14,13 +14,9 @@ const CGROUP_FOLDER = '/sys/fs/cgroup'
 const SHIM_SOCKETS = '/run/containerd/s'
 const PATIENCE_MS = 10_000
 
-/** The folder that holds all files of labs. Short: a socket's path has 108 bytes at most. */
-export const labsFolder = '/tmp'
-
 /** What `mkdtemp` completes to a lab's name. */
 export const namePrefix = `spanplan-${process.pid}-`
 
-export const labFolder = (lab: string) => join(labsFolder, lab)
 export const hostNamespace = (lab: string) => join(NETNS_FOLDER, lab)
 export const switchNamespace = (lab: string) => join(NETNS_FOLDER, `${lab}-sw`)
 export const containerdState = (lab: string) => join(labFolder(lab), 'ct/state')

@@ -110,7 +110,7 @@ describe('tc', () => {
     const prio = (found: readonly { plainPrio: boolean; device: string }[]) =>
       found.filter(({ plainPrio }) => plainPrio).map(({ device }) => device)
     expect(prio(parseQdiscs(read('tc-stock-qdisc')))).toEqual(['veth0'])
-    const other = read('tc-stock-qdisc').map((row: object) => ({ ...row, options: { bands: 4 } }))
+    const other = z.array(z.looseObject({})).parse(read('tc-stock-qdisc')).map((row) => ({ ...row, options: { bands: 4 } }))
     expect(prio(parseQdiscs(other))).toEqual([])
   })
 

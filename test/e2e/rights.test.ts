@@ -1,0 +1,92 @@
+import { chown, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { expectConverged, expectHeard, expectRefusal, expectRestored, portOf, spanplan, writeSpans } from './spans.ts'
+
+const user = 65534
+/** Of Docker's socket. */
+const group = 65533
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  await chown(lab.dockerHost.replace('unix://', ''), 0, group)
+})
+afterAll(() => lab?.close())
+
+/** He may read the sources wherever they are, also in somebody's home. */
+function asUser(groups: string, capabilities: readonly string[]): readonly string[] {
+  const names = [...capabilities, 'dac_read_search'].map((name) => `+${name}`).join(',')
+  const granted = [`--inh-caps=${names}`, `--ambient-caps=${names}`, `--bounding-set=-all,${names}`]
+  return ['setpriv', `--reuid=${user}`, `--regid=${user}`, groups, ...granted]
+}
+
+test('a user with CAP_NET_ADMIN, the group of Docker and a folder for the lock needs no root', async () => {
+  const before = await lab.snapshotText()
+  const suricata = await lab.startSensor('suricata')
+  const run = join(lab.files, 'run')
+  await mkdir(run)
+  await chown(run, user, user)
+  const asHe: SpanplanOptions = {
+    through: asUser(`--groups=${group}`, ['net_admin']),
+    env: { SPANPLAN_RUN_DIR: run }
+  }
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
+  await spanplan(lab, ['apply'], 0, asHe)
+  await expectConverged(lab, asHe)
+  // Root sees more of containers, and finds nothing to mend either.
+  await expectConverged(lab)
+  const setting = `net.ipv6.conf.${await portOf(lab, suricata)}.disable_ipv6`
+  expect(await lab.run(['sysctl', '-n', setting])).toBe('1')
+  await expectHeard(lab, [suricata])
+
+  // Root may take the lock in his folder, and he again after that.
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+  await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR: run } })
+  await spanplan(lab, ['destroy', '--yes'], 0, asHe)
+  await suricata.remove({ force: true })
+  await expectRestored(lab, before)
+})
+
+test('all rights that are missing are told at once, after the plan', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
+  const nobody: SpanplanOptions = { through: asUser('--clear-groups', []), env: { SPANPLAN_RUN_DIR: '/nowhere/run' } }
+  const { stdout } = await spanplan(lab, ['apply'], 77, nobody)
+  expect(stdout).toContain('+   bridge    span0')
+  const stderr = await expectRefusal(lab, ['apply'], 77, nobody)
+  expect(stderr.match(/^error: /gm)).toHaveLength(3)
+  expect(stderr).toMatch(/CAP_NET_ADMIN[\s\S]*Docker's socket[\s\S]*\/nowhere\/run.*Nothing was changed\.\n/)
+  const json = await spanplan(lab, ['apply', '--json'], 77, nobody)
+  expect(JSON.parse(json.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
+    type: 'error',
+    exit: 77,
+    errors: [{ code: 'RIGHT_MISSING' }, { code: 'DOCKER_FORBIDDEN' }, { code: 'RIGHT_MISSING' }]
+  })
+})
+
+test("root's folder and root's file are not his", async () => {
+  const run = join(lab.files, 'roots')
+  const asHe: SpanplanOptions = {
+    through: asUser(`--groups=${group}`, ['net_admin']),
+    env: { SPANPLAN_RUN_DIR: run }
+  }
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  await mkdir(run)
+  expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
+    /cannot be made in the folder .*: permission denied\. Nothing was changed\.\n.*install -d -o USER/
+  )
+  await spanplan(lab, ['destroy', '--yes'], 0, { env: { SPANPLAN_RUN_DIR: run } })
+  await chown(run, user, user)
+  expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
+    /net-\d+\.lock cannot be used: permission denied\. Nothing was changed\.\n.*chown -R USER/
+  )
+})
+
+test('where there is nothing to do, no right is needed', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['apply'])
+  const { stdout } = await spanplan(lab, ['apply'], 0, { through: asUser('--clear-groups', []) })
+  expect(stdout).toContain('No changes.')
+})

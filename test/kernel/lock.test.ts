@@ -1,0 +1,223 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { chmod, chown, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { readHolder, takeLock } from '../../src/apply/lock.ts'
+import { hostNamespace } from '../e2e/lab/sweep.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
+import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
+
+let lab: Lab
+let folder: string
+let file: string
+
+beforeAll(async () => {
+  lab = await createLab()
+  folder = join(lab.files, '../run')
+  file = join(folder, `net-${statSync(hostNamespace(lab.name)).ino}.lock`)
+})
+afterAll(() => lab?.close())
+
+beforeEach(async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['destroy', '--yes'])
+})
+
+/** An apply that is at work until it is let go on: its tc waits. */
+async function heldUp() {
+  const place = await mkdtemp(join(lab.files, 'held-'))
+  const gate = join(place, 'gate')
+  const child = join(place, 'child')
+  await lab.run(['mkfifo', gate])
+  const wait = `case "$input" in *mirred*) echo $$ >${child}.new; mv ${child}.new ${child}; read -r _ <${gate} ;; esac`
+  const { options } = await wrapPrograms(lab, { tc: wait })
+  const process = lab.startSpanplan(['apply'], options)
+  await until('it is at work', async () => existsSync(child))
+  return { process, child: Number(readFileSync(child, 'utf8')), goOn: () => writeFile(gate, '\n') }
+}
+
+/** Whether a process waits for the lock, as the kernel knows it. */
+async function isWaitedFor(): Promise<boolean> {
+  const { ino } = statSync(file)
+  return new RegExp(`-> FLOCK .*:${ino} `).test(readFileSync('/proc/locks', 'utf8'))
+}
+
+describe('of two at once', () => {
+  test('the second exits with 75, and says who is at work; a plan needs no lock', async () => {
+    const first = await heldUp()
+    const { stdout, stderr } = await spanplan(lab, ['apply'], 75)
+    const who = `another spanplan is at work: pid ${first.process.pid}, "spanplan apply", since`
+    expect(stderr).toMatch(new RegExp(`^error: ${who} \\d\\d:\\d\\d:\\d\\d\n.*--lock-timeout 30s\n$`))
+    expect(stdout).toBe('')
+    const json = await spanplan(lab, ['destroy', '--yes', '--json'], 75)
+    expect(JSON.parse(json.stdout)).toMatchObject({ type: 'error', exit: 75, errors: [{ code: 'LOCKED' }] })
+    await spanplan(lab, ['apply', '--lock-timeout', '20ms'], 75)
+    await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
+    await first.goOn()
+    expect(await first.process).toMatchObject({ exitCode: 0 })
+    expect(await readFile(file, 'utf8')).toBe('')
+    await expectConverged(lab)
+  })
+
+  test('the second waits if it is told to, and finds nothing left to do', async () => {
+    const first = await heldUp()
+    const second = lab.startSpanplan(['apply', '--lock-timeout', '1m'])
+    await until('it waits', isWaitedFor)
+    await first.goOn()
+    expect(await first.process).toMatchObject({ exitCode: 0 })
+    const { exitCode, stdout } = await second
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('No changes') })
+  })
+
+  test('a signal ends the waiting', async () => {
+    const first = await heldUp()
+    const second = lab.startSpanplan(['apply', '--lock-timeout', '1h'])
+    await until('it waits', isWaitedFor)
+    second.kill('SIGTERM')
+    const { exitCode, stderr } = await second
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 143, stderr: expect.stringContaining('interrupted') })
+    await first.goOn()
+    await first.process
+  })
+
+  test('one that is killed leaves no lock behind, though its child goes on', async () => {
+    const first = await heldUp()
+    const descriptors = `/proc/${first.child}/fd`
+    expect(readdirSync(descriptors).map((name) => readlinkSync(join(descriptors, name)))).not.toContain(file)
+    first.process.kill('SIGKILL')
+    await first.process
+    await spanplan(lab, ['apply'])
+    expect(existsSync(`/proc/${first.child}`)).toBe(true)
+    process.kill(first.child, 'SIGKILL')
+    await expectConverged(lab)
+  })
+
+  test('one that asks a person holds up nobody', async () => {
+    await spanplan(lab, ['apply'])
+    const terminal = ['sh', '-c', 'exec script -qec "$*" /dev/null', 'sh']
+    const first = lab.startSpanplan(['destroy', '--color', 'never'], { through: terminal })
+    let shown = ''
+    first.stdout.on('data', (chunk) => {
+      shown += chunk
+    })
+    await until('it asks', async () => shown.includes('[y/N]'))
+    await spanplan(lab, ['destroy', '--yes'])
+    first.stdin.end('y\n')
+    expect(await first).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('the host has changed') })
+  })
+})
+
+/** Runs spanplan while another process has the lock, and has written this about itself. */
+async function refused(text: string, ...args: string[]): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  const holder = lab.start(['flock', file, 'sh', '-c', 'echo locked; exec sleep infinity'])
+  try {
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    await writeFile(file, text.replace('PID', String(holder.pid)))
+    return await expectRefusal(lab, ['apply', ...args], 75)
+  } finally {
+    process.kill(childOf(holder.pid ?? 0), 'SIGKILL')
+    await holder.catch(() => undefined)
+  }
+}
+
+/** flock waits for the command that it runs. */
+function childOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+}
+
+describe('what a holder says of itself', () => {
+  test('that waits for confirmation: it is not waited for', async () => {
+    const [since, until] = [-60_000, 3_600_000].map((ms) => new Date(Date.now() + ms).toISOString())
+    const text = JSON.stringify({ pid: 1, command: 'spanplan apply', since, waits_until: until })
+    const stderr = await refused(text.replace('1', 'PID'), '--lock-timeout', '1h')
+    expect(stderr).toMatch(
+      /at work: pid \d+, "spanplan apply", since .*\. It waits for confirmation, for another \d+ s\n/
+    )
+    expect(stderr).toContain('  spanplan confirm, or spanplan rollback\n')
+  })
+
+  test('is printed so that it does no harm', async () => {
+    const text = `{"pid": PID, "command": "a\\u001b[31m\\nb", "since": "2001-02-03T12:00:00.000Z"}`
+    expect(await refused(text)).toMatch(/, "a\\u001b\[31m\\u000ab", since 2001-02-03 \d\d:00:00\n/)
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['half of it', '{"pid": PID, "comm'],
+    ['of another kind', '[null]'],
+    ['of one that has gone', '{"pid": 4194305, "command": "x", "since": "2001-02-03T12:00:00.000Z"}']
+  ])('may be missing: %s', async (_, text) => {
+    expect(await refused(text)).toMatch(/^error: another spanplan is at work\n/)
+  })
+
+  test('can be read without the lock', async () => {
+    vi.stubEnv('SPANPLAN_RUN_DIR', join(lab.files, 'own'))
+    try {
+      expect(readHolder()).toBeNull()
+      const lock = await takeLock({ command: 'a test', timeout: 0, signal: new AbortController().signal })
+      expect(readHolder()).toMatchObject({ pid: process.pid, command: 'a test' })
+      lock.announce({ waits_until: '2001-02-03T12:00:00.000Z' })
+      expect(readHolder()).toMatchObject({ command: 'a test', waits_until: '2001-02-03T12:00:00.000Z' })
+      lock.release()
+      expect(readHolder()).toBeNull()
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  })
+})
+
+describe('the file', () => {
+  /** Another user's, in a folder that all may write. */
+  const traps: Readonly<Record<string, readonly [(path: string, other: string) => Promise<void>, string]>> = {
+    'a symbolic link': [(path, other) => symlink(other, path), 'is a symbolic link'],
+    'a second name': [(path, other) => link(other, path), 'has a second name elsewhere'],
+    "another user's": [
+      async (path) => {
+        await writeFile(path, 'precious')
+        await chown(path, 65534, 65534)
+      },
+      'belongs to another user (uid 65534)'
+    ]
+  }
+
+  test.each(Object.entries(traps))('is refused where it is %s', async (_, [lay, words]) => {
+    const shared = await mkdtemp(join(lab.files, 'shared-'))
+    // Not sticky: there the kernel itself may refuse it (protected_regular in proc_sys_fs(5)).
+    await chmod(shared, 0o777)
+    const other = join(lab.files, 'other')
+    await writeFile(other, 'precious')
+    const path = join(shared, file.slice(folder.length + 1))
+    await lay(path, other)
+    const options: SpanplanOptions = { env: { SPANPLAN_RUN_DIR: shared } }
+    const stderr = await expectRefusal(lab, ['apply'], 77, options)
+    expect(stderr).toContain(words)
+    expect(stderr).toContain('Nothing was changed.')
+    expect(await readFile(other, 'utf8')).toBe('precious')
+    expect(await readFile(path, 'utf8')).toBe('precious')
+  })
+
+  test('is for its owner alone, and the folder for all to see, whatever the umask', async () => {
+    await rm(folder, { recursive: true, force: true })
+    await spanplan(lab, ['apply'], 0, { through: ['sh', '-c', 'umask 077; exec "$@"', 'sh'] })
+    expect(statSync(folder).mode & 0o7777).toBe(0o755)
+    expect(statSync(file).mode & 0o7777).toBe(0o600)
+  })
+
+  test('that cannot be made is no error where there is nothing to do', async () => {
+    await spanplan(lab, ['apply'])
+    await writeFile(join(lab.files, 'no-folder'), '')
+    for (const SPANPLAN_RUN_DIR of ['/nowhere/run', join(lab.files, 'no-folder')]) {
+      await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR } })
+      const stderr = await expectRefusal(lab, ['destroy', '--yes'], 77, { env: { SPANPLAN_RUN_DIR } })
+      expect(stderr).toContain(`cannot be made in the folder ${SPANPLAN_RUN_DIR}`)
+      expect(stderr).toContain(`install -d -o USER ${SPANPLAN_RUN_DIR}`)
+    }
+  })
+})
+
+test.each(['30', 'soon', '5x', '-1s', '1m1h', ''])('a timeout of "%s" is wrong usage', async (text) => {
+  const { stderr } = await spanplan(lab, ['apply', `--lock-timeout=${text}`], 64)
+  expect(stderr).toContain('A duration has a unit')
+})
