@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import * as z from 'zod'
 import { concernedContainers, parseContainer, parseNetworks } from '../../../src/host/docker.ts'
 import { parseFilters } from '../../../src/host/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/ip.ts'
@@ -110,7 +111,10 @@ describe('tc', () => {
     const prio = (found: readonly { plainPrio: boolean; device: string }[]) =>
       found.filter(({ plainPrio }) => plainPrio).map(({ device }) => device)
     expect(prio(parseQdiscs(read('tc-stock-qdisc')))).toEqual(['veth0'])
-    const other = z.array(z.looseObject({})).parse(read('tc-stock-qdisc')).map((row) => ({ ...row, options: { bands: 4 } }))
+    const other = z
+      .array(z.looseObject({}))
+      .parse(read('tc-stock-qdisc'))
+      .map((row) => ({ ...row, options: { bands: 4 } }))
     expect(prio(parseQdiscs(other))).toEqual([])
   })
 
