@@ -1,5 +1,5 @@
 import type { Notice } from '../errors.ts'
-import { label, networkOption } from '../host/docker.ts'
+import { label, networkOption, referTo } from '../host/docker.ts'
 import type { DockerNetwork, Pool, Snapshot } from '../host/host.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
 import type { Adoption } from './adoption.ts'
@@ -12,6 +12,8 @@ export interface Network extends Resource {
   readonly kind: 'network'
   /** As Docker calls it; the id is that of the wanted network in whose way a foreign one stands. */
   readonly name: string
+  /** What it is called in a request. */
+  readonly reference: string
   readonly bridge: string
   readonly driver: string
   readonly internal: boolean
@@ -55,7 +57,7 @@ export const network: Kind<Network> = {
 }
 
 function explainConflict(live: Network, desired: Network): Notice {
-  const { name, bridge, labels } = live
+  const { name, reference, bridge, labels } = live
   if (labels[label.name] !== undefined) {
     return notice(
       'NETWORK_OTHERS',
@@ -67,12 +69,12 @@ function explainConflict(live: Network, desired: Network): Notice {
     ? notice(
         'NETWORK_FOREIGN',
         `a Docker network ${name} exists already, and spanplan did not make it`,
-        `give the span's network another name (network: NAME), or remove that one: docker network rm ${name}`
+        `give the span's network another name (network: NAME), or remove that one: docker network rm ${reference}`
       )
     : notice(
         'NETWORK_BRIDGE_TAKEN',
         `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it`,
-        `give the span another name, or remove that network: docker network rm ${name}`
+        `give the span another name, or remove that network: docker network rm ${reference}`
       )
 }
 
@@ -111,6 +113,7 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
     // On the bridge of a span whose network has another name, a foreign network stands in that one's way.
     id: !ours && user?.network ? user.network.name : live.name,
     name: live.name,
+    reference: referTo(live),
     spans: [live.labels[label.span] ?? user?.name ?? ''],
     owner: ours ? 'ours' : 'foreign',
     ...(!ours && user?.network && { adoption: judgeFor(live, user.network.name, user.name) }),
@@ -148,6 +151,7 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
         kind: 'network',
         id: span.network.name,
         name: span.network.name,
+        reference: span.network.name,
         spans: [span.name],
         owner: 'ours',
         origin: span.network.origin,
@@ -243,13 +247,10 @@ function networkSteps(transition: Transition<Network>): Step[] {
       const request = { network: id, driver, internal, ipv6, attachable, pools, options, labels }
       return [{ summary: `create the network ${id}`, docker: { call: 'createNetwork', ...request } }]
     }
-    case 'remove':
-      return [
-        {
-          summary: `remove the network ${transition.before.id}`,
-          docker: { call: 'removeNetwork', network: transition.before.id }
-        }
-      ]
+    case 'remove': {
+      const { id, reference } = transition.before
+      return [{ summary: `remove the network ${id}`, docker: { call: 'removeNetwork', network: reference } }]
+    }
     case 'update':
       return []
   }

@@ -1,4 +1,4 @@
-import { label } from '../host/docker.ts'
+import { label, referTo } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
 import { liveNetworks } from './network.ts'
 import { type Change, type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
@@ -8,6 +8,8 @@ import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
 export interface Sensor extends Resource {
   readonly kind: 'sensor'
   readonly network: string
+  /** What the network is called in a request. */
+  readonly reference: string
   readonly container: string
   /** Its interface belongs to this network, not to one of that name that is gone. */
   readonly current: boolean
@@ -118,6 +120,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
         const link = findPort(wanted, host, port, bridge)
         return {
           ...build(container, network.name, bridge),
+          reference: referTo(network),
           sealed: span?.sealed ?? true,
           owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
@@ -159,6 +162,7 @@ function build(container: Container, network: string, bridge: string): Omit<Sens
     id: `${network}/${container.name}`,
     spans: [bridge],
     network,
+    reference: network,
     container: container.name,
     current: true,
     present: true,
@@ -192,9 +196,9 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
       return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
     }
     case 'remove': {
-      const { network, container, backToNone } = transition.before
+      const { network, reference, container, backToNone } = transition.before
       return [
-        disconnect(network, container),
+        disconnect(network, container, reference),
         ...(backToNone
           ? [
               {
@@ -208,6 +212,9 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
   }
 }
 
-function disconnect(network: string, container: string): Step {
-  return { summary: `disconnect ${container} from ${network}`, docker: { call: 'disconnect', network, container } }
+function disconnect(network: string, container: string, reference = network): Step {
+  return {
+    summary: `disconnect ${container} from ${network}`,
+    docker: { call: 'disconnect', network: reference, container }
+  }
 }
