@@ -4,6 +4,7 @@ import type { Snapshot } from '../host/host.ts'
 import { type Question, readHost } from '../host/read.ts'
 import { type Desired, resolveNothing, resolveSpec } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
+import { shellLine } from '../host/words.ts'
 import { readAlias } from '../resources/mark.ts'
 import { covers, notice, type Scope, survey } from '../resources/wanted.ts'
 import type { Spec } from '../spec/spec.ts'
@@ -147,7 +148,7 @@ function unlisted({ spec, scope }: Extract<Aim, { want: 'spec' }>, host: Snapsho
       notice(
         'SPAN_UNLISTED',
         `span ${name} is live, and not in the file: it is left as it is`,
-        `spanplan destroy --span ${name}`
+        shellLine(['spanplan', 'destroy', '--span', name])
       )
     )
 }

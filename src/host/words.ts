@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+
 /**
  * A word as iproute2's batch mode reads it back (lib/utils.c, makeargs and getcmdline): split at white space,
  * quoted by either quote, a comment from the first `#`, quoted or not. null for a word that no quoting carries:
@@ -16,9 +18,18 @@ export function batchLine(words: readonly string[]): string | null {
   return quoted.includes(null) ? null : quoted.join(' ')
 }
 
-/** A word as a POSIX shell reads it back. */
+/** What a terminal would obey or hide; a line end is none of it. */
+const unprintable = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu
+
+/** A word as a POSIX shell reads it back. What cannot be printed, printf makes of its bytes. */
 function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word
+  const quoted = `'${word.replaceAll("'", `'\\''`)}'`
+  return quoted.replace(unprintable, (character) => `'"$(printf '${octal(character)}')"'`)
+}
+
+function octal(text: string): string {
+  return [...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
 }
 
 /** A command as a person pastes it into a shell. */

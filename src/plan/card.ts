@@ -2,7 +2,7 @@ import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { findLink } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
-import { batchWord } from '../host/words.ts'
+import { batchWord, shellLine } from '../host/words.ts'
 import { printable } from '../printable.ts'
 import { notice } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch } from '../spec/spec.ts'
@@ -73,7 +73,7 @@ export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
     notice(
       'MIRROR_HIDDEN',
       `${link.name} ${hook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
-      `look at it with: tc filter show dev ${link.name} ${hook}`
+      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, hook])}`
     )
   ]
 }

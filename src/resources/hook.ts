@@ -1,5 +1,6 @@
 import type { Qdisc, Snapshot } from '../host/host.ts'
 import type { Adoption } from './adoption.ts'
+import { shellLine } from '../host/words.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
 import { findRivals, refuseRival } from './rival.ts'
 import { notice, type Wanted } from './wanted.ts'
@@ -66,7 +67,7 @@ export const hook: Kind<HookPoint> = {
       : notice(
           'HOOK_FOREIGN',
           `${live.id} has an ${live.qdisc} qdisc, which excludes the clsact that its mirrors need`,
-          `see what it does with: tc filter show dev ${live.id} ingress; if nothing needs it: tc qdisc del dev ${live.id} ingress`
+          `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', live.id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', live.id, 'ingress'])}`
         )
 }
 

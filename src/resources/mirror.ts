@@ -2,6 +2,7 @@ import type { Notice } from '../errors.ts'
 import type { Filter, Program, Snapshot } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
 import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../host/tc.ts'
+import { shellLine } from '../host/words.ts'
 import type { Hook } from '../spec/spec.ts'
 import { mirrorHandle, writeCookie } from './mark.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
@@ -91,13 +92,13 @@ function explainConflict({ device, hook, spans, rivals }: Mirror): Notice {
     return notice(
       'MIRROR_TWICE',
       `the ${hook} of ${device} is mirrored into ${spans[0]} already, by others (${rivals.join('; ')}): sensors would see each frame twice`,
-      `see it with: tc filter show dev ${device} ${hook}, tc filter show dev ${device}`
+      `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}, and without the ${hook}`
     )
   }
   return notice(
     'FILTER_FOREIGN',
     `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make`,
-    `see it with: tc filter show dev ${device} ${hook}; move it to another preference`
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}; move it to another preference`
   )
 }
 

@@ -2,6 +2,7 @@ import type { Notice } from '../errors.ts'
 import type { Filter, Snapshot } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
 import { deleteFilter, dropProgram, sealPref, writeSeal } from '../host/tc.ts'
+import { shellLine } from '../host/words.ts'
 import { sealHandle } from './mark.ts'
 import { type Field, yesNo } from './resource.ts'
 import { notice, type Wanted } from './wanted.ts'
@@ -28,7 +29,7 @@ export function sealConflict(obstacle: string, device: string): Notice {
   return notice(
     'SEAL_BLOCKED',
     obstacle,
-    `look at it with: tc filter show dev ${device} ingress; or write "sealed: false"`
+    `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}; or write "sealed: false"`
   )
 }
 
