@@ -6,6 +6,19 @@ export function printable(text: string): string {
   return text.replace(unprintable, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
 }
 
+/** Several lines, each safe to print. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
+/** JSON in one line, safe to print: JSON.stringify escapes the control characters of ASCII alone. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replace(unprintable, (character) =>
+    // By UTF-16 code unit, as JSON has it.
+    character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  )
+}
+
 /** What may be coloured: one style each, so that a person sees at a glance what is taken away. */
 export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'adopt' | 'wait' | 'title'
 

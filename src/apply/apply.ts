@@ -1,6 +1,7 @@
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import type { Plan, PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
+import { printable } from '../printable.ts'
 import type { StepFailed } from './batch.ts'
 import { type Aim, look, type View } from './look.ts'
 import { nothingLeft, type Remainder, rollBack } from './rollback.ts'
@@ -76,7 +77,7 @@ function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {
   return new SpanplanError(
     {
       code: cause?.code ?? 'STEP_FAILED',
-      message: `could not ${step.summary}: ${cause?.message ?? error.message}`,
+      message: `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`,
       ...(cause?.hint !== undefined && { hint: cause.hint }),
       address: change.address,
       ...(change.origin && { origin: change.origin })

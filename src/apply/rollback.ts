@@ -1,5 +1,6 @@
 import { type Notice, SpanplanError } from '../errors.ts'
 import type { PlannedChange } from '../plan/plan.ts'
+import { printable } from '../printable.ts'
 import { type Aim, lookBack, type View } from './look.ts'
 import { type Log, type Progress, runSteps } from './steps.ts'
 
@@ -40,7 +41,7 @@ export async function rollBack(aim: Aim, first: View, progress: Progress): Promi
     const { task, error } = ending.failure
     causes.set(task.change.address, {
       code: 'STEP_FAILED',
-      message: `could not ${task.step.summary}: ${error.message}`
+      message: `could not ${printable(task.step.summary)}: ${error.message}`
     })
     most++
   }

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
@@ -103,7 +104,10 @@ function readOne(path: string): Found {
 }
 
 function unreadable(path: string, reason: string): SpanplanError {
-  return new SpanplanError({ code: 'FILE_UNREADABLE', message: `${path} cannot be read: ${reason}` }, Exit.invalidFile)
+  return new SpanplanError(
+    { code: 'FILE_UNREADABLE', message: `${printable(path)} cannot be read: ${reason}` },
+    Exit.invalidFile
+  )
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
+import { printableLines } from '../printable.ts'
 import { parseDuration } from './duration.ts'
 import { runCommand, type Session } from './session.ts'
 import type { ColorChoice } from './terminal.ts'
@@ -47,6 +48,8 @@ function buildProgram() {
     .showSuggestionAfterError()
     .showHelpAfterError('(see --help)')
     .exitOverride()
+    // What was typed is said again.
+    .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
 
   program
     .command('plan')

@@ -2,6 +2,7 @@ import { look } from '../apply/look.ts'
 import { Exit, type ExitCode } from '../errors.ts'
 import { renderCommands, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
+import { printableJson } from '../printable.ts'
 import { aimAtSpec, type SpecSelection } from './aim.ts'
 import { type Session, warn } from './session.ts'
 import { choosePaint } from './terminal.ts'
@@ -16,7 +17,7 @@ export async function plan(
   warn(session, view.plan.warnings)
   if (session.json) {
     const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
-    process.stdout.write(`${JSON.stringify(planDocument(view.plan, context))}\n`)
+    process.stdout.write(`${printableJson(planDocument(view.plan, context))}\n`)
   } else if (options.diff) {
     const { renderDiff } = await import('../plan/compare.ts')
     process.stdout.write(renderDiff(view.plan))

@@ -2,12 +2,12 @@ import type { Task } from '../apply/batch.ts'
 import type { Progress } from '../apply/steps.ts'
 import type { Plan } from '../plan/plan.ts'
 import { stepDocument } from '../plan/saved.ts'
-import { printable } from '../printable.ts'
+import { printable, printableJson } from '../printable.ts'
 import type { Session } from './session.ts'
 
 /** One JSON object a line, on stdout. */
 export function printEvent(type: string, body: object): void {
-  process.stdout.write(`${JSON.stringify({ type, ...body })}\n`)
+  process.stdout.write(`${printableJson({ type, ...body })}\n`)
 }
 
 /** Follows an apply: as events for a program, as one line that is written over on a terminal, else silently. */

@@ -1,5 +1,5 @@
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
-import { plain } from '../printable.ts'
+import { plain, printableJson } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { type ColorChoice, choosePaint, renderNotice } from './terminal.ts'
 
@@ -31,7 +31,7 @@ export async function runCommand(session: Session, command: () => Promise<ExitCo
 function report(session: Session, error: unknown): ExitCode {
   const known = error instanceof SpanplanError ? error : bug(error)
   if (session.json) {
-    process.stdout.write(`${JSON.stringify({ type: 'error', errors: known.notices, exit: known.exit })}\n`)
+    process.stdout.write(`${printableJson({ type: 'error', errors: known.notices, exit: known.exit })}\n`)
   }
   const paint = session.json ? plain : choosePaint(session.color, process.stderr)
   for (const notice of known.notices) {

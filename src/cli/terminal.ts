@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import type { Notice } from '../errors.ts'
-import { type Paint, plain, printable, type Tone } from '../printable.ts'
+import { type Paint, plain, printable, printableLines, type Tone } from '../printable.ts'
 import { excerpt } from '../spec/excerpt.ts'
 import type { SourceFile } from '../spec/spec.ts'
 
@@ -42,10 +42,9 @@ export function renderNotice(
 ): string {
   const { origin, message, hint } = notice
   const place = origin ? `${printable(origin.file)}:${origin.line}:${origin.column}: ` : ''
-  const lines = message.split('\n').map(printable)
   const file = origin && files.find(({ path }) => path === origin.file)
   return [
-    `${place}${paint(kind === 'error' ? 'remove' : 'update', `${kind}:`)} ${lines.join('\n')}`,
+    `${place}${paint(kind === 'error' ? 'remove' : 'update', `${kind}:`)} ${printableLines(message)}`,
     ...(origin && file ? [excerpt(new TextDecoder().decode(file.bytes), origin)] : []),
     ...(hint === undefined ? [] : [`  ${printable(hint)}`])
   ].join('\n')

@@ -1,5 +1,5 @@
 import { Exit, type ExitCode } from '../errors.ts'
-import { printable } from '../printable.ts'
+import { printable, printableJson } from '../printable.ts'
 import { printSpec } from '../spec/print.ts'
 import { loadFiles } from './files.ts'
 import type { Session } from './session.ts'
@@ -22,7 +22,7 @@ export async function validate(
     digest: spec.digest,
     spans: spec.spans.map(({ name }) => name)
   }
-  if (session.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  if (session.json) process.stdout.write(`${printableJson(summary)}\n`)
   else if (options.print) process.stdout.write(printSpec(spec))
   else {
     const count = spec.spans.length

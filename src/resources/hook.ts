@@ -1,6 +1,6 @@
 import type { Qdisc, Snapshot } from '../host/host.ts'
-import type { Adoption } from './adoption.ts'
 import { shellLine } from '../host/words.ts'
+import type { Adoption } from './adoption.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
 import { findRivals, refuseRival } from './rival.ts'
 import { notice, type Wanted } from './wanted.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { printable } from '../../src/printable.ts'
+import { printable, printableJson } from '../../src/printable.ts'
 
 test.each([
   ['plain', 'span0 · Übung 日本 😀', 'span0 · Übung 日本 😀'],
@@ -18,6 +18,16 @@ test('whatever it is, it stays in its line, and is left alone the second time', 
       const shown = printable(text)
       expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u)
       expect(printable(shown)).toBe(shown)
+    })
+  )
+})
+
+test('JSON that a terminal may be shown, and that says the same', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const shown = printableJson({ [text]: [text, '\u{e0001}\u009b\u202e'] })
+      expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u)
+      expect(JSON.parse(shown)).toEqual({ [text]: [text, '\u{e0001}\u009b\u202e'] })
     })
   )
 })
