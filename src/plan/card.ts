@@ -35,8 +35,9 @@ export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
 export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
-  if (batchWord(link.name) === null || printable(link.name) !== link.name) {
-    return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to tc`, 'rename it')
+  const program = findConfused(link.name, dedicated)
+  if (program !== undefined) {
+    return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to ${program}`, 'rename it')
   }
   if (link.type !== 'ether') {
     return notice(
@@ -54,6 +55,14 @@ export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
       'take "dedicated" out, or the address off the card'
     )
   )
+}
+
+/** The program that would not take the name for that of the card. A name that is no UTF-8 was read with U+FFFD in it. */
+function findConfused(name: string, dedicated: boolean): string | undefined {
+  if (batchWord(name) === null || printable(name) !== name || name.includes('\ufffd')) return 'tc'
+  if (!dedicated) return undefined
+  if (name.includes('=')) return 'sysctl'
+  return name === '*' ? 'ethtool' : undefined
 }
 
 /** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
