@@ -4,7 +4,7 @@ import { SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { printSpec } from '../../../src/spec/print.ts'
 import type { Spec } from '../../../src/spec/spec.ts'
-import { file, load } from './render.ts'
+import { file, load, withoutPlaces } from './render.ts'
 
 test('several files as one, with defaults', () => {
   const a = file(
@@ -69,12 +69,6 @@ spans:
 test('no spans', () => {
   expect(printSpec(load('version: 1\nspans: {}\n'))).toBe('version: 1\nname: default\nspans: {}\n')
 })
-
-/** All that a spec says but where it says it. */
-function withoutPlaces(spec: Spec): unknown {
-  const { name, interfaces, spans } = spec
-  return JSON.parse(JSON.stringify({ name, interfaces, spans }, (key, value) => (key === 'origin' ? undefined : value)))
-}
 
 const name = (maxLength: number) =>
   fc.stringMatching(/^[a-z0-9][A-Za-z0-9_.-]*$/, { size: '-1' }).map((text) => text.slice(0, maxLength))

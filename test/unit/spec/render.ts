@@ -10,6 +10,11 @@ export const file = (text: string | Uint8Array, path = 'spans.yaml'): SourceFile
 
 export const load = (text: string): Spec => loadSpec([file(text)])
 
+/** All that a spec says but where it says it. */
+export function withoutPlaces({ name, interfaces, spans }: Spec): unknown {
+  return JSON.parse(JSON.stringify({ name, interfaces, spans }, (key, value) => (key === 'origin' ? undefined : value)))
+}
+
 /** What is wrong with the files; anything else that is thrown is thrown on. */
 export function noticesOf(...files: SourceFile[]): readonly Notice[] {
   try {
