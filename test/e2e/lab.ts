@@ -12,6 +12,7 @@ import { execa } from 'execa'
 import { writePcap } from './frames.ts'
 import { type Capture, type CaptureOptions, captureInside, captureOn } from './lab/capture.ts'
 import { PrivateDocker } from './lab/daemon.ts'
+import { parseRows } from './lab/json.ts'
 import { findProgram, labEnvironment, labFolder, labsFolder, privateEnvironment, projectRoot } from './lab/programs.ts'
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { describeHost } from './lab/snapshot.ts'
@@ -290,7 +291,7 @@ export class Lab implements AsyncDisposable {
   async #awaitCarrier(): Promise<void> {
     const deadline = Date.now() + CARRIER_MS
     for (;;) {
-      const links: { ifname: string; operstate: string }[] = JSON.parse(await this.run(['ip', '-j', 'link']))
+      const links = parseRows<{ ifname: string; operstate: string }>(await this.run(['ip', '-j', 'link']))
       const down = this.cables.filter(({ card }) => links.find(({ ifname }) => ifname === card)?.operstate !== 'UP')
       if (down.length === 0) return
       if (Date.now() > deadline) throw new Error(`no carrier: ${down.map(({ card }) => card).join(', ')}`)
@@ -302,7 +303,7 @@ export class Lab implements AsyncDisposable {
   async #settle(): Promise<void> {
     const deadline = Date.now() + CARRIER_MS
     for (;;) {
-      const links: { ifname: string; flags: string[] }[] = JSON.parse(await this.run(['ip', '-j', 'link']))
+      const links = parseRows<{ ifname: string; flags: string[] }>(await this.run(['ip', '-j', 'link']))
       const unsettled = links.filter(
         ({ flags }) => flags.includes('UP') && flags.includes('NO-CARRIER') === flags.includes('LOWER_UP')
       )

@@ -1,3 +1,5 @@
+import { parseRows } from './json.ts'
+
 /** Runs a command in the lab's host and gives its output. */
 type Run = (argv: readonly [string, ...string[]]) => Promise<string>
 
@@ -10,7 +12,7 @@ export interface NetworkSummary {
 
 /** All that spanplan may touch, in the tools' own words, less what changes by itself. */
 export async function describeHost(run: Run, networks: readonly NetworkSummary[]): Promise<string> {
-  const links: { ifname: string }[] = JSON.parse(await run(['ip', '-j', 'link']))
+  const links = parseRows<{ ifname: string }>(await run(['ip', '-j', 'link']))
   const sections: [string, ...string[]][] = [
     ['ip', '-d', 'link'],
     ['ip', 'addr'],
@@ -24,9 +26,19 @@ export async function describeHost(run: Run, networks: readonly NetworkSummary[]
     // What ip -d link does not show of a device's IPv6.
     ['sh', '-c', 'grep . /proc/sys/net/ipv6/conf/*/disable_ipv6']
   ]
-  const texts = await Promise.all(sections.map(async (argv) => `$ ${argv.join(' ')}\n${normalise(await run(argv))}\n`))
+  const texts = await Promise.all(
+    sections.map(
+      async (argv) =>
+        `$ ${argv.join(' ')}\n${normalise(argv[1] === 'route' ? sortLines(await run(argv)) : await run(argv))}\n`
+    )
+  )
   const rows = networks.map(({ Id, Name, Driver, Scope }) => `${Id.slice(0, 12)} ${Name} ${Driver} ${Scope}`).sort()
   return [...texts, '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join('')
+}
+
+/** Routes of equal rank stand in the order in which they were added. */
+function sortLines(text: string): string {
+  return text.split('\n').sort().join('\n')
 }
 
 /** Blanks interface indexes, running timers and lifetimes. */
