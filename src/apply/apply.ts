@@ -33,12 +33,19 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
 /**
  * Takes an apply back that is done.
  *
+ * @param exit the status for one that is taken back whole.
  * @throws SpanplanError in any case: with what is left, or that nothing is.
  */
-export async function takeBack(aim: Aim, first: View, progress: Progress, reason: Notice): Promise<never> {
+export async function takeBack(
+  aim: Aim,
+  first: View,
+  progress: Progress,
+  reason: Notice,
+  exit: ExitCode
+): Promise<never> {
   const remainder = await rollBack(aim, first, progress)
   const message = `${reason.message}${describeRemainder(remainder)}`
-  throw new SpanplanError({ ...reason, message }, remainder.whole ? Exit.rolledBack : Exit.partial)
+  throw new SpanplanError({ ...reason, message }, remainder.whole ? exit : Exit.partial)
 }
 
 async function goForward(aim: Aim, first: View, log: Log, progress: Progress, signal: AbortSignal): Promise<View> {

@@ -58,7 +58,7 @@ const patience = 500
 export async function takeLock(options: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
   for (;;) {
-    const path = lockPath()
+    const path = runFile('lock')
     const file = openLock(path)
     try {
       await lockFile(file, deadline, options.signal)
@@ -79,16 +79,17 @@ export async function takeLock(options: LockOptions): Promise<Lock> {
  */
 export function readHolder(): Holder | null {
   try {
-    const holder = holderDocument.parse(JSON.parse(readFileSync(lockPath(), 'utf8')))
+    const holder = holderDocument.parse(JSON.parse(readFileSync(runFile('lock'), 'utf8')))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
   }
 }
 
-function lockPath(): string {
+/** A file of this network namespace's own in the run directory. */
+export function runFile(extension: 'lock' | 'sock'): string {
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? ''
-  return join(process.env.SPANPLAN_RUN_DIR || '/run/spanplan', `net-${namespace}.lock`)
+  return join(process.env.SPANPLAN_RUN_DIR || '/run/spanplan', `net-${namespace}.${extension}`)
 }
 
 function openLock(path: string): number {

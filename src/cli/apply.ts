@@ -10,7 +10,7 @@ import { planDocument } from '../plan/saved.ts'
 import { aimAtNothing, aimAtSpec, type Selection, type SpecSelection } from './aim.ts'
 import { openProgress, printEvent } from './progress.ts'
 import { type Session, warn } from './session.ts'
-import { choosePaint, confirm } from './terminal.ts'
+import { ask, choosePaint } from './terminal.ts'
 
 interface ApplyOptions extends Selection {
   readonly yes: boolean
@@ -19,8 +19,17 @@ interface ApplyOptions extends Selection {
   readonly detailedExitcode: boolean
 }
 
+/** What only an apply of a file knows. */
+interface FileOptions extends ApplyOptions, SpecSelection {
+  readonly allowEmpty: boolean
+  /** Milliseconds after which it is taken back, unless somebody confirms it; null: it stays. */
+  readonly rollbackAfter: number | null
+}
+
+type RunOptions = ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter'>
+
 /** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
-export async function applyCommand(session: Session, options: ApplyOptions & SpecSelection): Promise<ExitCode> {
+export async function applyCommand(session: Session, options: FileOptions): Promise<ExitCode> {
   return watchAndApply(session, aimAtSpec(session, options), options)
 }
 
@@ -29,10 +38,10 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  return watchAndApply(session, aimAtNothing(session, options), options)
+  return watchAndApply(session, aimAtNothing(session, options), { ...options, allowEmpty: true, rollbackAfter: null })
 }
 
-async function watchAndApply(session: Session, aim: Aim, options: ApplyOptions): Promise<ExitCode> {
+async function watchAndApply(session: Session, aim: Aim, options: RunOptions): Promise<ExitCode> {
   const signals = watchSignals()
   try {
     return await lockAndApply(session, aim, options, signals.signal)
@@ -41,7 +50,7 @@ async function watchAndApply(session: Session, aim: Aim, options: ApplyOptions):
   }
 }
 
-async function lockAndApply(session: Session, aim: Aim, options: ApplyOptions, signal: AbortSignal): Promise<ExitCode> {
+async function lockAndApply(session: Session, aim: Aim, options: RunOptions, signal: AbortSignal): Promise<ExitCode> {
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const take = () => takeLock({ command, timeout: options.lockTimeout, signal })
   const first = await allowing(['RIGHT_MISSING'], take)
@@ -53,6 +62,7 @@ async function lockAndApply(session: Session, aim: Aim, options: ApplyOptions, s
     showPlan(session, aim, shown)
     checkRights(shown.plan, first.missing, missing)
     if (shown.plan.changes.length === 0) return Exit.done
+    checkEmpty(aim, shown.plan, options.allowEmpty)
     if (asks(shown.plan, options.yes)) {
       // A person takes time to answer, and others need not wait for that.
       lock?.release()
@@ -60,7 +70,7 @@ async function lockAndApply(session: Session, aim: Aim, options: ApplyOptions, s
       lock = await take()
       await checkUnchanged(aim, shown.plan)
     }
-    await carryOut(session, aim, shown, signal)
+    await carryOut(session, aim, shown, lock, options.rollbackAfter, signal)
     return options.detailedExitcode ? Exit.changes : Exit.done
   } finally {
     lock?.release()
@@ -80,17 +90,39 @@ async function allowing<T>(
   }
 }
 
-async function carryOut(session: Session, aim: Aim, view: View, signal: AbortSignal): Promise<void> {
-  const { plan } = view
-  const progress = openProgress(session, plan)
+async function carryOut(
+  session: Session,
+  aim: Aim,
+  first: View,
+  lock: Lock | null,
+  rollbackAfter: number | null,
+  signal: AbortSignal
+): Promise<void> {
+  const progress = openProgress(session, first.plan)
   try {
-    await apply(aim, view, progress, signal)
+    await apply(aim, first, progress, signal)
+    progress.close()
+    const summary = countActions(first.plan)
+    if (session.json) printEvent('summary', summary)
+    else process.stdout.write(`${sumUp(aim, summary)}\n`)
+    if (rollbackAfter === null || lock === null) return
+    const { awaitConfirmation } = await import('./confirm.ts')
+    await awaitConfirmation(session, { aim, first, progress, lock }, rollbackAfter, signal)
   } finally {
     progress.close()
   }
-  const summary = countActions(plan)
-  if (session.json) printEvent('summary', summary)
-  else process.stdout.write(`${sumUp(aim, summary)}\n`)
+}
+
+/** A file that lost its content, by a slip or half-written, must not take every tap down. */
+function checkEmpty(aim: Aim, { changes }: Plan, allowed: boolean): void {
+  if (allowed || aim.want === 'nothing' || aim.spec.spans.length > 0) return
+  const removals = changes.filter(({ action }) => action === 'remove').length
+  if (removals === 0) return
+  throw new SpanplanError({
+    code: 'EMPTY_REFUSED',
+    message: `the file has no spans, and this would remove all that is live (${removals}). Nothing was changed.`,
+    hint: 'if that is meant: --allow-empty'
+  })
 }
 
 function showPlan(session: Session, aim: Aim, view: View): void {
@@ -124,10 +156,11 @@ function asks(plan: Plan, yes: boolean): boolean {
 }
 
 async function confirmRemovals(plan: Plan, signal: AbortSignal): Promise<void> {
-  const { replace, remove } = countActions(plan)
-  const what = [...(remove > 0 ? [`remove ${remove}`] : []), ...(replace > 0 ? [`replace ${replace}`] : [])].join(
-    ' and '
-  )
+  const { replace, remove, adopt } = countActions(plan)
+  const parts = { remove, replace, 'take over': adopt }
+  const what = Object.entries(parts)
+    .flatMap(([verb, count]) => (count > 0 ? [`${verb} ${count}`] : []))
+    .join(' and ')
   if (process.stdin.isTTY !== true) {
     throw new SpanplanError({
       code: 'CONFIRMATION_NEEDED',
@@ -135,7 +168,7 @@ async function confirmRemovals(plan: Plan, signal: AbortSignal): Promise<void> {
       hint: 'look at the plan, then run it again with --yes'
     })
   }
-  if (!(await confirm(`Do it: ${what}?`, signal))) {
+  if ((await ask(`Do it: ${what}?`, signal, 'no')) !== 'yes') {
     throw new SpanplanError(
       { code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' },
       signal.aborted ? interruptedExit(signal) : Exit.error
@@ -143,23 +176,30 @@ async function confirmRemovals(plan: Plan, signal: AbortSignal): Promise<void> {
   }
 }
 
-function sumUp(aim: Aim, { create, update, replace, remove, wait }: ReturnType<typeof countActions>): string {
+function sumUp(aim: Aim, { create, update, replace, remove, adopt, wait }: ReturnType<typeof countActions>): string {
+  const adopted = adopt === 0 ? '' : `, ${adopt} adopted`
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
   return aim.want === 'spec'
-    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${waits}. Checked: all is as wanted.`
+    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is as wanted.`
     : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${aim.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
 }
 
-/** The first signal stops after the batch that runs; the second one at once, as if nobody listened. */
+/**
+ * The first signal stops after the batch that runs; the second one at once, as if nobody listened. A terminal that goes
+ * away stops nothing: what was confirmed is finished, and what waits for a word is taken back in time.
+ */
 function watchSignals(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
   const abort = (name: NodeJS.Signals) => controller.abort(name)
+  const ignore = () => undefined
   const names = ['SIGINT', 'SIGTERM'] as const
   for (const name of names) process.once(name, abort)
+  process.on('SIGHUP', ignore)
   return {
     signal: controller.signal,
     stop: () => {
       for (const name of names) process.off(name, abort)
+      process.off('SIGHUP', ignore)
     }
   }
 }

@@ -19,6 +19,10 @@ const colorOption = () =>
 const pruneOption = () => new Option('--no-prune', 'leave spans that are gone from the file')
 const adoptOption = () => new Option('--adopt', 'take over what others made and a span needs').default(false)
 const emptyOption = () => new Option('--allow-empty', 'a file without spans may remove all').default(false)
+const rollbackOption = () =>
+  new Option('--rollback-after <duration>', 'take it back after that, as in 2m, unless it is confirmed')
+    .argParser((text: string): number | null => parseDuration(text))
+    .default(null as number | null, 'never')
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const insecureOption = () =>
@@ -37,6 +41,11 @@ function optionDescription({ description, argChoices, defaultValueDescription }:
   const more = [...choices, ...defaults]
   return more.length > 0 ? `${description} (${more.join('; ')})` : description
 }
+
+const words = {
+  confirm: 'keep an apply that waits (--rollback-after)',
+  rollback: 'take an apply that waits back at once'
+} as const
 
 /** The whole command line, as data: `spanplan completion` walks it too. */
 function buildProgram() {
@@ -76,6 +85,7 @@ function buildProgram() {
     .addOption(pruneOption())
     .addOption(adoptOption())
     .addOption(emptyOption())
+    .addOption(rollbackOption())
     .addOption(jsonOption())
     .addOption(deferOption())
     .addOption(insecureOption())
@@ -103,6 +113,15 @@ function buildProgram() {
         (await import('./apply.ts')).destroyCommand(session, { ...options, name: options.name })
       )
     )
+
+  for (const word of ['confirm', 'rollback'] as const) {
+    program
+      .command(word)
+      .description(words[word])
+      .addOption(jsonOption())
+      .addOption(colorOption())
+      .action((options) => start(options, async (session) => (await import('./confirm.ts')).wordCommand(session, word)))
+  }
 
   program
     .command('validate')
@@ -139,6 +158,9 @@ async function start(
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') process.stderr.write(`error: stdout cannot be written to: ${error.message}\n`)
 })
+
+/** Nor is one to whom nothing can be said any more: a terminal that has gone. */
+process.stderr.on('error', () => undefined)
 
 buildProgram()
   .parseAsync()

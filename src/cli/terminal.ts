@@ -50,16 +50,29 @@ export function renderNotice(
   ].join('\n')
 }
 
-/** Asks a person; anything but y or yes is a no. */
-export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+/** What a person answered; `silence`: the terminal has gone, or the question was withdrawn. */
+export type Reply = 'yes' | 'no' | 'silence'
+
+/** Asks a person, again until there is a clear answer; what stands for none is `byDefault`, if that is given. */
+export async function ask(question: string, signal: AbortSignal, byDefault?: Reply): Promise<Reply> {
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   // It takes ^C off the terminal before that makes a signal of it.
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  // Of a terminal that goes away, which readline hands on.
+  terminal.on('error', () => undefined)
+  const gone = new Promise<null>((resolve) => terminal.once('close', () => resolve(null)))
+  const options = byDefault === undefined ? '[y/n]' : '[y/N]'
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+    for (;;) {
+      const answer = await Promise.race([terminal.question(`${question} ${options} `, { signal }), gone])
+      if (answer === null) return 'silence'
+      if (/^y(es)?$/i.test(answer.trim())) return 'yes'
+      if (/^no?$/i.test(answer.trim())) return 'no'
+      if (byDefault !== undefined) return byDefault
+    }
   } catch {
-    return false
+    return 'silence'
   } finally {
     terminal.close()
   }

@@ -1,0 +1,140 @@
+/** An apply that is taken back unless somebody confirms it. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
+import { createLab, type Lab } from '../e2e/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+
+let lab: Lab
+let first: string
+
+beforeAll(async () => {
+  lab = await createLab()
+  first = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+beforeEach(() => writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}'))
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, first)
+})
+
+const runFolder = () => labEnvironment(lab.name).SPANPLAN_RUN_DIR ?? ''
+
+async function untilWaiting(): Promise<void> {
+  await until('the apply waits', async () =>
+    (await readdir(runFolder()).catch(() => [])).some((name) => name.endsWith('.sock'))
+  )
+}
+
+test('confirmed from elsewhere, it stays, and nothing waits any more', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  const { stdout } = await spanplan(lab, ['confirm'])
+  expect(stdout).toBe('Confirmed: it stays.\n')
+  const ended = await running
+  expect(ended.exitCode).toBe(0)
+  expect(ended.stdout).toMatch(/It is taken back at \d\d:\d\d:\d\d, unless it is confirmed: spanplan confirm/)
+  await expectConverged(lab)
+  const { stderr } = await spanplan(lab, ['confirm'], 1)
+  expect(stderr).toContain('no apply waits for confirmation')
+})
+
+test('rejected from elsewhere, it is taken back at once', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  const { stdout } = await spanplan(lab, ['rollback'])
+  expect(stdout).toBe('not wanted\nAll that had been done was taken back: the host is as it was.\n')
+  const ended = await running
+  expect(ended.exitCode).toBe(5)
+  expect(await lab.snapshotText()).toBe(first)
+})
+
+test('neither, it is taken back when the time is over', async () => {
+  const { stderr } = await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
+  expect(stderr).toContain('not confirmed in time')
+  expect(await lab.snapshotText()).toBe(first)
+})
+
+test('it tells a program', async () => {
+  const { stdout } = await spanplan(lab, ['apply', '--json', '--rollback-after', '100ms'], 5)
+  const types = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).type)
+  expect(types.filter((type) => !type.startsWith('step_'))).toEqual([
+    'version',
+    'plan',
+    'summary',
+    'confirmation_awaited',
+    'rolled_back',
+    'error'
+  ])
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143]
+] as const)('%s takes it back', async (signal, exit) => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  running.kill(signal)
+  const { exitCode, stderr } = await running
+  expect(stderr).toContain('interrupted before it was confirmed\nAll that had been done was taken back')
+  expect(exitCode).toBe(exit)
+  expect(await lab.snapshotText()).toBe(first)
+})
+
+test('one that was killed while it waited leaves nothing that keeps the next from it', async () => {
+  const killed = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  killed.kill('SIGKILL')
+  await killed
+  const { stderr } = await spanplan(lab, ['rollback'], 1)
+  expect(stderr).toContain('no apply waits for confirmation')
+  await spanplan(lab, ['destroy', '--yes'])
+  await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
+})
+
+test('meanwhile others are refused, and told how long and what to do', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  for (const args of [
+    ['apply', '--lock-timeout', '5m'],
+    ['destroy', '--yes']
+  ]) {
+    const { stderr } = await spanplan(lab, args, 75)
+    expect(stderr).toMatch(/It waits for confirmation, for another \d+ s/)
+    expect(stderr).toContain('spanplan confirm, or spanplan rollback')
+  }
+  await spanplan(lab, ['confirm'])
+  await running
+})
+
+describe('on a terminal', () => {
+  /** script(1) is the terminal; its end is the end of the session. */
+  const onTerminal = (command: string) => {
+    const program = `${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} ${command} -f ${lab.files}/spans.yaml`
+    return lab.start(['script', '-qec', program, '/dev/null'])
+  }
+
+  test.each([
+    ['y', /Confirmed: it stays\./, 0],
+    ['n', /not wanted\s+All that had been done was taken back/, 5]
+  ])('it asks: %s', async (answer, words, exit) => {
+    const terminal = onTerminal('apply --rollback-after 10m')
+    await untilWaiting()
+    terminal.stdin?.write(`${answer}\n`)
+    const { stdout, exitCode } = await terminal.catch((error: { stdout: string; exitCode: number }) => error)
+    expect(stdout).toMatch(words)
+    expect(exitCode).toBe(exit)
+  })
+
+  test('it is taken back in time also when the terminal has gone', async () => {
+    const terminal = onTerminal('apply --rollback-after 3s')
+    await untilWaiting()
+    terminal.kill('SIGKILL')
+    await until('it is taken back', async () => (await lab.snapshotText()) === first)
+  })
+})
