@@ -175,8 +175,12 @@ function isPlainMirror(action: unknown): boolean {
  */
 export function writeFilter(filter: Filter | ClassFilter): string[] | null {
   const selection = selectionWords(filter)
-  const gone = filter.copies.some(({ target }) => target === '*')
-  if (selection === null || filter.handle === null || filter.others || gone) return null
+  const unwritable = filter.copies.some(
+    // tc gives an action without a cookie that of the one before (tc/m_action.c).
+    ({ target, cookie }, index) =>
+      target === '*' || (cookie === null && (filter.copies[index - 1]?.cookie ?? null) !== null)
+  )
+  if (selection === null || filter.handle === null || filter.others || unwritable) return null
   const handle = filter.kind === 'u32' ? filter.handle % 2 ** 12 : filter.handle
   return [
     ...placeWords('add', filter, `0x${handle.toString(16)}`),

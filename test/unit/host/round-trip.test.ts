@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseFilters } from '../../../src/host/filters.ts'
+import { parseClassFilters, parseFilters, writeFilter } from '../../../src/host/filters.ts'
 import type { Program } from '../../../src/host/host.ts'
+import { parseToolJson } from '../../../src/host/json.ts'
 import { mirrorPref, sealPref, writeMirror, writeSeal } from '../../../src/host/tc.ts'
 import { batchLine, batchWord, shellLine } from '../../../src/host/words.ts'
 import type { Hook } from '../../../src/spec/spec.ts'
@@ -78,6 +79,79 @@ describe('what is written with tc is read back', () => {
     expect(seal).toMatchObject({ pref: sealPref, handle: 0xfedcba98, program: '1,6 0 0 2', directAction: true })
     await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
   })
+})
+
+const written = {
+  device: fc.constant('ens192'),
+  classId: fc.option(fc.constantFrom('1:10', '1:ffff')),
+  pref: fc.integer({ min: 1, max: 0xffff }),
+  protocol: fc.constantFrom('all', 'ip', '802.1Q', 'ipv6', 'arp', 'LLDP', '802_2'),
+  copies: fc
+    .array(
+      fc.record({
+        target: fc.constantFrom('span0', 'dev'),
+        control: fc.constantFrom('pipe', 'continue', 'pass', 'reclassify', 'drop'),
+        cookie: fc.option(cookie)
+      }),
+      { minLength: 1, maxLength: 3 }
+    )
+    .map((copies) => copies.map((copy, index) => ({ ...copy, cookie: copies[index - 1]?.cookie ? 'a1' : copy.cookie })))
+}
+
+const rules = {
+  bpf: fc.record({ handle: fc.integer({ min: 1, max: 0xffffffff }), program, directAction: fc.boolean() }),
+  u32: fc.record({
+    handle: fc.integer({ min: 1, max: 0xfff }),
+    // tc itself makes one of two keys with the same place.
+    keys: fc.uniqueArray(
+      fc
+        .record({ offset: fc.integer({ min: -4, max: 100 }).map((word) => word * 4), value: uint32, mask: uint32 })
+        .map((key) => ({ ...key, value: (key.value & key.mask) >>> 0 })),
+      { minLength: 1, maxLength: 4, selector: ({ offset }) => offset }
+    )
+  })
+}
+
+test.each([
+  ['a hook', ['ingress'], (rows: unknown) => parseFilters('ens192', 'ingress', rows)],
+  ['a queueing discipline', ['parent', '1:'], (rows: unknown) => parseClassFilters('ens192', '1:', rows)]
+] as const)("anybody's filter on %s is put back as it was", async (_, place, parse) => {
+  const renew = async () => {
+    const lines = ['qdisc del dev ens192 clsact', 'qdisc del dev ens192 root', 'qdisc add dev ens192 clsact']
+    const input = [...lines, 'qdisc add dev ens192 root handle 1: htb\n'].join('\n')
+    await lab.run(['tc', '-force', '-batch', '-'], { input }).catch(() => undefined)
+  }
+  const show = async () => {
+    const rows = await lab.run(['tc', '-json', 'filter', 'show', 'dev', 'ens192', ...place])
+    return parse(parseToolJson(rows))
+  }
+  const filter = fc.oneof(
+    fc.record({ ...written, rule: rules.bpf }).map(({ rule, ...rest }) => ({
+      ...{ ...rest, ...rule, kind: 'bpf', selects: { kind: 'bpf' as const } }
+    })),
+    fc.record({ ...written, rule: rules.u32 }).map(({ rule: { handle, keys }, ...rest }) => ({
+      ...{ ...rest, handle, kind: 'u32', program: null, directAction: false, selects: { kind: 'u32' as const, keys } }
+    }))
+  )
+  const here = place.length === 1 ? { hook: 'ingress' as const } : { parent: '1:' }
+  await fc.assert(
+    fc.asyncProperty(filter, fc.integer({ min: 0, max: 5 }), async (one, chain) => {
+      await renew()
+      const words = writeFilter({ ...one, ...here, chain, others: false, mirror: null })
+      await lab.run(['tc', ...(words ?? [])])
+      const [found, ...others] = await show()
+      expect(others).toEqual([])
+      const { handle, ...rest } = one
+      expect(found).toMatchObject({ ...rest, ...here, chain, others: false })
+      // The number of u32's table is the kernel's choice.
+      expect((found?.handle ?? 0) % (one.kind === 'u32' ? 2 ** 12 : 2 ** 32)).toBe(handle)
+      await renew()
+      await lab.run(['tc', ...((found && writeFilter(found)) ?? [])])
+      expect(await show()).toEqual([found])
+    }),
+    { numRuns: 40 }
+  )
+  await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'root'])
 })
 
 /** Words that tools and shells would like to read as something else; no program takes a NUL or half a surrogate pair. */
