@@ -133,6 +133,14 @@ function buildProgram() {
     .action((options) => start(options, async (session) => (await import('./validate.ts')).validate(session, options)))
 
   program
+    .command('import')
+    .description('write a spans.yaml for the mirrors found on this host')
+    .addOption(colorOption())
+    .action((options) =>
+      start({ ...options, json: false }, async (session) => (await import('./import.ts')).importCommand(session))
+    )
+
+  program
     .command('completion')
     .description('print a completion script')
     .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))

@@ -83,6 +83,11 @@ export function referTo({ id, name }: Pick<DockerNetwork, 'id' | 'name'>): strin
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
 }
 
+/** The bridge that a network is on: Docker names it after the network's id, unless it is told a name. */
+export function bridgeOf(network: DockerNetwork): string {
+  return network.options[networkOption.bridge] ?? `br-${network.id.slice(0, 12)}`
+}
+
 const strings = z
   .record(z.string(), z.string())
   .nullish()

@@ -59,33 +59,100 @@ const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst
   'dst_mac'
 ])
 
+/** The handle of clsact and of ingress, always: TC_H_CLSACT in linux/pkt_sched.h. */
+export const clsactHandle = 'ffff:'
+
 /** The controls that are one word. */
 const controls = ['pipe', 'continue', 'pass', 'reclassify', 'drop']
 
 type Row = z.infer<typeof rowOutput>
 type Options = NonNullable<Row['options']>
 
+/** Where filters hang: on a queueing discipline, clsact and ingress among them, and there where tc's words say. */
+export interface Place {
+  readonly device: string
+  /** The handle of the queueing discipline. */
+  readonly qdisc: string
+  /** `ingress` or `egress`, or `parent 1:`. */
+  readonly words: readonly string[]
+}
+
+/** The filters of one preference, for u32: the table in which a frame begins. */
+export interface Root extends Place {
+  readonly chain: number
+  readonly pref: number
+  readonly protocol: string
+  /** Such as `800:`; null before it was asked for. */
+  readonly table: string | null
+}
+
+/**
+ * The preferences of which u32 shows more tables than one. The kernel shows all of that preference which the whole
+ * queueing discipline has, so at egress of clsact also what is at ingress (u32_walk() in net/sched/cls_u32.c).
+ */
+export function findRoots(place: Place, document: unknown): Root[] {
+  const tables = z.array(rowOutput).parse(document).filter(isTable)
+  return tables
+    .filter((table, index) => tables.findIndex((one) => isSibling(one, table)) < index)
+    .filter((table, index, several) => several.findIndex((one) => isSibling(one, table)) === index)
+    .map(({ chain, pref, protocol }) => ({ ...place, chain, pref, protocol, table: null }))
+}
+
+/** tc's words that ask for the root table: TC_U32_ROOT in linux/pkt_cls.h stands for it. */
+export function askForRoot({ device, words, chain, pref, protocol }: Root): string[] {
+  const where = ['filter', 'get', 'dev', device, ...words, 'chain', String(chain)]
+  return [...where, 'protocol', protocolWord(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
+}
+
+/** What the answer to {@link askForRoot} says. */
+export function parseRoot(root: Root, document: unknown): Root {
+  const answer = z.array(rowOutput).safeParse(document)
+  const table = answer.success ? answer.data.find(isTable)?.options?.fh : undefined
+  return { ...root, table: typeof table === 'string' ? table : null }
+}
+
 /** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
-export function parseFilters(device: string, hook: Hook, document: unknown): Filter[] {
-  return parseRows(device, document).map((filter) => ({ ...filter, hook }))
+export function parseFilters(device: string, hook: Hook, document: unknown, roots: readonly Root[] = []): Filter[] {
+  const place = { device, qdisc: clsactHandle, words: [hook] }
+  return parseRows(place, document, roots).map((filter) => ({ ...filter, hook }))
 }
 
 /** What `tc -json filter show dev DEVICE parent HANDLE` prints, as {@link parseFilters} takes that of a hook. */
-export function parseClassFilters(device: string, parent: string, document: unknown): ClassFilter[] {
-  return parseRows(device, document).map((filter) => ({ ...filter, parent }))
+export function parseClassFilters(
+  device: string,
+  parent: string,
+  document: unknown,
+  roots: readonly Root[] = []
+): ClassFilter[] {
+  const place = { device, qdisc: parent, words: ['parent', parent] }
+  return parseRows(place, document, roots).map((filter) => ({ ...filter, parent }))
 }
 
-function parseRows(device: string, document: unknown): TcFilter[] {
+function parseRows(place: Place, document: unknown, roots: readonly Root[]): TcFilter[] {
   const rows = z.array(rowOutput).parse(document)
   const tables = rows.filter(isTable)
+  const near = roots.filter(({ device, qdisc }) => device === place.device && qdisc === place.qdisc)
   return rows.flatMap((row): TcFilter[] => {
     const { options } = row
     if (options === undefined) return []
-    const siblings = tables.filter((table) => table.pref === row.pref && table.chain === row.chain)
-    // A table that is alone is but the place of its filters.
-    if (isTable(row) && siblings.length === 1) return []
-    return [parseRow(device, row, options, siblings.length)]
+    const [only, ...others] = tables.filter((table) => isSibling(table, row))
+    const own = near.find((root) => isSibling(root, row) && root.words.join() === place.words.join())
+    const root = others.length === 0 ? only?.options?.fh : own?.table
+    const table = tableOf(options)
+    const elsewhere = near.some((one) => one.table === table && one !== own)
+    // A root table is but the place of its filters.
+    if (table !== null && (elsewhere || (table === root && isTable(row)))) return []
+    return [parseRow(place.device, row, options, table !== null && table === root)]
   })
+}
+
+function isSibling(one: { chain: number; pref: number }, other: { chain: number; pref: number }): boolean {
+  return one.chain === other.chain && one.pref === other.pref
+}
+
+/** u32's filters are numbered TABLE:BUCKET:NODE. */
+function tableOf({ fh }: Options): string | null {
+  return typeof fh === 'string' ? `${fh.split(':')[0]}:` : null
 }
 
 /** u32 prints its hash tables beside its filters. */
@@ -93,7 +160,7 @@ function isTable({ options }: Row): boolean {
   return options !== undefined && 'ht_divisor' in options
 }
 
-function parseRow(device: string, row: Row, options: Options, tables: number): TcFilter {
+function parseRow(device: string, row: Row, options: Options, inRoot: boolean): TcFilter {
   const actions = Array.isArray(options.actions) ? options.actions : []
   const copies = actions.flatMap((action) => parseMirror(action) ?? [])
   const known = [...stateOptions, ...(optionsOf[row.kind] ?? [])]
@@ -111,7 +178,7 @@ function parseRow(device: string, row: Row, options: Options, tables: number): T
     classId: typeof classId === 'string' ? classId : null,
     program,
     directAction: options['direct-action'] === true,
-    selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, tables),
+    selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
     copies,
     others: strange || !actions.every(isPlainMirror),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
@@ -127,15 +194,15 @@ function parseHandle(kind: string, { handle, fh }: Options): number | null {
   return table * 2 ** 20 + bucket * 2 ** 12 + node
 }
 
-function parseSelection(kind: string, options: Options, program: Program | null, tables: number): Selection {
+function parseSelection(kind: string, options: Options, program: Program | null, inRoot: boolean): Selection {
   switch (kind) {
     case 'bpf':
       return program === null ? { kind: 'unknown' } : { kind: 'bpf' }
     case 'matchall':
       return { kind: 'matchall' }
     case 'u32': {
-      // With more tables than one, a frame has to be sent on to this one first.
-      const keys = tables === 1 ? matchOutput.safeParse(options.match) : undefined
+      // To another table, a frame has to be sent on first.
+      const keys = inRoot ? matchOutput.safeParse(options.match) : undefined
       return keys?.success ? { kind: 'u32', keys: keys.data.map(toKey) } : { kind: 'unknown' }
     }
     case 'flower': {
@@ -204,8 +271,13 @@ function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: s
     ...['filter', verb, 'dev', filter.device],
     ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
     ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
-    ...['protocol', filter.protocol, 'pref', String(filter.pref), 'handle', handle, filter.kind]
+    ...['protocol', protocolWord(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
   ]
+}
+
+/** tc prints a number that it has no name for as `[34997]`, and does not read that. */
+function protocolWord(protocol: string): string {
+  return /^\[(\d+)\]$/.exec(protocol)?.[1] ?? protocol
 }
 
 function selectionWords({ selects, program, directAction }: TcFilter): string[] | null {

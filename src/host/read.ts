@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
 import { dockerFailed, findDaemon } from './daemon.ts'
-import { concernedContainers, label, networkOption, parseContainer, parseNetworks } from './docker.ts'
-import { parseClassFilters, parseFilters } from './filters.ts'
+import { bridgeOf, concernedContainers, label, parseContainer, parseNetworks } from './docker.ts'
+import { askForRoot, clsactHandle, findRoots, parseClassFilters, parseFilters, parseRoot } from './filters.ts'
 import type { Compiled, Container, DockerNetwork, DockerState, Link, Snapshot } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
 import { parseToolJson } from './json.ts'
@@ -72,19 +72,26 @@ async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFil
   const document = await readJson(['tc', '-json', 'qdisc', 'show'])
   const qdiscs = understand('tc', () => parseQdiscs(document))
   const [hooks, sorters] = [hooksOf(qdiscs), sortersOf(qdiscs)]
-  const commands = [
-    ...hooks.map(({ device, hook }) => ['filter', 'show', 'dev', device, hook]),
-    ...sorters.map(({ device, handle }) => ['filter', 'show', 'dev', device, 'parent', handle])
+  const places = [
+    ...hooks.map(({ device, hook }) => ({ device, qdisc: clsactHandle, words: [hook] })),
+    ...sorters.map(({ device, handle }) => ({ device, qdisc: handle, words: ['parent', handle] }))
   ]
-  if (commands.length === 0) return { qdiscs, filters: [], classFilters: [] }
-  const documents = await batch(['tc', '-json', '-force', '-batch', '-'], commands)
+  const show = places.map(({ device, words }) => ['filter', 'show', 'dev', device, ...words])
+  const documents = await readFilters(show)
+  const unclear = understand('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
+  const answers = await readFilters(unclear.map(askForRoot))
+  const roots = unclear.map((root, index) => parseRoot(root, answers[index]))
   return understand('tc', () => ({
     qdiscs,
-    filters: hooks.flatMap(({ device, hook }, index) => parseFilters(device, hook, documents[index] ?? [])),
+    filters: hooks.flatMap(({ device, hook }, index) => parseFilters(device, hook, documents[index] ?? [], roots)),
     classFilters: sorters.flatMap(({ device, handle }, index) =>
-      parseClassFilters(device, handle, documents[hooks.length + index] ?? [])
+      parseClassFilters(device, handle, documents[hooks.length + index] ?? [], roots)
     )
   }))
+}
+
+async function readFilters(commands: readonly (readonly string[])[]): Promise<unknown[]> {
+  return commands.length === 0 ? [] : batch(['tc', '-json', '-force', '-batch', '-'], commands)
 }
 
 async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
@@ -118,7 +125,7 @@ function concerns(network: DockerNetwork, question: Question): boolean {
   return (
     network.labels[label.name] !== undefined ||
     question.networks.has(network.name) ||
-    question.bridges.has(network.options[networkOption.bridge] ?? '')
+    question.bridges.has(bridgeOf(network))
   )
 }
 
