@@ -39,6 +39,9 @@ const flowerOutput = z.record(z.string(), z.union([z.string(), z.number()])).def
 /** What the hardware makes of a filter, which is no part of what was asked for. */
 const stateOptions = ['not_in_hw', 'in_hw', 'in_hw_count']
 
+/** Whether the card or the kernel is to filter: it says nothing of what is selected. */
+const hardwareOptions = ['skip_hw', 'skip_sw']
+
 /** What spanplan understands of each kind of filter; whatever else stands there may mean anything. */
 const optionsOf: Readonly<Record<string, readonly string[]>> = {
   bpf: ['handle', 'flowid', 'direct-action', 'bytecode', 'actions'],
@@ -163,8 +166,9 @@ function isTable({ options }: Row): boolean {
 function parseRow(device: string, row: Row, options: Options, inRoot: boolean): TcFilter {
   const actions = Array.isArray(options.actions) ? options.actions : []
   const copies = actions.flatMap((action) => parseMirror(action) ?? [])
-  const known = [...stateOptions, ...(optionsOf[row.kind] ?? [])]
+  const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[row.kind] ?? [])]
   const strange = Object.keys(options).some((option) => !known.includes(option))
+  const hardware = hardwareOptions.some((option) => option in options)
   const bytecode = bytecodeOutput.safeParse(options.bytecode)
   const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
   const classId = options.flowid ?? options.classid
@@ -180,7 +184,7 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
     directAction: options['direct-action'] === true,
     selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
     copies,
-    others: strange || !actions.every(isPlainMirror),
+    others: strange || hardware || !actions.every(isPlainMirror),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
   }
 }

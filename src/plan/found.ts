@@ -1,6 +1,6 @@
 import { SpanplanError } from '../errors.ts'
 import { bridgeOf } from '../host/docker.ts'
-import type { ClassFilter, Filter, Link, MirrorAction, Snapshot } from '../host/host.ts'
+import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/host.ts'
 import { hashOf, readAlias, readCookie } from '../resources/mark.ts'
 import { containersOf } from '../resources/wanted.ts'
 import { loadSpec } from '../spec/load.ts'
@@ -66,7 +66,8 @@ export function findSpans(host: Snapshot): Found {
     if (span.sources.length > 0) spans.push(span)
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
-  return { ...findOwner(spans, copies, host, remarks), spans, remarks }
+  const { owner, remark } = findOwner(spans, copies, host)
+  return { owner, spans, remarks: remark === null ? remarks : [...remarks, remark] }
 }
 
 function findCopies(host: Snapshot): Copy[] {
@@ -98,7 +99,8 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
   const devices = [...new Set(copies.map(({ filter }) => filter.device))]
   const found = devices.map((device) => {
     const link = host.links.find(({ name }) => name === device)
-    const refused = link && (checkCard(link, false)?.message ?? problemOf(bridge.name, { interface: device }))
+    const refused =
+      link && (checkCard(link, false)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
     if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that device is gone'}`] }
     const own = copies.filter(({ filter }) => filter.device === device)
     return { link, sources: joinHooks(hooksOf(device, own, host)) }
@@ -166,7 +168,12 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
   )
   return [
     ...(twice ? ['what more than one of its mirrors took was copied as often; spanplan copies it once.'] : []),
-    ...[...new Set(hiding)].map((pref) => `what the filter at preference ${pref} took did not get here; now it does.`),
+    ...(hiding.length > 0
+      ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
+      : []),
+    ...(own[0]?.hook === 'egress' && filters.some(countsBehindTags)
+      ? ['in what the host sends with a VLAN tag, u32 counts from behind the tag; the expression does not.']
+      : []),
     ...filters.flatMap((filter) => [
       ...(filter.others ? [`${placeOf(filter)}: it does more than copy, which spanplan does not.`] : []),
       ...('parent' in filter
@@ -177,6 +184,11 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
         : [])
     ])
   ]
+}
+
+/** A tag that is still in the frame comes before the network header; pcap counts from the frame's first byte. */
+function countsBehindTags({ protocol, selects }: TcFilter): boolean {
+  return protocol === 'all' && selects.kind === 'u32' && selects.keys.some(({ mask }) => mask !== 0)
 }
 
 /** Only "continue" hands a frame to the next filter. */
@@ -200,27 +212,31 @@ function findNetwork(bridge: string, host: Snapshot): Pick<FoundSpan, 'network' 
   if (network === undefined || problem) {
     return { network: null, sensors: [], remarks: problem ? [`the Docker network on it is left out: ${problem}`] : [] }
   }
-  const subnet = network.subnets.find((one) => !('problem' in parseSubnet(one))) ?? null
+  const subnet = network.pools.map((pool) => pool.subnet).find((one) => !('problem' in parseSubnet(one))) ?? null
   const on = containersOf(host).filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
-  const attached = on.filter(({ networkMode }) => networkMode !== 'host' && !networkMode.startsWith('container:'))
+  const refused = on.flatMap(({ name, networkMode }) => {
+    const alone = networkMode === 'host' || networkMode.startsWith('container:')
+    const reason = alone ? `network_mode: ${networkMode}` : problemOf(bridge, { sensors: [name] })
+    return reason === null ? [] : [{ name, reason }]
+  })
   return {
     network: { name: network.name, subnet },
-    sensors: attached.map(({ name }) => name).sort(),
-    remarks: on
-      .filter((one) => !attached.includes(one))
-      .map(({ name, networkMode }) => `the container ${name} cannot be a sensor: network_mode: ${networkMode}`)
+    sensors: on
+      .map(({ name }) => name)
+      .filter((name) => !refused.some((one) => one.name === name))
+      .sort(),
+    remarks: refused.map(({ name, reason }) => `the container ${name} cannot be a sensor: ${reason}`)
   }
 }
 
-/** What the file's own rules have against these names, in their words; null if nothing. */
-function problemOf(
-  span: string,
-  named: { readonly interface?: string; readonly network?: string } = {}
-): string | null {
-  const { interface: card = 'lo', network } = named
+/** What the file's own rules have against this part of a span, in their words; null if nothing. */
+function problemOf(span: string, part: Readonly<Record<string, unknown>> = {}): string | null {
+  return refusalOf({ spans: { [span]: { sources: [{ interface: 'lo' }], ...part } } })
+}
+
+function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
   try {
-    const text = JSON.stringify({ version: 1, spans: { [span]: { sources: [{ interface: card }], network } } })
-    loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
+    loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(JSON.stringify({ version: 1, ...file })) }])
     return null
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
@@ -228,22 +244,29 @@ function problemOf(
   }
 }
 
+/** The cookies hold but a hash of the name; the bridges' aliases hold the name. */
 function findOwner(
   spans: readonly FoundSpan[],
   copies: readonly Copy[],
-  host: Snapshot,
-  remarks: string[]
-): Pick<Found, 'owner'> {
+  host: Snapshot
+): { readonly owner: string | null; readonly remark: string | null } {
   const names = new Set(spans.map(({ name }) => name))
-  const owners = new Set(
-    host.links.flatMap(({ name, alias }) => (names.has(name) ? (readAlias(alias)?.owner ?? []) : []))
-  )
-  const [owner = null, ...others] = owners
-  const hashes = copies.flatMap(({ action }) => readCookie(action.cookie)?.owner ?? [])
-  const sole = others.length === 0 && hashes.every((hash) => owner !== null && hash === hashOf(owner))
-  if (!sole)
-    remarks.push(`marks of several of spanplan's names are on these mirrors: ${[...owners].join(', ') || 'unknown'}`)
-  return { owner: sole ? owner : null }
+  const aliases = host.links.filter(({ name }) => names.has(name)).flatMap(({ alias }) => readAlias(alias)?.owner ?? [])
+  const owners = [...new Set(aliases)]
+  const hashes = copies
+    .filter(({ action }) => names.has(action.target))
+    .flatMap(({ action }) => readCookie(action.cookie)?.owner ?? [])
+  const [owner = 'default'] = owners
+  if (owners.length > 1 || hashes.some((hash) => hash !== hashOf(owner))) {
+    return {
+      owner: null,
+      remark: `marks of more names of spanplan's than one are here: ${owners.join(', ') || 'unknown'}`
+    }
+  }
+  const problem = refusalOf({ name: owner, spans: {} })
+  if (problem !== null)
+    return { owner: null, remark: `the name that these spans are marked with is left out: ${problem}` }
+  return { owner: owners.length === 0 ? null : owner, remark: null }
 }
 
 function placesOf(copies: readonly Copy[]): string[] {

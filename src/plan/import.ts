@@ -60,6 +60,8 @@ function writeComment(lines: readonly string[]): string {
   return lines.map((line) => ` ${printable(line)}`).join('\n')
 }
 
+const untagged = /and not vlan\)?$/
+
 function headOf(
   found: Found,
   host: Snapshot,
@@ -72,10 +74,10 @@ function headOf(
     ...(found.spans.length === 0
       ? ['There are no mirrors that a span could be made of.']
       : ['"sealed" and "wire" are left at their defaults, true: sensors cannot send, and get frames as on the wire.']),
-    ...(expressions.some((expression) => expression.endsWith('and not vlan'))
+    ...(expressions.some((expression) => untagged.test(expression))
       ? ['"and not vlan": to tc, a frame with a VLAN tag is of the protocol 802.1Q, whatever is in it.']
       : []),
-    ...(expressions.some((expression) => /(^|\W)vlan/.test(expression.replace(/and not vlan$/, '')))
+    ...(expressions.some((expression) => /(^|\W)vlan/.test(expression.replace(untagged, '')))
       ? ['"vlan" takes frames with a tag of 802.1ad too.']
       : []),
     ...(host.docker.state === 'unreachable'

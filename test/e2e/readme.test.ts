@@ -373,6 +373,39 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     await reader.expectFrames('suricata', 'zeek')
   },
 
+  'Taking over an existing tap': async (reader) => {
+    const sensor = await reader.lab.startSensor('suricata')
+    await reader.lab.run(['ip', 'link', 'add', 'dev', 'tap0', 'type', 'bridge'])
+    await reader.lab.run(['ip', 'link', 'set', 'dev', 'tap0', 'up'])
+    const network = await reader.lab.docker.createNetwork({
+      Name: 'ids',
+      Internal: true,
+      Options: { 'com.docker.network.bridge.name': 'tap0' },
+      IPAM: { Config: [{ Subnet: '198.18.7.0/24' }] }
+    })
+    await (await reader.lab.docker.getNetwork('none')).disconnect({ Container: sensor.id })
+    await network.connect({ Container: sensor.id })
+    await reader.lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'ingress'])
+    const mirror = 'u32 match ip src 192.0.2.0/24 action mirred egress mirror dev tap0'.split(' ')
+    await reader.lab.run(['tc', 'filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'ip', ...mirror])
+    for (const block of under('Taking over an existing tap')) expect(await reader.run(block)).toContain('valid, 1 span')
+    const text = await reader.run('cat imported.yaml')
+    expect(parse(text)).toEqual({
+      version: 1,
+      spans: {
+        tap0: {
+          sources: [{ interface: 'ens192', direction: 'ingress', filter: 'ip src net 192.0.2.0/24 and not vlan' }],
+          network: { name: 'ids', subnet: '198.18.7.0/24' },
+          sensors: ['suricata']
+        }
+      }
+    })
+    await network.disconnect({ Container: sensor.id })
+    await network.remove()
+    await reader.lab.run(['ip', 'link', 'del', 'dev', 'tap0'])
+    await reader.lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'ingress'])
+  },
+
   'No frames at the sensor': async (reader) => {
     await reader.lab.startSensor('suricata')
     await reader.run('spanplan apply')
@@ -409,7 +442,7 @@ describe('what README.md says to do', () => {
 
 describe('the reference', () => {
   test('has every flag of --help, and no other', async () => {
-    const commands = ['plan', 'apply', 'destroy', 'validate', 'completion']
+    const commands = ['plan', 'apply', 'destroy', 'validate', 'import', 'completion']
     const helps = await Promise.all(commands.map((command) => execa('node', ['bin/spanplan.js', command, '--help'])))
     const flagsOf = (text: string) => [...text.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)].flatMap(([, a, b]) => [a, b])
     const usersOf = new Map<string, string[]>()

@@ -1,0 +1,60 @@
+/** What import tells of Docker: the network on a bridge that mirrors feed, and the containers on it. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadSpec } from '../../src/spec/load.ts'
+import type { SpanSpec } from '../../src/spec/spec.ts'
+import { createLab, type Lab } from './lab.ts'
+import { spanplan } from './spans.ts'
+
+let lab: Lab
+
+const tc = (words: string) => lab.run(['tc', ...words.split(' ')])
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  await tc('qdisc add dev ens192 clsact')
+})
+afterAll(() => lab?.close())
+
+async function importSpans(): Promise<{ text: string; spans: readonly SpanSpec[] }> {
+  const { stdout, stderr } = await spanplan(lab, ['import'])
+  expect(stderr).toBe('')
+  await writeFile(join(lab.files, 'imported.yaml'), stdout)
+  await spanplan(lab, ['validate', '-f', 'imported.yaml'])
+  return { text: stdout, spans: loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(stdout) }]).spans }
+}
+
+test('a network that Docker has named the bridge after, with containers that run and that do not', async () => {
+  const network = await lab.docker.createNetwork({ Name: 'ids', IPAM: { Config: [{ Subnet: '198.18.7.0/24' }] } })
+  const bridge = `br-${network.id.slice(0, 12)}`
+  const zeek = await lab.startSensor('zeek', { NetworkMode: 'ids' })
+  await lab.startSensor('suricata', { NetworkMode: 'ids' })
+  await lab.startSensor('bystander')
+  await lab.startSensor('follower', { NetworkMode: 'container:zeek' })
+  await zeek.stop()
+  const filter = 'protocol all u32 match u32 0 0 action mirred egress mirror dev'
+  await tc(`filter add dev ens192 ingress pref 1 ${filter} ${bridge}`)
+  await tc(`filter add dev ens192 egress pref 1 ${filter} ${bridge}`)
+
+  const { text, spans } = await importSpans()
+  expect(spans).toMatchObject([
+    {
+      name: bridge,
+      sources: [{ interface: 'ens192', direction: 'both', filter: null }],
+      network: { name: 'ids', subnet: '198.18.7.0/24' },
+      sensors: [{ container: 'suricata' }, { container: 'zeek' }],
+      mtu: 1500
+    }
+  ])
+  expect(text).toContain("# its mtu is smaller than a source's (9000)")
+})
+
+test('who may not ask Docker is told, and gets the rest', async () => {
+  const through = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
+  const { stdout, stderr } = await spanplan(lab, ['import'], 0, { through })
+  expect(stderr).toContain('warning: ')
+  expect(stdout).toContain('# Docker was not asked, so networks and sensors are missing here')
+  expect(stdout).toContain('interface: ens192')
+  expect(stdout).not.toContain('network: ')
+})
