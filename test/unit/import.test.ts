@@ -4,8 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { parseClassFilters, parseFilters } from '../../src/host/filters.ts'
 import type { Snapshot } from '../../src/host/host.ts'
 import { parseToolJson } from '../../src/host/json.ts'
+import { compileCommand, parseCompiled } from '../../src/host/pcap.ts'
+import { run } from '../../src/host/run.ts'
 import { parseQdiscs } from '../../src/host/tc.ts'
 import { writeImport } from '../../src/plan/import.ts'
+import { translate, unite } from '../../src/plan/translate.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { readHostFile } from './plan/host-file.ts'
 
@@ -59,11 +62,50 @@ const cases: Readonly<Record<string, () => Snapshot>> = {
   nothing: () => hostOf('fresh')
 }
 
+/** tc's selection and protocol, in pcap-filter(7)'s words. */
+test.each([
+  [
+    'ip',
+    { ip_proto: 'tcp', src_ip: '10.0.0.0/24', dst_port: 22 },
+    'ip proto 6 and ip src net 10.0.0.0/24 and tcp dst port 22 and not vlan'
+  ],
+  ['ipv6', { ip_proto: 'udp', dst_ip: '2001:db8::1' }, 'ip6 proto 17 and ip6 dst host 2001:db8::1 and not vlan'],
+  ['ip', { ip_proto: '2f' }, 'ip proto 47 and not vlan'],
+  [
+    'all',
+    { src_mac: '02:00:00:00:00:01', dst_mac: '02:00:00:00:00:02' },
+    'ether src 02:00:00:00:00:01 and ether dst 02:00:00:00:00:02'
+  ],
+  ['802.1Q', { vlan_id: 10, vlan_ethtype: 'ip', dst_ip: '10.0.0.1' }, 'vlan 10 and ip and ip dst host 10.0.0.1'],
+  ['802.1Q', { vlan_ethtype: '[34997]' }, 'vlan and ether proto 0x88b5'],
+  ['all', { ip_proto: 'tcp' }, null],
+  ['ip', { src_ip: '10.0.0.0/24 or ip' }, null],
+  ['ip', { ip_tos: '0x4' }, null]
+] as const)('flower on protocol %s: %j', async (protocol, keys, expression) => {
+  const [filter] = stockHost().filters
+  if (filter === undefined) throw new Error('the fixture has changed')
+  const translation = translate({ ...filter, protocol, selects: { kind: 'flower', keys } })
+  const text = translation.state === 'expressed' ? unite([translation.part]) : null
+  expect(text).toBe(expression)
+  if (text !== null) expect(parseCompiled(text, await run(compileCommand(text)))).toMatchObject({ state: 'compiled' })
+})
+
 describe('the file that is written', () => {
   test.each(Object.entries(cases))('%s', async (name, host) => {
     const text = write(host())
     await expect(text).toMatchFileSnapshot(fixture(`import/${name}.yaml`).pathname)
     load(text)
+  })
+
+  test('has expressions that tcpdump understands', async () => {
+    const host = stockHost()
+    const parts = [...host.filters, ...host.classFilters].map(translate)
+    const texts = parts.flatMap((one) => (one.state === 'expressed' ? (unite([one.part]) ?? []) : []))
+    expect(texts.length).toBeGreaterThan(10)
+    for (const text of texts) {
+      const compiled = parseCompiled(text, await run(compileCommand(text)))
+      expect({ text, state: compiled.state }).toEqual({ text, state: 'compiled' })
+    }
   })
 
   test('what each filter becomes', async () => {

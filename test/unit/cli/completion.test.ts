@@ -10,7 +10,7 @@ function complete(...words: string[]): string[] {
 }
 
 test('bash completes commands', () => {
-  expect(complete('spanplan', '')).toEqual(['plan', 'apply', 'destroy', 'validate', 'completion'])
+  expect(complete('spanplan', '')).toEqual(['plan', 'apply', 'destroy', 'validate', 'import', 'completion'])
   expect(complete('spanplan', 'de')).toEqual(['destroy'])
 })
 
@@ -26,7 +26,16 @@ test('bash completes file names, with spaces too', () => {
 
 test.each(['zsh', 'fish'])('%s gets every command and flag', (shell) => {
   const script = execFileSync('node', ['bin/spanplan.js', 'completion', shell], { encoding: 'utf8' })
-  for (const word of ['plan', 'apply', 'destroy', 'validate', 'completion', 'detailed-exitcode', 'defer-docker']) {
+  for (const word of [
+    'plan',
+    'apply',
+    'destroy',
+    'validate',
+    'import',
+    'completion',
+    'detailed-exitcode',
+    'defer-docker'
+  ]) {
     expect(script).toContain(word)
   }
 })
