@@ -171,8 +171,8 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
     ...(hiding.length > 0
       ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
       : []),
-    ...(own[0]?.hook === 'egress' && filters.some(countsBehindTags)
-      ? ['in what the host sends with a VLAN tag, u32 counts from behind the tag; the expression does not.']
+    ...(own[0]?.hook === 'egress' && filters.some(looksBehindTags)
+      ? ['tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.']
       : []),
     ...filters.flatMap((filter) => [
       ...(filter.others ? [`${placeOf(filter)}: it does more than copy, which spanplan does not.`] : []),
@@ -187,8 +187,9 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
 }
 
 /** A tag that is still in the frame comes before the network header; pcap counts from the frame's first byte. */
-function countsBehindTags({ protocol, selects }: TcFilter): boolean {
-  return protocol === 'all' && selects.kind === 'u32' && selects.keys.some(({ mask }) => mask !== 0)
+function looksBehindTags({ protocol, selects }: TcFilter): boolean {
+  if (selects.kind === 'u32') return protocol === 'all' && selects.keys.some(({ mask }) => mask !== 0)
+  return selects.kind === 'flower' && ('vlan_id' in selects.keys || 'vlan_ethtype' in selects.keys)
 }
 
 /** Only "continue" hands a frame to the next filter. */
