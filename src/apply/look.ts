@@ -83,7 +83,11 @@ export function planFor(aim: Aim, host: Snapshot): View {
   const desired = desire(aim, host)
   const plan = makePlan(desired, host)
   if (aim.want === 'nothing') return { host, desired, plan }
-  return { host, desired, plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim, host)] } }
+  return {
+    host,
+    desired,
+    plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim, host), ...empties(aim, plan)] }
+  }
 }
 
 function desire(aim: Aim, host: Snapshot): Desired {
@@ -133,6 +137,12 @@ function needDocker(aim: Aim, host: Snapshot): void {
     return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
   })
   if (needed) throw new SpanplanError(host.docker.reason)
+}
+
+function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {
+  if (spec.spans.length > 0 || changes.length === 0) return []
+  const message = `the file has no spans: apply would remove all that the name ${spec.name} has here`
+  return [notice('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
 }
 
 /** Spans of this name that are live, and that the file does not know. */

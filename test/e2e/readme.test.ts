@@ -150,7 +150,7 @@ class Reader {
       .replaceAll('/etc/', `${this.root}/etc/`)
       .replaceAll('/run/', `${this.root}/run/`)
       .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
-      .replace(/^((?:sudo )?spanplan destroy.*)$/m, '$1 --yes')
+      .replace(/^((?:sudo )?spanplan destroy.*|spanplan apply .*--adopt)$/m, '$1 --yes')
   }
 
   #npm() {
@@ -351,6 +351,15 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     expect(await reader.run(check)).toContain('exit status 2')
   },
 
+  'Try it, and have it taken back': async (reader) => {
+    const [block = ''] = under('Try it, and have it taken back')
+    const applied = reader.run(block)
+    const confirmed = await reader.run('until spanplan confirm 2>/dev/null; do sleep 0.1; done')
+    expect(confirmed).toContain('Confirmed: it stays.')
+    expect(await applied).toContain('all is as wanted')
+    expect(await reader.run('spanplan plan')).toContain('No changes')
+  },
+
   'Without root': async (reader) => {
     await reader.lab.startSensor('suricata')
     // Somebody of the group that Docker's socket belongs to, who may read the sources wherever they are.
@@ -388,7 +397,8 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     await reader.lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'ingress'])
     const mirror = 'u32 match ip src 192.0.2.0/24 action mirred egress mirror dev tap0'.split(' ')
     await reader.lab.run(['tc', 'filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'ip', ...mirror])
-    for (const block of under('Taking over an existing tap')) expect(await reader.run(block)).toContain('valid, 1 span')
+    const [make = '', take = ''] = under('Taking over an existing tap')
+    expect(await reader.run(make)).toContain('valid, 1 span')
     const text = await reader.run('cat imported.yaml')
     expect(parse(text)).toEqual({
       version: 1,
@@ -400,10 +410,12 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
         }
       }
     })
-    await network.disconnect({ Container: sensor.id })
-    await network.remove()
+    const taken = await reader.run(take)
+    expect(taken).toMatch(/ = +network +ids /)
+    expect(taken).toContain('all is as wanted')
+    expect(await reader.run('spanplan plan -f imported.yaml')).toContain('No changes')
+    await reader.run('spanplan destroy -f imported.yaml')
     await reader.lab.run(['ip', 'link', 'del', 'dev', 'tap0'])
-    await reader.lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'ingress'])
   },
 
   'No frames at the sensor': async (reader) => {
@@ -442,7 +454,7 @@ describe('what README.md says to do', () => {
 
 describe('the reference', () => {
   test('has every flag of --help, and no other', async () => {
-    const commands = ['plan', 'apply', 'destroy', 'validate', 'import', 'completion']
+    const commands = ['plan', 'apply', 'destroy', 'validate', 'confirm', 'rollback', 'import', 'completion']
     const helps = await Promise.all(commands.map((command) => execa('node', ['bin/spanplan.js', command, '--help'])))
     const flagsOf = (text: string) => [...text.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)].flatMap(([, a, b]) => [a, b])
     const usersOf = new Map<string, string[]>()
@@ -510,7 +522,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
-  ...['SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
+  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
 ])
 
 type Schema = Readonly<Record<string, unknown>>
