@@ -1,22 +1,18 @@
 import * as z from 'zod'
 import type { Hook } from '../spec/spec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from './host.ts'
+import { isSibling, isTable, type Place, protocolWord, type Root, type Row, rowOutput, tableOf } from './u32.ts'
 
-const rowOutput = z.object({
-  protocol: z.string(),
-  pref: z.number(),
-  chain: z.number().default(0),
-  kind: z.string(),
-  options: z.record(z.string(), z.unknown()).optional()
-})
-
-const mirredOutput = z.object({
+/** Loose, so that what is not known can be told. */
+const mirredOutput = z.looseObject({
   kind: z.literal('mirred'),
   mirred_action: z.literal('mirror'),
   direction: z.literal('egress'),
   to_dev: z.string(),
   control_action: z.object({ type: z.string() }),
-  cookie: z.string().optional()
+  cookie: z.string().optional(),
+  ref: z.unknown().optional(),
+  bind: z.unknown().optional()
 })
 
 const bytecodeOutput = z.object({
@@ -50,10 +46,10 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   flower: ['handle', 'classid', 'keys', 'actions']
 }
 
-const actionOptions = [
+const actionOptions: ReadonlySet<string> = new Set([
   ...['order', 'kind', 'mirred_action', 'direction', 'to_dev', 'control_action', 'index', 'ref', 'bind', 'cookie'],
   ...[...stateOptions, 'used_hw_stats']
-]
+])
 
 /** What tc prints and reads alike; `eth_type` is the filter's protocol once more. */
 const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port', 'vlan_id', 'vlan_prio'].concat([
@@ -66,53 +62,9 @@ const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst
 export const clsactHandle = 'ffff:'
 
 /** The controls that are one word. */
-const controls = ['pipe', 'continue', 'pass', 'reclassify', 'drop']
+const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'reclassify', 'drop'])
 
-type Row = z.infer<typeof rowOutput>
 type Options = NonNullable<Row['options']>
-
-/** Where filters hang: on a queueing discipline, clsact and ingress among them, and there where tc's words say. */
-export interface Place {
-  readonly device: string
-  /** The handle of the queueing discipline. */
-  readonly qdisc: string
-  /** `ingress` or `egress`, or `parent 1:`. */
-  readonly words: readonly string[]
-}
-
-/** The filters of one preference, for u32: the table in which a frame begins. */
-export interface Root extends Place {
-  readonly chain: number
-  readonly pref: number
-  readonly protocol: string
-  /** Such as `800:`; null before it was asked for. */
-  readonly table: string | null
-}
-
-/**
- * The preferences of which u32 shows more tables than one. The kernel shows all of that preference which the whole
- * queueing discipline has, so at egress of clsact also what is at ingress (u32_walk() in net/sched/cls_u32.c).
- */
-export function findRoots(place: Place, document: unknown): Root[] {
-  const tables = z.array(rowOutput).parse(document).filter(isTable)
-  return tables
-    .filter((table, index) => tables.findIndex((one) => isSibling(one, table)) < index)
-    .filter((table, index, several) => several.findIndex((one) => isSibling(one, table)) === index)
-    .map(({ chain, pref, protocol }) => ({ ...place, chain, pref, protocol, table: null }))
-}
-
-/** tc's words that ask for the root table: TC_U32_ROOT in linux/pkt_cls.h stands for it. */
-export function askForRoot({ device, words, chain, pref, protocol }: Root): string[] {
-  const where = ['filter', 'get', 'dev', device, ...words, 'chain', String(chain)]
-  return [...where, 'protocol', protocolWord(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
-}
-
-/** What the answer to {@link askForRoot} says. */
-export function parseRoot(root: Root, document: unknown): Root {
-  const answer = z.array(rowOutput).safeParse(document)
-  const table = answer.success ? answer.data.find(isTable)?.options?.fh : undefined
-  return { ...root, table: typeof table === 'string' ? table : null }
-}
 
 /** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
 export function parseFilters(device: string, hook: Hook, document: unknown, roots: readonly Root[] = []): Filter[] {
@@ -149,23 +101,10 @@ function parseRows(place: Place, document: unknown, roots: readonly Root[]): TcF
   })
 }
 
-function isSibling(one: { chain: number; pref: number }, other: { chain: number; pref: number }): boolean {
-  return one.chain === other.chain && one.pref === other.pref
-}
-
-/** u32's filters are numbered TABLE:BUCKET:NODE. */
-function tableOf({ fh }: Options): string | null {
-  return typeof fh === 'string' ? `${fh.split(':')[0]}:` : null
-}
-
-/** u32 prints its hash tables beside its filters. */
-function isTable({ options }: Row): boolean {
-  return options !== undefined && 'ht_divisor' in options
-}
-
 function parseRow(device: string, row: Row, options: Options, inRoot: boolean): TcFilter {
   const actions = Array.isArray(options.actions) ? options.actions : []
-  const copies = actions.flatMap((action) => parseMirror(action) ?? [])
+  const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
+  const copies = mirrors.map(({ mirror }) => mirror)
   const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[row.kind] ?? [])]
   const strange = Object.keys(options).some((option) => !known.includes(option))
   const hardware = hardwareOptions.some((option) => option in options)
@@ -184,7 +123,7 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
     directAction: options['direct-action'] === true,
     selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
     copies,
-    others: strange || hardware || !actions.every(isPlainMirror),
+    others: strange || hardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
   }
 }
@@ -223,19 +162,14 @@ function toKey({ off, value, mask }: z.infer<typeof matchOutput>[number]): U32Ke
   return { offset: off, value, mask }
 }
 
-function parseMirror(action: unknown): MirrorAction | null {
+/** `plain`: there is nothing about it that {@link writeFilter} would lose, and no other filter shares it. */
+function parseMirror(action: unknown): { readonly mirror: MirrorAction; readonly plain: boolean } | null {
   const mirred = mirredOutput.safeParse(action)
   if (!mirred.success) return null
-  const { to_dev, control_action, cookie } = mirred.data
-  return { target: to_dev, control: control_action.type, cookie: cookie ?? null }
-}
-
-/** A mirror with nothing about it that {@link writeFilter} would lose, and that no other filter shares. */
-function isPlainMirror(action: unknown): boolean {
-  const sole = z.looseObject({ ref: z.literal(1), bind: z.literal(1) }).safeParse(action)
-  const mirror = parseMirror(action)
-  if (mirror === null || !sole.success || !controls.includes(mirror.control)) return false
-  return Object.keys(sole.data).every((option) => actionOptions.includes(option))
+  const { to_dev, control_action, cookie, ref, bind } = mirred.data
+  const sole = ref === 1 && bind === 1
+  const plain = controls.has(control_action.type) && Object.keys(mirred.data).every((key) => actionOptions.has(key))
+  return { mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null }, plain: sole && plain }
 }
 
 /**
@@ -277,11 +211,6 @@ function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: s
     ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
     ...['protocol', protocolWord(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
   ]
-}
-
-/** tc prints a number that it has no name for as `[34997]`, and does not read that. */
-function protocolWord(protocol: string): string {
-  return /^\[(\d+)\]$/.exec(protocol)?.[1] ?? protocol
 }
 
 function selectionWords({ selects, program, directAction }: TcFilter): string[] | null {

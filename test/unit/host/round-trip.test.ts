@@ -85,7 +85,7 @@ const written = {
   device: fc.constant('ens192'),
   classId: fc.option(fc.constantFrom('1:10', '1:ffff')),
   pref: fc.integer({ min: 1, max: 0xffff }),
-  protocol: fc.constantFrom('all', 'ip', '802.1Q', 'ipv6', 'arp', 'LLDP', '802_2'),
+  protocol: fc.constantFrom('all', 'ip', '802.1Q', 'ipv6', 'arp', 'LLDP', '802_2', '[34997]'),
   copies: fc
     .array(
       fc.record({
@@ -95,7 +95,13 @@ const written = {
       }),
       { minLength: 1, maxLength: 3 }
     )
-    .map((copies) => copies.map((copy, index) => ({ ...copy, cookie: copies[index - 1]?.cookie ? 'a1' : copy.cookie })))
+    // tc gives an action without a cookie that of the one before.
+    .map((copies) =>
+      copies.map((copy, index) => ({
+        ...copy,
+        cookie: copies.slice(0, index).some((one) => one.cookie) ? 'a1' : copy.cookie
+      }))
+    )
 }
 
 const rules = {
@@ -138,6 +144,7 @@ test.each([
     fc.asyncProperty(filter, fc.integer({ min: 0, max: 5 }), async (one, chain) => {
       await renew()
       const words = writeFilter({ ...one, ...here, chain, others: false, mirror: null })
+      expect(words).not.toBeNull()
       await lab.run(['tc', ...(words ?? [])])
       const [found, ...others] = await show()
       expect(others).toEqual([])
