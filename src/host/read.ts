@@ -27,7 +27,8 @@ export interface Question {
 }
 
 /**
- * Takes the snapshot. Five processes, however many links, spans and mirrors there are, and one for each expression.
+ * Takes the snapshot. Five processes, however many links, spans and mirrors there are, one for each expression, and one
+ * more where u32's tables are not clear.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
  */
