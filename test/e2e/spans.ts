@@ -69,7 +69,7 @@ export async function networksOf(container: Docker.Container): Promise<string[]>
   return Object.keys(NetworkSettings.Networks).sort()
 }
 
-interface Interface {
+export interface Interface {
   readonly name: string
   readonly mac: string
   /** The index of the host's end. */
@@ -77,7 +77,7 @@ interface Interface {
 }
 
 /** The container's interfaces, less its loopback. */
-async function interfacesOf(container: Docker.Container): Promise<Interface[]> {
+export async function interfacesOf(container: Docker.Container): Promise<Interface[]> {
   const { State } = await container.inspect()
   const folder = `/proc/${State.Pid}/root/sys/class/net`
   const names = (await readdir(folder)).filter((name) => name !== 'lo')

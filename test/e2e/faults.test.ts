@@ -1,0 +1,136 @@
+/** An apply that fails, at whatever step and in whatever way, takes back what it did, or says what is left. */
+import { afterAll, describe, expect, test } from 'vitest'
+import { applyNew, type Scene } from './faults/scene.ts'
+import { openStage, setUp } from './faults/stage.ts'
+import { expectVerdict } from './faults/verdict.ts'
+import { portOf } from './spans.ts'
+
+const stage = await openStage()
+afterAll(() => stage.close())
+
+const numbered = stage.requests.map((words, index) => ({ words, request: index + 1 }))
+
+test('the plan has a bit of everything', () => {
+  expect(stage.lines.length).toBeGreaterThan(40)
+  expect(new Set(stage.lines.map(({ tool }) => tool)).size).toBe(5)
+  expect(stage.requests.length).toBeGreaterThan(10)
+})
+
+/** At the very first step, nothing was changed; a status of its own says so. */
+function exitsFor(isFirst: boolean): number[] {
+  return isFirst ? [1, 5] : [5]
+}
+
+describe('a line that fails once is rolled back from:', () => {
+  test.each(stage.lines)('$tool $line: $words', async ({ tool, line }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { program: { tool, line, how: 'fail' } })
+    const said = await scene.lab.spanplan(applyNew, { env })
+    const [first] = stage.lines
+    await expectVerdict(scene, said, { exits: exitsFor(first?.tool === tool && first.line === line) })
+  })
+})
+
+describe('a request to Docker', () => {
+  test.each(numbered)('that is refused is rolled back from: $words', async ({ request }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { request: { request, how: 'refuse' } })
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [5] })
+  })
+
+  test.each(numbered)('that is done, and said to have failed: $words', async ({ request }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { request: { request, how: 'deceive' } })
+    // Whoever looks again may find that all is well.
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [0, 5] })
+  })
+
+  test.each([
+    { request: 1, how: 'cut before' },
+    { request: 5, how: 'cut after' },
+    { request: 6, how: 'cut before' },
+    { request: 8, how: 'cut after' }
+  ] as const)('whose connection is $how it is done: request $request', async ({ request, how }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { request: { request, how } })
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [0, 5] })
+  })
+})
+
+describe('where no roll back can work, what is left is named:', () => {
+  test.each([
+    { tool: 'ip', line: 2 },
+    { tool: 'ip', line: 9 },
+    { tool: 'tc', line: 4 },
+    { tool: 'tc', line: 11 },
+    { tool: 'bridge', line: 2 },
+    { tool: 'ethtool', line: 3 },
+    { tool: 'sysctl', line: 1 },
+    { tool: 'sysctl', line: 3 }
+  ] as const)('$tool fails from line $line on', async ({ tool, line }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { program: { tool, line, how: 'fail from there on' } })
+    // What it was called for before may be all that needs no rolling back.
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [4, 5] })
+  })
+
+  test.each([1, 3, 6, 9])('Docker refuses from request %i on', async (request) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { request: { request, how: 'refuse', onward: true } })
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: request === 1 ? [4, 5] : [4] })
+  })
+})
+
+describe('a device that goes meanwhile', () => {
+  const devices = {
+    'the bridge that stays': () => Promise.resolve('span1'),
+    'the bridge of the network made anew': () => Promise.resolve('span0'),
+    "a sensor's port": ({ lab }: Scene) => portOf(lab, lab.docker.getContainer('suricata'), 'span1'),
+    'a card': () => Promise.resolve('ens256')
+  }
+  // Object.keys forgets that its keys are the table's own.
+  const names = Object.keys(devices) as (keyof typeof devices)[]
+  const moments = [1, 5, 12].flatMap((index) => stage.calls.slice(index, index + 1))
+
+  test.each(names.flatMap((name) => moments.map(({ tool, first }) => ({ name, tool, first }))))(
+    '$name, before $tool $first',
+    async ({ name, tool, first }) => {
+      const scene = await stage.enter()
+      const device = await devices[name](scene)
+      const env = await setUp(scene, { program: { tool, line: first, how: 'delete', device } })
+      const said = await scene.lab.spanplan(applyNew, { env })
+      await expectVerdict(scene, said, { exits: [0, 4, 5], ...(name === 'a card' && { gone: device }) })
+    }
+  )
+})
+
+describe('a signal', () => {
+  const exitOf = { INT: 130, TERM: 143 } as const
+  const signals = stage.calls.map(({ tool, first }, index) => ({
+    ...{ tool, first },
+    signal: index % 2 === 0 ? ('INT' as const) : ('TERM' as const),
+    isLast: index === stage.calls.length - 1
+  }))
+
+  test.each(signals)('SIG$signal at $tool $first takes all back', async ({ tool, first, signal, isLast }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { program: { tool, line: first, how: signal } })
+    const said = await scene.lab.spanplan(applyNew, { env })
+    // After the last step, all is done.
+    await expectVerdict(scene, said, { exits: [exitOf[signal], ...(isLast ? [0] : [])] })
+  })
+
+  test.each(numbered.filter(({ request }) => request % 3 === 0))(
+    'SIGTERM during $words takes all back',
+    async ({ request }) => {
+      const scene = await stage.enter()
+      let interrupt = () => {}
+      const meanwhile = async () => interrupt()
+      const env = await setUp(scene, { request: { request, how: 'hold before' }, meanwhile })
+      const run = scene.lab.startSpanplan(applyNew, { env })
+      interrupt = () => run.kill('SIGTERM')
+      const { stdout, stderr, exitCode = 0 } = await run
+      await expectVerdict(scene, { stdout, stderr, exitCode }, { exits: [143] })
+    }
+  )
+})

@@ -1,0 +1,36 @@
+/** What an apply that fails may leave, and what it has to say about it. */
+import { expect } from 'vitest'
+import type { Outcome } from '../lab.ts'
+import { expectNewConverged, expectNextApplyConverges, expectState, type Scene } from './scene.ts'
+import { listDifferences, readState, without } from './state.ts'
+
+interface Verdict {
+  /** The statuses that it may end with. */
+  readonly exits: readonly number[]
+  /** A card that somebody took out meanwhile: nothing can bring it back. */
+  readonly gone?: string
+}
+
+/**
+ * With 0, the new file is what is there; with 4, some of both is, all that differs from before is named, and the next apply
+ * and destroy work; with anything else, what was there before is there again.
+ */
+export async function expectVerdict(scene: Scene, said: Outcome, { exits, gone = '' }: Verdict): Promise<void> {
+  const { lab, before } = scene
+  if (said.exitCode === 0) await expectNewConverged(lab)
+  else if (said.exitCode === 4) await expectTruth(scene, said, gone)
+  else await expectState(lab, before, { said, gone })
+  expect(exits, `status ${said.exitCode}\n${said.stderr}`).toContain(said.exitCode)
+}
+
+async function expectTruth(scene: Scene, said: Outcome, gone: string): Promise<void> {
+  const { lab, before, first } = scene
+  const after = without(await readState(lab), gone)
+  const differing = listDifferences(without(before, gone), after)
+  // Of a container on a bridge, the container's name is enough.
+  const unnamed = differing.filter((name) => !said.stderr.includes(name.replace(/ on .*/, '')))
+  expect.soft(unnamed, `not named, though not as before:\n${said.stderr}`).toEqual([])
+  if (gone === '') await expectNextApplyConverges(lab)
+  await scene.destroy()
+  await expectState(lab, first, { gone })
+}

@@ -1,0 +1,44 @@
+/** An apply that is killed, at whatever step: the next one ends the job, and destroy takes all back. */
+import { afterAll, describe, expect, test } from 'vitest'
+import { applyNew, expectNextApplyConverges, expectState, type Scene } from './faults/scene.ts'
+import { openStage, setUp } from './faults/stage.ts'
+
+const stage = await openStage()
+afterAll(() => stage.close())
+
+async function expectRecovery(scene: Scene): Promise<void> {
+  await expectNextApplyConverges(scene.lab)
+  await scene.destroy()
+  await expectState(scene.lab, scene.first)
+}
+
+describe('killed', () => {
+  const calls = stage.calls.map(({ tool, first, lines }, index) => ({
+    tool,
+    ...(index % 2 === 0
+      ? { how: 'kill amid' as const, line: first + Math.floor(lines.length / 2) }
+      : { how: 'kill before' as const, line: first })
+  }))
+
+  test.each(calls)('$how: $tool $line', async ({ tool, line, how }) => {
+    const scene = await stage.enter()
+    const env = await setUp(scene, { program: { tool, line, how } })
+    const { signal } = await scene.lab.startSpanplan(applyNew, { env })
+    expect(signal).toBe('SIGKILL')
+    await expectRecovery(scene)
+  })
+
+  test.each(stage.requests.map((words, index) => ({ words, request: index + 1 })))(
+    'when Docker has done $words',
+    async ({ request }) => {
+      const scene = await stage.enter()
+      let kill = () => {}
+      const meanwhile = async () => kill()
+      const env = await setUp(scene, { request: { request, how: 'hold after' }, meanwhile })
+      const run = scene.lab.startSpanplan(applyNew, { env })
+      kill = () => run.kill('SIGKILL')
+      expect((await run).signal).toBe('SIGKILL')
+      await expectRecovery(scene)
+    }
+  )
+})
