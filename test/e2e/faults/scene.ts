@@ -21,6 +21,8 @@ spans:
   span1:
     sources: [{interface: ens192}]
     sensors: [suricata]
+  span3:
+    sources: [{interface: ens224}]
 `,
   'new.yaml': `
 version: 1
@@ -53,6 +55,8 @@ export interface Scene {
   readonly first: State
   /** The old file applied, then a container connected by somebody else, and drift. */
   readonly before: State
+  /** It is known to be in that state. */
+  isBefore: boolean
   /** Leads from the first state to the one before. */
   prepare(): Promise<void>
   /** Takes all away. */
@@ -70,7 +74,7 @@ export async function openScene(): Promise<Scene> {
   await prepare(lab)
   const before = await readState(lab)
   return {
-    ...{ lab, programs, docker, first, before },
+    ...{ lab, programs, docker, first, before, isBefore: true },
     prepare: () => prepare(lab),
     async destroy() {
       await spanplan(lab, ['destroy', '--all', '--yes'])

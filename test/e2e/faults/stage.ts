@@ -32,6 +32,7 @@ export interface Stage extends Score {
 export async function openStage(): Promise<Stage> {
   let scene = await openScene()
   const score = await record(scene)
+  scene.isBefore = false
   return {
     ...score,
     lines: score.calls.flatMap(({ tool, first, lines }) =>
@@ -42,10 +43,12 @@ export async function openStage(): Promise<Stage> {
       }))
     ),
     async enter() {
-      if ((await isBefore(scene)) || (await lead(scene))) return scene
-      // A test has failed, or has deleted a card: what it left cannot be taken back.
-      await scene.close()
-      scene = await openScene()
+      if (!scene.isBefore && !(await lead(scene))) {
+        // A test has failed, or has deleted a card: what it left cannot be taken back.
+        await scene.close()
+        scene = await openScene()
+      }
+      scene.isBefore = false
       return scene
     },
     close: () => scene.close()
@@ -74,12 +77,8 @@ async function lead(scene: Scene): Promise<boolean> {
   try {
     await scene.destroy()
     await scene.prepare()
-    return await isBefore(scene)
+    return writeState(await readState(scene.lab)) === writeState(scene.before)
   } catch {
     return false
   }
-}
-
-async function isBefore({ lab, before }: Scene): Promise<boolean> {
-  return writeState(await readState(lab)) === writeState(before)
 }

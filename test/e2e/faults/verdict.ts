@@ -19,7 +19,10 @@ export async function expectVerdict(scene: Scene, said: Outcome, { exits, gone =
   const { lab, before } = scene
   if (said.exitCode === 0) await expectNewConverged(lab)
   else if (said.exitCode === 4) await expectTruth(scene, said, gone)
-  else await expectState(lab, before, { said, gone })
+  else {
+    await expectState(lab, before, { said, gone })
+    scene.isBefore = gone === ''
+  }
   expect(exits, `status ${said.exitCode}\n${said.stderr}`).toContain(said.exitCode)
 }
 
