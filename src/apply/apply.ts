@@ -1,5 +1,5 @@
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
-import type { Plan, PlannedChange } from '../plan/plan.ts'
+import type { PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
 import { printable } from '../printable.ts'
 import type { StepFailed } from './batch.ts'
@@ -52,14 +52,7 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
   let view = first
   for (let round = 0; round < rounds; round++) {
     if (view.plan.changes.length === 0) return view
-    const ending = await runSteps(view.plan.changes, log, progress, signal)
-    if (ending.ended === 'interrupted') throw interrupted(signal)
-    const failure = ending.ended === 'failed' ? ending.failure : null
-    view = await look(aim).catch((error: unknown) => {
-      throw failure === null ? error : stopped(failure)
-    })
-    // What the step was for may have gone meanwhile, as the port of a sensor that was stopped: then nothing is amiss.
-    if (failure !== null && !hasGone(failure.task.change, view.plan)) throw stopped(failure)
+    view = await runRound(aim, view.plan.changes, log, progress, signal)
   }
   if (view.plan.changes.length === 0) return view
   throw new SpanplanError({
@@ -69,14 +62,36 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
   })
 }
 
-/**
- * The thing is not there any more: a device, and what was on it, that the new plan does not know; a container that it
- * waits for. Of a container that it does not know, that cannot be told: others may have connected it, before it was
- * taken off.
- */
-function hasGone({ kind, address }: PlannedChange, { changes, waiting }: Plan): boolean {
-  const waits = waiting.some((wait) => wait.notice.address === address)
-  return waits || (kind !== 'sensor' && !changes.some((change) => change.address === address))
+/** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */
+async function runRound(
+  aim: Aim,
+  changes: readonly PlannedChange[],
+  log: Log,
+  progress: Progress,
+  signal: AbortSignal
+): Promise<View> {
+  const ending = await runSteps(changes, log, progress, signal)
+  if (ending.ended === 'interrupted') throw interrupted(signal)
+  const failure = ending.ended === 'failed' ? ending.failure : null
+  const view = await look(aim).catch((error: unknown) => {
+    throw failure === null ? error : stopped(failure)
+  })
+  if (failure === null) return view
+  const { change } = failure.task
+  if (!hasGone(change, view)) throw stopped(failure)
+  return runRound(
+    aim,
+    changes.filter((other) => other !== change),
+    log,
+    progress,
+    signal
+  )
+}
+
+/** The thing is not there any more: the device that it is or was on; a container that is waited for by now. */
+function hasGone({ device, address }: PlannedChange, { host, plan }: View): boolean {
+  const waits = plan.waiting.some(({ notice }) => notice.address === address)
+  return waits || (device !== null && !host.links.some(({ name }) => name === device))
 }
 
 function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {

@@ -38,9 +38,12 @@ const batching: ReadonlySet<string> = new Set(['ip', 'tc', 'bridge'])
 
 /**
  * Gathers the steps into as few batches as their order allows: changes of one rank do not depend on each other, so their
- * steps by the same tool are done together, each change's own in order.
+ * steps by the same tool are done together, each change's own in order. Those that are done are left out.
  */
-export function makeBatches(stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[]): Batch[] {
+export function makeBatches(
+  stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[],
+  done: ReadonlySet<Step>
+): Batch[] {
   const batches: { tool: string; tasks: Task[] }[] = []
   const append = (tool: string, tasks: readonly Task[]) => {
     const last = batches.at(-1)
@@ -50,7 +53,7 @@ export function makeBatches(stages: readonly { readonly change: PlannedChange; r
   for (const rank of new Set(stages.map(({ stage }) => stage.rank))) {
     const queues = stages
       .filter(({ stage }) => stage.rank === rank)
-      .map(({ change, stage }) => stage.steps.map((step) => ({ change, step })))
+      .map(({ change, stage }) => stage.steps.filter((step) => !done.has(step)).map((step) => ({ change, step })))
     for (;;) {
       const [next] = queues.find((queue) => queue.length > 0) ?? []
       if (next === undefined) break

@@ -38,6 +38,17 @@ export interface View {
 }
 
 /**
+ * The first look of a command, which may still be wrongly aimed.
+ *
+ * @throws SpanplanError SPAN_UNKNOWN, or with what stands in the way.
+ */
+export async function lookFirst(aim: Aim): Promise<View> {
+  const view = await look(aim)
+  checkSpans(aim, view.host)
+  return view
+}
+
+/**
  * Reads the host and plans.
  *
  * @throws SpanplanError with what stands in the way.
@@ -53,7 +64,11 @@ export async function look(aim: Aim): Promise<View> {
  * @throws SpanplanError if it cannot be read.
  */
 export async function lookBack(aim: Aim, first: View): Promise<View> {
-  const host = await readHost(questionOf(aim))
+  const question = questionOf(aim)
+  const { docker } = first.host
+  // Also what no span names any more, and is on no network of ours by now.
+  const known = docker.state === 'read' ? docker.containers.map(({ name }) => name) : []
+  const host = await readHost({ ...question, containers: new Set([...question.containers, ...known]) })
   const { wanted } = first.desired
   const also = new Set(wanted.cards.map(({ link }) => link.index))
   const desired = { ...first.desired, wanted: survey({ ...wanted, also }, host) }
@@ -78,7 +93,6 @@ function questionOf(aim: Aim): Question {
  * @throws SpanplanError with what stands in the way.
  */
 export function planFor(aim: Aim, host: Snapshot): View {
-  checkSpans(aim, host)
   needDocker(aim, host)
   const desired = desire(aim, host)
   const plan = makePlan(desired, host)

@@ -23,23 +23,24 @@ export type Ending =
   | { readonly ended: 'whole' | 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
 
-/** Carries the steps of some changes out, in their order, until one fails or the signal says stop. */
+/** Carries out the steps of some changes that are not done yet, in their order, until one fails or the signal says stop. */
 export async function runSteps(
   changes: readonly PlannedChange[],
   log: Log,
   progress: Progress,
   signal?: AbortSignal
 ): Promise<Ending> {
-  const batches = makeBatches(orderStages(changes))
+  const done = new Set(log.done.map(({ step }) => step))
+  const batches = makeBatches(orderStages(changes), done)
   const daemon = batches.some(({ tool }) => tool === 'docker') ? await findDaemon() : null
   for (const batch of batches) {
     if (signal?.aborted) return { ended: 'interrupted' }
     log.begun = true
     progress.start(batch.tasks)
     const failure = await tryBatch(batch, daemon)
-    const done = failure === null ? batch.tasks : (failure.done ?? [])
-    log.done.push(...done)
-    progress.done(done)
+    const tasks = failure === null ? batch.tasks : (failure.done ?? [])
+    log.done.push(...tasks)
+    progress.done(tasks)
     if (failure === null) continue
     if (signal?.aborted) return { ended: 'interrupted' }
     progress.failed(failure)

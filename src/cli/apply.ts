@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { apply, interruptedExit } from '../apply/apply.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
-import { type Aim, look, type View } from '../apply/look.ts'
+import { type Aim, look, lookFirst, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import { isDestructive, type Plan } from '../plan/plan.ts'
@@ -56,9 +56,9 @@ async function lockAndApply(session: Session, aim: Aim, options: RunOptions, sig
   const first = await allowing(['RIGHT_MISSING'], take)
   let lock: Lock | null = first.result
   try {
-    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], () => look(aim))
+    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], () => lookFirst(aim))
     // The rest of the plan can be shown all the same.
-    const shown = view ?? (await look({ ...aim, deferDocker: true }))
+    const shown = view ?? (await lookFirst({ ...aim, deferDocker: true }))
     showPlan(session, aim, shown)
     checkRights(shown.plan, first.missing, missing)
     if (shown.plan.changes.length === 0) return Exit.done

@@ -1,4 +1,4 @@
-import { look } from '../apply/look.ts'
+import { lookFirst } from '../apply/look.ts'
 import { Exit, type ExitCode } from '../errors.ts'
 import { renderCommands, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
@@ -13,7 +13,7 @@ export async function plan(
   options: SpecSelection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
 ): Promise<ExitCode> {
   const aim = aimAtSpec(session, options)
-  const view = await look(aim)
+  const view = await lookFirst(aim)
   warn(session, view.plan.warnings)
   if (session.json) {
     const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }

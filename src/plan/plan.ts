@@ -29,6 +29,8 @@ export interface PlannedChange {
   /** null: to which span it belonged cannot be told any more. */
   readonly span: string | null
   readonly action: Change['action']
+  /** The device that it is about; null for what is Docker's. */
+  readonly device: string | null
   readonly title: string
   readonly summary: string
   readonly before: Resource | null
@@ -140,6 +142,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     kind: kind.kind,
     span,
     action: change.action,
+    device: kind.device?.(subject) ?? null,
     title: kind.title(subject),
     summary: kind.summary(subject),
     before: 'before' in change ? change.before : null,

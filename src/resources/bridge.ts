@@ -84,6 +84,7 @@ export const bridge: Kind<Bridge> = {
       resource.seal === 'sealed' ? 'sealed' : 'not sealed'
     ].join(', '),
   address: () => [],
+  device: ({ id }) => id,
   conflict: explainConflict
 }
 

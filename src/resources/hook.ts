@@ -57,6 +57,7 @@ export const hook: Kind<HookPoint> = {
   title: (resource) => resource.id,
   summary: () => 'clsact, beside the root qdisc',
   address: (resource) => [resource.id],
+  device: ({ id }) => id,
   conflict: (live) =>
     live.block !== null
       ? notice(

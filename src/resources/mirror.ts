@@ -59,6 +59,7 @@ export const mirror: Kind<Mirror> = {
   title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',
   address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
+  device: ({ device }) => device,
   conflict: explainConflict
 }
 

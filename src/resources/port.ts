@@ -93,6 +93,7 @@ export const port: Kind<Port> = {
   title: ({ id, spans }) => `${id} → ${spans[0] ?? '?'}`,
   summary: () => 'unsealed',
   address: (resource) => [resource.id],
+  device: ({ id }) => id,
   conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id)
 }
 

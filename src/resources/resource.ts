@@ -92,6 +92,8 @@ export interface Kind<R extends Resource = Resource> {
   summary(resource: R): string
   /** The parts of its address after span and kind. */
   address(resource: R): readonly string[]
+  /** The device that it is, or is on: where that has gone, so has it. */
+  device?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do; nothing of some kinds is foreign. */
   conflict?(live: R, desired: R): Notice
   /** Completes changes of this kind with what only all of them together tell. */

@@ -15,7 +15,17 @@ function work(title: string, rank: number, tools: readonly string[]): Work {
   })
   const stage = { rank, steps }
   const change: PlannedChange = {
-    ...{ address: title, kind: 'thing', span: null, action: 'create', title, summary: '', before: null, after: null },
+    ...{
+      address: title,
+      kind: 'thing',
+      span: null,
+      action: 'create',
+      device: null,
+      title,
+      summary: '',
+      before: null,
+      after: null
+    },
     ...{ facts: [], reason: '', anew: null, origin: undefined, stages: [stage] }
   }
   return { change, stage }
@@ -23,10 +33,10 @@ function work(title: string, rank: number, tools: readonly string[]): Work {
 
 /** The batches as words: the tool, then its steps. */
 const show = (works: readonly Work[]) =>
-  makeBatches(works).map(({ tool, tasks }) => [tool, ...tasks.map(({ step }) => step.summary)].join(' '))
+  makeBatches(works, new Set()).map(({ tool, tasks }) => [tool, ...tasks.map(({ step }) => step.summary)].join(' '))
 
 describe('makeBatches', () => {
-  test('nothing', () => expect(makeBatches([])).toEqual([]))
+  test('nothing', () => expect(makeBatches([], new Set())).toEqual([]))
 
   test('changes of one rank are done together', () => {
     const bridge = ['ip', 'ip', 'ethtool', 'tc']
@@ -49,7 +59,7 @@ describe('makeBatches', () => {
     const spans = Array.from({ length: 1000 }, (_, index) => index)
     const bridges = spans.map((index) => work(`b${index}`, 10, ['ip', 'bridge', 'ethtool', 'tc']))
     const mirrors = spans.map((index) => work(`m${index}`, 30, ['tc']))
-    expect(makeBatches([...bridges, ...mirrors])).toHaveLength(4)
+    expect(makeBatches([...bridges, ...mirrors], new Set())).toHaveLength(4)
   })
 
   test('each step once; a change keeps its order, and so do ranks; no batch mixes tools', () => {
@@ -59,7 +69,7 @@ describe('makeBatches', () => {
       .map((list) => list.sort(([a], [b]) => a - b).map(([rank, steps], index) => work(`w${index}`, rank, steps)))
     fc.assert(
       fc.property(works, (list) => {
-        const batches = makeBatches(list)
+        const batches = makeBatches(list, new Set())
         const done = batches.flatMap(({ tasks }) => tasks)
         expect(done).toHaveLength(list.reduce((sum, { stage }) => sum + stage.steps.length, 0))
         for (const { change, stage } of list) {
