@@ -26,7 +26,7 @@ export async function readState(lab: Lab): Promise<State> {
   const containers = await listContainers(lab)
   const text = await lab.snapshotText()
   const links: Link[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
-  const ports = (await Promise.all(containers.map((container) => portsOf(container, links)))).flat()
+  const ports = await readPorts(lab, links)
   const pieces = new Map<string, string[]>()
   for (const { device, facet, words } of [...readHost(text), ...(await readEntries(lab))]) {
     const port = ports.find((one) => one.device === device)
@@ -41,6 +41,17 @@ export async function readState(lab: Lab): Promise<State> {
   if (strays.length > 0) pieces.set('ports: of nobody', [String(strays.length)])
   const docker = [...(await readNetworks(lab)), ...(await Promise.all(containers.map(readContainer)))]
   return new Map([...[...pieces].map(([key, words]) => [key, words.sort().join('\n')] as const), ...docker])
+}
+
+async function readPorts(lab: Lab, links: readonly Link[]): Promise<Port[]> {
+  const containers = await listContainers(lab)
+  return (await Promise.all(containers.map((container) => portsOf(container, links)))).flat()
+}
+
+/** What else the things of a state are called: of a container on a bridge, the container and its port there. */
+export async function readAliases(lab: Lab): Promise<(name: string) => string[]> {
+  const ports = await readPorts(lab, JSON.parse(await lab.run(['ip', '-j', 'link'])))
+  return (name) => [name.replace(/ on .*/, ''), ...ports.flatMap((port) => (port.name === name ? [port.device] : []))]
 }
 
 /** A state as text: for a comparison that shows what differs. */
@@ -121,12 +132,13 @@ async function readEntries(lab: Lab): Promise<Piece[]> {
     })
 }
 
-/** Without the names and numbers that Docker and the kernel choose. */
+/** Without the names and numbers that Docker and the kernel choose; a first qdisc gives a device without a queue a length of one. */
 function blank(words: string, device: string): string {
   return words
     .replaceAll(device, 'PORT')
     .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
     .replace(/(port_id|port_no|designated_port|designated_id|handle) \S+/g, '$1 N')
+    .replace(/(group default) (qlen \d+)?/g, '$1')
     .replace(/\b8001\.[0-9a-f:.]+/g, 'ID')
 }
 

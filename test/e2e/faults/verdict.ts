@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { Outcome } from '../lab.ts'
 import { expectNewConverged, expectNextApplyConverges, expectState, type Scene } from './scene.ts'
-import { listDifferences, readState, without } from './state.ts'
+import { listDifferences, readAliases, readState, without } from './state.ts'
 
 interface Verdict {
   /** The statuses that it may end with. */
@@ -30,8 +30,8 @@ async function expectTruth(scene: Scene, said: Outcome, gone: string): Promise<v
   const { lab, before, first } = scene
   const after = without(await readState(lab), gone)
   const differing = listDifferences(without(before, gone), after)
-  // Of a container on a bridge, the container's name is enough.
-  const unnamed = differing.filter((name) => !said.stderr.includes(name.replace(/ on .*/, '')))
+  const aliasesOf = await readAliases(lab)
+  const unnamed = differing.filter((name) => !aliasesOf(name).some((alias) => said.stderr.includes(alias)))
   expect.soft(unnamed, `not named, though not as before:\n${said.stderr}`).toEqual([])
   if (gone === '') await expectNextApplyConverges(lab)
   await scene.destroy()
