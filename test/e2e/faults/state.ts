@@ -65,7 +65,7 @@ export function writeState(state: State): string {
 /** The things, by name, of which something differs. */
 export function listDifferences(before: State, after: State): string[] {
   const keys = new Set([...before.keys(), ...after.keys()])
-  const differing = [...keys].filter((key) => withoutCarrier(before.get(key)) !== withoutCarrier(after.get(key)))
+  const differing = [...keys].filter((key) => withoutPorts(before.get(key)) !== withoutPorts(after.get(key)))
   return [...new Set(differing.map((key) => key.slice(0, key.indexOf(':'))))].sort()
 }
 
@@ -74,9 +74,12 @@ export function without(state: State, device: string): State {
   return new Map([...state].filter(([key]) => !key.startsWith(`${device}: `)))
 }
 
-/** Whether a bridge has a carrier is its ports' doing. */
-function withoutCarrier(words: string | undefined): string | undefined {
-  return words?.replace(/,?\b(NO-CARRIER|LOWER_UP)\b,?|state (UP|DOWN|LOWERLAYERDOWN|UNKNOWN)|linkdown/g, '')
+/** A bridge's carrier, and most of its features, are its ports' doing. */
+function withoutPorts(words: string | undefined): string | undefined {
+  if (words?.startsWith('Features for ')) {
+    return words.match(/^(tx-checksumming|(tcp|generic)-segmentation|(generic|large)-receive|rx-gro-hw).*$/gm)?.join()
+  }
+  return words?.replace(/,?\b(NO-CARRIER|LOWER_UP)\b,?|state (UP|DOWN|LOWERLAYERDOWN|UNKNOWN)|linkdown /g, '')
 }
 
 interface Piece {
