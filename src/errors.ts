@@ -25,6 +25,7 @@ export const Exit = {
   done: 0,
   error: 1,
   changes: 2,
+  stale: 3,
   partial: 4,
   rolledBack: 5,
   usage: 64,
@@ -46,6 +47,9 @@ const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['DOCKER_FORBIDDEN', Exit.missingRight],
   ['FILE_INSECURE', Exit.invalidFile],
   ['LOCKED', Exit.locked],
+  ['PLAN_INVALID', Exit.invalidFile],
+  ['PLAN_STALE', Exit.stale],
+  ['PLAN_VERSION', Exit.invalidFile],
   ['RIGHT_MISSING', Exit.missingRight]
 ])
 

@@ -11,12 +11,15 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
-/** JSON in one line, safe to print: JSON.stringify escapes the control characters of ASCII alone. */
-export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(unprintable, (character) =>
-    // By UTF-16 code unit, as JSON has it.
-    character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  )
+/** JSON, in one line or indented, safe to print: JSON.stringify escapes the control characters of ASCII alone. */
+export function printableJson(value: unknown, indent = 0): string {
+  const lines = JSON.stringify(value, null, indent).split('\n')
+  return lines.map((line) => line.replace(unprintable, escapeUnits)).join('\n')
+}
+
+/** By UTF-16 code unit, as JSON has it. */
+function escapeUnits(character: string): string {
+  return character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** What may be coloured: one style each, so that a person sees at a glance what is taken away. */

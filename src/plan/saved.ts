@@ -6,10 +6,26 @@ import type { Plan, PlannedChange } from './plan.ts'
 import { commandOf, countActions } from './render.ts'
 
 /** Within a major version, fields are only added. */
-const formatVersion = '1.0'
+export const formatVersion = '1.0'
 
 /** The file that a plan rests on; null for one that rests on the host alone. */
 export type PlanSpec = Pick<Spec, 'name' | 'files' | 'digest'> | null
+
+/** What it takes to look at the same spans of the same files once more; paths are absolute. */
+export interface SavedSelection {
+  /** As they were named: files, and folders of files. */
+  readonly files: readonly string[]
+  /** The digest of each file that was read, by its path: they tell which of them has changed. */
+  readonly digests: Readonly<Record<string, string>>
+  /** null: all. */
+  readonly spans: readonly string[] | null
+  readonly prune: boolean
+  readonly adopt: boolean
+  readonly defer_docker: boolean
+}
+
+/** The plan as a program reads it. */
+export type PlanDocument = ReturnType<typeof planDocument>
 
 /** The plan as a program reads it, for `JSON.stringify`. `created` is an ISO 8601 time. */
 export function planDocument(
@@ -38,10 +54,40 @@ function changeDocument(change: PlannedChange) {
     before: change.before && withoutOrigin(change.before),
     after: change.after && withoutOrigin(change.after),
     fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
+    facts: change.facts.map(({ key, label, from, to }) => ({ key, label, before: from, after: to })),
     reason: change.reason,
     ...(change.origin && { origin: change.origin }),
     steps: change.stages.flatMap((stage) => stage.steps.map(stepDocument))
   }
+}
+
+/** The plan as it is saved: with what to look at again, and a digest that shows whether it is still whole. */
+export function savedDocument(document: PlanDocument, selection: SavedSelection) {
+  const saved = { ...document, selection }
+  // As it will be read again: JSON leaves out what is undefined.
+  return { ...saved, digest: digestSaved(JSON.parse(JSON.stringify(saved))) }
+}
+
+/**
+ * Of everything in a saved plan but its digest, in whatever order and with whatever white space it stands there.
+ *
+ * @throws RangeError if it is nested more deeply than any plan.
+ */
+export function digestSaved({ digest: _, ...document }: Readonly<Record<string, unknown>>): string {
+  return digestText(JSON.stringify(sortKeys(document)))
+}
+
+/** Objects become lists of their pairs, so that no key means anything to what holds it. */
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return ['[]', ...value.map(sortKeys)]
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, item]) => [key, sortKeys(item)] as const)
+  return ['{}', ...entries.sort(([a], [b]) => (a < b ? -1 : 1))]
+}
+
+/** As sha256sum prints it, after the name of the algorithm. */
+export function digestText(text: string | Uint8Array): string {
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`
 }
 
 /** A step as a program reads it: always with the command, also where it is a request to Docker. */
@@ -55,6 +101,5 @@ function withoutOrigin({ origin: _, ...rest }: Resource) {
 
 /** Of every fact that was read; the boot is told apart. */
 function digestHost({ bootId: _, programs, ...facts }: Snapshot): string {
-  const text = JSON.stringify({ ...facts, programs: [...programs] })
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`
+  return digestText(JSON.stringify({ ...facts, programs: [...programs] }))
 }
