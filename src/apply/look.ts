@@ -54,8 +54,16 @@ export async function lookFirst(aim: Aim): Promise<View> {
  * @throws SpanplanError with what stands in the way.
  */
 export async function look(aim: Aim): Promise<View> {
-  const host = await readHost(questionOf(aim))
-  return planFor(aim, host)
+  return planFor(aim, await readFor(aim))
+}
+
+/**
+ * Reads of the host what a plan for the aim rests on.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export function readFor(aim: Aim): Promise<Snapshot> {
+  return readHost(questionOf(aim))
 }
 
 /**

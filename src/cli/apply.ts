@@ -21,16 +21,33 @@ interface ApplyOptions extends Selection {
 
 /** What only an apply of a file knows. */
 interface FileOptions extends ApplyOptions, SpecSelection {
+  /** A file that holds a saved plan. */
+  readonly plan: string | undefined
   readonly allowEmpty: boolean
   /** Milliseconds after which it is taken back, unless somebody confirms it; null: it stays. */
   readonly rollbackAfter: number | null
 }
 
-type RunOptions = ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter'>
+/** What is to be done, and how. */
+interface Errand {
+  readonly aim: Aim
+  /** What is to be carried out is what this look finds. */
+  readonly look: () => Promise<View>
+  readonly options: ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter'>
+}
 
-/** `spanplan apply`: prints the plan, asks where something is taken away, and does it. */
+/**
+ * `spanplan apply`: prints the plan, asks where something is taken away, and does it. Whoever saved a plan has looked at it,
+ * and is not asked.
+ */
 export async function applyCommand(session: Session, options: FileOptions): Promise<ExitCode> {
-  return watchAndApply(session, aimAtSpec(session, options), options)
+  if (options.plan !== undefined) {
+    const { openSaved } = await import('./saved.ts')
+    const saved = openSaved(session, options.plan, options)
+    return watchAndApply(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
+  }
+  const aim = aimAtSpec(session, options)
+  return watchAndApply(session, { aim, look: () => lookFirst(aim), options })
 }
 
 /** `spanplan destroy`: the same towards nothing at all. */
@@ -38,25 +55,27 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  return watchAndApply(session, aimAtNothing(session, options), { ...options, allowEmpty: true, rollbackAfter: null })
+  const aim = aimAtNothing(session, options)
+  const more = { allowEmpty: true, rollbackAfter: null }
+  return watchAndApply(session, { aim, look: () => lookFirst(aim), options: { ...options, ...more } })
 }
 
-async function watchAndApply(session: Session, aim: Aim, options: RunOptions): Promise<ExitCode> {
+async function watchAndApply(session: Session, errand: Errand): Promise<ExitCode> {
   const signals = watchSignals()
   try {
-    return await lockAndApply(session, aim, options, signals.signal)
+    return await lockAndApply(session, errand, signals.signal)
   } finally {
     signals.stop()
   }
 }
 
-async function lockAndApply(session: Session, aim: Aim, options: RunOptions, signal: AbortSignal): Promise<ExitCode> {
+async function lockAndApply(session: Session, { aim, look, options }: Errand, signal: AbortSignal): Promise<ExitCode> {
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const take = () => takeLock({ command, timeout: options.lockTimeout, signal })
   const first = await allowing(['RIGHT_MISSING'], take)
   let lock: Lock | null = first.result
   try {
-    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], () => lookFirst(aim))
+    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], look)
     // The rest of the plan can be shown all the same.
     const shown = view ?? (await lookFirst({ ...aim, deferDocker: true }))
     showPlan(session, aim, shown)

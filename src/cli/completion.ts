@@ -22,7 +22,7 @@ const scripts: Readonly<Record<Shell, (program: Commands) => string>> = {
   bash: ({ commands }) => `_spanplan() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]}
   case $before in
-    -f|--file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    -f|--file|--out) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$word"); return ;;
   esac
@@ -34,7 +34,7 @@ const scripts: Readonly<Record<Shell, (program: Commands) => string>> = {
 ${commands.map((command) => `    ${command.name()}) mapfile -t COMPREPLY < <(compgen -W '${flags(command).join(' ')}' -- "$word") ;;`).join('\n')}
   esac
 }
-complete -F _spanplan spanplan
+complete -o default -F _spanplan spanplan
 `,
   zsh: ({ commands }) => `#compdef spanplan
 _spanplan() {
@@ -59,10 +59,11 @@ compdef _spanplan spanplan
         `complete -c spanplan -n __fish_use_subcommand -a ${command.name()} -d ${quote(command.description())}`,
         ...command.options.map((option) => {
           const short = option.short ? ` -s ${option.short.slice(1)}` : ''
-          const file = option.long === '--file' ? ' -r -F' : ''
+          const file = takesFile(option.long) ? ' -r -F' : ''
           return `complete -c spanplan -n '__fish_seen_subcommand_from ${command.name()}'${short} -l ${option.long?.slice(2)}${file} -d ${quote(option.description)}`
         })
       ]),
+      `complete -c spanplan -n '__fish_seen_subcommand_from apply' -F`,
       `complete -c spanplan -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'`,
       ''
     ].join('\n')
@@ -74,12 +75,17 @@ function flags(command: Commands['commands'][number]): string[] {
 
 function options(command: Commands['commands'][number]): string[] {
   return command.options.map(({ long, description }) => {
-    const value = long === '--file' ? ':path:_files' : ''
+    const value = takesFile(long) ? ':path:_files' : ''
     return quote(`*${long}[${description.replaceAll(/[[\]:]/g, ' ')}]${value}`)
   })
 }
 
+function takesFile(long: string | null | undefined): boolean {
+  return long === '--file' || long === '--out'
+}
+
 function argumentsOf(command: string): string[] {
+  if (command === 'apply') return [`'::plan:_files'`]
   return command === 'completion' ? [`'*:shell:(bash zsh fish)'`] : []
 }
 

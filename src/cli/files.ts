@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Exit, type Notice, SpanplanError } from '../errors.ts'
 import { printable } from '../printable.ts'
@@ -29,12 +29,40 @@ interface Found {
  * @throws SpanplanError with all that is wrong.
  */
 export function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Spec {
-  const found = (paths.length > 0 ? paths : findDefault()).map(readPath)
-  const distrust = new Map(found.flatMap((one) => one.distrust).map((notice) => [notice.message, notice]))
-  if (trust === 'safe' && distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
+  const found = choosePaths(paths).map(readPath)
+  if (trust === 'safe') checkTrust(found)
   const files = found.flatMap((one) => one.files)
   onFiles(files)
   return loadSpec(files)
+}
+
+/**
+ * The files and folders that were named, or what stands where spanplan looks without being told.
+ *
+ * @throws SpanplanError if nothing does.
+ */
+export function choosePaths(paths: readonly string[]): readonly string[] {
+  return paths.length > 0 ? paths : findDefault()
+}
+
+/**
+ * Reads one file, with the same care: no more of it than shows that it has more than so many bytes.
+ *
+ * @throws SpanplanError if it cannot be read, or not be trusted.
+ */
+export function loadFile(path: string, trust: LoadOptions['trust'], most: number): Uint8Array {
+  const found = readNamed(
+    path,
+    tryRead(path, () => statSync(path)),
+    most
+  )
+  if (trust === 'safe') checkTrust([found])
+  return Buffer.concat(found.files.map(({ bytes }) => bytes))
+}
+
+function checkTrust(found: readonly Found[]): void {
+  const distrust = new Map(found.flatMap((one) => one.distrust).map((notice) => [notice.message, notice]))
+  if (distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
 }
 
 function findDefault(): readonly string[] {
@@ -55,25 +83,28 @@ function findDefault(): readonly string[] {
 
 function readPath(path: string): Found {
   const stats = tryRead(path, () => statSync(path))
-  if (!stats.isDirectory()) {
-    const found = tryRead(path, () => readOne(path))
-    const folder = dirname(path)
-    const parent = stats.isFile()
-      ? distrustParent(
-          folder,
-          tryRead(folder, () => statSync(folder))
-        )
-      : []
-    return { ...found, distrust: [...found.distrust, ...parent] }
-  }
+  if (!stats.isDirectory()) return readNamed(path, stats, largestFile)
   const names = tryRead(path, () => readdirSync(path))
   const files = names.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
   if (files.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-  const found = files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file)))
+  const found = files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file, largestFile)))
   return {
     files: found.flatMap((one) => one.files),
     distrust: [...distrustFolder(path, stats), ...found.flatMap((one) => one.distrust)]
   }
+}
+
+/** A file, with the folder around it, or a pipe. */
+function readNamed(path: string, stats: Stats, most: number): Found {
+  const found = tryRead(path, () => readOne(path, most))
+  const folder = dirname(path)
+  const parent = stats.isFile()
+    ? distrustParent(
+        folder,
+        tryRead(folder, () => statSync(folder))
+      )
+    : []
+  return { ...found, distrust: [...found.distrust, ...parent] }
 }
 
 function tryRead<T>(path: string, read: () => T): T {
@@ -85,12 +116,12 @@ function tryRead<T>(path: string, read: () => T): T {
 }
 
 /** Also what is no file but a pipe; no more of it than shows that it is too large. */
-function readOne(path: string): Found {
+function readOne(path: string, most: number): Found {
   const file = openSync(path, 'r')
   try {
     const chunks: Buffer[] = []
     let size = 0
-    while (size <= largestFile) {
+    while (size <= most) {
       const chunk = Buffer.alloc(64 * 1024)
       const count = readSync(file, chunk)
       if (count === 0) break

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from '@commander-js/extra-typings'
+import { Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
 import { printableLines } from '../printable.ts'
 import { parseDuration } from './duration.ts'
@@ -16,6 +16,7 @@ const spanOption = () =>
 const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
 const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
+const outOption = () => new Option('--out <file>', 'save the plan, for apply').argParser(parseOut)
 const pruneOption = () => new Option('--no-prune', 'leave spans that are gone from the file')
 const adoptOption = () => new Option('--adopt', 'take over what others made and a span needs').default(false)
 const emptyOption = () => new Option('--allow-empty', 'a file without spans may remove all').default(false)
@@ -33,6 +34,15 @@ const lockOption = () =>
     .default(0, 'not at all')
 const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
+
+/** What a saved plan was made with cannot be chosen again. */
+const settledByPlan: ReadonlySet<string> = new Set(['file', 'span', 'prune', 'adopt', 'deferDocker'])
+
+/** Standard output has the plan for people already. */
+function parseOut(path: string): string {
+  if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
+  return path
+}
 
 /** Commander's own adds "default: false" to every flag. */
 function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
@@ -68,17 +78,21 @@ function buildProgram() {
     .addOption(jsonOption().conflicts(['diff', 'commands']))
     .addOption(new Option('--diff', 'a unified diff of live against wanted').conflicts('commands').default(false))
     .addOption(new Option('--commands', 'the exact commands, as a script').default(false))
+    .addOption(outOption())
     .addOption(pruneOption())
     .addOption(adoptOption())
     .addOption(deferOption())
     .addOption(insecureOption())
     .addOption(exitcodeOption('are'))
     .addOption(colorOption())
-    .action((options) => start(options, async (session) => (await import('./plan.ts')).plan(session, options)))
+    .action((options) =>
+      start(options, async (session) => (await import('./plan.ts')).plan(session, { ...options, out: options.out }))
+    )
 
   program
     .command('apply')
     .description('make it so, and check')
+    .argument('[plan]', 'a plan that plan --out saved: what it is to be')
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(yesOption())
@@ -92,7 +106,17 @@ function buildProgram() {
     .addOption(lockOption())
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
-    .action((options) => start(options, async (session) => (await import('./apply.ts')).applyCommand(session, options)))
+    .action((plan, options, command) => {
+      const chosen = command.options.filter(
+        (option) =>
+          settledByPlan.has(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === 'cli'
+      )
+      if (plan !== undefined && chosen.length > 0) {
+        const flags = chosen.map(({ long }) => long).join(', ')
+        command.error(`error: a saved plan is made with these already: ${flags}`)
+      }
+      return start(options, async (session) => (await import('./apply.ts')).applyCommand(session, { ...options, plan }))
+    })
 
   program
     .command('destroy')

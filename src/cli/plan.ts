@@ -4,21 +4,28 @@ import { renderCommands, renderPlan } from '../plan/render.ts'
 import { planDocument } from '../plan/saved.ts'
 import { printableJson } from '../printable.ts'
 import { aimAtSpec, type SpecSelection } from './aim.ts'
+import { describeSelection, writePlan } from './saved.ts'
 import { type Session, warn } from './session.ts'
 import { choosePaint } from './terminal.ts'
 
+interface PlanOptions extends SpecSelection {
+  readonly diff: boolean
+  readonly commands: boolean
+  readonly detailedExitcode: boolean
+  /** The file that `spanplan apply` is to be given. */
+  readonly out: string | undefined
+}
+
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
-export async function plan(
-  session: Session,
-  options: SpecSelection & { readonly diff: boolean; readonly commands: boolean; readonly detailedExitcode: boolean }
-): Promise<ExitCode> {
+export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
   const aim = aimAtSpec(session, options)
   const view = await lookFirst(aim)
   warn(session, view.plan.warnings)
-  if (session.json) {
-    const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
-    process.stdout.write(`${printableJson(planDocument(view.plan, context))}\n`)
-  } else if (options.diff) {
+  const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+  const document = planDocument(view.plan, context)
+  if (options.out !== undefined) writePlan(options.out, document, describeSelection(options, session.files))
+  if (session.json) process.stdout.write(`${printableJson(document)}\n`)
+  else if (options.diff) {
     const { renderDiff } = await import('../plan/compare.ts')
     process.stdout.write(renderDiff(view.plan))
   } else if (options.commands) process.stdout.write(renderCommands(view.plan))
