@@ -360,6 +360,24 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     expect(await reader.run('spanplan plan')).toContain('No changes')
   },
 
+  'Plan now, apply later': async (reader) => {
+    const [plan = '', apply = ''] = under('Plan now, apply later')
+    await reader.lab.startSensor('suricata')
+    const shown = await reader.run(plan)
+    expect(shown).toContain('+   sensor    suricata → span0')
+    expect(await reader.run(`cat plan.txt`)).toBe(shown)
+    // The night is long enough for another container, and a bridge of somebody else's.
+    await reader.lab.startSensor('stranger')
+    await reader.lab.run(['ip', 'link', 'add', 'other', 'type', 'bridge'])
+    expect(await reader.run(apply)).toContain('Checked: all is as wanted.')
+    expect(await reader.run('spanplan plan')).toContain('No changes')
+    await reader.expectFrames('suricata')
+    const again = await reader.run(`{ ${apply.trim()}; } 2>&1 || echo "exit status $?"`)
+    expect(again).toContain('span0/bridge: was to be created, needs nothing now')
+    expect(again).toContain('exit status 3')
+    await reader.lab.run(['ip', 'link', 'del', 'dev', 'other'])
+  },
+
   'Without root': async (reader) => {
     await reader.lab.startSensor('suricata')
     // Somebody of the group that Docker's socket belongs to, who may read the sources wherever they are.
