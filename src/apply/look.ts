@@ -88,6 +88,7 @@ function questionOf(aim: Aim): Question {
   const spans = aim.want === 'spec' ? aim.spec.spans : []
   return {
     expressions: spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? [])),
+    copies: spans.length > 0,
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
     containers: new Set(spans.flatMap(({ sensors }) => sensors.map(({ container }) => container))),

@@ -12,6 +12,9 @@ export const networkOption = {
 /** The labels and endpoint options that mark what spanplan made. */
 export const label = { name: 'spanplan.name', span: 'spanplan.span', bridge: 'spanplan.bridge' } as const
 
+/** The label by which Compose knows what it made. */
+export const composeProject = 'com.docker.compose.project'
+
 /** One request to Docker that changes something: data, so that a plan can show it and a program read it. */
 export type DockerCall =
   | {
@@ -83,9 +86,10 @@ export function referTo({ id, name }: Pick<DockerNetwork, 'id' | 'name'>): strin
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
 }
 
-/** The bridge that a network is on: Docker names it after the network's id, unless it is told a name. */
-export function bridgeOf(network: DockerNetwork): string {
-  return network.options[networkOption.bridge] ?? `br-${network.id.slice(0, 12)}`
+/** The bridge that Docker uses, or makes, for a network; null for one of another driver. */
+export function dockerBridge({ driver, id, options }: DockerNetwork): string | null {
+  // libnetwork's own name for it: the id's first 12 digits.
+  return driver === 'bridge' ? (options[networkOption.bridge] ?? `br-${id.slice(0, 12)}`) : null
 }
 
 const strings = z

@@ -197,11 +197,16 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
 
 /** tc's words that remove a filter, whoever made it, and no other; null where it has no handle. */
 export function removeFilter(filter: Filter | ClassFilter): string[] | null {
-  if (filter.handle === null) return null
-  const { handle } = filter
+  const handle = handleWord(filter)
+  return handle === null ? null : placeWords('del', filter, handle)
+}
+
+/** A filter's handle as tc reads it; null where it has none. */
+export function handleWord({ kind, handle }: TcFilter): string | null {
+  if (handle === null) return null
+  if (kind !== 'u32') return `0x${handle.toString(16)}`
   const nodes = [handle / 2 ** 20, (handle / 2 ** 12) % 2 ** 8, handle % 2 ** 12]
-  const u32 = nodes.map((part) => Math.floor(part).toString(16)).join(':')
-  return placeWords('del', filter, filter.kind === 'u32' ? u32 : `0x${handle.toString(16)}`)
+  return nodes.map((part) => Math.floor(part).toString(16)).join(':')
 }
 
 function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {

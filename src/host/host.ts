@@ -49,6 +49,9 @@ export interface PortOptions {
   readonly flooding: boolean
 }
 
+/** A tool of network configuration. */
+export type Manager = 'ifupdown' | 'systemd-networkd' | 'NetworkManager'
+
 /** A network device, as `ip`, `bridge` and `ethtool` together tell of it. */
 export interface Link {
   readonly index: number
@@ -82,6 +85,8 @@ export interface Link {
   /** The forwarding database holds the link's own MAC address: frames to it are not flooded. */
   readonly ownMacEntry: boolean
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
+  /** The tool that has set it up; null where none says so, or where nothing wanted to know. */
+  readonly manager: Manager | null
 }
 
 /** A queueing discipline of a device, those without a queue (clsact, ingress) among them. */
@@ -156,6 +161,18 @@ export interface ClassFilter extends TcFilter {
   readonly parent: string
 }
 
+/** An eBPF program on a device, before all filters. */
+export interface AttachedProgram {
+  /** The device's index. */
+  readonly link: number
+  readonly hook: Hook
+  readonly layer: 'XDP' | 'tcx'
+  /** Empty where it is not told. */
+  readonly name: string
+  /** The kernel's number of it. */
+  readonly id: number
+}
+
 /** A range of addresses that a Docker network hands out. */
 export interface Pool {
   readonly subnet: string
@@ -213,6 +230,8 @@ export type Compiled =
   | { readonly state: 'compiled'; readonly program: Program }
   | { readonly state: 'invalid'; readonly message: string }
   | { readonly state: 'forbidden' }
+  /** It took tcpdump longer than the time limit, in seconds. */
+  | { readonly state: 'endless'; readonly limit: number }
 
 /** The host at one moment: everything that a plan rests on. */
 export interface Snapshot {
@@ -221,6 +240,8 @@ export interface Snapshot {
   readonly qdiscs: readonly Qdisc[]
   readonly filters: readonly Filter[]
   readonly classFilters: readonly ClassFilter[]
+  /** None where bpftool is missing or may not look. */
+  readonly attached: readonly AttachedProgram[]
   readonly docker: DockerState
   /** By expression: every filter of the spec that was read for. */
   readonly programs: ReadonlyMap<string, Compiled>

@@ -73,8 +73,8 @@ const fdbOutput = z.object({
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
-/** What of a link does not come from `ip`: the sysctl, the forwarding database, ethtool. */
-export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads'>
+/** What of a link does not come from `ip`: the sysctl, the forwarding database, ethtool, other tools' files. */
+export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
 /** The links that the two documents of {@link readLinks} tell of, each without its extras. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omit<Link, keyof LinkExtras>[] {

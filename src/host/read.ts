@@ -2,14 +2,25 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
+import { parseAttached, readAttached } from './bpftool.ts'
 import { dockerFailed, findDaemon } from './daemon.ts'
-import { bridgeOf, concernedContainers, label, parseContainer, parseNetworks } from './docker.ts'
+import { concernedContainers, dockerBridge, label, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
-import type { Compiled, Container, DockerNetwork, DockerState, Link, Snapshot } from './host.ts'
+import type {
+  AttachedProgram,
+  Compiled,
+  Container,
+  DockerNetwork,
+  DockerState,
+  Link,
+  Manager,
+  Snapshot
+} from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
 import { parseToolJson } from './json.ts'
+import { managerFiles } from './managers.ts'
 import { compileCommand, parseCompiled } from './pcap.ts'
-import { type Argv, commandFailed, run, sideBySide } from './run.ts'
+import { type Argv, commandFailed, run, sideBySide, timeLimit } from './run.ts'
 import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { askForRoot, findRoots, parseRoot } from './u32.ts'
 import { batchLine } from './words.ts'
@@ -18,6 +29,8 @@ import { batchLine } from './words.ts'
 export interface Question {
   /** The pcap expressions to compile. */
   readonly expressions: readonly string[]
+  /** There are cards to copy from. */
+  readonly copies: boolean
   /** The Docker networks, bridges and containers that concern it, by name, whether they exist or not. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
@@ -27,23 +40,24 @@ export interface Question {
 }
 
 /**
- * Takes the snapshot. Five processes, however many links, spans and mirrors there are, one for each expression, and one
- * more where u32's tables are not clear.
+ * Takes the snapshot. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
+ * expression, and one more where u32's tables are not clear.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
  */
 export async function readHost(question: Question): Promise<Snapshot> {
-  const [links, tc, docker, programs] = await Promise.all([
-    readAllLinks(),
+  const [links, tc, attached, docker, programs] = await Promise.all([
+    readAllLinks(question.bridges),
     readTc(),
+    question.copies ? readPrograms() : [],
     question.deferDocker ? ({ state: 'deferred' } as const) : readDocker(question),
     compileAll(question.expressions)
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, docker, programs }
+  return { bootId, links, ...tc, attached, docker, programs }
 }
 
-async function readAllLinks(): Promise<Link[]> {
+async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
   const [[linkDocument, addressDocument], fdb, ethtool] = await Promise.all([
     batch(['ip', '-json', '-details', '-force', '-batch', '-'], readLinks),
     readJson(['bridge', '-json', 'fdb', 'show']),
@@ -56,7 +70,8 @@ async function readAllLinks(): Promise<Link[]> {
     ...link,
     ipv6: readIpv6(link.name),
     ownMacEntry: own.has(`${link.name} ${link.mac}`),
-    offloads: offloads.get(link.name) ?? {}
+    offloads: offloads.get(link.name) ?? {},
+    manager: bridges.has(link.name) ? readManager(link) : null
   }))
 }
 
@@ -67,6 +82,31 @@ function readIpv6(name: string): boolean {
   } catch {
     // A kernel without IPv6, or a link that has just gone.
     return false
+  }
+}
+
+/** Whose a link is. What lies in /run is believed of the network namespace that sysfs shows, not of another one's. */
+function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
+  if (Number(readIfThere(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
+  const file = managerFiles(link).find(({ path, claims }) => claims(readIfThere(path)))
+  return file?.manager ?? null
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // Not there, or not ours to read: it tells nothing.
+    return ''
+  }
+}
+
+/** bpftool is no part of what spanplan needs, and neither is the right to use it: what it cannot tell is not known. */
+async function readPrograms(): Promise<AttachedProgram[]> {
+  try {
+    return parseAttached(await readJson(readAttached))
+  } catch {
+    return []
   }
 }
 
@@ -99,9 +139,20 @@ async function readFilters(commands: readonly (readonly string[])[]): Promise<un
 async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
   const programs = new Map<string, Compiled>()
   await sideBySide([...new Set(expressions)], async (expression) => {
-    programs.set(expression, parseCompiled(expression, await run(compileCommand(expression))))
+    programs.set(expression, await compile(expression))
   })
   return programs
+}
+
+/** libpcap's optimiser takes ever longer: 14 s for 400 networks. */
+async function compile(expression: string): Promise<Compiled> {
+  try {
+    return parseCompiled(expression, await run(compileCommand(expression)))
+  } catch (error) {
+    const hangs = error instanceof SpanplanError && error.notices.some(({ code }) => code === 'PROGRAM_HANGS')
+    if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
+    throw error
+  }
 }
 
 async function readDocker(question: Question): Promise<DockerState> {
@@ -127,7 +178,7 @@ function concerns(network: DockerNetwork, question: Question): boolean {
   return (
     network.labels[label.name] !== undefined ||
     question.networks.has(network.name) ||
-    question.bridges.has(bridgeOf(network))
+    question.bridges.has(dockerBridge(network) ?? '')
   )
 }
 

@@ -25,7 +25,7 @@ const packageOf: Readonly<Record<string, string>> = {
 }
 
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
-const timeLimit = 30_000
+export const timeLimit = 30_000
 
 /** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')

@@ -87,6 +87,19 @@ export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
   ]
 }
 
+/** What an eBPF program before the filters does not let pass never comes to the mirrors. */
+export function warnOfPrograms(link: Link, hook: Hook, host: Snapshot): Notice[] {
+  return host.attached
+    .filter((program) => program.link === link.index && program.hook === hook)
+    .map(({ layer, name, id }) =>
+      notice(
+        'PROGRAM_BEFORE',
+        `${link.name} ${hook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
+        `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
+      )
+    )
+}
+
 /** Vlans, bridges, bonds and the like borrow the address of a card below them. */
 function isCard(link: Link): boolean {
   return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')

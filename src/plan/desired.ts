@@ -8,7 +8,7 @@ import { readAlias } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
 import type { Hook, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging } from './card.ts'
+import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
 import { findLoop } from './loop.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
@@ -130,7 +130,9 @@ function resolveSource(
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
-  findings.warnings.push(...hooks.flatMap((hook) => warnOfHiding(card, hook, host)).map(at))
+  findings.warnings.push(
+    ...hooks.flatMap((hook) => [...warnOfHiding(card, hook, host), ...warnOfPrograms(card, hook, host)]).map(at)
+  )
   if (program === null) {
     for (const hook of hooks) {
       const message = `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
@@ -153,6 +155,8 @@ function resolveSource(
   }))
 }
 
+const tooLarge = 'use wider networks, or split it over several spans'
+
 function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findings: Findings): Program | null {
   if (source.filter === null) return everyFrame
   const { expression, origin } = source.filter
@@ -165,13 +169,23 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
           notice(
             'FILTER_TOO_LARGE',
             `span ${span.name}: the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`,
-            'use wider networks, or split it over several spans',
+            tooLarge,
             origin
           )
         )
       }
       return compiled.program
     }
+    case 'endless':
+      findings.errors.push(
+        notice(
+          'FILTER_TOO_LARGE',
+          `span ${span.name}: tcpdump did not finish compiling the filter within ${compiled.limit} s, and was ended`,
+          tooLarge,
+          origin
+        )
+      )
+      return null
     case 'forbidden':
       return null
     case 'invalid':

@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Notice } from '../errors.ts'
 import type { Change, Kind, Resource } from '../resources/resource.ts'
 
 /** Something of nobody's or of others' where a desired resource should be. */
 export interface Conflict<R extends Resource> {
-  readonly notice: Notice
+  readonly live: R
   readonly desired: R
 }
 
@@ -38,7 +37,7 @@ export function diff<R extends Resource>(
     else if (before.owner === 'foreign' && kind.conflict) {
       if (adopt && before.adoption?.possible) {
         changes.push({ action: 'adopt', before, after, fields: differing(kind, before, after) })
-      } else conflicts.push({ notice: explain(kind.conflict(before, after), before, adopt), desired: after })
+      } else conflicts.push({ live: before, desired: after })
     } else {
       const change = compare(kind, before, after, fateOf(kind, before, fates))
       if (change !== null) changes.push(change)
@@ -52,15 +51,6 @@ export function diff<R extends Resource>(
     else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it is on is removed' })
   }
   return { changes, conflicts }
-}
-
-/** What adoption would do about it is said where it was not asked for; why it cannot, where it was. */
-function explain(notice: Notice, { adoption }: Resource, adopt: boolean): Notice {
-  if (adoption === undefined) return notice
-  if (!adoption.possible) {
-    return adopt ? { ...notice, message: `${notice.message}; it cannot be adopted: ${adoption.reason}` } : notice
-  }
-  return { ...notice, hint: [notice.hint, 'or take it over with --adopt'].filter(Boolean).join('; ') }
 }
 
 function differing<R extends Resource>(kind: Kind<R>, before: R, after: R): (keyof R & string)[] {

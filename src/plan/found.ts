@@ -1,5 +1,5 @@
 import { SpanplanError } from '../errors.ts'
-import { bridgeOf } from '../host/docker.ts'
+import { dockerBridge } from '../host/docker.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/host.ts'
 import { hashOf, readAlias, readCookie } from '../resources/mark.ts'
 import { containersOf } from '../resources/wanted.ts'
@@ -208,7 +208,7 @@ function joinHooks(sources: readonly FoundSource[]): FoundSource[] {
 
 function findNetwork(bridge: string, host: Snapshot): Pick<FoundSpan, 'network' | 'sensors' | 'remarks'> {
   const networks = host.docker.state === 'read' ? host.docker.networks : []
-  const network = networks.find((one) => one.driver === 'bridge' && bridgeOf(one) === bridge)
+  const network = networks.find((one) => dockerBridge(one) === bridge)
   const problem = network && problemOf(bridge, { network: network.name })
   if (network === undefined || problem) {
     return { network: null, sensors: [], remarks: problem ? [`the Docker network on it is left out: ${problem}`] : [] }

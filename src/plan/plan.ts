@@ -104,14 +104,31 @@ function planKinds(
         else if (isAnew(kind, change)) fates.set(`${kind.kind} ${change.after.id}`, 'replace')
       }
       changes.push(...settled.map((change) => planChange(kind, change)))
-      conflicts.push(...found.conflicts.map((conflict) => addressConflict(kind, conflict)))
+      conflicts.push(...found.conflicts.flatMap((conflict) => explain(kind, conflict, host, adopt)))
     })
   }
   return { changes, conflicts }
 }
 
-function addressConflict<R extends Resource>(kind: Kind<R>, { notice, desired }: Conflict<R>): Notice {
-  return { ...notice, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }
+/** Whose it is and what to do, at its place in the file. */
+function explain<R extends Resource>(
+  kind: Kind<R>,
+  { live, desired }: Conflict<R>,
+  host: Snapshot,
+  adopt: boolean
+): Notice[] {
+  if (kind.conflict === undefined) return []
+  const notice = addAdoption(kind.conflict(live, desired, host), live, adopt)
+  return [{ ...notice, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
+}
+
+/** What adoption would do about it is said where it was not asked for; why it cannot, where it was. */
+function addAdoption(notice: Notice, { adoption }: Resource, adopt: boolean): Notice {
+  if (adoption === undefined) return notice
+  if (!adoption.possible) {
+    return adopt ? { ...notice, message: `${notice.message}; it cannot be adopted: ${adoption.reason}` } : notice
+  }
+  return { ...notice, hint: [notice.hint, 'or take it over with --adopt'].filter(Boolean).join('; ') }
 }
 
 /** The spans in the file's order, then those that only the host knows. */

@@ -1,6 +1,7 @@
 import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { judgeBridge, originOf } from './adoption.ts'
+import { explainDevice } from './maker.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
@@ -92,20 +93,14 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, mark, isBridge, obstacle }: Bridge): Notice {
+function explainConflict({ id, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
   if (obstacle !== null) return sealConflict(obstacle, id)
   const owner = readAlias(mark)?.owner
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
     return notice('BRIDGE_OTHERS', message, 'give the span another name')
   }
-  return isBridge
-    ? notice(
-        'BRIDGE_FOREIGN',
-        `a bridge ${id} exists already, and spanplan did not make it`,
-        `give the span another name, or remove that bridge if nothing needs it: ip link del dev ${id}`
-      )
-    : notice('LINK_FOREIGN', `a network device ${id} exists already, and is not a bridge`, 'give the span another name')
+  return explainDevice(host, id)
 }
 
 function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge {

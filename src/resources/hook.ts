@@ -1,6 +1,8 @@
+import type { Notice } from '../errors.ts'
 import type { Qdisc, Snapshot } from '../host/host.ts'
 import { shellLine } from '../host/words.ts'
 import type { Adoption } from './adoption.ts'
+import { countFilters, isOfScripts } from './filter-words.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
 import { findRivals, refuseRival } from './rival.ts'
 import { notice, type Wanted } from './wanted.ts'
@@ -58,18 +60,29 @@ export const hook: Kind<HookPoint> = {
   summary: () => 'clsact, beside the root qdisc',
   address: (resource) => [resource.id],
   device: ({ id }) => id,
-  conflict: (live) =>
-    live.block !== null
-      ? notice(
-          'HOOK_SHARED',
-          `the ${live.qdisc} qdisc of ${live.id} takes its filters from the shared block ${live.block}, which other devices use too`,
-          `take ${live.id} out of the block, or mirror another card`
-        )
-      : notice(
-          'HOOK_FOREIGN',
-          `${live.id} has an ${live.qdisc} qdisc, which excludes the clsact that its mirrors need`,
-          `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', live.id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', live.id, 'ingress'])}`
-        )
+  conflict: explainConflict
+}
+
+function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Snapshot): Notice {
+  if (block !== null) {
+    const others = [
+      ...new Set(host.qdiscs.flatMap((other) => (other.block === block && other.device !== id ? [other.device] : [])))
+    ]
+    const use =
+      others.length === 0 ? 'no other device uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
+    return notice(
+      'HOOK_SHARED',
+      `the ${qdisc} qdisc of ${id} takes its filters from the shared block ${block}, which ${use}`,
+      `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another card`
+    )
+  }
+  const filters = host.filters.filter(({ device }) => device === id)
+  const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
+  return notice(
+    'HOOK_FOREIGN',
+    `${id} has an ${qdisc} qdisc, which excludes the clsact that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
+    `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', id, 'ingress'])}`
+  )
 }
 
 /** An old ingress qdisc may give way to clsact if all that it holds does too. */

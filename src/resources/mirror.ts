@@ -1,12 +1,23 @@
 import type { Notice } from '../errors.ts'
+import { removeFilter } from '../host/filters.ts'
 import type { Filter, Program, Snapshot } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
 import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../host/tc.ts'
 import { shellLine } from '../host/words.ts'
 import type { Hook } from '../spec/spec.ts'
+import { describeFilter } from './filter-words.ts'
 import { mirrorHandle, writeCookie } from './mark.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
-import { describeRival, findRivals, hasIngress, refuseRival, removeRivals, restoreRivals } from './rival.ts'
+import {
+  describeRival,
+  findBlocking,
+  findRivals,
+  hasIngress,
+  refuseRival,
+  removeRivals,
+  restoreRivals,
+  showRivals
+} from './rival.ts'
 import { cardMark, notice, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** One tc filter: copies what passes one hook of one device into one span. */
@@ -88,19 +99,25 @@ function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror
 
 const noRivals = { rivals: [], removal: [], restoration: [], onIngress: false } as const
 
-function explainConflict({ device, hook, spans, rivals }: Mirror): Notice {
+function explainConflict({ device, hook, handle, spans, rivals, removal }: Mirror, _: Mirror, host: Snapshot): Notice {
   if (rivals.length > 0) {
     return notice(
       'MIRROR_TWICE',
       `the ${hook} of ${device} is mirrored into ${spans[0]} already, by others (${rivals.join('; ')}): sensors would see each frame twice`,
-      `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}, and without the ${hook}`
+      `see it with: ${showRivals(host, device, hook)}${alternative(removal)}`
     )
   }
+  const filter = findBlocking(host, device, hook, handle)
+  const words = filter && removeFilter(filter)
   return notice(
     'FILTER_FOREIGN',
-    `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make`,
-    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}; move it to another preference`
+    `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
   )
+}
+
+function alternative(commands: readonly Argv[]): string {
+  return commands.length === 0 ? '' : `; if nothing needs it: ${commands.map(shellLine).join('; ')}`
 }
 
 function nameTarget(target: string): string {

@@ -1,11 +1,13 @@
 import type { Notice } from '../errors.ts'
-import { label, networkOption, referTo } from '../host/docker.ts'
+import { composeProject, label, networkOption, referTo } from '../host/docker.ts'
 import type { DockerNetwork, Pool, Snapshot } from '../host/host.ts'
+import { shellLine } from '../host/words.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
 import type { Adoption } from './adoption.ts'
+import { joinAnd } from './maker.ts'
 import { hashOf, readAlias } from './mark.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { covers, findNetwork, notice, ownsBridge, type Wanted } from './wanted.ts'
+import { containersOf, covers, findNetwork, notice, ownsBridge, type Wanted } from './wanted.ts'
 
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
 export interface Network extends Resource {
@@ -56,8 +58,12 @@ export const network: Kind<Network> = {
   conflict: explainConflict
 }
 
-function explainConflict(live: Network, desired: Network): Notice {
+function explainConflict(live: Network, desired: Network, host: Snapshot): Notice {
   const { name, reference, bridge, labels } = live
+  const project = labels[composeProject]
+  const use = describeMembers(live, host)
+  const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
+  const removal = shellLine(['docker', 'network', 'rm', reference])
   if (labels[label.name] !== undefined) {
     return notice(
       'NETWORK_OTHERS',
@@ -68,14 +74,27 @@ function explainConflict(live: Network, desired: Network): Notice {
   return name === desired.name
     ? notice(
         'NETWORK_FOREIGN',
-        `a Docker network ${name} exists already, and spanplan did not make it`,
-        `give the span's network another name (network: NAME), or remove that one: docker network rm ${reference}`
+        `a Docker network ${name} exists already, and spanplan did not make it; ${use}`,
+        `give the span's network another name (network: NAME), or ${away} that one: ${removal}`
       )
     : notice(
         'NETWORK_BRIDGE_TAKEN',
-        `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it`,
-        `give the span another name, or remove that network: docker network rm ${reference}`
+        `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it; ${use}`,
+        `give the span another name, or ${away} that network: ${removal}`
       )
+}
+
+/** Whose a network seems to be, and who is on it. */
+function describeMembers({ name, subnet, labels }: Network, host: Snapshot): string {
+  const project = labels[composeProject]
+  const members = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
+  return joinAnd([
+    ...(project === undefined ? [] : [`it is of the Compose project ${project}`]),
+    `it has ${subnet === '' ? 'no subnet' : `the subnet ${subnet}`}`,
+    members.length > 1
+      ? `${members.length} containers are on it`
+      : `${members.length === 1 ? '1' : 'no'} container is on it`
+  ])
 }
 
 /** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */

@@ -95,7 +95,7 @@ export interface Kind<R extends Resource = Resource> {
   /** The device that it is, or is on: where that has gone, so has it. */
   device?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do; nothing of some kinds is foreign. */
-  conflict?(live: R, desired: R): Notice
+  conflict?(live: R, desired: R, host: Snapshot): Notice
   /** Completes changes of this kind with what only all of them together tell. */
   settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
   /**

@@ -2,6 +2,9 @@ import { removeFilter, writeFilter } from '../host/filters.ts'
 import type { ClassFilter, Filter, Snapshot } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
 import { mirrorPref } from '../host/tc.ts'
+import { shellLine } from '../host/words.ts'
+import type { Hook } from '../spec/spec.ts'
+import { isOfScripts } from './filter-words.ts'
 import type { Wanted, WantedMirror } from './wanted.ts'
 
 /** A filter of others', on a device that a span copies from, that copies into that span's bridge too. */
@@ -40,10 +43,32 @@ export function refuseRival(filter: RivalFilter): string | null {
   return null
 }
 
-/** Where a rival hangs, in words. */
+/** What a rival is, and where it hangs, in words. */
 export function describeRival(filter: RivalFilter): string {
   const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.hook} hook`
-  return `${filter.kind} at preference ${filter.pref} of ${where}`
+  return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
+}
+
+/** The commands that show what hangs where a device's rivals can. */
+export function showRivals(host: Snapshot, device: string, hook: Hook): string {
+  const parents = host.classFilters.filter((filter) => filter.device === device).map(({ parent }) => parent)
+  const places = [
+    ...(host.filters.some((filter) => filter.device === device && filter.hook === hook) ? [[hook]] : []),
+    ...(hook === 'egress' ? [...new Set(parents)].map((parent) => ['parent', parent]) : [])
+  ]
+  return places.map((place) => shellLine(['tc', 'filter', 'show', 'dev', device, ...place])).join('; ')
+}
+
+/** The filter of others' at the mirrors' preference, of that handle. */
+export function findBlocking(host: Snapshot, device: string, hook: Hook, handle: number): Filter | undefined {
+  return host.filters.find(
+    (filter) =>
+      filter.device === device &&
+      filter.hook === hook &&
+      filter.chain === 0 &&
+      filter.pref === mirrorPref &&
+      (filter.handle ?? 0) === handle
+  )
 }
 
 /** The rivals' queueing disciplines that hold nothing else, and do nothing but what the default does. */

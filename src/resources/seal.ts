@@ -3,6 +3,7 @@ import type { Filter, Snapshot } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
 import { deleteFilter, dropProgram, sealPref, writeSeal } from '../host/tc.ts'
 import { shellLine } from '../host/words.ts'
+import { countFilters, describeFilter } from './filter-words.ts'
 import { sealHandle } from './mark.ts'
 import { type Field, yesNo } from './resource.ts'
 import { notice, type Wanted } from './wanted.ts'
@@ -12,7 +13,10 @@ export function sealObstacle(wanted: Wanted, host: Snapshot, span: string, devic
   const wants = wanted.spans.some(({ name, sealed }) => name === span && sealed)
   if (!wants || isSealed(host, device)) return null
   const qdisc = host.qdiscs.find((one) => one.device === device && one.kind === 'ingress')
-  if (qdisc) return `${device} has an ingress qdisc, which excludes the clsact that seals it`
+  if (qdisc) {
+    const filters = host.filters.filter((one) => one.device === device)
+    return `${device} has an ingress qdisc, which excludes the clsact that seals it; it holds ${countFilters(filters)}`
+  }
   const filter = host.filters.find(
     (one) =>
       one.device === device &&
@@ -21,7 +25,9 @@ export function sealObstacle(wanted: Wanted, host: Snapshot, span: string, devic
       one.pref === sealPref &&
       one.handle !== sealHandle(device)
   )
-  return filter ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes` : null
+  return filter
+    ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
+    : null
 }
 
 /** The conflict that this is. */

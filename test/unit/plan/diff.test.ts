@@ -86,7 +86,7 @@ describe('diff', () => {
       false
     )
     expect(changes).toEqual([])
-    expect(conflicts.map(({ notice }) => notice)).toEqual([{ code: 'TAKEN', message: 'a is taken' }])
+    expect(conflicts).toEqual([{ live: thing('a', { owner: 'foreign' }), desired: thing('a', { size: 2 }) }])
   })
 
   test('carried out, it leaves nothing to do; nothing that is not ours is removed', () => {

@@ -4,7 +4,16 @@ import type { Compiled, Snapshot } from '../../../src/host/host.ts'
 type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }
 
 /** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */
-export function writeHost({ bootId, links, qdiscs, filters, classFilters, docker, programs }: Snapshot): string {
+export function writeHost({
+  bootId,
+  links,
+  qdiscs,
+  filters,
+  classFilters,
+  attached,
+  docker,
+  programs
+}: Snapshot): string {
   const lines = (items: readonly unknown[]) =>
     `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
   const fields = [
@@ -13,6 +22,7 @@ export function writeHost({ bootId, links, qdiscs, filters, classFilters, docker
     `"qdiscs": ${lines(qdiscs)}`,
     `"filters": ${lines(filters)}`,
     `"classFilters": ${lines(classFilters)}`,
+    `"attached": ${lines(attached)}`,
     `"docker": ${JSON.stringify(docker)}`,
     `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
   ]
@@ -20,7 +30,8 @@ export function writeHost({ bootId, links, qdiscs, filters, classFilters, docker
 }
 
 export function readHostFile(text: string): Snapshot {
-  // Written by writeHost() and then edited: a field that is missing shows in the plan.
-  const { programs, ...host } = JSON.parse(text) as HostFile
-  return { ...host, programs: new Map(Object.entries(programs)) }
+  // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
+  const { programs, attached = [], ...host } = JSON.parse(text) as HostFile
+  const links = host.links.map(({ manager = null, ...link }) => ({ ...link, manager }))
+  return { ...host, links, attached, programs: new Map(Object.entries(programs)) }
 }

@@ -1,0 +1,40 @@
+import * as z from 'zod'
+import type { AttachedProgram } from './host.ts'
+import type { Argv } from './run.ts'
+
+/** The command whose output {@link parseAttached} reads; one process, however many links there are. */
+export const readAttached: Argv = ['bpftool', '-j', 'net', 'show']
+
+const xdpOutput = z.object({
+  ifindex: z.number(),
+  id: z.number().optional(),
+  /** In several modes at once, each has one. */
+  multi_attachments: z.array(z.object({ id: z.number() })).optional()
+})
+
+/** Other kinds are filters, which tc tells of too, or stand on devices that are no cards. */
+const tcOutput = z.object({
+  ifindex: z.number(),
+  kind: z.string(),
+  name: z.string().default(''),
+  prog_id: z.number()
+})
+
+const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
+
+const tcxHooks = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' } as const
+
+/** The programs that see a device's frames before any filter does. */
+export function parseAttached(document: unknown): AttachedProgram[] {
+  return netOutput.parse(document).flatMap(({ xdp, tc }) => [
+    ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
+      [...(id === undefined ? [] : [id]), ...multi_attachments.map((one) => one.id)].map(
+        (one): AttachedProgram => ({ link: ifindex, hook: 'ingress', layer: 'XDP', name: '', id: one })
+      )
+    ),
+    ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
+      const hook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
+      return hook === undefined ? [] : [{ link: ifindex, hook, layer: 'tcx', name, id: prog_id }]
+    })
+  ])
+}
