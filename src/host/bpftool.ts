@@ -29,7 +29,7 @@ export function parseAttached(document: unknown): AttachedProgram[] {
   return netOutput.parse(document).flatMap(({ xdp, tc }) => [
     ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
       [...(id === undefined ? [] : [id]), ...multi_attachments.map((one) => one.id)].map(
-        (one): AttachedProgram => ({ link: ifindex, hook: 'ingress', layer: 'XDP', name: '', id: one })
+        (one): AttachedProgram => ({ link: ifindex, hook: 'ingress', layer: 'xdp', name: '', id: one })
       )
     ),
     ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {

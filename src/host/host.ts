@@ -166,7 +166,7 @@ export interface AttachedProgram {
   /** The device's index. */
   readonly link: number
   readonly hook: Hook
-  readonly layer: 'XDP' | 'tcx'
+  readonly layer: 'xdp' | 'tcx'
   /** Empty where it is not told. */
   readonly name: string
   /** The kernel's number of it. */

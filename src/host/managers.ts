@@ -18,19 +18,12 @@ export function managerFiles({ name, index }: { readonly name: string; readonly 
   ]
 }
 
-/** The states in which networkd has a `.network` file for the link (systemd's networkd-link.h); `unmanaged` and `pending` are none. */
-const claimed = ['configuring', 'configured', 'failed']
-
+/** The states in which a `.network` file has the link (systemd's networkd-link.c): not `unmanaged`, `pending` or `linger`. */
 function isNetworkd(text: string): boolean {
-  return claimed.includes(readValue(text, 'ADMIN_STATE') ?? '')
+  return /^ADMIN_STATE=(configuring|configured|failed)$/m.test(text)
 }
 
 /** It writes that it manages also what others made, and tells that apart for links that are no cards (nm-config.c). */
 function isNetworkManager(text: string): boolean {
-  return readValue(text, 'managed') === 'true' && readValue(text, 'nm-owned') !== 'false'
-}
-
-function readValue(text: string, key: string): string | undefined {
-  const line = text.split('\n').find((one) => one.startsWith(`${key}=`))
-  return line?.slice(key.length + 1).trim()
+  return /^managed=true$/m.test(text) && !/^nm-owned=false$/m.test(text)
 }

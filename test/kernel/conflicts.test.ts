@@ -110,7 +110,7 @@ test('eBPF programs before the mirrors are told of', async () => {
   }
   const { stderr } = await spanplan(lab, ['plan'])
   expect(stderr).toMatch(/warning: ens192 ingress has the tcx program look_tcx_ingress? \(\d+\) before the mirrors/)
-  expect(stderr).toMatch(/warning: ens192 ingress has the XDP program \d+ before the mirrors/)
+  expect(stderr).toMatch(/warning: ens192 ingress has the xdp program \d+ before the mirrors/)
   expect(stderr).not.toContain('egress')
   // Without the right to look, nothing is said.
   const through = ['setpriv', '--reuid', '65534', '--clear-groups', '--']

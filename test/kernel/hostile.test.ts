@@ -86,7 +86,7 @@ function allowedCalls(names: readonly string[]): RegExp {
   const quoted = names.map((name) => literally(batchWord(name) ?? 'none')).join('|')
   const plain = names.map(literally).join('|')
   const calls = [
-    String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show)`,
+    String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j net show)`,
     String.raw`\$ (ip|tc|bridge) (-json (-details )?-force )?-batch -`,
     '(link|addr) show',
     `filter show dev (${quoted}|span0) (in|e)gress`,

@@ -14,7 +14,7 @@ const several = `[{"xdp":[{"devname":"a0","ifindex":3,"multi_attachments":[{"mod
 
 test('what stands before the filters is told, whatever else is', () => {
   expect(parseAttached(JSON.parse(captured))).toEqual([
-    { link: 3, hook: 'ingress', layer: 'XDP', name: '', id: 99 },
+    { link: 3, hook: 'ingress', layer: 'xdp', name: '', id: 99 },
     { link: 3, hook: 'ingress', layer: 'tcx', name: 'hider', id: 98 },
     { link: 3, hook: 'egress', layer: 'tcx', name: 'hider', id: 97 }
   ])
