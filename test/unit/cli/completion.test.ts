@@ -10,7 +10,7 @@ function complete(...words: string[]): string[] {
 }
 
 test('bash completes commands', () => {
-  expect(complete('spanplan', '')).toEqual(['plan', 'apply', 'destroy', 'validate', 'import', 'completion'])
+  expect(complete('spanplan', '')).toEqual(['plan', 'apply', 'destroy', 'confirm', 'rollback', 'validate', 'import', 'completion'])
   expect(complete('spanplan', 'de')).toEqual(['destroy'])
 })
 
