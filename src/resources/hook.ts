@@ -5,7 +5,7 @@ import type { Adoption } from './adoption.ts'
 import { countFilters, isOfScripts } from './filter-words.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
 import { findRivals, refuseRival } from './rival.ts'
-import { notice, type Wanted } from './wanted.ts'
+import { isSameFilter, notice, type Wanted } from './wanted.ts'
 
 /** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
 export interface HookPoint extends Resource {
@@ -40,7 +40,7 @@ export const hook: Kind<HookPoint> = {
       const others = host.filters.some(
         (filter) =>
           filter.device === link.name &&
-          !wanted.mirrors.some((mirror) => mirror.inScope && sameFilter(mirror.filter, filter))
+          !wanted.mirrors.some((mirror) => mirror.inScope && isSameFilter(mirror.filter, filter))
       )
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
@@ -100,10 +100,6 @@ function judgeHook(wanted: Wanted, host: Snapshot, { device, block }: Qdisc): Ad
   }
   const reason = rivals.map(refuseRival).find((one) => one !== null)
   return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
-}
-
-function sameFilter(a: { hook: string; pref: number; handle: number | null }, b: typeof a): boolean {
-  return a.hook === b.hook && a.pref === b.pref && a.handle === b.handle
 }
 
 function hookSteps(transition: Transition<HookPoint>): Step[] {

@@ -1,4 +1,4 @@
-import type { Link, OffloadName } from '../host/host.ts'
+import type { OffloadName } from '../host/host.ts'
 import type { Trait } from './mark.ts'
 import { type Kind, type Moment, onOff, type Resource, type Step, type Transition } from './resource.ts'
 import { type Card, traitTarget } from './wanted.ts'
@@ -48,16 +48,16 @@ export const source: Kind<Source> = {
     hardwareGro: { label: 'hardware GRO', words: onOff },
     lro: { label: 'LRO', words: onOff }
   },
-  desire: (wanted, host) =>
+  desire: (wanted) =>
     wanted.cards
       .filter((card) => card.wanted.size > 0)
-      .map((card) => build(card, 'ours', (trait) => desiredTrait(card, trait, isFree(card.link, host.links)))),
-  observe: (wanted, host) =>
+      .map((card) => build(card, 'ours', (trait) => desiredTrait(card, trait))),
+  observe: (wanted) =>
     wanted.cards.map((card) => ({
       ...build(card, card.ours ? 'ours' : 'shared', (trait) => card.now.has(trait)),
       giveBack: Object.fromEntries(
         cardTraits.flatMap((trait) => {
-          const before = desiredTrait({ ...card, wanted: new Set() }, trait, isFree(card.link, host.links))
+          const before = desiredTrait({ ...card, wanted: new Set() }, trait)
           return before === card.now.has(trait) ? [] : [[trait, before]]
         })
       )
@@ -94,32 +94,21 @@ function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => b
 }
 
 /** What a span has charge of is set; what one had charge of goes back; the rest stays. */
-function desiredTrait(card: Card, trait: CardTrait, free: boolean): boolean {
+function desiredTrait(card: Card, trait: CardTrait): boolean {
   const now = card.now.has(trait)
   if (offloadTraits.some((name) => name === trait && card.link.offloads[name]?.fixed)) return now
   if (card.wanted.has(trait)) return traitTarget[trait]
   if (!card.live.has(trait)) return now
-  // Set down, a card loses its addresses and routes for good.
-  if (trait === 'up' && now && !free) return true
+  if (now && card.needed.has(trait)) return true
   return card.before.has(trait)
 }
 
 /** A card that somebody has begun to use meanwhile stays up. */
-function recallSources(sources: readonly Source[], _: Moment, { host }: Moment): Source[] {
+function recallSources(sources: readonly Source[], _: Moment, { wanted }: Moment): Source[] {
   return sources.flatMap((one) => {
-    const link = host.links.find(({ name }) => name === one.id)
-    if (link === undefined) return []
-    return [{ ...one, up: one.up || (link.up && !isFree(link, host.links)) }]
+    const card = wanted.cards.find(({ link }) => link.name === one.id)
+    return card ? [{ ...one, up: one.up || (card.now.has('up') && card.needed.has('up')) }] : []
   })
-}
-
-/** Nobody has begun to use the card for something else: no addresses, no bridge or bond above it, no vlan on it. */
-function isFree(link: Link, links: readonly { lower: number | null }[]): boolean {
-  return (
-    link.master === null &&
-    link.addresses.every((address) => address.automatic) &&
-    !links.some((other) => other.lower === link.index)
-  )
 }
 
 function sourceSteps(transition: Transition<Source>): Step[] {

@@ -98,6 +98,8 @@ export interface Card {
   readonly own: ReadonlySet<Trait>
   /** What anybody's spans have charge of once all is as wanted; empty for a card that is given back. */
   readonly wanted: ReadonlySet<Trait>
+  /** What others have come to need since, so that it is not taken from them. */
+  readonly needed: ReadonlySet<Trait>
 }
 
 /** A mirror that bears a mark, whosever it is. */
@@ -168,9 +170,27 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
       before: new Set(traits.filter((trait) => wasBefore(trait, marks, now))),
       live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
       own,
-      wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own])
+      wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own]),
+      needed: neededTraits(mirrors, host, link)
     }
   ]
+}
+
+/** Set down, a card loses its addresses and routes for good; a clsact takes the filters on it along. */
+function neededTraits(mirrors: readonly LiveMirror[], host: Snapshot, link: Link): Set<Trait> {
+  const inUse =
+    link.master !== null ||
+    link.addresses.some((address) => !address.automatic) ||
+    host.links.some((other) => other.lower === link.index)
+  const filtered = host.filters.some(
+    (filter) => filter.device === link.name && !mirrors.some((mirror) => isSameFilter(mirror.filter, filter))
+  )
+  return new Set<Trait>([...(inUse ? (['up'] as const) : []), ...(filtered ? (['clsact'] as const) : [])])
+}
+
+/** Whether both stand in one place of one device. */
+export function isSameFilter(a: Filter, b: Filter): boolean {
+  return a.device === b.device && a.hook === b.hook && a.chain === b.chain && a.pref === b.pref && a.handle === b.handle
 }
 
 /** Whoever took charge of a trait wrote down how it had been. */
@@ -189,8 +209,9 @@ export function cardMark(card: Card): CardMark {
 }
 
 /** Nobody has charge of the trait any more, and it is not yet as it was. */
-export function isOwed({ live, wanted, now, before }: Card, trait: Trait): boolean {
-  return live.has(trait) && !wanted.has(trait) && now.has(trait) !== before.has(trait)
+export function isOwed({ live, wanted, now, before, needed }: Card, trait: Trait): boolean {
+  const kept = needed.has(trait) && now.has(trait)
+  return live.has(trait) && !wanted.has(trait) && !kept && now.has(trait) !== before.has(trait)
 }
 
 /** Whether a thing of this owner and span may be touched. */

@@ -42,6 +42,24 @@ test('a span that drops a card which another one uses leaves it to that one', as
   await expectRestored(lab, first)
 })
 
+test('a card that a span drops, and others have come to use, stays up; their filter keeps its clsact', async () => {
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'down'])
+  await writeSpans(lab, `spans: {span0: {${sources('ens224')}}}`)
+  await spanplan(lab, ['apply'])
+  await lab.run(['ip', 'addr', 'add', '10.9.9.1/24', 'dev', 'ens224'])
+  const filter = ['pref', '20', 'bpf', 'da', 'bytecode', '1,6 0 0 4294967295']
+  await lab.run(['tc', 'filter', 'add', 'dev', 'ens224', 'ingress', 'protocol', 'all', ...filter])
+  await writeSpans(lab, `spans: {span0: {${sources('ens192')}}}`)
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect(await lab.run(['tc', 'filter', 'show', 'dev', 'ens224', 'ingress'])).toContain('pref 20')
+  expect(await lab.run(['ip', 'route'])).toContain('10.9.9.0/24 dev ens224')
+  await spanplan(lab, ['destroy', '--yes'])
+  await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens224', 'clsact'])
+  await lab.run(['ip', 'addr', 'flush', 'dev', 'ens224'])
+  await expectRestored(lab, first)
+})
+
 test('a device that somebody puts on the bridge keeps its IPv6 address, and nothing of ours stays on it', async () => {
   await lab.run(['ip', 'link', 'add', 'own0', 'type', 'veth', 'peer', 'name', 'own1'])
   // A link-local address would come and go in its own time.

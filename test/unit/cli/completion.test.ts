@@ -10,7 +10,16 @@ function complete(...words: string[]): string[] {
 }
 
 test('bash completes commands', () => {
-  expect(complete('spanplan', '')).toEqual(['plan', 'apply', 'destroy', 'confirm', 'rollback', 'validate', 'import', 'completion'])
+  expect(complete('spanplan', '')).toEqual([
+    'plan',
+    'apply',
+    'destroy',
+    'confirm',
+    'rollback',
+    'validate',
+    'import',
+    'completion'
+  ])
   expect(complete('spanplan', 'de')).toEqual(['destroy'])
 })
 
