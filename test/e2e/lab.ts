@@ -259,7 +259,7 @@ export class Lab implements AsyncDisposable {
   async snapshotText(): Promise<string> {
     await this.#settle()
     const networks = this.#docker ? await this.docker.listNetworks() : []
-    return describeHost((argv) => this.run(argv), networks)
+    return describeHost((argv, options) => this.run(argv, options), networks)
   }
 
   /** Ends all processes of the lab and removes all that it has made; does nothing the second time. */

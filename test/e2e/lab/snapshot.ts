@@ -1,7 +1,5 @@
-import { parseRows } from './json.ts'
-
 /** Runs a command in the lab's host and gives its output. */
-type Run = (argv: readonly [string, ...string[]]) => Promise<string>
+type Run = (argv: readonly [string, ...string[]], options?: { readonly input: string }) => Promise<string>
 
 export interface NetworkSummary {
   readonly Id: string
@@ -12,26 +10,21 @@ export interface NetworkSummary {
 
 /** All that spanplan may touch, in the tools' own words, less what changes by itself. */
 export async function describeHost(run: Run, networks: readonly NetworkSummary[]): Promise<string> {
-  const links = parseRows<{ ifname: string }>(await run(['ip', '-j', 'link']))
   const sections: [string, ...string[]][] = [
     ['ip', '-d', 'link'],
     ['ip', 'addr'],
     ['ip', 'route', 'show', 'table', 'all'],
-    ['tc', 'qdisc'],
-    ...links.flatMap(({ ifname }): [string, ...string[]][] => [
-      ['tc', 'filter', 'show', 'dev', ifname, 'ingress'],
-      ['tc', 'filter', 'show', 'dev', ifname, 'egress']
-    ]),
     ['ethtool', '-k', '*'],
     // What ip -d link does not show of a device's IPv6.
     ['sh', '-c', 'grep . /proc/sys/net/ipv6/conf/*/disable_ipv6']
   ]
-  const texts = await Promise.all(
-    sections.map(
+  const texts = await Promise.all([
+    ...sections.map(
       async (argv) =>
         `$ ${argv.join(' ')}\n${normalise(argv[1] === 'route' ? sortLines(await run(argv)) : await run(argv))}\n`
-    )
-  )
+    ),
+    describeTraffic(run)
+  ])
   const rows = networks.map(({ Id, Name, Driver, Scope }) => `${Id.slice(0, 12)} ${Name} ${Driver} ${Scope}`).sort()
   return [...texts, '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join('')
 }
@@ -39,6 +32,35 @@ export async function describeHost(run: Run, networks: readonly NetworkSummary[]
 /** Routes of equal rank stand in the order in which they were added. */
 function sortLines(text: string): string {
   return text.split('\n').sort().join('\n')
+}
+
+/** Qdiscs, with the classes and the filters of those that have any: a row each, as tc's JSON, in two processes for all. */
+async function describeTraffic(run: Run): Promise<string> {
+  const qdiscs = await run(['tc', 'qdisc'])
+  const commands = qdiscs.split('\n').flatMap((line) => {
+    const [, kind, device] = /^qdisc (\S+) .*?\bdev (\S+)/.exec(line) ?? []
+    return device === undefined ? [] : (hangingAt[kind ?? ''] ?? []).map((what) => what.replace('DEVICE', () => device))
+  })
+  // A batch reads quotes, backslashes and the like in a name as its own.
+  const plain = commands.filter((command) => /^[\w.: @-]+$/.test(command))
+  const batch = (await run(['tc', '-j', '-batch', '-'], { input: `${plain.join('\n')}\n` })).split('\n')
+  const documents = await Promise.all(
+    commands.map((command) =>
+      plain.includes(command) ? (batch[plain.indexOf(command)] ?? '') : run(['tc', '-j', ...command.split(' ')])
+    )
+  )
+  const texts = commands.map(
+    (command, index) =>
+      `$ tc ${command}\n${(documents[index] ?? '').replace(/(?<=\}),(?=\{"(?:protocol|parent)")/g, '\n')}\n`
+  )
+  return [`$ tc qdisc\n${normalise(qdiscs)}\n`, ...texts].join('')
+}
+
+/** What tc shows of a device, by the kind of a qdisc on it. */
+const hangingAt: Readonly<Record<string, readonly string[]>> = {
+  clsact: ['filter show dev DEVICE ingress', 'filter show dev DEVICE egress'],
+  ingress: ['filter show dev DEVICE ingress'],
+  htb: ['class show dev DEVICE', 'filter show dev DEVICE']
 }
 
 /** Blanks interface indexes, running timers and lifetimes. */

@@ -22,10 +22,11 @@ export const switchNamespace = (lab: string) => join(NETNS_FOLDER, `${lab}-sw`)
 export const containerdState = (lab: string) => join(labFolder(lab), 'ct/state')
 
 const guarded = new Set<string>()
+let handlersInstalled = false
 
 /** Sees to it that the lab is swept also when this process exits, or is told to, before it has closed the lab. */
 export function guardLab(lab: string): void {
-  if (guarded.size === 0) installHandlers()
+  if (!handlersInstalled) installHandlers()
   guarded.add(lab)
 }
 
@@ -165,6 +166,7 @@ function waitUntil(what: string, isDone: () => boolean): void {
 }
 
 function installHandlers(): void {
+  handlersInstalled = true
   process.once('exit', sweepGuarded)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
