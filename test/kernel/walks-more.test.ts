@@ -1,0 +1,8 @@
+import { test } from 'vitest'
+import { takeWalks, WALK_MS } from './walks/walk.ts'
+
+test(
+  'and so do a hundred walks more, beside the others: an apply leads to the file, and destroy to what was there before',
+  () => takeWalks(100),
+  WALK_MS
+)

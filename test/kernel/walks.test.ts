@@ -1,0 +1,8 @@
+import { test } from 'vitest'
+import { takeWalks, WALK_MS } from './walks/walk.ts'
+
+test(
+  'whatever happens on a host, an apply leads to the file, and destroy to what was there before',
+  () => takeWalks(100),
+  WALK_MS
+)

@@ -1,0 +1,143 @@
+/** What happens to spans between applies. Never is all lost that tells what a card was like before: nobody could know. */
+import { type Card, words } from './host.ts'
+import { cardsOf, type Name, names } from './specs.ts'
+import { type Loss, liveSpans, type World } from './world.ts'
+
+type Drift = (world: World, name: Name, choice: number) => Promise<void>
+
+export const drifts = {
+  'bridge: options': onBridge((span) => [
+    `ip link set dev ${span} type bridge ageing_time 1 mcast_snooping 1 forward_delay 300`
+  ]),
+  'bridge: spanning tree': onBridge((span) => [`ip link set dev ${span} type bridge stp_state 1`]),
+  'bridge: vlans': onBridge((span) => [`ip link set dev ${span} type bridge vlan_filtering 1`]),
+  'bridge: down, small': onBridge((span) => [`ip link set dev ${span} down mtu 1280`]),
+  'bridge: IPv6': onBridge((span) => [
+    `ip link set dev ${span} addrgenmode eui64`,
+    `ip addr add fd00:1::1/64 dev ${span}`
+  ]),
+  'bridge: offloads': onBridge((span) => [`ethtool -K ${span} tx on gso on tso on`]),
+  'bridge: unsealed': onBridge((span) => [`tc qdisc del dev ${span} clsact`]),
+  'bridge: another seal': onBridge((span) => [
+    `tc filter del dev ${span} ingress pref 9`,
+    `tc qdisc replace dev ${span} clsact`,
+    `tc filter add dev ${span} egress protocol all pref 9 bpf da bytecode '1,6 0 0 4294967295'`
+  ]),
+  'bridge: another address': onBridge((span) => [`ip link set dev ${span} address 02:00:00:00:00:99`], 'mac'),
+  'bridge: no alias': onBridge((span) => [`ip link set dev ${span} alias ''`], 'alias'),
+  'bridge: gone': onBridge((span) => [`ip link del dev ${span}`], 'bridge'),
+  'card: down': onCard((world, card) => {
+    const { address4, address6, used } = world.card(card)
+    return address4 || address6 || used ? [] : [`ip link set dev ${card} down`]
+  }),
+  'card: not promiscuous': onCard((_, card) => [`ip link set dev ${card} promisc off`]),
+  'card: no longer dedicated': onCard((world, card, name) =>
+    world.names[name].spec?.dedicated.includes(card)
+      ? [
+          `ip link set dev ${card} arp on`,
+          `sysctl -q -w net/ipv6/conf/${card}/disable_ipv6=0`,
+          `ethtool -K ${card} gro on`
+        ]
+      : []
+  ),
+  'mirrors: one side gone': onMirrors((card, choice) => [
+    `tc filter del dev ${card} ${choice % 2 === 0 ? 'ingress' : 'egress'} pref 8`
+  ]),
+  'mirrors: clsact gone': onMirrors((card, _, world) => {
+    const { first, filterAdded } = world.card(card)
+    return first.clsact || first.filters.length > 0 || filterAdded ? [] : [`tc qdisc del dev ${card} clsact`]
+  }),
+  'mirror: another program': onMirror('replace', ({ cookie }) => `bytecode '1,6 0 0 0' ${action('continue', cookie)}`),
+  'mirror: ends classification': onMirror(
+    'replace',
+    ({ program, cookie }) => `bytecode ${program} ${action('pipe', cookie)}`
+  ),
+  'mirror: another target': onMirror(
+    'replace',
+    ({ program, cookie }) => `bytecode ${program} ${action('continue', cookie).replace('TARGET', 'own0')}`
+  ),
+  'mirror: no cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', null)}`),
+  'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`)
+} as const satisfies Record<string, Drift>
+
+const action = (control: string, cookie: string | null) =>
+  `action mirred egress mirror dev TARGET ${control}${cookie === null ? '' : ` cookie ${cookie}`}`
+
+/** Does it to one of the name's bridges. */
+function onBridge(commands: (span: string) => string[], loss?: Loss): Drift {
+  return async (world, name, choice) => {
+    const spans = liveSpans(world, name)
+    const span = spans[choice % spans.length]
+    if (span === undefined || (loss !== undefined && !world.lose([name], loss))) return
+    world.names[name].clean = false
+    for (const line of commands(span)) await world.attempt(line)
+  }
+}
+
+/** Does it to a card that the name uses. */
+function onCard(commands: (world: World, card: Card, name: Name) => string[]): Drift {
+  return async (world, name, choice) => {
+    const card = pickCard(world, name, choice)
+    if (card === undefined) return
+    for (const user of world.usersOf(card)) world.names[user].clean = false
+    for (const line of commands(world, card, name)) await world.attempt(line)
+  }
+}
+
+/** Does it to all mirrors of a card that the name uses: they may be any name's. */
+function onMirrors(commands: (card: Card, choice: number, world: World) => string[]): Drift {
+  return async (world, name, choice) => {
+    const card = pickCard(world, name, choice)
+    if (card === undefined) return
+    const lines = commands(card, choice, world)
+    if (lines.length === 0 || !world.lose(names, 'mirrors')) return
+    for (const user of names) world.names[user].clean = false
+    for (const line of lines) await world.attempt(line)
+  }
+}
+
+interface LiveMirror {
+  readonly cookie: string | null
+  readonly program: string
+}
+
+/** Does it to one mirror of a card that the name uses: it may be any name's. */
+function onMirror(kind: 'replace' | 'lose', rest: (mirror: LiveMirror) => string): Drift {
+  return async (world, name, choice) => {
+    const card = pickCard(world, name, choice)
+    if (card === undefined) return
+    const hook = choice % 2 === 0 ? 'ingress' : 'egress'
+    const rows: FilterRow[] = JSON.parse(await world.lab.run(words(`tc -j filter show dev ${card} ${hook}`)))
+    const live = rows.filter(({ pref, chain, options }) => pref === 8 && chain === 0 && options?.actions !== undefined)
+    const options = live[choice % live.length]?.options
+    const target = options?.actions?.[0]?.to_dev
+    if (options === undefined || target === undefined || target === '*') return
+    if (kind === 'lose' && !world.lose(names, 'cookie')) return
+    for (const user of names) world.names[user].clean = false
+    const insns = options.bytecode.insns.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)
+    const program = `'${[insns.length, ...insns].join(',')}'`
+    const cookie = options.actions?.[0]?.cookie ?? null
+    await world.run(
+      `tc filter replace dev ${card} ${hook} protocol all pref 8 handle ${options.handle} bpf ${rest({ cookie, program })}`.replace(
+        'TARGET',
+        target
+      )
+    )
+  }
+}
+
+interface FilterRow {
+  readonly pref: number
+  readonly chain: number
+  readonly options?: {
+    readonly handle: string
+    readonly bytecode: { readonly insns: readonly { code: number; jt: number; jf: number; k: number }[] }
+    readonly actions?: readonly { readonly to_dev?: string; readonly cookie?: string }[]
+  }
+}
+
+function pickCard(world: World, name: Name, choice: number): Card | undefined {
+  const { spec } = world.names[name]
+  const used = spec === null ? [] : cardsOf(spec)
+  return used[choice % used.length]
+}

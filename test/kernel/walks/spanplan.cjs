@@ -1,0 +1,44 @@
+/**
+ * Runs the program again and again in one process: whoever runs it some thousand times does not wait for Node to start.
+ * Each line of stdin is the arguments of one run, each line of stdout what came of it.
+ */
+const childProcess = require('node:child_process')
+const { writeSync } = require('node:fs')
+const { join } = require('node:path')
+const { createInterface } = require('node:readline')
+
+const program = join(process.cwd(), 'bin/spanplan.js')
+const bundle = join(process.cwd(), 'dist/spanplan.cjs')
+let outcome = null
+
+for (const name of ['stdout', 'stderr']) {
+  process[name].write = (text) => {
+    outcome[name] += text
+    return true
+  }
+}
+
+const { spawn } = childProcess
+childProcess.spawn = (file, words, ...rest) => {
+  outcome.calls.push([file, ...words].join(' '))
+  return spawn(file, words, ...rest)
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  // Waiting for the next line keeps nobody from being at an end.
+  process.stdin.unref()
+  outcome = { stdout: '', stderr: '', calls: [] }
+  process.exitCode = undefined
+  process.stdout.removeAllListeners('error')
+  process.argv = [process.execPath, program, ...JSON.parse(line)]
+  for (const file of [program, bundle]) delete require.cache[file]
+  require(program)
+})
+
+/** A program has ended once it has nothing left to wait for. */
+process.on('beforeExit', () => {
+  if (outcome === null) return
+  writeSync(1, `${JSON.stringify({ ...outcome, exitCode: process.exitCode ?? 0 })}\n`)
+  outcome = null
+  process.stdin.ref()
+})

@@ -1,0 +1,93 @@
+/** Files of spans, as data. */
+import fc from 'fast-check'
+import { type Card, cards } from './host.ts'
+
+export const names = ['a', 'b'] as const
+export type Name = (typeof names)[number]
+
+interface SourceSpec {
+  readonly card: Card
+  readonly direction: 'ingress' | 'egress' | 'both' | 'each' | 'default'
+  readonly filter: string | null
+}
+
+interface SpanSpec {
+  readonly number: 0 | 1 | 2
+  readonly sources: readonly SourceSpec[]
+  readonly mtu: number | 'auto'
+  readonly wire: boolean
+  readonly sealed: boolean
+}
+
+export interface FileSpec {
+  readonly spans: readonly SpanSpec[]
+  /** Unless they have an address. */
+  readonly dedicated: readonly Card[]
+  readonly byAddress: readonly Card[]
+}
+
+const source: fc.Arbitrary<SourceSpec> = fc.record({
+  card: fc.constantFrom(...cards),
+  direction: fc.constantFrom('default', 'ingress', 'egress', 'both', 'each'),
+  filter: fc.constantFrom(null, null, 'not port 22', 'vlan 10', 'ip6 or net 10.0.0.0/8')
+})
+
+const span: fc.Arbitrary<SpanSpec> = fc.record({
+  number: fc.constantFrom(0, 1, 2),
+  sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: ({ card }) => card }),
+  mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 1400, 9216),
+  wire: fc.constantFrom(true, true, false),
+  sealed: fc.constantFrom(true, true, false)
+})
+
+export const fileSpec: fc.Arbitrary<FileSpec> = fc.record({
+  spans: fc.uniqueArray(span, { minLength: 1, maxLength: 2, selector: ({ number }) => number }),
+  dedicated: fc.oneof(fc.constant([]), fc.subarray([...cards])),
+  byAddress: fc.oneof(fc.constant([]), fc.subarray([...cards]))
+})
+
+export const spanNames = (name: Name, { spans }: FileSpec) => spans.map(({ number }) => `${name}${number}`)
+
+export const cardsOf = ({ spans }: FileSpec): Card[] => [
+  ...new Set(spans.flatMap(({ sources }) => sources.map(({ card }) => card)))
+]
+
+/** The file, in JSON, which is YAML. */
+export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) => string): string {
+  const interfaces = cards
+    .filter((card) => spec.dedicated.includes(card) || spec.byAddress.includes(card))
+    .map((card) => [
+      keyOf(spec, card),
+      {
+        ...(spec.byAddress.includes(card) && { match: { macaddress: macOf(card) } }),
+        ...(spec.dedicated.includes(card) && { dedicated: true })
+      }
+    ])
+  const spans = spec.spans.map(({ number, sources, mtu, wire, sealed }) => [
+    `${name}${number}`,
+    { sources: sources.flatMap((one) => writeSource(spec, one)), mtu, wire, sealed }
+  ])
+  return JSON.stringify({
+    version: 1,
+    name,
+    ...(interfaces.length > 0 && { interfaces: Object.fromEntries(interfaces) }),
+    spans: Object.fromEntries(spans)
+  })
+}
+
+function writeSource(spec: FileSpec, { card, direction, filter }: SourceSpec): object[] {
+  const common = { interface: keyOf(spec, card), ...(filter !== null && { filter }) }
+  switch (direction) {
+    case 'default':
+      return [common]
+    case 'each':
+      return [
+        { ...common, direction: 'ingress' },
+        { interface: common.interface, direction: 'egress' }
+      ]
+    default:
+      return [{ ...common, direction }]
+  }
+}
+
+const keyOf = ({ byAddress }: FileSpec, card: Card) => (byAddress.includes(card) ? `tap-${card}` : card)

@@ -1,0 +1,87 @@
+/** Random walks: whatever a host is like and whatever happens, an apply leads to the file, and destroy to the first state. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { createLab } from '../../e2e/lab.ts'
+import { bystander, cards, type HostState, hostState } from './host.ts'
+import { type Name, names } from './specs.ts'
+import { destroy, type Step, step, take } from './steps.ts'
+import { expectSame, sortRoutes } from './view.ts'
+import { World } from './world.ts'
+
+const PATIENCE_MS = 3_000
+
+interface Walk {
+  readonly host: HostState
+  readonly steps: readonly Step[]
+  /** In which order the names leave, or all of them together. */
+  readonly leave: readonly Name[] | 'all'
+}
+
+const walk: fc.Arbitrary<Walk> = fc.record({
+  host: hostState,
+  steps: fc.array(step, { minLength: 2, maxLength: 9 }),
+  leave: fc.constantFrom<Walk['leave'][]>('all', ['a', 'b'], ['b', 'a'])
+})
+
+/**
+ * Takes as many walks, each in a lab of its own.
+ *
+ * The seed is printed, and is `WALK_SEED` where that is set; `WALK_PATH`, as fast-check names it, leads to one walk. With
+ * `WALK_QUICK`, a walk that fails is not made shorter.
+ */
+export async function takeWalks(count: number): Promise<void> {
+  const { WALK_SEED, WALK_PATH, WALK_QUICK } = process.env
+  const seed = WALK_SEED === undefined ? Math.trunc(Math.random() * 2 ** 31) : Number(WALK_SEED)
+  console.info(`random walks: WALK_SEED=${seed}`)
+  const property = fc.asyncProperty(walk, takeWalk)
+  await fc.assert(property, {
+    seed,
+    numRuns: count,
+    endOnFailure: WALK_QUICK !== undefined,
+    ...(WALK_PATH !== undefined && { path: WALK_PATH }),
+    interruptAfterTimeLimit: SEARCH_MS,
+    markInterruptAsFailure: true
+  })
+}
+
+/** Time for all walks, and for making a shorter one of one that fails. */
+const SEARCH_MS = 900_000
+/** The same, and for the last to end. */
+export const WALK_MS = SEARCH_MS + 60_000
+
+async function takeWalk({ host, steps, leave }: Walk): Promise<void> {
+  const lab = await createLab({ cables: [...cards, bystander].map((card) => ({ card })) })
+  try {
+    const world = await World.create(lab, host)
+    try {
+      await takeSteps(world, steps, leave)
+    } catch (error) {
+      const script = world.log.join('\n')
+      throw new Error(`${error instanceof Error ? error.message : error}\n\nIn a namespace of its own:\n${script}`)
+    }
+  } finally {
+    await lab.close()
+  }
+}
+
+async function takeSteps(world: World, steps: readonly Step[], leave: Walk['leave']): Promise<void> {
+  const first = sortRoutes(await world.lab.snapshotText())
+  for (const one of steps) await take(world, one)
+  const foreign = await world.foreign()
+  world.log.push('# leave')
+  if (leave === 'all' && world.isNamed) await destroy(world, names, ['--all'])
+  else for (const name of leave === 'all' ? names : leave) await destroy(world, [name], ['--name', name])
+  expectSame('what is not ours has changed', foreign, await world.foreign())
+  await world.undoAll()
+  expectSame('the host is not as it was', first, await settled(world, first))
+}
+
+/** The state in the end: addresses that the kernel gives back take it a second. */
+async function settled(world: World, first: string): Promise<string> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const now = sortRoutes(await world.lab.snapshotText())
+    if (now === first || Date.now() > deadline) return now
+    await sleep(50)
+  }
+}

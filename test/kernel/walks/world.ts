@@ -1,0 +1,220 @@
+/** One lab during a walk: what was done to it, and as much of its state as the next step has to know. */
+
+import { describeHost } from '../../e2e/lab/snapshot.ts'
+import type { Cable, Lab } from '../../e2e/lab.ts'
+import { until } from '../../e2e/spans.ts'
+import {
+  address6,
+  bystander,
+  type Card,
+  type CardState,
+  cardCommands,
+  cards,
+  type ForeignFilter,
+  filterCommand,
+  firstCommands,
+  type HostState,
+  hasAddress6,
+  hasMacvlan,
+  macvlanOf,
+  prefOf,
+  words
+} from './host.ts'
+import { Spanplan } from './spanplan.ts'
+import { cardsOf, type FileSpec, type Name, names, spanNames } from './specs.ts'
+import { foreignView } from './view.ts'
+
+/** What was lost of the marks of a name since its last apply; not all combinations leave something to know it by. */
+export type Loss = 'mirrors' | 'cookie' | 'alias' | 'bridge' | 'mac'
+
+interface CardModel {
+  readonly first: CardState
+  address4: boolean
+  address6: boolean
+  /** In a bridge, or below another device. */
+  used: boolean
+  /** The root qdisc is not the kernel's own. */
+  shaped: boolean
+  filters: number
+  /** Somebody has added one that keeps the clsact where it is. */
+  filterAdded: boolean
+}
+
+interface NameModel {
+  /** As it was last applied. */
+  spec: FileSpec | null
+  readonly lost: Set<Loss>
+  /** Nothing has happened since the apply that its plan would have to answer. */
+  clean: boolean
+}
+
+export class World {
+  readonly lab: Lab
+  readonly cards: ReadonlyMap<Card, CardModel>
+  readonly names: Readonly<Record<Name, NameModel>>
+  /** All that was done, as a script. */
+  readonly log: string[] = []
+  readonly #spanplan: Spanplan
+  readonly #undo: string[] = []
+
+  private constructor(lab: Lab, state: HostState) {
+    this.lab = lab
+    this.#spanplan = new Spanplan(lab)
+    this.cards = new Map(cards.map((card) => [card, modelCard(state.cards[card])]))
+    this.names = { a: modelName(), b: modelName() }
+  }
+
+  /** Makes the lab the host that it is to be before the first apply. */
+  static async create(lab: Lab, state: HostState): Promise<World> {
+    const world = new World(lab, state)
+    world.log.push(...lab.cables.flatMap(layCable))
+    const { bystanderIngress } = state
+    const ingress = bystanderIngress && !state.bystander.clsact && state.bystander.filters.length === 0
+    await world.runAll([
+      ...firstCommands,
+      ...cards.flatMap((card) => cardCommands(card, state.cards[card])),
+      ...cardCommands(bystander, state.bystander),
+      ...(ingress ? [`tc qdisc add dev ${bystander} ingress`] : [])
+    ])
+    const own = [...cards.map((card) => [card, state.cards[card]] as const), [bystander, state.bystander] as const]
+    for (const [card, one] of own) {
+      // The kernel adds the route of an IPv6 address in its own time.
+      if (hasAddress6(one)) await until(`${card} has its route`, () => world.#hasLocalRoute(card))
+    }
+    return world
+  }
+
+  async #hasLocalRoute(card: string): Promise<boolean> {
+    const routes = await this.lab.run(['ip', '-6', 'route', 'show', 'table', 'local', 'dev', card])
+    return routes.includes(address6(card).replace(/\/\d+$/, ''))
+  }
+
+  /** Runs a command, as a shell would read it that knows single quotes only. */
+  async run(line: string): Promise<string> {
+    this.log.push(line)
+    return this.lab.run(words(line))
+  }
+
+  /** Runs commands in their order, in as few processes as that allows. */
+  async runAll(lines: readonly string[]): Promise<void> {
+    this.log.push(...lines)
+    const batches: { tool: string; lines: string[] }[] = []
+    for (const line of lines) {
+      const [tool, ...rest] = line.split(' ')
+      const last = batches.at(-1)
+      if (tool !== undefined && last?.tool === tool) last.lines.push(rest.join(' '))
+      else batches.push({ tool: tool ?? '', lines: [rest.join(' ')] })
+    }
+    for (const { tool, lines } of batches) {
+      if (tool === 'ip' || tool === 'tc') await this.lab.run([tool, '-batch', '-'], { input: `${lines.join('\n')}\n` })
+      else for (const line of lines) await this.lab.run(words(`${tool} ${line}`))
+    }
+  }
+
+  /** Runs a command that there may be nothing to do it to. */
+  async attempt(line: string): Promise<void> {
+    await this.run(line).catch(() => this.log.push('# failed'))
+  }
+
+  async spanplan(...args: string[]) {
+    this.log.push(`spanplan ${args.join(' ')}`)
+    return this.#spanplan.run(args)
+  }
+
+  card(card: Card): CardModel {
+    const model = this.cards.get(card)
+    if (model === undefined) throw new Error(`no card ${card}`)
+    return model
+  }
+
+  /** Does something that is there to the end, and what takes it away again. */
+  async add(lines: readonly string[], undo: readonly string[]): Promise<void> {
+    for (const line of lines) await this.run(line)
+    this.#undo.unshift(...undo)
+  }
+
+  async addFilter(card: Card, { hook, form }: ForeignFilter): Promise<void> {
+    const model = this.card(card)
+    const qdiscs = await this.lab.run(['tc', 'qdisc', 'show', 'dev', card])
+    if (!qdiscs.includes('clsact')) await this.run(`tc qdisc add dev ${card} clsact`)
+    const pref = prefOf(model.filters++)
+    await this.add([filterCommand('add', card, hook, form, pref)], [filterCommand('del', card, hook, form, pref)])
+    model.filterAdded = true
+  }
+
+  /** Takes away all that was added, and what could not be given back because of that. */
+  async undoAll(): Promise<void> {
+    for (const line of this.#undo.splice(0)) await this.run(line)
+    for (const [card, { first, filterAdded, address4, used }] of this.cards) {
+      const hadClsact = first.clsact || first.filters.length > 0
+      if (filterAdded && !hadClsact) await this.run(`tc qdisc del dev ${card} clsact`)
+      // A card that is in use is not set down.
+      if (!first.up && (address4 || used)) await this.run(`ip link set dev ${card} down`)
+    }
+  }
+
+  /** The names that have the card in their file, and are applied. */
+  usersOf(card: Card): Name[] {
+    return names.filter((name) => {
+      const { spec } = this.names[name]
+      return spec !== null && cardsOf(spec).includes(card)
+    })
+  }
+
+  /** Whether this can be lost without that nothing is left that tells what the cards were like; if so, it is. */
+  lose(losers: readonly Name[], loss: Loss): boolean {
+    const allowed = losers.every((name) => fatal[loss].every((other) => !this.names[name].lost.has(other)))
+    if (allowed) for (const name of losers) this.names[name].lost.add(loss)
+    return allowed
+  }
+
+  /** What has lost its mark is known by what only its own name makes it: the mark does not tell the name any more. */
+  get isNamed(): boolean {
+    return names.every((name) => !this.names[name].lost.has('alias') && !this.names[name].lost.has('cookie'))
+  }
+
+  /** What is here, less spanplan's. */
+  async foreign(): Promise<string> {
+    const snapshot = await this.snapshot()
+    const spans = names.flatMap((name) => [0, 1, 2].map((number) => `${name}${number}`))
+    return foreignView(snapshot, { spans, cards: [...cards, ...cards.map(macvlanOf), 'br0'] })
+  }
+
+  /** The whole state, carriers as they are. */
+  snapshot(): Promise<string> {
+    return describeHost((argv, options) => this.lab.run(argv, options), [])
+  }
+}
+
+const fatal: Readonly<Record<Loss, readonly Loss[]>> = {
+  mirrors: ['alias', 'bridge'],
+  cookie: ['alias', 'bridge'],
+  alias: ['mirrors', 'cookie', 'mac'],
+  bridge: ['mirrors', 'cookie'],
+  mac: ['alias']
+}
+
+function modelCard(first: CardState): CardModel {
+  return {
+    first,
+    address4: first.address4,
+    address6: hasAddress6(first),
+    used: first.bridged || hasMacvlan(first),
+    shaped: first.root !== 'none',
+    filters: first.filters.length,
+    filterAdded: false
+  }
+}
+
+const modelName = (): NameModel => ({ spec: null, lost: new Set(), clean: false })
+
+/** The spans of a name as it was last applied. */
+export function liveSpans(world: World, name: Name): string[] {
+  const { spec } = world.names[name]
+  return spec === null ? [] : spanNames(name, spec)
+}
+
+const layCable = ({ card, cardMac, port, mtu }: Cable) => [
+  `ip link add ${card} address ${cardMac} mtu ${mtu} type veth peer name ${port} mtu ${mtu}`,
+  ...[card, port].flatMap((device) => [`ip link set dev ${device} addrgenmode none`, `ip link set dev ${device} up`])
+]
