@@ -38,8 +38,8 @@ export interface PlannedChange {
   /** Every field that is compared. */
   readonly facts: readonly Fact[]
   readonly reason: string
-  /** What it means that it is made anew; null for any other action. */
-  readonly anew: string | null
+  /** What it means that it is made anew, or taken over; none for any other action. */
+  readonly notes: readonly string[]
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
 }
@@ -161,12 +161,15 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     action: change.action,
     device: kind.device?.(subject) ?? null,
     title: kind.title(subject),
-    summary: kind.summary(subject),
+    summary: change.action === 'remove' ? (kind.farewell?.(subject) ?? '') : kind.summary(subject),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
     facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
-    anew: isAnew(kind, change) ? (kind.anew ?? null) : null,
+    notes: [
+      ...(isAnew(kind, change) && kind.anew !== undefined ? [kind.anew] : []),
+      ...(change.action === 'adopt' && kind.adopted !== undefined ? [kind.adopted] : [])
+    ],
     origin: subject.origin,
     stages: stagesOf(kind, change)
   }

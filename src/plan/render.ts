@@ -83,24 +83,20 @@ function changeRow(change: PlannedChange): Row {
     .map(({ label, from, to }) => `${label}: ${from} → ${to}`)
     .join(', ')
   const about = fields === '' ? change.summary : fields
-  const detail = change.anew === null ? about : fields === '' ? join(about, change.anew) : `${fields} (${change.anew})`
+  const notes = change.notes.join('; ')
+  const detail = fields === '' || notes === '' ? join(about, notes) : `${fields} (${notes})`
   return {
     tone: change.action,
     sign: signs[change.action],
     kind: change.kind,
     title: printable(change.title),
-    detail: inOneLine(change.action === 'remove' ? removalDetail(change) : detail)
+    detail: inOneLine(detail)
   }
 }
 
 /** A text of the file may have lines of its own. */
 function inOneLine(text: string): string {
   return printable(text.trim().replace(/\s+/g, ' '))
-}
-
-/** A card is not removed but given back: that says what becomes of it. */
-function removalDetail(change: PlannedChange): string {
-  return change.kind === 'source' ? change.summary : ''
 }
 
 function join(...parts: readonly string[]): string {

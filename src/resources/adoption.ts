@@ -1,7 +1,9 @@
-import type { BridgeOptions, Link, Snapshot } from '../host/host.ts'
+import { networkOption } from '../host/docker.ts'
+import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../host/host.ts'
+import { readSubnet, subnetsOverlap } from '../spec/subnet.ts'
 import type { BridgeOrigin, BridgeTrait } from './mark.ts'
 import type { Resource } from './resource.ts'
-import { containersOf, findNetwork, type Wanted } from './wanted.ts'
+import { containersOf, type Wanted } from './wanted.ts'
 
 /** Whether a foreign thing may be taken over, or why not. */
 export type Adoption = NonNullable<Resource['adoption']>
@@ -17,6 +19,7 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
     snooping: options.snooping,
     vlanFiltering: options.vlanFiltering,
     ipv6: link.generatesAddress,
+    linkLocal: hasLinkLocal(link),
     ownMacEntry: link.ownMacEntry,
     tx: link.offloads.tx?.active === true,
     tso: link.offloads.tso?.active === true,
@@ -39,20 +42,23 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
  * for a span's bridge has no address, and its ports hear one another no more.
  */
 export function judgeBridge(wanted: Wanted, host: Snapshot, link: Link): Adoption {
-  const [reason] = reasons(wanted, host, link)
+  const [reason] = reasons(
+    host,
+    wanted.spans.some(({ name, network }) => name === link.name && network !== null),
+    link
+  )
   return reason === undefined ? { possible: true } : { possible: false, reason }
 }
 
-function reasons(wanted: Wanted, host: Snapshot, link: Link): string[] {
-  const span = wanted.spans.find(({ name }) => name === link.name)
-  const network = span?.network ? findNetwork(host, span.network.name) : undefined
-  const ours = network === undefined ? [] : hostAddressesOf(network.pools)
+function reasons(host: Snapshot, hasNetwork: boolean, link: Link): string[] {
+  const networks = hasNetwork ? networksOn(host, link.name) : []
+  const known = networks.map((network) => dockerAddress(link, network))
   const sensors = containersOf(host).flatMap(({ endpoints }) =>
-    endpoints.flatMap(({ network: name, port }) =>
-      name === network?.name && typeof port === 'object' ? [port.host] : []
+    endpoints.flatMap(({ network, port }) =>
+      networks.some(({ name }) => name === network) && typeof port === 'object' ? [port.host] : []
     )
   )
-  const address = link.addresses.find((one) => !one.automatic && !ours.includes(one.address))
+  const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
   const upper = host.links.find((other) => other.lower === link.index)
   const port = host.links.find((other) => other.master === link.name && !sensors.includes(other.index))
   return [
@@ -65,7 +71,31 @@ function reasons(wanted: Wanted, host: Snapshot, link: Link): string[] {
   ]
 }
 
-/** The addresses of the host's that Docker puts on the bridge of a network. */
-function hostAddressesOf(pools: readonly { readonly gateway: string | null }[]): string[] {
-  return pools.flatMap(({ gateway }) => gateway ?? [])
+/** Whether a link has the IPv6 address that the kernel gives it by itself. */
+export function hasLinkLocal({ addresses }: Link): boolean {
+  return addresses.some(({ automatic }) => automatic)
+}
+
+/** The Docker networks that hand a bridge out. */
+export function networksOn(host: Snapshot, bridge: string): readonly DockerNetwork[] {
+  return host.docker.state === 'read'
+    ? host.docker.networks.filter(({ options }) => options[networkOption.bridge] === bridge)
+    : []
+}
+
+/**
+ * The address that Docker has put on a network's bridge for the host. Of a network that was made with a subnet and
+ * without a gateway, Docker (26.1) names the one that it chose only after it was restarted: then it is the only address
+ * of the subnet that the bridge has.
+ */
+export function dockerAddress(link: Link, { options, pools }: DockerNetwork): Address | undefined {
+  if (options[networkOption.noAddress] === 'true') return undefined
+  const [pool] = pools
+  const subnet = readSubnet(pool?.subnet ?? '')
+  const candidates = link.addresses.filter(({ family, address, prefix }) => {
+    const one = family === 'inet' ? readSubnet(`${address}/32`) : undefined
+    return one && subnet && prefix === subnet.length && subnetsOverlap(one, subnet)
+  })
+  if (pool?.gateway) return candidates.find(({ address }) => address === pool.gateway)
+  return candidates.length === 1 ? candidates[0] : undefined
 }

@@ -1,6 +1,6 @@
 import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
-import { judgeBridge, originOf } from './adoption.ts'
+import { hasLinkLocal, judgeBridge, originOf } from './adoption.ts'
 import { explainDevice } from './maker.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
@@ -34,6 +34,8 @@ export interface Bridge extends Resource {
   readonly snooping: boolean
   readonly vlanFiltering: boolean
   readonly ipv6: boolean
+  /** It has the IPv6 address that the kernel gives it: not before it has had a carrier. */
+  readonly linkLocal: boolean
   /** A forwarding entry keeps frames to the bridge's own address from the sensors. */
   readonly ownMacEntry: boolean
   /** With all of them off, frames leave as they go on a wire: nothing is left for a card to segment or to sum. */
@@ -86,7 +88,9 @@ export const bridge: Kind<Bridge> = {
     ].join(', '),
   address: () => [],
   device: ({ id }) => id,
-  conflict: explainConflict
+  conflict: explainConflict,
+  farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
+  adopted: 'a later destroy gives it back'
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {
@@ -128,6 +132,7 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
     snooping: false,
     vlanFiltering: false,
     ipv6: false,
+    linkLocal: false,
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
     seal: desiredSeal(span.sealed, live?.seal ?? 'none'),
@@ -189,6 +194,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       snooping: options?.snooping ?? false,
       vlanFiltering: options?.vlanFiltering ?? false,
       ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
+      linkLocal: hasLinkLocal(link),
       ownMacEntry: link.ownMacEntry,
       offloads: {
         tx: offloads.tx?.active === true,
@@ -223,7 +229,7 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
     ...before,
     ...{ mark: alias, mac, mtu, ageing, forwardDelay },
     ...{ up: has('up'), stp: has('stp'), snooping: has('snooping'), vlanFiltering: has('vlanFiltering') },
-    ...{ ipv6: has('ipv6'), ownMacEntry: has('ownMacEntry') },
+    ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
     offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
     seal: has('clsact') ? 'hook' : 'none'
   }
@@ -253,11 +259,13 @@ function createSteps(after: Bridge): Step[] {
 function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
   const differs = (field: keyof Bridge) => before[field] !== after[field]
+  // ip only allows a bridge that is up an address, from its next start on; sysctl gives it one.
+  const wakesIpv6 = differs('ipv6') && after.ipv6 && after.linkLocal && before.up && after.up
   const link = [
     ...(differs('mark') ? ['alias', after.mark] : []),
     ...(differs('mac') ? ['address', after.mac] : []),
     ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
-    ...(differs('ipv6') ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : [])
+    ...(differs('ipv6') && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : [])
   ]
   const options = [
     ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
@@ -283,6 +291,7 @@ function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
     ...(differs('ipv6') && !after.ipv6 && before.up
       ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
+    ...(wakesIpv6 ? [step(after, verb, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),
     ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
     ...(hasEntry === after.ownMacEntry
       ? []

@@ -60,7 +60,8 @@ export const hook: Kind<HookPoint> = {
   summary: () => 'clsact, beside the root qdisc',
   address: (resource) => [resource.id],
   device: ({ id }) => id,
-  conflict: explainConflict
+  conflict: explainConflict,
+  adopted: 'a later destroy removes it'
 }
 
 function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Snapshot): Notice {

@@ -1,3 +1,4 @@
+import { address } from './address.ts'
 import { bridge } from './bridge.ts'
 import { hook } from './hook.ts'
 import { mirror } from './mirror.ts'
@@ -19,6 +20,7 @@ function any<R extends Resource>(kind: Kind<R>): AnyKind {
 /** Every kind, in the order in which a plan shows them. */
 export const kinds: readonly AnyKind[] = [
   any(bridge),
+  any(address),
   any(hook),
   any(mirror),
   any(source),

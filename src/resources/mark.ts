@@ -28,7 +28,7 @@ export interface MirrorMark {
 /** What a bridge has, or has not, in the order of its bits. */
 const bridgeTraits = [
   ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
-  ...(['tx', 'tso', 'gso', 'clsact'] as const)
+  ...(['tx', 'tso', 'gso', 'clsact', 'linkLocal'] as const)
 ] as const
 
 /** One of the traits above. */

@@ -71,7 +71,8 @@ export const mirror: Kind<Mirror> = {
   summary: ({ expression }) => expression ?? 'every frame',
   address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
   device: ({ device }) => device,
-  conflict: explainConflict
+  conflict: explainConflict,
+  adopted: 'a later destroy removes it'
 }
 
 function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {

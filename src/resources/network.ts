@@ -55,7 +55,8 @@ export const network: Kind<Network> = {
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
   address: (resource) => [resource.id],
   anew: 'Docker cannot change a network: it is made anew',
-  conflict: explainConflict
+  conflict: explainConflict,
+  adopted: 'a later destroy removes it'
 }
 
 function explainConflict(live: Network, desired: Network, host: Snapshot): Notice {
@@ -160,8 +161,8 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
     if (span.network === null) return []
     const live = findNetwork(host, span.network.name)
     const ours = live && covers(wanted, live.labels[label.name], span.name)
-    const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live.pools[0]?.subnet : undefined
-    const subnet = span.network.subnet ?? kept ?? findFreeSubnet(span.name, taken)
+    const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
+    const subnet = span.network.subnet ?? kept?.pools[0]?.subnet ?? findFreeSubnet(span.name, taken)
     taken.push(...readSubnets([subnet]))
     const how = (ours && live.labels[label.bridge]) || (isAdopted(wanted, host, span.name) ? 'adopted' : 'owned')
     const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: how }
@@ -182,10 +183,14 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
         mtu: span.mtu,
         subnet,
         mark: Object.values(labels).join(' '),
-        labels,
-        attachable: false,
-        pools: [{ subnet, gateway: null, range: null, reserved: {} }],
+        // What others have set besides is none of the span's business, and is there for a reason.
+        labels: { ...kept?.labels, ...labels },
+        attachable: kept?.attachable ?? false,
+        pools: [
+          kept?.pools.find((one) => one.subnet === subnet) ?? { subnet, gateway: null, range: null, reserved: {} }
+        ],
         options: {
+          ...kept?.options,
           [networkOption.bridge]: span.name,
           [networkOption.noAddress]: 'true',
           [networkOption.mtu]: String(span.mtu)

@@ -90,6 +90,10 @@ export interface Kind<R extends Resource = Resource> {
   title(resource: R): string
   /** What is worth knowing of one that is about to be made. */
   summary(resource: R): string
+  /** What becomes of one that is removed, where that is more than that it goes; nothing to say of most. */
+  farewell?(resource: R): string
+  /** What becomes later of a foreign one that is taken over. */
+  readonly adopted?: string
   /** The parts of its address after span and kind. */
   address(resource: R): readonly string[]
   /** The device that it is, or is on: where that has gone, so has it. */

@@ -73,7 +73,8 @@ export const source: Kind<Source> = {
     return back.length > 0 ? back.join(', ') : 'left as it is'
   },
   address: (resource) => [resource.id],
-  device: ({ id }) => id
+  device: ({ id }) => id,
+  farewell: (resource) => source.summary(resource)
 }
 
 function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => boolean): Source {

@@ -26,7 +26,7 @@ function work(title: string, rank: number, tools: readonly string[]): Work {
       before: null,
       after: null
     },
-    ...{ facts: [], reason: '', anew: null, origin: undefined, stages: [stage] }
+    ...{ facts: [], reason: '', notes: [], origin: undefined, stages: [stage] }
   }
   return { change, stage }
 }
