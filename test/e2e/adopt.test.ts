@@ -185,12 +185,12 @@ test('the old recipe is refused, taken over, and given back but for its network 
 
   const refusal = await expectRefusal(lab, ['apply', '--yes'])
   for (const said of [
-    'a bridge span0 exists already, and spanplan did not make it: its alias is "tap of the core switch", and the Docker network span is on it',
+    'a bridge span0 exists already, and spanplan did not make it; the Docker network span is on it',
     'ens192 has an ingress qdisc',
-    'its filters are u32 into span0',
+    'it holds 1 u32 filter that mirrors into span0, as old scripts make',
     'the ingress of ens192 is mirrored into span0 already',
     'the egress of ens192 is mirrored into span0 already',
-    'a Docker network span exists already, and spanplan did not make it: its containers are suricata'
+    'a Docker network span exists already, and spanplan did not make it; it has the subnet'
   ]) {
     expect(refusal).toContain(said)
   }
@@ -274,7 +274,7 @@ describe('names', () => {
     const suricata = await lab.startSensor('suricata', { NetworkMode: 'tap' })
     await settle()
     expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
-      "the Docker network tap is on the bridge span0 already, and spanplan did not make it: it seems to be Compose's, of the project ids"
+      'the Docker network tap is on the bridge span0 already, and spanplan did not make it; it is of the Compose project ids'
     )
     const refusal = await expectRefusal(lab, ['apply', '--adopt', '--yes'])
     expect(refusal).toContain('write that in the file (network: tap)')

@@ -163,7 +163,7 @@ export async function destroy(world: World, gone: readonly Name[], args: readonl
   expect(again.calls.filter((call) => !isReading(call))).toEqual([])
 }
 
-export const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml`)
+const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml`)
 
 /** What prints JSON, and the compiler of filters, change nothing. */
 const isReading = (call: string) => / --?json /.test(call) || /^tcpdump .*-ddd /.test(call)
