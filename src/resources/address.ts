@@ -1,7 +1,7 @@
 import { label } from '../host/docker.ts'
-import { dockerAddress, networksOn } from './adoption.ts'
+import { dockerAddress } from './adoption.ts'
 import type { Kind, Resource, Step, Transition } from './resource.ts'
-import { covers } from './wanted.ts'
+import { covers, networksOn } from './wanted.ts'
 
 /**
  * The address of the host's that Docker has put on the bridge of a network that is to be taken over. Docker leaves it there

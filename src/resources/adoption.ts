@@ -3,7 +3,7 @@ import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../h
 import { readSubnet, subnetsOverlap } from '../spec/subnet.ts'
 import type { BridgeOrigin, BridgeTrait } from './mark.ts'
 import type { Resource } from './resource.ts'
-import { containersOf, type Wanted } from './wanted.ts'
+import { containersOf, networksOn, type Wanted } from './wanted.ts'
 
 /** Whether a foreign thing may be taken over, or why not. */
 export type Adoption = NonNullable<Resource['adoption']>
@@ -74,13 +74,6 @@ function reasons(host: Snapshot, hasNetwork: boolean, link: Link): string[] {
 /** Whether a link has the IPv6 address that the kernel gives it by itself. */
 export function hasLinkLocal({ addresses }: Link): boolean {
   return addresses.some(({ automatic }) => automatic)
-}
-
-/** The Docker networks that hand a bridge out. */
-export function networksOn(host: Snapshot, bridge: string): readonly DockerNetwork[] {
-  return host.docker.state === 'read'
-    ? host.docker.networks.filter(({ options }) => options[networkOption.bridge] === bridge)
-    : []
 }
 
 /**

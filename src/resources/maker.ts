@@ -1,8 +1,8 @@
 import type { Notice } from '../errors.ts'
-import { dockerBridge, referTo } from '../host/docker.ts'
+import { referTo } from '../host/docker.ts'
 import { findLink, type Link, type Manager, type Snapshot } from '../host/host.ts'
 import { shellLine } from '../host/words.ts'
-import { notice } from './wanted.ts'
+import { networksOn, notice } from './wanted.ts'
 
 /** What tools call the devices that they make; the first that fits. */
 const makers: readonly (readonly [RegExp, string])[] = [
@@ -76,10 +76,6 @@ function describeKind(host: Snapshot, { kind, type, lower }: Link): string {
   const below = host.links.find(({ index }) => index === lower)
   const what = kind ?? (type === 'ether' ? 'card' : `${type} device`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
-}
-
-function networksOn(host: Snapshot, bridge: string) {
-  return host.docker.state === 'read' ? host.docker.networks.filter((live) => dockerBridge(live) === bridge) : []
 }
 
 /** One fact for each maker of ports, and one for those of nobody's. */

@@ -1,4 +1,5 @@
 import type { Notice, Origin } from '../errors.ts'
+import { dockerBridge } from '../host/docker.ts'
 import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
 import type { Hook, NetworkSpec } from '../spec/spec.ts'
@@ -231,6 +232,11 @@ export function ownsBridge(wanted: Wanted, link: Link): boolean {
 /** The live network of a name, if Docker was asked and has one. */
 export function findNetwork(host: Snapshot, name: string): DockerNetwork | undefined {
   return host.docker.state === 'read' ? host.docker.networks.find((network) => network.name === name) : undefined
+}
+
+/** The live networks that hand a bridge out. */
+export function networksOn(host: Snapshot, bridge: string): readonly DockerNetwork[] {
+  return host.docker.state === 'read' ? host.docker.networks.filter((live) => dockerBridge(live) === bridge) : []
 }
 
 /** The containers that were read. */
