@@ -113,29 +113,29 @@ export interface LiveMirror {
   readonly inScope: boolean
 }
 
-/**
- * Puts what is wanted beside the marks that the host bears.
- *
- */
+/** Puts what is wanted beside the marks that the host bears. */
 export function survey(wanted: Intent, host: Snapshot): Wanted {
-  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, filter))
+  const named = host.links.flatMap(({ alias }) => readAlias(alias)?.owner ?? [])
+  const owners = [...new Set([wanted.scope.name ?? wanted.owner, ...named])]
+  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, owners, filter))
   const cards = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
   return { ...wanted, mirrors, cards }
 }
 
 const nothing: CardMark = { before: new Set(), managed: new Set() }
 
-function readMirror(wanted: Intent, filter: Filter): LiveMirror[] {
+function readMirror(wanted: Intent, owners: readonly string[], filter: Filter): LiveMirror[] {
   const { known } = wanted
   const { mirror, handle, device, hook } = filter
   if (mirror === null || handle === null || filter.pref !== mirrorPref || filter.chain !== 0) return []
   const { name, spans } = wanted.scope
-  const owner = name ?? wanted.owner
-  const named = [mirror.target, ...known].find((candidate) => mirrorHandle(owner, candidate, device, hook) === handle)
-  // One whose cookie was lost is known by its handle.
-  const mark = readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(owner), card: nothing })
+  const named = owners
+    .flatMap((owner) => [mirror.target, ...known].map((candidate) => ({ owner, candidate })))
+    .find(({ owner, candidate }) => mirrorHandle(owner, candidate, device, hook) === handle)
+  // One whose cookie was lost is known by its handle, whosever it is.
+  const mark = readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), card: nothing })
   if (mark === null) return []
-  const span = named ?? known.find((candidate) => candidate === mirror.target) ?? null
+  const span = named?.candidate ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = name === null || mark.owner === hashOf(name)
   const inScope = owned && (spans === null || (span !== null && spans.has(span)))
   return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]

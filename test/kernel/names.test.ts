@@ -67,3 +67,18 @@ test('what another name made is not ours: neither its bridge nor its spans', asy
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await expectRestored(lab, before)
 })
+
+test('a mirror without its cookie is known by its handle: in the way of no other name, and gone with all', async () => {
+  const before = await lab.snapshotText()
+  await write('other.yaml', 'name: other\nspans:\n  span2:\n    sources: [{interface: ens192}]\n')
+  await spanplan(lab, ['apply', '-f', 'plain.yaml'])
+  const rows = JSON.parse(await lab.run(['tc', '-j', 'filter', 'show', 'dev', 'ens192', 'egress']))
+  const { handle } = rows[1].options
+  const place = ['dev', 'ens192', 'egress', 'protocol', 'all', 'pref', '8', 'handle', handle, 'bpf'] as const
+  const action = ['action', 'mirred', 'egress', 'mirror', 'dev', 'span0', 'continue']
+  await lab.run(['tc', 'filter', 'replace', ...place, 'bytecode', '1,6 0 0 4294967295', ...action])
+  await spanplan(lab, ['apply', '-f', 'other.yaml'])
+  await spanplan(lab, ['plan', '-f', 'other.yaml', '--detailed-exitcode'])
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
