@@ -8,13 +8,13 @@ export const bystander = 'ens320'
 
 export type Card = (typeof cards)[number]
 
-/** Other people's tc filters; `PREF` is one of its own for each, never that of a mirror on chain 0. */
+/** Other people's tc filters; `PREF` is another for each, and never that of a mirror on its chain. */
 export const filterForms = {
   classify: "protocol all pref PREF bpf da bytecode '1,6 0 0 4294967295'",
   mirror: "protocol all pref PREF bpf bytecode '1,6 0 0 4294967295' action mirred egress mirror dev own0 continue",
   match: 'protocol ip pref PREF u32 match ip dport 22 0xffff flowid 1:1',
   'match and mirror': 'protocol ip pref PREF u32 match ip src 10.0.0.0/8 action mirred egress mirror dev own0',
-  'on a chain': "chain 1 protocol all pref 8 bpf da bytecode '1,6 0 0 4294967295'"
+  'on a chain': "chain 1PREF protocol all pref 8 bpf da bytecode '1,6 0 0 4294967295'"
 } as const
 
 const prefs = [3, 9, 20, 7, 100, 49152] as const
@@ -161,7 +161,7 @@ export function filterCommand(
   form: ForeignFilter['form'],
   pref: number
 ): string {
-  const [chain] = /^chain 1 /.exec(filterForms[form]) ?? ['']
-  const rest = verb === 'add' ? filterForms[form] : `${chain}pref ${chain ? 8 : 'PREF'}`
+  const place = form === 'on a chain' ? 'chain 1PREF pref 8' : 'pref PREF'
+  const rest = verb === 'add' ? filterForms[form] : place
   return `tc filter ${verb} dev ${card} ${hook} ${rest.replace('PREF', String(pref))}`
 }

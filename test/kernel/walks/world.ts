@@ -168,9 +168,9 @@ export class World {
     return allowed
   }
 
-  /** What has lost its mark is known by what only its own name makes it: the mark does not tell the name any more. */
+  /** A bridge without its alias is known by its address, but only to who knows the name. */
   get isNamed(): boolean {
-    return names.every((name) => !this.names[name].lost.has('alias') && !this.names[name].lost.has('cookie'))
+    return names.every((name) => !this.names[name].lost.has('alias'))
   }
 
   /** What is here, less spanplan's. */
