@@ -110,7 +110,8 @@ function hookSteps(transition: Transition<HookPoint>): Step[] {
     case 'remove':
       return [removeStep(transition.before)]
     case 'update':
-      // They exclude each other; one after the other in one batch, that takes the kernel microseconds.
+      // They exclude each other. Each stops what the card sends for about a millisecond: net/sched/sch_api.c takes a device's
+      // queues away while a qdisc is grafted, also one that has none.
       return [removeStep(transition.before), addStep(transition.after)]
   }
 }

@@ -1,7 +1,7 @@
 /** TCP between the lab's host and its switch, and what a sensor sees of it. */
 import { createHash } from 'node:crypto'
 import { checksum } from './frames.ts'
-import type { Lab } from './lab.ts'
+import type { Lab, Side } from './lab.ts'
 
 const PORT = 5000
 
@@ -44,9 +44,9 @@ interface Exchange {
   readonly received: string
 }
 
-/** A server on the switch that sends back what it receives. */
-export async function startEcho(lab: Lab): Promise<void> {
-  const server = lab.start([process.execPath, '-e', echo, String(PORT)], { on: 'switch' })
+/** A server on the switch, or on the host, that sends back what it receives. */
+export async function startEcho(lab: Lab, on: Side = 'switch'): Promise<void> {
+  const server = lab.start([process.execPath, '-e', echo, String(PORT)], { on })
   await new Promise<void>((resolve, reject) => {
     server.stdout?.once('data', () => resolve())
     server.catch(reject)
@@ -55,18 +55,68 @@ export async function startEcho(lab: Lab): Promise<void> {
 
 /** Has the lab's host exchange so many bytes with the server at this address, in one connection. */
 export async function exchange(lab: Lab, address: string, bytes: number): Promise<Exchange> {
-  const connection = await connect(lab, address, bytes)
+  const connection = await connect(lab, address, { bytes })
   return connection.end()
 }
 
-/** A connection that is busy until it is told to end. */
-export async function connect(lab: Lab, address: string, bytes = 0): Promise<{ end: () => Promise<Exchange> }> {
-  const subprocess = lab.start([process.execPath, '-e', client, address, String(PORT), String(bytes)])
+/** A connection, from the host or from the switch, that is busy until it is told to end. */
+export async function connect(
+  lab: Lab,
+  address: string,
+  { bytes = 0, on = 'host' }: { readonly bytes?: number; readonly on?: Side } = {}
+): Promise<{ end: () => Promise<Exchange> }> {
+  const subprocess = lab.start([process.execPath, '-e', client, address, String(PORT), String(bytes)], { on })
   await new Promise<void>((resolve, reject) => {
     subprocess.stderr?.once('data', () => resolve())
     subprocess.catch(reject)
   })
   const end = async (): Promise<Exchange> => {
+    subprocess.stdin?.end()
+    return JSON.parse((await subprocess).stdout)
+  }
+  return { end }
+}
+
+/** Opens one connection after the other until its standard input ends; says how many gave back what was sent. */
+const knocks = `
+const { randomBytes } = require('node:crypto')
+const [host, port] = process.argv.slice(1)
+const counts = { whole: 0, broken: 0 }
+let ended = false
+process.stdin.resume().once('end', () => { ended = true })
+const knock = () => {
+  if (ended) return console.log(JSON.stringify(counts))
+  const [sent, received] = [randomBytes(1000), []]
+  const socket = require('node:net').connect(Number(port), host)
+  socket.once('connect', () => socket.end(sent))
+  socket.on('data', (chunk) => received.push(chunk))
+  socket.on('error', () => {})
+  socket.once('close', () => {
+    counts[Buffer.concat(received).equals(sent) ? 'whole' : 'broken']++
+    setTimeout(knock, 10)
+  })
+}
+console.error('begun')
+knock()
+`
+
+interface Knocks {
+  readonly whole: number
+  readonly broken: number
+}
+
+/** Short connections, one after the other, until it is told to end. */
+export async function startKnocks(
+  lab: Lab,
+  address: string,
+  on: Side = 'host'
+): Promise<{ end: () => Promise<Knocks> }> {
+  const subprocess = lab.start([process.execPath, '-e', knocks, address, String(PORT)], { on })
+  await new Promise<void>((resolve, reject) => {
+    subprocess.stderr?.once('data', () => resolve())
+    subprocess.catch(reject)
+  })
+  const end = async (): Promise<Knocks> => {
     subprocess.stdin?.end()
     return JSON.parse((await subprocess).stdout)
   }
