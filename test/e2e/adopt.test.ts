@@ -374,3 +374,26 @@ describe('where a step of Docker goes wrong, all is as it was', () => {
     }
   })
 })
+
+describe('killed at a request to Docker, the next apply ends the job', () => {
+  // The first disconnects a container, the fourth removes the network, the fifth makes it, the sixth connects the first.
+  const moments = [1, 4, 5, 6].flatMap((request) => [
+    { request, how: 'hold before' as const },
+    { request, how: 'hold after' as const }
+  ])
+
+  test.each(moments)('$how request $request', async ({ request, how }) => {
+    await makeRecipe()
+    let kill = () => {}
+    proxy.prepare({ request, how }, async () => kill())
+    const run = lab.startSpanplan(['apply', '--adopt', '--yes'], { env: proxy.env })
+    kill = () => run.kill('SIGKILL')
+    expect((await run).signal).toBe('SIGKILL')
+    await spanplan(lab, ['apply', '--adopt', '--yes'])
+    await expectConverged(lab)
+    expect(await addressesOf('span0')).toEqual([])
+    await expectHeard(lab, [lab.docker.getContainer('suricata')])
+    await spanplan(lab, ['destroy', '--yes'])
+    expect(await ip('-d', 'link', 'show', 'dev', 'span0')).toContain('alias tap of the core switch')
+  })
+})
