@@ -52,7 +52,7 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
   let view = first
   for (let round = 0; round < rounds; round++) {
     if (view.plan.changes.length === 0) return view
-    view = await runRound(aim, view.plan.changes, log, progress, signal)
+    view = await runRound(aim, view, view.plan.changes, log, progress, signal)
   }
   if (view.plan.changes.length === 0) return view
   throw new SpanplanError({
@@ -65,6 +65,7 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
 /** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */
 async function runRound(
   aim: Aim,
+  before: View,
   changes: readonly PlannedChange[],
   log: Log,
   progress: Progress,
@@ -78,9 +79,10 @@ async function runRound(
   })
   if (failure === null) return view
   const { change } = failure.task
-  if (!hasGone(change, view)) throw stopped(failure)
+  if (!hasGone(change, before, view)) throw stopped(failure)
   return runRound(
     aim,
+    before,
     changes.filter((other) => other !== change),
     log,
     progress,
@@ -88,10 +90,11 @@ async function runRound(
   )
 }
 
-/** The thing is not there any more: the device that it is or was on; a container that is waited for by now. */
-function hasGone({ device, address }: PlannedChange, { host, plan }: View): boolean {
-  const waits = plan.waiting.some(({ notice }) => notice.address === address)
-  return waits || (device !== null && !host.links.some(({ name }) => name === device))
+/** The thing was there, and is not any more: the device that it is on; a container that is waited for by now. */
+function hasGone({ device, address }: PlannedChange, before: View, now: View): boolean {
+  const waits = now.plan.waiting.some(({ notice }) => notice.address === address)
+  const isThere = ({ host }: View) => host.links.some(({ name }) => name === device)
+  return waits || (isThere(before) && !isThere(now))
 }
 
 function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {

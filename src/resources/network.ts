@@ -217,11 +217,12 @@ function judgeFor(live: DockerNetwork, name: string, span: string): Adoption {
 }
 
 /** Whether a span may take a network over: only one that hands out that span's bridge. */
-function judgeNetwork({ driver, options, pools }: DockerNetwork, span: string): Adoption {
+function judgeNetwork({ driver, internal, options, pools }: DockerNetwork, span: string): Adoption {
   const bridge = options[networkOption.bridge]
   if (driver !== 'bridge') return { possible: false, reason: `its driver is ${driver}` }
   if (bridge !== span)
     return { possible: false, reason: `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}` }
+  if (!internal) return { possible: false, reason: 'it is not internal: its containers would lose their way out' }
   if (pools.length !== 1) return { possible: false, reason: 'it has more than one subnet' }
   return { possible: true }
 }

@@ -125,8 +125,6 @@ async function applySpec(world: World, name: Name, wished: FileSpec): Promise<vo
   const text = writeFileSpec(name, spec, (card) => world.lab.cables.find((cable) => cable.card === card)?.cardMac ?? '')
   await writeFile(file, text)
   world.log.push(`cat >${file} <<'END'\n${text}\nEND`)
-  const gone =
-    model.spec === null ? [] : spanNames(name, model.spec).filter((span) => !spanNames(name, spec).includes(span))
   model.spec = spec
   model.clean = true
   model.lost.clear()
@@ -135,9 +133,6 @@ async function applySpec(world: World, name: Name, wished: FileSpec): Promise<vo
   const again = await succeed(world, 'apply', '-f', file, '--yes', '--detailed-exitcode')
   expect(again.stdout).toContain('No changes')
   expect(again.calls.filter((call) => !isReading(call))).toEqual([])
-  // An apply may leave spans that are not in the file any more.
-  if (gone.length > 0)
-    await succeed(world, 'destroy', '--name', name, ...gone.flatMap((span) => ['--span', span]), '--yes')
 }
 
 /** What one name does is no business of the other's. */
