@@ -14,7 +14,7 @@ import {
   macvlanCommands,
   macvlanOf
 } from './host.ts'
-import { type FileSpec, fileSpec, type Name, names, spanNames, writeFileSpec } from './specs.ts'
+import { type FileSpec, fileSpec, type Name, names, writeFileSpec } from './specs.ts'
 import { expectSame } from './view.ts'
 import type { World } from './world.ts'
 
