@@ -86,6 +86,11 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
         Labels: { ...call.labels }
       })
       return
+    // What a run left that was killed says the same, and a note may be dropped by two.
+    case 'createNote':
+      return tolerating(409, docker.createNetwork({ Name: call.network, ConfigOnly: true, Labels: { ...call.labels } }))
+    case 'dropNote':
+      return tolerating(404, docker.getNetwork(call.network).remove())
     case 'removeNetwork':
       await docker.getNetwork(call.network).remove()
       return
@@ -103,6 +108,13 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
       await docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
       return
   }
+}
+
+/** Docker answers with that status where a thing is there already, or not there any more. */
+async function tolerating(status: 404 | 409, request: Promise<unknown>): Promise<void> {
+  await request.catch((error: unknown) => {
+    if (!(error instanceof Error && 'statusCode' in error && error.statusCode === status)) throw error
+  })
 }
 
 function poolRequest({ subnet, gateway, range, reserved }: Pool) {

@@ -10,7 +10,12 @@ export const networkOption = {
 } as const
 
 /** The labels and endpoint options that mark what spanplan made. */
-export const label = { name: 'spanplan.name', span: 'spanplan.span', bridge: 'spanplan.bridge' } as const
+export const label = {
+  name: 'spanplan.name',
+  span: 'spanplan.span',
+  bridge: 'spanplan.bridge',
+  away: 'spanplan.away'
+} as const
 
 /** The label by which Compose knows what it made. */
 export const composeProject = 'com.docker.compose.project'
@@ -28,7 +33,13 @@ export type DockerCall =
       readonly options: Readonly<Record<string, string>>
       readonly labels: Readonly<Record<string, string>>
     }
-  | { readonly call: 'removeNetwork'; readonly network: string }
+  | {
+      /** A network of labels alone: it has no bridge and no addresses. */
+      readonly call: 'createNote'
+      readonly network: string
+      readonly labels: Readonly<Record<string, string>>
+    }
+  | { readonly call: 'removeNetwork' | 'dropNote'; readonly network: string }
   | {
       readonly call: 'connect'
       readonly network: string
@@ -58,7 +69,10 @@ export function dockerCommand(call: DockerCall): Argv {
         ...pairs('--label', call.labels),
         call.network
       ]
+    case 'createNote':
+      return ['docker', 'network', 'create', '--config-only', ...pairs('--label', call.labels), call.network]
     case 'removeNetwork':
+    case 'dropNote':
       return ['docker', 'network', 'rm', call.network]
     case 'connect':
       return [
@@ -96,6 +110,32 @@ const strings = z
   .record(z.string(), z.string())
   .nullish()
   .transform((record) => record ?? {})
+
+const awayOutput = z.object({
+  network: z.string(),
+  container: z.string(),
+  options: z.record(z.string(), z.string()).readonly(),
+  aliases: z.array(z.string()).readonly(),
+  address: z.string().nullable()
+})
+
+/** A container that is off a network for a moment, and how it was on it. */
+export type AwayNote = Readonly<z.infer<typeof awayOutput>>
+
+/** The label that keeps a note. */
+export function writeAway(note: AwayNote): Readonly<Record<string, string>> {
+  const { network, container, options, aliases, address } = note
+  return { [label.away]: JSON.stringify({ network, container, options, aliases, address }) }
+}
+
+/** Reads what {@link writeAway} wrote; null for a network without such a label. */
+export function parseAway(labels: Readonly<Record<string, string>>): AwayNote | null {
+  try {
+    return awayOutput.parse(JSON.parse(labels[label.away] ?? ''))
+  } catch {
+    return null
+  }
+}
 
 const networkOutput = z.object({
   Id: z.string(),

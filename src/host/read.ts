@@ -4,7 +4,7 @@ import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
 import { parseAttached, readAttached } from './bpftool.ts'
 import { dockerFailed, findDaemon } from './daemon.ts'
-import { concernedContainers, dockerBridge, label, parseContainer, parseNetworks } from './docker.ts'
+import { concernedContainers, dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
   AttachedProgram,
@@ -169,7 +169,9 @@ async function askDocker(docker: Dockerode, question: Question): Promise<DockerS
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const networks = understand('docker', () => parseNetworks(networkList))
   const concerned = networks.filter((network) => concerns(network, question))
-  const ids = understand('docker', () => concernedContainers(containerList, concerned, question.containers))
+  const away = networks.flatMap(({ labels }) => parseAway(labels)?.container ?? [])
+  const names = new Set([...question.containers, ...away])
+  const ids = understand('docker', () => concernedContainers(containerList, concerned, names))
   const containers = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
   return { state: 'read', networks, containers: containers.filter((container) => container !== null) }
 }

@@ -1,4 +1,5 @@
 import { address } from './address.ts'
+import { away } from './away.ts'
 import { bridge } from './bridge.ts'
 import { hook } from './hook.ts'
 import { mirror } from './mirror.ts'
@@ -26,5 +27,6 @@ export const kinds: readonly AnyKind[] = [
   any(source),
   any(network),
   any(sensor),
+  any(away),
   any(port)
 ]

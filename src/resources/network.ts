@@ -110,7 +110,8 @@ export function dockerBridgeMark(wanted: Pick<Wanted, 'scope'>, host: Snapshot, 
 /** Our networks, and what stands where one of ours should be. */
 export function liveNetworks(wanted: Wanted, host: Snapshot): readonly DockerNetwork[] {
   if (host.docker.state !== 'read') return []
-  return host.docker.networks.filter(
+  const networks = host.docker.networks.filter(({ labels }) => labels[label.away] === undefined)
+  return networks.filter(
     ({ labels, name, options }) =>
       covers(wanted, labels[label.name], labels[label.span] ?? '') ||
       wanted.spans.some(

@@ -1,5 +1,6 @@
-import { label, referTo } from '../host/docker.ts'
+import { type AwayNote, label, referTo, writeAway } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
+import { hashOf } from './mark.ts'
 import { liveNetworks } from './network.ts'
 import { type Change, type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
@@ -26,6 +27,10 @@ export interface Sensor extends Resource {
   readonly barred: boolean
   /** The last of its networks goes with this: then it is back on "none", where it came from. */
   readonly backToNone: boolean
+  /** While it is off, a note says where it belongs. */
+  readonly noted: boolean
+  /** Whose the note is. */
+  readonly noteOwner: string
   readonly bridge: string
   /** Its port is sealed as soon as Docker has given it a name. */
   readonly sealed: boolean
@@ -61,7 +66,7 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
     const live = findNetwork(host, network.name)
     const connected = live ? observeNetwork(wanted, host, live) : []
     return span.sensors.map(({ container, origin }): Sensor => {
-      const sensor = build(container, network.name, span.name)
+      const sensor = build(container, network.name, span.name, wanted.owner)
       const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
       // Whom others connected stays theirs, with the names and the address that they gave it.
       const others = connected.find((one) => one.container === container.name && one.owner === 'shared')
@@ -96,12 +101,15 @@ function settleSensors(changes: readonly Change<Sensor>[], host: Snapshot): Chan
   const emptied = containersOf(host).filter(
     (container) => container.networkMode === 'none' && of(container, ['remove']).length === container.endpoints.length
   )
+  // While others' containers are off, for their network to be made anew, a note says where they belong.
+  const moved = new Set(changes.filter((change) => change.action === 'replace' && change.before.owner === 'shared'))
   const first = new Set(barred.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
   const last = new Set(emptied.flatMap((container) => of(container, ['remove']).slice(-1)))
   return changes.map((change) => {
-    if (first.has(change) && 'after' in change) return { ...change, after: { ...change.after, barred: true } }
-    if (last.has(change) && 'before' in change) return { ...change, before: { ...change.before, backToNone: true } }
-    return change
+    const noted = moved.has(change)
+    const before = 'before' in change ? { before: { ...change.before, noted, backToNone: last.has(change) } } : {}
+    const after = 'after' in change ? { after: { ...change.after, noted, barred: first.has(change) } } : {}
+    return { ...change, ...before, ...after }
   })
 }
 
@@ -119,7 +127,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
         const bridge = span?.name ?? network.labels[label.span] ?? ''
         const link = findPort(wanted, host, port, bridge)
         return {
-          ...build(container, network.name, bridge),
+          ...build(container, network.name, bridge, network.labels[label.name] ?? wanted.owner),
           reference: referTo(network),
           sealed: span?.sealed ?? true,
           owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
@@ -156,7 +164,12 @@ function isCurrent(endpoint: Endpoint, network: DockerNetwork): boolean {
   return endpoint.networkId === '' || endpoint.networkId === network.id
 }
 
-function build(container: Container, network: string, bridge: string): Omit<Sensor, 'owner' | 'options' | 'sealed'> {
+function build(
+  container: Container,
+  network: string,
+  bridge: string,
+  noteOwner: string
+): Omit<Sensor, 'owner' | 'options' | 'sealed'> {
   return {
     kind: 'sensor',
     id: `${network}/${container.name}`,
@@ -172,6 +185,8 @@ function build(container: Container, network: string, bridge: string): Omit<Sens
     address: null,
     barred: false,
     backToNone: false,
+    noted: false,
+    noteOwner,
     bridge
   }
 }
@@ -179,13 +194,13 @@ function build(container: Container, network: string, bridge: string): Omit<Sens
 function sensorSteps(transition: Transition<Sensor>): Step[] {
   switch (transition.action) {
     case 'create': {
-      const { network, container, options, aliases, address, barred } = transition.after
+      const { container, barred, noted } = transition.after
+      const off = { ...transition.after, ...onNone }
       return [
-        ...(barred ? [disconnect('none', container)] : []),
-        {
-          summary: `connect ${container} to ${network}`,
-          docker: { call: 'connect', network, container, options, aliases, address }
-        }
+        ...(barred ? [leaveNote(off), disconnect('none', container)] : []),
+        connect(transition.after),
+        ...(barred ? [dropNote(off)] : []),
+        ...(noted ? [dropNote(transition.after)] : [])
       ]
     }
     case 'update': {
@@ -196,19 +211,46 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
       return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
     }
     case 'remove': {
-      const { network, reference, container, backToNone } = transition.before
+      const { network, reference, container, backToNone, noted } = transition.before
+      const off = { ...transition.before, ...onNone }
       return [
+        ...(noted ? [leaveNote(transition.before)] : []),
+        ...(backToNone ? [leaveNote(off)] : []),
         disconnect(network, container, reference),
-        ...(backToNone
-          ? [
-              {
-                summary: `give ${container} its network none back`,
-                docker: { call: 'connect', network: 'none', container, options: {}, aliases: [], address: null }
-              } as const
-            ]
-          : [])
+        ...(backToNone ? [connect(off), dropNote(off)] : [])
       ]
     }
+  }
+}
+
+/** How a container is on Docker's network "none". */
+const onNone = { network: 'none', options: {}, aliases: [], address: null } as const
+
+function leaveNote(off: Sensor): Step {
+  const { container, network, noteOwner, bridge } = off
+  const labels = { [label.name]: noteOwner, [label.span]: bridge, ...writeAway(off) }
+  return {
+    summary: `note that ${container} belongs on ${network}`,
+    docker: { call: 'createNote', network: nameNote(off), labels }
+  }
+}
+
+function dropNote(off: Sensor): Step {
+  return {
+    summary: `drop the note on ${off.container}`,
+    docker: { call: 'dropNote', network: nameNote(off) }
+  }
+}
+
+function nameNote({ network, container }: Sensor): string {
+  return `spanplan-away-${hashOf('away', network, container).toString(16)}`
+}
+
+/** The request that puts a container on a network, as it was or is to be there. */
+export function connect({ network, container, options, aliases, address }: AwayNote): Step {
+  return {
+    summary: `connect ${container} to ${network}`,
+    docker: { call: 'connect', network, container, options, aliases, address }
   }
 }
 

@@ -295,7 +295,9 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
         'Plan:'
       )
       await reader.run(completion, { PATH })
-      expect(await readFile(join(reader.root, 'etc/bash_completion.d/spanplan'), 'utf8')).toContain('-F _spanplan spanplan')
+      expect(await readFile(join(reader.root, 'etc/bash_completion.d/spanplan'), 'utf8')).toContain(
+        '-F _spanplan spanplan'
+      )
     } finally {
       await reader.standInSpanplan()
     }

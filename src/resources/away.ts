@@ -1,0 +1,77 @@
+import { type AwayNote, label, parseAway } from '../host/docker.ts'
+import type { Snapshot } from '../host/host.ts'
+import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { connect } from './sensor.ts'
+import { containersOf, covers, type Wanted } from './wanted.ts'
+
+/**
+ * A container that a run, which was killed just then, had taken off a network for a moment. A note is left in Docker before
+ * a container is taken off, and dropped when it is back: a network of labels alone.
+ */
+export interface Away extends Resource {
+  readonly kind: 'away'
+  readonly note: string
+  readonly place: AwayNote
+  /** It is to be connected again; else the note is of no account any more. */
+  readonly misses: boolean
+  readonly back: boolean
+}
+
+/** How such containers are found, and put back. */
+export const away: Kind<Away> = {
+  kind: 'away',
+  // When the networks and the listed sensors are in place.
+  rank: { create: 70, remove: 70 },
+  fields: { back: { label: 'put back', words: yesNo } },
+  desire: (wanted, host) => observeAway(wanted, host).map((one) => ({ ...one, back: true })),
+  observe: observeAway,
+  steps: awaySteps,
+  title: ({ place }) => `${place.container} → ${place.network}`,
+  summary: () => 'a run that was killed had taken it off',
+  farewell: () => 'the note on it is dropped',
+  address: ({ place }) => [place.network, place.container]
+}
+
+function observeAway(wanted: Wanted, host: Snapshot): Away[] {
+  if (host.docker.state !== 'read') return []
+  return host.docker.networks.flatMap(({ name, labels }): Away[] => {
+    const place = parseAway(labels)
+    const span = labels[label.span] ?? ''
+    if (place === null || !covers(wanted, labels[label.name], span)) return []
+    return [
+      {
+        kind: 'away',
+        id: name,
+        spans: [span],
+        owner: 'ours',
+        note: name,
+        place,
+        misses: misses(wanted, host, place),
+        back: false
+      }
+    ]
+  })
+}
+
+/** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */
+function misses(wanted: Wanted, host: Snapshot, { network, container }: AwayNote): boolean {
+  const endpoints = containersOf(host).find(({ name }) => name === container)?.endpoints
+  const listed = wanted.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
+  if (endpoints === undefined || listed || endpoints.some((one) => one.network === network)) return false
+  return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
+}
+
+function awaySteps(transition: Transition<Away>): Step[] {
+  switch (transition.action) {
+    case 'create':
+      return []
+    case 'update':
+      return [...(transition.before.misses ? [connect(transition.before.place)] : []), dropNote(transition.before)]
+    case 'remove':
+      return [dropNote(transition.before)]
+  }
+}
+
+function dropNote({ note, place }: Away): Step {
+  return { summary: `drop the note on ${place.container}`, docker: { call: 'dropNote', network: note } }
+}
