@@ -128,7 +128,10 @@ function addAdoption(notice: Notice, { adoption }: Resource, adopt: boolean): No
   if (!adoption.possible) {
     return adopt ? { ...notice, message: `${notice.message}; it cannot be adopted: ${adoption.reason}` } : notice
   }
-  return { ...notice, hint: [notice.hint, 'or take it over with --adopt'].filter(Boolean).join('; ') }
+  return {
+    ...notice,
+    hint: ['take it over with --adopt', ...(notice.hint === undefined ? [] : [notice.hint])].join(', or ')
+  }
 }
 
 /** The spans in the file's order, then those that only the host knows. */

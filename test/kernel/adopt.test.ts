@@ -49,7 +49,7 @@ async function clear(): Promise<void> {
 test('a bridge is told of, taken over, kept, and given back with all that it had', async () => {
   await makeBridge()
   const before = await lab.snapshotText()
-  expect(await expectRefusal(lab, ['apply'])).toContain('or take it over with --adopt')
+  expect(await expectRefusal(lab, ['apply'])).toContain('take it over with --adopt')
   const { stdout } = await spanplan(lab, ['plan', '--adopt'])
   expect(stdout).toMatch(/^ {2}= +bridge +span0 /m)
   expect(stdout).toContain('1 to adopt')
