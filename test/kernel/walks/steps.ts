@@ -160,8 +160,8 @@ export async function destroy(world: World, gone: readonly Name[], args: readonl
 
 const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml`)
 
-/** What prints JSON, and the compiler of filters, change nothing. */
-const isReading = (call: string) => / --?json /.test(call) || /^tcpdump .*-ddd /.test(call)
+/** What prints JSON, the compiler of filters and the lock change nothing of the network. */
+const isReading = (call: string) => / --?json /.test(call) || /^(tcpdump .*-ddd |bpftool -j |flock )/.test(call)
 
 async function succeed(world: World, ...args: string[]) {
   const outcome = await world.spanplan(...args)
