@@ -76,7 +76,11 @@ export async function lookBack(aim: Aim, first: View): Promise<View> {
   const { docker } = first.host
   // Also what no span names any more, and is on no network of ours by now.
   const known = docker.state === 'read' ? docker.containers.map(({ name }) => name) : []
-  const host = await readHost({ ...question, containers: new Set([...question.containers, ...known]) })
+  return planBack(first, await readHost({ ...question, containers: new Set([...question.containers, ...known]) }))
+}
+
+/** What leads from the host as it is now back to what it was like at an earlier look. */
+export function planBack(first: View, host: Snapshot): View {
   const { wanted } = first.desired
   const also = new Set(wanted.cards.map(({ link }) => link.index))
   const desired = { ...first.desired, wanted: survey({ ...wanted, also }, host) }

@@ -67,23 +67,33 @@ export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Sn
   return { spans: headings(wanted, changes), changes, waiting, warnings }
 }
 
-/** What leads back from the host as it is now to what it was like at an earlier moment, after a plan from there was begun. */
+/**
+ * What leads back from the host as it is now to what it was like at an earlier moment, after a plan from there was begun.
+ * What is of others' and that plan was not about is left as they have made it meanwhile.
+ */
 export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
-  const adopted = new Set(
-    plan.changes.flatMap(({ action, before }) => (action === 'adopt' && before ? [`${before.kind} ${before.id}`] : []))
-  )
+  const planned = (actions: readonly Change['action'][]) =>
+    new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
+  const adopted = planned(['adopt'])
+  const unmade = planned(['adopt', 'replace', 'remove'])
   const { changes } = planKinds(now.host, false, (kind) => {
-    const touched = ({ kind, id, owner }: Resource) => owner !== 'foreign' || adopted.has(`${kind} ${id}`)
+    const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = kind.observe(now.wanted, now.host).filter(touched)
     const before = kind.observe(then.wanted, then.host).filter(touched)
     const recalled = kind.recall ? kind.recall(before, then, now) : before
+    const there = new Set(live.map(({ id }) => id))
     return {
       live: live.map((resource) => ({ ...resource, owner: resource.owner === 'foreign' ? 'shared' : resource.owner })),
-      desired: recalled
+      // What others had made, and this plan did not unmake, they have taken away themselves.
+      desired: recalled.filter((one) => one.owner !== 'shared' || there.has(one.id) || unmade.has(nameOf(one)))
     }
   })
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
   return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
+}
+
+function nameOf({ kind, id }: Resource): string {
+  return `${kind} ${id}`
 }
 
 function planKinds(
@@ -100,8 +110,8 @@ function planKinds(
       const found = diff(kind, live, desired, fates, adopt)
       const settled = kind.settle?.(found.changes, host) ?? found.changes
       for (const change of settled) {
-        if (change.action === 'remove') fates.set(`${kind.kind} ${change.before.id}`, 'remove')
-        else if (isAnew(kind, change)) fates.set(`${kind.kind} ${change.after.id}`, 'replace')
+        if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
+        else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
       }
       changes.push(...settled.map((change) => planChange(kind, change)))
       conflicts.push(...found.conflicts.flatMap((conflict) => explain(kind, conflict, host, adopt)))

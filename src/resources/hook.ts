@@ -3,7 +3,7 @@ import type { Qdisc, Snapshot } from '../host/host.ts'
 import { shellLine } from '../host/words.ts'
 import type { Adoption } from './adoption.ts'
 import { countFilters, isOfScripts } from './filter-words.ts'
-import type { Kind, Resource, Step, Transition } from './resource.ts'
+import type { Kind, Moment, Resource, Step, Transition } from './resource.ts'
 import { findRivals, refuseRival } from './rival.ts'
 import { isSameFilter, notice, type Wanted } from './wanted.ts'
 
@@ -52,9 +52,7 @@ export const hook: Kind<HookPoint> = {
         }
       ]
     }),
-  // What others brought, and took away meanwhile, is theirs.
-  recall: (hooks, _, { host }) =>
-    hooks.filter(({ id, owner }) => owner !== 'shared' && host.links.some(({ name }) => name === id)),
+  recall: recallHooks,
   steps: hookSteps,
   title: (resource) => resource.id,
   summary: () => 'clsact, beside the root qdisc',
@@ -101,6 +99,15 @@ function judgeHook(wanted: Wanted, host: Snapshot, { device, block }: Qdisc): Ad
   }
   const reason = rivals.map(refuseRival).find((one) => one !== null)
   return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
+}
+
+/** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
+function recallHooks(hooks: readonly HookPoint[], _: Moment, { wanted, host }: Moment): HookPoint[] {
+  return hooks.filter(({ id, qdisc }) => {
+    const card = wanted.cards.find(({ link }) => link.name === id)
+    const occupied = card?.now.has('clsact') && card.needed.has('clsact')
+    return host.links.some(({ name }) => name === id) && !(qdisc === 'ingress' && occupied)
+  })
 }
 
 function hookSteps(transition: Transition<HookPoint>): Step[] {

@@ -2,7 +2,7 @@ import { type AwayNote, label, referTo, writeAway } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
 import { hashOf } from './mark.ts'
 import { liveNetworks } from './network.ts'
-import { type Change, type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { type Change, type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
 
 /** A container's place on the network of a span. */
@@ -47,6 +47,7 @@ export const sensor: Kind<Sensor> = {
   },
   desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
   observe: observeSensors,
+  recall: recallSensors,
   settle: settleSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
@@ -91,6 +92,12 @@ function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
 
 function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
   return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
+}
+
+/** A container that has gone meanwhile cannot be connected again. */
+function recallSensors(sensors: readonly Sensor[], _: Moment, { host }: Moment): readonly Sensor[] {
+  if (host.docker.state !== 'read') return sensors
+  return sensors.filter(({ container }) => containersOf(host).some(({ name }) => name === container))
 }
 
 /** Of several spans, the first takes a container off the network "none", and the last puts it back there. */

@@ -104,11 +104,15 @@ function desiredTrait(card: Card, trait: CardTrait): boolean {
   return card.before.has(trait)
 }
 
-/** A card that somebody has begun to use meanwhile stays up. */
-function recallSources(sources: readonly Source[], _: Moment, { wanted }: Moment): Source[] {
-  return sources.flatMap((one) => {
-    const card = wanted.cards.find(({ link }) => link.name === one.id)
-    return card ? [{ ...one, up: one.up || (card.now.has('up') && card.needed.has('up')) }] : []
+/** What no span has charge of is as others have set it meanwhile, and a card that somebody has begun to use stays up. */
+function recallSources(sources: readonly Source[], then: Moment, now: Moment): Source[] {
+  return sources.flatMap(({ id, owner }) => {
+    const was = then.wanted.cards.find(({ link }) => link.name === id)
+    const is = now.wanted.cards.find(({ link }) => link.name === id)
+    if (was === undefined || is === undefined) return []
+    const kept = (trait: CardTrait) => trait === 'up' && is.now.has(trait) && is.needed.has(trait)
+    const charged = (trait: CardTrait) => was.wanted.has(trait) || was.live.has(trait)
+    return [build(was, owner, (trait) => (charged(trait) ? was.now.has(trait) || kept(trait) : is.now.has(trait)))]
   })
 }
 

@@ -1,0 +1,107 @@
+/** Whatever others do to a host while an apply goes on, taking the apply back leaves it to them. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { planBack, planFor } from '../../../src/apply/look.ts'
+import type { Container, Snapshot } from '../../../src/host/host.ts'
+import { renderChange } from '../../../src/plan/render.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { readHostFile } from './host-file.ts'
+
+const folder = fileURLToPath(new URL('../../fixtures/plan/', import.meta.url))
+
+type Change = (host: Snapshot) => Snapshot
+
+/** What a rollback would do, if the host of a case became this one while the apply of its file went on. */
+function planReturn(name: string, become: Change, { from = (host) => host, adopt = false }: Options = {}): string[] {
+  const read = (file: string) => readFileSync(`${folder}${name}/${file}`)
+  const spec = loadSpec([{ path: 'spans.yaml', bytes: read('spans.yaml') }])
+  const host = from(readHostFile(read('host.json').toString()))
+  const scope = { name: spec.name, spans: null }
+  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt }, host)
+  return planBack(first, become(host)).plan.changes.map(renderChange)
+}
+
+interface Options {
+  /** What the host is like when the apply begins, if not as the case says. */
+  readonly from?: Change
+  readonly adopt?: boolean
+}
+
+const changeLink =
+  (name: string, change: object): Change =>
+  (host) => ({ ...host, links: host.links.map((link) => (link.name === name ? { ...link, ...change } : link)) })
+
+const changeContainer =
+  (name: string, change: (container: Container) => readonly Container[]): Change =>
+  (host) => {
+    if (host.docker.state !== 'read') return host
+    const containers = host.docker.containers.flatMap((one) => (one.name === name ? change(one) : [one]))
+    return { ...host, docker: { ...host.docker, containers } }
+  }
+
+const disconnect = (name: string) => changeContainer(name, (container) => [{ ...container, endpoints: [] }])
+
+/** As if others had connected it: without our mark. */
+const disown = (name: string) =>
+  changeContainer(name, (container) => [
+    { ...container, endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, driverOptions: {} })) }
+  ])
+
+describe('a card', () => {
+  test('gets back what its span has charge of', () => {
+    expect(planReturn('converged', changeLink('ens192', { promiscuous: false }))).toEqual([
+      '~ source ens192 (promiscuous: off → on)'
+    ])
+  })
+
+  test.each([{ arp: false }, { ipv6: false }, { offloads: {} }])('keeps what no span has charge of: %o', (change) => {
+    expect(planReturn('converged', changeLink('ens192', change))).toEqual([])
+  })
+})
+
+describe('a container', () => {
+  const replaced = 'network-replaced-keeps-others'
+
+  test('of ours that others have disconnected is connected again', () => {
+    expect(planReturn('converged', disconnect('zeek'))).toEqual([expect.stringContaining('+ sensor zeek → span')])
+  })
+
+  test('of others that they have disconnected stays so', () => {
+    expect(planReturn('converged', disconnect('zeek'), { from: disown('zeek') })).toEqual([])
+  })
+
+  test('of others that the apply had to disconnect is connected again', () => {
+    expect(planReturn(replaced, disconnect('arkime'))).toEqual([expect.stringContaining('+ sensor arkime → span')])
+  })
+
+  test('that has gone is not connected', () => {
+    expect(
+      planReturn(
+        replaced,
+        changeContainer('arkime', () => [])
+      )
+    ).toEqual([])
+    expect(
+      planReturn(
+        'converged',
+        changeContainer('zeek', () => [])
+      )
+    ).toEqual([])
+  })
+})
+
+test("an adopted card's old qdisc does not come back where others have put a filter on the new one", () => {
+  const back = (filters: (old: Snapshot['filters']) => Snapshot['filters']) =>
+    planReturn(
+      'foreign-mirrors-of-a-script',
+      (host) => ({
+        ...host,
+        qdiscs: host.qdiscs.map((qdisc) => (qdisc.kind === 'ingress' ? { ...qdisc, kind: 'clsact' } : qdisc)),
+        filters: filters(host.filters)
+      }),
+      { adopt: true }
+    ).filter((line) => line.includes('hook ens192'))
+  expect(back(() => [])).toEqual(['~ hook ens192 (qdisc: clsact → ingress)'])
+  expect(back((old) => old.map((one) => ({ ...one, copies: [], others: true, mirror: null })))).toEqual([])
+})
