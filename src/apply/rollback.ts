@@ -25,39 +25,40 @@ export const nothingLeft: Remainder = { whole: true, left: [], causes: [], chang
  */
 export async function rollBack(aim: Aim, first: View, progress: Progress): Promise<Remainder> {
   const log: Log = { done: [], begun: false }
-  const causes = new Map<string, Notice>()
+  const failures = new Map<string, Notice>()
   let left: readonly PlannedChange[] = []
   // A round ends with a step that fails, and does not try it again, or with none; Docker names ports after a first one.
-  for (let round = 0, most = 3; round < most; round++) {
+  for (let round = 0, most = 3; ; round++) {
     const view = await tryLook(aim, first)
-    if ('code' in view) return remain(log, progress, left, [...causes.values(), view])
-    left = view.plan.changes
+    if ('code' in view) return remain(log, progress, left, view, failures)
     const away = missesDocker(first, view)
-    if (away) causes.set('docker', away)
-    const possible = left.filter(({ address }) => !causes.has(address))
-    if (possible.length === 0) break
+    // What is not seen may be there.
+    left = away ? view.plan.changes.filter((change) => !asksDocker(change)) : view.plan.changes
+    const possible = left.filter(({ address }) => !failures.has(address))
+    if (possible.length === 0 || round === most) return remain(log, progress, left, away, failures)
     const ending = await runSteps(possible, log, progress)
     if (ending.ended !== 'failed') continue
     const { task, error } = ending.failure
-    causes.set(task.change.address, {
+    failures.set(task.change.address, {
       code: 'STEP_FAILED',
       message: `could not ${printable(task.step.summary)}: ${error.message}`
     })
     most++
   }
-  return remain(log, progress, left, [...causes.values()])
 }
 
+/** `blind`: what could not be looked at, in which case more may be left. */
 function remain(
   { begun }: Log,
   progress: Progress,
   left: readonly PlannedChange[],
-  causes: readonly Notice[]
+  blind: Notice | null,
+  failures: ReadonlyMap<string, Notice>
 ): Remainder {
-  const whole = left.length === 0 && causes.every(({ code }) => code === 'STEP_FAILED')
+  const whole = left.length === 0 && blind === null
   const changed = begun || !whole
-  if (changed) progress.rolledBack(left)
-  return { whole, left, causes, changed }
+  if (changed) progress.rolledBack(whole, left)
+  return { whole, left, causes: [...failures.values(), ...(blind ? [blind] : [])], changed }
 }
 
 async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
@@ -71,8 +72,9 @@ async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
 
 /** Docker was there at first; without it, what was done in it is not seen. */
 function missesDocker({ host: then }: View, { host: now }: View): Notice | null {
-  if (then.docker.state !== 'read' || now.docker.state === 'read') return null
-  return now.docker.state === 'unreachable'
-    ? now.docker.reason
-    : { code: 'DOCKER_UNREACHABLE', message: 'Docker was left out' }
+  return then.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
+}
+
+function asksDocker({ stages }: PlannedChange): boolean {
+  return stages.some(({ steps }) => steps.some((step) => 'docker' in step))
 }

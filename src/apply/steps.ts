@@ -7,8 +7,8 @@ export interface Progress {
   start(tasks: readonly Task[]): void
   done(tasks: readonly Task[]): void
   failed(failure: StepFailed): void
-  /** All that had been done was taken back, but for these. */
-  rolledBack(left: readonly PlannedChange[]): void
+  /** What had been done was taken back: all of it, or all but for these and what could not be looked at. */
+  rolledBack(whole: boolean, left: readonly PlannedChange[]): void
 }
 
 /** What has been done so far. */

@@ -29,8 +29,7 @@ function eventProgress(): Progress {
       for (const task of tasks) print('step_done', task)
     },
     failed: ({ task, error }) => print('step_failed', task, { errors: error.notices }),
-    rolledBack: (left) =>
-      printEvent('rolled_back', { whole: left.length === 0, left: left.map(({ address }) => address) })
+    rolledBack: (whole, left) => printEvent('rolled_back', { whole, left: left.map(({ address }) => address) })
   }
 }
 
