@@ -192,17 +192,23 @@ function isAt(file: number, path: string): boolean {
 function hold(file: number, path: string, command: string): Lock {
   let holder: Holder = { pid: process.pid, command, since: new Date().toISOString() }
   let held = true
-  const announce = (more: Partial<Holder>) => {
-    holder = { ...holder, ...more }
+  const write = () => {
     ftruncateSync(file)
     writeSync(file, `${JSON.stringify(holder)}\n`, 0)
   }
-  announce({})
+  write()
   // Whom root gave the folder may go on taking the lock after root has.
   const { uid, gid } = statSync(dirname(path))
   if (process.geteuid?.() === 0 && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
   return {
-    announce,
+    announce: (more) => {
+      holder = { ...holder, ...more }
+      try {
+        write()
+      } catch {
+        // It is for people only: where the disk is full, they are told less.
+      }
+    },
     release: () => {
       if (!held) return
       held = false

@@ -30,13 +30,15 @@ export interface Trial {
  * the lock may call it: nobody else listens at the socket then.
  *
  * @param milliseconds until it has expired.
- * @param here the word of the terminal on which the apply runs; null if that gives none.
+ * @param here asks for the word of the terminal on which the apply runs, once others are heard; null if that gives none.
+ * @throws if it cannot listen.
  */
 export async function startTrial(
   milliseconds: number,
-  here: Promise<Word> | null,
+  here: () => Promise<Word> | null,
   signal: AbortSignal
 ): Promise<Trial> {
+  const sockets = new Set<Socket>()
   const asking = new Set<Socket>()
   const path = runFile('sock')
   const server = await listen(path)
@@ -46,8 +48,12 @@ export async function startTrial(
       clearTimeout(timer)
       resolve(word)
     }
-    server.on('connection', (socket) => hear(socket, asking, settle))
-    here?.then(settle, () => undefined)
+    server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      hear(socket, asking, settle)
+    })
+    here()?.then(settle, () => undefined)
     if (signal.aborted) settle('interrupted')
     signal.addEventListener('abort', () => settle('interrupted'), { once: true })
   })
@@ -57,6 +63,7 @@ export async function startTrial(
       server.close()
       rmSync(path, { force: true })
       await Promise.all([...asking].map((socket) => tell(socket, outcome)))
+      for (const socket of sockets) socket.destroy()
     }
   }
 }
@@ -83,8 +90,8 @@ function hear(socket: Socket, asking: Set<Socket>, settle: (word: Word) => void)
 
 async function tell(socket: Socket, outcome: Answer): Promise<void> {
   await new Promise<void>((resolve) => {
-    socket.once('close', resolve)
-    socket.end(JSON.stringify(outcome), () => socket.destroy())
+    // Called also where the other end has gone.
+    socket.end(JSON.stringify(outcome), resolve)
   })
 }
 

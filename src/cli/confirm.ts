@@ -46,7 +46,11 @@ export async function awaitConfirmation(
   const until = new Date(Date.now() + milliseconds)
   lock.announce({ waits_until: until.toISOString() })
   const stop = new AbortController()
-  const trial = await startTrial(milliseconds, announce(session, until, stop.signal), signal)
+  const ask = () => announce(session, until, stop.signal)
+  const trial = await startTrial(milliseconds, ask, signal).catch((error: unknown) => {
+    const message = `nobody could confirm it: ${error instanceof Error ? error.message : String(error)}`
+    return takeBack(aim, first, progress, { code: 'NOT_CONFIRMED', message }, Exit.rolledBack)
+  })
   const verdict = await trial.verdict
   stop.abort()
   lock.announce({ waits_until: undefined })

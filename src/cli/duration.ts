@@ -4,6 +4,9 @@ import { InvalidArgumentError } from '@commander-js/extra-typings'
 const units = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 
 const number = '(\\d+(?:\\.\\d+)?)'
+/** Milliseconds: what a timer of Node's takes, some 24 days. With more, it would end at once. */
+const longest = 2 ** 31 - 1
+
 /** `m` that is not the beginning of `ms`. */
 const pattern = new RegExp(`^(?=.)(?:${number}h)?(?:${number}m(?!s))?(?:${number}s)?(?:${number}ms)?$`)
 
@@ -15,5 +18,7 @@ const pattern = new RegExp(`^(?=.)(?:${number}h)?(?:${number}m(?!s))?(?:${number
 export function parseDuration(text: string): number {
   const parts = pattern.exec(text)?.slice(1)
   if (parts === undefined) throw new InvalidArgumentError('A duration has a unit, as in 500ms, 30s, 5m or 1h30m.')
-  return Object.values(units).reduce((sum, unit, index) => sum + Number(parts[index] ?? 0) * unit, 0)
+  const duration = Object.values(units).reduce((sum, unit, index) => sum + Number(parts[index] ?? 0) * unit, 0)
+  if (duration > longest) throw new InvalidArgumentError('A duration is 24 days at most.')
+  return duration
 }

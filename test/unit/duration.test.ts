@@ -14,3 +14,8 @@ test.each([
 test.each(['', '30', 's', '30 s', '1m1h', '1s1s', '-1s', '1e3s', '.5s', '30S'])('not "%s"', (text) => {
   expect(() => parseDuration(text)).toThrow('A duration has a unit')
 })
+
+test('not longer than a timer lasts', () => {
+  expect(parseDuration('596h')).toBe(2_145_600_000)
+  expect(() => parseDuration('597h')).toThrow('24 days at most')
+})
