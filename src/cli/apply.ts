@@ -82,14 +82,15 @@ async function lockAndApply(session: Session, { aim, look, options }: Errand, si
     checkRights(shown.plan, first.missing, missing)
     if (shown.plan.changes.length === 0) return Exit.done
     checkEmpty(aim, shown.plan, options.allowEmpty)
+    let start = shown
     if (asks(shown.plan, options.yes)) {
       // A person takes time to answer, and others need not wait for that.
       lock?.release()
       await confirmRemovals(shown.plan, signal)
       lock = await take()
-      await checkUnchanged(aim, shown.plan)
+      start = await lookAgain(aim, shown.plan)
     }
-    await carryOut(session, aim, shown, lock, options.rollbackAfter, signal)
+    await carryOut(session, aim, start, lock, options.rollbackAfter, signal)
     return options.detailedExitcode ? Exit.changes : Exit.done
   } finally {
     lock?.release()
@@ -157,11 +158,15 @@ function showPlan(session: Session, aim: Aim, view: View): void {
   process.stdout.write(renderPlan(view.plan, spec?.files ?? [], choosePaint(session.color, process.stdout)))
 }
 
-/** A person takes time to answer, and says yes to what was shown. */
-async function checkUnchanged(aim: Aim, shown: Plan): Promise<void> {
-  const { plan } = await look(aim)
-  const facts = ({ changes }: Plan) => changes.map(({ address, action, before }) => ({ address, action, before }))
-  if (isDeepStrictEqual(facts(plan), facts(shown))) return
+/**
+ * A person takes time to answer, and says yes to what was shown; whatever else has changed meanwhile is how the host is
+ * when the apply begins, and what it would be taken back to.
+ */
+async function lookAgain(aim: Aim, shown: Plan): Promise<View> {
+  const view = await look(aim)
+  const facts = ({ changes }: Plan) =>
+    changes.map(({ address, action, before, after }) => ({ address, action, before, after }))
+  if (isDeepStrictEqual(facts(view.plan), facts(shown))) return view
   throw new SpanplanError({
     code: 'HOST_CHANGED',
     message: 'the host has changed since the plan was shown. Nothing was changed.',
