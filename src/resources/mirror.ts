@@ -176,8 +176,8 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
       const { before, after } = transition
       return [
         ...before.removal.map((argv) => ({ summary: `remove what mirrors ${name(before)} twice`, argv })),
-        // Where the old ingress qdisc has come back, the mirror went with its hook.
-        ...(after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
+        // Where the old ingress qdisc has come back, the mirror went with its hook; and where rivals are, it is not there yet.
+        ...(before.rivals.length === 0 && after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
         ...makeSteps(after, 'mend')
       ]
     }

@@ -5,7 +5,7 @@ import { mirrorPref } from '../host/tc.ts'
 import { shellLine } from '../host/words.ts'
 import type { Hook } from '../spec/spec.ts'
 import { isOfScripts } from './filter-words.ts'
-import type { Wanted, WantedMirror } from './wanted.ts'
+import { isSameFilter, type Wanted, type WantedMirror } from './wanted.ts'
 
 /** A filter of others', on a device that a span copies from, that copies into that span's bridge too. */
 export type RivalFilter = Filter | ClassFilter
@@ -20,10 +20,12 @@ export interface Rivals {
 
 /** The filters of others' that a wanted mirror meets. */
 export function findRivals(wanted: Wanted, host: Snapshot, span: string, { link, hook }: WantedMirror): Rivals {
-  const marked = new Set(wanted.mirrors.map((live) => keyOf(live.filter)))
   const copies = (filter: RivalFilter) => filter.copies.some(({ target }) => target === span)
   const onHook = host.filters.filter(
-    (filter) => filter.device === link.name && filter.hook === hook && !marked.has(keyOf(filter))
+    (filter) =>
+      filter.device === link.name &&
+      filter.hook === hook &&
+      !wanted.mirrors.some((live) => isSameFilter(live.filter, filter))
   )
   // What a device sends passes its own queueing discipline too.
   const onRoot = hook === 'egress' ? host.classFilters.filter(({ device }) => device === link.name) : []
@@ -118,8 +120,4 @@ export function restoreRivals(host: Snapshot, rivals: readonly RivalFilter[]): A
 /** The device has the old ingress qdisc, not clsact. */
 export function hasIngress(host: Snapshot, device: string): boolean {
   return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'ingress')
-}
-
-function keyOf({ device, hook, pref, handle }: Filter): string {
-  return `${device} ${hook} ${pref} ${handle}`
 }
