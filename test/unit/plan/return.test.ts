@@ -55,9 +55,12 @@ describe('a card', () => {
     ])
   })
 
-  test.each([{ arp: false }, { ipv6: false }, { offloads: {} }])('keeps what no span has charge of: %o', (change) => {
-    expect(planReturn('converged', changeLink('ens192', change))).toEqual([])
-  })
+  test.each([{ arp: false }, { ipv6: false }, { offloads: { gro: { active: true, fixed: false } } }])(
+    'keeps what no span has charge of: %o',
+    (change) => {
+      expect(planReturn('converged', changeLink('ens192', change))).toEqual([])
+    }
+  )
 })
 
 describe('a container', () => {
