@@ -68,7 +68,11 @@ export async function startTrial(
   }
 }
 
+/** Bytes of the path of a socket: sun_path in unix(7), less its end. Node cuts a longer one off. */
+const longestPath = 107
+
 async function listen(path: string): Promise<Server> {
+  if (Buffer.byteLength(path) > longestPath) throw new Error(`${path} is too long a path for a socket`)
   // Left by one that was killed: its lock is free, and we have it.
   rmSync(path, { force: true })
   const server = createServer({ allowHalfOpen: true }).listen(path)

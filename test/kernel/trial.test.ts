@@ -1,5 +1,7 @@
 /** An apply that is taken back unless somebody confirms it. */
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
@@ -95,6 +97,25 @@ test('one that was killed while it waited leaves nothing that keeps the next fro
   expect(stderr).toContain('no apply waits for confirmation')
   await spanplan(lab, ['destroy', '--yes'])
   await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
+})
+
+test('whoever connects and says nothing is not waited for', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  const [name = ''] = (await readdir(runFolder())).filter((file) => file.endsWith('.sock'))
+  const silent = connect(join(runFolder(), name))
+  await once(silent, 'connect')
+  await spanplan(lab, ['confirm'])
+  expect((await running).exitCode).toBe(0)
+  silent.destroy()
+})
+
+test('where nobody could confirm it, it is taken back', async () => {
+  // Longer than the kernel lets the address of a socket be: sun_path in unix(7).
+  const env = { SPANPLAN_RUN_DIR: join(lab.files, 'r'.repeat(120)) }
+  const { stderr } = await spanplan(lab, ['apply', '--rollback-after', '10m'], 5, { env })
+  expect(stderr).toContain('nobody could confirm it')
+  expect(await lab.snapshotText()).toBe(first)
 })
 
 test('meanwhile others are refused, and told how long and what to do', async () => {
