@@ -40,6 +40,11 @@ export const Exit = {
 /** One of the statuses above. */
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
+/** The status for the signal that the abort's reason names. */
+export function interruptedExit({ reason }: AbortSignal): ExitCode {
+  return reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
+}
+
 /** The codes that, where they stand alone, mean more than "an error". */
 const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['FILTER_INVALID', Exit.invalidFile],

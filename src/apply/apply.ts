@@ -1,4 +1,4 @@
-import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
+import { Exit, type ExitCode, interruptedExit, type Notice, SpanplanError } from '../errors.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
 import { printable } from '../printable.ts'
@@ -114,11 +114,6 @@ function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {
 
 function interrupted(signal: AbortSignal): SpanplanError {
   return new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
-}
-
-/** The status for the signal that the abort's reason names. */
-export function interruptedExit(signal: AbortSignal): ExitCode {
-  return signal.reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
 }
 
 function exitOf({ whole }: Remainder, signal: AbortSignal): ExitCode {

@@ -16,10 +16,9 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
-import { SpanplanError } from '../errors.ts'
+import { interruptedExit, SpanplanError } from '../errors.ts'
 import { commandFailed, run } from '../host/run.ts'
 import { printable } from '../printable.ts'
-import { interruptedExit } from './apply.ts'
 
 const holderDocument = z.object({
   pid: z.int().positive(),
