@@ -103,7 +103,10 @@ function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
   return network && link.foreignPeer && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
-/** Where a sensor was connected anew, its port has another name. */
+/**
+ * Where a sensor was connected anew, its port has another name. What spanplan leaves alone of a port that is no container's,
+ * others may have changed meanwhile.
+ */
 function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] {
   const sensors = sensor.observe(now.wanted, now.host)
   const names = new Map(
@@ -114,8 +117,10 @@ function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] 
   )
   return ports.flatMap((one) => {
     const id = names.get(one.id) ?? one.id
-    if (!now.host.links.some(({ name }) => name === id)) return []
-    return [{ ...one, id, seal: recallSeal(one.seal, now.host, id) }]
+    const link = now.host.links.find(({ name }) => name === id)
+    if (link === undefined) return []
+    const theirs = link.foreignPeer ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
+    return [{ ...one, ...theirs, id, seal: recallSeal(one.seal, now.host, id) }]
   })
 }
 

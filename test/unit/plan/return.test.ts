@@ -63,6 +63,24 @@ describe('a card', () => {
   )
 })
 
+test("a port that is no container's keeps what others set, and is sealed as it was", () => {
+  const attach = changeLink('ens224', {
+    foreignPeer: false,
+    master: 'span0',
+    port: { isolated: true, learning: false, flooding: true }
+  })
+  const open = {
+    foreignPeer: false,
+    master: 'span0',
+    port: { isolated: false, learning: false, flooding: true },
+    up: false,
+    mtu: 1400
+  }
+  expect(planReturn('converged', changeLink('ens224', open), { from: attach })).toEqual([
+    '~ port ens224 → span0 (isolated: off → on)'
+  ])
+})
+
 describe('a container', () => {
   const replaced = 'network-replaced-keeps-others'
 
