@@ -39,7 +39,8 @@ export const address: Kind<HostAddress> = {
   title: (resource) => resource.address,
   summary: ({ bridge }) => `Docker's, on ${bridge}`,
   farewell: ({ bridge }) => `Docker has put it on ${bridge} for the network: without it, sensors do not reach the host`,
-  address: (resource) => [resource.address]
+  address: (resource) => [resource.address],
+  device: ({ bridge }) => bridge
 }
 
 function addressSteps(transition: Transition<HostAddress>): Step[] {

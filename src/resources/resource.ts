@@ -73,8 +73,8 @@ export interface Moment {
 }
 
 /**
- * One kind of resource: all that spanplan knows of it. Ranks say in which order things are done, low ranks first,
- * creations (and changes) and removals on one scale.
+ * One kind of resource: all that spanplan knows of it. What every kind has comes first; the rest has a default that most
+ * kinds keep. Ranks say in which order things are done, low ranks first, creations (and changes) and removals on one scale.
  */
 export interface Kind<R extends Resource = Resource> {
   readonly kind: R['kind']
@@ -84,33 +84,36 @@ export interface Kind<R extends Resource = Resource> {
   desire(wanted: Wanted, host: Snapshot): R[]
   /** What is there. */
   observe(wanted: Wanted, host: Snapshot): R[]
-  /** How to get from one to the other. */
+  /** How to get from one to the other, whichever two states these are: a rollback goes the other way. */
   steps(transition: Transition<R>): Step[]
   /** What it is called in a plan. */
   title(resource: R): string
   /** What is worth knowing of one that is about to be made. */
   summary(resource: R): string
-  /** What becomes of one that is removed, where that is more than that it goes; nothing to say of most. */
-  farewell?(resource: R): string
-  /** What becomes later of a foreign one that is taken over. */
-  readonly adopted?: string
   /** The parts of its address after span and kind. */
   address(resource: R): readonly string[]
-  /** The device that it is, or is on: where that has gone, so has it. */
+
+  /** The device that it is, or is on: where that has gone, so has it. None: it is Docker's. */
   device?(resource: R): string
-  /** Why a foreign thing that stands where ours should be is not ours, and what to do; nothing of some kinds is foreign. */
+  /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
+  dependsOn?(resource: R): string
+  /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
   conflict?(live: R, desired: R, host: Snapshot): Notice
   /** Completes changes of this kind with what only all of them together tell. */
   settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
   /**
    * Of what was there at an earlier moment, what can and should be there again now: what bears another name by now is
-   * found, and what went with a device of others' stays away.
+   * found, what went with others' devices and containers stays away, and what others alone set is as they have it now.
+   * None: all of it.
    */
   recall?(resources: readonly R[], then: Moment, now: Moment): readonly R[]
+
+  /** What becomes of one that is removed, where that is more than that it goes. */
+  farewell?(resource: R): string
   /** What it means, for the person who reads the plan, that it is made anew. */
   readonly anew?: string
-  /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. */
-  dependsOn?(resource: R): string
+  /** What becomes later of a foreign one that is taken over. */
+  readonly adopted?: string
 }
 
 /** A resource's address: its parts are percent-encoded, so that a slash is always a border. */
