@@ -86,7 +86,7 @@ function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
     const listed = new Set(span.sensors.map(({ container }) => container.name))
     return observeNetwork(wanted, host, live)
       .filter((other) => other.owner === 'shared' && !listed.has(other.container))
-      .map((other) => ({ ...other, current: true, present: true, bridged: true }))
+      .map(settled)
   })
 }
 
@@ -94,10 +94,23 @@ function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
   return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
 }
 
-/** A container that has gone meanwhile cannot be connected again. */
-function recallSensors(sensors: readonly Sensor[], _: Moment, { host }: Moment): readonly Sensor[] {
-  if (host.docker.state !== 'read') return sensors
-  return sensors.filter(({ container }) => containersOf(host).some(({ name }) => name === container))
+/** A container that has gone meanwhile cannot be connected again; one that others have connected stays, as in keepOthers(). */
+function recallSensors(sensors: readonly Sensor[], then: Moment, now: Moment): readonly Sensor[] {
+  if (now.host.docker.state !== 'read') return sensors
+  const networks = liveNetworks(then.wanted, then.host).map(({ name }) => name)
+  const others = observeSensors(now.wanted, now.host).filter(
+    ({ id, owner, network }) =>
+      owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
+  )
+  return [
+    ...sensors.filter(({ container }) => containersOf(now.host).some(({ name }) => name === container)),
+    ...others.map(settled)
+  ]
+}
+
+/** As it should be once it is connected to the network that is there then. */
+function settled(sensor: Sensor): Sensor {
+  return { ...sensor, current: true, present: true, bridged: true }
 }
 
 /** Of several spans, the first takes a container off the network "none", and the last puts it back there. */

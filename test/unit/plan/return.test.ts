@@ -96,6 +96,21 @@ describe('a container', () => {
     expect(planReturn(replaced, disconnect('arkime'))).toEqual([expect.stringContaining('+ sensor arkime → span')])
   })
 
+  test('that others have connected meanwhile stays, also when the network is made anew', () => {
+    const replace: Change = (host) => {
+      if (host.docker.state !== 'read') return host
+      const networks = host.docker.networks.map((one) =>
+        one.name === 'span' ? { ...one, pools: one.pools.map((pool) => ({ ...pool, subnet: '10.9.0.0/24' })) } : one
+      )
+      const [known] = host.docker.containers.filter(({ name }) => name === 'arkime')
+      const containers = [...host.docker.containers, ...(known ? [{ ...known, name: 'stranger' }] : [])]
+      return { ...host, docker: { ...host.docker, networks, containers } }
+    }
+    const changes = planReturn(replaced, replace)
+    expect(changes).toContainEqual(expect.stringContaining('-/+ network span'))
+    expect(changes).toContainEqual(expect.stringContaining('-/+ sensor stranger → span'))
+  })
+
   test('that has gone is not connected', () => {
     expect(
       planReturn(
