@@ -1,7 +1,7 @@
 /** Taking over what other tools made, and giving it back: in the kernel alone. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
 import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
@@ -97,6 +97,20 @@ describe('what fails half-way is as it was', () => {
     expect(stderr).toContain('the host is as it was')
     await expectRestored(lab, before)
   })
+})
+
+test('an old qdisc that cannot come back without the loss of what others have added meanwhile stays away', async () => {
+  await makeBridge()
+  await makeMirrors()
+  const running = lab.startSpanplan(['apply', '--adopt', '--yes', '--rollback-after', '3s'])
+  const add = ['filter', 'add', 'dev', 'ens192', 'ingress', 'pref', '7', ...everything, 'flowid', '1:5']
+  await until('the hook is there', async () => (await tc('qdisc', 'show', 'dev', 'ens192')).includes('clsact'))
+  await tc(...add)
+  const { exitCode, stderr } = await running
+  expect(exitCode).toBe(4)
+  expect(stderr).toContain('could not put back what mirrors ens192 ingress → span0')
+  expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).toContain('pref 7 u32')
+  await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
 })
 
 describe('what does other work is not taken over', () => {

@@ -118,6 +118,17 @@ test('where nobody could confirm it, it is taken back', async () => {
   expect(await lab.snapshotText()).toBe(first)
 })
 
+test('what others set meanwhile of a card, and no span has to do with, stays', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'arp', 'off'])
+  await spanplan(lab, ['rollback'])
+  expect((await running).exitCode).toBe(5)
+  const [link] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', 'ens192']))
+  expect(link.flags).toContain('NOARP')
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'arp', 'on'])
+})
+
 test('meanwhile others are refused, and told how long and what to do', async () => {
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()
