@@ -78,8 +78,8 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
   const unmade = planned(['adopt', 'replace', 'remove'])
   const { changes } = planKinds(now.host, false, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
-    const live = kind.observe(now.wanted, now.host).filter(touched)
-    const before = kind.observe(then.wanted, then.host).filter(touched)
+    const live = setApart(kind.observe(now.wanted, now.host).filter(touched))
+    const before = setApart(kind.observe(then.wanted, then.host).filter(touched))
     const recalled = kind.recall ? kind.recall(before, then, now) : before
     const there = new Set(live.map(({ id }) => id))
     return {
@@ -90,6 +90,12 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
   })
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
   return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
+}
+
+/** Of two in one place, one of others' that may be adopted comes last, and is compared; ours is there beside it. */
+function setApart<R extends Resource>(resources: readonly R[]): R[] {
+  const last = new Map(resources.map((one) => [one.id, one]))
+  return resources.map((one) => (last.get(one.id) === one ? one : { ...one, id: `${one.id} beside` }))
 }
 
 function nameOf({ kind, id }: Resource): string {

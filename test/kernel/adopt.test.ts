@@ -1,5 +1,7 @@
 /** Taking over what other tools made, and giving it back: in the kernel alone. */
+import { readdir } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { labEnvironment } from '../e2e/lab/programs.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
 import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
@@ -110,6 +112,23 @@ test('an old qdisc that cannot come back without the loss of what others have ad
   expect(exitCode).toBe(4)
   expect(stderr).toContain('could not put back what mirrors ens192 ingress → span0')
   expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).toContain('pref 7 u32')
+  await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
+})
+
+test('a mirror that others have made again meanwhile is left, and ours goes', async () => {
+  await makeBridge()
+  await tc('qdisc', 'add', 'dev', 'ens192', 'clsact')
+  const add = ['filter', 'add', 'dev', 'ens192', 'ingress', 'pref', '20', ...everything, ...intoSpan]
+  await tc(...add)
+  const before = await lab.snapshotText()
+  const running = lab.startSpanplan(['apply', '--adopt', '--yes', '--rollback-after', '3s'])
+  const folder = labEnvironment(lab.name).SPANPLAN_RUN_DIR ?? ''
+  await until('the apply waits', async () =>
+    (await readdir(folder).catch(() => [])).some((name) => name.endsWith('.sock'))
+  )
+  await tc(...add)
+  expect((await running).exitCode).toBe(5)
+  await expectRestored(lab, before)
   await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
 })
 
