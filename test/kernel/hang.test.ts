@@ -1,0 +1,19 @@
+/** A program that does not end. */
+import { expect, test } from 'vitest'
+import { createLab } from '../e2e/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
+
+test('a step that hangs is ended by its time limit, and what was done before is taken back', async () => {
+  await using lab = await createLab()
+  const first = await lab.snapshotText()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exec sleep 120 ;; esac' })
+  const stderr = await expectRefusal(lab, ['apply'], 5, options)
+  expect(stderr).toContain('tc -batch - did not end within 30 s, and was ended')
+  expect(stderr).toContain('All that had been done was taken back: the host is as it was.')
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, first)
+})
