@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadSpec } from '../../src/spec/load.ts'
 import type { SpanSpec } from '../../src/spec/spec.ts'
+import { BROADCAST, ether, filler, ipv4Udp } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
-import { spanplan } from './spans.ts'
+import { expectConverged, listen, spanplan } from './spans.ts'
+
+const STRANGER = '02:00:00:00:0a:01'
 
 let lab: Lab
 
@@ -57,4 +60,36 @@ test('who may not ask Docker is told, and gets the rest', async () => {
   expect(stdout).toContain('# Docker was not asked, so networks and sensors are missing here')
   expect(stdout).toContain('interface: ens192')
   expect(stdout).not.toContain('network: ')
+})
+
+test('what import writes and --adopt takes over, the sensors go on to see as before', async () => {
+  await using host = await createLab({ docker: true })
+  const run = (words: string) => host.run(['sh', '-c', words])
+  await run('ip link add span0 type bridge ageing_time 0 && ip link set span0 up')
+  const Options = { 'com.docker.network.bridge.name': 'span0' }
+  const IPAM = { Config: [{ Subnet: '198.18.7.0/24' }] }
+  await host.docker.createNetwork({ Name: 'ids', Internal: true, Options, IPAM })
+  const sensor = await host.startSensor('zeek', { NetworkMode: 'ids' })
+  const mirror = 'action mirred egress mirror dev span0'
+  await run('tc qdisc add dev ens192 ingress')
+  await run(`tc filter add dev ens192 parent ffff: protocol ip u32 match ip src 192.0.2.0/24 ${mirror}`)
+  await run('tc qdisc add dev ens192 root handle 1: htb default 1')
+  await run('tc class add dev ens192 parent 1: classid 1:1 htb rate 1gbit')
+  await run(`tc filter add dev ens192 parent 1: protocol all u32 match u32 0 0 ${mirror}`)
+
+  const seen = async () => {
+    const capture = await listen(host, sensor, { expression: `ether src ${STRANGER}` })
+    const udp = (source: string) => ipv4Udp({ source, destination: '192.0.2.9', sourcePort: 1, destinationPort: 2 })
+    const frames = ['192.0.2.1', '203.0.113.1'].map((source) => ether(BROADCAST, STRANGER, udp(source)))
+    await host.send(frames)
+    await host.send([...frames, ether(BROADCAST, STRANGER, filler(80))], 'ens192')
+    return (await capture.stop({ count: 4 })).frames
+  }
+  const before = await seen()
+  expect(before).toHaveLength(4)
+  const { stdout } = await spanplan(host, ['import'])
+  await writeFile(join(host.files, 'spans.yaml'), stdout)
+  await spanplan(host, ['apply', '--adopt', '--yes'])
+  expect(await seen()).toEqual(before)
+  await expectConverged(host)
 })
