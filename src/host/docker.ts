@@ -116,7 +116,9 @@ const awayOutput = z.object({
   container: z.string(),
   options: z.record(z.string(), z.string()).readonly(),
   aliases: z.array(z.string()).readonly(),
-  address: z.string().nullable()
+  address: z.string().nullable(),
+  /** That of the network, in which the address is. */
+  subnet: z.string().nullable()
 })
 
 /** A container that is off a network for a moment, and how it was on it. */
@@ -124,8 +126,8 @@ export type AwayNote = Readonly<z.infer<typeof awayOutput>>
 
 /** The label that keeps a note. */
 export function writeAway(note: AwayNote): Readonly<Record<string, string>> {
-  const { network, container, options, aliases, address } = note
-  return { [label.away]: JSON.stringify({ network, container, options, aliases, address }) }
+  const { network, container, options, aliases, address, subnet } = note
+  return { [label.away]: JSON.stringify({ network, container, options, aliases, address, subnet }) }
 }
 
 /** Reads what {@link writeAway} wrote; null for a network without such a label. */

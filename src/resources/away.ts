@@ -1,8 +1,8 @@
-import { type AwayNote, label, parseAway } from '../host/docker.ts'
+import type { AwayNote } from '../host/docker.ts'
 import type { Snapshot } from '../host/host.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { connect } from './sensor.ts'
-import { containersOf, covers, type Wanted } from './wanted.ts'
+import { containersOf, leftNotes, type Wanted } from './wanted.ts'
 
 /**
  * A container that a run, which was killed just then, had taken off a network for a moment. A note is left in Docker before
@@ -33,24 +33,11 @@ export const away: Kind<Away> = {
 }
 
 function observeAway(wanted: Wanted, host: Snapshot): Away[] {
-  if (host.docker.state !== 'read') return []
-  return host.docker.networks.flatMap(({ name, labels }): Away[] => {
-    const place = parseAway(labels)
-    const span = labels[label.span] ?? ''
-    if (place === null || !covers(wanted, labels[label.name], span)) return []
-    return [
-      {
-        kind: 'away',
-        id: name,
-        spans: [span],
-        owner: 'ours',
-        note: name,
-        place,
-        misses: misses(wanted, host, place),
-        back: false
-      }
-    ]
-  })
+  return leftNotes(wanted, host).map(({ note, span, place }) => ({
+    ...({ kind: 'away', id: note, spans: [span], owner: 'ours', note, place } as const),
+    misses: misses(wanted, host, place),
+    back: false
+  }))
 }
 
 /** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */

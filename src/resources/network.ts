@@ -7,7 +7,7 @@ import type { Adoption } from './adoption.ts'
 import { joinAnd } from './maker.ts'
 import { hashOf, readAlias } from './mark.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { containersOf, covers, findNetwork, notice, ownsBridge, type Wanted } from './wanted.ts'
+import { containersOf, covers, findNetwork, leftNotes, notice, ownsBridge, type Wanted } from './wanted.ts'
 
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
 export interface Network extends Resource {
@@ -158,12 +158,15 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
 
 function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
   const taken = takenSubnets(wanted, host)
+  const notes = leftNotes(wanted, host)
+  const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
   return wanted.spans.flatMap((span): Network[] => {
     if (span.network === null) return []
     const live = findNetwork(host, span.network.name)
     const ours = live && covers(wanted, live.labels[label.name], span.name)
     const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
-    const subnet = span.network.subnet ?? kept?.pools[0]?.subnet ?? findFreeSubnet(span.name, taken)
+    const subnet =
+      span.network.subnet ?? kept?.pools[0]?.subnet ?? noted(span.network.name) ?? findFreeSubnet(span.name, taken)
     taken.push(...readSubnets([subnet]))
     const how = (ours && live.labels[label.bridge]) || (isAdopted(wanted, host, span.name) ? 'adopted' : 'owned')
     const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: how }

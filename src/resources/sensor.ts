@@ -3,7 +3,7 @@ import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host
 import { hashOf } from './mark.ts'
 import { liveNetworks } from './network.ts'
 import { type Change, type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from './resource.ts'
-import { containersOf, covers, findNetwork, type Wanted } from './wanted.ts'
+import { containersOf, covers, findNetwork, leftNotes, type Wanted } from './wanted.ts'
 
 /** A container's place on the network of a span. */
 export interface Sensor extends Resource {
@@ -31,6 +31,8 @@ export interface Sensor extends Resource {
   readonly noted: boolean
   /** Whose the note is. */
   readonly noteOwner: string
+  /** Of the network, as the note keeps it. */
+  readonly subnet: string | null
   readonly bridge: string
   /** Its port is sealed as soon as Docker has given it a name. */
   readonly sealed: boolean
@@ -61,6 +63,7 @@ export const sensor: Kind<Sensor> = {
 }
 
 function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
+  const notes = leftNotes(wanted, host).map(({ place }) => place)
   return wanted.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
@@ -69,8 +72,10 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
     return span.sensors.map(({ container, origin }): Sensor => {
       const sensor = build(container, network.name, span.name, wanted.owner)
       const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
-      // Whom others connected stays theirs, with the names and the address that they gave it.
-      const others = connected.find((one) => one.container === container.name && one.owner === 'shared')
+      // Whom others connected stays theirs, with the names and the address that they gave it; also where a run was killed.
+      const now = connected.find((one) => one.container === container.name)
+      const left = notes.find((one) => one.network === network.name && one.container === container.name)
+      const others = now === undefined ? left : now.owner === 'shared' ? now : undefined
       return others
         ? { ...own, options: others.options, aliases: others.aliases, address: others.address }
         : { ...own, options: { [label.name]: wanted.owner } }
@@ -157,7 +162,8 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
           bridged: link === undefined || link.master === bridge,
           options: endpoint.driverOptions,
           aliases: endpoint.aliases,
-          address: endpoint.fixedAddress
+          address: endpoint.fixedAddress,
+          subnet: network.pools[0]?.subnet ?? null
         }
       })
   )
@@ -207,6 +213,7 @@ function build(
     backToNone: false,
     noted: false,
     noteOwner,
+    subnet: null,
     bridge
   }
 }
@@ -244,7 +251,7 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
 }
 
 /** How a container is on Docker's network "none". */
-const onNone = { network: 'none', options: {}, aliases: [], address: null } as const
+const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null } as const
 
 function leaveNote(off: Sensor): Step {
   const { container, network, noteOwner, bridge } = off
@@ -267,7 +274,7 @@ function nameNote({ network, container }: Sensor): string {
 }
 
 /** The request that puts a container on a network, as it was or is to be there. */
-export function connect({ network, container, options, aliases, address }: AwayNote): Step {
+export function connect({ network, container, options, aliases, address }: Omit<AwayNote, 'subnet'>): Step {
   return {
     summary: `connect ${container} to ${network}`,
     docker: { call: 'connect', network, container, options, aliases, address }

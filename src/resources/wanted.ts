@@ -1,8 +1,9 @@
 import type { Notice, Origin } from '../errors.ts'
-import { dockerBridge } from '../host/docker.ts'
+import { type AwayNote, dockerBridge, label, parseAway } from '../host/docker.ts'
 import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
 import type { Hook, NetworkSpec } from '../spec/spec.ts'
+import { readSubnet, subnetsOverlap } from '../spec/subnet.ts'
 import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, type Trait, traits } from './mark.ts'
 
 /** Whose resources, and of which spans, a command may touch. */
@@ -232,6 +233,29 @@ export function ownsBridge(wanted: Wanted, link: Link): boolean {
 /** The live network of a name, if Docker was asked and has one. */
 export function findNetwork(host: Snapshot, name: string): DockerNetwork | undefined {
   return host.docker.state === 'read' ? host.docker.networks.find((network) => network.name === name) : undefined
+}
+
+/** What a run that was killed has left: where a container belongs that it had taken off a network. */
+export interface LeftNote {
+  /** The name of the network that is the note. */
+  readonly note: string
+  readonly span: string
+  readonly place: AwayNote
+}
+
+/** The notes in scope. An address that the network will not have any more is left out of them. */
+export function leftNotes(wanted: Pick<Wanted, 'scope' | 'spans'>, host: Snapshot): LeftNote[] {
+  if (host.docker.state !== 'read') return []
+  return host.docker.networks.flatMap(({ name, labels }): LeftNote[] => {
+    const place = parseAway(labels)
+    const span = labels[label.span] ?? ''
+    if (place === null || !covers(wanted, labels[label.name], span)) return []
+    const asked = wanted.spans.find(({ network }) => network?.name === place.network)?.network?.subnet
+    const subnet = readSubnet(asked ?? findNetwork(host, place.network)?.pools[0]?.subnet ?? place.subnet ?? '')
+    const one = readSubnet(`${place.address}/32`)
+    const fits = one !== undefined && subnet !== undefined && subnetsOverlap(one, subnet)
+    return [{ note: name, span, place: fits ? place : { ...place, address: null } }]
+  })
 }
 
 /** The live networks that hand a bridge out. */
