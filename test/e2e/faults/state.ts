@@ -140,7 +140,7 @@ function blank(words: string, device: string): string {
   return words
     .replaceAll(device, 'PORT')
     .replace(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
-    .replace(/(port_id|port_no|designated_port|designated_id|handle) \S+/g, '$1 N')
+    .replace(/(port_id|port_no|designated_port|designated_id|handle)( |":")[^\s"]+/g, '$1 N')
     .replace(/(group default) (qlen \d+)?/g, '$1')
     .replace(/\b8001\.[0-9a-f:.]+/g, 'ID')
 }
