@@ -1,6 +1,6 @@
 import type { AwayNote } from '../host/docker.ts'
 import type { Snapshot } from '../host/host.ts'
-import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
+import { type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { connect } from './sensor.ts'
 import { containersOf, leftNotes, type Wanted } from './wanted.ts'
 
@@ -25,6 +25,7 @@ export const away: Kind<Away> = {
   fields: { back: { label: 'put back', words: yesNo } },
   desire: (wanted, host) => observeAway(wanted, host).map((one) => ({ ...one, back: true })),
   observe: observeAway,
+  recall: recallAway,
   steps: awaySteps,
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
@@ -48,12 +49,28 @@ function misses(wanted: Wanted, host: Snapshot, { network, container }: AwayNote
   return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
 }
 
+/** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
+function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
+  const networksOf = ({ host }: Moment, container: string) =>
+    containersOf(host)
+      .find(({ name }) => name === container)
+      ?.endpoints.map(({ network }) => network)
+  const own = observeAway(now.wanted, now.host)
+    .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
+    .map((one) => {
+      const was = networksOf(then, one.place.container)
+      const is = networksOf(now, one.place.container)
+      return { ...one, back: true, misses: was?.includes('none') === true && is?.length === 0 }
+    })
+  return [...notes, ...own]
+}
+
 function awaySteps(transition: Transition<Away>): Step[] {
   switch (transition.action) {
     case 'create':
       return []
     case 'update':
-      return [...(transition.before.misses ? [connect(transition.before.place)] : []), dropNote(transition.before)]
+      return [...(transition.after.misses ? [connect(transition.after.place)] : []), dropNote(transition.before)]
     case 'remove':
       return [dropNote(transition.before)]
   }
