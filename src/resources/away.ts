@@ -29,7 +29,7 @@ export const away: Kind<Away> = {
   steps: awaySteps,
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
-  farewell: () => 'the note on it is dropped',
+  farewell: ({ note }) => `the note on it, the network ${note}, is dropped`,
   address: ({ place }) => [place.network, place.container]
 }
 
@@ -77,5 +77,5 @@ function awaySteps(transition: Transition<Away>): Step[] {
 }
 
 function dropNote({ note, place }: Away): Step {
-  return { summary: `drop the note on ${place.container}`, docker: { call: 'dropNote', network: note } }
+  return { summary: `drop the note ${note} on ${place.container}`, docker: { call: 'dropNote', network: note } }
 }

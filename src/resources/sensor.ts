@@ -263,10 +263,8 @@ function leaveNote(off: Sensor): Step {
 }
 
 function dropNote(off: Sensor): Step {
-  return {
-    summary: `drop the note on ${off.container}`,
-    docker: { call: 'dropNote', network: nameNote(off) }
-  }
+  const network = nameNote(off)
+  return { summary: `drop the note ${network} on ${off.container}`, docker: { call: 'dropNote', network } }
 }
 
 function nameNote({ network, container }: Sensor): string {

@@ -91,8 +91,7 @@ interface Piece {
 /** Where the answer to a command is cut; elsewhere each line is a piece. */
 const cuts: readonly (readonly [RegExp, RegExp])[] = [
   [/^ip (-d link|addr)$/, /^(?=N: )/m],
-  [/^ethtool/, /^(?=Features for )/m],
-  [/^tc filter/, /^(?=filter )/m]
+  [/^ethtool/, /^(?=Features for )/m]
 ]
 
 /** Cuts the lab's text into what each device has to do with. */
@@ -113,9 +112,14 @@ function readHost(text: string): Piece[] {
         .flatMap((words): Piece[] => {
           const device = asked ?? deviceOf(words)
           // The kernel numbers actions through.
-          return device === undefined ? [] : [{ device, facet, words: words.trim().replace(/\bindex \d+/, 'index N') }]
+          return device === undefined ? [] : [{ device, facet, words: withoutOrder(words.trim()) }]
         })
     })
+}
+
+/** A row of tc's list as it is wherever it stands in that, without the number that the kernel gave its action. */
+function withoutOrder(words: string): string {
+  return words.replace(/^\[(?=\{)|(?<=\})\]$/g, '').replace(/"index":\d+/g, '"index":N')
 }
 
 function deviceOf(words: string): string | undefined {
