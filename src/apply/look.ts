@@ -3,24 +3,16 @@ import { label } from '../host/docker.ts'
 import type { Snapshot } from '../host/host.ts'
 import { type Question, readHost } from '../host/read.ts'
 import { shellLine } from '../host/words.ts'
-import { type Desired, resolveNothing, resolveSpec } from '../plan/desired.ts'
+import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readAlias } from '../resources/mark.ts'
-import { covers, notice, type Scope, survey } from '../resources/wanted.ts'
-import type { Spec } from '../spec/spec.ts'
+import { writeAddress } from '../resources/resource.ts'
+import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
 import { suggestHint } from '../spec/suggest.ts'
 
 /** What a command is to make true of the host. */
 export type Aim =
-  | {
-      readonly want: 'spec'
-      readonly spec: Spec
-      /** Of the spans in it, those that the file does not know go. */
-      readonly scope: Scope
-      readonly deferDocker: boolean
-      /** What of others' may be taken over is. */
-      readonly adopt: boolean
-    }
+  | (Order & { readonly want: 'spec'; readonly deferDocker: boolean })
   | {
       readonly want: 'nothing'
       readonly owner: string
@@ -105,27 +97,28 @@ function questionOf(aim: Aim): Question {
  *
  * @throws SpanplanError with what stands in the way.
  */
-export function planFor(aim: Aim, host: Snapshot): View {
-  needDocker(aim, host)
-  const desired = desire(aim, host)
+export function planFor(asked: Aim, host: Snapshot): View {
+  const { aim, waiting } = needDocker(asked, host)
+  const wanted = desire(aim, host)
+  const desired = { ...wanted, waiting: [...wanted.waiting, ...waiting] }
   const plan = makePlan(desired, host)
-  if (aim.want === 'nothing') return { host, desired, plan }
+  if (asked.want === 'nothing') return { host, desired, plan }
   return {
     host,
     desired,
-    plan: { ...plan, warnings: [...plan.warnings, ...unlisted(aim, host), ...empties(aim, plan)] }
+    plan: { ...plan, warnings: [...plan.warnings, ...unlisted(asked, host), ...empties(asked, plan)] }
   }
 }
 
 function desire(aim: Aim, host: Snapshot): Desired {
-  if (aim.want === 'spec') return resolveSpec(aim.spec, host, aim.scope, aim.adopt)
-  return resolveNothing(aim.owner, host, aim.scope, [...(aim.scope.spans ?? []), ...aim.known])
+  if (aim.want === 'spec') return resolveSpec(aim, host)
+  return resolveNothing(aim.owner, host, aim.scope, [...namedSpans(aim.scope.spans), ...aim.known])
 }
 
 /** A span that is selected and that neither the file nor the host knows is a slip of the pen. */
 function checkSpans(aim: Aim, host: Snapshot): void {
   const names = [...(aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : aim.known), ...liveSpans(aim, host)]
-  const unknown = [...(aim.scope.spans ?? [])].filter((span) => !names.includes(span))
+  const unknown = namedSpans(aim.scope.spans).filter((span) => !names.includes(span))
   if (unknown.length === 0) return
   throw new SpanplanError(
     unknown.map((span) => ({
@@ -139,7 +132,7 @@ function checkSpans(aim: Aim, host: Snapshot): void {
 
 /** The spans of the aim's owner that the host knows. */
 function liveSpans({ scope }: Aim, host: Snapshot): string[] {
-  const anySpan = { scope: { ...scope, spans: null } }
+  const anySpan = { scope: { ...scope, spans: everySpan } }
   const bridges = host.links.flatMap(({ alias, name }) =>
     covers(anySpan, readAlias(alias)?.owner, name) ? [name] : []
   )
@@ -154,16 +147,30 @@ function liveSpans({ scope }: Aim, host: Snapshot): string[] {
 
 /**
  * Docker that is away is no reason to forget that it has to do with what goes. A bridge's mark says whether it has; on a
- * host without Docker, it has with none.
+ * host without Docker, it has with none. What cannot go without it is left for later, with a wait, by those who are patient.
  */
-function needDocker(aim: Aim, host: Snapshot): void {
-  if (host.docker.state !== 'unreachable') return
+function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly waiting: readonly Wait[] } {
+  if (host.docker.state !== 'unreachable') return { aim, waiting: [] }
   const stays = aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : []
-  const needed = host.links.some(({ alias, name }) => {
-    const mark = readAlias(alias)
-    return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
-  })
-  if (needed) throw new SpanplanError(host.docker.reason)
+  const needed = host.links
+    .filter(({ alias, name }) => {
+      const mark = readAlias(alias)
+      return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
+    })
+    .map(({ name }) => name)
+  if (needed.length === 0) return { aim, waiting: [] }
+  if (aim.want === 'nothing' || !aim.patient) throw new SpanplanError(host.docker.reason)
+  const { scope } = aim
+  return {
+    aim: { ...aim, scope: { ...scope, spans: leaveOut(scope.spans, needed) } },
+    waiting: needed.map((name) => ({
+      ...{ kind: 'network', span: name, title: name },
+      notice: {
+        ...notice('DOCKER_UNREACHABLE', 'waits for Docker, to be removed'),
+        address: writeAddress(name, 'network', name)
+      }
+    }))
+  }
 }
 
 function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {

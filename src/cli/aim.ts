@@ -1,4 +1,5 @@
 import type { Aim } from '../apply/look.ts'
+import { everySpan } from '../resources/wanted.ts'
 import type { Spec } from '../spec/spec.ts'
 import { loadFiles } from './files.ts'
 import type { Session } from './session.ts'
@@ -22,9 +23,13 @@ export interface SpecSelection extends Selection {
 export function aimAtSpec(session: Session, selection: SpecSelection): Extract<Aim, { want: 'spec' }> {
   const spec = loadSession(session, selection)
   const { span, prune, adopt, deferDocker } = selection
-  const listed = new Set(spec.spans.map(({ name }) => name))
-  const spans = span.length > 0 ? new Set(span) : prune ? null : listed
-  return { want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt }
+  const listed = spec.spans.map(({ name }) => name)
+  const named = span.length > 0 ? span : prune ? null : listed
+  const spans = named ? { only: new Set(named) } : everySpan
+  return {
+    ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
+    ...{ patient: false, away: new Set() }
+  }
 }
 
 /** All that a name, or every name, made is to go. */
@@ -34,7 +39,7 @@ export function aimAtNothing(
 ): Aim {
   const spec = selection.all || selection.name !== undefined ? null : loadSession(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
-  const spans = selection.span.length > 0 ? new Set(selection.span) : null
+  const spans = selection.span.length > 0 ? { only: new Set(selection.span) } : everySpan
   return {
     want: 'nothing',
     owner: owner ?? 'default',

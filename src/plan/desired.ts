@@ -6,8 +6,16 @@ import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
 import { readAlias } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
-import { notice, type Scope, survey, type Wanted, type WantedMirror, type WantedSpan } from '../resources/wanted.ts'
-import type { Hook, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import {
+  chooses,
+  notice,
+  type Scope,
+  survey,
+  type Wanted,
+  type WantedMirror,
+  type WantedSpan
+} from '../resources/wanted.ts'
+import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
 import { findLoop } from './loop.ts'
 
@@ -28,6 +36,19 @@ export interface Wait {
   readonly notice: Notice
 }
 
+/** What of a file is to be made true of the host, and how far. */
+export interface Order {
+  readonly spec: Spec
+  /** Of the spans in it, those that the file does not know go. */
+  readonly scope: Scope
+  /** What of others' may be taken over is. */
+  readonly adopt: boolean
+  /** A card or a Docker that is not there is waited for; else it stands in the way. */
+  readonly patient: boolean
+  /** The names of cards that are being taken down: they count as not there. */
+  readonly away: ReadonlySet<string>
+}
+
 /** Gathers while names are resolved, so that all that is wrong is said at once. */
 interface Findings {
   readonly errors: Notice[]
@@ -41,11 +62,12 @@ interface Findings {
  * @throws SpanplanError with all that stands in the way: a card that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected, Docker not there.
  */
-export function resolveSpec(spec: Spec, host: Snapshot, scope: Scope, adopt: boolean): Desired {
+export function resolveSpec(order: Order, host: Snapshot): Desired {
+  const { spec, scope, adopt } = order
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
-  const specs = spec.spans.filter((span) => scope.spans === null || scope.spans.has(span.name))
-  const spans = specs.map((span) => resolveSpan(spec, span, host, findings))
-  findings.errors.push(...needDocker(specs, host), ...findLoop(spans, host))
+  const specs = spec.spans.filter((span) => chooses(scope.spans, span.name))
+  const spans = specs.map((span) => resolveSpan(order, span, host, findings))
+  findings.errors.push(...(order.patient ? [] : needDocker(specs, host)), ...findLoop(spans, host))
   if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
   const known = knownSpans(
     spec.spans.map(({ name }) => name),
@@ -78,10 +100,10 @@ function knownSpans(names: readonly string[], host: Snapshot): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-function resolveSpan(spec: Spec, span: SpanSpec, host: Snapshot, findings: Findings): WantedSpan {
-  const mirrors = span.sources.flatMap((source) => resolveSource(spec, span, source, host, findings))
+function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Findings): WantedSpan {
+  const mirrors = span.sources.flatMap((source) => resolveSource(order, span, source, host, findings))
   findings.errors.push(...findTwice(span, mirrors))
-  const largest = Math.max(...mirrors.map((mirror) => mirror.link.mtu), 68)
+  const largest = largestMtu(span, mirrors, host)
   if (span.mtu !== 'auto' && span.mtu < largest) {
     findings.warnings.push(
       notice(
@@ -109,8 +131,20 @@ function resolveSpan(spec: Spec, span: SpanSpec, host: Snapshot, findings: Findi
   }
 }
 
+/** Bytes: Ethernet's own (RFC 894), which most cards have. */
+const ethernetMtu = 1500
+
+/** Of a card that is not there, its bridge remembers the MTU: else it would be made anew each time that the card goes. */
+function largestMtu({ name, sources }: SpanSpec, mirrors: readonly WantedMirror[], host: Snapshot): number {
+  const present = mirrors.map((mirror) => mirror.link.mtu)
+  const whole = sources.every(({ origin }) => mirrors.some((mirror) => mirror.origin === origin))
+  const live = whole ? [] : host.links.filter((link) => link.name === name && link.kind === 'bridge')
+  const known = [...present, ...live.map((link) => link.mtu)]
+  return known.length > 0 ? Math.max(...known) : ethernetMtu
+}
+
 function resolveSource(
-  spec: Spec,
+  { spec, patient, away }: Order,
   span: SpanSpec,
   source: SourceSpec,
   host: Snapshot,
@@ -121,29 +155,39 @@ function resolveSource(
   const program = resolveFilter(span, source, host, findings)
   const card = findCard(match, host)
   const at = (found: Notice): Notice => ({ ...found, origin: source.origin })
+  const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
+  const wait = (device: string, code: string, message: string, from: { origin?: Origin; hint?: string }) =>
+    findings.waiting.push(
+      ...hooks.map((hook) => ({
+        ...{ kind: 'mirror', span: span.name, title: `${device} ${hook} → ${span.name}` },
+        notice: {
+          ...notice(code, `waits for ${message}`, from.hint, from.origin),
+          address: writeAddress(span.name, 'mirror', device, hook)
+        }
+      }))
+    )
   if ('code' in card) {
+    if (patient && card.code === 'INTERFACE_MISSING') {
+      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, source)
+      return []
+    }
     findings.errors.push(at({ ...card, message: `span ${span.name}: ${card.message}` }))
     return []
   }
   const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, card))
+  if (away.has(card.name)) {
+    wait(card.name, 'INTERFACE_AWAY', `${card.name}, which is being taken down`, source)
+    return []
+  }
   const problem = checkCard(card, dedicated)
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
-  const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
   findings.warnings.push(
     ...hooks.flatMap((hook) => [...warnOfHiding(card, hook, host), ...warnOfPrograms(card, hook, host)]).map(at)
   )
   if (program === null) {
-    for (const hook of hooks) {
-      const message = `waits for CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
-      findings.waiting.push({
-        ...{ kind: 'mirror', span: span.name, title: `${card.name} ${hook} → ${span.name}` },
-        notice: {
-          ...notice('FILTER_FORBIDDEN', message, 'run as root', source.filter?.origin),
-          address: writeAddress(span.name, 'mirror', card.name, hook)
-        }
-      })
-    }
+    const message = `CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
+    wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
   }
   return hooks.map((hook) => ({
     link: card,
@@ -153,6 +197,10 @@ function resolveSource(
     dedicated,
     origin: source.origin
   }))
+}
+
+function describeMatch(match: InterfaceMatch): string {
+  return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
 }
 
 const tooLarge = 'use wider networks, or split it over several spans'

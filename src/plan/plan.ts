@@ -64,7 +64,7 @@ export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Sn
     desired: kind.desire(wanted, host)
   }))
   if (conflicts.length > 0) throw new SpanplanError(conflicts)
-  return { spans: headings(wanted, changes), changes, waiting, warnings }
+  return { spans: headings(wanted, [...changes, ...waiting]), changes, waiting, warnings }
 }
 
 /**
@@ -151,9 +151,9 @@ function addAdoption(notice: Notice, { adoption }: Resource, adopt: boolean): No
 }
 
 /** The spans in the file's order, then those that only the host knows. */
-function headings({ spans }: Wanted, changes: readonly PlannedChange[]): Plan['spans'] {
+function headings({ spans }: Wanted, rows: readonly Pick<PlannedChange, 'span'>[]): Plan['spans'] {
   const names = spans.map(({ name, description }) => ({ name, description }))
-  const others = new Set(changes.flatMap(({ span }) => (span === null ? [] : [span])))
+  const others = new Set(rows.flatMap(({ span }) => (span === null ? [] : [span])))
   for (const { name } of names) others.delete(name)
   return [...names, ...[...others].sort().map((name) => ({ name, description: null }))]
 }

@@ -10,8 +10,30 @@ import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, 
 export interface Scope {
   /** The owner's name; null for every owner's. */
   readonly name: string | null
-  /** null for every span. */
-  readonly spans: ReadonlySet<string> | null
+  readonly spans: Choice
+}
+
+/** Which spans, by name: only these, or all but these. */
+export type Choice = { readonly only: ReadonlySet<string> } | { readonly except: ReadonlySet<string> }
+
+/** None is left out. */
+export const everySpan: Choice = { except: new Set() }
+
+/** Whether a span is among those; null: which it is cannot be told. */
+export function chooses(choice: Choice, span: string | null): boolean {
+  return 'only' in choice ? span !== null && choice.only.has(span) : span === null || !choice.except.has(span)
+}
+
+/** The same without these. */
+export function leaveOut(choice: Choice, names: readonly string[]): Choice {
+  return 'only' in choice
+    ? { only: new Set([...choice.only].filter((name) => !names.includes(name))) }
+    : { except: new Set([...choice.except, ...names]) }
+}
+
+/** The spans that were named; none where all are meant but for some. */
+export function namedSpans(choice: Choice): readonly string[] {
+  return 'only' in choice ? [...choice.only] : []
 }
 
 /** One hook of one card, to be copied into the span. */
@@ -138,7 +160,7 @@ function readMirror(wanted: Intent, owners: readonly string[], filter: Filter): 
   if (mark === null) return []
   const span = named?.candidate ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = name === null || mark.owner === hashOf(name)
-  const inScope = owned && (spans === null || (span !== null && spans.has(span)))
+  const inScope = owned && chooses(spans, span)
   return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]
 }
 
@@ -219,7 +241,7 @@ export function isOwed({ live, wanted, now, before, needed }: Card, trait: Trait
 /** Whether a thing of this owner and span may be touched. */
 export function covers(wanted: Pick<Wanted, 'scope'>, owner: string | undefined, span: string): boolean {
   const { name, spans } = wanted.scope
-  return owner !== undefined && (name === null || owner === name) && (spans === null || spans.has(span))
+  return owner !== undefined && (name === null || owner === name) && chooses(spans, span)
 }
 
 /** Whether a bridge is a span's of this owner, by its alias or, until it has one, its address. */

@@ -6,14 +6,15 @@
  */
 import { readFileSync } from 'node:fs'
 import { look } from '../../src/apply/look.ts'
+import { everySpan } from '../../src/resources/wanted.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { writeHost } from './plan/host-file.ts'
 
 async function main(path: string): Promise<void> {
   const spec = loadSpec([{ path, bytes: readFileSync(path) }])
-  const scope = { name: spec.name, spans: null }
+  const scope = { name: spec.name, spans: everySpan }
   const deferDocker = process.env.DOCKER_HOST === undefined
-  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false })
+  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false, patient: false, away: new Set() })
   process.stdout.write(writeHost(host))
 }
 

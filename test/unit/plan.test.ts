@@ -7,26 +7,32 @@ import { renderNotice } from '../../src/cli/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
 import { renderPlan } from '../../src/plan/render.ts'
 import { plain } from '../../src/printable.ts'
+import { everySpan } from '../../src/resources/wanted.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import type { SourceFile } from '../../src/spec/spec.ts'
 import { readHostFile } from './plan/host-file.ts'
 
 const folder = fileURLToPath(new URL('../fixtures/plan/', import.meta.url))
 
-/** What a case's aim.json says: nothing is wanted of this name (null: of every name), of these spans (null: of all). */
-interface Destroy {
-  readonly destroy: { readonly name: string | null; readonly spans: readonly string[] | null }
+/** What a case's aim.json says, if it is not simply the file that is wanted. */
+interface AimFile {
+  /** Nothing is wanted of this name (null: of every name), of these spans (null: of all). */
+  readonly destroy?: { readonly name: string | null; readonly spans: readonly string[] | null }
+  /** What is missing is waited for, and these cards are being taken down. */
+  readonly patient?: { readonly away: readonly string[] }
 }
 
 function aimOf(path: string, files: readonly SourceFile[]): Aim {
   const aimFile = join(path, 'aim.json')
-  if (!existsSync(aimFile)) {
-    const spec = loadSpec(files)
-    return { want: 'spec', spec, scope: { name: spec.name, spans: null }, deferDocker: false, adopt: false }
-  }
   // The fixtures are ours, and a wrong one shows in its plan.
-  const { destroy } = JSON.parse(readFileSync(aimFile, 'utf8')) as Destroy
-  const spans = destroy.spans && new Set(destroy.spans)
+  const { destroy, patient } = (existsSync(aimFile) ? JSON.parse(readFileSync(aimFile, 'utf8')) : {}) as AimFile
+  if (destroy === undefined) {
+    const spec = loadSpec(files)
+    const scope = { name: spec.name, spans: everySpan }
+    const away = new Set(patient?.away)
+    return { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: patient !== undefined, away }
+  }
+  const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
   const scope = { name: destroy.name, spans }
   return { want: 'nothing', owner: destroy.name ?? 'default', scope, known: [], deferDocker: false }
 }

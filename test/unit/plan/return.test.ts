@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { planBack, planFor } from '../../../src/apply/look.ts'
 import type { Container, Snapshot } from '../../../src/host/host.ts'
 import { renderChange } from '../../../src/plan/render.ts'
+import { everySpan } from '../../../src/resources/wanted.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { readHostFile } from './host-file.ts'
 
@@ -17,8 +18,8 @@ function planReturn(name: string, become: Change, { from = (host) => host, adopt
   const read = (file: string) => readFileSync(`${folder}${name}/${file}`)
   const spec = loadSpec([{ path: 'spans.yaml', bytes: read('spans.yaml') }])
   const host = from(readHostFile(read('host.json').toString()))
-  const scope = { name: spec.name, spans: null }
-  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt }, host)
+  const scope = { name: spec.name, spans: everySpan }
+  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt, patient: false, away: new Set() }, host)
   return planBack(first, become(host)).plan.changes.map(renderChange)
 }
 

@@ -11,6 +11,7 @@ import { asShown, readSavedPlan, type SavedPlan } from '../../../src/plan/reread
 import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../src/plan/saved.ts'
 import { findDifferences } from '../../../src/plan/stale.ts'
 import { printableJson } from '../../../src/printable.ts'
+import { everySpan } from '../../../src/resources/wanted.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { readHostFile } from './host-file.ts'
 
@@ -28,7 +29,8 @@ function readCase(name: string) {
   const path = 'spans.yaml'
   const spec = loadSpec([{ path, bytes: readFileSync(join(folder, name, path)) }])
   const host = readHostFile(readFileSync(join(folder, name, 'host.json'), 'utf8'))
-  const aim: Aim = { want: 'spec', spec, scope: { name: spec.name, spans: null }, deferDocker: false, adopt: false }
+  const scope = { name: spec.name, spans: everySpan }
+  const aim: Aim = { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: false, away: new Set() }
   const document = (now: Snapshot) =>
     planDocument(planFor(aim, now).plan, { spec, host: now, version: '0.1.0', created: '2001-02-03T12:00:00.000Z' })
   return { host, document }
