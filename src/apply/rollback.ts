@@ -34,7 +34,7 @@ export async function rollBack(aim: Aim, first: View, progress: Progress): Promi
     const away = missesDocker(first, view)
     // What is not seen may be there.
     left = away ? view.plan.changes.filter((change) => !asksDocker(change)) : view.plan.changes
-    const possible = left.filter(({ address }) => !failures.has(address))
+    const possible = left.filter((change) => !failures.has(change.address) && !isNeeded(change, left))
     if (possible.length === 0 || round === most) return remain(log, progress, left, away, failures)
     const ending = await runSteps(possible, log, progress)
     if (ending.ended !== 'failed') continue
@@ -68,6 +68,11 @@ async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
     if (!(error instanceof SpanplanError)) throw error
     return { code: 'ROLLBACK_BLIND', message: `the host cannot be read: ${error.message}` }
   }
+}
+
+/** A card that is not yet as it was: what remembers how it was is kept until it is. */
+function isNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
+  return left.some((other) => other.remembers.length === 0 && remembers.some((card) => card === other.device))
 }
 
 /** Docker was there at first; without it, what was done in it is not seen. */

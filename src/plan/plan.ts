@@ -31,6 +31,8 @@ export interface PlannedChange {
   readonly action: Change['action']
   /** The device that it is about; null for what is Docker's. */
   readonly device: string | null
+  /** The cards whose earlier state the mark keeps that is there now. */
+  readonly remembers: readonly string[]
   readonly title: string
   readonly summary: string
   readonly before: Resource | null
@@ -179,6 +181,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     span,
     action: change.action,
     device: kind.device?.(subject) ?? null,
+    remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: kind.title(subject),
     summary: change.action === 'remove' ? (kind.farewell?.(subject) ?? '') : kind.summary(subject),
     before: 'before' in change ? change.before : null,

@@ -15,6 +15,8 @@ export interface Bridge extends Resource {
   readonly isBridge: boolean
   /** Whose it is, what its cards were like, and what it was like itself if it was adopted. */
   readonly mark: string
+  /** The cards of which its mark speaks. */
+  readonly remembered: readonly string[]
   readonly mac: string
   /** Bytes. */
   readonly mtu: number
@@ -75,6 +77,7 @@ export const bridge: Kind<Bridge> = {
     ].join(', '),
   address: () => [],
   device: ({ id }) => id,
+  remembers: ({ remembered }) => remembered,
   conflict: explainConflict,
   farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adopted: 'a later destroy gives it back'
@@ -97,6 +100,7 @@ function explainConflict({ id, mark, obstacle }: Bridge, _: Bridge, host: Snapsh
 function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge {
   const link = host.links.find(({ name }) => name === span.name)
   const live = link && observeBridge(wanted, host, link)[0]
+  const cards = rememberedCards(wanted, host, span.name)
   return {
     kind: 'bridge',
     id: span.name,
@@ -108,8 +112,9 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
       owner: wanted.owner,
       network: span.hasNetwork,
       original: live?.original ?? null,
-      cards: rememberedCards(wanted, host, span.name)
+      cards
     }),
+    remembered: namesOf(host, cards),
     mac: bridgeMac(wanted.owner, span.name),
     mtu: span.mtu,
     up: true,
@@ -132,6 +137,10 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
 function desiredOffloads({ wire }: WantedSpan, live: Bridge | undefined): Bridge['offloads'] {
   if (wire) return wireSize
   return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
+}
+
+function namesOf(host: Snapshot, cards: ReadonlyMap<number, unknown>): string[] {
+  return host.links.filter(({ index }) => cards.has(index)).map(({ name }) => name)
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */
@@ -172,6 +181,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
       isBridge: options !== null,
       mark: link.alias ?? '',
+      remembered: namesOf(host, mark?.cards ?? new Map()),
       mac: link.mac,
       mtu: link.mtu,
       up: link.up,
