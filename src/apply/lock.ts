@@ -85,10 +85,10 @@ export function readHolder(): Holder | null {
   }
 }
 
-/** A file of this network namespace's own in the run directory. */
-export function runFile(extension: 'lock' | 'sock'): string {
+/** A file of this network namespace's own in the run directory; `kind` says which. */
+export function runFile(kind: string): string {
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? ''
-  return join(process.env.SPANPLAN_RUN_DIR || '/run/spanplan', `net-${namespace}.${extension}`)
+  return join(process.env.SPANPLAN_RUN_DIR || '/run/spanplan', `net-${namespace}.${kind}`)
 }
 
 function openLock(path: string): number {

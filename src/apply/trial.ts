@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { chmodSync, rmSync } from 'node:fs'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import * as z from 'zod'
 import { type Notice, SpanplanError } from '../errors.ts'
 import { runFile } from './lock.ts'
+import { listenAt } from './socket.ts'
 
 /** What a person says of an apply that waits. */
 export type Word = 'confirm' | 'rollback'
@@ -41,7 +42,7 @@ export async function startTrial(
   const sockets = new Set<Socket>()
   const asking = new Set<Socket>()
   const path = runFile('sock')
-  const server = await listen(path)
+  const server = await listenAt(path)
   const verdict = new Promise<Verdict>((resolve) => {
     const timer = setTimeout(resolve, milliseconds, 'expired')
     const settle = (word: Verdict) => {
@@ -66,19 +67,6 @@ export async function startTrial(
       for (const socket of sockets) socket.destroy()
     }
   }
-}
-
-/** Bytes of the path of a socket: sun_path in unix(7), less its end. Node cuts a longer one off. */
-const longestPath = 107
-
-async function listen(path: string): Promise<Server> {
-  if (Buffer.byteLength(path) > longestPath) throw new Error(`${path} is too long a path for a socket`)
-  // Left by one that was killed: its lock is free, and we have it.
-  rmSync(path, { force: true })
-  const server = createServer({ allowHalfOpen: true }).listen(path)
-  await once(server, 'listening')
-  chmodSync(path, 0o600)
-  return server
 }
 
 /** Whoever says nothing, or something else, is not waited for. */
