@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { findProgram, labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
+import { benchPauses } from './pauses.ts'
 
 const card = 'ens192'
 const startRuns = 25
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
     print(`the same with this shell's ${Object.keys(own).join(', ')}`, benchStart(lab, own))
   for (const count of [1, 10, 100])
     print(`${count} spans, against a shell loop of ${6 * count} processes`, benchApply(lab, count))
+  console.log(await benchPauses())
 }
 
 /** What a person waits for at a prompt: a file that is valid, and a host that is as it should be. */

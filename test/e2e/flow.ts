@@ -26,7 +26,10 @@ socket.connect(Number(port), host, () => {
 })
 `
 
-/** Collects the numbers until its standard input ends; says how many different ones, and how many the socket had no room for. */
+/**
+ * Collects the numbers until its standard input ends; says how many different ones, how many the socket had no room for,
+ * and the longest time between two, in milliseconds.
+ */
 const receiver = `
 const { readFileSync } = require('node:fs')
 const overruns = () => {
@@ -35,17 +38,30 @@ const overruns = () => {
 }
 const before = overruns()
 const numbers = new Set()
+let [last, pause] = [Infinity, 0]
 const socket = require('node:dgram').createSocket('udp4')
-socket.on('message', (data) => numbers.add(data.readUInt32BE()))
+socket.on('message', (data) => {
+  numbers.add(data.readUInt32BE())
+  const now = performance.now()
+  pause = Math.max(pause, now - last)
+  last = now
+})
 socket.bind(Number(process.argv[1]), () => console.error('begun'))
 process.stdin.resume().once('end', () => {
-  socket.close(() => console.log(JSON.stringify({ arrived: numbers.size, overruns: overruns() - before })))
+  socket.close(() => console.log(JSON.stringify({ arrived: numbers.size, overruns: overruns() - before, pause })))
 })
 `
 
+export interface FlowEnd {
+  readonly sent: number
+  /** How many of them did not come to the socket. */
+  readonly lost: number
+  /** The longest time between two that did, in milliseconds. */
+  readonly pause: number
+}
+
 interface Flow {
-  /** How many were sent, and how many of them were lost before they came to the socket. */
-  end(): Promise<{ readonly sent: number; readonly lost: number }>
+  end(): Promise<FlowEnd>
 }
 
 /** Sends numbered datagrams from one side to an address of the other. */
@@ -58,8 +74,8 @@ export async function startFlow(lab: Lab, from: Side, address: string): Promise<
       const sent = Number(await sending())
       // What is under way arrives within microseconds; what is in the socket's queue is read when the receiver gets its turn.
       await sleep(500)
-      const { arrived, overruns } = JSON.parse(await listening())
-      return { sent, lost: sent - arrived - overruns }
+      const { arrived, overruns, pause } = JSON.parse(await listening())
+      return { sent, lost: sent - arrived - overruns, pause }
     }
   }
 }
