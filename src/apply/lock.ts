@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import { interruptedExit, SpanplanError } from '../errors.ts'
 import { commandFailed, run } from '../host/run.ts'
+import { localTime } from '../local-time.ts'
 import { printable } from '../printable.ts'
 
 const holderDocument = z.object({
@@ -237,7 +238,7 @@ function locked(holder: Holder | null): SpanplanError {
   if (holder === null) {
     return new SpanplanError({ code: 'LOCKED', message: 'another spanplan is at work', hint: wait })
   }
-  const who = `another spanplan is at work: pid ${holder.pid}, "${printable(holder.command)}", since ${clock(holder.since)}`
+  const who = `another spanplan is at work: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
   const seconds = secondsLeft(holder)
   return new SpanplanError(
     seconds > 0
@@ -248,11 +249,4 @@ function locked(holder: Holder | null): SpanplanError {
         }
       : { code: 'LOCKED', message: who, hint: wait }
   )
-}
-
-/** `12:03:10`, by this host's clock; with the date if that is another day's. */
-function clock(time: string): string {
-  // Swedes write dates as ISO 8601 does.
-  const [day = '', hour = ''] = new Date(time).toLocaleString('sv-SE').split(' ')
-  return day === new Date().toLocaleDateString('sv-SE') ? hour : `${day} ${hour}`
 }

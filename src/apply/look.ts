@@ -130,8 +130,8 @@ function checkSpans(aim: Aim, host: Snapshot): void {
   )
 }
 
-/** The spans of the aim's owner that the host knows. */
-function liveSpans({ scope }: Aim, host: Snapshot): string[] {
+/** The names of the spans of the scope's owner that the host knows. */
+export function liveSpans({ scope }: Pick<Aim, 'scope'>, host: Snapshot): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
   const bridges = host.links.flatMap(({ alias, name }) =>
     covers(anySpan, readAlias(alias)?.owner, name) ? [name] : []

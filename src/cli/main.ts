@@ -148,6 +148,31 @@ function buildProgram() {
   }
 
   program
+    .command('pause')
+    .description('keep watch and hook off while you debug; it ends by itself')
+    .argument('[span]', 'the span; without it, all')
+    .addOption(new Option('--for <duration>', 'so long, as in 30m').argParser(parseDuration).makeOptionMandatory())
+    .addOption(fileOption())
+    .addOption(insecureOption())
+    .addOption(jsonOption())
+    .addOption(colorOption())
+    .action((span, options) =>
+      start(options, async (session) =>
+        (await import('./pause.ts')).pauseCommand(session, { ...options, for: options.for, span })
+      )
+    )
+
+  program
+    .command('resume')
+    .description('end a pause before its time')
+    .argument('[span]', 'the span; without it, all')
+    .addOption(jsonOption())
+    .addOption(colorOption())
+    .action((span, options) =>
+      start(options, async (session) => (await import('./pause.ts')).resumeCommand(session, { span }))
+    )
+
+  program
     .command('validate')
     .description('check the file alone')
     .addOption(fileOption())

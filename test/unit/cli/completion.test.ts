@@ -16,6 +16,8 @@ test('bash completes commands', () => {
     'destroy',
     'confirm',
     'rollback',
+    'pause',
+    'resume',
     'validate',
     'import',
     'completion'

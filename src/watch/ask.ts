@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import { lstatSync, readdirSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { runFile } from '../apply/lock.ts'
+import type { Trigger, WatchState } from './state.ts'
+
+/** What a watch may be asked: to look at the host now, or what it knows of itself. */
+export type Request =
+  | { readonly ask: 'look'; readonly trigger: Extract<Trigger, 'hook' | 'resume'> }
+  | { readonly ask: 'state' }
+
+/** Milliseconds for which one that asks waits for its answer. */
+const answerWithin = 2000
+
+const suffix = '.watch'
+
+/** The socket at which the watch of a name listens. */
+function controlPath(name: string): string {
+  return runFile(`${name}${suffix}`)
+}
+
+/**
+ * Asks the watch of a name in this network namespace.
+ *
+ * @returns null where none runs, or none answers in time.
+ */
+export function askWatch(name: string, asks: { readonly ask: 'state' }): Promise<WatchState | null>
+export function askWatch(name: string, asks: Extract<Request, { ask: 'look' }>): Promise<{ readonly ok: true } | null>
+export function askWatch(name: string, asks: Request): Promise<unknown> {
+  return ask(controlPath(name), asks)
+}
+
+/** The names whose watches run, or have run, in this network namespace. */
+export function watchNames(): string[] {
+  // The name is one part of a file's name, between the namespace's and the suffix.
+  const example = controlPath('')
+  const prefix = basename(example).slice(0, -suffix.length)
+  try {
+    return readdirSync(dirname(example))
+      .filter((file) => file.startsWith(prefix) && file.endsWith(suffix))
+      .map((file) => file.slice(prefix.length, -suffix.length))
+  } catch {
+    return []
+  }
+}
+
+async function ask(path: string, asks: Request): Promise<unknown> {
+  if (!isOurs(path)) return null
+  const socket = connect(path)
+  const stop = new AbortController()
+  const late = delay(answerWithin, null, { signal: stop.signal }).catch(() => null)
+  try {
+    return await Promise.race([converse(socket, asks), late])
+  } catch {
+    return null
+  } finally {
+    stop.abort()
+    socket.destroy()
+  }
+}
+
+async function converse(socket: Socket, asks: Request): Promise<unknown> {
+  await once(socket, 'connect')
+  socket.write(`${JSON.stringify(asks)}\n`)
+  for await (const line of createInterface(socket)) return JSON.parse(line)
+  return null
+}
+
+/** In a folder that others may write to, anybody could answer: only root and this user are believed. */
+function isOurs(path: string): boolean {
+  const { uid } = lstatSync(path, { throwIfNoEntry: false }) ?? {}
+  return uid !== undefined && (uid === 0 || uid === process.geteuid?.())
+}
