@@ -2,6 +2,7 @@ import { Exit, type ExitCode, interruptedExit, type Notice, SpanplanError } from
 import type { PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
 import { printable } from '../printable.ts'
+import { containersOf } from '../resources/wanted.ts'
 import type { StepFailed } from './batch.ts'
 import { type Aim, look, type View } from './look.ts'
 import { nothingLeft, type Remainder, rollBack } from './rollback.ts'
@@ -90,10 +91,11 @@ async function runRound(
   )
 }
 
-/** The thing was there, and is not any more: the device that it is on; a container that is waited for by now. */
-function hasGone({ device, address }: PlannedChange, before: View, now: View): boolean {
+/** The thing was there, and is not any more: the device that it is on, the container; or that is waited for by now. */
+function hasGone({ device, container, address }: PlannedChange, before: View, now: View): boolean {
   const waits = now.plan.waiting.some(({ notice }) => notice.address === address)
-  const isThere = ({ host }: View) => host.links.some(({ name }) => name === device)
+  const isThere = ({ host }: View) =>
+    host.links.some(({ name }) => name === device) || containersOf(host).some(({ name }) => name === container)
   return waits || (isThere(before) && !isThere(now))
 }
 

@@ -67,8 +67,8 @@ export async function lookBack(aim: Aim, first: View): Promise<View> {
   const question = questionOf(aim)
   const { docker } = first.host
   // Also what no span names any more, and is on no network of ours by now.
-  const known = docker.state === 'read' ? docker.containers.map(({ name }) => name) : []
-  return planBack(first, await readHost({ ...question, containers: new Set([...question.containers, ...known]) }))
+  const known = docker.state === 'read' ? docker.containers.map(({ name }) => ({ container: name })) : []
+  return planBack(first, await readHost({ ...question, containers: [...question.containers, ...known] }))
 }
 
 /** What leads from the host as it is now back to what it was like at an earlier look. */
@@ -87,7 +87,7 @@ function questionOf(aim: Aim): Question {
     copies: spans.length > 0,
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
-    containers: new Set(spans.flatMap(({ sensors }) => sensors.map(({ container }) => container))),
+    containers: spans.flatMap(({ sensors }) => sensors),
     deferDocker: aim.deferDocker
   }
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import type Dockerode from 'dockerode'
 import { type Notice, SpanplanError } from '../errors.ts'
@@ -8,8 +9,15 @@ import type { Pool } from './host.ts'
 /** Milliseconds. Docker answers in less than 100; connecting a container may have to wait for a slow disk. */
 const timeLimit = 60_000
 
+/** A Docker daemon that answers. */
+export interface Connection {
+  readonly docker: Dockerode
+  /** The newest version of its API that it speaks, such as `1.45`; empty if it does not say. */
+  readonly api: string
+}
+
 /** A Docker daemon that answers, or why there is none. */
-export type Daemon = { readonly docker: Dockerode } | { readonly reason: Notice }
+export type Daemon = Connection | { readonly reason: Notice }
 
 /** Finds the daemon where Docker's own client would (DOCKER_HOST, else its socket), and asks whether it is there. */
 export async function findDaemon(): Promise<Daemon> {
@@ -27,11 +35,23 @@ export async function findDaemon(): Promise<Daemon> {
     await knock(where)
     const { default: Docker } = await import('dockerode')
     const docker = new Docker({ timeout: timeLimit })
-    await docker.ping()
-    return { docker }
+    return { docker, api: await ping(docker) }
   } catch (error) {
     return { reason: unreachable(where, error) }
   }
+}
+
+/** Asks whether it is there. Its answer's header tells the version of the API, which Docker's client for Node keeps to itself. */
+function ping(docker: Dockerode): Promise<string> {
+  const request = { path: '/_ping', method: 'GET', isStream: true, statusCodes: { 200: true, 500: 'server error' } }
+  return new Promise((resolve, reject) => {
+    docker.modem.dial(request, (error, response) => {
+      if (!(response instanceof IncomingMessage)) return reject(error)
+      response.resume()
+      response.once('error', reject)
+      response.once('end', () => resolve(String(response.headers['api-version'] ?? '')))
+    })
+  })
 }
 
 /** Bridges are this host's, so a daemon beyond the loopback cannot use them. */

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { ContainerChoice } from '../spec/spec.ts'
 import type { Container, DockerNetwork, Endpoint, Pool } from './host.ts'
 import type { Argv } from './run.ts'
 
@@ -17,8 +18,16 @@ export const label = {
   away: 'spanplan.away'
 } as const
 
-/** The label by which Compose knows what it made. */
-export const composeProject = 'com.docker.compose.project'
+/** The labels by which Compose knows what it made (pkg/api/labels.go of docker/compose). */
+export const composeLabel = {
+  project: 'com.docker.compose.project',
+  service: 'com.docker.compose.service',
+  /** `True` on a container of `docker compose run`. */
+  oneoff: 'com.docker.compose.oneoff'
+} as const
+
+/** The endpoint option that names the interface in the container, and the first API that knows it: Docker 28's. */
+export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api: '1.48' } as const
 
 /** One request to Docker that changes something: data, so that a plan can show it and a program read it. */
 export type DockerCall =
@@ -167,6 +176,7 @@ const networkOutput = z.object({
 const containerListOutput = z.object({
   Id: z.string(),
   Names: z.array(z.string()).nullish(),
+  Labels: strings,
   NetworkSettings: z
     .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
     .nullish()
@@ -176,6 +186,7 @@ const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
   State: z.object({ Running: z.boolean(), Restarting: z.boolean().default(false), Pid: z.number() }),
+  Config: z.object({ Labels: strings }),
   HostConfig: z.object({ NetworkMode: z.string().default('default') }),
   NetworkSettings: z.object({
     Networks: z
@@ -215,22 +226,45 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
     }))
 }
 
-/** The ids, in Docker's list of containers, of those that are on one of the networks or have one of the names. */
+/** The ids, in Docker's list of containers, of those that are on one of the networks or are chosen. */
 export function concernedContainers(
   document: unknown,
   networks: readonly DockerNetwork[],
-  names: ReadonlySet<string>
+  choices: readonly ContainerChoice[]
 ): string[] {
   const networkNames = new Set(networks.map((network) => network.name))
+  const names = new Set(choices.flatMap((choice) => ('container' in choice ? [choice.container] : [])))
+  const others = choices.filter((choice) => !('container' in choice))
   return z
     .array(containerListOutput)
     .parse(document)
-    .filter(
-      ({ Names, NetworkSettings }) =>
-        (Names ?? []).some((name) => names.has(name.replace(/^\//, ''))) ||
+    .filter(({ Names, Labels, NetworkSettings }) => {
+      const known = (Names ?? []).map((name) => name.replace(/^\//, ''))
+      return (
+        known.some((name) => names.has(name)) ||
+        others.some((choice) => isChosen(choice, { name: known[0] ?? '', labels: Labels })) ||
         Object.keys(NetworkSettings?.Networks ?? {}).some((network) => networkNames.has(network))
-    )
+      )
+    })
     .map(({ Id }) => Id)
+}
+
+/** Whether a container is one of those that are meant. What `docker compose run` starts is none of its service's. */
+export function isChosen(choice: ContainerChoice, { name, labels }: Pick<Container, 'name' | 'labels'>): boolean {
+  if ('container' in choice) return name === choice.container
+  if ('label' in choice) return labels[choice.label.key] === choice.label.value
+  return (
+    labels[composeLabel.project] === choice.compose.project &&
+    labels[composeLabel.service] === choice.compose.service &&
+    labels[composeLabel.oneoff]?.toLowerCase() !== 'true'
+  )
+}
+
+/** Whether a daemon whose newest API this is knows an API of that version. */
+export function speaks(api: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = api.split('.').map(Number)
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number)
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
 }
 
 /** What is needed to find the host's end of a running container's interfaces. */
@@ -252,6 +286,8 @@ export function parseContainer(document: unknown): InspectedContainer {
     container: {
       id: inspected.Id,
       name: inspected.Name.replace(/^\//, ''),
+      labels: inspected.Config.Labels,
+      running: inspected.State.Running,
       restarting: inspected.State.Restarting,
       networkMode: inspected.HostConfig.NetworkMode,
       endpoints: networks.map(

@@ -209,10 +209,12 @@ export interface Endpoint {
   readonly port: { readonly inside: number; readonly host: number } | 'absent' | 'unknown'
 }
 
-/** A container that is on a network of a span, or that the file names. */
+/** A container that is on a network of a span, or that the file chooses. */
 export interface Container {
   readonly id: string
   readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly running: boolean
   /** It ends as soon as it starts, and Docker starts it again and again. */
   readonly restarting: boolean
   readonly networkMode: string
@@ -223,7 +225,13 @@ export interface Container {
 export type DockerState =
   | { readonly state: 'deferred' }
   | { readonly state: 'unreachable'; readonly reason: Notice }
-  | { readonly state: 'read'; readonly networks: readonly DockerNetwork[]; readonly containers: readonly Container[] }
+  | {
+      readonly state: 'read'
+      /** The newest version of its API that the daemon speaks, such as `1.45`; empty if it does not say. */
+      readonly api: string
+      readonly networks: readonly DockerNetwork[]
+      readonly containers: readonly Container[]
+    }
 
 /** What tcpdump made of an expression. */
 export type Compiled =

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
+import type { ContainerChoice } from '../spec/spec.ts'
 import { parseAttached, readAttached } from './bpftool.ts'
-import { dockerFailed, findDaemon } from './daemon.ts'
+import { type Connection, dockerFailed, findDaemon } from './daemon.ts'
 import { concernedContainers, dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
@@ -31,10 +32,10 @@ export interface Question {
   readonly expressions: readonly string[]
   /** There are cards to copy from. */
   readonly copies: boolean
-  /** The Docker networks, bridges and containers that concern it, by name, whether they exist or not. */
+  /** The Docker networks and bridges that concern it, by name, and the containers, whether they exist or not. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
-  readonly containers: ReadonlySet<string>
+  readonly containers: readonly ContainerChoice[]
   /** Docker is left for a later run. */
   readonly deferDocker: boolean
 }
@@ -159,21 +160,21 @@ async function readDocker(question: Question): Promise<DockerState> {
   const daemon = await findDaemon()
   if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
   try {
-    return await askDocker(daemon.docker, question)
+    return await askDocker(daemon, question)
   } catch (error) {
     throw dockerFailed(error)
   }
 }
 
-async function askDocker(docker: Dockerode, question: Question): Promise<DockerState> {
+async function askDocker({ docker, api }: Connection, question: Question): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const networks = understand('docker', () => parseNetworks(networkList))
   const concerned = networks.filter((network) => concerns(network, question))
-  const away = networks.flatMap(({ labels }) => parseAway(labels)?.container ?? [])
-  const names = new Set([...question.containers, ...away])
-  const ids = understand('docker', () => concernedContainers(containerList, concerned, names))
+  const away = networks.flatMap(({ labels }) => parseAway(labels) ?? [])
+  const choices = [...question.containers, ...away.map(({ container }) => ({ container }))]
+  const ids = understand('docker', () => concernedContainers(containerList, concerned, choices))
   const containers = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
-  return { state: 'read', networks, containers: containers.filter((container) => container !== null) }
+  return { state: 'read', api, networks, containers: containers.filter((container) => container !== null) }
 }
 
 function concerns(network: DockerNetwork, question: Question): boolean {

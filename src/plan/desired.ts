@@ -1,7 +1,7 @@
 import type { Notice, Origin } from '../errors.ts'
 import { SpanplanError } from '../errors.ts'
 import { label } from '../host/docker.ts'
-import type { Container, Program, Snapshot } from '../host/host.ts'
+import type { Program, Snapshot } from '../host/host.ts'
 import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
 import { readAlias } from '../resources/mark.ts'
@@ -18,6 +18,7 @@ import {
 import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
 import { findLoop } from './loop.ts'
+import { findSharedNames, resolveSensors } from './sensors.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
 export interface Desired {
@@ -50,7 +51,7 @@ export interface Order {
 }
 
 /** Gathers while names are resolved, so that all that is wrong is said at once. */
-interface Findings {
+export interface Findings {
   readonly errors: Notice[]
   readonly waiting: Wait[]
   readonly warnings: Notice[]
@@ -67,7 +68,11 @@ export function resolveSpec(order: Order, host: Snapshot): Desired {
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
   const specs = spec.spans.filter((span) => chooses(scope.spans, span.name))
   const spans = specs.map((span) => resolveSpan(order, span, host, findings))
-  findings.errors.push(...(order.patient ? [] : needDocker(specs, host)), ...findLoop(spans, host))
+  findings.errors.push(
+    ...(order.patient ? [] : needDocker(specs, host)),
+    ...findLoop(spans, host),
+    ...findSharedNames(spans)
+  )
   if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
   const known = knownSpans(
     spec.spans.map(({ name }) => name),
@@ -123,10 +128,7 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
     mirrors,
     network: resolveNetwork(span, host, findings),
     hasNetwork: span.network !== null,
-    sensors: span.sensors.flatMap(({ container: name, origin }) => {
-      const container = resolveSensor(span, name, origin, host, findings)
-      return container ? [{ container, origin }] : []
-    }),
+    sensors: resolveSensors(span, host, findings),
     origin: span.origin
   }
 }
@@ -280,47 +282,6 @@ function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): Spa
     }
   })
   return null
-}
-
-function resolveSensor(
-  span: SpanSpec,
-  name: string,
-  origin: Origin,
-  host: Snapshot,
-  findings: Findings
-): Container | null {
-  const network = span.network?.name ?? span.name
-  const address = writeAddress(span.name, 'sensor', network, name)
-  const wait = (code: string, message: string) =>
-    findings.waiting.push({
-      ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
-      notice: { ...notice(code, message, undefined, origin), address }
-    })
-  if (host.docker.state !== 'read') {
-    wait('DOCKER_DEFERRED', 'waits for Docker')
-    return null
-  }
-  const container = host.docker.containers.find((one) => one.name === name)
-  if (container === undefined) {
-    wait('SENSOR_MISSING', `waits for the container ${name}`)
-    return null
-  }
-  if (container.restarting && !container.endpoints.some((endpoint) => endpoint.network === network)) {
-    wait('SENSOR_RESTARTING', `waits for the container ${name}, which ends as soon as it starts: docker logs ${name}`)
-    return null
-  }
-  if (container.networkMode === 'host' || container.networkMode.startsWith('container:')) {
-    findings.errors.push(
-      notice(
-        'SENSOR_NETWORK_MODE',
-        `span ${span.name}: the container ${name} has no network of its own (network_mode: ${container.networkMode})`,
-        'Docker cannot connect it: make it anew without network_mode',
-        origin
-      )
-    )
-    return null
-  }
-  return container
 }
 
 /** Docker that is away is no reason to wait silently: whoever wants to go on without it says so. */

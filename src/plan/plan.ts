@@ -31,6 +31,8 @@ export interface PlannedChange {
   readonly action: Change['action']
   /** The device that it is about; null for what is Docker's. */
   readonly device: string | null
+  /** The name of the container that it is about; null for none. */
+  readonly container: string | null
   /** The cards whose earlier state the mark keeps that is there now. */
   readonly remembers: readonly string[]
   readonly title: string
@@ -181,6 +183,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     span,
     action: change.action,
     device: kind.device?.(subject) ?? null,
+    container: kind.container?.(subject) ?? null,
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: kind.title(subject),
     summary: change.action === 'remove' ? (kind.farewell?.(subject) ?? '') : kind.summary(subject),

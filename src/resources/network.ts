@@ -1,5 +1,5 @@
 import type { Notice } from '../errors.ts'
-import { composeProject, label, networkOption, referTo } from '../host/docker.ts'
+import { composeLabel, label, networkOption, referTo } from '../host/docker.ts'
 import type { DockerNetwork, Pool, Snapshot } from '../host/host.ts'
 import { shellLine } from '../host/words.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
@@ -61,7 +61,7 @@ export const network: Kind<Network> = {
 
 function explainConflict(live: Network, desired: Network, host: Snapshot): Notice {
   const { name, reference, bridge, labels } = live
-  const project = labels[composeProject]
+  const project = labels[composeLabel.project]
   const use = describeMembers(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
   const removal = shellLine(['docker', 'network', 'rm', reference])
@@ -87,7 +87,7 @@ function explainConflict(live: Network, desired: Network, host: Snapshot): Notic
 
 /** Whose a network seems to be, and who is on it. */
 function describeMembers({ name, subnet, labels }: Network, host: Snapshot): string {
-  const project = labels[composeProject]
+  const project = labels[composeLabel.project]
   const members = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
   return joinAnd([
     ...(project === undefined ? [] : [`it is of the Compose project ${project}`]),

@@ -95,6 +95,8 @@ export interface Kind<R extends Resource = Resource> {
 
   /** The device that it is, or is on: where that has gone, so has it. None: it is Docker's. */
   device?(resource: R): string
+  /** The name of the container that it is about: where that has gone, so has it. None: no container's. */
+  container?(resource: R): string
   /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
   dependsOn?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */

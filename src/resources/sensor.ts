@@ -1,4 +1,4 @@
-import { type AwayNote, label, referTo, writeAway } from '../host/docker.ts'
+import { type AwayNote, interfaceOption, label, referTo, writeAway } from '../host/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../host/host.ts'
 import { hashOf } from './mark.ts'
 import { liveNetworks } from './network.ts'
@@ -16,6 +16,8 @@ export interface Sensor extends Resource {
   readonly current: boolean
   /** The interface exists in the container. */
   readonly present: boolean
+  /** What it is called in the container, where that was asked for. */
+  readonly interfaceName: string | null
   /** The host's end of it, where that is known. */
   readonly port: string | null
   /** That end is a port of the span's bridge. */
@@ -45,6 +47,7 @@ export const sensor: Kind<Sensor> = {
   fields: {
     current: { label: 'on this network', words: yesNo, immutable: true },
     present: { label: 'interface present', words: yesNo, immutable: true },
+    interfaceName: { label: 'interface', words: (name) => name ?? 'as Docker names it', immutable: true },
     bridged: { label: 'port on the bridge', words: yesNo }
   },
   desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
@@ -53,13 +56,16 @@ export const sensor: Kind<Sensor> = {
   settle: settleSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
-  summary: ({ sealed, options }) =>
-    [sealed ? 'sealed' : 'not sealed', ...(options[label.name] === undefined ? ['connected by others'] : [])].join(
-      ', '
-    ),
+  summary: ({ sealed, options, interfaceName }) =>
+    [
+      sealed ? 'sealed' : 'not sealed',
+      ...(interfaceName === null ? [] : [`interface ${interfaceName}`]),
+      ...(options[label.name] === undefined ? ['connected by others'] : [])
+    ].join(', '),
   address: ({ network, container }) => [network, container],
   anew: 'its interface may be renamed: restart the sensor',
-  dependsOn: ({ network }) => `network ${network}`
+  dependsOn: ({ network }) => `network ${network}`,
+  container: ({ container }) => container
 }
 
 function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
@@ -69,18 +75,25 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
     if (network === null) return []
     const live = findNetwork(host, network.name)
     const connected = live ? observeNetwork(wanted, host, live) : []
-    return span.sensors.map(({ container, origin }): Sensor => {
+    return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
       const sensor = build(container, network.name, span.name, wanted.owner)
       const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
       // Whom others connected stays theirs, with the names and the address that they gave it; also where a run was killed.
       const now = connected.find((one) => one.container === container.name)
       const left = notes.find((one) => one.network === network.name && one.container === container.name)
       const others = now === undefined ? left : now.owner === 'shared' ? now : undefined
-      return others
-        ? { ...own, options: others.options, aliases: others.aliases, address: others.address }
-        : { ...own, options: { [label.name]: wanted.owner } }
+      const theirs = others && { aliases: others.aliases, address: others.address }
+      const options = {
+        ...(others?.options ?? { [label.name]: wanted.owner }),
+        ...(interfaceName !== null && { [interfaceOption.key]: interfaceName })
+      }
+      return { ...own, ...theirs, options, interfaceName: interfaceOf(options) }
     })
   })
+}
+
+function interfaceOf(options: Readonly<Record<string, string>>): string | null {
+  return options[interfaceOption.key] ?? null
 }
 
 /** Containers that others connected stay, also when the network is made anew. */
@@ -158,6 +171,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
           owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
           present: port !== 'absent',
+          interfaceName: interfaceOf(endpoint.driverOptions),
           port: link?.name ?? null,
           bridged: link === undefined || link.master === bridge,
           options: endpoint.driverOptions,
@@ -195,7 +209,7 @@ function build(
   network: string,
   bridge: string,
   noteOwner: string
-): Omit<Sensor, 'owner' | 'options' | 'sealed'> {
+): Omit<Sensor, 'owner' | 'options' | 'interfaceName' | 'sealed'> {
   return {
     kind: 'sensor',
     id: `${network}/${container.name}`,

@@ -50,6 +50,8 @@ export interface WantedMirror {
 /** A container that is to be connected. */
 export interface WantedSensor {
   readonly container: Container
+  /** What its interface is to be called; null: as it is, or as Docker chooses. */
+  readonly interfaceName: string | null
   readonly origin: Origin
 }
 

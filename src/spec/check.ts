@@ -1,4 +1,5 @@
 import type { Notice, Origin } from '../errors.ts'
+import { writeChoice } from './choice.ts'
 import type { Hook, InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec } from './spec.ts'
 import { parseSubnet, subnetsOverlap } from './subnet.ts'
 import { escapeUnprintable, quote } from './words.ts'
@@ -86,12 +87,15 @@ function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | un
 function checkSensors(span: SpanSpec): Notice[] {
   const seen = new Map<string, Origin>()
   const notices: Notice[] = []
-  for (const { container, origin } of span.sensors) {
-    const other = seen.get(container)
+  for (const sensor of span.sensors) {
+    const { origin } = sensor
+    const { kind, value } = writeChoice(sensor)
+    const choice = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
+    const other = seen.get(choice)
     if (other) {
-      const message = `sensor ${quote(container)} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
+      const message = `sensor ${choice} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
       notices.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
-    } else seen.set(container, origin)
+    } else seen.set(choice, origin)
   }
   return notices
 }

@@ -23,8 +23,6 @@ const unsupported: ReadonlyMap<string, string> = new Map([
   ['source compose', 'sources of the kind "compose"'],
   ['source network', 'sources of the kind "network"'],
   ['source vxlan', 'sources of the kind "vxlan"'],
-  ['sensor label', 'sensors by label'],
-  ['sensor compose', 'sensors by Compose service'],
   ['sensor balance', 'balance among sensors']
 ])
 
@@ -149,11 +147,16 @@ function explainIssue(issue: Issue, root: Tree): Notice[] {
     return issue.keys.map((key) => explainUnknownKey(key, path, known, root))
   }
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => explainName(inner, path, root))
-  if (issue.code === 'invalid_union') {
-    const inner = findMeantBranch(issue)
-    if (inner) return inner.flatMap((one) => explainIssue({ ...one, path: [...path, ...one.path] }, root))
-  }
   const tree = findTree(root, path)
+  if (issue.code === 'invalid_union') {
+    // One word is meant for a container's name.
+    const inner =
+      findMeantBranch(issue) ?? (kindOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
+    if (inner !== undefined) {
+      const whole = inner.map((one) => ({ ...one, path: [...path, ...one.path] }))
+      return explainIssues(whole, root)
+    }
+  }
   if (tree?.kind === 'broken') return []
   const subject = describeSubject(path)
   const key = String(path.at(-1))
@@ -170,10 +173,6 @@ function explainIssue(issue: Issue, root: Tree): Notice[] {
         ? 'write what belongs here, or take it out'
         : 'give it a value, or take the key out')
     return [{ code: 'VALUE_MISSING', message: `${subject} has no value`, hint, origin }]
-  }
-  if (kindOf(path) === 'sensor' && tree.kind === 'map') {
-    const kind = [...tree.entries.keys()].find((word) => unsupported.has(`sensor ${word}`))
-    if (kind !== undefined) return [explainUnknownKey(kind, path, [], root)]
   }
   if (issue.code === 'custom') {
     const { code, hint } = readParams(issue)

@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto'
-import { Exit, type Notice, SpanplanError } from '../errors.ts'
+import { Exit, type Notice, type Origin, SpanplanError } from '../errors.ts'
 import { checkSpans, describePlace, indexInterfaces } from './check.ts'
+import { readChoice } from './choice.ts'
 import { decodeFile } from './decode.ts'
 import { type Key, type Named, type Part, readPart } from './read.ts'
-import { type InterfaceData, type SpanData, schemas } from './schema.ts'
-import type { InterfaceMatch, InterfaceSpec, NetworkSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import { type InterfaceData, type SensorData, type SpanData, schemas } from './schema.ts'
+import type {
+  InterfaceMatch,
+  InterfaceSpec,
+  NetworkSpec,
+  SensorSpec,
+  SourceFile,
+  SourceSpec,
+  SpanSpec,
+  Spec
+} from './spec.ts'
 import { findValuePlace } from './tree.ts'
 import { quote } from './words.ts'
 import { parseYaml } from './yaml.ts'
@@ -141,12 +151,17 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
       })
     ),
     network: buildNetwork(entry),
-    sensors: data.sensors.map((container, index) => ({ container, origin: findValuePlace(tree, ['sensors', index]) })),
+    sensors: data.sensors.map((sensor, index) => buildSensor(sensor, findValuePlace(tree, ['sensors', index]))),
     mtu: data.mtu,
     wire: data.wire,
     sealed: data.sealed,
     origin: at
   }
+}
+
+function buildSensor(data: SensorData, origin: Origin): SensorSpec {
+  if (typeof data === 'string') return { container: data, interfaceName: null, origin }
+  return { ...readChoice(data), interfaceName: data.interface_name ?? null, origin }
 }
 
 function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | null {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
-import type { InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import { writeChoice } from './choice.ts'
+import type { InterfaceSpec, NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
 
 /** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
 export function printSpec(spec: Spec): string {
@@ -24,11 +25,18 @@ const printSource = (source: SourceSpec) => ({
 
 const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name : { name, subnet })
 
+function printSensor(sensor: SensorSpec) {
+  const { interfaceName } = sensor
+  if (interfaceName === null && 'container' in sensor) return sensor.container
+  const { kind, value } = writeChoice(sensor)
+  return { [kind]: value, ...(interfaceName !== null && { interface_name: interfaceName }) }
+}
+
 const printSpan = (span: SpanSpec) => ({
   ...(span.description !== null && { description: span.description }),
   sources: span.sources.map(printSource),
   ...(span.network && { network: printNetwork(span.network) }),
-  sensors: span.sensors.map(({ container }) => container),
+  sensors: span.sensors.map(printSensor),
   mtu: span.mtu,
   wire: span.wire,
   sealed: span.sealed

@@ -43,9 +43,16 @@ export interface NetworkSpec {
   readonly origin: Origin
 }
 
-/** A container that is to be connected. */
-export interface SensorSpec {
-  readonly container: string
+/** Which containers are meant: the one of a name, or however many have a label, or are of a Compose service. */
+export type ContainerChoice =
+  | { readonly container: string }
+  | { readonly label: { readonly key: string; readonly value: string } }
+  | { readonly compose: { readonly project: string; readonly service: string } }
+
+/** Containers that are to be connected. */
+export type SensorSpec = ContainerChoice & {
+  /** What the interface is to be called in the container; null: Docker chooses. */
+  readonly interfaceName: string | null
   readonly origin: Origin
 }
 

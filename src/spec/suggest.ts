@@ -22,7 +22,11 @@ const synonyms: ReadonlyMap<string, string> = new Map([
   ['n', 'false'],
   ['mac', 'macaddress'],
   ['bpf', 'filter'],
-  ['containers', 'sensors']
+  ['containers', 'sensors'],
+  ['name', 'container'],
+  ['service', 'compose'],
+  ['ifname', 'interface_name'],
+  ['interface', 'interface_name']
 ])
 
 const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')

@@ -542,7 +542,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
-  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
+  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'GET', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
 ])
 
 type Schema = Readonly<Record<string, unknown>>

@@ -150,7 +150,7 @@ describe('the file that is written', () => {
           docker:
             host.docker.state === 'read'
               ? {
-                  state: 'read',
+                  ...host.docker,
                   networks: host.docker.networks.map((network) => ({
                     ...{ ...network, name: names.network },
                     options: { 'com.docker.network.bridge.name': names.bridge }

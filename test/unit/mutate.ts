@@ -48,7 +48,7 @@ spans:
     version: 1,
     spans: { s: { sources: [{ interface: 'eth1', filter: 'tcp' }], sensors: ['a', 'b'] } }
   }),
-  'version: 1\nspans:\n  s日:\n    description: "日本 😀 \u202e e\u0301"\n    sources: [{interface: ü}]\n',
+  'version: 1\nspans:\n  s日:\n    description: "日本 😀 \u202e e\u0301"\n    sources: [{interface: ü}]\n    sensors: [{label: role=ids}, {compose: a/b, interface_name: c}]\n',
   ...['one', 'two'].map(
     (name) => `version: 1\nname: ${name}\ninterfaces: {tap: {}}\nspans:\n  s:\n    sources: [{interface: tap}]\n`
   ),

@@ -21,6 +21,7 @@ function work(title: string, rank: number, tools: readonly string[]): Work {
       span: null,
       action: 'create',
       device: null,
+      container: null,
       remembers: [],
       title,
       summary: '',

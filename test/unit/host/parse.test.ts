@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { concernedContainers, parseContainer, parseNetworks } from '../../../src/host/docker.ts'
+import { concernedContainers, parseContainer, parseNetworks, speaks } from '../../../src/host/docker.ts'
 import { parseFilters } from '../../../src/host/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/ip.ts'
 import { parseToolJson } from '../../../src/host/json.ts'
 import { compileCommand, parseCompiled } from '../../../src/host/pcap.ts'
 import { everyFrame, hooksOf, parseQdiscs } from '../../../src/host/tc.ts'
+import type { ContainerChoice } from '../../../src/spec/spec.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
@@ -181,22 +182,59 @@ describe('Docker', () => {
 
   test('the containers concerned: by name, or by network', () => {
     const list = read('docker-containers')
-    expect(concernedContainers(list, [], new Set(['zeek', 'other']))).toHaveLength(1)
+    expect(concernedContainers(list, [], [{ container: 'zeek' }, { container: 'other' }])).toHaveLength(1)
     expect(
       concernedContainers(
         list,
         networks.filter(({ name }) => name === 'span'),
-        new Set()
+        []
       )
     ).toHaveLength(2)
-    expect(concernedContainers(list, [], new Set())).toEqual([])
+    expect(concernedContainers(list, [], [])).toEqual([])
+  })
+
+  test('the containers concerned: by label, or by the service of a Compose project', () => {
+    const compose = (oneoff: string) => ({
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': 'ids',
+      'com.docker.compose.oneoff': oneoff
+    })
+    const list = [
+      { Id: 'a', Names: ['/zeek'], Labels: { role: 'ids' } },
+      { Id: 'b', Names: ['/0f1e2d_shop-ids-1'], Labels: { ...compose('False'), role: 'a=b' } },
+      { Id: 'c', Names: ['/shop-ids-run-1'], Labels: compose('True') },
+      { Id: 'd', Names: ['/shop-ids-2'], Labels: null },
+      { Id: 'e', Names: null, Labels: { role: 'ids' } }
+    ]
+    const chosen = (choice: ContainerChoice) => concernedContainers(list, [], [choice])
+    expect(chosen({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
+    expect(chosen({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
+    expect(chosen({ label: { key: 'role', value: '' } })).toEqual([])
+    expect(chosen({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
+    expect(chosen({ compose: { project: 'shop', service: 'web' } })).toEqual([])
+  })
+
+  test.each([
+    ['1.48', true],
+    ['1.100', true],
+    ['2.0', true],
+    ['1.47', false],
+    ['', false]
+  ])('a daemon of the API %s, of which 1.48 is asked: %s', (api, knows) => {
+    expect(speaks(api, '1.48')).toBe(knows)
   })
 
   test('a container on two networks', () => {
     const { container, pid, macs } = parseContainer(read('docker-inspect'))
     expect(pid).toBeGreaterThan(0)
     expect(Object.keys(macs).sort()).toEqual(['extra', 'span'])
-    expect(container).toMatchObject({ name: 'suricata', restarting: false, networkMode: 'none' })
+    expect(container).toMatchObject({
+      name: 'suricata',
+      running: true,
+      restarting: false,
+      labels: {},
+      networkMode: 'none'
+    })
     expect(container.endpoints).toHaveLength(2)
     expect(container.endpoints).toContainEqual(
       expect.objectContaining({ network: 'extra', aliases: ['ids'], fixedAddress: '10.77.0.9', driverOptions: {} })
@@ -216,6 +254,7 @@ describe('Docker', () => {
     expect(pid).toBe(0)
     expect(container).toMatchObject({
       name: 'zeek',
+      running: false,
       restarting: false,
       endpoints: [{ network: 'span', port: 'unknown' }]
     })

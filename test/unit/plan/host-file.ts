@@ -33,5 +33,15 @@ export function readHostFile(text: string): Snapshot {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
   const { programs, attached = [], ...host } = JSON.parse(text) as HostFile
   const links = host.links.map(({ manager = null, ...link }) => ({ ...link, manager }))
-  return { ...host, links, attached, programs: new Map(Object.entries(programs)) }
+  const docker = host.docker.state === 'read' ? completeDocker(host.docker) : host.docker
+  return { ...host, links, attached, docker, programs: new Map(Object.entries(programs)) }
+}
+
+/** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
+function completeDocker({ api = '1.45', containers, ...docker }: Extract<Snapshot['docker'], { state: 'read' }>) {
+  return {
+    ...docker,
+    api,
+    containers: containers.map(({ labels = {}, running = true, ...container }) => ({ ...container, labels, running }))
+  }
 }

@@ -211,7 +211,15 @@ describe('what has changed since', () => {
     })
 
   test('what waited', () => {
-    const zeek = { id: 'f00d', name: 'zeek', restarting: false, networkMode: 'bridge', endpoints: [] }
+    const zeek = {
+      id: 'f00d',
+      name: 'zeek',
+      labels: {},
+      running: true,
+      restarting: false,
+      networkMode: 'bridge',
+      endpoints: []
+    }
     expect(differences('wait-only', withContainers([zeek]))).toEqual(['span0/sensor/span/zeek: waited, is there now'])
   })
 

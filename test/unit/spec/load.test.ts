@@ -54,8 +54,8 @@ describe('a good file', () => {
           ],
           network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
           sensors: [
-            { container: 'suricata', origin: at(18, 15) },
-            { container: 'zeek', origin: at(18, 25) }
+            { container: 'suricata', interfaceName: null, origin: at(18, 15) },
+            { container: 'zeek', interfaceName: null, origin: at(18, 25) }
           ],
           mtu: 9000,
           wire: false,
@@ -77,6 +77,19 @@ describe('a good file', () => {
       wire: true,
       sealed: true
     })
+  })
+
+  test('sensors by name, by label, by the service of a Compose project', () => {
+    const sensors =
+      '[zeek, {container: suricata, interface_name: tap0}, {label: role=a=b}, {label: "x="}, {compose: shop/ids.1}]'
+    const [span] = load(`version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: ${sensors}}\n`).spans
+    expect(span?.sensors.map(({ origin: _, ...sensor }) => sensor)).toEqual([
+      { container: 'zeek', interfaceName: null },
+      { container: 'suricata', interfaceName: 'tap0' },
+      { label: { key: 'role', value: 'a=b' }, interfaceName: null },
+      { label: { key: 'x', value: '' }, interfaceName: null },
+      { compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
+    ])
   })
 
   test('no sensors, no network', () => {

@@ -17,7 +17,7 @@ spans:
   span0:
     description: yes
     sources: [{interface: tap}, {interface: eth1, filter: "not port 22"}]
-    sensors: [zeek]
+    sensors: [zeek, {container: suricata}, {label: role=ids}, {compose: shop/ids, interface_name: span0}]
   span1:
     sources: [{interface: eth1}]
     network: {name: net, subnet: 198.18.0.0/26}
@@ -49,6 +49,10 @@ spans:
     network: span0
     sensors:
       - zeek
+      - suricata
+      - label: role=ids
+      - compose: shop/ids
+        interface_name: span0
     mtu: auto
     wire: true
     sealed: true
@@ -91,12 +95,25 @@ const source = fc.record(
   },
   { requiredKeys: ['interface'] }
 )
+const interfaceName = { interface_name: name(15) }
+const sensor = fc.oneof(
+  name(40),
+  fc.record({ container: name(40), ...interfaceName }, { requiredKeys: ['container'] }),
+  fc.record(
+    { label: fc.tuple(name(9), text).map((parts) => parts.join('=')), ...interfaceName },
+    { requiredKeys: ['label'] }
+  ),
+  fc.record(
+    { compose: fc.tuple(name(9), name(9)).map((parts) => parts.join('/')), ...interfaceName },
+    { requiredKeys: ['compose'] }
+  )
+)
 const span = fc.record(
   {
     description: text,
     sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: (one) => one.interface }),
     network: fc.oneof(name(40), fc.record({ name: name(40) })),
-    sensors: fc.uniqueArray(name(40), { maxLength: 3 }),
+    sensors: fc.uniqueArray(sensor, { maxLength: 3 }),
     mtu: fc.oneof(fc.constant('auto'), fc.integer({ min: 68, max: 65535 })),
     wire: fc.boolean(),
     sealed: fc.boolean()
