@@ -270,8 +270,6 @@ export function speaks(api: string, wanted: string): boolean {
 /** What is needed to find the host's end of a running container's interfaces. */
 export interface InspectedContainer {
   readonly container: Container
-  /** Of its first process; 0 while it does not run. */
-  readonly pid: number
   /** The MAC address that Docker gave the interface, by network. */
   readonly macs: Readonly<Record<string, string>>
 }
@@ -281,13 +279,12 @@ export function parseContainer(document: unknown): InspectedContainer {
   const inspected = containerOutput.parse(document)
   const networks = Object.entries(inspected.NetworkSettings.Networks ?? {})
   return {
-    pid: inspected.State.Running ? inspected.State.Pid : 0,
     macs: Object.fromEntries(networks.map(([name, { MacAddress }]) => [name, MacAddress])),
     container: {
       id: inspected.Id,
       name: inspected.Name.replace(/^\//, ''),
       labels: inspected.Config.Labels,
-      running: inspected.State.Running,
+      pid: inspected.State.Running ? inspected.State.Pid : 0,
       restarting: inspected.State.Restarting,
       networkMode: inspected.HostConfig.NetworkMode,
       endpoints: networks.map(

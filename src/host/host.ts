@@ -214,7 +214,8 @@ export interface Container {
   readonly id: string
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
-  readonly running: boolean
+  /** Of its first process; 0 while it does not run. */
+  readonly pid: number
   /** It ends as soon as it starts, and Docker starts it again and again. */
   readonly restarting: boolean
   readonly networkMode: string

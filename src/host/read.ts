@@ -189,8 +189,8 @@ function concerns(network: DockerNetwork, question: Question): boolean {
 async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    const { container, pid, macs } = understand('docker', () => parseContainer(document))
-    const ports = pid === 0 ? null : readPorts(pid)
+    const { container, macs } = understand('docker', () => parseContainer(document))
+    const ports = container.pid === 0 ? null : readPorts(container.pid)
     return {
       ...container,
       endpoints: container.endpoints.map((endpoint) => ({
@@ -225,7 +225,7 @@ function readPorts(pid: number): Map<string, { inside: number; host: number }> |
   }
 }
 
-async function readJson(argv: Argv): Promise<unknown> {
+export async function readJson(argv: Argv): Promise<unknown> {
   const output = await run(argv)
   if (output.status !== 0) throw commandFailed(argv, output)
   return parseJson(argv, output.stdout)
@@ -235,7 +235,7 @@ async function readJson(argv: Argv): Promise<unknown> {
  * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
  * that fails (its device has just gone), and names that command's line.
  */
-async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+export async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
   // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
   const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
   const output = await run(argv, `${lines.join('\n')}\n`)
@@ -250,7 +250,7 @@ function parseJson(argv: Argv, text: string): unknown {
 }
 
 /** Turns a surprise in a tool's output into an error that says whose it was. */
-function understand<T>(program: string, parse: () => T): T {
+export function understand<T>(program: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {

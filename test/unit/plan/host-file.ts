@@ -42,6 +42,6 @@ function completeDocker({ api = '1.45', containers, ...docker }: Extract<Snapsho
   return {
     ...docker,
     api,
-    containers: containers.map(({ labels = {}, running = true, ...container }) => ({ ...container, labels, running }))
+    containers: containers.map(({ labels = {}, pid = 1, ...container }) => ({ ...container, labels, pid }))
   }
 }

@@ -215,7 +215,7 @@ describe('what has changed since', () => {
       id: 'f00d',
       name: 'zeek',
       labels: {},
-      running: true,
+      pid: 1,
       restarting: false,
       networkMode: 'bridge',
       endpoints: []
