@@ -197,6 +197,7 @@ function resolveSource(
     expression: source.filter?.expression ?? null,
     program,
     dedicated,
+    quiet: source.quiet,
     origin: source.origin
   }))
 }

@@ -44,6 +44,9 @@ export interface WantedMirror {
   /** null: the right to compile the expression is missing. */
   readonly program: Program | null
   readonly dedicated: boolean
+  /** Milliseconds without any frame of this source after which it is unhealthy; null: however long. */
+  readonly quiet: number | null
+  /** Of the source: both hooks of one have the same. */
   readonly origin: Origin
 }
 

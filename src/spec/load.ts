@@ -3,6 +3,7 @@ import { Exit, type Notice, type Origin, SpanplanError } from '../errors.ts'
 import { checkSpans, describePlace, indexInterfaces } from './check.ts'
 import { readChoice } from './choice.ts'
 import { decodeFile } from './decode.ts'
+import { readDuration } from './duration.ts'
 import { type Key, type Named, type Part, readPart } from './read.ts'
 import { type InterfaceData, type SensorData, type SpanData, schemas } from './schema.ts'
 import type {
@@ -147,6 +148,7 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
           source.filter === undefined
             ? null
             : { expression: source.filter.trim(), origin: findValuePlace(tree, ['sources', index, 'filter']) },
+        quiet: buildQuiet(source.expect),
         origin: findValuePlace(tree, ['sources', index])
       })
     ),
@@ -162,6 +164,11 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
 function buildSensor(data: SensorData, origin: Origin): SensorSpec {
   if (typeof data === 'string') return { container: data, interfaceName: null, origin }
   return { ...readChoice(data), interfaceName: data.interface_name ?? null, origin }
+}
+
+function buildQuiet(expected: SpanData['sources'][number]['expect']): number | null {
+  const quiet = readDuration(expected?.quiet ?? '')
+  return typeof quiet === 'number' ? quiet : null
 }
 
 function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | null {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
 import { writeChoice } from './choice.ts'
+import { writeDuration } from './duration.ts'
 import type { InterfaceSpec, NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
 
 /** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
@@ -20,7 +21,8 @@ const printInterface = ({ match, dedicated }: InterfaceSpec) => ({ match, dedica
 const printSource = (source: SourceSpec) => ({
   interface: source.interface,
   direction: source.direction,
-  ...(source.filter && { filter: source.filter.expression })
+  ...(source.filter && { filter: source.filter.expression }),
+  ...(source.quiet !== null && { expect: { quiet: writeDuration(source.quiet) } })
 })
 
 const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name : { name, subnet })

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import * as z from 'zod'
+import { readDuration } from './duration.ts'
 import { parseSubnet } from './subnet.ts'
 import { hasUnprintable } from './words.ts'
 
@@ -174,6 +175,24 @@ const filter = text('text: a pcap-filter(7) expression', [
   minLength: 1
 })
 
+const durationPattern = ['h', 'm', 's', 'ms'].map((unit) => `(?:[0-9]+(?:\\.[0-9]+)?${unit})?`).join('')
+
+const duration = z.string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' }).check((payload) => {
+  const value = readDuration(payload.value)
+  const problem = typeof value !== 'number' ? value.problem : value < 1 ? 'be more than 0' : null
+  if (problem === null) return
+  const params = { code: 'VALUE_INVALID' }
+  payload.issues.push({ code: 'custom', input: payload.value, message: `must ${problem}`, params })
+})
+
+const expectation = mapping({
+  quiet: duration.meta({
+    description: 'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m',
+    examples: ['5m'],
+    pattern: `^(?=.)${durationPattern}$`
+  })
+}).describe('What is expected of the traffic: where it is not so, spanplan status says it')
+
 const source = mapping({
   interface: interfaceName.describe(
     'The card that is copied from: a key of interfaces, or a device (its altnames too)'
@@ -182,7 +201,8 @@ const source = mapping({
     .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
     .optional()
     .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated card'),
-  filter: filter.optional()
+  filter: filter.optional(),
+  expect: expectation.optional()
 }).describe('Where traffic is copied from')
 
 const subnet = z

@@ -32,6 +32,8 @@ export interface SourceSpec {
   readonly direction: Direction
   /** A pcap-filter(7) expression, or null for every frame. */
   readonly filter: { readonly expression: string; readonly origin: Origin } | null
+  /** Milliseconds without any frame after which it is unhealthy; null: however long. */
+  readonly quiet: number | null
   readonly origin: Origin
 }
 

@@ -219,5 +219,5 @@ describe('the file', () => {
 
 test.each(['30', 'soon', '5x', '-1s', '1m1h', ''])('a timeout of "%s" is wrong usage', async (text) => {
   const { stderr } = await spanplan(lab, ['apply', `--lock-timeout=${text}`], 64)
-  expect(stderr).toContain('A duration has a unit')
+  expect(stderr).toContain('A duration must have a unit')
 })

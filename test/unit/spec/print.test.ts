@@ -91,7 +91,8 @@ const source = fc.record(
       fc.constantFrom('5', 'true', 'null', '~x', '#x', '&x', '*x', '!x', 'ü', '1e3', '0x1f', '=', '<<')
     ),
     direction: fc.constantFrom('ingress', 'egress', 'both'),
-    filter: text
+    filter: text,
+    expect: fc.record({ quiet: fc.constantFrom('5m', '1h30m', '1.5s', '500ms') })
   },
   { requiredKeys: ['interface'] }
 )
