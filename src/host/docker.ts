@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import type { ContainerChoice } from '../spec/spec.ts'
 import type { Container, DockerNetwork, Endpoint, Pool } from './host.ts'
 import type { Argv } from './run.ts'
 
@@ -115,7 +114,8 @@ export function dockerBridge({ driver, id, options }: DockerNetwork): string | n
   return driver === 'bridge' ? (options[networkOption.bridge] ?? `br-${id.slice(0, 12)}`) : null
 }
 
-const strings = z
+/** A record of texts; Docker's own word for an empty one is null. */
+export const strings = z
   .record(z.string(), z.string())
   .nullish()
   .transform((record) => record ?? {})
@@ -173,15 +173,6 @@ const networkOutput = z.object({
     .nullish()
 })
 
-const containerListOutput = z.object({
-  Id: z.string(),
-  Names: z.array(z.string()).nullish(),
-  Labels: strings,
-  NetworkSettings: z
-    .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
-    .nullish()
-})
-
 const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
@@ -224,40 +215,6 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
       options: network.Options,
       labels: network.Labels
     }))
-}
-
-/** The ids, in Docker's list of containers, of those that are on one of the networks or are chosen. */
-export function concernedContainers(
-  document: unknown,
-  networks: readonly DockerNetwork[],
-  choices: readonly ContainerChoice[]
-): string[] {
-  const networkNames = new Set(networks.map((network) => network.name))
-  const names = new Set(choices.flatMap((choice) => ('container' in choice ? [choice.container] : [])))
-  const others = choices.filter((choice) => !('container' in choice))
-  return z
-    .array(containerListOutput)
-    .parse(document)
-    .filter(({ Names, Labels, NetworkSettings }) => {
-      const known = (Names ?? []).map((name) => name.replace(/^\//, ''))
-      return (
-        known.some((name) => names.has(name)) ||
-        others.some((choice) => isChosen(choice, { name: known[0] ?? '', labels: Labels })) ||
-        Object.keys(NetworkSettings?.Networks ?? {}).some((network) => networkNames.has(network))
-      )
-    })
-    .map(({ Id }) => Id)
-}
-
-/** Whether a container is one of those that are meant. What `docker compose run` starts is none of its service's. */
-export function isChosen(choice: ContainerChoice, { name, labels }: Pick<Container, 'name' | 'labels'>): boolean {
-  if ('container' in choice) return name === choice.container
-  if ('label' in choice) return labels[choice.label.key] === choice.label.value
-  return (
-    labels[composeLabel.project] === choice.compose.project &&
-    labels[composeLabel.service] === choice.compose.service &&
-    labels[composeLabel.oneoff]?.toLowerCase() !== 'true'
-  )
 }
 
 /** Whether a daemon whose newest API this is knows an API of that version. */

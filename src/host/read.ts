@@ -4,8 +4,9 @@ import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
 import type { ContainerChoice } from '../spec/spec.ts'
 import { parseAttached, readAttached } from './bpftool.ts'
+import { concernedContainers } from './chosen.ts'
 import { type Connection, dockerFailed, findDaemon } from './daemon.ts'
-import { concernedContainers, dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
+import { dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
   AttachedProgram,

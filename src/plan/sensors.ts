@@ -1,5 +1,6 @@
 import type { Notice, Origin } from '../errors.ts'
-import { interfaceOption, isChosen, speaks } from '../host/docker.ts'
+import { isChosen } from '../host/chosen.ts'
+import { interfaceOption, speaks } from '../host/docker.ts'
 import type { Container, Snapshot } from '../host/host.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { notice, type WantedSensor, type WantedSpan } from '../resources/wanted.ts'

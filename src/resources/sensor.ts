@@ -87,13 +87,9 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
         ...(others?.options ?? { [label.name]: wanted.owner }),
         ...(interfaceName !== null && { [interfaceOption.key]: interfaceName })
       }
-      return { ...own, ...theirs, options, interfaceName: interfaceOf(options) }
+      return { ...own, ...theirs, options, interfaceName: options[interfaceOption.key] ?? null }
     })
   })
-}
-
-function interfaceOf(options: Readonly<Record<string, string>>): string | null {
-  return options[interfaceOption.key] ?? null
 }
 
 /** Containers that others connected stay, also when the network is made anew. */
@@ -171,7 +167,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
           owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
           present: port !== 'absent',
-          interfaceName: interfaceOf(endpoint.driverOptions),
+          interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
           port: link?.name ?? null,
           bridged: link === undefined || link.master === bridge,
           options: endpoint.driverOptions,

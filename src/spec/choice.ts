@@ -1,4 +1,4 @@
-import type { SensorData } from './schema.ts'
+import type { SensorData } from './sensor.ts'
 import type { ContainerChoice } from './spec.ts'
 
 /** A choice in the file's words: its key there, and what is written under it. */

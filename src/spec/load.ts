@@ -5,7 +5,8 @@ import { readChoice } from './choice.ts'
 import { decodeFile } from './decode.ts'
 import { readDuration } from './duration.ts'
 import { type Key, type Named, type Part, readPart } from './read.ts'
-import { type InterfaceData, type SensorData, type SpanData, schemas } from './schema.ts'
+import { type InterfaceData, type SpanData, schemas } from './schema.ts'
+import type { SensorData } from './sensor.ts'
 import type {
   InterfaceMatch,
   InterfaceSpec,

@@ -1,71 +1,26 @@
-import { Buffer } from 'node:buffer'
 import * as z from 'zod'
 import { readDuration } from './duration.ts'
+import {
+  countBytes,
+  dockerPattern,
+  dockerRules,
+  linkCharacters,
+  linkRules,
+  longestAltname,
+  longestDockerName,
+  longestLinkName,
+  mapping,
+  oneOf,
+  text
+} from './rules.ts'
+import { sensor } from './sensor.ts'
 import { parseSubnet } from './subnet.ts'
 import { hasUnprintable } from './words.ts'
-
-// Compiling each schema with `new Function` takes longer than checking a file with it.
-z.config({ jitless: true })
 
 /**
  * The one definition of spans.yaml. Each message says what a value must be, and is put behind the value's name:
  * "mtu must be auto or a number from 68 to 65535". For unknown keys the message is the list of those that are known.
  */
-
-/** A rule for a text: what it must be, if it is not. `code` and `hint` go into the notice. */
-interface Rule {
-  readonly broken: (text: string) => boolean
-  readonly message: string
-  readonly code?: string
-  readonly hint?: string
-}
-
-/** A text that keeps all rules; the first that it breaks is told. `wanted` is what it must be at all. */
-function text(wanted: string, rules: readonly Rule[]) {
-  return z.string({ error: `must be ${wanted}` }).check((payload) => {
-    const rule = rules.find(({ broken }) => broken(payload.value))
-    if (!rule) return
-    const { message, code, hint } = rule
-    payload.issues.push({ code: 'custom', input: payload.value, message, params: { code, hint } })
-  })
-}
-
-/** Strict: an unknown key is an error. */
-function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
-  const known = Object.keys(shape).join(', ')
-  return z.strictObject(shape, {
-    error: ({ code }) => (code === 'unrecognized_keys' ? known : 'must be a mapping (key: value)')
-  })
-}
-
-const oneOf = (words: readonly string[]) => (value: string) => words.includes(value)
-const countBytes = (value: string) => Buffer.byteLength(value)
-
-/** `all` and `default` stand for every card in /proc/sys/net/ipv4/conf, and `-` begins an option. */
-const linkRules: readonly Rule[] = [
-  { broken: (value) => value === '', message: 'must not be empty', code: 'NAME_INVALID' },
-  { broken: (value) => value.startsWith('-'), message: 'must not begin with "-"', code: 'NAME_INVALID' },
-  { broken: oneOf(['.', '..']), message: 'must not be "." or ".."', code: 'NAME_INVALID' },
-  {
-    broken: oneOf(['all', 'default']),
-    message: 'must not be "all" or "default": the kernel means every link by it',
-    code: 'NAME_INVALID'
-  }
-]
-
-/** dev_valid_name() in net/core/dev.c */
-const linkCharacters: readonly Rule[] = [
-  {
-    broken: (value) => /[/:\s]/.test(value) || hasUnprintable(value),
-    message: 'must have no "/", no ":" and no spaces',
-    code: 'NAME_INVALID'
-  }
-]
-
-/** IFNAMSIZ in linux/if.h is 16, with the closing zero. */
-const longestLinkName = 15
-/** ALTIFNAMSIZ in linux/if.h is 128, with the closing zero. */
-const longestAltname = 127
 
 const spanName = text('a name', [
   ...linkRules,
@@ -95,25 +50,6 @@ const interfaceName = text('the name of a network interface', [
 ]).meta({
   pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
 })
-
-const dockerPattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
-const longestDockerName = 255
-
-/** Of the names that Compose takes: a project's in lower case, and a service's (compose-spec.json). */
-const composePattern = /^[a-z0-9][a-z0-9_-]*\/[a-zA-Z0-9._-]+$/
-
-const dockerRules: readonly Rule[] = [
-  {
-    broken: (value) => !dockerPattern.test(value),
-    message: 'must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -',
-    code: 'NAME_INVALID'
-  },
-  {
-    broken: (value) => value.length > longestDockerName,
-    message: `is too long: a name has at most ${longestDockerName} characters`,
-    code: 'NAME_TOO_LONG'
-  }
-]
 
 const networkName = text('the name of a Docker network', [
   ...dockerRules,
@@ -236,78 +172,6 @@ const smallestMtu = 68
 const largestMtu = 65535
 const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
 
-const containerName = text("a container's name", [
-  {
-    broken: (value) => /^[^=]+=/.test(value),
-    message: "must be a container's name",
-    hint: 'to choose containers by a label, write "label: KEY=VALUE"'
-  },
-  {
-    broken: (value) => composePattern.test(value),
-    message: "must be a container's name",
-    hint: 'to choose the containers of a Compose service, write "compose: PROJECT/SERVICE"'
-  },
-  ...dockerRules
-]).meta({
-  description: 'The name of a container that is connected to the span',
-  pattern: dockerPattern.source,
-  maxLength: longestDockerName
-})
-
-const containerLabel = text('KEY=VALUE, such as role=ids', [
-  { broken: (value) => !/^[^=]+=/.test(value), message: 'must be KEY=VALUE, such as role=ids' },
-  { broken: (value) => hasUnprintable(value), message: 'must have no control characters' }
-]).meta({
-  description: 'A label, KEY=VALUE: every running container that has it is connected',
-  pattern: '^[^=]+=',
-  examples: ['role=ids']
-})
-
-const composeService = text('PROJECT/SERVICE, such as shop/ids', [
-  { broken: (value) => !composePattern.test(value), message: 'must be PROJECT/SERVICE, such as shop/ids' }
-]).meta({
-  description: 'A service of a Compose project, PROJECT/SERVICE: every running container of it is connected',
-  pattern: composePattern.source,
-  examples: ['shop/ids']
-})
-
-const sensorInterface = text('the name of a network interface', [
-  ...linkRules,
-  ...linkCharacters,
-  { broken: oneOf(['lo']), message: 'must not be "lo": the container has one already', code: 'NAME_INVALID' },
-  {
-    broken: (value) => countBytes(value) > longestLinkName,
-    message: `is too long: a name has at most ${longestLinkName} bytes`,
-    code: 'NAME_TOO_LONG'
-  }
-]).meta({
-  description: "What the interface is called in the container, with Docker 28 or newer. Default: Docker's choice",
-  pattern: `^(?!-)(?!(?:all|default|lo|\\.{1,2})$)[^/:\\s]{1,${longestLinkName}}$`
-})
-
-/** The ways to choose containers: each item has one of them. */
-const choices = { container: containerName, label: containerLabel, compose: composeService }
-
-const chosenSensor = mapping({
-  container: choices.container.optional(),
-  label: choices.label.optional(),
-  compose: choices.compose.optional(),
-  interface_name: sensorInterface.optional()
-})
-  .check((payload) => {
-    const { interface_name: _, ...choice } = payload.value
-    const given = Object.values(choice).filter((value) => value !== undefined)
-    if (given.length === 1) return
-    const message = 'must have one of container, label and compose'
-    const hint = given.length > 1 ? 'write an item for each' : undefined
-    payload.issues.push({ code: 'custom', input: payload.value, message, params: { code: 'VALUE_INVALID', hint } })
-  })
-  .meta({ oneOf: Object.keys(choices).map((key) => ({ required: [key] })) })
-
-const sensor = z.union([containerName, chosenSensor], {
-  error: "must be a container's name, or a mapping with container, label or compose"
-})
-
 const span = mapping({
   description: text('text', [
     { broken: (value) => hasUnprintable(value, '\n\t'), message: 'must have no control characters' }
@@ -370,8 +234,6 @@ export const schemas = { file, owner, interface: interfaceEntry, span, network: 
 export type InterfaceData = z.output<typeof interfaceEntry>
 /** An entry of `spans`, as the schema gives it. */
 export type SpanData = z.output<typeof span>
-/** An item of `sensors`, as the schema gives it. */
-export type SensorData = z.output<typeof sensor>
 
 /** Top-level keys that are the user's own. */
 export const isOwnKey = (key: string) => key.startsWith('x-')
