@@ -26,6 +26,8 @@ interface FileOptions extends ApplyOptions, SpecSelection {
   readonly allowEmpty: boolean
   /** Milliseconds after which it is taken back, unless somebody confirms it; null: it stays. */
   readonly rollbackAfter: number | null
+  /** Milliseconds to wait for sensors that are not there; null: not at all. */
+  readonly wait: number | null
 }
 
 /** What is to be done, and how. */
@@ -33,7 +35,13 @@ interface Errand {
   readonly aim: Aim
   /** What is to be carried out is what this look finds. */
   readonly look: () => Promise<View>
-  readonly options: ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter'>
+  readonly options: ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter' | 'wait'>
+}
+
+/** What came of an apply, with the last look. */
+interface Outcome {
+  readonly changed: boolean
+  readonly view: View
 }
 
 /**
@@ -56,20 +64,43 @@ export async function destroyCommand(
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
   const aim = aimAtNothing(session, options)
-  const more = { allowEmpty: true, rollbackAfter: null }
+  const more = { allowEmpty: true, rollbackAfter: null, wait: null }
   return watchAndApply(session, { aim, look: () => lookFirst(aim), options: { ...options, ...more } })
 }
 
 async function watchAndApply(session: Session, errand: Errand): Promise<ExitCode> {
   const signals = watchSignals()
+  const { wait, detailedExitcode } = errand.options
   try {
-    return await lockAndApply(session, errand, signals.signal)
+    const first = await lockAndApply(session, errand, signals.signal)
+    const more = wait === null ? false : await applyWhatComes(session, errand, first.view, wait, signals.signal)
+    return detailedExitcode && (first.changed || more) ? Exit.changes : Exit.done
   } finally {
     signals.stop()
   }
 }
 
-async function lockAndApply(session: Session, { aim, look, options }: Errand, signal: AbortSignal): Promise<ExitCode> {
+/** Whether there was a change. Whoever holds the lock meanwhile is waited for as long as the sensors are. */
+async function applyWhatComes(
+  session: Session,
+  errand: Errand,
+  view: View,
+  milliseconds: number,
+  signal: AbortSignal
+): Promise<boolean> {
+  const { awaitSensors } = await import('./wait.ts')
+  let changed = false
+  const act = async (left: number): Promise<View> => {
+    const lockTimeout = Math.max(left, errand.options.lockTimeout)
+    const outcome = await lockAndApply(session, { ...errand, options: { ...errand.options, lockTimeout } }, signal)
+    changed ||= outcome.changed
+    return outcome.view
+  }
+  await awaitSensors(session, { aim: errand.aim, view, act }, milliseconds, signal)
+  return changed
+}
+
+async function lockAndApply(session: Session, { aim, look, options }: Errand, signal: AbortSignal): Promise<Outcome> {
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const take = () => takeLock({ command, timeout: options.lockTimeout, signal })
   const first = await allowing(['RIGHT_MISSING'], take)
@@ -80,7 +111,7 @@ async function lockAndApply(session: Session, { aim, look, options }: Errand, si
     const shown = view ?? (await lookFirst({ ...aim, deferDocker: true }))
     showPlan(session, aim, shown)
     checkRights(shown.plan, first.missing, missing)
-    if (shown.plan.changes.length === 0) return Exit.done
+    if (shown.plan.changes.length === 0) return { changed: false, view: shown }
     checkEmpty(aim, shown.plan, options.allowEmpty)
     let start = shown
     if (asks(shown.plan, options.yes)) {
@@ -90,8 +121,7 @@ async function lockAndApply(session: Session, { aim, look, options }: Errand, si
       lock = await take()
       start = await lookAgain(aim, shown.plan)
     }
-    await carryOut(session, aim, start, lock, options.rollbackAfter, signal)
-    return options.detailedExitcode ? Exit.changes : Exit.done
+    return { changed: true, view: await carryOut(session, aim, start, lock, options.rollbackAfter, signal) }
   } finally {
     lock?.release()
   }
@@ -117,17 +147,18 @@ async function carryOut(
   lock: Lock | null,
   rollbackAfter: number | null,
   signal: AbortSignal
-): Promise<void> {
+): Promise<View> {
   const progress = openProgress(session, first.plan)
   try {
-    await apply(aim, first, progress, signal)
+    const last = await apply(aim, first, progress, signal)
     progress.close()
     const summary = countActions(first.plan)
     if (session.json) printEvent('summary', summary)
     else process.stdout.write(`${sumUp(aim, summary)}\n`)
-    if (rollbackAfter === null || lock === null) return
+    if (rollbackAfter === null || lock === null) return last
     const { awaitConfirmation } = await import('./confirm.ts')
     await awaitConfirmation(session, { aim, first, progress, lock }, rollbackAfter, signal)
+    return last
   } finally {
     progress.close()
   }

@@ -24,6 +24,11 @@ const rollbackOption = () =>
   new Option('--rollback-after <duration>', 'take it back after that, as in 2m, unless it is confirmed')
     .argParser((text: string): number | null => parseDuration(text))
     .default(null as number | null, 'never')
+const waitOption = () =>
+  new Option('--wait <duration>', 'wait so long for sensors that are not there, as in 60s, and connect them')
+    .argParser((text: string): number | null => parseDuration(text))
+    .default(null as number | null, 'not at all')
+    .conflicts(['rollbackAfter', 'deferDocker'])
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const insecureOption = () =>
@@ -100,6 +105,7 @@ function buildProgram() {
     .addOption(adoptOption())
     .addOption(emptyOption())
     .addOption(rollbackOption())
+    .addOption(waitOption())
     .addOption(jsonOption())
     .addOption(deferOption())
     .addOption(insecureOption())
@@ -114,6 +120,9 @@ function buildProgram() {
       if (plan !== undefined && chosen.length > 0) {
         const flags = chosen.map(({ long }) => long).join(', ')
         command.error(`error: a saved plan is made with these already: ${flags}`)
+      }
+      if (plan !== undefined && options.wait !== null) {
+        command.error('error: --wait goes with a file: what is still to come is in no saved plan')
       }
       return start(options, async (session) => (await import('./apply.ts')).applyCommand(session, { ...options, plan }))
     })

@@ -64,6 +64,9 @@ export interface Outcome {
   readonly exitCode: number
 }
 
+/** A container's. */
+type Labels = Record<string, string>
+
 export type Argv = readonly [string, ...string[]]
 
 const DEFAULT_CABLES: readonly CableOptions[] = [{ card: 'ens192' }]
@@ -212,17 +215,23 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Starts a container of the sensor image, without network unless `hostConfig` says so. */
-  async startSensor(name: string, hostConfig: Docker.HostConfig = {}): Promise<Docker.Container> {
-    const container = await this.docker.createContainer({
+  async startSensor(name: string, hostConfig: Docker.HostConfig = {}, labels: Labels = {}): Promise<Docker.Container> {
+    const container = await this.createSensor(name, hostConfig, labels)
+    await container.start()
+    return container
+  }
+
+  /** The same, and does not start it. */
+  createSensor(name: string, hostConfig: Docker.HostConfig = {}, labels: Labels = {}): Promise<Docker.Container> {
+    return this.docker.createContainer({
       name,
       Image: SENSOR_IMAGE,
+      Labels: labels,
       Cmd: ['/bin/sleep', 'infinity'],
       // The first process of a container ignores SIGTERM: Docker would wait for ten seconds.
       StopSignal: 'SIGKILL',
       HostConfig: { NetworkMode: 'none', ...hostConfig }
     })
-    await container.start()
-    return container
   }
 
   /** Runs a command in a container; whatever it exits with is a result. */

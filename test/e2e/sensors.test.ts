@@ -1,6 +1,18 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { speaks } from '../../src/host/docker.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, findTap, portOf, spanplan, until, writeSpans } from './spans.ts'
+import {
+  expectConverged,
+  expectHeard,
+  findTap,
+  interfacesOf,
+  networksOf,
+  portOf,
+  spanplan,
+  until,
+  writeSpans
+} from './spans.ts'
 
 let lab: Lab
 
@@ -89,4 +101,171 @@ test('a sensor with NET_ADMIN cannot have a card of the host’s put on the brid
   expect(after.master).toBeUndefined()
   expect(await portOf(lab, suricata)).toBe(port)
   expect(name).not.toBe('0macvlan')
+})
+
+const ids = { role: 'ids' }
+const byLabel = 'network: span, sensors: [{label: role=ids}]'
+
+async function removeSensors(): Promise<void> {
+  const containers = await lab.docker.listContainers({ all: true })
+  await Promise.all(containers.map(({ Id }) => lab.docker.getContainer(Id).remove({ force: true })))
+}
+
+/** Their ports are sealed, so that nothing is left to do, and they hear what comes. */
+async function expectSensors(...sensors: readonly Docker.Container[]): Promise<void> {
+  await expectConverged(lab)
+  await expectHeard(lab, sensors)
+}
+
+describe('sensors that come and go', () => {
+  beforeEach(removeSensors)
+
+  test('by label: those that run are connected, and stay so when they stop', async () => {
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    const suricata = await lab.startSensor('suricata', {}, { ...ids, other: 'x' })
+    const made = await lab.createSensor('made', {}, ids)
+    const web = await lab.startSensor('web', {}, { role: 'web' })
+    await applySpan(byLabel)
+    await expectSensors(zeek, suricata)
+    expect([await networksOf(made), await networksOf(web)]).toEqual([['none'], ['none']])
+    await zeek.kill()
+    await until('it has stopped', async () => !(await zeek.inspect()).State.Running)
+    await expectConverged(lab)
+    expect(await networksOf(zeek)).toEqual(['span'])
+    await Promise.all([zeek.start(), made.start()])
+    const { stdout } = await spanplan(lab, ['apply'])
+    expect(stdout).toContain('+   sensor    made → span')
+    await expectSensors(zeek, suricata, made)
+    await applySpan('network: span, sensors: [{label: other=x}]')
+    expect([await networksOf(zeek), await networksOf(made)]).toEqual([['none'], ['none']])
+    await expectSensors(suricata)
+  })
+
+  test('by Compose service: one that is made anew as Compose does it is a sensor again', async () => {
+    const compose = (oneoff: string) => ({
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': 'ids',
+      'com.docker.compose.oneoff': oneoff
+    })
+    const old = await lab.startSensor('shop-ids-1', {}, compose('False'))
+    const oneoff = await lab.startSensor('shop-ids-run-1', {}, compose('True'))
+    await applySpan('network: span, sensors: [{compose: shop/ids}]')
+    await expectSensors(old)
+    expect(await networksOf(oneoff)).toEqual(['none'])
+    // Made beside the old one under another name, which it keeps until that has gone.
+    const fresh = await lab.createSensor('0f1e2d3c4b5a_shop-ids-1', {}, compose('False'))
+    await expectConverged(lab)
+    await old.kill()
+    await expectConverged(lab)
+    await old.remove()
+    const { stdout } = await spanplan(lab, ['plan'])
+    expect(stdout).toContain('waits for a running container of the service ids of the Compose project shop')
+    await fresh.rename({ name: 'shop-ids-1' })
+    await fresh.start()
+    await spanplan(lab, ['apply'])
+    await expectSensors(fresh)
+  })
+
+  test('two spans may have one sensor, which two items choose', async () => {
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    await writeSpans(
+      lab,
+      `spans:
+  span0: {sources: [{interface: ens192, direction: ingress}], network: span, sensors: [zeek, {label: role=ids}]}
+  span1: {sources: [{interface: ens192, direction: egress}], sensors: [{label: role=ids}]}`
+    )
+    await spanplan(lab, ['apply', '--yes'])
+    await expectSensors(zeek)
+    expect(await networksOf(zeek)).toEqual(['span', 'span1'])
+  })
+
+  test('an interface is called as the file says, where Docker can', async () => {
+    const { ApiVersion } = await lab.docker.version()
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    await applySpan(byLabel)
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [{label: role=ids, interface_name: tap0}]}}'
+    )
+    const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
+    if (speaks(ApiVersion, '1.48')) {
+      expect(stdout).toContain('interface: as Docker names it → tap0')
+      expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['tap0'])
+    } else {
+      expect(stdout).toContain('No changes')
+      expect(stderr).toContain(`interface_name needs Docker 28 (API 1.48), and this one has API ${ApiVersion}`)
+    }
+    await expectSensors(zeek)
+  })
+})
+
+describe('apply --wait', () => {
+  beforeEach(removeSensors)
+
+  /** Until it waits, it has applied what could be. */
+  function startWaiting(...args: readonly string[]) {
+    const run = lab.startSpanplan(['apply', '--yes', '--wait', '10m', ...args])
+    let printed = ''
+    run.stdout?.on('data', (data: Buffer) => {
+      printed += data.toString()
+    })
+    return { run, waits: () => until('it waits', async () => printed.includes('Waits until')) }
+  }
+
+  test('connects and seals what comes, one after the other', async () => {
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [zeek, {label: role=ids}]}}'
+    )
+    const { run, waits } = startWaiting('--detailed-exitcode')
+    await waits()
+    const suricata = await lab.startSensor('suricata', {}, ids)
+    await until('it is connected', async () => (await networksOf(suricata)).includes('span'))
+    // As Compose does, which attaches what it starts: only its port is left to do.
+    const zeek = await lab.startSensor('zeek', { NetworkMode: 'span' })
+    const { stdout, exitCode } = await run
+    expect(stdout).toMatch(/Waits until [\d:]+ for zeek → span, label role=ids → span\n/)
+    expect(stdout.endsWith('All sensors are there.\n')).toBe(true)
+    expect(exitCode).toBe(2)
+    await expectSensors(zeek, suricata)
+  })
+
+  test('says what is missing when time is up', async () => {
+    await applySpan(byLabel)
+    const { stdout } = await spanplan(lab, ['apply', '--wait', '300ms'])
+    expect(stdout).toContain('Still missing: label role=ids → span\n')
+    const { stdout: json } = await spanplan(lab, ['apply', '--wait', '1ms', '--json'])
+    const events: { type: string; waiting?: unknown }[] = json
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const missing = [
+      expect.objectContaining({ code: 'SENSOR_MISSING', address: 'span0/sensor/span/label%20role%3Dids' })
+    ]
+    expect(events.map(({ type }) => type)).toEqual(['version', 'plan', 'summary', 'wait', 'wait_over'])
+    expect(events.slice(-2)).toMatchObject([{ waiting: missing }, { waiting: missing }])
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    const { stdout: done } = await spanplan(lab, ['apply', '--wait', '10m'])
+    expect(done).not.toContain('Waits')
+    await expectSensors(zeek)
+  })
+
+  test('a signal ends the waiting, and what was applied stays; meanwhile others may apply', async () => {
+    await applySpan('network: other')
+    await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], ${byLabel}}}`)
+    const { run, waits } = startWaiting()
+    await waits()
+    await spanplan(lab, ['apply'])
+    run.kill('SIGINT')
+    const { exitCode, stderr } = await run
+    expect(exitCode).toBe(130)
+    expect(stderr).toContain('interrupted while it waited for sensors: what was applied stays')
+    await expectConverged(lab)
+  })
+
+  test('has no use for a saved plan, nor together with --rollback-after or --defer-docker', async () => {
+    for (const args of [['plan.json'], ['--rollback-after', '1m'], ['--defer-docker']]) {
+      await spanplan(lab, ['apply', '--wait', '1s', ...args], 64)
+    }
+  })
 })
