@@ -179,11 +179,11 @@ class Reader {
 
 /** The services of examples/compose/compose.yaml, as far as a test can have them. */
 const composeFile = z.strictObject({
+  name: z.string(),
   services: z.record(
     z.string(),
     z.strictObject({
       image: z.string(),
-      container_name: z.string(),
       command: z.string(),
       working_dir: z.string().optional(),
       networks: z.tuple([z.literal('span')]),
@@ -200,11 +200,12 @@ const composeFile = z.strictObject({
 
 /** What Compose does for the file, with the sensor image under the names of the real ones. */
 function composeCommands(): string[] {
-  const { services, networks } = composeFile.parse(parse(readFileSync('examples/compose/compose.yaml', 'utf8')))
-  return Object.values(services).flatMap((service) => {
+  const { name, services, networks } = composeFile.parse(parse(readFileSync('examples/compose/compose.yaml', 'utf8')))
+  return Object.entries(services).flatMap(([key, service]) => {
     const each = (flag: string, values: readonly string[]) => values.map((value) => `--${flag} ${value}`)
     const options = [
-      ...[`--name ${service.container_name}`, `--network ${networks.span.name}`, `--restart ${service.restart}`],
+      ...[`--name ${name}-${key}-1`, `--network ${networks.span.name}`, `--restart ${service.restart}`],
+      ...each('label', [`com.docker.compose.project=${name}`, `com.docker.compose.service=${key}`]),
       ...each('cap-drop', service.cap_drop),
       ...each('cap-add', service.cap_add),
       ...each('security-opt', service.security_opt),
@@ -399,7 +400,7 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
   'Compose, with Suricata and Zeek': async (reader) => {
     for (const block of under('Compose, with Suricata and Zeek')) await reader.run(block)
     await reader.expectConverged()
-    await reader.expectFrames('suricata', 'zeek')
+    await reader.expectFrames('ids-suricata-1', 'ids-zeek-1')
   },
 
   'Taking over an existing tap': async (reader) => {
