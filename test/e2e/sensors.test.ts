@@ -1,6 +1,7 @@
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { speaks } from '../../src/host/docker.ts'
+import { startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
 import {
   expectConverged,
@@ -164,6 +165,26 @@ describe('sensors that come and go', () => {
     await fresh.start()
     await spanplan(lab, ['apply'])
     await expectSensors(fresh)
+  })
+
+  test('one that is made anew under another name while it is being connected is left, and the new one connected', async () => {
+    await applySpan(byLabel)
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    const docker = await startFaultyDocker(lab)
+    try {
+      let fresh = zeek
+      // After a note, and taking it off "none".
+      docker.prepare({ request: 3, how: 'hold before' }, async () => {
+        await zeek.remove({ force: true })
+        fresh = await lab.startSensor('zeek-2', {}, ids)
+      })
+      await spanplan(lab, ['apply'], 0, { env: docker.env })
+      expect(docker.requests[2]).toMatch(/span\/connect .*"zeek"/)
+      await expectSensors(fresh)
+      expect((await lab.docker.listNetworks()).map(({ Name }) => Name).sort()).toEqual(['host', 'none', 'span'])
+    } finally {
+      await docker.close()
+    }
   })
 
   test('two spans may have one sensor, which two items choose', async () => {
