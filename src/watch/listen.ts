@@ -1,0 +1,144 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { BlockList, isIPv6, type Socket } from 'node:net'
+import { SpanplanError } from '../errors.ts'
+
+/** Where to listen. */
+export interface ListenAddress {
+  /** An IPv4 or IPv6 address, without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+/** What a request gets. */
+export interface Page {
+  readonly status: number
+  /** For the header Content-Type. */
+  readonly type: string
+  readonly body: string
+}
+
+/** What there is to get, by path. */
+export type Pages = ReadonlyMap<string, () => Promise<Page>>
+
+/** A server that listens. */
+export interface Listener {
+  /** The port, also where the kernel chose it. */
+  readonly port: number
+  /** Ends it, with every connection. */
+  close(): void
+}
+
+/** Milliseconds: after so long Prometheus has given up, by default (scrape_timeout). */
+const longestConnection = 10_000
+
+/** Connections at a time: a few scrapers, and somebody who looks. What is more is closed as it comes. */
+const mostConnections = 64
+
+/** Bytes of a request's line and headers. Those of Prometheus are some 300. */
+const largestHeader = 8192
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/** Whether only this host can reach the address. */
+export function isLoopback({ host }: ListenAddress): boolean {
+  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
+}
+
+/** The address as it is written. */
+export function writeListenAddress({ host, port }: ListenAddress): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * Serves pages over HTTP, to GET and HEAD only: one request a connection. Whatever clients do, it costs little, and comes
+ * to an end.
+ *
+ * @param longest milliseconds that a connection lives, whatever comes on it, and however slowly it is read.
+ * @throws SpanplanError LISTEN_FAILED.
+ */
+export async function listen(address: ListenAddress, pages: Pages, longest = longestConnection): Promise<Listener> {
+  const served = new WeakSet<Socket>()
+  const server = createServer({ maxHeaderSize: largestHeader }, (request, response) => {
+    // What was sent after a first request goes with the connection.
+    if (served.has(request.socket)) return
+    served.add(request.socket)
+    void answer(request, response, pages)
+  })
+  server.maxConnections = mostConnections
+  server.on('connection', (socket) => {
+    const end = setTimeout(() => socket.destroy(), longest)
+    socket.once('close', () => clearTimeout(end))
+  })
+  const port = await bind(server, address)
+  // A connection that cannot be accepted (no descriptors left) is lost, and no more.
+  server.on('error', () => undefined)
+  return {
+    port,
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+}
+
+async function bind(server: Server, address: ListenAddress): Promise<number> {
+  try {
+    await once(server.listen(address.port, address.host), 'listening')
+  } catch (error) {
+    throw cannotListen(address, error)
+  }
+  const bound = server.address()
+  return bound !== null && typeof bound === 'object' ? bound.port : address.port
+}
+
+const reasons: Readonly<Record<string, { readonly reason: string; readonly hint: string }>> = {
+  EADDRINUSE: {
+    reason: 'something else listens there already',
+    hint: 'see what it is, or name another port: ss -ltnp'
+  },
+  EADDRNOTAVAIL: { reason: 'this host has no such address', hint: 'see which it has: ip address' },
+  EACCES: { reason: 'permission denied', hint: 'ports below 1024 are for root: name another' }
+}
+
+function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
+  if (!(error instanceof Error && 'code' in error)) throw error
+  const known = reasons[String(error.code)]
+  return new SpanplanError({
+    code: 'LISTEN_FAILED',
+    message: `cannot listen at ${writeListenAddress(address)}: ${known?.reason ?? error.message}`,
+    ...(known && { hint: known.hint })
+  })
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, pages: Pages): Promise<void> {
+  response.shouldKeepAlive = false
+  const { status, type, body, allow } = await findPage(request, pages)
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    ...(allow && { Allow: allow })
+  })
+  response.end(body)
+}
+
+async function findPage({ method, url = '' }: IncomingMessage, pages: Pages): Promise<Page & { allow?: string }> {
+  const page = pages.get(url.replace(/\?.*$/s, ''))
+  if (page === undefined) return plainPage(404, `There is: ${[...pages.keys()].join(', ')}`)
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { ...plainPage(405, 'It can be read only: GET or HEAD'), allow: 'GET, HEAD' }
+  }
+  try {
+    return await page()
+  } catch (error) {
+    return plainPage(500, `This is a bug in spanplan: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** A page of text, of whole lines. */
+export function plainPage(status: number, text: string): Page {
+  return { status, type: 'text/plain; charset=utf-8', body: `${text}\n` }
+}
