@@ -243,7 +243,7 @@ function sumUp(aim: Aim, { create, update, replace, remove, adopt, wait }: Retur
  * The first signal stops after the batch that runs; the second one at once, as if nobody listened. A terminal that goes
  * away stops nothing: what was confirmed is finished, and what waits for a word is taken back in time.
  */
-function watchSignals(): { readonly signal: AbortSignal; stop(): void } {
+export function watchSignals(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
   const abort = (name: NodeJS.Signals) => controller.abort(name)
   const ignore = () => undefined

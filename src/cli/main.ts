@@ -7,10 +7,10 @@ import type { ColorChoice } from './terminal.ts'
 
 const gather = (value: string, list: readonly string[]): string[] => [...list, value]
 
-const fileOption = () =>
+const fileOption = (otherwise = './spans.yaml, then /etc/spanplan') =>
   new Option('-f, --file <path>', 'a file, or a folder of *.yaml; may be given again')
     .argParser(gather)
-    .default([] as string[], './spans.yaml, then /etc/spanplan')
+    .default([] as string[], otherwise)
 const spanOption = () =>
   new Option('--span <name>', 'only this span; may be given again').argParser(gather).default([] as string[], 'all')
 const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
@@ -33,10 +33,10 @@ const deferOption = () => new Option('--defer-docker', 'leave networks and senso
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
-const lockOption = () =>
+const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
   new Option('--lock-timeout <duration>', 'wait so long for another spanplan, as in 30s or 5m')
     .argParser(parseDuration)
-    .default(0, 'not at all')
+    .default(milliseconds, otherwise)
 const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
 
@@ -155,6 +155,27 @@ function buildProgram() {
       .addOption(colorOption())
       .action((options) => start(options, async (session) => (await import('./confirm.ts')).wordCommand(session, word)))
   }
+
+  program
+    .command('hook')
+    .description('for ifupdown and its like: an interface comes up, or is about to go down')
+    .addOption(fileOption('/etc/spanplan'))
+    .addOption(new Option('--interface <name>', 'which').default(undefined, '$IFACE'))
+    .addOption(
+      new Option('--phase <word>', 'up or down, or the name of a phase').default(undefined, '$PHASE, then $MODE')
+    )
+    .addOption(new Option('--strict', 'fail if something goes wrong, and do not only say so').default(false))
+    .addOption(insecureOption())
+    .addOption(lockOption(30_000, '30s'))
+    .action((options) =>
+      start({ color: 'never', json: false }, async (session) =>
+        (await import('./hook.ts')).hookCommand(session, {
+          ...options,
+          interface: options.interface,
+          phase: options.phase
+        })
+      )
+    )
 
   program
     .command('pause')

@@ -29,7 +29,7 @@ export async function runCommand(session: Session, command: () => Promise<ExitCo
 }
 
 function report(session: Session, error: unknown): ExitCode {
-  const known = error instanceof SpanplanError ? error : bug(error)
+  const known = asForeseen(error)
   if (session.json) {
     process.stdout.write(`${printableJson({ type: 'error', errors: known.notices, exit: known.exit })}\n`)
   }
@@ -38,6 +38,11 @@ function report(session: Session, error: unknown): ExitCode {
     process.stderr.write(`${renderNotice('error', notice, session.files, paint)}\n`)
   }
   return known.exit
+}
+
+/** Whatever was thrown: what nobody has foreseen is a bug, and is worded as one. */
+export function asForeseen(error: unknown): SpanplanError {
+  return error instanceof SpanplanError ? error : bug(error)
 }
 
 function bug(error: unknown): SpanplanError {

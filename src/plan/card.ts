@@ -5,8 +5,13 @@ import { mirrorPref } from '../host/tc.ts'
 import { batchWord, shellLine } from '../host/words.ts'
 import { printable } from '../printable.ts'
 import { notice } from '../resources/wanted.ts'
-import type { Hook, InterfaceMatch } from '../spec/spec.ts'
+import type { Hook, InterfaceMatch, Spec } from '../spec/spec.ts'
 import { suggest } from '../spec/suggest.ts'
+
+/** What a source's interface is found by: as the file says of it, or by that very name. */
+export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
+  return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
+}
 
 /** Whether a card is the one that the file means. */
 export function isMatch(match: InterfaceMatch, link: Link): boolean {

@@ -16,7 +16,7 @@ import {
   type WantedSpan
 } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { checkCard, findCard, isMatch, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
+import { checkCard, findCard, isMatch, matchOf, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
 import { findLoop } from './loop.ts'
 import { findSharedNames, resolveSensors } from './sensors.ts'
 
@@ -152,8 +152,7 @@ function resolveSource(
   host: Snapshot,
   findings: Findings
 ): WantedMirror[] {
-  const declared = spec.interfaces.find((one) => one.key === source.interface)
-  const match = declared?.match ?? { name: source.interface }
+  const match = matchOf(spec, source.interface)
   const program = resolveFilter(span, source, host, findings)
   const card = findCard(match, host)
   const at = (found: Notice): Notice => ({ ...found, origin: source.origin })

@@ -16,6 +16,7 @@ test('bash completes commands', () => {
     'destroy',
     'confirm',
     'rollback',
+    'hook',
     'pause',
     'resume',
     'validate',

@@ -1,0 +1,254 @@
+/** What ifupdown and its like start when an interface comes up or goes down. Those themselves: test/e2e/boot.test.ts. */
+import { existsSync, statSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { hostNamespace } from '../e2e/lab/sweep.ts'
+import { createLab, type Lab, type Outcome, type SpanplanOptions } from '../e2e/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
+
+let lab: Lab
+let first: string
+/** Without which a hook reads /etc/spanplan. */
+let told: Readonly<Record<string, string>>
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }, { card: 'ens256' }] })
+  await lab.run(['ip', 'link', 'property', 'add', 'dev', 'ens224', 'altname', 'enp19s0'])
+  first = await lab.snapshotText()
+  told = { SPANPLAN_FILE: join(lab.files, 'spans.yaml') }
+})
+afterAll(() => lab?.close())
+
+beforeEach(() => writeSpans(lab, three))
+afterEach(async () => {
+  await rm(runFile('holds'), { force: true })
+  await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
+  await expectRestored(lab, first)
+})
+
+/** Cards by name, by altname and by MAC address; a card that is not there, and sensors, though there is no Docker. */
+const three = `
+interfaces: {tap: {match: {macaddress: "02:00:00:00:01:02"}}}
+spans:
+  span0: {sources: [{interface: ens192}, {interface: ens999}], sensors: [suricata]}
+  span1: {sources: [{interface: enp19s0}]}
+  span2: {sources: [{interface: ens192}, {interface: tap}]}`
+
+const runFile = (kind: string) => join(lab.files, `../run/net-${statSync(hostNamespace(lab.name)).ino}.${kind}`)
+
+/** Runs the hook in an environment of this and little else. */
+function hook(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+  { exitCode = 0, ...options }: SpanplanOptions & { readonly exitCode?: number } = {}
+): Promise<Outcome> {
+  return spanplan(lab, ['hook', ...args], exitCode, { ...options, env: { ...told, ...options.env, ...env } })
+}
+
+async function bridges(): Promise<string[]> {
+  const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
+  return links.map(({ ifname }) => ifname).sort()
+}
+
+/** How many mirrors a card has for what it receives. */
+async function mirrors(card: string): Promise<number> {
+  const text = await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])
+  return text.split('\n').filter((line) => line.includes('mirred')).length
+}
+
+async function isPromiscuous(card: string): Promise<boolean> {
+  const [link]: { promiscuity: number }[] = JSON.parse(await lab.run(['ip', '-j', '-d', 'link', 'show', 'dev', card]))
+  return (link?.promiscuity ?? 0) > 0
+}
+
+describe('up', () => {
+  test.each([
+    ['by its name', 'ens192', ['span0', 'span2']],
+    ['by an altname in the file', 'ens224', ['span1']],
+    ['by an altname of the hook', 'enp19s0', ['span1']],
+    ['by its MAC address', 'ens256', ['span2']]
+  ])('the spans that concern the card, %s, are applied, and no others', async (_, IFACE, spans) => {
+    const { stdout, stderr } = await hook({ IFACE, MODE: 'start', PHASE: 'post-up' })
+    expect(await bridges()).toEqual(spans)
+    expect(stdout).toBe('')
+    expect(stderr).toContain(`spanplan hook: ${IFACE}: + bridge ${spans[0]} (`)
+    for (const line of stderr.trim().split('\n')) expect(line).toMatch(/^spanplan hook: ens\w+: |: enp19s0: /)
+    expect(await hook({ IFACE, PHASE: 'post-up' })).toMatchObject({ stdout: '', stderr: '' })
+  })
+
+  test('an interface that no span concerns is nothing to speak of', async () => {
+    for (const IFACE of ['lo', 'ens192:1', 'suricata', '-x', '$(id)']) {
+      expect(await hook({ IFACE, PHASE: 'post-up' }, ['--strict'])).toMatchObject({ stdout: '', stderr: '' })
+    }
+    expect(await bridges()).toEqual([])
+  })
+
+  test('--all are all', async () => {
+    await hook({ IFACE: '--all', MODE: 'start', PHASE: 'post-up' })
+    expect(await bridges()).toEqual(['span0', 'span1', 'span2'])
+    // Each that goes down is told of by itself; a card that nobody takes down goes on.
+    expect(await hook({ IFACE: '--all', MODE: 'stop', PHASE: 'pre-down' })).toMatchObject({ stderr: '' })
+    expect(await mirrors('ens192')).toBe(2)
+  })
+
+  test('spans that the file does not know any more are left to others', async () => {
+    await hook({ IFACE: 'ens224', PHASE: 'post-up' })
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+    await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+    expect(await bridges()).toEqual(['span0', 'span1'])
+    await writeSpans(lab, 'spans: {}')
+    expect(await hook({ IFACE: 'ens192', PHASE: 'post-up' }, ['--strict'])).toMatchObject({ stderr: '' })
+  })
+
+  test('what is to be replaced is, without a question', async () => {
+    await hook({ IFACE: 'ens224', PHASE: 'post-up' })
+    await writeSpans(lab, 'spans: {span1: {sources: [{interface: ens192}]}}')
+    const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+    expect(stderr).toContain('spanplan hook: ens192: - mirror ens224 ingress → span1\n')
+    expect(await mirrors('ens224')).toBe(0)
+    await expectConverged(lab)
+  })
+})
+
+describe('down', () => {
+  test('takes the mirrors off the card and gives it back; bridges stay, and other cards', async () => {
+    await hook({ IFACE: '--all', PHASE: 'post-up' })
+    const { stderr } = await hook({ IFACE: 'ens192', MODE: 'stop', PHASE: 'pre-down' })
+    expect(stderr).toContain('spanplan hook: ens192: - mirror ens192 ingress → span0\n')
+    expect(await mirrors('ens192')).toBe(0)
+    expect(await isPromiscuous('ens192')).toBe(false)
+    expect(await lab.run(['tc', 'qdisc', 'show', 'dev', 'ens192'])).not.toContain('clsact')
+    expect(await bridges()).toEqual(['span0', 'span1', 'span2'])
+    expect([await mirrors('ens224'), await mirrors('ens256')]).toEqual([1, 1])
+    expect(JSON.parse(await readFile(runFile('holds'), 'utf8'))).toEqual({ pauses: [], away: ['ens192'] })
+    // Other hooks do not put them on again; that of the card does.
+    await hook({ IFACE: 'ens256', PHASE: 'post-up' })
+    await hook({ IFACE: '--all', PHASE: 'post-up' })
+    await hook({ IFACE: 'ens192', PHASE: 'post-down' })
+    expect(await mirrors('ens192')).toBe(0)
+    await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+    expect(await mirrors('ens192')).toBe(2)
+    expect(existsSync(runFile('holds'))).toBe(false)
+  })
+
+  test('an altname is that of its card', async () => {
+    await hook({ IFACE: 'ens224', PHASE: 'post-up' })
+    await hook({ IFACE: 'enp19s0', PHASE: 'pre-down' })
+    expect(await mirrors('ens224')).toBe(0)
+    expect(await readFile(runFile('holds'), 'utf8')).toContain('"away":["ens224"]')
+  })
+})
+
+test('a pause keeps the hook off, and it says so; what comes and goes is remembered', async () => {
+  const pause = (span: string | null, seconds: number) => ({
+    span,
+    until: new Date(Date.now() + seconds * 1000).toISOString()
+  })
+  await mkdir(join(lab.files, '../run'), { recursive: true })
+  await writeFile(runFile('holds'), JSON.stringify({ pauses: [pause('span0', 600), pause(null, -1)], away: [] }))
+  const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+  expect(stderr).toMatch(/^spanplan hook: ens192: span0 is paused until [-\d ]*[:\d]+: it is left as it is\n/)
+  expect(await bridges()).toEqual(['span2'])
+  await writeFile(runFile('holds'), JSON.stringify({ pauses: [pause(null, 600)], away: [] }))
+  await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
+  expect(await mirrors('ens192')).toBe(1)
+  expect(await readFile(runFile('holds'), 'utf8')).toContain('"away":["ens192"]')
+  await writeFile(runFile('holds'), JSON.stringify({ pauses: [], away: ['ens192'] }))
+})
+
+describe('what goes wrong is told, and fails only with --strict', () => {
+  /** Both: what it says, and what it exits with where it is to. */
+  async function expectTold(env: Readonly<Record<string, string>>, args: readonly string[], exitCode: number) {
+    const { stdout, stderr } = await hook(env, args)
+    expect(stdout).toBe('')
+    expect((await hook(env, [...args, '--strict'], { exitCode })).stderr).toBe(stderr)
+    return stderr
+  }
+
+  test('a file that is broken, or not there', async () => {
+    const env = { IFACE: 'ens192', PHASE: 'post-up' }
+    await writeSpans(lab, 'spans: {span0: {sources: [{interfaces: ens192}]}}')
+    expect(await expectTold(env, [], 65)).toMatch(/^(spanplan hook: ens192: .*\n)+$/)
+    expect(await expectTold(env, ['-f', '/nowhere/spans.yaml'], 65)).toMatch(
+      /^spanplan hook: ens192: error: \/nowhere\/spans.yaml cannot be read: it does not exist\n/
+    )
+    // Not the one of the folder that it happens to be started in.
+    expect(await expectTold({ ...env, SPANPLAN_FILE: '' }, [], 65)).toContain('/etc/spanplan cannot be read')
+  })
+
+  test('what it is not told', async () => {
+    expect(await expectTold({ IFACE: 'ens192' }, [], 64)).toContain('which way the interface goes is not said')
+    expect(await expectTold({ IFACE: 'ens192', PHASE: 'up\n' }, [], 64)).toContain('"up\\u000a" is no phase of a hook')
+    expect(await expectTold({ PHASE: 'post-up' }, [], 64)).toMatch(/^spanplan hook: error: which interface/)
+    expect(await hook({ IFACE: 'ens192', PHASE: 'pre-up' }, ['--strict'])).toMatchObject({ stderr: '' })
+    await hook({ IFACE: 'lo', PHASE: 'pre-up' }, ['--interface', 'ens224', '--phase', 'up'])
+    expect(await bridges()).toEqual(['span1'])
+    await hook({ IFACE: 'ens224', MODE: 'stop' })
+    expect(await mirrors('ens224')).toBe(0)
+  })
+
+  test("what is another's is not taken over", async () => {
+    await lab.run(['ip', 'link', 'add', 'dev', 'span1', 'type', 'bridge'])
+    const before = await lab.snapshotText()
+    const stderr = await expectTold({ IFACE: 'ens224', PHASE: 'post-up' }, [], 1)
+    expect(stderr).toMatch(/^spanplan hook: ens224: .*spans\.yaml:6:3: error: a bridge span1 exists already/)
+    expect(await lab.snapshotText()).toBe(before)
+    await lab.run(['ip', 'link', 'del', 'dev', 'span1'])
+  })
+
+  test('a step that fails is taken back', async () => {
+    const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exit 1 ;; esac' })
+    const env = { ...options.env, IFACE: 'ens224', PHASE: 'post-up' }
+    expect(await expectTold(env, [], 5)).toMatch(
+      /^spanplan hook: ens224: .*error: could not .*\n[\s\S]*: All that had been done was taken back/
+    )
+    expect(await bridges()).toEqual([])
+  })
+
+  test('another spanplan that is at work for too long', async () => {
+    await mkdir(join(lab.files, '../run'), { recursive: true })
+    const holder = lab.start(['flock', runFile('lock'), 'sh', '-c', 'echo locked; read -r _'])
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    const env = { IFACE: 'ens224', PHASE: 'post-up' }
+    expect(await expectTold(env, ['--lock-timeout', '20ms'], 75)).toMatch(
+      /^spanplan hook: ens224: error: another spanplan is at work\n/
+    )
+    // That is what it waits for unless told otherwise; an interface that no span concerns does not.
+    expect(await hook({ IFACE: 'lo', PHASE: 'post-up' })).toMatchObject({ stderr: '' })
+    const waits = hook(env)
+    await until('it waits', async () => isWaitedFor(await readFile('/proc/locks', 'utf8')))
+    holder.stdin.end('\n')
+    await holder
+    await waits
+    expect(await bridges()).toEqual(['span1'])
+  })
+})
+
+const isWaitedFor = (locks: string) => new RegExp(`-> FLOCK .*:${statSync(runFile('lock')).ino} `).test(locks)
+
+describe('where it is started', () => {
+  test('there may be next to no environment', async () => {
+    const bare = ['env', '-i', 'IFACE=ens224', 'MODE=start', 'PHASE=post-up', 'PATH=/bin:/sbin']
+    const own = [`SPANPLAN_RUN_DIR=${join(lab.files, '../run')}`, `SPANPLAN_FILE=${told.SPANPLAN_FILE}`]
+    await spanplan(lab, ['hook', '--strict'], 0, { through: [...bare, ...own], cwd: '/' })
+    expect(await bridges()).toEqual(['span1'])
+  })
+
+  test('what it starts inherits no descriptor of the one that started it', async () => {
+    const list = join(lab.files, 'descriptors')
+    const { options } = await wrapPrograms(lab, { tc: `ls -l /proc/$$/fd >${list}` })
+    const lock = join(lab.files, "ifupdown's")
+    const script = `exec 9>"${lock}" 18>"${lock}" 200>"${lock}"; exec "$@"`
+    const outside = ['bash', '-c', script, 'bash'] as const
+    await hook({ IFACE: 'ens224', PHASE: 'post-up' }, ['--strict'], { ...options, through: outside })
+    const open = await readFile(list, 'utf8')
+    expect(open).toContain(' 0 -> ')
+    expect(open).not.toContain(lock)
+    // A file that is named by a descriptor is read all the same.
+    const piped = ['bash', '-c', `exec 200<"${told.SPANPLAN_FILE}"; exec "$@"`, 'bash'] as const
+    await hook({ IFACE: 'ens192', PHASE: 'post-up' }, ['-f', '/dev/fd/200', '--strict'], { through: piped })
+    expect(await bridges()).toEqual(['span0', 'span1', 'span2'])
+  })
+})
