@@ -25,6 +25,7 @@ export const Exit = {
   done: 0,
   error: 1,
   changes: 2,
+  unhealthy: 2,
   stale: 3,
   partial: 4,
   rolledBack: 5,

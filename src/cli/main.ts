@@ -203,6 +203,22 @@ function buildProgram() {
     )
 
   program
+    .command('status')
+    .description('show what is live, with counters, and whether it is healthy')
+    .addOption(fileOption())
+    .addOption(spanOption())
+    .addOption(jsonOption().conflicts('live'))
+    .addOption(new Option('--live', 'refresh it every second, until q').conflicts('for').default(false))
+    .addOption(
+      new Option('--for <duration>', 'count for so long, as in 10s').argParser(parseDuration).default(1000, '1s')
+    )
+    .addOption(insecureOption())
+    .addOption(colorOption())
+    .action((options) =>
+      start(options, async (session) => (await import('./status.ts')).statusCommand(session, options))
+    )
+
+  program
     .command('validate')
     .description('check the file alone')
     .addOption(fileOption())

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { Exit } from '../../src/errors.ts'
+import { causes } from '../../src/status/causes.ts'
 import { BROADCAST, ether, filler } from './frames.ts'
 import { findProgram, projectRoot } from './lab/programs.ts'
 import { SENSOR_IMAGE } from './lab/sensor.ts'
@@ -439,15 +440,19 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     await reader.lab.run(['ip', 'link', 'del', 'dev', 'tap0'])
   },
 
-  'No frames at the sensor': async (reader) => {
+  'Is it working?': async (reader) => {
     await reader.lab.startSensor('suricata')
+    await reader.lab.startSensor('zeek')
     await reader.run('spanplan apply')
     await reader.lab.send([frame])
-    for (const block of under('No frames at the sensor')) {
-      const output = await reader.run(block)
-      for (const text of ['No changes', 'RX:', ' bytes 1 pkt', 'ageing_time 0', 'master span0', 'eth0:']) {
-        expect(output).toContain(text)
-      }
+    const [status = '', commands = ''] = under('Is it working?')
+    const shown = await reader.run(status)
+    for (const text of ['1 frames, 200 B', 'sensor suricata', 'Healthy: 1 span; no watch.']) {
+      expect(shown).toContain(text)
+    }
+    const output = await reader.run(commands)
+    for (const text of ['RX:', ' bytes 1 pkt', 'ageing_time 0', 'master span0', 'eth0:']) {
+      expect(output).toContain(text)
     }
   }
 }
@@ -475,7 +480,18 @@ describe('what README.md says to do', () => {
 
 describe('the reference', () => {
   test('has every flag of --help, and no other', async () => {
-    const commands = ['plan', 'apply', 'destroy', 'hook', 'validate', 'confirm', 'rollback', 'import', 'completion']
+    const commands = [
+      'plan',
+      'apply',
+      'destroy',
+      'status',
+      'hook',
+      'validate',
+      'confirm',
+      'rollback',
+      'import',
+      'completion'
+    ]
     const helps = await Promise.all(commands.map((command) => execa('node', ['bin/spanplan.js', command, '--help'])))
     const flagsOf = (text: string) => [...text.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)].flatMap(([, a, b]) => [a, b])
     const usersOf = new Map<string, string[]>()
@@ -508,7 +524,15 @@ describe('the reference', () => {
 
   test('has every exit status', () => {
     const documented = readTable('| status | means |').flatMap(([status = '']) => status.split(', ').map(Number))
-    expect(documented).toEqual(Object.values(Exit))
+    expect(documented).toEqual([...new Set(Object.values(Exit))])
+  })
+
+  test('has every cause of loss', () => {
+    const documented = readTable('| cause | where | counted by | means |').map(([cause = '', , counted]) => [
+      codesIn(cause)[0],
+      counted
+    ])
+    expect(documented).toEqual(Object.entries(causes).map(([cause, { counted }]) => [cause, counted]))
   })
 
   test('has every field of spans.yaml', () => {
@@ -543,7 +567,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
-  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'GET', 'ARP', 'GRO', 'LRO', 'NOARP', 'PROMISC']
+  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'GET', 'ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC']
 ])
 
 type Schema = Readonly<Record<string, unknown>>

@@ -19,6 +19,7 @@ test('bash completes commands', () => {
     'hook',
     'pause',
     'resume',
+    'status',
     'validate',
     'import',
     'completion'

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readHolds } from '../apply/holds.ts'
+import { type Aim, look, lookFirst, type View } from '../apply/look.ts'
+import { Exit, type ExitCode } from '../errors.ts'
+import type { Sample } from '../host/sample.ts'
+import { printableJson } from '../printable.ts'
+import { statusDocument } from '../status/document.ts'
+import { renderReport } from '../status/render.ts'
+import { makeReport, type Report } from '../status/report.ts'
+import { chainsOf, takeSample } from '../status/sample.ts'
+import { askWatch } from '../watch/ask.ts'
+import { aimAtSpec, type Selection } from './aim.ts'
+import { type Session, warn } from './session.ts'
+import { choosePaint } from './terminal.ts'
+
+interface StatusOptions extends Omit<Selection, 'deferDocker'> {
+  /** Milliseconds between the two samples. */
+  readonly for: number
+  readonly live: boolean
+}
+
+/** `spanplan status`: what is live, with counters, and whether it is healthy. */
+export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
+  const aim = () => aimAtStatus(session, options)
+  if (options.live) {
+    const { showLive } = await import('./live.ts')
+    return showLive(session, { look: (first) => (first ? lookFirst(aim()) : look(aim())), report })
+  }
+  const view = await lookFirst(aim())
+  const chains = chainsOf(view)
+  const first = await takeSample(chains)
+  await sleep(options.for)
+  const result = await report(view, first, await takeSample(chains))
+  warn(session, result.unread)
+  if (session.json) {
+    const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
+  } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
+  return exitOf(result)
+}
+
+/** 2 where something is not healthy. */
+export function exitOf({ healthy }: Report): ExitCode {
+  return healthy ? Exit.done : Exit.unhealthy
+}
+
+/** As a watch sees it: what is missing is waited for, and what the file does not have is to go. */
+function aimAtStatus(session: Session, options: StatusOptions): Aim {
+  const aim = aimAtSpec(session, { ...options, deferDocker: false, prune: true, adopt: false })
+  return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
+}
+
+async function report(view: View, first: Sample, later: Sample): Promise<Report> {
+  const watch = await askWatch(view.desired.wanted.owner, { ask: 'state' })
+  return makeReport({ view, holds: readHolds(Date.now()), watch, first, later })
+}

@@ -1,0 +1,92 @@
+import type { View } from '../apply/look.ts'
+import type { Notice } from '../errors.ts'
+import { writeAddress } from '../resources/resource.ts'
+import { notice, type WantedSpan } from '../resources/wanted.ts'
+import { writeDuration } from '../spec/duration.ts'
+import type { Degraded } from '../watch/state.ts'
+import { causes } from './causes.ts'
+import type { Hop, Ledger } from './ledger.ts'
+
+/** Waits that say nothing of the tap: Docker was left out, or may not be asked; we lack a right. */
+const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN'])
+
+/** All that is wrong with one span; nothing: it does what it is there for. */
+export function judgeSpan(span: WantedSpan, view: View, ledger: Ledger, degraded: readonly Degraded[]): Notice[] {
+  return [
+    ...findDrift(view, span.name),
+    ...view.plan.waiting.flatMap((wait) =>
+      wait.span === span.name && !harmless.has(wait.notice.code)
+        ? [{ ...wait.notice, message: `${wait.title} ${wait.notice.message}` }]
+        : []
+    ),
+    ...degraded.filter((one) => one.span === span.name).map((one) => one.notice),
+    ...span.sensors.flatMap(({ container: { name, pid }, origin }) =>
+      pid === 0
+        ? [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
+        : []
+    ),
+    ...findQuiet(span, ledger),
+    ...ledger.hops.flatMap((hop) => findLosses(hop, ledger))
+  ]
+}
+
+/** All that is wrong with no span in particular. */
+export function judgeHost({ host: { docker }, desired, plan }: View, degraded: readonly Degraded[]): Notice[] {
+  const needsDocker = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
+  const away = docker.state === 'unreachable' && docker.reason.code !== 'DOCKER_FORBIDDEN' && needsDocker
+  const known = new Set(desired.wanted.spans.map(({ name }) => name))
+  const others = plan.changes.filter(({ span }) => span === null || !known.has(span))
+  return [
+    ...(away ? [docker.reason] : []),
+    ...countDrift(others.length, 'what the file does not know'),
+    ...degraded.filter(({ span }) => span === null).map((one) => one.notice)
+  ]
+}
+
+function findDrift({ plan }: View, span: string): Notice[] {
+  return countDrift(plan.changes.filter((change) => change.span === span).length, `span ${span}`)
+}
+
+function countDrift(count: number, what: string): Notice[] {
+  if (count === 0) return []
+  const changes = count === 1 ? '1 change' : `${count} changes`
+  return [notice('DRIFT', `${what} is not as the file says: ${changes}`, 'spanplan apply makes it so')]
+}
+
+/** A filter that has seen no frame has been idle for as long as it is there. */
+function findQuiet(span: WantedSpan, { hops }: Ledger): Notice[] {
+  const sources = new Map(span.mirrors.map((mirror) => [mirror.origin, mirror]))
+  return [...sources.values()].flatMap(({ origin, quiet, link }) => {
+    const hooks = span.mirrors.filter((mirror) => mirror.origin === origin).map(({ hook }) => hook)
+    const idle = hops.flatMap((hop) =>
+      hop.kind === 'mirror' && hop.device === link.name && hooks.includes(hop.hook) && hop.counters !== null
+        ? [hop.counters.idle * 1000]
+        : []
+    )
+    const shortest = Math.min(...idle)
+    if (quiet === null || idle.length === 0 || shortest < quiet) return []
+    const message = `no frame has come from ${link.name} for ${writeDuration(shortest)} (expected: quiet for less than ${writeDuration(quiet)})`
+    const hint = "is the switch's mirror session still there?"
+    return [{ ...notice('SOURCE_QUIET', message, hint, origin), address: writeAddress(span.name, 'source', link.name) }]
+  })
+}
+
+function findLosses(hop: Hop, { seconds }: Ledger): Notice[] {
+  return hop.losses.flatMap(({ cause, frames }) => {
+    const { words, hint } = causes[cause]
+    if (cause === 'no_carrier') return [notice('CARRIER_LOST', `${hop.device} has or had no carrier`, hint)]
+    // Without a sensor, a span does what it can; one that is listed and missing is told as such.
+    if (frames === null || cause === 'no_sensor') return []
+    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at ${describe(hop)}: ${words}`
+    return [notice('FRAMES_LOST', message, hint)]
+  })
+}
+
+function count(frames: number): string {
+  return frames === 1 ? '1 frame' : `${frames} frames`
+}
+
+function describe(hop: Hop): string {
+  if (hop.kind === 'mirror') return `the mirror ${hop.device} ${hop.hook}`
+  return `the ${hop.kind} ${hop.kind === 'sensor' ? hop.container : hop.device}`
+}

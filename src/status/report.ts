@@ -1,0 +1,100 @@
+import type { Holds } from '../apply/holds.ts'
+import type { View } from '../apply/look.ts'
+import type { Notice } from '../errors.ts'
+import type { Sample } from '../host/sample.ts'
+import type { Wait } from '../plan/desired.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import type { WatchState } from '../watch/state.ts'
+import { judgeHost, judgeSpan } from './health.ts'
+import { type Ledger, makeLedger } from './ledger.ts'
+import { chainsOf } from './sample.ts'
+
+/** How one span is. */
+export interface SpanReport {
+  readonly name: string
+  readonly description: string | null
+  /** What differs from the file. */
+  readonly changes: readonly PlannedChange[]
+  readonly waiting: readonly Wait[]
+  /** Until when nothing changes it by itself, as ISO 8601; null: it is not paused. */
+  readonly pausedUntil: string | null
+  readonly ledger: Ledger
+  /** Nothing: it is healthy. */
+  readonly unhealthy: readonly Notice[]
+}
+
+/** How all is. */
+export interface Report {
+  readonly healthy: boolean
+  readonly watch: WatchState | null
+  readonly spans: readonly SpanReport[]
+  /** What differs from the file and belongs to none of these spans. */
+  readonly changes: readonly PlannedChange[]
+  /** What is wrong with none of them in particular. */
+  readonly unhealthy: readonly Notice[]
+  /** What could not be looked at. */
+  readonly unread: readonly Notice[]
+}
+
+/** What a report is made of: two samples, and how all is at the second one. */
+export interface Findings {
+  readonly view: View
+  readonly holds: Holds
+  readonly watch: WatchState | null
+  readonly first: Sample
+  readonly later: Sample
+}
+
+/** Puts together how all is. */
+export function makeReport({ view, holds, watch, first, later }: Findings): Report {
+  const { wanted } = view.desired
+  const chains = chainsOf(view)
+  const degraded = watch?.degraded ?? []
+  const spans = wanted.spans.flatMap((span): SpanReport[] => {
+    const chain = chains.find((one) => one.span === span.name)
+    if (chain === undefined) return []
+    const ledger = makeLedger(chain, first, later)
+    const pauses = holds.pauses.filter((pause) => pause.span === null || pause.span === span.name)
+    return [
+      {
+        name: span.name,
+        description: span.description,
+        changes: view.plan.changes.filter((change) => change.span === span.name),
+        waiting: view.plan.waiting.filter((wait) => wait.span === span.name),
+        pausedUntil:
+          pauses
+            .map(({ until }) => until)
+            .sort()
+            .at(-1) ?? null,
+        ledger,
+        unhealthy: judgeSpan(span, view, ledger, degraded)
+      }
+    ]
+  })
+  const unhealthy = judgeHost(view, degraded)
+  const known = new Set(spans.map(({ name }) => name))
+  return {
+    healthy: unhealthy.length === 0 && spans.every((span) => span.unhealthy.length === 0),
+    watch,
+    spans,
+    changes: view.plan.changes.filter(({ span }) => span === null || !known.has(span)),
+    unhealthy,
+    unread: findUnread(view, spans)
+  }
+}
+
+const asRoot = 'run it as root, with sudo'
+
+/** Without a right, part of the picture is missing. */
+function findUnread({ host: { docker }, plan }: View, spans: readonly SpanReport[]): Notice[] {
+  const filters = plan.waiting.filter(({ notice }) => notice.code === 'FILTER_FORBIDDEN')
+  const closed = spans.flatMap(({ ledger }) =>
+    ledger.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
+  )
+  const message = `what the sockets of ${[...new Set(closed)].join(', ')} lose could not be read`
+  return [
+    ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN' ? [docker.reason] : []),
+    ...filters.map(({ title, notice }) => ({ ...notice, message: `${title} ${notice.message}` })),
+    ...(closed.length > 0 ? [{ code: 'RIGHT_MISSING', message, hint: asRoot }] : [])
+  ]
+}

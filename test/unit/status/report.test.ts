@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Holds } from '../../../src/apply/holds.ts'
+import { planFor, type View } from '../../../src/apply/look.ts'
+import type { Snapshot } from '../../../src/host/host.ts'
+import type { Sample } from '../../../src/host/sample.ts'
+import { plain, printableJson } from '../../../src/printable.ts'
+import { everySpan } from '../../../src/resources/wanted.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { statusDocument } from '../../../src/status/document.ts'
+import { renderReport } from '../../../src/status/render.ts'
+import { type Findings, makeReport } from '../../../src/status/report.ts'
+import { chainsOf } from '../../../src/status/sample.ts'
+import type { WatchState } from '../../../src/watch/state.ts'
+import { readHostFile } from '../plan/host-file.ts'
+
+const fixture = (name: string) =>
+  readFileSync(new URL(`../../fixtures/plan/converged/${name}`, import.meta.url), 'utf8')
+const converged = readHostFile(fixture('host.json'))
+
+function see(host: Snapshot = converged, text = fixture('spans.yaml')): View {
+  const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
+  const scope = { name: spec.name, spans: everySpan }
+  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: new Set() }, host)
+}
+
+interface Traffic {
+  /** Seconds since the last frame. */
+  readonly idle?: number
+  /** Of 1000 frames that each place has seen, those that did not come to the second port. */
+  readonly lost?: number
+}
+
+/** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
+function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
+  const [chain] = chainsOf(view)
+  const sample = (at: number, frames: number): Sample => {
+    const links = view.host.links.map(({ index, name, mtu }) => {
+      const packets = index === 8 ? Math.max(0, frames - lost) : frames
+      return {
+        ...{ index, name, mtu, running: true, carrierChanges: 1 },
+        rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
+        tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
+      }
+    })
+    return {
+      at: at * 1000,
+      links,
+      mirrors: (chain?.mirrors ?? []).map(({ device, hook, handle }) => ({
+        ...{ device, hook, handle, target: 'span0', overlimits: 0, drops: 0 },
+        ...(hook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
+        ...{ installed: 90_061 + at, idle: hook === 'ingress' ? idle : 90_061 + at }
+      })),
+      listeners: (chain?.ports ?? []).flatMap(({ sensor }) =>
+        sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
+      ),
+      totals: new Map()
+    }
+  }
+  return { first: sample(0, 0), later: sample(1, 1000) }
+}
+
+const noHolds: Holds = { pauses: [], away: [] }
+
+function report(view: View, traffic: Traffic = {}, more: Partial<Findings> = {}) {
+  return makeReport({ view, holds: noHolds, watch: null, ...samplesOf(view, traffic), ...more })
+}
+
+/** The codes of all that is wrong. */
+function codes(view: View, traffic?: Traffic, more?: Partial<Findings>) {
+  const { healthy, unhealthy, spans } = report(view, traffic, more)
+  const found = [...unhealthy, ...spans.flatMap((span) => span.unhealthy)].map(({ code }) => code)
+  expect(healthy).toBe(found.length === 0)
+  return found
+}
+
+const quiet = (time: string) =>
+  fixture('spans.yaml').replace('filter: not port 22', `filter: not port 22\n        expect: {quiet: ${time}}`)
+
+const watch: WatchState = {
+  ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
+  ...{ file: { valid: true, notices: [] }, last: null, lastSuccess: null, runs: [], drift: 0, degraded: [] },
+  durations: { buckets: [], count: 0, sum: 0 }
+}
+
+describe('what is healthy', () => {
+  test('all as the file says', () => expect(codes(see())).toEqual([]))
+
+  test('a pause is no illness', () => {
+    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], away: [] }
+    const { healthy, spans } = report(see(), {}, { holds })
+    expect([healthy, spans[0]?.pausedUntil]).toEqual([true, '2026-01-01T00:30:00.000Z'])
+  })
+
+  test('drift', () => {
+    const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
+    expect(codes(see({ ...converged, links }))).toEqual(['DRIFT'])
+  })
+
+  test('a span that the file does not know any more', () => {
+    const view = see(converged, 'version: 1\nspans: {}\n')
+    expect(codes(view)).toEqual(['DRIFT'])
+    expect(report(view).changes.length).toBeGreaterThan(3)
+  })
+
+  test('a card that is missing, and a sensor', () => {
+    expect(codes(see({ ...converged, links: converged.links.filter(({ name }) => name !== 'ens192') }))).toContain(
+      'INTERFACE_MISSING'
+    )
+    expect(codes(see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort')))).toEqual(['SENSOR_MISSING'])
+  })
+
+  test('Docker that is away, but not one that may not be asked', () => {
+    const away = (code: string) => {
+      const docker = { state: 'unreachable', reason: { code, message: 'Docker does not answer' } } as const
+      return see({ ...converged, docker })
+    }
+    expect(codes(away('DOCKER_UNREACHABLE'))).toEqual(['DOCKER_UNREACHABLE'])
+    expect(codes(away('DOCKER_FORBIDDEN'))).toEqual([])
+    expect(report(away('DOCKER_FORBIDDEN')).unread).toMatchObject([{ code: 'DOCKER_FORBIDDEN' }])
+  })
+
+  test('a sensor that does not run', () => {
+    const { docker } = converged
+    if (docker.state !== 'read') throw new Error('the fixture has changed')
+    const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, pid: 0 } : one))
+    expect(codes(see({ ...converged, docker: { ...docker, containers } }))).toContain('SENSOR_STOPPED')
+  })
+
+  test('a source that is quiet for as long as it is expected to, or longer', () => {
+    expect(codes(see(converged, quiet('5m')), { idle: 299 })).toEqual([])
+    expect(codes(see(converged, quiet('5m')), { idle: 300 })).toEqual(['SOURCE_QUIET'])
+    expect(codes(see(), { idle: 90_000 })).toEqual([])
+  })
+
+  test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
+
+  test('what the watch cannot keep true', () => {
+    const notice = { code: 'NOT_CONVERGED', message: 'something else changes it' }
+    const degraded = [{ span: 'span0', reason: 'contested', notice, until: '2026-01-01T00:00:02.000Z' }] as const
+    expect(codes(see(), {}, { watch: { ...watch, degraded } })).toEqual(['NOT_CONVERGED'])
+  })
+})
+
+test('as a person reads it', () => {
+  const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
+  const view = see({ ...converged, links }, quiet('5m').replace('zeek', 'zeek, snort'))
+  const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
+  expect(text).toBe(`span0 · Core switch mirror port: not healthy
+                                         frames   frames/s    bytes/s     lost
+  card   ens192                           1,000      1,000     100 kB        0
+  mirror ens192 ingress                   1,000      1,000     100 kB        0
+         not port 22
+         1,000 frames, 100 kB in 25h1m2s; last 5m1s ago
+  mirror ens192 egress                        0          0        0 B        0
+         not port 22
+         no frame in 25h1m2s
+  bridge span0                            1,000      1,000     100 kB        0
+  port   vethb6fd04f                      1,000      1,000     100 kB        0
+  sensor suricata                         1,000      1,000                   0
+         listens on a ring: what it loses there it alone knows
+  port   veth83191ae                        997        997    99.7 kB        3
+         3 lost: unexplained; spanplan plan warns of filters and programs that
+         may take them
+  sensor zeek                               997        997                   0
+         listens on a ring: what it loses there it alone knows
+  ~ bridge span0 (state: down → up)
+  ... sensor snort → span waits for the container snort
+  ! no frame has come from ens192 for 5m1s (expected: quiet for less than 5m)
+    is the switch's mirror session still there?
+
+Not healthy: 1 of 1 span; no watch.
+`)
+})
+
+test('as a program reads it', () => {
+  const view = see()
+  const document = statusDocument(report(view, { lost: 3 }, { watch }), { version: '0.0.0', created: 'now' })
+  // Also what JSON leaves out would be missing to a program.
+  expect(JSON.parse(printableJson(document))).toEqual(document)
+  expect(document).toMatchObject({
+    format_version: '1.0',
+    healthy: false,
+    watch: { name: 'default', dry_run: false, last_success: null },
+    spans: [{ name: 'span0', healthy: false, drift: false, unhealthy: [{ code: 'FRAMES_LOST' }] }]
+  })
+  const [span] = document.spans
+  expect(span?.hops.map(({ kind, device }) => `${kind} ${device}`)).toEqual([
+    ...['card ens192', 'mirror ens192', 'mirror ens192', 'bridge span0'],
+    ...['port vethb6fd04f', 'sensor vethb6fd04f', 'port veth83191ae', 'sensor veth83191ae']
+  ])
+  expect(span?.hops.at(-2)).toEqual({
+    ...{ kind: 'port', device: 'veth83191ae', frames: 997, bytes: 99_700 },
+    ...{ frames_per_second: 997, bytes_per_second: 99_700, reset: false },
+    losses: [{ cause: 'unexplained', frames: 3, counted_by: 'difference', message: 'unexplained' }]
+  })
+})

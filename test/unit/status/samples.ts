@@ -1,0 +1,61 @@
+import type { LinkCounters, MirrorCounters } from '../../../src/host/counters.ts'
+import type { Sample } from '../../../src/host/sample.ts'
+import type { Chain } from '../../../src/status/sample.ts'
+
+/** A card with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
+export const chain: Chain = {
+  span: 'span0',
+  wire: true,
+  mirrors: [{ device: 'ens192', index: 2, hook: 'ingress', handle: 8, expression: null }],
+  bridge: 4,
+  ports: [
+    { device: 'veth6', index: 6, sensor: { container: 'suricata', inside: { pid: 60, index: 7 } } },
+    { device: 'veth8', index: 8, sensor: { container: 'zeek', inside: { pid: 80, index: 7 } } }
+  ]
+}
+
+/** Frames of 100 bytes that each place has counted, and what is special. */
+interface Counts {
+  /** Seconds. */
+  readonly at?: number
+  readonly card?: number
+  readonly mirror?: number
+  readonly bridge?: number
+  readonly ports?: readonly [number, number]
+  /** Changes to the counters of links, by index, to the mirror's, and to the sample. */
+  readonly links?: Readonly<Record<number, Partial<LinkCounters>>>
+  readonly filter?: Partial<MirrorCounters> | null
+  readonly listeners?: Sample['listeners']
+  /** Frames that came to every link while the sample was taken. */
+  readonly meanwhile?: number
+}
+
+/** A sample of {@link chain}; what is not said has counted nothing. */
+export function sampleOf(counts: Counts): Sample {
+  const { at = 0, card = 0, mirror = 0, bridge = 0, ports = [0, 0], meanwhile = 0, filter = {} } = counts
+  const names: Readonly<Record<number, string>> = { 2: 'ens192', 4: 'span0', 6: 'veth6', 8: 'veth8' }
+  const packets: Readonly<Record<number, number>> = { 2: card, 4: bridge, 6: ports[0], 8: ports[1] }
+  const links = [2, 4, 6, 8].map((index): LinkCounters => {
+    const frames = packets[index] ?? 0
+    return {
+      ...{ index, name: names[index] ?? '', mtu: 1500, running: true, carrierChanges: 2 },
+      rx: { packets: frames, bytes: frames * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
+      tx: { packets: frames, bytes: frames * 100, errors: 0, dropped: 0 },
+      ...counts.links?.[index]
+    }
+  })
+  return {
+    at: at * 1000,
+    links,
+    mirrors: filter === null ? [] : [{ ...mirrorOf(mirror, at), ...filter }],
+    listeners: counts.listeners ?? [],
+    totals: new Map(links.map(({ name, rx, tx }) => [name, { rx: rx.packets + meanwhile, tx: tx.packets + meanwhile }]))
+  }
+}
+
+function mirrorOf(packets: number, at: number): MirrorCounters {
+  return {
+    ...{ device: 'ens192', hook: 'ingress', handle: 8, target: 'span0', packets, bytes: packets * 100 },
+    ...{ overlimits: 0, drops: 0, installed: 1000 + at, idle: 0 }
+  }
+}
