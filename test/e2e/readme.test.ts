@@ -567,21 +567,8 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
-  ...[
-    'SIGHUP',
-    'SIGINT',
-    'SIGKILL',
-    'SIGTERM',
-    'EN10MB',
-    'GET',
-    'HEAD',
-    'ARP',
-    'GRO',
-    'LRO',
-    'LOWER_UP',
-    'NOARP',
-    'PROMISC'
-  ]
+  ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'EN10MB', 'GET', 'HEAD'],
+  ...['ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC']
 ])
 
 type Schema = Readonly<Record<string, unknown>>
