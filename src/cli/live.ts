@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { View } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
-import type { Sample } from '../host/sample.ts'
+import { monotonicNow, type Sample } from '../host/sample.ts'
 import { makeLedger } from '../status/ledger.ts'
 import { renderReport } from '../status/render.ts'
 import type { Report } from '../status/report.ts'
@@ -57,7 +57,7 @@ async function refresh(session: Session, source: Source, start: Sample, screen: 
   let before = start
   let exit: ExitCode = Exit.done
   for (;;) {
-    await Promise.race([sleep(Math.max(0, period - (performance.now() - before.at)), null, { ref: false }), screen.end])
+    await Promise.race([sleep(Math.max(0, period - (monotonicNow() - before.at)), null, { ref: false }), screen.end])
     if (screen.ended()) return exit
     const view = await source.look(false)
     const now = await takeSample(chainsOf(view))

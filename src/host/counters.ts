@@ -69,8 +69,12 @@ export interface PacketSocket {
   readonly drops: number | null
 }
 
-/** Frames received and sent, by the name of the link, as they are a moment after the other counters were read. */
-export type Totals = ReadonlyMap<string, { readonly rx: number; readonly tx: number }>
+/** Frames that a link has received and sent, as they are a moment after the other counters were read. */
+export interface LinkTotals {
+  readonly name: string
+  readonly rx: number
+  readonly tx: number
+}
 
 const count = z.number().default(0)
 
@@ -171,12 +175,11 @@ export function parsePacketSockets(text: string): PacketSocket[] {
 }
 
 /** What /proc/net/dev shows: two lines of headings, then 8 numbers received and 8 sent, packets the second of each. */
-export function parseTotals(text: string): Totals {
-  const totals = new Map<string, { rx: number; tx: number }>()
-  for (const line of text.split('\n')) {
+export function parseTotals(text: string): LinkTotals[] {
+  return text.split('\n').flatMap((line) => {
     const [, name, numbers] = /^ *([^:|]+):(.*)$/.exec(line) ?? []
     const [, rx, , , , , , , , tx] = (numbers ?? '').trim().split(/ +/)
-    if (name !== undefined && rx !== undefined && tx !== undefined) totals.set(name, { rx: Number(rx), tx: Number(tx) })
-  }
-  return totals
+    if (name === undefined || rx === undefined || tx === undefined) return []
+    return [{ name, rx: Number(rx), tx: Number(tx) }]
+  })
 }

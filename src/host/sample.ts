@@ -3,13 +3,13 @@ import type { Hook } from '../spec/spec.ts'
 import {
   askForMirrors,
   type LinkCounters,
+  type LinkTotals,
   type MirrorCounters,
   type PacketSocket,
   parseLinkCounters,
   parseMirrorCounters,
   parsePacketSockets,
-  parseTotals,
-  type Totals
+  parseTotals
 } from './counters.ts'
 import { batch, readJson, understand } from './read.ts'
 import { type Argv, run, sideBySide } from './run.ts'
@@ -31,14 +31,14 @@ export interface Places {
 /** Who listens on an interface in a container; null where we may not look. */
 export type Listeners = { readonly inside: Inside; readonly sockets: readonly PacketSocket[] | null }
 
-/** All counters at one moment. */
+/** All counters at one moment. It is JSON, and of use to another process too. */
 export interface Sample {
-  /** Milliseconds of the monotonic clock, when the mirrors were read: after the links, and before their totals. */
+  /** Milliseconds of the host's monotonic clock, when the mirrors were read: after the links, and before their totals. */
   readonly at: number
   readonly links: readonly LinkCounters[]
   readonly mirrors: readonly MirrorCounters[]
   readonly listeners: readonly Listeners[]
-  readonly totals: Totals
+  readonly totals: readonly LinkTotals[]
 }
 
 /**
@@ -49,7 +49,7 @@ export interface Sample {
  */
 export async function readSample({ hooks, insides }: Places): Promise<Sample> {
   const links = await readJson(['ip', '-s', '-s', '-json', 'link', 'show'])
-  const at = performance.now()
+  const at = monotonicNow()
   const [filters, listeners] = await Promise.all([readFilters(hooks), readListeners(insides)])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
@@ -61,6 +61,11 @@ export async function readSample({ hooks, insides }: Places): Promise<Sample> {
     listeners,
     totals
   }
+}
+
+/** Milliseconds of CLOCK_MONOTONIC, which all processes of the host share (clock_gettime(2)). */
+export function monotonicNow(): number {
+  return Number(process.hrtime.bigint()) / 1e6
 }
 
 async function readFilters(hooks: Places['hooks']): Promise<readonly unknown[]> {

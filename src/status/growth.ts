@@ -61,7 +61,8 @@ export function growFrames(
 ): Growth {
   const growth = grow(pair, (link) => link[way].packets)
   if (pair.first === undefined || growth.reset) return growth
-  const soon = (sample: Sample, link: LinkCounters) => sample.totals.get(link.name)?.[way] ?? link[way].packets
+  const soon = (sample: Sample, link: LinkCounters) =>
+    sample.totals.find(({ name }) => name === link.name)?.[way] ?? link[way].packets
   return {
     ...growth,
     least: pair.later[way].packets - soon(first, pair.first),

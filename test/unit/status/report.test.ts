@@ -54,7 +54,7 @@ function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findi
       listeners: (chain?.ports ?? []).flatMap(({ sensor }) =>
         sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
       ),
-      totals: new Map()
+      totals: []
     }
   }
   return { first: sample(0, 0), later: sample(1, 1000) }

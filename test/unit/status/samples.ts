@@ -49,7 +49,7 @@ export function sampleOf(counts: Counts): Sample {
     links,
     mirrors: filter === null ? [] : [{ ...mirrorOf(mirror, at), ...filter }],
     listeners: counts.listeners ?? [],
-    totals: new Map(links.map(({ name, rx, tx }) => [name, { rx: rx.packets + meanwhile, tx: tx.packets + meanwhile }]))
+    totals: links.map(({ name, rx, tx }) => ({ name, rx: rx.packets + meanwhile, tx: tx.packets + meanwhile }))
   }
 }
 
