@@ -78,3 +78,21 @@ export class SpanplanError extends Error {
     this.exit = exit ?? exitOf(list)
   }
 }
+
+/** Whatever was thrown: what nobody has foreseen is a bug, and is worded as one. */
+export function asForeseen(error: unknown): SpanplanError {
+  return error instanceof SpanplanError ? error : bug(error)
+}
+
+function bug(error: unknown): SpanplanError {
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return new SpanplanError(
+    {
+      code: 'BUG',
+      message: `this is a bug in spanplan ${SPANPLAN_VERSION}:\n${trace}`,
+      hint: 'report it, with these lines and the command'
+    },
+    Exit.bug,
+    { cause: error }
+  )
+}

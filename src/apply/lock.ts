@@ -39,6 +39,8 @@ export interface Lock {
 }
 
 interface LockOptions {
+  /** Which: there is one for all that changes something, `lock`, and one for the watch of each name. */
+  readonly kind?: string
   /** As typed, for those who find the lock held. */
   readonly command: string
   /** Milliseconds to wait for another's; 0: not at all. */
@@ -51,17 +53,17 @@ interface LockOptions {
 const patience = 500
 
 /**
- * Takes the lock of this network namespace, of which there is one for all that changes something.
+ * Takes a lock of this network namespace.
  *
  * @throws SpanplanError LOCKED if another has it; RIGHT_MISSING if its file cannot be made; INTERRUPTED while waiting.
  */
-export async function takeLock(options: LockOptions): Promise<Lock> {
+export async function takeLock({ kind = 'lock', ...options }: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
   for (;;) {
-    const path = runFile('lock')
+    const path = runFile(kind)
     const file = openLock(path)
     try {
-      await lockFile(file, deadline, options.signal)
+      await lockFile(file, kind, deadline, options.signal)
       // Else somebody has tidied up while we waited, and others lock another file by now.
       if (isAt(file, path)) return usable(path, () => hold(file, path, options.command))
     } catch (error) {
@@ -77,9 +79,9 @@ export async function takeLock(options: LockOptions): Promise<Lock> {
  *
  * @returns null if nobody has it, it cannot be read, or its holder has not yet said who it is.
  */
-export function readHolder(): Holder | null {
+export function readHolder(kind = 'lock'): Holder | null {
   try {
-    const holder = holderDocument.parse(JSON.parse(readFileSync(runFile('lock'), 'utf8')))
+    const holder = holderDocument.parse(JSON.parse(readFileSync(runFile(kind), 'utf8')))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
@@ -160,10 +162,10 @@ function unusable(message: string, hint: string): SpanplanError {
   return new SpanplanError({ code: 'RIGHT_MISSING', message, hint })
 }
 
-async function lockFile(file: number, deadline: number, signal: AbortSignal): Promise<void> {
+async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {
   // Without a wait first: where the holder waits for a person, so would we.
   for (let wait = 0; !(await tryFlock(file, wait)); ) {
-    const holder = readHolder()
+    const holder = readHolder(kind)
     const left = deadline - performance.now()
     if (left <= 0 || (holder !== null && secondsLeft(holder) > 0)) throw locked(holder)
     if (signal.aborted) {

@@ -11,6 +11,9 @@ export interface Progress {
   rolledBack(whole: boolean, left: readonly PlannedChange[]): void
 }
 
+/** Nobody follows it. */
+export const silent: Progress = { start() {}, done() {}, failed() {}, rolledBack() {} }
+
 /** What has been done so far. */
 export interface Log {
   readonly done: Task[]

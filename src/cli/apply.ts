@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { apply } from '../apply/apply.ts'
+import { checkEmpty } from '../apply/empty.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
 import { type Aim, look, lookFirst, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
@@ -162,18 +163,6 @@ async function carryOut(
   } finally {
     progress.close()
   }
-}
-
-/** A file that lost its content, by a slip or half-written, must not take every tap down. */
-function checkEmpty(aim: Aim, { changes }: Plan, allowed: boolean): void {
-  if (allowed || aim.want === 'nothing' || aim.spec.spans.length > 0) return
-  const removals = changes.filter(({ action }) => action === 'remove').length
-  if (removals === 0) return
-  throw new SpanplanError({
-    code: 'EMPTY_REFUSED',
-    message: `the file has no spans, and this would remove all that is live (${removals}). Nothing was changed.`,
-    hint: 'if that is meant: --allow-empty'
-  })
 }
 
 function showPlan(session: Session, aim: Aim, view: View): void {

@@ -29,11 +29,20 @@ interface Found {
  * @throws SpanplanError with all that is wrong.
  */
 export function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Spec {
-  const found = choosePaths(paths).map(readPath)
-  if (trust === 'safe') checkTrust(found)
-  const files = found.flatMap((one) => one.files)
+  const files = readFiles(choosePaths(paths), trust)
   onFiles(files)
   return loadSpec(files)
+}
+
+/**
+ * Reads the files, and those in the folders, without looking at what they say.
+ *
+ * @throws SpanplanError if they cannot be read, or not be trusted.
+ */
+export function readFiles(paths: readonly string[], trust: LoadOptions['trust']): readonly SourceFile[] {
+  const found = paths.map(readPath)
+  if (trust === 'safe') checkTrust(found)
+  return found.flatMap((one) => one.files)
 }
 
 /**

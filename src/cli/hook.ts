@@ -3,7 +3,7 @@ import { type Holds, type Pause, readHolds, writeHolds } from '../apply/holds.ts
 import { takeLock } from '../apply/lock.ts'
 import { type Aim, look, readFor } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
-import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
+import { asForeseen, Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import { closeInherited } from '../host/descriptors.ts'
 import { localTime } from '../local-time.ts'
 import { type Concern, findConcern } from '../plan/concern.ts'
@@ -15,7 +15,7 @@ import { askWatch } from '../watch/ask.ts'
 import { watchSignals } from './apply.ts'
 import { loadFiles } from './files.ts'
 import { openProgress } from './progress.ts'
-import { asForeseen, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { renderNotice } from './terminal.ts'
 
 /** What the command line says; what it does not, the environment does. */

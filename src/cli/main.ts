@@ -31,6 +31,11 @@ const waitOption = () =>
     .conflicts(['rollbackAfter', 'deferDocker'])
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
+const intervalOption = () =>
+  new Option('--interval <duration>', 'look again so long after the last time, whatever happens')
+    .argParser(parseInterval)
+    .default(60_000, '60s')
+const dryRunOption = () => new Option('--dry-run', 'only tell what differs').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
 const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
@@ -40,6 +45,9 @@ const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
 const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
 
+/** Milliseconds: a look takes a tenth of that. */
+const shortestInterval = 1000
+
 /** What a saved plan was made with cannot be chosen again. */
 const settledByPlan: ReadonlySet<string> = new Set(['file', 'span', 'prune', 'adopt', 'deferDocker'])
 
@@ -47,6 +55,12 @@ const settledByPlan: ReadonlySet<string> = new Set(['file', 'span', 'prune', 'ad
 function parseOut(path: string): string {
   if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
   return path
+}
+
+function parseInterval(text: string): number {
+  const interval = parseDuration(text)
+  if (interval < shortestInterval) throw new InvalidArgumentError('It must be 1s at least.')
+  return interval
 }
 
 /** Commander's own adds "default: false" to every flag. */
@@ -201,6 +215,19 @@ function buildProgram() {
     .action((span, options) =>
       start(options, async (session) => (await import('./pause.ts')).resumeCommand(session, { span }))
     )
+
+  program
+    .command('watch')
+    .description('make it so, and keep it so')
+    .addOption(fileOption())
+    .addOption(intervalOption())
+    .addOption(dryRunOption())
+    .addOption(pruneOption())
+    .addOption(emptyOption())
+    .addOption(jsonOption())
+    .addOption(insecureOption())
+    .addOption(colorOption())
+    .action((options) => start(options, async (session) => (await import('./watch.ts')).watchCommand(session, options)))
 
   program
     .command('status')

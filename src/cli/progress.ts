@@ -1,5 +1,5 @@
 import type { Task } from '../apply/batch.ts'
-import type { Progress } from '../apply/steps.ts'
+import { type Progress, silent } from '../apply/steps.ts'
 import type { Plan } from '../plan/plan.ts'
 import { stepDocument } from '../plan/saved.ts'
 import { printable, printableJson } from '../printable.ts'
@@ -15,8 +15,6 @@ export function openProgress(session: Session, plan: Plan): Progress & { close()
   if (session.json) return { ...eventProgress(), close: () => {} }
   return process.stderr.isTTY === true ? lineProgress(plan) : { ...silent, close() {} }
 }
-
-const silent: Progress = { start() {}, done() {}, failed() {}, rolledBack() {} }
 
 function eventProgress(): Progress {
   const print = (type: string, task: Task, more: object = {}) =>

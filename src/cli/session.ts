@@ -1,4 +1,4 @@
-import { Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
+import { asForeseen, type ExitCode, type Notice } from '../errors.ts'
 import { plain, printableJson } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { type ColorChoice, choosePaint, renderNotice } from './terminal.ts'
@@ -38,22 +38,4 @@ function report(session: Session, error: unknown): ExitCode {
     process.stderr.write(`${renderNotice('error', notice, session.files, paint)}\n`)
   }
   return known.exit
-}
-
-/** Whatever was thrown: what nobody has foreseen is a bug, and is worded as one. */
-export function asForeseen(error: unknown): SpanplanError {
-  return error instanceof SpanplanError ? error : bug(error)
-}
-
-function bug(error: unknown): SpanplanError {
-  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return new SpanplanError(
-    {
-      code: 'BUG',
-      message: `this is a bug in spanplan ${SPANPLAN_VERSION}:\n${trace}`,
-      hint: 'report it, with these lines and the command'
-    },
-    Exit.bug,
-    { cause: error }
-  )
 }

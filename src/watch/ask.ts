@@ -18,7 +18,7 @@ const answerWithin = 2000
 const suffix = '.watch'
 
 /** The socket at which the watch of a name listens. */
-function controlPath(name: string): string {
+export function controlPath(name: string): string {
   return runFile(`${name}${suffix}`)
 }
 

@@ -484,6 +484,7 @@ describe('the reference', () => {
       'plan',
       'apply',
       'destroy',
+      'watch',
       'status',
       'hook',
       'validate',

@@ -1,0 +1,43 @@
+import { once } from 'node:events'
+import { Exit, type ExitCode } from '../errors.ts'
+import { openWatch } from '../watch/watch.ts'
+import { choosePaths, readFiles } from './files.ts'
+import type { Session } from './session.ts'
+import { chooseTeller } from './told.ts'
+
+interface WatchOptions {
+  readonly file: readonly string[]
+  /** Milliseconds. */
+  readonly interval: number
+  readonly dryRun: boolean
+  readonly allowEmpty: boolean
+  readonly prune: boolean
+  readonly insecureFile: boolean
+}
+
+/** `spanplan watch`: keeps the host as the files say, until a signal comes; then leaves all as it is. */
+export async function watchCommand(session: Session, options: WatchOptions): Promise<ExitCode> {
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  // The second one ends it at once, as if nobody listened.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
+  let hangUp: () => void = () => undefined
+  process.on('SIGHUP', () => hangUp())
+  const paths = choosePaths(options.file)
+  const trust = options.insecureFile ? 'all' : 'safe'
+  const read = () => {
+    const files = readFiles(paths, trust)
+    session.files = files
+    return files
+  }
+  const command = ['spanplan', ...process.argv.slice(2)].join(' ')
+  const watch = await openWatch({ ...options, paths, read, command }, chooseTeller(session))
+  hangUp = () => watch.wake('hangup')
+  try {
+    const stopped = stop.signal.aborted ? Promise.resolve() : once(stop.signal, 'abort')
+    await Promise.race([stopped, watch.failed])
+  } finally {
+    await watch.close()
+  }
+  return Exit.done
+}

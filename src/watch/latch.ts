@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Trigger } from './state.ts'
+
+/** Milliseconds. Not even a storm makes more runs than these rests leave room for. */
+const shortestRest = 50
+const longestRest = 1000
+
+/** Runs one at a time, and never forgets that there is to be one more. */
+export interface Latch {
+  /** One run more, at once or after the one that goes on: however many wake it meanwhile, it is one. */
+  wake(trigger: Trigger): void
+  /** When the run under way began, in milliseconds of the monotonic clock; null: none is. */
+  busySince(): number | null
+  /** No more runs; settles once the one under way has ended. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes a latch. The first that wakes it after a rest starts a run at once.
+ *
+ * @param work one run; it is told all that woke it, each once, in their order.
+ * @param fail gets what a run throws, after which there are no more.
+ */
+export function openLatch(
+  work: (triggers: readonly Trigger[]) => Promise<void>,
+  fail: (error: unknown) => void
+): Latch {
+  const waiting = new Set<Trigger>()
+  const stop = new AbortController()
+  let busySince: number | null = null
+  let loop: Promise<void> | null = null
+  const runAll = async () => {
+    for (let streak = 0; waiting.size > 0 && !stop.signal.aborted; streak++) {
+      const triggers = [...waiting]
+      waiting.clear()
+      const began = performance.now()
+      busySince = began
+      await work(triggers)
+      busySince = null
+      const rest = restAfter(performance.now() - began, streak)
+      await sleep(rest, undefined, { signal: stop.signal }).catch(() => undefined)
+    }
+  }
+  return {
+    wake: (trigger) => {
+      if (stop.signal.aborted) return
+      waiting.add(trigger)
+      loop ??= runAll().then(
+        () => {
+          loop = null
+        },
+        (error) => {
+          stop.abort()
+          fail(error)
+        }
+      )
+    },
+    busySince: () => busySince,
+    close: async () => {
+      stop.abort()
+      await loop
+    }
+  }
+}
+
+/**
+ * Milliseconds to rest after a run: half of what it took, and twice as long each time when one comes upon the other. Two in
+ * a row are as usual: what a run changes wakes the next one, which finds nothing.
+ */
+function restAfter(milliseconds: number, streak: number): number {
+  return Math.min(longestRest, Math.max(shortestRest, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak - 1)))
+}

@@ -1,0 +1,77 @@
+import type { Pause } from '../apply/holds.ts'
+import type { Notice } from '../errors.ts'
+import type { Wait } from '../plan/desired.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { openOngoing } from './ongoing.ts'
+import type { Outcome } from './reconcile.ts'
+import type { Degraded, Trigger } from './state.ts'
+import type { Told } from './told.ts'
+
+/** One run, for those who are told of it. */
+interface RunReport {
+  readonly trigger: Trigger
+  readonly milliseconds: number
+  readonly outcome: Outcome
+  /** After it. */
+  readonly degraded: readonly Degraded[]
+  /** It was the first one with this file: what it found to be done is no drift. */
+  readonly fresh: boolean
+  readonly dryRun: boolean
+}
+
+/** Tells each thing once: when it happens, when it begins, when it ends. */
+export interface Narrator {
+  /** How many changes were found that had not been found before, and that no new file brought. */
+  run(report: RunReport): number
+  pauses(pauses: readonly Pause[]): void
+}
+
+/** What is told of Docker as a whole already. */
+const ofDocker: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
+
+/** Makes one that has told nothing yet. */
+export function openNarrator(tell: (told: Told) => void): Narrator {
+  const waits = openOngoing<Wait>(({ kind, span, title, notice }) => [kind, span, title, notice.code].join(' '))
+  const warnings = openOngoing<Notice>(({ code, message }) => `${code} ${message}`)
+  const troubles = openOngoing<Degraded>(({ span, reason, notice }) => `${span} ${reason} ${notice.code}`)
+  const docker = openOngoing<Notice>(() => '')
+  const pauses = openOngoing<Pause>(({ span, until }) => `${span} ${until}`)
+  const drift = openOngoing<PlannedChange>(({ address, action, facts }) => JSON.stringify([address, action, facts]))
+  return {
+    run: ({ trigger, milliseconds, outcome, degraded, fresh, dryRun }) => {
+      const { view, done } = outcome
+      for (const change of done) tell({ type: 'changed', trigger, change, restored: !fresh, milliseconds })
+      const trouble = troubles.update(degraded)
+      for (const one of trouble.begun) tell({ type: 'degraded', trigger, degraded: one })
+      for (const one of trouble.ended) {
+        if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
+      }
+      if (view === null) return 0
+      const away = docker.update(dockerAway(view))
+      for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })
+      for (const notice of away.ended) tell({ type: 'docker_back', trigger, notice })
+      const wait = waits.update(view.plan.waiting.filter(({ notice }) => !ofDocker.has(notice.code)))
+      for (const one of wait.begun) tell({ type: 'wait', trigger, wait: one })
+      for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
+      for (const notice of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', notice })
+      const { changes } = view.plan
+      if (!dryRun) return fresh ? 0 : changes.length
+      const found = drift.update(changes).begun
+      for (const change of found) tell({ type: 'drift', trigger, change })
+      return fresh ? 0 : found.length
+    },
+    pauses: (now) => {
+      const pause = pauses.update(now)
+      for (const one of pause.ended) {
+        if (!now.some(({ span }) => span === one.span)) tell({ type: 'resumed', pause: one })
+      }
+      for (const one of pause.begun) tell({ type: 'paused', pause: one })
+    }
+  }
+}
+
+/** None where it is there, or nothing of it is wanted. */
+function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Notice[] {
+  const wanted = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
+  return docker.state === 'unreachable' && wanted ? [docker.reason] : []
+}

@@ -1,0 +1,65 @@
+import type { Degraded } from './state.ts'
+
+/** Milliseconds from a failure to the next try; it grows by the factor each time. */
+const firstDelay = 2000
+const growth = 3
+const longestDelay = 300_000
+
+/** Why a span is not kept true, and until when it is left alone. */
+interface Trouble extends Pick<Degraded, 'span' | 'reason' | 'notice'> {
+  /** It is not even tried before. Else it is tried whenever there is a run, because that costs nothing. */
+  readonly rests: boolean
+}
+
+interface Entry extends Trouble {
+  readonly delay: number
+  /** Milliseconds since 1970. */
+  readonly until: number
+}
+
+/** What stands in the way of which spans; null: of all of them. */
+export interface Troubles {
+  /** The span failed, again or for the first time. */
+  add(trouble: Trouble, now: number): void
+  /** The span does not fail any more. */
+  end(span: string | null): void
+  /** There is a new file: everything is tried at once. */
+  clear(): void
+  /** Whether the span is left alone now. */
+  rests(span: string | null, now: number): boolean
+  list(): readonly Degraded[]
+  /** When the next one is to be tried, in milliseconds since 1970; null: there is none. */
+  next(): number | null
+}
+
+/** Makes an empty list. */
+export function openTroubles(): Troubles {
+  const entries = new Map<string | null, Entry>()
+  const degraded = ({ span, reason, notice, until }: Entry): Degraded => ({
+    ...{ span, reason, notice, until: new Date(until).toISOString() }
+  })
+  return {
+    add: (trouble, now) => {
+      const before = entries.get(trouble.span)
+      // One that is tried out of turn does not come later for that.
+      const early = before !== undefined && now < before.until
+      const delay = early ? before.delay : delayAfter(before?.delay)
+      entries.set(trouble.span, { ...trouble, delay, until: early ? before.until : now + delay })
+    },
+    end: (span) => {
+      entries.delete(span)
+    },
+    clear: () => entries.clear(),
+    rests: (span, now) => {
+      const { rests = false, until = now } = entries.get(span) ?? {}
+      return rests && now < until
+    },
+    list: () => [...entries.values()].map(degraded),
+    next: () => (entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until)))
+  }
+}
+
+/** Milliseconds: 2 s, 6 s, 18 s, 54 s, 162 s, then always 300 s. */
+function delayAfter(delay: number | undefined): number {
+  return delay === undefined ? firstDelay : Math.min(longestDelay, delay * growth)
+}

@@ -1,0 +1,233 @@
+import { resolve } from 'node:path'
+import { type Holds, type Pause, readHolds } from '../apply/holds.ts'
+import { type Lock, takeLock } from '../apply/lock.ts'
+import { asForeseen, type Notice, SpanplanError } from '../errors.ts'
+import { leaveOut } from '../resources/wanted.ts'
+import type { SourceFile, Spec } from '../spec/spec.ts'
+import { openBook } from './book.ts'
+import { claimName, openControl } from './control.ts'
+import { followHost } from './events.ts'
+import { openFile } from './file.ts'
+import { watchFiles } from './file-events.ts'
+import { openLatch } from './latch.ts'
+import { openNarrator } from './narrator.ts'
+import { type FileAim, type Outcome, reconcile, spansOf } from './reconcile.ts'
+import type { Result, Trigger, WatchState } from './state.ts'
+import type { Told } from './told.ts'
+import { openTroubles } from './troubles.ts'
+
+/** What a watch is to do. */
+export interface Orders {
+  /** The files and folders that were named. */
+  readonly paths: readonly string[]
+  /** Gives what stands in them, or throws a SpanplanError. */
+  readonly read: () => readonly SourceFile[]
+  /** Milliseconds from one run to the next when nothing happens. */
+  readonly interval: number
+  readonly dryRun: boolean
+  readonly allowEmpty: boolean
+  /** Spans of this name that the file does not know go. */
+  readonly prune: boolean
+  /** As typed, for those who find its locks held. */
+  readonly command: string
+}
+
+/** A watch that goes on. */
+export interface Watch {
+  wake(trigger: Trigger): void
+  /** Rejects where it cannot go on. */
+  readonly failed: Promise<never>
+  /** Finishes the run under way, and leaves all as it is. */
+  close(): Promise<void>
+}
+
+/** Milliseconds to wait for another spanplan that is at work, and then again to the next try. */
+const patience = 2000
+
+/** The share of the interval by which it is longer or shorter, at random: many hosts are not to wake as one. */
+const jitter = 0.1
+
+/** After these the files are read again: the last one in case that nobody has told of a change. */
+const rereading: ReadonlySet<Trigger> = new Set(['file', 'hangup', 'interval'])
+
+/**
+ * Begins to keep the host as the files say.
+ *
+ * @param tell gets what happens, as it happens.
+ * @throws SpanplanError if the files are broken, a watch of this name runs already, or a right is missing.
+ */
+export async function openWatch(orders: Orders, tell: (told: Told) => void): Promise<Watch> {
+  const file = openFile(orders.read, (wanted, before) => objectTo(orders, wanted, before))
+  const { name } = file.spec
+  const claim = await claimName(name, orders.command)
+  const since = new Date().toISOString()
+  const [book, troubles, narrator] = [openBook(), openTroubles(), openNarrator(tell)]
+  const stop = new AbortController()
+  let fresh = true
+  let retryLock: number | null = null
+  let alarm: NodeJS.Timeout | undefined
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject
+  })
+  // Who awaits it learns of it all the same.
+  failed.catch(() => undefined)
+
+  const state = (): WatchState => ({
+    ...{ name, pid: process.pid, since, dryRun: orders.dryRun, degraded: troubles.list(), ...book.read() },
+    file: { valid: file.notices.length === 0, notices: file.notices }
+  })
+
+  const reload = () => {
+    const news = file.reload()
+    sources.follow(followed())
+    if (news === 'refused') tell({ type: 'file_refused', notices: file.notices, files: file.files })
+    if (news !== 'accepted') return
+    fresh = true
+    troubles.clear()
+    tellFile()
+  }
+  const tellFile = () => {
+    const { files, spans } = file.spec
+    tell({ type: 'file', files, spans: spans.map((span) => span.name) })
+  }
+  const followed = () => [...orders.paths, ...file.files.map(({ path }) => path)].map((path) => resolve(path))
+
+  const run = async (triggers: readonly Trigger[]) => {
+    const [trigger = 'retry'] = triggers
+    if (triggers.some((one) => rereading.has(one))) reload()
+    const { lock, error } = await lockUnlessDry()
+    try {
+      retryLock = error === 'held by another' ? Date.now() + patience : null
+      const holds = readHolds(Date.now())
+      narrator.pauses(holds.pauses)
+      if (error === null && !troubles.rests(null, Date.now())) await look(trigger, holds)
+      schedule(holds)
+    } finally {
+      lock?.release()
+    }
+  }
+
+  const lockUnlessDry = async (): Promise<{ readonly lock: Lock | null; readonly error: 'held by another' | null }> => {
+    if (orders.dryRun) return { lock: null, error: null }
+    try {
+      const { command } = orders
+      return { lock: await takeLock({ command, timeout: patience, signal: stop.signal }), error: null }
+    } catch (error) {
+      const { notices } = asForeseen(error)
+      if (!notices.every(({ code }) => code === 'LOCKED' || code === 'INTERRUPTED')) throw error
+      return { lock: null, error: 'held by another' }
+    }
+  }
+
+  const look = async (trigger: Trigger, holds: Holds) => {
+    const began = performance.now()
+    const aim = aimAt(orders, file.spec, holds, (span) => troubles.rests(span, Date.now()))
+    const outcome = aim === null ? idle : await reconcile(aim, orders)
+    const milliseconds = performance.now() - began
+    const at = new Date()
+    if (book.read().last === null) refuseWithoutRight(outcome)
+    if (aim !== null) noteTroubles(aim, outcome, at.getTime())
+    const degraded = troubles.list()
+    const drift = narrator.run({ trigger, milliseconds, outcome, degraded, fresh, dryRun: orders.dryRun })
+    const result = resultOf(outcome, orders.dryRun)
+    const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
+    book.enter({ at: at.toISOString(), trigger, result, milliseconds }, whole, drift)
+    if (outcome.view !== null) fresh = false
+  }
+
+  const noteTroubles = (aim: FileAim, { failures }: Outcome, now: number) => {
+    const failing = new Set(failures.map(({ span }) => span))
+    for (const span of [null, ...spansOf(aim)]) if (!failing.has(span)) troubles.end(span)
+    for (const { span, notice, planned } of failures) {
+      troubles.add({ span, reason: 'failed', notice, rests: !planned }, now)
+    }
+  }
+
+  const schedule = ({ pauses }: Holds) => {
+    const wait = orders.interval * (1 + jitter * (2 * Math.random() - 1))
+    const dates: readonly (readonly [number | null, Trigger])[] = [
+      [Date.now() + wait, 'interval'],
+      [troubles.next(), 'retry'],
+      [retryLock, 'retry'],
+      [earliest(pauses), 'resume']
+    ]
+    const [next] = dates.flatMap(([time, trigger]) => (time === null ? [] : [{ time, trigger }])).sort(byTime)
+    if (next === undefined || stop.signal.aborted) return
+    clearTimeout(alarm)
+    alarm = setTimeout(latch.wake, Math.max(0, next.time - Date.now()), next.trigger)
+  }
+
+  const latch = openLatch(run, fail)
+  const control = await openControl(name, { look: latch.wake, state })
+  const sources = watchFiles(() => latch.wake('file'))
+  sources.follow(followed())
+  followHost(latch.wake, stop.signal)
+  tell({ type: 'started', name, dryRun: orders.dryRun })
+  tellFile()
+  latch.wake('start')
+  return {
+    wake: latch.wake,
+    failed,
+    close: async () => {
+      stop.abort()
+      clearTimeout(alarm)
+      control.close()
+      await Promise.all([latch.close(), sources.close()])
+      claim.release()
+      tell({ type: 'stopped' })
+    }
+  }
+}
+
+const byTime = (a: { readonly time: number }, b: { readonly time: number }) => a.time - b.time
+
+const idle: Outcome = { view: null, done: [], failures: [] }
+
+function earliest(pauses: readonly Pause[]): number | null {
+  return pauses.length === 0 ? null : Math.min(...pauses.map(({ until }) => Date.parse(until)))
+}
+
+function resultOf({ view, done, failures }: Outcome, dryRun: boolean): Result {
+  if (failures.length > 0) return 'failed'
+  if (dryRun && view !== null && view.plan.changes.length > 0) return 'drift'
+  return done.length > 0 ? 'changed' : 'unchanged'
+}
+
+/** What a service lacks from the beginning, waiting does not bring. */
+function refuseWithoutRight({ failures }: Outcome): void {
+  const missing = failures.map(({ notice }) => notice).filter(({ code }) => code === 'RIGHT_MISSING')
+  if (missing.length > 0) throw new SpanplanError(missing)
+}
+
+/** What is to be true now: less what is paused, and what is left alone for a while; null: nothing is to be touched at all. */
+function aimAt(
+  { prune }: Orders,
+  spec: Spec,
+  { pauses, away }: Holds,
+  rests: (span: string) => boolean
+): FileAim | null {
+  if (pauses.some(({ span }) => span === null)) return null
+  const listed = spec.spans.map(({ name }) => name)
+  const left = [...pauses.flatMap(({ span }) => span ?? []), ...listed.filter(rests)]
+  const all = prune ? { except: new Set<string>() } : { only: new Set(listed) }
+  const scope = { name: spec.name, spans: leaveOut(all, left) }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away: new Set(away) }
+}
+
+/** What a valid file may not turn to while a watch runs. */
+function objectTo({ prune, allowEmpty }: Orders, wanted: Spec, before: Spec): Notice | null {
+  if (wanted.name !== before.name) {
+    return {
+      code: 'NAME_CHANGED',
+      message: `the name is ${wanted.name} by now, and this watch keeps the spans of the name ${before.name}`,
+      hint: `start the watch anew; before, if they are to go: spanplan destroy --name ${before.name}`
+    }
+  }
+  if (wanted.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
+  return {
+    code: 'EMPTY_REFUSED',
+    message: 'the file has no spans by now, and this would remove all of them. Nothing was changed.',
+    hint: 'if that is meant: spanplan destroy, or a watch with --allow-empty'
+  }
+}

@@ -1,0 +1,240 @@
+/** The watch: what it makes true, what it tells, and what it leaves alone. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
+import { startWatch } from './watching.ts'
+import { wrapPrograms } from './wrapped.ts'
+
+let lab: Lab
+let first: string
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  first = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+beforeEach(() => writeSpans(lab, two))
+afterEach(async () => {
+  await spanplan(lab, ['resume'])
+  await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
+  await expectRestored(lab, first)
+})
+
+const two = `
+spans:
+  span0: {sources: [{interface: ens192, direction: ingress}]}
+  span1: {sources: [{interface: ens224, direction: ingress}]}`
+const one = '\nspans: {span0: {sources: [{interface: ens192, direction: ingress}]}}'
+
+const time = String.raw`(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d`
+
+async function bridges(): Promise<string[]> {
+  const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
+  return links.map(({ ifname }) => ifname).sort()
+}
+
+async function isMirrored(card: string): Promise<boolean> {
+  return (await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])).includes('mirred')
+}
+
+const deleteMirror = (card: string) => lab.run(['tc', 'filter', 'del', 'dev', card, 'ingress'])
+
+describe('keeps it so', () => {
+  test('what differs is put back, and each change told once; a signal leaves the tap as it is', async () => {
+    await using watch = await startWatch(lab)
+    await expectConverged(lab)
+    expect(watch.told).toMatch(new RegExp(`^${time} start +default keeps the spans of this name\n`))
+    expect(watch.told).toMatch(/ start +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}done in \d+ ms\n/)
+    await watch.settle()
+    const { length } = watch.told
+    await deleteMirror('ens192')
+    await until('the mirror is back', () => isMirrored('ens192'))
+    await watch.expectTold(
+      /^\S+ filter +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}put back in \d+ ms\n$/,
+      length
+    )
+    await watch.settle()
+    expect((await watch.state()).drift).toBe(1)
+    const before = await lab.snapshotText()
+    expect(await watch.stop()).toMatchObject({ exitCode: 0, stdout: '' })
+    expect(await lab.snapshotText()).toBe(before)
+    expect(watch.told).toMatch(/ stop +all stays as it is\n$/)
+  })
+
+  test('what it does itself wakes it once at most', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    expect(await watch.runs()).toBeLessThanOrEqual(2)
+    const before = await watch.runs()
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    await watch.expectTold(/promiscuous: off → on\) {2}put back/)
+    await watch.settle()
+    expect((await watch.runs()) - before).toBeLessThanOrEqual(2)
+  })
+
+  test('with --json, one object a line', async () => {
+    await using watch = await startWatch(lab, ['--json'])
+    await watch.settle()
+    await deleteMirror('ens192')
+    await until('it is told', async () => watch.events.some((event) => event.restored === true))
+    expect(watch.events[0]).toMatchObject({ type: 'started', name: 'default', dry_run: false })
+    expect(watch.events.at(-1)).toEqual({
+      ...{ type: 'changed', at: expect.any(String), trigger: 'filter', restored: true },
+      milliseconds: expect.any(Number),
+      change: {
+        ...{ address: 'span0/mirror/ens192/ingress', kind: 'mirror', span: 'span0', action: 'create' },
+        ...{ title: 'ens192 ingress → span0', reason: 'missing', text: '+ mirror ens192 ingress → span0 (every frame)' }
+      }
+    })
+    expect(watch.told).toBe('')
+  })
+
+  test('a card that is missing is waited for', async () => {
+    await writeSpans(lab, two.replace('ens224', 'ens256'))
+    await using watch = await startWatch(lab)
+    expect(watch.told).toMatch(/ start +span1 +\.\.\. mirror ens256 ingress → span1 waits for the interface ens256/)
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'name', 'ens256'])
+    try {
+      await watch.expectTold(
+        / link +span1 +\+ mirror ens256 ingress → span1 .*\n[\s\S]* mirror ens256 .* waits no more/
+      )
+    } finally {
+      await lab.run(['ip', 'link', 'set', 'dev', 'ens256', 'name', 'ens224'])
+      await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'up'])
+    }
+    await watch.stop()
+  })
+
+  test('with --dry-run, it is only told, once', async () => {
+    await spanplan(lab, ['apply'])
+    await using watch = await startWatch(lab, ['--dry-run', '--interval', '1s'])
+    const { length } = watch.told
+    await deleteMirror('ens192')
+    await watch.expectTold(
+      / filter +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}not done: dry run\n$/,
+      length
+    )
+    const runs = await watch.runs('interval')
+    await until('it has looked again', async () => (await watch.runs('interval')) > runs)
+    expect(watch.told.slice(length).trimEnd().split('\n')).toHaveLength(1)
+    expect(await isMirrored('ens192')).toBe(false)
+    expect(await watch.state()).toMatchObject({ dryRun: true, drift: 1, last: { result: 'drift' } })
+  })
+})
+
+describe('the file', () => {
+  test('that is broken at the beginning ends it', async () => {
+    await writeSpans(lab, 'spans: {span0: {sources: [{interfaces: ens192}]}}')
+    const { stderr } = await spanplan(lab, ['watch'], 65)
+    expect(stderr).toContain('spans.yaml:2:')
+    expect(await bridges()).toEqual([])
+  })
+
+  test('is followed; one that breaks is told once, with its place, and the last good one stays in force', async () => {
+    await writeSpans(lab, one)
+    await using watch = await startWatch(lab, ['--interval', '1s'])
+    await writeSpans(lab, two)
+    await watch.expectTold(/ file +spans\.yaml: span0, span1\n/)
+    await until('span1 is there', async () => (await bridges()).includes('span1'))
+    await watch.settle()
+    const { length } = watch.told
+    await writeSpans(lab, two.replace('span1: {sources', 'span1: {source'))
+    await watch.expectTold(/ file +the last good one stays in force:\nspans\.yaml:5:\d+: error: .*\n/, length)
+    expect(await watch.state()).toMatchObject({ file: { valid: false, notices: [{ code: 'KEY_UNKNOWN' }] } })
+    await deleteMirror('ens224')
+    await until('the mirror is back', () => isMirrored('ens224'))
+    const runs = await watch.runs('interval')
+    await until('it has read it again', async () => (await watch.runs('interval')) > runs)
+    expect(watch.told.slice(length).match(/stays in force/g)).toHaveLength(1)
+    await writeSpans(lab, one)
+    await until('span1 has gone', async () => !(await bridges()).includes('span1'))
+    expect(await watch.state()).toMatchObject({ file: { valid: true, notices: [] } })
+  })
+
+  test.each([
+    ['that has no spans any more is refused', '\nspans: {}', /the file has no spans by now.*/],
+    ['of another name is refused', `name: other${two}`, /the name is other by now, .* of the name default\n/]
+  ])('%s', async (_, text, message) => {
+    await using watch = await startWatch(lab)
+    await writeSpans(lab, text)
+    await watch.expectTold(message)
+    await deleteMirror('ens192')
+    await until('the mirror is back', () => isMirrored('ens192'))
+    expect(await bridges()).toEqual(['span0', 'span1'])
+  })
+
+  test('without spans removes all with --allow-empty', async () => {
+    await using watch = await startWatch(lab, ['--allow-empty'])
+    await writeSpans(lab, '\nspans: {}')
+    await until('all has gone', async () => (await bridges()).length === 0)
+    await watch.settle()
+  })
+
+  test('is read again at SIGHUP', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    watch.signal('SIGHUP')
+    await until('it has run', async () => (await watch.runs('hangup')) === 1)
+  })
+})
+
+describe('beside others', () => {
+  test('a second watch of the name is refused; one of another name is not; one that was killed leaves nothing in the way', async () => {
+    await using watch = await startWatch(lab)
+    const { stderr } = await spanplan(lab, ['watch'], 75)
+    expect(stderr).toMatch(new RegExp(`a watch keeps the spans of the name default already: pid ${watch.pid}, since `))
+    await writeSpans(lab, 'name: other\nspans: {}')
+    await (await startWatch(lab, [], { name: 'other' })).stop()
+    await writeSpans(lab, two)
+    watch.signal('SIGKILL')
+    await expect(watch.end()).rejects.toThrow('SIGKILL')
+    await (await startWatch(lab)).stop()
+  })
+
+  test('a pause is kept, told, and ended by resume', async () => {
+    await using watch = await startWatch(lab)
+    await spanplan(lab, ['pause', 'span0', '--for', '30m'])
+    await watch.expectTold(/ pause +span0 +is left alone until /)
+    await watch.settle()
+    await deleteMirror('ens192')
+    await deleteMirror('ens224')
+    await until('the other mirror is back', () => isMirrored('ens224'))
+    await watch.settle()
+    expect(await isMirrored('ens192')).toBe(false)
+    await spanplan(lab, ['resume', 'span0'])
+    await watch.expectTold(/ resume +span0 +is kept true again\n[\s\S]* resume +span0 +\+ mirror ens192/)
+    await watch.settle()
+  })
+
+  test('a pause ends by itself', async () => {
+    await using watch = await startWatch(lab)
+    await spanplan(lab, ['pause', '--for', '2s'])
+    await deleteMirror('ens192')
+    await watch.expectTold(/ pause +all +is left alone until /)
+    await watch.expectTold(/ resume +all +is kept true again\n/)
+    await until('the mirror is back', () => isMirrored('ens192'))
+    await watch.settle()
+  })
+
+  test('what is in the way of one span keeps no other from being true', async () => {
+    await lab.run(['ip', 'link', 'add', 'dev', 'span0', 'type', 'bridge'])
+    await using watch = await startWatch(lab)
+    expect(watch.told).toMatch(/ start +span0 +! a bridge span0 exists already.*; tried again at /)
+    expect(await isMirrored('ens224')).toBe(true)
+    expect(await watch.state()).toMatchObject({ degraded: [{ span: 'span0', reason: 'failed' }], lastSuccess: null })
+    await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
+    await watch.expectTold(/ span0 +is as wanted again\n/)
+    await expectConverged(lab)
+  })
+
+  test('a step that fails for one span is taken back, tried again later, and keeps no other from being true', async () => {
+    const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *"dev ens192"*mirred*) exit 1 ;; esac' })
+    await using watch = await startWatch(lab, [], options)
+    expect(watch.told).toMatch(/ start +span0 +! could not /)
+    expect(await isMirrored('ens224')).toBe(true)
+    expect(await isMirrored('ens192')).toBe(false)
+    await until('it is tried again', async () => (await watch.runs('retry')) > 0)
+    expect(watch.told.match(/could not/g)).toHaveLength(1)
+  })
+})

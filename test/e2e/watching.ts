@@ -1,0 +1,127 @@
+/** A watch in a lab: started, listened to, asked, and ended with the test at the latest. */
+import { statSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { WatchState } from '../../src/watch/state.ts'
+import { hostNamespace } from './lab/sweep.ts'
+import type { Lab, Outcome, SpanplanOptions } from './lab.ts'
+import { until } from './spans.ts'
+
+interface StartOptions extends SpanplanOptions {
+  /** Of the spans; `default` if not given. */
+  readonly name?: string
+  /** Whether its first run is waited for. */
+  readonly ready?: boolean
+}
+
+export class Watch implements AsyncDisposable {
+  readonly pid: number
+  readonly #lab: Lab
+  readonly #name: string
+  readonly #process: ReturnType<Lab['startSpanplan']>
+  #told = ''
+  #printed = ''
+
+  constructor(lab: Lab, args: readonly string[], { name = 'default', ...options }: StartOptions) {
+    this.#lab = lab
+    this.#name = name
+    this.#process = lab.startSpanplan(['watch', ...args], options)
+    this.pid = this.#process.pid ?? 0
+    this.#process.stderr.on('data', (chunk) => {
+      this.#told += chunk
+    })
+    this.#process.stdout.on('data', (chunk) => {
+      this.#printed += chunk
+    })
+  }
+
+  /** What it has said so far, on stderr. */
+  get told(): string {
+    return this.#told
+  }
+
+  /** What it has printed so far with --json. */
+  get events(): readonly { readonly type: string; readonly [key: string]: unknown }[] {
+    const whole = this.#printed.slice(0, this.#printed.lastIndexOf('\n') + 1)
+    return whole.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+  }
+
+  /** Waits until it says something that it has not said before. */
+  async expectTold(pattern: RegExp, since = 0): Promise<void> {
+    await until(`it says ${pattern}`, async () => pattern.test(this.#told.slice(since))).catch((error: Error) => {
+      throw new Error(`${error.message}:\n${this.#told.slice(since)}`)
+    })
+  }
+
+  /** What it tells of itself. */
+  async state(): Promise<WatchState> {
+    const socket = connect({ path: runFile(this.#lab, `${this.#name}.watch`), allowHalfOpen: true })
+    socket.write('{"ask":"state"}\n')
+    return JSON.parse(await text(socket))
+  }
+
+  /** How many runs it has made, of one trigger or of all. */
+  async runs(trigger?: string): Promise<number> {
+    const { runs } = await this.state()
+    return runs.reduce((sum, run) => sum + (trigger === undefined || run.trigger === trigger ? run.count : 0), 0)
+  }
+
+  /** Waits until it makes no more runs. */
+  async settle(): Promise<void> {
+    let before = -1
+    await until('it makes no more runs', async () => {
+      const now = await this.runs()
+      const same = now === before
+      before = now
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      return same
+    })
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name)
+  }
+
+  /** Waits for its end. */
+  async end(): Promise<Outcome> {
+    const { stdout, stderr, exitCode, signal } = await this.#process
+    if (exitCode === undefined) throw new Error(`the watch ended by ${signal}: ${stderr}`)
+    return { stdout, stderr, exitCode }
+  }
+
+  async stop(): Promise<Outcome> {
+    this.signal('SIGTERM')
+    return this.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal('SIGTERM')
+    await this.#process
+  }
+}
+
+/** Starts `spanplan watch` as a user would on the lab's host, and waits until it has made its first run. */
+export async function startWatch(
+  lab: Lab,
+  args: readonly string[] = [],
+  { ready = true, ...options }: StartOptions = {}
+): Promise<Watch> {
+  const watch = new Watch(lab, args, options)
+  if (!ready) return watch
+  try {
+    await until('it has made a run', async () => {
+      const state = await watch.state().catch(() => null)
+      return state !== null && state.last !== null
+    })
+    return watch
+  } catch (error) {
+    await watch[Symbol.asyncDispose]()
+    throw new Error(`${error instanceof Error ? error.message : error}:\n${watch.told}`)
+  }
+}
+
+/** A file of the lab's run directory. */
+function runFile(lab: Lab, kind: string): string {
+  return join(lab.files, `../run/net-${statSync(hostNamespace(lab.name)).ino}.${kind}`)
+}
