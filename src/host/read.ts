@@ -88,7 +88,7 @@ function readIpv6(name: string): boolean {
 }
 
 /** Whose a link is. What lies in /run is believed of the network namespace that sysfs shows, not of another one's. */
-function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
+export function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
   if (Number(readIfThere(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
   const file = managerFiles(link).find(({ path, claims }) => claims(readIfThere(path)))
   return file?.manager ?? null

@@ -40,20 +40,17 @@ export function openLatch(
       const rest = restAfter(performance.now() - began, streak)
       await sleep(rest, undefined, { signal: stop.signal }).catch(() => undefined)
     }
+    // At once, so that nothing can wake it in between and be forgotten.
+    loop = null
   }
   return {
     wake: (trigger) => {
       if (stop.signal.aborted) return
       waiting.add(trigger)
-      loop ??= runAll().then(
-        () => {
-          loop = null
-        },
-        (error) => {
-          stop.abort()
-          fail(error)
-        }
-      )
+      loop ??= runAll().catch((error: unknown) => {
+        stop.abort()
+        fail(error)
+      })
     },
     busySince: () => busySince,
     close: async () => {

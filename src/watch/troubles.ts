@@ -21,6 +21,8 @@ interface Entry extends Trouble {
 export interface Troubles {
   /** The span failed, again or for the first time. */
   add(trouble: Trouble, now: number): void
+  /** The span does not fail any more, but may again until then: it stays on the list, and is tried whenever there is a run. */
+  watch(span: string | null, until: number): void
   /** The span does not fail any more. */
   end(span: string | null): void
   /** There is a new file: everything is tried at once. */
@@ -42,9 +44,13 @@ export function openTroubles(): Troubles {
     add: (trouble, now) => {
       const before = entries.get(trouble.span)
       // One that is tried out of turn does not come later for that.
-      const early = before !== undefined && now < before.until
+      const early = !trouble.rests && before !== undefined && now < before.until
       const delay = early ? before.delay : delayAfter(before?.delay)
       entries.set(trouble.span, { ...trouble, delay, until: early ? before.until : now + delay })
+    },
+    watch: (span, until) => {
+      const entry = entries.get(span)
+      if (entry !== undefined) entries.set(span, { ...entry, rests: false, until })
     },
     end: (span) => {
       entries.delete(span)

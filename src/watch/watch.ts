@@ -12,6 +12,8 @@ import { watchFiles } from './file-events.ts'
 import { openLatch } from './latch.ts'
 import { openNarrator } from './narrator.ts'
 import { type FileAim, type Outcome, reconcile, spansOf } from './reconcile.ts'
+import { explainContest } from './rival.ts'
+import { openRivalry } from './rivalry.ts'
 import type { Result, Trigger, WatchState } from './state.ts'
 import type { Told } from './told.ts'
 import { openTroubles } from './troubles.ts'
@@ -61,7 +63,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const { name } = file.spec
   const claim = await claimName(name, orders.command)
   const since = new Date().toISOString()
-  const [book, troubles, narrator] = [openBook(), openTroubles(), openNarrator(tell)]
+  const [book, troubles, rivalry, narrator] = [openBook(), openTroubles(), openRivalry(), openNarrator(tell)]
   const stop = new AbortController()
   let fresh = true
   let retryLock: number | null = null
@@ -85,6 +87,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     if (news !== 'accepted') return
     fresh = true
     troubles.clear()
+    rivalry.clear()
     tellFile()
   }
   const tellFile = () => {
@@ -136,12 +139,24 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     if (outcome.view !== null) fresh = false
   }
 
-  const noteTroubles = (aim: FileAim, { failures }: Outcome, now: number) => {
-    const failing = new Set(failures.map(({ span }) => span))
-    for (const span of [null, ...spansOf(aim)]) if (!failing.has(span)) troubles.end(span)
-    for (const { span, notice, planned } of failures) {
-      troubles.add({ span, reason: 'failed', notice, rests: !planned }, now)
+  const noteTroubles = (aim: FileAim, { view, done, failures }: Outcome, now: number) => {
+    const contested = view === null || fresh ? [] : rivalry.note(done, now)
+    const all = [
+      ...failures.map(({ span, notice, planned }) => ({ span, reason: 'failed' as const, notice, rests: !planned })),
+      ...contested.flatMap((change) =>
+        view === null
+          ? []
+          : [{ span: change.span, reason: 'contested' as const, notice: explainContest(change, view), rests: true }]
+      )
+    ]
+    const troubled = new Map(all.reverse().map((trouble) => [trouble.span, trouble]))
+    for (const span of [null, ...spansOf(aim)]) {
+      if (troubled.has(span)) continue
+      const until = rivalry.suspectedUntil(span, now)
+      if (until === null) troubles.end(span)
+      else troubles.watch(span, until)
     }
+    for (const trouble of troubled.values()) troubles.add(trouble, now)
   }
 
   const schedule = ({ pauses }: Holds) => {

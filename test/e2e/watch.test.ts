@@ -237,4 +237,26 @@ describe('beside others', () => {
     await until('it is tried again', async () => (await watch.runs('retry')) > 0)
     expect(watch.told.match(/could not/g)).toHaveLength(1)
   })
+
+  test('a tug-of-war is named, with the likely rival, and left alone for a while', async () => {
+    await using watch = await startWatch(lab)
+    for (let round = 0; round < 5; round++) {
+      await watch.settle()
+      await deleteMirror('ens192')
+      await until('the mirror is back', () => isMirrored('ens192'))
+    }
+    await watch.expectTold(
+      / span0 +! something undoes this again and again: \+ mirror ens192 .*; likely a tool that sets filters .* \(tc monitor shows/
+    )
+    expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
+    const { length } = watch.told
+    await deleteMirror('ens192')
+    await deleteMirror('ens224')
+    await until('the other mirror is back', () => isMirrored('ens224'))
+    expect(await isMirrored('ens192')).toBe(false)
+    // Tried again, it is one time too many at once; it is told no second time.
+    await watch.expectTold(/ retry +span0 +\+ mirror ens192 /, length)
+    expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
+    expect(watch.told.match(/again and again/g)).toHaveLength(1)
+  })
 })
