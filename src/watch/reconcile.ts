@@ -1,15 +1,13 @@
 import { apply } from '../apply/apply.ts'
 import { checkEmpty } from '../apply/empty.ts'
-import { type Aim, look, planFor, readFor, type View } from '../apply/look.ts'
+import { look, planFor, readFor, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { silent } from '../apply/steps.ts'
-import { asForeseen, type Notice } from '../errors.ts'
+import { asForeseen, type Notice, SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { chooses, leaveOut } from '../resources/wanted.ts'
-
-/** What a watch aims at: what a file wants. */
-export type FileAim = Extract<Aim, { want: 'spec' }>
+import type { FileAim } from './aim.ts'
 
 /** One span, or all of them (null), that could not be made true. */
 interface Failure {
@@ -41,10 +39,10 @@ interface Limits {
 export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> {
   let view: View | null = null
   try {
-    const host = await readFor(aim)
-    const possible = planPossible(aim, host)
+    const read = await readPatiently(aim)
+    const possible = planPossible(read.aim, read.host)
     view = possible.view
-    const { failures } = possible
+    const failures = [...read.failures, ...possible.failures]
     checkEmpty(aim, view.plan, limits.allowEmpty)
     if (limits.dryRun || view.plan.changes.length === 0) return { view, done: [], failures }
     const none: readonly Notice[] = []
@@ -53,6 +51,22 @@ export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> 
     return { view, done, failures: [...failures, ...more] }
   } catch (error) {
     return { view, done: [], failures: [{ span: null, notice: noticeOf(error), planned: false }] }
+  }
+}
+
+/** Docker that is there and fails, as while it ends, is no reason to leave all else alone. */
+async function readPatiently(
+  aim: FileAim
+): Promise<{ readonly aim: FileAim; readonly host: Snapshot; readonly failures: readonly Failure[] }> {
+  try {
+    return { aim, host: await readFor(aim), failures: [] }
+  } catch (error) {
+    if (!(error instanceof SpanplanError) || error.notices[0]?.code !== 'DOCKER_FAILED') throw error
+    // What is to go may hang on Docker too.
+    const scope = { ...aim.scope, spans: { only: new Set(spansOf(aim)) } }
+    const without = { ...aim, scope, deferDocker: true }
+    const failures = [{ span: null, notice: noticeOf(error), planned: true }]
+    return { aim: without, host: await readFor(without), failures }
   }
 }
 
@@ -138,7 +152,7 @@ function aimAtOne(aim: FileAim, span: string | null): FileAim {
 }
 
 /** All that an error says, in one: the first says where. */
-function noticeOf(error: unknown): Notice {
+export function noticeOf(error: unknown): Notice {
   const [first, ...others] = asForeseen(error).notices
   if (first === undefined) return { code: 'BUG', message: String(error) }
   return { ...first, message: [first, ...others].map(({ message }) => message).join('\n') }

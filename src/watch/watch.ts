@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
-import { type Holds, type Pause, readHolds } from '../apply/holds.ts'
+import { type Holds, readHolds } from '../apply/holds.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
-import { asForeseen, type Notice, SpanplanError } from '../errors.ts'
-import { leaveOut } from '../resources/wanted.ts'
-import type { SourceFile, Spec } from '../spec/spec.ts'
+import { type Notice, SpanplanError } from '../errors.ts'
+import type { SourceFile } from '../spec/spec.ts'
+import { aimAt, type FileAim, objectTo } from './aim.ts'
+import { type Appointment, openAlarm } from './alarm.ts'
 import { openBook } from './book.ts'
 import { claimName, openControl } from './control.ts'
 import { followHost } from './events.ts'
@@ -11,10 +12,11 @@ import { openFile } from './file.ts'
 import { watchFiles } from './file-events.ts'
 import { openLatch } from './latch.ts'
 import { openNarrator } from './narrator.ts'
-import { type FileAim, type Outcome, reconcile, spansOf } from './reconcile.ts'
+import { noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
 import { explainContest } from './rival.ts'
 import { openRivalry } from './rivalry.ts'
 import type { Result, Trigger, WatchState } from './state.ts'
+import { openSupervisor } from './supervisor.ts'
 import type { Told } from './told.ts'
 import { openTroubles } from './troubles.ts'
 
@@ -49,6 +51,9 @@ const patience = 2000
 /** The share of the interval by which it is longer or shorter, at random: many hosts are not to wake as one. */
 const jitter = 0.1
 
+/** What says that another spanplan is at work, or that this one is to end. */
+const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
+
 /** After these the files are read again: the last one in case that nobody has told of a change. */
 const rereading: ReadonlySet<Trigger> = new Set(['file', 'hangup', 'interval'])
 
@@ -67,7 +72,6 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const stop = new AbortController()
   let fresh = true
   let retryLock: number | null = null
-  let alarm: NodeJS.Timeout | undefined
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
     fail = reject
@@ -98,35 +102,39 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
 
   const run = async (triggers: readonly Trigger[]) => {
     const [trigger = 'retry'] = triggers
+    const told = triggers.includes('hangup')
+    if (told) await supervisor.reloading()
     if (triggers.some((one) => rereading.has(one))) reload()
-    const { lock, error } = await lockUnlessDry()
+    const { lock, notice } = await lockUnlessDry()
     try {
-      retryLock = error === 'held by another' ? Date.now() + patience : null
+      const held = notice !== null && untilFree.has(notice.code)
+      retryLock = held ? Date.now() + patience : null
       const holds = readHolds(Date.now())
       narrator.pauses(holds.pauses)
-      if (error === null && !troubles.rests(null, Date.now())) await look(trigger, holds)
+      if (!held && !troubles.rests(null, Date.now())) await look(trigger, holds, notice)
       schedule(holds)
     } finally {
       lock?.release()
     }
+    if (told || triggers.includes('start')) await supervisor.ready()
   }
 
-  const lockUnlessDry = async (): Promise<{ readonly lock: Lock | null; readonly error: 'held by another' | null }> => {
-    if (orders.dryRun) return { lock: null, error: null }
+  const lockUnlessDry = async (): Promise<{ readonly lock: Lock | null; readonly notice: Notice | null }> => {
+    if (orders.dryRun) return { lock: null, notice: null }
     try {
       const { command } = orders
-      return { lock: await takeLock({ command, timeout: patience, signal: stop.signal }), error: null }
+      // What goes on is finished, and what waits is not begun.
+      return { lock: await takeLock({ command, timeout: patience, signal: stop.signal }), notice: null }
     } catch (error) {
-      const { notices } = asForeseen(error)
-      if (!notices.every(({ code }) => code === 'LOCKED' || code === 'INTERRUPTED')) throw error
-      return { lock: null, error: 'held by another' }
+      return { lock: null, notice: noticeOf(error) }
     }
   }
 
-  const look = async (trigger: Trigger, holds: Holds) => {
+  /** @param notice why it cannot begin. */
+  const look = async (trigger: Trigger, holds: Holds, notice: Notice | null) => {
     const began = performance.now()
     const aim = aimAt(orders, file.spec, holds, (span) => troubles.rests(span, Date.now()))
-    const outcome = aim === null ? idle : await reconcile(aim, orders)
+    const outcome = await reconcileIf(aim, notice)
     const milliseconds = performance.now() - began
     const at = new Date()
     if (book.read().last === null) refuseWithoutRight(outcome)
@@ -137,6 +145,11 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
     book.enter({ at: at.toISOString(), trigger, result, milliseconds }, whole, drift)
     if (outcome.view !== null) fresh = false
+  }
+
+  const reconcileIf = async (aim: FileAim | null, notice: Notice | null): Promise<Outcome> => {
+    if (notice !== null) return { ...idle, failures: [{ span: null, notice, planned: false }] }
+    return aim === null ? idle : reconcile(aim, orders)
   }
 
   const noteTroubles = (aim: FileAim, { view, done, failures }: Outcome, now: number) => {
@@ -150,7 +163,8 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
       )
     ]
     const troubled = new Map(all.reverse().map((trouble) => [trouble.span, trouble]))
-    for (const span of [null, ...spansOf(aim)]) {
+    // Where nothing could be read, nothing was tried.
+    for (const span of view === null ? [] : [null, ...spansOf(aim)]) {
       if (troubled.has(span)) continue
       const until = rivalry.suspectedUntil(span, now)
       if (until === null) troubles.end(span)
@@ -161,19 +175,17 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
 
   const schedule = ({ pauses }: Holds) => {
     const wait = orders.interval * (1 + jitter * (2 * Math.random() - 1))
-    const dates: readonly (readonly [number | null, Trigger])[] = [
+    alarm.set([
       [Date.now() + wait, 'interval'],
       [troubles.next(), 'retry'],
       [retryLock, 'retry'],
-      [earliest(pauses), 'resume']
-    ]
-    const [next] = dates.flatMap(([time, trigger]) => (time === null ? [] : [{ time, trigger }])).sort(byTime)
-    if (next === undefined || stop.signal.aborted) return
-    clearTimeout(alarm)
-    alarm = setTimeout(latch.wake, Math.max(0, next.time - Date.now()), next.trigger)
+      ...pauses.map(({ until }): Appointment => [Date.parse(until), 'resume'])
+    ])
   }
 
   const latch = openLatch(run, fail)
+  const alarm = openAlarm(latch.wake)
+  const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
   const control = await openControl(name, { look: latch.wake, state })
   const sources = watchFiles(() => latch.wake('file'))
   sources.follow(followed())
@@ -186,22 +198,16 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     failed,
     close: async () => {
       stop.abort()
-      clearTimeout(alarm)
       control.close()
-      await Promise.all([latch.close(), sources.close()])
+      await Promise.all([supervisor.stopping(), latch.close(), sources.close()])
+      alarm.close()
       claim.release()
       tell({ type: 'stopped' })
     }
   }
 }
 
-const byTime = (a: { readonly time: number }, b: { readonly time: number }) => a.time - b.time
-
 const idle: Outcome = { view: null, done: [], failures: [] }
-
-function earliest(pauses: readonly Pause[]): number | null {
-  return pauses.length === 0 ? null : Math.min(...pauses.map(({ until }) => Date.parse(until)))
-}
 
 function resultOf({ view, done, failures }: Outcome, dryRun: boolean): Result {
   if (failures.length > 0) return 'failed'
@@ -213,36 +219,4 @@ function resultOf({ view, done, failures }: Outcome, dryRun: boolean): Result {
 function refuseWithoutRight({ failures }: Outcome): void {
   const missing = failures.map(({ notice }) => notice).filter(({ code }) => code === 'RIGHT_MISSING')
   if (missing.length > 0) throw new SpanplanError(missing)
-}
-
-/** What is to be true now: less what is paused, and what is left alone for a while; null: nothing is to be touched at all. */
-function aimAt(
-  { prune }: Orders,
-  spec: Spec,
-  { pauses, away }: Holds,
-  rests: (span: string) => boolean
-): FileAim | null {
-  if (pauses.some(({ span }) => span === null)) return null
-  const listed = spec.spans.map(({ name }) => name)
-  const left = [...pauses.flatMap(({ span }) => span ?? []), ...listed.filter(rests)]
-  const all = prune ? { except: new Set<string>() } : { only: new Set(listed) }
-  const scope = { name: spec.name, spans: leaveOut(all, left) }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away: new Set(away) }
-}
-
-/** What a valid file may not turn to while a watch runs. */
-function objectTo({ prune, allowEmpty }: Orders, wanted: Spec, before: Spec): Notice | null {
-  if (wanted.name !== before.name) {
-    return {
-      code: 'NAME_CHANGED',
-      message: `the name is ${wanted.name} by now, and this watch keeps the spans of the name ${before.name}`,
-      hint: `start the watch anew; before, if they are to go: spanplan destroy --name ${before.name}`
-    }
-  }
-  if (wanted.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
-  return {
-    code: 'EMPTY_REFUSED',
-    message: 'the file has no spans by now, and this would remove all of them. Nothing was changed.',
-    hint: 'if that is meant: spanplan destroy, or a watch with --allow-empty'
-  }
 }

@@ -1,4 +1,5 @@
 /** The watch: what it makes true, what it tells, and what it leaves alone. */
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
@@ -258,5 +259,45 @@ describe('beside others', () => {
     await watch.expectTold(/ retry +span0 +\+ mirror ens192 /, length)
     expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
     expect(watch.told.match(/again and again/g)).toHaveLength(1)
+  })
+})
+
+describe('as a service', () => {
+  /** Prints what the service manager would be told, message by message. */
+  const listener = `use IO::Socket::UNIX; $| = 1;
+my $socket = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die $!;
+print "listens\\n";
+while (defined $socket->recv(my $text, 4096)) { $text =~ s/\\n/ /g; print "$text\\n" if $text !~ /^BARRIER/ }`
+
+  test('the service manager is told when it is ready, reads the files again, and stops; and that it is alive', async () => {
+    const path = join(lab.files, 'notify')
+    const manager = lab.start(['perl', '-e', listener, path])
+    let heard = ''
+    manager.stdout.on('data', (chunk) => {
+      heard += chunk
+    })
+    await until('it listens', async () => heard !== '')
+    const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '500000' }
+    await using watch = await startWatch(lab, [], { env })
+    await until('it is ready', async () => heard.includes('READY=1'))
+    await expectConverged(lab)
+    await until('it is alive', async () => heard.match(/^WATCHDOG=1/gm)?.length === 2)
+    expect(heard).not.toContain('RELOADING')
+    watch.signal('SIGHUP')
+    await until('it has reloaded', async () => /^RELOADING=1 MONOTONIC_USEC=\d+ *\n[\s\S]*READY=1/m.test(heard))
+    await watch.stop()
+    await until('it stops', async () => heard.includes('STOPPING=1'))
+    manager.kill()
+    expect(watch.told).not.toContain('warning')
+  })
+
+  test('one that cannot be told is no reason to stop', async () => {
+    await using watch = await startWatch(lab, [], {
+      env: { NOTIFY_SOCKET: '/nowhere/notify' }
+    })
+    await watch.expectTold(/ warning +systemd-notify --ready failed with status 1: /)
+    await watch.settle()
+    expect(watch.told.match(/ warning /g)).toHaveLength(1)
+    await expectConverged(lab)
   })
 })

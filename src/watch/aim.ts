@@ -1,0 +1,48 @@
+import type { Holds } from '../apply/holds.ts'
+import type { Aim } from '../apply/look.ts'
+import type { Notice } from '../errors.ts'
+import { leaveOut } from '../resources/wanted.ts'
+import type { Spec } from '../spec/spec.ts'
+
+/** What a watch aims at: what a file wants. */
+export type FileAim = Extract<Aim, { want: 'spec' }>
+
+/** How far a watch may go. */
+interface Limits {
+  /** Spans of this name that the file does not know go. */
+  readonly prune: boolean
+  /** Also where the file has none at all. */
+  readonly allowEmpty: boolean
+}
+
+/** What is to be true now: less what is paused, and what is left alone for a while; null: nothing is to be touched at all. */
+export function aimAt(
+  { prune }: Pick<Limits, 'prune'>,
+  spec: Spec,
+  { pauses, away }: Holds,
+  rests: (span: string) => boolean
+): FileAim | null {
+  if (pauses.some(({ span }) => span === null)) return null
+  const listed = spec.spans.map(({ name }) => name)
+  const left = [...pauses.flatMap(({ span }) => span ?? []), ...listed.filter(rests)]
+  const all = prune ? { except: new Set<string>() } : { only: new Set(listed) }
+  const scope = { name: spec.name, spans: leaveOut(all, left) }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away: new Set(away) }
+}
+
+/** What a valid file may not turn to while a watch runs. */
+export function objectTo({ prune, allowEmpty }: Limits, wanted: Spec, before: Spec): Notice | null {
+  if (wanted.name !== before.name) {
+    return {
+      code: 'NAME_CHANGED',
+      message: `the name is ${wanted.name} by now, and this watch keeps the spans of the name ${before.name}`,
+      hint: `start the watch anew; before, if they are to go: spanplan destroy --name ${before.name}`
+    }
+  }
+  if (wanted.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
+  return {
+    code: 'EMPTY_REFUSED',
+    message: 'the file has no spans by now, and this would remove all of them. Nothing was changed.',
+    hint: 'if that is meant: spanplan destroy, or a watch with --allow-empty'
+  }
+}
