@@ -4,6 +4,7 @@ import { Exit, type Notice, SpanplanError } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
+import { isSpecFile } from '../spec/rules.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
 import { distrustFile, distrustFolder, distrustParent } from './trust.ts'
 
@@ -94,7 +95,7 @@ function readPath(path: string): Found {
   const stats = tryRead(path, () => statSync(path))
   if (!stats.isDirectory()) return readNamed(path, stats, largestFile)
   const names = tryRead(path, () => readdirSync(path))
-  const files = names.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.')).sort()
+  const files = names.filter(isSpecFile).sort()
   if (files.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
   const found = files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file, largestFile)))
   return {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Notice, SpanplanError } from '../errors.ts'
 import type { DockerCall } from './docker.ts'
@@ -52,6 +53,40 @@ function ping(docker: Dockerode): Promise<string> {
       response.once('end', () => resolve(String(response.headers['api-version'] ?? '')))
     })
   })
+}
+
+/** What is told of a daemon's events. */
+interface EventFollower {
+  /** From now on none is missed. */
+  readonly onStart: () => void
+  /** There were some. What they were is not kept. */
+  readonly onEvent: () => void
+}
+
+/** What happens to networks and containers that may concern a span; not what health checks do all the time. */
+const events = {
+  type: ['network', 'container'],
+  event: ['create', 'connect', 'disconnect', 'destroy', 'rename', 'start', 'die', 'restart']
+}
+
+/**
+ * Tells of each event from now on, until the daemon ends the connection, or `signal` does.
+ *
+ * @throws if the daemon refuses, or by `signal`.
+ */
+export async function followEvents(
+  { docker }: Connection,
+  follower: EventFollower,
+  signal: AbortSignal
+): Promise<void> {
+  // It answers a moment before it begins to listen to itself.
+  const since = Math.floor(Date.now() / 1000)
+  const stream = await docker.getEvents({ since, filters: JSON.stringify(events), abortSignal: signal })
+  // It may be long until something happens.
+  if (stream instanceof IncomingMessage) stream.socket.setTimeout(0)
+  stream.on('data', follower.onEvent)
+  follower.onStart()
+  await finished(stream)
 }
 
 /** Bridges are this host's, so a daemon beyond the loopback cannot use them. */

@@ -21,7 +21,8 @@ const packageOf: Readonly<Record<string, string>> = {
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
   sysctl: 'procps',
-  flock: 'util-linux'
+  flock: 'util-linux',
+  setpriv: 'util-linux'
 }
 
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
@@ -58,6 +59,28 @@ export async function run(argv: Argv, input: string | number = ''): Promise<Outp
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
   return { stdout, stderr, status: exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]) }
+}
+
+/** What is told of a program that goes on. */
+export interface Follower {
+  /** It runs, as this process. */
+  readonly onStart: (pid: number) => void
+  /** It has printed something, or complained. What it was is not kept. */
+  readonly onOutput: () => void
+}
+
+/** Runs a program until it ends by itself, or is ended by `signal`. It ends with us, also where we are killed. */
+export async function follow(argv: Argv, { onStart, onOutput }: Follower, signal: AbortSignal): Promise<void> {
+  const [file, ...words]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
+  const child = execa(file, words, {
+    ...{ reject: false, buffer: false, cleanup: false, detached: true, cwd: '/', stdin: 'ignore' },
+    ...{ cancelSignal: signal, killSignal: 'SIGKILL' },
+    env: { LC_ALL: 'C', PATH: path }
+  })
+  child.stdout?.on('data', onOutput)
+  child.stderr?.on('data', onOutput)
+  if (child.pid !== undefined) onStart(child.pid)
+  await child
 }
 
 function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: string } {

@@ -33,6 +33,10 @@ export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
 
 /** Whether a text is one of these. */
 export const oneOf = (words: readonly string[]) => (value: string) => words.includes(value)
+
+/** Whether a file in a folder of spans is read. */
+export const isSpecFile = (name: string) => /\.ya?ml$/.test(name) && !name.startsWith('.')
+
 /** In UTF-8. */
 export const countBytes = (value: string) => Buffer.byteLength(value)
 
