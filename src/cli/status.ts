@@ -26,11 +26,11 @@ export async function statusCommand(session: Session, options: StatusOptions): P
     const { showLive } = await import('./live.ts')
     return showLive(session, { look: (first) => (first ? lookFirst(aim()) : look(aim())), report })
   }
-  const view = await lookFirst(aim())
-  const chains = chainsOf(view)
-  const first = await takeSample(chains)
+  const first = await takeSample(chainsOf(await lookFirst(aim())))
   await sleep(options.for)
-  const result = await report(view, first, await takeSample(chains))
+  // What was so when the counting began may be otherwise by now.
+  const view = await look(aim())
+  const result = await report(view, first, await takeSample(chainsOf(view)))
   warn(session, result.unread)
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }

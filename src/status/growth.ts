@@ -30,13 +30,16 @@ export function pairLinks(index: number | null, first: Sample, later: Sample): P
   return now && { first: find(first), later: now }
 }
 
+/** A mirror's counters at one moment. */
+export function findMirror(mirror: ChainMirror, { mirrors }: Sample): MirrorCounters | undefined {
+  return mirrors.find(
+    ({ device, hook, handle }) => device === mirror.device && hook === mirror.hook && handle === mirror.handle
+  )
+}
+
 /** A mirror's counters; none if it is not there any more. */
 export function pairMirrors(mirror: ChainMirror, first: Sample, later: Sample): Pair<MirrorCounters> | undefined {
-  const find = (sample: Sample) =>
-    sample.mirrors.find(
-      ({ device, hook, handle }) => device === mirror.device && hook === mirror.hook && handle === mirror.handle
-    )
-  const [before, now] = [find(first), find(later)]
+  const [before, now] = [findMirror(mirror, first), findMirror(mirror, later)]
   if (now === undefined) return undefined
   const elapsed = (later.at - first.at) / 1000
   // One that was there all the time, and that the first sample did not look at.

@@ -2,7 +2,7 @@ import type { LinkCounters, MirrorCounters, PacketSocket } from '../host/counter
 import type { Sample } from '../host/sample.ts'
 import type { Hook } from '../spec/spec.ts'
 import type { Cause } from './causes.ts'
-import { type Growth, grow, growFrames, missing, type Pair, pairLinks, pairMirrors, sum } from './growth.ts'
+import { findMirror, type Growth, grow, growFrames, missing, type Pair, pairLinks, pairMirrors, sum } from './growth.ts'
 import type { Chain, ChainMirror, ChainPort } from './sample.ts'
 
 /** Frames that did not go on from a place. */
@@ -117,7 +117,9 @@ function isBroken({ first, later }: Pair<LinkCounters>): boolean {
 function unseen(mirror: ChainMirror, came: Growth, window: Window): Loss[] {
   const pair = pairMirrors(mirror, ...window)
   if (pair === undefined) {
-    return mirror.expression === null ? lost('no_mirror', came.count) : [{ cause: 'no_mirror', frames: null }]
+    // What it copied before it went, its counters took with them.
+    const isKnown = mirror.expression === null && findMirror(mirror, window[0]) === undefined
+    return isKnown ? lost('no_mirror', came.count) : [{ cause: 'no_mirror', frames: null }]
   }
   if (mirror.expression !== null) return []
   return lost('unexplained', missing(came, grow(pair, countPackets)))

@@ -51,6 +51,12 @@ describe('what is lost at each place, and why', () => {
     expect(lost).toEqual(['card no_mirror 100'])
   })
 
+  test('without a mirror that was there when the counting began: how many, it took with it', () => {
+    const { frames, lost } = count(none, sampleOf({ at: 1, card: 100, filter: null, bridge: 60, ports: [60, 60] }))
+    expect(frames).toMatchObject({ card: 100, mirror: null, suricata: 60 })
+    expect(lost).toEqual(['card no_mirror null'])
+  })
+
   test('the bridge: down, gone, or without anybody on it', () => {
     const counts = { ...all, bridge: 60, ports: [60, 60], filter: { overlimits: 40 } } as const
     expect(count(none, sampleOf(counts)).lost).toEqual(['mirror target_down 40'])
