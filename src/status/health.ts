@@ -37,7 +37,7 @@ export function judgeHost({ host: { docker }, desired, plan }: View, degraded: r
   const known = new Set(desired.wanted.spans.map(({ name }) => name))
   const others = plan.changes.filter(({ span }) => span === null || !known.has(span))
   return [
-    ...(away ? [docker.reason] : []),
+    ...(away ? [{ ...docker.reason, hint: 'start it: systemctl start docker' }] : []),
     ...countDrift(others.length, 'what the file does not know'),
     ...degraded.filter(({ span }) => span === null).map((one) => one.notice)
   ]

@@ -140,12 +140,12 @@ function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): 
 }
 
 function sumUp({ healthy, watch, spans, unhealthy }: Report): string {
-  const sick = spans.filter((span) => span.unhealthy.length > 0).length
+  const all = spans.length === 1 ? '1 span' : `${spans.length} spans`
   const watched = describeWatch(watch)
-  if (spans.length === 0 && healthy) return `There are no spans in the file; ${watched}.`
-  if (healthy) return `Healthy: ${spans.length === 1 ? '1 span' : `${spans.length} spans`}; ${watched}.`
-  const others = unhealthy.length === 0 ? '' : ', and the host'
-  return `Not healthy: ${sick} of ${spans.length === 1 ? '1 span' : `${spans.length} spans`}${others}; ${watched}.`
+  if (healthy) return `${spans.length === 0 ? 'There are no spans in the file' : `Healthy: ${all}`}; ${watched}.`
+  const sick = spans.filter((span) => span.unhealthy.length > 0).length
+  const what = [...(sick > 0 ? [`${sick} of ${all}`] : []), ...(unhealthy.length > 0 ? ['the host'] : [])]
+  return `Not healthy: ${what.join(', and ')}; ${watched}.`
 }
 
 function describeWatch(watch: WatchState | null): string {

@@ -4,6 +4,7 @@ import type { Notice } from '../errors.ts'
 import type { Sample } from '../host/sample.ts'
 import type { Wait } from '../plan/desired.ts'
 import type { PlannedChange } from '../plan/plan.ts'
+import { containersOf } from '../resources/wanted.ts'
 import type { WatchState } from '../watch/state.ts'
 import { judgeHost, judgeSpan } from './health.ts'
 import { type Ledger, makeLedger } from './ledger.ts'
@@ -86,15 +87,31 @@ export function makeReport({ view, holds, watch, first, later }: Findings): Repo
 const asRoot = 'run it as root, with sudo'
 
 /** Without a right, part of the picture is missing. */
-function findUnread({ host: { docker }, plan }: View, spans: readonly SpanReport[]): Notice[] {
+function findUnread({ host, desired: { wanted }, plan }: View, spans: readonly SpanReport[]): Notice[] {
+  const { docker } = host
   const filters = plan.waiting.filter(({ notice }) => notice.code === 'FILTER_FORBIDDEN')
+  const networks = new Set(wanted.spans.map(({ network }) => network?.name))
+  const hidden = containersOf(host).filter(
+    ({ pid, endpoints }) =>
+      pid !== 0 && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
+  )
   const closed = spans.flatMap(({ ledger }) =>
     ledger.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
   )
-  const message = `what the sockets of ${[...new Set(closed)].join(', ')} lose could not be read`
   return [
-    ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN' ? [docker.reason] : []),
+    ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN'
+      ? [{ ...docker.reason, hint: `${asRoot}, or join the group docker` }]
+      : []),
     ...filters.map(({ title, notice }) => ({ ...notice, message: `${title} ${notice.message}` })),
-    ...(closed.length > 0 ? [{ code: 'RIGHT_MISSING', message, hint: asRoot }] : [])
+    ...cannotRead(
+      'which ports are those of',
+      hidden.map(({ name }) => name)
+    ),
+    ...cannotRead('what is lost by the sockets of', closed)
   ]
+}
+
+function cannotRead(what: string, containers: readonly string[]): Notice[] {
+  const names = [...new Set(containers)].join(', ')
+  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `it cannot be told ${what} ${names}`, hint: asRoot }]
 }

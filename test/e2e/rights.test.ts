@@ -90,3 +90,21 @@ test('where there is nothing to do, no right is needed', async () => {
   const { stdout } = await spanplan(lab, ['apply'], 0, { through: asUser('--clear-groups', []) })
   expect(stdout).toContain('No changes.')
 })
+
+test('status needs none, and says what it could not read', async () => {
+  const suricata = await lab.startSensor('suricata')
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: vlan 10}], sensors: [suricata]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  const nobody = await spanplan(lab, ['status', '--for', '10ms'], 0, { through: asUser('--clear-groups', []) })
+  expect(nobody.stdout).toContain('Healthy: 1 span')
+  expect(nobody.stderr).toMatch(
+    /warning: Docker's socket may not be used[^\n]*\n {2}run it as root, with sudo, or join/
+  )
+  expect(nobody.stderr.match(/warning: ens192 (in|e)gress → span0 waits for CAP_NET_RAW/g)).toHaveLength(2)
+  const asHe: SpanplanOptions = { through: asUser(`--groups=${group}`, ['net_raw']) }
+  const { stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, asHe)
+  expect(stderr).toBe('warning: it cannot be told which ports are those of suricata\n  run it as root, with sudo\n')
+  const { stdout } = await spanplan(lab, ['status', '--json', '--for', '10ms'], 0, asHe)
+  expect(JSON.parse(stdout)).toMatchObject({ healthy: true, unread: [{ code: 'RIGHT_MISSING' }] })
+  await suricata.remove({ force: true })
+})
