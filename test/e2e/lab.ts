@@ -308,7 +308,10 @@ export class Lab implements AsyncDisposable {
     }
   }
 
-  /** The kernel tells a carrier's coming and going up to a second late: until then a link has both flags, or neither. */
+  /**
+   * The kernel tells a carrier's coming and going up to a second late: until then a link has both flags, or neither. Asked for
+   * that one link, it does so at once; kernels before 6.8 do not.
+   */
   async #settle(): Promise<void> {
     const deadline = Date.now() + CARRIER_MS
     for (;;) {
@@ -319,7 +322,9 @@ export class Lab implements AsyncDisposable {
       if (unsettled.length === 0) return
       if (Date.now() > deadline)
         throw new Error(`no settled carrier: ${unsettled.map(({ ifname }) => ifname).join(', ')}`)
-      await sleep(20)
+      // One that is gone meanwhile is not among the next links.
+      for (const { ifname } of unsettled) await this.run(['ip', 'link', 'show', 'dev', ifname]).catch(() => undefined)
+      await sleep(5)
     }
   }
 

@@ -82,13 +82,12 @@ function environment(mishap: Mishap | undefined): Readonly<Record<string, string
 function script(tool: Tool): string {
   const cases = Object.entries(hows).map(([how, words]) => `'${how}') ${words} ;;`)
   return `#!/bin/sh
-input=$(cat)
-run() { ${findProgram(tool)} "$@"; }
 case " $* " in
-${readings[tool]}) printf '%s\\n' "$input" | run "$@"; exit ;;
-*' -batch '*) batch=yes ;;
+${readings[tool]}) exec ${findProgram(tool)} "$@" ;;
+*' -batch '*) batch=yes input=$(cat) ;;
 *) batch= input="$*" ;;
 esac
+run() { ${findProgram(tool)} "$@"; }
 count=$(printf '%s\\n' "$input" | wc -l)
 exec 9>>"$FAULT_LOG/lock"
 flock 9
