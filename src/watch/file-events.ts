@@ -1,5 +1,6 @@
-import { type FSWatcher, lstatSync, readdirSync, readlinkSync, watch } from 'node:fs'
-import { dirname, isAbsolute, join, sep } from 'node:path'
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, sep } from 'node:path'
+import { type FSWatcher, watch } from 'chokidar'
 import { isSpecFile } from '../spec/rules.ts'
 
 /** A watch of the files of spans. */
@@ -32,39 +33,36 @@ export function watchFiles(wake: () => void): FileWatch {
   let known: ReadonlyMap<string, string> = new Map()
 
   const look = (paths: readonly string[]) => {
-    let found: ReadonlyMap<string, string>
-    let begun: number
-    // What changed before its folder was watched is seen only by looking once more.
-    do {
-      ways = { names: new Map(), specFolders: new Set() }
-      found = new Map(paths.map((path) => [path, describe(path, ways)]))
-      begun = [...ways.names.keys()].filter((folder) => !watchers.has(folder) && begin(folder)).length
-    } while (begun > 0)
+    ways = { names: new Map(), specFolders: new Set() }
+    const found = new Map(paths.map((path) => [path, describe(path, ways)]))
+    for (const folder of ways.names.keys()) if (!watchers.has(folder)) begin(folder)
     for (const folder of [...watchers.keys()]) if (!ways.names.has(folder)) end(folder)
     const isChanged = paths.some((path) => known.has(path) && known.get(path) !== found.get(path))
     known = found
     if (isChanged) wake()
   }
-  const begin = (folder: string): boolean => {
-    try {
-      const watcher = watch(folder, { persistent: false }, (_, name) => heed(folder, name))
-      watcher.once('error', () => end(folder))
-      watchers.set(folder, watcher)
-      return true
-    } catch {
-      // It has just gone, may not be read, or the kernel has no watch to give any more.
-      return false
-    }
+  const begin = (folder: string) => {
+    const watcher = watch(folder, {
+      ...{ depth: 0, followSymlinks: false, ignoreInitial: true, ignorePermissionErrors: true },
+      ignored: (path) => path !== folder && !counts(folder, basename(path))
+    })
+    watchers.set(folder, watcher)
+    // The kernel's own events: what they say of a folder that is made anew, the others keep to themselves.
+    watcher.on('raw', (_, name) => heed(folder, name))
+    // What changed before it was watched is seen only by looking once more.
+    watcher.on('ready', () => look([...known.keys()]))
+    // Where the kernel has no watch to give any more, the files are read again at every interval.
+    watcher.on('error', () => undefined)
   }
   const end = (folder: string) => {
-    watchers.get(folder)?.close()
+    void watchers.get(folder)?.close()
     watchers.delete(folder)
   }
-  const heed = (folder: string, name: string | null) => {
-    const counts =
-      name === null || ways.names.get(folder)?.has(name) || (ways.specFolders.has(folder) && isSpecFile(name))
-    if (!counts) return
-    const gone = join(folder, name ?? '')
+  const counts = (folder: string, name: string) =>
+    ways.names.get(folder)?.has(name) || (ways.specFolders.has(folder) && isSpecFile(name))
+  const heed = (folder: string, name: string) => {
+    if (name && !counts(folder, name)) return
+    const gone = join(folder, name)
     for (const other of [...watchers.keys()]) if (`${other}${sep}`.startsWith(`${gone}${sep}`)) end(other)
     look([...known.keys()])
   }
