@@ -237,7 +237,9 @@ function buildProgram() {
     .addOption(jsonOption().conflicts('live'))
     .addOption(new Option('--live', 'refresh it every second, until q').conflicts('for').default(false))
     .addOption(
-      new Option('--for <duration>', 'count for so long, as in 10s').argParser(parseDuration).default(1000, '1s')
+      new Option('--for <duration>', "count for so long, as in 10s; 'watch': since the watch began")
+        .argParser((text) => (text === 'watch' ? text : parseDuration(text)))
+        .default(1000, '1s')
     )
     .addOption(insecureOption())
     .addOption(colorOption())

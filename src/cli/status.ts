@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readHolds } from '../apply/holds.ts'
 import { type Aim, look, lookFirst, type View } from '../apply/look.ts'
-import { Exit, type ExitCode } from '../errors.ts'
+import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import type { Sample } from '../host/sample.ts'
 import { printableJson } from '../printable.ts'
 import { statusDocument } from '../status/document.ts'
@@ -14,8 +14,8 @@ import { type Session, warn } from './session.ts'
 import { choosePaint } from './terminal.ts'
 
 interface StatusOptions extends Omit<Selection, 'deferDocker'> {
-  /** Milliseconds between the two samples. */
-  readonly for: number
+  /** Milliseconds between the two samples; `watch`: the first one is the watch's. */
+  readonly for: number | 'watch'
   readonly live: boolean
 }
 
@@ -26,8 +26,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
     const { showLive } = await import('./live.ts')
     return showLive(session, { look: (first) => (first ? lookFirst(aim()) : look(aim())), report })
   }
-  const first = await takeSample(chainsOf(await lookFirst(aim())))
-  await sleep(options.for)
+  const first = await beginCounting(await lookFirst(aim()), options.for)
   // What was so when the counting began may be otherwise by now.
   const view = await look(aim())
   const result = await report(view, first, await takeSample(chainsOf(view)))
@@ -37,6 +36,23 @@ export async function statusCommand(session: Session, options: StatusOptions): P
     process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
   } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
   return exitOf(result)
+}
+
+/** Gives the first sample when it is time for the later one. */
+async function beginCounting(view: View, span: StatusOptions['for']): Promise<Sample> {
+  if (span !== 'watch') {
+    const sample = await takeSample(chainsOf(view))
+    await sleep(span)
+    return sample
+  }
+  const name = view.desired.wanted.owner
+  const answer = await askWatch(name, { ask: 'first-sample' })
+  if (answer?.sample) return answer.sample
+  throw new SpanplanError({
+    code: 'WATCH_MISSING',
+    message: `--for watch: no watch of the name ${name} ${answer === null ? 'runs' : 'has seen this host yet'}`,
+    hint: 'count from now on, as with --for 10s'
+  })
 }
 
 /** 2 where something is not healthy. */

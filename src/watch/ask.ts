@@ -5,12 +5,19 @@ import { basename, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { runFile } from '../apply/lock.ts'
+import type { Sample } from '../host/sample.ts'
 import type { Trigger, WatchState } from './state.ts'
 
-/** What a watch may be asked: to look at the host now, or what it knows of itself. */
+/** What a watch may be asked: to look at the host now, what it knows of itself, what was counted when it began. */
 export type Request =
   | { readonly ask: 'look'; readonly trigger: Extract<Trigger, 'hook' | 'resume'> }
   | { readonly ask: 'state' }
+  | { readonly ask: 'first-sample' }
+
+/** What was counted when a watch first saw the host; null: it has not seen it yet. */
+export interface FirstSample {
+  readonly sample: Sample | null
+}
 
 /** Milliseconds for which one that asks waits for its answer. */
 const answerWithin = 2000
@@ -28,6 +35,7 @@ export function controlPath(name: string): string {
  * @returns null where none runs, or none answers in time.
  */
 export function askWatch(name: string, asks: { readonly ask: 'state' }): Promise<WatchState | null>
+export function askWatch(name: string, asks: { readonly ask: 'first-sample' }): Promise<FirstSample | null>
 export function askWatch(name: string, asks: Extract<Request, { ask: 'look' }>): Promise<{ readonly ok: true } | null>
 export function askWatch(name: string, asks: Request): Promise<unknown> {
   return ask(controlPath(name), asks)

@@ -4,12 +4,13 @@ import { type Lock, readHolder, takeLock } from '../apply/lock.ts'
 import { listenAt } from '../apply/socket.ts'
 import { Exit, SpanplanError } from '../errors.ts'
 import { localTime } from '../local-time.ts'
-import { controlPath } from './ask.ts'
+import { controlPath, type FirstSample } from './ask.ts'
 import type { Trigger, WatchState } from './state.ts'
 
 const request = z.union([
   z.object({ ask: z.literal('look'), trigger: z.enum(['hook', 'resume']) }),
-  z.object({ ask: z.literal('state') })
+  z.object({ ask: z.literal('state') }),
+  z.object({ ask: z.literal('first-sample') })
 ])
 
 /** Characters of a request; those that are asked have some 40. */
@@ -25,6 +26,7 @@ const mostConnections = 64
 interface Answers {
   look(trigger: Trigger): void
   state(): WatchState
+  firstSample(): FirstSample
 }
 
 /** Where a watch is asked. */
@@ -97,6 +99,7 @@ function respond(line: string, answers: Answers): object | null {
   const asked = parse(line)
   if (asked === null) return null
   if (asked.ask === 'state') return answers.state()
+  if (asked.ask === 'first-sample') return answers.firstSample()
   answers.look(asked.trigger)
   return { ok: true }
 }

@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import { type Holds, readHolds } from '../apply/holds.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
 import { type Notice, SpanplanError } from '../errors.ts'
+import type { Sample } from '../host/sample.ts'
 import type { SourceFile } from '../spec/spec.ts'
+import { chainsOf, takeSample } from '../status/sample.ts'
 import { aimAt, type FileAim, objectTo } from './aim.ts'
 import { type Appointment, openAlarm } from './alarm.ts'
 import { openBook } from './book.ts'
@@ -72,6 +74,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const stop = new AbortController()
   let fresh = true
   let retryLock: number | null = null
+  let sample: Sample | null = null
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
     fail = reject
@@ -135,6 +138,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     const began = performance.now()
     const aim = aimAt(orders, file.spec, holds, (span) => troubles.rests(span, Date.now()))
     const outcome = await reconcileIf(aim, notice)
+    if (outcome.view !== null) sample ??= await takeSample(chainsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
     const at = new Date()
     if (book.read().last === null) refuseWithoutRight(outcome)
@@ -186,7 +190,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const latch = openLatch(run, fail)
   const alarm = openAlarm(latch.wake)
   const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
-  const control = await openControl(name, { look: latch.wake, state })
+  const control = await openControl(name, { look: latch.wake, state, firstSample: () => ({ sample }) })
   const sources = watchFiles(() => latch.wake('file'))
   sources.follow(followed())
   followHost(latch.wake, stop.signal)

@@ -8,6 +8,7 @@ import { ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, findTap, listen, portOf, spanplan, until, writeSpans } from './spans.ts'
 import { exchange, startEcho } from './tcp.ts'
+import { startWatch } from './watching.ts'
 import { wrapPrograms } from './wrapped.ts'
 
 const SWITCH = '02:00:00:00:0a:01'
@@ -319,6 +320,32 @@ describe('what has changed while it was counted', () => {
     const account = await count(() => send(20))
     expect(account).toMatchObject({ exitCode: 2, codes: ['SENSOR_STOPPED'], lost: ['ens192 no_sensor 20'] })
     await Promise.all([suricata.start(), zeek.start()])
+  })
+})
+
+describe('since a watch began', () => {
+  test('all is counted that came since then', async () => {
+    await spanplan(lab, ['apply', '--yes'])
+    await using _watch = await startWatch(lab)
+    await send(20)
+    await lab.send(frames(30), 'ens192')
+    const { stdout } = await spanplan(lab, ['status', '--json', '--for', 'watch'])
+    const { hops }: { hops: Hop[] } = JSON.parse(stdout).spans[0]
+    expect(hops.map(({ kind, frames }) => `${kind} ${frames}`)).toEqual([
+      ...['card 20', 'mirror 20', 'mirror 30', 'bridge 50'],
+      ...['port 50', 'sensor 50', 'port 50', 'sensor 50']
+    ])
+    expect(hops.flatMap(({ losses }) => losses)).toEqual([])
+  })
+
+  test('there has to be one', async () => {
+    const { exitCode, stderr } = await lab.spanplan(['status', '--for', 'watch'])
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: `error: --for watch: no watch of the name default runs
+  count from now on, as with --for 10s
+`
+    })
   })
 })
 
