@@ -12,6 +12,7 @@ import { claimName, openControl } from './control.ts'
 import { followHost } from './events.ts'
 import { openFile } from './file.ts'
 import { watchFiles } from './file-events.ts'
+import { gather } from './gather.ts'
 import { openLatch } from './latch.ts'
 import { openNarrator } from './narrator.ts'
 import { noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
@@ -191,19 +192,22 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const alarm = openAlarm(latch.wake)
   const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
   const control = await openControl(name, { look: latch.wake, state, firstSample: () => ({ sample }) })
-  const sources = watchFiles(() => latch.wake('file'))
-  sources.follow(followed())
-  followHost(latch.wake, stop.signal)
   tell({ type: 'started', name, dryRun: orders.dryRun })
   tellFile()
   latch.wake('start')
+  const onFile = gather(() => latch.wake('file'))
+  const sources = watchFiles(onFile)
+  sources.follow(followed())
+  followHost(latch.wake, stop.signal)
   return {
     wake: latch.wake,
     failed,
     close: async () => {
       stop.abort()
       control.close()
-      await Promise.all([supervisor.stopping(), latch.close(), sources.close()])
+      sources.close()
+      onFile.close()
+      await Promise.all([supervisor.stopping(), latch.close()])
       alarm.close()
       claim.release()
       tell({ type: 'stopped' })

@@ -110,6 +110,7 @@ describe('keeps it so', () => {
   test('with --dry-run, it is only told, once', async () => {
     await spanplan(lab, ['apply'])
     await using watch = await startWatch(lab, ['--dry-run', '--interval', '1s'])
+    await watch.settle()
     const { length } = watch.told
     await deleteMirror('ens192')
     await watch.expectTold(
@@ -281,7 +282,7 @@ while (defined $socket->recv(my $text, 4096)) { $text =~ s/\\n/ /g; print "$text
     await using watch = await startWatch(lab, [], { env })
     await until('it is ready', async () => heard.includes('READY=1'))
     await expectConverged(lab)
-    await until('it is alive', async () => heard.match(/^WATCHDOG=1/gm)?.length === 2)
+    await until('it is alive', async () => (heard.match(/^WATCHDOG=1/gm) ?? []).length > 1)
     expect(heard).not.toContain('RELOADING')
     watch.signal('SIGHUP')
     await until('it has reloaded', async () => /^RELOADING=1 MONOTONIC_USEC=\d+ *\n[\s\S]*READY=1/m.test(heard))
