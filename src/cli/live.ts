@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { View } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import { monotonicNow, type Sample } from '../host/sample.ts'
-import { makeLedger } from '../status/ledger.ts'
+import { localTime } from '../local-time.ts'
+import { type Hop, type Loss, makeLedger } from '../status/ledger.ts'
 import { renderReport } from '../status/render.ts'
 import type { Report } from '../status/report.ts'
 import { chainsOf, takeSample } from '../status/sample.ts'
@@ -54,6 +55,8 @@ export async function showLive(session: Session, source: Source): Promise<ExitCo
 
 async function refresh(session: Session, source: Source, start: Sample, screen: Screen): Promise<ExitCode> {
   const paint = choosePaint(session.color, process.stdout)
+  const legend = paint('wait', `lost: since ${localTime(new Date().toISOString())}; q ends it`)
+  const known: Known = new Map()
   let before = start
   let exit: ExitCode = Exit.done
   for (;;) {
@@ -63,29 +66,48 @@ async function refresh(session: Session, source: Source, start: Sample, screen: 
     const now = await takeSample(chainsOf(view))
     const report = await source.report(view, before, now)
     exit = exitOf(report)
-    screen.draw(renderReport(sinceStart(report, view, start, now), paint))
+    const text = renderReport(sinceStart(report, view, start, now, known), paint)
+    screen.draw([...text.trimEnd().split('\n'), legend])
     before = now
   }
 }
 
+/** What was lost at each place since the start, as far as it was known at any time. */
+type Known = Map<string, readonly Loss[]>
+
 /** The same, with what was lost since the start. */
-function sinceStart(report: Report, view: View, start: Sample, now: Sample): Report {
+function sinceStart(report: Report, view: View, start: Sample, now: Sample, known: Known): Report {
   const whole = chainsOf(view).map((chain) => makeLedger(chain, start, now))
   return {
     ...report,
     spans: report.spans.map((span) => {
       const hops = whole.find((ledger) => ledger.span === span.name)?.hops ?? []
       const { ledger } = span
+      const lost = hops.map((hop) => learn(known, span.name, hop))
       return {
         ...span,
-        ledger: { ...ledger, hops: ledger.hops.map((hop, index) => ({ ...hop, losses: hops[index]?.losses ?? [] })) }
+        ledger: { ...ledger, hops: ledger.hops.map((hop, index) => ({ ...hop, losses: lost[index] ?? [] })) }
       }
     })
   }
 }
 
+/** At least so many are lost: what is on its way just now makes it no fewer than were known before. */
+function learn(known: Known, span: string, hop: Hop): readonly Loss[] {
+  const place = [span, hop.kind, hop.device, hop.kind === 'mirror' ? hop.hook : ''].join(' ')
+  const before = known.get(place) ?? []
+  const losses = total(before) > total(hop.losses) ? before : hop.losses
+  known.set(place, losses)
+  return losses
+}
+
+function total(losses: readonly Loss[]): number {
+  return losses.reduce((sum, { frames }) => sum + (frames ?? 0), 0)
+}
+
 interface Screen {
-  draw(text: string): void
+  /** Shows these lines; where there is no room for all, the last two, and of the others the first. */
+  draw(lines: readonly string[]): void
   ended(): boolean
   /** Is there as soon as somebody wants to leave. */
   readonly end: Promise<unknown>
@@ -100,23 +122,40 @@ function openScreen(): Screen {
     if (leavingKeys.some((key) => keys.includes(key))) abort()
   }
   const { stdin, stdout } = process
+  let shown: readonly string[] = ['counting']
+  const show = () => {
+    const lines = shorten(shown, (stdout.rows || rowsIfUnknown) - 1)
+    // A line that is too long stands in the last column as well: cleared after it, that would be lost.
+    stdout.write(`${home}${lines.map((line) => `${endOfLine}${line}\r\n`).join('')}${endOfScreen}`)
+  }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const signal of signals) process.on(signal, abort)
   if (stdin.isTTY) stdin.setRawMode(true).on('data', onKey)
   stdout.write(enter)
+  stdout.on('resize', show)
+  show()
   return {
-    draw: (text) => {
-      const lines = [...text.trimEnd().split('\n'), '', 'q ends it']
-      const most = Math.max(1, stdout.rows - 1)
-      const shown = lines.length > most ? [...lines.slice(0, most - 1), '…'] : lines
-      stdout.write(`${home}${shown.map((line) => `${line}${endOfLine}\r\n`).join('')}${endOfScreen}`)
+    draw: (lines) => {
+      shown = lines
+      show()
     },
     ended: () => stop.signal.aborted,
     end,
     close: () => {
+      stdout.off('resize', show)
       stdout.write(leave)
       if (stdin.isTTY) stdin.off('data', onKey).setRawMode(false).pause()
       for (const signal of signals) process.off(signal, abort)
     }
   }
+}
+
+/** As of the terminals of old. */
+const rowsIfUnknown = 24
+
+const cut = '…'
+
+function shorten(lines: readonly string[], rows: number): readonly string[] {
+  if (lines.length <= rows) return lines
+  return [...lines.slice(0, Math.max(0, rows - 3)), cut, ...lines.slice(-2)].slice(-Math.max(1, rows))
 }

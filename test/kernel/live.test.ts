@@ -1,0 +1,123 @@
+/** status --live on a terminal of its own. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ether, filler } from '../e2e/frames.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
+import { spanplan, until, writeSpans } from '../e2e/spans.ts'
+
+/** Control sequences: of another screen and back from it, of a picture's begin, and of a colour. */
+const codes = { enter: '\u001b[?1049h', leave: '\u001b[?1049l', home: '\u001b[H', colour: '\u001b[3' } as const
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['apply'])
+})
+afterAll(() => lab?.close())
+
+const file = (name: string) => join(lab.files, name)
+const readText = (name: string) => readFile(file(name), 'utf8')
+const send = (count: number) =>
+  lab.send(Array.from({ length: count }, () => ether('02:00:00:00:0a:02', '02:00:00:00:0a:01', filler(200))))
+
+/** Notes how the terminal was before and after; or else runs it in the shell's place, under the number that is noted. */
+const ways = {
+  whole: `$*; code=\\$?; stty -g >after; exit \\$code`,
+  alone: 'exec $*'
+} as const
+
+/** Starts it on a terminal of 80 by 24, and waits for the first picture. */
+async function openView(way: keyof typeof ways = 'whole', { env = {} }: SpanplanOptions = {}) {
+  const line = `stty rows 24 cols 80; stty -g >before; tty >tty; echo \\$\\$ >pid; ${ways[way]}`
+  const process = lab.startSpanplan(['status', '--live'], {
+    through: ['sh', '-c', `exec script -qec "${line}" /dev/null`, 'sh'],
+    env: { SHELL: '/bin/sh', ...env }
+  })
+  let output = ''
+  process.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
+  const picture = () => (output.split(codes.home).at(-1) ?? '').replaceAll('\r', '')
+  await until('there is a picture', async () => picture().includes('q ends it'))
+  return { process, picture, output: () => output }
+}
+
+describe('a view that refreshes', () => {
+  test('shows what was lost since it began, and ends with q as if it had not been there', async () => {
+    const view = await openView()
+    expect(view.output()).toContain(codes.enter)
+    expect(view.picture()).toMatch(/span0.*: .*healthy[\s\S]*mirror ens192 ingress +0 +0 +0 B +0\n/)
+    await send(5)
+    await until('they are counted', async () => view.picture().includes('5 lost: no sensor is connected'))
+    await send(5)
+    await until('all are counted', async () => view.picture().includes('10 lost: no sensor is connected'))
+    expect(view.picture()).toMatch(/Healthy: 1 span; no watch\.\n.*lost: since \d\d:\d\d:\d\d; q ends it/)
+    view.process.stdin.write('q')
+    expect(await view.process).toMatchObject({ exitCode: 0 })
+    expect(view.output().endsWith(codes.leave)).toBe(true)
+    expect(await readText('after')).toBe(await readText('before'))
+  })
+
+  test('ends with ^C, and tells by its exit status what it showed last', async () => {
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    const view = await openView()
+    view.process.stdin.write('\u0003')
+    expect(await view.process).toMatchObject({ exitCode: 2 })
+    expect(view.output().endsWith(codes.leave)).toBe(true)
+    expect(await readText('after')).toBe(await readText('before'))
+    await spanplan(lab, ['apply'])
+  })
+
+  test('keeps what sums it up in sight, however small the terminal becomes', async () => {
+    const view = await openView()
+    const linesOf = () => view.picture().split('\n').length - 1
+    const whole = linesOf()
+    const resize = async (rows: number) => lab.run(['stty', '-F', (await readText('tty')).trim(), 'rows', String(rows)])
+    await resize(6)
+    await until('it is smaller', async () => linesOf() === 5)
+    expect(view.picture()).toMatch(/span0[\s\S]*…[\s\S]*Healthy: 1 span[\s\S]*q ends it/)
+    await resize(40)
+    await until('it is whole again', async () => linesOf() === whole)
+    view.process.stdin.write('q')
+    await view.process
+  })
+
+  test('ends with its terminal, and with what it needs', async () => {
+    const view = await openView('alone')
+    const pid = Number(await readText('pid'))
+    view.process.kill('SIGKILL')
+    await until('it has ended', async () => !(await isRunning(pid)))
+
+    const other = await openView()
+    await writeSpans(lab, 'nonsense')
+    expect(await other.process).toMatchObject({ exitCode: 65 })
+    expect(other.output().split(codes.leave).at(-1)).toContain('spans.yaml:')
+    expect(await readText('after')).toBe(await readText('before'))
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  })
+
+  test.each([
+    [{}, true],
+    [{ NO_COLOR: '1' }, false]
+  ])('has colours unless nobody wants them: %j', async (env, isColoured) => {
+    const view = await openView('whole', { env })
+    expect(view.picture().includes(codes.colour)).toBe(isColoured)
+    view.process.stdin.write('q')
+    await view.process
+  })
+})
+
+async function isRunning(pid: number): Promise<boolean> {
+  return readFile(`/proc/${pid}/stat`, 'utf8').then(
+    (stat) => !stat.includes(') Z '),
+    () => false
+  )
+}
+
+test('is refused where there is no terminal', async () => {
+  const { stderr } = await spanplan(lab, ['status', '--live'], 64)
+  expect(stderr).toContain('stdout is no terminal\n  leave it out, or use --json')
+})
