@@ -63,6 +63,18 @@ function parseInterval(text: string): number {
   return interval
 }
 
+function parseWrite(path: string): string {
+  if (path === '') throw new InvalidArgumentError('It is the name of a file, or -.')
+  return path
+}
+
+/** tcpdump's own limit is that of an int. */
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1) throw new InvalidArgumentError('It is a number from 1 on.')
+  return count
+}
+
 /** Commander's own adds "default: false" to every flag. */
 function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
   const choices = argChoices ? [`one of ${argChoices.join(', ')}`] : []
@@ -245,6 +257,25 @@ function buildProgram() {
     .addOption(colorOption())
     .action((options) =>
       start(options, async (session) => (await import('./status.ts')).statusCommand(session, options))
+    )
+
+  program
+    .command('capture')
+    .description('show what a sensor on a span gets, or write it for Wireshark; needs no sensor')
+    .argument('<span>', 'which span')
+    .argument('[filter...]', 'a pcap-filter(7) expression, as for tcpdump')
+    .addOption(new Option('-w, --write <file>', 'write the frames as pcap; - is stdout').argParser(parseWrite))
+    .addOption(new Option('-c, --count <number>', 'end after so many frames').argParser(parseCount))
+    .addOption(fileOption())
+    .addOption(insecureOption())
+    .addOption(colorOption())
+    .action((span, filter, options) =>
+      start({ ...options, json: false }, async () =>
+        (await import('./capture.ts')).captureCommand({
+          ...options,
+          ...{ span, filter, write: options.write, count: options.count }
+        })
+      )
     )
 
   program

@@ -1,12 +1,11 @@
 import { type Pause, readHolds, writeHolds } from '../apply/holds.ts'
 import { takeLock } from '../apply/lock.ts'
-import { liveSpans, readFor } from '../apply/look.ts'
+import { liveSpans } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import { localTime } from '../local-time.ts'
-import { everySpan } from '../resources/wanted.ts'
 import { suggestHint } from '../spec/suggest.ts'
 import { askWatch, watchNames } from '../watch/ask.ts'
-import { loadFiles } from './files.ts'
+import { everyone, listedSpans, readLinks, spanUnknown } from './known-spans.ts'
 import { printEvent } from './progress.ts'
 import type { Session } from './session.ts'
 
@@ -81,31 +80,6 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
   const listed = listedSpans(options)
   if (listed.includes(span)) return
-  const names = [...new Set([...listed, ...(await spansOfHost())])]
-  if (names.includes(span)) return
-  throw new SpanplanError(
-    {
-      code: 'SPAN_UNKNOWN',
-      message: `${span}: neither the file nor this host has such a span`,
-      hint: suggestHint(span, names) ?? `there are: ${names.join(', ') || 'none'}`
-    },
-    Exit.usage
-  )
-}
-
-function listedSpans({ file, insecureFile }: Omit<PauseOptions, 'span'>): string[] {
-  try {
-    const spec = loadFiles(file, { trust: insecureFile ? 'all' : 'safe', onFiles: () => undefined })
-    return spec.spans.map(({ name }) => name)
-  } catch (error) {
-    if (error instanceof SpanplanError) return []
-    throw error
-  }
-}
-
-/** Every owner's: a pause knows no names. */
-async function spansOfHost(): Promise<string[]> {
-  const scope = { name: null, spans: everySpan }
-  const host = await readFor({ want: 'nothing', owner: 'default', scope, known: [], deferDocker: true })
-  return liveSpans({ scope }, host)
+  const names = [...listed, ...liveSpans({ scope: everyone }, await readLinks())]
+  if (!names.includes(span)) throw spanUnknown(span, names)
 }

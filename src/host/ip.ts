@@ -8,6 +8,9 @@ export const readLinks = [
   ['addr', 'show']
 ] as const
 
+/** The alias of a port that `capture` has made, for as long as it runs: nobody's business but its own. */
+export const captureAlias = 'spanplan:capture'
+
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)
 
 /** What `ip -json -details link show` prints of one link, as far as it is of use. */
@@ -76,9 +79,12 @@ const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish
 /** What of a link does not come from `ip`: the sysctl, the forwarding database, ethtool, other tools' files. */
 export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
-/** The links that the two documents of {@link readLinks} tell of, each without its extras. */
+/** The links that the two documents of {@link readLinks} tell of, each without its extras; ports of captures are left out. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omit<Link, keyof LinkExtras>[] {
-  const links = z.array(linkOutput).parse(withoutEmpty(linkDocument))
+  const links = z
+    .array(linkOutput)
+    .parse(withoutEmpty(linkDocument))
+    .filter(({ ifalias }) => ifalias !== captureAlias)
   const indexOf = new Map(links.map((link) => [link.ifname, link.ifindex]))
   const addresses = parseAddresses(addressDocument)
   return links.map((link) => ({

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import type { Readable, Writable } from 'node:stream'
 import { execa } from 'execa'
 import { SpanplanError } from '../errors.ts'
 
@@ -22,7 +23,9 @@ const packageOf: Readonly<Record<string, string>> = {
   tcpdump: 'tcpdump',
   sysctl: 'procps',
   flock: 'util-linux',
-  setpriv: 'util-linux'
+  setpriv: 'util-linux',
+  unshare: 'util-linux',
+  nsenter: 'util-linux'
 }
 
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
@@ -30,6 +33,17 @@ export const timeLimit = 30_000
 
 /** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
+
+const surroundings = {
+  reject: false,
+  // Its handler of signals would end this process at the first one, where ours wants to say what is left.
+  cleanup: false,
+  // In a group of its own: a terminal's ^C is for us alone, and leaves no batch half done.
+  detached: true,
+  // The folder that we were started in may be gone.
+  cwd: '/',
+  env: { LC_ALL: 'C', PATH: path }
+} as const
 
 /**
  * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
@@ -40,25 +54,52 @@ const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/b
 export async function run(argv: Argv, input: string | number = ''): Promise<Output> {
   const [file, ...words] = argv
   const result = await execa(file, words, {
+    ...surroundings,
     ...stdin(input),
-    reject: false,
     timeout: timeLimit,
     killSignal: 'SIGKILL',
-    // Its handler of signals would end this process at the first one, where ours wants to say what is left.
-    cleanup: false,
-    // In a group of its own: a terminal's ^C is for us alone, and leaves no batch half done.
-    detached: true,
-    // The folder that we were started in may be gone.
-    cwd: '/',
     stripFinalNewline: false,
-    maxBuffer: 512 * 1024 * 1024,
-    env: { LC_ALL: 'C', PATH: path }
+    maxBuffer: 512 * 1024 * 1024
   })
   if (result.timedOut) throw hangs(argv)
   // It ran to its end, whatever came of it; without a status or a signal, it never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
-  return { stdout, stderr, status: exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]) }
+  return { stdout, stderr, status: statusOf(exitCode, signal) }
+}
+
+/** A program that runs until it is done, or is ended: at our own end it goes on, unless it sees to that itself. */
+export interface Running {
+  readonly pid: number
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  end(signal: NodeJS.Signals): void
+  /** As {@link Output} has it, once it has ended. */
+  readonly status: Promise<number>
+}
+
+/**
+ * Starts a program, in the C locale, on pipes of its own. What it prints has to be read at once.
+ *
+ * @throws SpanplanError PROGRAM_MISSING.
+ */
+export async function start([file, ...words]: Argv): Promise<Running> {
+  const child = execa(file, words, { ...surroundings, buffer: false })
+  const { pid, stdin, stdout, stderr } = child
+  if (pid === undefined) {
+    const { code, shortMessage } = await child
+    throw cannotRun(file, code, shortMessage)
+  }
+  return {
+    ...{ pid, stdin, stdout, stderr },
+    end: (signal) => child.kill(signal),
+    status: child.then(({ exitCode, signal }) => statusOf(exitCode, signal))
+  }
+}
+
+function statusOf(exitCode: number | undefined, signal: NodeJS.Signals | undefined): number {
+  return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal])
 }
 
 /** What is told of a program that goes on. */
@@ -73,9 +114,8 @@ export interface Follower {
 export async function follow(argv: Argv, { onStart, onOutput }: Follower, signal: AbortSignal): Promise<void> {
   const [file, ...words]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
   const child = execa(file, words, {
-    ...{ reject: false, buffer: false, cleanup: false, detached: true, cwd: '/', stdin: 'ignore' },
-    ...{ cancelSignal: signal, killSignal: 'SIGKILL' },
-    env: { LC_ALL: 'C', PATH: path }
+    ...surroundings,
+    ...{ buffer: false, stdin: 'ignore', cancelSignal: signal, killSignal: 'SIGKILL' }
   })
   child.stdout?.on('data', onOutput)
   child.stderr?.on('data', onOutput)

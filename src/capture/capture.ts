@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Exit, SpanplanError } from '../errors.ts'
+import { compileCommand, parseCompiled } from '../host/pcap.ts'
+import { type Argv, commandFailed, type Running, run, start } from '../host/run.ts'
+import { type CapturePort, makePort } from './port.ts'
+import { type CaptureOrder, listenCommand } from './tcpdump.ts'
+
+/** Where what is captured goes. */
+export interface Sink {
+  /** Ended if it is a file, and left open if it is stdout. */
+  readonly stream: Writable
+  readonly end: boolean
+  /** Hears what tcpdump says of itself, a line at a time. */
+  say(line: string): void
+}
+
+/** Milliseconds between two looks at whether the span is still there. */
+const period = 1000
+
+/**
+ * Lets tcpdump check an expression, before anything is made.
+ *
+ * @throws SpanplanError FILTER_INVALID, or if tcpdump is missing or hangs.
+ */
+export async function checkExpression(expression: string): Promise<void> {
+  const compiled = parseCompiled(expression, await run(compileCommand(expression)))
+  if (compiled.state !== 'invalid') return
+  const message = `tcpdump does not understand the filter: ${compiled.message}`
+  throw new SpanplanError({ code: 'FILTER_INVALID', message, hint: 'see pcap-filter(7)' }, Exit.usage)
+}
+
+/**
+ * Captures until the count is reached, the reader has gone, or the signal comes. All it makes hangs on a network
+ * namespace that ends with this process, however that ends: the kernel takes the port away with it.
+ *
+ * @throws SpanplanError if the port cannot be made, tcpdump fails, or what it writes cannot be written on.
+ */
+export async function capture(order: CaptureOrder, sink: Sink, signal: AbortSignal): Promise<void> {
+  const anchor = await openNamespace()
+  const port = choosePort(order, anchor.pid)
+  try {
+    for (const argv of makePort(port)) await must(argv)
+    const tcpdump = await start(listenCommand(anchor.pid, order))
+    await follow(tcpdump, port, sink, signal)
+  } finally {
+    // The kernel would do it too, a moment later. Where it was not made, there is nothing to do.
+    await run(['ip', 'link', 'del', 'dev', port.name])
+    anchor.stdin.end()
+    await anchor.status
+  }
+}
+
+/** A process in a network namespace of its own, which ends when its stdin does: at our own end at the latest. */
+async function openNamespace(): Promise<Running> {
+  const argv: Argv = ['unshare', '--net', '--', 'cat']
+  const anchor = await start(argv)
+  const said = text(anchor.stderr)
+  // What comes back says that it is there.
+  anchor.stdin.write('\n')
+  const status = await Promise.race([once(anchor.stdout, 'data').then(() => null), anchor.status])
+  if (status === null) return anchor
+  throw commandFailed(argv, { stdout: '', stderr: await said, status })
+}
+
+function choosePort({ span, mtu }: CaptureOrder, pid: number): CapturePort {
+  const number = randomBytes(4).toString('hex')
+  const mac = `02:00${number.replace(/../g, ':$&')}`
+  return { name: `capture${number}`, mac, span, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
+}
+
+async function must(argv: Argv): Promise<void> {
+  const output = await run(argv)
+  if (output.status !== 0) throw commandFailed(argv, output)
+}
+
+async function follow(tcpdump: Running, port: CapturePort, sink: Sink, signal: AbortSignal): Promise<void> {
+  const end = () => tcpdump.end('SIGINT')
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+  const over = new AbortController()
+  const parted = untilParted(port, over.signal).then((is) => {
+    if (is) end()
+    return is
+  })
+  const said = passOn(tcpdump.stderr, sink)
+  const copied = pipeline(tcpdump.stdout, sink.stream, { end: sink.end }).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => {
+      end()
+      return error
+    }
+  )
+  const [status, words, failure] = await Promise.all([tcpdump.status, said, copied])
+  signal.removeEventListener('abort', end)
+  over.abort()
+  if (failure?.code === 'EPIPE') return
+  if (failure !== null) throw unwritable(failure.message)
+  if (await parted) throw gone(port.span)
+  if (status !== 0 && !signal.aborted) throw failed(status, words)
+}
+
+/** Passes on what tcpdump says once it listens; gives what it said before. */
+async function passOn(stderr: Readable, sink: Sink): Promise<readonly string[]> {
+  const before: string[] = []
+  let listens = false
+  for await (const line of createInterface({ input: stderr })) {
+    listens ||= line.startsWith('listening on ')
+    if (!listens) before.push(line)
+    // Nothing can be said to a reader who has gone.
+    else if (sink.stream.errored === null) sink.say(line)
+  }
+  return before
+}
+
+/** Whether the port is none of the span's any more, while it is listened at: of one that is made anew, nothing comes. */
+async function untilParted({ name, span }: CapturePort, over: AbortSignal): Promise<boolean> {
+  for (;;) {
+    await sleep(period, null, { signal: over }).catch(() => undefined)
+    if (over.aborted) return false
+    const { stdout } = await run(['ip', '-json', 'link', 'show', 'dev', name])
+    if (!stdout.includes(`"master":"${span}"`)) return !over.aborted
+  }
+}
+
+function failed(status: number, words: readonly string[]): SpanplanError {
+  const said = words.filter((line) => !line.includes('verbose output suppressed')).join('\n')
+  return new SpanplanError({
+    code: 'COMMAND_FAILED',
+    message: `tcpdump ended with status ${status}: ${said.replace(/^tcpdump: /gm, '') || 'it did not say why'}`
+  })
+}
+
+function gone(span: string): SpanplanError {
+  const message = `${span} was removed or made anew while it was listened to: no more frames come from it here`
+  return new SpanplanError({ code: 'SPAN_GONE', message, hint: 'look at it with: spanplan plan; then start again' })
+}
+
+function unwritable(reason: string): SpanplanError {
+  return new SpanplanError({
+    code: 'FILE_UNWRITABLE',
+    message: `what was captured cannot be written: ${reason}`
+  })
+}
