@@ -100,23 +100,23 @@ async function follow(tcpdump: Running, port: CapturePort, sink: Sink, signal: A
   const [status, words, failure] = await Promise.all([tcpdump.status, said, copied])
   signal.removeEventListener('abort', end)
   over.abort()
+  // Nothing can be said to a reader who has gone.
   if (failure?.code === 'EPIPE') return
   if (failure !== null) throw unwritable(failure.message)
+  if (status === 0) for (const line of words) sink.say(line)
   if (await parted) throw gone(port.span)
   if (status !== 0 && !signal.aborted) throw failed(status, words)
 }
 
-/** Passes on what tcpdump says once it listens; gives what it said before. */
-async function passOn(stderr: Readable, sink: Sink): Promise<readonly string[]> {
-  const before: string[] = []
-  let listens = false
+/** Passes on that tcpdump listens, as soon as it does; gives what it says besides. */
+async function passOn(stderr: Readable, { say }: Sink): Promise<readonly string[]> {
+  const words: string[] = []
   for await (const line of createInterface({ input: stderr })) {
-    listens ||= line.startsWith('listening on ')
-    if (!listens) before.push(line)
-    // Nothing can be said to a reader who has gone.
-    else if (sink.stream.errored === null) sink.say(line)
+    const text = line.replace(/^tcpdump: /, '')
+    if (text.startsWith('listening on ')) say(text)
+    else if (!text.startsWith('verbose output suppressed')) words.push(text)
   }
-  return before
+  return words
 }
 
 /** Whether the port is none of the span's any more, while it is listened at: of one that is made anew, nothing comes. */
@@ -130,11 +130,8 @@ async function untilParted({ name, span }: CapturePort, over: AbortSignal): Prom
 }
 
 function failed(status: number, words: readonly string[]): SpanplanError {
-  const said = words.filter((line) => !line.includes('verbose output suppressed')).join('\n')
-  return new SpanplanError({
-    code: 'COMMAND_FAILED',
-    message: `tcpdump ended with status ${status}: ${said.replace(/^tcpdump: /gm, '') || 'it did not say why'}`
-  })
+  const message = `tcpdump ended with status ${status}: ${words.join('; ') || 'it did not say why'}`
+  return new SpanplanError({ code: 'COMMAND_FAILED', message })
 }
 
 function gone(span: string): SpanplanError {
@@ -143,8 +140,5 @@ function gone(span: string): SpanplanError {
 }
 
 function unwritable(reason: string): SpanplanError {
-  return new SpanplanError({
-    code: 'FILE_UNWRITABLE',
-    message: `what was captured cannot be written: ${reason}`
-  })
+  return new SpanplanError({ code: 'FILE_UNWRITABLE', message: `what was captured cannot be written: ${reason}` })
 }

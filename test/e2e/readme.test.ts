@@ -106,6 +106,8 @@ class Reader {
     await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
     await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
     await this.#standIn('ifup', ifupStandIn(this.root))
+    await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
+    await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -e -c 5 -r -')
   }
 
   /** As if it were installed. */
@@ -454,6 +456,21 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     for (const text of ['RX:', ' bytes 1 pkt', 'ageing_time 0', 'master span0', 'eth0:']) {
       expect(output).toContain(text)
     }
+  },
+
+  'Look at what a sensor sees': async (reader) => {
+    await reader.run('spanplan apply')
+    // Twenty are asked for first; whoever is not ended by a count is by a reader who has gone.
+    for (const block of under('Look at what a sensor sees')) {
+      let over = false
+      const shown = reader.run(block).finally(() => {
+        over = true
+      })
+      shown.catch(() => undefined)
+      while (!over) await reader.lab.send(Array.from({ length: 100 }, () => frame))
+      expect(await shown).toMatch(block.includes('span0.pcap') ? /^$/ : /02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff/)
+    }
+    expect(await reader.run('tcpdump -r span0.pcap --count')).toContain('1000 packets')
   }
 }
 
@@ -486,6 +503,7 @@ describe('the reference', () => {
       'destroy',
       'watch',
       'status',
+      'capture',
       'hook',
       'validate',
       'confirm',
@@ -568,6 +586,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'EPERM', 'EPIPE'],
+  ...['CAP_KILL', 'CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SETGID', 'CAP_SETUID', 'CAP_SYS_ADMIN'],
   ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'KILL', 'EN10MB', 'GET', 'HEAD'],
   ...['ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC']
 ])

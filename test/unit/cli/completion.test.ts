@@ -20,6 +20,7 @@ test('bash completes commands', () => {
     'pause',
     'resume',
     'status',
+    'capture',
     'validate',
     'import',
     'completion'
