@@ -107,7 +107,7 @@ class Reader {
     await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
     await this.#standIn('ifup', ifupStandIn(this.root))
     await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
-    await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -e -c 5 -r -')
+    await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
   }
 
   /** As if it were installed. */
