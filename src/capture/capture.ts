@@ -25,6 +25,12 @@ export interface Sink {
 const period = 1000
 
 /**
+ * Milliseconds until tcpdump has got all that has come: the kernel hands frames over in blocks, after 100 ms at most, or a
+ * second where they are written (tcpdump.c, -l and the timeout of pcap_set_timeout), and what it has not handed over is lost.
+ */
+const delays = { text: 150, pcap: 1100 } as const satisfies Record<CaptureOrder['form'], number>
+
+/**
  * Lets tcpdump check an expression, before anything is made.
  *
  * @throws SpanplanError FILTER_INVALID, or if tcpdump is missing or hangs.
@@ -48,7 +54,7 @@ export async function capture(order: CaptureOrder, sink: Sink, signal: AbortSign
   try {
     for (const argv of makePort(port)) await must(argv)
     const tcpdump = await start(listenCommand(anchor.pid, order))
-    await follow(tcpdump, port, sink, signal)
+    await follow(tcpdump, { port, form: order.form }, sink, signal)
   } finally {
     // The kernel would do it too, a moment later. Where it was not made, there is nothing to do.
     await run(['ip', 'link', 'del', 'dev', port.name])
@@ -80,11 +86,17 @@ async function must(argv: Argv): Promise<void> {
   if (output.status !== 0) throw commandFailed(argv, output)
 }
 
-async function follow(tcpdump: Running, port: CapturePort, sink: Sink, signal: AbortSignal): Promise<void> {
-  const end = () => tcpdump.end('SIGINT')
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
+async function follow(
+  tcpdump: Running,
+  { port, form }: { readonly port: CapturePort; readonly form: CaptureOrder['form'] },
+  sink: Sink,
+  signal: AbortSignal
+): Promise<void> {
   const over = new AbortController()
+  const end = () => tcpdump.end('SIGINT')
+  const endSoon = () => sleep(delays[form], null, { signal: over.signal }).then(end, () => undefined)
+  signal.addEventListener('abort', endSoon)
+  if (signal.aborted) end()
   const parted = untilParted(port, over.signal).then((is) => {
     if (is) end()
     return is
@@ -98,7 +110,7 @@ async function follow(tcpdump: Running, port: CapturePort, sink: Sink, signal: A
     }
   )
   const [status, words, failure] = await Promise.all([tcpdump.status, said, copied])
-  signal.removeEventListener('abort', end)
+  signal.removeEventListener('abort', endSoon)
   over.abort()
   // Nothing can be said to a reader who has gone.
   if (failure?.code === 'EPIPE') return
@@ -121,11 +133,15 @@ async function passOn(stderr: Readable, { say }: Sink): Promise<readonly string[
 
 /** Whether the port is none of the span's any more, while it is listened at: of one that is made anew, nothing comes. */
 async function untilParted({ name, span }: CapturePort, over: AbortSignal): Promise<boolean> {
-  for (;;) {
-    await sleep(period, null, { signal: over }).catch(() => undefined)
-    if (over.aborted) return false
-    const { stdout } = await run(['ip', '-json', 'link', 'show', 'dev', name])
-    if (!stdout.includes(`"master":"${span}"`)) return !over.aborted
+  try {
+    for (;;) {
+      await sleep(period, null, { signal: over })
+      const { stdout } = await run(['ip', '-json', 'link', 'show', 'dev', name])
+      if (!stdout.includes(`"master":"${span}"`)) return !over.aborted
+    }
+  } catch {
+    // It is over, or ip hangs.
+    return false
   }
 }
 

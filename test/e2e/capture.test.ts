@@ -9,7 +9,6 @@ import {
   ipv4Udp,
   LLDP_GROUP,
   lldp,
-  PcapReader,
   parsePcap,
   qinq,
   STP_GROUP,
@@ -86,7 +85,6 @@ test('a capture shows what the sensor beside it gets, and leaves the sensor as i
   await expectConverged(lab)
   const { frames } = await sensor.stop({ count: 22 })
   expect(frames).toHaveLength(22)
-  await until('all is written', async () => new PcapReader().push(Buffer.concat(out)).length === 22)
   capture.kill('SIGINT')
   expect(await capture).toMatchObject({ exitCode: 0 })
   expect(parsePcap(Buffer.concat(out))).toEqual(frames)
