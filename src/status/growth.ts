@@ -20,14 +20,30 @@ export interface Pair<Counters> {
   readonly later: Counters
 }
 
-/** Seconds by which tc's times, which are whole ones, may be wrong together. */
-const slack = 2
+/**
+ * Seconds by which tc's times may be wrong together. They are whole ones, of a clock that NTP does not slew, as it does
+ * ours: by 500 ppm at most.
+ */
+function slack(elapsed: number): number {
+  return 2 + elapsed / 1000
+}
+
+/** What a sample has of a link; none if it is not there. */
+export function findLink(index: number | null, { links }: Sample): LinkCounters | undefined {
+  return links.find((link) => link.index === index)
+}
+
+/** What a sample has of a mirror; none if it is not there. */
+export function findMirror(mirror: ChainMirror, { mirrors }: Sample): MirrorCounters | undefined {
+  return mirrors.find(
+    ({ device, hook, handle }) => device === mirror.device && hook === mirror.hook && handle === mirror.handle
+  )
+}
 
 /** A link's counters; none if it is not there any more. */
 export function pairLinks(index: number | null, first: Sample, later: Sample): Pair<LinkCounters> | undefined {
-  const find = (sample: Sample) => sample.links.find((link) => link.index === index)
-  const now = find(later)
-  return now && { first: find(first), later: now }
+  const now = findLink(index, later)
+  return now && { first: findLink(index, first), later: now }
 }
 
 /** A mirror's counters at one moment. */
@@ -43,8 +59,8 @@ export function pairMirrors(mirror: ChainMirror, first: Sample, later: Sample): 
   if (now === undefined) return undefined
   const elapsed = (later.at - first.at) / 1000
   // One that was there all the time, and that the first sample did not look at.
-  if (before === undefined && now.installed > elapsed + slack) return { first: now, later: now }
-  const anew = before === undefined || now.installed < before.installed + elapsed - slack
+  if (before === undefined && now.installed > elapsed + slack(elapsed)) return { first: now, later: now }
+  const anew = before === undefined || now.installed < before.installed + elapsed - slack(elapsed)
   return { first: anew ? undefined : before, later: now }
 }
 

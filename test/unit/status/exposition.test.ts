@@ -1,16 +1,6 @@
-import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { type Family, writeExposition } from '../../../src/status/exposition.ts'
-import { findProgram } from '../../e2e/lab/programs.ts'
-
-/** Prometheus' own parser and linter take it. */
-async function expectValid(text: string): Promise<void> {
-  const { exitCode, stderr } = await execa(findProgram('promtool'), ['check', 'metrics'], {
-    input: text,
-    reject: false
-  })
-  expect({ exitCode, stderr }, text).toEqual({ exitCode: 0, stderr: '' })
-}
+import { expectMetrics } from '../../e2e/lab/promtool.ts'
 
 test('a counter, a gauge, a histogram', async () => {
   const families: Family[] = [
@@ -51,7 +41,7 @@ a_duration_seconds_bucket{le="+Inf"} 4
 a_duration_seconds_sum 7.25
 a_duration_seconds_count 4
 `)
-  await expectValid(text)
+  await expectMetrics(text)
 })
 
 test('names and texts of anybody’s stay within their quotes and lines', async () => {
@@ -62,7 +52,7 @@ test('names and texts of anybody’s stay within their quotes and lines', async 
 # TYPE a_bytes gauge
 a_bytes{device="a\\"} 1\\nb{c=\\"\\\\\t\r\u0000\u001b[2J ü 🦈"} 1e+300
 `)
-  await expectValid(text)
+  await expectMetrics(text)
 })
 
 test('numbers are as Go reads them', async () => {
@@ -71,5 +61,5 @@ test('numbers are as Go reads them', async () => {
   const text = writeExposition([{ name: 'a_ratio', type: 'gauge', help: 'Any.', points }])
   const written = [...text.matchAll(/} (.+)$/gm)].map(([, number]) => number)
   expect(written).toEqual(['+Inf', '-Inf', 'NaN', '1e+21', '1e-7', '-0.5', '0'])
-  await expectValid(text)
+  await expectMetrics(text)
 })

@@ -1,66 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import type { Holds } from '../../../src/apply/holds.ts'
-import { planFor, type View } from '../../../src/apply/look.ts'
-import type { Snapshot } from '../../../src/host/host.ts'
-import type { Sample } from '../../../src/host/sample.ts'
+import type { View } from '../../../src/apply/look.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
-import { everySpan } from '../../../src/resources/wanted.ts'
-import { loadSpec } from '../../../src/spec/load.ts'
 import { statusDocument } from '../../../src/status/document.ts'
 import { renderReport } from '../../../src/status/render.ts'
 import { type Findings, makeReport } from '../../../src/status/report.ts'
-import { chainsOf } from '../../../src/status/sample.ts'
-import type { WatchState } from '../../../src/watch/state.ts'
-import { readHostFile } from '../plan/host-file.ts'
-
-const fixture = (name: string) =>
-  readFileSync(new URL(`../../fixtures/plan/converged/${name}`, import.meta.url), 'utf8')
-const converged = readHostFile(fixture('host.json'))
-
-function see(host: Snapshot = converged, text = fixture('spans.yaml')): View {
-  const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
-  const scope = { name: spec.name, spans: everySpan }
-  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: new Set() }, host)
-}
-
-interface Traffic {
-  /** Seconds since the last frame. */
-  readonly idle?: number
-  /** Of 1000 frames that each place has seen, those that did not come to the second port. */
-  readonly lost?: number
-}
-
-/** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
-function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
-  const [chain] = chainsOf(view)
-  const sample = (at: number, frames: number): Sample => {
-    const links = view.host.links.map(({ index, name, mtu }) => {
-      const packets = index === 8 ? Math.max(0, frames - lost) : frames
-      return {
-        ...{ index, name, mtu, running: true, carrierChanges: 1 },
-        rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
-        tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
-      }
-    })
-    return {
-      at: at * 1000,
-      links,
-      mirrors: (chain?.mirrors ?? []).map(({ device, hook, handle }) => ({
-        ...{ device, hook, handle, target: 'span0', overlimits: 0, drops: 0 },
-        ...(hook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
-        ...{ installed: 90_061 + at, idle: hook === 'ingress' ? idle : 90_061 + at }
-      })),
-      listeners: (chain?.ports ?? []).flatMap(({ sensor }) =>
-        sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
-      ),
-      totals: []
-    }
-  }
-  return { first: sample(0, 0), later: sample(1, 1000) }
-}
-
-const noHolds: Holds = { pauses: [], away: [] }
+import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: View, traffic: Traffic = {}, more: Partial<Findings> = {}) {
   return makeReport({ view, holds: noHolds, watch: null, ...samplesOf(view, traffic), ...more })
@@ -76,12 +20,6 @@ function codes(view: View, traffic?: Traffic, more?: Partial<Findings>) {
 
 const quiet = (time: string) =>
   fixture('spans.yaml').replace('filter: not port 22', `filter: not port 22\n        expect: {quiet: ${time}}`)
-
-const watch: WatchState = {
-  ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
-  ...{ file: { valid: true, notices: [] }, last: null, lastSuccess: null, runs: [], drift: 0, degraded: [] },
-  durations: { buckets: [], count: 0, sum: 0 }
-}
 
 describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))

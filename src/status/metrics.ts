@@ -1,0 +1,254 @@
+import type { Sample } from '../host/sample.ts'
+import type { Degraded, WatchState } from '../watch/state.ts'
+import type { Family, Labels, Point } from './exposition.ts'
+import { findLink, findMirror } from './growth.ts'
+import type { Hop } from './ledger.ts'
+import type { Losses } from './losses.ts'
+import type { Report } from './report.ts'
+import type { Chain } from './sample.ts'
+
+/** How the spans are, by the counters of one moment. */
+export interface Measures {
+  readonly report: Report
+  readonly chains: readonly Chain[]
+  readonly sample: Sample
+  readonly losses: Losses
+}
+
+/**
+ * All metrics of a watch.
+ *
+ * @param measures null: the host has not been looked at yet, or its counters cannot be read.
+ */
+export function makeMetrics(version: string, state: WatchState, measures: Measures | null): Family[] {
+  return [
+    gauge('spanplan_build_info', 'The version of spanplan that watches.', [{ labels: { version }, value: 1 }]),
+    ...runFamilies(state),
+    gauge('spanplan_counters_readable', 'Whether the counters of the spans could be read.', [truth(measures !== null)]),
+    ...(measures === null ? [] : [...healthFamilies(measures.report, state.degraded), ...wayFamilies(measures)])
+  ]
+}
+
+function gauge(name: string, help: string, points: readonly Point[]): Family {
+  return { name, help, type: 'gauge', points }
+}
+
+function counter(name: string, help: string, points: readonly Point[]): Family {
+  return { name, help, type: 'counter', points }
+}
+
+function truth(holds: boolean, labels: Labels = {}): Point {
+  return { labels, value: holds ? 1 : 0 }
+}
+
+/** Of the watch itself. */
+function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }: WatchState): Family[] {
+  return [
+    gauge('spanplan_watch_start_timestamp_seconds', 'When the watch began.', pointsAt(since)),
+    gauge('spanplan_file_valid', 'Whether the file is valid; if not, the last good one is in force.', [
+      truth(file.valid)
+    ]),
+    counter(
+      'spanplan_reconciles_total',
+      'Runs of the watch, by what triggered them and what came of them.',
+      runs.map(({ trigger, result, count }) => ({ labels: { trigger, result }, value: count }))
+    ),
+    {
+      ...{ name: 'spanplan_reconcile_duration_seconds', type: 'histogram', help: 'How long runs took.' },
+      histogram: {
+        ...durations,
+        buckets: durations.buckets.map(({ seconds, count }) => ({ bound: seconds, count }))
+      }
+    },
+    gauge('spanplan_last_reconcile_timestamp_seconds', 'When the last run ended.', pointsAt(last?.at ?? null)),
+    gauge(
+      'spanplan_last_success_timestamp_seconds',
+      'When the last run ended after which all was as the file says.',
+      pointsAt(lastSuccess)
+    ),
+    counter('spanplan_drift_changes_total', 'Changes that runs after the first one found to be needed.', [
+      { value: drift }
+    ])
+  ]
+}
+
+/** @param time ISO 8601. */
+function pointsAt(time: string | null): Point[] {
+  return time === null ? [] : [{ value: Date.parse(time) / 1000 }]
+}
+
+function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degraded[]): Family[] {
+  // In whose way something stands, there is no more to say of.
+  const others = [...new Set(degraded.flatMap(({ span }) => span ?? []))]
+    .filter((name) => !spans.some((span) => span.name === name))
+    .map((name) => ({ name, unhealthy: degraded.flatMap((one) => (one.span === name ? [one.notice] : [])) }))
+  const judged = [...spans, ...others]
+  return [
+    gauge(
+      'spanplan_healthy',
+      'Whether nothing is wrong with the span.',
+      judged.map((span) => truth(span.unhealthy.length === 0, { span: span.name }))
+    ),
+    gauge('spanplan_host_healthy', 'Whether nothing else is wrong, as with Docker.', [truth(unhealthy.length === 0)]),
+    gauge('spanplan_problems', 'What is wrong, by the code of the message; without a span, with the host.', [
+      ...countCodes(unhealthy, {}),
+      ...judged.flatMap((span) => countCodes(span.unhealthy, { span: span.name }))
+    ]),
+    gauge(
+      'spanplan_waiting',
+      'What cannot be made yet.',
+      spans.map(({ name, waiting }) => ({ labels: { span: name }, value: waiting.length }))
+    ),
+    gauge(
+      'spanplan_paused',
+      'Whether the span is paused.',
+      spans.map(({ name, pausedUntil }) => truth(pausedUntil !== null, { span: name }))
+    ),
+    gauge('spanplan_degraded', 'Whether the watch cannot keep it true, and why; without a span, all of them.', [
+      ...degradedPoints(degraded, null),
+      ...judged.flatMap(({ name }) => degradedPoints(degraded, name))
+    ])
+  ]
+}
+
+function countCodes(notices: Report['unhealthy'], labels: Labels): Point[] {
+  const codes = new Set(notices.map(({ code }) => code))
+  return [...codes].map((code) => ({
+    labels: { ...labels, code },
+    value: notices.filter((notice) => notice.code === code).length
+  }))
+}
+
+function degradedPoints(degraded: readonly Degraded[], span: string | null): Point[] {
+  return (['failed', 'contested'] as const).map((reason) =>
+    truth(
+      degraded.some((one) => one.span === span && one.reason === reason),
+      { ...(span !== null && { span }), reason }
+    )
+  )
+}
+
+/** Along the way of the frames. What the kernel counts is told as it counts it. */
+function wayFamilies({ chains, sample, losses }: Measures): Family[] {
+  const cards = new Map(chains.flatMap(({ mirrors }) => mirrors.map(({ device, index }) => [device, index] as const)))
+  const ofCards = [...cards].flatMap(([device, index]) => {
+    const link = findLink(index, sample)
+    return link ? [{ labels: { interface: device }, link }] : []
+  })
+  const ofMirrors = chains.flatMap(({ span, mirrors }) =>
+    mirrors.flatMap((mirror) => {
+      const counters = findMirror(mirror, sample)
+      return counters ? [{ labels: { span, interface: mirror.device, direction: mirror.hook }, counters }] : []
+    })
+  )
+  const ofBridges = chains.flatMap(({ span, bridge }) => {
+    const link = findLink(bridge, sample)
+    return link ? [{ labels: { span }, link }] : []
+  })
+  const ofPorts = chains.flatMap(({ span, ports }) =>
+    ports.flatMap(({ device, index, sensor }) => {
+      const link = findLink(index, sample)
+      return link ? [{ labels: { span, interface: device, ...sensorLabel(sensor?.container) }, link }] : []
+    })
+  )
+  const points = <T extends { readonly labels: Labels }>(places: readonly T[], read: (place: T) => number): Point[] =>
+    places.map((place) => ({ labels: place.labels, value: read(place) }))
+  return [
+    gauge(
+      'spanplan_source_carrier',
+      'Whether the card is up and has a carrier.',
+      ofCards.map(({ labels, link }) => truth(link.running, labels))
+    ),
+    gauge(
+      'spanplan_source_idle_seconds',
+      "Seconds since the last frame that the span's mirrors took from the card, or since they are there.",
+      idlePoints(chains, sample)
+    ),
+    counter(
+      'spanplan_card_frames_total',
+      'Frames that the card has received.',
+      points(ofCards, ({ link }) => link.rx.packets)
+    ),
+    counter(
+      'spanplan_card_bytes_total',
+      'Bytes that the card has received.',
+      points(ofCards, ({ link }) => link.rx.bytes)
+    ),
+    counter(
+      'spanplan_mirror_frames_total',
+      'Frames that the mirror has taken.',
+      points(ofMirrors, ({ counters }) => counters.packets)
+    ),
+    counter(
+      'spanplan_mirror_bytes_total',
+      'Bytes that the mirror has taken.',
+      points(ofMirrors, ({ counters }) => counters.bytes)
+    ),
+    counter(
+      'spanplan_bridge_frames_total',
+      "Copies that the span's bridge was handed.",
+      points(ofBridges, ({ link }) => link.tx.packets)
+    ),
+    counter(
+      'spanplan_bridge_bytes_total',
+      "Bytes that the span's bridge was handed.",
+      points(ofBridges, ({ link }) => link.tx.bytes)
+    ),
+    counter(
+      'spanplan_port_frames_total',
+      'Copies that went to a sensor; the interface is the end on the host.',
+      points(ofPorts, ({ link }) => link.tx.packets)
+    ),
+    counter(
+      'spanplan_port_bytes_total',
+      'Bytes that went to a sensor.',
+      points(ofPorts, ({ link }) => link.tx.bytes)
+    ),
+    ...bookedFamilies(losses)
+  ]
+}
+
+/** A source that is mirrored both ways is as idle as the one that is less so. */
+function idlePoints(chains: readonly Chain[], sample: Sample): Point[] {
+  return chains.flatMap(({ span, mirrors }) =>
+    [...new Set(mirrors.map(({ device }) => device))].flatMap((device) => {
+      const idle = mirrors.flatMap((one) => (one.device === device ? (findMirror(one, sample)?.idle ?? []) : []))
+      return idle.length === 0 ? [] : [{ labels: { span, interface: device }, value: Math.min(...idle) }]
+    })
+  )
+}
+
+/** What was lost at each place, also where it is nothing: else nobody would notice the first loss. */
+function bookedFamilies(losses: Losses): Family[] {
+  const places = [...losses].flatMap(([span, { tolls }]) => tolls.map((toll) => ({ ...toll, span })))
+  return [
+    counter(
+      'spanplan_lost_frames_total',
+      'Frames lost at a place on the way, and why, since the first scrape of this watch.',
+      places.flatMap(({ span, hop, lost }) =>
+        [...lost].map(([reason, value]) => ({ labels: { span, hop: hop.kind, ...placeLabels(hop), reason }, value }))
+      )
+    ),
+    gauge(
+      'spanplan_sensor_sockets',
+      'Packet sockets by which the sensor listens on its interface.',
+      places.flatMap(({ span, hop }) =>
+        hop.kind === 'sensor' && hop.sockets !== null
+          ? [{ labels: { span, ...placeLabels(hop) }, value: hop.sockets.length }]
+          : []
+      )
+    )
+  ]
+}
+
+function placeLabels(hop: Hop): Labels {
+  return {
+    interface: hop.device,
+    ...(hop.kind === 'mirror' && { direction: hop.hook }),
+    ...(hop.kind === 'sensor' && sensorLabel(hop.container))
+  }
+}
+
+function sensorLabel(container: string | undefined): Labels {
+  return container === undefined ? {} : { sensor: container }
+}

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest'
+import type { Holds } from '../../../src/apply/holds.ts'
+import { type Family, type Labels, writeExposition } from '../../../src/status/exposition.ts'
+import { bookLosses } from '../../../src/status/losses.ts'
+import { type Measures, makeMetrics } from '../../../src/status/metrics.ts'
+import { makeReport } from '../../../src/status/report.ts'
+import { chainsOf } from '../../../src/status/sample.ts'
+import type { WatchState } from '../../../src/watch/state.ts'
+import { expectMetrics } from '../../e2e/lab/promtool.ts'
+import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
+
+const seasoned: WatchState = {
+  ...watch,
+  last: { at: '2026-01-01T00:10:00.000Z', trigger: 'file', result: 'failed', milliseconds: 400 },
+  lastSuccess: '2026-01-01T00:09:00.500Z',
+  degraded: [
+    {
+      ...{ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z' },
+      notice: { code: 'CONTESTED', message: 'something else changes it' }
+    }
+  ],
+  runs: [
+    { trigger: 'start', result: 'changed', count: 1 },
+    { trigger: 'file', result: 'failed', count: 2 }
+  ],
+  durations: { buckets: [{ seconds: 0.1, count: 1 }], count: 3, sum: 1.25 },
+  drift: 7
+}
+
+function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Holds = noHolds): Measures {
+  const { first, later } = samplesOf(view, traffic)
+  const chains = chainsOf(view)
+  const losses = bookLosses(bookLosses(new Map(), chains, first), chains, later)
+  return { report: makeReport({ view, holds, watch: state, first, later }), chains, sample: later, losses }
+}
+
+/** The values of one metric, each behind its labels' values. */
+function valuesOf(families: readonly Family[], name: string): Record<string, number> {
+  const family = families.find((one) => one.name === name)
+  if (family === undefined || family.type === 'histogram') throw new Error(`there is no ${name}`)
+  const key = (labels: Labels = {}) => Object.values(labels).join(' ')
+  return Object.fromEntries(family.points.map(({ labels, value }) => [key(labels), value]))
+}
+
+/** A value that is given twice makes Prometheus refuse all of them; promtool does not say so. */
+function expectUnique(text: string): void {
+  const series = text.split('\n').flatMap((line) => /^([^#].*) \S+$/.exec(line)?.[1] ?? [])
+  expect(series).toEqual([...new Set(series)])
+}
+
+test('Prometheus takes them: before the first look, and with all that there is', async () => {
+  const holds = { pauses: [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }], away: [] }
+  const view = see({ ...converged, links: converged.links }, fixture('spans.yaml').replace('zeek', 'zeek, snort'))
+  for (const families of [
+    makeMetrics('0.1.0', watch, null),
+    makeMetrics('0.1.0', seasoned, measure(view, { lost: 3 }, seasoned, holds))
+  ]) {
+    const text = writeExposition(families)
+    await expectMetrics(text)
+    expectUnique(text)
+    expect(families.filter(({ name }) => !name.startsWith('spanplan_'))).toEqual([])
+  }
+})
+
+describe('what they say', () => {
+  test('of the watch', () => {
+    const families = makeMetrics('0.1.0', seasoned, null)
+    expect(valuesOf(families, 'spanplan_build_info')).toEqual({ '0.1.0': 1 })
+    expect(valuesOf(families, 'spanplan_file_valid')).toEqual({ '': 1 })
+    expect(valuesOf(families, 'spanplan_reconciles_total')).toEqual({ 'start changed': 1, 'file failed': 2 })
+    expect(valuesOf(families, 'spanplan_last_success_timestamp_seconds')).toEqual({ '': 1_767_226_140.5 })
+    expect(valuesOf(families, 'spanplan_drift_changes_total')).toEqual({ '': 7 })
+    expect(valuesOf(families, 'spanplan_counters_readable')).toEqual({ '': 0 })
+    expect(writeExposition(families)).toContain(`spanplan_reconcile_duration_seconds_bucket{le="0.1"} 1
+spanplan_reconcile_duration_seconds_bucket{le="+Inf"} 3
+spanplan_reconcile_duration_seconds_sum 1.25
+spanplan_reconcile_duration_seconds_count 3
+`)
+  })
+
+  test('of a healthy span', () => {
+    const families = makeMetrics('0.1.0', watch, measure())
+    expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 1 })
+    expect(valuesOf(families, 'spanplan_host_healthy')).toEqual({ '': 1 })
+    expect(valuesOf(families, 'spanplan_problems')).toEqual({})
+    expect(valuesOf(families, 'spanplan_waiting')).toEqual({ span0: 0 })
+    expect(valuesOf(families, 'spanplan_paused')).toEqual({ span0: 0 })
+    expect(valuesOf(families, 'spanplan_degraded')).toEqual({
+      ...{ failed: 0, contested: 0, 'span0 failed': 0, 'span0 contested': 0 }
+    })
+  })
+
+  test('of one that is not', () => {
+    const view = see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort, arkime'))
+    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], away: [] }
+    const families = makeMetrics('0.1.0', seasoned, measure(view, { lost: 3 }, seasoned, holds))
+    expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 0 })
+    expect(valuesOf(families, 'spanplan_problems')).toEqual({
+      ...{ 'span0 SENSOR_MISSING': 2, 'span0 CONTESTED': 1, 'span0 FRAMES_LOST': 1 }
+    })
+    expect(valuesOf(families, 'spanplan_waiting')).toEqual({ span0: 2 })
+    expect(valuesOf(families, 'spanplan_paused')).toEqual({ span0: 1 })
+    expect(valuesOf(families, 'spanplan_degraded')).toMatchObject({ 'span0 failed': 0, 'span0 contested': 1 })
+  })
+
+  test('of one in whose way something stands, so that it cannot be looked at', () => {
+    const notice = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' }
+    const degraded = [{ span: 'span9', reason: 'failed', notice, until: '2026-01-01T00:20:00.000Z' }] as const
+    const families = makeMetrics('0.1.0', { ...watch, degraded }, measure())
+    expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 1, span9: 0 })
+    expect(valuesOf(families, 'spanplan_problems')).toEqual({ 'span9 BRIDGE_IN_USE': 1 })
+    expect(valuesOf(families, 'spanplan_degraded')).toMatchObject({ 'span9 failed': 1, 'span0 failed': 0 })
+  })
+
+  test('of the way of its frames', () => {
+    const families = makeMetrics('0.1.0', watch, measure(see(), { lost: 3, idle: 42 }))
+    const values = (name: string) => valuesOf(families, `spanplan_${name}`)
+    expect(values('source_carrier')).toEqual({ ens192: 1 })
+    expect(values('source_idle_seconds')).toEqual({ 'span0 ens192': 42 })
+    expect(values('card_frames_total')).toEqual({ ens192: 1000 })
+    expect(values('mirror_frames_total')).toEqual({ 'span0 ens192 ingress': 1000, 'span0 ens192 egress': 0 })
+    expect(values('mirror_bytes_total')).toMatchObject({ 'span0 ens192 ingress': 100_000 })
+    expect(values('bridge_frames_total')).toEqual({ span0: 1000 })
+    const [suricata, zeek] = ['span0 vethb6fd04f suricata', 'span0 veth83191ae zeek']
+    expect(values('port_frames_total')).toEqual({ [suricata]: 1000, [zeek]: 997 })
+    expect(values('port_bytes_total')).toEqual({ [suricata]: 100_000, [zeek]: 99_700 })
+    expect(values('sensor_sockets')).toEqual({
+      ...{ 'span0 vethb6fd04f suricata': 1, 'span0 veth83191ae zeek': 1 }
+    })
+  })
+
+  test('of what is lost on it, also where it is nothing', () => {
+    const { 'span0 port veth83191ae unexplained': lost, ...others } = valuesOf(
+      makeMetrics('0.1.0', watch, measure(see(), { lost: 3 })),
+      'spanplan_lost_frames_total'
+    )
+    expect(lost).toBe(3)
+    expect(new Set(Object.values(others))).toEqual(new Set([0]))
+    expect(Object.keys(others)).toEqual(
+      expect.arrayContaining([
+        'span0 card ens192 ring_overrun',
+        'span0 mirror ens192 ingress target_down',
+        'span0 port vethb6fd04f too_large',
+        'span0 sensor vethb6fd04f suricata socket_full'
+      ])
+    )
+  })
+})
+
+test('a card that two spans copy from is counted once', () => {
+  const text = `${fixture('spans.yaml')}  span1:\n    sources: [{interface: ens192}]\n`
+  const { chains, ...others } = measure(see(converged, text))
+  expect(chains.map(({ span }) => span)).toEqual(['span0', 'span1'])
+  const written = writeExposition(makeMetrics('0.1.0', watch, { chains, ...others }))
+  expect(written.match(/^spanplan_card_frames_total.*$/gm)).toEqual([
+    'spanplan_card_frames_total{interface="ens192"} 1000'
+  ])
+  expectUnique(written)
+})
+
+test('names of anybody’s stay within their quotes', async () => {
+  const name = 'a"} 1\nb{c="\\ ü 🦈'
+  const { chains, losses, ...others } = measure()
+  const renamed: Measures = {
+    ...others,
+    chains: chains.map((chain) => ({
+      ...chain,
+      ports: chain.ports.map((port) => ({ ...port, device: name + port.device }))
+    })),
+    losses: new Map([...losses].map(([span, account]) => [`${name}${span}`, account]))
+  }
+  const text = writeExposition(makeMetrics(name, watch, renamed))
+  await expectMetrics(text)
+  expect(text.split('\n').filter((line) => line.includes('🦈'))).toHaveLength(
+    text.split('\n').filter((line) => line.includes('a\\"} 1\\nb{c=\\"\\\\ ü 🦈')).length
+  )
+  expect(text).toContain('spanplan_build_info{version="a\\"} 1\\nb{c=\\"\\\\ ü 🦈"} 1\n')
+})

@@ -1,0 +1,71 @@
+/** A span with two sensors, as the plan's fixture `converged` has it, with frames on their way. */
+import { readFileSync } from 'node:fs'
+import type { Holds } from '../../../src/apply/holds.ts'
+import { planFor, type View } from '../../../src/apply/look.ts'
+import type { Snapshot } from '../../../src/host/host.ts'
+import type { Sample } from '../../../src/host/sample.ts'
+import { everySpan } from '../../../src/resources/wanted.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import type { Findings } from '../../../src/status/report.ts'
+import { chainsOf } from '../../../src/status/sample.ts'
+import type { WatchState } from '../../../src/watch/state.ts'
+import { readHostFile } from '../plan/host-file.ts'
+
+/** A file of the fixture. */
+export const fixture = (name: string) =>
+  readFileSync(new URL(`../../fixtures/plan/converged/${name}`, import.meta.url), 'utf8')
+/** The fixture's host, on which all is as the file says. */
+export const converged = readHostFile(fixture('host.json'))
+
+/** That host, or one like it, as seen with the fixture's file, or one like that. */
+export function see(host: Snapshot = converged, text = fixture('spans.yaml')): View {
+  const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
+  const scope = { name: spec.name, spans: everySpan }
+  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: new Set() }, host)
+}
+
+/** What passes. */
+export interface Traffic {
+  /** Seconds since the last frame. */
+  readonly idle?: number
+  /** Of 1000 frames that each place has seen, those that did not come to the second port. */
+  readonly lost?: number
+}
+
+/** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
+export function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
+  const [chain] = chainsOf(view)
+  const sample = (at: number, frames: number): Sample => {
+    const links = view.host.links.map(({ index, name, mtu }) => {
+      const packets = index === 8 ? Math.max(0, frames - lost) : frames
+      return {
+        ...{ index, name, mtu, running: true, carrierChanges: 1 },
+        rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
+        tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
+      }
+    })
+    return {
+      at: at * 1000,
+      links,
+      mirrors: (chain?.mirrors ?? []).map(({ device, hook, handle }) => ({
+        ...{ device, hook, handle, target: 'span0', overlimits: 0, drops: 0 },
+        ...(hook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
+        ...{ installed: 90_061 + at, idle: hook === 'ingress' ? idle : 90_061 + at }
+      })),
+      listeners: (chain?.ports ?? []).flatMap(({ sensor }) =>
+        sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
+      ),
+      totals: []
+    }
+  }
+  return { first: sample(0, 0), later: sample(1, 1000) }
+}
+
+export const noHolds: Holds = { pauses: [], away: [] }
+
+/** A watch that has not run yet. */
+export const watch: WatchState = {
+  ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
+  ...{ file: { valid: true, notices: [] }, last: null, lastSuccess: null, runs: [], drift: 0, degraded: [] },
+  durations: { buckets: [], count: 0, sum: 0 }
+}
