@@ -1,13 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { Holds } from '../../../src/apply/holds.ts'
 import { type Family, type Labels, writeExposition } from '../../../src/status/exposition.ts'
-import { bookLosses } from '../../../src/status/losses.ts'
 import { type Measures, makeMetrics } from '../../../src/status/metrics.ts'
-import { makeReport } from '../../../src/status/report.ts'
-import { chainsOf } from '../../../src/status/sample.ts'
 import type { WatchState } from '../../../src/watch/state.ts'
 import { expectMetrics } from '../../e2e/lab/promtool.ts'
-import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
+import { measure } from './measures.ts'
+import { converged, fixture, see, watch } from './views.ts'
 
 const seasoned: WatchState = {
   ...watch,
@@ -25,13 +22,6 @@ const seasoned: WatchState = {
   ],
   durations: { buckets: [{ seconds: 0.1, count: 1 }], count: 3, sum: 1.25 },
   drift: 7
-}
-
-function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Holds = noHolds): Measures {
-  const { first, later } = samplesOf(view, traffic)
-  const chains = chainsOf(view)
-  const losses = bookLosses(bookLosses(new Map(), chains, first), chains, later)
-  return { report: makeReport({ view, holds, watch: state, first, later }), chains, sample: later, losses }
 }
 
 /** The values of one metric, each behind its labels' values. */

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import { execa } from 'execa'
+import { expect, test } from 'vitest'
+import { makeMetrics } from '../../../src/status/metrics.ts'
+import { findProgram } from '../../e2e/lab/programs.ts'
+import { measure } from './measures.ts'
+import { watch } from './views.ts'
+
+const folder = 'examples/prometheus'
+
+async function promtool(...argv: string[]): Promise<void> {
+  const { exitCode, all } = await execa(findProgram('promtool'), argv, { all: true, reject: false })
+  expect(exitCode, all).toBe(0)
+}
+
+test('Prometheus takes the example, with its rules', async () => {
+  await promtool('check', 'config', '--lint-fatal', `${folder}/prometheus.yml`)
+  await promtool('check', 'rules', '--lint-fatal', `${folder}/spanplan.rules.yml`)
+})
+
+test('each alert fires on what it is for, and on nothing else', async () => {
+  await promtool('test', 'rules', 'test/fixtures/prometheus/alerts.yml')
+})
+
+test('they rest on metrics that there are', () => {
+  const rules = readFileSync(`${folder}/spanplan.rules.yml`, 'utf8')
+  const used = new Set(rules.match(/spanplan_\w+/g))
+  const known = makeMetrics('0.1.0', watch, measure()).map(({ name }) => name)
+  expect(used.size).toBeGreaterThan(3)
+  expect([...used].filter((name) => !known.includes(name))).toEqual([])
+})
