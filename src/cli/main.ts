@@ -1,7 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
 import { printableLines } from '../printable.ts'
+import type { ListenAddress } from '../watch/listen.ts'
 import { parseDuration } from './duration.ts'
+import { parseListenAddress } from './listen-address.ts'
 import { runCommand, type Session } from './session.ts'
 import type { ColorChoice } from './terminal.ts'
 
@@ -35,6 +37,10 @@ const intervalOption = () =>
   new Option('--interval <duration>', 'look again so long after the last time, whatever happens')
     .argParser(parseInterval)
     .default(60_000, '60s')
+const listenOption = () =>
+  new Option('--listen <address>', 'serve metrics and health there, as in 127.0.0.1:9477')
+    .argParser((text: string): ListenAddress | null => parseListenAddress(text))
+    .default(null as ListenAddress | null, 'nowhere')
 const dryRunOption = () => new Option('--dry-run', 'only tell what differs').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
@@ -233,6 +239,7 @@ function buildProgram() {
     .description('make it so, and keep it so')
     .addOption(fileOption())
     .addOption(intervalOption())
+    .addOption(listenOption())
     .addOption(dryRunOption())
     .addOption(pruneOption())
     .addOption(emptyOption())

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Exit, type ExitCode } from '../errors.ts'
+import type { ListenAddress } from '../watch/listen.ts'
 import { openWatch } from '../watch/watch.ts'
 import { choosePaths, readFiles } from './files.ts'
 import type { Session } from './session.ts'
@@ -13,6 +14,7 @@ interface WatchOptions {
   readonly allowEmpty: boolean
   readonly prune: boolean
   readonly insecureFile: boolean
+  readonly listen: ListenAddress | null
 }
 
 /** `spanplan watch`: keeps the host as the files say, until a signal comes; then leaves all as it is. */

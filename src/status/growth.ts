@@ -46,13 +46,6 @@ export function pairLinks(index: number | null, first: Sample, later: Sample): P
   return now && { first: findLink(index, first), later: now }
 }
 
-/** A mirror's counters at one moment. */
-export function findMirror(mirror: ChainMirror, { mirrors }: Sample): MirrorCounters | undefined {
-  return mirrors.find(
-    ({ device, hook, handle }) => device === mirror.device && hook === mirror.hook && handle === mirror.handle
-  )
-}
-
 /** A mirror's counters; none if it is not there any more. */
 export function pairMirrors(mirror: ChainMirror, first: Sample, later: Sample): Pair<MirrorCounters> | undefined {
   const [before, now] = [findMirror(mirror, first), findMirror(mirror, later)]

@@ -1,7 +1,7 @@
 import type { Holds } from '../apply/holds.ts'
 import type { Aim } from '../apply/look.ts'
 import type { Notice } from '../errors.ts'
-import { leaveOut } from '../resources/wanted.ts'
+import { everySpan, leaveOut } from '../resources/wanted.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What a watch aims at: what a file wants. */
@@ -17,16 +17,22 @@ interface Limits {
 
 /** What is to be true now: less what is paused, and what is left alone for a while; null: nothing is to be touched at all. */
 export function aimAt(
-  { prune }: Pick<Limits, 'prune'>,
+  limits: Pick<Limits, 'prune'>,
   spec: Spec,
-  { pauses, away }: Holds,
+  holds: Holds,
   rests: (span: string) => boolean
 ): FileAim | null {
+  const { pauses } = holds
   if (pauses.some(({ span }) => span === null)) return null
-  const listed = spec.spans.map(({ name }) => name)
-  const left = [...pauses.flatMap(({ span }) => span ?? []), ...listed.filter(rests)]
-  const all = prune ? { except: new Set<string>() } : { only: new Set(listed) }
-  const scope = { name: spec.name, spans: leaveOut(all, left) }
+  const aim = aimAtAll(limits, spec, holds)
+  const left = [...pauses.flatMap(({ span }) => span ?? []), ...spec.spans.map(({ name }) => name).filter(rests)]
+  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, left) } }
+}
+
+/** All that the file wants, whether it is to be touched now or not. */
+export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Holds): FileAim {
+  const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
+  const scope = { name: spec.name, spans }
   return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away: new Set(away) }
 }
 

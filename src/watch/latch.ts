@@ -11,6 +11,8 @@ export interface Latch {
   wake(trigger: Trigger): void
   /** When the run under way began, in milliseconds of the monotonic clock; null: none is. */
   busySince(): number | null
+  /** When the last run ended, or the latch was made, likewise. */
+  lastEnd(): number
   /** No more runs; settles once the one under way has ended. */
   close(): Promise<void>
 }
@@ -28,6 +30,7 @@ export function openLatch(
   const waiting = new Set<Trigger>()
   const stop = new AbortController()
   let busySince: number | null = null
+  let lastEnd = performance.now()
   let loop: Promise<void> | null = null
   const runAll = async () => {
     for (let streak = 0; waiting.size > 0 && !stop.signal.aborted; streak++) {
@@ -37,7 +40,8 @@ export function openLatch(
       busySince = began
       await work(triggers)
       busySince = null
-      const rest = restAfter(performance.now() - began, streak)
+      lastEnd = performance.now()
+      const rest = restAfter(lastEnd - began, streak)
       await sleep(rest, undefined, { signal: stop.signal }).catch(() => undefined)
     }
     // At once, so that nothing can wake it in between and be forgotten.
@@ -53,6 +57,7 @@ export function openLatch(
       })
     },
     busySince: () => busySince,
+    lastEnd: () => lastEnd,
     close: async () => {
       stop.abort()
       await loop

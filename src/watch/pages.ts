@@ -9,10 +9,20 @@ import { bookLosses, type Losses } from '../status/losses.ts'
 import { type Measures, makeMetrics } from '../status/metrics.ts'
 import { makeReport } from '../status/report.ts'
 import { chainsOf, takeSample } from '../status/sample.ts'
-import { type Page, type Pages, plainPage } from './listen.ts'
+import {
+  isLoopback,
+  type ListenAddress,
+  type Listener,
+  listen,
+  type Page,
+  type Pages,
+  plainPage,
+  writeListenAddress
+} from './listen.ts'
 import { judgeLife, judgeReadiness, type Verdict } from './probes.ts'
 import { share } from './share.ts'
 import type { WatchState } from './state.ts'
+import type { Told } from './told.ts'
 
 /** A watch, as its pages see it. */
 export interface Watched {
@@ -45,6 +55,28 @@ export function makePages(watched: Watched, version: string): Pages {
     ['/healthz', async () => probePage(judgeLife(watched.idle(), watched.interval))],
     ['/readyz', async () => probePage(judgeReadiness(watched.state()))]
   ])
+}
+
+/**
+ * Serves them where others ask for them.
+ *
+ * @param address null: nowhere.
+ * @param tell is warned of an address that is not of this host alone.
+ * @throws SpanplanError LISTEN_FAILED.
+ */
+export async function servePages(
+  address: ListenAddress | null,
+  watched: Watched,
+  tell: (told: Told) => void
+): Promise<Listener | null> {
+  if (address === null) return null
+  const listener = await listen(address, makePages(watched, SPANPLAN_VERSION))
+  if (!isLoopback(address)) {
+    const message = `metrics are served at ${writeListenAddress(address)}, to everybody who can reach it`
+    const hint = 'there is no password: let a firewall say who can'
+    tell({ type: 'warning', notice: { code: 'LISTEN_OPEN', message, hint } })
+  }
+  return listener
 }
 
 function probePage({ good, why }: Verdict): Page {

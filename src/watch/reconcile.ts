@@ -70,6 +70,16 @@ async function readPatiently(
   }
 }
 
+/**
+ * Looks at what of an aim is possible, and changes nothing.
+ *
+ * @throws SpanplanError if the host cannot be read.
+ */
+export async function lookAtPossible(aim: FileAim): Promise<View> {
+  const { aim: readable, host } = await readPatiently(aim)
+  return planPossible(readable, host).view
+}
+
 /** What is wanted less the spans in whose way something stands. */
 interface Possible {
   readonly aim: FileAim

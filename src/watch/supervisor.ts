@@ -1,5 +1,6 @@
 import { asForeseen, type Notice } from '../errors.ts'
 import { commandFailed, run } from '../host/run.ts'
+import { longestRun } from './probes.ts'
 
 /** What a service manager is told (sd_notify(3)); nothing, where there is none that wants to know. */
 export interface Supervisor {
@@ -8,9 +9,6 @@ export interface Supervisor {
   reloading(): Promise<void>
   stopping(): Promise<void>
 }
-
-/** Milliseconds for which a run may go on before something must be wrong: Docker has one minute for each request. */
-const longestRun = 300_000
 
 /**
  * Tells the service manager how it goes, by systemd-notify, and as often as it wants to hear it, that it still does.

@@ -5,7 +5,7 @@ import { type Notice, SpanplanError } from '../errors.ts'
 import type { Sample } from '../host/sample.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { chainsOf, takeSample } from '../status/sample.ts'
-import { aimAt, type FileAim, objectTo } from './aim.ts'
+import { aimAt, aimAtAll, type FileAim, objectTo } from './aim.ts'
 import { type Appointment, openAlarm } from './alarm.ts'
 import { openBook } from './book.ts'
 import { claimName, openControl } from './control.ts'
@@ -14,8 +14,10 @@ import { openFile } from './file.ts'
 import { watchFiles } from './file-events.ts'
 import { gather } from './gather.ts'
 import { openLatch } from './latch.ts'
+import type { ListenAddress } from './listen.ts'
 import { openNarrator } from './narrator.ts'
-import { noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
+import { servePages } from './pages.ts'
+import { lookAtPossible, noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
 import { explainContest } from './rival.ts'
 import { openRivalry } from './rivalry.ts'
 import type { Result, Trigger, WatchState } from './state.ts'
@@ -37,6 +39,8 @@ export interface Orders {
   readonly prune: boolean
   /** As typed, for those who find its locks held. */
   readonly command: string
+  /** Where metrics and health are served; null: nowhere. */
+  readonly listen: ListenAddress | null
 }
 
 /** A watch that goes on. */
@@ -64,7 +68,8 @@ const rereading: ReadonlySet<Trigger> = new Set(['file', 'hangup', 'interval'])
  * Begins to keep the host as the files say.
  *
  * @param tell gets what happens, as it happens.
- * @throws SpanplanError if the files are broken, a watch of this name runs already, or a right is missing.
+ * @throws SpanplanError if the files are broken, a watch of this name runs already, a right is missing, or
+ * nothing can be served at the address.
  */
 export async function openWatch(orders: Orders, tell: (told: Told) => void): Promise<Watch> {
   const file = openFile(orders.read, (wanted, before) => objectTo(orders, wanted, before))
@@ -192,6 +197,16 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const alarm = openAlarm(latch.wake)
   const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
   const control = await openControl(name, { look: latch.wake, state, firstSample: () => ({ sample }) })
+  const watched = {
+    ...{ interval: orders.interval, state, idle: () => performance.now() - latch.lastEnd() },
+    look: () => lookAtPossible(aimAtAll(orders, file.spec, readHolds(Date.now())))
+  }
+  const listener = await servePages(orders.listen, watched, tell).catch((error) => {
+    stop.abort()
+    control.close()
+    claim.release()
+    throw error
+  })
   tell({ type: 'started', name, dryRun: orders.dryRun })
   tellFile()
   latch.wake('start')
@@ -207,6 +222,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
       control.close()
       sources.close()
       onFile.close()
+      listener?.close()
       await Promise.all([supervisor.stopping(), latch.close()])
       alarm.close()
       claim.release()

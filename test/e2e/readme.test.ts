@@ -105,6 +105,7 @@ class Reader {
     await this.standInSpanplan()
     await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
     await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
+    await this.#standIn('curl', curlStandIn)
     await this.#standIn('ifup', ifupStandIn(this.root))
     await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
     await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
@@ -252,6 +253,10 @@ grep -q "^iface $1 inet manual$" "$file"
 line=$(grep -Po '^ +post-up \\K.*' "$file" | sed 's#/etc/#${root}/etc/#g; s#env PATH=#env PATH=${root}/bin:#')
 env -i IFACE="$1" MODE=start PHASE=post-up /bin/sh -c "$line"`
 }
+
+/** Prints the page whose address comes last. */
+const curlStandIn = `exec ${process.execPath} --eval '
+fetch(process.argv.at(-1)).then(async (page) => process.stdout.write(await page.text()))' -- "$@"`
 
 /** One for each heading that has commands: runs them, and looks whether what the text promises has come true. */
 const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
@@ -471,6 +476,16 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
       expect(await shown).toMatch(block.includes('span0.pcap') ? /^$/ : /02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff/)
     }
     expect(await reader.run('tcpdump -r span0.pcap --count')).toContain('1000 packets')
+  },
+
+  'Metrics, for Prometheus': async (reader) => {
+    await reader.lab.startSensor('suricata')
+    const [watch = '', ask = ''] = under('Metrics, for Prometheus')
+    const ready = 'until curl --silent http://127.0.0.1:9477/readyz | grep -q ^ready; do sleep 0.1; done'
+    const output = await reader.run(`${watch.trim()} 2>/dev/null &\n${ready}\n${ask}kill $!\nwait $!`)
+    for (const text of ['spanplan_healthy{span="span0"} 0', 'spanplan_waiting{span="span0"} 1', 'alive: ', 'ready: ']) {
+      expect(output).toContain(text)
+    }
   }
 }
 

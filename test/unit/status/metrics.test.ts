@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type Family, type Labels, writeExposition } from '../../../src/status/exposition.ts'
 import { type Measures, makeMetrics } from '../../../src/status/metrics.ts'
@@ -165,4 +166,25 @@ test('names of anybody’s stay within their quotes', async () => {
     text.split('\n').filter((line) => line.includes('a\\"} 1\\nb{c=\\"\\\\ ü 🦈')).length
   )
   expect(text).toContain('spanplan_build_info{version="a\\"} 1\\nb{c=\\"\\\\ ü 🦈"} 1\n')
+})
+
+test('the README has each of them, with its type, its labels and what it is', () => {
+  const holds = { pauses: [], away: [] }
+  const families = makeMetrics('0.1.0', seasoned, measure(see(), { lost: 3 }, seasoned, holds))
+  const labelsOf = (family: Family) => {
+    const names = family.type === 'histogram' ? [] : family.points.flatMap(({ labels = {} }) => Object.keys(labels))
+    return [...new Set(names)].sort()
+  }
+  const rows = readFileSync('README.md', 'utf8').matchAll(
+    /^\| `(spanplan_\w+)` +\| (\w+) +\| ([^|]*?) +\| ([^|]*?) +\|$/gm
+  )
+  const documented = [...rows].map(([, name, type, labels = '', help]) => ({
+    ...{ name, type, help, labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort() }
+  }))
+  expect(documented).toEqual(
+    families.map((family) => ({
+      ...{ name: family.name, type: family.type, help: family.help.replace(/\.$/, '') },
+      labels: labelsOf(family)
+    }))
+  )
 })
