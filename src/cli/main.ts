@@ -210,6 +210,20 @@ function buildProgram() {
     )
 
   program
+    .command('watch')
+    .description('make it so, and keep it so')
+    .addOption(fileOption())
+    .addOption(intervalOption())
+    .addOption(listenOption())
+    .addOption(dryRunOption())
+    .addOption(pruneOption())
+    .addOption(emptyOption())
+    .addOption(jsonOption())
+    .addOption(insecureOption())
+    .addOption(colorOption())
+    .action((options) => start(options, async (session) => (await import('./watch.ts')).watchCommand(session, options)))
+
+  program
     .command('pause')
     .description('keep watch and hook off while you debug; it ends by itself')
     .argument('[span]', 'the span; without it, all')
@@ -233,20 +247,6 @@ function buildProgram() {
     .action((span, options) =>
       start(options, async (session) => (await import('./pause.ts')).resumeCommand(session, { span }))
     )
-
-  program
-    .command('watch')
-    .description('make it so, and keep it so')
-    .addOption(fileOption())
-    .addOption(intervalOption())
-    .addOption(listenOption())
-    .addOption(dryRunOption())
-    .addOption(pruneOption())
-    .addOption(emptyOption())
-    .addOption(jsonOption())
-    .addOption(insecureOption())
-    .addOption(colorOption())
-    .action((options) => start(options, async (session) => (await import('./watch.ts')).watchCommand(session, options)))
 
   program
     .command('status')

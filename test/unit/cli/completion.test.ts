@@ -17,6 +17,7 @@ test('bash completes commands', () => {
     'confirm',
     'rollback',
     'hook',
+    'watch',
     'pause',
     'resume',
     'status',
