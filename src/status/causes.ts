@@ -22,8 +22,14 @@ export const causes = {
   no_sensor: { counted: 'kernel', words: 'no sensor is connected', hint: 'connect one, or list it in the file' },
   target_down: { counted: 'kernel', words: 'the bridge was down, or no port of it was up', hint: makeTrue },
   action_dropped: { counted: 'kernel', words: 'dropped by the action', hint: makeTrue },
-  port_down: { counted: 'difference', words: 'the port was down, or had no carrier', hint: makeTrue },
-  too_large: { counted: 'difference', words: 'larger than the MTU', hint: 'write "mtu: auto", or a larger number' },
+  port_down: {
+    ...{ counted: 'difference', words: 'the port was down, or had no carrier' },
+    hint: "set the interface up in the sensor; if it is the host's end, spanplan plan shows it"
+  },
+  too_large: {
+    ...{ counted: 'difference', words: 'larger than the MTU' },
+    hint: 'with "mtu: auto", spanplan apply raises it; else write a larger number'
+  },
   port_dropped: {
     ...{ counted: 'kernel', words: "refused by the sensor's end" },
     hint: 'its interface is down or of a smaller MTU, or net.core.netdev_max_backlog is too small for the bursts'

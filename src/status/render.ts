@@ -1,7 +1,7 @@
 import type { Notice } from '../errors.ts'
 import { localTime } from '../local-time.ts'
 import { renderChange } from '../plan/render.ts'
-import { type Paint, printable } from '../printable.ts'
+import { type Paint, printable, printableLines } from '../printable.ts'
 import { writeDuration } from '../spec/duration.ts'
 import type { WatchState } from '../watch/state.ts'
 import { causes } from './causes.ts'
@@ -15,7 +15,7 @@ export function renderReport(report: Report, paint: Paint): string {
   const blocks = [
     ...report.spans.map((span) => renderSpan(span, paint)),
     ...(report.changes.length > 0
-      ? [[paint('title', 'not in the file'), ...report.changes.map((one) => `  ${renderChange(one)}`)].join('\n')]
+      ? [[paint('title', 'not in the file'), ...report.changes.map((one) => `  ${hang(renderChange(one))}`)].join('\n')]
       : []),
     ...(others.length > 0 ? [others.flatMap((notice) => renderNotice(notice, paint)).join('\n')] : []),
     sumUp(report)
@@ -34,21 +34,27 @@ function renderSpan(span: SpanReport, paint: Paint): string {
     `${paint('title', printable(title))}: ${state}${paused}`,
     paint('wait', headings),
     ...ledger.hops.flatMap((hop) => renderHop(hop, ledger.seconds, paint)),
-    ...changes.map((change) => paint(change.action, `  ${renderChange(change)}`)),
+    ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
     ...waiting.map((wait) =>
-      paint('wait', `  ... ${wait.kind} ${printable(wait.title)} ${printable(wait.notice.message)}`)
+      paint('wait', `  ${hang(`... ${wait.kind} ${printable(wait.title)} ${printableLines(wait.notice.message)}`)}`)
     ),
     ...unhealthy.filter((notice) => !shown.has(notice.code)).flatMap((notice) => renderNotice(notice, paint))
   ].join('\n')
 }
 
 function renderNotice({ message, hint }: Notice, paint: Paint): string[] {
-  const margin = ' '.repeat(4)
-  const lines = (text: string) => text.split('\n').flatMap((line) => wrap(printable(line), width - margin.length))
   return [
-    paint('remove', `  ! ${lines(message).join(`\n${margin}`)}`),
-    ...(hint === undefined ? [] : lines(hint).map((line) => `${margin}${line}`))
+    paint('remove', `  ${hang(`! ${printableLines(message)}`)}`),
+    ...(hint === undefined ? [] : [`${margin}${hang(printableLines(hint))}`])
   ]
+}
+
+const margin = ' '.repeat(4)
+
+/** Lines of which all but the first stand further in. */
+function hang(text: string): string {
+  const lines = text.split('\n').flatMap((line) => wrap(line, width - margin.length))
+  return lines.join(`\n${margin}`)
 }
 
 /** Columns of a terminal of 80. */
@@ -123,7 +129,7 @@ function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' 
   const filter = expression === null ? [] : [expression.trim().replace(/\s+/g, ' ')]
   if (counters === null) return [...filter, 'there is no filter']
   const { packets, bytes, installed, idle } = counters
-  const all = `${writeCount(packets)} frames, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
+  const all = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
   return [...filter, packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${all}; last ${ago(idle)}`]
 }
 

@@ -1,15 +1,13 @@
 /** The loss ledger adds up: what was sent is what came to each sensor, and what was lost at places that are named. */
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { betweenSamples } from './between.ts'
 import { ether, filler } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
+import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
 import { expectConverged, findTap, listen, portOf, spanplan, until, writeSpans } from './spans.ts'
 import { exchange, startEcho } from './tcp.ts'
 import { startWatch } from './watching.ts'
-import { wrapPrograms } from './wrapped.ts'
 
 const SWITCH = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
@@ -58,7 +56,7 @@ interface Hop {
 }
 
 interface Account {
-  readonly exitCode: number | undefined
+  readonly exitCode: number
   readonly hops: readonly Hop[]
   /** The codes of what is unhealthy. */
   readonly codes: readonly string[]
@@ -66,23 +64,10 @@ interface Account {
   readonly lost: readonly string[]
 }
 
-let turns = 0
-
-/** What status says of just that time in which this is done: after its first sample it waits, until it may look again. */
+/** What status says of just that time in which this is done. */
 async function count(doing: () => Promise<unknown>): Promise<Account> {
-  const go = join(lab.files, `go-${turns++}`)
-  // A sample is read by ip and tc; who comes after them belongs to the next look.
-  const wait = `[ $(sed -n '/^$ ip -s -s /,$p' "\${0%/*}/calls" | grep -c '^$ ') -lt 3 ] ||
-until [ -e ${go} ]; do sleep 0.02; done`
-  const { options, calls } = await wrapPrograms(lab, { ip: wait, tc: wait, bridge: wait, ethtool: wait })
-  const running = lab.startSpanplan(['status', '--json', '--for', '1ms'], options)
-  await until('the first sample is taken', async () => {
-    const lines = (await calls()).filter((line) => line.startsWith('$ '))
-    const first = lines.findIndex((line) => line.startsWith('$ ip -s -s '))
-    return first >= 0 && lines.length - first >= 3
-  })
-  await doing().finally(() => writeFile(go, ''))
-  const { stdout, exitCode } = await running
+  const status = (options: SpanplanOptions) => lab.spanplan(['status', '--json', '--for', '1ms'], options)
+  const { stdout, exitCode } = await betweenSamples(lab, status, doing)
   const { spans } = JSON.parse(stdout)
   const { hops, unhealthy }: { hops: Hop[]; unhealthy: { code: string }[] } = spans[0]
   const placeOf = ({ kind, device, container }: Hop) => (kind === 'port' ? 'port' : (container ?? device))
