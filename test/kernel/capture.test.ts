@@ -7,6 +7,7 @@ import { BROADCAST, ether, filler, ipv4Udp, lldp, parsePcap, qinq, vlan, writePc
 import { findProgram, privateEnvironment } from '../e2e/lab/programs.ts'
 import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
 
 const SWITCH = '02:00:00:00:0a:01'
 const HOST = '02:00:00:00:0a:02'
@@ -239,6 +240,22 @@ describe('while somebody captures', () => {
       await capture.end()
       expect(parsePcap(capture.bytes())).toEqual([fromSwitch.plain])
     }
+  })
+
+  test('a watch looks, and leaves it alone', async () => {
+    await using watch = await startWatch(lab)
+    const before = await watch.state()
+    const capture = await start(['-w', '-', '-c', '1'])
+    await until(
+      'it has looked',
+      async () => (await watch.runs()) > before.runs.reduce((sum, { count }) => sum + count, 0)
+    )
+    await watch.settle()
+    expect(await ports()).toHaveLength(1)
+    expect((await watch.state()).runs.filter(({ result }) => result !== 'unchanged')).toEqual([])
+    await lab.send([fromSwitch.plain])
+    await capture.end()
+    expect(parsePcap(capture.bytes())).toEqual([fromSwitch.plain])
   })
 
   test('nothing that is sent at its other end goes anywhere', async () => {

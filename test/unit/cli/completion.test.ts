@@ -20,6 +20,7 @@ test('bash completes commands', () => {
     'watch',
     'pause',
     'resume',
+    'watch',
     'status',
     'capture',
     'validate',
