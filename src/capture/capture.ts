@@ -54,6 +54,7 @@ export async function capture(order: CaptureOrder, sink: Sink, signal: AbortSign
   try {
     for (const argv of makePort(port)) await must(argv)
     const tcpdump = await start(listenCommand(anchor.pid, order))
+    tcpdump.stdin.end()
     await follow(tcpdump, { port, form: order.form }, sink, signal)
   } finally {
     // The kernel would do it too, a moment later. Where it was not made, there is nothing to do.

@@ -1,6 +1,7 @@
 /** What is captured of a span is what a sensor beside it gets; and neither the sensor nor Docker minds. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startCapture } from './capturing.ts'
 import {
   arp,
   BROADCAST,
@@ -16,17 +17,7 @@ import {
   vlan
 } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
-import {
-  expectConverged,
-  expectHeard,
-  expectRestored,
-  findTap,
-  listen,
-  macOf,
-  spanplan,
-  until,
-  writeSpans
-} from './spans.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, listen, macOf, spanplan, writeSpans } from './spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 
@@ -72,22 +63,14 @@ async function send(): Promise<void> {
 test('a capture shows what the sensor beside it gets, and leaves the sensor as it was', async () => {
   const before = await lab.snapshotText()
   const sensor = await listen(lab, suricata)
-  const capture = lab.startSpanplan(['capture', 'span0', '--write', '-'])
-  const out: Buffer[] = []
-  let stderr = ''
-  capture.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  capture.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString()
-  })
-  await until('it listens', async () => stderr.includes('listening on'))
+  await using capture = await startCapture(lab, ['--write', '-'])
 
   await send()
   await expectConverged(lab)
   const { frames } = await sensor.stop({ count: 22 })
   expect(frames).toHaveLength(22)
-  capture.kill('SIGINT')
-  expect(await capture).toMatchObject({ exitCode: 0 })
-  expect(parsePcap(Buffer.concat(out))).toEqual(frames)
+  expect(await capture.end('SIGINT')).toBe(0)
+  expect(parsePcap(capture.bytes)).toEqual(frames)
 
   await expectRestored(lab, before)
   await expectHeard(lab, [suricata])

@@ -58,7 +58,7 @@ export function sweepStaleLabs(): void {
 }
 
 /** The ids of the processes that a lab has started, of their children, and of all that runs in its namespaces. */
-function findProcesses(lab: string): number[] {
+export function findProcesses(lab: string): number[] {
   const own = readNamespace('self')
   const namespaces = [hostNamespace(lab), switchNamespace(lab)]
     .filter((path) => existsSync(path))
