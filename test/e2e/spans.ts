@@ -161,3 +161,18 @@ export async function expectHeard(
   const heard = await Promise.all(captures.map((capture) => capture.stop({ count: 1, seconds: 5 })))
   expect(heard.map(({ frames }) => frames)).toEqual(sensors.map(() => [frame]))
 }
+
+/** Sooner or later, what the switch sends arrives at a sensor: its interface, and all on the way, may be made anew meanwhile. */
+export async function expectArriving(lab: Lab, sensor: Docker.Container, span = 'span0'): Promise<void> {
+  await until(`frames of ${span} arrive`, () => isArriving(lab, sensor, span).catch(() => false))
+}
+
+/** Whether a frame that the switch sends now arrives. Rejects where there is no way for it. */
+async function isArriving(lab: Lab, sensor: Docker.Container, span: string): Promise<boolean> {
+  const frame = freshFrame()
+  const { name } = await findTap(lab, sensor, span)
+  const capture = await lab.capture(sensor, name, { expression: `ether src ${STRANGER}` })
+  await lab.send([frame])
+  const { frames } = await capture.stop({ count: 1, seconds: 1 })
+  return frames.some((heard) => heard.equals(frame))
+}

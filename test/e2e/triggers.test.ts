@@ -1,0 +1,234 @@
+/** Whatever breaks a tap while a watch runs: frames arrive at the sensor again, without anyone's hand. */
+import { readFile } from 'node:fs/promises'
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectArriving, expectConverged, portOf, spanplan, writeSpans } from './spans.ts'
+import { startWatch, type Watch } from './watching.ts'
+
+let lab: Lab
+let suricata: Docker.Container
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  suricata = await lab.startSensor('suricata')
+})
+afterAll(() => lab?.close())
+
+const spans = `
+spans:
+  span0:
+    sources: [{interface: ens192, direction: ingress}]
+    network: span
+    sensors: [suricata, {label: role=ids}]`
+
+/** Runs a line of a shell on the lab's host. */
+const sh = (line: string) => lab.run(['sh', '-ec', line])
+
+/** At the port of the sensor, where it is to be off. */
+async function switchIpv6On(): Promise<void> {
+  await sh(`sysctl -qw net.ipv6.conf.${await portOf(lab, suricata)}.disable_ipv6=0`)
+}
+
+test('what no event tells is seen when the interval is over', async () => {
+  await writeSpans(lab, spans)
+  await using watch = await startWatch(lab, ['--interval', '1s'])
+  await watch.expectTold(/ sensor suricata → span /)
+  await watch.settle()
+  await switchIpv6On()
+  await watch.expectTold(/ interval +span0 +~ port veth\w+ .*IPv6: on → off/)
+  await watch.stop()
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+})
+
+describe('with a watch that runs', () => {
+  let watch: Watch
+
+  beforeAll(async () => {
+    await writeSpans(lab, spans)
+    watch = await startWatch(lab, ['--interval', '1h'])
+    await expectArriving(lab, suricata)
+  })
+  afterAll(async () => {
+    await watch?.stop()
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+  })
+
+  /** The break, which the watch tells of in these words, and then all is as the file says. */
+  async function expectMended(told: RegExp, breakIt: () => Promise<unknown>): Promise<void> {
+    await watch.settle()
+    const { length } = watch.told
+    await breakIt()
+    await watch.expectTold(told, length)
+    await expectArriving(lab, suricata)
+    await watch.settle()
+    await expectConverged(lab)
+  }
+
+  test.each([
+    ['the filter deleted', 'tc filter del dev ens192 ingress', / filter +span0 +\+ mirror ens192 ingress/],
+    ['the qdisc deleted', 'tc qdisc del dev ens192 clsact', / filter +span0 +\+ mirror ens192 ingress/],
+    ['promiscuity taken away', 'ip link set dev ens192 promisc off', / link +span0 +~ source ens192 .*promiscuous/],
+    ['the card down', 'ip link set dev ens192 down', / link +span0 +~ source ens192 /],
+    ['the ageing time', 'ip link set dev span0 type bridge ageing_time 30000', / link +span0 +~ bridge span0 .*ageing/],
+    [
+      'multicast snooping',
+      'ip link set dev span0 type bridge mcast_snooping 1',
+      / link +span0 +~ bridge span0 .*snoop/
+    ],
+    ['the bridge down', 'ip link set dev span0 down', / link +span0 +~ bridge span0 /],
+    ['the MTU of the bridge', 'ip link set dev span0 mtu 1400', / link +span0 +~ bridge span0 .*mtu/],
+    ['an offload of the bridge', 'ethtool -K span0 tso on', / link +span0 +~ bridge span0 .*/],
+    ['the seal of the bridge', 'tc qdisc del dev span0 clsact', / filter +span0 +/],
+    ['the bridge deleted', 'ip link del dev span0', / link +span0 +\+ bridge span0 /]
+  ])('%s', async (_, command, told) => {
+    await expectMended(told, () => sh(command))
+  })
+
+  test.each([
+    ['no longer isolated', 'bridge link set dev PORT isolated off', / link +span0 +~ /],
+    ['without its filter', 'tc qdisc del dev PORT clsact', / filter +span0 +/],
+    ['taken off the bridge', 'ip link set dev PORT nomaster', / link +span0 +/]
+  ])("a sensor's port %s", async (_, command, told) => {
+    const port = await portOf(lab, suricata)
+    await expectMended(told, () => sh(command.replace('PORT', port)))
+  })
+
+  test('the card deleted and made again', async () => {
+    await expectMended(/ link +span0 +\+ mirror ens192 ingress/, () => remakeCard(lab))
+  })
+
+  test("Docker's network removed", async () => {
+    // The watch may be connecting it again at that moment.
+    await expectMended(/ span0 +\+ sensor suricata /, async () => {
+      const network = lab.docker.getNetwork('span')
+      await network.disconnect({ Container: 'suricata', Force: true })
+      await network.remove()
+    })
+  })
+
+  test('the sensor disconnected', async () => {
+    await expectMended(/ span0 +\+ sensor suricata /, () =>
+      lab.docker.getNetwork('span').disconnect({ Container: 'suricata' })
+    )
+  })
+
+  test('the sensor stopped and started, which makes its port anew', async () => {
+    await suricata.stop()
+    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, () => suricata.start())
+  })
+
+  test('the sensor restarted', async () => {
+    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, () => suricata.restart())
+  })
+
+  test('the sensor made anew', async () => {
+    await expectMended(/ span0 +\+ sensor suricata /, async () => {
+      await suricata.remove({ force: true })
+      suricata = await lab.startSensor('suricata')
+    })
+  })
+
+  test('a sensor by its label: it comes, is made anew, and goes', async () => {
+    for (const name of ['snort-1', 'snort-2']) {
+      const { length } = watch.told
+      const snort = await lab.startSensor(name, {}, { role: 'ids' })
+      await watch.expectTold(new RegExp(` span0 +\\+ sensor ${name} `), length)
+      await expectArriving(lab, snort)
+      await snort.remove({ force: true })
+    }
+    await watch.settle()
+    await expectConverged(lab)
+  })
+
+  test('dockerd stopped, with its containers, and started again', async () => {
+    const { length } = watch.told
+    await lab.stopDocker()
+    await watch.expectTold(/ Docker is not reachable at /, length)
+    await sh('tc filter del dev ens192 ingress')
+    await watch.expectTold(/ span0 +\+ mirror ens192 ingress/, length)
+    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, async () => {
+      await lab.startDocker()
+      await suricata.start()
+    })
+  })
+
+  test('dockerd restarted while its containers go on, and the bridge deleted meanwhile', async () => {
+    await expectMended(/ span0 +\+ bridge span0 /, async () => {
+      await lab.stopDocker({ live: true })
+      await sh('ip link del dev span0')
+      await lab.startDocker()
+    })
+  })
+
+  test.each([
+    ['ip monitor link', 'ip link set dev ens192 promisc off', / link +span0 +~ source ens192 .*promiscuous/],
+    ['tc monitor', 'tc qdisc del dev ens192 clsact', / filter +span0 +\+ mirror ens192 ingress/]
+  ])('%s killed, and then something changed', async (monitor, command, told) => {
+    await expectMended(told, async () => {
+      await lab.run(['pkill', '-KILL', '--nslist', 'net', '--ns', String(watch.pid), '-xf', monitor])
+      await sh(command)
+    })
+  })
+
+  test('what no event tells, and SIGHUP', async () => {
+    await switchIpv6On()
+    await expectMended(/ hangup +span0 +~ port veth\w+ .*IPv6: on → off/, async () => watch.signal('SIGHUP'))
+  })
+
+  test('a storm of more than 1,000 link events in 10 s, in which the mirror is lost', async () => {
+    const [memory, runs] = [await memoryOf(watch), await watch.runs()]
+    await sh(`
+      n=0
+      while [ $n -lt 200 ]; do
+        ip link add dev storm$n type veth peer name mrots$n
+        ip link set dev storm$n up
+        ip link set dev mrots$n up
+        ip link del dev storm$n
+        n=$((n + 1))
+        sleep 0.02
+      done
+      tc filter del dev ens192 ingress`)
+    await watch.expectTold(/ span0 +\+ mirror ens192 ingress/)
+    await expectArriving(lab, suricata)
+    await watch.settle()
+    await expectConverged(lab)
+    expect(await processesOf(watch)).toEqual(['ip monitor link', 'tc monitor'])
+    expect((await watch.runs()) - runs).toBeLessThan(200)
+    expect(await memoryOf(watch)).toBeLessThan(memory + 50)
+  })
+})
+
+/** As when a driver is loaded anew, or a virtual machine's card is plugged again. */
+async function remakeCard(lab: Lab): Promise<void> {
+  const [cable] = lab.cables
+  if (cable === undefined) throw new Error('the lab has no cable')
+  const { card, cardMac, port, portMac, mtu } = cable
+  await lab.run(['ip', 'link', 'del', 'dev', card])
+  const end = (name: string, mac: string) => ['name', name, 'address', mac, 'mtu', String(mtu)]
+  await lab.run([
+    ...(['ip', 'link', 'add', ...end(card, cardMac), 'type', 'veth'] as const),
+    ...['peer', ...end(port, portMac), 'netns', `${lab.name}-sw`]
+  ])
+  await lab.run(['ip', 'link', 'set', 'dev', card, 'addrgenmode', 'none'])
+  await lab.run(['ip', 'link', 'set', 'dev', port, 'addrgenmode', 'none'], { on: 'switch' })
+  await lab.run(['ip', 'link', 'set', 'dev', port, 'up'], { on: 'switch' })
+}
+
+/** The resident memory of a watch, in MB. */
+async function memoryOf({ pid }: Watch): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1000
+}
+
+/** What a watch runs for as long as it does. */
+async function processesOf({ pid }: Watch): Promise<string[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const commands = await Promise.all(
+    children
+      .trim()
+      .split(' ')
+      .map((child) => readFile(`/proc/${child}/cmdline`, 'utf8'))
+  )
+  return commands.map((command) => command.replaceAll('\0', ' ').trim()).sort()
+}
