@@ -81,6 +81,10 @@ function renderTold(told: Told, paint: Paint): string {
       return row(told.trigger, '', paint('wait', oneLine(told.notice)))
     case 'docker_back':
       return row(told.trigger, '', 'Docker is there again')
+    case 'quiet':
+      return row('quiet', told.span, paint('remove', `! ${oneLine(told.notice)}`))
+    case 'quiet_over':
+      return row('quiet', told.span, paint('create', `frames come from ${printable(told.device)} again`))
     case 'paused':
       return row('pause', told.pause.span, `is left alone until ${localTime(told.pause.until)}`)
     case 'resumed':

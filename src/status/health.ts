@@ -1,5 +1,5 @@
 import type { View } from '../apply/look.ts'
-import type { Notice } from '../errors.ts'
+import type { Notice, Origin } from '../errors.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { notice, type WantedSpan } from '../resources/wanted.ts'
 import { writeDuration } from '../spec/duration.ts'
@@ -25,7 +25,9 @@ export function judgeSpan(span: WantedSpan, view: View, ledger: Ledger, degraded
         ? [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
         : []
     ),
-    ...findQuiet(span, ledger),
+    ...findIdle(span, ledger)
+      .filter(isSilent)
+      .map((source) => describeSilence(span.name, source)),
     ...ledger.hops.flatMap((hop) => findLosses(hop, ledger))
   ]
 }
@@ -53,8 +55,18 @@ function countDrift(count: number, what: string): Notice[] {
   return [notice('DRIFT', `${what} is not as the file says: ${changes}`, 'spanplan apply makes it so')]
 }
 
-/** A filter that has seen no frame has been idle for as long as it is there. */
-function findQuiet(span: WantedSpan, { hops }: Ledger): Notice[] {
+/** A source that is expected not to be without a frame for long. */
+export interface IdleSource {
+  readonly device: string
+  /** Milliseconds since its last frame, by whichever direction; a filter that has seen none has been idle since it is there. */
+  readonly idle: number
+  /** Milliseconds that it may be. */
+  readonly quiet: number
+  readonly origin: Origin
+}
+
+/** The sources of a span of which it is said how long they may be without a frame, and which have a mirror. */
+export function findIdle(span: WantedSpan, { hops }: Ledger): IdleSource[] {
   const sources = new Map(span.mirrors.map((mirror) => [mirror.origin, mirror]))
   return [...sources.values()].flatMap(({ origin, quiet, link }) => {
     const hooks = span.mirrors.filter((mirror) => mirror.origin === origin).map(({ hook }) => hook)
@@ -63,12 +75,20 @@ function findQuiet(span: WantedSpan, { hops }: Ledger): Notice[] {
         ? [hop.counters.idle * 1000]
         : []
     )
-    const shortest = Math.min(...idle)
-    if (quiet === null || idle.length === 0 || shortest < quiet) return []
-    const message = `no frame has come from ${link.name} for ${writeDuration(shortest)} (expected: quiet for less than ${writeDuration(quiet)})`
-    const hint = "is the switch's mirror session still there?"
-    return [{ ...notice('SOURCE_QUIET', message, hint, origin), address: writeAddress(span.name, 'source', link.name) }]
+    return quiet === null || idle.length === 0 ? [] : [{ device: link.name, idle: Math.min(...idle), quiet, origin }]
   })
+}
+
+/** It has been without a frame for longer than it is expected to be. */
+export function isSilent({ idle, quiet }: IdleSource): boolean {
+  return idle >= quiet
+}
+
+/** What is wrong with a source that is silent. */
+export function describeSilence(span: string, { device, idle, quiet, origin }: IdleSource): Notice {
+  const message = `no frame has come from ${device} for ${writeDuration(idle)} (expected: quiet for less than ${writeDuration(quiet)})`
+  const hint = "is the switch's mirror session still there?"
+  return { ...notice('SOURCE_QUIET', message, hint, origin), address: writeAddress(span, 'source', device) }
 }
 
 function findLosses(hop: Hop, { seconds }: Ledger): Notice[] {

@@ -29,3 +29,5 @@ export type Told =
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly notice: Notice }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
+  /** A source has fallen silent (expect.quiet), or is not any more. */
+  | { readonly type: 'quiet' | 'quiet_over'; readonly span: string; readonly device: string; readonly notice: Notice }

@@ -4,6 +4,7 @@ import { type Lock, takeLock } from '../apply/lock.ts'
 import { type Notice, SpanplanError } from '../errors.ts'
 import type { Sample } from '../host/sample.ts'
 import type { SourceFile } from '../spec/spec.ts'
+import { describeSilence } from '../status/health.ts'
 import { chainsOf, takeSample } from '../status/sample.ts'
 import { aimAt, aimAtAll, type FileAim, objectTo } from './aim.ts'
 import { type Appointment, openAlarm } from './alarm.ts'
@@ -20,6 +21,7 @@ import { servePages } from './pages.ts'
 import { lookAtPossible, noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
 import { explainContest } from './rival.ts'
 import { openRivalry } from './rivalry.ts'
+import { openListening, type SilentSource } from './silence.ts'
 import type { Result, Trigger, WatchState } from './state.ts'
 import { openSupervisor } from './supervisor.ts'
 import type { Told } from './told.ts'
@@ -154,7 +156,9 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     const result = resultOf(outcome, orders.dryRun)
     const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
     book.enter({ at: at.toISOString(), trigger, result, milliseconds }, whole, drift)
-    if (outcome.view !== null) fresh = false
+    if (outcome.view === null) return
+    fresh = false
+    listening.follow(outcome.view)
   }
 
   const reconcileIf = async (aim: FileAim | null, notice: Notice | null): Promise<Outcome> => {
@@ -193,6 +197,10 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     ])
   }
 
+  const listening = openListening(({ begun, ended }) => {
+    for (const one of begun) tell({ type: 'quiet', ...silenceOf(one) })
+    for (const one of ended) tell({ type: 'quiet_over', ...silenceOf(one) })
+  })
   const latch = openLatch(run, fail)
   const alarm = openAlarm(latch.wake)
   const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
@@ -225,10 +233,16 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
       listener?.close()
       await Promise.all([supervisor.stopping(), latch.close()])
       alarm.close()
+      listening.close()
       claim.release()
       tell({ type: 'stopped' })
     }
   }
+}
+
+function silenceOf(source: SilentSource) {
+  const { span, device } = source
+  return { span, device, notice: describeSilence(span, source) }
 }
 
 const idle: Outcome = { view: null, done: [], failures: [] }

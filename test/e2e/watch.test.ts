@@ -1,6 +1,7 @@
 /** The watch: what it makes true, what it tells, and what it leaves alone. */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { BROADCAST, ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch } from './watching.ts'
@@ -105,6 +106,18 @@ describe('keeps it so', () => {
       await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'up'])
     }
     await watch.stop()
+  })
+
+  test('a source that falls silent is told, once, and that frames come again', async () => {
+    await writeSpans(lab, one.replace('ingress}', 'ingress, expect: {quiet: 2s}}'))
+    await using watch = await startWatch(lab)
+    await watch.expectTold(
+      / quiet +span0 +! no frame has come from ens192 for [2-9]s \(expected: quiet for less than 2s\) /
+    )
+    await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
+    await watch.expectTold(/ quiet +span0 +frames come from ens192 again\n/)
+    await watch.expectTold(/ again\n[\s\S]* quiet +span0 +! no frame has come /)
+    expect(watch.told.match(/no frame has come/g)).toHaveLength(2)
   })
 
   test('with --dry-run, it is only told, once', async () => {
