@@ -65,7 +65,7 @@ export function makeLedger(chain: Chain, first: Sample, later: Sample): Ledger {
     span: chain.span,
     seconds: (later.at - first.at) / 1000,
     hops: [
-      ...received.map((mirror) => cardHop(mirror, window)),
+      ...received.map((mirror) => cardHop(chain, mirror, window)),
       ...chain.mirrors.map((mirror) => mirrorHop(chain, mirror, window)),
       bridgeHop(chain, window),
       ...chain.ports.flatMap((port) => portHops(chain, port, window))
@@ -80,7 +80,7 @@ function lost(cause: Cause, frames: number): Loss[] {
 
 const nowhere: Passage = { frames: null, bytes: null, reset: false, losses: [] }
 
-function cardHop(mirror: ChainMirror, window: Window): Hop {
+function cardHop(chain: Chain, mirror: ChainMirror, window: Window): Hop {
   const card = { kind: 'card', device: mirror.device } as const
   const pair = pairLinks(mirror.index, ...window)
   if (pair === undefined) return { ...card, ...nowhere }
@@ -103,7 +103,7 @@ function cardHop(mirror: ChainMirror, window: Window): Hop {
         'damaged',
         count(({ errors }) => errors)
       ),
-      ...unseen(mirror, came, window)
+      ...unseen(chain, mirror, came, window)
     ]
   }
 }
@@ -114,15 +114,22 @@ function isBroken({ first, later }: Pair<LinkCounters>): boolean {
 }
 
 /** What a card has received, and its mirror not. What a filter leaves out is not lost; how much that is, nobody knows. */
-function unseen(mirror: ChainMirror, came: Growth, window: Window): Loss[] {
+function unseen(chain: Chain, mirror: ChainMirror, came: Growth, window: Window): Loss[] {
   const pair = pairMirrors(mirror, ...window)
   if (pair === undefined) {
-    // What it copied before it went, its counters took with them.
-    const isKnown = mirror.expression === null && findMirror(mirror, window[0]) === undefined
-    return isKnown ? lost('no_mirror', came.count) : [{ cause: 'no_mirror', frames: null }]
+    const frames = mirror.expression === null ? countWithout(chain, mirror, came, window) : null
+    return frames === null ? [{ cause: 'no_mirror', frames }] : lost('no_mirror', frames)
   }
   if (mirror.expression !== null) return []
   return lost('unexplained', missing(came, grow(pair, countPackets)))
+}
+
+/** What a mirror that has gone copied before, it tells no more; but that cannot be more than came to the bridge. */
+function countWithout(chain: Chain, mirror: ChainMirror, came: Growth, window: Window): number | null {
+  if (findMirror(mirror, window[0]) === undefined) return came.count
+  const bridge = pairLinks(chain.bridge, ...window)
+  const away = bridge !== undefined && chain.wire ? missing(came, growFrames(bridge, 'tx', window)) : 0
+  return away > 0 ? away : null
 }
 
 const countPackets = ({ packets }: MirrorCounters) => packets

@@ -51,10 +51,12 @@ describe('what is lost at each place, and why', () => {
     expect(lost).toEqual(['card no_mirror 100'])
   })
 
-  test('without a mirror that was there when the counting began: how many, it took with it', () => {
-    const { frames, lost } = count(none, sampleOf({ at: 1, card: 100, filter: null, bridge: 60, ports: [60, 60] }))
+  test('without a mirror that was there when the counting began: what did not come to the bridge', () => {
+    const later = sampleOf({ at: 1, card: 100, filter: null, bridge: 60, ports: [60, 60] })
+    const { frames, lost } = count(none, later)
     expect(frames).toMatchObject({ card: 100, mirror: null, suricata: 60 })
-    expect(lost).toEqual(['card no_mirror null'])
+    expect(lost).toEqual(['card no_mirror 40'])
+    expect(count(none, later, { ...chain, wire: false }).lost).toEqual(['card no_mirror null'])
   })
 
   test('the bridge: down, gone, or without anybody on it', () => {
