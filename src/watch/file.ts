@@ -10,9 +10,17 @@ export interface FileInForce {
   readonly notices: readonly Notice[]
   /** As they were last read. */
   readonly files: readonly SourceFile[]
-  /** Reads them again. `same`: there is nothing new in them. */
-  reload(): 'same' | 'accepted' | 'refused'
+  /** When what was read last is believed, if they still say so, in milliseconds since 1970; null: it is already. */
+  readonly settles: number | null
+  /** Reads them again. `same`: there is nothing new in them, or nothing that is believed already. */
+  reload(now: number): 'same' | 'accepted' | 'refused'
 }
+
+/**
+ * Milliseconds for which files have to say that a span is to go, or to be broken, before that is believed. A `git pull`
+ * removes each file before it writes it anew, and what is half-written may be without its last spans.
+ */
+const patience = 1000
 
 /** What a file may not say, though it is valid; null: nothing stands against it. */
 type Objection = (spec: Spec, before: Spec) => Notice | null
@@ -28,15 +36,14 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
   let seen = fingerprint(files)
   let spec = loadSpec(files)
   let notices: readonly Notice[] = []
-  const take = (): Notice[] => {
+  let doubted: { readonly print: string; readonly until: number } | null = null
+  const judge = (): { readonly wanted: Spec } | { readonly refusals: readonly Notice[] } => {
     try {
       const wanted = loadSpec(files)
       const against = objection(wanted, spec)
-      if (against !== null) return [against]
-      spec = wanted
-      return []
+      return against === null ? { wanted } : { refusals: [against] }
     } catch (error) {
-      return [...asForeseen(error).notices]
+      return { refusals: asForeseen(error).notices }
     }
   }
   const reread = (): { readonly print: string; readonly failure: readonly Notice[] } => {
@@ -58,14 +65,32 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
     get files() {
       return files
     },
-    reload: () => {
+    get settles() {
+      return doubted?.until ?? null
+    },
+    reload: (now) => {
       const { print, failure } = reread()
-      if (print === seen) return 'same'
+      if (print === seen) {
+        doubted = null
+        return 'same'
+      }
+      const judged = failure.length > 0 ? { refusals: failure } : judge()
+      if (!('wanted' in judged) || losesSpans(judged.wanted, spec)) {
+        if (doubted?.print !== print) doubted = { print, until: now + patience }
+        if (now < doubted.until) return 'same'
+      }
+      doubted = null
       seen = print
-      notices = failure.length > 0 ? failure : take()
+      if ('wanted' in judged) spec = judged.wanted
+      notices = 'wanted' in judged ? [] : judged.refusals
       return notices.length === 0 ? 'accepted' : 'refused'
     }
   }
+}
+
+function losesSpans(wanted: Spec, before: Spec): boolean {
+  const kept = new Set(wanted.spans.map(({ name }) => name))
+  return before.spans.some(({ name }) => !kept.has(name))
 }
 
 function fingerprint(files: readonly SourceFile[]): string {

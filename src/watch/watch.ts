@@ -63,8 +63,8 @@ const jitter = 0.1
 /** What says that another spanplan is at work, or that this one is to end. */
 const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 
-/** After these the files are read again: the last one in case that nobody has told of a change. */
-const rereading: ReadonlySet<Trigger> = new Set(['file', 'hangup', 'interval'])
+/** After these the files are read again: first for what came before they were followed, at last for what nobody has told. */
+const rereading: ReadonlySet<Trigger> = new Set(['start', 'file', 'hangup', 'interval'])
 
 /**
  * Begins to keep the host as the files say.
@@ -96,7 +96,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   })
 
   const reload = () => {
-    const news = file.reload()
+    const news = file.reload(Date.now())
     sources.follow(followed())
     if (news === 'refused') tell({ type: 'file_refused', notices: file.notices, files: file.files })
     if (news !== 'accepted') return
@@ -191,6 +191,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
     const wait = orders.interval * (1 + jitter * (2 * Math.random() - 1))
     alarm.set([
       [Date.now() + wait, 'interval'],
+      [file.settles, 'file'],
       [troubles.next(), 'retry'],
       [retryLock, 'retry'],
       ...pauses.map(({ until }): Appointment => [Date.parse(until), 'resume'])
@@ -217,10 +218,10 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   })
   tell({ type: 'started', name, dryRun: orders.dryRun })
   tellFile()
-  latch.wake('start')
   const onFile = gather(() => latch.wake('file'))
   const sources = watchFiles(onFile)
   sources.follow(followed())
+  latch.wake('start')
   followHost(latch.wake, stop.signal)
   return {
     wake: latch.wake,

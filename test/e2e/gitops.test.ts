@@ -1,0 +1,96 @@
+/** Spans in a repository: who wants a change commits it, a clone is pulled in a loop, and the watch reads the clone. */
+import { join } from 'node:path'
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { expectArriving, expectConverged, until } from './spans.ts'
+import { startWatch, type Watch } from './watching.ts'
+
+let lab: Lab
+let sensor: Docker.Container
+let watch: Watch
+let options: SpanplanOptions
+
+/** A bare repository, a clone at somebody's desk, and the one that the watch reads. */
+const setUp = `
+git init -q --bare -b main spans.git
+git clone -q spans.git desk 2>/dev/null
+cd desk
+git config user.name Somebody
+git config user.email somebody@example.org
+git commit -q --allow-empty -m 'Begin'
+git push -q origin HEAD:main
+cd ..`
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  sensor = await lab.startSensor('suricata')
+  await sh(setUp)
+  await commit('Mirror the core switch', `printf %s '${spanOf('span0')}' >core.yaml`)
+  await sh('git clone -q spans.git clone')
+  lab.start(['sh', '-c', `while :; do git -C ${join(lab.files, 'clone')} pull -q --ff-only; sleep 0.2; done`])
+  options = { env: { SPANPLAN_FILE: join(lab.files, 'clone') } }
+  watch = await startWatch(lab, ['--interval', '1h'], options)
+})
+afterAll(async () => {
+  await watch?.stop()
+  await lab?.close()
+})
+
+const spanOf = (span: string, more = '') =>
+  `{version: 1, spans: {${span}: {sources: [{interface: ens192${more}}], network: ${span}, sensors: [suricata]}}}`
+
+const sh = (script: string) => lab.run(['sh', '-ec', `cd ${lab.files}\n${script}`])
+
+/** Somebody changes the files, commits and pushes. */
+const commit = (message: string, script: string) =>
+  sh(`cd desk\n${script}\ngit add -A\ngit commit -q -m '${message}'\ngit push -q origin HEAD:main`)
+
+/** Waits until the live spans are these. */
+async function expectSpans(...spans: readonly string[]): Promise<void> {
+  await until(`there is ${spans.join(', ')}`, async () => {
+    const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
+    return (
+      links
+        .map(({ ifname }) => ifname)
+        .sort()
+        .join() === spans.join()
+    )
+  })
+  for (const span of spans) await expectArriving(lab, sensor, span)
+  await watch.settle()
+  await expectConverged(lab, options)
+}
+
+test('what is committed holds; what is broken is told, and changes nothing; what is removed goes', async () => {
+  await expectSpans('span0')
+
+  await commit('Add a second span', `printf %s '${spanOf('span1')}' >lab.yaml`)
+  await expectSpans('span0', 'span1')
+
+  await commit('Leave out SSH', `printf %s '${spanOf('span0', ', filter: not port 22')}' >core.yaml`)
+  await watch.expectTold(/ file +span0 +~ mirror ens192 ingress → span0 .*not port 22/)
+  await expectSpans('span0', 'span1')
+
+  const { length } = watch.told
+  await commit('Break it', `printf %s '${spanOf('span1', ', direction: inwards')}' >lab.yaml`)
+  await watch.expectTold(/ the last good one stays in force:\n.*lab\.yaml:1:\d+: error: /, length)
+  await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+  await watch.expectTold(/ span1 +\+ mirror ens192 ingress → span1 .*put back/, length)
+  await expectArriving(lab, sensor, 'span1')
+
+  await commit('Mend it, with what it was to be', `printf %s '${spanOf('span1', ', direction: ingress')}' >lab.yaml`)
+  await expectSpans('span0', 'span1')
+
+  await commit('The lab is closed', 'git rm -q lab.yaml')
+  await expectSpans('span0')
+
+  await commit('By mistake', "printf 'version: 1\\nspans: {}\\n' >core.yaml")
+  await watch.expectTold(/ the file has no spans by now/)
+  await expectArriving(lab, sensor, 'span0')
+
+  await commit('Take it back', 'git revert --no-commit HEAD')
+  await expectSpans('span0')
+  // For git, a file that changes is one that goes and comes.
+  expect(watch.told).not.toContain('- bridge span0')
+}, 120_000)
