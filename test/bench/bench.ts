@@ -9,6 +9,7 @@ import { findProgram, labEnvironment, projectRoot } from '../e2e/lab/programs.ts
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { benchPauses } from './pauses.ts'
+import { benchRecovery } from './recovery.ts'
 
 const card = 'ens192'
 const startRuns = 25
@@ -25,7 +26,22 @@ interface Row {
 
 type Timed = () => number
 
-async function main(): Promise<void> {
+/** What `npm run bench PART ROUNDS` runs; all parts, if none is named. */
+const parts: Readonly<Record<string, (rounds: number) => Promise<void>>> = {
+  speed: benchSpeed,
+  pauses: async () => console.log(await benchPauses()),
+  recovery: benchRecovery
+}
+
+async function main([name, rounds = '100']: readonly string[]): Promise<void> {
+  const chosen = name === undefined ? Object.values(parts) : [parts[name]]
+  for (const part of chosen) {
+    if (part === undefined) throw new Error(`there is no part ${name}, but ${Object.keys(parts).join(', ')}`)
+    await part(Number(rounds))
+  }
+}
+
+async function benchSpeed(): Promise<void> {
   await using lab = await createLab({ cables: [{ card, mtu: 1500 }], docker: true })
   print('start-up, against node -e 0', benchStart(lab, {}))
   // Node reads these at each start, its own -e 0 too, which makes every ratio smaller: told apart.
@@ -35,7 +51,6 @@ async function main(): Promise<void> {
     print(`the same with this shell's ${Object.keys(own).join(', ')}`, benchStart(lab, own))
   for (const count of [1, 10, 100])
     print(`${count} spans, against a shell loop of ${6 * count} processes`, benchApply(lab, count))
-  console.log(await benchPauses())
 }
 
 /** What a person waits for at a prompt: a file that is valid, and a host that is as it should be. */
@@ -181,7 +196,7 @@ function print(title: string, rows: readonly Row[]): void {
   console.log([`${title}: median, ratio`, ...lines].join('\n'))
 }
 
-main().catch((error: unknown) => {
+main(process.argv.slice(2)).catch((error: unknown) => {
   console.error(error)
   process.exitCode = 1
 })

@@ -1,0 +1,304 @@
+/**
+ * How soon frames arrive again once a tap is broken under a watch, and how long a new port is unsealed. Beside it the floor:
+ * a shell that waits for one line of a monitor, and then runs the one command that puts back what it knows to be gone.
+ */
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type Docker from 'dockerode'
+import { ALL_HOSTS_GROUP, ether, igmpQuery, writePcap } from '../e2e/frames.ts'
+import { findProgram, privateEnvironment } from '../e2e/lab/programs.ts'
+import { SENSOR_IMAGE } from '../e2e/lab/sensor.ts'
+import { createLab, type Lab } from '../e2e/lab.ts'
+
+/** Frames a second: no time is known more exactly than to one of them. */
+const rate = 500
+/** Milliseconds without a word from the watch, after which it has nothing to do any more. */
+const quiet = 700
+/** Milliseconds after which something is wrong. */
+const patience = 30_000
+
+const aims = { median: 100, worst: 500 }
+const events = 10_000
+
+/** A query with a wrong checksum: a bridge that snoops drops it, and no other. */
+const frame = ether(ALL_HOSTS_GROUP, '02:00:00:00:0a:01', igmpQuery('192.0.2.9'))
+frame.writeUInt8(0xff, frame.length - 1)
+const expression = 'igmp'
+const listener = ['tcpdump', '-i', 'any', '-Z', 'root', '--immediate-mode', '-ttnql', '-Q', 'in', expression] as const
+
+/** Milliseconds, one a round. */
+type Times = readonly number[]
+
+/** Prints the rounds of each case, and what the watch has grown to. */
+export async function benchRecovery(rounds: number): Promise<void> {
+  await using bench = await openBench()
+  const print = (what: string, times: Times, aim: typeof aims | null = null) => console.log(row(what, times, aim))
+  console.log(`recovery under a watch, ${rounds} rounds each: median, worst`)
+  print('floor: filter deleted, put back by a shell', await bench.floor(rounds))
+  await bench.startWatch()
+  print('filter deleted', await bench.filterDeleted(rounds), aims)
+  print('bridge option changed', await bench.optionChanged(rounds), aims)
+  print('card made anew', await bench.cardMadeAnew(rounds), aims)
+  const started = await bench.sensorStarted(rounds)
+  print('sensor started, until it is connected and hears', started.heard, aims)
+  print('port of a sensor that the watch connects, unsealed', started.unsealed)
+  print('port of a sensor that Docker restarts, unsealed', await bench.sensorRestarted(rounds))
+  console.log(`  memory of the watch after so many link events: ${await bench.memory()}`)
+}
+
+function row(what: string, times: Times, aim: typeof aims | null): string {
+  const sorted = times.toSorted((a, b) => a - b)
+  const [median = Number.NaN, worst = Number.NaN] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
+  const isMet = aim === null || (median <= aim.median && worst <= aim.worst)
+  const verdict = aim === null ? '' : `aim ${aim.median}, ${aim.worst}  ${isMet ? 'ok' : 'MISSED'}`
+  return `  ${what.padEnd(52)} ${median.toFixed(0).padStart(5)} ms ${worst.toFixed(0).padStart(6)} ms  ${verdict}`
+}
+
+/** When frames arrived somewhere, in milliseconds since 1970. */
+class Arrivals {
+  readonly #times: number[] = []
+
+  constructor(lines: AsyncIterable<string>) {
+    void this.#read(lines)
+  }
+
+  async #read(lines: AsyncIterable<string>): Promise<void> {
+    for await (const line of lines) {
+      this.#times.push(Number.parseFloat(line) * 1000)
+      if (this.#times.length > 100 * rate) this.#times.splice(0, 50 * rate)
+    }
+  }
+
+  /** Waits for the first one after that time. */
+  async firstAfter(time: number): Promise<number> {
+    const deadline = Date.now() + patience
+    for (;;) {
+      const found = this.#times.slice(-10 * rate).find((arrival) => arrival > time)
+      if (found !== undefined) return found
+      if (Date.now() > deadline) throw new Error('frames do not arrive again')
+      await sleep(5)
+    }
+  }
+
+  /** The longest time without one, around what began at a time and had ended at another. */
+  async gap(begin: number, end: number): Promise<number> {
+    const last = await this.firstAfter(end + quiet)
+    const times = this.#times.filter((time) => time > begin - 100 && time <= last)
+    return Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? time)))
+  }
+}
+
+/** A lab with traffic, a sensor that listens, and the kernel's word for when its ports came and were sealed. */
+class Bench implements AsyncDisposable {
+  readonly #lab: Lab
+  readonly #zeek: Docker.Container
+  readonly #file: string
+  readonly #joined = new Map<string, number>()
+  readonly #unsealed: number[] = []
+  #watch: ReturnType<Lab['startSpanplan']> | undefined
+  #lastWord = 0
+  #edits = 0
+
+  constructor(lab: Lab, zeek: Docker.Container) {
+    this.#lab = lab
+    this.#zeek = zeek
+    this.#file = join(lab.files, 'spans.yaml')
+    this.#follow(['ip', '-ts', '-o', 'monitor', 'link'], (time, text) => {
+      const port = /\d+: (veth\w+)@.* master span0 /.exec(text)?.[1]
+      if (port !== undefined && !this.#joined.has(port)) this.#joined.set(port, time)
+    })
+    this.#follow(['tc', '-ts', 'monitor'], (time, text) => {
+      const port = /^(?!deleted).*filter dev (veth\w+) ingress/.exec(text)?.[1] ?? ''
+      const joined = this.#joined.get(port)
+      if (joined === undefined) return
+      this.#unsealed.push(time - joined)
+      this.#joined.set(port, Number.NaN)
+    })
+  }
+
+  #follow(argv: readonly [string, ...string[]], tell: (time: number, text: string) => void): void {
+    createInterface(this.#lab.start(argv).stdout).on('line', (line) => {
+      const [, time = '', text = ''] = /^\[([^\]]+)\] ?(.*)$/.exec(line) ?? []
+      tell(new Date(time).getTime(), text)
+    })
+  }
+
+  /** What is sent at the card without an end, though the card is made anew: from beyond a bridge on the switch. */
+  async startTraffic(): Promise<void> {
+    const on = { on: 'switch' } as const
+    const lines = [
+      'link add name fabric type bridge mcast_snooping 0',
+      'link set dev fabric up',
+      'link set dev sw0 master fabric',
+      'link add name sender up type veth peer name uplink',
+      'link set dev uplink master fabric up'
+    ]
+    await this.#lab.run(['ip', '-batch', '-'], { ...on, input: lines.join('\n') })
+    const file = join(this.#lab.files, 'frame.pcap')
+    writeFileSync(file, writePcap([frame]))
+    const { LD_LIBRARY_PATH = '' } = privateEnvironment(this.#lab.name)
+    const replay = [findProgram('tcpreplay'), '--quiet', `--pps=${rate}`, '--loop=100000000', '-i', 'sender', file]
+    this.#lab.start(['env', `LD_LIBRARY_PATH=${LD_LIBRARY_PATH}`, ...replay], on)
+  }
+
+  /** Listens in the sensor, without a process of Docker's for each frame. */
+  async #listen(): Promise<Arrivals> {
+    const { State } = await this.#zeek.inspect()
+    const { stdout } = this.#lab.start(['nsenter', `--net=/proc/${State.Pid}/ns/net`, ...listener])
+    return new Arrivals(createInterface(stdout))
+  }
+
+  /** The same file with another comment, so that what was put back before is not held against anybody. */
+  #writeFile(): void {
+    const sensors = '[zeek, {label: role=ids}]'
+    const span = `{sources: [{interface: ens192, direction: ingress}], network: span, sensors: ${sensors}}`
+    writeFileSync(this.#file, `# ${this.#edits++}\nversion: 1\nspans: {span0: ${span}}\n`)
+  }
+
+  /** Nothing has to be done, and nothing of before counts. */
+  async #settle(): Promise<void> {
+    this.#writeFile()
+    this.#lastWord = Date.now()
+    while (Date.now() - this.#lastWord < quiet) await sleep(20)
+  }
+
+  async #gaps(rounds: number, argv: readonly [string, ...string[]], settle: () => Promise<void>): Promise<Times> {
+    const arrivals = await this.#listen()
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      await settle()
+      await arrivals.firstAfter(Date.now())
+      const begin = Date.now()
+      await this.#lab.run(argv)
+      times.push(await arrivals.gap(begin, Date.now()))
+    }
+    return times
+  }
+
+  async floor(rounds: number): Promise<Times> {
+    this.#writeFile()
+    const { exitCode, stderr } = await this.#lab.spanplan(['apply'])
+    if (exitCode !== 0) throw new Error(stderr)
+    const show = ['tc', '-j', 'filter', 'show', 'dev', 'ens192', 'ingress'] as const
+    const filters: { options?: { handle: string } }[] = JSON.parse(await this.#lab.run(show))
+    const handle = filters.find(({ options }) => options)?.options?.handle
+    const add = `tc filter replace dev ens192 ingress protocol all pref 8 handle ${handle} bpf bytecode '1,6 0 0 4294967295' action mirred egress mirror dev span0 continue`
+    const shell = this.#lab.start([
+      'setsid',
+      'sh',
+      '-c',
+      `tc monitor | while read -r line; do case $line in deleted*) ${add} ;; esac; done`
+    ])
+    await sleep(quiet)
+    const times = await this.#gaps(rounds, ['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'], () => sleep(200))
+    // With all that it has started.
+    process.kill(-(shell.pid ?? Number.NaN), 'SIGKILL')
+    return times
+  }
+
+  async startWatch(): Promise<void> {
+    this.#watch = this.#lab.startSpanplan(['watch', '--interval', '1h'])
+    this.#watch.stderr.on('data', () => {
+      this.#lastWord = Date.now()
+    })
+    await once(this.#watch.stderr, 'data')
+    await this.#settle()
+  }
+
+  filterDeleted(rounds: number): Promise<Times> {
+    return this.#gaps(rounds, ['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'], () => this.#settle())
+  }
+
+  optionChanged(rounds: number): Promise<Times> {
+    const argv = ['ip', 'link', 'set', 'dev', 'span0', 'type', 'bridge', 'mcast_snooping', '1'] as const
+    return this.#gaps(rounds, argv, () => this.#settle())
+  }
+
+  /** From before the command that makes it, at once with its cable. */
+  async cardMadeAnew(rounds: number): Promise<Times> {
+    const [cable] = this.#lab.cables
+    if (cable === undefined) throw new Error('the lab has no cable')
+    const { card, cardMac, port, portMac, mtu } = cable
+    const end = (name: string, mac: string) => ['name', name, 'address', mac, 'mtu', String(mtu)]
+    const make = [
+      ...(['ip', 'link', 'add', ...end(port, portMac), 'master', 'fabric', 'up', 'type', 'veth'] as const),
+      ...['peer', ...end(card, cardMac), 'netns', this.#lab.name]
+    ] as const
+    const arrivals = await this.#listen()
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      await this.#lab.run(['ip', 'link', 'del', 'dev', card])
+      await this.#settle()
+      const begin = Date.now()
+      await this.#lab.run(make, { on: 'switch' })
+      times.push((await arrivals.firstAfter(begin)) - begin)
+    }
+    return times
+  }
+
+  /** From when Docker says that it started. */
+  async sensorStarted(rounds: number): Promise<{ readonly heard: Times; readonly unsealed: Times }> {
+    const heard: number[] = []
+    this.#unsealed.length = 0
+    for (let round = 0; round < rounds; round++) {
+      const container = await this.#lab.docker.createContainer({
+        ...{ name: `ids-${round}`, Image: SENSOR_IMAGE, Labels: { role: 'ids' }, Cmd: [...listener], Tty: true },
+        ...{ StopSignal: 'SIGKILL', HostConfig: { NetworkMode: 'none' } }
+      })
+      await this.#settle()
+      await container.start()
+      const stream = await container.logs({ stdout: true, follow: true })
+      const arrivals = new Arrivals(createInterface(stream))
+      const { State } = await container.inspect()
+      const begin = Date.parse(State.StartedAt)
+      heard.push((await arrivals.firstAfter(begin)) - begin)
+      await this.#settle()
+      await container.remove({ force: true })
+    }
+    return { heard, unsealed: [...this.#unsealed] }
+  }
+
+  async sensorRestarted(rounds: number): Promise<Times> {
+    await this.#settle()
+    this.#unsealed.length = 0
+    for (let round = 0; round < rounds; round++) {
+      await this.#zeek.restart()
+      await this.#settle()
+    }
+    return this.#unsealed
+  }
+
+  /** Of itself, before and after each fifth of the events. */
+  async memory(): Promise<string> {
+    const sizes: string[] = []
+    for (let step = 0; step <= 5; step++) {
+      const status = readFileSync(`/proc/${this.#watch?.pid}/status`, 'utf8')
+      const megabytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1000
+      sizes.push(`${(step * events) / 5}: ${megabytes.toFixed(0)} MB`)
+      const flips = Array.from({ length: events / 5 }, (_, n) => `link set dev lo alias a${n}`)
+      // Slowly enough for the watch to run again and again meanwhile.
+      for (let part = 0; part < 20; part++) {
+        await this.#lab.run(['ip', '-batch', '-'], { input: flips.slice(part * 100, part * 100 + 100).join('\n') })
+        await sleep(100)
+      }
+      await this.#settle()
+    }
+    return sizes.join(', ')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch?.kill('SIGTERM')
+    await this.#watch
+    await this.#lab.close()
+  }
+}
+
+async function openBench(): Promise<Bench> {
+  const lab = await createLab({ docker: true })
+  const bench = new Bench(lab, await lab.startSensor('zeek'))
+  await bench.startTraffic()
+  return bench
+}
