@@ -1,10 +1,11 @@
 /** The watch: what it makes true, what it tells, and what it leaves alone. */
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { BROADCAST, ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { runFile, startWatch } from './watching.ts'
 import { wrapPrograms } from './wrapped.ts'
 
 let lab: Lab
@@ -205,6 +206,41 @@ describe('beside others', () => {
     watch.signal('SIGKILL')
     await expect(watch.end()).rejects.toThrow('SIGKILL')
     await (await startWatch(lab)).stop()
+  })
+
+  test('another spanplan that is at work is waited for, and is no failure', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    const holder = lab.start(['flock', runFile(lab, 'lock'), 'sh', '-c', 'echo locked; read -r _'])
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    const runs = await watch.runs()
+    await deleteMirror('ens192')
+    // Longer than it waits for the lock: it has to come again.
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    expect(await watch.runs()).toBe(runs)
+    holder.stdin.end('\n')
+    await watch.expectTold(/ span0 +\+ mirror ens192 .* put back in /)
+    await watch.settle()
+    const { degraded, runs: all } = await watch.state()
+    expect([degraded, all.filter(({ result }) => result === 'failed')]).toEqual([[], []])
+  })
+
+  test('whoever asks nonsense, or nothing, is not answered, and costs nothing', async () => {
+    await using watch = await startWatch(lab)
+    const ask = async (text: string) => {
+      const socket = connect(runFile(lab, 'default.watch'))
+      // It may be closed while the rest is still being written.
+      socket.on('error', () => undefined)
+      socket.write(text)
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk) => chunks.push(chunk))
+      await new Promise((resolve) => socket.once('close', resolve))
+      return Buffer.concat(chunks).toString()
+    }
+    const nonsense = ['\n', '{}\n', 'null\n', '{"ask":"look","trigger":"file"}\n', '{"ask":', 'x'.repeat(1_000_000)]
+    const silent = Array.from({ length: 100 }, () => '')
+    expect(new Set(await Promise.all([...nonsense, ...silent].map(ask)))).toEqual(new Set(['']))
+    expect(await watch.state()).toMatchObject({ pid: watch.pid })
   })
 
   test('a pause is kept, told, and ended by resume', async () => {

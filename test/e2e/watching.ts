@@ -122,6 +122,6 @@ export async function startWatch(
 }
 
 /** A file of the lab's run directory. */
-function runFile(lab: Lab, kind: string): string {
+export function runFile(lab: Lab, kind: string): string {
   return join(lab.files, `../run/net-${statSync(hostNamespace(lab.name)).ino}.${kind}`)
 }
