@@ -91,6 +91,8 @@ class Reader {
       'usr',
       'etc/systemd/system',
       'etc/network/interfaces.d',
+      'etc/network/if-up.d',
+      'etc/network/if-down.d',
       'etc/bash_completion.d'
     ]) {
       await mkdir(join(this.root, folder), { recursive: true })
@@ -110,6 +112,7 @@ class Reader {
     await this.#standIn('ifup', ifupStandIn(this.root))
     await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
     await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
+    await this.#standIn('as-hook', hookStandIn(this.root))
   }
 
   /** As if it were installed. */
@@ -247,12 +250,18 @@ sed -n 's/^ExecStart=//p' "$unit" | translate | while read -r line; do
 done`
 }
 
-/** Runs the interface's post-up as ifupdown does: by sh, with little in its environment. */
+/** Runs the interface's post-up as ifupdown does: by sh. */
 function ifupStandIn(root: string): string {
   return `file=${root}/etc/network/interfaces.d/span
 grep -q "^iface $1 inet manual$" "$file"
-line=$(grep -Po '^ +post-up \\K.*' "$file" | sed 's#/etc/#${root}/etc/#g; s#env PATH=#env PATH=${root}/bin:#')
-env -i IFACE="$1" MODE=start PHASE=post-up /bin/sh -c "$line"`
+line=$(grep -Po '^ +post-up \\K.*' "$file")
+as-hook IFACE="$1" MODE=start PHASE=post-up /bin/sh -c "$line"`
+}
+
+/** Runs a command with the search path that ifupdown gives a hook, and little else in its environment. */
+function hookStandIn(root: string): string {
+  const path = [join(root, 'bin'), '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+  return `exec env -i PATH=${path.join(':')} SPANPLAN_FILE=${join(root, 'etc/spanplan')} "$@"`
 }
 
 /** Prints the page whose address comes last. */
@@ -363,14 +372,37 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
   },
 
   'Start at boot, with ifupdown': async (reader) => {
-    const [block = ''] = under('Start at boot, with ifupdown')
-    await reader.run(block)
+    const [stanza = '', scripts = ''] = under('Start at boot, with ifupdown')
+    await reader.run(stanza)
     const plan = await reader.run('spanplan plan -f /etc/spanplan')
     expect(plan).toContain('Plan: 1 to create, 0 to change, 0 to replace, 0 to remove; 2 wait')
     expect(plan).toContain('+   network   span0')
     // An interface must come up whatever the file is like.
     await writeFile(join(reader.root, 'etc/spanplan/spans.yaml'), 'nonsense\n')
     await reader.run('sudo ifup ens192')
+    await writeFile(join(reader.root, 'etc/spanplan/spans.yaml'), spansYaml)
+    await reader.run(scripts)
+    const missing = 'spanplan plan -f /etc/spanplan | grep "+   mirror" || true'
+    expect(await reader.run(missing)).toBe('')
+    const hook = (folder: string, phase: string) =>
+      `as-hook IFACE=ens192 PHASE=${phase} /etc/network/${folder}/spanplan`
+    await reader.run(hook('if-down.d', 'pre-down'))
+    expect(await reader.run(missing)).toContain('+   mirror    ens192')
+    await reader.run(hook('if-up.d', 'post-up'))
+    expect(await reader.run(missing)).toBe('')
+  },
+
+  'Start at boot, with NetworkManager': async (reader) => {
+    await reader.run('mkdir /etc/spanplan && cp spans.yaml /etc/spanplan/')
+    for (const block of under('Start at boot, with NetworkManager')) await reader.run(block)
+    const dispatch = (script: string, action: string) =>
+      reader.run(`as-hook /etc/NetworkManager/dispatcher.d/${script} ens192 ${action}`)
+    const plan = 'spanplan plan -f /etc/spanplan'
+    await dispatch('spanplan', 'up')
+    expect(await reader.run(plan)).toContain('Plan: 1 to create, 0 to change')
+    await dispatch('pre-down.d/spanplan', 'pre-down')
+    expect(await reader.run(plan)).toContain('+   mirror    ens192')
+    await dispatch('spanplan', 'up')
   },
 
   GitOps: async (reader) => {
