@@ -1,18 +1,19 @@
 /** A lab's host on which spanplan is installed: with /etc, /run and /usr/local of its own, for what reads or writes there. */
 import { cp, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { projectRoot } from './lab/programs.ts'
+import { privateRoot, projectRoot } from './lab/programs.ts'
 import type { Lab } from './lab.ts'
 
 /** What `npm pack` takes along that spanplan runs with. */
 const installed = ['bin', 'dist/spanplan.cjs', 'dist/dockerode.cjs', 'package.json']
 
 /** Folders that are seen as they are on that host, and not together with what the machine has there. */
-const own = ['etc/network', 'etc/spanplan', 'run']
+const own = ['etc/network', 'etc/spanplan', 'etc/systemd', 'run']
 
+/** Also what test/setup has unpacked is where it belongs: systemd finds parts of its own nowhere else. */
 const script = `set -e
 mount -t overlay overlay -o "lowerdir=$0/etc:/etc" /etc
-mount -t overlay overlay -o "lowerdir=$0/usr/local:/usr/local" /usr/local
+mount -t overlay overlay -o "lowerdir=$0/usr:/usr:${join(privateRoot, 'usr')}" /usr
 for folder in ${own.join(' ')}; do mount --bind "$0/$folder" "/$folder"; done
 exec "$@"`
 

@@ -4,7 +4,8 @@ import { delimiter, join, resolve } from 'node:path'
 /** npm and vitest start everything in the project's own folder; a bundled module does not know its place. */
 export const projectRoot = process.cwd()
 
-const privateRoot = resolve(projectRoot, 'node_modules/.cache/spanplan-lab/root')
+/** Where test/setup has unpacked what only labs need. */
+export const privateRoot = resolve(projectRoot, 'node_modules/.cache/spanplan-lab/root')
 const systemFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 const searched = [...systemFolders, join(privateRoot, 'usr/sbin'), join(privateRoot, 'usr/bin')]
 

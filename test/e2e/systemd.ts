@@ -1,0 +1,66 @@
+/** A real systemd, as the first process of a host on which spanplan is installed; it knows nothing but the units given. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import type { Installed } from './installed.ts'
+import type { Argv, Lab } from './lab.ts'
+import { until } from './spans.ts'
+
+/** What units are after, and wanted by: without what a whole system has in them. */
+const targets = ['sysinit', 'basic', 'shutdown', 'multi-user', 'network', 'network-online', 'timers']
+
+/** systemd's own default. */
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'
+
+/** Into a cgroup of the lab's own, beside those of its containers, which systemd then takes for the root. */
+const enter = `set -e
+mkdir -p /run/cgroup /run/systemd
+mount -t cgroup2 cgroup2 /run/cgroup
+mkdir -p "/run/cgroup/$1/systemd"
+echo $$ >"/run/cgroup/$1/systemd/cgroup.procs"
+umount /run/cgroup
+exec unshare --fork --kill-child --pid --mount --uts --ipc --cgroup sh -c "$2" "$0" "$3"`
+
+/** Of the kernel's settings it may change the network's alone; its /tmp is the lab's, but for Docker's socket. */
+const boot = `set -e
+touch /run/docker.sock
+mount --bind "$1" /run/docker.sock
+read -r pid rest </proc/self/stat
+echo "$pid" >/run/systemd.pid
+mount -t proc proc /proc
+mount --bind /proc/sys /proc/sys
+mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,bind,ro /proc/sys
+umount --recursive /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --bind "$0/tmp" /var/tmp
+mount --bind "$0/tmp" /tmp
+exec env -i container=lab PATH=${path} SYSTEMD_UNIT_PATH=/etc/systemd/system \
+  /usr/lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no`
+
+export interface Systemd {
+  /** Runs a command as somebody on that host would: `systemctl` and the like. */
+  run(argv: Argv): Promise<string>
+}
+
+/** Boots it; it ends with the lab. */
+export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
+  await mkdir(host.path('tmp'))
+  await mkdir(host.path('etc/systemd/system'), { recursive: true })
+  for (const target of targets) {
+    const text = `[Unit]\nDescription=${target}\nDefaultDependencies=no\n`
+    await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
+  }
+  const socket = lab.dockerHost.replace('unix://', '')
+  lab.start([...host.inside, 'sh', '-c', enter, host.path(''), lab.name, boot, socket])
+  const run = async (argv: Argv) => {
+    const pid = (await readFile(host.path('run/systemd.pid'), 'utf8')).trim()
+    const there = [`--target=${pid}`, '--mount', '--pid', '--cgroup', '--', 'env', '-i', `PATH=${path}`]
+    return lab.run(['nsenter', ...there, ...argv])
+  }
+  await until('systemd is up', () =>
+    run(['systemctl', 'is-active', 'multi-user.target']).then(
+      () => true,
+      () => false
+    )
+  )
+  return { run }
+}
