@@ -64,7 +64,7 @@ export interface Findings {
  * not compile, a loop, a container that cannot be connected, Docker not there.
  */
 export function resolveSpec(order: Order, host: Snapshot): Desired {
-  const { spec, scope, adopt } = order
+  const { spec, scope, adopt, away } = order
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
   const specs = spec.spans.filter((span) => chooses(scope.spans, span.name))
   const spans = specs.map((span) => resolveSpan(order, span, host, findings))
@@ -78,7 +78,7 @@ export function resolveSpec(order: Order, host: Snapshot): Desired {
     spec.spans.map(({ name }) => name),
     host
   )
-  return { wanted: survey({ owner: spec.name, scope, spans, known, also: new Set() }, host), ...findings, adopt }
+  return { wanted: survey({ owner: spec.name, scope, spans, known, also: new Set(), away }, host), ...findings, adopt }
 }
 
 /** In the order of the files and their lines; what has no place comes last. */
@@ -93,8 +93,9 @@ function sortByPlace(notices: readonly Notice[], files: readonly string[]): Noti
 
 /** Wants nothing at all of what is in scope: what is there goes. */
 export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
-  const intent = { owner, scope, spans: [], known: knownSpans(known, host), also: new Set<number>() }
-  return { wanted: survey(intent, host), waiting: [], warnings: [], adopt: false }
+  const none = { spans: [], also: new Set<number>(), away: new Set<string>() }
+  const wanted = survey({ owner, scope, known: knownSpans(known, host), ...none }, host)
+  return { wanted, waiting: [], warnings: [], adopt: false }
 }
 
 /** The names of spans that the file or the host knows. */

@@ -86,6 +86,8 @@ export interface Intent {
   readonly known: readonly string[]
   /** By interface index: cards that concern it though no span copies from them and no mark speaks of them. */
   readonly also: ReadonlySet<number>
+  /** The names of cards that are being taken down: whether they are up is for those to say who do it. */
+  readonly away: ReadonlySet<string>
 }
 
 /** The same, with the marks that the host bears. */
@@ -189,6 +191,7 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
       ? uses.map(({ span }) => span)
       : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
   const now = traitsOf(host, link)
+  const kept = (trait: Trait) => trait === 'up' && wanted.away.has(link.name)
   const own = new Set(uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard)))
   return [
     {
@@ -196,7 +199,7 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
       spans: [...new Set(spans)],
       ours,
       now,
-      before: new Set(traits.filter((trait) => wasBefore(trait, marks, now))),
+      before: new Set(traits.filter((trait) => (kept(trait) ? now.has(trait) : wasBefore(trait, marks, now)))),
       live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
       own,
       wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own]),

@@ -133,6 +133,15 @@ describe('down', () => {
     expect(existsSync(runFile('holds'))).toBe(false)
   })
 
+  test('a card that is down already stays down, though it was up before', async () => {
+    await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'down'])
+    await hook({ IFACE: 'ens192', PHASE: 'post-down' })
+    expect(await mirrors('ens192')).toBe(0)
+    expect(await lab.run(['ip', 'link', 'show', 'dev', 'ens192'])).not.toMatch(/[<,]UP[,>]/)
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'up'])
+  })
+
   test('an altname is that of its card', async () => {
     await hook({ IFACE: 'ens224', PHASE: 'post-up' })
     await hook({ IFACE: 'enp19s0', PHASE: 'pre-down' })
