@@ -65,6 +65,27 @@ const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const ifup = (...argv: string[]) => onHost([findProgram('ifup'), ...argv])
 const ifdown = (...argv: string[]) => onHost([findProgram('ifdown'), ...argv])
 
+/** Starts one as its unit does, and gives what ends it; for now it has made true what can be. */
+async function startWatch(): Promise<() => Promise<void>> {
+  const environment = ['env', '-i', `DOCKER_HOST=${lab.dockerHost}`, `PATH=${path}`]
+  const watch = lab.start([...host.inside, ...environment, 'spanplan', 'watch', '-f', '/etc/spanplan'])
+  await until('the watch has made true what can be', async () => {
+    const [first, second] = await Promise.all(['ens192', 'ens224'].map(mirrors))
+    return first === 2 && second === 2
+  })
+  return async () => {
+    watch.kill('SIGTERM')
+    await watch
+  }
+}
+
+/** Whether all is as the file says. */
+const isTrue = () =>
+  onHost(['spanplan', 'plan', '--detailed-exitcode']).then(
+    () => true,
+    () => false
+  )
+
 const interfaces = (text: string) => writeFile(host.path('etc/network/interfaces'), `${text}\n`)
 
 /** Those that ifupdown takes for configured. */
@@ -164,20 +185,55 @@ describe('at boot, Docker comes after the cards', () => {
     await mkdir(host.path('run/network'), { recursive: true })
   }
 
-  const isRunning = async () => (await suricata.inspect()).State.Running
+  const boots = ['the first, without a network in Docker', 'one more, on which Docker finds its own']
 
-  test('the hook makes the mirrors, and leaves the rest to an apply after Docker', async () => {
-    for (const boot of ['the first, without a network in Docker', 'one more, on which Docker finds its own']) {
-      await goDown()
-      expect((await ifup('-a')).stderr, boot).not.toContain('error')
-      expect(await mirrors('ens192'), boot).toBe(2)
+  async function comeUp(boot: string): Promise<void> {
+    await goDown()
+    expect((await ifup('-a')).stderr, boot).not.toContain('error')
+    expect(await mirrors('ens192'), boot).toBe(2)
+  }
+
+  const sensorRuns = () => until('the sensor runs', async () => (await suricata.inspect()).State.Running)
+
+  test('the hook makes the mirrors, and an apply the rest', async () => {
+    for (const boot of boots) {
+      await comeUp(boot)
       await lab.startDocker()
-      await until('the sensor runs', isRunning)
+      await sensorRuns()
       await onHost(['spanplan', 'apply', '--yes', '--lock-timeout', '5m'])
+      expect(await isTrue(), boot).toBe(true)
       await expectHeard(lab, [suricata])
-      const { stdout } = await onHost(['spanplan', 'plan', '--detailed-exitcode'])
-      expect(stdout, boot).toContain('No changes')
     }
+  })
+
+  test('the hook makes the mirrors, and the watch the rest, whenever Docker comes', async () => {
+    for (const boot of boots) {
+      await comeUp(boot)
+      const stop = await startWatch()
+      await lab.startDocker()
+      await sensorRuns()
+      await until(`all is as wanted: ${boot}`, isTrue)
+      await expectHeard(lab, [suricata])
+      await stop()
+    }
+  })
+})
+
+describe('with a watch', () => {
+  test('a hook wakes it, and leaves the rest to it; a card that is taken down is left alone until it is back', async () => {
+    const stop = await startWatch()
+    expect(await mirrors('ens192')).toBe(2)
+    expect((await ifup('ens192')).stderr).toBe('')
+    expect((await ifdown('ens192')).stderr).toBe('')
+    await until('the card is given back', async () => (await mirrors('ens192')) === 0)
+    // Something else wakes it, and is put back.
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens224', 'ingress'])
+    await until('the other mirror is back', async () => (await mirrors('ens224')) === 2)
+    expect([await mirrors('ens192'), await isUp('ens192')]).toEqual([0, false])
+    expect((await ifup('ens192')).stderr).toBe('')
+    await until('the mirrors are back', async () => (await mirrors('ens192')) === 2)
+    await stop()
+    expect(await mirrors('ens192')).toBe(2)
   })
 })
 

@@ -13,6 +13,7 @@ import { BROADCAST, ether, filler } from './frames.ts'
 import { findProgram, projectRoot } from './lab/programs.ts'
 import { SENSOR_IMAGE } from './lab/sensor.ts'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { until } from './spans.ts'
 
 /** A fenced block, and the heading under which it stands. */
 interface Block {
@@ -132,15 +133,32 @@ class Reader {
 
   /** Back to where nothing was done. */
   async tidy(): Promise<void> {
+    await this.endWatch()
     await this.run('spanplan destroy --all')
     const containers = await this.lab.docker.listContainers({ all: true })
     for (const { Id } of containers) await this.lab.docker.getContainer(Id).remove({ force: true })
     await rm(join(this.root, 'etc/spanplan'), { recursive: true, force: true })
   }
 
+  /** Ends the watch that a unit has started, if one has. */
+  async endWatch(): Promise<void> {
+    const file = join(this.root, 'watch.pid')
+    await this.run(`[[ ! -f ${file} ]] || { kill $(<${file}) && tail --pid=$(<${file}) -f /dev/null && rm ${file}; }`)
+  }
+
   /** From the file that the README has put in /etc/spanplan, all is as wanted. */
   async expectConverged(): Promise<void> {
     expect(await this.run('spanplan plan -f /etc/spanplan --detailed-exitcode')).toContain('No changes')
+  }
+
+  /** The same, once a watch has made it so. */
+  async awaitConverged(): Promise<void> {
+    await until('all is as wanted', () =>
+      this.expectConverged().then(
+        () => true,
+        () => false
+      )
+    )
   }
 
   /** Whether the containers see what comes from the switch. */
@@ -234,19 +252,22 @@ function dockerStandIn(docker: string, compose: readonly string[]): string {
 ${compose.join('\n')}`
 }
 
-/** Runs what the unit starts, in an environment as bare as systemd's; a timer's service once. */
+/** Runs what the units start, in an environment as bare as systemd's: a watch goes on, a timer's service comes once. */
 function systemctlStandIn(root: string, environment: Readonly<Record<string, string>>): string {
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
   return `[[ $* != daemon-reload ]] || exit 0
-[[ $1 == enable && $2 == --now && -f ${root}/etc/systemd/system/$3 ]]
-unit=${root}/etc/systemd/system/\${3%.*}.service
-cd /
-translate() { sed 's#/etc/#${root}/etc/#g'; }
-sed -n 's/^ExecStartPre=-//p' "$unit" | translate | while read -r line; do
-  env -i ${variables.join(' ')} bash -c "exec $line" || true
-done
-sed -n 's/^ExecStart=//p' "$unit" | translate | while read -r line; do
-  env -i ${variables.join(' ')} bash -c "exec $line"
+units=${root}/etc/systemd/system
+run() { cd / && exec env -i ${variables.join(' ')} bash -c "exec $(sed -n 's/^ExecStart=//p' "$1" | sed 's#/etc/#${root}/etc/#g')"; }
+[[ $1 == enable && $2 == --now ]]
+for unit in "\${@:3}"; do
+  [[ -f $units/$unit ]]
+  service=$units/\${unit%.*}.service
+  if grep -q '^Type=notify$' "$service"; then
+    run "$service" </dev/null &>${root}/watch.log &
+    echo $! >${root}/watch.pid
+  else
+    (run "$service")
+  fi
 done`
 }
 
@@ -366,9 +387,16 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
 
   'Start at boot, with systemd': async (reader) => {
     await reader.lab.startSensor('suricata')
-    for (const block of under('Start at boot, with systemd')) await reader.run(block)
-    await reader.expectConverged()
+    const [watch = '', once = ''] = under('Start at boot, with systemd')
+    await reader.run(watch)
+    await reader.awaitConverged()
+    await reader.lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+    await reader.awaitConverged()
     await reader.expectFrames('suricata')
+    await reader.endWatch()
+    await reader.lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+    await reader.run(once)
+    await reader.expectConverged()
   },
 
   'Start at boot, with ifupdown': async (reader) => {
@@ -418,10 +446,12 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     await reader.lab.startSensor('suricata')
     await commit(spansYaml)
     await reader.run(install)
-    await reader.expectConverged()
+    await reader.awaitConverged()
     await commit(spansYaml.replace('not port 22', 'not port 23'))
     await reader.run('sudo systemctl enable --now spanplan-pull.timer')
-    await reader.expectConverged()
+    await reader.awaitConverged()
+    expect(await reader.run('cat /etc/spanplan/spans.yaml')).toContain('not port 23')
+    await reader.endWatch()
     await commit(spansYaml.replace('not port 22', 'not port 24'))
     expect(await reader.run(byHand)).toContain('0 created, 2 changed, 0 replaced, 0 removed')
     expect(await reader.run(check)).not.toContain('exit status')

@@ -45,22 +45,41 @@ export interface Systemd {
 export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
   await mkdir(host.path('tmp'))
   await mkdir(host.path('etc/systemd/system'), { recursive: true })
+  // Without it, this is a machine's first boot, and systemd enables every unit that it knows.
+  await writeFile(host.path('etc/machine-id'), `${'0123456789abcdef'.repeat(2)}\n`)
   for (const target of targets) {
     const text = `[Unit]\nDescription=${target}\nDefaultDependencies=no\n`
     await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
   }
   const socket = lab.dockerHost.replace('unix://', '')
-  lab.start([...host.inside, 'sh', '-c', enter, host.path(''), lab.name, boot, socket])
+  const first = lab.start([...host.inside, 'sh', '-c', enter, host.path(''), lab.name, boot, socket])
+  let said = ''
+  first.stderr.on('data', (chunk) => {
+    said += chunk
+  })
   const run = async (argv: Argv) => {
     const pid = (await readFile(host.path('run/systemd.pid'), 'utf8')).trim()
-    const there = [`--target=${pid}`, '--mount', '--pid', '--cgroup', '--', 'env', '-i', `PATH=${path}`]
+    const there = [
+      `--target=${pid}`,
+      '--mount',
+      '--root',
+      '--wd',
+      '--pid',
+      '--cgroup',
+      '--',
+      'env',
+      '-i',
+      `PATH=${path}`
+    ]
     return lab.run(['nsenter', ...there, ...argv])
   }
-  await until('systemd is up', () =>
+  const isUp = () =>
     run(['systemctl', 'is-active', 'multi-user.target']).then(
       () => true,
       () => false
     )
-  )
+  await until('systemd is up', isUp).catch((error: Error) => {
+    throw new Error(`${error.message}:\n${said}`)
+  })
   return { run }
 }
