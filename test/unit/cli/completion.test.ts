@@ -20,7 +20,6 @@ test('bash completes commands', () => {
     'watch',
     'pause',
     'resume',
-    'watch',
     'status',
     'capture',
     'validate',
@@ -36,24 +35,33 @@ test('bash completes the flags of a command, and the values that are known', () 
   expect(complete('spanplan', 'completion', '')).toEqual(['bash', 'zsh', 'fish'])
 })
 
-test('bash completes file names, with spaces too', () => {
-  expect(complete('spanplan', 'plan', '-f', 'package')).toEqual(expect.arrayContaining(['package.json']))
+test('bash offers nothing for a value that nobody can know', () => {
+  expect(complete('spanplan', 'watch', '--interval', '')).toEqual([''])
+  expect(complete('spanplan', 'pause', 'span0', '--for', '')).toEqual([''])
 })
 
-test.each(['zsh', 'fish'])('%s gets every command and flag', (shell) => {
-  const script = execFileSync('node', ['bin/spanplan.js', 'completion', shell], { encoding: 'utf8' })
-  for (const word of [
-    'plan',
-    'apply',
-    'destroy',
-    'validate',
-    'import',
-    'completion',
-    'detailed-exitcode',
-    'defer-docker'
-  ]) {
-    expect(script).toContain(word)
+test.each([['plan', '-f'], ['plan', '--out'], ['capture', 'span0', '--write'], ['apply']])(
+  'bash completes file names: %s %s',
+  (...words) => {
+    expect(complete('spanplan', ...words, 'package')).toEqual(expect.arrayContaining(['package.json']))
   }
+)
+
+test.each([
+  ['zsh', (flag: string) => `*${flag}[`],
+  ['fish', (flag: string) => ` -l ${flag.replace('--', '')} `]
+])('%s gets every command, flag and value that bash gets', (shell, write) => {
+  const script = execFileSync('node', ['bin/spanplan.js', 'completion', shell], { encoding: 'utf8' })
+  for (const command of complete('spanplan', '')) {
+    const lines = script
+      .split('\n')
+      .filter((line) => line.includes(command))
+      .join('\n')
+    const flags = complete('spanplan', command, '--').filter((flag) => flag !== '')
+    for (const flag of flags) expect(lines).toContain(write(flag))
+    expect(flags.length).toBeGreaterThan(command === 'completion' ? -1 : 0)
+  }
+  for (const words of ['bash zsh fish', 'auto always never']) expect(script).toContain(words)
 })
 
 test('another shell is wrong usage', () => {
