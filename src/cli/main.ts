@@ -9,7 +9,7 @@ import type { ColorChoice } from './terminal.ts'
 
 const gather = (value: string, list: readonly string[]): string[] => [...list, value]
 
-const fileOption = (otherwise = './spans.yaml, then /etc/spanplan') =>
+const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spanplan') =>
   new Option('-f, --file <path>', 'a file, or a folder of *.yaml; may be given again')
     .argParser(gather)
     .default([] as string[], otherwise)
@@ -18,10 +18,10 @@ const spanOption = () =>
 const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
 const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
-const outOption = () => new Option('--out <file>', 'save the plan, for apply').argParser(parseOut)
-const pruneOption = () => new Option('--no-prune', 'leave spans that are gone from the file')
-const adoptOption = () => new Option('--adopt', 'take over what others made and a span needs').default(false)
-const emptyOption = () => new Option('--allow-empty', 'a file without spans may remove all').default(false)
+const outOption = () => new Option('--out <file>', 'also save the plan, for apply').argParser(parseOut)
+const pruneOption = () => new Option('--no-prune', 'keep spans that are live, and no longer in the file')
+const adoptOption = () => new Option('--adopt', 'take over what others have made where a span is to be').default(false)
+const emptyOption = () => new Option('--allow-empty', 'let a file without spans remove all that is live').default(false)
 const rollbackOption = () =>
   new Option('--rollback-after <duration>', 'take it back after that, as in 2m, unless it is confirmed')
     .argParser((text: string): number | null => parseDuration(text))
@@ -34,14 +34,14 @@ const waitOption = () =>
 const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
 const intervalOption = () =>
-  new Option('--interval <duration>', 'look again so long after the last time, whatever happens')
+  new Option('--interval <duration>', 'look again after so long, though nothing has happened')
     .argParser(parseInterval)
     .default(60_000, '60s')
 const listenOption = () =>
   new Option('--listen <address>', 'serve metrics and health there, as in 127.0.0.1:9477')
     .argParser((text: string): ListenAddress | null => parseListenAddress(text))
     .default(null as ListenAddress | null, 'nowhere')
-const dryRunOption = () => new Option('--dry-run', 'only tell what differs').default(false)
+const dryRunOption = () => new Option('--dry-run', 'only tell what differs, and change nothing').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
 const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
@@ -90,8 +90,8 @@ function optionDescription({ description, argChoices, defaultValueDescription }:
 }
 
 const words = {
-  confirm: 'keep an apply that waits (--rollback-after)',
-  rollback: 'take an apply that waits back at once'
+  confirm: 'keep what an apply with --rollback-after has done',
+  rollback: 'take back at once what an apply with --rollback-after has done'
 } as const
 
 /** The whole command line, as data: `spanplan completion` walks it too. */
@@ -113,8 +113,8 @@ function buildProgram() {
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(jsonOption().conflicts(['diff', 'commands']))
-    .addOption(new Option('--diff', 'a unified diff of live against wanted').conflicts('commands').default(false))
-    .addOption(new Option('--commands', 'the exact commands, as a script').default(false))
+    .addOption(new Option('--diff', 'print a unified diff of live against wanted').conflicts('commands').default(false))
+    .addOption(new Option('--commands', 'print the exact commands, as a script').default(false))
     .addOption(outOption())
     .addOption(pruneOption())
     .addOption(adoptOption())
@@ -128,8 +128,8 @@ function buildProgram() {
 
   program
     .command('apply')
-    .description('make it so, and check')
-    .argument('[plan]', 'a plan that plan --out saved: what it is to be')
+    .description('make the host as the file says, and check that it is')
+    .argument('[plan]', 'a plan that plan --out saved, instead of the file')
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(yesOption())
@@ -161,10 +161,10 @@ function buildProgram() {
 
   program
     .command('destroy')
-    .description('remove what was made, and give back what was changed')
+    .description('remove what spanplan has made, and give back what it has changed')
     .addOption(fileOption())
-    .addOption(new Option('--name <name>', "the spans' owner, instead of the file's name"))
-    .addOption(new Option('--all', "every name's").conflicts('name').default(false))
+    .addOption(new Option('--name <name>', "this name's spans, without a file"))
+    .addOption(new Option('--all', "every name's spans, without a file").conflicts('name').default(false))
     .addOption(spanOption())
     .addOption(yesOption())
     .addOption(jsonOption())
@@ -190,13 +190,16 @@ function buildProgram() {
 
   program
     .command('hook')
-    .description('for ifupdown and its like: an interface comes up, or is about to go down')
-    .addOption(fileOption('/etc/spanplan'))
-    .addOption(new Option('--interface <name>', 'which').default(undefined, '$IFACE'))
+    .description('for ifupdown and its like, which call it when an interface comes up or goes down')
+    .addOption(fileOption('$SPANPLAN_FILE or /etc/spanplan'))
+    .addOption(new Option('--interface <name>', 'which interface').default(undefined, '$IFACE'))
     .addOption(
-      new Option('--phase <word>', 'up or down, or the name of a phase').default(undefined, '$PHASE, then $MODE')
+      new Option('--phase <word>', 'which way it goes: up, down, or a phase of ifupdown').default(
+        undefined,
+        '$PHASE, then $MODE'
+      )
     )
-    .addOption(new Option('--strict', 'fail if something goes wrong, and do not only say so').default(false))
+    .addOption(new Option('--strict', 'exit with a failure if something goes wrong, not only say so').default(false))
     .addOption(insecureOption())
     .addOption(lockOption(30_000, '30s'))
     .action((options) =>
@@ -211,7 +214,7 @@ function buildProgram() {
 
   program
     .command('watch')
-    .description('make it so, and keep it so')
+    .description('apply, and keep the host so, until a signal ends it')
     .addOption(fileOption())
     .addOption(intervalOption())
     .addOption(listenOption())
@@ -225,9 +228,11 @@ function buildProgram() {
 
   program
     .command('pause')
-    .description('keep watch and hook off while you debug; it ends by itself')
-    .argument('[span]', 'the span; without it, all')
-    .addOption(new Option('--for <duration>', 'so long, as in 30m').argParser(parseDuration).makeOptionMandatory())
+    .description('have watch and hook leave spans alone while you debug; ends by itself')
+    .argument('[span]', 'which span; all without it')
+    .addOption(
+      new Option('--for <duration>', 'how long, as in 30m; required').argParser(parseDuration).makeOptionMandatory()
+    )
     .addOption(fileOption())
     .addOption(insecureOption())
     .addOption(jsonOption())
@@ -240,8 +245,8 @@ function buildProgram() {
 
   program
     .command('resume')
-    .description('end a pause before its time')
-    .argument('[span]', 'the span; without it, all')
+    .description('end a pause before its time; without a span, every pause')
+    .argument('[span]', 'which span; all without it')
     .addOption(jsonOption())
     .addOption(colorOption())
     .action((span, options) =>
@@ -254,7 +259,7 @@ function buildProgram() {
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(jsonOption().conflicts('live'))
-    .addOption(new Option('--live', 'refresh it every second, until q').conflicts('for').default(false))
+    .addOption(new Option('--live', 'show it anew every second, until you type q').conflicts('for').default(false))
     .addOption(
       new Option('--for <duration>', "count for so long, as in 10s; 'watch': since the watch began")
         .argParser((text) => (text === 'watch' ? text : parseDuration(text)))
@@ -271,8 +276,10 @@ function buildProgram() {
     .description('show what a sensor on a span gets, or write it for Wireshark; needs no sensor')
     .argument('<span>', 'which span')
     .argument('[filter...]', 'a pcap-filter(7) expression, as for tcpdump')
-    .addOption(new Option('-w, --write <file>', 'write the frames as pcap; - is stdout').argParser(parseWrite))
-    .addOption(new Option('-c, --count <number>', 'end after so many frames').argParser(parseCount))
+    .addOption(
+      new Option('-w, --write <file>', 'write the frames as pcap to a file; - is stdout').argParser(parseWrite)
+    )
+    .addOption(new Option('-c, --count <number>', 'end after so many frames; without it, at ^C').argParser(parseCount))
     .addOption(fileOption())
     .addOption(insecureOption())
     .addOption(colorOption())
@@ -287,9 +294,9 @@ function buildProgram() {
 
   program
     .command('validate')
-    .description('check the file alone')
+    .description('check the file, without a look at the host')
     .addOption(fileOption())
-    .addOption(new Option('--print', 'print it merged, with defaults').conflicts('json').default(false))
+    .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
     .addOption(jsonOption())
     .addOption(colorOption())
     .action((options) => start(options, async (session) => (await import('./validate.ts')).validate(session, options)))

@@ -572,6 +572,19 @@ const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>> = {
     expect(await reader.run('tcpdump -r span0.pcap --count')).toContain('1000 packets')
   },
 
+  'Have it left alone while you debug': async (reader) => {
+    await reader.run('spanplan apply')
+    const [pause = '', resume = ''] = under('Have it left alone while you debug')
+    await reader.lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    await reader.run(pause)
+    const hook = 'IFACE=ens192 PHASE=up spanplan hook -f spans.yaml --strict 2>&1'
+    expect(await reader.run(hook)).toContain('span0 is paused until')
+    expect(await reader.run('spanplan status || true')).toContain('paused until')
+    await reader.run(resume)
+    expect(await reader.run(hook)).toContain('promiscuous: off → on')
+    expect(await reader.run('spanplan status || true')).not.toContain('paused')
+  },
+
   'Metrics, for Prometheus': async (reader) => {
     await reader.lab.startSensor('suricata')
     const [watch = '', ask = ''] = under('Metrics, for Prometheus')
@@ -613,6 +626,8 @@ describe('the reference', () => {
       'watch',
       'status',
       'capture',
+      'pause',
+      'resume',
       'hook',
       'validate',
       'confirm',
