@@ -229,7 +229,7 @@ describe('where it listens', () => {
     await scrapeHealthy()
     const crowd = lab.start([process.execPath, '--eval', hostileClients])
     const connections = () => lab.run(['ss', '--tcp', '--numeric', '--no-header', 'sport = :9477'])
-    await until('they are there', async () => (await connections()).split('\n').length > 50)
+    await until('they are there', async () => (await connections()).split('\n').length > 30)
     await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
     await watch.expectTold(/mirror ens192 ingress → span0 \(every frame\) {2}put back/)
     crowd.kill('SIGKILL')
@@ -239,12 +239,15 @@ describe('where it listens', () => {
   })
 })
 
-/** Each is gone after a while, and comes again. */
+/** Each that notices its end comes again. Those that do not read would not keep Node.js from ending. */
 const hostileClients = `
 const { connect } = require('node:net')
 const words = ['', 'GET /metrics HTTP/1.1\\r\\n', 'GET /metrics HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n', '\\0\\r\\n\\r\\n', 'x'.repeat(100000)]
 const come = (word) => {
   const socket = connect(9477, '127.0.0.1', () => socket.write(word))
-  socket.pause().on('error', () => undefined).on('close', () => setTimeout(come, 50, word))
+  if (word.includes('Host')) socket.pause()
+  else socket.resume()
+  socket.on('error', () => undefined).on('close', () => setTimeout(come, 50, word))
 }
+setInterval(() => undefined, 1000)
 for (let index = 0; index < 100; index++) come(words[index % words.length])`
