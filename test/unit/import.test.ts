@@ -155,8 +155,9 @@ describe('the file that is written', () => {
                     ...{ ...network, name: names.network },
                     options: { 'com.docker.network.bridge.name': names.bridge }
                   })),
-                  containers: host.docker.containers.map((container) => ({
-                    ...{ ...container, name: names.container },
+                  // Docker gives no name twice.
+                  containers: host.docker.containers.map((container, index) => ({
+                    ...{ ...container, name: `${names.container}${index || ''}` },
                     endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, network: names.network }))
                   }))
                 }
