@@ -111,15 +111,14 @@ function readHost(text: string): Piece[] {
         .filter((words) => words.trim() !== '')
         .flatMap((words): Piece[] => {
           const device = asked ?? deviceOf(words)
-          // The kernel numbers actions through.
           return device === undefined ? [] : [{ device, facet, words: withoutOrder(words.trim()) }]
         })
     })
 }
 
-/** A row of tc's list as it is wherever it stands in that, without the number that the kernel gave its action. */
+/** A row of tc's list as it is wherever it stands in that. */
 function withoutOrder(words: string): string {
-  return words.replace(/^\[(?=\{)|(?<=\})\]$/g, '').replace(/"index":\d+/g, '"index":N')
+  return words.replace(/^\[(?=\{)|(?<=\})\]$/g, '')
 }
 
 function deviceOf(words: string): string | undefined {

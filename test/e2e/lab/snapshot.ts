@@ -49,11 +49,13 @@ async function describeTraffic(run: Run): Promise<string> {
       plain.includes(command) ? (batch[plain.indexOf(command)] ?? '') : run(['tc', '-j', ...command.split(' ')])
     )
   )
-  const texts = commands.map(
-    (command, index) =>
-      `$ tc ${command}\n${(documents[index] ?? '').replace(/(?<=\}),(?=\{"(?:protocol|parent)")/g, '\n')}\n`
-  )
+  const texts = commands.map((command, index) => `$ tc ${command}\n${rowsOf(documents[index] ?? '')}\n`)
   return [`$ tc qdisc\n${normalise(qdiscs)}\n`, ...texts].join('')
+}
+
+/** A row a line; the kernel numbers actions through, in whatever order they come. */
+function rowsOf(document: string): string {
+  return document.replace(/(?<=\}),(?=\{"(?:protocol|parent)")/g, '\n').replace(/"index":\d+/g, '"index":N')
 }
 
 /** What tc shows of a device, by the kind of a qdisc on it. */
