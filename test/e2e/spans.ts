@@ -51,8 +51,11 @@ export async function expectRefusal(
 /** Waits for what the kernel or Docker does in its own time. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
-  while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`)
+  for (;;) {
+    // What is looked at may go while it is looked at.
+    const answer = await isSo().catch((error: unknown) => error)
+    if (answer === true) return
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`, { cause: answer })
     await sleep(50)
   }
 }
