@@ -49,7 +49,10 @@ function misses(wanted: Wanted, host: Snapshot, { network, container }: AwayNote
   return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
 }
 
-/** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
+/**
+ * Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such, and as long as
+ * that has not come about, the note stays. Older notes stay.
+ */
 function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
   const networksOf = ({ host }: Moment, container: string) =>
     containersOf(host)
@@ -58,9 +61,9 @@ function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
   const own = observeAway(now.wanted, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
-      const was = networksOf(then, one.place.container)
-      const is = networksOf(now, one.place.container)
-      return { ...one, back: true, misses: was?.includes('none') === true && is?.length === 0 }
+      const isNowhere = networksOf(now, one.place.container)?.length === 0
+      const misses = isNowhere && networksOf(then, one.place.container)?.includes('none') === true
+      return { ...one, misses, back: misses || !isNowhere }
     })
   return [...notes, ...own]
 }
