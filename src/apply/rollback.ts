@@ -70,9 +70,12 @@ async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
   }
 }
 
-/** A card that is not yet as it was: what remembers how it was is kept until it is. */
+/** A card or a container that is not yet as it was: what remembers how it was is kept until it is. */
 function isNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
-  return left.some((other) => other.remembers.length === 0 && remembers.some((card) => card === other.device))
+  return left.some(
+    (other) =>
+      other.remembers.length === 0 && remembers.some((name) => name === other.device || name === other.container)
+  )
 }
 
 /** Docker was there at first; without it, what was done in it is not seen. */

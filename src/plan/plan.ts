@@ -33,7 +33,7 @@ export interface PlannedChange {
   readonly device: string | null
   /** The name of the container that it is about; null for none. */
   readonly container: string | null
-  /** The cards whose earlier state the mark keeps that is there now. */
+  /** The cards and containers whose earlier state the mark keeps that is there now. */
   readonly remembers: readonly string[]
   readonly title: string
   readonly summary: string

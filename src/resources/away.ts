@@ -30,6 +30,7 @@ export const away: Kind<Away> = {
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
   farewell: ({ note }) => `the note on it, the network ${note}, is dropped`,
+  remembers: ({ place }) => [place.container],
   address: ({ place }) => [place.network, place.container]
 }
 
@@ -49,10 +50,7 @@ function misses(wanted: Wanted, host: Snapshot, { network, container }: AwayNote
   return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
 }
 
-/**
- * Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such, and as long as
- * that has not come about, the note stays. Older notes stay.
- */
+/** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
 function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
   const networksOf = ({ host }: Moment, container: string) =>
     containersOf(host)
@@ -61,9 +59,9 @@ function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
   const own = observeAway(now.wanted, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
-      const isNowhere = networksOf(now, one.place.container)?.length === 0
-      const misses = isNowhere && networksOf(then, one.place.container)?.includes('none') === true
-      return { ...one, misses, back: misses || !isNowhere }
+      const was = networksOf(then, one.place.container)
+      const is = networksOf(now, one.place.container)
+      return { ...one, back: true, misses: was?.includes('none') === true && is?.length === 0 }
     })
   return [...notes, ...own]
 }

@@ -101,7 +101,7 @@ export interface Kind<R extends Resource = Resource> {
   dependsOn?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
   conflict?(live: R, desired: R, host: Snapshot): Notice
-  /** The cards whose earlier state its mark keeps. None: it bears no such mark. */
+  /** The cards and containers whose earlier state its mark keeps. None: it bears no such mark. */
   remembers?(resource: R): readonly string[]
   /** Completes changes of this kind with what only all of them together tell. */
   settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]

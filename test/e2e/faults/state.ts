@@ -2,7 +2,9 @@
  * The whole state that spanplan may touch, piece by piece. What Docker makes anew with other names (ids, MAC addresses,
  * host ends of interfaces) stands under the container that it belongs to, so that equal means equal.
  */
+
 import type Docker from 'dockerode'
+import { parseAway } from '../../../src/host/docker.ts'
 import type { Lab } from '../lab.ts'
 import { interfacesOf } from '../spans.ts'
 
@@ -51,7 +53,16 @@ async function readPorts(lab: Lab, links: readonly Link[]): Promise<Port[]> {
 /** What else the things of a state are called: of a container on a bridge, the container and its port there. */
 export async function readAliases(lab: Lab): Promise<(name: string) => string[]> {
   const ports = await readPorts(lab, JSON.parse(await lab.run(['ip', '-j', 'link'])))
-  return (name) => [name.replace(/ on .*/, ''), ...ports.flatMap((port) => (port.name === name ? [port.device] : []))]
+  // A plan calls a note by what it notes.
+  const notes = (await lab.docker.listNetworks()).flatMap(({ Name, Labels }) => {
+    const place = parseAway(Labels ?? {})
+    return place === null ? [] : [{ name: Name, title: `${place.container} → ${place.network}` }]
+  })
+  return (name) => [
+    name.replace(/ on .*/, ''),
+    ...ports.flatMap((port) => (port.name === name ? [port.device] : [])),
+    ...notes.flatMap((note) => (note.name === name ? [note.title] : []))
+  ]
 }
 
 /** A state as text: for a comparison that shows what differs. */
