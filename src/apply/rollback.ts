@@ -72,10 +72,9 @@ async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
 
 /** A card or a container that is not yet as it was: what remembers how it was is kept until it is. */
 function isNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
-  return left.some(
-    (other) =>
-      other.remembers.length === 0 && remembers.some((name) => name === other.device || name === other.container)
-  )
+  const isAbout = ({ device, container }: PlannedChange) =>
+    remembers.some((one) => ('device' in one ? one.device === device : one.container === container))
+  return left.some((other) => other.remembers.length === 0 && isAbout(other))
 }
 
 /** Docker was there at first; without it, what was done in it is not seen. */

@@ -1,7 +1,15 @@
 import { type Notice, type Origin, SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
 import { kinds } from '../resources/index.ts'
-import { type Change, type Kind, type Moment, type Resource, type Step, writeAddress } from '../resources/resource.ts'
+import {
+  type Change,
+  type Kind,
+  type Moment,
+  type Remembered,
+  type Resource,
+  type Step,
+  writeAddress
+} from '../resources/resource.ts'
 import type { Wanted } from '../resources/wanted.ts'
 import type { Desired, Wait } from './desired.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
@@ -33,8 +41,8 @@ export interface PlannedChange {
   readonly device: string | null
   /** The name of the container that it is about; null for none. */
   readonly container: string | null
-  /** The cards and containers whose earlier state the mark keeps that is there now. */
-  readonly remembers: readonly string[]
+  /** Whose earlier state the mark keeps that is there now. */
+  readonly remembers: readonly Remembered[]
   readonly title: string
   readonly summary: string
   readonly before: Resource | null

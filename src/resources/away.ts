@@ -30,7 +30,7 @@ export const away: Kind<Away> = {
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
   farewell: ({ note }) => `the note on it, the network ${note}, is dropped`,
-  remembers: ({ place }) => [place.container],
+  remembers: ({ place }) => [{ container: place.container }],
   address: ({ place }) => [place.network, place.container]
 }
 

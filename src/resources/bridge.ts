@@ -77,7 +77,7 @@ export const bridge: Kind<Bridge> = {
     ].join(', '),
   address: () => [],
   device: ({ id }) => id,
-  remembers: ({ remembered }) => remembered,
+  remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
   farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adopted: 'a later destroy gives it back'

@@ -71,7 +71,7 @@ export const mirror: Kind<Mirror> = {
   summary: ({ expression }) => expression ?? 'every frame',
   address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
   device: ({ device }) => device,
-  remembers: ({ device, cookie }) => (cookie === '' ? [] : [device]),
+  remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
   conflict: explainConflict,
   adopted: 'a later destroy removes it'
 }

@@ -72,6 +72,9 @@ export interface Moment {
   readonly host: Snapshot
 }
 
+/** A card or a container, by its name. */
+export type Remembered = { readonly device: string } | { readonly container: string }
+
 /**
  * One kind of resource: all that spanplan knows of it. What every kind has comes first; the rest has a default that most
  * kinds keep. Ranks say in which order things are done, low ranks first, creations (and changes) and removals on one scale.
@@ -101,8 +104,8 @@ export interface Kind<R extends Resource = Resource> {
   dependsOn?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
   conflict?(live: R, desired: R, host: Snapshot): Notice
-  /** The cards and containers whose earlier state its mark keeps. None: it bears no such mark. */
-  remembers?(resource: R): readonly string[]
+  /** Whose earlier state its mark keeps. None: it bears no such mark. */
+  remembers?(resource: R): readonly Remembered[]
   /** Completes changes of this kind with what only all of them together tell. */
   settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
   /**
