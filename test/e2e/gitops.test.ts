@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectArriving, expectConverged, until } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
+import { expectArriving } from './spans.ts'
+import { expectLive, startWatch, type Watch } from './watching.ts'
 
 let lab: Lab
 let sensor: Docker.Container
@@ -46,21 +46,7 @@ const sh = (script: string) => lab.run(['sh', '-ec', `cd ${lab.files}\n${script}
 const commit = (message: string, script: string) =>
   sh(`cd desk\n${script}\ngit add -A\ngit commit -q -m '${message}'\ngit push -q origin HEAD:main`)
 
-/** Waits until the live spans are these. */
-async function expectSpans(...spans: readonly string[]): Promise<void> {
-  await until(`there is ${spans.join(', ')}`, async () => {
-    const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
-    return (
-      links
-        .map(({ ifname }) => ifname)
-        .sort()
-        .join() === spans.join()
-    )
-  })
-  for (const span of spans) await expectArriving(lab, sensor, span)
-  await watch.settle()
-  await expectConverged(lab, options)
-}
+const expectSpans = (...spans: readonly string[]) => expectLive({ lab, sensor, watch, options }, spans)
 
 test('what is committed holds; what is broken is told, and changes nothing; what is removed goes', async () => {
   await expectSpans('span0')

@@ -70,13 +70,13 @@ test('spanplan-pull.service pulls, and spanplan-apply.service comes after it, al
   const git = (...argv: string[]) =>
     systemd.run(['git', '-c', 'user.name=a', '-c', 'user.email=a@example.com', ...argv])
   const commit = async (text: string) => {
-    await writeFile(host.path('tmp/work/spans.yaml'), text)
-    await git('-C', '/tmp/work', 'add', '.')
-    await git('-C', '/tmp/work', 'commit', '--quiet', '--message=change')
-    await git('-C', '/tmp/work', 'push', '--quiet', '/tmp/spans.git', 'HEAD:main')
+    await writeFile(host.path('tmp/clone/spans.yaml'), text)
+    await git('-C', '/tmp/clone', 'add', '.')
+    await git('-C', '/tmp/clone', 'commit', '--quiet', '--message=change')
+    await git('-C', '/tmp/clone', 'push', '--quiet', '/tmp/spans.git', 'HEAD:main')
   }
   await git('init', '--quiet', '--bare', '--initial-branch=main', '/tmp/spans.git')
-  await git('init', '--quiet', '--initial-branch=main', '/tmp/work')
+  await git('init', '--quiet', '--initial-branch=main', '/tmp/clone')
   await commit(spans)
   await rm(host.path('etc/spanplan/spans.yaml'))
   await git('clone', '--quiet', '/tmp/spans.git', '/etc/spanplan')

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectArriving, expectConverged, spanplan, until } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
+import { expectArriving, spanplan } from './spans.ts'
+import { expectLive, startWatch, type Watch } from './watching.ts'
 
 let lab: Lab
 let sensor: Docker.Container
@@ -40,21 +40,7 @@ function watchFile(name: string): Promise<Watch> {
   return startWatch(lab, [], options)
 }
 
-/** The spans that are live are these, and frames of each arrive. */
-async function expectSpans(watch: Watch, ...spans: readonly string[]): Promise<void> {
-  await until(`there is ${spans.join(', ')}`, async () => {
-    const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
-    return (
-      links
-        .map(({ ifname }) => ifname)
-        .sort()
-        .join() === spans.join()
-    )
-  })
-  for (const span of spans) await expectArriving(lab, sensor, span)
-  await watch.settle()
-  await expectConverged(lab, options)
-}
+const expectSpans = (watch: Watch, ...spans: readonly string[]) => expectLive({ lab, sensor, watch, options }, spans)
 
 test('a file that is written, and renamed over as an editor does', async () => {
   await sh('echo "$FILE0" >spans.yaml')

@@ -3,10 +3,11 @@ import { statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import type Docker from 'dockerode'
 import type { WatchState } from '../../src/watch/state.ts'
 import { hostNamespace } from './lab/sweep.ts'
 import type { Lab, Outcome, SpanplanOptions } from './lab.ts'
-import { until } from './spans.ts'
+import { expectArriving, expectConverged, until } from './spans.ts'
 
 interface StartOptions extends SpanplanOptions {
   /** Of the spans; `default` if not given. */
@@ -119,6 +120,26 @@ export async function startWatch(
     await watch[Symbol.asyncDispose]()
     throw new Error(`${error instanceof Error ? error.message : error}:\n${watch.told}`)
   }
+}
+
+/** A watch, and whose sensor is to get frames; the options name its files. */
+interface Scene {
+  readonly lab: Lab
+  readonly sensor: Docker.Container
+  readonly watch: Watch
+  readonly options: SpanplanOptions
+}
+
+/** Waits until the live spans are these; then frames of each arrive, and nothing is left to do. */
+export async function expectLive({ lab, sensor, watch, options }: Scene, spans: readonly string[]): Promise<void> {
+  await until(`there is ${spans.join(', ')}`, async () => {
+    const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'type', 'bridge']))
+    const names = links.map(({ ifname }) => ifname).sort()
+    return names.join() === spans.join()
+  })
+  for (const span of spans) await expectArriving(lab, sensor, span)
+  await watch.settle()
+  await expectConverged(lab, options)
 }
 
 /** A file of the lab's run directory. */
