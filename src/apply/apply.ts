@@ -11,17 +11,25 @@ import { type Log, type Progress, runSteps } from './steps.ts'
 /** Docker gives a port its name in the first round, so it is sealed in the second; the third is for what others did meanwhile. */
 const rounds = 3
 
+/** What an apply came to. */
+export interface Applied {
+  /** Its plan is empty. */
+  readonly last: View
+  /** What was done, whether the first look or a later one found it; less the ports that came with it, which their sensors stand for. */
+  readonly done: readonly PlannedChange[]
+}
+
 /**
  * Carries out a plan, looks again, and goes on until nothing is left to do. What fails, is interrupted or does not become
  * true is taken back: the host is then as it was at the first look.
  *
- * @returns the last look, whose plan is empty.
  * @throws SpanplanError that names the step that failed, or what did not become true, and what came of taking it back.
  */
-export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<View> {
+export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<Applied> {
   const log: Log = { done: [], begun: false }
   try {
-    return await goForward(aim, first, log, progress, signal)
+    const last = await goForward(aim, first, log, progress, signal)
+    return { last, done: changesOf(log).filter((change) => !hasComeWith(change, first)) }
   } catch (error) {
     const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
     const untouched = remainder.whole && !remainder.changed && log.done.length === 0
@@ -61,6 +69,16 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
     message: `all was done, but this was still not as wanted:${list(view.plan.changes)}`,
     hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
   })
+}
+
+/** In the order in which they were begun. */
+function changesOf({ done }: Log): PlannedChange[] {
+  return [...new Set(done.map(({ change }) => change))]
+}
+
+/** A port that was not there at the first look. */
+function hasComeWith({ kind, device }: PlannedChange, { host }: View): boolean {
+  return kind === 'port' && !host.links.some(({ name }) => name === device)
 }
 
 /** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */

@@ -151,7 +151,7 @@ async function carryOut(
 ): Promise<View> {
   const progress = openProgress(session, first.plan)
   try {
-    const last = await apply(aim, first, progress, signal)
+    const { last } = await apply(aim, first, progress, signal)
     progress.close()
     const summary = countActions(first.plan)
     if (session.json) printEvent('summary', summary)

@@ -163,10 +163,6 @@ async function makeTrue(session: Session, aim: Aim, signal: AbortSignal, say: (t
   checkRights(plan, none, none)
   if (plan.changes.length === 0) return
   const progress = openProgress(session, plan)
-  try {
-    await apply(aim, view, progress, signal)
-  } finally {
-    progress.close()
-  }
-  for (const change of plan.changes) say(renderChange(change))
+  const { done } = await apply(aim, view, progress, signal).finally(progress.close)
+  for (const change of done) say(renderChange(change))
 }

@@ -128,8 +128,8 @@ async function makeTrue(aim: FileAim, view: View): Promise<Pick<Outcome, 'done' 
   const { changes } = view.plan
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
-    await apply(aim, view, silent, signal)
-    return { done: changes, failures: [] }
+    const { done } = await apply(aim, view, silent, signal)
+    return { done, failures: [] }
   } catch (error) {
     const [only = null] = spans
     if (spans.length === 1) return { done: [], failures: [{ span: only, notice: noticeOf(error), planned: false }] }
@@ -139,9 +139,7 @@ async function makeTrue(aim: FileAim, view: View): Promise<Pick<Outcome, 'done' 
   for (const span of spans) {
     const part = aimAtOne(aim, span)
     try {
-      const first = await look(part)
-      await apply(part, first, silent, signal)
-      done.push(...first.plan.changes)
+      done.push(...(await apply(part, await look(part), silent, signal)).done)
     } catch (error) {
       failures.push({ span, notice: noticeOf(error), planned: false })
     }
