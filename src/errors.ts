@@ -96,3 +96,10 @@ function bug(error: unknown): SpanplanError {
     { cause: error }
   )
 }
+
+/** All that an error says, in one: the first says where. */
+export function noticeOf(error: unknown): Notice {
+  const [first, ...others] = asForeseen(error).notices
+  if (first === undefined) return { code: 'BUG', message: String(error) }
+  return { ...first, message: [first, ...others].map(({ message }) => message).join('\n') }
+}

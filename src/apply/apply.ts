@@ -15,7 +15,7 @@ const rounds = 3
 export interface Applied {
   /** Its plan is empty. */
   readonly last: View
-  /** What was done, whether the first look or a later one found it; less the ports that came with it, which their sensors stand for. */
+  /** What was done, whether the first look or a later one found it; less the ports that came with a sensor, which stands for them. */
   readonly done: readonly PlannedChange[]
 }
 
@@ -29,7 +29,8 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
   const log: Log = { done: [], begun: false }
   try {
     const last = await goForward(aim, first, log, progress, signal)
-    return { last, done: changesOf(log).filter((change) => !hasComeWith(change, first)) }
+    const done = changesOf(log)
+    return { last, done: done.filter((change) => !hasComeWithSensor(change, first, done)) }
   } catch (error) {
     const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
     const untouched = remainder.whole && !remainder.changed && log.done.length === 0
@@ -76,9 +77,14 @@ function changesOf({ done }: Log): PlannedChange[] {
   return [...new Set(done.map(({ change }) => change))]
 }
 
-/** A port that was not there at the first look. */
-function hasComeWith({ kind, device }: PlannedChange, { host }: View): boolean {
-  return kind === 'port' && !host.links.some(({ name }) => name === device)
+/** A port that was not there at the first look, of a span that a sensor was connected to since. */
+function hasComeWithSensor(
+  { kind, span, device }: PlannedChange,
+  { host }: View,
+  done: readonly PlannedChange[]
+): boolean {
+  const isNew = kind === 'port' && !host.links.some(({ name }) => name === device)
+  return isNew && done.some((other) => other.kind === 'sensor' && other.span === span)
 }
 
 /** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */

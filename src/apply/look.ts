@@ -1,7 +1,7 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker.ts'
-import type { Snapshot } from '../host/host.ts'
-import { type Question, readHost } from '../host/read.ts'
+import type { DockerState, KernelState, Snapshot } from '../host/host.ts'
+import { type Question, readDocker, readHost, readKernel } from '../host/read.ts'
 import { shellLine } from '../host/words.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
@@ -56,6 +56,24 @@ export async function look(aim: Aim): Promise<View> {
  */
 export function readFor(aim: Aim): Promise<Snapshot> {
   return readHost(questionOf(aim))
+}
+
+/**
+ * The kernel's part of it.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export function readKernelFor(aim: Aim): Promise<KernelState> {
+  return readKernel(questionOf(aim))
+}
+
+/**
+ * Docker's part of it.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export function readDockerFor(aim: Aim): Promise<DockerState> {
+  return readDocker(questionOf(aim))
 }
 
 /**

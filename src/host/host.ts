@@ -242,8 +242,8 @@ export type Compiled =
   /** It took tcpdump longer than the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
 
-/** The host at one moment: everything that a plan rests on. */
-export interface Snapshot {
+/** What the kernel has at one moment, and what it makes of the filters of the spec. */
+export interface KernelState {
   readonly bootId: string
   readonly links: readonly Link[]
   readonly qdiscs: readonly Qdisc[]
@@ -251,9 +251,13 @@ export interface Snapshot {
   readonly classFilters: readonly ClassFilter[]
   /** None where bpftool is missing or may not look. */
   readonly attached: readonly AttachedProgram[]
-  readonly docker: DockerState
   /** By expression: every filter of the spec that was read for. */
   readonly programs: ReadonlyMap<string, Compiled>
+}
+
+/** The host at one moment: everything that a plan rests on. */
+export interface Snapshot extends KernelState {
+  readonly docker: DockerState
 }
 
 /** The link of that name; altnames count. */

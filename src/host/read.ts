@@ -14,6 +14,7 @@ import type {
   Container,
   DockerNetwork,
   DockerState,
+  KernelState,
   Link,
   Manager,
   Snapshot
@@ -42,21 +43,46 @@ export interface Question {
 }
 
 /**
- * Takes the snapshot. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
- * expression, and one more where u32's tables are not clear.
+ * Takes the snapshot.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
  */
 export async function readHost(question: Question): Promise<Snapshot> {
-  const [links, tc, attached, docker, programs] = await Promise.all([
+  const [kernel, docker] = await Promise.all([readKernel(question), readDocker(question)])
+  return { ...kernel, docker }
+}
+
+/**
+ * Asks the kernel. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
+ * expression, and one more where u32's tables are not clear.
+ *
+ * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
+ */
+export async function readKernel(question: Question): Promise<KernelState> {
+  const [links, tc, attached, programs] = await Promise.all([
     readAllLinks(question.bridges),
     readTc(),
     question.copies ? readPrograms() : [],
-    question.deferDocker ? ({ state: 'deferred' } as const) : readDocker(question),
     compileAll(question.expressions)
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, attached, docker, programs }
+  return { bootId, links, ...tc, attached, programs }
+}
+
+/**
+ * Asks Docker, which answers for a container only once it has done starting or stopping it.
+ *
+ * @throws SpanplanError DOCKER_FAILED, or that its answer is not understood.
+ */
+export async function readDocker(question: Question): Promise<DockerState> {
+  if (question.deferDocker) return { state: 'deferred' }
+  const daemon = await findDaemon()
+  if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
+  try {
+    return await askDocker(daemon, question)
+  } catch (error) {
+    throw dockerFailed(error)
+  }
 }
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
@@ -154,16 +180,6 @@ async function compile(expression: string): Promise<Compiled> {
     const hangs = error instanceof SpanplanError && error.notices.some(({ code }) => code === 'PROGRAM_HANGS')
     if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
     throw error
-  }
-}
-
-async function readDocker(question: Question): Promise<DockerState> {
-  const daemon = await findDaemon()
-  if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
-  try {
-    return await askDocker(daemon, question)
-  } catch (error) {
-    throw dockerFailed(error)
   }
 }
 

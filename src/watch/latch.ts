@@ -1,14 +1,14 @@
+import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { restAfter } from './rest.ts'
 import type { Trigger } from './state.ts'
-
-/** Milliseconds. Not even a storm makes more runs than these rests leave room for. */
-const shortestRest = 50
-const longestRest = 1000
 
 /** Runs one at a time, and never forgets that there is to be one more. */
 export interface Latch {
   /** One run more, at once or after the one that goes on: however many wake it meanwhile, it is one. */
   wake(trigger: Trigger): void
+  /** Settles when it is woken from now on: for a run that takes long, and would like to know. */
+  news(): Promise<unknown>
   /** When the run under way began, in milliseconds of the monotonic clock; null: none is. */
   busySince(): number | null
   /** When the last run ended, or the latch was made, likewise. */
@@ -28,6 +28,7 @@ export function openLatch(
   fail: (error: unknown) => void
 ): Latch {
   const waiting = new Set<Trigger>()
+  const wakes = new EventEmitter()
   const stop = new AbortController()
   let busySince: number | null = null
   let lastEnd = performance.now()
@@ -51,11 +52,13 @@ export function openLatch(
     wake: (trigger) => {
       if (stop.signal.aborted) return
       waiting.add(trigger)
+      wakes.emit('wake')
       loop ??= runAll().catch((error: unknown) => {
         stop.abort()
         fail(error)
       })
     },
+    news: () => once(wakes, 'wake'),
     busySince: () => busySince,
     lastEnd: () => lastEnd,
     close: async () => {
@@ -63,12 +66,4 @@ export function openLatch(
       await loop
     }
   }
-}
-
-/**
- * Milliseconds to rest after a run: half of what it took, and twice as long each time when one comes upon the other. Two in
- * a row are as usual: what a run changes wakes the next one, which finds nothing.
- */
-function restAfter(milliseconds: number, streak: number): number {
-  return Math.min(longestRest, Math.max(shortestRest, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak - 1)))
 }

@@ -39,14 +39,14 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
   const drift = openOngoing<PlannedChange>(({ address, action, facts }) => JSON.stringify([address, action, facts]))
   return {
     run: ({ trigger, milliseconds, outcome, degraded, fresh, dryRun }) => {
-      const { view, done } = outcome
+      const { view, found, done } = outcome
       for (const change of done) tell({ type: 'changed', trigger, change, restored: !fresh, milliseconds })
       const trouble = troubles.update(degraded)
       for (const one of trouble.begun) tell({ type: 'degraded', trigger, degraded: one })
       for (const one of trouble.ended) {
         if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
       }
-      if (view === null) return 0
+      if (view === null) return found.length
       const away = docker.update(dockerAway(view))
       for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })
       for (const notice of away.ended) tell({ type: 'docker_back', trigger, notice })
@@ -54,11 +54,9 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
       for (const one of wait.begun) tell({ type: 'wait', trigger, wait: one })
       for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
       for (const notice of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', notice })
-      const { changes } = view.plan
-      if (!dryRun) return fresh ? 0 : changes.length
-      const found = drift.update(changes).begun
-      for (const change of found) tell({ type: 'drift', trigger, change })
-      return fresh ? 0 : found.length
+      const news = dryRun ? drift.update(found).begun : found
+      for (const change of dryRun ? news : []) tell({ type: 'drift', trigger, change })
+      return fresh ? 0 : news.length
     },
     pauses: (now) => {
       const pause = pauses.update(now)

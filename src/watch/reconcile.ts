@@ -1,26 +1,21 @@
 import { apply } from '../apply/apply.ts'
 import { checkEmpty } from '../apply/empty.ts'
-import { look, planFor, readFor, type View } from '../apply/look.ts'
+import { look, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { silent } from '../apply/steps.ts'
-import { asForeseen, type Notice, SpanplanError } from '../errors.ts'
-import type { Snapshot } from '../host/host.ts'
+import { type Notice, noticeOf } from '../errors.ts'
 import type { PlannedChange } from '../plan/plan.ts'
-import { chooses, leaveOut } from '../resources/wanted.ts'
+import { leaveOut } from '../resources/wanted.ts'
 import type { FileAim } from './aim.ts'
-
-/** One span, or all of them (null), that could not be made true. */
-interface Failure {
-  readonly span: string | null
-  readonly notice: Notice
-  /** It only stands in the way of the plan: to find out whether it still does costs nothing. */
-  readonly planned: boolean
-}
+import { type Failure, type Possible, planPossible } from './possible.ts'
+import { type Meanwhile, onlyWait, readPatiently } from './reading.ts'
 
 /** What came of a run. */
 export interface Outcome {
-  /** The first look at what is possible; null: the host could not be read. */
+  /** The first look at all of what is possible; null: the host could not be read. */
   readonly view: View | null
+  /** What was not as wanted. */
+  readonly found: readonly PlannedChange[]
   /** What was done, and is as wanted now. */
   readonly done: readonly PlannedChange[]
   readonly failures: readonly Failure[]
@@ -31,6 +26,8 @@ interface Limits {
   /** It only looks. */
   readonly dryRun: boolean
   readonly allowEmpty: boolean
+  /** Settles when something changes from now on. null: nothing is done before all is known, as with a new file. */
+  readonly news: Meanwhile['news'] | null
 }
 
 /**
@@ -38,36 +35,40 @@ interface Limits {
  */
 export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> {
   let view: View | null = null
+  const early: PlannedChange[] = []
   try {
-    const read = await readPatiently(aim)
+    const read = await readPatiently(aim, mendEarly(limits, early))
     const possible = planPossible(read.aim, read.host)
     view = possible.view
     const failures = [...read.failures, ...possible.failures]
     checkEmpty(aim, view.plan, limits.allowEmpty)
-    if (limits.dryRun || view.plan.changes.length === 0) return { view, done: [], failures }
-    const none: readonly Notice[] = []
-    checkRights(view.plan, none, none)
-    const { done, failures: more } = await makeTrue(possible.aim, view)
-    return { view, done, failures: [...failures, ...more] }
+    const found = [...early, ...view.plan.changes]
+    if (limits.dryRun) return { view, found, done: [], failures }
+    const { done, failures: more } = await makeTrue(possible)
+    return { view, found, done: [...early, ...done], failures: [...failures, ...more] }
   } catch (error) {
-    return { view, done: [], failures: [{ span: null, notice: noticeOf(error), planned: false }] }
+    return { view, found: early, done: early, failures: [{ span: null, notice: noticeOf(error), planned: false }] }
   }
 }
 
-/** Docker that is there and fails, as while it ends, is no reason to leave all else alone. */
-async function readPatiently(
-  aim: FileAim
-): Promise<{ readonly aim: FileAim; readonly host: Snapshot; readonly failures: readonly Failure[] }> {
-  try {
-    return { aim, host: await readFor(aim), failures: [] }
-  } catch (error) {
-    if (!(error instanceof SpanplanError) || error.notices[0]?.code !== 'DOCKER_FAILED') throw error
-    // What is to go may hang on Docker too.
-    const scope = { ...aim.scope, spans: { only: new Set(spansOf(aim)) } }
-    const without = { ...aim, scope, deferDocker: true }
-    const failures = [{ span: null, notice: noticeOf(error), planned: true }]
-    return { aim: without, host: await readFor(without), failures }
+/** Until something fails: it does so again for who knows all, and tells of it. */
+function mendEarly({ dryRun, news }: Limits, done: PlannedChange[]): Meanwhile {
+  if (dryRun || news === null) return onlyWait
+  let goesWell = true
+  const mend: Meanwhile['mend'] = async (aim, host) => {
+    if (!goesWell) return false
+    goesWell = false
+    try {
+      const possible = planPossible(aim, host)
+      const made = await makeTrue(possible)
+      done.push(...made.done)
+      goesWell = made.failures.length === 0
+      return possible.view.plan.changes.length > 0
+    } catch {
+      return false
+    }
   }
+  return { news, mend }
 }
 
 /**
@@ -76,56 +77,18 @@ async function readPatiently(
  * @throws SpanplanError if the host cannot be read.
  */
 export async function lookAtPossible(aim: FileAim): Promise<View> {
-  const { aim: readable, host } = await readPatiently(aim)
+  const { aim: readable, host } = await readPatiently(aim, onlyWait)
   return planPossible(readable, host).view
 }
 
-/** What is wanted less the spans in whose way something stands. */
-interface Possible {
-  readonly aim: FileAim
-  readonly view: View
-  readonly failures: readonly Failure[]
-}
-
-function planPossible(aim: FileAim, host: Snapshot): Possible {
-  const whole = tryToPlan(aim, host)
-  if ('view' in whole) return { aim, view: whole.view, failures: [] }
-  const kept = new Set<string>()
-  const failures: Failure[] = []
-  // One after the other, for two of them may stand in each other's way.
-  for (const name of spansOf(aim)) {
-    const tried = tryToPlan(leaving(aim, kept, name), host)
-    if ('view' in tried) kept.add(name)
-    else failures.push({ span: name, notice: tried.notice, planned: true })
-  }
-  const possible = leaving(aim, kept, null)
-  return { aim: possible, view: planFor(possible, host), failures }
-}
-
-function tryToPlan(aim: FileAim, host: Snapshot): { readonly view: View } | { readonly notice: Notice } {
-  try {
-    return { view: planFor(aim, host) }
-  } catch (error) {
-    return { notice: noticeOf(error) }
-  }
-}
-
-/** The same without the spans of the file that are not kept, and are not this one either. */
-function leaving(aim: FileAim, kept: ReadonlySet<string>, name: string | null): FileAim {
-  const others = spansOf(aim).filter((span) => !kept.has(span) && span !== name)
-  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, others) } }
-}
-
-/** The names of the spans of the file that it is about. */
-export function spansOf({ spec, scope }: FileAim): string[] {
-  return spec.spans.map(({ name }) => name).filter((name) => chooses(scope.spans, name))
-}
-
 /** All at once; where that fails, and has been taken back, span by span. */
-async function makeTrue(aim: FileAim, view: View): Promise<Pick<Outcome, 'done' | 'failures'>> {
+async function makeTrue({ aim, view }: Possible): Promise<Pick<Outcome, 'done' | 'failures'>> {
+  const { changes } = view.plan
+  if (changes.length === 0) return { done: [], failures: [] }
+  const none: readonly Notice[] = []
+  checkRights(view.plan, none, none)
   // What has begun is finished, whatever signal comes.
   const { signal } = new AbortController()
-  const { changes } = view.plan
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
     const { done } = await apply(aim, view, silent, signal)
@@ -157,11 +120,4 @@ function aimAtOne(aim: FileAim, span: string | null): FileAim {
         )
       : { only: new Set([span]) }
   return { ...aim, scope: { ...aim.scope, spans } }
-}
-
-/** All that an error says, in one: the first says where. */
-export function noticeOf(error: unknown): Notice {
-  const [first, ...others] = asForeseen(error).notices
-  if (first === undefined) return { code: 'BUG', message: String(error) }
-  return { ...first, message: [first, ...others].map(({ message }) => message).join('\n') }
 }

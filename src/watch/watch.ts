@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type Holds, readHolds } from '../apply/holds.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
-import { type Notice, SpanplanError } from '../errors.ts'
+import { type Notice, noticeOf, SpanplanError } from '../errors.ts'
 import type { Sample } from '../host/sample.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { describeSilence } from '../status/health.ts'
@@ -18,7 +18,8 @@ import { openLatch } from './latch.ts'
 import type { ListenAddress } from './listen.ts'
 import { openNarrator } from './narrator.ts'
 import { servePages } from './pages.ts'
-import { lookAtPossible, noticeOf, type Outcome, reconcile, spansOf } from './reconcile.ts'
+import { spansOf } from './possible.ts'
+import { lookAtPossible, type Outcome, reconcile } from './reconcile.ts'
 import { explainContest } from './rival.ts'
 import { openRivalry } from './rivalry.ts'
 import { openListening, type SilentSource } from './silence.ts'
@@ -163,7 +164,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
 
   const reconcileIf = async (aim: FileAim | null, notice: Notice | null): Promise<Outcome> => {
     if (notice !== null) return { ...idle, failures: [{ span: null, notice, planned: false }] }
-    return aim === null ? idle : reconcile(aim, orders)
+    return aim === null ? idle : reconcile(aim, { ...orders, news: fresh ? null : latch.news })
   }
 
   const noteTroubles = (aim: FileAim, { view, done, failures }: Outcome, now: number) => {
@@ -246,11 +247,11 @@ function silenceOf(source: SilentSource) {
   return { span, device, notice: describeSilence(span, source) }
 }
 
-const idle: Outcome = { view: null, done: [], failures: [] }
+const idle: Outcome = { view: null, found: [], done: [], failures: [] }
 
-function resultOf({ view, done, failures }: Outcome, dryRun: boolean): Result {
+function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {
   if (failures.length > 0) return 'failed'
-  if (dryRun && view !== null && view.plan.changes.length > 0) return 'drift'
+  if (dryRun && found.length > 0) return 'drift'
   return done.length > 0 ? 'changed' : 'unchanged'
 }
 

@@ -91,12 +91,12 @@ class Arrivals {
   }
 }
 
-/** A lab with traffic, a sensor that listens, and the kernel's word for when its ports came and were sealed. */
+/** A lab with traffic, a sensor that listens, and the kernel's word for when its ports began to carry frames, and were sealed. */
 class Bench implements AsyncDisposable {
   readonly #lab: Lab
   readonly #zeek: Docker.Container
   readonly #file: string
-  readonly #joined = new Map<string, number>()
+  readonly #carrying = new Map<string, number>()
   readonly #unsealed: number[] = []
   #watch: ReturnType<Lab['startSpanplan']> | undefined
   #lastWord = 0
@@ -107,15 +107,15 @@ class Bench implements AsyncDisposable {
     this.#zeek = zeek
     this.#file = join(lab.files, 'spans.yaml')
     this.#follow(['ip', '-ts', '-o', 'monitor', 'link'], (time, text) => {
-      const port = /\d+: (veth\w+)@.* master span0 /.exec(text)?.[1]
-      if (port !== undefined && !this.#joined.has(port)) this.#joined.set(port, time)
+      const port = /\d+: (veth\w+)@.*[<,]LOWER_UP[,>].* master span0 /.exec(text)?.[1]
+      if (port !== undefined && !this.#carrying.has(port)) this.#carrying.set(port, time)
     })
     this.#follow(['tc', '-ts', 'monitor'], (time, text) => {
       const port = /^(?!deleted).*filter dev (veth\w+) ingress/.exec(text)?.[1] ?? ''
-      const joined = this.#joined.get(port)
-      if (joined === undefined) return
-      this.#unsealed.push(time - joined)
-      this.#joined.set(port, Number.NaN)
+      const since = this.#carrying.get(port)
+      if (since === undefined) return
+      this.#unsealed.push(time - since)
+      this.#carrying.set(port, Number.NaN)
     })
   }
 

@@ -259,6 +259,11 @@ export class Lab implements AsyncDisposable {
     return this.#requireDocker().stop(live)
   }
 
+  /** Docker answers nobody for as long as the action takes. */
+  silenceDocker(action: () => Promise<unknown>): Promise<void> {
+    return this.#requireDocker().silence(action)
+  }
+
   async restartDocker(options: { readonly live?: boolean } = {}): Promise<void> {
     await this.stopDocker(options)
     await this.startDocker()

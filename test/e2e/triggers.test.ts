@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
-import { expectArriving, expectConverged, portOf, spanplan, writeSpans } from './spans.ts'
+import { expectArriving, expectConverged, portOf, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch, type Watch } from './watching.ts'
 
 let lab: Lab
@@ -117,6 +117,21 @@ describe('a watch goes on', () => {
       await lab.run(['pkill', '-KILL', '--nslist', 'net', '--ns', String(watch().pid), '-xf', monitor])
       await sh(command)
     })
+  })
+
+  test("Docker does not answer, and what is the kernel's is put back meanwhile, again and again", async () => {
+    await expectMended(/ span0 +\+ mirror ens192 ingress[\s\S]* ~ bridge span0 .*ageing/, () =>
+      lab.silenceDocker(async () => {
+        await sh('tc filter del dev ens192 ingress')
+        await until('frames are mirrored', async () =>
+          (await sh('tc filter show dev ens192 ingress')).includes('mirred')
+        )
+        await sh('ip link set dev span0 type bridge ageing_time 30000')
+        await until('the bridge learns nothing', async () =>
+          (await sh('ip -d link show span0')).includes('ageing_time 0 ')
+        )
+      })
+    )
   })
 
   test('what no event tells, and SIGHUP', async () => {

@@ -57,6 +57,16 @@ export class PrivateDocker {
     await dockerd.ended(STOP_MS)
   }
 
+  /** dockerd is there, and answers nobody, for as long as the action takes. */
+  async silence(action: () => Promise<unknown>): Promise<void> {
+    this.#dockerd?.signal('SIGSTOP')
+    try {
+      await action()
+    } finally {
+      this.#dockerd?.signal('SIGCONT')
+    }
+  }
+
   async #keepsContainers(): Promise<boolean> {
     const info: { LiveRestoreEnabled: boolean } = await this.client.info()
     return info.LiveRestoreEnabled

@@ -1,0 +1,55 @@
+import { planFor, type View } from '../apply/look.ts'
+import { type Notice, noticeOf } from '../errors.ts'
+import type { Snapshot } from '../host/host.ts'
+import { chooses, leaveOut } from '../resources/wanted.ts'
+import type { FileAim } from './aim.ts'
+
+/** One span, or all of them (null), that could not be made true. */
+export interface Failure {
+  readonly span: string | null
+  readonly notice: Notice
+  /** It only stands in the way of the plan: to find out whether it still does costs nothing. */
+  readonly planned: boolean
+}
+
+/** What is wanted less the spans in whose way something stands. */
+export interface Possible {
+  readonly aim: FileAim
+  readonly view: View
+  readonly failures: readonly Failure[]
+}
+
+/** Plans what nothing stands in the way of. */
+export function planPossible(aim: FileAim, host: Snapshot): Possible {
+  const whole = tryToPlan(aim, host)
+  if ('view' in whole) return { aim, view: whole.view, failures: [] }
+  const kept = new Set<string>()
+  const failures: Failure[] = []
+  // One after the other, for two of them may stand in each other's way.
+  for (const name of spansOf(aim)) {
+    const tried = tryToPlan(leaving(aim, kept, name), host)
+    if ('view' in tried) kept.add(name)
+    else failures.push({ span: name, notice: tried.notice, planned: true })
+  }
+  const possible = leaving(aim, kept, null)
+  return { aim: possible, view: planFor(possible, host), failures }
+}
+
+function tryToPlan(aim: FileAim, host: Snapshot): { readonly view: View } | { readonly notice: Notice } {
+  try {
+    return { view: planFor(aim, host) }
+  } catch (error) {
+    return { notice: noticeOf(error) }
+  }
+}
+
+/** The same without the spans of the file that are not kept, and are not this one either. */
+function leaving(aim: FileAim, kept: ReadonlySet<string>, name: string | null): FileAim {
+  const others = spansOf(aim).filter((span) => !kept.has(span) && span !== name)
+  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, others) } }
+}
+
+/** The names of the spans of the file that it is about. */
+export function spansOf({ spec, scope }: FileAim): string[] {
+  return spec.spans.map(({ name }) => name).filter((name) => chooses(scope.spans, name))
+}
