@@ -60,6 +60,8 @@ export interface IdleSource {
   readonly device: string
   /** Milliseconds since its last frame, by whichever direction; a filter that has seen none has been idle since it is there. */
   readonly idle: number
+  /** A frame has come since it is counted. */
+  readonly heard: boolean
   /** Milliseconds that it may be. */
   readonly quiet: number
   readonly origin: Origin
@@ -70,12 +72,12 @@ export function findIdle(span: WantedSpan, { hops }: Ledger): IdleSource[] {
   const sources = new Map(span.mirrors.map((mirror) => [mirror.origin, mirror]))
   return [...sources.values()].flatMap(({ origin, quiet, link }) => {
     const hooks = span.mirrors.filter((mirror) => mirror.origin === origin).map(({ hook }) => hook)
-    const idle = hops.flatMap((hop) =>
-      hop.kind === 'mirror' && hop.device === link.name && hooks.includes(hop.hook) && hop.counters !== null
-        ? [hop.counters.idle * 1000]
-        : []
+    const counters = hops.flatMap((hop) =>
+      hop.kind === 'mirror' && hop.device === link.name && hooks.includes(hop.hook) ? (hop.counters ?? []) : []
     )
-    return quiet === null || idle.length === 0 ? [] : [{ device: link.name, idle: Math.min(...idle), quiet, origin }]
+    if (quiet === null || counters.length === 0) return []
+    const idle = Math.min(...counters.map((one) => one.idle * 1000))
+    return [{ device: link.name, idle, heard: counters.some(({ packets }) => packets > 0), quiet, origin }]
   })
 }
 

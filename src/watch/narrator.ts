@@ -14,6 +14,8 @@ interface RunReport {
   readonly outcome: Outcome
   /** After it. */
   readonly degraded: readonly Degraded[]
+  /** The spans of the file. */
+  readonly spans: readonly string[]
   /** It was the first one with this file: what it found to be done is no drift. */
   readonly fresh: boolean
   readonly dryRun: boolean
@@ -38,7 +40,7 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
   const pauses = openOngoing<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = openOngoing<PlannedChange>(({ address, action, facts }) => JSON.stringify([address, action, facts]))
   return {
-    run: ({ trigger, milliseconds, outcome, degraded, fresh, dryRun }) => {
+    run: ({ trigger, milliseconds, outcome, degraded, spans, fresh, dryRun }) => {
       const { view, found, done } = outcome
       for (const change of done) tell({ type: 'changed', trigger, change, restored: !fresh, milliseconds })
       const trouble = troubles.update(degraded)
@@ -50,7 +52,10 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
       const away = docker.update(dockerAway(view))
       for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })
       for (const notice of away.ended) tell({ type: 'docker_back', trigger, notice })
-      const wait = waits.update(view.plan.waiting.filter(({ notice }) => !ofDocker.has(notice.code)))
+      const wait = waits.update(
+        view.plan.waiting.filter(({ notice }) => !ofDocker.has(notice.code)),
+        ({ kind, span }) => spans.includes(span) && !isKnown(view, kind, span)
+      )
       for (const one of wait.begun) tell({ type: 'wait', trigger, wait: one })
       for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
       for (const notice of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', notice })
@@ -72,4 +77,10 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
 function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Notice[] {
   const wanted = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
   return docker.state === 'unreachable' && wanted ? [docker.reason] : []
+}
+
+/** Whether the run has looked at what waited: not where its span was left alone, and nothing of Docker's where that is away. */
+function isKnown({ host, desired }: NonNullable<Outcome['view']>, kind: string, span: string): boolean {
+  const ofKernel = kind === 'mirror' || host.docker.state === 'read'
+  return ofKernel && desired.wanted.spans.some(({ name }) => name === span)
 }

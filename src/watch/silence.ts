@@ -29,7 +29,7 @@ const share = 0.1
 export function openListening(
   tell: (news: { readonly begun: readonly SilentSource[]; readonly ended: readonly SilentSource[] }) => void
 ): Listening {
-  const silent = openOngoing<SilentSource>(({ span, device, origin }) => JSON.stringify([span, device, origin]))
+  const silent = openOngoing<SilentSource>(keyOf)
   let current: View | null = null
   let timer: NodeJS.Timeout | null = null
   let closed = false
@@ -37,10 +37,17 @@ export function openListening(
     const period = current === null ? null : periodOf(current)
     timer = period === null || closed ? null : setTimeout(() => void count(), period)
   }
+  const hear = (sources: readonly SilentSource[]) => {
+    const counted = new Map(sources.map((source) => [keyOf(source), source]))
+    // One whose mirror was made anew is counted from then on.
+    const { begun, ended } = silent.update(sources.filter(isSilent), (one) => counted.get(keyOf(one))?.heard === false)
+    // What the file does not expect any more has not ended.
+    return { begun, ended: ended.filter((one) => counted.has(keyOf(one))) }
+  }
   const count = async () => {
     // What cannot be counted now is, at the next time.
     const sources = current === null ? null : await countIdle(current).catch(() => null)
-    if (sources !== null && !closed) tell(silent.update(sources.filter(isSilent)))
+    if (sources !== null && !closed) tell(hear(sources))
     schedule()
   }
   return {
@@ -53,6 +60,10 @@ export function openListening(
       if (timer !== null) clearTimeout(timer)
     }
   }
+}
+
+function keyOf({ span, device, origin }: SilentSource): string {
+  return JSON.stringify([span, device, origin])
 }
 
 /** null: nothing is expected. */

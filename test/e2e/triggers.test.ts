@@ -218,6 +218,8 @@ describe('Docker tells a watch', () => {
       await lab.startDocker()
       await suricata.start()
     })
+    // That Docker is away says nothing of the sensor by its label.
+    expect(watch().told.slice(length)).not.toContain(' waits')
   })
 
   test('dockerd restarted while its containers go on, and the bridge deleted meanwhile', async () => {

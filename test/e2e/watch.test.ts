@@ -1,6 +1,7 @@
 /** The watch: what it makes true, what it tells, and what it leaves alone. */
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { BROADCAST, ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
@@ -118,7 +119,14 @@ describe('keeps it so', () => {
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
     await watch.expectTold(/ quiet +span0 +frames come from ens192 again\n/)
     await watch.expectTold(/ again\n[\s\S]* quiet +span0 +! no frame has come /)
+    await deleteMirror('ens192')
+    await watch.expectTold(/ \+ mirror ens192 .* put back in /)
+    // Longer than from one count to the next: that it is counted from the beginning again is no frame.
+    await sleep(1500)
+    await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
+    await watch.expectTold(/ put back in [\s\S]* quiet +span0 +frames come from ens192 again\n/)
     expect(watch.told.match(/no frame has come/g)).toHaveLength(2)
+    expect(watch.told.match(/frames come /g)).toHaveLength(2)
   })
 
   test('with --dry-run, it is only told, once', async () => {
@@ -216,7 +224,7 @@ describe('beside others', () => {
     const runs = await watch.runs()
     await deleteMirror('ens192')
     // Longer than it waits for the lock: it has to come again.
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    await sleep(2500)
     expect(await watch.runs()).toBe(runs)
     holder.stdin.end('\n')
     await watch.expectTold(/ span0 +\+ mirror ens192 .* put back in /)
@@ -256,6 +264,18 @@ describe('beside others', () => {
     await spanplan(lab, ['resume', 'span0'])
     await watch.expectTold(/ resume +span0 +is kept true again\n[\s\S]* resume +span0 +\+ mirror ens192/)
     await watch.settle()
+  })
+
+  test('what waits goes on waiting while its span is left alone', async () => {
+    await writeSpans(lab, two.replace('ens224', 'ens256'))
+    await using watch = await startWatch(lab)
+    await spanplan(lab, ['pause', 'span1', '--for', '30m'])
+    await watch.expectTold(/ pause +span1 +is left alone until /)
+    await watch.settle()
+    await spanplan(lab, ['resume', 'span1'])
+    await watch.expectTold(/ resume +span1 +is kept true again\n/)
+    await watch.settle()
+    expect(watch.told.match(/ens256 .* waits /g)).toHaveLength(1)
   })
 
   test('a pause ends by itself', async () => {
