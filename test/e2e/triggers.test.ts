@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectArriving, expectConverged, portOf, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch, type Watch } from './watching.ts'
@@ -40,6 +41,24 @@ test('what no event tells is seen when the interval is over', async () => {
   await watch.expectTold(/ interval +span0 +~ port veth\w+ .*IPv6: on → off/)
   await watch.stop()
   await spanplan(lab, ['destroy', '--all', '--yes'])
+})
+
+test('Docker that goes while a sensor is being connected keeps nothing else from being true, and is tried again', async () => {
+  await writeSpans(lab, spans)
+  const docker = await startFaultyDocker(lab)
+  try {
+    docker.prepare({ request: 2, how: 'cut after', onward: true })
+    await using watch = await startWatch(lab, [], { env: docker.env })
+    await watch.expectTold(/ start +span0 +! could not .*; tried again at /)
+    await watch.expectTold(/ retry +span0 +\+ mirror ens192 ingress/)
+    docker.prepare()
+    await watch.expectTold(/ retry +span0 +\+ sensor suricata → span /)
+    await watch.expectTold(/ retry +span0 +is as wanted again\n/)
+    await expectArriving(lab, suricata)
+  } finally {
+    await docker.close()
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+  }
 })
 
 /** The watch of a group of tests: the same thing put back in too many of them would be a tug-of-war. */

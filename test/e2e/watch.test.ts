@@ -195,6 +195,18 @@ describe('the file', () => {
     await watch.settle()
   })
 
+  test('that loses a span leaves it as it is with --no-prune', async () => {
+    await using watch = await startWatch(lab, ['--no-prune'])
+    await writeSpans(lab, one)
+    await watch.expectTold(
+      / file +spans\.yaml: span0\n[\s\S]* span span1 is live, and not in the file: it is left as it is /
+    )
+    await deleteMirror('ens192')
+    await until('the mirror is back', () => isMirrored('ens192'))
+    await watch.settle()
+    expect([await bridges(), await isMirrored('ens224')]).toEqual([['span0', 'span1'], true])
+  })
+
   test('is read again at SIGHUP', async () => {
     await using watch = await startWatch(lab)
     await watch.settle()
