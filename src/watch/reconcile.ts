@@ -22,7 +22,7 @@ export interface Outcome {
 }
 
 /** How far a run goes. */
-interface Limits {
+export interface Limits {
   /** It only looks. */
   readonly dryRun: boolean
   readonly allowEmpty: boolean
