@@ -301,14 +301,16 @@ export class Lab implements AsyncDisposable {
     await execa(findProgram('ip'), ['-n', this.name, 'link', 'set', 'dev', card, 'up'])
   }
 
-  /** The kernel notices a carrier a moment late, and adds routes then. */
+  /** The kernel notices a carrier up to a second late, and adds routes then. Asked for one link, it looks at once. */
   async #awaitCarrier(): Promise<void> {
     const deadline = Date.now() + CARRIER_MS
+    const input = this.cables.map(({ card }) => `link show dev ${card}\n`).join('')
     for (;;) {
-      const links = parseRows<{ ifname: string; operstate: string }>(await this.run(['ip', '-j', 'link']))
-      const down = this.cables.filter(({ card }) => links.find(({ ifname }) => ifname === card)?.operstate !== 'UP')
+      const answers = (await this.run(['ip', '-j', '-batch', '-'], { input })).split('\n')
+      const links = answers.flatMap((answer) => parseRows<{ ifname: string; operstate: string }>(answer))
+      const down = links.filter(({ operstate }) => operstate !== 'UP')
       if (down.length === 0) return
-      if (Date.now() > deadline) throw new Error(`no carrier: ${down.map(({ card }) => card).join(', ')}`)
+      if (Date.now() > deadline) throw new Error(`no carrier: ${down.map(({ ifname }) => ifname).join(', ')}`)
       await sleep(10)
     }
   }

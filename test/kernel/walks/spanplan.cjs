@@ -3,12 +3,16 @@
  * Each line of stdin is the arguments of one run, each line of stdout what came of it.
  */
 const childProcess = require('node:child_process')
-const { writeSync } = require('node:fs')
-const { join } = require('node:path')
+const { readFileSync, writeSync } = require('node:fs')
+const { Module, createRequire } = require('node:module')
+const { dirname, join } = require('node:path')
 const { createInterface } = require('node:readline')
+const { Script } = require('node:vm')
 
 const program = join(process.cwd(), 'bin/spanplan.js')
 const bundle = join(process.cwd(), 'dist/spanplan.cjs')
+/** Read by V8 once: required anew, it would be for each run. */
+const script = new Script(Module.wrap(readFileSync(bundle, 'utf8')), { filename: bundle })
 let outcome = null
 
 for (const name of ['stdout', 'stderr']) {
@@ -31,8 +35,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   process.exitCode = undefined
   process.stdout.removeAllListeners('error')
   process.argv = [process.execPath, program, ...JSON.parse(line)]
-  for (const file of [program, bundle]) delete require.cache[file]
-  require(program)
+  const module = { exports: {} }
+  script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
 })
 
 /** A program has ended once it has nothing left to wait for. */
