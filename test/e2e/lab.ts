@@ -122,6 +122,8 @@ export class Lab implements AsyncDisposable {
       await ip('netns', 'add', namespace)
       await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up')
     }
+    // An address is there at once: no other host could have it, and finding that out takes a second.
+    await this.run(['sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0'])
     for (const cable of this.cables) await this.#layCable(cable)
     await this.#awaitCarrier()
     if (this.#docker) {
