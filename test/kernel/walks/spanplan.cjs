@@ -4,15 +4,15 @@
  */
 const childProcess = require('node:child_process')
 const { readFileSync, writeSync } = require('node:fs')
-const { Module, createRequire } = require('node:module')
+const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { createInterface } = require('node:readline')
-const { Script } = require('node:vm')
+const { compile } = require('../../e2e/lab/compiled.cjs')
 
 const program = join(process.cwd(), 'bin/spanplan.js')
 const bundle = join(process.cwd(), 'dist/spanplan.cjs')
 /** Read by V8 once: required anew, it would be for each run. */
-const script = new Script(Module.wrap(readFileSync(bundle, 'utf8')), { filename: bundle })
+const run = compile(bundle, readFileSync(bundle, 'utf8'))
 let outcome = null
 
 for (const name of ['stdout', 'stderr']) {
@@ -36,7 +36,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   process.stdout.removeAllListeners('error')
   process.argv = [process.execPath, program, ...JSON.parse(line)]
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
+  run(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
 })
 
 /** A program has ended once it has nothing left to wait for. */
