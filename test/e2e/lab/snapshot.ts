@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+
 /** Runs a command in the lab's host and gives its output. */
 type Run = (argv: readonly [string, ...string[]], options?: { readonly input: string }) => Promise<string>
 
@@ -8,25 +10,31 @@ export interface NetworkSummary {
   readonly Scope: string
 }
 
+const commands = [
+  'ip -d link',
+  'ip addr',
+  'ip route show table all',
+  "ethtool -k '*'",
+  // What ip -d link does not show of a device's IPv6.
+  'grep . /proc/sys/net/ipv6/conf/*/disable_ipv6',
+  'tc qdisc'
+] as const
+/** Between what two commands print; no name or alias can hold it. */
+const mark = randomUUID()
+/** In one shell: to start each of them from here takes longer than they do. */
+const script = commands.join(`; printf '\\n${mark}\\n'; `)
+
 /** All that spanplan may touch, in the tools' own words, less what changes by itself. */
 export async function describeHost(run: Run, networks: readonly NetworkSummary[]): Promise<string> {
-  const sections: [string, ...string[]][] = [
-    ['ip', '-d', 'link'],
-    ['ip', 'addr'],
-    ['ip', 'route', 'show', 'table', 'all'],
-    ['ethtool', '-k', '*'],
-    // What ip -d link does not show of a device's IPv6.
-    ['sh', '-c', 'grep . /proc/sys/net/ipv6/conf/*/disable_ipv6']
-  ]
-  const texts = await Promise.all([
-    ...sections.map(
-      async (argv) =>
-        `$ ${argv.join(' ')}\n${normalise(argv[1] === 'route' ? sortLines(await run(argv)) : await run(argv))}\n`
-    ),
-    describeTraffic(run)
-  ])
+  const output = await run(['sh', '-e', '-c', script])
+  const parts = output.split(`\n${mark}\n`).map((part) => part.replace(/\n$/, ''))
+  const [links = '', addresses = '', routes = '', features = '', ipv6 = '', qdiscs = ''] = parts
+  const bodies = [links, addresses, sortLines(routes), features, ipv6]
+  const texts = bodies.map((body, index) => `$ ${commands[index]}\n${normalise(body)}\n`)
   const rows = networks.map(({ Id, Name, Driver, Scope }) => `${Id.slice(0, 12)} ${Name} ${Driver} ${Scope}`).sort()
-  return [...texts, '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join('')
+  return [...texts, await describeTraffic(run, qdiscs), '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join(
+    ''
+  )
 }
 
 /** Routes of equal rank stand in the order in which they were added. */
@@ -35,8 +43,7 @@ function sortLines(text: string): string {
 }
 
 /** Qdiscs, with the classes and the filters of those that have any: a row each, as tc's JSON, in two processes for all. */
-async function describeTraffic(run: Run): Promise<string> {
-  const qdiscs = await run(['tc', 'qdisc'])
+async function describeTraffic(run: Run, qdiscs: string): Promise<string> {
   const commands = qdiscs.split('\n').flatMap((line) => {
     const [, kind, device] = /^qdisc (\S+) .*?\bdev (\S+)/.exec(line) ?? []
     return device === undefined ? [] : (hangingAt[kind ?? ''] ?? []).map((what) => what.replace('DEVICE', () => device))

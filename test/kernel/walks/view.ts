@@ -59,7 +59,7 @@ const cuts: readonly (readonly [string, (body: string, ours: Ours) => string])[]
   ['tc qdisc', cutQdiscs],
   ['tc filter', cutFilters],
   ['ethtool', cutFeatures],
-  ['sh', cutIpv6]
+  ['grep', cutIpv6]
 ]
 
 function cutLinks(body: string, { spans, cards }: Ours): string {
