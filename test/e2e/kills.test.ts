@@ -1,6 +1,6 @@
 /** An apply that is killed, at whatever step: the next one ends the job, and destroy takes all back. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { applyNew, expectNextApplyConverges, expectState, type Scene } from './faults/scene.ts'
+import { applyNew, expectDestroyed, expectNextApplyConverges, type Scene } from './faults/scene.ts'
 import { openStage, setUp } from './faults/stage.ts'
 
 const stage = await openStage()
@@ -8,8 +8,7 @@ afterAll(() => stage.close())
 
 async function expectRecovery(scene: Scene): Promise<void> {
   await expectNextApplyConverges(scene.lab)
-  await scene.destroy()
-  await expectState(scene.lab, scene.first)
+  await expectDestroyed(scene)
 }
 
 describe('killed', () => {

@@ -2,9 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { applyNew, expectNewConverged, expectState, type Scene } from './faults/scene.ts'
+import { applyNew, expectDestroyed, expectNewConverged, type Scene } from './faults/scene.ts'
 import { openStage, setUp } from './faults/stage.ts'
-import { readState, without } from './faults/state.ts'
+import { readState } from './faults/state.ts'
 import type { Outcome } from './lab.ts'
 import { networksOf, spanplan } from './spans.ts'
 
@@ -15,11 +15,6 @@ afterAll(() => stage.close())
 function expectClear({ exitCode, stderr }: Outcome): void {
   expect([0, 1, 4, 5], stderr).toContain(exitCode)
   if (exitCode !== 0) expect(stderr).toMatch(/^(\S+: )?error: \S/m)
-}
-
-async function expectDestroyed(scene: Scene, but = ''): Promise<void> {
-  await scene.destroy()
-  await expectState(scene.lab, without(scene.first, but), { gone: but })
 }
 
 describe('two applies at once', () => {

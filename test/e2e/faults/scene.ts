@@ -55,8 +55,8 @@ export interface Scene {
   readonly first: State
   /** The old file applied, then a container connected by somebody else, and drift. */
   readonly before: State
-  /** It is known to be in that state. */
-  isBefore: boolean
+  /** The state that it is known to be in. */
+  at: 'first' | 'before' | null
   /** Leads from the first state to the one before. */
   prepare(): Promise<void>
   /** Takes all away. */
@@ -74,7 +74,7 @@ export async function openScene(): Promise<Scene> {
   await prepare(lab)
   const before = await readState(lab)
   return {
-    ...{ lab, programs, docker, first, before, isBefore: true },
+    ...{ lab, programs, docker, first, before, at: 'before' },
     prepare: () => prepare(lab),
     async destroy() {
       await spanplan(lab, ['destroy', '--all', '--yes'])
@@ -153,4 +153,11 @@ export async function expectNextApplyConverges(lab: Lab): Promise<void> {
 export async function expectNewConverged(lab: Lab): Promise<void> {
   const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode', '-f', 'new.yaml'])
   expect(stdout).toContain('No changes')
+}
+
+/** Takes all away: then the first state is there again, less what belongs to a thing that is gone. */
+export async function expectDestroyed(scene: Scene, gone = ''): Promise<void> {
+  await scene.destroy()
+  await expectState(scene.lab, scene.first, { gone })
+  if (gone === '') scene.at = 'first'
 }

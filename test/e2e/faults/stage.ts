@@ -32,7 +32,7 @@ export interface Stage extends Score {
 export async function openStage(): Promise<Stage> {
   let scene = await openScene()
   const score = await record(scene)
-  scene.isBefore = false
+  scene.at = null
   return {
     ...score,
     lines: score.calls.flatMap(({ tool, first, lines }) =>
@@ -43,12 +43,12 @@ export async function openStage(): Promise<Stage> {
       }))
     ),
     async enter() {
-      if (!scene.isBefore && !(await lead(scene))) {
+      if (scene.at !== 'before' && !(await lead(scene))) {
         // A test has failed, or has deleted a card: what it left cannot be taken back.
         await scene.close()
         scene = await openScene()
       }
-      scene.isBefore = false
+      scene.at = null
       return scene
     },
     close: () => scene.close()
@@ -75,7 +75,7 @@ async function record(scene: Scene): Promise<Score> {
 
 async function lead(scene: Scene): Promise<boolean> {
   try {
-    await scene.destroy()
+    if (scene.at !== 'first') await scene.destroy()
     await scene.prepare()
     return writeState(await readState(scene.lab)) === writeState(scene.before)
   } catch {

@@ -1,7 +1,7 @@
 /** What an apply that fails may leave, and what it has to say about it. */
 import { expect } from 'vitest'
 import type { Outcome } from '../lab.ts'
-import { expectNewConverged, expectNextApplyConverges, expectState, type Scene } from './scene.ts'
+import { expectDestroyed, expectNewConverged, expectNextApplyConverges, expectState, type Scene } from './scene.ts'
 import { listDifferences, readAliases, readState, without } from './state.ts'
 
 interface Verdict {
@@ -21,19 +21,18 @@ export async function expectVerdict(scene: Scene, said: Outcome, { exits, gone =
   else if (said.exitCode === 4) await expectTruth(scene, said, gone)
   else {
     await expectState(lab, before, { said, gone })
-    scene.isBefore = gone === ''
+    if (gone === '') scene.at = 'before'
   }
   expect(exits, `status ${said.exitCode}\n${said.stderr}`).toContain(said.exitCode)
 }
 
 async function expectTruth(scene: Scene, said: Outcome, gone: string): Promise<void> {
-  const { lab, before, first } = scene
+  const { lab, before } = scene
   const after = without(await readState(lab), gone)
   const differing = listDifferences(without(before, gone), after)
   const aliasesOf = await readAliases(lab)
   const unnamed = differing.filter((name) => !aliasesOf(name).some((alias) => said.stderr.includes(alias)))
   expect.soft(unnamed, `not named, though not as before:\n${said.stderr}`).toEqual([])
   if (gone === '') await expectNextApplyConverges(lab)
-  await scene.destroy()
-  await expectState(lab, first, { gone })
+  await expectDestroyed(scene, gone)
 }
