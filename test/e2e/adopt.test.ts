@@ -72,12 +72,13 @@ async function makeMirrors(): Promise<void> {
   await tc('filter', 'add', 'dev', 'ens192', 'parent', '1:', ...everything, ...intoSpan)
 }
 
-/** The kernel takes a second or two to settle the addresses of new ports. */
+/** The kernel takes up to a second to settle the state of new ports; asked for one of them, it does so at once. */
 async function settle(): Promise<void> {
   await until('all is settled', async () => {
     const links: { ifname: string; operstate: string }[] = JSON.parse(await ip('-j', 'link'))
-    const unknown = links.some(({ ifname, operstate }) => ifname !== 'lo' && operstate === 'UNKNOWN')
-    return !unknown && !(await ip('-6', 'addr')).includes('tentative')
+    const unknown = links.filter(({ ifname, operstate }) => ifname !== 'lo' && operstate === 'UNKNOWN')
+    for (const { ifname } of unknown) await ip('link', 'show', 'dev', ifname)
+    return unknown.length === 0 && !(await ip('-6', 'addr')).includes('tentative')
   })
 }
 
