@@ -6,9 +6,9 @@ const longest = ['walks', 'walks-more', 'faults', 'kills', 'fail-open', 'races']
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(name))
     const bySize = await super.sort(files)
-    return [...bySize.filter(isLong), ...bySize.filter((file) => !isLong(file))]
+    const long = longest.flatMap((name) => bySize.filter(({ moduleId }) => moduleId.endsWith(name)))
+    return [...long, ...bySize.filter((file) => !long.includes(file))]
   }
 }
 
