@@ -75,7 +75,7 @@ export class Watch implements AsyncDisposable {
       const now = await this.runs()
       const same = now === before
       before = now
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      if (!same) await new Promise((resolve) => setTimeout(resolve, 300))
       return same
     })
   }
