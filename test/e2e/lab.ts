@@ -166,8 +166,7 @@ export class Lab implements AsyncDisposable {
 
   /** Starts spanplan: execa's subprocess, which does not reject. */
   startSpanplan(args: readonly string[], { input, env, cwd = this.files, through = [] }: SpanplanOptions = {}) {
-    const node = [process.execPath, '--require', join(projectRoot, 'test/e2e/lab/compiled.cjs')]
-    const [program, ...rest] = [...through, ...node, join(projectRoot, 'bin/spanplan.js'), ...args]
+    const [program, ...rest] = [...through, process.execPath, join(projectRoot, 'bin/spanplan.js'), ...args]
     const surroundings = this.#surroundings()
     return execa(findProgram('nsenter'), this.#enter('host', [program ?? process.execPath, ...rest]), {
       ...surroundings,

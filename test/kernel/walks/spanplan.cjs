@@ -4,15 +4,15 @@
  */
 const childProcess = require('node:child_process')
 const { readFileSync, writeSync } = require('node:fs')
-const { createRequire } = require('node:module')
+const { Module, createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { createInterface } = require('node:readline')
-const { compile } = require('../../e2e/lab/compiled.cjs')
+const { Script } = require('node:vm')
 
 const program = join(process.cwd(), 'bin/spanplan.js')
 const bundle = join(process.cwd(), 'dist/spanplan.cjs')
 /** Read by V8 once: required anew, it would be for each run. */
-const run = compile(bundle, readFileSync(bundle, 'utf8'))
+const script = new Script(Module.wrap(readFileSync(bundle, 'utf8')), { filename: bundle })
 let outcome = null
 
 for (const name of ['stdout', 'stderr']) {
@@ -36,7 +36,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   process.stdout.removeAllListeners('error')
   process.argv = [process.execPath, program, ...JSON.parse(line)]
   const module = { exports: {} }
-  run(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
+  script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
 })
 
 /** A program has ended once it has nothing left to wait for. */
