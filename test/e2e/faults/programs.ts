@@ -88,14 +88,25 @@ ${readings[tool]}) exec ${findProgram(tool)} "$@" ;;
 *) batch= input="$*" ;;
 esac
 run() { ${findProgram(tool)} "$@"; }
-count=$(printf '%s\\n' "$input" | wc -l)
+set -f
+IFS='
+'
 exec 9>>"$FAULT_LOG/lock"
 flock 9
 read first 2>/dev/null <"$FAULT_LOG/${tool}" || first=1
+count=0
+for words in $input; do
+  printf '%s\\n' "${tool} $first $words"
+  count=$((count + 1))
+done >>"$FAULT_LOG/calls"
 echo $((first + count)) >"$FAULT_LOG/${tool}"
-printf '%s\\n' "$input" | sed "s/^/${tool} $first /" >>"$FAULT_LOG/calls"
 exec 9>&-
-all() { if [ "$batch" ]; then printf '%s\\n' "$input" | run "$@"; else run "$@"; fi; }
+all() {
+  if [ "$batch" ]; then run "$@" <<END
+$input
+END
+  else run "$@"; fi
+}
 line=$((\${FAULT_LINE:-0} - first + 1))
 [ "$FAULT" = 'fail from there on' ] && [ $line -lt 1 ] && line=1
 if [ "$FAULT_TOOL" != ${tool} ] || [ $line -lt 1 ] || [ $line -gt $count ]; then
