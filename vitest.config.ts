@@ -1,8 +1,19 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Short files whose tests take minutes: last, each would be alone at the end. The others start by their size. */
-const longest = ['walks', 'walks-more', 'faults', 'kills', 'fail-open', 'races'].map((name) => `/${name}.test.ts`)
+/** Short files whose tests take long: last, each would be alone at the end. The others start by their size. */
+const longest = [
+  'walks',
+  'walks-more',
+  'faults',
+  'kills',
+  'fail-open',
+  'races',
+  'readme',
+  'watched-files',
+  'program-size',
+  'hang'
+].map((name) => `/${name}.test.ts`)
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
