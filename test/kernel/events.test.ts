@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { projectRoot } from '../e2e/lab/programs.ts'
@@ -153,6 +154,8 @@ test('with an end of its own, too', async () => {
 
 test('what happens all the time in containers with a health check is no event', async () => {
   const sensor = await lab.startSensor('suricata')
+  // What happened in the same second is told of too.
+  await sleep(1000)
   await using events = await startEvents()
   const before = events.countOf('docker')
   for (let count = 0; count < 5; count++) await lab.exec(sensor, ['true'])
