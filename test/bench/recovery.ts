@@ -44,8 +44,8 @@ export async function benchRecovery(rounds: number): Promise<void> {
   print('card made anew', await bench.cardMadeAnew(rounds), aims)
   const started = await bench.sensorStarted(rounds)
   print('sensor started, until it is connected and hears', started.heard, aims)
-  print('port of a sensor that the watch connects, unsealed', started.unsealed)
-  print('port of a sensor that Docker restarts, unsealed', await bench.sensorRestarted(rounds))
+  print('port of a sensor that the watch connects, unsealed', started.unsealed, aims)
+  print('port of a sensor that Docker restarts, unsealed', await bench.sensorRestarted(rounds), aims)
   console.log(`  memory of the watch after so many link events: ${await bench.memory()}`)
 }
 
