@@ -31,7 +31,7 @@ export default defineConfig({
     // Kept in node_modules, where root's file would be in the way of the user's npm.
     cache: false,
     fileParallelism: true,
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 120_000
