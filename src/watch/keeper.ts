@@ -102,8 +102,7 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
   ): Promise<void> => {
     const began = performance.now()
     const aim = aimAt(rules, file.spec, holds, (span) => degradation.rests(span, Date.now()))
-    const limits = { ...rules, news: fresh ? null : news }
-    const outcome = await attempt(aim, obstacle, limits)
+    const outcome = await attempt(aim, obstacle, { ...rules, fresh, news })
     if (outcome.view !== null) sample ??= await takeSample(chainsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
     const at = new Date()

@@ -13,8 +13,13 @@ export interface Reading {
   readonly failures: readonly Failure[]
 }
 
-/** What is done once the kernel has answered, whether Docker has or not. */
+/** Milliseconds that Docker is given to answer, where nothing is to be done without it if that can be helped. */
+const patience = 2000
+
+/** What is done once the kernel has answered, and Docker has not. */
 export interface Meanwhile {
+  /** It is done first, whether Docker has answered or not; else only where that takes long. */
+  readonly eager: boolean
   /** Settles when something changes from now on. */
   news(): Promise<unknown>
   /** Does what hangs on the kernel alone; whether there was any. */
@@ -22,7 +27,7 @@ export interface Meanwhile {
 }
 
 /** Nothing: Docker is waited for. */
-export const onlyWait: Meanwhile = { news: () => new Promise(() => {}), mend: async () => false }
+export const onlyWait: Meanwhile = { eager: false, news: () => new Promise(() => {}), mend: async () => false }
 
 /**
  * Reads the host. Docker keeps who asks waiting while it starts a container, and that is when a port comes that is not sealed:
@@ -31,7 +36,7 @@ export const onlyWait: Meanwhile = { news: () => new Promise(() => {}), mend: as
  *
  * @throws SpanplanError if the kernel cannot be read, or what Docker says is not understood.
  */
-export async function readPatiently(aim: FileAim, { news, mend }: Meanwhile): Promise<Reading> {
+export async function readPatiently(aim: FileAim, { eager, news, mend }: Meanwhile): Promise<Reading> {
   const without = withoutDocker(aim)
   const asked = readDockerFor(aim).then(
     (docker): Answer => ({ aim, docker, failures: [] }),
@@ -46,8 +51,9 @@ export async function readPatiently(aim: FileAim, { news, mend }: Meanwhile): Pr
     const began = performance.now()
     const changed = news()
     const kernel = await readKernelFor(aim)
-    const answer = await Promise.race([asked, null])
-    const mended = (answer === null || streak === 0) && (await mend(without, { ...kernel, docker: deferred }))
+    const answer = await Promise.race([asked, eager ? null : sleep(patience, null, { ref: false })])
+    const mended =
+      (answer === null || (eager && streak === 0)) && (await mend(without, { ...kernel, docker: deferred }))
     if (answer !== null && !mended) return { ...answer, host: { ...kernel, docker: answer.docker } }
     const took = performance.now() - began
     await Promise.race([asked, sleep(Math.max(0, restAfter(took, streak) - took)).then(() => changed)])

@@ -26,8 +26,10 @@ export interface Limits {
   /** It only looks. */
   readonly dryRun: boolean
   readonly allowEmpty: boolean
-  /** Settles when something changes from now on. null: nothing is done before all is known, as with a new file. */
-  readonly news: Meanwhile['news'] | null
+  /** The file is new: nothing is done before all is known, but where that takes long. */
+  readonly fresh: boolean
+  /** Settles when something changes from now on. */
+  readonly news: Meanwhile['news']
 }
 
 /**
@@ -52,8 +54,8 @@ export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> 
 }
 
 /** Until something fails: it does so again for who knows all, and tells of it. */
-function mendEarly({ dryRun, news }: Limits, done: PlannedChange[]): Meanwhile {
-  if (dryRun || news === null) return onlyWait
+function mendEarly({ dryRun, fresh, news }: Limits, done: PlannedChange[]): Meanwhile {
+  if (dryRun) return onlyWait
   let goesWell = true
   const mend: Meanwhile['mend'] = async (aim, host) => {
     if (!goesWell) return false
@@ -68,7 +70,7 @@ function mendEarly({ dryRun, news }: Limits, done: PlannedChange[]): Meanwhile {
       return false
     }
   }
-  return { news, mend }
+  return { eager: !fresh, news, mend }
 }
 
 /**

@@ -27,6 +27,8 @@ spans:
 /** Runs a line of a shell on the lab's host. */
 const sh = (line: string) => lab.run(['sh', '-ec', line])
 
+const isMirrored = async () => (await sh('tc filter show dev ens192 ingress')).includes('mirred')
+
 /** At the port of the sensor, where it is to be off. */
 async function switchIpv6On(): Promise<void> {
   await sh(`sysctl -qw net.ipv6.conf.${await portOf(lab, suricata)}.disable_ipv6=0`)
@@ -57,6 +59,19 @@ test('Docker that goes while a sensor is being connected keeps nothing else from
     await expectArriving(lab, suricata)
   } finally {
     await docker.close()
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+  }
+})
+
+test("Docker that does not answer from the beginning is waited for, but not with what is the kernel's", async () => {
+  await writeSpans(lab, spans)
+  const watch = await startWatch(lab, [], { ready: false })
+  try {
+    await lab.silenceDocker(() => until('frames are mirrored', isMirrored))
+    await watch.expectTold(/ start +span0 +\+ mirror ens192 ingress[\s\S]* start +span0 +\+ sensor suricata /)
+    await expectArriving(lab, suricata)
+  } finally {
+    await watch.stop()
     await spanplan(lab, ['destroy', '--all', '--yes'])
   }
 })
@@ -142,9 +157,7 @@ describe('a watch goes on', () => {
     await expectMended(/ span0 +\+ mirror ens192 ingress[\s\S]* ~ bridge span0 .*ageing/, () =>
       lab.silenceDocker(async () => {
         await sh('tc filter del dev ens192 ingress')
-        await until('frames are mirrored', async () =>
-          (await sh('tc filter show dev ens192 ingress')).includes('mirred')
-        )
+        await until('frames are mirrored', isMirrored)
         await sh('ip link set dev span0 type bridge ageing_time 30000')
         await until('the bridge learns nothing', async () =>
           (await sh('ip -d link show span0')).includes('ageing_time 0 ')
