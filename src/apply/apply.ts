@@ -8,8 +8,11 @@ import { type Aim, look, type View } from './look.ts'
 import { nothingLeft, type Remainder, rollBack } from './rollback.ts'
 import { type Log, type Progress, runSteps } from './steps.ts'
 
-/** Docker gives a port its name in the first round, so it is sealed in the second; the third is for what others did meanwhile. */
-const rounds = 3
+/**
+ * Docker gives a port its name in the first round, so it is sealed in the second; the others are for what others do meanwhile:
+ * the port of a container that Docker starts just then takes two, for its other end is not in the container at first.
+ */
+const rounds = 5
 
 /** What an apply came to. */
 export interface Applied {
