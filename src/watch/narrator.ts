@@ -48,7 +48,7 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
       for (const one of trouble.ended) {
         if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
       }
-      if (view === null) return found.length
+      if (view === null) return fresh ? 0 : found.length
       const away = docker.update(dockerAway(view))
       for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })
       for (const notice of away.ended) tell({ type: 'docker_back', trigger, notice })
