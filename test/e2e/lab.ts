@@ -17,6 +17,7 @@ import { findProgram, labEnvironment, labFolder, labsFolder, privateEnvironment,
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { describeHost } from './lab/snapshot.ts'
 import { guardLab, hostNamespace, namePrefix, sweepLab, sweepStaleLabs, switchNamespace } from './lab/sweep.ts'
+import { containerSysctls, setSysctls } from './lab/sysctls.ts'
 
 /** A cable between a card of the lab's host and the switch. */
 interface CableOptions {
@@ -72,9 +73,9 @@ export type Argv = readonly [string, ...string[]]
 const DEFAULT_CABLES: readonly CableOptions[] = [{ card: 'ens192' }]
 /** Jumbo frames, as they are usual where much is mirrored: 9014 bytes with the header. */
 const DEFAULT_MTU = 9000
-const CARRIER_MS = 5_000
+const CARRIER_MS = 60_000
 /** tcpreplay tries for ever to send what a filter on the way out drops. */
-const SEND_MS = 30_000
+const SEND_MS = 60_000
 
 /** Makes a lab; the labs of killed test runs are swept first. */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
@@ -122,8 +123,7 @@ export class Lab implements AsyncDisposable {
       await ip('netns', 'add', namespace)
       await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up')
     }
-    // An address is there at once: no other host could have it, and finding that out takes a second.
-    await this.run(['sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0'])
+    for (const on of ['host', 'switch'] as const) await this.run(setSysctls, { on })
     for (const cable of this.cables) await this.#layCable(cable)
     await this.#awaitCarrier()
     if (this.#docker) {
@@ -225,6 +225,8 @@ export class Lab implements AsyncDisposable {
 
   /** The same, and does not start it. */
   createSensor(name: string, hostConfig: Docker.HostConfig = {}, labels: Labels = {}): Promise<Docker.Container> {
+    // One in another's namespace, or the host's, has none of its own to set.
+    const isShared = /^(host$|container:)/.test(hostConfig.NetworkMode ?? '')
     return this.docker.createContainer({
       name,
       Image: SENSOR_IMAGE,
@@ -232,7 +234,7 @@ export class Lab implements AsyncDisposable {
       Cmd: ['/bin/sleep', 'infinity'],
       // The first process of a container ignores SIGTERM: Docker would wait for ten seconds.
       StopSignal: 'SIGKILL',
-      HostConfig: { NetworkMode: 'none', ...hostConfig }
+      HostConfig: { NetworkMode: 'none', ...(!isShared && { Sysctls: { ...containerSysctls } }), ...hostConfig }
     })
   }
 

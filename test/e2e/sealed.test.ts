@@ -34,8 +34,6 @@ beforeAll(async () => {
     await ip('addr', 'add', `${ipv4}/24`, 'dev', card)
     await ip('addr', 'add', `${ip6}/64`, 'dev', card, 'nodad')
   }
-  // The host takes a packet with any source from anywhere.
-  for (const scope of ['all', 'default']) await lab.run(['sysctl', '-q', '-w', `net.ipv4.conf.${scope}.rp_filter=0`])
   attacker = await lab.startSensor('attacker')
   victim = await lab.startSensor('victim')
   await startReceiver()
