@@ -114,7 +114,7 @@ describe('keeps it so', () => {
     await writeSpans(lab, one.replace('ingress}', 'ingress, expect: {quiet: 2s}}'))
     await using watch = await startWatch(lab)
     await watch.expectTold(
-      / quiet +span0 +! no frame has come from ens192 for [2-9]s \(expected: quiet for less than 2s\) /
+      / quiet +span0 +! no frame has come from ens192 for \d+s \(expected: quiet for less than 2s\) /
     )
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
     await watch.expectTold(/ quiet +span0 +frames come from ens192 again\n/)
@@ -292,7 +292,7 @@ describe('beside others', () => {
 
   test('a pause ends by itself', async () => {
     await using watch = await startWatch(lab)
-    await spanplan(lab, ['pause', '--for', '2s'])
+    await spanplan(lab, ['pause', '--for', '8s'])
     await deleteMirror('ens192')
     await watch.expectTold(/ pause +all +is left alone until /)
     await watch.expectTold(/ resume +all +is kept true again\n/)

@@ -8,8 +8,8 @@ import Docker from 'dockerode'
 import { findProgram, labFolder, privateEnvironment } from './programs.ts'
 import { containerdState, hostNamespace } from './sweep.ts'
 
-const READY_MS = 30_000
-const STOP_MS = 30_000
+const READY_MS = 120_000
+const STOP_MS = 120_000
 
 /** dockerd with a containerd of its own, in the lab's namespace: neither knows of any other on the machine. */
 export class PrivateDocker {

@@ -148,7 +148,7 @@ describe('the server', () => {
       socket.resetAndDestroy()
     })
     await Promise.all(answers)
-    await expect.poll(() => get('/hello')).toContain('hello')
+    await expect.poll(() => get('/hello'), { timeout: 60_000 }).toContain('hello')
   })
 
   test('gives no client longer than its time, whatever it does', async () => {
@@ -166,7 +166,7 @@ describe('the server', () => {
     deaf.pause()
     await Promise.all([silent, slow, halfOpen, waiting].map(closed))
     clearInterval(drip)
-    await expect.poll(() => get('/hello')).toContain('hello')
+    await expect.poll(() => get('/hello'), { timeout: 60_000 }).toContain('hello')
     expect((await text(deaf).catch(() => '')).length).toBeLessThan(large.body.length)
   })
 
