@@ -8,6 +8,7 @@ const longest = [
   'faults.long',
   'kills.long',
   'fail-open.long',
+  'destroy-kills.long',
   'destroy',
   'metrics',
   'drift',

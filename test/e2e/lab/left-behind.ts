@@ -24,6 +24,9 @@ export default function watchOutside(): () => void {
   const before = new Set(listTraces())
   return () => {
     const left = listTraces().filter((trace) => !before.has(trace))
-    if (left.length > 0) throw new Error(`tests have left behind, outside their labs: ${left.join(', ')}`)
+    if (left.length === 0) return
+    // For vitest, what is thrown here is no failure.
+    process.exitCode = 1
+    throw new Error(`tests have left behind, outside their labs: ${left.join(', ')}`)
   }
 }
