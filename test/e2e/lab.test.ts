@@ -195,6 +195,19 @@ describe('Docker in the lab', () => {
     await network.remove()
   })
 
+  test("the settings that the machine hands down are the kernel's own, also in a container", async () => {
+    const read = ['grep', '-H', '', ...['all', 'default'].map((scope) => `/proc/sys/net/ipv4/conf/${scope}/rp_filter`)]
+    const expected = read
+      .slice(-2)
+      .map((path) => `${path}:0`)
+      .join('\n')
+    const sensor = await lab.startSensor('sensor')
+    expect((await lab.exec(sensor, ['grep', ...read.slice(1)])).stdout).toBe(`${expected}\n`)
+    for (const on of ['host', 'switch'] as const)
+      expect(await lab.run(['grep', ...read.slice(1)], { on })).toBe(expected)
+    await sensor.remove({ force: true })
+  })
+
   test('commands run in a container', async () => {
     const sensor = await lab.startSensor('other')
     expect(await lab.exec(sensor, ['sh', '-c', 'echo out; echo err >&2; exit 3'])).toEqual({

@@ -180,17 +180,50 @@ export class Lab implements AsyncDisposable {
 
   /** Sends the frames, in order and unchanged: from a port of the switch, or from a card as the host's own. */
   async send(frames: readonly Buffer[], from = 'sw0'): Promise<void> {
-    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
-    await writeFile(file, writePcap(frames))
+    const file = await this.#writeFrames(frames)
     await this.#replay(this.#namespaceOf(from), from, file, frames.length)
+  }
+
+  /** Sends a frame at a port of the switch, ten times a second, until the function that it gives is called. */
+  async keepSending(frame: Buffer, from = 'sw0'): Promise<() => Promise<void>> {
+    const file = await this.#writeFrames([frame])
+    const argv = [
+      `--net=${this.#namespaceOf(from)}`,
+      findProgram('tcpreplay'),
+      '--pps=10',
+      '--loop=0',
+      '-i',
+      from,
+      file
+    ]
+    const sending = execa(findProgram('nsenter'), argv, { env: privateEnvironment(this.name), extendEnv: false })
+    sending.catch(() => undefined)
+    const before = await this.#countSent(from)
+    while ((await this.#countSent(from)) === before) await sleep(20)
+    return async () => {
+      sending.kill('SIGKILL')
+      await sending.catch(() => undefined)
+    }
   }
 
   /** Sends the frames out of a container's interface, whatever the container itself may do. */
   async sendFrom(container: Docker.Container, device: string, frames: readonly Buffer[]): Promise<void> {
-    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
-    await writeFile(file, writePcap(frames))
+    const file = await this.#writeFrames(frames)
     const { State } = await container.inspect()
     await this.#replay(`/proc/${State.Pid}/ns/net`, device, file, frames.length)
+  }
+
+  async #countSent(device: string): Promise<number> {
+    const argv = ['-n', basename(this.#namespaceOf(device)), '-j', '-s', 'link', 'show', 'dev', device]
+    const { stdout } = await execa(findProgram('ip'), argv)
+    const [link] = parseRows<{ stats64: { tx: { packets: number } } }>(stdout)
+    return link?.stats64.tx.packets ?? 0
+  }
+
+  async #writeFrames(frames: readonly Buffer[]): Promise<string> {
+    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
+    await writeFile(file, writePcap(frames))
+    return file
   }
 
   async #replay(namespace: string, device: string, file: string, count: number): Promise<void> {
