@@ -1,5 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type Dockerode from 'dockerode'
 import { SpanplanError } from '../errors.ts'
 import type { ContainerChoice } from '../spec/spec.ts'
@@ -20,13 +19,13 @@ import type {
   Snapshot
 } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
-import { parseToolJson } from './json.ts'
 import { managerFiles } from './managers.ts'
+import { batch, readJson, understand } from './output.ts'
 import { compileCommand, parseCompiled } from './pcap.ts'
-import { type Argv, commandFailed, run, sideBySide, timeLimit } from './run.ts'
+import { readVeths, withPorts } from './ports.ts'
+import { run, sideBySide, timeLimit } from './run.ts'
 import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { askForRoot, findRoots, parseRoot } from './u32.ts'
-import { batchLine } from './words.ts'
 
 /** What a plan wants to know of the host, besides its links and their filters. */
 export interface Question {
@@ -190,8 +189,10 @@ async function askDocker({ docker, api }: Connection, question: Question): Promi
   const away = networks.flatMap(({ labels }) => parseAway(labels) ?? [])
   const choices = [...question.containers, ...away.map(({ container }) => ({ container }))]
   const ids = understand('docker', () => concernedContainers(containerList, concerned, choices))
-  const containers = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
-  return { state: 'read', api, networks, containers: containers.filter((container) => container !== null) }
+  const inspected = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
+  const containers = inspected.filter((container) => container !== null)
+  const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+  return { state: 'read', api, networks, containers: containers.map((one) => withPorts(one, networks, veths)) }
 }
 
 function concerns(network: DockerNetwork, question: Question): boolean {
@@ -206,79 +207,9 @@ function concerns(network: DockerNetwork, question: Question): boolean {
 async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    const { container, macs } = understand('docker', () => parseContainer(document))
-    const ports = container.pid === 0 ? null : readPorts(container.pid)
-    return {
-      ...container,
-      endpoints: container.endpoints.map((endpoint) => ({
-        ...endpoint,
-        port: ports === null ? 'unknown' : (ports.get(macs[endpoint.network] ?? '') ?? 'absent')
-      }))
-    }
+    return understand('docker', () => parseContainer(document))
   } catch (error) {
     if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
     throw error
-  }
-}
-
-/**
- * By MAC address, the index of the host's end of each interface in the process's network namespace: its own sysfs
- * shows that, and reading it takes no process. null where we may not look.
- */
-function readPorts(pid: number): Map<string, { inside: number; host: number }> | null {
-  const folder = `/proc/${pid}/root/sys/class/net`
-  try {
-    const ports = new Map<string, { inside: number; host: number }>()
-    for (const name of readdirSync(folder)) {
-      const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
-      // What a container builds on its interface borrows the address of that; its own index is the link of neither.
-      const [mac, inside, host] = [read('address'), Number(read('ifindex')), Number(read('iflink'))]
-      if (host !== inside && !ports.has(mac)) ports.set(mac, { inside, host })
-    }
-    return ports
-  } catch {
-    // Another user's process, one that has ended, or a container without sysfs: not known, so not judged.
-    return null
-  }
-}
-
-export async function readJson(argv: Argv): Promise<unknown> {
-  const output = await run(argv)
-  if (output.status !== 0) throw commandFailed(argv, output)
-  return parseJson(argv, output.stdout)
-}
-
-/**
- * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
- * that fails (its device has just gone), and names that command's line.
- */
-export async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
-  // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
-  const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
-  const output = await run(argv, `${lines.join('\n')}\n`)
-  const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
-  const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
-  if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
-  return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
-}
-
-function parseJson(argv: Argv, text: string): unknown {
-  return understand(argv[0], () => parseToolJson(text))
-}
-
-/** Turns a surprise in a tool's output into an error that says whose it was. */
-export function understand<T>(program: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw new SpanplanError(
-      {
-        code: 'OUTPUT_UNKNOWN',
-        message: `what ${program} prints is not understood: ${error instanceof Error ? error.message : String(error)}`,
-        hint: `report this, with the version of ${program}`
-      },
-      undefined,
-      { cause: error }
-    )
   }
 }

@@ -31,6 +31,14 @@ const packageOf: Readonly<Record<string, string>> = {
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
 export const timeLimit = 30_000
 
+/** What a program may take, and what it may print. */
+export interface Limits {
+  readonly milliseconds: number
+  readonly bytes: number
+}
+
+const usual: Limits = { milliseconds: timeLimit, bytes: 512 * 1024 * 1024 }
+
 /** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
@@ -49,19 +57,21 @@ const surroundings = {
  * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
  * It reads `input`; where that is a number, its stdin is that descriptor of ours. It inherits no other.
  *
- * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
-export async function run(argv: Argv, input: string | number = ''): Promise<Output> {
+export async function run(argv: Argv, input: string | number = '', limits = usual): Promise<Output> {
   const [file, ...words] = argv
   const result = await execa(file, words, {
     ...surroundings,
     ...stdin(input),
-    timeout: timeLimit,
+    timeout: limits.milliseconds,
     killSignal: 'SIGKILL',
     stripFinalNewline: false,
-    maxBuffer: 512 * 1024 * 1024
+    // Of what it prints besides ASCII, execa counts the characters.
+    maxBuffer: limits.bytes
   })
-  if (result.timedOut) throw hangs(argv)
+  if (result.timedOut) throw hangs(argv, limits)
+  if (result.isMaxBuffer) throw tooLong(argv, limits)
   // It ran to its end, whatever came of it; without a status or a signal, it never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
@@ -157,10 +167,17 @@ function cannotRun(file: string, code = '', reason = 'it does not start'): Spanp
   })
 }
 
-function hangs(argv: Argv): SpanplanError {
+function tooLong(argv: Argv, { bytes }: Limits): SpanplanError {
+  return new SpanplanError({
+    code: 'OUTPUT_TOO_LONG',
+    message: `${argv.join(' ')} printed more than ${bytes / 1024 / 1024} MB, and was ended`
+  })
+}
+
+function hangs(argv: Argv, { milliseconds }: Limits): SpanplanError {
   return new SpanplanError({
     code: 'PROGRAM_HANGS',
-    message: `${argv.join(' ')} did not end within ${timeLimit / 1000} s, and was ended`,
+    message: `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`,
     hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
   })
 }

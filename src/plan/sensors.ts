@@ -55,7 +55,7 @@ function resolveSensor(
   for (const { name } of restarting) {
     wait('SENSOR_RESTARTING', `the container ${name}, which ends as soon as it starts: docker logs ${name}`, name)
   }
-  const ready = able.filter((one) => !restarting.includes(one) && (named || one.pid !== 0 || isOn(one)))
+  const ready = able.filter((one) => !restarting.includes(one) && (named || one.running || isOn(one)))
   const none = ready.length + restarting.length === 0
   if (none && !(named && alone.length > 0)) wait('SENSOR_MISSING', awaited(sensor))
   return ready

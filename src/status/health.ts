@@ -20,10 +20,10 @@ export function judgeSpan(span: WantedSpan, view: View, ledger: Ledger, degraded
         : []
     ),
     ...degraded.filter((one) => one.span === span.name).map((one) => one.notice),
-    ...span.sensors.flatMap(({ container: { name, pid }, origin }) =>
-      pid === 0
-        ? [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
-        : []
+    ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
+      running
+        ? []
+        : [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
     ),
     ...findIdle(span, ledger)
       .filter(isSilent)

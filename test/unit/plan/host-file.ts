@@ -42,6 +42,9 @@ function completeDocker({ api = '1.45', containers, ...docker }: Extract<Snapsho
   return {
     ...docker,
     api,
-    containers: containers.map(({ labels = {}, pid = 1, ...container }) => ({ ...container, labels, pid }))
+    containers: containers.map(({ labels = {}, running = true, ...container }) => ({
+      ...{ sandbox: running ? `/run/docker/netns/${container.id.slice(0, 12)}` : null },
+      ...{ ...container, labels, running }
+    }))
   }
 }
