@@ -170,7 +170,7 @@ function cannotRun(file: string, code = '', reason = 'it does not start'): Spanp
 function tooLong(argv: Argv, { bytes }: Limits): SpanplanError {
   return new SpanplanError({
     code: 'OUTPUT_TOO_LONG',
-    message: `${argv.join(' ')} printed more than ${bytes / 1024 / 1024} MB, and was ended`
+    message: `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
   })
 }
 

@@ -83,8 +83,8 @@ async function readListeners(insides: readonly Inside[]): Promise<Listeners[]> {
   return insides.flatMap((inside) => found.get(inside) ?? [])
 }
 
-/** What ss may take, and may print: in its namespace, a container may make as many interfaces and sockets as it likes. */
-const limits: Limits = { milliseconds: 5000, bytes: 1024 * 1024 }
+/** What ss may take, and may print: a container makes as many sockets as it likes. This is enough for a thousand. */
+const limits: Limits = { milliseconds: 5000, bytes: 256 * 1024 }
 
 /** Another user's container, one that has ended, a host without ss or nsenter: what cannot be told is not known. */
 async function readSockets({ sandbox, index }: Inside): Promise<readonly PacketSocket[] | null> {

@@ -38,8 +38,11 @@ export interface FaultyDocker {
   close(): Promise<void>
 }
 
+/** What Docker answers to a question, as spanplan is to hear it. */
+type Rewrite = (url: string, answer: string) => string
+
 /** Listens on a socket of the lab's, and passes on to its Docker. */
-export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
+export async function startFaultyDocker(lab: Lab, rewrite: Rewrite = (_, text) => text): Promise<FaultyDocker> {
   const socket = join(lab.files, 'faulty.sock')
   const requests: string[] = []
   let fault: DockerMishap | undefined
@@ -49,7 +52,10 @@ export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
     const { method = 'GET', url = '/' } = incoming
     const body = await buffer(incoming)
     const pass = () => passOn(lab, incoming, body)
-    if (method === 'GET' || method === 'HEAD') return answer(outgoing, await pass())
+    if (method === 'GET' || method === 'HEAD') {
+      const { head, body: said } = await pass()
+      return answer(outgoing, { head, body: Buffer.from(rewrite(url, said.toString())) })
+    }
     requests.push(`${method} ${url} ${body}`)
     const struck = fault && (fault.onward ? requests.length >= fault.request : requests.length === fault.request)
     if (!fault || !struck) return answer(outgoing, await pass())
@@ -112,7 +118,7 @@ async function passOn(lab: Lab, incoming: IncomingMessage, body: Buffer): Promis
 }
 
 function answer(outgoing: ServerResponse, { head, body }: Reply): void {
-  const { 'transfer-encoding': _, ...headers } = head.headers
+  const { 'transfer-encoding': _, 'content-length': __, ...headers } = head.headers
   outgoing.writeHead(head.statusCode ?? 500, headers).end(body)
 }
 
