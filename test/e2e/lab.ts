@@ -142,6 +142,11 @@ export class Lab implements AsyncDisposable {
     return `unix://${this.#requireDocker().socket}`
   }
 
+  /** The folder of what Docker keeps while it runs: /run/docker on most hosts. */
+  get dockerState(): string {
+    return this.#requireDocker().execRoot
+  }
+
   /** Runs a command in the lab and gives what it printed; rejects, with its stderr, if it fails. */
   async run(argv: Argv, options: RunOptions = {}): Promise<string> {
     const { stdout } = await this.start(argv, options)
