@@ -101,10 +101,10 @@ function pairs(flag: string, record: Readonly<Record<string, string>>): string[]
 }
 
 /**
- * What a live network is called in a request and in a command: by its name, or by its id where Docker takes any name, but
- * its API would read this one as a path, its client as an option, or both as the id of another.
+ * What a live network or container is called in a request and in a command: by its name, or by its id where Docker takes any
+ * name, but its API would read this one as a path, its client as an option, or both as the id of another.
  */
-export function referTo({ id, name }: Pick<DockerNetwork, 'id' | 'name'>): string {
+export function referTo({ id, name }: Pick<DockerNetwork | Container, 'id' | 'name'>): string {
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
 }
 
