@@ -4,6 +4,7 @@ import { findLink } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
 import { batchWord, shellLine } from '../host/words.ts'
 import { printable } from '../printable.ts'
+import { isTransparent } from '../resources/seal.ts'
 import { notice } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, Spec } from '../spec/spec.ts'
 import { suggest } from '../spec/suggest.ts'
@@ -80,7 +81,12 @@ export function warnOfMerging(link: Link): Notice[] {
 /** What a filter of lower preference ends never comes to the mirrors. */
 export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
   const before = host.filters.find(
-    (filter) => filter.device === link.name && filter.hook === hook && filter.chain === 0 && filter.pref < mirrorPref
+    (filter) =>
+      filter.device === link.name &&
+      filter.hook === hook &&
+      filter.chain === 0 &&
+      filter.pref < mirrorPref &&
+      !isTransparent(filter)
   )
   if (before === undefined) return []
   return [

@@ -17,6 +17,7 @@ import {
 } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { checkCard, findCard, isMatch, matchOf, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
+import { warnOfOthers } from './copies.ts'
 import { findLoop } from './loop.ts'
 import { findSharedNames, resolveSensors } from './sensors.ts'
 
@@ -120,7 +121,7 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
       )
     )
   }
-  return {
+  const resolved: WantedSpan = {
     name: span.name,
     description: span.description,
     mtu: span.mtu === 'auto' ? largest : span.mtu,
@@ -132,6 +133,8 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
     sensors: resolveSensors(span, host, findings),
     origin: span.origin
   }
+  findings.warnings.push(...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin })))
+  return resolved
 }
 
 /** Bytes: Ethernet's own (RFC 894), which most cards have. */
@@ -185,7 +188,11 @@ function resolveSource(
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   findings.warnings.push(
-    ...hooks.flatMap((hook) => [...warnOfHiding(card, hook, host), ...warnOfPrograms(card, hook, host)]).map(at)
+    ...hooks.flatMap((hook) => {
+      const address = writeAddress(span.name, 'mirror', card.name, hook)
+      const hidden = warnOfHiding(card, hook, host).map((found) => ({ ...found, address }))
+      return [...hidden, ...warnOfPrograms(card, hook, host)].map(at)
+    })
   )
   if (program === null) {
     const message = `CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`

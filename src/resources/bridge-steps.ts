@@ -37,6 +37,9 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
   }
 }
 
+/** IPV6_MIN_MTU in linux/ipv6.h: below it, a device has no IPv6, and none of its settings. */
+export const smallestIpv6Mtu = 1280
+
 /** ETH_MIN_MTU in linux/if_ether.h. */
 const smallestMtu = 68
 
@@ -58,16 +61,21 @@ function createSteps(after: Bridge): Step[] {
   ]
 }
 
-function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
+function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
+  // With the MTU that it needs, IPv6 comes back as the kernel's default is; below it, there is nothing to be set.
+  const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu
+  const before = wakes ? { ...then, ipv6: true } : then
   const differs = (field: keyof Bridge) => before[field] !== after[field]
+  const setsIpv6 = differs('ipv6') && after.mtu >= smallestIpv6Mtu
   // ip only allows a bridge that is up an address, from its next start on; sysctl gives it one.
-  const wakesIpv6 = differs('ipv6') && after.ipv6 && after.linkLocal && before.up && after.up
+  const wakesIpv6 = setsIpv6 && after.ipv6 && after.linkLocal && before.up && after.up
+  const generation = setsIpv6 && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : []
   const link = [
     ...(differs('mark') ? ['alias', after.mark] : []),
     ...(differs('mac') ? ['address', after.mac] : []),
     ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
-    ...(differs('ipv6') && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : [])
+    ...(wakes ? [] : generation)
   ]
   const options = [
     ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
@@ -82,6 +90,7 @@ function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
   const hasEntry = before.ownMacEntry || differs('mac')
   return [
     ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
+    ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
     // Off before the delay, on after it, in a command of its own: while it is on, a delay of 0 is out of range.
     ...(after.stp ? [] : stp),
     ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
@@ -90,7 +99,7 @@ function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
     ...(differs('ageing') && after.ageing === 0
       ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
       : []),
-    ...(differs('ipv6') && !after.ipv6 && before.up
+    ...(setsIpv6 && !after.ipv6 && before.up
       ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
     ...(wakesIpv6 ? [step(after, verb, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),

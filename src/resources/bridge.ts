@@ -127,7 +127,7 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
     linkLocal: false,
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
-    seal: desiredSeal(span.sealed, live?.seal ?? 'none'),
+    seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
     obstacle: null,
     original: live?.original ?? null
   }
