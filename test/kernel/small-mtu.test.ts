@@ -50,7 +50,7 @@ describe('with a port of somebody else', () => {
     await spanplan(lab, ['apply'])
     await sh('ip link set dev ext0 master span0')
     await spanplan(lab, ['apply'])
-    for (const mtu of [1500, 600, 1280, 1279, 9000]) {
+    for (const mtu of [1500, 1279, 1280]) {
       await span(mtu)
       await spanplan(lab, ['apply'])
       await expectQuiet(mtu)
