@@ -34,7 +34,7 @@ function warnOfFilters(link: Link, host: Snapshot): Notice[] {
 function warnOfPrograms(link: Link, sealed: boolean, host: Snapshot): Notice[] {
   const consequence: Record<AttachedProgram['hook'], string> = {
     ingress: 'before the filter that seals it: what it lets in or redirects is not dropped',
-    egress: 'before the ports: sensors do not get what it drops or redirects'
+    egress: 'on the way to the sensors: they do not get what it drops or redirects'
   }
   return host.attached
     .filter((program) => program.link === link.index && (sealed || program.hook === 'egress'))

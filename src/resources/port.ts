@@ -120,16 +120,22 @@ function goesWithNetwork(wanted: Wanted, host: Snapshot, link: Link): boolean {
   )
 }
 
-/** What it was like: as its mark says; as the kernel makes one, where our filter is without a mark; else as it is. */
+/**
+ * What it was like: as its mark says; as the kernel makes a port, where our filter has no mark, or has been taken off one that
+ * is as a span sets its ports; else as it is.
+ */
 function originOf(host: Snapshot, link: Link): PortOrigin {
   const seal = findSeal(host, link.name)
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
-  const hasHook = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
-  const traits: Record<PortTrait, boolean> =
-    seal === undefined && link.foreignPeer
-      ? { ...flagsOf(link), up: link.up, ipv6: link.ipv6, ownMacEntry: link.ownMacEntry, clsact: hasHook }
-      : { ...usual, ...(!link.foreignPeer && { up: link.up, ipv6: link.ipv6, clsact: hasHook }) }
+  const clsact = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
+  const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
+  const own = { up: link.up, ipv6: link.ipv6, clsact }
+  const traits: Record<PortTrait, boolean> = !link.foreignPeer
+    ? { ...usual, ...own }
+    : lost
+      ? usual
+      : { ...flagsOf(link), ...own, ownMacEntry: link.ownMacEntry }
   // Object.entries forgets that its keys are the table's own.
   const set = new Set(Object.entries(traits).flatMap(([trait, on]) => (on ? [trait as PortTrait] : [])))
   return { mtu: link.mtu, traits: set }
