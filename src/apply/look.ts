@@ -5,7 +5,7 @@ import { type Question, readDocker, readHost, readKernel } from '../host/read.ts
 import { shellLine } from '../host/words.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
-import { readAlias } from '../resources/mark.ts'
+import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
 import { suggestHint } from '../spec/suggest.ts'
@@ -151,9 +151,7 @@ function checkSpans(aim: Aim, host: Snapshot): void {
 /** The names of the spans of the scope's owner that the host knows. */
 export function liveSpans({ scope }: Pick<Aim, 'scope'>, host: Snapshot): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
-  const bridges = host.links.flatMap(({ alias, name }) =>
-    covers(anySpan, readAlias(alias)?.owner, name) ? [name] : []
-  )
+  const bridges = host.links.flatMap((link) => (covers(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []))
   const networks =
     host.docker.state === 'read'
       ? host.docker.networks.flatMap(({ labels }) =>
@@ -171,9 +169,9 @@ function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly wai
   if (host.docker.state !== 'unreachable') return { aim, waiting: [] }
   const stays = aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : []
   const needed = host.links
-    .filter(({ alias, name }) => {
-      const mark = readAlias(alias)
-      return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
+    .filter((link) => {
+      const mark = readMark(link)
+      return mark?.network === true && covers(aim, mark.owner, link.name) && !stays.includes(link.name)
     })
     .map(({ name }) => name)
   if (needed.length === 0) return { aim, waiting: [] }
@@ -201,10 +199,10 @@ function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {
 function unlisted({ spec, scope }: Extract<Aim, { want: 'spec' }>, host: Snapshot) {
   return host.links
     .filter(
-      ({ alias, name }) =>
-        readAlias(alias)?.owner === spec.name &&
-        !spec.spans.some((span) => span.name === name) &&
-        !covers({ scope }, spec.name, name)
+      (link) =>
+        readMark(link)?.owner === spec.name &&
+        !spec.spans.some((span) => span.name === link.name) &&
+        !covers({ scope }, spec.name, link.name)
     )
     .map(({ name }) =>
       notice(

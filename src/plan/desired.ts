@@ -4,7 +4,7 @@ import { label } from '../host/docker.ts'
 import type { Program, Snapshot } from '../host/host.ts'
 import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
-import { readAlias } from '../resources/mark.ts'
+import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import {
   chooses,
@@ -101,7 +101,7 @@ export function resolveNothing(owner: string, host: Snapshot, scope: Scope, know
 
 /** The names of spans that the file or the host knows. */
 function knownSpans(names: readonly string[], host: Snapshot): string[] {
-  const bridges = host.links.filter((link) => readAlias(link.alias) !== null).map((link) => link.name)
+  const bridges = host.links.filter((link) => readMark(link) !== null).map((link) => link.name)
   const networks =
     host.docker.state === 'read' ? host.docker.networks.flatMap((network) => network.labels[label.span] ?? []) : []
   return [...new Set([...names, ...bridges, ...networks])]

@@ -1,5 +1,5 @@
 import type { Bridge } from './bridge.ts'
-import type { BridgeOrigin } from './mark.ts'
+import { type BridgeOrigin, smallestMtu } from './mark.ts'
 import { onOff, type Step, type Transition } from './resource.ts'
 import { sealCommands } from './seal.ts'
 
@@ -39,9 +39,6 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
 
 /** IPV6_MIN_MTU in linux/ipv6.h: below it, a device has no IPv6, and none of its settings. */
 export const smallestIpv6Mtu = 1280
-
-/** ETH_MIN_MTU in linux/if_ether.h. */
-const smallestMtu = 68
 
 function createSteps(after: Bridge): Step[] {
   // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.

@@ -3,7 +3,7 @@ import type { Link, Snapshot } from '../host/host.ts'
 import { hasLinkLocal, judgeBridge, originOf } from './adoption.ts'
 import { bridgeSteps, type WireOffload, wireOffloads } from './bridge-steps.ts'
 import { explainDevice } from './maker.ts'
-import { type BridgeOrigin, bridgeMac, readAlias, writeAlias } from './mark.ts'
+import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, yesNo } from './resource.ts'
 import { desiredSeal, readSeal, recallSeal, type Seal, sealConflict, sealField, sealObstacle } from './seal.ts'
@@ -87,9 +87,9 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
+function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
   if (obstacle !== null) return sealConflict(obstacle, id)
-  const owner = readAlias(mark)?.owner
+  const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
     return notice('BRIDGE_OTHERS', message, 'give the span another name')
@@ -146,7 +146,7 @@ function namesOf(host: Snapshot, cards: ReadonlyMap<number, unknown>): string[] 
 /** The cards that feed the span, and those that did and are not given back yet. */
 function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
   const link = host.links.find(({ name }) => name === span)
-  const old = readAlias(link?.alias ?? null)?.cards
+  const old = readMark(link)?.cards
   return new Map(
     wanted.cards.flatMap((card) => {
       const used = wanted.spans.some(
@@ -162,7 +162,7 @@ function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
 
 function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
   const desired = wanted.spans.some((span) => span.name === link.name)
-  const mark = readAlias(link.alias)
+  const mark = readMark(link)
   const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
   const ours = ownsBridge(wanted, link) || label !== null
   if (!ours && !desired) return []

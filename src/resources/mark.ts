@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Link } from '../host/host.ts'
 import type { Hook } from '../spec/spec.ts'
 
 /**
@@ -103,6 +104,11 @@ export function writeAlias(mark: BridgeMark): string {
   return alias
 }
 
+/** The mark of a bridge; null for one of others', and for any other link: whatever its alias says, no span is made of it. */
+export function readMark(link: Pick<Link, 'kind' | 'alias'> | undefined): BridgeMark | null {
+  return link?.kind === 'bridge' ? readAlias(link.alias) : null
+}
+
 /** Reads what {@link writeAlias} wrote; null for anybody else's. */
 export function readAlias(alias: string | null): BridgeMark | null {
   const [magicWord, owner, how, ...rest] = alias?.split(':') ?? []
@@ -149,17 +155,24 @@ function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOr
   ].join('.')
 }
 
+/** ETH_MIN_MTU and ETH_MAX_MTU in linux/if_ether.h. */
+export const smallestMtu = 68
+const largestMtu = 0xffff
+
+/** A bridge's times are unsigned numbers of 32 bits: IFLA_BR_AGEING_TIME in linux/if_link.h. */
+const longestTime = 0xffffffff
+
 function readOrigin(text: string): BridgeOrigin | null {
   const [, mac, mtu, ageing, delay, bits, alias] =
     /^([0-9a-f]{12})\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-f]{3})\.([\w-]*)$/.exec(text) ?? []
   if (mac === undefined || bits === undefined) return null
-  const number = (digits: string | undefined) => Number.parseInt(digits ?? '', 36)
+  const [size = 0, ...times] = [mtu, ageing, delay].map((digits) => Number.parseInt(digits ?? '', 36))
+  const [age = 0, wait = 0] = times
+  if (size < smallestMtu || size > largestMtu || times.some((time) => time > longestTime)) return null
   return {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
-    mtu: number(mtu),
-    ageing: number(ageing),
-    forwardDelay: number(delay),
+    ...{ mtu: size, ageing: age, forwardDelay: wait },
     traits: fromBits(bridgeTraits, Number.parseInt(bits, 16))
   }
 }

@@ -1,7 +1,7 @@
 import type { Link, Snapshot } from '../host/host.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
-import { type PortOrigin, type PortTrait, readAlias, readPortClass, sealHandle, writePortClass } from './mark.ts'
+import { type PortOrigin, type PortTrait, readMark, readPortClass, sealHandle, writePortClass } from './mark.ts'
 import { liveNetworks, networkMtu } from './network.ts'
 import { type Kind, type Moment, onOff, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import {
@@ -98,16 +98,14 @@ function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
   if ('only' in spans || findSeal(host, link.name) === undefined || link.bridge !== null) return false
   const master = host.links.find(({ name }) => name === link.master)
   if (master !== undefined && isSpanBridge(wanted, master)) return false
-  const usesDocker = host.links.some(({ alias }) => readAlias(alias)?.network === true)
+  const usesDocker = host.links.some((one) => readMark(one)?.network === true)
   const mayBeSensor = host.docker.state !== 'read' && (usesDocker || wanted.spans.some(({ hasNetwork }) => hasNetwork))
   return !mayBeSensor && !goesWithNetwork(wanted, host, link)
 }
 
 /** Of any name's spans. */
 function isSpanBridge(wanted: Wanted, link: Link): boolean {
-  return (
-    readAlias(link.alias) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
-  )
+  return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
 }
 
 /** Docker takes it away with the network, or with the container's place on it, and makes another where that is made anew. */
