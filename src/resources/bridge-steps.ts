@@ -24,7 +24,7 @@ export function bridgeSteps(transition: Transition<Bridge>): Step[] {
   }
 }
 
-/** What an adopted bridge was like. Given back, the hook that sealed it goes too, if spanplan brought it. */
+/** What an adopted bridge was like. The hook that sealed it goes too, if spanplan brought it and nobody else has come to use it. */
 function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): Bridge {
   const has = (trait: Parameters<typeof traits.has>[0]) => traits.has(trait)
   return {
@@ -33,7 +33,7 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
     ...{ up: has('up'), stp: has('stp'), snooping: has('snooping'), vlanFiltering: has('vlanFiltering') },
     ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
     offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
-    seal: has('clsact') ? 'hook' : 'none'
+    seal: has('clsact') || before.hookInUse ? 'hook' : 'none'
   }
 }
 

@@ -6,7 +6,16 @@ import { explainDevice } from './maker.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, yesNo } from './resource.ts'
-import { desiredSeal, readSeal, recallSeal, type Seal, sealConflict, sealField, sealObstacle } from './seal.ts'
+import {
+  desiredSeal,
+  hasOtherFilters,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from './seal.ts'
 import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** The bridge of a span: it learns nothing, so it hands every frame to every port. */
@@ -36,6 +45,8 @@ export interface Bridge extends Resource {
   readonly offloads: Readonly<Record<WireOffload, boolean>>
   /** Whether what sensors send into it is dropped. */
   readonly seal: Seal
+  /** Others' filters hang on its hook. */
+  readonly hookInUse: boolean
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
   /** What it was like before it was adopted. */
@@ -128,6 +139,7 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
     seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
+    hookInUse: live?.hookInUse ?? false,
     obstacle: null,
     original: live?.original ?? null
   }
@@ -199,6 +211,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
         gso: offloads.gso?.active === true
       },
       seal: readSeal(host, link.name),
+      hookInUse: hasOtherFilters(host, link.name),
       obstacle,
       original
     }

@@ -147,6 +147,18 @@ test('on a bridge that is given back, it is the port that it was', async () => {
   await expectRestored(lab, first)
 })
 
+test('a bridge that is given back keeps a filter that others have put on it meanwhile', async () => {
+  await sh('ip link add span0 type bridge; ip link set dev span0 up')
+  await spanplan(lab, ['apply', '--adopt', '--yes'])
+  await sh("tc filter add dev span0 ingress protocol all pref 20 bpf da bytecode '1,6 0 0 0'")
+  await spanplan(lab, ['destroy', '--yes'])
+  const left = await sh('tc filter show dev span0 ingress')
+  expect(left).toContain('pref 20')
+  expect(left).not.toContain('pref 9')
+  await sh('ip link del dev span0')
+  await expectRestored(lab, first)
+})
+
 test('an apply that fails leaves it as it was', async () => {
   await spanplan(lab, ['apply'])
   await join()

@@ -13,6 +13,7 @@ const sh = (script: string) => lab.run(['sh', '-ec', script])
 beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }] })
   first = await lab.snapshotText()
+  await writeSpans(lab, 'spans: {}')
 })
 afterAll(() => lab?.close())
 
