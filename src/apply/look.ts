@@ -8,11 +8,17 @@ import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
+import type { SpanSpec } from '../spec/spec.ts'
 import { suggestHint } from '../spec/suggest.ts'
 
 /** What a command is to make true of the host. */
 export type Aim =
-  | (Order & { readonly want: 'spec'; readonly deferDocker: boolean })
+  | (Order & {
+      readonly want: 'spec'
+      readonly deferDocker: boolean
+      /** As a {@link Question} has it. */
+      readonly filterPatience?: number
+    })
   | {
       readonly want: 'nothing'
       readonly owner: string
@@ -98,10 +104,16 @@ export function planBack(first: View, host: Snapshot): View {
   return { host, desired, plan }
 }
 
+/** The pcap expressions of these spans. */
+export function expressionsOf(spans: readonly SpanSpec[]): string[] {
+  return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
+}
+
 function questionOf(aim: Aim): Question {
   const spans = aim.want === 'spec' ? aim.spec.spans : []
   return {
-    expressions: spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? [])),
+    expressions: expressionsOf(spans),
+    ...(aim.want === 'spec' && aim.filterPatience !== undefined && { filterPatience: aim.filterPatience }),
     copies: spans.length > 0,
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
@@ -118,7 +130,11 @@ function questionOf(aim: Aim): Question {
 export function planFor(asked: Aim, host: Snapshot): View {
   const { aim, waiting } = needDocker(asked, host)
   const wanted = desire(aim, host)
-  const desired = { ...wanted, waiting: [...wanted.waiting, ...waiting] }
+  const desired = {
+    ...wanted,
+    waiting: [...wanted.waiting, ...waiting],
+    warnings: [...wanted.warnings, ...unreadContainers(host)]
+  }
   const plan = makePlan(desired, host)
   if (asked.want === 'nothing') return { host, desired, plan }
   return {
@@ -187,6 +203,17 @@ function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly wai
       }
     }))
   }
+}
+
+function unreadContainers({ docker }: Snapshot) {
+  if (docker.state !== 'read') return []
+  return docker.unread.map(({ name, reason }) =>
+    notice(
+      'CONTAINER_UNREAD',
+      `the container ${name} is left as it is, for nothing is known of it: ${reason.message}`,
+      shellLine(['docker', 'inspect', name])
+    )
+  )
 }
 
 function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {

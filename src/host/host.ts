@@ -226,6 +226,12 @@ export interface Container {
   readonly endpoints: readonly Endpoint[]
 }
 
+/** A container that may concern a span, and why nothing is known of it. What is there of it is kept. */
+export interface UnreadContainer {
+  readonly name: string
+  readonly reason: Notice
+}
+
 /** What is known of Docker: nothing was asked, it did not answer, or all that concerns the spans. */
 export type DockerState =
   | { readonly state: 'deferred' }
@@ -236,6 +242,7 @@ export type DockerState =
       readonly api: string
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]
+      readonly unread: readonly UnreadContainer[]
     }
 
 /** What tcpdump made of an expression. */
@@ -243,6 +250,8 @@ export type Compiled =
   | { readonly state: 'compiled'; readonly program: Program }
   | { readonly state: 'invalid'; readonly message: string }
   | { readonly state: 'forbidden' }
+  /** It is being compiled. */
+  | { readonly state: 'pending' }
   /** It took tcpdump longer than the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
 

@@ -1,29 +1,28 @@
 import { readFileSync } from 'node:fs'
 import type Dockerode from 'dockerode'
-import { SpanplanError } from '../errors.ts'
+import { noticeOf, SpanplanError } from '../errors.ts'
 import type { ContainerChoice } from '../spec/spec.ts'
 import { parseAttached, readAttached } from './bpftool.ts'
-import { concernedContainers } from './chosen.ts'
+import { concernedContainers, type ListedContainer } from './chosen.ts'
+import { compileFilters } from './compile-filters.ts'
 import { type Connection, dockerFailed, findDaemon } from './daemon.ts'
 import { dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
   AttachedProgram,
-  Compiled,
   Container,
   DockerNetwork,
   DockerState,
   KernelState,
   Link,
   Manager,
-  Snapshot
+  Snapshot,
+  UnreadContainer
 } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
 import { managerFiles } from './managers.ts'
 import { batch, readJson, understand } from './output.ts'
-import { compileCommand, parseCompiled } from './pcap.ts'
 import { readVeths, withPorts } from './ports.ts'
-import { run, sideBySide, timeLimit } from './run.ts'
 import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { askForRoot, findRoots, parseRoot } from './u32.ts'
 
@@ -31,6 +30,8 @@ import { askForRoot, findRoots, parseRoot } from './u32.ts'
 export interface Question {
   /** The pcap expressions to compile. */
   readonly expressions: readonly string[]
+  /** Milliseconds for which tcpdump is waited for; what is not compiled by then is pending. Without it, all is waited for. */
+  readonly filterPatience?: number
   /** There are cards to copy from. */
   readonly copies: boolean
   /** The Docker networks and bridges that concern it, by name, and the containers, whether they exist or not. */
@@ -53,7 +54,7 @@ export async function readHost(question: Question): Promise<Snapshot> {
 
 /**
  * Asks the kernel. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
- * expression, and one more where u32's tables are not clear.
+ * expression that is new, and one more where u32's tables are not clear.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
  */
@@ -62,7 +63,7 @@ export async function readKernel(question: Question): Promise<KernelState> {
     readAllLinks(question.bridges),
     readTc(),
     question.copies ? readPrograms() : [],
-    compileAll(question.expressions)
+    compileFilters(question.expressions, question.filterPatience)
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, ...tc, attached, programs }
@@ -163,36 +164,39 @@ async function readFilters(commands: readonly (readonly string[])[]): Promise<un
   return commands.length === 0 ? [] : batch(['tc', '-json', '-force', '-batch', '-'], commands)
 }
 
-async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
-  const programs = new Map<string, Compiled>()
-  await sideBySide([...new Set(expressions)], async (expression) => {
-    programs.set(expression, await compile(expression))
-  })
-  return programs
-}
-
-/** libpcap's optimiser takes ever longer: 14 s for 400 networks. */
-async function compile(expression: string): Promise<Compiled> {
-  try {
-    return parseCompiled(expression, await run(compileCommand(expression)))
-  } catch (error) {
-    const hangs = error instanceof SpanplanError && error.notices.some(({ code }) => code === 'PROGRAM_HANGS')
-    if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
-    throw error
-  }
-}
-
 async function askDocker({ docker, api }: Connection, question: Question): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const networks = understand('docker', () => parseNetworks(networkList))
   const concerned = networks.filter((network) => concerns(network, question))
   const away = networks.flatMap(({ labels }) => parseAway(labels) ?? [])
   const choices = [...question.containers, ...away.map(({ container }) => ({ container }))]
-  const ids = understand('docker', () => concernedContainers(containerList, concerned, choices))
-  const inspected = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
-  const containers = inspected.filter((container) => container !== null)
+  const listed = understand('docker', () => concernedContainers(containerList, concerned, choices))
+  const read = await Promise.all(listed.map((one) => readContainer(docker, one)))
+  const containers = read.flatMap(({ container }) => container ?? [])
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
-  return { state: 'read', api, networks, containers: containers.map((one) => withPorts(one, networks, veths)) }
+  return {
+    ...({ state: 'read', api, networks } as const),
+    containers: containers.map((one) => withPorts(one, networks, veths)),
+    unread: read.flatMap(({ unread }) => unread ?? [])
+  }
+}
+
+/** One container that Docker cannot tell of, or not so that it is understood, is no reason to know nothing of the others. */
+async function readContainer(
+  docker: Dockerode,
+  { id, name }: ListedContainer
+): Promise<{ readonly container?: Container | null; readonly unread?: UnreadContainer }> {
+  try {
+    return { container: await inspectContainer(docker, id) }
+  } catch (error) {
+    const isAlone = error instanceof Error && ('statusCode' in error || isNotUnderstood(error))
+    if (!isAlone) throw error
+    return { unread: { name, reason: noticeOf(dockerFailed(error)) } }
+  }
+}
+
+function isNotUnderstood(error: Error): boolean {
+  return error instanceof SpanplanError && error.notices.every(({ code }) => code === 'OUTPUT_UNKNOWN')
 }
 
 function concerns(network: DockerNetwork, question: Question): boolean {

@@ -16,7 +16,16 @@ import {
   type WantedSpan
 } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { checkCard, findCard, isMatch, matchOf, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
+import {
+  checkCard,
+  findCard,
+  isMatch,
+  matchOf,
+  suggestCard,
+  warnOfHiding,
+  warnOfMerging,
+  warnOfPrograms
+} from './card.ts'
 import { warnOfOthers } from './copies.ts'
 import { findLoop } from './loop.ts'
 import { findSharedNames, resolveSensors } from './sensors.ts'
@@ -173,7 +182,8 @@ function resolveSource(
     )
   if ('code' in card) {
     if (patient && card.code === 'INTERFACE_MISSING') {
-      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, source)
+      const hint = suggestCard(match, spec, host)
+      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, { ...source, ...(hint && { hint }) })
       return []
     }
     findings.errors.push(at({ ...card, message: `span ${span.name}: ${card.message}` }))
@@ -195,8 +205,13 @@ function resolveSource(
     })
   )
   if (program === null) {
-    const message = `CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
-    wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
+    const expression = source.filter?.expression ?? ''
+    if (host.programs.get(expression)?.state === 'pending') {
+      wait(card.name, 'FILTER_PENDING', `tcpdump, which is compiling "${expression}"`, { ...source.filter })
+    } else {
+      const message = `CAP_NET_RAW: "${expression}" has to be compiled for a live device`
+      wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
+    }
   }
   return hooks.map((hook) => ({
     link: card,
@@ -245,6 +260,7 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
       )
       return null
     case 'forbidden':
+    case 'pending':
       return null
     case 'invalid':
     case undefined:

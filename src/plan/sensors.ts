@@ -43,7 +43,12 @@ function resolveSensor(
     wait('DOCKER_DEFERRED', 'Docker')
     return []
   }
-  const chosen = host.docker.containers.filter((container) => isChosen(sensor, container))
+  const { containers, unread } = host.docker
+  if ('container' in sensor && unread.some(({ name }) => name === sensor.container)) {
+    wait('SENSOR_UNREAD', `what Docker has to say of the container ${sensor.container}`)
+    return []
+  }
+  const chosen = containers.filter((container) => isChosen(sensor, container))
   const able = chosen.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const named = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)

@@ -250,7 +250,8 @@ describe('what Docker says of a container', () => {
 
   /** Docker, as if it said something else of the container. */
   async function telling(change: (said: Inspection) => unknown): Promise<SpanplanOptions> {
-    docker = await startFaultyDocker(lab, (url, text) => {
+    docker = await startFaultyDocker(lab)
+    docker.tamper((url, text) => {
       if (!url.includes(`/containers/${zeek.id}/json`)) return text
       const said: Inspection = JSON.parse(text)
       change(said)

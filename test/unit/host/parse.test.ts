@@ -207,12 +207,18 @@ describe('Docker', () => {
       { Id: 'd', Names: ['/shop-ids-2'], Labels: null },
       { Id: 'e', Names: null, Labels: { role: 'ids' } }
     ]
-    const chosen = (choice: ContainerChoice) => concernedContainers(list, [], [choice])
+    const chosen = (choice: ContainerChoice) => concernedContainers(list, [], [choice]).map(({ id }) => id)
     expect(chosen({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
     expect(chosen({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
     expect(chosen({ label: { key: 'role', value: '' } })).toEqual([])
     expect(chosen({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
     expect(chosen({ compose: { project: 'shop', service: 'web' } })).toEqual([])
+    // What is not understood may be one of them.
+    const odd = concernedContainers([{ Id: '0123456789abcdef', Names: 7 }, ...list], [], [{ container: 'zeek' }])
+    expect(odd).toEqual([
+      { id: '0123456789abcdef', name: '0123456789ab' },
+      { id: 'a', name: 'zeek' }
+    ])
   })
 
   test.each([
