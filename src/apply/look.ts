@@ -3,10 +3,12 @@ import { label } from '../host/docker.ts'
 import type { DockerState, KernelState, Snapshot } from '../host/host.ts'
 import { type Question, readDocker, readHost, readKernel } from '../host/read.ts'
 import { shellLine } from '../host/words.ts'
+import { dedicatedCards } from '../plan/card.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
+import { routedLinks } from '../resources/use.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 import { suggestHint } from '../spec/suggest.ts'
@@ -115,6 +117,10 @@ function questionOf(aim: Aim): Question {
     expressions: expressionsOf(spans),
     ...(aim.want === 'spec' && aim.filterPatience !== undefined && { filterPatience: aim.filterPatience }),
     copies: spans.length > 0,
+    routed: (links, filters) => {
+      const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
+      return [...new Set([...marked, ...(aim.want === 'spec' ? dedicatedCards(aim.spec, links) : [])])]
+    },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
     containers: spans.flatMap(({ sensors }) => sensors),

@@ -7,7 +7,7 @@ import { type Session, warn } from './session.ts'
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */
 export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
-  const question = { expressions: [], networks: none, bridges: none, containers: [], copies: false }
+  const question = { expressions: [], networks: none, bridges: none, containers: [], copies: false, routed: () => [] }
   const first = await readHost({ ...question, deferDocker: true })
   const targets = findTargets(first)
   // Docker is asked for the containers of the bridges that were found.

@@ -255,6 +255,16 @@ export type Compiled =
   /** It took tcpdump longer than the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
 
+/** A route of somebody's that uses a device; those that the kernel adds by itself are not among them. */
+export interface Route {
+  readonly device: string
+  readonly family: 'inet' | 'inet6'
+  /** As `ip route show` prints it: its destination, its gateway, its table… */
+  readonly words: readonly string[]
+  /** The command that takes it away. */
+  readonly removal: readonly string[]
+}
+
 /** What the kernel has at one moment, and what it makes of the filters of the spec. */
 export interface KernelState {
   readonly bootId: string
@@ -264,6 +274,8 @@ export interface KernelState {
   readonly classFilters: readonly ClassFilter[]
   /** None where bpftool is missing or may not look. */
   readonly attached: readonly AttachedProgram[]
+  /** Of the interfaces that the plan depends on in this respect, and of no others. */
+  readonly routes: readonly Route[]
   /** By expression: every filter of the spec that was read for. */
   readonly programs: ReadonlyMap<string, Compiled>
 }

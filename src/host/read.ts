@@ -13,9 +13,11 @@ import type {
   Container,
   DockerNetwork,
   DockerState,
+  Filter,
   KernelState,
   Link,
   Manager,
+  Route,
   Snapshot,
   UnreadContainer
 } from './host.ts'
@@ -23,6 +25,7 @@ import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.t
 import { managerFiles } from './managers.ts'
 import { batch, readJson, understand } from './output.ts'
 import { readVeths, withPorts } from './ports.ts'
+import { askForRoutes, parseRoutes } from './routes.ts'
 import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { askForRoot, findRoots, parseRoot } from './u32.ts'
 
@@ -34,6 +37,8 @@ export interface Question {
   readonly filterPatience?: number
   /** There are cards to copy from. */
   readonly copies: boolean
+  /** The interfaces, by name, whose routes the plan depends on: each costs a walk through all routes. */
+  readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** The Docker networks and bridges that concern it, by name, and the containers, whether they exist or not. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
@@ -54,7 +59,7 @@ export async function readHost(question: Question): Promise<Snapshot> {
 
 /**
  * Asks the kernel. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
- * expression that is new, and one more where u32's tables are not clear.
+ * expression that is new, one more where u32's tables are not clear, and two more where routes matter.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
  */
@@ -65,8 +70,9 @@ export async function readKernel(question: Question): Promise<KernelState> {
     question.copies ? readPrograms() : [],
     compileFilters(question.expressions, question.filterPatience)
   ])
+  const routes = await readRoutes(question.routed(links, tc.filters))
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, attached, programs }
+  return { bootId, links, ...tc, attached, routes, programs }
 }
 
 /**
@@ -127,6 +133,23 @@ function readIfThere(path: string): string {
     // Not there, or not ours to read: it tells nothing.
     return ''
   }
+}
+
+/** A kernel without IPv6 has no routes of that family: it fails, and is asked with -force. */
+async function readRoutes(devices: readonly string[]): Promise<Route[]> {
+  if (devices.length === 0) return []
+  const commands = devices.map(askForRoutes)
+  const families = [
+    ['inet', '-4'],
+    ['inet6', '-6']
+  ] as const
+  const routes = families.map(async ([family, flag]) => {
+    const documents = await batch(['ip', flag, '-json', '-force', '-batch', '-'], commands)
+    return understand('ip', () =>
+      devices.flatMap((device, index) => parseRoutes(device, family, documents[index] ?? []))
+    )
+  })
+  return (await Promise.all(routes)).flat()
 }
 
 /** bpftool is no part of what spanplan needs, and neither is the right to use it: what it cannot tell is not known. */

@@ -5,6 +5,7 @@ import { mirrorPref } from '../host/tc.ts'
 import { batchWord, shellLine } from '../host/words.ts'
 import { printable } from '../printable.ts'
 import { isTransparent } from '../resources/seal.ts'
+import { routesOf } from '../resources/use.ts'
 import { notice } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, Spec } from '../spec/spec.ts'
 import { suggest, suggestHint } from '../spec/suggest.ts'
@@ -19,6 +20,12 @@ export function isMatch(match: InterfaceMatch, link: Link): boolean {
   return 'name' in match
     ? match.name === link.name || link.altnames.includes(match.name)
     : match.macaddress === link.permanentMac && isCard(link)
+}
+
+/** The names of the cards that are to be dedicated to capture: what else uses them matters. */
+export function dedicatedCards({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
+  const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
+  return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
 }
 
 /** The one card of this host that the file means, or why there is none. */
@@ -54,7 +61,7 @@ export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): 
 }
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
-export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
+export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Notice | undefined {
   const program = findConfused(link.name, dedicated)
   if (program !== undefined) {
     return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to ${program}`, 'rename it')
@@ -66,14 +73,28 @@ export function checkCard(link: Link, dedicated: boolean): Notice | undefined {
       'mirror the Ethernet card below it'
     )
   }
-  const address = dedicated ? link.addresses.find(({ automatic }) => !automatic) : undefined
-  return (
-    address &&
-    notice(
+  return dedicated ? checkDedicated(link, host) : undefined
+}
+
+/** What uses a card would be silent: it gets no ARP and no IPv6 any more. */
+function checkDedicated(link: Link, host: Snapshot): Notice | undefined {
+  const address = link.addresses.find(({ automatic }) => !automatic)
+  if (address !== undefined) {
+    return notice(
       'DEDICATED_HAS_ADDRESS',
       `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
       'take "dedicated" out, or the address off the card'
     )
+  }
+  const [route, ...others] = routesOf(host, link)
+  if (route === undefined) return undefined
+  const more = others.length === 0 ? '' : `, and ${others.length} more`
+  const all =
+    more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
+  return notice(
+    'DEDICATED_HAS_ROUTE',
+    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.words.join(' ')}${more}`,
+    `take "dedicated" out, or the route away: ${shellLine(route.removal)}${all}`
   )
 }
 

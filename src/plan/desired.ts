@@ -194,7 +194,7 @@ function resolveSource(
     wait(card.name, 'INTERFACE_AWAY', `${card.name}, which is being taken down`, source)
     return []
   }
-  const problem = checkCard(card, dedicated)
+  const problem = checkCard(card, dedicated, host)
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   findings.warnings.push(

@@ -100,7 +100,7 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
   const found = devices.map((device) => {
     const link = host.links.find(({ name }) => name === device)
     const refused =
-      link && (checkCard(link, false)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
+      link && (checkCard(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
     if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that device is gone'}`] }
     const own = copies.filter(({ filter }) => filter.device === device)
     return { link, sources: joinHooks(hooksOf(device, own, host)) }

@@ -30,7 +30,12 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
   return {
     ...before,
     ...{ mark: alias, mac, mtu, ageing, forwardDelay },
-    ...{ up: has('up'), stp: has('stp'), snooping: has('snooping'), vlanFiltering: has('vlanFiltering') },
+    ...{
+      up: has('up') || before.inUse,
+      stp: has('stp'),
+      snooping: has('snooping'),
+      vlanFiltering: has('vlanFiltering')
+    },
     ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
     offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
     seal: has('clsact') || before.hookInUse ? 'hook' : 'none'

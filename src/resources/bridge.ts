@@ -16,6 +16,7 @@ import {
   sealField,
   sealObstacle
 } from './seal.ts'
+import { isInUse } from './use.ts'
 import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** The bridge of a span: it learns nothing, so it hands every frame to every port. */
@@ -49,6 +50,8 @@ export interface Bridge extends Resource {
   readonly hookInUse: boolean
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
+  /** Set down, it would cut somebody off. */
+  readonly inUse: boolean
   /** What it was like before it was adopted. */
   readonly original: BridgeOrigin | null
 }
@@ -141,6 +144,7 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
     seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
     hookInUse: live?.hookInUse ?? false,
     obstacle: null,
+    inUse: live?.inUse ?? false,
     original: live?.original ?? null
   }
 }
@@ -213,6 +217,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       seal: readSeal(host, link.name),
       hookInUse: hasOtherFilters(host, link.name),
       obstacle,
+      inUse: isInUse(host, link),
       original
     }
   ]

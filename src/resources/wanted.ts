@@ -5,6 +5,7 @@ import { mirrorPref } from '../host/tc.ts'
 import type { Hook, NetworkSpec } from '../spec/spec.ts'
 import { readSubnet, subnetsOverlap } from '../spec/subnet.ts'
 import { bridgeMac, type CardMark, hashOf, mirrorHandle, readCookie, readMark, type Trait, traits } from './mark.ts'
+import { isInUse } from './use.ts'
 
 /** Whose resources, and of which spans, a command may touch. */
 export interface Scope {
@@ -210,14 +211,10 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
 
 /** Set down, a card loses its addresses and routes for good; a clsact takes the filters on it along. */
 function neededTraits(mirrors: readonly LiveMirror[], host: Snapshot, link: Link): Set<Trait> {
-  const inUse =
-    link.master !== null ||
-    link.addresses.some((address) => !address.automatic) ||
-    host.links.some((other) => other.lower === link.index)
   const filtered = host.filters.some(
     (filter) => filter.device === link.name && !mirrors.some((mirror) => isSameFilter(mirror.filter, filter))
   )
-  return new Set<Trait>([...(inUse ? (['up'] as const) : []), ...(filtered ? (['clsact'] as const) : [])])
+  return new Set<Trait>([...(isInUse(host, link) ? (['up'] as const) : []), ...(filtered ? (['clsact'] as const) : [])])
 }
 
 /** Whether both stand in one place of one device. */

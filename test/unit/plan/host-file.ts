@@ -11,6 +11,7 @@ export function writeHost({
   filters,
   classFilters,
   attached,
+  routes,
   docker,
   programs
 }: Snapshot): string {
@@ -23,6 +24,7 @@ export function writeHost({
     `"filters": ${lines(filters)}`,
     `"classFilters": ${lines(classFilters)}`,
     `"attached": ${lines(attached)}`,
+    `"routes": ${lines(routes)}`,
     `"docker": ${JSON.stringify(docker)}`,
     `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
   ]
@@ -31,10 +33,10 @@ export function writeHost({
 
 export function readHostFile(text: string): Snapshot {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
-  const { programs, attached = [], ...host } = JSON.parse(text) as HostFile
+  const { programs, attached = [], routes = [], ...host } = JSON.parse(text) as HostFile
   const links = host.links.map(({ manager = null, ...link }) => ({ ...link, manager }))
   const docker = host.docker.state === 'read' ? completeDocker(host.docker) : host.docker
-  return { ...host, links, attached, docker, programs: new Map(Object.entries(programs)) }
+  return { ...host, links, attached, routes, docker, programs: new Map(Object.entries(programs)) }
 }
 
 /** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
