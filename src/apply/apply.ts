@@ -4,9 +4,9 @@ import { renderChange } from '../plan/render.ts'
 import { printable } from '../printable.ts'
 import { containersOf } from '../resources/wanted.ts'
 import type { StepFailed } from './batch.ts'
-import { type Aim, look, type View } from './look.ts'
+import { type Aim, look, lookBetween, type View } from './look.ts'
 import { asksDocker, nothingLeft, type Remainder, rollBack } from './rollback.ts'
-import { type Log, type Progress, runSteps } from './steps.ts'
+import { isBlocked, type Log, type Progress, runSteps } from './steps.ts'
 
 /**
  * Docker gives a port its name in the first round, so it is sealed in the second; the others are for what others do meanwhile:
@@ -49,6 +49,7 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
       unverified: blind && unverified(blind, done, last)
     }
   } catch (error) {
+    if (error instanceof Stopped) throw error
     const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
     const untouched = remainder.whole && !remainder.changed && log.done.length === 0
     throw untouched
@@ -93,6 +94,15 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
   })
 }
 
+/** All was done but what others have come to need since the plan was made: that is left, and so is all that was done. */
+class Stopped extends SpanplanError {
+  constructor(blockers: readonly Notice[], changes: readonly PlannedChange[]) {
+    const left = changes.filter((change) => isBlocked(change, blockers))
+    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed once that is off:${list(left)}`
+    super([...blockers.slice(0, -1), { code: 'BRIDGE_IN_USE', ...blockers.at(-1), message }], Exit.partial)
+  }
+}
+
 /** In the order in which they were begun. */
 function changesOf({ done }: Log): PlannedChange[] {
   return [...new Set(done.map(({ change }) => change))]
@@ -117,8 +127,9 @@ async function runRound(
   progress: Progress,
   signal: AbortSignal
 ): Promise<Sight> {
-  const ending = await runSteps(changes, log, progress, signal)
+  const ending = await runSteps(changes, log, progress, { signal, lookBetween: () => lookBetween(aim, before) })
   if (ending.ended === 'interrupted') throw interrupted(signal)
+  if (ending.ended === 'blocked') throw new Stopped(ending.blockers, changes)
   const failure = ending.ended === 'failed' ? ending.failure : null
   if (failure === null) return lookAfter(aim)
   const view = await look(aim).catch(() => {

@@ -7,7 +7,7 @@ import { dedicatedCards } from '../plan/card.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readMark } from '../resources/mark.ts'
-import { writeAddress } from '../resources/resource.ts'
+import { type Moment, writeAddress } from '../resources/resource.ts'
 import { routedLinks } from '../resources/use.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
 import type { SpanSpec } from '../spec/spec.ts'
@@ -94,7 +94,22 @@ export async function lookBack(aim: Aim, first: View): Promise<View> {
   const { docker } = first.host
   // Also what no span names any more, and is on no network of ours by now.
   const known = docker.state === 'read' ? docker.containers.map(({ name }) => ({ container: name })) : []
-  return planBack(first, await readHost({ ...question, containers: [...question.containers, ...known] }))
+  const containers = [...question.containers, ...known]
+  // The bridges that this apply has made are to go.
+  const routed: Question['routed'] = (links, filters) => routedLinks(links, filters, () => false)
+  return planBack(first, await readHost({ ...question, containers, routed }))
+}
+
+/**
+ * The kernel's part of the host as it is in the middle of an apply, when Docker's part of what was to go has gone: the
+ * containers of the first look are on none of its networks any more.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export async function lookBetween(aim: Aim, { host: { docker }, desired: { wanted } }: View): Promise<Moment> {
+  const kernel = await readKernelFor(aim)
+  const host = { ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker }
+  return { wanted: survey(wanted, host), host }
 }
 
 /** What leads from the host as it is now back to what it was like at an earlier look. */

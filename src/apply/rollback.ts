@@ -1,5 +1,5 @@
 import { type Notice, SpanplanError } from '../errors.ts'
-import type { PlannedChange } from '../plan/plan.ts'
+import { findBlockers, type PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
 import { type Aim, lookBack, type View } from './look.ts'
 import { type Log, type Progress, runSteps } from './steps.ts'
@@ -34,6 +34,9 @@ export async function rollBack(aim: Aim, first: View, progress: Progress): Promi
     const away = missesDocker(first, view)
     // What is not seen may be there.
     left = away ? view.plan.changes.filter((change) => !asksDocker(change)) : view.plan.changes
+    for (const blocker of findBlockers(left, { wanted: view.desired.wanted, host: view.host })) {
+      failures.set(blocker.address ?? '', blocker)
+    }
     const possible = left.filter((change) => !failures.has(change.address) && !isNeeded(change, left))
     if (possible.length === 0 || round === most) return remain(log, progress, left, away, failures)
     const ending = await runSteps(possible, log, progress)

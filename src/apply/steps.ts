@@ -1,6 +1,8 @@
+import type { Notice } from '../errors.ts'
 import { findDaemon } from '../host/daemon.ts'
-import { orderStages, type PlannedChange } from '../plan/plan.ts'
-import { makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
+import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
+import type { Moment } from '../resources/resource.ts'
+import { type Batch, makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
 
 /** What a person or a program may follow an apply by. */
 export interface Progress {
@@ -25,19 +27,33 @@ export interface Log {
 export type Ending =
   | { readonly ended: 'whole' | 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
+  /** All was done but what others have come to need since, each with the address of its change. */
+  | { readonly ended: 'blocked'; readonly blockers: readonly Notice[] }
+
+/** What an apply that goes forward minds between its batches. */
+export interface Care {
+  readonly signal: AbortSignal
+  /** Looks at the host as it is now. */
+  readonly lookBetween: () => Promise<Moment>
+}
 
 /** Carries out the steps of some changes that are not done yet, in their order, until one fails or the signal says stop. */
 export async function runSteps(
   changes: readonly PlannedChange[],
   log: Log,
   progress: Progress,
-  signal?: AbortSignal
+  care?: Care
 ): Promise<Ending> {
+  const { signal } = care ?? {}
   const done = new Set(log.done.map(({ step }) => step))
   const batches = makeBatches(orderStages(changes), done)
   const daemon = batches.some(({ tool }) => tool === 'docker') ? await findDaemon() : null
-  for (const batch of batches) {
+  const blockers: Notice[] = []
+  for (const planned of batches) {
     if (signal?.aborted) return { ended: 'interrupted' }
+    blockers.push(...(care === undefined ? [] : await findBlockersNow(planned, care)))
+    const batch = { ...planned, tasks: planned.tasks.filter(({ change }) => !isBlocked(change, blockers)) }
+    if (batch.tasks.length === 0) continue
     log.begun = true
     progress.start(batch.tasks)
     const failure = await tryBatch(batch, daemon)
@@ -49,7 +65,18 @@ export async function runSteps(
     progress.failed(failure)
     return { ended: 'failed', failure }
   }
-  return { ended: 'whole' }
+  return blockers.length === 0 ? { ended: 'whole' } : { ended: 'blocked', blockers }
+}
+
+/** Since the plan was made, others may have hung something on what is about to go: the kernel would take it along. */
+async function findBlockersNow({ tasks }: Batch, { lookBetween }: Care): Promise<Notice[]> {
+  const going = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
+  return going.length === 0 ? [] : findBlockers(going, await lookBetween())
+}
+
+/** Whether something of others' keeps a change from being done. */
+export function isBlocked({ address }: PlannedChange, blockers: readonly Notice[]): boolean {
+  return blockers.some((blocker) => blocker.address === address)
 }
 
 async function tryBatch(...args: Parameters<typeof runBatch>): Promise<StepFailed | null> {

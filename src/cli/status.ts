@@ -21,14 +21,13 @@ interface StatusOptions extends Omit<Selection, 'deferDocker'> {
 
 /** `spanplan status`: what is live, with counters, and whether it is healthy. */
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
-  const aim = () => aimAtStatus(session, options)
   if (options.live) {
     const { showLive } = await import('./live.ts')
-    return showLive(session, { look: (first) => (first ? lookFirst(aim()) : look(aim())), report })
+    return showLive(session, { look: (first) => lookAtStatus(session, options, first ? lookFirst : look), report })
   }
-  const first = await beginCounting(await lookFirst(aim()), options.for)
+  const first = await beginCounting(await lookAtStatus(session, options, lookFirst), options.for)
   // What was so when the counting began may be otherwise by now.
-  const view = await look(aim())
+  const view = await lookAtStatus(session, options, look)
   const result = await report(view, first, await takeSample(chainsOf(view)))
   warn(session, result.unread)
   if (session.json) {
@@ -60,10 +59,26 @@ export function exitOf({ healthy }: Report): ExitCode {
   return healthy ? Exit.done : Exit.unhealthy
 }
 
-/** As a watch sees it: what is missing is waited for, and what the file does not have is to go. */
-function aimAtStatus(session: Session, options: StatusOptions): Aim {
-  const aim = aimAtSpec(session, { ...options, deferDocker: false, prune: true, adopt: false })
-  return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
+/**
+ * As a watch sees it: what is missing is waited for, and what the file does not have is to go. What cannot go for others'
+ * sake keeps nobody from seeing how the rest is.
+ */
+async function lookAtStatus(
+  session: Session,
+  options: StatusOptions,
+  look: (aim: Aim) => Promise<View>
+): Promise<View> {
+  const aimAt = (prune: boolean): Aim => {
+    const aim = aimAtSpec(session, { ...options, deferDocker: false, prune, adopt: false })
+    return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
+  }
+  try {
+    return await look(aimAt(true))
+  } catch (error) {
+    const blocked = error instanceof SpanplanError && error.notices.every(({ code }) => code === 'BRIDGE_IN_USE')
+    if (!blocked || options.span.length > 0) throw error
+    return look(aimAt(false))
+  }
 }
 
 async function report(view: View, first: Sample, later: Sample): Promise<Report> {

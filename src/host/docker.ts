@@ -6,7 +6,11 @@ import type { Argv } from './run.ts'
 export const networkOption = {
   bridge: 'com.docker.network.bridge.name',
   noAddress: 'com.docker.network.bridge.inhibit_ipv4',
-  mtu: 'com.docker.network.driver.mtu'
+  mtu: 'com.docker.network.driver.mtu',
+  /** The device below a network of the drivers macvlan and ipvlan. */
+  parent: 'parent',
+  /** Docker's own bridge, which every container is on that says nothing else. */
+  isDefault: 'com.docker.network.bridge.default_bridge'
 } as const
 
 /** The labels and endpoint options that mark what spanplan made. */

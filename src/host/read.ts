@@ -6,7 +6,7 @@ import { parseAttached, readAttached } from './bpftool.ts'
 import { concernedContainers, type ListedContainer } from './chosen.ts'
 import { compileFilters } from './compile-filters.ts'
 import { type Connection, dockerFailed, findDaemon } from './daemon.ts'
-import { dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
+import { dockerBridge, label, networkOption, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
   AttachedProgram,
@@ -226,7 +226,9 @@ function concerns(network: DockerNetwork, question: Question): boolean {
   return (
     network.labels[label.name] !== undefined ||
     question.networks.has(network.name) ||
-    question.bridges.has(dockerBridge(network) ?? '')
+    question.bridges.has(dockerBridge(network) ?? '') ||
+    // On a bridge that was there before it, as a span's may be.
+    (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')
   )
 }
 

@@ -75,7 +75,8 @@ export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Sn
     live: kind.observe(wanted, host),
     desired: kind.desire(wanted, host)
   }))
-  if (conflicts.length > 0) throw new SpanplanError(conflicts)
+  const refusals = [...conflicts, ...findBlockers(changes, { wanted, host })]
+  if (refusals.length > 0) throw new SpanplanError(refusals)
   return { spans: headings(wanted, [...changes, ...waiting]), changes, waiting, warnings }
 }
 
@@ -102,6 +103,30 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
   })
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
   return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
+}
+
+/** What keeps the removals among the changes from being done, each with the address of its change. */
+export function findBlockers(changes: readonly PlannedChange[], now: Moment): Notice[] {
+  return kinds.flatMap((any) =>
+    any.visit((kind) => {
+      const going = changes.filter((change) => change.kind === kind.kind && takesAway(change))
+      if (kind.blockers === undefined || going.length === 0) return []
+      return kind.observe(now.wanted, now.host).flatMap((live) => {
+        const address = addressOf(kind, live)
+        if (!going.some((change) => change.address === address)) return []
+        return kind.blockers?.(live, now).map((blocker) => ({ ...blocker, address })) ?? []
+      })
+    })
+  )
+}
+
+/** Whether something of others' may keep a change from being done. */
+export function isBlockable(change: PlannedChange): boolean {
+  return takesAway(change) && kinds.some((any) => any.visit(({ kind, blockers }) => kind === change.kind && blockers))
+}
+
+function takesAway({ action }: PlannedChange): boolean {
+  return action === 'remove' || action === 'replace'
 }
 
 /** Of two in one place, one of others' that may be adopted comes last, and is compared; ours is there beside it. */

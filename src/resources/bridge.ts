@@ -2,6 +2,7 @@ import type { Notice } from '../errors.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { hasLinkLocal, judgeBridge, originOf } from './adoption.ts'
 import { bridgeSteps, type WireOffload, wireOffloads } from './bridge-steps.ts'
+import { findGuests } from './guests.ts'
 import { explainDevice } from './maker.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
@@ -93,6 +94,8 @@ export const bridge: Kind<Bridge> = {
   device: ({ id }) => id,
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
+  // One that was adopted is given back, with all that is on it.
+  blockers: ({ id, original }, now) => (original === null ? findGuests(id, now) : []),
   farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adopted: 'a later destroy gives it back'
 }

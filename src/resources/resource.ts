@@ -104,6 +104,11 @@ export interface Kind<R extends Resource = Resource> {
   dependsOn?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
   conflict?(live: R, desired: R, host: Snapshot): Notice
+  /**
+   * What others have hung on it, each with the command that takes it off: it would go along, so a removal that meets any is
+   * a conflict, and no flag makes it none. None: nothing goes along.
+   */
+  blockers?(resource: R, now: Moment): readonly Notice[]
   /** Whose earlier state its mark keeps. None: it bears no such mark. */
   remembers?(resource: R): readonly Remembered[]
   /** Completes changes of this kind with what only all of them together tell. */

@@ -1,3 +1,4 @@
+import { chooses } from '../resources/wanted.ts'
 import type { FileAim } from './aim.ts'
 import { writeTime } from './clock.ts'
 import { spansOf } from './possible.ts'
@@ -46,8 +47,12 @@ export function openDegradation(): Degradation {
       const contested = fresh ? [] : contestsOf(outcome, now)
       // The first of a span counts.
       const troubled = new Map([...failed, ...contested].reverse().map((trouble) => [trouble.span, trouble]))
+      // A span that goes is none of the file's.
+      const going = troubles
+        .list(writeTime)
+        .flatMap(({ span }) => (span !== null && chooses(aim.scope.spans, span) ? [span] : []))
       // Where nothing could be read, nothing was tried.
-      for (const span of outcome.view === null ? [] : [null, ...spansOf(aim)]) {
+      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(aim), ...going])) {
         if (troubled.has(span)) continue
         const until = rivalry.suspectedUntil(span, now)
         if (until === null) troubles.end(span)

@@ -1,4 +1,4 @@
-import { planFor, type View } from '../apply/look.ts'
+import { liveSpans, planFor, type View } from '../apply/look.ts'
 import { type Notice, noticeOf } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
 import { chooses, leaveOut } from '../resources/wanted.ts'
@@ -26,12 +26,18 @@ export function planPossible(aim: FileAim, host: Snapshot): Possible {
   const kept = new Set<string>()
   const failures: Failure[] = []
   // One after the other, for two of them may stand in each other's way.
-  for (const name of spansOf(aim)) {
-    const tried = tryToPlan(leaving(aim, kept, name), host)
+  const all = [...new Set([...spansOf(aim), ...goingSpans(aim, host)])]
+  const leaving = (name: string | null) =>
+    leaveAlone(
+      aim,
+      all.filter((span) => !kept.has(span) && span !== name)
+    )
+  for (const name of all) {
+    const tried = tryToPlan(leaving(name), host)
     if ('view' in tried) kept.add(name)
     else failures.push({ span: name, notice: tried.notice, planned: true })
   }
-  const possible = leaving(aim, kept, null)
+  const possible = leaving(null)
   return { aim: possible, view: planFor(possible, host), failures }
 }
 
@@ -43,10 +49,13 @@ function tryToPlan(aim: FileAim, host: Snapshot): { readonly view: View } | { re
   }
 }
 
-/** The same without the spans of the file that are not kept, and are not this one either. */
-function leaving(aim: FileAim, kept: ReadonlySet<string>, name: string | null): FileAim {
-  const others = spansOf(aim).filter((span) => !kept.has(span) && span !== name)
-  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, others) } }
+function leaveAlone(aim: FileAim, spans: readonly string[]): FileAim {
+  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, spans) } }
+}
+
+/** The spans that are live, and go because the file does not know them. */
+function goingSpans(aim: FileAim, host: Snapshot): string[] {
+  return liveSpans(aim, host).filter((name) => chooses(aim.scope.spans, name))
 }
 
 /** The names of the spans of the file that it is about. */

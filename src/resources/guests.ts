@@ -1,0 +1,145 @@
+import type { Notice } from '../errors.ts'
+import { dockerCommand, label, networkOption, referTo } from '../host/docker.ts'
+import { removeFilter } from '../host/filters.ts'
+import type { Address, DockerNetwork, Filter, Link, Snapshot } from '../host/host.ts'
+import { sealPref } from '../host/tc.ts'
+import { shellLine } from '../host/words.ts'
+import { dockerAddress } from './adoption.ts'
+import { describeFilter } from './filter-words.ts'
+import { guessMaker } from './maker.ts'
+import { readMark, sealHandle } from './mark.ts'
+import type { Moment } from './resource.ts'
+import { routesOf, uppersOf } from './use.ts'
+import { containersOf, covers, isSameFilter, networksOn, notice, type Wanted } from './wanted.ts'
+
+/** Something of others' on a bridge, in words, and what takes it off. */
+interface Guest {
+  readonly words: string
+  readonly removal: readonly (readonly string[])[]
+}
+
+/** What others have put on a span's bridge: it would go when the bridge goes, or be cut off. */
+export function findGuests(bridge: string, { wanted, host }: Moment): Notice[] {
+  const link = host.links.find(({ name }) => name === bridge)
+  if (link === undefined) return []
+  const networks = networksOn(host, bridge)
+  const guests = [
+    ...uppersOf(host, link).map(describeUpper),
+    ...foreignPorts(host, link, networks).map(describePort),
+    ...networks.filter((network) => !isOurs(wanted, network)).map((network) => describeNetwork(host, network)),
+    ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
+    ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
+    ...routesOf(host, link).map((route) => ({
+      words: `the host has a route through it: ${route.words.join(' ')}`,
+      removal: [route.removal]
+    })),
+    ...foreignFilters(wanted, host, bridge).map(describeForeignFilter),
+    ...describeMaster(link)
+  ]
+  return guests.map(({ words, removal }) =>
+    notice(
+      'BRIDGE_IN_USE',
+      `the bridge ${bridge} cannot be removed: ${words}`,
+      `if nothing needs it: ${removal.map(shellLine).join('; ')}`
+    )
+  )
+}
+
+function isOurs(wanted: Wanted, { labels }: DockerNetwork): boolean {
+  return covers(wanted, labels[label.name], labels[label.span] ?? '')
+}
+
+function describeUpper({ name, kind, addresses }: Link): Guest {
+  const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
+  const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
+  return {
+    words: `the ${kind ?? 'device'} ${name} is built on it${used}`,
+    removal: [['ip', 'link', 'del', 'dev', name]]
+  }
+}
+
+/** Less those of the containers on a network of the bridge: these are the network's, and Docker takes them off. */
+function foreignPorts(host: Snapshot, bridge: Link, networks: readonly DockerNetwork[]): Link[] {
+  const endpoints = containersOf(host)
+    .flatMap((container) => container.endpoints)
+    .filter(({ network }) => networks.some(({ name }) => name === network))
+  const known = new Set(endpoints.flatMap(({ port }) => (typeof port === 'string' ? [] : [port.host])))
+  const someUnknown =
+    host.docker.state === 'read'
+      ? endpoints.some(({ port }) => typeof port === 'string')
+      : readMark(bridge)?.network === true
+  return host.links.filter(
+    (link) =>
+      link.master === bridge.name &&
+      !(link.foreignPeer && (known.has(link.index) || (someUnknown && dockerPort.test(link.name))))
+  )
+}
+
+/** What Docker calls the host's end of a container's interface (libnetwork, drivers/bridge: vethPrefix and vethLen). */
+const dockerPort = /^veth[0-9a-f]{7}$/
+
+function describePort({ name, kind }: Link): Guest {
+  const maker = guessMaker(name)
+  return {
+    words: `the ${kind ?? 'card'} ${name} is a port of it${maker === null ? '' : `, and seems to be ${maker}`}`,
+    removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
+  }
+}
+
+/** Docker's networks of macvlans and ipvlans on the bridge: in the containers, no link of the host shows these. */
+function networksAbove({ docker }: Snapshot, bridge: string): DockerNetwork[] {
+  if (docker.state !== 'read') return []
+  return docker.networks.filter(
+    ({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === bridge
+  )
+}
+
+function describeNetwork(host: Snapshot, network: DockerNetwork): Guest {
+  const members = containersOf(host)
+    .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
+    .map(({ name }) => name)
+  const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
+  return {
+    words: `the Docker network ${network.name} is on it${use}${members.join(', ')}`,
+    removal: [
+      ...members.map((container) => dockerCommand({ call: 'disconnect', network: referTo(network), container })),
+      dockerCommand({ call: 'removeNetwork', network: referTo(network) })
+    ]
+  }
+}
+
+/** Less those that Docker has put there for its networks. */
+function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Address[] {
+  const known = networks.map((network) => dockerAddress(bridge, network))
+  return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
+}
+
+function describeAddress(bridge: string, address: Address): Guest {
+  const written = writeAddress(address)
+  return { words: `it has the address ${written}`, removal: [['ip', 'addr', 'del', written, 'dev', bridge]] }
+}
+
+function writeAddress({ address, prefix }: Address): string {
+  return `${address}/${prefix}`
+}
+
+/** Less the seal, and the mirrors that go too. */
+function foreignFilters(wanted: Wanted, host: Snapshot, bridge: string): Filter[] {
+  const isSeal = ({ hook, pref, handle }: Filter) =>
+    hook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
+  const goes = (filter: Filter) => wanted.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
+  return host.filters.filter((filter) => filter.device === bridge && !isSeal(filter) && !goes(filter))
+}
+
+function describeForeignFilter(filter: Filter): Guest {
+  const { device, hook, pref } = filter
+  return {
+    words: `it has a filter at preference ${pref} of its ${hook}: ${describeFilter(filter)}`,
+    removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, hook, 'pref', String(pref)])]]
+  }
+}
+
+function describeMaster({ name, master }: Link): Guest[] {
+  if (master === null) return []
+  return [{ words: `it is a port of ${master}`, removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']] }]
+}
