@@ -159,6 +159,9 @@ function aimOf(spec: Spec, spans: readonly string[], { away }: Holds): Aim {
 async function makeTrue(session: Session, aim: Aim, signal: AbortSignal, say: (text: string) => void): Promise<void> {
   const view = await look(aim)
   const { plan } = view
+  for (const { notice } of plan.waiting) {
+    if (notice.code === 'LOOP') say(renderNotice('error', notice, [], plain))
+  }
   const none: readonly Notice[] = []
   checkRights(plan, none, none)
   if (plan.changes.length === 0) return

@@ -27,7 +27,7 @@ import {
   warnOfPrograms
 } from './card.ts'
 import { warnOfOthers } from './copies.ts'
-import { findLoop } from './loop.ts'
+import { breakLoops, type Loop } from './loop.ts'
 import { findSharedNames, resolveSensors } from './sensors.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
@@ -77,10 +77,11 @@ export function resolveSpec(order: Order, host: Snapshot): Desired {
   const { spec, scope, adopt, away } = order
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
   const specs = spec.spans.filter((span) => chooses(scope.spans, span.name))
-  const spans = specs.map((span) => resolveSpan(order, span, host, findings))
+  const resolved = specs.map((span) => resolveSpan(order, span, host, findings))
+  const { spans, loops } = breakLoops(resolved, host)
+  if (order.patient) findings.waiting.push(...loops.flatMap(leaveOutLoop))
   findings.errors.push(
-    ...(order.patient ? [] : needDocker(specs, host)),
-    ...findLoop(spans, host),
+    ...(order.patient ? [] : [...needDocker(specs, host), ...loops.map((loop) => loop.notice)]),
     ...findSharedNames(spans)
   )
   if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
@@ -89,6 +90,18 @@ export function resolveSpec(order: Order, host: Snapshot): Desired {
     host
   )
   return { wanted: survey({ owner: spec.name, scope, spans, known, also: new Set(), away }, host), ...findings, adopt }
+}
+
+/** A watch goes on without the source, and its mirror goes: a loop that somebody closes under it is a storm at once. */
+function leaveOutLoop({ span, mirrors, notice }: Loop): Wait[] {
+  return mirrors.map(({ link, hook }) => ({
+    ...{ kind: 'mirror', span, title: titleOf(link.name, hook, span) },
+    notice: { ...notice, address: writeAddress(span, 'mirror', link.name, hook) }
+  }))
+}
+
+function titleOf(device: string, hook: Hook, span: string): string {
+  return `${device} ${hook} → ${span}`
 }
 
 /** In the order of the files and their lines; what has no place comes last. */
@@ -173,7 +186,7 @@ function resolveSource(
   const wait = (device: string, code: string, message: string, from: { origin?: Origin; hint?: string }) =>
     findings.waiting.push(
       ...hooks.map((hook) => ({
-        ...{ kind: 'mirror', span: span.name, title: `${device} ${hook} → ${span.name}` },
+        ...{ kind: 'mirror', span: span.name, title: titleOf(device, hook, span.name) },
         notice: {
           ...notice(code, `waits for ${message}`, from.hint, from.origin),
           address: writeAddress(span.name, 'mirror', device, hook)

@@ -22,7 +22,7 @@ export interface Possible {
 /** Plans what nothing stands in the way of. */
 export function planPossible(aim: FileAim, host: Snapshot): Possible {
   const whole = tryToPlan(aim, host)
-  if ('view' in whole) return { aim, view: whole.view, failures: [] }
+  if ('view' in whole) return { aim, view: whole.view, failures: loopsIn(whole.view) }
   const kept = new Set<string>()
   const failures: Failure[] = []
   // One after the other, for two of them may stand in each other's way.
@@ -38,7 +38,15 @@ export function planPossible(aim: FileAim, host: Snapshot): Possible {
     else failures.push({ span: name, notice: tried.notice, planned: true })
   }
   const possible = leaving(null)
-  return { aim: possible, view: planFor(possible, host), failures }
+  const view = planFor(possible, host)
+  return { aim: possible, view, failures: [...failures, ...loopsIn(view)] }
+}
+
+/** A source that was left out because it would feed its own span is no mere wait: somebody has to take it out of the file. */
+function loopsIn({ plan }: View): Failure[] {
+  return plan.waiting
+    .filter(({ notice }) => notice.code === 'LOOP')
+    .map(({ span, notice }) => ({ span, notice, planned: true }))
 }
 
 function tryToPlan(aim: FileAim, host: Snapshot): { readonly view: View } | { readonly notice: Notice } {
