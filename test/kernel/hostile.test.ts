@@ -87,8 +87,9 @@ function allowedCalls(names: readonly string[]): RegExp {
   const plain = names.map(literally).join('|')
   const calls = [
     String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j net show)`,
-    String.raw`\$ (ip|tc|bridge) (-json (-details )?-force )?-batch -`,
+    String.raw`\$ (ip|tc|bridge) (-[46] )?(-json (-details )?-force )?-batch -`,
     '(link|addr) show',
+    `route show table all dev (${quoted}|span0)`,
     `filter show dev (${quoted}|span0) (in|e)gress`,
     `link set dev (${quoted}) (arp (on|off) )?promisc (on|off)`,
     `qdisc (replace|del) dev (${quoted}|span0) clsact`,
