@@ -94,11 +94,11 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
   })
 }
 
-/** All was done but what others have come to need since the plan was made: that is left, and so is all that was done. */
+/** Others have come to use something since the plan was made: its removal is left out, and nothing is rolled back. */
 class Stopped extends SpanplanError {
   constructor(blockers: readonly Notice[], changes: readonly PlannedChange[]) {
     const left = changes.filter((change) => isBlocked(change, blockers))
-    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed once that is off:${list(left)}`
+    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed as soon as nobody uses it:${list(left)}`
     super([...blockers.slice(0, -1), { code: 'BRIDGE_IN_USE', ...blockers.at(-1), message }], Exit.partial)
   }
 }

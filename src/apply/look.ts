@@ -3,7 +3,7 @@ import { label } from '../host/docker.ts'
 import type { DockerState, KernelState, Snapshot } from '../host/host.ts'
 import { type Question, readDocker, readHost, readKernel } from '../host/read.ts'
 import { shellLine } from '../host/words.ts'
-import { dedicatedCards } from '../plan/card.ts'
+import { dedicatedInterfaces } from '../plan/card.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
 import { readMark } from '../resources/mark.ts'
@@ -134,7 +134,7 @@ function questionOf(aim: Aim): Question {
     copies: spans.length > 0,
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...(aim.want === 'spec' ? dedicatedCards(aim.spec, links) : [])])]
+      return [...new Set([...marked, ...(aim.want === 'spec' ? dedicatedInterfaces(aim.spec, links) : [])])]
     },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),

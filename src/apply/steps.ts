@@ -27,7 +27,7 @@ export interface Log {
 export type Ending =
   | { readonly ended: 'whole' | 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
-  /** All was done but what others have come to need since, each with the address of its change. */
+  /** All was done but the removal of what others have come to use since; each blocker has the address of its change. */
   | { readonly ended: 'blocked'; readonly blockers: readonly Notice[] }
 
 /** What an apply that goes forward minds between its batches. */
@@ -74,7 +74,7 @@ async function findBlockersNow({ tasks }: Batch, { lookBetween }: Care): Promise
   return going.length === 0 ? [] : findBlockers(going, await lookBetween())
 }
 
-/** Whether something of others' keeps a change from being done. */
+/** Whether something foreign keeps a change from being done. */
 export function isBlocked({ address }: PlannedChange, blockers: readonly Notice[]): boolean {
   return blockers.some((blocker) => blocker.address === address)
 }

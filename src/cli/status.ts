@@ -60,8 +60,8 @@ export function exitOf({ healthy }: Report): ExitCode {
 }
 
 /**
- * As a watch sees it: what is missing is waited for, and what the file does not have is to go. What cannot go for others'
- * sake keeps nobody from seeing how the rest is.
+ * As a watch sees it: what is missing is waited for, and what the file does not have is to go. A span that cannot go,
+ * because others use its bridge, does not hide how the other spans are.
  */
 async function lookAtStatus(
   session: Session,

@@ -255,7 +255,7 @@ export type Compiled =
   /** It took tcpdump longer than the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
 
-/** A route of somebody's that uses a device; those that the kernel adds by itself are not among them. */
+/** A route that uses a device, and that somebody has added: the kernel's own are left out. */
 export interface Route {
   readonly device: string
   readonly family: 'inet' | 'inet6'

@@ -22,8 +22,8 @@ export function isMatch(match: InterfaceMatch, link: Link): boolean {
     : match.macaddress === link.permanentMac && isCard(link)
 }
 
-/** The names of the cards that are to be dedicated to capture: what else uses them matters. */
-export function dedicatedCards({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
+/** The names of the interfaces that are to be dedicated to capture: whatever else uses one of them would be cut off. */
+export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
   const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
   return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
 }
@@ -76,7 +76,7 @@ export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Notic
   return dedicated ? checkDedicated(link, host) : undefined
 }
 
-/** What uses a card would be silent: it gets no ARP and no IPv6 any more. */
+/** A dedicated interface has neither ARP nor IPv6: whoever uses it would be cut off. */
 function checkDedicated(link: Link, host: Snapshot): Notice | undefined {
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {

@@ -15,7 +15,7 @@ export interface Loop {
  *
  * A frame that a bridge hands out is followed through what passes frames on as they are: ports, other bridges, both ends of a
  * cable, bonds, VLANs, macvlans. What happens in another network namespace, as in a container that bridges two sensors'
- * interfaces, cannot be known here; and what goes out through a tunnel or a card has left.
+ * interfaces, cannot be known here; and what goes out through a tunnel or a physical interface has left.
  */
 export function breakLoops(
   spans: readonly WantedSpan[],
@@ -190,7 +190,7 @@ function next({ link, hook }: Place, graph: Graph): Step[] {
     links.flatMap((one): Step[] => (one === undefined ? [] : [[side, one]]))
   if (hook === 'egress') {
     const lower = graph.lowerOf(link)
-    // In bridge mode, macvlans of one card hear each other.
+    // In bridge mode, macvlans of one interface hear each other.
     const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? graph.uppersOf(lower) : []
     return [
       ...to('ingress', [graph.peerOf(link)]),

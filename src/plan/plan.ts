@@ -120,7 +120,7 @@ export function findBlockers(changes: readonly PlannedChange[], now: Moment): No
   )
 }
 
-/** Whether something of others' may keep a change from being done. */
+/** Whether something foreign may keep a change from being done. */
 export function isBlockable(change: PlannedChange): boolean {
   return takesAway(change) && kinds.some((any) => any.visit(({ kind, blockers }) => kind === change.kind && blockers))
 }

@@ -12,13 +12,13 @@ import type { Moment } from './resource.ts'
 import { routesOf, uppersOf } from './use.ts'
 import { containersOf, covers, isSameFilter, networksOn, notice, type Wanted } from './wanted.ts'
 
-/** Something of others' on a bridge, in words, and what takes it off. */
+/** Something foreign on a bridge, in words, and the commands that take it off. */
 interface Guest {
   readonly words: string
   readonly removal: readonly (readonly string[])[]
 }
 
-/** What others have put on a span's bridge: it would go when the bridge goes, or be cut off. */
+/** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
 export function findGuests(bridge: string, { wanted, host }: Moment): Notice[] {
   const link = host.links.find(({ name }) => name === bridge)
   if (link === undefined) return []
@@ -81,7 +81,7 @@ const dockerPort = /^veth[0-9a-f]{7}$/
 function describePort({ name, kind }: Link): Guest {
   const maker = guessMaker(name)
   return {
-    words: `the ${kind ?? 'card'} ${name} is a port of it${maker === null ? '' : `, and seems to be ${maker}`}`,
+    words: `the ${kind ?? 'interface'} ${name} is a port of it${maker === null ? '' : `, and seems to be ${maker}`}`,
     removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
   }
 }

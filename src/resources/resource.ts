@@ -105,8 +105,8 @@ export interface Kind<R extends Resource = Resource> {
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
   conflict?(live: R, desired: R, host: Snapshot): Notice
   /**
-   * What others have hung on it, each with the command that takes it off: it would go along, so a removal that meets any is
-   * a conflict, and no flag makes it none. None: nothing goes along.
+   * What others have put on it, each with the command that takes it off. Removing the resource would remove these too, or cut
+   * them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
    */
   blockers?(resource: R, now: Moment): readonly Notice[]
   /** Whose earlier state its mark keeps. None: it bears no such mark. */

@@ -1,17 +1,17 @@
 import type { Filter, Link, Route, Snapshot } from '../host/host.ts'
 import { readCookie, readMark } from './mark.ts'
 
-/** The routes of others' that use a link. */
+/** The routes that use a link. */
 export function routesOf(host: Pick<Snapshot, 'routes'>, link: Link): readonly Route[] {
   return host.routes.filter(({ device }) => device === link.name)
 }
 
-/** The links that are built on one: set down, or gone, it takes what they carry along. */
+/** The links that are built on a link, as VLANs and macvlans are: without it, they carry nothing. */
 export function uppersOf(host: Pick<Snapshot, 'links'>, link: Link): readonly Link[] {
   return host.links.filter(({ lower }) => lower === link.index)
 }
 
-/** Somebody uses a link, so that setting it down would cut them off; it would lose its addresses and routes for good. */
+/** Whether somebody uses a link. Setting it down would cut them off, and lose its addresses and routes for good. */
 export function isInUse(host: Pick<Snapshot, 'links' | 'routes'>, link: Link): boolean {
   return (
     link.master !== null ||

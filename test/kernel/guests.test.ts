@@ -120,7 +120,7 @@ const rows: readonly Row[] = [
   }
 ]
 
-describe('a bridge is not removed, and the command is told that takes off', () => {
+describe('a bridge is not removed, and the error names the command that takes off', () => {
   test.each(rows)('$name', async ({ by, said, command }) => {
     await writeSpans(lab, both)
     await spanplan(lab, ['apply'])

@@ -60,7 +60,7 @@ async function showRoutes(): Promise<string> {
 }
 
 describe('an interface that only routes use', () => {
-  test.each(Object.keys(routes))('stays up, and hears of no dedication: %s', async (name) => {
+  test.each(Object.keys(routes))('stays up, and is not dedicated: %s', async (name) => {
     const [family, ...words] = routes[name] ?? ['-4', '']
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens224}]}}')
     await spanplan(lab, ['apply'])
