@@ -50,7 +50,7 @@ async function findBridge({ span, ...listing }: CaptureOptions): Promise<Link> {
   const live = liveSpans({ scope: everyone }, host)
   const bridge = host.links.find(({ name }) => name === span && live.includes(span))
   if (bridge !== undefined) return bridge
-  const listed = listedSpans(listing)
+  const listed = await listedSpans(listing)
   if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])
   const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
   throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })

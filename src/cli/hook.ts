@@ -95,7 +95,7 @@ async function follow(
   // Each that goes down has a hook of its own; a card that nobody takes down goes on.
   if (event.name === everyInterface && event.way === 'down') return
   const files = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
-  const spec = loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
+  const spec = await loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
   // Only now: the file may be one of them.
   closeInherited()
   const concern = await findConcerned(spec, event)

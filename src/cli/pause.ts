@@ -78,7 +78,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 
 /** A span that neither the file nor the host knows is a slip of the pen; a file that is broken or missing is no obstacle. */
 async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
-  const listed = listedSpans(options)
+  const listed = await listedSpans(options)
   if (listed.includes(span)) return
   const names = [...listed, ...liveSpans({ scope: everyone }, await readLinks())]
   if (!names.includes(span)) throw spanUnknown(span, names)

@@ -24,11 +24,11 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const aim = () => aimAtStatus(session, options)
   if (options.live) {
     const { showLive } = await import('./live.ts')
-    return showLive(session, { look: (first) => (first ? lookFirst(aim()) : look(aim())), report })
+    return showLive(session, { look: async (first) => (first ? lookFirst(await aim()) : look(await aim())), report })
   }
-  const first = await beginCounting(await lookFirst(aim()), options.for)
+  const first = await beginCounting(await lookFirst(await aim()), options.for)
   // What was so when the counting began may be otherwise by now.
-  const view = await look(aim())
+  const view = await look(await aim())
   const result = await report(view, first, await takeSample(chainsOf(view)))
   warn(session, result.unread)
   if (session.json) {
@@ -61,8 +61,8 @@ export function exitOf({ healthy }: Report): ExitCode {
 }
 
 /** As a watch sees it: what is missing is waited for, and what the file does not have is to go. */
-function aimAtStatus(session: Session, options: StatusOptions): Aim {
-  const aim = aimAtSpec(session, { ...options, deferDocker: false, prune: true, adopt: false })
+async function aimAtStatus(session: Session, options: StatusOptions): Promise<Aim> {
+  const aim = await aimAtSpec(session, { ...options, deferDocker: false, prune: true, adopt: false })
   return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
 }
 
