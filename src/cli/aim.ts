@@ -28,7 +28,7 @@ export async function aimAtSpec(session: Session, selection: SpecSelection): Pro
   const spans = named ? { only: new Set(named) } : everySpan
   return {
     ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
-    ...{ patient: false, away: new Set() }
+    ...{ patient: false, away: [] }
   }
 }
 

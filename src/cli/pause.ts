@@ -1,4 +1,4 @@
-import { type Pause, readHolds, writeHolds } from '../apply/holds.ts'
+import { type Pause, readOwnHolds, writeHolds } from '../apply/holds.ts'
 import { takeLock } from '../apply/lock.ts'
 import { liveSpans } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
@@ -68,7 +68,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const lock = await takeLock({ command, timeout: patience, signal: new AbortController().signal })
   try {
-    const holds = readHolds(Date.now())
+    const holds = readOwnHolds(Date.now())
     writeHolds({ ...holds, pauses: change(holds.pauses) })
   } finally {
     lock.release()

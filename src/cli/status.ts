@@ -63,7 +63,7 @@ export function exitOf({ healthy }: Report): ExitCode {
 /** As a watch sees it: what is missing is waited for, and what the file does not have is to go. */
 async function aimAtStatus(session: Session, options: StatusOptions): Promise<Aim> {
   const aim = await aimAtSpec(session, { ...options, deferDocker: false, prune: true, adopt: false })
-  return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
+  return { ...aim, patient: true, away: readHolds(Date.now()).away }
 }
 
 async function report(view: View, first: Sample, later: Sample): Promise<Report> {

@@ -33,7 +33,7 @@ export function aimAt(
 export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Holds): FileAim {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away: new Set(away) }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away }
 }
 
 /** What a valid file may not turn to while a watch runs. */
