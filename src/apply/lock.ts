@@ -62,7 +62,7 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
     const file = openLock(path)
     try {
       await lockFile(file, kind, deadline, options.signal)
-      // Else its holder has removed it while we waited, and others lock another file by now.
+      // Else somebody has tidied up while we waited, and others lock another file by now.
       if (isAt(file, path)) {
         if (isOwn(file, path)) return usable(path, () => hold(file, path, options.command))
         // Nobody holds it, whoever has left it there.
@@ -208,8 +208,7 @@ function hold(file: number, path: string, command: string): Lock {
     release: () => {
       if (!held) return
       held = false
-      // What is of a network namespace does not outlive it.
-      if (isAt(file, path)) rmSync(path, { force: true })
+      ftruncateSync(file)
       closeSync(file)
     }
   }

@@ -1,4 +1,4 @@
-import { type Pause, readOwnHolds, writeHolds } from '../apply/holds.ts'
+import { type Pause, readHolds, readOwnHolds, writeHolds } from '../apply/holds.ts'
 import { takeLock } from '../apply/lock.ts'
 import { liveSpans } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
@@ -45,7 +45,7 @@ export async function resumeCommand(session: Session, { span }: Pick<PauseOption
     return pauses.filter((pause) => !ended.includes(pause))
   })
   if (session.json) printEvent('resumed', { spans: ended.map((pause) => pause.span) })
-  else process.stdout.write(`${describeEnded(ended)}\n`)
+  else process.stdout.write(`${describeEnded(ended)}\n${span === undefined ? describeLeft() : ''}`)
   return Exit.done
 }
 
@@ -53,6 +53,12 @@ function describeEnded(ended: readonly Pause[]): string {
   if (ended.length === 0) return 'Nothing was paused.'
   const names = ended.map(({ span }) => span ?? 'all spans')
   return `Not paused any more: ${names.join(', ')}.`
+}
+
+/** Of root's, in root's own run directory, another user cannot end any. */
+function describeLeft(): string {
+  const names = readHolds(Date.now()).pauses.map(({ span }) => span ?? 'all spans')
+  return names.length === 0 ? '' : `Paused by root: ${names.join(', ')}. To end it: sudo spanplan resume\n`
 }
 
 function notPaused(span: string, pauses: readonly Pause[], all: Pause | undefined): SpanplanError {

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { type Aim, planFor, readFor, type View } from '../apply/look.ts'
 import { SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
+import { isTrustedUser } from '../host/owners.ts'
 import type { Plan } from '../plan/plan.ts'
 import { asShown, readSavedPlan, type SavedPlan, type ShownPlan } from '../plan/reread.ts'
 import { digestText, type PlanDocument, planDocument, type SavedSelection, savedDocument } from '../plan/saved.ts'
@@ -75,7 +76,10 @@ export function writePlan(path: string, document: PlanDocument, selection: Saved
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
     // To rename over a device or a link would replace that itself.
-    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error('it is there, and no file')
+    const there = lstatSync(path, { throwIfNoEntry: false })
+    if (there?.isFile() === false) throw new Error('it is there, and no file')
+    if (there !== undefined && !isTrustedUser(there.uid))
+      throw new Error(`it belongs to another user (uid ${there.uid})`)
     writeWhole(draft, text)
     renameSync(draft, path)
   } catch (error) {

@@ -13,7 +13,7 @@ let file: number
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'spanplan-pipe-'))
   pipe = join(folder, 'pipe')
-  execFileSync('mkfifo', [pipe])
+  execFileSync('sh', ['-c', 'mkfifo "$0"', pipe])
   file = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
 })
 afterEach(() => {
