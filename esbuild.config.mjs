@@ -1,6 +1,6 @@
 // Bundles spanplan, with all that it depends on, into two files; and the programs of the test folder.
 import { existsSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -25,7 +25,8 @@ const apart = {
 }
 
 const shared = {
-  ...{ bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning', metafile: true },
+  ...{ bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning' },
+  ...{ metafile: true, write: false },
   // Without comments and indentation, which Node reads each time: 4 ms. Names and short lines stay, for bug reports.
   ...{ minifyWhitespace: true, lineLimit: 120 }
 }
@@ -36,17 +37,24 @@ const bundles = [
   { entry: 'test/e2e/demo.ts', outfile: 'dist/demo.cjs', plugins: [leaveOut] },
   { entry: 'test/bench/bench.ts', outfile: 'dist/bench.cjs', plugins: [leaveOut] }
 ]
+
+/** Replaced as a whole: who starts spanplan just then finds the one before, and not half of this one. */
+async function put(path, contents) {
+  await mkdir(dirname(path), { recursive: true })
+  const aside = `${path}.${process.pid}.new`
+  await writeFile(aside, contents)
+  await rename(aside, path)
+}
+
 const [product, docker] = await Promise.all(
   bundles
     .filter(({ entry }) => existsSync(entry))
-    .map(({ entry, ...options }) =>
-      build({
-        ...shared,
-        ...options,
-        entryPoints: [entry],
-        define: { SPANPLAN_VERSION: JSON.stringify(version) }
-      })
-    )
+    .map(async ({ entry, ...options }) => {
+      const define = { SPANPLAN_VERSION: JSON.stringify(version) }
+      const result = await build({ ...shared, ...options, define, entryPoints: [entry] })
+      for (const { path, contents } of result.outputFiles) await put(path, contents)
+      return result
+    })
 )
 
 /** The licences of what is in the bundles ask to be passed on with them. */
@@ -61,4 +69,4 @@ for (const folder of [...packages].sort()) {
   const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry))
   texts.push(`${name} ${version} (${license})\n\n${file ? await readFile(join(folder, file), 'utf8') : ''}`)
 }
-await writeFile(join(dirname('dist/spanplan.cjs'), 'LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`))
+await put('dist/LICENSES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`))

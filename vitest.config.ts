@@ -1,18 +1,18 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Short files whose tests take long: last, each would be alone at the end. The others start by their size. */
+/** Files that take long for their size: last, each would be alone at the end. The others start by their size. */
 const longest = [
-  'walks',
-  'walks-more',
-  'faults',
-  'kills',
-  'fail-open',
-  'races',
-  'readme',
-  'watched-files',
-  'program-size',
-  'hang'
+  'walks.long',
+  'walks-more.long',
+  'faults.long',
+  'kills.long',
+  'fail-open.long',
+  'destroy-kills.long',
+  'destroy',
+  'metrics',
+  'drift',
+  'readme'
 ].map((name) => `/${name}.test.ts`)
 
 class LongestFirst extends BaseSequencer {
@@ -23,17 +23,27 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+const long = '**/*.long.test.ts'
+const globalSetup = 'test/e2e/lab/left-behind.ts'
+
+/** The three sizes of tests: a file's name tells which it is of. */
+const sizes = [
+  { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long] },
+  { name: 'host', include: ['test/{e2e,kernel}/**/*.test.ts'], exclude: [long], globalSetup },
+  { name: 'long', include: [`test/${long}`], globalSetup }
+]
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**', 'node_modules/**'],
+    projects: sizes.map((size) => ({ extends: true, test: size })),
     pool: 'forks',
     // Kept in node_modules, where root's file would be in the way of the user's npm.
     cache: false,
     fileParallelism: true,
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 120_000
+    // They only end what hangs: no test depends on how fast the machine is.
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

@@ -1,11 +1,11 @@
-import { Exit, type ExitCode, interruptedExit, type Notice, SpanplanError } from '../errors.ts'
+import { Exit, type ExitCode, interruptedExit, type Notice, noticeOf, SpanplanError } from '../errors.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { renderChange } from '../plan/render.ts'
 import { printable } from '../printable.ts'
 import { containersOf } from '../resources/wanted.ts'
 import type { StepFailed } from './batch.ts'
 import { type Aim, look, type View } from './look.ts'
-import { nothingLeft, type Remainder, rollBack } from './rollback.ts'
+import { asksDocker, nothingLeft, type Remainder, rollBack } from './rollback.ts'
 import { type Log, type Progress, runSteps } from './steps.ts'
 
 /**
@@ -20,20 +20,34 @@ export interface Applied {
   readonly last: View
   /** What was done, whether the first look or a later one found it; less the ports that came with a sensor, which stands for them. */
   readonly done: readonly PlannedChange[]
+  /** Docker could not be looked at afterwards: what was done stays, and this says what of it is open. null: all was looked at. */
+  readonly unverified: SpanplanError | null
+}
+
+/** A look after what was done. */
+interface Sight {
+  readonly view: View
+  /** Why it is one at the kernel alone; null: it is not. */
+  readonly blind: Notice | null
 }
 
 /**
  * Carries out a plan, looks again, and goes on until nothing is left to do. What fails, is interrupted or does not become
- * true is taken back: the host is then as it was at the first look.
+ * true is taken back: the host is then as it was at the first look. Docker that fails while it is looked at, once all is
+ * done, is no such failure.
  *
  * @throws SpanplanError that names the step that failed, or what did not become true, and what came of taking it back.
  */
 export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<Applied> {
   const log: Log = { done: [], begun: false }
   try {
-    const last = await goForward(aim, first, log, progress, signal)
+    const { view: last, blind } = await goForward(aim, first, log, progress, signal)
     const done = changesOf(log)
-    return { last, done: done.filter((change) => !hasComeWithSensor(change, first, done)) }
+    return {
+      last,
+      done: done.filter((change) => !hasComeWithSensor(change, first, done)),
+      unverified: blind && unverified(blind, done, last)
+    }
   } catch (error) {
     const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
     const untouched = remainder.whole && !remainder.changed && log.done.length === 0
@@ -61,13 +75,17 @@ export async function takeBack(
   throw new SpanplanError({ ...reason, message }, remainder.whole ? exit : Exit.partial)
 }
 
-async function goForward(aim: Aim, first: View, log: Log, progress: Progress, signal: AbortSignal): Promise<View> {
-  let view = first
+async function goForward(aim: Aim, first: View, log: Log, progress: Progress, signal: AbortSignal): Promise<Sight> {
+  let sight: Sight = { view: first, blind: null }
   for (let round = 0; round < rounds; round++) {
-    if (view.plan.changes.length === 0) return view
-    view = await runRound(aim, view, view.plan.changes, log, progress, signal)
+    const { view, blind } = sight
+    if (view.plan.changes.length === 0) return sight
+    const visible = blind === null ? aim : { ...aim, deferDocker: true }
+    const next = await runRound(visible, view, view.plan.changes, log, progress, signal)
+    sight = { view: next.view, blind: blind ?? next.blind }
   }
-  if (view.plan.changes.length === 0) return view
+  const { view } = sight
+  if (view.plan.changes.length === 0) return sight
   throw new SpanplanError({
     code: 'NOT_CONVERGED',
     message: `all was done, but this was still not as wanted:${list(view.plan.changes)}`,
@@ -98,14 +116,14 @@ async function runRound(
   log: Log,
   progress: Progress,
   signal: AbortSignal
-): Promise<View> {
+): Promise<Sight> {
   const ending = await runSteps(changes, log, progress, signal)
   if (ending.ended === 'interrupted') throw interrupted(signal)
   const failure = ending.ended === 'failed' ? ending.failure : null
-  const view = await look(aim).catch((error: unknown) => {
-    throw failure === null ? error : stopped(failure)
+  if (failure === null) return lookAfter(aim)
+  const view = await look(aim).catch(() => {
+    throw stopped(failure)
   })
-  if (failure === null) return view
   const { change } = failure.task
   if (!hasGone(change, before, view)) throw stopped(failure)
   return runRound(
@@ -115,6 +133,33 @@ async function runRound(
     log,
     progress,
     signal
+  )
+}
+
+/** What tells that Docker could not be looked at. */
+const ofDocker: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
+
+async function lookAfter(aim: Aim): Promise<Sight> {
+  try {
+    return { view: await look(aim), blind: null }
+  } catch (error) {
+    if (!(error instanceof SpanplanError && error.notices.every(({ code }) => ofDocker.has(code)))) throw error
+    return { view: await look({ ...aim, deferDocker: true }), blind: noticeOf(error) }
+  }
+}
+
+function unverified({ message }: Notice, done: readonly PlannedChange[], { plan }: View): SpanplanError {
+  const asked = done.filter(asksDocker)
+  const waiting = plan.waiting.filter(({ notice }) => notice.code === 'DOCKER_DEFERRED')
+  const others = waiting.filter(({ title }) => !asked.some((change) => change.title === title))
+  const open = [...others.map(({ kind, title }) => `\n  ${kind} ${printable(title)}`), list(asked)].join('')
+  return new SpanplanError(
+    {
+      code: 'UNVERIFIED',
+      message: `all was done, and the kernel has it as wanted; but Docker could not be looked at afterwards: ${message}${open && `\nNot checked:${open}`}`,
+      hint: 'nothing was taken back; once Docker answers, run it again: that checks it, and does what is left'
+    },
+    Exit.partial
   )
 }
 

@@ -103,5 +103,10 @@ export function namesGoingDown(away: readonly GoingDown[], links: readonly Link[
 export function settleHolds(now: number, links: readonly Link[]): void {
   const holds = readOwnHolds(now)
   const away = stillGoingDown(holds.away, links)
-  if (JSON.stringify(away) !== JSON.stringify(holds.away)) writeHolds({ ...holds, away })
+  if (JSON.stringify(away) === JSON.stringify(holds.away)) return
+  try {
+    writeHolds({ ...holds, away })
+  } catch {
+    // The disk is full: it is forgotten at a later look.
+  }
 }

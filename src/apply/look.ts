@@ -5,9 +5,10 @@ import { type Question, readDocker, readHost, readKernel } from '../host/read.ts
 import { shellLine } from '../host/words.ts'
 import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/desired.ts'
 import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
-import { readAlias } from '../resources/mark.ts'
+import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
+import type { SpanSpec } from '../spec/spec.ts'
 import { suggestHint } from '../spec/suggest.ts'
 import { type GoingDown, namesGoingDown } from './holds.ts'
 
@@ -18,6 +19,8 @@ export type Aim =
       readonly deferDocker: boolean
       /** What hooks have said of interfaces; which of them still go down, the host says. */
       readonly away: readonly GoingDown[]
+      /** As a {@link Question} has it. */
+      readonly filterPatience?: number
     })
   | {
       readonly want: 'nothing'
@@ -104,10 +107,16 @@ export function planBack(first: View, host: Snapshot): View {
   return { host, desired, plan }
 }
 
+/** The pcap expressions of these spans. */
+export function expressionsOf(spans: readonly SpanSpec[]): string[] {
+  return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
+}
+
 function questionOf(aim: Aim): Question {
   const spans = aim.want === 'spec' ? aim.spec.spans : []
   return {
-    expressions: spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? [])),
+    expressions: expressionsOf(spans),
+    ...(aim.want === 'spec' && aim.filterPatience !== undefined && { filterPatience: aim.filterPatience }),
     copies: spans.length > 0,
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
@@ -124,7 +133,11 @@ function questionOf(aim: Aim): Question {
 export function planFor(asked: Aim, host: Snapshot): View {
   const { aim, waiting } = needDocker(asked, host)
   const wanted = desire(aim, host)
-  const desired = { ...wanted, waiting: [...wanted.waiting, ...waiting] }
+  const desired = {
+    ...wanted,
+    waiting: [...wanted.waiting, ...waiting],
+    warnings: [...wanted.warnings, ...unreadContainers(host)]
+  }
   const plan = makePlan(desired, host)
   if (asked.want === 'nothing') return { host, desired, plan }
   return {
@@ -157,9 +170,7 @@ function checkSpans(aim: Aim, host: Snapshot): void {
 /** The names of the spans of the scope's owner that the host knows. */
 export function liveSpans({ scope }: Pick<Aim, 'scope'>, host: Snapshot): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
-  const bridges = host.links.flatMap(({ alias, name }) =>
-    covers(anySpan, readAlias(alias)?.owner, name) ? [name] : []
-  )
+  const bridges = host.links.flatMap((link) => (covers(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []))
   const networks =
     host.docker.state === 'read'
       ? host.docker.networks.flatMap(({ labels }) =>
@@ -177,9 +188,9 @@ function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly wai
   if (host.docker.state !== 'unreachable') return { aim, waiting: [] }
   const stays = aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : []
   const needed = host.links
-    .filter(({ alias, name }) => {
-      const mark = readAlias(alias)
-      return mark?.network === true && covers(aim, mark.owner, name) && !stays.includes(name)
+    .filter((link) => {
+      const mark = readMark(link)
+      return mark?.network === true && covers(aim, mark.owner, link.name) && !stays.includes(link.name)
     })
     .map(({ name }) => name)
   if (needed.length === 0) return { aim, waiting: [] }
@@ -197,6 +208,17 @@ function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly wai
   }
 }
 
+function unreadContainers({ docker }: Snapshot) {
+  if (docker.state !== 'read') return []
+  return docker.unread.map(({ name, reason }) =>
+    notice(
+      'CONTAINER_UNREAD',
+      `the container ${name} is left as it is, for nothing is known of it: ${reason.message}`,
+      shellLine(['docker', 'inspect', name])
+    )
+  )
+}
+
 function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {
   if (spec.spans.length > 0 || changes.length === 0) return []
   const message = `the file has no spans: apply would remove all that the name ${spec.name} has here`
@@ -207,10 +229,10 @@ function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {
 function unlisted({ spec, scope }: Extract<Aim, { want: 'spec' }>, host: Snapshot) {
   return host.links
     .filter(
-      ({ alias, name }) =>
-        readAlias(alias)?.owner === spec.name &&
-        !spec.spans.some((span) => span.name === name) &&
-        !covers({ scope }, spec.name, name)
+      (link) =>
+        readMark(link)?.owner === spec.name &&
+        !spec.spans.some((span) => span.name === link.name) &&
+        !covers({ scope }, spec.name, link.name)
     )
     .map(({ name }) =>
       notice(

@@ -82,6 +82,7 @@ function missesDocker({ host: then }: View, { host: now }: View): Notice | null 
   return then.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
 }
 
-function asksDocker({ stages }: PlannedChange): boolean {
+/** Docker is asked to do it, or a part of it. */
+export function asksDocker({ stages }: PlannedChange): boolean {
   return stages.some(({ steps }) => steps.some((step) => 'docker' in step))
 }

@@ -1,5 +1,6 @@
 import { captureAlias } from '../host/ip.ts'
 import type { Argv } from '../host/run.ts'
+import { smallestIpv6Mtu } from '../resources/bridge-steps.ts'
 import { sealCommands } from '../resources/seal.ts'
 
 /** A port of a span's bridge, for as long as somebody looks; its other end lies in a network namespace of its own. */
@@ -31,7 +32,7 @@ export function enter(pid: number, argv: Argv): Argv {
 export function makePort({ name, mac, span, mtu, pid, ipv6 }: CapturePort): Argv[] {
   const set = ['ip', 'link', 'set', 'dev', name] as const
   const setInside = ['ip', 'link', 'set', 'dev', inside] as const
-  const quiet = ipv6 ? ['addrgenmode', 'none'] : []
+  const quiet = ipv6 && mtu >= smallestIpv6Mtu ? ['addrgenmode', 'none'] : []
   const peer = ['peer', 'name', inside, 'mtu', String(mtu), 'netns', String(pid)]
   return [
     ['ip', 'link', 'add', 'name', name, 'address', mac, 'mtu', String(mtu), 'type', 'veth', ...peer],

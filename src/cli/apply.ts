@@ -151,18 +151,25 @@ async function carryOut(
 ): Promise<View> {
   const progress = openProgress(session, first.plan)
   try {
-    const { last } = await apply(aim, first, progress, signal)
+    const { last, unverified } = await apply(aim, first, progress, signal)
     progress.close()
-    const summary = countActions(first.plan)
-    if (session.json) printEvent('summary', summary)
-    else process.stdout.write(`${sumUp(aim, summary)}\n`)
-    if (rollbackAfter === null || lock === null) return last
-    const { awaitConfirmation } = await import('./confirm.ts')
-    await awaitConfirmation(session, { aim, first, progress, lock }, rollbackAfter, signal)
+    if (unverified === null) tellSummary(session, aim, first.plan)
+    if (rollbackAfter !== null && lock !== null) {
+      if (unverified !== null) warn(session, unverified.notices)
+      const { awaitConfirmation } = await import('./confirm.ts')
+      await awaitConfirmation(session, { aim, first, progress, lock }, rollbackAfter, signal)
+    }
+    if (unverified !== null) throw unverified
     return last
   } finally {
     progress.close()
   }
+}
+
+function tellSummary(session: Session, aim: Aim, plan: Plan): void {
+  const summary = countActions(plan)
+  if (session.json) printEvent('summary', summary)
+  else process.stdout.write(`${sumUp(aim, summary)}\n`)
 }
 
 function showPlan(session: Session, aim: Aim, view: View): void {

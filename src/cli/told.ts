@@ -81,6 +81,10 @@ function renderTold(told: Told, paint: Paint): string {
       return row(told.trigger, '', paint('wait', oneLine(told.notice)))
     case 'docker_back':
       return row(told.trigger, '', 'Docker is there again')
+    case 'monitor_failed':
+      return row('warning', '', oneLine(told.monitor.notice))
+    case 'monitor_back':
+      return row(told.monitor.trigger, '', 'changes are told again')
     case 'quiet':
       return row('quiet', told.span, paint('remove', `! ${oneLine(told.notice)}`))
     case 'quiet_over':

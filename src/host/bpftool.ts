@@ -12,12 +12,12 @@ const xdpOutput = z.object({
   multi_attachments: z.array(z.object({ id: z.number() })).optional()
 })
 
-/** Other kinds are filters, which tc tells of too, or stand on devices that are no cards. */
+/** Other kinds are filters, which tc tells of too, or stand on devices that are no cards. One of classic BPF has no number. */
 const tcOutput = z.object({
   ifindex: z.number(),
   kind: z.string(),
   name: z.string().default(''),
-  prog_id: z.number()
+  prog_id: z.number().optional()
 })
 
 const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
@@ -34,7 +34,9 @@ export function parseAttached(document: unknown): AttachedProgram[] {
     ),
     ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
       const hook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
-      return hook === undefined ? [] : [{ link: ifindex, hook, layer: 'tcx', name, id: prog_id }]
+      return hook === undefined || prog_id === undefined
+        ? []
+        : [{ link: ifindex, hook, layer: 'tcx', name, id: prog_id }]
     })
   ])
 }

@@ -12,27 +12,39 @@ const containerListOutput = z.object({
     .nullish()
 })
 
-/** The ids, in Docker's list of containers, of those that are on one of the networks or are chosen. */
+/** A container in Docker's list. */
+export interface ListedContainer {
+  readonly id: string
+  readonly name: string
+}
+
+/**
+ * Those in Docker's list of containers that are on one of the networks or are chosen; and each whose entry is not understood,
+ * which may be one of them.
+ */
 export function concernedContainers(
   document: unknown,
   networks: readonly DockerNetwork[],
   choices: readonly ContainerChoice[]
-): string[] {
+): ListedContainer[] {
   const networkNames = new Set(networks.map((network) => network.name))
   const names = new Set(choices.flatMap((choice) => ('container' in choice ? [choice.container] : [])))
   const others = choices.filter((choice) => !('container' in choice))
   return z
-    .array(containerListOutput)
+    .array(z.looseObject({ Id: z.string() }))
     .parse(document)
-    .filter(({ Names, Labels, NetworkSettings }) => {
+    .flatMap((entry): ListedContainer[] => {
+      const { data } = containerListOutput.safeParse(entry)
+      if (data === undefined) return [{ id: entry.Id, name: entry.Id.slice(0, 12) }]
+      const { Id, Names, Labels, NetworkSettings } = data
       const known = (Names ?? []).map((name) => name.replace(/^\//, ''))
-      return (
-        known.some((name) => names.has(name)) ||
-        others.some((choice) => isChosen(choice, { name: known[0] ?? '', labels: Labels })) ||
+      const [name = Id.slice(0, 12)] = known
+      const isConcerned =
+        known.some((one) => names.has(one)) ||
+        others.some((choice) => isChosen(choice, { name, labels: Labels })) ||
         Object.keys(NetworkSettings?.Networks ?? {}).some((network) => networkNames.has(network))
-      )
+      return isConcerned ? [{ id: Id, name }] : []
     })
-    .map(({ Id }) => Id)
 }
 
 /** Whether a container is one of those that are meant. What `docker compose run` starts is none of its service's. */

@@ -5,10 +5,14 @@ import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Notice, SpanplanError } from '../errors.ts'
 import type { DockerCall } from './docker.ts'
+import { type Limits, limitCalls } from './docker-limits.ts'
 import type { Pool } from './host.ts'
 
-/** Milliseconds. Docker answers in less than 100; connecting a container may have to wait for a slow disk. */
-const timeLimit = 60_000
+/**
+ * Of one call. Docker answers in less than 100 ms; connecting a container may have to wait for a slow disk. Its description of
+ * 10,000 containers has some 30 MB.
+ */
+const ordinary: Limits = { milliseconds: 60_000, bytes: 128 * 1024 * 1024 }
 
 /** A Docker daemon that answers. */
 export interface Connection {
@@ -21,7 +25,7 @@ export interface Connection {
 export type Daemon = Connection | { readonly reason: Notice }
 
 /** Finds the daemon where Docker's own client would (DOCKER_HOST, else its socket), and asks whether it is there. */
-export async function findDaemon(): Promise<Daemon> {
+export async function findDaemon(limits = ordinary): Promise<Daemon> {
   const where = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
   if (isRemote(where)) {
     return {
@@ -35,7 +39,7 @@ export async function findDaemon(): Promise<Daemon> {
   try {
     await knock(where)
     const { default: Docker } = await import('dockerode')
-    const docker = new Docker({ timeout: timeLimit })
+    const docker = limitCalls(new Docker({ timeout: 0 }), limits)
     return { docker, api: await ping(docker) }
   } catch (error) {
     return { reason: unreachable(where, error) }
@@ -48,9 +52,9 @@ function ping(docker: Dockerode): Promise<string> {
   return new Promise((resolve, reject) => {
     docker.modem.dial(request, (error, response) => {
       if (!(response instanceof IncomingMessage)) return reject(error)
-      response.resume()
-      response.once('error', reject)
-      response.once('end', () => resolve(String(response.headers['api-version'] ?? '')))
+      resolve(String(response.headers['api-version'] ?? ''))
+      // Its body is "OK", and told us nothing more.
+      response.destroy()
     })
   })
 }
@@ -82,8 +86,6 @@ export async function followEvents(
   // It answers a moment before it begins to listen to itself.
   const since = Math.floor(Date.now() / 1000)
   const stream = await docker.getEvents({ since, filters: JSON.stringify(events), abortSignal: signal })
-  // It may be long until something happens.
-  if (stream instanceof IncomingMessage) stream.socket.setTimeout(0)
   stream.on('data', follower.onEvent)
   follower.onStart()
   await finished(stream)

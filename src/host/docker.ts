@@ -101,10 +101,10 @@ function pairs(flag: string, record: Readonly<Record<string, string>>): string[]
 }
 
 /**
- * What a live network is called in a request and in a command: by its name, or by its id where Docker takes any name, but
- * its API would read this one as a path, its client as an option, or both as the id of another.
+ * What a live network or container is called in a request and in a command: by its name, or by its id where Docker takes any
+ * name, but its API would read this one as a path, its client as an option, or both as the id of another.
  */
-export function referTo({ id, name }: Pick<DockerNetwork, 'id' | 'name'>): string {
+export function referTo({ id, name }: Pick<DockerNetwork | Container, 'id' | 'name'>): string {
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
 }
 
@@ -176,16 +176,16 @@ const networkOutput = z.object({
 const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Running: z.boolean(), Restarting: z.boolean().default(false), Pid: z.number() }),
+  State: z.object({ Running: z.boolean(), Restarting: z.boolean().default(false) }),
   Config: z.object({ Labels: strings }),
   HostConfig: z.object({ NetworkMode: z.string().default('default') }),
   NetworkSettings: z.object({
+    SandboxKey: z.string().default(''),
     Networks: z
       .record(
         z.string(),
         z.object({
           NetworkID: z.string().default(''),
-          MacAddress: z.string().default(''),
           Aliases: z.array(z.string()).nullish(),
           DriverOpts: strings,
           IPAMConfig: z.object({ IPv4Address: z.string().optional() }).nullish()
@@ -224,36 +224,27 @@ export function speaks(api: string, wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
 }
 
-/** What is needed to find the host's end of a running container's interfaces. */
-export interface InspectedContainer {
-  readonly container: Container
-  /** The MAC address that Docker gave the interface, by network. */
-  readonly macs: Readonly<Record<string, string>>
-}
-
 /** What Docker's inspection of one container holds; the ports are not known from that. */
-export function parseContainer(document: unknown): InspectedContainer {
+export function parseContainer(document: unknown): Container {
   const inspected = containerOutput.parse(document)
-  const networks = Object.entries(inspected.NetworkSettings.Networks ?? {})
+  const { Running: running } = inspected.State
   return {
-    macs: Object.fromEntries(networks.map(([name, { MacAddress }]) => [name, MacAddress])),
-    container: {
-      id: inspected.Id,
-      name: inspected.Name.replace(/^\//, ''),
-      labels: inspected.Config.Labels,
-      pid: inspected.State.Running ? inspected.State.Pid : 0,
-      restarting: inspected.State.Restarting,
-      networkMode: inspected.HostConfig.NetworkMode,
-      endpoints: networks.map(
-        ([network, endpoint]): Endpoint => ({
-          network,
-          networkId: endpoint.NetworkID,
-          aliases: endpoint.Aliases ?? [],
-          driverOptions: endpoint.DriverOpts,
-          fixedAddress: endpoint.IPAMConfig?.IPv4Address ?? null,
-          port: 'unknown'
-        })
-      )
-    }
+    id: inspected.Id,
+    name: inspected.Name.replace(/^\//, ''),
+    labels: inspected.Config.Labels,
+    running,
+    restarting: inspected.State.Restarting,
+    networkMode: inspected.HostConfig.NetworkMode,
+    sandbox: (running && inspected.NetworkSettings.SandboxKey) || null,
+    endpoints: Object.entries(inspected.NetworkSettings.Networks ?? {}).map(
+      ([network, endpoint]): Endpoint => ({
+        network,
+        networkId: endpoint.NetworkID,
+        aliases: endpoint.Aliases ?? [],
+        driverOptions: endpoint.DriverOpts,
+        fixedAddress: endpoint.IPAMConfig?.IPv4Address ?? null,
+        port: 'unknown'
+      })
+    )
   }
 }

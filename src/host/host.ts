@@ -205,7 +205,10 @@ export interface Endpoint {
   readonly driverOptions: Readonly<Record<string, string>>
   /** An address that was asked for, not one that Docker chose. */
   readonly fixedAddress: string | null
-  /** The interface's index, and that of the host's end; `unknown` while the container does not run, or where we may not look. */
+  /**
+   * The interface's index, and that of the host's end; `absent` where there is none, or none that is for certain the network's;
+   * `unknown` while the container does not run, or where that cannot be told.
+   */
   readonly port: { readonly inside: number; readonly host: number } | 'absent' | 'unknown'
 }
 
@@ -214,12 +217,19 @@ export interface Container {
   readonly id: string
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
-  /** Of its first process; 0 while it does not run. */
-  readonly pid: number
+  readonly running: boolean
   /** It ends as soon as it starts, and Docker starts it again and again. */
   readonly restarting: boolean
   readonly networkMode: string
+  /** Docker's file of its network namespace; null while it does not run, or has another container's. */
+  readonly sandbox: string | null
   readonly endpoints: readonly Endpoint[]
+}
+
+/** A container that may concern a span, and why nothing is known of it. What is there of it is kept. */
+export interface UnreadContainer {
+  readonly name: string
+  readonly reason: Notice
 }
 
 /** What is known of Docker: nothing was asked, it did not answer, or all that concerns the spans. */
@@ -232,6 +242,7 @@ export type DockerState =
       readonly api: string
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]
+      readonly unread: readonly UnreadContainer[]
     }
 
 /** What tcpdump made of an expression. */
@@ -239,6 +250,8 @@ export type Compiled =
   | { readonly state: 'compiled'; readonly program: Program }
   | { readonly state: 'invalid'; readonly message: string }
   | { readonly state: 'forbidden' }
+  /** It is being compiled. */
+  | { readonly state: 'pending' }
   /** It took tcpdump longer than the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
 

@@ -1,37 +1,37 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type Dockerode from 'dockerode'
-import { SpanplanError } from '../errors.ts'
+import { noticeOf, SpanplanError } from '../errors.ts'
 import type { ContainerChoice } from '../spec/spec.ts'
 import { parseAttached, readAttached } from './bpftool.ts'
-import { concernedContainers } from './chosen.ts'
+import { concernedContainers, type ListedContainer } from './chosen.ts'
+import { compileFilters } from './compile-filters.ts'
 import { type Connection, dockerFailed, findDaemon } from './daemon.ts'
 import { dockerBridge, label, parseAway, parseContainer, parseNetworks } from './docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './filters.ts'
 import type {
   AttachedProgram,
-  Compiled,
   Container,
   DockerNetwork,
   DockerState,
   KernelState,
   Link,
   Manager,
-  Snapshot
+  Snapshot,
+  UnreadContainer
 } from './host.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './ip.ts'
-import { parseToolJson } from './json.ts'
 import { managerFiles } from './managers.ts'
-import { compileCommand, parseCompiled } from './pcap.ts'
-import { type Argv, commandFailed, run, sideBySide, timeLimit } from './run.ts'
+import { batch, readJson, understand } from './output.ts'
+import { readVeths, withPorts } from './ports.ts'
 import { hooksOf, parseQdiscs, sortersOf } from './tc.ts'
 import { askForRoot, findRoots, parseRoot } from './u32.ts'
-import { batchLine } from './words.ts'
 
 /** What a plan wants to know of the host, besides its links and their filters. */
 export interface Question {
   /** The pcap expressions to compile. */
   readonly expressions: readonly string[]
+  /** Milliseconds for which tcpdump is waited for; what is not compiled by then is pending. Without it, all is waited for. */
+  readonly filterPatience?: number
   /** There are cards to copy from. */
   readonly copies: boolean
   /** The Docker networks and bridges that concern it, by name, and the containers, whether they exist or not. */
@@ -54,7 +54,7 @@ export async function readHost(question: Question): Promise<Snapshot> {
 
 /**
  * Asks the kernel. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
- * expression, and one more where u32's tables are not clear.
+ * expression that is new, and one more where u32's tables are not clear.
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
  */
@@ -63,7 +63,7 @@ export async function readKernel(question: Question): Promise<KernelState> {
     readAllLinks(question.bridges),
     readTc(),
     question.copies ? readPrograms() : [],
-    compileAll(question.expressions)
+    compileFilters(question.expressions, question.filterPatience)
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, ...tc, attached, programs }
@@ -164,34 +164,39 @@ async function readFilters(commands: readonly (readonly string[])[]): Promise<un
   return commands.length === 0 ? [] : batch(['tc', '-json', '-force', '-batch', '-'], commands)
 }
 
-async function compileAll(expressions: readonly string[]): Promise<Map<string, Compiled>> {
-  const programs = new Map<string, Compiled>()
-  await sideBySide([...new Set(expressions)], async (expression) => {
-    programs.set(expression, await compile(expression))
-  })
-  return programs
-}
-
-/** libpcap's optimiser takes ever longer: 14 s for 400 networks. */
-async function compile(expression: string): Promise<Compiled> {
-  try {
-    return parseCompiled(expression, await run(compileCommand(expression)))
-  } catch (error) {
-    const hangs = error instanceof SpanplanError && error.notices.some(({ code }) => code === 'PROGRAM_HANGS')
-    if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
-    throw error
-  }
-}
-
 async function askDocker({ docker, api }: Connection, question: Question): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const networks = understand('docker', () => parseNetworks(networkList))
   const concerned = networks.filter((network) => concerns(network, question))
   const away = networks.flatMap(({ labels }) => parseAway(labels) ?? [])
   const choices = [...question.containers, ...away.map(({ container }) => ({ container }))]
-  const ids = understand('docker', () => concernedContainers(containerList, concerned, choices))
-  const containers = await Promise.all(ids.map((id) => inspectContainer(docker, id)))
-  return { state: 'read', api, networks, containers: containers.filter((container) => container !== null) }
+  const listed = understand('docker', () => concernedContainers(containerList, concerned, choices))
+  const read = await Promise.all(listed.map((one) => readContainer(docker, one)))
+  const containers = read.flatMap(({ container }) => container ?? [])
+  const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+  return {
+    ...({ state: 'read', api, networks } as const),
+    containers: containers.map((one) => withPorts(one, networks, veths)),
+    unread: read.flatMap(({ unread }) => unread ?? [])
+  }
+}
+
+/** One container that Docker cannot tell of, or not so that it is understood, is no reason to know nothing of the others. */
+async function readContainer(
+  docker: Dockerode,
+  { id, name }: ListedContainer
+): Promise<{ readonly container?: Container | null; readonly unread?: UnreadContainer }> {
+  try {
+    return { container: await inspectContainer(docker, id) }
+  } catch (error) {
+    const isAlone = error instanceof Error && ('statusCode' in error || isNotUnderstood(error))
+    if (!isAlone) throw error
+    return { unread: { name, reason: noticeOf(dockerFailed(error)) } }
+  }
+}
+
+function isNotUnderstood(error: Error): boolean {
+  return error instanceof SpanplanError && error.notices.every(({ code }) => code === 'OUTPUT_UNKNOWN')
 }
 
 function concerns(network: DockerNetwork, question: Question): boolean {
@@ -206,79 +211,9 @@ function concerns(network: DockerNetwork, question: Question): boolean {
 async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    const { container, macs } = understand('docker', () => parseContainer(document))
-    const ports = container.pid === 0 ? null : readPorts(container.pid)
-    return {
-      ...container,
-      endpoints: container.endpoints.map((endpoint) => ({
-        ...endpoint,
-        port: ports === null ? 'unknown' : (ports.get(macs[endpoint.network] ?? '') ?? 'absent')
-      }))
-    }
+    return understand('docker', () => parseContainer(document))
   } catch (error) {
     if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
     throw error
-  }
-}
-
-/**
- * By MAC address, the index of the host's end of each interface in the process's network namespace: its own sysfs
- * shows that, and reading it takes no process. null where we may not look.
- */
-function readPorts(pid: number): Map<string, { inside: number; host: number }> | null {
-  const folder = `/proc/${pid}/root/sys/class/net`
-  try {
-    const ports = new Map<string, { inside: number; host: number }>()
-    for (const name of readdirSync(folder)) {
-      const read = (file: string) => readFileSync(join(folder, name, file), 'utf8').trim()
-      // What a container builds on its interface borrows the address of that; its own index is the link of neither.
-      const [mac, inside, host] = [read('address'), Number(read('ifindex')), Number(read('iflink'))]
-      if (host !== inside && !ports.has(mac)) ports.set(mac, { inside, host })
-    }
-    return ports
-  } catch {
-    // Another user's process, one that has ended, or a container without sysfs: not known, so not judged.
-    return null
-  }
-}
-
-export async function readJson(argv: Argv): Promise<unknown> {
-  const output = await run(argv)
-  if (output.status !== 0) throw commandFailed(argv, output)
-  return parseJson(argv, output.stdout)
-}
-
-/**
- * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
- * that fails (its device has just gone), and names that command's line.
- */
-export async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
-  // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
-  const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
-  const output = await run(argv, `${lines.join('\n')}\n`)
-  const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
-  const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
-  if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
-  return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
-}
-
-function parseJson(argv: Argv, text: string): unknown {
-  return understand(argv[0], () => parseToolJson(text))
-}
-
-/** Turns a surprise in a tool's output into an error that says whose it was. */
-export function understand<T>(program: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw new SpanplanError(
-      {
-        code: 'OUTPUT_UNKNOWN',
-        message: `what ${program} prints is not understood: ${error instanceof Error ? error.message : String(error)}`,
-        hint: `report this, with the version of ${program}`
-      },
-      undefined,
-      { cause: error }
-    )
   }
 }

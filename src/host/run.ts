@@ -31,6 +31,16 @@ const packageOf: Readonly<Record<string, string>> = {
 /** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
 export const timeLimit = 30_000
 
+/** What a program may take, and may print; and what kills it before its time. */
+export interface Limits {
+  readonly milliseconds?: number
+  readonly bytes?: number
+  readonly cancel?: AbortSignal
+}
+
+/** What the tools print of thousands of links: `ethtool -k` of 2,000 of them is 16 MB. */
+const usualBytes = 512 * 1024 * 1024
+
 /** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
@@ -49,19 +59,23 @@ const surroundings = {
  * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
  * It reads `input`; where that is a number, its stdin is that descriptor of ours. It inherits no other.
  *
- * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
-export async function run(argv: Argv, input: string | number = ''): Promise<Output> {
+export async function run(argv: Argv, input: string | number = '', limits: Limits = {}): Promise<Output> {
+  const { milliseconds = timeLimit, bytes = usualBytes, cancel } = limits
   const [file, ...words] = argv
   const result = await execa(file, words, {
     ...surroundings,
     ...stdin(input),
-    timeout: timeLimit,
+    timeout: milliseconds,
     killSignal: 'SIGKILL',
     stripFinalNewline: false,
-    maxBuffer: 512 * 1024 * 1024
+    // Of what it prints besides ASCII, execa counts the characters.
+    maxBuffer: bytes,
+    ...(cancel && { cancelSignal: cancel })
   })
-  if (result.timedOut) throw hangs(argv)
+  if (result.timedOut) throw hangs(argv, milliseconds)
+  if (result.isMaxBuffer) throw tooLong(argv, bytes)
   // It ran to its end, whatever came of it; without a status or a signal, it never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
@@ -110,17 +124,30 @@ export interface Follower {
   readonly onOutput: () => void
 }
 
-/** Runs a program until it ends by itself, or is ended by `signal`. It ends with us, also where we are killed. */
-export async function follow(argv: Argv, { onStart, onOutput }: Follower, signal: AbortSignal): Promise<void> {
+/** Characters of what a program complained of last. */
+const longestComplaint = 1000
+
+/**
+ * Runs a program until it ends by itself, or is ended by `signal`. It ends with us, also where we are killed.
+ *
+ * @returns why it has ended.
+ */
+export async function follow(argv: Argv, { onStart, onOutput }: Follower, signal: AbortSignal): Promise<SpanplanError> {
   const [file, ...words]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
   const child = execa(file, words, {
     ...surroundings,
     ...{ buffer: false, stdin: 'ignore', cancelSignal: signal, killSignal: 'SIGKILL' }
   })
+  let stderr = ''
   child.stdout?.on('data', onOutput)
-  child.stderr?.on('data', onOutput)
+  child.stderr?.on('data', (data) => {
+    stderr = `${stderr}${data}`.slice(-longestComplaint)
+    onOutput()
+  })
   if (child.pid !== undefined) onStart(child.pid)
-  await child
+  const { exitCode, signal: by, code, shortMessage } = await child
+  if (exitCode === undefined && by === undefined) return cannotRun(file, code, shortMessage)
+  return commandFailed(argv, { stdout: '', stderr, status: statusOf(exitCode, by) })
 }
 
 function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: string } {
@@ -157,10 +184,17 @@ function cannotRun(file: string, code = '', reason = 'it does not start'): Spanp
   })
 }
 
-function hangs(argv: Argv): SpanplanError {
+function tooLong(argv: Argv, bytes: number): SpanplanError {
+  return new SpanplanError({
+    code: 'OUTPUT_TOO_LONG',
+    message: `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
+  })
+}
+
+function hangs(argv: Argv, milliseconds: number): SpanplanError {
   return new SpanplanError({
     code: 'PROGRAM_HANGS',
-    message: `${argv.join(' ')} did not end within ${timeLimit / 1000} s, and was ended`,
+    message: `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`,
     hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
   })
 }

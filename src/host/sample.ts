@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Hook } from '../spec/spec.ts'
 import {
   askForMirrors,
@@ -11,13 +11,14 @@ import {
   parsePacketSockets,
   parseTotals
 } from './counters.ts'
-import { batch, readJson, understand } from './read.ts'
-import { type Argv, run, sideBySide } from './run.ts'
+import { batch, readJson, understand } from './output.ts'
+import { isSandbox } from './ports.ts'
+import { type Limits, run, sideBySide } from './run.ts'
 
 /** An interface in a container. */
 export interface Inside {
-  /** Of a process in the container. */
-  readonly pid: number
+  /** Docker's file of the container's network namespace. */
+  readonly sandbox: string
   /** The interface's index there. */
   readonly index: number
 }
@@ -82,21 +83,29 @@ async function readListeners(insides: readonly Inside[]): Promise<Listeners[]> {
   return insides.flatMap((inside) => found.get(inside) ?? [])
 }
 
+/** What ss may take, and may print: a container makes as many sockets as it likes. This is enough for a thousand. */
+const limits: Limits = { milliseconds: 5000, bytes: 256 * 1024 }
+
 /** Another user's container, one that has ended, a host without ss or nsenter: what cannot be told is not known. */
-async function readSockets({ pid, index }: Inside): Promise<readonly PacketSocket[] | null> {
+async function readSockets({ sandbox, index }: Inside): Promise<readonly PacketSocket[] | null> {
+  if (!isSandbox(sandbox)) return null
   const words = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
-  const argv: Argv = ['nsenter', `--net=/proc/${pid}/ns/net`, '--', 'ss', ...words]
+  const bound = `dev = ${writeIndex(index)} or dev = ${writeIndex(unbound)}`
   try {
-    const name = nameInside(pid, index)
-    const output = await run(argv)
-    if (output.status !== 0) return null
-    return parsePacketSockets(output.stdout).filter(({ device }) => device === null || device === name)
+    const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...words, bound], '', limits)
+    return output.status === 0 ? parsePacketSockets(output.stdout) : null
   } catch {
     return null
   }
 }
 
-function nameInside(pid: number, index: number): string | undefined {
-  const folder = `/proc/${pid}/root/sys/class/net`
-  return readdirSync(folder).find((name) => Number(readFileSync(`${folder}/${name}/ifindex`, 'utf8')) === index)
+/** The index that a socket has which is bound to no interface. */
+const unbound = 0
+
+/**
+ * An index that ss does not take for a name: it looks for an interface of that name first, and a container may call one `7`.
+ * No name is as long as this (ALTIFNAMSIZ in linux/if.h: 128).
+ */
+function writeIndex(index: number): string {
+  return `0x${index.toString(16).padStart(128, '0')}`
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Hook } from '../spec/spec.ts'
 import type { Program, Qdisc } from './host.ts'
+import { protocolWord } from './u32.ts'
 
 /**
  * The preference (tc's priority) of every mirror: low, so that a classifier that ends classification comes after,
@@ -13,6 +14,9 @@ export const sealPref = 9
 
 /** Returns TC_ACT_SHOT (2, linux/pkt_cls.h): as a direct action, it drops every frame. */
 export const dropProgram: Program = '1,6 0 0 2'
+
+/** Returns TC_ACT_UNSPEC (-1): as a direct action, it leaves every frame to the next filter. */
+export const passProgram: Program = '1,6 0 0 4294967295'
 
 /** Matches every frame: cls_bpf takes -1 as "the filter's own class", and runs its action. */
 export const everyFrame: Program = '1,6 0 0 4294967295'
@@ -87,21 +91,27 @@ export function writeMirror(mirror: {
   hook: Hook
   handle: number
   program: Program
+  /** `all` if not given. */
+  protocol?: string
+  directAction?: boolean
   target: string
   cookie: string
 }): string[] {
   // "continue", not mirred's own default "pipe": that ends classification, and a second mirror sees nothing.
   return [
-    ...filterWords('replace', mirror.device, mirror.hook, mirrorPref, mirror.handle),
-    'bytecode',
-    mirror.program,
+    ...filterWords('replace', mirror.device, mirror.hook, mirrorPref, mirror.handle, mirror.protocol ?? 'all'),
+    ...(mirror.directAction === true ? ['da'] : []),
+    ...['bytecode', mirror.program],
     ...['action', 'mirred', 'egress', 'mirror', 'dev', mirror.target, 'continue', 'cookie', mirror.cookie]
   ]
 }
 
-/** tc's words that drop everything that enters a device. */
-export function writeSeal(device: string, handle: number): string[] {
-  return [...filterWords('replace', device, 'ingress', sealPref, handle), 'da', 'bytecode', dropProgram]
+/** tc's words for the filter of spanplan's on a device that drops everything that enters, or lets everything in. */
+export function writeSeal(device: string, handle: number, program: Program = dropProgram, classId = ''): string[] {
+  return [
+    ...filterWords('replace', device, 'ingress', sealPref, handle, 'all'),
+    ...['da', ...(classId === '' ? [] : ['classid', classId]), 'bytecode', program]
+  ]
 }
 
 /** tc's words that remove one of our filters, and no other. */
@@ -109,9 +119,18 @@ export function deleteFilter(device: string, hook: Hook, pref: number, handle: n
   return filterWords('del', device, hook, pref, handle)
 }
 
-function filterWords(verb: 'replace' | 'del', device: string, hook: Hook, pref: number, handle: number): string[] {
+/** Without a protocol, tc deletes the filter whatever protocol its preference has. */
+function filterWords(
+  verb: 'replace' | 'del',
+  device: string,
+  hook: Hook,
+  pref: number,
+  handle: number,
+  protocol?: string
+): string[] {
   return [
-    ...['filter', verb, 'dev', device, hook, 'protocol', 'all', 'pref', String(pref)],
-    ...['handle', `0x${handle.toString(16)}`, 'bpf']
+    ...['filter', verb, 'dev', device, hook],
+    ...(protocol === undefined ? [] : ['protocol', protocolWord(protocol)]),
+    ...['pref', String(pref), 'handle', `0x${handle.toString(16)}`, 'bpf']
   ]
 }

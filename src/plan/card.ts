@@ -4,9 +4,10 @@ import { findLink } from '../host/host.ts'
 import { mirrorPref } from '../host/tc.ts'
 import { batchWord, shellLine } from '../host/words.ts'
 import { printable } from '../printable.ts'
+import { isTransparent } from '../resources/seal.ts'
 import { notice } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, Spec } from '../spec/spec.ts'
-import { suggest } from '../spec/suggest.ts'
+import { suggest, suggestHint } from '../spec/suggest.ts'
 
 /** What a source's interface is found by: as the file says of it, or by that very name. */
 export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
@@ -36,6 +37,20 @@ export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
   if (others.length === 0) return link
   const names = [link, ...others].map(({ name }) => name).join(', ')
   return notice('INTERFACE_AMBIGUOUS', `${names} all have the MAC address ${match.macaddress}`, 'match one by its name')
+}
+
+/**
+ * What may be meant by the name of an interface that is waited for, and may be a slip of the pen; none that the file has a
+ * source of already. undefined: nothing is like it.
+ */
+export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): string | undefined {
+  if (!('name' in match)) return undefined
+  const used = spec.spans.flatMap(({ sources }) => sources.map((source) => matchOf(spec, source.interface)))
+  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
+  return suggestHint(
+    match.name,
+    links.flatMap(({ name, altnames }) => [name, ...altnames])
+  )
 }
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
@@ -80,7 +95,12 @@ export function warnOfMerging(link: Link): Notice[] {
 /** What a filter of lower preference ends never comes to the mirrors. */
 export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
   const before = host.filters.find(
-    (filter) => filter.device === link.name && filter.hook === hook && filter.chain === 0 && filter.pref < mirrorPref
+    (filter) =>
+      filter.device === link.name &&
+      filter.hook === hook &&
+      filter.chain === 0 &&
+      filter.pref < mirrorPref &&
+      !isTransparent(filter)
   )
   if (before === undefined) return []
   return [

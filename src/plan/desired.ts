@@ -4,7 +4,7 @@ import { label } from '../host/docker.ts'
 import type { Program, Snapshot } from '../host/host.ts'
 import { longestProgram } from '../host/pcap.ts'
 import { everyFrame } from '../host/tc.ts'
-import { readAlias } from '../resources/mark.ts'
+import { readMark } from '../resources/mark.ts'
 import { writeAddress } from '../resources/resource.ts'
 import {
   chooses,
@@ -16,7 +16,17 @@ import {
   type WantedSpan
 } from '../resources/wanted.ts'
 import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
-import { checkCard, findCard, isMatch, matchOf, warnOfHiding, warnOfMerging, warnOfPrograms } from './card.ts'
+import {
+  checkCard,
+  findCard,
+  isMatch,
+  matchOf,
+  suggestCard,
+  warnOfHiding,
+  warnOfMerging,
+  warnOfPrograms
+} from './card.ts'
+import { warnOfOthers } from './copies.ts'
 import { findLoop } from './loop.ts'
 import { findSharedNames, resolveSensors } from './sensors.ts'
 
@@ -100,7 +110,7 @@ export function resolveNothing(owner: string, host: Snapshot, scope: Scope, know
 
 /** The names of spans that the file or the host knows. */
 function knownSpans(names: readonly string[], host: Snapshot): string[] {
-  const bridges = host.links.filter((link) => readAlias(link.alias) !== null).map((link) => link.name)
+  const bridges = host.links.filter((link) => readMark(link) !== null).map((link) => link.name)
   const networks =
     host.docker.state === 'read' ? host.docker.networks.flatMap((network) => network.labels[label.span] ?? []) : []
   return [...new Set([...names, ...bridges, ...networks])]
@@ -120,7 +130,7 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
       )
     )
   }
-  return {
+  const resolved: WantedSpan = {
     name: span.name,
     description: span.description,
     mtu: span.mtu === 'auto' ? largest : span.mtu,
@@ -132,6 +142,8 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
     sensors: resolveSensors(span, host, findings),
     origin: span.origin
   }
+  findings.warnings.push(...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin })))
+  return resolved
 }
 
 /** Bytes: Ethernet's own (RFC 894), which most cards have. */
@@ -170,7 +182,8 @@ function resolveSource(
     )
   if ('code' in card) {
     if (patient && card.code === 'INTERFACE_MISSING') {
-      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, source)
+      const hint = suggestCard(match, spec, host)
+      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, { ...source, ...(hint && { hint }) })
       return []
     }
     findings.errors.push(at({ ...card, message: `span ${span.name}: ${card.message}` }))
@@ -185,11 +198,20 @@ function resolveSource(
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   findings.warnings.push(
-    ...hooks.flatMap((hook) => [...warnOfHiding(card, hook, host), ...warnOfPrograms(card, hook, host)]).map(at)
+    ...hooks.flatMap((hook) => {
+      const address = writeAddress(span.name, 'mirror', card.name, hook)
+      const hidden = warnOfHiding(card, hook, host).map((found) => ({ ...found, address }))
+      return [...hidden, ...warnOfPrograms(card, hook, host)].map(at)
+    })
   )
   if (program === null) {
-    const message = `CAP_NET_RAW: "${source.filter?.expression}" has to be compiled for a live device`
-    wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
+    const expression = source.filter?.expression ?? ''
+    if (host.programs.get(expression)?.state === 'pending') {
+      wait(card.name, 'FILTER_PENDING', `tcpdump, which is compiling "${expression}"`, { ...source.filter })
+    } else {
+      const message = `CAP_NET_RAW: "${expression}" has to be compiled for a live device`
+      wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
+    }
   }
   return hooks.map((hook) => ({
     link: card,
@@ -238,6 +260,7 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
       )
       return null
     case 'forbidden':
+    case 'pending':
       return null
     case 'invalid':
     case undefined:

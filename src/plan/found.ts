@@ -1,7 +1,7 @@
 import { SpanplanError } from '../errors.ts'
 import { dockerBridge } from '../host/docker.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/host.ts'
-import { hashOf, readAlias, readCookie } from '../resources/mark.ts'
+import { hashOf, readCookie, readMark } from '../resources/mark.ts'
 import { containersOf } from '../resources/wanted.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { Direction, Hook } from '../spec/spec.ts'
@@ -252,7 +252,7 @@ function findOwner(
   host: Snapshot
 ): { readonly owner: string | null; readonly remark: string | null } {
   const names = new Set(spans.map(({ name }) => name))
-  const aliases = host.links.filter(({ name }) => names.has(name)).flatMap(({ alias }) => readAlias(alias)?.owner ?? [])
+  const aliases = host.links.filter(({ name }) => names.has(name)).flatMap((link) => readMark(link)?.owner ?? [])
   const owners = [...new Set(aliases)]
   const hashes = copies
     .filter(({ action }) => names.has(action.target))

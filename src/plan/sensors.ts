@@ -43,7 +43,12 @@ function resolveSensor(
     wait('DOCKER_DEFERRED', 'Docker')
     return []
   }
-  const chosen = host.docker.containers.filter((container) => isChosen(sensor, container))
+  const { containers, unread } = host.docker
+  if ('container' in sensor && unread.some(({ name }) => name === sensor.container)) {
+    wait('SENSOR_UNREAD', `what Docker has to say of the container ${sensor.container}`)
+    return []
+  }
+  const chosen = containers.filter((container) => isChosen(sensor, container))
   const able = chosen.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const named = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
@@ -55,7 +60,7 @@ function resolveSensor(
   for (const { name } of restarting) {
     wait('SENSOR_RESTARTING', `the container ${name}, which ends as soon as it starts: docker logs ${name}`, name)
   }
-  const ready = able.filter((one) => !restarting.includes(one) && (named || one.pid !== 0 || isOn(one)))
+  const ready = able.filter((one) => !restarting.includes(one) && (named || one.running || isOn(one)))
   const none = ready.length + restarting.length === 0
   if (none && !(named && alone.length > 0)) wait('SENSOR_MISSING', awaited(sensor))
   return ready

@@ -1,5 +1,5 @@
-import type { AwayNote } from '../host/docker.ts'
-import type { Snapshot } from '../host/host.ts'
+import { type AwayNote, referTo } from '../host/docker.ts'
+import type { Container, Snapshot } from '../host/host.ts'
 import { type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { connect } from './sensor.ts'
 import { containersOf, leftNotes, type Wanted } from './wanted.ts'
@@ -12,6 +12,8 @@ export interface Away extends Resource {
   readonly kind: 'away'
   readonly note: string
   readonly place: AwayNote
+  /** What the container is called in a request. */
+  readonly reference: string
   /** It is to be connected again; else the note is of no account any more. */
   readonly misses: boolean
   readonly back: boolean
@@ -37,14 +39,20 @@ export const away: Kind<Away> = {
 function observeAway(wanted: Wanted, host: Snapshot): Away[] {
   return leftNotes(wanted, host).map(({ note, span, place }) => ({
     ...({ kind: 'away', id: note, spans: [span], owner: 'ours', note, place } as const),
+    reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
     misses: misses(wanted, host, place),
     back: false
   }))
 }
 
+function findContainer(host: Snapshot, { container }: AwayNote): Container | undefined {
+  return containersOf(host).find(({ name }) => name === container)
+}
+
 /** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */
-function misses(wanted: Wanted, host: Snapshot, { network, container }: AwayNote): boolean {
-  const endpoints = containersOf(host).find(({ name }) => name === container)?.endpoints
+function misses(wanted: Wanted, host: Snapshot, place: AwayNote): boolean {
+  const { network, container } = place
+  const endpoints = findContainer(host, place)?.endpoints
   const listed = wanted.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
   if (endpoints === undefined || listed || endpoints.some((one) => one.network === network)) return false
   return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
@@ -71,7 +79,10 @@ function awaySteps(transition: Transition<Away>): Step[] {
     case 'create':
       return []
     case 'update':
-      return [...(transition.after.misses ? [connect(transition.after.place)] : []), dropNote(transition.before)]
+      return [
+        ...(transition.after.misses ? [connect(transition.after.place, transition.after.reference)] : []),
+        dropNote(transition.before)
+      ]
     case 'remove':
       return [dropNote(transition.before)]
   }

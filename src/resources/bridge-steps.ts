@@ -1,5 +1,5 @@
 import type { Bridge } from './bridge.ts'
-import type { BridgeOrigin } from './mark.ts'
+import { type BridgeOrigin, smallestMtu } from './mark.ts'
 import { onOff, type Step, type Transition } from './resource.ts'
 import { sealCommands } from './seal.ts'
 
@@ -24,7 +24,7 @@ export function bridgeSteps(transition: Transition<Bridge>): Step[] {
   }
 }
 
-/** What an adopted bridge was like. Given back, the hook that sealed it goes too, if spanplan brought it. */
+/** What an adopted bridge was like. The hook that sealed it goes too, if spanplan brought it and nobody else has come to use it. */
 function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): Bridge {
   const has = (trait: Parameters<typeof traits.has>[0]) => traits.has(trait)
   return {
@@ -33,12 +33,12 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, trait
     ...{ up: has('up'), stp: has('stp'), snooping: has('snooping'), vlanFiltering: has('vlanFiltering') },
     ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
     offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
-    seal: has('clsact') ? 'hook' : 'none'
+    seal: has('clsact') || before.hookInUse ? 'hook' : 'none'
   }
 }
 
-/** ETH_MIN_MTU in linux/if_ether.h. */
-const smallestMtu = 68
+/** IPV6_MIN_MTU in linux/ipv6.h: below it, a device has no IPv6, and none of its settings. */
+export const smallestIpv6Mtu = 1280
 
 function createSteps(after: Bridge): Step[] {
   // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.
@@ -58,16 +58,21 @@ function createSteps(after: Bridge): Step[] {
   ]
 }
 
-function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
+function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
+  // With the MTU that it needs, IPv6 comes back as the kernel's default is; below it, there is nothing to be set.
+  const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu
+  const before = wakes ? { ...then, ipv6: true } : then
   const differs = (field: keyof Bridge) => before[field] !== after[field]
+  const setsIpv6 = differs('ipv6') && after.mtu >= smallestIpv6Mtu
   // ip only allows a bridge that is up an address, from its next start on; sysctl gives it one.
-  const wakesIpv6 = differs('ipv6') && after.ipv6 && after.linkLocal && before.up && after.up
+  const wakesIpv6 = setsIpv6 && after.ipv6 && after.linkLocal && before.up && after.up
+  const generation = setsIpv6 && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : []
   const link = [
     ...(differs('mark') ? ['alias', after.mark] : []),
     ...(differs('mac') ? ['address', after.mac] : []),
     ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
-    ...(differs('ipv6') && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : [])
+    ...(wakes ? [] : generation)
   ]
   const options = [
     ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
@@ -82,6 +87,7 @@ function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
   const hasEntry = before.ownMacEntry || differs('mac')
   return [
     ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
+    ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
     // Off before the delay, on after it, in a command of its own: while it is on, a delay of 0 is out of range.
     ...(after.stp ? [] : stp),
     ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
@@ -90,7 +96,7 @@ function updateSteps(before: Bridge, after: Bridge, verb: string): Step[] {
     ...(differs('ageing') && after.ageing === 0
       ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
       : []),
-    ...(differs('ipv6') && !after.ipv6 && before.up
+    ...(setsIpv6 && !after.ipv6 && before.up
       ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
     ...(wakesIpv6 ? [step(after, verb, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),

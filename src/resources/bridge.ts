@@ -3,10 +3,19 @@ import type { Link, Snapshot } from '../host/host.ts'
 import { hasLinkLocal, judgeBridge, originOf } from './adoption.ts'
 import { bridgeSteps, type WireOffload, wireOffloads } from './bridge-steps.ts'
 import { explainDevice } from './maker.ts'
-import { type BridgeOrigin, bridgeMac, readAlias, writeAlias } from './mark.ts'
+import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from './mark.ts'
 import { dockerBridgeMark } from './network.ts'
 import { type Kind, onOff, type Resource, yesNo } from './resource.ts'
-import { desiredSeal, readSeal, recallSeal, type Seal, sealConflict, sealField, sealObstacle } from './seal.ts'
+import {
+  desiredSeal,
+  hasOtherFilters,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from './seal.ts'
 import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from './wanted.ts'
 
 /** The bridge of a span: it learns nothing, so it hands every frame to every port. */
@@ -36,6 +45,8 @@ export interface Bridge extends Resource {
   readonly offloads: Readonly<Record<WireOffload, boolean>>
   /** Whether what sensors send into it is dropped. */
   readonly seal: Seal
+  /** Others' filters hang on its hook. */
+  readonly hookInUse: boolean
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
   /** What it was like before it was adopted. */
@@ -87,9 +98,9 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
+function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
   if (obstacle !== null) return sealConflict(obstacle, id)
-  const owner = readAlias(mark)?.owner
+  const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
     return notice('BRIDGE_OTHERS', message, 'give the span another name')
@@ -127,7 +138,8 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
     linkLocal: false,
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
-    seal: desiredSeal(span.sealed, live?.seal ?? 'none'),
+    seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
+    hookInUse: live?.hookInUse ?? false,
     obstacle: null,
     original: live?.original ?? null
   }
@@ -146,7 +158,7 @@ function namesOf(host: Snapshot, cards: ReadonlyMap<number, unknown>): string[] 
 /** The cards that feed the span, and those that did and are not given back yet. */
 function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
   const link = host.links.find(({ name }) => name === span)
-  const old = readAlias(link?.alias ?? null)?.cards
+  const old = readMark(link)?.cards
   return new Map(
     wanted.cards.flatMap((card) => {
       const used = wanted.spans.some(
@@ -162,7 +174,7 @@ function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
 
 function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
   const desired = wanted.spans.some((span) => span.name === link.name)
-  const mark = readAlias(link.alias)
+  const mark = readMark(link)
   const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
   const ours = ownsBridge(wanted, link) || label !== null
   if (!ours && !desired) return []
@@ -199,6 +211,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
         gso: offloads.gso?.active === true
       },
       seal: readSeal(host, link.name),
+      hookInUse: hasOtherFilters(host, link.name),
       obstacle,
       original
     }

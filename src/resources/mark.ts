@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Link } from '../host/host.ts'
 import type { Hook } from '../spec/spec.ts'
 
 /**
@@ -42,6 +43,19 @@ export interface BridgeOrigin {
   readonly ageing: number
   readonly forwardDelay: number
   readonly traits: ReadonlySet<BridgeTrait>
+}
+
+/** What a port has, or has not, in the order of its bits. */
+const portTraits = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
+
+/** One of the traits above. */
+export type PortTrait = (typeof portTraits)[number]
+
+/** What a port was like before a span used it. */
+export interface PortOrigin {
+  /** Bytes. */
+  readonly mtu: number
+  readonly traits: ReadonlySet<PortTrait>
 }
 
 /** What the alias of a bridge says. */
@@ -90,6 +104,11 @@ export function writeAlias(mark: BridgeMark): string {
   return alias
 }
 
+/** The mark of a bridge; null for one of others', and for any other link: whatever its alias says, no span is made of it. */
+export function readMark(link: Pick<Link, 'kind' | 'alias'> | undefined): BridgeMark | null {
+  return link?.kind === 'bridge' ? readAlias(link.alias) : null
+}
+
 /** Reads what {@link writeAlias} wrote; null for anybody else's. */
 export function readAlias(alias: string | null): BridgeMark | null {
   const [magicWord, owner, how, ...rest] = alias?.split(':') ?? []
@@ -109,28 +128,52 @@ export function readAlias(alias: string | null): BridgeMark | null {
   return { owner, network: network !== undefined, original, cards }
 }
 
+/** `S` in ASCII: the upper byte of a class that is a mark. */
+const portMagic = '53'
+
+/**
+ * Writes what a port was like as the class of the filter on it, in tc's words: the MTU, and the traits. A filter that decides
+ * by itself (direct-action) sorts nothing into its class, and clsact has no classes.
+ */
+export function writePortClass({ mtu, traits }: PortOrigin): string {
+  return `${Math.min(mtu, 0xffff).toString(16)}:${portMagic}${hex(toBits(portTraits, traits), 2)}`
+}
+
+/** Reads what {@link writePortClass} wrote; null for anybody else's. */
+export function readPortClass(classId: string | null): PortOrigin | null {
+  const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
+  if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
+  return { mtu: Number.parseInt(mtu, 16), traits: fromBits(portTraits, Number.parseInt(bits, 16)) }
+}
+
 function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): string {
-  const bits = bridgeTraits.reduce((sum, trait, position) => (traits.has(trait) ? sum | (1 << position) : sum), 0)
   return [
     mac.replaceAll(':', ''),
     ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
-    hex(bits, 3),
+    hex(toBits(bridgeTraits, traits), 3),
     Buffer.from(alias).toString('base64url')
   ].join('.')
 }
+
+/** ETH_MIN_MTU and ETH_MAX_MTU in linux/if_ether.h. */
+export const smallestMtu = 68
+const largestMtu = 0xffff
+
+/** A bridge's times are unsigned numbers of 32 bits: IFLA_BR_AGEING_TIME in linux/if_link.h. */
+const longestTime = 0xffffffff
 
 function readOrigin(text: string): BridgeOrigin | null {
   const [, mac, mtu, ageing, delay, bits, alias] =
     /^([0-9a-f]{12})\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-f]{3})\.([\w-]*)$/.exec(text) ?? []
   if (mac === undefined || bits === undefined) return null
-  const number = (digits: string | undefined) => Number.parseInt(digits ?? '', 36)
+  const [size = 0, ...times] = [mtu, ageing, delay].map((digits) => Number.parseInt(digits ?? '', 36))
+  const [age = 0, wait = 0] = times
+  if (size < smallestMtu || size > largestMtu || times.some((time) => time > longestTime)) return null
   return {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
-    mtu: number(mtu),
-    ageing: number(ageing),
-    forwardDelay: number(delay),
-    traits: new Set(bridgeTraits.filter((_, position) => (Number.parseInt(bits, 16) & (1 << position)) !== 0))
+    ...{ mtu: size, ageing: age, forwardDelay: wait },
+    traits: fromBits(bridgeTraits, Number.parseInt(bits, 16))
   }
 }
 
@@ -161,15 +204,19 @@ export function hashOf(...words: readonly string[]): number {
 }
 
 function writeBits(set: ReadonlySet<Trait>): string {
-  return hex(
-    traits.reduce((bits, trait, position) => (set.has(trait) ? bits | (1 << position) : bits), 0),
-    2
-  )
+  return hex(toBits(traits, set), 2)
 }
 
 function readBits(text: string): Set<Trait> {
-  const bits = Number.parseInt(text, 16)
-  return new Set(traits.filter((_, position) => (bits & (1 << position)) !== 0))
+  return fromBits(traits, Number.parseInt(text, 16))
+}
+
+function toBits<T>(all: readonly T[], set: ReadonlySet<T>): number {
+  return all.reduce((bits, trait, position) => (set.has(trait) ? bits | (1 << position) : bits), 0)
+}
+
+function fromBits<T>(all: readonly T[], bits: number): Set<T> {
+  return new Set(all.filter((_, position) => (bits & (1 << position)) !== 0))
 }
 
 function hex(value: number, digits: number): string {

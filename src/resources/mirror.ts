@@ -7,7 +7,7 @@ import { shellLine } from '../host/words.ts'
 import type { Hook } from '../spec/spec.ts'
 import { describeFilter } from './filter-words.ts'
 import { mirrorHandle, writeCookie } from './mark.ts'
-import type { Kind, Resource, Step, Transition } from './resource.ts'
+import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from './resource.ts'
 import {
   describeRival,
   findBlocking,
@@ -33,6 +33,10 @@ export interface Mirror extends Resource {
   readonly expression: string | null
   /** What becomes of the frame itself: `continue` hands it to the next filter. */
   readonly control: string
+  /** The frames that are asked about at all: those of one protocol, or `all`. */
+  readonly protocol: string
+  /** The program itself says what becomes of a frame, and the action, which copies, is not run. */
+  readonly directAction: boolean
   readonly cookie: string
   /** The filters of others' that copy the same into the same span, in tc's words. */
   readonly rivals: readonly string[]
@@ -55,6 +59,8 @@ export const mirror: Kind<Mirror> = {
         expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
     },
     control: { label: 'afterwards', words: String },
+    protocol: { label: 'protocol', words: String },
+    directAction: { label: 'direct-action', words: onOff },
     cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
     rivals: { label: 'mirrors of others', words: (rivals) => String(rivals.length) }
   },
@@ -66,6 +72,7 @@ export const mirror: Kind<Mirror> = {
     ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
   ],
   recall: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
+  settle: settleMirrors,
   steps: mirrorSteps,
   title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',
@@ -91,7 +98,7 @@ function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror
         target: span.name,
         program: known,
         expression,
-        control: 'continue',
+        ...{ control: 'continue', protocol: 'all', directAction: false },
         cookie: writeCookie(wanted.owner, cardMark(card)),
         ...noRivals
       }
@@ -140,6 +147,8 @@ function describe(filter: Filter): Mirror {
     program: filter.program ?? '',
     expression: null,
     control: filter.mirror?.control ?? '',
+    protocol: filter.protocol,
+    directAction: filter.directAction,
     cookie: filter.mirror?.cookie ?? '',
     ...noRivals
   }
@@ -169,6 +178,20 @@ function standingInTheWay(wanted: Wanted, host: Snapshot, span: WantedSpan): Mir
   })
 }
 
+/** The kernel does not change the protocol of a preference: all mirrors of a hook go before the first comes back. */
+function settleMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  const moves = changes.flatMap((change) =>
+    change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
+  )
+  const isBeside = (one: Mirror, other: Mirror) => one.device === other.device && one.hook === other.hook
+  return changes.map((change) => {
+    const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
+    if (change !== first) return change
+    const removal = moves.filter(({ before }) => isBeside(before, first.before)).map(({ before }) => deletion(before))
+    return { ...first, before: { ...first.before, removal: [...first.before.removal, ...removal] } }
+  })
+}
+
 function mirrorSteps(transition: Transition<Mirror>): Step[] {
   switch (transition.action) {
     case 'create':
@@ -176,7 +199,10 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
     case 'update': {
       const { before, after } = transition
       return [
-        ...before.removal.map((argv) => ({ summary: `remove what mirrors ${name(before)} twice`, argv })),
+        ...before.removal.map((argv) => ({
+          summary: `remove what stands in the way of the mirror ${name(before)}`,
+          argv
+        })),
         // Where the old ingress qdisc has come back, the mirror went with its hook; and where rivals are, it is not there yet.
         ...(before.rivals.length === 0 && after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
         ...makeSteps(after, 'mend')
@@ -196,8 +222,11 @@ function makeSteps(after: Mirror, verb: string): Step[] {
 }
 
 function removeSteps(before: Mirror): Step[] {
-  const words = deleteFilter(before.device, before.hook, mirrorPref, before.handle)
-  return [{ summary: `remove the mirror ${name(before)}`, argv: ['tc', ...words] }]
+  return [{ summary: `remove the mirror ${name(before)}`, argv: deletion(before) }]
+}
+
+function deletion({ device, hook, handle }: Mirror): Argv {
+  return ['tc', ...deleteFilter(device, hook, mirrorPref, handle)]
 }
 
 function name(resource: Mirror): string {

@@ -5,7 +5,7 @@ import { shellLine } from '../host/words.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/subnet.ts'
 import type { Adoption } from './adoption.ts'
 import { joinAnd } from './maker.ts'
-import { hashOf, readAlias } from './mark.ts'
+import { hashOf, readMark } from './mark.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from './resource.ts'
 import { containersOf, covers, findNetwork, leftNotes, notice, ownsBridge, type Wanted } from './wanted.ts'
 
@@ -208,7 +208,7 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
 function isAdopted(wanted: Wanted, host: Snapshot, span: string): boolean {
   const link = host.links.find(({ name }) => name === span)
   if (link === undefined) return false
-  const mark = readAlias(link.alias)
+  const mark = readMark(link)
   return mark === null ? !ownsBridge(wanted, link) : mark.original !== null
 }
 

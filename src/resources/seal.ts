@@ -1,33 +1,53 @@
 import type { Notice } from '../errors.ts'
-import type { Filter, Snapshot } from '../host/host.ts'
+import type { Filter, Snapshot, TcFilter } from '../host/host.ts'
 import type { Argv } from '../host/run.ts'
-import { deleteFilter, dropProgram, sealPref, writeSeal } from '../host/tc.ts'
+import { deleteFilter, dropProgram, passProgram, sealPref, writeSeal } from '../host/tc.ts'
 import { shellLine } from '../host/words.ts'
 import { countFilters, describeFilter } from './filter-words.ts'
-import { sealHandle } from './mark.ts'
+import { readPortClass, sealHandle } from './mark.ts'
 import { type Field, yesNo } from './resource.ts'
 import { notice, type Wanted } from './wanted.ts'
 
-/** What keeps the filter from being added to a device; null if nothing does. */
+/** What keeps a device from being sealed, or what enters it from meeting the seal; null if nothing does. */
 export function sealObstacle(wanted: Wanted, host: Snapshot, span: string, device: string): string | null {
-  const wants = wanted.spans.some(({ name, sealed }) => name === span && sealed)
-  if (!wants || isSealed(host, device)) return null
-  const qdisc = host.qdiscs.find((one) => one.device === device && one.kind === 'ingress')
-  if (qdisc) {
+  if (!wanted.spans.some(({ name, sealed }) => name === span && sealed)) return null
+  return findObstacle(host, device) ?? findBefore(host, device)
+}
+
+/** What keeps spanplan's filter from being added to a device, or from being the device's own; null if nothing does. */
+export function findObstacle(host: Snapshot, device: string): string | null {
+  const qdisc = host.qdiscs.find((one) => one.device === device && (one.kind === 'ingress' || one.kind === 'clsact'))
+  if (qdisc && qdisc.block !== null) {
+    return `the ${qdisc.kind} qdisc of ${device} takes filters from the shared block ${qdisc.block}, which are not its own`
+  }
+  if (qdisc?.kind === 'ingress') {
     const filters = host.filters.filter((one) => one.device === device)
     return `${device} has an ingress qdisc, which excludes the clsact that seals it; it holds ${countFilters(filters)}`
   }
+  const ours = findSeal(host, device)
   const filter = host.filters.find(
-    (one) =>
-      one.device === device &&
-      one.hook === 'ingress' &&
-      one.chain === 0 &&
-      one.pref === sealPref &&
-      one.handle !== sealHandle(device)
+    (one) => one.device === device && one.hook === 'ingress' && one.chain === 0 && one.pref === sealPref && one !== ours
   )
-  return filter
+  return filter && ours === undefined
     ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
     : null
+}
+
+/** What enters a device may never come to the filter that seals it; null if it does. */
+function findBefore(host: Snapshot, device: string): string | null {
+  const filter = host.filters.find(
+    (one) =>
+      one.device === device && one.hook === 'ingress' && one.chain === 0 && one.pref < sealPref && !isTransparent(one)
+  )
+  return filter
+    ? `${device} has a filter at preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}; what it lets in is not dropped`
+    : null
+}
+
+/** It leaves every frame to the next filter, whatever it does besides. */
+export function isTransparent({ program, directAction, copies, others }: TcFilter): boolean {
+  if (directAction) return program === passProgram
+  return !others && copies.length > 0 && copies.every(({ control }) => control === 'continue')
 }
 
 /** The conflict that this is. */
@@ -39,8 +59,11 @@ export function sealConflict(obstacle: string, device: string): Notice {
   )
 }
 
-/** How far a device is sealed: not at all; it has the hook (clsact); or our filter on it drops all that enters. */
-export type Seal = 'none' | 'hook' | 'sealed'
+/**
+ * How far a device is sealed: not at all; it has the hook (clsact); our filter stands there, changed by others so that it
+ * does not do its work; it lets all in, and only says what the device was like before; or it drops all that enters.
+ */
+export type Seal = 'none' | 'hook' | 'broken' | 'marked' | 'sealed'
 
 /** How that is shown. */
 export const sealField: Field<{ seal: Seal }, 'seal'> = {
@@ -50,48 +73,80 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
 
 /** How far a device is sealed. */
 export function readSeal(host: Snapshot, device: string): Seal {
-  if (isSealed(host, device)) return 'sealed'
+  const filter = findSeal(host, device)
+  if (filter) return stateOf(filter)
   return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'clsact') ? 'hook' : 'none'
 }
 
 /** How far it is to be, for all that was there before: an empty hook harms nobody. */
-export function desiredSeal(sealed: boolean, now: Seal): Seal {
-  if (sealed) return 'sealed'
-  return now === 'sealed' ? 'hook' : now
+export function desiredSeal(target: 'hook' | 'marked' | 'sealed', now: Seal): Seal {
+  if (target !== 'hook') return target
+  return now === 'none' ? 'none' : 'hook'
 }
 
-/** How far it can be sealed again as it was: a hook that holds others' filters stays. */
+/** How far it can be sealed again as it was: a hook that holds others' filters stays, and what did no work does not come back. */
 export function recallSeal(then: Seal, host: Snapshot, device: string): Seal {
-  const others = host.filters.some((filter) => filter.device === device && !isSeal(filter))
-  return then === 'none' && others ? 'hook' : then
+  if (then === 'broken') return 'hook'
+  return then === 'none' && hasOtherFilters(host, device) ? 'hook' : then
+}
+
+/** Whether others' filters, or mirrors, hang on a device: its hook holds them. */
+export function hasOtherFilters(host: Snapshot, device: string): boolean {
+  const ours = findSeal(host, device)
+  return host.filters.some((filter) => filter.device === device && filter !== ours)
+}
+
+/** What our filter on a device is known by, and what it says in its class. */
+export interface SealPlace {
+  readonly handle?: number
+  readonly classId?: string
 }
 
 /** The commands that lead from one to the other. */
-export function sealCommands(device: string, from: Seal, to: Seal): Argv[] {
-  const handle = sealHandle(device)
+export function sealCommands(
+  device: string,
+  from: Seal,
+  to: Seal,
+  { handle = sealHandle(device), classId }: SealPlace = {}
+): Argv[] {
   const hook: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
+  const remove: Argv = ['tc', ...deleteFilter(device, 'ingress', sealPref, handle)]
   switch (to) {
     case 'sealed':
-      return [hook, ['tc', ...writeSeal(device, handle)]]
+    case 'marked': {
+      const program = to === 'sealed' ? dropProgram : passProgram
+      // The kernel does not change the protocol of a preference that is there.
+      return [...(from === 'broken' ? [remove] : []), hook, ['tc', ...writeSeal(device, handle, program, classId)]]
+    }
     case 'hook':
-      return from === 'sealed' ? [['tc', ...deleteFilter(device, 'ingress', sealPref, handle)]] : [hook]
+    case 'broken':
+      return from === 'none' ? [hook] : from === 'hook' ? [] : [remove]
     case 'none':
       return [['tc', 'qdisc', 'del', 'dev', device, 'clsact']]
   }
 }
 
-/** Whether our filter drops all that enters a device. */
-function isSealed(host: Snapshot, device: string): boolean {
-  return host.filters.some((filter) => filter.device === device && isSeal(filter))
+/**
+ * Our filter on a device, where what enters the device meets it. It is known by its handle, or by its mark: the handle is of
+ * the name, and somebody may give the device another one.
+ */
+export function findSeal(host: Snapshot, device: string): Filter | undefined {
+  return host.filters.find(
+    (filter) =>
+      filter.device === device &&
+      filter.hook === 'ingress' &&
+      filter.pref === sealPref &&
+      filter.chain === 0 &&
+      filter.kind === 'bpf' &&
+      (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
+  )
 }
 
-function isSeal(filter: Filter): boolean {
-  return (
-    filter.hook === 'ingress' &&
-    filter.pref === sealPref &&
-    filter.protocol === 'all' &&
-    filter.handle === sealHandle(filter.device) &&
-    filter.directAction &&
-    filter.program === dropProgram
-  )
+function stateOf(filter: Filter): Seal {
+  if (!isWhole(filter)) return 'broken'
+  return filter.program === dropProgram ? 'sealed' : 'marked'
+}
+
+function isWhole({ protocol, directAction, program }: Filter): boolean {
+  return protocol === 'all' && directAction && (program === dropProgram || program === passProgram)
 }

@@ -12,6 +12,8 @@ export interface Sensor extends Resource {
   /** What the network is called in a request. */
   readonly reference: string
   readonly container: string
+  /** What the container is called in a request. */
+  readonly containerReference: string
   /** Its interface belongs to this network, not to one of that name that is gone. */
   readonly current: boolean
   /** The interface exists in the container. */
@@ -213,6 +215,7 @@ function build(
     network,
     reference: network,
     container: container.name,
+    containerReference: referTo(container),
     current: true,
     present: true,
     port: null,
@@ -231,11 +234,11 @@ function build(
 function sensorSteps(transition: Transition<Sensor>): Step[] {
   switch (transition.action) {
     case 'create': {
-      const { container, barred, noted } = transition.after
+      const { containerReference, barred, noted } = transition.after
       const off = { ...transition.after, ...onNone }
       return [
-        ...(barred ? [leaveNote(off), disconnect('none', container)] : []),
-        connect(transition.after),
+        ...(barred ? [leaveNote(off), disconnect('none', off)] : []),
+        connect(transition.after, containerReference),
         ...(barred ? [dropNote(off)] : []),
         ...(noted ? [dropNote(transition.after)] : [])
       ]
@@ -248,13 +251,13 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
       return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
     }
     case 'remove': {
-      const { network, reference, container, backToNone, noted } = transition.before
+      const { reference, containerReference, backToNone, noted } = transition.before
       const off = { ...transition.before, ...onNone }
       return [
         ...(noted ? [leaveNote(transition.before)] : []),
         ...(backToNone ? [leaveNote(off)] : []),
-        disconnect(network, container, reference),
-        ...(backToNone ? [connect(off), dropNote(off)] : [])
+        disconnect(reference, transition.before),
+        ...(backToNone ? [connect(off, containerReference), dropNote(off)] : [])
       ]
     }
   }
@@ -281,17 +284,23 @@ function nameNote({ network, container }: Sensor): string {
   return `spanplan-away-${hashOf('away', network, container).toString(16)}`
 }
 
-/** The request that puts a container on a network, as it was or is to be there. */
-export function connect({ network, container, options, aliases, address }: Omit<AwayNote, 'subnet'>): Step {
+/**
+ * The request that puts a container on a network, as it was or is to be there.
+ *
+ * @param reference what the container is called in it.
+ */
+export function connect(place: Omit<AwayNote, 'subnet'>, reference: string): Step {
+  const { network, container, options, aliases, address } = place
   return {
     summary: `connect ${container} to ${network}`,
-    docker: { call: 'connect', network, container, options, aliases, address }
+    docker: { call: 'connect', network, container: reference, options, aliases, address }
   }
 }
 
-function disconnect(network: string, container: string, reference = network): Step {
+/** The request that takes a container off a network, by what that is called in it. */
+function disconnect(reference: string, { network, container, containerReference }: Sensor): Step {
   return {
     summary: `disconnect ${container} from ${network}`,
-    docker: { call: 'disconnect', network: reference, container }
+    docker: { call: 'disconnect', network: reference, container: containerReference }
   }
 }

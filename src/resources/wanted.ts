@@ -4,7 +4,7 @@ import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '
 import { mirrorPref } from '../host/tc.ts'
 import type { Hook, NetworkSpec } from '../spec/spec.ts'
 import { readSubnet, subnetsOverlap } from '../spec/subnet.ts'
-import { bridgeMac, type CardMark, hashOf, mirrorHandle, readAlias, readCookie, type Trait, traits } from './mark.ts'
+import { bridgeMac, type CardMark, hashOf, mirrorHandle, readCookie, readMark, type Trait, traits } from './mark.ts'
 
 /** Whose resources, and of which spans, a command may touch. */
 export interface Scope {
@@ -145,7 +145,7 @@ export interface LiveMirror {
 
 /** Puts what is wanted beside the marks that the host bears. */
 export function survey(wanted: Intent, host: Snapshot): Wanted {
-  const named = host.links.flatMap(({ alias }) => readAlias(alias)?.owner ?? [])
+  const named = host.links.flatMap((link) => readMark(link)?.owner ?? [])
   const owners = [...new Set([wanted.scope.name ?? wanted.owner, ...named])]
   const mirrors = host.filters.flatMap((filter) => readMirror(wanted, owners, filter))
   const cards = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
@@ -176,7 +176,7 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
     .filter((mirror) => mirror.filter.device === link.name)
     .map(({ card, span, inScope }) => ({ card, span, inScope }))
   const aliases = host.links.flatMap((bridge) => {
-    const mark = readAlias(bridge.alias)
+    const mark = readMark(bridge)
     const card = mark?.cards.get(link.index)
     return card ? [{ card, span: bridge.name, inScope: covers(wanted, mark?.owner, bridge.name) }] : []
   })
@@ -255,7 +255,7 @@ export function covers(wanted: Pick<Wanted, 'scope'>, owner: string | undefined,
 /** Whether a bridge is a span's of this owner, by its alias or, until it has one, its address. */
 export function ownsBridge(wanted: Wanted, link: Link): boolean {
   const owner = wanted.scope.name ?? wanted.owner
-  const mark = readAlias(link.alias)
+  const mark = readMark(link)
   if (mark !== null) return covers(wanted, mark.owner, link.name)
   return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && covers(wanted, owner, link.name)
 }

@@ -38,7 +38,8 @@ const containerLabel = text('KEY=VALUE, such as role=ids', [
   { broken: (value) => !/^[^=]+=/.test(value), message: 'must be KEY=VALUE, such as role=ids' },
   { broken: (value) => hasUnprintable(value), message: 'must have no control characters' }
 ]).meta({
-  description: 'A label, KEY=VALUE: every running container that has it is connected',
+  description:
+    'A label, KEY=VALUE: every running container that has it is connected, also where it is its image’s own (LABEL)',
   pattern: '^[^=]+=',
   examples: ['role=ids']
 })
@@ -46,7 +47,8 @@ const containerLabel = text('KEY=VALUE, such as role=ids', [
 const composeService = text('PROJECT/SERVICE, such as shop/ids', [
   { broken: (value) => !composePattern.test(value), message: 'must be PROJECT/SERVICE, such as shop/ids' }
 ]).meta({
-  description: 'A service of a Compose project, PROJECT/SERVICE: every running container of it is connected',
+  description:
+    'A service of a Compose project, PROJECT/SERVICE: every running container that has its labels is connected, also where they are its image’s own (LABEL)',
   pattern: composePattern.source,
   examples: ['shop/ids']
 })

@@ -21,8 +21,12 @@ export function statusDocument(report: Report, about: { readonly version: string
   }
 }
 
-function watchDocument({ name, pid, since, dryRun, file, last, lastSuccess, degraded, drift }: WatchState) {
-  return { name, pid, since, dry_run: dryRun, file, last, last_success: lastSuccess, degraded, drift }
+function watchDocument(watch: WatchState) {
+  const { name, pid, since, dryRun, file, last, lastSuccess, degraded, failedMonitors, drift } = watch
+  return {
+    ...{ name, pid, since, dry_run: dryRun, file, last, last_success: lastSuccess },
+    ...{ degraded, failed_monitors: failedMonitors, drift }
+  }
 }
 
 function spanDocument({ name, description, changes, waiting, pausedUntil, ledger, unhealthy }: SpanReport) {

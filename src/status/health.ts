@@ -10,6 +10,9 @@ import type { Hop, Ledger } from './ledger.ts'
 /** Waits that say nothing of the tap: Docker was left out, or may not be asked; we lack a right. */
 const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN'])
 
+/** Warnings of a plan that say that frames may not arrive, or that sensors may send. */
+const hiding: ReadonlySet<string> = new Set(['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'PROGRAM_BEFORE'])
+
 /** All that is wrong with one span; nothing: it does what it is there for. */
 export function judgeSpan(span: WantedSpan, view: View, ledger: Ledger, degraded: readonly Degraded[]): Notice[] {
   return [
@@ -19,11 +22,14 @@ export function judgeSpan(span: WantedSpan, view: View, ledger: Ledger, degraded
         ? [{ ...wait.notice, message: `${wait.title} ${wait.notice.message}` }]
         : []
     ),
+    ...view.plan.warnings.filter(
+      ({ code, address }) => hiding.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)
+    ),
     ...degraded.filter((one) => one.span === span.name).map((one) => one.notice),
-    ...span.sensors.flatMap(({ container: { name, pid }, origin }) =>
-      pid === 0
-        ? [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
-        : []
+    ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
+      running
+        ? []
+        : [notice('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
     ),
     ...findIdle(span, ledger)
       .filter(isSilent)

@@ -219,7 +219,8 @@ function sensorHop(
   [first, later]: Window
 ): Hop {
   const find = (sample: Sample) =>
-    sample.listeners.find((one) => one.inside.pid === inside.pid && one.inside.index === inside.index)?.sockets ?? null
+    sample.listeners.find((one) => one.inside.sandbox === inside.sandbox && one.inside.index === inside.index)
+      ?.sockets ?? null
   const sockets = find(later)
   const before = find(first)
   const full = before === null ? 0 : countFull(before, sockets ?? [])

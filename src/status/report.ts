@@ -92,8 +92,8 @@ function findUnread({ host, desired: { wanted }, plan }: View, spans: readonly S
   const filters = plan.waiting.filter(({ notice }) => notice.code === 'FILTER_FORBIDDEN')
   const networks = new Set(wanted.spans.map(({ network }) => network?.name))
   const hidden = containersOf(host).filter(
-    ({ pid, endpoints }) =>
-      pid !== 0 && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
+    ({ running, endpoints }) =>
+      running && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
   const closed = spans.flatMap(({ ledger }) =>
     ledger.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))

@@ -54,11 +54,11 @@ export function chainsOf({ host, desired: { wanted } }: View): Chain[] {
 }
 
 function findSensor(host: View['host'], span: WantedSpan, link: Link): ChainPort['sensor'] {
-  const found = containersOf(host).flatMap(({ name, pid, endpoints }) =>
+  const found = containersOf(host).flatMap(({ name, sandbox, endpoints }) =>
     endpoints.flatMap(({ network, port }) => {
       const here = network === span.network?.name && typeof port !== 'string' && link.foreignPeer
       const same = here && port.host === link.index && port.inside === link.peer
-      return same ? [{ container: name, inside: { pid, index: port.inside } }] : []
+      return same && sandbox !== null ? [{ container: name, inside: { sandbox, index: port.inside } }] : []
     })
   )
   return found[0] ?? null

@@ -29,11 +29,15 @@ export function aimAt(
   return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, left) } }
 }
 
+/** Milliseconds for which a watch waits for tcpdump; it is woken once what takes longer is there. */
+const filterPatience = 2000
+
 /** All that the file wants, whether it is to be touched now or not. */
 export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Holds): FileAim {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: false, patient: true, away }
+  const order = { spec, scope, adopt: false, patient: true, away }
+  return { ...order, want: 'spec', deferDocker: false, filterPatience }
 }
 
 /** What a valid file may not turn to while a watch runs. */

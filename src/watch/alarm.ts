@@ -1,6 +1,6 @@
 import type { Trigger } from './state.ts'
 
-/** A time, in milliseconds since 1970, and what it is then time for; null: never. */
+/** A time, in milliseconds of the monotonic clock, and what it is then time for; null: never. */
 export type Appointment = readonly [time: number | null, trigger: Trigger]
 
 /** Wakes when the first of some times has come. */
@@ -21,7 +21,7 @@ export function openAlarm(wake: (trigger: Trigger) => void): Alarm {
       const [next] = appointments
         .flatMap(([time, trigger]) => (time === null ? [] : [{ time, trigger }]))
         .sort((a, b) => a.time - b.time)
-      if (next !== undefined) timer = setTimeout(wake, Math.max(0, next.time - Date.now()), next.trigger)
+      if (next !== undefined) timer = setTimeout(wake, Math.max(0, next.time - performance.now()), next.trigger)
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { FileAim } from './aim.ts'
+import { writeTime } from './clock.ts'
 import { spansOf } from './possible.ts'
 import type { Outcome } from './reconcile.ts'
 import { explainContest } from './rival.ts'
@@ -6,7 +7,10 @@ import { openRivalry } from './rivalry.ts'
 import type { Degraded } from './state.ts'
 import { openTroubles } from './troubles.ts'
 
-/** What is not kept true, because it fails or somebody else undoes it, and for how long it is left alone. */
+/**
+ * What is not kept true, because it fails or somebody else undoes it, and for how long it is left alone. Times are milliseconds
+ * of the monotonic clock.
+ */
 export interface Degradation {
   /**
    * What came of a run.
@@ -17,9 +21,9 @@ export interface Degradation {
   /** Whether the span is left alone now; null: all of them. */
   rests(span: string | null, now: number): boolean
   list(): readonly Degraded[]
-  /** When the next one is to be tried, in milliseconds since 1970; null: there is none. */
+  /** When the next one is to be tried; null: there is none. */
   next(): number | null
-  /** There is a new file: everything is tried at once, and nothing of before is held against anybody. */
+  /** There is a new file, or somebody asks for it: everything is tried at once, and nothing of before is held against anybody. */
   clear(): void
 }
 
@@ -52,7 +56,7 @@ export function openDegradation(): Degradation {
       for (const trouble of troubled.values()) troubles.add(trouble, now)
     },
     rests: troubles.rests,
-    list: troubles.list,
+    list: () => troubles.list(writeTime),
     next: troubles.next,
     clear: () => {
       troubles.clear()

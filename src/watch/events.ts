@@ -1,13 +1,29 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { findDaemon, followEvents } from '../host/daemon.ts'
+import { noticeOf, type SpanplanError } from '../errors.ts'
+import { dockerFailed, findDaemon, followEvents } from '../host/daemon.ts'
 import { type Argv, follow } from '../host/run.ts'
+import { shellLine } from '../host/words.ts'
+import type { Monitors } from './monitors.ts'
 import type { Trigger } from './state.ts'
 
-type Wake = (trigger: Trigger) => void
+/** What is told of the host. */
+export interface HostFollower extends Pick<Monitors, 'onFail' | 'onListen'> {
+  readonly wake: (trigger: Trigger) => void
+}
+
+/** What is told of one that listens. */
+interface Listener {
+  readonly wake: () => void
+  /** From now on it hears all. */
+  readonly onListen: () => void
+}
 
 /** Milliseconds before what has ended is begun again; twice as many after each time that it could not. */
 const [shortestPause, longestPause] = [250, 2000]
+
+/** How often in a row one may fail to begin before that is told: Docker that starts refuses its events at first. */
+const mostFailures = 3
 
 /** Milliseconds between looks whether a program listens by now. */
 const listenInterval = 5
@@ -16,44 +32,68 @@ const listenInterval = 5
  * What tells of changes; of links that are up, also options of bridges, flags of ports, offloads. Forwarding tables and IPv6's
  * switches are left to the regular look: what tells of those tells of every neighbour and address too.
  */
-const monitors: readonly { readonly trigger: Trigger; readonly argv: Argv }[] = [
-  { trigger: 'link', argv: ['ip', 'monitor', 'link'] },
-  { trigger: 'filter', argv: ['tc', 'monitor'] }
+const monitors: readonly { readonly trigger: Trigger; readonly what: string; readonly argv: Argv }[] = [
+  { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'] },
+  { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] }
 ]
 
 /**
  * Wakes when links, filters, or Docker's networks and containers change, until `signal` ends it; and each time that it has
- * begun to listen, or Docker is gone, for what happened meanwhile.
+ * begun to listen, or Docker is gone, for what happened meanwhile. Of what cannot listen at all, that is told.
  */
-export function followHost(wake: Wake, signal: AbortSignal): void {
-  for (const { trigger, argv } of monitors) {
-    void again((onSuccess) => followMonitor(argv, () => wake(trigger), onSuccess, signal), signal)
+export function followHost({ wake, onFail, onListen }: HostFollower, signal: AbortSignal): void {
+  const followAgain = (trigger: Trigger, what: string, hint: string, work: Work) => {
+    const listener = { wake: () => wake(trigger), onListen: () => onListen(trigger) }
+    const fail = (error: unknown) => {
+      const message = `changes of ${what} are not told, and are found at the regular look only: ${noticeOf(error).message}`
+      onFail(trigger, { code: 'MONITOR_FAILED', message, hint })
+    }
+    void again(work, listener, fail, signal)
   }
-  void again((onSuccess) => followDocker(() => wake('docker'), onSuccess, signal), signal)
+  for (const { trigger, what, argv } of monitors) {
+    followAgain(trigger, what, `try it: ${shellLine(argv)}`, (listener) => followMonitor(argv, listener, signal))
+  }
+  followAgain('docker', "Docker's networks and containers", 'try it: docker events', (listener) =>
+    followDocker(listener, signal)
+  )
 }
 
+/** Listens until that comes to an end; gives why, or null where that is no failure. */
+type Work = (listener: Listener) => Promise<unknown>
+
 /** Does what comes to an end again and again, with pauses. */
-async function again(work: (onSuccess: () => void) => Promise<void>, signal: AbortSignal): Promise<void> {
+async function again(
+  work: Work,
+  { wake, onListen }: Listener,
+  fail: (error: unknown) => void,
+  signal: AbortSignal
+): Promise<void> {
   let pause = shortestPause
+  let failures = 0
   while (!signal.aborted) {
     let succeeded = false
-    await work(() => {
+    const onSuccess = () => {
       succeeded = true
-    })
+      onListen()
+    }
+    const error = await work({ wake, onListen: onSuccess })
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
+    failures = succeeded || error === null ? 0 : failures + 1
+    if (failures === mostFailures && !signal.aborted) fail(error)
     await delay(pause, undefined, { signal }).catch(() => undefined)
   }
 }
 
-async function followMonitor(argv: Argv, wake: () => void, onSuccess: () => void, signal: AbortSignal): Promise<void> {
+async function followMonitor(argv: Argv, { wake, onListen }: Listener, signal: AbortSignal): Promise<SpanplanError> {
   const ended = new AbortController()
   const begin = async (pid: number) => {
     while (!isListening(pid)) await delay(listenInterval, undefined, { signal: ended.signal })
-    onSuccess()
+    onListen()
     wake()
   }
-  await follow(argv, { onStart: (pid) => void begin(pid).catch(() => undefined), onOutput: wake }, signal)
+  const why = await follow(argv, { onStart: (pid) => void begin(pid).catch(() => undefined), onOutput: wake }, signal)
   ended.abort()
+  return why
 }
 
 /** Whether one of the process's sockets is a member of a group of netlink(7): what happens before, it is not told. */
@@ -70,16 +110,17 @@ function isListening(pid: number): boolean {
   }
 }
 
-async function followDocker(wake: () => void, onSuccess: () => void, signal: AbortSignal): Promise<void> {
+async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): Promise<unknown> {
   const daemon = await findDaemon()
-  if ('reason' in daemon) return
+  // Why there is none is told by who looks.
+  if ('reason' in daemon) return null
   let connected = false
   const onStart = () => {
     connected = true
-    onSuccess()
+    onListen()
     wake()
   }
-  // Why it has gone, or refuses, is told by who looks.
-  await followEvents(daemon, { onStart, onEvent: wake }, signal).catch(() => undefined)
+  const why = await followEvents(daemon, { onStart, onEvent: wake }, signal).catch(dockerFailed)
   if (connected && !signal.aborted) wake()
+  return why
 }

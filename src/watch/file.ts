@@ -10,7 +10,7 @@ export interface FileInForce {
   readonly notices: readonly Notice[]
   /** As they were last read. */
   readonly files: readonly SourceFile[]
-  /** When what was read last is believed, if they still say so, in milliseconds since 1970; null: it is already. */
+  /** When what was read last is believed, if they still say so, in milliseconds of the monotonic clock; null: it is already. */
   readonly settles: number | null
   /** Reads them again. `same`: there is nothing new in them, or nothing that is believed already. */
   reload(now: number): 'same' | 'accepted' | 'refused'

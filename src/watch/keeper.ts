@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import { type Holds, readHolds, settleHolds } from '../apply/holds.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
-import type { View } from '../apply/look.ts'
+import { expressionsOf, type View } from '../apply/look.ts'
 import { type Notice, noticeOf, SpanplanError } from '../errors.ts'
+import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/sample.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { describeSilence } from '../status/health.ts'
@@ -10,9 +11,11 @@ import { chainsOf, takeSample } from '../status/sample.ts'
 import { aimAt, aimAtAll, type FileAim, objectTo } from './aim.ts'
 import type { Appointment } from './alarm.ts'
 import { openBook } from './book.ts'
+import { monotonicTime } from './clock.ts'
 import { openDegradation } from './degradation.ts'
 import { openFile } from './file.ts'
 import { openNarrator } from './narrator.ts'
+import type { Failure } from './possible.ts'
 import { type Limits, lookAtPossible, type Outcome, reconcile } from './reconcile.ts'
 import { openListening, type SilentSource } from './silence.ts'
 import type { Result, Trigger, WatchState } from './state.ts'
@@ -38,7 +41,7 @@ export interface Rules {
 export interface Keeper {
   /** Of the spans that it keeps. */
   readonly name: string
-  state(): WatchState
+  state(): Omit<WatchState, 'failedMonitors'>
   /** Where the files are that it goes by. */
   paths(): readonly string[]
   /** Tells what it is to keep. */
@@ -48,10 +51,11 @@ export interface Keeper {
   /**
    * Looks, and makes true what differs.
    *
+   * @param triggers why it is to; the first is what is told of it.
    * @param news settles when something changes from then on.
    * @returns when it is to run again.
    */
-  run(trigger: Trigger, news: () => Promise<unknown>): Promise<readonly Appointment[]>
+  run(triggers: readonly Trigger[], news: () => Promise<unknown>): Promise<readonly Appointment[]>
   /**
    * Looks at all that the file wants, paused or not, and changes nothing.
    *
@@ -68,6 +72,9 @@ const patience = 2000
 
 /** The share of the interval by which it is longer or shorter, at random: many hosts are not to wake as one. */
 const jitter = 0.1
+
+/** Who asks for one of these wants everything to be tried now, whatever has failed before. */
+const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 
 /** What says that another spanplan is at work, or that this one is to end. */
 const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
@@ -94,29 +101,37 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
   const spans = () => file.spec.spans.map((span) => span.name)
   const tellFile = () => tell({ type: 'file', files: file.spec.files, spans: spans() })
 
+  const expressions = () => expressionsOf(file.spec.spans)
+
   const keep = async (
     trigger: Trigger,
+    isDemanded: boolean,
     holds: Holds,
     obstacle: Notice | null,
     news: () => Promise<unknown>
   ): Promise<void> => {
     const began = performance.now()
-    const aim = aimAt(rules, file.spec, holds, (span) => degradation.rests(span, Date.now()))
-    const outcome = await attempt(aim, obstacle, { ...rules, fresh, news })
+    const rests = (span: string) => !isDemanded && degradation.rests(span, performance.now())
+    const aim = aimAt(rules, file.spec, holds, rests)
+    const failed = (failures: readonly Failure[]) => {
+      if (aim !== null) degradation.note(aim, { ...idle, failures }, fresh, performance.now())
+      narrator.degraded(trigger, degradation.list())
+    }
+    const outcome = await attempt(aim, obstacle, { ...rules, fresh, news, failed })
     if (outcome.view !== null) sample ??= await takeSample(chainsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
-    const at = new Date()
+    const at = new Date().toISOString()
     if (book.read().last === null) refuseWithoutRight(outcome)
-    if (aim !== null) degradation.note(aim, outcome, fresh, at.getTime())
+    if (aim !== null) degradation.note(aim, outcome, fresh, performance.now())
     const degraded = degradation.list()
     const { dryRun } = rules
     const drift = narrator.run({ trigger, milliseconds, outcome, degraded, spans: spans(), fresh, dryRun })
     const result = resultOf(outcome, dryRun)
     const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
-    book.enter({ at: at.toISOString(), trigger, result, milliseconds }, whole, drift)
+    book.enter({ at, trigger, result, milliseconds }, whole, drift)
     if (outcome.view === null) return
     fresh = false
-    if (!dryRun) settleHolds(at.getTime(), outcome.view.host.links)
+    if (!dryRun) settleHolds(Date.now(), outcome.view.host.links)
     listening.follow(outcome.view)
   }
 
@@ -132,26 +147,36 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
       tellFile()
     },
     reload: () => {
-      const news = file.reload(Date.now())
+      const news = file.reload(performance.now())
       if (news === 'refused') tell({ type: 'file_refused', notices: file.notices, files: file.files })
       if (news !== 'accepted') return
       fresh = true
       degradation.clear()
+      recompileFilters(expressions(), 'all')
       tellFile()
     },
-    run: async (trigger, news) => {
+    run: async (triggers, news) => {
+      const [trigger = 'retry'] = triggers
+      if (triggers.includes('hangup')) {
+        degradation.clear()
+        recompileFilters(expressions(), 'all')
+      } else if (triggers.includes('interval')) recompileFilters(expressions(), 'quick')
+      const isDemanded = triggers.some((one) => onDemand.has(one))
       const { lock, obstacle } = await lockFor(rules, signal)
       try {
         const held = obstacle !== null && untilFree.has(obstacle.code)
         const holds = readHolds(Date.now())
         narrator.pauses(holds.pauses)
-        if (!held && !degradation.rests(null, Date.now())) await keep(trigger, holds, obstacle, news)
+        const rests = !isDemanded && degradation.rests(null, performance.now())
+        if (!held && !rests) await keep(trigger, isDemanded, holds, obstacle, news)
+        const now = performance.now()
         return [
-          [Date.now() + rules.interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
+          [now + rules.interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
           [file.settles, 'file'],
           [degradation.next(), 'retry'],
-          [held ? Date.now() + patience : null, 'retry'],
-          ...holds.pauses.map(({ until }): Appointment => [Date.parse(until), 'resume'])
+          [held ? now + patience : null, 'retry'],
+          // A pause ends when it says, by the clock on the wall: whoever sets that moves it.
+          ...holds.pauses.map(({ until }): Appointment => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {
         lock?.release()

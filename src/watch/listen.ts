@@ -32,8 +32,11 @@ export interface Listener {
 /** Milliseconds: after so long Prometheus has given up, by default (scrape_timeout). */
 const longestConnection = 10_000
 
-/** Connections at a time: a few scrapers, and somebody who looks. What is more is closed as it comes. */
+/** Connections at a time: a few scrapers, and somebody who looks. For one more, the oldest that has not asked yet is closed. */
 const mostConnections = 64
+
+/** Connections that wait to be accepted, or to be read for the first time. The kernel's own limit is the same (net.core.somaxconn). */
+const mostUnread = 4096
 
 /** Bytes of a request's line and headers. Those of Prometheus are some 300. */
 const largestHeader = 8192
@@ -60,15 +63,18 @@ export function writeListenAddress({ host, port }: ListenAddress): string {
  * @throws SpanplanError LISTEN_FAILED.
  */
 export async function listen(address: ListenAddress, pages: Pages, longest = longestConnection): Promise<Listener> {
+  const seats = openSeats(mostConnections)
   const served = new WeakSet<Socket>()
   const server = createServer({ maxHeaderSize: largestHeader }, (request, response) => {
     // What was sent after a first request goes with the connection.
     if (served.has(request.socket)) return
     served.add(request.socket)
+    seats.asks(request.socket)
     void answer(request, response, pages)
   })
-  server.maxConnections = mostConnections
+  server.maxConnections = mostUnread
   server.on('connection', (socket) => {
+    seats.comes(socket)
     const end = setTimeout(() => socket.destroy(), longest)
     socket.once('close', () => clearTimeout(end))
   })
@@ -84,9 +90,52 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
   }
 }
 
+/** Who may stay connected: a probe gets its answer, however many others say nothing, and however fast they come. */
+interface Seats {
+  comes(socket: Socket): void
+  /** Its request is there, whole. */
+  asks(socket: Socket): void
+}
+
+/**
+ * Keeps `most` connections. Where there are more, the oldest that has not asked yet is closed; where all have asked, the oldest.
+ *
+ * A connection counts only after it was read once. Node accepts all that wait before it reads any of them: the request of
+ * a probe among a thousand others is there already, and is read, and answered, before there is a choice of whom to close.
+ */
+function openSeats(most: number): Seats {
+  const silent = new Set<Socket>()
+  const asking = new Set<Socket>()
+  const leave = (socket: Socket) => {
+    silent.delete(socket)
+    asking.delete(socket)
+  }
+  const sit = (seats: Set<Socket>, socket: Socket) => {
+    if (socket.destroyed) return
+    seats.add(socket)
+    if (silent.size + asking.size <= most) return
+    const [oldest] = [...silent, ...asking]
+    if (oldest === undefined) return
+    leave(oldest)
+    oldest.destroy()
+  }
+  return {
+    comes: (socket) => {
+      socket.once('close', () => leave(socket))
+      // The first comes before the next poll, in which the socket is read; the second after it.
+      setImmediate(() => setImmediate(() => asking.has(socket) || sit(silent, socket)))
+    },
+    asks: (socket) => {
+      silent.delete(socket)
+      sit(asking, socket)
+    }
+  }
+}
+
 async function bind(server: Server, address: ListenAddress): Promise<number> {
   try {
-    await once(server.listen(address.port, address.host), 'listening')
+    const { host, port } = address
+    await once(server.listen({ host, port, backlog: mostUnread }), 'listening')
   } catch (error) {
     throw cannotListen(address, error)
   }

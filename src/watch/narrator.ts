@@ -25,6 +25,8 @@ interface RunReport {
 export interface Narrator {
   /** How many changes were found that had not been found before, and that no new file brought. */
   run(report: RunReport): number
+  /** What is not kept true by now, before the end of a run. */
+  degraded(trigger: Trigger, degraded: readonly Degraded[]): void
   pauses(pauses: readonly Pause[]): void
 }
 
@@ -39,15 +41,19 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
   const docker = openOngoing<Notice>(() => '')
   const pauses = openOngoing<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = openOngoing<PlannedChange>(({ address, action, facts }) => JSON.stringify([address, action, facts]))
+  const tellDegraded = (trigger: Trigger, degraded: readonly Degraded[]) => {
+    const { begun, ended } = troubles.update(degraded)
+    for (const one of begun) tell({ type: 'degraded', trigger, degraded: one })
+    for (const one of ended) {
+      if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
+    }
+  }
   return {
+    degraded: tellDegraded,
     run: ({ trigger, milliseconds, outcome, degraded, spans, fresh, dryRun }) => {
       const { view, found, done } = outcome
       for (const change of done) tell({ type: 'changed', trigger, change, restored: !fresh, milliseconds })
-      const trouble = troubles.update(degraded)
-      for (const one of trouble.begun) tell({ type: 'degraded', trigger, degraded: one })
-      for (const one of trouble.ended) {
-        if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
-      }
+      tellDegraded(trigger, degraded)
       if (view === null) return fresh ? 0 : found.length
       const away = docker.update(dockerAway(view))
       for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })

@@ -1,4 +1,4 @@
-import { apply } from '../apply/apply.ts'
+import { type Applied, apply } from '../apply/apply.ts'
 import { checkEmpty } from '../apply/empty.ts'
 import { look, type View } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
@@ -30,6 +30,8 @@ export interface Limits {
   readonly fresh: boolean
   /** Settles when something changes from now on. */
   readonly news: Meanwhile['news']
+  /** Gets what has failed already while Docker has not answered yet. */
+  readonly failed: (failures: readonly Failure[]) => void
 }
 
 /**
@@ -53,20 +55,27 @@ export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> 
   }
 }
 
-/** Until something fails: it does so again for who knows all, and tells of it. */
-function mendEarly({ dryRun, fresh, news }: Limits, done: PlannedChange[]): Meanwhile {
+/**
+ * A span that fails is told, and left for who knows all; the others go on. What only stands in the way of the plan is no
+ * failure yet: with what Docker knows, it may not.
+ */
+function mendEarly({ dryRun, fresh, news, failed }: Limits, done: PlannedChange[]): Meanwhile {
   if (dryRun) return onlyWait
-  let goesWell = true
+  const left = new Set<string | null>()
+  const note = (failures: readonly Failure[]) => {
+    for (const { span } of failures) left.add(span)
+    if (failures.length > 0) failed(failures)
+  }
   const mend: Meanwhile['mend'] = async (aim, host) => {
-    if (!goesWell) return false
-    goesWell = false
+    if (left.has(null)) return false
     try {
-      const possible = planPossible(aim, host)
+      const possible = planPossible(leavingOut(aim, [...left]), host)
       const made = await makeTrue(possible)
       done.push(...made.done)
-      goesWell = made.failures.length === 0
+      note(made.failures)
       return possible.view.plan.changes.length > 0
-    } catch {
+    } catch (error) {
+      note([{ span: null, notice: noticeOf(error), planned: false }])
       return false
     }
   }
@@ -93,8 +102,7 @@ async function makeTrue({ aim, view }: Possible): Promise<Pick<Outcome, 'done' |
   const { signal } = new AbortController()
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
-    const { done } = await apply(aim, view, silent, signal)
-    return { done, failures: [] }
+    return madeOf(await apply(aim, view, silent, signal))
   } catch (error) {
     const [only = null] = spans
     if (spans.length === 1) return { done: [], failures: [{ span: only, notice: noticeOf(error), planned: false }] }
@@ -104,7 +112,9 @@ async function makeTrue({ aim, view }: Possible): Promise<Pick<Outcome, 'done' |
   for (const span of spans) {
     const part = aimAtOne(aim, span)
     try {
-      done.push(...(await apply(part, await look(part), silent, signal)).done)
+      const made = madeOf(await apply(part, await look(part), silent, signal))
+      done.push(...made.done)
+      failures.push(...made.failures)
     } catch (error) {
       failures.push({ span, notice: noticeOf(error), planned: false })
     }
@@ -112,14 +122,21 @@ async function makeTrue({ aim, view }: Possible): Promise<Pick<Outcome, 'done' |
   return { done, failures }
 }
 
+/** What could not be looked at afterwards stays, and is looked at again. */
+function madeOf({ done, unverified }: Applied): Pick<Outcome, 'done' | 'failures'> {
+  return { done, failures: unverified === null ? [] : [{ span: null, notice: noticeOf(unverified), planned: true }] }
+}
+
 /** null: what belongs to none that is known any more. */
 function aimAtOne(aim: FileAim, span: string | null): FileAim {
-  const spans =
-    span === null
-      ? leaveOut(
-          aim.scope.spans,
-          aim.spec.spans.map(({ name }) => name)
-        )
-      : { only: new Set([span]) }
-  return { ...aim, scope: { ...aim.scope, spans } }
+  if (span !== null) return { ...aim, scope: { ...aim.scope, spans: { only: new Set([span]) } } }
+  return leavingOut(
+    aim,
+    aim.spec.spans.map(({ name }) => name)
+  )
+}
+
+function leavingOut(aim: FileAim, spans: readonly (string | null)[]): FileAim {
+  const names = spans.filter((span) => span !== null)
+  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, names) } }
 }

@@ -4,7 +4,7 @@ import type { PlannedChange } from '../plan/plan.ts'
 const window = 60_000
 const limit = 5
 
-/** Knows what is put back again and again. Times are milliseconds since 1970. */
+/** Knows what is put back again and again. Times are milliseconds of the monotonic clock. */
 export interface Rivalry {
   /** What was put back; gives what of it somebody else undoes each time. */
   note(changes: readonly PlannedChange[], now: number): readonly PlannedChange[]

@@ -43,6 +43,12 @@ export interface Durations {
   readonly sum: number
 }
 
+/** What the host is heard by: where one fails, what it would have told is found at the next regular look. */
+export interface FailedMonitor {
+  readonly trigger: Trigger
+  readonly notice: Notice
+}
+
 /** What a watch tells of itself, to `spanplan status` and for metrics. It is JSON. */
 export interface WatchState {
   /** Whose spans it keeps. */
@@ -57,6 +63,7 @@ export interface WatchState {
   /** The last run after which all was as wanted, as ISO 8601. */
   readonly lastSuccess: string | null
   readonly degraded: readonly Degraded[]
+  readonly failedMonitors: readonly FailedMonitor[]
   /** How many runs there were since it began, by trigger and result. */
   readonly runs: readonly { readonly trigger: Trigger; readonly result: Result; readonly count: number }[]
   readonly durations: Durations

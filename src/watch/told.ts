@@ -3,7 +3,7 @@ import type { Notice } from '../errors.ts'
 import type { Wait } from '../plan/desired.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { SourceFile } from '../spec/spec.ts'
-import type { Degraded, Trigger } from './state.ts'
+import type { Degraded, FailedMonitor, Trigger } from './state.ts'
 
 /** What a watch tells as it happens, each once. */
 export type Told =
@@ -28,6 +28,7 @@ export type Told =
   | { readonly type: 'warning'; readonly notice: Notice }
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly notice: Notice }
+  | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
   /** A source has fallen silent (expect.quiet), or is not any more. */
   | { readonly type: 'quiet' | 'quiet_over'; readonly span: string; readonly device: string; readonly notice: Notice }

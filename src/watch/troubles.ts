@@ -13,7 +13,7 @@ interface Trouble extends Pick<Degraded, 'span' | 'reason' | 'notice'> {
 
 interface Entry extends Trouble {
   readonly delay: number
-  /** Milliseconds since 1970. */
+  /** Milliseconds of the monotonic clock, as all times here. */
   readonly until: number
 }
 
@@ -25,26 +25,24 @@ export interface Troubles {
   watch(span: string | null, until: number): void
   /** The span does not fail any more. */
   end(span: string | null): void
-  /** There is a new file: everything is tried at once. */
+  /** Everything is tried at once. */
   clear(): void
   /** Whether the span is left alone now. */
   rests(span: string | null, now: number): boolean
-  list(): readonly Degraded[]
-  /** When the next one is to be tried, in milliseconds since 1970; null: there is none. */
+  /** @param write gives a time as ISO 8601. */
+  list(write: (time: number) => string): readonly Degraded[]
+  /** When the next one is to be tried; null: there is none. */
   next(): number | null
 }
 
 /** Makes an empty list. */
 export function openTroubles(): Troubles {
   const entries = new Map<string | null, Entry>()
-  const degraded = ({ span, reason, notice, until }: Entry): Degraded => ({
-    ...{ span, reason, notice, until: new Date(until).toISOString() }
-  })
   return {
     add: (trouble, now) => {
       const before = entries.get(trouble.span)
       // One that is tried out of turn does not come later for that.
-      const early = !trouble.rests && before !== undefined && now < before.until
+      const early = before !== undefined && now < before.until && (before.rests || !trouble.rests)
       const delay = early ? before.delay : delayAfter(before?.delay)
       entries.set(trouble.span, { ...trouble, delay, until: early ? before.until : now + delay })
     },
@@ -60,7 +58,8 @@ export function openTroubles(): Troubles {
       const { rests = false, until = now } = entries.get(span) ?? {}
       return rests && now < until
     },
-    list: () => [...entries.values()].map(degraded),
+    list: (write) =>
+      [...entries.values()].map(({ span, reason, notice, until }) => ({ span, reason, notice, until: write(until) })),
     next: () => (entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until)))
   }
 }

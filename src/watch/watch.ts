@@ -1,3 +1,4 @@
+import { followFilters } from '../host/compile-filters.ts'
 import { openAlarm } from './alarm.ts'
 import { claimName, openControl } from './control.ts'
 import { followHost } from './events.ts'
@@ -6,6 +7,7 @@ import { gather } from './gather.ts'
 import { openKeeper, type Rules } from './keeper.ts'
 import { openLatch } from './latch.ts'
 import type { ListenAddress } from './listen.ts'
+import { openMonitors } from './monitors.ts'
 import { servePages } from './pages.ts'
 import type { Trigger } from './state.ts'
 import { openSupervisor } from './supervisor.ts'
@@ -42,7 +44,9 @@ const readying: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
 export async function openWatch(orders: Orders, tell: (told: Told) => void): Promise<Watch> {
   const stop = new AbortController()
   const keeper = openKeeper(orders, tell, stop.signal)
-  const { name, state } = keeper
+  const { name } = keeper
+  const monitors = openMonitors(tell)
+  const state = () => ({ ...keeper.state(), failedMonitors: monitors.failed() })
   const claim = await claimName(name, orders.command)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
@@ -57,8 +61,7 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
       keeper.reload()
       sources.follow(keeper.paths())
     }
-    const [trigger = 'retry'] = triggers
-    alarm.set(await keeper.run(trigger, latch.news))
+    alarm.set(await keeper.run(triggers, latch.news))
     if (triggers.some((one) => readying.has(one))) await supervisor.ready()
   }
   const latch = openLatch(run, fail)
@@ -82,7 +85,8 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const sources = watchFiles(onFile)
   sources.follow(keeper.paths())
   wake('start')
-  followHost(wake, stop.signal)
+  followHost({ wake, ...monitors }, stop.signal)
+  followFilters(() => wake('retry'), stop.signal)
   return {
     wake,
     failed,

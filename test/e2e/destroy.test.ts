@@ -1,87 +1,30 @@
 /** Destroy leaves the host as it was before the first apply, whatever happened in between. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SENSOR_IMAGE } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
-import {
-  expectConverged,
-  expectHeard,
-  expectRefusal,
-  expectRestored,
-  networksOf,
-  spanplan,
-  until,
-  writeSpans
-} from './spans.ts'
+import type { Lab } from './lab.ts'
+import { expectConverged, expectHeard, expectRefusal, networksOf, spanplan, writeSpans } from './spans.ts'
+import { everything, openUsedHost, type UsedHost } from './used-host.ts'
 
+let host: UsedHost
 let lab: Lab
 let suricata: Docker.Container
 let zeek: Docker.Container
-/** Before the first apply. */
-let before: string
 
 const ip = (...argv: string[]) => lab.run(['ip', ...argv])
 const tc = (...argv: string[]) => lab.run(['tc', ...argv])
 
-/** Each card is what cards are before somebody mirrors them: */
-const cards = [
-  { card: 'ens192' }, // in use, as most are;
-  { card: 'ens224' }, // down, waiting for its purpose;
-  { card: 'ens256', mtu: 1500 }, // up, with the address that IPv6 gives itself;
-  { card: 'ens161' } // promiscuous, and filtered by another tool.
-]
-
 beforeAll(async () => {
-  lab = await createLab({ docker: true, cables: cards })
-  await ip('link', 'set', 'dev', 'ens224', 'down')
-  await ip('addr', 'add', '192.0.2.1/24', 'dev', 'ens192')
-  await ip('link', 'set', 'dev', 'ens256', 'down')
-  await ip('link', 'set', 'dev', 'ens256', 'addrgenmode', 'eui64')
-  await ip('link', 'set', 'dev', 'ens256', 'up')
-  await ip('link', 'set', 'dev', 'ens161', 'promisc', 'on')
-  await tc('qdisc', 'add', 'dev', 'ens161', 'clsact')
-  await tc('filter', 'add', 'dev', 'ens161', 'ingress', 'pref', '20', 'bpf', 'da', 'bytecode', '1,6 0 0 4294967295')
-  suricata = await lab.startSensor('suricata')
-  await lab.docker.createNetwork({ Name: 'web', IPAM: { Config: [{ Subnet: '192.0.3.0/24' }] } })
-  // It does not run, so it has no interface yet whose name would change.
-  zeek = await lab.docker.createContainer({
-    name: 'zeek',
-    Image: SENSOR_IMAGE,
-    Cmd: ['/bin/true'],
-    HostConfig: { NetworkMode: 'web' }
-  })
-  await until('ens256 has its address', async () =>
-    (await ip('-6', 'route', 'show', 'table', 'local')).includes('fe80')
-  )
-  before = await lab.snapshotText()
+  host = await openUsedHost()
+  ;({ lab, suricata, zeek } = host)
 })
 afterAll(() => lab?.close())
 
-async function expectNothingLeft(): Promise<void> {
-  await expectRestored(lab, before)
-  expect(await networksOf(suricata)).toEqual(['none'])
-  expect(await networksOf(zeek)).toEqual(['web'])
-}
+const expectNothingLeft = () => host.expectNothingLeft()
 
 async function destroy(...args: string[]): Promise<string> {
   const { stdout } = await spanplan(lab, ['destroy', '--yes', ...args])
   return stdout
 }
-
-const everything = `
-interfaces:
-  ens224: {dedicated: true}
-  ens256: {dedicated: true}
-spans:
-  span0:
-    sources: [{interface: ens192, filter: not port 22}, {interface: ens161}]
-    sensors: [suricata, zeek]
-  span1:
-    sources: [{interface: ens192, direction: ingress}, {interface: ens224}, {interface: ens256}]
-    sensors: [suricata]
-  span2:
-    sources: [{interface: ens161, direction: egress}]
-`
 
 describe('nothing is left of', () => {
   test.each([
@@ -323,46 +266,6 @@ describe('gives back, but does not cut,', () => {
     expect(text).not.toMatch(/NOARP/)
     await undo()
     await ip('link', 'set', 'dev', 'ens224', 'down')
-    await expectNothingLeft()
-  })
-})
-
-describe('a run that is killed', () => {
-  /** Runs spanplan and kills it as it begins its n-th step; false if it has fewer. */
-  async function killAt(step: number, args: readonly string[]): Promise<boolean> {
-    const run = lab.startSpanplan([...args, '--json'])
-    let [seen, text] = [0, '']
-    run.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      seen = text.split('"type":"step_start"').length - 1
-      if (seen >= step) run.kill('SIGKILL')
-    })
-    return (await run).signal === 'SIGKILL'
-  }
-
-  const steps = [1, 8, 15, 22, 29, 36, 43]
-
-  test.each(steps)('an apply, at step %i: the next one ends the job', async (step) => {
-    await writeSpans(lab, everything)
-    expect(await killAt(step, ['apply'])).toBe(true)
-    await spanplan(lab, ['apply', '--yes'])
-    await expectConverged(lab)
-    await destroy()
-    await expectNothingLeft()
-  })
-
-  test.each(steps)('an apply, at step %i: destroy takes it back', async (step) => {
-    await writeSpans(lab, everything)
-    expect(await killAt(step, ['apply'])).toBe(true)
-    await destroy()
-    await expectNothingLeft()
-  })
-
-  test.each([1, 8, 15, 22])('a destroy, at step %i: the next one ends the job', async (step) => {
-    await writeSpans(lab, everything)
-    await spanplan(lab, ['apply'])
-    expect(await killAt(step, ['destroy', '--yes'])).toBe(true)
-    await destroy()
     await expectNothingLeft()
   })
 })

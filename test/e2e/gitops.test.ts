@@ -79,4 +79,4 @@ test('what is committed holds; what is broken is told, and changes nothing; what
   await expectSpans('span0')
   // For git, a file that changes is one that goes and comes.
   expect(watch.told).not.toContain('- bridge span0')
-}, 120_000)
+})

@@ -35,7 +35,8 @@ export async function install(lab: Lab): Promise<Installed> {
   for (const name of installed) await cp(join(projectRoot, name), path(join(library, name)), { recursive: true })
   await symlink('../lib/node_modules/spanplan/bin/spanplan.js', path('usr/local/bin/spanplan'))
   return {
-    inside: ['unshare', '--mount', '--', 'sh', '-c', script, root],
+    // What Docker mounts later is seen there too.
+    inside: ['unshare', '--mount', '--propagation', 'slave', '--', 'sh', '-c', script, root],
     path,
     put: async (name, example) => {
       await mkdir(dirname(path(name)), { recursive: true })

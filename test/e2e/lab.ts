@@ -17,6 +17,7 @@ import { findProgram, labEnvironment, labFolder, labsFolder, privateEnvironment,
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { describeHost } from './lab/snapshot.ts'
 import { guardLab, hostNamespace, namePrefix, sweepLab, sweepStaleLabs, switchNamespace } from './lab/sweep.ts'
+import { containerSysctls, setSysctls } from './lab/sysctls.ts'
 
 /** A cable between a card of the lab's host and the switch. */
 interface CableOptions {
@@ -72,9 +73,9 @@ export type Argv = readonly [string, ...string[]]
 const DEFAULT_CABLES: readonly CableOptions[] = [{ card: 'ens192' }]
 /** Jumbo frames, as they are usual where much is mirrored: 9014 bytes with the header. */
 const DEFAULT_MTU = 9000
-const CARRIER_MS = 5_000
+const CARRIER_MS = 60_000
 /** tcpreplay tries for ever to send what a filter on the way out drops. */
-const SEND_MS = 30_000
+const SEND_MS = 60_000
 
 /** Makes a lab; the labs of killed test runs are swept first. */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
@@ -122,8 +123,7 @@ export class Lab implements AsyncDisposable {
       await ip('netns', 'add', namespace)
       await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up')
     }
-    // An address is there at once: no other host could have it, and finding that out takes a second.
-    await this.run(['sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0'])
+    for (const on of ['host', 'switch'] as const) await this.run(setSysctls, { on })
     for (const cable of this.cables) await this.#layCable(cable)
     await this.#awaitCarrier()
     if (this.#docker) {
@@ -140,6 +140,11 @@ export class Lab implements AsyncDisposable {
   /** For `DOCKER_HOST`. */
   get dockerHost(): string {
     return `unix://${this.#requireDocker().socket}`
+  }
+
+  /** The folder of what Docker keeps while it runs: /run/docker on most hosts. */
+  get dockerState(): string {
+    return this.#requireDocker().execRoot
   }
 
   /** Runs a command in the lab and gives what it printed; rejects, with its stderr, if it fails. */
@@ -180,17 +185,50 @@ export class Lab implements AsyncDisposable {
 
   /** Sends the frames, in order and unchanged: from a port of the switch, or from a card as the host's own. */
   async send(frames: readonly Buffer[], from = 'sw0'): Promise<void> {
-    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
-    await writeFile(file, writePcap(frames))
+    const file = await this.#writeFrames(frames)
     await this.#replay(this.#namespaceOf(from), from, file, frames.length)
+  }
+
+  /** Sends a frame at a port of the switch, ten times a second, until the function that it gives is called. */
+  async keepSending(frame: Buffer, from = 'sw0'): Promise<() => Promise<void>> {
+    const file = await this.#writeFrames([frame])
+    const argv = [
+      `--net=${this.#namespaceOf(from)}`,
+      findProgram('tcpreplay'),
+      '--pps=10',
+      '--loop=0',
+      '-i',
+      from,
+      file
+    ]
+    const sending = execa(findProgram('nsenter'), argv, { env: privateEnvironment(this.name), extendEnv: false })
+    sending.catch(() => undefined)
+    const before = await this.#countSent(from)
+    while ((await this.#countSent(from)) === before) await sleep(20)
+    return async () => {
+      sending.kill('SIGKILL')
+      await sending.catch(() => undefined)
+    }
   }
 
   /** Sends the frames out of a container's interface, whatever the container itself may do. */
   async sendFrom(container: Docker.Container, device: string, frames: readonly Buffer[]): Promise<void> {
-    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
-    await writeFile(file, writePcap(frames))
+    const file = await this.#writeFrames(frames)
     const { State } = await container.inspect()
     await this.#replay(`/proc/${State.Pid}/ns/net`, device, file, frames.length)
+  }
+
+  async #countSent(device: string): Promise<number> {
+    const argv = ['-n', basename(this.#namespaceOf(device)), '-j', '-s', 'link', 'show', 'dev', device]
+    const { stdout } = await execa(findProgram('ip'), argv)
+    const [link] = parseRows<{ stats64: { tx: { packets: number } } }>(stdout)
+    return link?.stats64.tx.packets ?? 0
+  }
+
+  async #writeFrames(frames: readonly Buffer[]): Promise<string> {
+    const file = join(labFolder(this.name), `send-${this.#sends++}.pcap`)
+    await writeFile(file, writePcap(frames))
+    return file
   }
 
   async #replay(namespace: string, device: string, file: string, count: number): Promise<void> {
@@ -225,6 +263,8 @@ export class Lab implements AsyncDisposable {
 
   /** The same, and does not start it. */
   createSensor(name: string, hostConfig: Docker.HostConfig = {}, labels: Labels = {}): Promise<Docker.Container> {
+    // One in another's namespace, or the host's, has none of its own to set.
+    const isShared = /^(host$|container:)/.test(hostConfig.NetworkMode ?? '')
     return this.docker.createContainer({
       name,
       Image: SENSOR_IMAGE,
@@ -232,7 +272,7 @@ export class Lab implements AsyncDisposable {
       Cmd: ['/bin/sleep', 'infinity'],
       // The first process of a container ignores SIGTERM: Docker would wait for ten seconds.
       StopSignal: 'SIGKILL',
-      HostConfig: { NetworkMode: 'none', ...hostConfig }
+      HostConfig: { NetworkMode: 'none', ...(!isShared && { Sysctls: { ...containerSysctls } }), ...hostConfig }
     })
   }
 
@@ -291,14 +331,15 @@ export class Lab implements AsyncDisposable {
 
   async #layCable({ card, cardMac, port, portMac, mtu }: Cable): Promise<void> {
     const peer = `${this.name}-sw`
+    // Before "up", in a command of its own: in the same one it comes too late. With a smaller MTU, there is no IPv6.
+    const quiet = (device: string) => (mtu < 1280 ? [] : [`link set dev ${device} addrgenmode none`])
     const lines = [
       `link add name ${card} address ${cardMac} mtu ${mtu} type veth peer name ${port} address ${portMac} mtu ${mtu} netns ${peer}`,
-      // Before "up", in a command of its own: in the same one it comes too late.
-      `link set dev ${card} addrgenmode none`
+      ...quiet(card)
     ]
     await execa(findProgram('ip'), ['-n', this.name, '-batch', '-'], { input: lines.join('\n') })
     await execa(findProgram('ip'), ['-n', peer, '-batch', '-'], {
-      input: `link set dev ${port} addrgenmode none\nlink set dev ${port} up`
+      input: [...quiet(port), `link set dev ${port} up`].join('\n')
     })
     await execa(findProgram('ip'), ['-n', this.name, 'link', 'set', 'dev', card, 'up'])
   }

@@ -23,5 +23,5 @@ describe('what README.md says to do', () => {
   afterEach(() => reader.tidy())
   afterAll(() => lab?.close())
 
-  test.each(Object.entries(stories))('%s', async (_, story) => story(reader), 120_000)
+  test.each(Object.entries(stories))('%s', async (_, story) => story(reader))
 })

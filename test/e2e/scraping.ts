@@ -1,4 +1,5 @@
 /** What a watch in a lab serves over HTTP, and its metrics by name and labels. */
+import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
 import type { Lab } from './lab.ts'
 
@@ -24,15 +25,53 @@ const port = 9477
 /** Where a watch of a lab is to listen. */
 export const listenHere = ['--listen', `127.0.0.1:${port}`] as const
 
+/** Answers each URL that it reads, in their order. */
 const script = `
-const response = await fetch(process.argv[1])
-const type = response.headers.get('content-type')
-process.stdout.write(JSON.stringify({ status: response.status, type, body: await response.text() }))`
+const { createInterface } = require('node:readline')
+const get = async (url) => {
+  const response = await fetch(url, { headers: { connection: 'close' } })
+  return { status: response.status, type: response.headers.get('content-type'), body: await response.text() }
+}
+const all = async () => {
+  for await (const url of createInterface(process.stdin)) {
+    const answer = await get(url).catch((error) => ({ error: String(error.cause ?? error) }))
+    console.log(JSON.stringify(answer))
+  }
+}
+all()`
+
+interface Client {
+  readonly process: ReturnType<Lab['start']>
+  readonly answers: AsyncIterator<string>
+  /** Settles once all that was asked before is answered. */
+  last: Promise<unknown>
+}
+
+/** One process in each lab: to start one takes longer than to ask. */
+const clients = new WeakMap<Lab, Client>()
+
+function clientOf(lab: Lab): Client {
+  const known = clients.get(lab)
+  if (known) return known
+  const process = lab.start([globalThis.process.execPath, '--eval', script])
+  const answers = createInterface(process.stdout)[Symbol.asyncIterator]()
+  const client: Client = { process, answers, last: Promise.resolve() }
+  clients.set(lab, client)
+  return client
+}
 
 /** Gets a page as somebody on the lab's host would; rejects where nobody answers. */
-export async function getPage(lab: Lab, path: string): Promise<Answer> {
-  const url = `http://127.0.0.1:${port}${path}`
-  return JSON.parse(await lab.run([process.execPath, '--input-type=module', '--eval', script, url]))
+export function getPage(lab: Lab, path: string): Promise<Answer> {
+  const client = clientOf(lab)
+  const answer = client.last.then(async () => {
+    client.process.stdin.write(`http://127.0.0.1:${port}${path}\n`)
+    const { value } = await client.answers.next()
+    const page: Answer | { readonly error: string } = JSON.parse(value)
+    if ('error' in page) throw new Error(`${path}: ${page.error}`)
+    return page
+  })
+  client.last = answer.catch(() => undefined)
+  return answer
 }
 
 /** Scrapes the watch, as Prometheus would. */

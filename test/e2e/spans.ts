@@ -1,14 +1,18 @@
 /** What tests of the whole program share: files written, applied and checked in a lab, and frames followed to a sensor. */
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
+import { execa } from 'execa'
 import { expect } from 'vitest'
 import { ether, filler } from './frames.ts'
 import type { Capture, CaptureOptions } from './lab/capture.ts'
+import { parseRows } from './lab/json.ts'
+import { findProgram } from './lab/programs.ts'
 import type { Lab, Outcome, SpanplanOptions } from './lab.ts'
 
-const PATIENCE_MS = 8_000
+/** Ends what would never come; nothing is said of how long it may take. */
+const PATIENCE_MS = 120_000
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
 
@@ -82,14 +86,11 @@ export interface Interface {
 /** The container's interfaces, less its loopback. */
 export async function interfacesOf(container: Docker.Container): Promise<Interface[]> {
   const { State } = await container.inspect()
-  const folder = `/proc/${State.Pid}/root/sys/class/net`
-  const names = (await readdir(folder)).filter((name) => name !== 'lo')
-  return Promise.all(
-    names.map(async (name) => {
-      const read = async (file: string) => (await readFile(join(folder, name, file), 'utf8')).trim()
-      return { name, mac: await read('address'), peer: Number(await read('iflink')) }
-    })
-  )
+  const argv = [`--net=/proc/${State.Pid}/ns/net`, '--', 'ip', '-json', 'link', 'show']
+  const { stdout } = await execa(findProgram('nsenter'), argv)
+  return parseRows<{ ifname: string; address: string; ifindex: number; link_index?: number }>(stdout)
+    .filter(({ ifname }) => ifname !== 'lo')
+    .map(({ ifname, address, ifindex, link_index = ifindex }) => ({ name: ifname, mac: address, peer: link_index }))
 }
 
 interface Tap {
@@ -161,7 +162,7 @@ export async function expectHeard(
     )
   )
   await lab.send([frame], from)
-  const heard = await Promise.all(captures.map((capture) => capture.stop({ count: 1, seconds: 5 })))
+  const heard = await Promise.all(captures.map((capture) => capture.stop({ count: 1 })))
   expect(heard.map(({ frames }) => frames)).toEqual(sensors.map(() => [frame]))
 }
 

@@ -17,12 +17,17 @@ mount -t cgroup2 cgroup2 /run/cgroup
 mkdir -p "/run/cgroup/$1/systemd"
 echo $$ >"/run/cgroup/$1/systemd/cgroup.procs"
 umount /run/cgroup
-exec unshare --fork --kill-child --pid --mount --uts --ipc --cgroup sh -c "$2" "$0" "$3"`
+exec unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc --cgroup sh -c "$2" "$0" "$3" "$4"`
 
-/** Of the kernel's settings it may change the network's alone; its /tmp is the lab's, but for Docker's socket. */
+/**
+ * Of the kernel's settings it may change the network's alone. Its /tmp is the lab's, but for Docker's socket and what Docker
+ * keeps for as long as it runs: that is in /run/docker, and also where the lab's Docker says that it is.
+ */
 const boot = `set -e
 touch /run/docker.sock
 mount --bind "$1" /run/docker.sock
+mkdir /run/docker
+mount --rbind "$2" /run/docker
 read -r pid rest </proc/self/stat
 echo "$pid" >/run/systemd.pid
 mount -t proc proc /proc
@@ -33,6 +38,8 @@ umount --recursive /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind "$0/tmp" /var/tmp
 mount --bind "$0/tmp" /tmp
+mkdir -p "$2"
+mount --rbind /run/docker "$2"
 exec env -i container=lab PATH=${path} SYSTEMD_UNIT_PATH=/etc/systemd/system \
   /usr/lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no`
 
@@ -52,7 +59,8 @@ export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
     await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
   }
   const socket = lab.dockerHost.replace('unix://', '')
-  const first = lab.start([...host.inside, 'sh', '-c', enter, host.path(''), lab.name, boot, socket])
+  const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, socket, lab.dockerState] as const
+  const first = lab.start([...host.inside, ...argv])
   let said = ''
   first.stderr.on('data', (chunk) => {
     said += chunk

@@ -114,7 +114,7 @@ describe('keeps it so', () => {
     await writeSpans(lab, one.replace('ingress}', 'ingress, expect: {quiet: 2s}}'))
     await using watch = await startWatch(lab)
     await watch.expectTold(
-      / quiet +span0 +! no frame has come from ens192 for [2-9]s \(expected: quiet for less than 2s\) /
+      / quiet +span0 +! no frame has come from ens192 for \d+s \(expected: quiet for less than 2s\) /
     )
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
     await watch.expectTold(/ quiet +span0 +frames come from ens192 again\n/)
@@ -292,7 +292,7 @@ describe('beside others', () => {
 
   test('a pause ends by itself', async () => {
     await using watch = await startWatch(lab)
-    await spanplan(lab, ['pause', '--for', '2s'])
+    await spanplan(lab, ['pause', '--for', '8s'])
     await deleteMirror('ens192')
     await watch.expectTold(/ pause +all +is left alone until /)
     await watch.expectTold(/ resume +all +is kept true again\n/)
@@ -331,14 +331,16 @@ describe('beside others', () => {
     await watch.expectTold(
       / span0 +! something undoes this again and again: \+ mirror ens192 .*; likely a tool that sets filters .* \(tc monitor shows/
     )
-    expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
+    const { degraded } = await watch.state()
+    expect(degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
     const { length } = watch.told
     await deleteMirror('ens192')
     await deleteMirror('ens224')
+    await until('the mirror is back', () => isMirrored('ens192'))
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(degraded[0]?.until ?? ''))
     await until('the other mirror is back', () => isMirrored('ens224'))
-    expect(await isMirrored('ens192')).toBe(false)
     // Tried again, it is one time too many at once; it is told no second time.
-    await watch.expectTold(/ retry +span0 +\+ mirror ens192 /, length)
+    await watch.expectTold(/ (retry|filter) +span0 +\+ mirror ens192 /, length)
     expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
     expect(watch.told.match(/again and again/g)).toHaveLength(1)
   })

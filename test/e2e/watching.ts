@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import type { WatchState } from '../../src/watch/state.ts'
 import { hostNamespace } from './lab/sweep.ts'
@@ -68,14 +69,15 @@ export class Watch implements AsyncDisposable {
     return runs.reduce((sum, run) => sum + (trigger === undefined || run.trigger === trigger ? run.count : 0), 0)
   }
 
-  /** Waits until it makes no more runs. */
+  /** Waits until it makes no more runs: for several times as long as one takes here, which tells how slow all is just now. */
   async settle(): Promise<void> {
     let before = -1
     await until('it makes no more runs', async () => {
       const now = await this.runs()
       const same = now === before
       before = now
-      if (!same) await new Promise((resolve) => setTimeout(resolve, 300))
+      const { last } = await this.state()
+      if (!same) await sleep(Math.max(300, 2 * (last?.milliseconds ?? 0)))
       return same
     })
   }

@@ -36,7 +36,7 @@ async function watchExchange() {
   const capture = await listen(lab, suricata, { bulk: true, expression: 'tcp' })
   const { sent, received } = await exchange(lab, SWITCH, BYTES)
   expect(received).toBe(sent)
-  const { frames, dropped } = await capture.stop({ seconds: 1 })
+  const { frames, dropped } = await capture.stop()
   expect(dropped).toBe(0)
   const segments = frames.map(parseSegment).filter((segment) => segment !== null)
   expect(segments).toHaveLength(frames.length)

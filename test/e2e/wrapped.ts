@@ -42,6 +42,8 @@ input=$(cat)
 printf '%s\\n' "$ ${program} $*" "$input" >>${log}
 run() { ${findProgram(program)} "$@"; }
 ${script}
+# Whoever ends a monitor ends this process.
+[ "$1" = monitor ] && exec ${findProgram(program)} "$@"
 printf '%s\\n' "$input" | run "$@"
 `
 }

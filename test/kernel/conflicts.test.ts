@@ -74,14 +74,14 @@ describe('a bridge of another tool', () => {
 })
 
 test('what an ingress qdisc holds, what a filter does, and who shares a block', async () => {
-  await ip('link', 'add', 'ifb7', 'type', 'ifb')
+  await ip('link', 'add', 'mon7', 'type', 'veth', 'peer', 'name', 'mon8')
   const all = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0']
-  const mirror = ['action', 'mirred', 'egress', 'mirror', 'dev', 'ifb7']
+  const mirror = ['action', 'mirred', 'egress', 'mirror', 'dev', 'mon7']
   await tc('qdisc', 'add', 'dev', 'ens192', 'ingress')
   await tc('filter', 'add', 'dev', 'ens192', 'ingress', 'pref', '8', ...all, ...mirror)
   const said = await expectRefusal(lab, ['plan'])
-  expect(said).toContain('it holds 1 u32 filter that mirrors into ifb7, as old scripts make')
-  expect(said).toContain('did not make: u32, protocol all, handle 800:0:800, which mirrors into ifb7')
+  expect(said).toContain('it holds 1 u32 filter that mirrors into mon7, as old scripts make')
+  expect(said).toContain('did not make: u32, protocol all, handle 800:0:800, which mirrors into mon7')
   const [, removal] = /if nothing needs it: (tc filter del .*)$/m.exec(said) ?? []
   await lab.run(['sh', '-c', removal ?? 'false'])
   expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).not.toContain('mirred')
@@ -89,7 +89,7 @@ test('what an ingress qdisc holds, what a filter does, and who shares a block', 
   for (const card of ['ens192', 'ens224']) await tc('qdisc', 'add', 'dev', card, 'ingress_block', '21', 'clsact')
   expect(await expectRefusal(lab, ['plan'])).toContain('the shared block 21, which ens224 uses too')
   for (const card of ['ens192', 'ens224']) await tc('qdisc', 'del', 'dev', card, 'clsact')
-  await ip('link', 'del', 'dev', 'ifb7')
+  await ip('link', 'del', 'dev', 'mon7')
   await expectRestored(lab, first)
 })
 

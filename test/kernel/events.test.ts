@@ -17,7 +17,7 @@ const script = `
 import { followHost } from './src/watch/events.ts'
 const stop = new AbortController()
 process.stdin.resume().once('end', () => stop.abort())
-followHost((trigger) => console.log(trigger), stop.signal)`
+followHost({ wake: (trigger) => console.log(trigger), onFail() {}, onListen() {} }, stop.signal)`
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })

@@ -23,7 +23,7 @@ import {
   vlan
 } from '../e2e/frames.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
-import { spanplan, writeSpans } from '../e2e/spans.ts'
+import { spanplan, until, writeSpans } from '../e2e/spans.ts'
 
 const CLIENT = '02:00:00:00:0a:01'
 const OTHER = '06:00:00:00:0b:02'
@@ -185,6 +185,12 @@ test.each([
     })
   )
   await lab.send(Object.values(frames), from)
+  const counts = () => captures.map((pair) => pair.map((capture) => capture.frames.length))
+  await until('each bridge has frames', async () =>
+    counts()
+      .flat()
+      .every((count) => count > 0)
+  )
   for (const [index, [filters, expression]] of cases.entries()) {
     const heard = await Promise.all((captures[index] ?? []).map((capture) => capture.stop()))
     // The differences of which the file tells: no expression leaves 802.1ad out, or counts from behind a tag.

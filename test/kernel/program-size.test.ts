@@ -6,8 +6,6 @@ import { writeMirror } from '../../src/host/tc.ts'
 import { batchLine } from '../../src/host/words.ts'
 import { writeCookie } from '../../src/resources/mark.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
-import { spanplan, writeSpans } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
 
 /** As long as a name may be. */
 const card = 'c23456789012345'
@@ -45,13 +43,4 @@ describe('the largest program', () => {
   test('could hardly be larger', async () => {
     await expect(addMirror(programOf(longestProgram + 32))).rejects.toThrow('message exceeded bound')
   })
-})
-
-test('a filter that tcpdump does not finish is told of as one that is too large', async () => {
-  await writeSpans(lab, `spans: {span0: {sources: [{interface: ${card}, filter: udp}]}}`)
-  const { options } = await wrapPrograms(lab, { tcpdump: 'exec sleep 60' })
-  const { stderr } = await spanplan(lab, ['plan'], 65, options)
-  expect(stderr).toContain('error: span span0: tcpdump did not finish compiling the filter within 30 s')
-  expect(stderr).toContain('use wider networks')
-  expect(stderr).not.toContain('dmesg')
 })

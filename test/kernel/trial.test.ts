@@ -165,7 +165,12 @@ describe('on a terminal', () => {
 
   test('it is taken back in time also when the terminal has gone', async () => {
     const terminal = onTerminal('apply --rollback-after 3s')
-    await untilWaiting()
+    let said = ''
+    terminal.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    // Not its socket: that may have come and gone by the time it is looked for.
+    await until('the apply waits', async () => said.includes('It is taken back at'))
     terminal.kill('SIGKILL')
     await until('it is taken back', async () => (await lab.snapshotText()) === first)
   })

@@ -13,8 +13,6 @@ import { file, withoutPlaces } from './spec/render.ts'
 /** The same files everywhere; another number finds others. */
 const seed = Number(process.env.FUZZ_SEED ?? 7)
 const numRuns = 10_000
-/** Milliseconds; a tenth of that where nothing else runs. */
-const patience = 120_000
 
 /** What a terminal would obey or hide; a line end is what we write. */
 const unprintable = /[^\P{Cc}\n]|\p{Cf}|\p{Zl}|\p{Zp}|\p{Cs}/u
@@ -71,7 +69,7 @@ function isWhole({ code, message, origin }: Notice, lines: ReadonlyMap<string, r
   return /^[A-Z0-9_]+$/.test(code) && message !== ''
 }
 
-test('ten thousand files', { timeout: patience }, () => {
+test('ten thousand files', () => {
   const codes = new Set<string>()
   let good = 0
   fc.assert(

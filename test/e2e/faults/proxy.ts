@@ -33,6 +33,8 @@ export interface FaultyDocker {
   readonly env: Readonly<Record<string, string>>
   /** What has changed something since the last `prepare`. */
   readonly requests: readonly string[]
+  /** From now on, what Docker tells is told as this makes it; null: as it is. */
+  tamper(change: ((url: string, body: string) => string) | null): void
   /** Begins to count anew. */
   prepare(mishap?: DockerMishap, meanwhile?: () => Promise<void>): void
   close(): Promise<void>
@@ -44,12 +46,17 @@ export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
   const requests: string[] = []
   let fault: DockerMishap | undefined
   let meanwhile = async () => {}
+  let change: ((url: string, body: string) => string) | null = null
 
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { method = 'GET', url = '/' } = incoming
     const body = await buffer(incoming)
+    if (/^\/events/.test(url)) return follow(outgoing, await ask(lab, incoming, body))
     const pass = () => passOn(lab, incoming, body)
-    if (method === 'GET' || method === 'HEAD') return answer(outgoing, await pass())
+    if (method === 'GET' || method === 'HEAD') {
+      const { head, body: said } = await pass()
+      return answer(outgoing, { head, body: change === null ? said : Buffer.from(change(url, said.toString())) })
+    }
     requests.push(`${method} ${url} ${body}`)
     const struck = fault && (fault.onward ? requests.length >= fault.request : requests.length === fault.request)
     if (!fault || !struck) return answer(outgoing, await pass())
@@ -88,6 +95,9 @@ export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
       fault = mishap
       meanwhile = action
     },
+    tamper(how) {
+      change = how
+    },
     async close() {
       server.closeAllConnections()
       server.close()
@@ -102,17 +112,30 @@ interface Reply {
 }
 
 async function passOn(lab: Lab, incoming: IncomingMessage, body: Buffer): Promise<Reply> {
+  const head = await ask(lab, incoming, body)
+  return { head, body: await buffer(head) }
+}
+
+async function ask(lab: Lab, incoming: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
   const socketPath = lab.dockerHost.slice('unix://'.length)
   const { method, url, headers } = incoming
   const asked = request({ socketPath, method, path: url, headers })
   asked.end(body)
   const [head]: IncomingMessage[] = await once(asked, 'response')
   if (head === undefined) throw new Error('Docker gave no answer')
-  return { head, body: await buffer(head) }
+  return head
+}
+
+/** For as long as both ends like. */
+function follow(outgoing: ServerResponse, head: IncomingMessage): void {
+  outgoing.writeHead(head.statusCode ?? 500, head.headers).flushHeaders()
+  head.pipe(outgoing)
+  outgoing.once('close', () => head.destroy())
+  head.once('error', () => outgoing.destroy())
 }
 
 function answer(outgoing: ServerResponse, { head, body }: Reply): void {
-  const { 'transfer-encoding': _, ...headers } = head.headers
+  const { 'transfer-encoding': _, 'content-length': __, ...headers } = head.headers
   outgoing.writeHead(head.statusCode ?? 500, headers).end(body)
 }
 

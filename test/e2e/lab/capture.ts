@@ -2,11 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type Docker from 'dockerode'
 import { PcapReader } from '../frames.ts'
 import { findProgram, labEnvironment } from './programs.ts'
 
-const READY_MS = 10_000
+/** Bounds what would never end. */
+const PATIENCE_MS = 60_000
+/** Longer than the kernel keeps frames on their way to tcpdump. */
 const QUIET_MS = { immediate: 150, bulk: 1300 }
 
 export interface CaptureOptions {
@@ -20,7 +23,7 @@ export interface CaptureOptions {
 interface CaptureEnd {
   /** How many frames should have come: they are waited for. */
   readonly count?: number
-  /** For how long, at most; also without a count. */
+  /** For how long, at most; without a count, for just so long. */
   readonly seconds?: number
 }
 
@@ -34,7 +37,14 @@ interface Captured {
 interface Listener {
   readonly stdout: Readable
   readonly stderr: Readable
-  interrupt(): Promise<void>
+  signal(name: NodeJS.Signals): Promise<void>
+}
+
+/** How many frames the socket has been given, and what has become of them, in tcpdump's words. */
+interface Counts {
+  readonly captured: number
+  readonly received: number
+  readonly dropped: number
 }
 
 /** tcpdump, listening. */
@@ -61,32 +71,69 @@ export class Capture {
   /** Resolves when tcpdump says that it listens. */
   static async open(listener: Listener, options: CaptureOptions): Promise<Capture> {
     const capture = new Capture(listener, options)
-    const ended = capture.#ended.then(() => {
-      throw new Error(`tcpdump ended at once: ${capture.#words}`)
-    })
-    ended.catch(() => undefined)
-    const deadline = Date.now() + READY_MS
-    while (!capture.#words.includes('listening on')) {
-      if (Date.now() > deadline) throw new Error(`tcpdump does not listen: ${capture.#words}`)
-      await Promise.race([sleep(5), ended])
-    }
+    await capture.#awaitWords('listens', () => capture.#words.includes('listening on'))
     return capture
   }
 
   /** Waits for the frames asked for, then until no more come, then ends tcpdump. */
-  async stop({ count, seconds = count === undefined ? 0 : 5 }: CaptureEnd = {}): Promise<Captured> {
+  async stop({ count, seconds = count === undefined ? 0 : PATIENCE_MS / 1000 }: CaptureEnd = {}): Promise<Captured> {
     const deadline = Date.now() + seconds * 1000
     const isEnough = () => count !== undefined && this.frames.length >= count
     while (!isEnough() && Date.now() < deadline) await sleep(5)
-    const start = Date.now()
-    while (Date.now() - Math.max(this.#lastFrameAt, start) < this.#quiet && Date.now() < deadline + 5000) await sleep(5)
-    await this.#listener.interrupt()
+    await this.#drain()
+    await this.#listener.signal('SIGINT')
     await this.#ended
     if (this.#failure !== undefined) throw this.#failure
     this.#reader.end()
-    const dropped = /(\d+) packets? dropped by kernel/.exec(this.#words)?.[1]
-    if (dropped === undefined) throw new Error(`tcpdump did not end well: ${this.#words}`)
-    return { frames: this.frames, dropped: Number(dropped) }
+    const last = this.#counts().at(-1)
+    if (last === undefined) throw new Error(`tcpdump did not end well: ${this.#words}`)
+    return { frames: this.frames, dropped: last.dropped }
+  }
+
+  /** Waits until all is here that tcpdump has been given, and it is given no more: it says the same twice, a while apart. */
+  async #drain(): Promise<void> {
+    const start = Date.now()
+    for (let before = await this.#ask(); ; ) {
+      const since = Date.now()
+      while (Date.now() - Math.max(this.#lastFrameAt, since) < this.#quiet) await sleep(5)
+      const now = await this.#ask()
+      if (isDeepStrictEqual(now, before) && this.frames.length >= now.captured) return
+      if (Date.now() > start + PATIENCE_MS) throw new Error(`frames come without end: ${this.#words}`)
+      before = now
+    }
+  }
+
+  async #ask(): Promise<Counts> {
+    const before = this.#counts().length
+    await this.#listener.signal('SIGUSR1')
+    await this.#awaitWords('answers', () => this.#counts().length > before)
+    const last = this.#counts().at(-1)
+    if (last === undefined) throw new Error(`tcpdump does not count: ${this.#words}`)
+    return last
+  }
+
+  /** It says so once it is asked, in one line, and in the end, in three. */
+  #counts(): Counts[] {
+    const all = this.#words.matchAll(
+      /(\d+) packets? captured[,\n]\s*(\d+) packets? received by filter[,\n]\s*(\d+) packets? dropped by kernel/g
+    )
+    return [...all].map(([, captured, received, dropped]) => ({
+      captured: Number(captured),
+      received: Number(received),
+      dropped: Number(dropped)
+    }))
+  }
+
+  async #awaitWords(what: string, isSo: () => boolean): Promise<void> {
+    const ended = this.#ended.then(() => {
+      throw new Error(`tcpdump ended by itself: ${this.#words}`)
+    })
+    ended.catch(() => undefined)
+    const deadline = Date.now() + PATIENCE_MS
+    while (!isSo()) {
+      if (Date.now() > deadline) throw new Error(`waited in vain until tcpdump ${what}: ${this.#words}`)
+      await Promise.race([sleep(5), ended])
+    }
   }
 
   #take(chunk: Buffer): void {
@@ -109,21 +156,21 @@ export async function captureInside(container: Docker.Container, device: string,
     stdout.end()
     stderr.end()
   })
-  const interrupt = async () => {
+  const signal = async (name: NodeJS.Signals) => {
     const { Pid, Running } = await exec.inspect()
-    if (Running && Pid > 0) process.kill(Pid, 'SIGINT')
+    if (Running && Pid > 0) process.kill(Pid, name)
   }
-  return Capture.open({ stdout, stderr, interrupt }, options)
+  return Capture.open({ stdout, stderr, signal }, options)
 }
 
 /** Listens on a link of the namespace without making it promiscuous: a look must not change what it looks at. */
 export function captureOn(namespace: string, lab: string, device: string, options: CaptureOptions): Promise<Capture> {
   const argv = [`--net=${namespace}`, ...captureArgv(device, options, ['-p'])]
   const child = spawn(findProgram('nsenter'), argv, { stdio: ['ignore', 'pipe', 'pipe'], env: labEnvironment(lab) })
-  const interrupt = async () => {
-    child.kill('SIGINT')
+  const signal = async (name: NodeJS.Signals) => {
+    child.kill(name)
   }
-  return Capture.open({ stdout: child.stdout, stderr: child.stderr, interrupt }, options)
+  return Capture.open({ stdout: child.stdout, stderr: child.stderr, signal }, options)
 }
 
 function captureArgv(device: string, options: CaptureOptions, more: readonly string[] = []): string[] {
@@ -133,21 +180,6 @@ function captureArgv(device: string, options: CaptureOptions, more: readonly str
   const delivery = bulk ? [] : ['--immediate-mode', '-s', '65600']
   const chosen = direction === undefined ? [] : ['-Q', direction]
   const filter = expression === undefined ? [] : ['--', expression]
-  return [
-    'tcpdump',
-    '-i',
-    device,
-    ...delivery,
-    '-B',
-    '65536',
-    '-U',
-    '-Z',
-    'root',
-    '-n',
-    '-w',
-    '-',
-    ...chosen,
-    ...more,
-    ...filter
-  ]
+  const how = [...delivery, '-B', '65536', '-U', '-Z', 'root', '-n', '-w', '-']
+  return ['tcpdump', '-i', device, ...how, ...chosen, ...more, ...filter]
 }

@@ -5,15 +5,17 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Docker from 'dockerode'
+import { execa } from 'execa'
 import { findProgram, labFolder, privateEnvironment } from './programs.ts'
 import { containerdState, hostNamespace } from './sweep.ts'
 
-const READY_MS = 30_000
-const STOP_MS = 30_000
+const READY_MS = 120_000
+const STOP_MS = 120_000
 
 /** dockerd with a containerd of its own, in the lab's namespace: neither knows of any other on the machine. */
 export class PrivateDocker {
   readonly socket: string
+  readonly execRoot: string
   readonly client: Docker
   readonly #lab: string
   readonly #folder: string
@@ -26,6 +28,7 @@ export class PrivateDocker {
     this.#folder = labFolder(lab)
     this.#extraArguments = extraArguments
     this.socket = join(this.#folder, 'docker.sock')
+    this.execRoot = join(this.#folder, 'de')
     this.client = new Docker({ socketPath: this.socket })
   }
 
@@ -77,6 +80,10 @@ export class PrivateDocker {
   }
 
   async #startContainerd(): Promise<Daemon> {
+    await mkdir(this.execRoot, { mode: 0o700 })
+    // As /run is on a host: what is mounted in it, is seen in every mount namespace.
+    await execa(findProgram('mount'), ['--bind', this.execRoot, this.execRoot])
+    await execa(findProgram('mount'), ['--make-shared', this.execRoot])
     const address = join(this.#folder, 'ct.sock')
     await mkdir(join(this.#folder, 'ct'), { recursive: true })
     const settings = join(this.#folder, 'ct/config.toml')
@@ -96,7 +103,7 @@ export class PrivateDocker {
       `--containerd=${inFolder('ct.sock')}`,
       `--config-file=${inFolder('daemon.json')}`,
       `--data-root=${inFolder('dd')}`,
-      `--exec-root=${inFolder('de')}`,
+      `--exec-root=${this.execRoot}`,
       `--pidfile=${inFolder('docker.pid')}`,
       '--exec-opt=native.cgroupdriver=cgroupfs',
       `--cgroup-parent=/${this.#lab}`,

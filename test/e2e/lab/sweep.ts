@@ -12,7 +12,7 @@ const NETNS_FOLDER = '/run/netns'
 const CGROUP_FOLDER = '/sys/fs/cgroup'
 /** containerd's place for the sockets of its shims, whatever its own folders are. */
 const SHIM_SOCKETS = '/run/containerd/s'
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 120_000
 
 /** What `mkdtemp` completes to a lab's name. */
 export const namePrefix = `spanplan-${process.pid}-`
@@ -51,10 +51,12 @@ export function sweepLab(lab: string): void {
 
 /** Sweeps the labs whose owner is dead: killed, it could not do so itself. */
 export function sweepStaleLabs(): void {
-  for (const lab of findLabs()) {
-    const owner = Number(NAME.exec(lab)?.[1])
-    if (!existsSync(`/proc/${owner}`)) sweepLab(lab)
-  }
+  for (const lab of listStaleLabs()) sweepLab(lab)
+}
+
+/** The labs whose owner is dead. */
+export function listStaleLabs(): string[] {
+  return findLabs().filter((lab) => !existsSync(`/proc/${NAME.exec(lab)?.[1]}`))
 }
 
 /** The ids of the processes that a lab has started, of their children, and of all that runs in its namespaces. */

@@ -3,12 +3,13 @@ import { parseAttached } from '../../../src/host/bpftool.ts'
 
 /**
  * bpftool 7.5 on Linux 6.18, `bpftool -j net show`: an XDP and two tcx programs on one device, a cls_bpf filter with an
- * eBPF program on another; then XDP in two modes at once, as bpftool's net.c writes it.
+ * eBPF program on another, one of classic BPF beside the first; then XDP in two modes at once, as bpftool's net.c writes it.
  */
 const captured = `[{"xdp":[{"devname":"a0","ifindex":3,"mode":"driver","id":99}],"tc":[{"devname":"a0","ifindex":3,
 "kind":"tcx/ingress","name":"hider","prog_id":98,"prog_flags":[],"link_id":90,"link_flags":[]},{"devname":"a0",
 "ifindex":3,"kind":"tcx/egress","name":"hider","prog_id":97,"prog_flags":[],"link_id":89,"link_flags":[]},
-{"devname":"b0","ifindex":2,"kind":"clsact/ingress","name":"x.o:[tc]","prog_id":12}],"flow_dissector":[],"netfilter":[]}]`
+{"devname":"b0","ifindex":2,"kind":"clsact/ingress","name":"x.o:[tc]","prog_id":12},{"devname":"a0","ifindex":3,
+"kind":"clsact/ingress"}],"flow_dissector":[],"netfilter":[]}]`
 const several = `[{"xdp":[{"devname":"a0","ifindex":3,"multi_attachments":[{"mode":"driver","id":5},
 {"mode":"offload","id":6}]}],"tc":[],"flow_dissector":[]}]`
 

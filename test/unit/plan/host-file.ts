@@ -38,10 +38,19 @@ export function readHostFile(text: string): Snapshot {
 }
 
 /** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
-function completeDocker({ api = '1.45', containers, ...docker }: Extract<Snapshot['docker'], { state: 'read' }>) {
+function completeDocker({
+  api = '1.45',
+  containers,
+  unread = [],
+  ...docker
+}: Extract<Snapshot['docker'], { state: 'read' }>) {
   return {
     ...docker,
     api,
-    containers: containers.map(({ labels = {}, pid = 1, ...container }) => ({ ...container, labels, pid }))
+    unread,
+    containers: containers.map(({ labels = {}, running = true, ...container }) => ({
+      ...{ sandbox: running ? `/run/docker/netns/${container.id.slice(0, 12)}` : null },
+      ...{ ...container, labels, running }
+    }))
   }
 }

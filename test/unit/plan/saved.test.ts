@@ -215,9 +215,10 @@ describe('what has changed since', () => {
       id: 'f00d',
       name: 'zeek',
       labels: {},
-      pid: 1,
+      running: true,
       restarting: false,
       networkMode: 'bridge',
+      sandbox: null,
       endpoints: []
     }
     expect(differences('wait-only', withContainers([zeek]))).toEqual(['span0/sensor/span/zeek: waited, is there now'])

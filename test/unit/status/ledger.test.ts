@@ -86,8 +86,8 @@ describe('what is lost at each place, and why', () => {
 
   test('at the sockets of a sensor, those of a ring aside', () => {
     const listeners = (...sockets: PacketSocket[]) => [
-      { inside: { pid: 60, index: 7 }, sockets },
-      { inside: { pid: 80, index: 7 }, sockets: null }
+      { inside: { sandbox: '/run/docker/netns/60', index: 7 }, sockets },
+      { inside: { sandbox: '/run/docker/netns/80', index: 7 }, sockets: null }
     ]
     const first = sampleOf({ listeners: listeners({ cookie: '1', device: 'eth0', drops: 1000 }) })
     const later = sampleOf({

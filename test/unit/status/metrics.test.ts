@@ -11,6 +11,7 @@ const seasoned: WatchState = {
   ...watch,
   last: { at: '2026-01-01T00:10:00.000Z', trigger: 'file', result: 'failed', milliseconds: 400 },
   lastSuccess: '2026-01-01T00:09:00.500Z',
+  failedMonitors: [],
   degraded: [
     {
       ...{ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z' },

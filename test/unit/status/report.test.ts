@@ -61,7 +61,7 @@ describe('what is healthy', () => {
   test('a sensor that does not run', () => {
     const { docker } = converged
     if (docker.state !== 'read') throw new Error('the fixture has changed')
-    const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, pid: 0 } : one))
+    const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, running: false } : one))
     expect(codes(see({ ...converged, docker: { ...docker, containers } }))).toContain('SENSOR_STOPPED')
   })
 

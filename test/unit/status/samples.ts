@@ -9,8 +9,12 @@ export const chain: Chain = {
   mirrors: [{ device: 'ens192', index: 2, hook: 'ingress', handle: 8, expression: null }],
   bridge: 4,
   ports: [
-    { device: 'veth6', index: 6, sensor: { container: 'suricata', inside: { pid: 60, index: 7 } } },
-    { device: 'veth8', index: 8, sensor: { container: 'zeek', inside: { pid: 80, index: 7 } } }
+    {
+      device: 'veth6',
+      index: 6,
+      sensor: { container: 'suricata', inside: { sandbox: '/run/docker/netns/60', index: 7 } }
+    },
+    { device: 'veth8', index: 8, sensor: { container: 'zeek', inside: { sandbox: '/run/docker/netns/80', index: 7 } } }
   ]
 }
 

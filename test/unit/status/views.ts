@@ -66,6 +66,14 @@ export const noHolds: Holds = { pauses: [], away: [] }
 /** A watch that has not run yet. */
 export const watch: WatchState = {
   ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
-  ...{ file: { valid: true, notices: [] }, last: null, lastSuccess: null, runs: [], drift: 0, degraded: [] },
+  ...{
+    file: { valid: true, notices: [] },
+    last: null,
+    lastSuccess: null,
+    runs: [],
+    drift: 0,
+    failedMonitors: [],
+    degraded: []
+  },
   durations: { buckets: [], count: 0, sum: 0 }
 }

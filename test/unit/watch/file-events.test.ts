@@ -34,7 +34,7 @@ async function expectWakes(...scripts: readonly string[]): Promise<void> {
     await settle()
     const before = wakes
     sh(script)
-    await vi.waitFor(() => expect(wakes, script).toBeGreaterThan(before), { timeout: 5000 })
+    await vi.waitFor(() => expect(wakes, script).toBeGreaterThan(before), { timeout: 60_000 })
   }
 }
 

@@ -139,8 +139,10 @@ describe('the server', () => {
     await serve()
     const silent: Socket[] = []
     for (let count = 0; count < 1000; count++) silent.push(await dial())
-    // Those that were too many are closed at once; the others hold their places until they go.
-    await Promise.all(silent.slice(64).map(closed))
+    // The last 64 hold their places until they go; each of the others has made room for one.
+    await Promise.all(silent.slice(0, -64).map(closed))
+    expect(silent.slice(-64).filter(({ destroyed }) => destroyed)).toEqual([])
+    expect(await get('/hello')).toContain('hello')
     for (const socket of silent) socket.resetAndDestroy()
     const answers = Array.from({ length: 50 }, async () => {
       const socket = await dial()
@@ -148,7 +150,36 @@ describe('the server', () => {
       socket.resetAndDestroy()
     })
     await Promise.all(answers)
-    await expect.poll(() => get('/hello')).toContain('hello')
+    await expect.poll(() => get('/hello'), { timeout: 60_000 }).toContain('hello')
+  })
+
+  test('answers whoever asks, among more that say nothing, half of a request, or ask for what takes for ever', async () => {
+    await serve({ '/endless': () => new Promise(() => undefined) })
+    const words = ['', 'GET /hello HTTP/1.1\r\nHost:', 'GET /endless HTTP/1.1\r\nHost: a\r\n\r\n']
+    for (const word of words) {
+      const others = await Promise.all(Array.from({ length: 100 }, dial))
+      for (const other of others) other.write(word)
+      expect(await get('/hello')).toContain('hello')
+      for (const other of others) other.resetAndDestroy()
+    }
+  })
+
+  test('answers whoever asks at once, in the middle of a flood that comes all at the same time', async () => {
+    await serve()
+    const sockets: Socket[] = []
+    const flood = (count: number) => {
+      for (let left = count; left > 0; left--) {
+        const socket = connect(listener?.port ?? 0, loopback.host)
+        socket.on('error', () => undefined)
+        sockets.push(socket)
+      }
+    }
+    flood(300)
+    // Each is accepted before any is read.
+    const answer = get('/hello')
+    flood(300)
+    expect(await answer).toContain('hello')
+    for (const socket of sockets) socket.destroy()
   })
 
   test('gives no client longer than its time, whatever it does', async () => {
@@ -166,7 +197,7 @@ describe('the server', () => {
     deaf.pause()
     await Promise.all([silent, slow, halfOpen, waiting].map(closed))
     clearInterval(drip)
-    await expect.poll(() => get('/hello')).toContain('hello')
+    await expect.poll(() => get('/hello'), { timeout: 60_000 }).toContain('hello')
     expect((await text(deaf).catch(() => '')).length).toBeLessThan(large.body.length)
   })
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseClassFilters, parseFilters, writeFilter } from '../../../src/host/filters.ts'
-import type { Program } from '../../../src/host/host.ts'
-import { parseToolJson } from '../../../src/host/json.ts'
-import { mirrorPref, sealPref, writeMirror, writeSeal } from '../../../src/host/tc.ts'
-import { batchLine, batchWord, shellLine } from '../../../src/host/words.ts'
-import type { Hook } from '../../../src/spec/spec.ts'
-import { createLab, type Lab } from '../../e2e/lab.ts'
+import { parseClassFilters, parseFilters, writeFilter } from '../../src/host/filters.ts'
+import type { Program } from '../../src/host/host.ts'
+import { parseToolJson } from '../../src/host/json.ts'
+import { mirrorPref, sealPref, writeMirror, writeSeal } from '../../src/host/tc.ts'
+import { batchLine, batchWord, shellLine } from '../../src/host/words.ts'
+import type { Hook } from '../../src/spec/spec.ts'
+import { createLab, type Lab } from '../e2e/lab.ts'
 
 let lab: Lab
 

@@ -8,7 +8,7 @@ test('a step that hangs is ended by its time limit, and what was done before is 
   await using lab = await createLab()
   const first = await lab.snapshotText()
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
-  const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exec sleep 120 ;; esac' })
+  const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exec sleep 600 ;; esac' })
   const stderr = await expectRefusal(lab, ['apply'], 5, options)
   expect(stderr).toContain('tc -batch - did not end within 30 s, and was ended')
   expect(stderr).toContain('All that had been done was taken back: the host is as it was.')
@@ -16,4 +16,14 @@ test('a step that hangs is ended by its time limit, and what was done before is 
   await expectConverged(lab)
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
+})
+
+test('a filter that tcpdump does not finish is told of as one that is too large', async () => {
+  await using lab = await createLab()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: udp}]}}')
+  const { options } = await wrapPrograms(lab, { tcpdump: 'exec sleep 600' })
+  const { stderr } = await spanplan(lab, ['plan'], 65, options)
+  expect(stderr).toContain('error: span span0: tcpdump did not finish compiling the filter within 30 s')
+  expect(stderr).toContain('use wider networks')
+  expect(stderr).not.toContain('dmesg')
 })

@@ -1,0 +1,313 @@
+/** What a container shows of itself, and does in its own network namespace, steers nobody outside. */
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
+import { findProgram } from './lab/programs.ts'
+import { type Argv, createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import {
+  expectConverged,
+  expectHeard,
+  expectRestored,
+  findTap,
+  interfacesOf,
+  networksOf,
+  spanplan,
+  until,
+  writeSpans
+} from './spans.ts'
+
+let lab: Lab
+let before: string
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  before = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+async function restore(): Promise<void> {
+  const containers = await lab.docker.listContainers({ all: true })
+  await Promise.all(containers.map(({ Id }) => lab.docker.getContainer(Id).remove({ force: true })))
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+}
+
+/** All that spanplan may take of time and memory here: ten times what it needs. */
+const bounded: SpanplanOptions = {
+  through: ['timeout', '--signal=KILL', '30', 'prlimit', `--data=${1024 ** 3}`]
+}
+
+async function applySensors(...names: readonly string[]): Promise<void> {
+  await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], sensors: [${names.join(', ')}]}}`)
+  await spanplan(lab, ['apply', '--yes'])
+}
+
+/** The containers that are told to be behind the ports, and what listens there: null where it is not known. */
+async function readSensors(options: SpanplanOptions = bounded): Promise<{ container: string; sockets: unknown }[]> {
+  const { stdout } = await spanplan(lab, ['status', '--json', '--for', '10ms'], 0, options)
+  const [span]: { hops: { kind: string; container: string; sockets: unknown }[] }[] = JSON.parse(stdout).spans
+  const hops = span?.hops.filter(({ kind }) => kind === 'sensor') ?? []
+  return hops
+    .map(({ container, sockets }) => ({ container, sockets }))
+    .sort((a, b) => (a.container < b.container ? -1 : 1))
+}
+
+/** Runs a command in the network namespace of a container, as one that may do anything there could. */
+async function runInside(container: Docker.Container, ...argv: Argv): Promise<string> {
+  const { State } = await container.inspect()
+  return lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, ...argv])
+}
+
+describe('a sensor with the rights that Docker gives to all, in a tree of its own making', () => {
+  let evil: Docker.Container
+
+  afterEach(restore)
+  beforeEach(async () => {
+    const chroot = 'mkdir -p /tree/bin && cp /bin/busybox /tree/bin/sleep && exec chroot /tree /bin/sleep infinity'
+    evil = await lab.docker.createContainer({
+      ...{ name: 'evil', Image: 'spanplan-sensor', Cmd: ['/bin/sh', '-c', chroot], StopSignal: 'SIGKILL' },
+      HostConfig: { NetworkMode: 'none' }
+    })
+    await evil.start()
+    await applySensors('evil')
+  })
+
+  /** What its first process has for an interface's files. */
+  async function show(files: Readonly<Record<'address' | 'ifindex' | 'iflink', string>>): Promise<void> {
+    const folder = '/tree/sys/class/net/eth9'
+    const commands = Object.entries(files).map(([name, command]) => `${command.replace('FILE', `${folder}/${name}`)}`)
+    const script = [`mkdir -p ${folder}`, ...commands].join(' && ')
+    const { exitCode, stderr } = await lab.exec(evil, ['/bin/sh', '-c', script])
+    expect([exitCode, stderr]).toEqual([0, ''])
+  }
+
+  const write = (text: string | number) => `echo ${text} >FILE`
+  const traps = { 'a pipe that nobody writes to': 'mkfifo FILE', 'a link to /dev/zero': 'ln -s /dev/zero FILE' }
+
+  test.each(Object.entries(traps))('cannot stop or fill a plan or a status: %s', async (_, trap) => {
+    await show({ address: trap, ifindex: trap, iflink: trap })
+    await expectConverged(lab, bounded)
+    expect(await readSensors()).toEqual([{ container: 'evil', sockets: [] }])
+  })
+
+  test("cannot stop a status at its interface's number", async () => {
+    const { name, mac, port } = await findTap(lab, evil)
+    const [link] = JSON.parse(await runInside(evil, 'ip', '-json', 'link', 'show', 'dev', name))
+    const [other] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'dev', port]))
+    await show({ address: write(mac), ifindex: write(link.ifindex), iflink: write(other.ifindex) })
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
+    expect(stdout).toContain('sensor evil')
+    const replace = 'rm /tree/sys/class/net/eth9/ifindex && mkfifo /tree/sys/class/net/eth9/ifindex'
+    expect(await lab.exec(evil, ['/bin/sh', '-c', replace])).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(await readSensors()).toEqual([{ container: 'evil', sockets: [] }])
+  })
+
+  test("cannot have another workload's interface put on the bridge", async () => {
+    await lab.run([
+      'ip',
+      'link',
+      'add',
+      'victim',
+      'up',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'inner',
+      'netns',
+      `${lab.name}-sw`
+    ])
+    try {
+      const { mac } = await findTap(lab, evil)
+      const read = async () => JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'dev', 'victim']))[0]
+      const { ifindex, link_index } = await read()
+      await show({ address: write(mac), ifindex: write(link_index), iflink: write(ifindex) })
+      const { stdout } = await spanplan(lab, ['apply'], 0, bounded)
+      expect(await read()).not.toHaveProperty('master')
+      expect(await lab.run(['tc', 'filter', 'show', 'dev', 'victim', 'ingress'])).toBe('')
+      expect(stdout).toContain('No changes')
+    } finally {
+      await lab.run(['ip', 'link', 'del', 'dev', 'victim'])
+    }
+  })
+})
+
+describe('a container that may do anything in its own network namespace', () => {
+  let zeek: Docker.Container
+
+  afterEach(restore)
+  beforeEach(async () => {
+    zeek = await lab.startSensor('zeek', { CapAdd: ['NET_ADMIN'] })
+    await applySensors('zeek')
+  })
+
+  async function listen(): Promise<void> {
+    const { name } = await findTap(lab, zeek)
+    // Without a ring, so that the kernel tells what it loses.
+    const exec = await zeek.exec({ Cmd: ['/usr/bin/tcpdump', '-Z', 'root', '-i', name, '-w', '/dev/null'] })
+    await exec.start({ Detach: true })
+    await until('it listens', async () => (await runInside(zeek, 'ss', '--packet', '--no-header')).includes(name))
+  }
+
+  test('is a sensor, whatever it calls its interfaces', async () => {
+    const { name } = await findTap(lab, zeek)
+    const [{ ifindex }] = JSON.parse(await runInside(zeek, 'ip', '-json', 'link', 'show', 'dev', name))
+    const hostile = '\u001b[31m$(id)'
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', name, 'down')
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', name, 'name', hostile)
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', hostile, 'up')
+    await listen()
+    // As an index is written.
+    for (const decoy of [String(ifindex), `0x${ifindex.toString(16)}`, '0', `if${ifindex}`, '--help']) {
+      await runInside(zeek, 'ip', 'link', 'add', 'name', decoy, 'type', 'bridge')
+    }
+    await expectConverged(lab, bounded)
+    const sockets = [{ interface: hostile, drops: null }]
+    expect(await readSensors()).toEqual([{ container: 'zeek', sockets }])
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
+    expect(stdout).not.toContain('\u001b')
+    await expectHeard(lab, [zeek])
+  })
+
+  test('is not known to lose frames, where it has more sockets than anybody needs', async () => {
+    // AF_PACKET, SOCK_RAW, and ETH_P_ALL in network order.
+    const many = 'socket($s[$_], 17, 3, 768) or die for 1..4000; sleep 600'
+    const { State } = await zeek.inspect()
+    const enter = ['nsenter', `--net=/proc/${State.Pid}/ns/net`] as const
+    const flood = lab.start([...enter, 'prlimit', '--nofile=5000', findProgram('perl'), '-e', many])
+    try {
+      await until('all are open', async () => {
+        const all = await runInside(zeek, 'ss', '--packet', '--no-header')
+        return all.split('\n').length >= 4000
+      })
+      const { stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
+      expect(stderr).toContain('it cannot be told what is lost by the sockets of zeek')
+    } finally {
+      flood.kill('SIGKILL')
+    }
+  })
+
+  test('has its interface back where it has moved that elsewhere, and what it makes for itself is nobody’s port', async () => {
+    const { name, port } = await findTap(lab, zeek)
+    const { State } = await zeek.inspect()
+    const nested = lab.start(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'unshare', '--net', 'sleep', 'infinity'])
+    try {
+      await until('it has a namespace in its own', async () => {
+        const own = await lab.run(['readlink', `/proc/${State.Pid}/ns/net`])
+        return (await lab.run(['readlink', `/proc/${nested.pid}/ns/net`])) !== own
+      })
+      const peer = ['peer', 'name', 'inner', 'netns', String(nested.pid)]
+      await runInside(zeek, 'ip', 'link', 'add', 'name', 'outer', 'type', 'veth', ...peer)
+      await expectConverged(lab, bounded)
+      await runInside(zeek, 'ip', 'link', 'set', 'dev', name, 'netns', String(nested.pid))
+      const { stdout } = await spanplan(lab, ['apply', '--yes'], 0, bounded)
+      expect(stdout).toContain('interface present: no → yes')
+      await expectConverged(lab, bounded)
+      expect((await findTap(lab, zeek)).port).not.toBe(port)
+      expect((await interfacesOf(zeek)).map((one) => one.name)).toContain('outer')
+      await expectHeard(lab, [zeek])
+    } finally {
+      nested.kill('SIGKILL')
+    }
+  })
+})
+
+test('containers that share one network namespace are one sensor', async () => {
+  const zeek = await lab.startSensor('zeek')
+  await applySensors('zeek')
+  const { name } = await findTap(lab, zeek)
+  const other = await lab.startSensor('other', { NetworkMode: `container:${zeek.id}` })
+  const exec = await other.exec({ Cmd: ['/usr/bin/tcpdump', '-Z', 'root', '-i', name, '-w', '/dev/null'] })
+  await exec.start({ Detach: true })
+  await until('it listens', async () => (await runInside(zeek, 'ss', '--packet', '--no-header')).includes(name))
+  await expectConverged(lab)
+  expect(await networksOf(other)).toEqual([])
+  expect(await readSensors()).toEqual([{ container: 'zeek', sockets: [{ interface: name, drops: null }] }])
+  await restore()
+})
+
+describe('what Docker says of a container', () => {
+  let zeek: Docker.Container
+  let key: string
+  let docker: FaultyDocker | undefined
+
+  beforeAll(async () => {
+    zeek = await lab.startSensor('zeek')
+    await lab.startSensor('other')
+    await applySensors('zeek')
+    key = (await zeek.inspect()).NetworkSettings.SandboxKey
+    await mkdir(place())
+  })
+  afterAll(restore)
+  afterEach(() => docker?.close())
+
+  interface Inspection {
+    readonly State: { Pid: number }
+    readonly NetworkSettings: { SandboxKey: string }
+  }
+
+  /** Docker, as if it said something else of the container. */
+  async function telling(change: (said: Inspection) => unknown): Promise<SpanplanOptions> {
+    docker = await startFaultyDocker(lab)
+    docker.tamper((url, text) => {
+      if (!url.includes(`/containers/${zeek.id}/json`)) return text
+      const said: Inspection = JSON.parse(text)
+      change(said)
+      return JSON.stringify(said)
+    })
+    return { ...bounded, env: docker.env }
+  }
+
+  test("is no process's number, which may be another's by now", async () => {
+    const { State } = await lab.docker.getContainer('other').inspect()
+    const options = await telling((said) => {
+      said.State.Pid = State.Pid
+    })
+    await expectConverged(lab, options)
+    expect(await readSensors(options)).toEqual([{ container: 'zeek', sockets: [] }])
+  })
+
+  /** A folder of the test's, called as Docker calls its own. */
+  const place = () => join(lab.files, 'netns')
+
+  const lures: Readonly<Record<string, () => Promise<string>>> = {
+    'a link': async () => {
+      await symlink(key, join(place(), 'link'))
+      return join(place(), 'link')
+    },
+    'in a folder that is a link': async () => {
+      await symlink(dirname(key), join(lab.files, 'linked'))
+      return join(lab.files, 'linked', basename(key))
+    },
+    'in a folder of everybody’s': async () => {
+      await chmod(dirname(key), 0o777)
+      return key
+    },
+    'no namespace': async () => {
+      await writeFile(join(place(), 'file'), '')
+      return join(place(), 'file')
+    },
+    'a pipe that nobody writes to': async () => {
+      await lab.run(['mkfifo', join(place(), 'pipe')])
+      return join(place(), 'pipe')
+    },
+    'not to be seen from here': async () => '/run/nowhere/netns/0123456789ab'
+  }
+
+  test.each(Object.entries(lures))('is not believed where the file of its namespace is %s', async (_, lure) => {
+    const wrong = await lure()
+    try {
+      const options = await telling((said) => {
+        said.NetworkSettings.SandboxKey = wrong
+      })
+      await expectConverged(lab, options)
+      const { stdout, stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, options)
+      expect(stderr).toContain('it cannot be told which ports are those of zeek')
+      expect(stdout).not.toContain('sensor zeek')
+    } finally {
+      await chmod(dirname(key), 0o755)
+    }
+  })
+})

@@ -1,0 +1,90 @@
+/** What the unit of examples/systemd knows of containers, with two of root's rights. */
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Installed, install } from './installed.ts'
+import { createLab, type Lab } from './lab.ts'
+import { listenHere, type Scrape, scrape } from './scraping.ts'
+import { portOf, until } from './spans.ts'
+import { bootSystemd, type Systemd } from './systemd.ts'
+
+const unit = 'etc/systemd/system/spanplan.service'
+
+let lab: Lab
+let host: Installed
+let systemd: Systemd
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  host = await install(lab)
+  await host.put(unit, 'systemd/spanplan.service')
+  const spans = 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n'
+  await writeFile(host.path('etc/spanplan/spans.yaml'), spans)
+  systemd = await bootSystemd(lab, host)
+})
+afterAll(() => lab?.close())
+
+/** Starts it, once more if need be, with settings of its own. */
+async function start(...settings: readonly string[]): Promise<void> {
+  const netns = join(lab.dockerState, 'netns')
+  const own = [
+    '[Service]',
+    'StandardError=append:/run/log',
+    'ExecStart=',
+    `ExecStart=/usr/bin/env spanplan watch -f /etc/spanplan ${listenHere.join(' ')}`,
+    // Its /tmp is its own, and the lab's Docker says that its folder is there.
+    `BindReadOnlyPaths=-/run/docker/netns:${netns}`
+  ]
+  await mkdir(host.path(`${unit}.d`), { recursive: true })
+  await writeFile(host.path(`${unit}.d/test.conf`), [...own, ...settings, ''].join('\n'))
+  await systemd.run(['systemctl', 'daemon-reload'])
+  await systemd.run(['systemctl', 'restart', 'spanplan.service'])
+}
+
+async function scrapeUntil(what: string, isSo: (now: Scrape) => Promise<boolean> | boolean): Promise<void> {
+  let text = ''
+  await until(what, async () => {
+    const now = await scrape(lab)
+    text = now.text
+    return isSo(now)
+  }).catch(async (error: Error) => {
+    throw new Error(`${error.message}:\n${text.replace(/^#.*\n/gm, '')}${await systemd.run(['cat', '/run/log'])}`)
+  })
+}
+
+const capabilities = async () => {
+  const pid = (await systemd.run(['systemctl', 'show', '--value', '--property=MainPID', 'spanplan.service'])).trim()
+  return /^CapBnd:\s+0*(\w+)$/m.exec(await systemd.run(['cat', `/proc/${pid}/status`]))?.[1]
+}
+
+test('started before Docker ran its first container, it names those that come, and puts their ports back', async () => {
+  expect(existsSync(join(lab.dockerState, 'netns'))).toBe(false)
+  await start()
+  expect(await capabilities()).toBe('3000')
+  const suricata = await lab.startSensor('suricata')
+  const isNamed = async (now: Scrape) => {
+    const labels = { span: 'span0', interface: await portOf(lab, suricata), sensor: 'suricata' }
+    return now.value('port_frames_total', labels) !== undefined
+  }
+  await scrapeUntil('it is named', isNamed)
+  await lab.run(['ip', 'link', 'set', 'dev', await portOf(lab, suricata), 'nomaster'])
+  await scrapeUntil(
+    'its port is back',
+    async (now) => (await isNamed(now)) && now.value('healthy', { span: 'span0' }) === 1
+  )
+  await suricata.restart()
+  await scrapeUntil('it is named when it has started again', isNamed)
+  // What it may not see, it does not guess.
+  expect((await scrape(lab)).sum('sensor_sockets')).toBe(0)
+  expect((await scrape(lab)).text).not.toMatch(/^spanplan_sensor_sockets\{/m)
+})
+
+test('with the right that it names, it also counts the sockets of sensors', async () => {
+  await start('CapabilityBoundingSet=CAP_SYS_ADMIN', 'AmbientCapabilities=CAP_SYS_ADMIN', 'RestrictNamespaces=net')
+  expect(await capabilities()).toBe('203000')
+  const suricata = lab.docker.getContainer('suricata')
+  const exec = await suricata.exec({ Cmd: ['/usr/bin/tcpdump', '-Z', 'root', '-i', 'any', '-w', '/dev/null'] })
+  await exec.start({ Detach: true })
+  await scrapeUntil('they are counted', (now) => now.sum('sensor_sockets') === 1)
+})

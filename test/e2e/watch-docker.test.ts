@@ -1,0 +1,138 @@
+/** What goes wrong with Docker costs no more than what hangs on it, and is told. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectRestored, networksOf, spanplan, until, writeSpans } from './spans.ts'
+import { startWatch } from './watching.ts'
+import { wrapPrograms } from './wrapped.ts'
+
+let lab: Lab
+let docker: FaultyDocker
+let first: string
+let suricata: Docker.Container
+let zeek: Docker.Container
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  docker = await startFaultyDocker(lab)
+  suricata = await lab.startSensor('suricata')
+  zeek = await lab.startSensor('zeek')
+  first = await lab.snapshotText()
+})
+afterAll(async () => {
+  await docker?.close()
+  await lab?.close()
+})
+
+beforeEach(() => writeSpans(lab, file))
+afterEach(async () => {
+  docker.tamper(null)
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, first)
+})
+
+const file = `
+spans:
+  span0: {sources: [{interface: ens192, direction: ingress}], sensors: [suricata, zeek]}
+  span1: {sources: [{interface: ens224, direction: ingress}]}`
+
+const deleteMirror = (card: string) => lab.run(['tc', 'filter', 'del', 'dev', card, 'ingress'])
+
+async function isMirrored(card: string): Promise<boolean> {
+  return (await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])).includes('mirred')
+}
+
+const isOn = async (container: Docker.Container) => (await networksOf(container)).includes('span0')
+
+/** Docker tells of zeek what nobody understands. */
+function describeOddly(url: string, body: string): string {
+  if (!/\/containers\/\w+\/json/.test(url)) return body
+  const container: { Name: string; State: object } = JSON.parse(body)
+  return container.Name === '/zeek' ? JSON.stringify({ ...container, State: { Running: 'perhaps' } }) : body
+}
+
+test('a container that Docker describes oddly is left as it is, and named; the others go on', async () => {
+  const env = docker.env
+  await using watch = await startWatch(lab, [], { env })
+  await watch.settle()
+  expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])
+  docker.tamper(describeOddly)
+  await lab.docker.getNetwork('span0').disconnect({ Container: 'suricata', Force: true })
+  await watch.expectTold(/ warning +the container zeek is left as it is, for nothing is known of it: /)
+  await until('suricata is back', () => isOn(suricata))
+  await watch.settle()
+  expect(await watch.state()).toMatchObject({ degraded: [] })
+  expect(await isOn(zeek)).toBe(true)
+  // A command says the same.
+  const { stdout, stderr } = await spanplan(lab, ['plan', '--detailed-exitcode'], 0, { env })
+  expect(stdout).toContain('waits for what Docker has to say of the container zeek')
+  expect(stderr).toContain('the container zeek is left as it is')
+  docker.tamper(null)
+  await lab.docker.getNetwork('span0').disconnect({ Container: 'zeek', Force: true })
+  await until('zeek is back', () => isOn(zeek))
+  await watch.settle()
+  expect(watch.told.match(/is left as it is/g)).toHaveLength(1)
+  await expectConverged(lab)
+})
+
+/** Docker's lists are refused from the first thing on that an apply has Docker do. */
+function failAfterFirst(): void {
+  docker.prepare()
+  docker.tamper((url, body) => {
+    if (docker.requests.length > 0 && /^(\/v[\d.]+)?\/networks(\?|$)/.test(url)) throw new Error('cut')
+    return body
+  })
+}
+
+test('Docker that fails while an apply verifies costs nothing that was done; exit 4 says what is open', async () => {
+  failAfterFirst()
+  const { stderr, stdout } = await spanplan(lab, ['apply'], 4, { env: docker.env })
+  expect(stderr).toMatch(
+    /error: all was done, and the kernel has it as wanted; but Docker could not be looked at afterwards: /
+  )
+  expect(stderr).toMatch(/Not checked:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
+  expect(stdout + stderr).not.toMatch(/taken back: the host|all is as wanted/)
+  expect([await isMirrored('ens192'), await isMirrored('ens224')]).toEqual([true, true])
+  expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])
+  docker.tamper(null)
+  await expectConverged(lab)
+})
+
+test('the same in a watch: it keeps what was done, tells that it could not look, and looks again', async () => {
+  failAfterFirst()
+  await using watch = await startWatch(lab, [], { env: docker.env })
+  expect(watch.told).toMatch(/ \+ mirror ens192 .* done in/)
+  expect(watch.told).toMatch(/ all +! all was done, .* Docker could not be looked at afterwards: /)
+  expect(await watch.state()).toMatchObject({ degraded: [{ span: null, notice: { code: 'UNVERIFIED' } }] })
+  expect([await isMirrored('ens192'), await isOn(suricata)]).toEqual([true, true])
+  docker.tamper(null)
+  await watch.expectTold(/ all +is as wanted again\n/)
+  await watch.settle()
+  await expectConverged(lab)
+})
+
+test('what fails while Docker does not answer is told at once, and keeps no other span from being repaired', async () => {
+  const broken = join(lab.files, 'broken')
+  const { options } = await wrapPrograms(lab, {
+    tc: `[ -e ${broken} ] && case "$input" in *"dev ens192"*mirred*) exit 1 ;; esac`
+  })
+  await using watch = await startWatch(lab, [], options)
+  await watch.settle()
+  await writeFile(broken, '')
+  await lab.silenceDocker(async () => {
+    const { length } = watch.told
+    await deleteMirror('ens192')
+    await watch.expectTold(/ span0 +! could not .*; tried again at /, length)
+    expect(await watch.state()).toMatchObject({ degraded: [{ span: 'span0', reason: 'failed' }] })
+    for (let count = 0; count < 2; count++) {
+      await deleteMirror('ens224')
+      await until('the other mirror is back', () => isMirrored('ens224'))
+    }
+    await rm(broken)
+  })
+  await watch.expectTold(/ span0 +is as wanted again\n/)
+  await expectConverged(lab)
+})

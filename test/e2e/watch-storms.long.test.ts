@@ -1,0 +1,134 @@
+/** Storms of events: a watch makes no more runs for them than its rests leave room for, and goes on with all else. */
+import { readdir, readFile } from 'node:fs/promises'
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
+import { startWatch, type Watch } from './watching.ts'
+
+vi.setConfig({ testTimeout: 240_000 })
+
+let lab: Lab
+let first: string
+let sensor: Docker.Container
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  sensor = await lab.startSensor('suricata')
+  first = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+beforeEach(() => writeSpans(lab, file))
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, first)
+})
+
+const file = `
+spans:
+  span0: {sources: [{interface: ens192, direction: ingress}], sensors: [suricata, restless]}
+  span1: {sources: [{interface: ens224, direction: ingress}]}`
+
+async function isMirrored(card: string): Promise<boolean> {
+  return (await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])).includes('mirred')
+}
+
+/** What a watch has used by now; seconds are those of processors, its children's too. */
+async function measure(watch: Watch) {
+  const [stat, status, descriptors, { durations }] = await Promise.all([
+    readFile(`/proc/${watch.pid}/stat`, 'utf8'),
+    readFile(`/proc/${watch.pid}/status`, 'utf8'),
+    readdir(`/proc/${watch.pid}/fd`),
+    watch.state()
+  ])
+  const ticks = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 16).map(Number)
+  const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1])
+  return {
+    at: performance.now(),
+    seconds: ticks.reduce((sum, one) => sum + one, 0) / 100,
+    kilobytes,
+    descriptors: descriptors.length,
+    durations
+  }
+}
+
+/**
+ * While a storm goes on, another span is repaired; then the runs that it took, and what is left of it, are counted.
+ *
+ * @param rest seconds that it rests after each run, on the average, at the least.
+ * @param storm goes on until it is told to end.
+ */
+async function expectCalm(watch: Watch, rest: number, storm: (isOver: () => boolean) => Promise<void>): Promise<void> {
+  await watch.settle()
+  const before = await measure(watch)
+  let isOver = false
+  const raging = storm(() => isOver)
+  raging.catch(() => undefined)
+  for (let count = 0; count < 3; count++) {
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens224', 'ingress'])
+    await until('the mirror is back', () => isMirrored('ens224'))
+  }
+  isOver = true
+  await raging
+  await watch.settle()
+  const after = await measure(watch)
+  const seconds = (after.at - before.at) / 1000
+  const [runs, busy] = (['count', 'sum'] as const).map((key) => after.durations[key] - before.durations[key])
+  expect((seconds - (busy ?? 0)) / (runs ?? 0)).toBeGreaterThan(rest)
+  expect((after.seconds - before.seconds) / seconds).toBeLessThan(0.5)
+  expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 8)
+  expect(after.kilobytes).toBeLessThan(before.kilobytes + 100_000)
+  expect(watch.told).not.toMatch(/ span1 +!| all +!/)
+}
+
+test('a container that restarts again and again, as fast as Docker can', async () => {
+  const restless = await lab.createSensor('restless')
+  await using watch = await startWatch(lab)
+  let restarts = 0
+  await expectCalm(watch, 0.04, async (isOver) => {
+    while (restarts < 30 || !isOver()) {
+      await restless.start()
+      await restless.kill()
+      restarts++
+    }
+  })
+  await restless.start()
+  await watch.settle()
+  await expectConverged(lab)
+  await restless.remove({ force: true })
+  expect(sensor.id).not.toBe(restless.id)
+})
+
+test('a container that Docker itself restarts, for it ends as soon as it starts', async () => {
+  const restless = await lab.docker.createContainer({
+    name: 'restless',
+    Image: (await sensor.inspect()).Image,
+    Cmd: ['/bin/sh', '-c', 'exit 1'],
+    HostConfig: { NetworkMode: 'none', RestartPolicy: { Name: 'always' } }
+  })
+  await using watch = await startWatch(lab)
+  await expectCalm(watch, 0.04, async (isOver) => {
+    await restless.start()
+    const count = async () => (await restless.inspect()).RestartCount
+    while ((await count()) < 4 || !isOver()) await new Promise((resolve) => setTimeout(resolve, 50))
+  })
+  await restless.remove({ force: true })
+  await watch.settle()
+})
+
+test('500 veths that come and go, again and again', async () => {
+  await using watch = await startWatch(lab)
+  const lines = (verb: (name: number) => string) => Array.from({ length: 500 }, (_, index) => verb(index)).join('\n')
+  const batch = (input: string) => lab.run(['ip', '-batch', '-'], { input })
+  let rounds = 0
+  // One upon the other, twice as long each time, up to a second.
+  await expectCalm(watch, 0.4, async (isOver) => {
+    while (rounds < 2 || !isOver()) {
+      await batch(lines((index) => `link add a${index} type veth peer name b${index}`))
+      await batch(lines((index) => `link del a${index}`))
+      rounds++
+    }
+  })
+  await expectConverged(lab)
+})
