@@ -1,25 +1,23 @@
 import {
-  chmodSync,
   closeSync,
   constants,
   existsSync,
   fchownSync,
   fstatSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
-  readFileSync,
-  readlinkSync,
-  type Stats,
+  rmSync,
   statSync,
   writeSync
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import * as z from 'zod'
 import { interruptedExit, SpanplanError } from '../errors.ts'
+import { mayOthersWrite } from '../host/owners.ts'
 import { commandFailed, run } from '../host/run.ts'
 import { localTime } from '../local-time.ts'
 import { printable } from '../printable.ts'
+import { openRunFolder, readRunFile, runFile, systemFolder } from './run-folder.ts'
 
 const holderDocument = z.object({
   pid: z.int().positive(),
@@ -65,7 +63,11 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
     try {
       await lockFile(file, kind, deadline, options.signal)
       // Else somebody has tidied up while we waited, and others lock another file by now.
-      if (isAt(file, path)) return usable(path, () => hold(file, path, options.command))
+      if (isAt(file, path)) {
+        if (isOwn(file, path)) return usable(path, () => hold(file, path, options.command))
+        // Nobody holds it, whoever has left it there.
+        usable(path, () => rmSync(path))
+      }
     } catch (error) {
       closeSync(file)
       throw error
@@ -81,34 +83,39 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
  */
 export function readHolder(kind = 'lock'): Holder | null {
   try {
-    const holder = holderDocument.parse(JSON.parse(readFileSync(runFile(kind), 'utf8')))
+    const holder = holderDocument.parse(JSON.parse(readRunFile(kind) ?? ''))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
   }
 }
 
-/** A file of this network namespace's own in the run directory; `kind` says which. */
-export function runFile(kind: string): string {
-  const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? ''
-  return join(process.env.SPANPLAN_RUN_DIR || '/run/spanplan', `net-${namespace}.${kind}`)
-}
-
 function openLock(path: string): number {
-  const folder = dirname(path)
-  const file = usable(path, () => {
-    makeFolder(folder)
-    // Closed where another program is started, as everything that Node opens.
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  return usable(path, () => {
+    openRunFolder()
+    for (;;) {
+      const file = tryToOpen(path)
+      if (file !== null && fstatSync(file).isFile()) return file
+      if (file !== null) closeSync(file)
+      // A lock is a file, and one that its folder's owner may open.
+      rmSync(path)
+    }
   })
-  const distrust = distrustOf(fstatSync(file), statSync(folder))
-  if (distrust === null) return file
-  closeSync(file)
-  throw trap(path, distrust)
 }
 
-function trap(path: string, distrust: string): SpanplanError {
-  return unusable(`the lock's file ${path} ${distrust}`, `see who made it, and remove it: rm ${path}`)
+/** null: there is something else than a file that this user may open, in a folder that is his. */
+function tryToOpen(path: string): number | null {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+  try {
+    // Closed where another program is started, as everything that Node opens.
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    const isOdd = code === 'ELOOP' || code === 'ENXIO'
+    const isLeft = code === 'EACCES' && existsSync(path) && statSync(dirname(path)).uid === process.geteuid?.()
+    if (isOdd || isLeft) return null
+    throw error
+  }
 }
 
 /** Words what the file system refuses. */
@@ -117,16 +124,18 @@ function usable<T>(path: string, action: () => T): T {
     return action()
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
-    if (error.code === 'ELOOP') throw trap(path, 'is a symbolic link')
     const folder = dirname(path)
     const reason = reasons[String(error.code)] ?? error.message
-    const other = 'or name another folder with $SPANPLAN_RUN_DIR'
-    throw existsSync(path)
-      ? unusable(`the lock's file ${path} cannot be used: ${reason}`, `hand it over: chown -R USER ${folder}; ${other}`)
-      : unusable(
-          `the lock's file cannot be made in the folder ${folder}: ${reason}`,
-          `make the folder: install -d -o USER ${folder}; ${other}`
-        )
+    // Not the one that is there: it is somebody's.
+    const own = folder === systemFolder || existsSync(folder) ? `${folder}-USER` : folder
+    const what = existsSync(path)
+      ? `the lock's file ${path} cannot be used`
+      : `the lock's file cannot be made in the folder ${folder}`
+    throw new SpanplanError({
+      code: 'RIGHT_MISSING',
+      message: `${what}: ${reason}`,
+      hint: `make a folder of the user's own: install -d -o USER ${own}; and name it with $SPANPLAN_RUN_DIR`
+    })
   }
 }
 
@@ -136,30 +145,15 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   ENOENT: 'the folder above it does not exist',
   ENOTDIR: 'it is no folder',
+  EISDIR: 'it is a folder',
   ENOSPC: 'the disk is full'
 }
 
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder)
-    // Whatever the umask is.
-    chmodSync(folder, 0o755)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-  }
-}
-
-/** Why root had better not write to a file, if so: where others may write the folder, it may be a trap. */
-function distrustOf(file: Stats, folder: Stats): string | null {
-  if (!file.isFile()) return 'is no regular file'
-  if (file.nlink > 1) return 'has a second name elsewhere'
-  // The folder's owner was given the folder by root, to take the lock as himself.
-  if (process.geteuid?.() !== 0 || [0, folder.uid].includes(file.uid)) return null
-  return `belongs to another user (uid ${file.uid})`
-}
-
-function unusable(message: string, hint: string): SpanplanError {
-  return new SpanplanError({ code: 'RIGHT_MISSING', message, hint })
+/** Whether a lock is one that this process has made, or may have made: nobody else can write to it, by no other name either. */
+function isOwn(file: number, path: string): boolean {
+  const stats = fstatSync(file)
+  const owners = [process.geteuid?.(), statSync(dirname(path)).uid]
+  return stats.nlink === 1 && owners.includes(stats.uid) && !mayOthersWrite(stats)
 }
 
 async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {
@@ -199,7 +193,7 @@ function hold(file: number, path: string, command: string): Lock {
     writeSync(file, `${JSON.stringify(holder)}\n`, 0)
   }
   write()
-  // Whom root gave the folder may go on taking the lock after root has.
+  // Whoever became root by sudo, in a folder of his own, may take the lock as himself after that.
   const { uid, gid } = statSync(dirname(path))
   if (process.geteuid?.() === 0 && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
   return {

@@ -12,12 +12,15 @@ import { routedLinks } from '../resources/use.ts'
 import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/wanted.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 import { suggestHint } from '../spec/suggest.ts'
+import { type GoingDown, namesGoingDown } from './holds.ts'
 
 /** What a command is to make true of the host. */
 export type Aim =
-  | (Order & {
+  | (Omit<Order, 'away'> & {
       readonly want: 'spec'
       readonly deferDocker: boolean
+      /** What hooks have said of interfaces; which of them still go down, the host says. */
+      readonly away: readonly GoingDown[]
       /** As a {@link Question} has it. */
       readonly filterPatience?: number
     })
@@ -166,7 +169,7 @@ export function planFor(asked: Aim, host: Snapshot): View {
 }
 
 function desire(aim: Aim, host: Snapshot): Desired {
-  if (aim.want === 'spec') return resolveSpec(aim, host)
+  if (aim.want === 'spec') return resolveSpec({ ...aim, away: namesGoingDown(aim.away, host.links) }, host)
   return resolveNothing(aim.owner, host, aim.scope, [...namedSpans(aim.scope.spans), ...aim.known])
 }
 

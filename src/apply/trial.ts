@@ -1,12 +1,7 @@
-import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
 import * as z from 'zod'
 import { type Notice, SpanplanError } from '../errors.ts'
-import { runFile } from './lock.ts'
-import { listenAt } from './socket.ts'
+import { runFile } from './run-folder.ts'
+import { converse, listenAt } from './socket.ts'
 
 /** What a person says of an apply that waits. */
 export type Word = 'confirm' | 'rollback'
@@ -26,6 +21,14 @@ export interface Trial {
   close(outcome: Answer): Promise<void>
 }
 
+/** Milliseconds for the answer: to roll back may take that, where one program after the other hangs. */
+const answerWithin = 600_000
+
+/** What connecting to a socket fails with at which nobody listens, or not any more. */
+const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+
+const isWord = (line: string): line is Word => line === 'confirm' || line === 'rollback'
+
 /**
  * Waits for a word from another process of this host, from `here`, for the time to run out or for a signal. Whoever holds
  * the lock may call it: nobody else listens at the socket then.
@@ -39,69 +42,45 @@ export async function startTrial(
   here: () => Promise<Word> | null,
   signal: AbortSignal
 ): Promise<Trial> {
-  const sockets = new Set<Socket>()
-  const asking = new Set<Socket>()
-  const path = runFile('sock')
-  const server = await listenAt(path)
-  const verdict = new Promise<Verdict>((resolve) => {
-    const timer = setTimeout(resolve, milliseconds, 'expired')
-    const settle = (word: Verdict) => {
-      clearTimeout(timer)
-      resolve(word)
-    }
-    server.on('connection', (socket) => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-      hear(socket, asking, settle)
-    })
-    here()?.then(settle, () => undefined)
-    if (signal.aborted) settle('interrupted')
-    signal.addEventListener('abort', () => settle('interrupted'), { once: true })
+  const [outcome, setOutcome] = promised<Answer>()
+  const [verdict, settle] = promised<Verdict>()
+  const listener = await listenAt(runFile('sock'), async (line) => {
+    if (!isWord(line)) return null
+    settle(line)
+    return JSON.stringify(await outcome)
   })
+  const timer = setTimeout(settle, milliseconds, 'expired')
+  here()?.then(settle, () => undefined)
+  if (signal.aborted) settle('interrupted')
+  signal.addEventListener('abort', () => settle('interrupted'), { once: true })
   return {
-    verdict,
-    close: async (outcome) => {
-      server.close()
-      rmSync(path, { force: true })
-      await Promise.all([...asking].map((socket) => tell(socket, outcome)))
-      for (const socket of sockets) socket.destroy()
+    verdict: verdict.finally(() => clearTimeout(timer)),
+    close: async (came) => {
+      setOutcome(came)
+      await listener.close()
     }
   }
 }
 
-/** Whoever says nothing, or something else, is not waited for. */
-function hear(socket: Socket, asking: Set<Socket>, settle: (word: Word) => void): void {
-  socket.on('error', () => undefined)
-  createInterface(socket).once('line', (line) => {
-    if (line === 'confirm' || line === 'rollback') {
-      asking.add(socket)
-      settle(line)
-    } else socket.destroy()
+function promised<T>(): readonly [Promise<T>, (value: T) => void] {
+  let settle: (value: T) => void = () => undefined
+  const promise = new Promise<T>((resolve) => {
+    settle = resolve
   })
-}
-
-async function tell(socket: Socket, outcome: Answer): Promise<void> {
-  await new Promise<void>((resolve) => {
-    // Called also where the other end has gone.
-    socket.end(JSON.stringify(outcome), resolve)
-  })
+  return [promise, settle]
 }
 
 /**
  * Says a word to the apply that waits in this network namespace, and gives back what came of it.
  *
- * @throws SpanplanError NOTHING_WAITS, or RIGHT_MISSING.
+ * @throws SpanplanError NOTHING_WAITS, NO_ANSWER or RIGHT_MISSING.
  */
 export async function sayWord(word: Word): Promise<Answer> {
-  const socket = connect({ path: runFile('sock'), allowHalfOpen: true })
   try {
-    await once(socket, 'connect')
-    socket.end(`${word}\n`)
-    return answer.parse(JSON.parse(await text(socket)))
+    return answer.parse(JSON.parse(await converse(runFile('sock'), word, answerWithin)))
   } catch (error) {
+    if (error instanceof SpanplanError) throw error
     throw new SpanplanError(describe(error), undefined, { cause: error })
-  } finally {
-    socket.destroy()
   }
 }
 
@@ -114,9 +93,16 @@ function describe(error: unknown): Notice {
       hint: 'run it as that user, or as root'
     }
   }
+  if (typeof code === 'string' && absences.includes(code)) {
+    return {
+      code: 'NOTHING_WAITS',
+      message: 'no apply waits for confirmation here',
+      hint: 'see spanplan apply --rollback-after'
+    }
+  }
   return {
-    code: 'NOTHING_WAITS',
-    message: 'no apply waits for confirmation here',
-    hint: 'see spanplan apply --rollback-after'
+    code: 'NO_ANSWER',
+    message: 'the apply that waits gave no answer that can be understood',
+    hint: 'look at what is live: spanplan status'
   }
 }

@@ -20,24 +20,24 @@ export interface SpecSelection extends Selection {
 }
 
 /** The spans of the files, or the selected ones, as they should be. */
-export function aimAtSpec(session: Session, selection: SpecSelection): Extract<Aim, { want: 'spec' }> {
-  const spec = loadSession(session, selection)
+export async function aimAtSpec(session: Session, selection: SpecSelection): Promise<Extract<Aim, { want: 'spec' }>> {
+  const spec = await loadSession(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
   const named = span.length > 0 ? span : prune ? null : listed
   const spans = named ? { only: new Set(named) } : everySpan
   return {
     ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
-    ...{ patient: false, away: new Set() }
+    ...{ patient: false, away: [] }
   }
 }
 
 /** All that a name, or every name, made is to go. */
-export function aimAtNothing(
+export async function aimAtNothing(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
-): Aim {
-  const spec = selection.all || selection.name !== undefined ? null : loadSession(session, selection)
+): Promise<Aim> {
+  const spec = selection.all || selection.name !== undefined ? null : await loadSession(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? { only: new Set(selection.span) } : everySpan
   return {
@@ -50,7 +50,7 @@ export function aimAtNothing(
 }
 
 /** Reads the files, which errors from then on can point into. */
-function loadSession(session: Session, { file, insecureFile }: Selection): Spec {
+function loadSession(session: Session, { file, insecureFile }: Selection): Promise<Spec> {
   return loadFiles(file, {
     trust: insecureFile ? 'all' : 'safe',
     onFiles: (files) => {

@@ -52,10 +52,10 @@ interface Outcome {
 export async function applyCommand(session: Session, options: FileOptions): Promise<ExitCode> {
   if (options.plan !== undefined) {
     const { openSaved } = await import('./saved.ts')
-    const saved = openSaved(session, options.plan, options)
+    const saved = await openSaved(session, options.plan, options)
     return watchAndApply(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
   }
-  const aim = aimAtSpec(session, options)
+  const aim = await aimAtSpec(session, options)
   return watchAndApply(session, { aim, look: () => lookFirst(aim), options })
 }
 
@@ -64,7 +64,7 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  const aim = aimAtNothing(session, options)
+  const aim = await aimAtNothing(session, options)
   const more = { allowEmpty: true, rollbackAfter: null, wait: null }
   return watchAndApply(session, { aim, look: () => lookFirst(aim), options: { ...options, ...more } })
 }

@@ -1,4 +1,4 @@
-import { createWriteStream, openSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { liveSpans } from '../apply/look.ts'
 import { checkCapturing } from '../apply/rights.ts'
 import { capture, checkExpression, type Sink } from '../capture/capture.ts'
@@ -6,6 +6,7 @@ import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import type { Link } from '../host/host.ts'
 import { printable } from '../printable.ts'
 import { everyone, type Listing, listedSpans, readLinks, spanUnknown } from './known-spans.ts'
+import { openOutput } from './output.ts'
 
 interface CaptureOptions extends Listing {
   readonly span: string
@@ -50,7 +51,7 @@ async function findBridge({ span, ...listing }: CaptureOptions): Promise<Link> {
   const live = liveSpans({ scope: everyone }, host)
   const bridge = host.links.find(({ name }) => name === span && live.includes(span))
   if (bridge !== undefined) return bridge
-  const listed = listedSpans(listing)
+  const listed = await listedSpans(listing)
   if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])
   const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
   throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })
@@ -62,7 +63,7 @@ function openSink(path: string | undefined): Sink {
   }
   if (path === undefined || path === '-') return { stream: process.stdout, end: false, say }
   try {
-    return { stream: createWriteStream(path, { fd: openSync(path, 'w', 0o600) }), end: true, say }
+    return { stream: createWriteStream(path, { fd: openOutput(path) }), end: true, say }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new SpanplanError({

@@ -4,6 +4,7 @@ import type { Aim, View } from '../apply/look.ts'
 import type { Progress } from '../apply/steps.ts'
 import { type Answer, sayWord, startTrial, type Verdict, type Word } from '../apply/trial.ts'
 import { Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import { printableLines } from '../printable.ts'
 import { printEvent } from './progress.ts'
 import type { Session } from './session.ts'
 import { ask } from './terminal.ts'
@@ -13,7 +14,7 @@ export async function wordCommand(session: Session, word: Word): Promise<ExitCod
   const { done, message } = await sayWord(word)
   if (!done) throw new SpanplanError({ code: 'ROLLBACK_PARTIAL', message }, Exit.partial)
   if (session.json) printEvent(word === 'confirm' ? 'confirmed' : 'rolled_back', { message })
-  else process.stdout.write(`${message}\n`)
+  else process.stdout.write(`${printableLines(message)}\n`)
   return Exit.done
 }
 

@@ -1,21 +1,32 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { Exit, type Notice, SpanplanError } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
 import { isSpecFile } from '../spec/rules.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
-import { distrustFile, distrustFolder, distrustParent } from './trust.ts'
+import { descriptorOf, type Input, openDescriptor, openFound, openInput } from './input.ts'
+import { readPipe, readStream } from './pipe.ts'
+import { distrustFile } from './trust.ts'
 
 /** Tried in this order where no -f is given, after $SPANPLAN_FILE. */
 const defaults = ['spans.yaml', '/etc/spanplan']
 
+/** Whether root also does what a file says that others may write. */
+export type Trust = 'all' | 'safe'
+
 interface LoadOptions {
-  /** Whether root also does what a file says that others may write. */
-  readonly trust: 'all' | 'safe'
+  readonly trust: Trust
   /** Gets them before they are checked, so that errors can show their lines. */
   readonly onFiles: (files: readonly SourceFile[]) => void
+}
+
+/** What was chosen to be read. */
+export interface Chosen {
+  readonly path: string
+  /** Nobody has named it: it was looked for in the folder that spanplan was started in. */
+  readonly found: boolean
 }
 
 /** What was read, and why it had better not be trusted. */
@@ -29,21 +40,26 @@ interface Found {
  *
  * @throws SpanplanError with all that is wrong.
  */
-export function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Spec {
-  const files = readFiles(choosePaths(paths), trust)
+export async function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Promise<Spec> {
+  const read = await openFiles(choosePaths(paths), trust)
+  const files = read()
   onFiles(files)
   return loadSpec(files)
 }
 
 /**
- * Reads the files, and those in the folders, without looking at what they say.
+ * Reads what can be read only once, which are pipes, and gives what reads the rest, as often as it is called, without looking
+ * at what it says. That throws a SpanplanError if something cannot be read, or not be trusted.
  *
- * @throws SpanplanError if they cannot be read, or not be trusted.
+ * @throws SpanplanError if a pipe cannot be read, or not be trusted.
  */
-export function readFiles(paths: readonly string[], trust: LoadOptions['trust']): readonly SourceFile[] {
-  const found = paths.map(readPath)
-  if (trust === 'safe') checkTrust(found)
-  return found.flatMap((one) => one.files)
+export async function openFiles(chosen: readonly Chosen[], trust: Trust): Promise<() => readonly SourceFile[]> {
+  for (const one of chosen) await drain(one, trust, largestFile)
+  return () => {
+    const found = chosen.map((one) => readChosen(one, largestFile))
+    if (trust === 'safe') checkTrust(found)
+    return found.flatMap((one) => one.files)
+  }
 }
 
 /**
@@ -51,8 +67,10 @@ export function readFiles(paths: readonly string[], trust: LoadOptions['trust'])
  *
  * @throws SpanplanError if nothing does.
  */
-export function choosePaths(paths: readonly string[]): readonly string[] {
-  return paths.length > 0 ? paths : findDefault()
+export function choosePaths(paths: readonly string[]): readonly Chosen[] {
+  if (paths.length > 0) return paths.map(named)
+  const told = process.env.SPANPLAN_FILE
+  return [told ? named(told) : findDefault()]
 }
 
 /**
@@ -60,26 +78,25 @@ export function choosePaths(paths: readonly string[]): readonly string[] {
  *
  * @throws SpanplanError if it cannot be read, or not be trusted.
  */
-export function loadFile(path: string, trust: LoadOptions['trust'], most: number): Uint8Array {
-  const found = readNamed(
-    path,
-    tryRead(path, () => statSync(path)),
-    most
-  )
+export async function loadFile(path: string, trust: Trust, most: number): Promise<Uint8Array> {
+  const chosen = named(path)
+  await drain(chosen, trust, most)
+  const found = readChosen(chosen, most)
   if (trust === 'safe') checkTrust([found])
   return Buffer.concat(found.files.map(({ bytes }) => bytes))
 }
 
-function checkTrust(found: readonly Found[]): void {
+const named = (path: string): Chosen => ({ path: path === '-' ? '/dev/stdin' : path, found: false })
+
+function checkTrust(found: readonly Pick<Found, 'distrust'>[]): void {
   const distrust = new Map(found.flatMap((one) => one.distrust).map((notice) => [notice.message, notice]))
   if (distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
 }
 
-function findDefault(): readonly string[] {
-  const told = process.env.SPANPLAN_FILE
-  if (told) return [told]
+function findDefault(): Chosen {
   for (const path of defaults) {
-    if (existsSync(path)) return [path]
+    // A link that leads nowhere is there, too.
+    if (lstatSync(path, { throwIfNoEntry: false })) return { path, found: path === basename(path) }
   }
   throw new SpanplanError(
     {
@@ -91,70 +108,109 @@ function findDefault(): readonly string[] {
   )
 }
 
-function readPath(path: string): Found {
-  const stats = tryRead(path, () => statSync(path))
-  if (!stats.isDirectory()) return readNamed(path, stats, largestFile)
-  const names = tryRead(path, () => readdirSync(path))
-  const files = names.filter(isSpecFile).sort()
-  if (files.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-  const found = files.map((name) => join(path, name)).map((file) => tryRead(file, () => readOne(file, largestFile)))
-  return {
-    files: found.flatMap((one) => one.files),
-    distrust: [...distrustFolder(path, stats), ...found.flatMap((one) => one.distrust)]
+/** What pipes have said: they say it once. */
+const drained = new Map<string, Found>()
+
+/** Reads it if it is a pipe. */
+async function drain({ path, found }: Chosen, trust: Trust, most: number): Promise<void> {
+  if (found || drained.has(path)) return
+  const descriptor = descriptorOf(path)
+  const { file, stats, distrust } = tryRead(path, () => openNamed(path))
+  try {
+    if (stats.isFile() || stats.isDirectory()) return
+    if (trust === 'safe') checkTrust([{ distrust }])
+    const read =
+      file === descriptor
+        ? readStream(file, { most })
+        : readPipe(file, { most, awaitWriter: stats.isFIFO() && descriptor === null })
+    const bytes = await read.catch((error: unknown) => {
+      throw unreadable(path, reasonOf(error))
+    })
+    drained.set(path, { files: [{ path, bytes }], distrust })
+  } finally {
+    if (file !== descriptor) closeSync(file)
   }
 }
 
-/** A file, with the folder around it, or a pipe. */
-function readNamed(path: string, stats: Stats, most: number): Found {
-  const found = tryRead(path, () => readOne(path, most))
-  const folder = dirname(path)
-  const parent = stats.isFile()
-    ? distrustParent(
-        folder,
-        tryRead(folder, () => statSync(folder))
-      )
-    : []
-  return { ...found, distrust: [...found.distrust, ...parent] }
+function readChosen({ path, found }: Chosen, most: number): Found {
+  const known = drained.get(path)
+  if (known !== undefined) return known
+  return tryRead(path, () => {
+    const input = found ? openFound(path) : openNamed(path)
+    try {
+      return input.stats.isDirectory() ? readFolder(path, input, most) : readOpen(path, input, most)
+    } finally {
+      if (input.file !== descriptorOf(path)) closeSync(input.file)
+    }
+  })
+}
+
+function openNamed(path: string): Input {
+  const descriptor = descriptorOf(path)
+  return descriptor === null ? openInput(path) : openDescriptor(descriptor)
+}
+
+function readFolder(path: string, { file, stats, distrust }: Input, most: number): Found {
+  const names = readdirSync(`/proc/self/fd/${file}`).filter(isSpecFile).sort()
+  if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
+  const found = names.map((name) => readEntry(join(path, name), most))
+  return {
+    files: found.flatMap((one) => one.files),
+    distrust: [...distrust, ...distrustFile(path, stats), ...found.flatMap((one) => one.distrust)]
+  }
+}
+
+function readEntry(path: string, most: number): Found {
+  return tryRead(path, () => {
+    const input = openInput(path)
+    try {
+      return readOpen(path, input, most)
+    } finally {
+      closeSync(input.file)
+    }
+  })
+}
+
+/** No more of it than shows that it is too large. */
+function readOpen(path: string, { file, stats, distrust }: Input, most: number): Found {
+  if (stats.isDirectory()) throw new Error('it is a folder')
+  if (!stats.isFile()) throw new Error('it is no regular file')
+  const chunks: Buffer[] = []
+  let size = 0
+  while (size <= most) {
+    const chunk = Buffer.alloc(64 * 1024)
+    const count = readSync(file, chunk, 0, chunk.length, size)
+    if (count === 0) break
+    chunks.push(chunk.subarray(0, count))
+    size += count
+  }
+  return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust }
 }
 
 function tryRead<T>(path: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
+    if (error instanceof SpanplanError) throw error
     throw unreadable(path, reasonOf(error))
-  }
-}
-
-/** Also what is no file but a pipe; no more of it than shows that it is too large. */
-function readOne(path: string, most: number): Found {
-  const file = openSync(path, 'r')
-  try {
-    const chunks: Buffer[] = []
-    let size = 0
-    while (size <= most) {
-      const chunk = Buffer.alloc(64 * 1024)
-      const count = readSync(file, chunk)
-      if (count === 0) break
-      chunks.push(chunk.subarray(0, count))
-      size += count
-    }
-    return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust: distrustFile(path, fstatSync(file)) }
-  } finally {
-    closeSync(file)
   }
 }
 
 function unreadable(path: string, reason: string): SpanplanError {
   return new SpanplanError(
-    { code: 'FILE_UNREADABLE', message: `${printable(path)} cannot be read: ${reason}` },
+    { code: 'FILE_UNREADABLE', message: `${printable(path)} cannot be read: ${printable(reason)}` },
     Exit.invalidFile
   )
 }
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  EACCES: 'permission denied',
+  ENXIO: 'it is a socket, or a device that is not there'
+}
+
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOENT') return 'it does not exist'
-  if (code === 'EACCES') return 'permission denied'
-  if (code === 'EISDIR') return 'it is a folder'
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // What follows is the path by which it was opened.
+  return reasons['code' in error ? String(error.code) : ''] ?? error.message.replace(/, \w+ '.*'$/s, '')
 }

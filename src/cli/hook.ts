@@ -1,10 +1,19 @@
 import { apply } from '../apply/apply.ts'
-import { type Holds, type Pause, readHolds, writeHolds } from '../apply/holds.ts'
+import {
+  type Holds,
+  markGoingDown,
+  type Pause,
+  readHolds,
+  readOwnHolds,
+  stillGoingDown,
+  writeHolds
+} from '../apply/holds.ts'
 import { takeLock } from '../apply/lock.ts'
 import { type Aim, look, readFor } from '../apply/look.ts'
 import { checkRights } from '../apply/rights.ts'
 import { asForeseen, Exit, type ExitCode, type Notice, SpanplanError } from '../errors.ts'
 import { closeInherited } from '../host/descriptors.ts'
+import type { Link } from '../host/host.ts'
 import { localTime } from '../local-time.ts'
 import { type Concern, findConcern } from '../plan/concern.ts'
 import { renderChange } from '../plan/render.ts'
@@ -95,7 +104,7 @@ async function follow(
   // Each that goes down has a hook of its own; a card that nobody takes down goes on.
   if (event.name === everyInterface && event.way === 'down') return
   const files = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
-  const spec = loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
+  const spec = await loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
   // Only now: the file may be one of them.
   closeInherited()
   const concern = await findConcerned(spec, event)
@@ -106,7 +115,8 @@ async function follow(
   try {
     const lock = await takeLock({ command, timeout: options.lockTimeout, signal })
     try {
-      const holds = keepHold(event, concern)
+      keepHold(event, concern)
+      const holds = readHolds(Date.now())
       if (await leaveToWatch(spec)) return
       const spans = leavePaused(concern.spans, holds, say)
       if (spans.length > 0) await makeTrue(session, aimOf(spec, spans, holds), signal, say)
@@ -118,21 +128,26 @@ async function follow(
   }
 }
 
-async function findConcerned(spec: Spec, { name }: Event): Promise<Concern> {
-  if (name === everyInterface) return { card: name, spans: spec.spans.map((span) => span.name) }
+/** What of the file an interface concerns, and what is there of interfaces. */
+interface Concerned extends Concern {
+  readonly links: readonly Link[]
+}
+
+async function findConcerned(spec: Spec, { name }: Event): Promise<Concerned> {
+  if (name === everyInterface) return { card: name, spans: spec.spans.map((span) => span.name), links: [] }
   const scope = { name: spec.name, spans: everySpan }
   const host = await readFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
-  return findConcern(spec, name, host)
+  return { ...findConcern(spec, name, host), links: host.links }
 }
 
 /** Who comes after us knows of a card that goes down, until it has come up again. */
-function keepHold({ name, way }: Event, { card }: Concern): Holds {
-  const holds = readHolds(Date.now())
-  if (name === everyInterface) return holds
-  const others = holds.away.filter((other) => other !== card)
-  const now = { ...holds, away: way === 'down' ? [...others, card] : others }
-  if (now.away.length !== holds.away.length) writeHolds(now)
-  return now
+function keepHold({ name, way }: Event, { card, links }: Concerned): void {
+  if (name === everyInterface) return
+  const holds = readOwnHolds(Date.now())
+  const link = links.find((one) => one.name === card)
+  const others = stillGoingDown(holds.away, links).filter(({ index }) => index !== link?.index)
+  const own = way === 'down' && link !== undefined ? [markGoingDown(link)] : []
+  if (holds.away.length + own.length > 0) writeHolds({ ...holds, away: [...others, ...own] })
 }
 
 /** A watch knows better, of Docker too; but for one that changes nothing. */
@@ -153,7 +168,7 @@ function leavePaused(spans: readonly string[], { pauses }: Holds, say: (text: st
 
 function aimOf(spec: Spec, spans: readonly string[], { away }: Holds): Aim {
   const scope = { name: spec.name, spans: { only: new Set(spans) } }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, away: new Set(away) }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, away }
 }
 
 async function makeTrue(session: Session, aim: Aim, signal: AbortSignal, say: (text: string) => void): Promise<void> {

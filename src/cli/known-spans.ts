@@ -15,9 +15,9 @@ export interface Listing {
 export const everyone: Scope = { name: null, spans: everySpan }
 
 /** The spans of the file; none where that is broken or missing. */
-export function listedSpans({ file, insecureFile }: Listing): string[] {
+export async function listedSpans({ file, insecureFile }: Listing): Promise<string[]> {
   try {
-    const spec = loadFiles(file, { trust: insecureFile ? 'all' : 'safe', onFiles: () => undefined })
+    const spec = await loadFiles(file, { trust: insecureFile ? 'all' : 'safe', onFiles: () => undefined })
     return spec.spans.map(({ name }) => name)
   } catch (error) {
     if (error instanceof SpanplanError) return []

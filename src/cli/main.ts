@@ -10,7 +10,7 @@ import type { ColorChoice } from './terminal.ts'
 const gather = (value: string, list: readonly string[]): string[] => [...list, value]
 
 const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spanplan') =>
-  new Option('-f, --file <path>', 'a file, or a folder of *.yaml; may be given again')
+  new Option('-f, --file <path>', 'a file, a folder of *.yaml, or - for stdin; may be given again')
     .argParser(gather)
     .default([] as string[], otherwise)
 const spanOption = () =>

@@ -1,4 +1,4 @@
-import { type Pause, readHolds, writeHolds } from '../apply/holds.ts'
+import { type Pause, readHolds, readOwnHolds, writeHolds } from '../apply/holds.ts'
 import { takeLock } from '../apply/lock.ts'
 import { liveSpans } from '../apply/look.ts'
 import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
@@ -45,7 +45,7 @@ export async function resumeCommand(session: Session, { span }: Pick<PauseOption
     return pauses.filter((pause) => !ended.includes(pause))
   })
   if (session.json) printEvent('resumed', { spans: ended.map((pause) => pause.span) })
-  else process.stdout.write(`${describeEnded(ended)}\n`)
+  else process.stdout.write(`${describeEnded(ended)}\n${span === undefined ? describeLeft() : ''}`)
   return Exit.done
 }
 
@@ -53,6 +53,12 @@ function describeEnded(ended: readonly Pause[]): string {
   if (ended.length === 0) return 'Nothing was paused.'
   const names = ended.map(({ span }) => span ?? 'all spans')
   return `Not paused any more: ${names.join(', ')}.`
+}
+
+/** Of root's, in root's own run directory, another user cannot end any. */
+function describeLeft(): string {
+  const names = readHolds(Date.now()).pauses.map(({ span }) => span ?? 'all spans')
+  return names.length === 0 ? '' : `Paused by root: ${names.join(', ')}. To end it: sudo spanplan resume\n`
 }
 
 function notPaused(span: string, pauses: readonly Pause[], all: Pause | undefined): SpanplanError {
@@ -68,7 +74,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const lock = await takeLock({ command, timeout: patience, signal: new AbortController().signal })
   try {
-    const holds = readHolds(Date.now())
+    const holds = readOwnHolds(Date.now())
     writeHolds({ ...holds, pauses: change(holds.pauses) })
   } finally {
     lock.release()
@@ -78,7 +84,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 
 /** A span that neither the file nor the host knows is a slip of the pen; a file that is broken or missing is no obstacle. */
 async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
-  const listed = listedSpans(options)
+  const listed = await listedSpans(options)
   if (listed.includes(span)) return
   const names = [...listed, ...liveSpans({ scope: everyone }, await readLinks())]
   if (!names.includes(span)) throw spanUnknown(span, names)

@@ -18,7 +18,7 @@ interface PlanOptions extends SpecSelection {
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
-  const aim = aimAtSpec(session, options)
+  const aim = await aimAtSpec(session, options)
   const view = await lookFirst(aim)
   warn(session, view.plan.warnings)
   const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }

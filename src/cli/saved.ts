@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { type Aim, planFor, readFor, type View } from '../apply/look.ts'
 import { SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/host.ts'
+import { isTrustedUser } from '../host/owners.ts'
 import type { Plan } from '../plan/plan.ts'
 import { asShown, readSavedPlan, type SavedPlan, type ShownPlan } from '../plan/reread.ts'
 import { digestText, type PlanDocument, planDocument, type SavedSelection, savedDocument } from '../plan/saved.ts'
@@ -41,18 +42,22 @@ export interface Saved {
  *
  * @throws SpanplanError with what is wrong with the plan or the files; PLAN_STALE if the files have changed.
  */
-export function openSaved(session: Session, path: string, { insecureFile }: { readonly insecureFile: boolean }): Saved {
-  const saved = readSavedPlan(readPlan(path, insecureFile), path)
+export async function openSaved(
+  session: Session,
+  path: string,
+  { insecureFile }: { readonly insecureFile: boolean }
+): Promise<Saved> {
+  const saved = readSavedPlan(await readPlan(path, insecureFile), path)
   const { files, spans, prune, adopt, defer_docker: deferDocker } = saved.selection
   const selection = { file: files, span: spans ?? [], prune, adopt, deferDocker, insecureFile }
-  const aim = aimAtFiles(session, saved, selection)
+  const aim = await aimAtFiles(session, saved, selection)
   return { aim, look: () => lookAgain(aim, saved) }
 }
 
 /** What a plan has to say of its files for {@link openSaved} to find them again; `read`: those that it is made from. */
 export function describeSelection(options: SpecSelection, read: readonly SourceFile[]): SavedSelection {
   return {
-    files: choosePaths(options.file).map((path) => resolve(path)),
+    files: choosePaths(options.file).map(({ path }) => resolve(path)),
     digests: digestFiles(read),
     spans: options.span.length > 0 ? options.span : null,
     prune: options.prune,
@@ -71,7 +76,10 @@ export function writePlan(path: string, document: PlanDocument, selection: Saved
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
     // To rename over a device or a link would replace that itself.
-    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error('it is there, and no file')
+    const there = lstatSync(path, { throwIfNoEntry: false })
+    if (there?.isFile() === false) throw new Error('it is there, and no file')
+    if (there !== undefined && !isTrustedUser(there.uid))
+      throw new Error(`it belongs to another user (uid ${there.uid})`)
     writeWhole(draft, text)
     renameSync(draft, path)
   } catch (error) {
@@ -96,9 +104,9 @@ function writeWhole(path: string, text: string): void {
   }
 }
 
-function readPlan(path: string, insecureFile: boolean): Uint8Array {
+async function readPlan(path: string, insecureFile: boolean): Promise<Uint8Array> {
   try {
-    return loadFile(path, insecureFile ? 'all' : 'safe', largestPlan)
+    return await loadFile(path, insecureFile ? 'all' : 'safe', largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const notices = error.notices.map((notice) =>
@@ -108,10 +116,10 @@ function readPlan(path: string, insecureFile: boolean): Uint8Array {
   }
 }
 
-function aimAtFiles(session: Session, saved: SavedPlan, selection: SpecSelection): Aim {
-  let aim: ReturnType<typeof aimAtSpec>
+async function aimAtFiles(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Aim> {
+  let aim: Awaited<ReturnType<typeof aimAtSpec>>
   try {
-    aim = aimAtSpec(session, selection)
+    aim = await aimAtSpec(session, selection)
   } catch (error) {
     // That a file is wrong now matters less than that it is another one.
     if (session.files.length > 0) checkFiles(session, saved)

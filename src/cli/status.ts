@@ -68,16 +68,16 @@ async function lookAtStatus(
   options: StatusOptions,
   look: (aim: Aim) => Promise<View>
 ): Promise<View> {
-  const aimAt = (prune: boolean): Aim => {
-    const aim = aimAtSpec(session, { ...options, deferDocker: false, prune, adopt: false })
-    return { ...aim, patient: true, away: new Set(readHolds(Date.now()).away) }
+  const aimAt = async (prune: boolean): Promise<Aim> => {
+    const aim = await aimAtSpec(session, { ...options, deferDocker: false, prune, adopt: false })
+    return { ...aim, patient: true, away: readHolds(Date.now()).away }
   }
   try {
-    return await look(aimAt(true))
+    return await look(await aimAt(true))
   } catch (error) {
     const blocked = error instanceof SpanplanError && error.notices.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || options.span.length > 0) throw error
-    return look(aimAt(false))
+    return look(await aimAt(false))
   }
 }
 

@@ -9,7 +9,7 @@ export async function validate(
   session: Session,
   options: { readonly file: readonly string[]; readonly print: boolean }
 ): Promise<ExitCode> {
-  const spec = loadFiles(options.file, {
+  const spec = await loadFiles(options.file, {
     trust: 'all',
     onFiles: (files) => {
       session.files = files

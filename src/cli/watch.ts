@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { Exit, type ExitCode } from '../errors.ts'
 import type { ListenAddress } from '../watch/listen.ts'
 import { openWatch } from '../watch/watch.ts'
-import { choosePaths, readFiles } from './files.ts'
+import { choosePaths, openFiles } from './files.ts'
 import type { Session } from './session.ts'
 import { chooseTeller } from './told.ts'
 
@@ -27,16 +27,17 @@ const smallHeap = '--optimize-for-size --max-semi-space-size=1 --semi-space-grow
 /** `spanplan watch`: keeps the host as the files say, until a signal comes; then leaves all as it is. */
 export async function watchCommand(session: Session, options: WatchOptions): Promise<ExitCode> {
   setFlagsFromString(smallHeap)
-  const stop = new AbortController()
-  const abort = () => stop.abort()
-  // The second one ends it at once, as if nobody listened.
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
   let hangUp: () => void = () => undefined
   process.on('SIGHUP', () => hangUp())
-  const paths = choosePaths(options.file)
-  const trust = options.insecureFile ? 'all' : 'safe'
+  const chosen = choosePaths(options.file)
+  const readFiles = await openFiles(chosen, options.insecureFile ? 'all' : 'safe')
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  // Before, and the second time, it ends at once, as if nobody listened.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
+  const paths = chosen.map(({ path }) => path)
   const read = () => {
-    const files = readFiles(paths, trust)
+    const files = readFiles()
     session.files = files
     return files
   }

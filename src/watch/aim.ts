@@ -36,7 +36,7 @@ const filterPatience = 2000
 export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Holds): FileAim {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  const order = { spec, scope, adopt: false, patient: true, away: new Set(away) }
+  const order = { spec, scope, adopt: false, patient: true, away }
   return { ...order, want: 'spec', deferDocker: false, filterPatience }
 }
 

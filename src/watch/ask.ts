@@ -1,10 +1,7 @@
-import { once } from 'node:events'
-import { lstatSync, readdirSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
-import { runFile } from '../apply/lock.ts'
+import { isTrustedFolder, runFile } from '../apply/run-folder.ts'
+import { converse } from '../apply/socket.ts'
 import type { Sample } from '../host/sample.ts'
 import type { Trigger, WatchState } from './state.ts'
 
@@ -37,8 +34,12 @@ export function controlPath(name: string): string {
 export function askWatch(name: string, asks: { readonly ask: 'state' }): Promise<WatchState | null>
 export function askWatch(name: string, asks: { readonly ask: 'first-sample' }): Promise<FirstSample | null>
 export function askWatch(name: string, asks: Extract<Request, { ask: 'look' }>): Promise<{ readonly ok: true } | null>
-export function askWatch(name: string, asks: Request): Promise<unknown> {
-  return ask(controlPath(name), asks)
+export async function askWatch(name: string, asks: Request): Promise<unknown> {
+  try {
+    return JSON.parse(await converse(controlPath(name), JSON.stringify(asks), answerWithin))
+  } catch {
+    return null
+  }
 }
 
 /** The names whose watches run, or have run, in this network namespace. */
@@ -46,6 +47,7 @@ export function watchNames(): string[] {
   // The name is one part of a file's name, between the namespace's and the suffix.
   const example = controlPath('')
   const prefix = basename(example).slice(0, -suffix.length)
+  if (!isTrustedFolder()) return []
   try {
     return readdirSync(dirname(example))
       .filter((file) => file.startsWith(prefix) && file.endsWith(suffix))
@@ -53,32 +55,4 @@ export function watchNames(): string[] {
   } catch {
     return []
   }
-}
-
-async function ask(path: string, asks: Request): Promise<unknown> {
-  if (!isOurs(path)) return null
-  const socket = connect(path)
-  const stop = new AbortController()
-  const late = delay(answerWithin, null, { signal: stop.signal }).catch(() => null)
-  try {
-    return await Promise.race([converse(socket, asks), late])
-  } catch {
-    return null
-  } finally {
-    stop.abort()
-    socket.destroy()
-  }
-}
-
-async function converse(socket: Socket, asks: Request): Promise<unknown> {
-  await once(socket, 'connect')
-  socket.write(`${JSON.stringify(asks)}\n`)
-  for await (const line of createInterface(socket)) return JSON.parse(line)
-  return null
-}
-
-/** In a folder that others may write to, anybody could answer: only root and this user are believed. */
-function isOurs(path: string): boolean {
-  const { uid } = lstatSync(path, { throwIfNoEntry: false }) ?? {}
-  return uid !== undefined && (uid === 0 || uid === process.geteuid?.())
 }

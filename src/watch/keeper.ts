@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type Holds, readHolds } from '../apply/holds.ts'
+import { type Holds, readHolds, settleHolds } from '../apply/holds.ts'
 import { type Lock, takeLock } from '../apply/lock.ts'
 import { expressionsOf, type View } from '../apply/look.ts'
 import { type Notice, noticeOf, SpanplanError } from '../errors.ts'
@@ -131,6 +131,7 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
     book.enter({ at, trigger, result, milliseconds }, whole, drift)
     if (outcome.view === null) return
     fresh = false
+    if (!dryRun) settleHolds(Date.now(), outcome.view.host.links)
     listening.follow(outcome.view)
   }
 

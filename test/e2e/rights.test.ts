@@ -1,6 +1,8 @@
-import { chown, mkdir } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { hostNamespace } from './lab/sweep.ts'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
 import { expectConverged, expectHeard, expectRefusal, expectRestored, portOf, spanplan, writeSpans } from './spans.ts'
 
@@ -42,9 +44,12 @@ test('a user with CAP_NET_ADMIN, the group of Docker and a folder for the lock n
   expect(await lab.run(['sysctl', '-n', setting])).toBe('1')
   await expectHeard(lab, [suricata])
 
-  // Root may take the lock in his folder, and he again after that.
+  // Root takes no lock where he could lay links, unless he is who became root by sudo; and he takes it again after that.
   await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
-  await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR: run } })
+  const stderr = await expectRefusal(lab, ['apply'], 77, { env: { SPANPLAN_RUN_DIR: run } })
+  expect(stderr).toContain(`the run directory ${run} cannot be used: ${run} belongs to another user (uid ${user})`)
+  expect(stderr).toMatch(/^ {2}name another one, of your own, with \$SPANPLAN_RUN_DIR; or run spanplan as the user/m)
+  await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR: run, SUDO_UID: String(user) } })
   await spanplan(lab, ['destroy', '--yes'], 0, asHe)
   await suricata.remove({ force: true })
   await expectRestored(lab, before)
@@ -66,7 +71,7 @@ test('all rights that are missing are told at once, after the plan', async () =>
   })
 })
 
-test("root's folder and root's file are not his", async () => {
+test("root's folder is not his; of his own, he needs to know nothing of before", async () => {
   const run = join(lab.files, 'roots')
   const asHe: SpanplanOptions = {
     through: asUser(`--groups=${group}`, ['net_admin']),
@@ -75,13 +80,18 @@ test("root's folder and root's file are not his", async () => {
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
   await mkdir(run)
   expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
-    /cannot be made in the folder .*: permission denied\. Nothing was changed\.\n.*install -d -o USER/
+    /cannot be made in the folder .*: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; and name it/
   )
-  await spanplan(lab, ['destroy', '--yes'], 0, { env: { SPANPLAN_RUN_DIR: run } })
-  await chown(run, user, user)
+  // As one that was killed has left it.
+  const left = join(run, `net-${statSync(hostNamespace(lab.name)).ino}.lock`)
+  await writeFile(left, '', { mode: 0o600 })
   expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
-    /net-\d+\.lock cannot be used: permission denied\. Nothing was changed\.\n.*chown -R USER/
+    /net-\d+\.lock cannot be used: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; and name it/
   )
+  await chown(run, user, user)
+  await spanplan(lab, ['apply'], 0, asHe)
+  expect(statSync(left)).toMatchObject({ mode: 0o100600, uid: user })
+  await spanplan(lab, ['destroy', '--yes'], 0, asHe)
 })
 
 test('where there is nothing to do, no right is needed', async () => {

@@ -1,5 +1,6 @@
 /** What is captured of a span, without a sensor. Beside one: test/e2e/capture.test.ts. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chown, link as linkFile, mkdir, mkdtemp, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -276,6 +277,36 @@ describe('refused', () => {
     const { exitCode, stderr } = await lab.spanplan(['capture', 'span0', '-w', '/dev/full', '-c', '1'])
     expect(stderr).toContain('error: what was captured cannot be written: ENOSPC')
     expect(exitCode).toBe(1)
+  })
+
+  test("a link, a pipe that nobody reads, a socket, another user's file, or one with a second name", async () => {
+    const place = await mkdtemp(join(lab.files, 'written-'))
+    const path = (name: string) => join(place, name)
+    const precious = path('precious')
+    await writeFile(precious, 'precious')
+    await symlink(precious, path('link'))
+    await symlink(path('none'), path('loose'))
+    await linkFile(precious, path('second'))
+    await lab.run(['mkfifo', path('pipe')])
+    await writeFile(path('theirs'), '')
+    await chown(path('theirs'), 65534, 65534)
+    const reasons = {
+      link: 'it is a symbolic link: name what it leads to',
+      loose: 'it is a symbolic link: name what it leads to',
+      second: 'it has a second name elsewhere',
+      pipe: 'it is a pipe that nobody reads, or a socket',
+      theirs: 'it belongs to another user (uid 65534)'
+    }
+    for (const [name, reason] of Object.entries(reasons)) {
+      const stderr = await expectRefusal(lab, ['capture', 'span0', '-w', path(name), '-c', '1'])
+      expect(stderr).toContain(`error: frames cannot be written to ${path(name)}: ${reason}\n`)
+    }
+    expect(await readFile(precious, 'utf8')).toBe('precious')
+    expect(existsSync(path('none'))).toBe(false)
+    const out = await spanplan(lab, ['plan', '--out', path('link')], 1)
+    expect(out.stderr).toContain(`the plan cannot be written to ${path('link')}: it is there, and no file`)
+    const theirs = await spanplan(lab, ['plan', '--out', path('theirs')], 1)
+    expect(theirs.stderr).toContain('it belongs to another user (uid 65534)')
   })
 
   test('without the rights', async () => {

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab, type Outcome, type SpanplanOptions } from '../e2e/lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
 import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
@@ -122,7 +123,7 @@ describe('down', () => {
     expect(await lab.run(['tc', 'qdisc', 'show', 'dev', 'ens192'])).not.toContain('clsact')
     expect(await bridges()).toEqual(['span0', 'span1', 'span2'])
     expect([await mirrors('ens224'), await mirrors('ens256')]).toEqual([1, 1])
-    expect(JSON.parse(await readFile(runFile('holds'), 'utf8'))).toEqual({ pauses: [], away: ['ens192'] })
+    expect(await goingDown()).toEqual(['ens192'])
     // Other hooks do not put them on again; that of the card does.
     await hook({ IFACE: 'ens256', PHASE: 'post-up' })
     await hook({ IFACE: '--all', PHASE: 'post-up' })
@@ -146,25 +147,97 @@ describe('down', () => {
     await hook({ IFACE: 'ens224', PHASE: 'post-up' })
     await hook({ IFACE: 'enp19s0', PHASE: 'pre-down' })
     expect(await mirrors('ens224')).toBe(0)
-    expect(await readFile(runFile('holds'), 'utf8')).toContain('"away":["ens224"]')
+    expect(await goingDown()).toEqual(['ens224'])
   })
 })
 
 test('a pause keeps the hook off, and it says so; what comes and goes is remembered', async () => {
-  const pause = (span: string | null, seconds: number) => ({
-    span,
-    until: new Date(Date.now() + seconds * 1000).toISOString()
-  })
-  await mkdir(join(lab.files, '../run'), { recursive: true })
-  await writeFile(runFile('holds'), JSON.stringify({ pauses: [pause('span0', 600), pause(null, -1)], away: [] }))
+  await spanplan(lab, ['pause', '--for', '1ms'])
+  await spanplan(lab, ['pause', 'span0', '--for', '10m'])
   const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
   expect(stderr).toMatch(/^spanplan hook: ens192: span0 is paused until [-\d ]*[:\d]+: it is left as it is\n/)
   expect(await bridges()).toEqual(['span2'])
-  await writeFile(runFile('holds'), JSON.stringify({ pauses: [pause(null, 600)], away: [] }))
+  await spanplan(lab, ['pause', '--for', '10m'])
   await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
   expect(await mirrors('ens192')).toBe(1)
-  expect(await readFile(runFile('holds'), 'utf8')).toContain('"away":["ens192"]')
-  await writeFile(runFile('holds'), JSON.stringify({ pauses: [], away: ['ens192'] }))
+  expect(await goingDown()).toEqual(['ens192'])
+  await spanplan(lab, ['resume'])
+  expect(await goingDown()).toEqual(['ens192'])
+})
+
+/** What hooks have been told of, and is not up again. */
+async function goingDown(): Promise<string[]> {
+  const { away }: { away: { index: number }[] } = JSON.parse(await readFile(runFile('holds'), 'utf8'))
+  const links: { ifname: string; ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
+  return away.map((one) => links.find(({ ifindex }) => ifindex === one.index)?.ifname ?? '')
+}
+
+describe('an interface that went down', () => {
+  const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+
+  beforeEach(async () => {
+    await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+    await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
+    expect(await goingDown()).toEqual(['ens192'])
+    // Not down yet: other hooks leave it alone.
+    await hook({ IFACE: 'ens256', PHASE: 'post-up' })
+    expect(await mirrors('ens192')).toBe(0)
+  })
+  afterEach(async () => {
+    await ip('link', 'set', 'dev', 'ens192', 'up')
+  })
+
+  test('is left down, and is back for all once it is up again, whoever brought it up', async () => {
+    await ip('link', 'set', 'dev', 'ens192', 'down')
+    await hook({ IFACE: 'ens192', PHASE: 'post-down' })
+    await hook({ IFACE: 'ens256', PHASE: 'post-up' })
+    expect(await ip('link', 'show', 'dev', 'ens192')).not.toMatch(/[<,]UP[,>]/)
+    await ip('link', 'set', 'dev', 'ens192', 'up')
+    await hook({ IFACE: '--all', PHASE: 'post-up' })
+    expect(await mirrors('ens192')).toBe(2)
+  })
+
+  test('is back for a watch, too, and for good', async () => {
+    await using watch = await startWatch(lab)
+    expect(await mirrors('ens192')).toBe(0)
+    await ip('link', 'set', 'dev', 'ens192', 'down')
+    await until('the watch has seen it', async () =>
+      (await readFile(runFile('holds'), 'utf8')).includes('"settled":true')
+    )
+    expect(await mirrors('ens192')).toBe(0)
+    await ip('link', 'set', 'dev', 'ens192', 'up')
+    await until('it is mirrored', async () => (await mirrors('ens192')) === 2)
+    await until('it is forgotten', async () => !existsSync(runFile('holds')))
+    await watch.settle()
+    // Taken down by hand, it is brought up: nobody has said any more that it is to go.
+    await ip('link', 'set', 'dev', 'ens192', 'down')
+    await until('it is up', async () => /[<,]UP[,>]/.test(await ip('link', 'show', 'dev', 'ens192')))
+  })
+
+  test('is another one when one of its name comes', async () => {
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens300}]}}')
+    const add = ['link', 'add', 'name', 'ens300', 'up', 'type', 'veth', 'peer', 'name', 'xens300']
+    await ip(...add)
+    await hook({ IFACE: 'ens300', PHASE: 'post-up' })
+    await hook({ IFACE: 'ens300', PHASE: 'pre-down' })
+    await ip('link', 'del', 'dev', 'ens300')
+    await ip(...add)
+    await hook({ IFACE: '--all', PHASE: 'post-up' })
+    expect(await mirrors('ens300')).toBe(1)
+    await hook({ IFACE: 'ens300', PHASE: 'post-down' })
+    await ip('link', 'del', 'dev', 'ens300')
+  })
+})
+
+test('what was held in a namespace that is gone holds nothing in the one that has its number now', async () => {
+  await spanplan(lab, ['pause', '--for', '10m'])
+  await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
+  const text = await readFile(runFile('holds'), 'utf8')
+  const { namespace } = JSON.parse(text)
+  await writeFile(runFile('holds'), text.replace(namespace, `${namespace}0`))
+  const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
+  expect(stderr).not.toContain('paused')
+  expect(await mirrors('ens192')).toBe(2)
 })
 
 describe('what goes wrong is told, and fails only with --strict', () => {

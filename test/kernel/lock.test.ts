@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { chmod, chown, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { readHolder, takeLock } from '../../src/apply/lock.ts'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
-import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
+import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../e2e/spans.ts'
 import { wrapPrograms } from '../e2e/wrapped.ts'
 
@@ -25,14 +25,14 @@ beforeEach(async () => {
 })
 
 /** An apply that is at work until it is let go on: its tc waits. */
-async function heldUp() {
+async function heldUp(through: readonly string[] = []) {
   const place = await mkdtemp(join(lab.files, 'held-'))
   const gate = join(place, 'gate')
   const child = join(place, 'child')
   await lab.run(['mkfifo', gate])
   const wait = `case "$input" in *mirred*) echo $$ >${child}.new; mv ${child}.new ${child}; read -r _ <${gate} ;; esac`
   const { options } = await wrapPrograms(lab, { tc: wait })
-  const process = lab.startSpanplan(['apply'], options)
+  const process = lab.startSpanplan(['apply'], { ...options, through })
   await until('it is at work', async () => existsSync(child))
   return { process, child: Number(readFileSync(child, 'utf8')), goOn: () => writeFile(gate, '\n') }
 }
@@ -169,40 +169,56 @@ describe('what a holder says of itself', () => {
 })
 
 describe('the file', () => {
-  /** Another user's, in a folder that all may write. */
-  const traps: Readonly<Record<string, readonly [(path: string, other: string) => Promise<void>, string]>> = {
-    'a symbolic link': [(path, other) => symlink(other, path), 'is a symbolic link'],
-    'a second name': [(path, other) => link(other, path), 'has a second name elsewhere'],
-    "another user's": [
-      async (path) => {
-        await writeFile(path, 'precious')
-        await chown(path, 65534, 65534)
-      },
-      'belongs to another user (uid 65534)'
-    ]
+  beforeEach(() => rm(file, { recursive: true, force: true }))
+
+  /** As one that has gone has left it, or anybody who once might write there. */
+  const left: Readonly<Record<string, (path: string, other: string) => Promise<unknown>>> = {
+    'a symbolic link': (path, other) => symlink(other, path),
+    'a link that leads nowhere': (path, other) => symlink(`${other}-none`, path),
+    'a second name': (path, other) => link(other, path),
+    'a pipe': (path) => lab.run(['mkfifo', path]),
+    "another user's": async (path) => {
+      await writeFile(path, '')
+      await chown(path, 65534, 65534)
+    },
+    'for all to write': async (path) => {
+      await writeFile(path, '')
+      await chmod(path, 0o666)
+    }
   }
 
-  test.each(Object.entries(traps))('is refused where it is %s', async (_, [lay, words]) => {
-    const shared = await mkdtemp(join(lab.files, 'shared-'))
-    // Not sticky: there the kernel itself may refuse it (protected_regular in proc_sys_fs(5)).
-    await chmod(shared, 0o777)
+  test.each(Object.entries(left))('is another one where there was %s, and nobody held it', async (_, lay) => {
     const other = join(lab.files, 'other')
     await writeFile(other, 'precious')
-    const path = join(shared, file.slice(folder.length + 1))
-    await lay(path, other)
-    const options: SpanplanOptions = { env: { SPANPLAN_RUN_DIR: shared } }
-    const stderr = await expectRefusal(lab, ['apply'], 77, options)
-    expect(stderr).toContain(words)
-    expect(stderr).toContain('Nothing was changed.')
+    await mkdir(folder, { recursive: true })
+    await lay(file, other)
+    await spanplan(lab, ['apply'])
     expect(await readFile(other, 'utf8')).toBe('precious')
-    expect(await readFile(path, 'utf8')).toBe('precious')
+    expect(existsSync(`${other}-none`)).toBe(false)
+    expect(lstatSync(file)).toMatchObject({ mode: 0o100600, uid: 0, nlink: 1, size: 0 })
+  })
+
+  test("is held by whoever holds it, though it is another user's", async () => {
+    await mkdir(folder, { recursive: true })
+    await writeFile(file, '')
+    await chown(file, 65534, 65534)
+    await refused(JSON.stringify({ pid: 1, command: 'x', since: '2001-02-03T12:00:00.000Z' }))
+    await spanplan(lab, ['apply'])
+  })
+
+  test('that is a folder is an error', async () => {
+    await mkdir(file, { recursive: true })
+    expect(await expectRefusal(lab, ['apply'], 77)).toContain(`the lock's file ${file} cannot be used: it is a folder`)
+    await rm(file, { recursive: true })
   })
 
   test('is for its owner alone, and the folder for all to see, whatever the umask', async () => {
     await rm(folder, { recursive: true, force: true })
-    await spanplan(lab, ['apply'], 0, { through: ['sh', '-c', 'umask 077; exec "$@"', 'sh'] })
+    const gate = await heldUp(['sh', '-c', 'umask 077; exec "$@"', 'sh'])
     expect(statSync(folder).mode & 0o7777).toBe(0o755)
     expect(statSync(file).mode & 0o7777).toBe(0o600)
+    await gate.goOn()
+    await gate.process
   })
 
   test('that cannot be made is no error where there is nothing to do', async () => {

@@ -51,7 +51,9 @@ async function expectStale(...reasons: (string | RegExp)[]): Promise<void> {
 }
 
 /** Edits the saved plan as somebody would who knows how its digest is made. */
-async function forge(edit: (document: { changes: { steps: { argv: string[] }[] }[] }) => void): Promise<void> {
+async function forge(
+  edit: (document: { changes: { steps: { argv: string[] }[] }[]; selection: object }) => void
+): Promise<void> {
   const document = await readPlan()
   edit(document)
   await writeFile(file, JSON.stringify({ ...document, digest: digestSaved(document) }))
@@ -312,6 +314,27 @@ describe('a file that is not as it was written', () => {
     const stderr = await expectRefusal(lab, ['apply', 'plan.json'], 3)
     expect(stderr).toContain('its steps are not those that are planned now')
     expect(await readdir(lab.files)).not.toContain('touched')
+  })
+
+  test('cannot have a file shown that it names, nor be a pipe, a link or a device of others', async () => {
+    const secret = join(lab.files, 'secret')
+    await writeFile(secret, 'root:$6$precious:20000::::::\n')
+    await save()
+    await forge((document) => {
+      const digests = { [secret]: `sha256:${'0'.repeat(64)}` }
+      Object.assign(document, { selection: { ...document.selection, files: [secret], digests } })
+    })
+    for (const more of [[], ['--json']]) {
+      const { stdout, stderr } = await spanplan(lab, ['apply', 'plan.json', ...more], 3)
+      expect(stdout + stderr).not.toContain('precious')
+      expect(stdout + stderr).toContain('secret has changed')
+    }
+    await symlink('/dev/zero', join(lab.files, 'zero'))
+    await writeFile(join(lab.files, 'deep'), '{"a":'.repeat(100_000))
+    await writeFile(join(lab.files, 'proto'), '{"__proto__":{"selection":{}},"constructor":1,"format_version":"1.0"}')
+    for (const name of ['zero', 'deep', 'proto', secret]) {
+      expect(await expectRefusal(lab, ['apply', name], 65)).toMatch(/ is no saved plan: | is far larger /)
+    }
   })
 
   test('that others may write is for root no order', async () => {

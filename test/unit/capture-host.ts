@@ -14,7 +14,7 @@ async function main(path: string): Promise<void> {
   const spec = loadSpec([{ path, bytes: readFileSync(path) }])
   const scope = { name: spec.name, spans: everySpan }
   const deferDocker = process.env.DOCKER_HOST === undefined
-  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false, patient: false, away: new Set() })
+  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false, patient: false, away: [] })
   process.stdout.write(writeHost(host))
 }
 

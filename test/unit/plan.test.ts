@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type Aim, planFor } from '../../src/apply/look.ts'
 import { renderNotice } from '../../src/cli/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
+import type { Snapshot } from '../../src/host/host.ts'
 import { renderPlan } from '../../src/plan/render.ts'
 import { plain } from '../../src/printable.ts'
 import { everySpan } from '../../src/resources/wanted.ts'
@@ -22,14 +23,15 @@ interface AimFile {
   readonly patient?: { readonly away: readonly string[] }
 }
 
-function aimOf(path: string, files: readonly SourceFile[]): Aim {
+function aimOf(path: string, files: readonly SourceFile[], { links }: Snapshot): Aim {
   const aimFile = join(path, 'aim.json')
   // The fixtures are ours, and a wrong one shows in its plan.
   const { destroy, patient } = (existsSync(aimFile) ? JSON.parse(readFileSync(aimFile, 'utf8')) : {}) as AimFile
   if (destroy === undefined) {
     const spec = loadSpec(files)
     const scope = { name: spec.name, spans: everySpan }
-    const away = new Set(patient?.away)
+    const going = links.filter(({ name }) => patient?.away.includes(name))
+    const away = going.map(({ index }) => ({ index, since: 0, settled: false }))
     return { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: patient !== undefined, away }
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
@@ -42,8 +44,9 @@ function show(name: string): string {
   const path = join(folder, name)
   const files = [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
   try {
-    const aim = aimOf(path, files)
-    const { plan } = planFor(aim, readHostFile(readFileSync(join(path, 'host.json'), 'utf8')))
+    const host = readHostFile(readFileSync(join(path, 'host.json'), 'utf8'))
+    const aim = aimOf(path, files, host)
+    const { plan } = planFor(aim, host)
     const warnings = plan.warnings.map((warning) => `${renderNotice('warning', warning, files, plain)}\n`)
     return [...warnings, renderPlan(plan, aim.want === 'spec' ? aim.spec.files : [], plain)].join('')
   } catch (error) {

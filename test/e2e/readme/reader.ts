@@ -60,8 +60,8 @@ export class Reader {
 
   /** As if it were installed. */
   standInSpanplan(): Promise<void> {
-    const lock = `SPANPLAN_RUN_DIR=${join(this.root, 'run/spanplan')}`
-    return this.#standIn('spanplan', `${lock} exec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
+    const folder = `export SPANPLAN_RUN_DIR="\${SPANPLAN_RUN_DIR:-${join(this.root, 'run/spanplan')}}"`
+    return this.#standIn('spanplan', `${folder}\nexec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
   }
 
   /** Runs a block as the reader would, and gives what it printed. */

@@ -220,10 +220,14 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     for (const block of under('Without root')) {
       const known = block
         .replace('--reuid ops --regid ops --init-groups', `--reuid ${user} --regid ${user} --groups ${group}`)
-        .replace('chown -R ops', `chown -R ${user}`)
+        .replace('install -d -o ops', `install -d -o ${user}`)
         .replaceAll('+net_admin', '+net_admin,+dac_read_search')
       expect(await reader.run(known)).toContain('Applied:')
     }
+    const refused = await reader.run(
+      'SPANPLAN_RUN_DIR=/run/spanplan-ops spanplan pause --for 1h 2>&1 || echo "exit status $?"'
+    )
+    expect(refused).toMatch(/the run directory .*spanplan-ops cannot be used: .*exit status 77/s)
     expect(await reader.run('spanplan plan')).toContain('No changes')
     await reader.expectFrames('suricata')
   },

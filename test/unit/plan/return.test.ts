@@ -19,7 +19,7 @@ function planReturn(name: string, become: Change, { from = (host) => host, adopt
   const spec = loadSpec([{ path: 'spans.yaml', bytes: read('spans.yaml') }])
   const host = from(readHostFile(read('host.json').toString()))
   const scope = { name: spec.name, spans: everySpan }
-  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt, patient: false, away: new Set() }, host)
+  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt, patient: false, away: [] }, host)
   return planBack(first, become(host)).plan.changes.map(renderChange)
 }
 

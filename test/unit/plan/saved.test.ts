@@ -30,7 +30,7 @@ function readCase(name: string) {
   const spec = loadSpec([{ path, bytes: readFileSync(join(folder, name, path)) }])
   const host = readHostFile(readFileSync(join(folder, name, 'host.json'), 'utf8'))
   const scope = { name: spec.name, spans: everySpan }
-  const aim: Aim = { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: false, away: new Set() }
+  const aim: Aim = { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: false, away: [] }
   const document = (now: Snapshot) =>
     planDocument(planFor(aim, now).plan, { spec, host: now, version: '0.1.0', created: '2001-02-03T12:00:00.000Z' })
   return { host, document }

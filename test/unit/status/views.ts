@@ -21,7 +21,7 @@ export const converged = readHostFile(fixture('host.json'))
 export function see(host: Snapshot = converged, text = fixture('spans.yaml')): View {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: new Set() }, host)
+  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: [] }, host)
 }
 
 /** What passes. */
