@@ -278,8 +278,9 @@ describe('what Docker says of a container', () => {
       return join(place(), 'link')
     },
     'in a folder that is a link': async () => {
-      await symlink(dirname(key), join(lab.files, 'linked'))
-      return join(lab.files, 'linked', basename(key))
+      await mkdir(join(lab.files, 'linked'))
+      await symlink(dirname(key), join(lab.files, 'linked/netns'))
+      return join(lab.files, 'linked/netns', basename(key))
     },
     'in a folder of everybody’s': async () => {
       await chmod(dirname(key), 0o777)
