@@ -77,9 +77,10 @@ test("spanplan's mark on an endpoint of somebody's network is none", async () =>
   const network = await lab.docker.createNetwork({
     ...{ Name: 'foreign', Internal: true, IPAM: { Config: [{ Subnet: '10.9.9.0/24' }] } }
   })
-  const evil = await connect('evil', 'foreign', { 'spanplan.name': 'default' })
+  const evil = await connect('evil', 'foreign', { 'spanplan.name': 'default' }, ids)
   await writeSpans(lab, span())
   await spanplan(lab, ['apply'])
+  expect(await networksOf(evil)).toEqual(['foreign', 'span0'])
   await spanplan(lab, ['destroy', '--all', '--yes'])
   expect(await networksOf(evil)).toEqual(['foreign'])
   await evil.remove({ force: true })
