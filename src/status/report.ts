@@ -105,13 +105,14 @@ function findUnread({ host, desired: { wanted }, plan }: View, spans: readonly S
     ...filters.map(({ title, notice }) => ({ ...notice, message: `${title} ${notice.message}` })),
     ...cannotRead(
       'which ports are those of',
-      hidden.map(({ name }) => name)
+      hidden.map(({ name }) => name),
+      `${asRoot}; the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone`
     ),
-    ...cannotRead('what is lost by the sockets of', closed)
+    ...cannotRead('what is lost by the sockets of', closed, asRoot)
   ]
 }
 
-function cannotRead(what: string, containers: readonly string[]): Notice[] {
+function cannotRead(what: string, containers: readonly string[], hint: string): Notice[] {
   const names = [...new Set(containers)].join(', ')
-  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `it cannot be told ${what} ${names}`, hint: asRoot }]
+  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `it cannot be told ${what} ${names}`, hint }]
 }
