@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
 import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
@@ -116,6 +117,19 @@ test('under another name it is given back too', async () => {
   await expectConverged(lab)
   await spanplan(lab, ['destroy', '--yes'])
   await sh('ip link set dev named0 name ext0')
+  await expectRestored(lab, first)
+})
+
+test('a watch closes it as it comes, and gives it back as it goes', async () => {
+  await using watch = await startWatch(lab)
+  await join()
+  await until('it is closed', async () => (await filters()).includes("bytecode '1,6 0 0 2'"))
+  await until('it has no IPv6', async () => (await disabled()) === '1')
+  await leave()
+  await until('it is open', async () => !(await sh('tc qdisc show dev ext0')).includes('clsact'))
+  await until('it has IPv6', async () => (await disabled()) === '0')
+  await watch.stop()
+  await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
 })
 
