@@ -129,7 +129,7 @@ function originOf(host: Snapshot, link: Link): PortOrigin {
   const clsact = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
   const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
   const own = { up: link.up, ipv6: link.ipv6, clsact }
-  const traits: Record<PortTrait, boolean> = !link.foreignPeer
+  const traits: Record<PortTrait, boolean> = !leadsAway(link)
     ? { ...usual, ...own }
     : lost
       ? usual
@@ -159,13 +159,13 @@ function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link
   return {
     ...live,
     owner: 'ours',
-    up: link.foreignPeer || link.up,
+    up: leadsAway(link) || link.up,
     mtu: desiredMtu(span, link, host),
-    isolated: span.sealed || (link.foreignPeer && live.original.traits.has('isolated')),
+    isolated: span.sealed || (leadsAway(link) && live.original.traits.has('isolated')),
     learning: false,
     flooding: true,
     // An address of somebody's would be lost with it for good.
-    ipv6: link.ipv6 && (!link.foreignPeer || hasAddress),
+    ipv6: link.ipv6 && (!leadsAway(link) || hasAddress),
     ownMacEntry: false,
     seal: portSeal(host, span, link, live.seal),
     obstacle: null
@@ -173,7 +173,7 @@ function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link
 }
 
 function portSeal(host: Snapshot, span: WantedSpan, link: Link, now: Seal): Seal {
-  if (!link.foreignPeer) return desiredSeal('hook', now)
+  if (!leadsAway(link)) return desiredSeal('hook', now)
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
@@ -184,7 +184,7 @@ function observePort(
   link: Link,
   { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
 ): Port {
-  const obstacle = link.foreignPeer && span !== null ? sealObstacle(wanted, host, span, link.name) : null
+  const obstacle = leadsAway(link) && span !== null ? sealObstacle(wanted, host, span, link.name) : null
   const seal = findSeal(host, link.name)
   const changed = seal !== undefined || (bridgeStays && link.port?.learning === false)
   const givenBack = changed && !goesWithNetwork(wanted, host, link)
@@ -213,7 +213,7 @@ function observePort(
 /** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
 function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
   const network = span.network && findNetwork(host, span.network.name)
-  return network && link.foreignPeer && networkMtu(network) === span.mtu ? span.mtu : link.mtu
+  return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
 /**
@@ -239,9 +239,14 @@ function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] 
       if (is === undefined) return [observePort(now.wanted, now.host, link, { span: null, bridgeStays: false })]
       if (is.index === was?.index) return []
     }
-    const theirs = link.foreignPeer ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
+    const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     return [{ ...one, ...theirs, id, mac: link.mac, seal: recallSeal(one.seal, now.host, id) }]
   })
+}
+
+/** What comes from it is another's: of a container or another namespace, or, through a tap, of a virtual machine. */
+function leadsAway({ foreignPeer, kind }: Link): boolean {
+  return foreignPeer || kind === 'tun'
 }
 
 function portsOf(host: Snapshot, bridgeName: string): Link[] {

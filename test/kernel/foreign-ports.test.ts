@@ -120,6 +120,19 @@ test('under another name it is given back too', async () => {
   await expectRestored(lab, first)
 })
 
+test("so does the tap of a virtual machine's", async () => {
+  await sh('ip tuntap add dev tap0 mode tap; ip link set dev tap0 addrgenmode none; ip link set dev tap0 up')
+  const own = await lab.snapshotText()
+  await spanplan(lab, ['apply'])
+  await join('tap0')
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  expect(await sh('tc filter show dev tap0 ingress')).toContain("bytecode '1,6 0 0 2'")
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, own)
+  await sh('ip link del dev tap0')
+})
+
 test('a watch closes it as it comes, and gives it back as it goes', async () => {
   await using watch = await startWatch(lab)
   await join()
