@@ -1,5 +1,7 @@
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { SpanplanError } from '../errors.ts'
 
@@ -44,6 +46,9 @@ const usualBytes = 512 * 1024 * 1024
 /** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
+/** Milliseconds that a program is waited for after it was killed. */
+const dying = 1000
+
 const surroundings = {
   reject: false,
   // Its handler of signals would end this process at the first one, where ours wants to say what is left.
@@ -64,7 +69,7 @@ const surroundings = {
 export async function run(argv: Argv, input: string | number = '', limits: Limits = {}): Promise<Output> {
   const { milliseconds = timeLimit, bytes = usualBytes, cancel } = limits
   const [file, ...words] = argv
-  const result = await execa(file, words, {
+  const child = execa(file, words, {
     ...surroundings,
     ...stdin(input),
     timeout: milliseconds,
@@ -74,12 +79,32 @@ export async function run(argv: Argv, input: string | number = '', limits: Limit
     maxBuffer: bytes,
     ...(cancel && { cancelSignal: cancel })
   })
-  if (result.timedOut) throw hangs(argv, milliseconds)
+  const timer = new AbortController()
+  const late = sleep(milliseconds + dying, null, { signal: timer.signal }).catch(() => null)
+  const result = await Promise.race([child, late])
+  timer.abort()
+  if (result === null) abandon(child)
+  if (result === null || result.timedOut) throw hangs(argv, milliseconds)
   if (result.isMaxBuffer) throw tooLong(argv, bytes)
   // It ran to its end, whatever came of it; without a status or a signal, it never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
   return { stdout, stderr, status: statusOf(exitCode, signal) }
+}
+
+/**
+ * What is killed need not end: not while it waits for a driver. And its pipes are open for as long as a child of its own has
+ * them. It is not waited for any more, and neither is it at our own end.
+ */
+function abandon(child: ChildProcess): void {
+  try {
+    // Its whole group, which is its own.
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy()
+  child.unref()
 }
 
 /** A program that runs until it is done, or is ended: at our own end it goes on, unless it sees to that itself. */

@@ -28,13 +28,15 @@ type How =
   /** What `meanwhile` does is done before it is answered. */
   | 'hold after'
 
+type Change = (url: string, body: string) => string | null
+
 export interface FaultyDocker {
   /** For spanplan. */
   readonly env: Readonly<Record<string, string>>
   /** What has changed something since the last `prepare`. */
   readonly requests: readonly string[]
-  /** From now on, what Docker tells is told as this makes it; null: as it is. */
-  tamper(change: ((url: string, body: string) => string) | null): void
+  /** From now on, what Docker tells is told as this makes it, or a byte a second where that is null. Without it: as it is. */
+  tamper(change: Change | null): void
   /** Begins to count anew. */
   prepare(mishap?: DockerMishap, meanwhile?: () => Promise<void>): void
   close(): Promise<void>
@@ -46,7 +48,7 @@ export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
   const requests: string[] = []
   let fault: DockerMishap | undefined
   let meanwhile = async () => {}
-  let change: ((url: string, body: string) => string) | null = null
+  let change: Change | null = null
 
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { method = 'GET', url = '/' } = incoming
@@ -54,8 +56,9 @@ export async function startFaultyDocker(lab: Lab): Promise<FaultyDocker> {
     if (/^\/events/.test(url)) return follow(outgoing, await ask(lab, incoming, body))
     const pass = () => passOn(lab, incoming, body)
     if (method === 'GET' || method === 'HEAD') {
-      const { head, body: said } = await pass()
-      return answer(outgoing, { head, body: change === null ? said : Buffer.from(change(url, said.toString())) })
+      const reply = await pass()
+      const body = change === null ? reply.body : change(url, reply.body.toString())
+      return body === null ? drip(outgoing) : answer(outgoing, { head: reply.head, body: Buffer.from(body) })
     }
     requests.push(`${method} ${url} ${body}`)
     const struck = fault && (fault.onward ? requests.length >= fault.request : requests.length === fault.request)
@@ -132,6 +135,11 @@ function follow(outgoing: ServerResponse, head: IncomingMessage): void {
   head.pipe(outgoing)
   outgoing.once('close', () => head.destroy())
   head.once('error', () => outgoing.destroy())
+}
+
+function drip(outgoing: ServerResponse): void {
+  const timer = setInterval(() => outgoing.write(' '), 1000)
+  outgoing.once('close', () => clearInterval(timer))
 }
 
 function answer(outgoing: ServerResponse, { head, body }: Reply): void {
