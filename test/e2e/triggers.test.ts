@@ -40,7 +40,7 @@ test('what no event tells is seen when the interval is over', async () => {
   await watch.expectTold(/ sensor suricata → span /)
   await watch.settle()
   await switchIpv6On()
-  await watch.expectTold(/ interval +span0 +~ port veth\w+ .*IPv6: on → off/)
+  await watch.expectTold(/ span0 +~ port veth\w+ .*IPv6: on → off/)
   await watch.stop()
   await spanplan(lab, ['destroy', '--all', '--yes'])
 })
