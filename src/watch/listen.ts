@@ -35,8 +35,8 @@ const longestConnection = 10_000
 /** Connections at a time: a few scrapers, and somebody who looks. For one more, the oldest that has not asked yet is closed. */
 const mostConnections = 64
 
-/** Connections that wait to be accepted, or to be read for the first time. The kernel's own limit is the same (net.core.somaxconn). */
-const mostUnread = 4096
+/** Connections that wait to be accepted, so that a flood keeps no probe out: as many as the kernel lets (net.core.somaxconn). */
+const mostWaiting = 4096
 
 /** Bytes of a request's line and headers. Those of Prometheus are some 300. */
 const largestHeader = 8192
@@ -72,7 +72,6 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
     seats.asks(request.socket)
     void answer(request, response, pages)
   })
-  server.maxConnections = mostUnread
   server.on('connection', (socket) => {
     seats.comes(socket)
     const end = setTimeout(() => socket.destroy(), longest)
@@ -100,8 +99,8 @@ interface Seats {
 /**
  * Keeps `most` connections. Where there are more, the oldest that has not asked yet is closed; where all have asked, the oldest.
  *
- * A connection counts only after it was read once. Node accepts all that wait before it reads any of them: the request of
- * a probe among a thousand others is there already, and is read, and answered, before there is a choice of whom to close.
+ * A probe among a thousand that come at once is answered, too: Node accepts one connection in a round of its loop (seen with
+ * libuv 1.46), and reads it in the next, long before as many others have come as it takes to close it.
  */
 function openSeats(most: number): Seats {
   const silent = new Set<Socket>()
@@ -111,7 +110,6 @@ function openSeats(most: number): Seats {
     asking.delete(socket)
   }
   const sit = (seats: Set<Socket>, socket: Socket) => {
-    if (socket.destroyed) return
     seats.add(socket)
     if (silent.size + asking.size <= most) return
     const [oldest] = [...silent, ...asking]
@@ -122,8 +120,7 @@ function openSeats(most: number): Seats {
   return {
     comes: (socket) => {
       socket.once('close', () => leave(socket))
-      // The first comes before the next poll, in which the socket is read; the second after it.
-      setImmediate(() => setImmediate(() => asking.has(socket) || sit(silent, socket)))
+      sit(silent, socket)
     },
     asks: (socket) => {
       silent.delete(socket)
@@ -135,7 +132,7 @@ function openSeats(most: number): Seats {
 async function bind(server: Server, address: ListenAddress): Promise<number> {
   try {
     const { host, port } = address
-    await once(server.listen({ host, port, backlog: mostUnread }), 'listening')
+    await once(server.listen({ host, port, backlog: mostWaiting }), 'listening')
   } catch (error) {
     throw cannotListen(address, error)
   }

@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseListenAddress } from '../../../src/cli/listen-address.ts'
@@ -164,23 +169,34 @@ describe('the server', () => {
     }
   })
 
-  test('answers whoever asks at once, in the middle of a flood that comes all at the same time', async () => {
+  test('answers whoever asks in the middle of a flood that waits to be accepted, all at once', async () => {
     await serve()
-    const sockets: Socket[] = []
-    const flood = (count: number) => {
-      for (let left = count; left > 0; left--) {
-        const socket = connect(listener?.port ?? 0, loopback.host)
-        socket.on('error', () => undefined)
-        sockets.push(socket)
-      }
-    }
-    flood(300)
-    // Each is accepted before any is read.
-    const answer = get('/hello')
-    flood(300)
-    expect(await answer).toContain('hello')
-    for (const socket of sockets) socket.destroy()
+    const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+    const sent = join(folder, 'sent')
+    const script = `
+const { connect } = require('node:net')
+const flood = () => { for (let n = 0; n < 200; n++) connect(${listener?.port}, '127.0.0.1').on('error', () => undefined) }
+flood()
+let heard = ''
+connect(${listener?.port}, '127.0.0.1')
+  .on('data', (data) => (heard += data))
+  .on('error', () => undefined)
+  .on('close', () => { process.stdout.write(heard); process.exit() })
+  .write('GET /hello HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n', () => require('node:fs').writeFileSync('${sent}', ''))
+flood()`
+    const client = spawn(process.execPath, ['--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // This process accepts nothing for as long as it does not come to it.
+    while (countWaiting() < 401 || !existsSync(sent));
+    expect(await text(client.stdout)).toContain('hello')
+    await rm(folder, { recursive: true })
   })
+
+  /** Connections that wait to be accepted: proc_net_tcp(5) has them as the receive queue. */
+  function countWaiting(): number {
+    const port = (listener?.port ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    const row = new RegExp(`: 0100007F:${port} \\S+ 0A \\w+:(\\w+)`).exec(readFileSync('/proc/net/tcp', 'utf8'))
+    return Number.parseInt(row?.[1] ?? '0', 16)
+  }
 
   test('gives no client longer than its time, whatever it does', async () => {
     const large = plainPage(200, 'x'.repeat(50_000_000))
