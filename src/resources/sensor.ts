@@ -182,8 +182,8 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
 }
 
 /**
- * The host's end of a container's interface. A container that may build links tells what it likes: only a veth whose other
- * end is that interface, elsewhere, is believed; one that no other bridge has, and that is no card of a span.
+ * The host's end of a container's interface, which may have changed since: a veth pair of these two ends, that no other bridge
+ * has, and that is no card of a span.
  */
 function findPort(wanted: Wanted, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
   if (typeof port === 'string') return undefined
