@@ -45,37 +45,48 @@ async function expectRepair(pattern: RegExp): Promise<void> {
   await expectConverged(lab)
 }
 
+interface LiveFilter {
+  readonly handle: string
+  readonly actions?: readonly { readonly to_dev?: string; readonly cookie?: string }[]
+}
+
+async function filtersOf(device: string): Promise<LiveFilter[]> {
+  const rows: { readonly options?: LiveFilter }[] = JSON.parse(await sh(`tc -j filter show dev ${device} ingress`))
+  return rows.flatMap(({ options }) => options ?? [])
+}
+
+const handleOf = async (device: string) => (await filtersOf(device))[0]?.handle ?? ''
+
 describe('a mirror', () => {
-  /** Runs commands that read the handle, the target and the cookie of each mirror of one hook. */
-  const rewrite = (commands: string) =>
-    sh(`
-      tc -j filter show dev ens192 ingress | jq -r '.[] | select(.options) | .options |
-        [.handle, .actions[0].to_dev, .actions[0].cookie] | @tsv' |
-      ${commands}
-    `)
+  /** Runs a command for each mirror of one hook, with its handle, its target and its cookie. */
+  async function rewrite(command: string, before = ''): Promise<void> {
+    const mirrors = (await filtersOf('ens192')).map(({ handle, actions: [action] = [] }) =>
+      command
+        .replace('HANDLE', handle)
+        .replace('TO', action?.to_dev ?? '')
+        .replace('COOKIE', action?.cookie ?? '')
+    )
+    await sh([before, ...mirrors].join('\n'))
+  }
 
   test('that is a direct action copies nothing', async () => {
-    await rewrite(`while read handle to cookie; do
-      tc filter replace dev ens192 ingress protocol all pref 8 handle $handle bpf da bytecode '1,6 0 0 4294967295' \\
-        action mirred egress mirror dev $to continue cookie $cookie
-    done`)
+    await rewrite(`
+      tc filter replace dev ens192 ingress protocol all pref 8 handle HANDLE bpf da bytecode '1,6 0 0 4294967295' \\
+        action mirred egress mirror dev TO continue cookie COOKIE`)
     await expectRepair(/~ +mirror +ens192 ingress → span0 +direct-action: on → off/)
   })
 
   test('of one protocol misses the others', async () => {
-    await rewrite(`{
-      tc filter del dev ens192 ingress
-      while read handle to cookie; do
-        tc filter replace dev ens192 ingress protocol ip pref 8 handle $handle bpf bytecode '1,6 0 0 4294967295' \\
-          action mirred egress mirror dev $to continue cookie $cookie
-      done
-    }`)
+    const command = `
+      tc filter replace dev ens192 ingress protocol ip pref 8 handle HANDLE bpf bytecode '1,6 0 0 4294967295' \\
+        action mirred egress mirror dev TO continue cookie COOKIE`
+    await rewrite(command, 'tc filter del dev ens192 ingress')
     await expectRepair(/~ +mirror +ens192 ingress → span1 +protocol: ip → all/)
   })
 
   test('in another chain is never asked', async () => {
     await sh(`
-      handle=$(tc -j filter show dev ens192 ingress | jq -r '[.[] | select(.options)][0].options.handle')
+      handle=${await handleOf('ens192')}
       tc filter del dev ens192 ingress pref 8 handle $handle bpf
       tc filter add dev ens192 ingress chain 5 protocol all pref 8 handle $handle bpf bytecode '1,6 0 0 4294967295'
     `)
@@ -102,7 +113,7 @@ describe.each(['span0', 'ext0'])('the seal of %s', (device) => {
 
   test('that has moved to another chain seals nothing', async () => {
     await sh(`
-      handle=$(tc -j filter show dev ${device} ingress | jq -r '.[] | select(.options) | .options.handle')
+      handle=${await handleOf(device)}
       tc filter del dev ${device} ingress
       tc filter add dev ${device} ingress chain 5 protocol all pref 9 handle $handle bpf da bytecode '1,6 0 0 2'
     `)
@@ -119,7 +130,7 @@ describe.each(['span0', 'ext0'])('the seal of %s', (device) => {
     ['that lets all in', `protocol all pref 9 handle HANDLE bpf da bytecode '1,6 0 0 0'`]
   ])('%s is repaired', async (_, words) => {
     await sh(`
-      handle=$(tc -j filter show dev ${device} ingress | jq -r '.[] | select(.options) | .options.handle')
+      handle=${await handleOf(device)}
       tc filter del dev ${device} ingress
       tc filter add dev ${device} ingress ${words.replace('HANDLE', '$handle')}
     `)

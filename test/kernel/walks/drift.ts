@@ -12,6 +12,7 @@ export const drifts = {
   'bridge: spanning tree': onBridge((span) => [`ip link set dev ${span} type bridge stp_state 1`]),
   'bridge: vlans': onBridge((span) => [`ip link set dev ${span} type bridge vlan_filtering 1`]),
   'bridge: down, small': onBridge((span) => [`ip link set dev ${span} down mtu 1280`]),
+  'bridge: tiny': onBridge((span) => [`ip link set dev ${span} mtu 1000`]),
   'bridge: IPv6': onBridge((span) => [
     `ip link set dev ${span} addrgenmode eui64`,
     `ip addr add fd00:1::1/64 dev ${span}`
@@ -27,8 +28,8 @@ export const drifts = {
   'bridge: no alias': onBridge((span) => [`ip link set dev ${span} alias ''`], 'alias'),
   'bridge: gone': onBridge((span) => [`ip link del dev ${span}`], 'bridge'),
   'card: down': onCard((world, card) => {
-    const { address4, address6, used } = world.card(card)
-    return address4 || address6 || used ? [] : [`ip link set dev ${card} down`]
+    const { address4, address6, used, routed } = world.card(card)
+    return address4 || address6 || used || routed ? [] : [`ip link set dev ${card} down`]
   }),
   'card: not promiscuous': onCard((_, card) => [`ip link set dev ${card} promisc off`]),
   'card: no longer dedicated': onCard((world, card, name) =>

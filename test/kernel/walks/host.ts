@@ -1,6 +1,7 @@
 /** What a host has that is none of spanplan's business, at first and later: as data, and as the commands that make it so. */
 import fc from 'fast-check'
 import type { Argv } from '../../e2e/lab.ts'
+import { type Port, type PortState, portState } from './ports.ts'
 
 export const cards = ['ens192', 'ens224', 'ens256'] as const
 /** No span ever copies from it. */
@@ -11,6 +12,7 @@ export type Card = (typeof cards)[number]
 /** Other people's tc filters; `PREF` is another for each, and never that of a mirror on its chain. */
 export const filterForms = {
   classify: "protocol all pref PREF bpf da bytecode '1,6 0 0 4294967295'",
+  accept: "protocol all pref PREF bpf da bytecode '1,6 0 0 0'",
   mirror: "protocol all pref PREF bpf bytecode '1,6 0 0 4294967295' action mirred egress mirror dev own0 continue",
   match: 'protocol ip pref PREF u32 match ip dport 22 0xffff flowid 1:1',
   'match and mirror': 'protocol ip pref PREF u32 match ip src 10.0.0.0/8 action mirred egress mirror dev own0',
@@ -37,6 +39,8 @@ export interface CardState {
   /** With the card up only: set down, a card loses it. */
   readonly address6: boolean
   readonly route: boolean
+  /** Only routes use it: the address is on lo, the next hop one of IPv6. */
+  readonly unnumbered: boolean
   readonly bridged: boolean
   readonly macvlan: boolean
   readonly promiscuous: boolean
@@ -45,13 +49,16 @@ export interface CardState {
   readonly gro: boolean
   readonly tso: boolean
   readonly named: boolean
-  readonly mtu: 9000 | 1500
+  /** Below 1280, it has no IPv6. */
+  readonly mtu: 9000 | 1500 | 1280 | 1279 | 576 | 68
 }
 
 export interface HostState {
   readonly cards: Readonly<Record<Card, CardState>>
   readonly bystander: CardState
   readonly bystanderIngress: boolean
+  /** What others may put on the bridges of spans. */
+  readonly ports: Readonly<Record<Port, PortState>>
 }
 
 const mostly = (value: boolean) => fc.oneof({ weight: 4, arbitrary: fc.constant(value) }, fc.constant(!value))
@@ -70,6 +77,7 @@ const cardState: fc.Arbitrary<CardState> = fc.record({
   address4: mostly(false),
   address6: mostly(false),
   route: fc.boolean(),
+  unnumbered: mostly(false),
   bridged: mostly(false),
   macvlan: mostly(false),
   promiscuous: mostly(false),
@@ -78,13 +86,14 @@ const cardState: fc.Arbitrary<CardState> = fc.record({
   gro: fc.boolean(),
   tso: mostly(true),
   named: mostly(false),
-  mtu: fc.constantFrom(9000, 1500)
+  mtu: fc.oneof(fc.constantFrom(9000, 1500), fc.constantFrom(9000, 1500), fc.constantFrom(1280, 1279, 576, 68))
 })
 
 export const hostState: fc.Arbitrary<HostState> = fc.record({
   cards: fc.record({ ens192: cardState, ens224: cardState, ens256: cardState }),
   bystander: cardState,
-  bystanderIngress: mostly(false)
+  bystanderIngress: mostly(false),
+  ports: fc.record({ ext0: portState, near0: portState })
 })
 
 /** Splits at spaces, less those between single quotes. */
@@ -96,6 +105,7 @@ export function words(line: string): Argv {
 /** Once, for all cards. */
 export const firstCommands = [
   'ip link set dev lo up',
+  'ip addr add 10.99.0.1/32 dev lo',
   'ip link add own0 type veth peer name own1',
   'ip link add port0 type veth peer name port1',
   'ip link add br0 address 02:00:00:00:0b:00 type bridge',
@@ -127,14 +137,15 @@ export function cardCommands(card: string, state: CardState): string[] {
       : []),
     ...(state.clsact || state.filters.length > 0 ? [`tc qdisc add dev ${card} clsact`] : []),
     ...state.filters.map(({ hook, form }, count) => filterCommand('add', card, hook, form, prefOf(count))),
-    ...(state.ipv6 ? [] : [`sysctl -q -w net/ipv6/conf/${card}/disable_ipv6=1`]),
+    ...(state.ipv6 || !isLarge(state) ? [] : [`sysctl -q -w net/ipv6/conf/${card}/disable_ipv6=1`]),
     ...(state.address4 ? [`ip addr add ${address4(card)} dev ${card}`] : []),
     ...(hasAddress6(state) ? [`ip addr add ${address6(card)} dev ${card} nodad`] : []),
-    ...(state.address4 && state.route && state.up && !state.bridged
+    ...(state.address4 && state.route && state.up && !isBridged(state)
       ? [`ip route add 10.77.${subnet(card)}.0/24 via 10.55.${subnet(card)}.9`]
       : []),
+    ...(isUnnumbered(state) ? [unnumberedRoute('add', card, state)] : []),
     ...(hasMacvlan(state) ? macvlanCommands(card) : []),
-    ...(state.bridged ? [`${set} master br0`] : []),
+    ...(isBridged(state) ? [`${set} master br0`] : []),
     ...(state.promiscuous ? [`${set} promisc on`] : []),
     ...(state.arp ? [] : [`${set} arp off`]),
     ...(state.gro ? [] : [`ethtool -K ${card} gro off`]),
@@ -144,9 +155,21 @@ export function cardCommands(card: string, state: CardState): string[] {
   ]
 }
 
-export const hasAddress6 = ({ address6, ipv6, up }: CardState) => address6 && ipv6 && up
+/** IPv6 is to be had there; and what is built on a smaller one, or has it as a port, would have none either. */
+export const isLarge = ({ mtu }: CardState) => mtu >= 1280
 
-export const hasMacvlan = ({ macvlan, bridged, up }: CardState) => macvlan && !bridged && up
+export const hasAddress6 = (state: CardState) => state.address6 && state.ipv6 && state.up && isLarge(state)
+
+export const isBridged = (state: CardState) => state.bridged && isLarge(state)
+
+export const hasMacvlan = (state: CardState) => state.macvlan && !isBridged(state) && state.up && isLarge(state)
+
+export const isUnnumbered = (state: CardState) => state.unnumbered && state.up && !isBridged(state)
+
+export function unnumberedRoute(verb: 'add' | 'del', card: string, { ipv6, mtu }: CardState): string {
+  const hop = ipv6 && mtu >= 1280 ? `via inet6 fe80::1 dev ${card} onlink` : `dev ${card}`
+  return `ip route ${verb} 10.88.${subnet(card)}.0/24 ${hop}`
+}
 
 export const macvlanCommands = (card: string) => [
   `ip link add ${macvlanOf(card)} link ${card} address 02:00:00:00:0c:${subnet(card).toString(16)} type macvlan`,

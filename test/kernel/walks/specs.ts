@@ -5,6 +5,9 @@ import { type Card, cards } from './host.ts'
 export const names = ['a', 'b'] as const
 export type Name = (typeof names)[number]
 
+/** The bridges of all spans that a file may have. */
+export const allSpans = names.flatMap((name) => [0, 1, 2].map((number) => `${name}${number}`))
+
 interface SourceSpec {
   readonly card: Card
   readonly direction: 'ingress' | 'egress' | 'both' | 'each' | 'default'
@@ -35,7 +38,7 @@ const source: fc.Arbitrary<SourceSpec> = fc.record({
 const span: fc.Arbitrary<SpanSpec> = fc.record({
   number: fc.constantFrom(0, 1, 2),
   sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: ({ card }) => card }),
-  mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 1400, 9216),
+  mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 'auto', 1400, 9216, 1280, 1279, 576, 68),
   wire: fc.constantFrom(true, true, false),
   sealed: fc.constantFrom(true, true, false)
 })

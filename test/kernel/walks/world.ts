@@ -16,16 +16,22 @@ import {
   type HostState,
   hasAddress6,
   hasMacvlan,
+  isBridged,
+  isUnnumbered,
   macvlanOf,
   prefOf,
   words
 } from './host.ts'
+import { macvlanOf as guestOf, type Port, type PortState, portCommands, ports } from './ports.ts'
 import { Spanplan } from './spanplan.ts'
-import { cardsOf, type FileSpec, type Name, names, spanNames } from './specs.ts'
+import { allSpans, cardsOf, type FileSpec, type Name, names, spanNames } from './specs.ts'
 import { foreignView } from './view.ts'
 
 /** What was lost of the marks of a name since its last apply; not all combinations leave something to know it by. */
 export type Loss = 'mirrors' | 'cookie' | 'alias' | 'bridge' | 'mac'
+
+/** What others put on bridges is compared in the end: meanwhile it is closed as a port of a span, or goes with a bridge. */
+export const guestLinks: readonly string[] = [...ports, 'near1', ...allSpans.map(guestOf)]
 
 interface CardModel {
   readonly first: CardState
@@ -33,6 +39,8 @@ interface CardModel {
   address6: boolean
   /** In a bridge, or below another device. */
   used: boolean
+  /** By a route of its own, without an address. */
+  routed: boolean
   /** The root qdisc is not the kernel's own. */
   shaped: boolean
   filters: number
@@ -52,6 +60,7 @@ export class World {
   readonly lab: Lab
   readonly cards: ReadonlyMap<Card, CardModel>
   readonly names: Readonly<Record<Name, NameModel>>
+  readonly #ports: Readonly<Record<Port, PortModel>>
   /** All that was done, as a script. */
   readonly log: string[] = []
   readonly #spanplan: Spanplan
@@ -62,6 +71,7 @@ export class World {
     this.#spanplan = new Spanplan(lab)
     this.cards = new Map(cards.map((card) => [card, modelCard(state.cards[card])]))
     this.names = { a: modelName(), b: modelName() }
+    this.#ports = { ext0: modelPort(state.ports.ext0), near0: modelPort(state.ports.near0) }
   }
 
   /** Makes the lab the host that it is to be before the first apply. */
@@ -74,8 +84,10 @@ export class World {
       ...firstCommands,
       ...cards.flatMap((card) => cardCommands(card, state.cards[card])),
       ...cardCommands(bystander, state.bystander),
-      ...(ingress ? [`tc qdisc add dev ${bystander} ingress`] : [])
+      ...(ingress ? [`tc qdisc add dev ${bystander} ingress`] : []),
+      ...ports.flatMap((port) => portCommands(port, state.ports[port], `${lab.name}-sw`))
     ])
+    await lab.run(['ip', 'link', 'set', 'dev', 'ext1', 'up'], { on: 'switch' })
     const own = [...cards.map((card) => [card, state.cards[card]] as const), [bystander, state.bystander] as const]
     for (const [card, one] of own) {
       // The kernel adds the route of an IPv6 address in its own time.
@@ -142,14 +154,49 @@ export class World {
     model.filterAdded = true
   }
 
+  /** Adds a filter to a port that others put on bridges; once, and it is there to the end unless it is in the way. */
+  async addPortFilter(port: Port, command: string): Promise<void> {
+    const model = this.#ports[port]
+    if (model.filterAdded) return
+    for (const name of names) this.names[name].clean = false
+    const qdiscs = await this.lab.run(['tc', 'qdisc', 'show', 'dev', port])
+    if (!qdiscs.includes('clsact')) {
+      await this.run(`tc qdisc add dev ${port} clsact`)
+      model.clsactAdded = true
+    }
+    await this.run(command)
+    model.filterAdded = true
+  }
+
+  /** A filter that is still there keeps the clsact, whoever has added that. */
+  async #undoPort(port: Port): Promise<void> {
+    const { first, filterAdded, clsactAdded } = this.#ports[port]
+    if (!filterAdded) return
+    const isThere = (await this.lab.run(['tc', 'filter', 'show', 'dev', port, 'ingress'])).includes('pref 1 ')
+    if (isThere) await this.run(`tc filter del dev ${port} ingress pref 1`)
+    const hadClsact = first.clsact || first.filter !== null
+    if ((isThere || clsactAdded) && !hadClsact) await this.run(`tc qdisc del dev ${port} clsact`)
+  }
+
+  async hasLink(device: string): Promise<boolean> {
+    const links: { ifname: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link']))
+    return links.some(({ ifname }) => ifname === device)
+  }
+
+  async isUp(device: string): Promise<boolean> {
+    const [link]: { flags: string[] }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link', 'show', 'dev', device]))
+    return link?.flags.includes('UP') ?? false
+  }
+
   /** Takes away all that was added, and what could not be given back because of that. */
   async undoAll(): Promise<void> {
     for (const line of this.#undo.splice(0)) await this.run(line)
-    for (const [card, { first, filterAdded, address4, used }] of this.cards) {
+    for (const port of ports) await this.#undoPort(port)
+    for (const [card, { first, filterAdded, address4, used, routed }] of this.cards) {
       const hadClsact = first.clsact || first.filters.length > 0
       if (filterAdded && !hadClsact) await this.run(`tc qdisc del dev ${card} clsact`)
       // A card that is in use is not set down.
-      if (!first.up && (address4 || used)) await this.run(`ip link set dev ${card} down`)
+      if (!first.up && (address4 || used || routed)) await this.run(`ip link set dev ${card} down`)
     }
   }
 
@@ -176,8 +223,10 @@ export class World {
   /** What is here, less spanplan's. */
   async foreign(): Promise<string> {
     const snapshot = await this.snapshot()
-    const spans = names.flatMap((name) => [0, 1, 2].map((number) => `${name}${number}`))
-    return foreignView(snapshot, { spans, cards: [...cards, ...cards.map(macvlanOf), 'br0'] })
+    return foreignView(snapshot, {
+      spans: [...allSpans, ...guestLinks],
+      cards: [...cards, ...cards.map(macvlanOf), 'br0']
+    })
   }
 
   /** The whole state, carriers as they are. */
@@ -199,12 +248,23 @@ function modelCard(first: CardState): CardModel {
     first,
     address4: first.address4,
     address6: hasAddress6(first),
-    used: first.bridged || hasMacvlan(first),
+    used: isBridged(first) || hasMacvlan(first),
+    routed: isUnnumbered(first),
     shaped: first.root !== 'none',
     filters: first.filters.length,
     filterAdded: false
   }
 }
+
+interface PortModel {
+  readonly first: PortState
+  /** Somebody has added one while it was a port, or before. */
+  filterAdded: boolean
+  /** With the hook that it needs. */
+  clsactAdded: boolean
+}
+
+const modelPort = (first: PortState): PortModel => ({ first, filterAdded: false, clsactAdded: false })
 
 const modelName = (): NameModel => ({ spec: null, lost: new Set(), clean: false })
 
