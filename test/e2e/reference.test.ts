@@ -120,7 +120,19 @@ test('links to files that are there', () => {
 const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_INDENT', 'BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
   ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
-  ...['EACCES', 'EAGAIN', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EISDIR', 'ELOOP', 'ENOENT', 'ENXIO', 'EPERM', 'EPIPE'],
+  ...[
+    'EACCES',
+    'EAGAIN',
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EEXIST',
+    'EISDIR',
+    'ELOOP',
+    'ENOENT',
+    'ENXIO',
+    'EPERM',
+    'EPIPE'
+  ],
   ...['CAP_KILL', 'CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SETGID', 'CAP_SETUID', 'CAP_SYS_ADMIN'],
   ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'KILL', 'EN10MB', 'GET', 'HEAD'],
   ...['ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC']
