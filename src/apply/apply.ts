@@ -167,7 +167,7 @@ function unverified({ message }: Notice, done: readonly PlannedChange[], { plan 
   return new SpanplanError(
     {
       code: 'UNVERIFIED',
-      message: `all was done, and the kernel has it as wanted; but Docker could not be looked at afterwards: ${message}${open && `\nNot checked:${open}`}`,
+      message: `all was done, and the kernel is in sync; but Docker could not be looked at afterwards: ${message}${open && `\nNot checked:${open}`}`,
       hint: 'nothing was taken back; once Docker answers, run it again: that checks it, and does what is left'
     },
     Exit.partial

@@ -193,7 +193,7 @@ function hold(file: number, path: string, command: string): Lock {
     writeSync(file, `${JSON.stringify(holder)}\n`, 0)
   }
   write()
-  // Whoever became root by sudo, in a folder of his own, may take the lock as himself after that.
+  // The user who called sudo may take the lock in their own folder after root has.
   const { uid, gid } = statSync(dirname(path))
   if (process.geteuid?.() === 0 && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
   return {

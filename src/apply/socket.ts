@@ -10,7 +10,7 @@ const longestPath = 107
 /** Characters of what is said; the longest that is understood has some 40. */
 const longestLine = 1024
 
-/** Characters of an answer: what a watch tells of a thousand spans has a tenth of that. */
+/** Characters of an answer: the state of a watch with a thousand spans has a tenth of that. */
 const longestAnswer = 16 * 1024 * 1024
 
 /** Milliseconds in which whoever connects says something, and then reads the answer. */

@@ -84,7 +84,7 @@ function renderTold(told: Told, paint: Paint): string {
     case 'monitor_failed':
       return row('warning', '', oneLine(told.monitor.notice))
     case 'monitor_back':
-      return row(told.monitor.trigger, '', 'changes are told again')
+      return row(told.monitor.trigger, '', 'changes are reported again')
     case 'quiet':
       return row('quiet', told.span, paint('remove', `! ${oneLine(told.notice)}`))
     case 'quiet_over':

@@ -12,7 +12,7 @@ const xdpOutput = z.object({
   multi_attachments: z.array(z.object({ id: z.number() })).optional()
 })
 
-/** Other kinds are filters, which tc tells of too, or stand on devices that are no cards. One of classic BPF has no number. */
+/** Other kinds are filters, which tc shows too, or stand on no interface. A program of classic BPF has no number. */
 const tcOutput = z.object({
   ifindex: z.number(),
   kind: z.string(),

@@ -54,7 +54,7 @@ export interface Port extends Resource {
 /** How the ports of bridges are found, sealed, and given back; Docker or others make them. */
 export const port: Kind<Port> = {
   kind: 'port',
-  // Before sensors are disconnected, to be connected anew: that takes their ports away. Given back after the bridge has gone:
+  // Before sensors are disconnected, to be connected again: that takes their ports away. Given back after the bridge has gone:
   // until then, what comes from a port would enter.
   rank: { create: 1, remove: 84 },
   fields: {
@@ -108,7 +108,7 @@ function isSpanBridge(wanted: Wanted, link: Link): boolean {
   return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
 }
 
-/** Docker takes it away with the network, or with the container's place on it, and makes another where that is made anew. */
+/** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
 function goesWithNetwork(wanted: Wanted, host: Snapshot, link: Link): boolean {
   const networks = new Set(liveNetworks(wanted, host).map(({ name }) => name))
   return containersOf(host).some(({ endpoints }) =>
@@ -217,7 +217,7 @@ function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
 }
 
 /**
- * Where a sensor was connected anew, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
+ * Where a sensor was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
  * others may have changed meanwhile; and a port that others have taken off its bridge stays off.
  */
 function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] {

@@ -7,12 +7,12 @@ import { shellLine } from '../host/words.ts'
 import type { Monitors } from './monitors.ts'
 import type { Trigger } from './state.ts'
 
-/** What is told of the host. */
+/** Gets what happens on the host. */
 export interface HostFollower extends Pick<Monitors, 'onFail' | 'onListen'> {
   readonly wake: (trigger: Trigger) => void
 }
 
-/** What is told of one that listens. */
+/** Gets what one monitor reports. */
 interface Listener {
   readonly wake: () => void
   /** From now on it hears all. */
@@ -22,7 +22,7 @@ interface Listener {
 /** Milliseconds before what has ended is begun again; twice as many after each time that it could not. */
 const [shortestPause, longestPause] = [250, 2000]
 
-/** How often in a row one may fail to begin before that is told: Docker that starts refuses its events at first. */
+/** How often in a row a monitor may fail to start before that is reported: Docker that starts refuses its events at first. */
 const mostFailures = 3
 
 /** Milliseconds between looks whether a program listens by now. */
@@ -39,13 +39,13 @@ const monitors: readonly { readonly trigger: Trigger; readonly what: string; rea
 
 /**
  * Wakes when links, filters, or Docker's networks and containers change, until `signal` ends it; and each time that it has
- * begun to listen, or Docker is gone, for what happened meanwhile. Of what cannot listen at all, that is told.
+ * begun to listen, or Docker is gone, for what happened meanwhile. A monitor that cannot listen at all is reported.
  */
 export function followHost({ wake, onFail, onListen }: HostFollower, signal: AbortSignal): void {
   const followAgain = (trigger: Trigger, what: string, hint: string, work: Work) => {
     const listener = { wake: () => wake(trigger), onListen: () => onListen(trigger) }
     const fail = (error: unknown) => {
-      const message = `changes of ${what} are not told, and are found at the regular look only: ${noticeOf(error).message}`
+      const message = `changes of ${what} are not reported, and are found at the regular look only: ${noticeOf(error).message}`
       onFail(trigger, { code: 'MONITOR_FAILED', message, hint })
     }
     void again(work, listener, fail, signal)
@@ -112,7 +112,7 @@ function isListening(pid: number): boolean {
 
 async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): Promise<unknown> {
   const daemon = await findDaemon()
-  // Why there is none is told by who looks.
+  // Whoever reads the host reports why there is none.
   if ('reason' in daemon) return null
   let connected = false
   const onStart = () => {

@@ -51,7 +51,7 @@ export interface Keeper {
   /**
    * Looks, and makes true what differs.
    *
-   * @param triggers why it is to; the first is what is told of it.
+   * @param triggers why it runs; the first one is reported.
    * @param news settles when something changes from then on.
    * @returns when it is to run again.
    */

@@ -56,7 +56,7 @@ export async function reconcile(aim: FileAim, limits: Limits): Promise<Outcome> 
 }
 
 /**
- * A span that fails is told, and left for who knows all; the others go on. What only stands in the way of the plan is no
+ * A span that fails is reported, and left for the run that knows all; the others go on. What only stands in the way of the plan is no
  * failure yet: with what Docker knows, it may not.
  */
 function mendEarly({ dryRun, fresh, news, failed }: Limits, done: PlannedChange[]): Meanwhile {

@@ -91,7 +91,7 @@ test('Docker that fails while an apply verifies costs nothing that was done; exi
   failAfterFirst()
   const { stderr, stdout } = await spanplan(lab, ['apply'], 4, { env: docker.env })
   expect(stderr).toMatch(
-    /error: all was done, and the kernel has it as wanted; but Docker could not be looked at afterwards: /
+    /error: all was done, and the kernel is in sync; but Docker could not be looked at afterwards: /
   )
   expect(stderr).toMatch(/Not checked:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
   expect(stdout + stderr).not.toMatch(/taken back: the host|all is as wanted/)
