@@ -18,9 +18,11 @@ export interface Input {
   readonly distrust: readonly Notice[]
 }
 
+const standard = ['/dev/stdin', '/dev/stdout', '/dev/stderr']
+
 /** The number of the descriptor that a path stands for; null: it stands for none. */
 export function descriptorOf(path: string): number | null {
-  if (path === '/dev/stdin') return 0
+  if (standard.includes(path)) return standard.indexOf(path)
   const number = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(path)?.[1]
   return number === undefined ? null : Number(number)
 }

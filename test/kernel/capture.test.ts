@@ -84,13 +84,16 @@ test('frames of both directions are shown as they pass, with their tags', async 
   ])
 })
 
-test('frames are written as pcap, byte for byte, until so many have come', async () => {
-  await using capture = await startCapture(lab, ['-w', '-', '-c', '6'])
-  await sendAll()
-  expect(await capture.end()).toBe(0)
-  expect(capture.told).toContain('6 packets captured')
-  expect(parsePcap(capture.bytes)).toEqual(everything)
-})
+test.each(['-', '/dev/stdout'])(
+  'frames are written as pcap to %s, byte for byte, until so many have come',
+  async (to) => {
+    await using capture = await startCapture(lab, ['-w', to, '-c', '6'])
+    await sendAll()
+    expect(await capture.end()).toBe(0)
+    expect(capture.told).toContain('6 packets captured')
+    expect(parsePcap(capture.bytes)).toEqual(everything)
+  }
+)
 
 test("to a file, which is its owner's alone, and which tcpdump reads", async () => {
   await using capture = await startCapture(lab, ['--write', 'frames.pcap', '--count', '6'])
