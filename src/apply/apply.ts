@@ -127,7 +127,12 @@ async function runRound(
   progress: Progress,
   signal: AbortSignal
 ): Promise<Sight> {
-  const ending = await runSteps(changes, log, progress, { signal, lookBetween: () => lookBetween(aim, before) })
+  const planned = { wanted: before.desired.wanted, host: before.host }
+  const ending = await runSteps(changes, log, progress, {
+    signal,
+    planned,
+    lookBetween: () => lookBetween(aim, before)
+  })
   if (ending.ended === 'interrupted') throw interrupted(signal)
   if (ending.ended === 'blocked') throw new Stopped(ending.blockers, changes)
   const failure = ending.ended === 'failed' ? ending.failure : null

@@ -33,6 +33,8 @@ export type Ending =
 /** What an apply that goes forward minds between its batches. */
 export interface Care {
   readonly signal: AbortSignal
+  /** The host as it was when the plan was made. */
+  readonly planned: Moment
   /** Looks at the host as it is now. */
   readonly lookBetween: () => Promise<Moment>
 }
@@ -69,9 +71,9 @@ export async function runSteps(
 }
 
 /** Since the plan was made, others may have hung something on what is about to go: the kernel would take it along. */
-async function findBlockersNow({ tasks }: Batch, { lookBetween }: Care): Promise<Notice[]> {
+async function findBlockersNow({ tasks }: Batch, { planned, lookBetween }: Care): Promise<Notice[]> {
   const going = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
-  return going.length === 0 ? [] : findBlockers(going, await lookBetween())
+  return going.length === 0 ? [] : findBlockers(going, await lookBetween(), planned)
 }
 
 /** Whether something foreign keeps a change from being done. */

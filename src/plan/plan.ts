@@ -106,7 +106,7 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
 }
 
 /** What keeps the removals among the changes from being done, each with the address of its change. */
-export function findBlockers(changes: readonly PlannedChange[], now: Moment): Notice[] {
+export function findBlockers(changes: readonly PlannedChange[], now: Moment, planned = now): Notice[] {
   return kinds.flatMap((any) =>
     any.visit((kind) => {
       const going = changes.filter((change) => change.kind === kind.kind && takesAway(change))
@@ -114,7 +114,7 @@ export function findBlockers(changes: readonly PlannedChange[], now: Moment): No
       return kind.observe(now.wanted, now.host).flatMap((live) => {
         const address = addressOf(kind, live)
         if (!going.some((change) => change.address === address)) return []
-        return kind.blockers?.(live, now).map((blocker) => ({ ...blocker, address })) ?? []
+        return kind.blockers?.(live, now, planned).map((blocker) => ({ ...blocker, address })) ?? []
       })
     })
   )

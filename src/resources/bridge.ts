@@ -95,7 +95,7 @@ export const bridge: Kind<Bridge> = {
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
   // One that was adopted is given back, with all that is on it.
-  blockers: ({ id, original }, now) => (original === null ? findGuests(id, now) : []),
+  blockers: ({ id, original }, now, planned) => (original === null ? findGuests(id, now, planned) : []),
   farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adopted: 'a later destroy gives it back'
 }

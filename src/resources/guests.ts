@@ -6,8 +6,7 @@ import { sealPref } from '../host/tc.ts'
 import { shellLine } from '../host/words.ts'
 import { dockerAddress } from './adoption.ts'
 import { describeFilter } from './filter-words.ts'
-import { guessMaker } from './maker.ts'
-import { readMark, sealHandle } from './mark.ts'
+import { sealHandle } from './mark.ts'
 import type { Moment } from './resource.ts'
 import { routesOf, uppersOf } from './use.ts'
 import { containersOf, covers, isSameFilter, networksOn, notice, type Wanted } from './wanted.ts'
@@ -19,13 +18,13 @@ interface Guest {
 }
 
 /** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
-export function findGuests(bridge: string, { wanted, host }: Moment): Notice[] {
+export function findGuests(bridge: string, { wanted, host }: Moment, planned: Moment): Notice[] {
   const link = host.links.find(({ name }) => name === bridge)
   if (link === undefined) return []
   const networks = networksOn(host, bridge)
   const guests = [
     ...uppersOf(host, link).map(describeUpper),
-    ...foreignPorts(host, link, networks).map(describePort),
+    ...newPorts(bridge, host, planned.host).map(describePort),
     ...networks.filter((network) => !isOurs(wanted, network)).map((network) => describeNetwork(host, network)),
     ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
@@ -58,30 +57,16 @@ function describeUpper({ name, kind, addresses }: Link): Guest {
   }
 }
 
-/** Less those of the containers on a network of the bridge: these are the network's, and Docker takes them off. */
-function foreignPorts(host: Snapshot, bridge: Link, networks: readonly DockerNetwork[]): Link[] {
-  const endpoints = containersOf(host)
-    .flatMap((container) => container.endpoints)
-    .filter(({ network }) => networks.some(({ name }) => name === network))
-  const known = new Set(endpoints.flatMap(({ port }) => (typeof port === 'string' ? [] : [port.host])))
-  const someUnknown =
-    host.docker.state === 'read'
-      ? endpoints.some(({ port }) => typeof port === 'string')
-      : readMark(bridge)?.network === true
-  return host.links.filter(
-    (link) =>
-      link.master === bridge.name &&
-      !(link.foreignPeer && (known.has(link.index) || (someUnknown && dockerPort.test(link.name))))
-  )
+/** Those that were there when the plan was made are rows of it, and get back what they had. */
+function newPorts(bridge: string, now: Snapshot, planned: Snapshot): Link[] {
+  const isPort = ({ master }: Link) => master === bridge
+  const known = new Set(planned.links.filter(isPort).map(({ index }) => index))
+  return now.links.filter((link) => isPort(link) && !known.has(link.index))
 }
 
-/** What Docker calls the host's end of a container's interface (libnetwork, drivers/bridge: vethPrefix and vethLen). */
-const dockerPort = /^veth[0-9a-f]{7}$/
-
 function describePort({ name, kind }: Link): Guest {
-  const maker = guessMaker(name)
   return {
-    words: `the ${kind ?? 'interface'} ${name} is a port of it${maker === null ? '' : `, and seems to be ${maker}`}`,
+    words: `the ${kind ?? 'interface'} ${name} has become a port of it`,
     removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
   }
 }

@@ -19,7 +19,7 @@ const makers: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** Whose a device seems to be, by its name alone. */
-export function guessMaker(name: string): string | null {
+function guessMaker(name: string): string | null {
   return makers.find(([pattern]) => pattern.test(name))?.[1] ?? null
 }
 

@@ -99,8 +99,14 @@ function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
   const master = host.links.find(({ name }) => name === link.master)
   if (master !== undefined && isSpanBridge(wanted, master)) return false
   const usesDocker = host.links.some((one) => readMark(one)?.network === true)
-  const mayBeSensor = host.docker.state !== 'read' && (usesDocker || wanted.spans.some(({ hasNetwork }) => hasNetwork))
-  return !mayBeSensor && !goesWithNetwork(wanted, host, link)
+  const isUnread = host.docker.state !== 'read' && (usesDocker || wanted.spans.some(({ hasNetwork }) => hasNetwork))
+  return !isUnread && !goesWithNetwork(wanted, host, link)
+}
+
+/** Where Docker is not read, what is on the bridge of a span that uses Docker may be a container's: it is left as it is. */
+function mayBeSensor(host: Snapshot, span: string | null): boolean {
+  const bridgeLink = host.links.find(({ name }) => name === span)
+  return host.docker.state !== 'read' && readMark(bridgeLink)?.network === true
 }
 
 /** Of any name's spans. */
@@ -186,8 +192,9 @@ function observePort(
 ): Port {
   const obstacle = leadsAway(link) && span !== null ? sealObstacle(wanted, host, span, link.name) : null
   const seal = findSeal(host, link.name)
-  const changed = seal !== undefined || (bridgeStays && link.port?.learning === false)
-  const givenBack = changed && !goesWithNetwork(wanted, host, link)
+  // One that loses its bridge is a row of the plan, whatever else it gets back.
+  const changed = bridgeStays ? link.port?.learning === false : span !== null
+  const givenBack = (changed || seal !== undefined) && !mayBeSensor(host, span) && !goesWithNetwork(wanted, host, link)
   return {
     kind: 'port',
     id: link.name,

@@ -107,8 +107,10 @@ export interface Kind<R extends Resource = Resource> {
   /**
    * What others have put on it, each with the command that takes it off. Removing the resource would remove these too, or cut
    * them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
+   *
+   * @param planned when the plan was made that is being carried out: what has come since is in no row of it.
    */
-  blockers?(resource: R, now: Moment): readonly Notice[]
+  blockers?(resource: R, now: Moment, planned: Moment): readonly Notice[]
   /** Whose earlier state its mark keeps. None: it bears no such mark. */
   remembers?(resource: R): readonly Remembered[]
   /** Completes changes of this kind with what only all of them together tell. */
