@@ -1,7 +1,7 @@
 /** What others hang on a span's bridge, or on what hangs there: until somebody takes it off, or the bridge goes. */
 
 import { filterCommand, macvlanOf, type Port } from './ports.ts'
-import { allSpans, type Name, names } from './specs.ts'
+import { allSpans, names } from './specs.ts'
 import { guestLinks, liveSpans, type World } from './world.ts'
 
 /** Before the filter that seals, at its side, and behind it. */
@@ -39,13 +39,13 @@ export const guests = {
 
 const portOf = (choice: number): Port => (choice % 2 === 0 ? 'ext0' : 'near0')
 
-/** Puts it on one of the name's bridges. */
-export async function comeAsGuest(world: World, what: keyof typeof guests, name: Name, choice: number): Promise<void> {
-  const spans = liveSpans(world, name)
-  const span = spans[choice % spans.length]
-  if (span === undefined || !(await world.hasLink(span))) return
-  world.names[name].clean = false
-  await guests[what](world, span, choice)
+/** Puts it on one of the bridges, whosever that is. */
+export async function comeAsGuest(world: World, what: keyof typeof guests, choice: number): Promise<void> {
+  const spans = names.flatMap((name) => liveSpans(world, name).map((span) => ({ name, span })))
+  const one = spans[choice % spans.length]
+  if (one === undefined || !(await world.hasLink(one.span))) return
+  world.names[one.name].clean = false
+  await guests[what](world, one.span, choice)
 }
 
 /** A port may have been any name's. */

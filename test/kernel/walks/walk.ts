@@ -19,7 +19,7 @@ interface Walk {
 
 const walk: fc.Arbitrary<Walk> = fc.record({
   host: hostState,
-  steps: fc.array(step, { minLength: 2, maxLength: 7 }),
+  steps: fc.array(step, { minLength: 2, maxLength: 8 }),
   leave: fc.constantFrom<Walk['leave'][]>('all', ['a', 'b'], ['b', 'a'])
 })
 
