@@ -44,6 +44,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // They only end what hangs: no test depends on how fast the machine is.
     testTimeout: 600_000,
-    hookTimeout: 600_000
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } }
   }
 })

@@ -33,7 +33,7 @@ async function restore(): Promise<void> {
 
 /** All that spanplan may take of time and memory here: ten times what it needs. */
 const bounded: SpanplanOptions = {
-  through: ['timeout', '--signal=KILL', '30', 'prlimit', `--data=${1024 ** 3}`]
+  through: ['timeout', '--signal=KILL', '120', 'prlimit', `--data=${1024 ** 3}`]
 }
 
 async function applySensors(...names: readonly string[]): Promise<void> {

@@ -1,12 +1,10 @@
 /** What takes a watch as long as its limits: Docker that drips, and a filter that tcpdump does not finish. */
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch, type Watch } from './watching.ts'
 import { wrapPrograms } from './wrapped.ts'
-
-vi.setConfig({ testTimeout: 300_000 })
 
 let lab: Lab
 let docker: FaultyDocker
@@ -40,7 +38,7 @@ async function expectPutBack(card: string): Promise<void> {
 
 /** As long as the limit, and then as long as anything else. */
 const expectToldLate = (watch: Watch, pattern: RegExp) =>
-  expect.poll(() => watch.told, { timeout: 150_000, interval: 200 }).toMatch(pattern)
+  expect.poll(() => watch.told, { timeout: 400_000 }).toMatch(pattern)
 
 test('Docker that answers a byte a second is given up, told, and asked again', async () => {
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, direction: ingress}], sensors: [suricata]}}')

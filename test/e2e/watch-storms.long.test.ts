@@ -1,12 +1,10 @@
 /** Storms of events: a watch makes no more runs for them than its rests leave room for, and goes on with all else. */
 import { readdir, readFile } from 'node:fs/promises'
 import type Docker from 'dockerode'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch, type Watch } from './watching.ts'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 let lab: Lab
 let first: string

@@ -31,7 +31,7 @@ const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups
 const reading = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search']
 
 /** Whoever hangs is ended, and fails. */
-const patiently = ['timeout', '--signal=KILL', '10']
+const patiently = ['timeout', '--signal=KILL', '120']
 
 /** Whoever may open it for writing without waiting has met the one that reads. */
 async function isRead(path: string): Promise<boolean> {

@@ -32,7 +32,7 @@ beforeEach(async () => {
   precious = join(place, 'precious')
   await writeFile(precious, 'precious')
   // Whoever hangs is ended, and fails.
-  options = { env: { SPANPLAN_RUN_DIR: folder }, through: ['timeout', '--signal=KILL', '20'] }
+  options = { env: { SPANPLAN_RUN_DIR: folder }, through: ['timeout', '--signal=KILL', '120'] }
 })
 afterEach(async () => {
   for (const server of servers.splice(0)) server.close()

@@ -278,7 +278,7 @@ describe('a file that is not as it was written', () => {
       expect(stderr).toContain('plan.json is no saved plan: ')
     }
     expect(await lab.snapshotText()).toBe(before)
-  }, 120_000)
+  })
 
   test('edited', async () => {
     await save()
