@@ -1,3 +1,4 @@
+import { label } from '../host/docker.ts'
 import type { Link, Snapshot } from '../host/host.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
@@ -90,17 +91,29 @@ export const port: Kind<Port> = {
 }
 
 /**
- * It bears our mark, and is no port of a span's any more, whoever's that was. Where Docker is not read, it may be a container's,
- * and is left sealed: what comes from that would enter the host.
+ * It bears our mark, and is no port of a span's any more, whoever's that was. What may be a container's is left sealed: its
+ * frames would enter the host. So is everything where some spans are left out, for it may be a port of these.
  */
 function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
   const { spans } = wanted.scope
-  if ('only' in spans || findSeal(host, link.name) === undefined || link.bridge !== null) return false
+  if ('only' in spans || spans.except.size > 0) return false
+  if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
   const master = host.links.find(({ name }) => name === link.master)
-  if (master !== undefined && isSpanBridge(wanted, master)) return false
-  const usesDocker = host.links.some((one) => readMark(one)?.network === true)
-  const isUnread = host.docker.state !== 'read' && (usesDocker || wanted.spans.some(({ hasNetwork }) => hasNetwork))
-  return !isUnread && !goesWithNetwork(wanted, host, link)
+  return (master === undefined || !isSpanBridge(wanted, master)) && !mayBeContainers(wanted, host, link)
+}
+
+/** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
+function mayBeContainers({ spans }: Wanted, { docker, links }: Snapshot, { index }: Link): boolean {
+  if (docker.state !== 'read') {
+    return spans.some(({ hasNetwork }) => hasNetwork) || links.some((link) => readMark(link)?.network === true)
+  }
+  const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
+  const places = docker.containers
+    .filter(({ running }) => running)
+    .flatMap(({ endpoints }) =>
+      endpoints.flatMap(({ networkId, port: place }) => (networks.has(networkId) ? place : []))
+    )
+  return docker.unread.length > 0 || places.some((place) => typeof place === 'string' || place.host === index)
 }
 
 /** Where Docker is not read, what is on the bridge of a span that uses Docker may be a container's: it is left as it is. */

@@ -3,7 +3,7 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { expectClean, expectNoMarker, MARKER } from './hostile.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, networksOf, spanplan, writeSpans } from './spans.ts'
+import { expectConverged, expectHeard, networksOf, portOf, spanplan, writeSpans } from './spans.ts'
 
 let lab: Lab
 
@@ -68,6 +68,23 @@ test('labels of a megabyte, of escapes, and of spanplan’s own words are of no 
   await expectHeard(lab, [evil])
   expectClean(await spanplan(lab, ['destroy', '--all', '--yes']))
   expect([await networksOf(evil), await networksOf(bystander)]).toEqual([['none'], ['none']])
+})
+
+test("a sensor of another name's span stays sealed when its bridge is gone, whoever looks", async () => {
+  const sensor = await lab.startSensor('sensor', {}, ids)
+  await writeSpans(lab, `name: other\n${span()}`)
+  await spanplan(lab, ['apply'])
+  await spanplan(lab, ['apply'])
+  const port = await portOf(lab, sensor)
+  const seal = () => lab.run(['tc', 'filter', 'show', 'dev', port, 'ingress'])
+  const sealed = await seal()
+  expect(sealed).toContain("bytecode '1,6 0 0 2'")
+  await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
+  await writeSpans(lab, 'spans: {span1: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  expect(await seal()).toBe(sealed)
+  await spanplan(lab, ['destroy', '--yes'])
+  expect(await seal()).toBe(sealed)
 })
 
 test("spanplan's mark on an endpoint of somebody's network is none", async () => {
