@@ -8,6 +8,7 @@ const longest = [
   'faults.long',
   'kills.long',
   'fail-open.long',
+  'adopt-faults.long',
   'destroy-kills.long',
   'destroy',
   'metrics',

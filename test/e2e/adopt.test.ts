@@ -1,16 +1,14 @@
-/** An old recipe, bridge, mirrors and Docker network, is told of, taken over, and put back where that fails. */
+/** An old recipe, bridge, mirrors and Docker network, is told of, taken over, and given back. That a step goes wrong: adopt-faults.long.test.ts. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
-import { readState, writeState } from './faults/state.ts'
 import { ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
+import { composed, takeover, useRecipe } from './old-recipe.ts'
 import {
   expectConverged,
   expectFrames,
   expectHeard,
   expectRefusal,
-  expectRestored,
   listen,
   networksOf,
   spanplan,
@@ -19,141 +17,32 @@ import {
 } from './spans.ts'
 
 let lab: Lab
-let proxy: FaultyDocker
 let first: string
 
-const ip = (...argv: string[]) => lab.run(['ip', ...argv])
-const tc = (...argv: string[]) => lab.run(['tc', ...argv])
-const docker = (...argv: string[]) => lab.run(['docker', ...argv])
+const recipe = useRecipe(() => lab)
+const {
+  ip,
+  docker,
+  makeBridge,
+  makeRoot,
+  makeMirrors,
+  settle,
+  makeNetwork,
+  makeRecipe,
+  addressesOf,
+  endpointOf,
+  namesOfNetworks,
+  describeBare
+} = recipe
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
-  proxy = await startFaultyDocker(lab)
   first = await lab.snapshotText()
 })
-afterAll(async () => {
-  await proxy?.close()
-  await lab?.close()
-})
+afterAll(() => lab?.close())
 
-beforeEach(() =>
-  writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [suricata]}}')
-)
-afterEach(async () => {
-  await lab.spanplan(['destroy', '--all', '--yes'])
-  const containers = await lab.docker.listContainers({ all: true })
-  await Promise.all(containers.map(({ Id }) => lab.docker.getContainer(Id).remove({ force: true })))
-  await docker('network', 'prune', '--force')
-  await ip('link', 'del', 'dev', 'span0').catch(() => undefined)
-  await ip('link', 'del', 'dev', 'other0').catch(() => undefined)
-  await tc('qdisc', 'del', 'dev', 'ens192', 'root').catch(() => undefined)
-  await tc('qdisc', 'del', 'dev', 'ens192', 'ingress').catch(() => undefined)
-  await expectRestored(lab, first)
-})
-
-async function makeBridge(): Promise<void> {
-  // With an address of its own: without, it takes that of its first port.
-  const options = ['type', 'bridge', 'ageing_time', '0', 'stp_state', '0']
-  await ip('link', 'add', 'span0', 'address', '02:00:00:00:00:77', ...options)
-  await ip('link', 'set', 'dev', 'span0', 'alias', 'tap of the core switch', 'mtu', '1400')
-  await ip('link', 'set', 'dev', 'span0', 'mtu', '1500', 'up')
-}
-
-/** Where scripts have a root qdisc to mirror what is sent. */
-async function makeRoot(): Promise<void> {
-  await tc('qdisc', 'add', 'dev', 'ens192', 'root', 'handle', '1:', 'htb')
-}
-
-async function makeMirrors(): Promise<void> {
-  const everything = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0']
-  const intoSpan = ['action', 'mirred', 'egress', 'mirror', 'dev', 'span0']
-  await tc('qdisc', 'add', 'dev', 'ens192', 'ingress')
-  await tc('filter', 'add', 'dev', 'ens192', 'parent', 'ffff:', ...everything, ...intoSpan)
-  await tc('filter', 'add', 'dev', 'ens192', 'parent', '1:', ...everything, ...intoSpan)
-}
-
-/** The kernel takes up to a second to settle the state of new ports; asked for one of them, it does so at once. */
-async function settle(): Promise<void> {
-  await until('all is settled', async () => {
-    const links: { ifname: string; operstate: string }[] = JSON.parse(await ip('-j', 'link'))
-    const unknown = links.filter(({ ifname, operstate }) => ifname !== 'lo' && operstate === 'UNKNOWN')
-    for (const { ifname } of unknown) await ip('link', 'show', 'dev', ifname)
-    return unknown.length === 0 && !(await ip('-6', 'addr')).includes('tentative')
-  })
-}
-
-async function makeNetwork(name: string, ...more: string[]): Promise<void> {
-  const options = ['--driver', 'bridge', '--internal', '-o', 'com.docker.network.bridge.name=span0']
-  await docker('network', 'create', ...options, ...more, name)
-}
-
-const composed = ['--label', 'com.docker.compose.project=ids', '--label', 'com.docker.compose.network=span'] as const
-
-/** A network with all that people set, and containers with all that people give them, one of which is stopped. */
-async function makeRichNetwork(): Promise<void> {
-  const prefix = ['-o', 'com.docker.network.container_iface_prefix=tap', '--attachable']
-  await makeNetwork('span', '--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.64/26', ...prefix, ...composed)
-  await lab.startSensor('suricata', { NetworkMode: 'span' })
-  for (const [name, Aliases, IPv4Address] of [
-    ['zeek', ['ids', 'visitor'], '10.9.0.70'],
-    ['arkime', ['archive'], '10.9.0.1']
-  ] as const) {
-    await lab.startSensor(name)
-    await lab.docker.getNetwork('none').disconnect({ Container: name })
-    const config = { Aliases: [...Aliases], IPAMConfig: { IPv4Address } }
-    await lab.docker.getNetwork('span').connect({ Container: name, EndpointConfig: config })
-  }
-  await lab.docker.getContainer('arkime').stop()
-}
-
-/** All of it. */
-async function makeRecipe(): Promise<void> {
-  await makeBridge()
-  await makeRoot()
-  await makeRichNetwork()
-  await makeMirrors()
-}
-
-/** Of a bridge: but the kernel's own. */
-async function addressesOf(device: string): Promise<string[]> {
-  const [link] = JSON.parse(await ip('-j', 'addr', 'show', 'dev', device))
-  return link.addr_info.flatMap(({ family, local }: { family: string; local: string }) =>
-    family === 'inet' ? [local] : []
-  )
-}
-
-interface Endpoint {
-  readonly Aliases?: readonly string[] | null
-  readonly IPAMConfig?: { readonly IPv4Address?: string } | null
-}
-
-/** The client's own type says less. */
-async function endpointOf(name: string): Promise<Endpoint | undefined> {
-  const { NetworkSettings } = await lab.docker.getContainer(name).inspect()
-  const networks: Readonly<Record<string, Endpoint>> = NetworkSettings.Networks
-  return networks.span
-}
-
-async function namesOfNetworks(): Promise<string[]> {
-  return (await lab.docker.listNetworks()).map(({ Name }) => Name).sort()
-}
-
-/** The same without the kernel's own IPv6 addresses, which come with the first sensor, as a limit of its port does, and what the root qdisc counts. */
-async function describeBare(): Promise<string> {
-  const text = await lab.snapshotText()
-  return text
-    .replace(/^.*(fe80::|ff00::|_lft|direct_packets_stat).*\n/gm, '')
-    .replace(/tso_max_size \d+/g, 'tso_max_size N')
-}
-
-/** All that is there, but for what says the same in two ways, the addresses that ports make of their own, and that a qdisc gives a port a queue. */
-async function describeLab(): Promise<string> {
-  const text = writeState(await readState(lab))
-  return text
-    .replace(/"Options": null/g, '"Options": {}')
-    .replace(/fe80::(?!ff:fe00:77)[0-9a-f:]+\b(?!\/64 dev)/g, 'fe80::N')
-    .replace(/ qlen 1000| $/gm, '')
-}
+beforeEach(() => writeSpans(lab, takeover))
+afterEach(() => recipe.clear(first))
 
 function sampleFrames(): Readonly<Record<string, Buffer>> {
   const sizes = [60, 61, 512, 1514]
@@ -341,64 +230,5 @@ describe('the network knows that the bridge was adopted', () => {
     await lab.docker.getContainer('suricata').start()
     await until('Docker has made the bridge', async () => (await ip('-br', 'link')).includes('span0'))
     await expectMendedAndLeft()
-  })
-})
-
-describe('where a step of Docker goes wrong, all is as it was', () => {
-  // Three are noted and disconnected, the network is removed and made, three are connected and their notes dropped.
-  const requests = Array.from({ length: 14 }, (_, index) => index + 1)
-
-  test('these are all', async () => {
-    await makeRecipe()
-    proxy.prepare()
-    await spanplan(lab, ['apply', '--adopt', '--yes'], 0, { env: proxy.env })
-    expect(proxy.requests).toHaveLength(requests.length)
-  })
-
-  test.each(requests)('request %i', async (request) => {
-    await makeRecipe()
-    await settle()
-    const before = await describeLab()
-    for (const how of ['refuse', request % 2 === 0 ? 'deceive' : 'cut after'] as const) {
-      proxy.prepare({ request, how })
-      const said = await lab.spanplan(['apply', '--adopt', '--yes'], { env: proxy.env })
-      // What was done, and said to have failed, may turn out to be well.
-      const exits = how === 'refuse' ? [5] : [0, 5]
-      expect(exits, `${how}: ${said.stderr}`).toContain(said.exitCode)
-      if (said.exitCode === 0) {
-        await expectConverged(lab)
-        return
-      }
-      const isAsBefore = async () => (await describeLab()) === before
-      await until('all is as it was', isAsBefore).catch(() => undefined)
-      expect(await describeLab(), said.stderr).toBe(before)
-    }
-  })
-})
-
-describe('killed at a request to Docker, the next apply ends the job', () => {
-  // The second disconnects a container, the seventh removes the network, the eighth makes it, the ninth connects the first.
-  const moments = [2, 7, 8, 9].flatMap((request) => [
-    { request, how: 'hold before' as const },
-    { request, how: 'hold after' as const }
-  ])
-
-  test.each(moments)('$how request $request', async ({ request, how }) => {
-    await makeRecipe()
-    let kill = () => {}
-    proxy.prepare({ request, how }, async () => kill())
-    const run = lab.startSpanplan(['apply', '--adopt', '--yes'], { env: proxy.env })
-    kill = () => run.kill('SIGKILL')
-    expect((await run).signal).toBe('SIGKILL')
-    await spanplan(lab, ['apply', '--adopt', '--yes'])
-    await expectConverged(lab)
-    expect(await addressesOf('span0')).toEqual([])
-    await expectHeard(lab, [lab.docker.getContainer('suricata')])
-    // Whoever was off the network just then is back, as others had connected it, and the notes are gone.
-    expect(await endpointOf('zeek')).toMatchObject({ Aliases: ['ids', 'visitor'], IPAddress: '10.9.0.70' })
-    expect(await endpointOf('arkime')).toBeDefined()
-    expect((await namesOfNetworks()).filter((name) => name.startsWith('spanplan-away'))).toEqual([])
-    await spanplan(lab, ['destroy', '--yes'])
-    expect(await ip('-d', 'link', 'show', 'dev', 'span0')).toContain('alias tap of the core switch')
   })
 })
