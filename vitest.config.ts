@@ -10,10 +10,13 @@ const longest = [
   'fail-open.long',
   'adopt-faults.long',
   'destroy-kills.long',
+  'readme.long',
+  'watch-slow.long',
   'destroy',
+  'watch',
+  'triggers',
   'metrics',
-  'drift',
-  'readme'
+  'drift'
 ].map((name) => `/${name}.test.ts`)
 
 class LongestFirst extends BaseSequencer {
