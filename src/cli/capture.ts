@@ -6,7 +6,7 @@ import { Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import type { Link } from '../host/host.ts'
 import { printable } from '../printable.ts'
 import { everyone, type Listing, listedSpans, readLinks, spanUnknown } from './known-spans.ts'
-import { openOutput } from './output.ts'
+import { openOutput } from './output-file.ts'
 
 interface CaptureOptions extends Listing {
   readonly span: string

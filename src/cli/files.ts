@@ -6,7 +6,7 @@ import { largestFile } from '../spec/decode.ts'
 import { loadSpec } from '../spec/load.ts'
 import { isSpecFile } from '../spec/rules.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
-import { descriptorOf, type Input, openDescriptor, openFound, openInput } from './input.ts'
+import { descriptorOf, type Input, openDescriptor, openFound, openInput } from './input-file.ts'
 import { readPipe, readStream } from './pipe.ts'
 import { distrustFile } from './trust.ts'
 

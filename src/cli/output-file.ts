@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { isTrustedUser } from '../host/owners.ts'
-import { descriptorOf } from './input.ts'
+import { descriptorOf } from './input-file.ts'
 
 const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
