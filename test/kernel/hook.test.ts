@@ -1,4 +1,4 @@
-/** What ifupdown and its like start when an interface comes up or goes down. Those themselves: test/e2e/boot.test.ts. */
+/** What ifupdown and its like start when an interface comes up or goes down. Those themselves: test/e2e/boot.long.test.ts. */
 import { existsSync, statSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
