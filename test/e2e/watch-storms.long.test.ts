@@ -1,6 +1,5 @@
 /** Storms of events: a watch makes no more runs for them than its rests leave room for, and goes on with all else. */
 import { readdir, readFile } from 'node:fs/promises'
-import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
@@ -8,11 +7,10 @@ import { startWatch, type Watch } from './watching.ts'
 
 let lab: Lab
 let first: string
-let sensor: Docker.Container
 
 beforeAll(async () => {
   lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
-  sensor = await lab.startSensor('suricata')
+  await lab.startSensor('suricata')
   first = await lab.snapshotText()
 })
 afterAll(() => lab?.close())
@@ -104,21 +102,6 @@ test('a container that restarts again and again, as fast as Docker can', async (
   })
   await restless.start()
   await until('all is in sync', async () => (await lab.spanplan(['plan', '--detailed-exitcode'])).exitCode === 0)
-})
-
-test('a container that Docker itself restarts, for it ends as soon as it starts', async () => {
-  const restless = await lab.docker.createContainer({
-    name: 'restless',
-    Image: (await sensor.inspect()).Image,
-    Cmd: ['/bin/sh', '-c', 'exit 1'],
-    HostConfig: { NetworkMode: 'none', RestartPolicy: { Name: 'always' } }
-  })
-  await using watch = await startWatch(lab)
-  await takeStorm(watch, async (isOver) => {
-    await restless.start()
-    const count = async () => (await restless.inspect()).RestartCount
-    while ((await count()) < 4 || !isOver()) await new Promise((resolve) => setTimeout(resolve, 50))
-  })
 })
 
 test('500 veths that come and go, again and again', async () => {

@@ -3,6 +3,6 @@ import { takeWalks, WALK_MS } from './walks/walk.ts'
 
 test(
   'whatever happens on a host, an apply leads to the file, and destroy to what was there before',
-  () => takeWalks(100),
+  () => takeWalks(100, 2060540250),
   WALK_MS
 )
