@@ -42,7 +42,9 @@ export function portCommands(port: Port, state: PortState, otherNamespace: strin
     ...(state.mtu === 1500 ? [] : [`ip link set dev ${port} mtu ${state.mtu}`]),
     ...(state.clsact || state.filter !== null ? [`tc qdisc add dev ${port} clsact`] : []),
     ...(state.filter === null ? [] : [filterCommand(port, 'ingress', 20, state.filter)]),
-    ...(state.up ? [`ip link set dev ${port} up`] : [])
+    // One that has never been up has another qdisc, and the kernel does not go back to that.
+    `ip link set dev ${port} up`,
+    ...(state.up ? [] : [`ip link set dev ${port} down`])
   ]
 }
 
