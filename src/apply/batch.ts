@@ -1,9 +1,9 @@
 import { Exit, SpanplanError } from '../errors.ts'
-import { callDocker, type Daemon } from '../host/daemon.ts'
-import { type Argv, commandFailed, run, sideBySide } from '../host/run.ts'
-import { batchLine } from '../host/words.ts'
+import { callDocker, type Daemon } from '../host/docker-client.ts'
+import { type Argv, commandFailed, run, sideBySide } from '../host/exec.ts'
+import { batchLine } from '../host/quote.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
-import type { Step } from '../resources/resource.ts'
+import type { Step } from '../resources/kind.ts'
 
 /** A step, and the change that it is a part of. */
 export interface Task {

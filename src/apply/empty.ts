@@ -1,6 +1,6 @@
 import { SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
-import type { Aim } from './look.ts'
+import type { Aim } from './refresh.ts'
 
 /**
  * A file that lost its content, by a slip or half-written, must not take every tap down.

@@ -1,8 +1,8 @@
 import { type Notice, SpanplanError } from '../errors.ts'
 import { findBlockers, type PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
-import { type Aim, lookBack, type View } from './look.ts'
-import { type Log, type Progress, runSteps } from './steps.ts'
+import { type Aim, lookBack, type View } from './refresh.ts'
+import { type Log, type Progress, runSteps } from './run-steps.ts'
 
 /** What came of a rollback. */
 export interface Remainder {

@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Exit, SpanplanError } from '../errors.ts'
-import { compileCommand, parseCompiled } from '../host/pcap.ts'
-import { type Argv, commandFailed, type Running, run, start } from '../host/run.ts'
-import { type CapturePort, makePort } from './port.ts'
+import { type Argv, commandFailed, type Running, run, start } from '../host/exec.ts'
+import { compileCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import { type CapturePort, makePort } from './capture-interface.ts'
 import { type CaptureOrder, listenCommand } from './tcpdump.ts'
 
 /** Where what is captured goes. */

@@ -1,5 +1,5 @@
-import type { Argv } from '../host/run.ts'
-import { enter, inside } from './port.ts'
+import type { Argv } from '../host/exec.ts'
+import { enter, inside } from './capture-interface.ts'
 
 /** What is to be captured, and how it is told. */
 export interface CaptureOrder {

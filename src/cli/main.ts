@@ -1,11 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
 import { printableLines } from '../printable.ts'
-import type { ListenAddress } from '../watch/listen.ts'
-import { parseDuration } from './duration.ts'
-import { parseListenAddress } from './listen-address.ts'
+import type { ListenAddress } from '../watch/serve/http-listener.ts'
+import { parseDuration } from './input/duration.ts'
+import { parseListenAddress } from './input/listen-address.ts'
+import type { ColorChoice } from './output/terminal.ts'
 import { runCommand, type Session } from './session.ts'
-import type { ColorChoice } from './terminal.ts'
 
 const gather = (value: string, list: readonly string[]): string[] => [...list, value]
 
@@ -123,7 +123,9 @@ function buildProgram() {
     .addOption(exitcodeOption('are'))
     .addOption(colorOption())
     .action((options) =>
-      start(options, async (session) => (await import('./plan.ts')).plan(session, { ...options, out: options.out }))
+      start(options, async (session) =>
+        (await import('./commands/plan.ts')).plan(session, { ...options, out: options.out })
+      )
     )
 
   program
@@ -156,7 +158,9 @@ function buildProgram() {
       if (plan !== undefined && options.wait !== null) {
         command.error('error: --wait goes with a file: what is still to come is in no saved plan')
       }
-      return start(options, async (session) => (await import('./apply.ts')).applyCommand(session, { ...options, plan }))
+      return start(options, async (session) =>
+        (await import('./commands/apply.ts')).applyCommand(session, { ...options, plan })
+      )
     })
 
   program
@@ -175,7 +179,7 @@ function buildProgram() {
     .addOption(colorOption())
     .action((options) =>
       start(options, async (session) =>
-        (await import('./apply.ts')).destroyCommand(session, { ...options, name: options.name })
+        (await import('./commands/apply.ts')).destroyCommand(session, { ...options, name: options.name })
       )
     )
 
@@ -185,7 +189,9 @@ function buildProgram() {
       .description(words[word])
       .addOption(jsonOption())
       .addOption(colorOption())
-      .action((options) => start(options, async (session) => (await import('./confirm.ts')).wordCommand(session, word)))
+      .action((options) =>
+        start(options, async (session) => (await import('./commands/confirm.ts')).wordCommand(session, word))
+      )
   }
 
   program
@@ -204,7 +210,7 @@ function buildProgram() {
     .addOption(lockOption(30_000, '30s'))
     .action((options) =>
       start({ color: 'never', json: false }, async (session) =>
-        (await import('./hook.ts')).hookCommand(session, {
+        (await import('./commands/hook.ts')).hookCommand(session, {
           ...options,
           interface: options.interface,
           phase: options.phase
@@ -224,7 +230,9 @@ function buildProgram() {
     .addOption(jsonOption())
     .addOption(insecureOption())
     .addOption(colorOption())
-    .action((options) => start(options, async (session) => (await import('./watch.ts')).watchCommand(session, options)))
+    .action((options) =>
+      start(options, async (session) => (await import('./commands/watch.ts')).watchCommand(session, options))
+    )
 
   program
     .command('pause')
@@ -239,7 +247,7 @@ function buildProgram() {
     .addOption(colorOption())
     .action((span, options) =>
       start(options, async (session) =>
-        (await import('./pause.ts')).pauseCommand(session, { ...options, for: options.for, span })
+        (await import('./commands/pause.ts')).pauseCommand(session, { ...options, for: options.for, span })
       )
     )
 
@@ -250,7 +258,7 @@ function buildProgram() {
     .addOption(jsonOption())
     .addOption(colorOption())
     .action((span, options) =>
-      start(options, async (session) => (await import('./pause.ts')).resumeCommand(session, { span }))
+      start(options, async (session) => (await import('./commands/pause.ts')).resumeCommand(session, { span }))
     )
 
   program
@@ -268,7 +276,7 @@ function buildProgram() {
     .addOption(insecureOption())
     .addOption(colorOption())
     .action((options) =>
-      start(options, async (session) => (await import('./status.ts')).statusCommand(session, options))
+      start(options, async (session) => (await import('./commands/status.ts')).statusCommand(session, options))
     )
 
   program
@@ -285,7 +293,7 @@ function buildProgram() {
     .addOption(colorOption())
     .action((span, filter, options) =>
       start({ ...options, json: false }, async () =>
-        (await import('./capture.ts')).captureCommand({
+        (await import('./commands/capture.ts')).captureCommand({
           ...options,
           ...{ span, filter, write: options.write, count: options.count }
         })
@@ -299,14 +307,18 @@ function buildProgram() {
     .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
     .addOption(jsonOption())
     .addOption(colorOption())
-    .action((options) => start(options, async (session) => (await import('./validate.ts')).validate(session, options)))
+    .action((options) =>
+      start(options, async (session) => (await import('./commands/validate.ts')).validate(session, options))
+    )
 
   program
     .command('import')
     .description('write a spans.yaml for the mirrors found on this host')
     .addOption(colorOption())
     .action((options) =>
-      start({ ...options, json: false }, async (session) => (await import('./import.ts')).importCommand(session))
+      start({ ...options, json: false }, async (session) =>
+        (await import('./commands/import.ts')).importCommand(session)
+      )
     )
 
   program
@@ -315,7 +327,7 @@ function buildProgram() {
     .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
     .action((shell) =>
       start({ color: 'auto', json: false }, async () => {
-        const { completionScript } = await import('./completion.ts')
+        const { completionScript } = await import('./commands/completion.ts')
         process.stdout.write(completionScript(shell, program))
         return Exit.done
       })

@@ -1,7 +1,7 @@
 import { asForeseen, type ExitCode, type Notice } from '../errors.ts'
 import { plain, printableJson } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
-import { type ColorChoice, choosePaint, renderNotice } from './terminal.ts'
+import { type ColorChoice, choosePaint, renderNotice } from './output/terminal.ts'
 
 /** What every command has at hand: how to print, and the files that errors point into. */
 export interface Session {

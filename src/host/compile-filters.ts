@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import type { Compiled } from './host.ts'
-import { compileCommand, parseCompiled } from './pcap.ts'
-import { run, sideBySide, timeLimit } from './run.ts'
+import { run, sideBySide, timeLimit } from './exec.ts'
+import { compileCommand, parseCompiled } from './parsers/pcap.ts'
+import type { Compiled } from './snapshot.ts'
 
 /** What is known of an expression in this process. Times are milliseconds of the monotonic clock. */
 interface Entry {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Change, Kind, Resource } from '../resources/resource.ts'
+import type { Change, Kind, Resource } from '../resources/kind.ts'
 
 /** Something of nobody's or of others' where a desired resource should be. */
 export interface Conflict<R extends Resource> {

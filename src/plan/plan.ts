@@ -1,6 +1,5 @@
 import { type Notice, type Origin, SpanplanError } from '../errors.ts'
-import type { Snapshot } from '../host/host.ts'
-import { kinds } from '../resources/index.ts'
+import type { Snapshot } from '../host/snapshot.ts'
 import {
   type Change,
   type Kind,
@@ -9,10 +8,11 @@ import {
   type Resource,
   type Step,
   writeAddress
-} from '../resources/resource.ts'
-import type { Wanted } from '../resources/wanted.ts'
-import type { Desired, Wait } from './desired.ts'
+} from '../resources/kind.ts'
+import type { Wanted } from '../resources/mark-inventory.ts'
+import { kinds } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
+import type { Desired, Wait } from './resolve.ts'
 
 /** One field in words, as it is and as it is to be; null on the side on which the resource is not there. */
 export interface Fact {

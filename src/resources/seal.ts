@@ -1,12 +1,12 @@
 import type { Notice } from '../errors.ts'
-import type { Filter, Snapshot, TcFilter } from '../host/host.ts'
-import type { Argv } from '../host/run.ts'
-import { deleteFilter, dropProgram, passProgram, sealPref, writeSeal } from '../host/tc.ts'
-import { shellLine } from '../host/words.ts'
-import { countFilters, describeFilter } from './filter-words.ts'
-import { readPortClass, sealHandle } from './mark.ts'
-import { type Field, yesNo } from './resource.ts'
-import { notice, type Wanted } from './wanted.ts'
+import type { Argv } from '../host/exec.ts'
+import { deleteFilter, dropProgram, passProgram, sealPref, writeSeal } from '../host/parsers/tc.ts'
+import { shellLine } from '../host/quote.ts'
+import type { Filter, Snapshot, TcFilter } from '../host/snapshot.ts'
+import { countFilters, describeFilter } from './foreign/describe-filter.ts'
+import { type Field, yesNo } from './kind.ts'
+import { notice, type Wanted } from './mark-inventory.ts'
+import { readPortClass, sealHandle } from './marks.ts'
 
 /** What keeps a device from being sealed, or what enters it from meeting the seal; null if nothing does. */
 export function sealObstacle(wanted: Wanted, host: Snapshot, span: string, device: string): string | null {

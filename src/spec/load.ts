@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto'
 import { Exit, type Notice, type Origin, SpanplanError } from '../errors.ts'
-import { checkSpans, describePlace, indexInterfaces } from './check.ts'
-import { readChoice } from './choice.ts'
-import { decodeFile } from './decode.ts'
-import { readDuration } from './duration.ts'
-import { type Key, type Named, type Part, readPart } from './read.ts'
-import { type InterfaceData, type SpanData, schemas } from './schema.ts'
-import type { SensorData } from './sensor.ts'
+import { checkSpans, describePlace, indexInterfaces } from './cross-checks.ts'
+import { type Key, type Named, type Part, readPart } from './schema/file-parts.ts'
+import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
+import type { SensorData } from './schema/sensor.ts'
 import type {
   InterfaceMatch,
   InterfaceSpec,
@@ -17,9 +14,12 @@ import type {
   SpanSpec,
   Spec
 } from './spec.ts'
-import { findValuePlace } from './tree.ts'
-import { quote } from './words.ts'
-import { parseYaml } from './yaml.ts'
+import { readChoice } from './values/container-selector.ts'
+import { readDuration } from './values/duration.ts'
+import { decodeFile } from './yaml/decode.ts'
+import { parseYaml } from './yaml/parse.ts'
+import { quote } from './yaml/quote.ts'
+import { findValuePlace } from './yaml/tree.ts'
 
 /**
  * Reads spans.yaml, or the several files that make one, checks all of it, and fills in the defaults.

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
-import { writeChoice } from './choice.ts'
-import { writeDuration } from './duration.ts'
 import type { InterfaceSpec, NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import { writeChoice } from './values/container-selector.ts'
+import { writeDuration } from './values/duration.ts'
 
 /** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
 export function printSpec(spec: Spec): string {

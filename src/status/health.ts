@@ -1,11 +1,11 @@
-import type { View } from '../apply/look.ts'
+import type { View } from '../apply/refresh.ts'
 import type { Notice, Origin } from '../errors.ts'
-import { writeAddress } from '../resources/resource.ts'
-import { notice, type WantedSpan } from '../resources/wanted.ts'
-import { writeDuration } from '../spec/duration.ts'
-import type { Degraded } from '../watch/state.ts'
+import { writeAddress } from '../resources/kind.ts'
+import { notice, type WantedSpan } from '../resources/mark-inventory.ts'
+import { writeDuration } from '../spec/values/duration.ts'
 import { causes } from './causes.ts'
-import type { Hop, Ledger } from './ledger.ts'
+import type { Hop, Ledger } from './flow-report.ts'
+import type { Degraded } from './watch-state.ts'
 
 /** Waits that say nothing of the tap: Docker was left out, or may not be asked; we lack a right. */
 const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN'])

@@ -1,11 +1,11 @@
-import type { Sample } from '../host/sample.ts'
-import type { Degraded, WatchState } from '../watch/state.ts'
+import type { Sample } from '../host/read-counters.ts'
+import { findLink, findMirror } from './counter-delta.ts'
 import type { Family, Labels, Point } from './exposition.ts'
-import { findLink, findMirror } from './growth.ts'
-import type { Hop } from './ledger.ts'
-import type { Losses } from './losses.ts'
+import type { Hop } from './flow-report.ts'
+import type { Chain } from './frame-path.ts'
+import type { Losses } from './loss-totals.ts'
 import type { Report } from './report.ts'
-import type { Chain } from './sample.ts'
+import type { Degraded, WatchState } from './watch-state.ts'
 
 /** How the spans are, by the counters of one moment. */
 export interface Measures {

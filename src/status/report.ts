@@ -1,14 +1,14 @@
-import type { Holds } from '../apply/holds.ts'
-import type { View } from '../apply/look.ts'
+import type { View } from '../apply/refresh.ts'
 import type { Notice } from '../errors.ts'
-import type { Sample } from '../host/sample.ts'
-import type { Wait } from '../plan/desired.ts'
+import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
-import { containersOf } from '../resources/wanted.ts'
-import type { WatchState } from '../watch/state.ts'
+import type { Wait } from '../plan/resolve.ts'
+import { containersOf } from '../resources/mark-inventory.ts'
+import type { Holds } from '../run-dir/pauses.ts'
+import { type Ledger, makeLedger } from './flow-report.ts'
+import { chainsOf } from './frame-path.ts'
 import { judgeHost, judgeSpan } from './health.ts'
-import { type Ledger, makeLedger } from './ledger.ts'
-import { chainsOf } from './sample.ts'
+import type { WatchState } from './watch-state.ts'
 
 /** How one span is. */
 export interface SpanReport {

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { speaks } from '../../src/host/docker.ts'
+import { speaks } from '../../src/host/parsers/docker.ts'
 import { startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
 import {

@@ -2,9 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { compileCommand, parseCompiled } from '../../src/host/pcap.ts'
-import { everyFrame, writeMirror } from '../../src/host/tc.ts'
-import { batchLine } from '../../src/host/words.ts'
+import { compileCommand, parseCompiled } from '../../src/host/parsers/pcap.ts'
+import { everyFrame, writeMirror } from '../../src/host/parsers/tc.ts'
+import { batchLine } from '../../src/host/quote.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import type { SpanSpec } from '../../src/spec/spec.ts'
 import {

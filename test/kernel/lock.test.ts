@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSyn
 import { chmod, chown, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { readHolder, takeLock } from '../../src/apply/lock.ts'
+import { readHolder, takeLock } from '../../src/run-dir/lock.ts'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../e2e/spans.ts'

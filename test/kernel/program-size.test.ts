@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseFilters } from '../../src/host/filters.ts'
-import type { Program } from '../../src/host/host.ts'
-import { longestProgram } from '../../src/host/pcap.ts'
-import { writeMirror } from '../../src/host/tc.ts'
-import { batchLine } from '../../src/host/words.ts'
-import { writeCookie } from '../../src/resources/mark.ts'
+import { parseFilters } from '../../src/host/parsers/filters.ts'
+import { longestProgram } from '../../src/host/parsers/pcap.ts'
+import { writeMirror } from '../../src/host/parsers/tc.ts'
+import { batchLine } from '../../src/host/quote.ts'
+import type { Program } from '../../src/host/snapshot.ts'
+import { writeCookie } from '../../src/resources/marks.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 
 /** As long as a name may be. */

@@ -5,8 +5,8 @@
  *   nsenter --net=/run/netns/LAB env DOCKER_HOST=unix://SOCKET node dist/capture-host.cjs spans.yaml >host.json
  */
 import { readFileSync } from 'node:fs'
-import { look } from '../../src/apply/look.ts'
-import { everySpan } from '../../src/resources/wanted.ts'
+import { look } from '../../src/apply/refresh.ts'
+import { everySpan } from '../../src/resources/mark-inventory.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { writeHost } from './plan/host-file.ts'
 

@@ -1,7 +1,7 @@
 /** Whatever stands in the files: a spec, or notices that can be shown. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { renderNotice } from '../../src/cli/terminal.ts'
+import { renderNotice } from '../../src/cli/output/terminal.ts'
 import { Exit, type Notice, SpanplanError } from '../../src/errors.ts'
 import { plain } from '../../src/printable.ts'
 import { loadSpec } from '../../src/spec/load.ts'

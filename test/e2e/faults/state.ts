@@ -4,7 +4,7 @@
  */
 
 import type Docker from 'dockerode'
-import { parseAway } from '../../../src/host/docker.ts'
+import { parseAway } from '../../../src/host/parsers/docker.ts'
 import type { Lab } from '../lab.ts'
 import { interfacesOf } from '../spans.ts'
 

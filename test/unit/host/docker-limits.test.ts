@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { callDocker, findDaemon, followEvents } from '../../../src/host/daemon.ts'
+import { callDocker, findDaemon, followEvents } from '../../../src/host/docker-client.ts'
 
 let folder: string
 let server: Server

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { diff, type Fates } from '../../../src/plan/diff.ts'
-import type { Kind, Owner, Resource } from '../../../src/resources/resource.ts'
+import type { Kind, Owner, Resource } from '../../../src/resources/kind.ts'
 
 interface Thing extends Resource {
   readonly kind: 'thing'

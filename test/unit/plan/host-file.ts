@@ -1,4 +1,4 @@
-import type { Compiled, Snapshot } from '../../../src/host/host.ts'
+import type { Compiled, Snapshot } from '../../../src/host/snapshot.ts'
 
 /** A snapshot as it stands in a host.json: a map of programs is an object there. */
 type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { largestFile } from '../../../src/spec/decode.ts'
-import { excerpt } from '../../../src/spec/excerpt.ts'
+import { largestFile } from '../../../src/spec/yaml/decode.ts'
+import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
 import { file, noticesOf, render } from './render.ts'
 
 const bytes = (...values: number[]) => file(Uint8Array.from(values))

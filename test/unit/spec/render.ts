@@ -1,7 +1,7 @@
 import { type Notice, SpanplanError } from '../../../src/errors.ts'
-import { excerpt } from '../../../src/spec/excerpt.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import type { SourceFile, Spec } from '../../../src/spec/spec.ts'
+import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
 
 export const file = (text: string | Uint8Array, path = 'spans.yaml'): SourceFile => ({
   path,

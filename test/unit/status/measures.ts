@@ -1,8 +1,8 @@
-import type { Holds } from '../../../src/apply/holds.ts'
-import { bookLosses } from '../../../src/status/losses.ts'
+import type { Holds } from '../../../src/run-dir/pauses.ts'
+import { chainsOf } from '../../../src/status/frame-path.ts'
+import { bookLosses } from '../../../src/status/loss-totals.ts'
 import type { Measures } from '../../../src/status/metrics.ts'
 import { makeReport } from '../../../src/status/report.ts'
-import { chainsOf } from '../../../src/status/sample.ts'
 import { noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
 /** What there is to tell of a host, once frames have passed. */

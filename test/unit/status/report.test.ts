@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { View } from '../../../src/apply/look.ts'
+import type { View } from '../../../src/apply/refresh.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
-import { statusDocument } from '../../../src/status/document.ts'
-import { renderReport } from '../../../src/status/render.ts'
+import { statusDocument } from '../../../src/status/json.ts'
 import { type Findings, makeReport } from '../../../src/status/report.ts'
+import { renderReport } from '../../../src/status/text.ts'
 import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: View, traffic: Traffic = {}, more: Partial<Findings> = {}) {

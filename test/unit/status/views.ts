@@ -1,14 +1,14 @@
 /** A span with two sensors, as the plan's fixture `converged` has it, with frames on their way. */
 import { readFileSync } from 'node:fs'
-import type { Holds } from '../../../src/apply/holds.ts'
-import { planFor, type View } from '../../../src/apply/look.ts'
-import type { Snapshot } from '../../../src/host/host.ts'
-import type { Sample } from '../../../src/host/sample.ts'
-import { everySpan } from '../../../src/resources/wanted.ts'
+import { planFor, type View } from '../../../src/apply/refresh.ts'
+import type { Sample } from '../../../src/host/read-counters.ts'
+import type { Snapshot } from '../../../src/host/snapshot.ts'
+import { everySpan } from '../../../src/resources/mark-inventory.ts'
+import type { Holds } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
+import { chainsOf } from '../../../src/status/frame-path.ts'
 import type { Findings } from '../../../src/status/report.ts'
-import { chainsOf } from '../../../src/status/sample.ts'
-import type { WatchState } from '../../../src/watch/state.ts'
+import type { WatchState } from '../../../src/status/watch-state.ts'
 import { readHostFile } from '../plan/host-file.ts'
 
 /** A file of the fixture. */

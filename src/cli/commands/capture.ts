@@ -1,0 +1,86 @@
+import { createWriteStream } from 'node:fs'
+import { checkCapturing } from '../../apply/preflight.ts'
+import { liveSpans } from '../../apply/refresh.ts'
+import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
+import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { printable } from '../../printable.ts'
+import { everyone, type Listing, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
+import { openOutput } from '../output/open-output.ts'
+
+interface CaptureOptions extends Listing {
+  readonly span: string
+  /** The words of a pcap-filter(7) expression. */
+  readonly filter: readonly string[]
+  /** A file for frames, or `-`; undefined: they are shown. */
+  readonly write: string | undefined
+  /** How many frames end it. */
+  readonly count: number | undefined
+}
+
+/** What ends a capture, as it ends tcpdump. */
+const ending = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** `spanplan capture`: shows, or writes as pcap, what a sensor on the span gets. */
+export async function captureCommand(options: CaptureOptions): Promise<ExitCode> {
+  const { span, write, count } = options
+  if (write === '-' && process.stdout.isTTY === true) throw binaryOnTerminal()
+  const { mtu } = await findBridge(options)
+  checkCapturing()
+  const expression = options.filter.join(' ')
+  await checkExpression(expression)
+  const sink = openSink(write)
+  const controller = new AbortController()
+  const end = () => controller.abort()
+  for (const signal of ending) process.on(signal, end)
+  try {
+    await capture(
+      { span, mtu, expression, count, form: write === undefined ? 'text' : 'pcap' },
+      sink,
+      controller.signal
+    )
+  } finally {
+    for (const signal of ending) process.off(signal, end)
+  }
+  return Exit.done
+}
+
+/** The bridge of the span, whoever's it is. */
+async function findBridge({ span, ...listing }: CaptureOptions): Promise<Link> {
+  const host = await readLinks()
+  const live = liveSpans({ scope: everyone }, host)
+  const bridge = host.links.find(({ name }) => name === span && live.includes(span))
+  if (bridge !== undefined) return bridge
+  const listed = await listedSpans(listing)
+  if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])
+  const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
+  throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })
+}
+
+function openSink(path: string | undefined): Sink {
+  const say = (line: string) => {
+    process.stderr.write(`${printable(line)}\n`)
+  }
+  if (path === undefined || path === '-') return { stream: process.stdout, end: false, say }
+  try {
+    return { stream: createWriteStream(path, { fd: openOutput(path) }), end: true, say }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new SpanplanError({
+      code: 'FILE_UNWRITABLE',
+      message: `frames cannot be written to ${printable(path)}: ${printable(reason)}`,
+      hint: 'name another file with --write'
+    })
+  }
+}
+
+function binaryOnTerminal(): SpanplanError {
+  return new SpanplanError(
+    {
+      code: 'TERMINAL_BINARY',
+      message: '--write - is for a program that reads frames, and stdout is a terminal',
+      hint: 'leave it out to have them shown, name a file, or pipe it: | wireshark -k -i -'
+    },
+    Exit.usage
+  )
+}

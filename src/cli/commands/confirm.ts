@@ -1,0 +1,93 @@
+import { type Answer, sayWord, startTrial, type Verdict, type Word } from '../../apply/commit-confirm.ts'
+import { takeBack } from '../../apply/executor.ts'
+import type { Aim, View } from '../../apply/refresh.ts'
+import type { Progress } from '../../apply/run-steps.ts'
+import { Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
+import { printableLines } from '../../printable.ts'
+import type { Lock } from '../../run-dir/lock.ts'
+import { printEvent } from '../output/progress.ts'
+import { ask } from '../output/terminal.ts'
+import type { Session } from '../session.ts'
+
+/** `spanplan confirm` and `spanplan rollback`: what is said to an apply that waits. */
+export async function wordCommand(session: Session, word: Word): Promise<ExitCode> {
+  const { done, message } = await sayWord(word)
+  if (!done) throw new SpanplanError({ code: 'ROLLBACK_PARTIAL', message }, Exit.partial)
+  if (session.json) printEvent(word === 'confirm' ? 'confirmed' : 'rolled_back', { message })
+  else process.stdout.write(`${printableLines(message)}\n`)
+  return Exit.done
+}
+
+/** An apply that is done, with what it takes to take it back. */
+export interface Applied {
+  readonly aim: Aim
+  readonly first: View
+  readonly progress: Progress
+  readonly lock: Lock
+}
+
+/** What the apply says when it takes itself back. */
+const reasons: Readonly<Record<Exclude<Verdict, 'confirm'>, string>> = {
+  rollback: 'not wanted',
+  expired: 'not confirmed in time',
+  interrupted: 'interrupted before it was confirmed'
+}
+
+/**
+ * Waits until somebody confirms an apply, and takes it back otherwise; also when the terminal has gone.
+ *
+ * @throws SpanplanError if it was taken back: NOT_CONFIRMED.
+ */
+export async function awaitConfirmation(
+  session: Session,
+  { aim, first, progress, lock }: Applied,
+  milliseconds: number,
+  signal: AbortSignal
+): Promise<void> {
+  const until = new Date(Date.now() + milliseconds)
+  lock.announce({ waits_until: until.toISOString() })
+  const stop = new AbortController()
+  const ask = () => announce(session, until, stop.signal)
+  const trial = await startTrial(milliseconds, ask, signal).catch((error: unknown) => {
+    const message = `nobody could confirm it: ${error instanceof Error ? error.message : String(error)}`
+    return takeBack(aim, first, progress, { code: 'NOT_CONFIRMED', message }, Exit.rolledBack)
+  })
+  const verdict = await trial.verdict
+  stop.abort()
+  lock.announce({ waits_until: undefined })
+  if (verdict === 'confirm') {
+    await trial.close({ done: true, message: 'Confirmed: it stays.' })
+    if (session.json) printEvent('confirmed', {})
+    else process.stdout.write('Confirmed: it stays.\n')
+    return
+  }
+  try {
+    const exit = verdict === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack
+    await takeBack(aim, first, progress, { code: 'NOT_CONFIRMED', message: reasons[verdict] }, exit)
+  } catch (error) {
+    await trial.close(outcomeOf(error))
+    throw error
+  }
+}
+
+function outcomeOf(error: unknown): Answer {
+  if (!(error instanceof SpanplanError)) return { done: false, message: 'the rollback failed' }
+  return { done: error.exit !== Exit.partial, message: error.message }
+}
+
+/** Says how to confirm, and asks where there is a terminal; a terminal that goes away has said nothing. */
+function announce(session: Session, until: Date, signal: AbortSignal): Promise<Word> | null {
+  if (session.json) {
+    printEvent('confirmation_awaited', { until: until.toISOString() })
+    return null
+  }
+  const time = until.toLocaleTimeString('sv-SE')
+  process.stdout.write(
+    `It is taken back at ${time}, unless it is confirmed: spanplan confirm (or at once: spanplan rollback)\n`
+  )
+  if (process.stdin.isTTY !== true) return null
+  return ask('Keep it?', signal).then((reply) => {
+    if (reply === 'silence') return new Promise<Word>(() => undefined)
+    return reply === 'yes' ? 'confirm' : 'rollback'
+  })
+}

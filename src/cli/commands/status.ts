@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Aim, look, lookFirst, type View } from '../../apply/refresh.ts'
+import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import type { Sample } from '../../host/read-counters.ts'
+import { printableJson } from '../../printable.ts'
+import { readHolds } from '../../run-dir/pauses.ts'
+import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import { statusDocument } from '../../status/json.ts'
+import { makeReport, type Report } from '../../status/report.ts'
+import { renderReport } from '../../status/text.ts'
+import { askWatch } from '../../watch/serve/ask-watch.ts'
+import { aimAtSpec, type Selection } from '../input/target.ts'
+import { choosePaint } from '../output/terminal.ts'
+import { type Session, warn } from '../session.ts'
+
+interface StatusOptions extends Omit<Selection, 'deferDocker'> {
+  /** Milliseconds between the two samples; `watch`: the first one is the watch's. */
+  readonly for: number | 'watch'
+  readonly live: boolean
+}
+
+/** `spanplan status`: what is live, with counters, and whether it is healthy. */
+export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
+  if (options.live) {
+    const { showLive } = await import('./status-live.ts')
+    return showLive(session, { look: (first) => lookAtStatus(session, options, first ? lookFirst : look), report })
+  }
+  const first = await beginCounting(await lookAtStatus(session, options, lookFirst), options.for)
+  // What was so when the counting began may be otherwise by now.
+  const view = await lookAtStatus(session, options, look)
+  const result = await report(view, first, await takeSample(chainsOf(view)))
+  warn(session, result.unread)
+  if (session.json) {
+    const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
+  } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
+  return exitOf(result)
+}
+
+/** Gives the first sample when it is time for the later one. */
+async function beginCounting(view: View, span: StatusOptions['for']): Promise<Sample> {
+  if (span !== 'watch') {
+    const sample = await takeSample(chainsOf(view))
+    await sleep(span)
+    return sample
+  }
+  const name = view.desired.wanted.owner
+  const answer = await askWatch(name, { ask: 'first-sample' })
+  if (answer?.sample) return answer.sample
+  throw new SpanplanError({
+    code: 'WATCH_MISSING',
+    message: `--for watch: no watch of the name ${name} ${answer === null ? 'runs' : 'has seen this host yet'}`,
+    hint: 'count from now on, as with --for 10s'
+  })
+}
+
+/** 2 where something is not healthy. */
+export function exitOf({ healthy }: Report): ExitCode {
+  return healthy ? Exit.done : Exit.unhealthy
+}
+
+/**
+ * As a watch sees it: what is missing is waited for, and what the file does not have is to go. A span that cannot go,
+ * because others use its bridge, does not hide how the other spans are.
+ */
+async function lookAtStatus(
+  session: Session,
+  options: StatusOptions,
+  look: (aim: Aim) => Promise<View>
+): Promise<View> {
+  const aimAt = async (prune: boolean): Promise<Aim> => {
+    const aim = await aimAtSpec(session, { ...options, deferDocker: false, prune, adopt: false })
+    return { ...aim, patient: true, away: readHolds(Date.now()).away }
+  }
+  try {
+    return await look(await aimAt(true))
+  } catch (error) {
+    const blocked = error instanceof SpanplanError && error.notices.every(({ code }) => code === 'BRIDGE_IN_USE')
+    if (!blocked || options.span.length > 0) throw error
+    return look(await aimAt(false))
+  }
+}
+
+async function report(view: View, first: Sample, later: Sample): Promise<Report> {
+  const watch = await askWatch(view.desired.wanted.owner, { ask: 'state' })
+  return makeReport({ view, holds: readHolds(Date.now()), watch, first, later })
+}

@@ -1,0 +1,47 @@
+import { readFor } from '../../apply/refresh.ts'
+import { Exit, SpanplanError } from '../../errors.ts'
+import type { Snapshot } from '../../host/snapshot.ts'
+import { everySpan, type Scope } from '../../resources/mark-inventory.ts'
+import { suggestHint } from '../../spec/schema/did-you-mean.ts'
+import { loadFiles } from './spec-files.ts'
+
+/** Where the spans are listed. */
+export interface Listing {
+  readonly file: readonly string[]
+  readonly insecureFile: boolean
+}
+
+/** All spans of all names. */
+export const everyone: Scope = { name: null, spans: everySpan }
+
+/** The spans of the file; none where that is broken or missing. */
+export async function listedSpans({ file, insecureFile }: Listing): Promise<string[]> {
+  try {
+    const spec = await loadFiles(file, { trust: insecureFile ? 'all' : 'safe', onFiles: () => undefined })
+    return spec.spans.map(({ name }) => name)
+  } catch (error) {
+    if (error instanceof SpanplanError) return []
+    throw error
+  }
+}
+
+/**
+ * The host, less its Docker.
+ *
+ * @throws SpanplanError if it cannot be read.
+ */
+export function readLinks(): Promise<Snapshot> {
+  return readFor({ want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true })
+}
+
+/** A slip of the pen. */
+export function spanUnknown(span: string, names: readonly string[]): SpanplanError {
+  return new SpanplanError(
+    {
+      code: 'SPAN_UNKNOWN',
+      message: `${span}: neither the file nor this host has such a span`,
+      hint: suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
+    },
+    Exit.usage
+  )
+}

@@ -1,0 +1,280 @@
+import { SpanplanError } from '../errors.ts'
+import { dockerBridge } from '../host/parsers/docker.ts'
+import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/snapshot.ts'
+import { containersOf } from '../resources/mark-inventory.ts'
+import { hashOf, readCookie, readMark } from '../resources/marks.ts'
+import { checkCard } from '../resources/sources/interface.ts'
+import { loadSpec } from '../spec/load.ts'
+import type { Direction, Hook } from '../spec/spec.ts'
+import { parseSubnet } from '../spec/values/subnet.ts'
+import { type Translation, translate, unite } from './filter-to-pcap.ts'
+
+/** What a card gives to a span, and what there is to say of it. */
+export interface FoundSource {
+  readonly interface: string
+  readonly direction: Direction
+  readonly filter: string | null
+  readonly remarks: readonly string[]
+}
+
+/** A bridge that mirrors feed, as the file can have it. */
+export interface FoundSpan {
+  readonly name: string
+  readonly remarks: readonly string[]
+  readonly sources: readonly FoundSource[]
+  readonly network: { readonly name: string; readonly subnet: string | null } | null
+  readonly sensors: readonly string[]
+  readonly mtu: number | null
+}
+
+/** The mirrors of a host, whoever made them. */
+export interface Found {
+  /** Whose marks the mirrors bear, if it is one owner's. */
+  readonly owner: string | null
+  readonly spans: readonly FoundSpan[]
+  /** What cannot stand in the file. */
+  readonly remarks: readonly string[]
+}
+
+/** A copy that is really made: one filter, one target. */
+interface Copy {
+  readonly filter: Filter | ClassFilter
+  readonly hook: Hook
+  readonly action: MirrorAction
+}
+
+/** The bridges that mirrors of this host feed: what is to be asked of Docker. */
+export function findTargets(host: Snapshot): string[] {
+  const targets = new Set(findCopies(host).map(({ action }) => action.target))
+  return host.links.filter(({ kind, name }) => kind === 'bridge' && targets.has(name)).map(({ name }) => name)
+}
+
+/** Makes of a host's mirrors what a file can say of them. */
+export function findSpans(host: Snapshot): Found {
+  const copies = findCopies(host)
+  const remarks: string[] = [...findLost(host)]
+  const spans: FoundSpan[] = []
+  for (const target of new Set(copies.map(({ action }) => action.target))) {
+    const own = copies.filter(({ action }) => action.target === target)
+    const bridge = host.links.find(({ name }) => name === target)
+    const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridge(target, bridge)
+    if (bridge === undefined || problem !== null) {
+      remarks.push(...placesOf(own).map((place) => `${place}: copies to ${target}: ${problem}`))
+      continue
+    }
+    const span = findSpan(bridge, own, host)
+    if (span.sources.length > 0) spans.push(span)
+    else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
+  }
+  const { owner, remark } = findOwner(spans, copies, host)
+  return { owner, spans, remarks: remark === null ? remarks : [...remarks, remark] }
+}
+
+function findCopies(host: Snapshot): Copy[] {
+  const hooked = host.filters.map((filter) => ({ filter, hook: filter.hook }))
+  // What a queueing discipline sorts is what the device sends.
+  const sorted = host.classFilters.map((filter) => ({ filter, hook: 'egress' as const }))
+  return [...hooked, ...sorted]
+    .filter(({ filter }) => !filter.directAction)
+    .flatMap(({ filter, hook }) => {
+      const end = filter.copies.findIndex(({ control }) => control !== 'pipe')
+      const made = end === -1 ? filter.copies : filter.copies.slice(0, end + 1)
+      return made.map((action) => ({ filter, hook, action }))
+    })
+}
+
+/** A program with "direct action" decides alone: the actions beside it are never run. */
+function findLost(host: Snapshot): string[] {
+  return [...host.filters, ...host.classFilters]
+    .filter(({ directAction, copies }) => directAction && copies.length > 0)
+    .map((filter) => `${placeOf(filter)}: its mirror never copies, for the filter is "direct-action"`)
+}
+
+function noBridge(target: string, link: Link | undefined): string {
+  if (target === '*' || link === undefined) return 'that device is gone'
+  return `it is no bridge but ${link.kind === null ? 'a card' : `a device of the kind ${link.kind}`}, which a span cannot be`
+}
+
+function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundSpan {
+  const devices = [...new Set(copies.map(({ filter }) => filter.device))]
+  const found = devices.map((device) => {
+    const link = host.links.find(({ name }) => name === device)
+    const refused =
+      link && (checkCard(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
+    if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that device is gone'}`] }
+    const own = copies.filter(({ filter }) => filter.device === device)
+    return { link, sources: joinHooks(hooksOf(device, own, host)) }
+  })
+  const sources = found.flatMap((one) => one.sources ?? [])
+  const largest = Math.max(...found.map(({ link }) => link?.mtu ?? 0))
+  const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
+  const { network, sensors, remarks: networkRemarks } = findNetwork(bridge.name, host)
+  return {
+    ...{ name: bridge.name, network, sensors },
+    sources,
+    mtu: differs && sources.length > 0 ? bridge.mtu : null,
+    remarks: [
+      ...found.flatMap(({ remarks }) => remarks ?? []),
+      ...networkRemarks,
+      ...(differs && bridge.mtu < largest
+        ? [`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" would mend that.`]
+        : [])
+    ]
+  }
+}
+
+function hooksOf(device: string, copies: readonly Copy[], host: Snapshot): FoundSource[] {
+  return (['ingress', 'egress'] as const).flatMap((hook): FoundSource[] => {
+    const own = copies.filter((copy) => copy.hook === hook)
+    if (own.length === 0) return []
+    const translations = own.map(({ filter }) => ({ filter, translation: translateAt(filter, host) }))
+    const parts = translations.flatMap(({ translation }) =>
+      translation.state === 'expressed' ? [translation.part] : []
+    )
+    const every = translations.some(({ translation }) => translation.state === 'every frame')
+    const puzzles = translations.flatMap(({ filter, translation }) =>
+      translation.state === 'unknown' ? [`${placeOf(filter)}: ${translation.reason}.`] : []
+    )
+    const filter = every || puzzles.length > 0 ? null : unite(parts)
+    if (filter === null && !every && puzzles.length === 0)
+      puzzles.push('its filters look for frames with and without a VLAN tag.')
+    const missing =
+      every || puzzles.length === 0 ? [] : ['THIS COPIES EVERY FRAME: put your expression here, as "filter: …".']
+    return [{ interface: device, direction: hook, filter, remarks: [...puzzles, ...missing, ...remarksOf(own, host)] }]
+  })
+}
+
+/** Where a filter only gets what others hand on to it, its own words are not all. */
+function translateAt(filter: Filter | ClassFilter, host: Snapshot): Translation {
+  if (filter.chain !== 0) return { state: 'unknown', reason: `it sees what is sent on to chain ${filter.chain}` }
+  const inner =
+    'parent' in filter &&
+    host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
+  return inner ? { state: 'unknown', reason: 'it sees what is sorted into its class' } : translate(filter)
+}
+
+/** What becomes of a frame that several filters take, and what they do besides copying. */
+function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
+  const filters = [...new Set(own.map(({ filter }) => filter))]
+  const [first] = filters
+  const twice =
+    filters.length < own.length || filters.slice(0, -1).some(({ copies }) => copies.at(-1)?.control === 'continue')
+  const others = findCopies(host).filter(
+    ({ filter, action, hook }) =>
+      filter.device === first?.device && hook === own[0]?.hook && action.target !== own[0]?.action.target
+  )
+  const hiding = filters.flatMap((filter) =>
+    others.filter((other) => endsBefore(other.filter, filter)).map((other) => other.filter.pref)
+  )
+  return [
+    ...(twice ? ['what more than one of its mirrors took was copied as often; spanplan copies it once.'] : []),
+    ...(hiding.length > 0
+      ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
+      : []),
+    ...(own[0]?.hook === 'egress' && filters.some(looksBehindTags)
+      ? ['tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.']
+      : []),
+    ...filters.flatMap((filter) => [
+      ...(filter.others ? [`${placeOf(filter)}: it does more than copy, which spanplan does not.`] : []),
+      ...('parent' in filter
+        ? [`${placeOf(filter)}: spanplan copies on clsact instead, and leaves the root qdisc alone.`]
+        : []),
+      ...('parent' in filter && filter.classId !== null
+        ? [`${placeOf(filter)}: it also sorts frames into class ${filter.classId}, which they still need.`]
+        : [])
+    ])
+  ]
+}
+
+/** A tag that is still in the frame comes before the network header; pcap counts from the frame's first byte. */
+function looksBehindTags({ protocol, selects }: TcFilter): boolean {
+  if (selects.kind === 'u32') return protocol === 'all' && selects.keys.some(({ mask }) => mask !== 0)
+  return selects.kind === 'flower' && ('vlan_id' in selects.keys || 'vlan_ethtype' in selects.keys)
+}
+
+/** Only "continue" hands a frame to the next filter. */
+function endsBefore(one: Filter | ClassFilter, other: Filter | ClassFilter): boolean {
+  const place = ['hook' in one ? one.hook : one.parent, one.chain].join()
+  if (place !== ['hook' in other ? other.hook : other.parent, other.chain].join()) return false
+  return one.pref < other.pref && one.copies.at(-1)?.control !== 'continue'
+}
+
+/** Both hooks as one source, where they say the same. */
+function joinHooks(sources: readonly FoundSource[]): FoundSource[] {
+  const [one, other] = sources
+  if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
+  return [{ ...one, direction: 'both', remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+}
+
+function findNetwork(bridge: string, host: Snapshot): Pick<FoundSpan, 'network' | 'sensors' | 'remarks'> {
+  const networks = host.docker.state === 'read' ? host.docker.networks : []
+  const network = networks.find((one) => dockerBridge(one) === bridge)
+  const problem = network && problemOf(bridge, { network: network.name })
+  if (network === undefined || problem) {
+    return { network: null, sensors: [], remarks: problem ? [`the Docker network on it is left out: ${problem}`] : [] }
+  }
+  const subnet = network.pools.map((pool) => pool.subnet).find((one) => !('problem' in parseSubnet(one))) ?? null
+  const on = containersOf(host).filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
+  const refused = on.flatMap(({ name, networkMode }) => {
+    const alone = networkMode === 'host' || networkMode.startsWith('container:')
+    const reason = alone ? `network_mode: ${networkMode}` : problemOf(bridge, { sensors: [name] })
+    return reason === null ? [] : [{ name, reason }]
+  })
+  return {
+    network: { name: network.name, subnet },
+    sensors: on
+      .map(({ name }) => name)
+      .filter((name) => !refused.some((one) => one.name === name))
+      .sort(),
+    remarks: refused.map(({ name, reason }) => `the container ${name} cannot be a sensor: ${reason}`)
+  }
+}
+
+/** What the file's own rules have against this part of a span, in their words; null if nothing. */
+function problemOf(span: string, part: Readonly<Record<string, unknown>> = {}): string | null {
+  return refusalOf({ spans: { [span]: { sources: [{ interface: 'lo' }], ...part } } })
+}
+
+function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
+  try {
+    loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(JSON.stringify({ version: 1, ...file })) }])
+    return null
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    return error.notices.map(({ message }) => message).join('; ')
+  }
+}
+
+/** The cookies hold but a hash of the name; the bridges' aliases hold the name. */
+function findOwner(
+  spans: readonly FoundSpan[],
+  copies: readonly Copy[],
+  host: Snapshot
+): { readonly owner: string | null; readonly remark: string | null } {
+  const names = new Set(spans.map(({ name }) => name))
+  const aliases = host.links.filter(({ name }) => names.has(name)).flatMap((link) => readMark(link)?.owner ?? [])
+  const owners = [...new Set(aliases)]
+  const hashes = copies
+    .filter(({ action }) => names.has(action.target))
+    .flatMap(({ action }) => readCookie(action.cookie)?.owner ?? [])
+  const [owner = 'default'] = owners
+  if (owners.length > 1 || hashes.some((hash) => hash !== hashOf(owner))) {
+    return {
+      owner: null,
+      remark: `marks of more names of spanplan's than one are here: ${owners.join(', ') || 'unknown'}`
+    }
+  }
+  const problem = refusalOf({ name: owner, spans: {} })
+  if (problem !== null)
+    return { owner: null, remark: `the name that these spans are marked with is left out: ${problem}` }
+  return { owner: owners.length === 0 ? null : owner, remark: null }
+}
+
+function placesOf(copies: readonly Copy[]): string[] {
+  return [...new Set(copies.map(({ filter }) => placeOf(filter)))]
+}
+
+function placeOf(filter: Filter | ClassFilter): string {
+  const where = 'hook' in filter ? filter.hook : `parent ${filter.parent}`
+  return `${filter.device} ${where}, ${filter.kind} filter at preference ${filter.pref}`
+}

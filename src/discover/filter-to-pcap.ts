@@ -1,0 +1,225 @@
+import type { Selection, TcFilter, U32Key } from '../host/snapshot.ts'
+
+/** What a filter takes, in pcap-filter(7)'s words. */
+export type Translation =
+  | { readonly state: 'every frame' }
+  | { readonly state: 'expressed'; readonly part: Part }
+  | { readonly state: 'unknown'; readonly reason: string }
+
+/** An expression that can be one of several. */
+export interface Part {
+  readonly text: string
+  /**
+   * `any`: whether a frame has a VLAN tag makes no difference. `untagged`: it must have none, which the text does not say.
+   * `tagged`: the text says what tag it must have, and no part may come after it: `vlan` moves the offsets of all that
+   * follows.
+   */
+  readonly tag: 'any' | 'untagged' | 'tagged'
+  /** How many bytes a frame must have for all tests to be made: pcap drops a shorter one, whatever other parts say. */
+  readonly reach: number
+}
+
+/** The EtherTypes of tc's names (iproute2, lib/ll_proto.c) that are of use. */
+const etherTypes: Readonly<Record<string, string>> = {
+  ...{ loop: '0x0060', rarp: '0x8035', aarp: '0x80f3', ipx: '0x8137', ppp_disc: '0x8863', ppp_ses: '0x8864' },
+  ...{ mpls_uc: '0x8847', mpls_mc: '0x8848', profinet: '0x8892', aoe: '0x88a2', ethercat: '0x88a4', LLDP: '0x88cc' }
+}
+
+/** tc's own names of what pcap has a word for. */
+const words: Readonly<Record<string, string>> = { ip: 'ip', ipv4: 'ip', ipv6: 'ip6', arp: 'arp' }
+
+const tags = ['802.1Q', '802.1ad']
+
+const header = { ethernet: 14, ip: 20, ip6: 40 }
+
+/**
+ * Says what a filter takes. A tagged frame is of the protocol 802.1Q to tc, whatever is in it, and its network header
+ * comes after the tag; at the hook, pcap does not see the tag unless it is asked for it.
+ */
+export function translate(filter: TcFilter): Translation {
+  const { protocol, selects } = filter
+  if (tags.includes(protocol)) return translateTagged(selects)
+  const layer = protocol === 'all' ? null : layerOf(protocol)
+  if (layer === undefined) return unknown(`tc's protocol ${protocol} has no name in pcap-filter(7)`)
+  const tests = testsOf(filter, layer)
+  if (typeof tests === 'string') return unknown(tests)
+  const implied = layer !== null && tests.some(({ text }) => text.startsWith(layer))
+  const all = [...(layer === null || implied ? [] : [{ text: layer, reach: header.ethernet }]), ...tests]
+  if (all.length === 0) return { state: 'every frame' }
+  return expressed(all, layer === null ? 'any' : 'untagged')
+}
+
+/** One condition, and the bytes that it looks at. */
+interface Test {
+  readonly text: string
+  readonly reach: number
+}
+
+function translateTagged(selects: Selection): Translation {
+  if (selects.kind === 'matchall') return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
+  if (selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0))
+    return translateTagged({ kind: 'matchall' })
+  if (selects.kind !== 'flower') return unknown('it looks into frames with a VLAN tag')
+  const { vlan_id, vlan_ethtype, eth_type, ...keys } = selects.keys
+  const layer = vlan_ethtype === undefined ? null : layerOf(String(vlan_ethtype))
+  const tests = layer === undefined ? `its vlan_ethtype is ${vlan_ethtype}` : flowerTests(keys, layer)
+  if (typeof tests === 'string') return unknown(tests)
+  const tag = { text: vlan_id === undefined ? 'vlan' : `vlan ${vlan_id}`, reach: 0 }
+  return expressed(
+    [tag, ...(layer === null || layer === undefined ? [] : [{ text: layer, reach: 0 }]), ...tests],
+    'tagged'
+  )
+}
+
+function layerOf(protocol: string): string | undefined {
+  const [, decimal] = /^\[(\d+)\]$/.exec(protocol) ?? []
+  const type = decimal === undefined ? etherTypes[protocol] : `0x${Number(decimal).toString(16).padStart(4, '0')}`
+  return words[protocol] ?? (type && `ether proto ${type}`)
+}
+
+/** The conditions besides the protocol, or why there are none. */
+function testsOf({ selects, program, directAction }: TcFilter, layer: string | null): Test[] | string {
+  switch (selects.kind) {
+    case 'matchall':
+      return []
+    case 'bpf':
+      // Whatever a program returns that is not 0 is a match.
+      return !directAction && /^1,6 0 0 [1-9]/.test(program ?? '')
+        ? []
+        : `its program of ${Number.parseInt(program ?? '0', 10)} instructions cannot be turned back into an expression`
+    case 'u32': {
+      const tests = selects.keys.filter(({ mask }) => mask !== 0).map((key) => u32Test(key, layer))
+      return tests.every((test) => test !== null) ? tests : 'it looks at what stands before the frame'
+    }
+    case 'flower': {
+      const { eth_type, ...keys } = selects.keys
+      return flowerTests(keys, layer)
+    }
+    case 'unknown':
+      return 'what it matches is not understood'
+  }
+}
+
+function u32Test(key: U32Key, layer: string | null): Test | null {
+  const place = narrow(key)
+  const friendly = layer === 'ip' ? ipTest(key) : null
+  const [base, start] =
+    (layer === 'ip' || layer === 'ip6') && place.offset >= 0
+      ? [layer, place.offset]
+      : ['ether', header.ethernet + place.offset]
+  if (start < 0) return null
+  const digits = place.size * 2
+  const full = 2 ** (8 * place.size) - 1
+  const load = `${base}[${place.size === 1 ? start : `${start}:${place.size}`}]`
+  const test = place.mask === full ? load : `${load} & ${hex(place.mask, digits)}`
+  return {
+    text: friendly ?? `${test} = ${hex(place.value, digits)}`,
+    reach: header.ethernet + place.offset + place.size
+  }
+}
+
+/** The fewest bytes, 1, 2 or 4, that hold all of a mask. */
+function narrow({ offset, value, mask }: U32Key): { offset: number; size: number; value: number; mask: number } {
+  for (const size of [1, 2]) {
+    for (let skipped = 0; skipped + size <= 4; skipped++) {
+      const unit = 2 ** (8 * (4 - skipped - size))
+      const part = Math.floor(mask / unit) % 2 ** (8 * size)
+      if (part * unit !== mask) continue
+      return { offset: offset + skipped, size, mask: part, value: and(Math.floor(value / unit), part) }
+    }
+  }
+  return { offset, size: 4, mask, value: and(value, mask) }
+}
+
+/** `&` makes signed numbers of 32 bits. */
+const and = (one: number, other: number) => (one & other) >>> 0
+
+const hex = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, '0')}`
+
+/** The places in an IPv4 header that have a name. */
+function ipTest({ offset, value, mask }: U32Key): string | null {
+  if (offset === 8 && mask === 0x00ff0000) return `ip proto ${and(value, mask) >>> 16}`
+  const side = offset === 12 ? 'src' : offset === 16 ? 'dst' : null
+  const length = Math.clz32(~mask)
+  const isPrefix = mask === (length === 0 ? 0 : (-1 << (32 - length)) >>> 0)
+  if (side === null || !isPrefix) return null
+  const address = [24, 16, 8, 0].map((shift) => (and(value, mask) >>> shift) & 255).join('.')
+  return length === 32 ? `ip ${side} host ${address}` : `ip ${side} net ${address}/${length}`
+}
+
+const ipProtocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 }
+
+/** How each key of flower reads in pcap-filter(7); null where it has no word for that. */
+const flowerWords: Readonly<Record<string, (value: string, layer: string | null, transport: string) => string | null>> =
+  {
+    ip_proto: (value, layer) => {
+      const number = ipProtocols[value] ?? (/^[0-9a-f]{2}$/.test(value) ? Number.parseInt(value, 16) : null)
+      return number === null || (layer !== 'ip' && layer !== 'ip6') ? null : `${layer} proto ${number}`
+    },
+    src_ip: (value, layer) => address('src', value, layer),
+    dst_ip: (value, layer) => address('dst', value, layer),
+    src_port: (value, _, transport) => `${transport} src port ${value}`,
+    dst_port: (value, _, transport) => `${transport} dst port ${value}`,
+    src_mac: (value) => mac('src', value),
+    dst_mac: (value) => mac('dst', value)
+  }
+
+function flowerTests(keys: Readonly<Record<string, string | number>>, layer: string | null): Test[] | string {
+  const transport = String(keys.ip_proto)
+  const tests = Object.entries(keys).map(([key, value]): Test | string => {
+    const text = flowerWords[key]?.(String(value), layer, transport) ?? null
+    // Ports are what flower looks deepest for.
+    return text === null ? key : { text, reach: header.ethernet + (layer === 'ip6' ? header.ip6 : header.ip) + 4 }
+  })
+  const strange = tests.filter((test) => typeof test === 'string')
+  if (strange.length > 0) return `pcap-filter(7) has no word for its ${strange.join(', ')}`
+  return tests.filter((test) => typeof test !== 'string')
+}
+
+function address(side: string, value: string, layer: string | null): string | null {
+  if ((layer !== 'ip' && layer !== 'ip6') || !/^[0-9a-f.:]+(\/\d+)?$/.test(value)) return null
+  return `${layer} ${side} ${value.includes('/') ? 'net' : 'host'} ${value}`
+}
+
+function mac(side: string, value: string): string | null {
+  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(value) ? `ether ${side} ${value}` : null
+}
+
+function unknown(reason: string): Translation {
+  return { state: 'unknown', reason }
+}
+
+function expressed(tests: readonly Test[], tag: Part['tag']): Translation {
+  const text = tests.map((test) => test.text).join(' and ')
+  return { state: 'expressed', part: { text, tag, reach: Math.max(...tests.map(({ reach }) => reach)) } }
+}
+
+/** An ARP packet, the shortest frame that is sent without padding. */
+const shortest = 42
+
+/**
+ * One expression that takes what any of the parts takes.
+ *
+ * @returns null where pcap-filter(7) has none: after `vlan`, it looks for all else behind the tag.
+ */
+export function unite(parts: readonly Part[]): string | null {
+  const of = (tag: Part['tag']) => [
+    ...new Set(parts.filter((part) => part.tag === tag).map((part) => guard(part, parts)))
+  ]
+  const [any, untagged, tagged] = [of('any'), of('untagged'), of('tagged')]
+  const [tag, ...tooMany] = tagged
+  if (tooMany.length > 0 || (tag !== undefined && tag !== 'vlan' && untagged.length > 0)) return null
+  if (tag !== undefined) return either([...any, ...untagged, tag])
+  const last =
+    untagged.length === 0 ? [] : [`${untagged.length > 1 ? `(${either(untagged)})` : untagged[0]} and not vlan`]
+  return either([...any, ...last])
+}
+
+/** A part that a short frame passes by, so that the others are asked. */
+function guard({ text, reach }: Part, parts: readonly Part[]): string {
+  return parts.length > 1 && reach > shortest ? `greater ${reach} and ${text}` : text
+}
+
+function either(texts: readonly string[]): string {
+  return texts.length === 1 ? texts.join('') : texts.map((text) => `(${text})`).join(' or ')
+}

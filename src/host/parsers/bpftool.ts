@@ -1,0 +1,42 @@
+import * as z from 'zod'
+import type { Argv } from '../exec.ts'
+import type { AttachedProgram } from '../snapshot.ts'
+
+/** The command whose output {@link parseAttached} reads; one process, however many links there are. */
+export const readAttached: Argv = ['bpftool', '-j', 'net', 'show']
+
+const xdpOutput = z.object({
+  ifindex: z.number(),
+  id: z.number().optional(),
+  /** In several modes at once, each has one. */
+  multi_attachments: z.array(z.object({ id: z.number() })).optional()
+})
+
+/** Other kinds are filters, which tc shows too, or stand on no interface. A program of classic BPF has no number. */
+const tcOutput = z.object({
+  ifindex: z.number(),
+  kind: z.string(),
+  name: z.string().default(''),
+  prog_id: z.number().optional()
+})
+
+const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
+
+const tcxHooks = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' } as const
+
+/** The programs that see a device's frames before any filter does. */
+export function parseAttached(document: unknown): AttachedProgram[] {
+  return netOutput.parse(document).flatMap(({ xdp, tc }) => [
+    ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
+      [...(id === undefined ? [] : [id]), ...multi_attachments.map((one) => one.id)].map(
+        (one): AttachedProgram => ({ link: ifindex, hook: 'ingress', layer: 'xdp', name: '', id: one })
+      )
+    ),
+    ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
+      const hook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
+      return hook === undefined || prog_id === undefined
+        ? []
+        : [{ link: ifindex, hook, layer: 'tcx', name, id: prog_id }]
+    })
+  ])
+}

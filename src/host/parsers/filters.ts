@@ -1,0 +1,248 @@
+import * as z from 'zod'
+import type { Hook } from '../../spec/spec.ts'
+import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
+import { isSibling, isTable, type Place, protocolWord, type Root, type Row, rowOutput, tableOf } from './u32.ts'
+
+/** Loose, so that what is not known can be told. */
+const mirredOutput = z.looseObject({
+  kind: z.literal('mirred'),
+  mirred_action: z.literal('mirror'),
+  direction: z.literal('egress'),
+  to_dev: z.string(),
+  control_action: z.object({ type: z.string() }),
+  cookie: z.string().optional(),
+  ref: z.unknown().optional(),
+  bind: z.unknown().optional()
+})
+
+const bytecodeOutput = z.object({
+  insns: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() }))
+})
+
+const hexadecimal = z
+  .string()
+  .regex(/^[0-9a-f]{1,8}$/)
+  .transform((digits) => Number.parseInt(digits, 16))
+
+/** `offmask` is empty where the offset is a number alone, and does not come from the packet. */
+const matchOutput = z
+  .array(z.strictObject({ value: hexadecimal, mask: hexadecimal, offmask: z.literal(''), off: z.number().int() }))
+  .default([])
+
+/** A range of ports is an object. */
+const flowerOutput = z.record(z.string(), z.union([z.string(), z.number()])).default({})
+
+/** What the hardware makes of a filter, which is no part of what was asked for. */
+const stateOptions = ['not_in_hw', 'in_hw', 'in_hw_count']
+
+/** Whether the card or the kernel is to filter: it says nothing of what is selected. */
+const hardwareOptions = ['skip_hw', 'skip_sw']
+
+/** What spanplan understands of each kind of filter; whatever else stands there may mean anything. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  bpf: ['handle', 'flowid', 'direct-action', 'bytecode', 'actions'],
+  matchall: ['handle', 'flowid', 'actions'],
+  u32: ['fh', 'order', 'key_ht', 'bkt', 'flowid', 'match', 'actions'],
+  flower: ['handle', 'classid', 'keys', 'actions']
+}
+
+const actionOptions: ReadonlySet<string> = new Set([
+  ...['order', 'kind', 'mirred_action', 'direction', 'to_dev', 'control_action', 'index', 'ref', 'bind', 'cookie'],
+  ...[...stateOptions, 'used_hw_stats']
+])
+
+/** What tc prints and reads alike; `eth_type` is the filter's protocol once more. */
+const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port', 'vlan_id', 'vlan_prio'].concat([
+  'vlan_ethtype',
+  'src_mac',
+  'dst_mac'
+])
+
+/** The handle of clsact and of ingress, always: TC_H_CLSACT in linux/pkt_sched.h. */
+export const clsactHandle = 'ffff:'
+
+/** The controls that are one word. */
+const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'reclassify', 'drop'])
+
+type Options = NonNullable<Row['options']>
+
+/** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
+export function parseFilters(device: string, hook: Hook, document: unknown, roots: readonly Root[] = []): Filter[] {
+  const place = { device, qdisc: clsactHandle, words: [hook] }
+  return parseRows(place, document, roots).map((filter) => ({ ...filter, hook }))
+}
+
+/** What `tc -json filter show dev DEVICE parent HANDLE` prints, as {@link parseFilters} takes that of a hook. */
+export function parseClassFilters(
+  device: string,
+  parent: string,
+  document: unknown,
+  roots: readonly Root[] = []
+): ClassFilter[] {
+  const place = { device, qdisc: parent, words: ['parent', parent] }
+  return parseRows(place, document, roots).map((filter) => ({ ...filter, parent }))
+}
+
+function parseRows(place: Place, document: unknown, roots: readonly Root[]): TcFilter[] {
+  const rows = z.array(rowOutput).parse(document)
+  const tables = rows.filter(isTable)
+  const near = roots.filter(({ device, qdisc }) => device === place.device && qdisc === place.qdisc)
+  return rows.flatMap((row): TcFilter[] => {
+    const { options } = row
+    if (options === undefined) return []
+    const [only, ...others] = tables.filter((table) => isSibling(table, row))
+    const own = near.find((root) => isSibling(root, row) && root.words.join() === place.words.join())
+    const root = others.length === 0 ? only?.options?.fh : own?.table
+    const table = tableOf(options)
+    const elsewhere = near.some((one) => one.table === table && one !== own)
+    // A root table is but the place of its filters.
+    if (table !== null && (elsewhere || (table === root && isTable(row)))) return []
+    return [parseRow(place.device, row, options, table !== null && table === root)]
+  })
+}
+
+function parseRow(device: string, row: Row, options: Options, inRoot: boolean): TcFilter {
+  const actions = Array.isArray(options.actions) ? options.actions : []
+  const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
+  const copies = mirrors.map(({ mirror }) => mirror)
+  const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[row.kind] ?? [])]
+  const strange = Object.keys(options).some((option) => !known.includes(option))
+  const hardware = hardwareOptions.some((option) => option in options)
+  const bytecode = bytecodeOutput.safeParse(options.bytecode)
+  const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
+  const classId = options.flowid ?? options.classid
+  return {
+    device,
+    chain: row.chain,
+    pref: row.pref,
+    protocol: row.protocol,
+    kind: row.kind,
+    handle: parseHandle(row.kind, options),
+    classId: typeof classId === 'string' ? classId : null,
+    program,
+    directAction: options['direct-action'] === true,
+    selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
+    copies,
+    others: strange || hardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
+    mirror: actions.length === 1 ? (copies[0] ?? null) : null
+  }
+}
+
+/** The kernel's number of a filter. u32 prints it as TABLE:BUCKET:NODE, of 12, 8 and 12 bits (linux/pkt_cls.h). */
+function parseHandle(kind: string, { handle, fh }: Options): number | null {
+  if (typeof handle === 'number') return handle
+  if (kind === 'bpf' && typeof handle === 'string') return Number(handle)
+  if (typeof fh !== 'string') return null
+  const [table = 0, bucket = 0, node = 0] = fh.split(':').map((digits) => Number.parseInt(digits || '0', 16))
+  return table * 2 ** 20 + bucket * 2 ** 12 + node
+}
+
+function parseSelection(kind: string, options: Options, program: Program | null, inRoot: boolean): Selection {
+  switch (kind) {
+    case 'bpf':
+      return program === null ? { kind: 'unknown' } : { kind: 'bpf' }
+    case 'matchall':
+      return { kind: 'matchall' }
+    case 'u32': {
+      // To another table, a frame has to be sent on first.
+      const keys = inRoot ? matchOutput.safeParse(options.match) : undefined
+      return keys?.success ? { kind: 'u32', keys: keys.data.map(toKey) } : { kind: 'unknown' }
+    }
+    case 'flower': {
+      const keys = flowerOutput.safeParse(options.keys)
+      const plain = keys.success && Object.keys(keys.data).every((key) => flowerKeys.includes(key))
+      return plain ? { kind: 'flower', keys: keys.data } : { kind: 'unknown' }
+    }
+    default:
+      return { kind: 'unknown' }
+  }
+}
+
+function toKey({ off, value, mask }: z.infer<typeof matchOutput>[number]): U32Key {
+  return { offset: off, value, mask }
+}
+
+/** `plain`: there is nothing about it that {@link writeFilter} would lose, and no other filter shares it. */
+function parseMirror(action: unknown): { readonly mirror: MirrorAction; readonly plain: boolean } | null {
+  const mirred = mirredOutput.safeParse(action)
+  if (!mirred.success) return null
+  const { to_dev, control_action, cookie, ref, bind } = mirred.data
+  const sole = ref === 1 && bind === 1
+  const plain = controls.has(control_action.type) && Object.keys(mirred.data).every((key) => actionOptions.has(key))
+  return { mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null }, plain: sole && plain }
+}
+
+/**
+ * tc's words that put a filter back as it was, whoever made it: the writer to {@link parseFilters}'s reader. u32's table
+ * is the kernel's choice, and may be another one.
+ *
+ * @returns null where the filter is not wholly understood, or its target is gone.
+ */
+export function writeFilter(filter: Filter | ClassFilter): string[] | null {
+  const selection = selectionWords(filter)
+  const unwritable = filter.copies.some(
+    // tc gives an action without a cookie that of the one before (tc/m_action.c).
+    ({ target, cookie }, index) =>
+      target === '*' || (cookie === null && (filter.copies[index - 1]?.cookie ?? null) !== null)
+  )
+  if (selection === null || filter.handle === null || filter.others || unwritable) return null
+  const handle = filter.kind === 'u32' ? filter.handle % 2 ** 12 : filter.handle
+  return [
+    ...placeWords('add', filter, `0x${handle.toString(16)}`),
+    ...selection,
+    ...(filter.classId === null ? [] : ['classid', filter.classId]),
+    ...filter.copies.flatMap(mirrorWords)
+  ]
+}
+
+/** tc's words that remove a filter, whoever made it, and no other; null where it has no handle. */
+export function removeFilter(filter: Filter | ClassFilter): string[] | null {
+  const handle = handleWord(filter)
+  return handle === null ? null : placeWords('del', filter, handle)
+}
+
+/** A filter's handle as tc reads it; null where it has none. */
+export function handleWord({ kind, handle }: TcFilter): string | null {
+  if (handle === null) return null
+  if (kind !== 'u32') return `0x${handle.toString(16)}`
+  const nodes = [handle / 2 ** 20, (handle / 2 ** 12) % 2 ** 8, handle % 2 ** 12]
+  return nodes.map((part) => Math.floor(part).toString(16)).join(':')
+}
+
+function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {
+  return [
+    ...['filter', verb, 'dev', filter.device],
+    ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
+    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
+    ...['protocol', protocolWord(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
+  ]
+}
+
+function selectionWords({ selects, program, directAction }: TcFilter): string[] | null {
+  switch (selects.kind) {
+    case 'bpf':
+      return program === null ? null : [...(directAction ? ['da'] : []), 'bytecode', program]
+    case 'matchall':
+      return []
+    case 'u32':
+      return selects.keys.flatMap(({ offset, value, mask }) => [
+        ...['match', 'u32', `0x${value.toString(16)}`, `0x${mask.toString(16)}`, 'at', String(offset)]
+      ])
+    case 'flower':
+      return Object.entries(selects.keys).flatMap(([key, value]) => (key === 'eth_type' ? [] : [key, String(value)]))
+    case 'unknown':
+      return null
+  }
+}
+
+function mirrorWords({ target, control, cookie }: MirrorAction): string[] {
+  return [
+    ...['action', 'mirred', 'egress', 'mirror', 'dev', target, control],
+    ...(cookie === null ? [] : ['cookie', cookie])
+  ]
+}
+
+/** A program in the words of tc's `bytecode`. */
+function writeProgram(instructions: z.infer<typeof bytecodeOutput>['insns']): Program {
+  return [instructions.length, ...instructions.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)].join(',')
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import type { Hook } from '../spec/spec.ts'
+import { isSandbox } from './container-veths.ts'
+import { type Limits, run, sideBySide } from './exec.ts'
+import {
+  askForMirrors,
+  type LinkCounters,
+  type LinkTotals,
+  type MirrorCounters,
+  type PacketSocket,
+  parseLinkCounters,
+  parseMirrorCounters,
+  parsePacketSockets,
+  parseTotals
+} from './parsers/counters.ts'
+import { batch, readJson, understand } from './tool-output.ts'
+
+/** An interface in a container. */
+export interface Inside {
+  /** Docker's file of the container's network namespace. */
+  readonly sandbox: string
+  /** The interface's index there. */
+  readonly index: number
+}
+
+/** What is to be counted, beside the links. */
+export interface Places {
+  readonly hooks: readonly { readonly device: string; readonly hook: Hook }[]
+  readonly insides: readonly Inside[]
+}
+
+/** Who listens on an interface in a container; null where we may not look. */
+export type Listeners = { readonly inside: Inside; readonly sockets: readonly PacketSocket[] | null }
+
+/** All counters at one moment. It is JSON, and of use to another process too. */
+export interface Sample {
+  /** Milliseconds of the host's monotonic clock, when the mirrors were read: after the links, and before their totals. */
+  readonly at: number
+  readonly links: readonly LinkCounters[]
+  readonly mirrors: readonly MirrorCounters[]
+  readonly listeners: readonly Listeners[]
+  readonly totals: readonly LinkTotals[]
+}
+
+/**
+ * Takes a sample. The counters of a living host cannot be read all at once: those of links are read before and after the
+ * others, so that it is known what they were at most and at least. Two processes, and one for each container.
+ *
+ * @throws SpanplanError if ip or tc is missing, hangs, or says what spanplan does not understand.
+ */
+export async function readSample({ hooks, insides }: Places): Promise<Sample> {
+  const links = await readJson(['ip', '-s', '-s', '-json', 'link', 'show'])
+  const at = monotonicNow()
+  const [filters, listeners] = await Promise.all([readFilters(hooks), readListeners(insides)])
+  const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
+  return {
+    at,
+    links: understand('ip', () => parseLinkCounters(links)),
+    mirrors: understand('tc', () =>
+      hooks.flatMap(({ device, hook }, index) => parseMirrorCounters(device, hook, filters[index] ?? []))
+    ),
+    listeners,
+    totals
+  }
+}
+
+/** Milliseconds of CLOCK_MONOTONIC, which all processes of the host share (clock_gettime(2)). */
+export function monotonicNow(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+async function readFilters(hooks: Places['hooks']): Promise<readonly unknown[]> {
+  if (hooks.length === 0) return []
+  const commands = hooks.map(({ device, hook }) => askForMirrors(device, hook))
+  return batch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
+}
+
+async function readListeners(insides: readonly Inside[]): Promise<Listeners[]> {
+  const found = new Map<Inside, Listeners>()
+  await sideBySide(insides, async (inside) => {
+    found.set(inside, { inside, sockets: await readSockets(inside) })
+  })
+  return insides.flatMap((inside) => found.get(inside) ?? [])
+}
+
+/** What ss may take, and may print: a container makes as many sockets as it likes. This is enough for a thousand. */
+const limits: Limits = { milliseconds: 5000, bytes: 256 * 1024 }
+
+/** Another user's container, one that has ended, a host without ss or nsenter: what cannot be told is not known. */
+async function readSockets({ sandbox, index }: Inside): Promise<readonly PacketSocket[] | null> {
+  if (!isSandbox(sandbox)) return null
+  const words = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
+  const bound = `dev = ${writeIndex(index)} or dev = ${writeIndex(unbound)}`
+  try {
+    const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...words, bound], '', limits)
+    return output.status === 0 ? parsePacketSockets(output.stdout) : null
+  } catch {
+    return null
+  }
+}
+
+/** The index that a socket has which is bound to no interface. */
+const unbound = 0
+
+/**
+ * An index that ss does not take for a name: it looks for an interface of that name first, and a container may call one `7`.
+ * No name is as long as this (ALTIFNAMSIZ in linux/if.h: 128).
+ */
+function writeIndex(index: number): string {
+  return `0x${index.toString(16).padStart(128, '0')}`
+}

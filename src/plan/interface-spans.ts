@@ -1,0 +1,29 @@
+import { findLink, type Snapshot } from '../host/snapshot.ts'
+import { findCard, matchOf } from '../resources/sources/interface.ts'
+import type { Spec } from '../spec/spec.ts'
+
+/** What an interface has to do with the spans of a file. */
+export interface Concern {
+  /** The name that its device has; the name that was asked for where there is no device. */
+  readonly card: string
+  /** The spans that copy from it, by name. */
+  readonly spans: readonly string[]
+}
+
+/**
+ * The spans of the file that copy from an interface, however the file calls that: by its name, by an altname, or by its MAC
+ * address. One that is not there is known by the name alone.
+ *
+ * @param name a device's, or one of its altnames.
+ */
+export function findConcern(spec: Spec, name: string, host: Snapshot): Concern {
+  const card = findLink(host, name)
+  const concerns = (source: string) => {
+    const match = matchOf(spec, source)
+    if (card === undefined) return 'name' in match && match.name === name
+    const found = findCard(match, host)
+    return !('code' in found) && found.index === card.index
+  }
+  const spans = spec.spans.filter(({ sources }) => sources.some((source) => concerns(source.interface)))
+  return { card: card?.name ?? name, spans: spans.map((span) => span.name) }
+}

@@ -1,0 +1,217 @@
+import type { Notice } from '../errors.ts'
+import type { Link, Snapshot } from '../host/snapshot.ts'
+import { notice, type WantedMirror, type WantedSpan } from '../resources/mark-inventory.ts'
+import type { Hook } from '../spec/spec.ts'
+
+/** A source that would have its span fed by itself, maybe by way of other spans. */
+export interface Loop {
+  readonly span: string
+  readonly mirrors: readonly WantedMirror[]
+  readonly notice: Notice
+}
+
+/**
+ * Finds the circles in which a frame would go round for ever, and takes out of the spans the sources that close them.
+ *
+ * A frame that a bridge hands out is followed through what passes frames on as they are: ports, other bridges, both ends of a
+ * cable, bonds, VLANs, macvlans. What happens in another network namespace, as in a container that bridges two sensors'
+ * interfaces, cannot be known here; and what goes out through a tunnel or a physical interface has left.
+ */
+export function breakLoops(
+  spans: readonly WantedSpan[],
+  host: Snapshot
+): { readonly spans: readonly WantedSpan[]; readonly loops: readonly Loop[] } {
+  const graph = openGraph(host)
+  const reached = new Map(spans.map(({ name }) => [name, followFrom(name, graph)]))
+  const loops: Loop[] = []
+  let open = spans
+  for (let loop = findLoop(open, reached); loop !== null; loop = findLoop(open, reached)) {
+    const { span, mirrors } = loop
+    loops.push(loop)
+    open = open.map((one) =>
+      one.name === span ? { ...one, mirrors: one.mirrors.filter((mirror) => !mirrors.includes(mirror)) } : one
+    )
+  }
+  return { spans: open, loops }
+}
+
+type Reached = ReadonlyMap<string, ReadonlyMap<string, Place>>
+
+function findLoop(spans: readonly WantedSpan[], reached: Reached): Loop | null {
+  const feeds: Feeds = (span) =>
+    span.mirrors.flatMap((via) =>
+      spans.flatMap((from) => {
+        const place = reached.get(from.name)?.get(keyOf(via))
+        return place === undefined ? [] : [{ from, via, nodes: [...wayTo(place), from.name] }]
+      })
+    )
+  for (const start of spans) {
+    const trail = walk(start, start, feeds, new Set())
+    const [first] = trail ?? []
+    if (trail === null || first === undefined) continue
+    const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
+    const { origin, link } = first.via
+    return {
+      span: start.name,
+      mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.link === link),
+      notice: notice(
+        'LOOP',
+        `span ${start.name} would feed itself: ${circle.join(' → ')}`,
+        'take one of these sources out',
+        origin
+      )
+    }
+  }
+  return null
+}
+
+/** From a span back to one that feeds it. */
+interface Hop {
+  readonly from: WantedSpan
+  readonly via: WantedMirror
+  readonly nodes: readonly string[]
+}
+
+type Feeds = (span: WantedSpan) => readonly Hop[]
+
+function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: Set<string>): Hop[] | null {
+  for (const hop of feeds(at)) {
+    const { from } = hop
+    if (from.name === start.name) return [hop]
+    if (seen.has(from.name)) continue
+    seen.add(from.name)
+    const rest = walk(start, from, feeds, seen)
+    if (rest !== null) return [hop, ...rest]
+  }
+  return null
+}
+
+/** A hook that frames pass, and the one that they have passed just before. */
+interface Place {
+  readonly link: Link
+  readonly hook: Hook
+  readonly before: Place | null
+}
+
+const keyOf = ({ link, hook }: { readonly link: Link; readonly hook: Hook }) => `${link.index} ${hook}`
+
+/** The names of the links on the way back to the bridge, that left out; of a cable, the far end stands for both. */
+function wayTo(place: Place): string[] {
+  const links: Link[] = []
+  for (let at: Place | null = place; at !== null; at = at.before) if (links.at(-1) !== at.link) links.push(at.link)
+  const far = links.filter((link, index) => index === 0 || !isCable(link, links[index - 1]))
+  return far.map(({ name }) => name).slice(0, -1)
+}
+
+/** What is near a link, in this network namespace. */
+interface Graph {
+  readonly find: (name: string) => Link | undefined
+  readonly portsOf: (link: Link) => readonly Link[]
+  readonly uppersOf: (link: Link) => readonly Link[]
+  readonly masterOf: (link: Link) => Link | undefined
+  readonly lowerOf: (link: Link) => Link | undefined
+  readonly peerOf: (link: Link) => Link | undefined
+}
+
+/** What they send is packed into packets of the host's own, which other filters can tell from what is in them. */
+const tunnels: ReadonlySet<string> = new Set([
+  ...['vxlan', 'geneve', 'gre', 'gretap', 'erspan', 'ip6gre', 'ip6gretap', 'ip6erspan', 'ipip', 'sit', 'ip6tnl'],
+  ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
+])
+
+function openGraph({ links }: Snapshot): Graph {
+  const byName = new Map(links.map((link) => [link.name, link]))
+  const byIndex = new Map(links.map((link) => [link.index, link]))
+  const masterOf = ({ master }: Link) => {
+    const found = byName.get(master ?? '')
+    // What the interfaces of a VRF have in common is routes.
+    return found?.kind === 'vrf' ? undefined : found
+  }
+  const lowerOf = ({ lower, kind }: Link) => (tunnels.has(kind ?? '') ? undefined : byIndex.get(lower ?? -1))
+  const cables = links.flatMap(({ index, peer, foreignPeer }) =>
+    peer === null || foreignPeer ? [] : [[index, peer] as const]
+  )
+  const peers = new Map([...cables.map(([one, other]) => [other, one] as const), ...cables])
+  const [ports, uppers] = [groupBy(links, masterOf), groupBy(links, lowerOf)]
+  return {
+    find: (name) => byName.get(name),
+    portsOf: (link) => ports.get(link) ?? [],
+    uppersOf: (link) => uppers.get(link) ?? [],
+    masterOf,
+    lowerOf,
+    peerOf: (link) => byIndex.get(peers.get(link.index) ?? -1)
+  }
+}
+
+function groupBy(
+  links: readonly Link[],
+  ownerOf: (link: Link) => Link | undefined
+): ReadonlyMap<Link, readonly Link[]> {
+  const groups = new Map<Link, Link[]>()
+  for (const link of links) {
+    const owner = ownerOf(link)
+    if (owner !== undefined) groups.set(owner, [...(groups.get(owner) ?? []), link])
+  }
+  return groups
+}
+
+function isCable(one: Link, other: Link | undefined): boolean {
+  return other !== undefined && (leadsTo(one, other) || leadsTo(other, one))
+}
+
+function leadsTo({ peer, foreignPeer }: Link, { index }: Link): boolean {
+  return !foreignPeer && peer === index
+}
+
+/** The hooks that a frame in a span's bridge can come to; whoever is on one of its ports may send it back. */
+function followFrom(bridge: string, graph: Graph): ReadonlyMap<string, Place> {
+  const link = graph.find(bridge)
+  const reached = new Map<string, Place>()
+  if (link === undefined || link.bridge === null) return reached
+  const start: Place = { link, hook: 'egress', before: null }
+  const queue: Place[] = [
+    start,
+    { ...start, hook: 'ingress' },
+    ...graph.portsOf(link).map((port): Place => ({ link: port, hook: 'ingress', before: start }))
+  ]
+  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+    if (reached.has(keyOf(at))) continue
+    reached.set(keyOf(at), at)
+    const before = at
+    queue.push(...next(at, graph).map(([hook, to]): Place => ({ link: to, hook, before })))
+  }
+  return reached
+}
+
+type Step = readonly [Hook, Link]
+
+function next({ link, hook }: Place, graph: Graph): Step[] {
+  const to = (side: Hook, links: readonly (Link | undefined)[]): Step[] =>
+    links.flatMap((one): Step[] => (one === undefined ? [] : [[side, one]]))
+  if (hook === 'egress') {
+    const lower = graph.lowerOf(link)
+    // In bridge mode, macvlans of one interface hear each other.
+    const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? graph.uppersOf(lower) : []
+    return [
+      ...to('ingress', [graph.peerOf(link)]),
+      ...to('egress', [lower]),
+      ...to(
+        'ingress',
+        beside.filter(({ index, kind }) => index !== link.index && kind === link.kind)
+      ),
+      ...to('egress', graph.portsOf(link))
+    ]
+  }
+  const master = graph.masterOf(link)
+  const bonded = master !== undefined && /^(bond|team)$/.test(master.kind ?? '')
+  return [
+    ...to('ingress', graph.uppersOf(link)),
+    ...to('ingress', [master]),
+    ...(master === undefined || bonded
+      ? []
+      : to(
+          'egress',
+          graph.portsOf(master).filter(({ index }) => index !== link.index)
+        ))
+  ]
+}

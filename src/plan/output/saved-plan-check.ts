@@ -1,0 +1,129 @@
+import { isDeepStrictEqual } from 'node:util'
+import { printable } from '../../printable.ts'
+import type { ShownChange, ShownPlan } from './saved-plan.ts'
+
+type Action = ShownChange['action']
+
+/** What becomes of the thing. */
+const participles: Readonly<Record<Action, string>> = {
+  create: 'created',
+  update: 'changed',
+  replace: 'replaced',
+  remove: 'removed',
+  adopt: 'adopted'
+}
+
+/** In a message, a value is to be recognised, not read: the longest are programs of filters. */
+const mostCharacters = 100
+
+/**
+ * In what the host differs from when a plan was shown, a line each; nothing if the same plan is made once more. A plan is
+ * a function of the files and of the host: if it is the same, so is all that it rests on, whatever else has happened.
+ */
+export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
+  const differences = [
+    ...(was.host.boot_id === is.host.boot_id ? [] : ['the host was restarted']),
+    ...pair(was.changes, is.changes).flatMap(([before, after]) => {
+      const address = (before ?? after)?.address ?? ''
+      return compare(before, after, was, is).map((words) => `${address}: ${words}`)
+    })
+  ]
+  const same = isDeepStrictEqual(was.changes.map(withoutOrigin), is.changes.map(withoutOrigin))
+  // They are carried out in their order, so that is compared too.
+  const others = same || differences.length > 0 ? [] : ['the changes were in another order']
+  return [...differences, ...others].map(printable)
+}
+
+/** What is planned for the same thing then and now; undefined on the side on which nothing is. */
+function pair(was: readonly ShownChange[], is: readonly ShownChange[]) {
+  const left = new Set(is)
+  const pairs = was.map((change) => {
+    const same = [...left].find(({ address }) => address === change.address)
+    if (same) left.delete(same)
+    return [change, same] as const
+  })
+  return [...pairs, ...[...left].map((change) => [undefined, change] as const)]
+}
+
+function compare(
+  before: ShownChange | undefined,
+  after: ShownChange | undefined,
+  was: ShownPlan,
+  is: ShownPlan
+): readonly string[] {
+  if (before === undefined) return after === undefined ? [] : explainNew(after, was)
+  if (after === undefined) return explainGone(before, is)
+  if (isDeepStrictEqual(withoutOrigin(before), withoutOrigin(after))) return []
+  const explanations = [compareFacts, compareRaw, compareRest]
+  for (const explain of explanations) {
+    const lines = explain(before, after)
+    if (lines.length > 0) return lines
+  }
+  return []
+}
+
+/** The file may have been moved, or told where it is in another way. */
+function withoutOrigin({ origin: _, ...change }: ShownChange): object {
+  return change
+}
+
+function explainNew(change: ShownChange, was: ShownPlan): string[] {
+  if (was.waiting.some(({ address }) => address === change.address)) return ['waited, is there now']
+  if (change.action === 'create') return ['was as wanted, is missing']
+  const facts = changedFacts(change).map(({ label, before }) => `${label} was as wanted, is ${say(before)}`)
+  return facts.length > 0 ? facts : [`was as wanted, is to be ${participles[change.action]}: ${change.reason}`]
+}
+
+function explainGone(change: ShownChange, is: ShownPlan): string[] {
+  const wait = is.waiting.find(({ address }) => address === change.address)
+  if (wait) return [`was there, waits now: ${wait.message}`]
+  const facts = changedFacts(change).map(({ label, before }) => `${label} was ${say(before)}, is as wanted`)
+  return facts.length > 0 ? facts : [`was to be ${participles[change.action]}, needs nothing now`]
+}
+
+function changedFacts({ facts, fields }: ShownChange): ShownChange['facts'] {
+  return facts.filter(({ key }) => fields.includes(key))
+}
+
+/** In words, as the plan has them. */
+function compareFacts(was: ShownChange, is: ShownChange): string[] {
+  const existence = was.before === null ? ['was missing, is there'] : ['was there, is missing']
+  const wish = was.after === null ? ['was to go, is to stay'] : ['was to stay, is to go']
+  const appeared = (was.before === null) !== (is.before === null)
+  const values = is.facts.flatMap((now) => {
+    const then = was.facts.find(({ key }) => key === now.key)
+    if (then === undefined) return []
+    return [
+      ...(appeared || then.before === now.before
+        ? []
+        : [`${now.label} was ${say(then.before)}, is ${say(now.before)}`]),
+      ...(then.after === now.after || now.after === null || then.after === null
+        ? []
+        : [`${now.label} was to be ${say(then.after)}, is to be ${say(now.after)}`])
+    ]
+  })
+  return [...(appeared ? existence : []), ...((was.after === null) !== (is.after === null) ? wish : []), ...values]
+}
+
+/** What is not compared by the kind, or differs where its words do not. */
+function compareRaw(was: ShownChange, is: ShownChange): string[] {
+  const differing = (verb: string, then: ShownChange['before'], now: ShownChange['before']) =>
+    [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
+      .filter((key) => !isDeepStrictEqual(then?.[key], now?.[key]))
+      .map((key) => `${key} was ${verb}${say(then?.[key])}, is ${verb}${say(now?.[key])}`)
+  return [...differing('', was.before, is.before), ...differing('to be ', was.after, is.after)]
+}
+
+/** Of the same facts, another plan: the file was edited, or written by another version. */
+function compareRest(was: ShownChange, is: ShownChange): string[] {
+  if (was.action !== is.action) {
+    return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]
+  }
+  if (!isDeepStrictEqual(was.steps, is.steps)) return ['its steps are not those that are planned now']
+  return ['it is not told as it is now']
+}
+
+function say(value: unknown): string {
+  const words = typeof value === 'string' ? value : value === null ? 'none' : (JSON.stringify(value) ?? 'none')
+  return words.length > mostCharacters ? `${words.slice(0, mostCharacters)}…` : words
+}

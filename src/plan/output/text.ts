@@ -1,0 +1,122 @@
+import type { Argv } from '../../host/exec.ts'
+import { dockerCommand } from '../../host/parsers/docker.ts'
+import { shellLine } from '../../host/quote.ts'
+import { type Paint, printable, type Tone } from '../../printable.ts'
+import type { Step } from '../../resources/kind.ts'
+import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
+
+interface Row {
+  readonly tone: Tone
+  readonly sign: string
+  readonly kind: string
+  readonly title: string
+  readonly detail: string
+}
+
+const signs: Readonly<Record<PlannedChange['action'], string>> = {
+  create: '+',
+  update: '~',
+  replace: '-/+',
+  remove: '-',
+  adopt: '='
+}
+
+/** The plan as a person reads it; ends with a line end. */
+export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): string {
+  const groups = [...plan.spans, { name: null, description: null }].map(({ name, description }) => ({
+    heading: name === null ? 'of a span that is gone' : description === null ? name : `${name} · ${description}`,
+    rows: [
+      ...plan.changes.filter((change) => change.span === name).map(changeRow),
+      ...plan.waiting.filter((wait) => wait.span === name).map(waitRow)
+    ]
+  }))
+  const width = Math.max(24, ...groups.flatMap(({ rows }) => rows.map((row) => row.title.length)))
+  const blocks = groups
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ heading, rows }) =>
+      [paint('title', inOneLine(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
+    )
+  return `${[...blocks, renderSummary(plan, files)].join('\n\n')}\n`
+}
+
+/** One change as it stands in the plan, without colours, for a message. */
+export function renderChange(change: PlannedChange): string {
+  const { sign, kind, title, detail } = changeRow(change)
+  return `${sign} ${kind} ${title}${detail === '' ? '' : ` (${detail})`}`
+}
+
+/** How many there are of each action. */
+export function countActions(plan: Plan) {
+  const count = (action: PlannedChange['action']) => plan.changes.filter((change) => change.action === action).length
+  return {
+    create: count('create'),
+    update: count('update'),
+    replace: count('replace'),
+    remove: count('remove'),
+    adopt: count('adopt'),
+    wait: plan.waiting.length
+  }
+}
+
+function renderSummary(plan: Plan, files: readonly string[]): string {
+  const { create, update, replace, remove, adopt, wait } = countActions(plan)
+  const adopts = adopt === 0 ? '' : `, ${adopt} to adopt`
+  const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
+  if (plan.changes.length > 0) {
+    return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${adopts}${waits}.`
+  }
+  if (files.length === 0) return `No changes${waits}. Nothing of it is live.`
+  const count = plan.spans.length
+  if (count === 0) return 'No changes. There are no spans in the file.'
+  const matches = count === 1 ? '1 span matches' : `${count} spans match`
+  return wait > 0 ? `No changes${waits}.` : `No changes. ${matches} ${files.map(printable).join(', ')}.`
+}
+
+function renderRow({ tone, sign, kind, title, detail }: Row, width: number, paint: Paint): string {
+  const text = `  ${sign.padEnd(3)} ${kind.padEnd(9)} ${title.padEnd(width)}  ${detail}`
+  return paint(tone, text.trimEnd())
+}
+
+function changeRow(change: PlannedChange): Row {
+  const fields = change.facts
+    .filter(({ changed }) => changed)
+    .map(({ label, from, to }) => `${label}: ${from} → ${to}`)
+    .join(', ')
+  const about = fields === '' ? change.summary : fields
+  const notes = change.notes.join('; ')
+  const detail = fields === '' || notes === '' ? join(about, notes) : `${fields} (${notes})`
+  return {
+    tone: change.action,
+    sign: signs[change.action],
+    kind: change.kind,
+    title: printable(change.title),
+    detail: inOneLine(detail)
+  }
+}
+
+/** A text of the file may have lines of its own. */
+function inOneLine(text: string): string {
+  return printable(text.trim().replace(/\s+/g, ' '))
+}
+
+function join(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join('; ')
+}
+
+function waitRow({ kind, title, notice }: Plan['waiting'][number]): Row {
+  return { tone: 'wait', sign: '...', kind, title: printable(title), detail: printable(notice.message) }
+}
+
+/** The plan as a script for sh(1) that does the same. */
+export function renderCommands(plan: Plan): string {
+  const lines = orderStages(plan.changes).flatMap(({ stage }) => stage.steps.map((step) => shellLine(commandOf(step))))
+  const later = plan.changes.some(({ kind, action }) => kind === 'sensor' && action !== 'remove' && action !== 'update')
+    ? ["# Docker names the sensors' ports only now. What seals them: spanplan plan --commands"]
+    : []
+  return `${['#!/bin/sh', 'set -eu', ...lines, ...later].join('\n')}\n`
+}
+
+/** A step as a command. */
+export function commandOf(step: Step): Argv {
+  return 'argv' in step ? step.argv : dockerCommand(step.docker)
+}

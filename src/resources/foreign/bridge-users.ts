@@ -1,0 +1,130 @@
+import type { Notice } from '../../errors.ts'
+import { dockerCommand, label, networkOption, referTo } from '../../host/parsers/docker.ts'
+import { removeFilter } from '../../host/parsers/filters.ts'
+import { sealPref } from '../../host/parsers/tc.ts'
+import { shellLine } from '../../host/quote.ts'
+import type { Address, DockerNetwork, Filter, Link, Snapshot } from '../../host/snapshot.ts'
+import { routesOf, uppersOf } from '../interface-use.ts'
+import type { Moment } from '../kind.ts'
+import { containersOf, covers, isSameFilter, networksOn, notice, type Wanted } from '../mark-inventory.ts'
+import { sealHandle } from '../marks.ts'
+import { dockerAddress } from './bridge.ts'
+import { describeFilter } from './describe-filter.ts'
+
+/** Something foreign on a bridge, in words, and the commands that take it off. */
+interface Guest {
+  readonly words: string
+  readonly removal: readonly (readonly string[])[]
+}
+
+/** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
+export function findGuests(bridge: string, { wanted, host }: Moment, planned: Moment): Notice[] {
+  const link = host.links.find(({ name }) => name === bridge)
+  if (link === undefined) return []
+  const networks = networksOn(host, bridge)
+  const guests = [
+    ...uppersOf(host, link).map(describeUpper),
+    ...newPorts(bridge, host, planned.host).map(describePort),
+    ...networks.filter((network) => !isOurs(wanted, network)).map((network) => describeNetwork(host, network)),
+    ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
+    ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
+    ...routesOf(host, link).map((route) => ({
+      words: `the host has a route through it: ${route.words.join(' ')}`,
+      removal: [route.removal]
+    })),
+    ...foreignFilters(wanted, host, bridge).map(describeForeignFilter),
+    ...describeMaster(link)
+  ]
+  return guests.map(({ words, removal }) =>
+    notice(
+      'BRIDGE_IN_USE',
+      `the bridge ${bridge} cannot be removed: ${words}`,
+      `if nothing needs it: ${removal.map(shellLine).join('; ')}`
+    )
+  )
+}
+
+function isOurs(wanted: Wanted, { labels }: DockerNetwork): boolean {
+  return covers(wanted, labels[label.name], labels[label.span] ?? '')
+}
+
+function describeUpper({ name, kind, addresses }: Link): Guest {
+  const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
+  const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
+  return {
+    words: `the ${kind ?? 'device'} ${name} is built on it${used}`,
+    removal: [['ip', 'link', 'del', 'dev', name]]
+  }
+}
+
+/** Those that were there when the plan was made are rows of it, and get back what they had. */
+function newPorts(bridge: string, now: Snapshot, planned: Snapshot): Link[] {
+  const isPort = ({ master }: Link) => master === bridge
+  const known = new Set(planned.links.filter(isPort).map(({ index }) => index))
+  return now.links.filter((link) => isPort(link) && !known.has(link.index))
+}
+
+function describePort({ name, kind }: Link): Guest {
+  return {
+    words: `the ${kind ?? 'interface'} ${name} has become a port of it`,
+    removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
+  }
+}
+
+/** Docker's networks of macvlans and ipvlans on the bridge: in the containers, no link of the host shows these. */
+function networksAbove({ docker }: Snapshot, bridge: string): DockerNetwork[] {
+  if (docker.state !== 'read') return []
+  return docker.networks.filter(
+    ({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === bridge
+  )
+}
+
+function describeNetwork(host: Snapshot, network: DockerNetwork): Guest {
+  const members = containersOf(host)
+    .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
+    .map(({ name }) => name)
+  const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
+  return {
+    words: `the Docker network ${network.name} is on it${use}${members.join(', ')}`,
+    removal: [
+      ...members.map((container) => dockerCommand({ call: 'disconnect', network: referTo(network), container })),
+      dockerCommand({ call: 'removeNetwork', network: referTo(network) })
+    ]
+  }
+}
+
+/** Less those that Docker has put there for its networks. */
+function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Address[] {
+  const known = networks.map((network) => dockerAddress(bridge, network))
+  return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
+}
+
+function describeAddress(bridge: string, address: Address): Guest {
+  const written = writeAddress(address)
+  return { words: `it has the address ${written}`, removal: [['ip', 'addr', 'del', written, 'dev', bridge]] }
+}
+
+function writeAddress({ address, prefix }: Address): string {
+  return `${address}/${prefix}`
+}
+
+/** Less the seal, and the mirrors that go too. */
+function foreignFilters(wanted: Wanted, host: Snapshot, bridge: string): Filter[] {
+  const isSeal = ({ hook, pref, handle }: Filter) =>
+    hook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
+  const goes = (filter: Filter) => wanted.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
+  return host.filters.filter((filter) => filter.device === bridge && !isSeal(filter) && !goes(filter))
+}
+
+function describeForeignFilter(filter: Filter): Guest {
+  const { device, hook, pref } = filter
+  return {
+    words: `it has a filter at preference ${pref} of its ${hook}: ${describeFilter(filter)}`,
+    removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, hook, 'pref', String(pref)])]]
+  }
+}
+
+function describeMaster({ name, master }: Link): Guest[] {
+  if (master === null) return []
+  return [{ words: `it is a port of ${master}`, removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']] }]
+}

@@ -1,0 +1,94 @@
+import { networkOption } from '../../host/parsers/docker.ts'
+import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../../host/snapshot.ts'
+import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
+import type { Resource } from '../kind.ts'
+import { containersOf, networksOn, type Wanted } from '../mark-inventory.ts'
+import type { BridgeOrigin, BridgeTrait } from '../marks.ts'
+
+/** Whether a foreign thing may be taken over, or why not. */
+export type Adoption = NonNullable<Resource['adoption']>
+
+/** Bytes: with more, the alias that is to be kept would leave the mark no room. */
+const longestAlias = 64
+
+/** What a bridge is like, to be given back later. */
+export function originOf(host: Snapshot, link: Link, options: BridgeOptions): BridgeOrigin {
+  const traits: Record<BridgeTrait, boolean> = {
+    up: link.up,
+    stp: options.stp,
+    snooping: options.snooping,
+    vlanFiltering: options.vlanFiltering,
+    ipv6: link.generatesAddress,
+    linkLocal: hasLinkLocal(link),
+    ownMacEntry: link.ownMacEntry,
+    tx: link.offloads.tx?.active === true,
+    tso: link.offloads.tso?.active === true,
+    gso: link.offloads.gso?.active === true,
+    clsact: host.qdiscs.some((qdisc) => qdisc.device === link.name && qdisc.kind === 'clsact')
+  }
+  return {
+    alias: link.alias ?? '',
+    mac: link.mac,
+    mtu: link.mtu,
+    ageing: options.ageing,
+    forwardDelay: options.forwardDelay,
+    // Object.entries forgets that its keys are the table's own.
+    traits: new Set(Object.entries(traits).flatMap(([trait, on]) => (on ? [trait as BridgeTrait] : [])))
+  }
+}
+
+/**
+ * Whether a span may take a bridge over. Only one that serves nothing but sensors: what else uses it would be cut off,
+ * for a span's bridge has no address, and its ports hear one another no more.
+ */
+export function judgeBridge(wanted: Wanted, host: Snapshot, link: Link): Adoption {
+  const [reason] = reasons(
+    host,
+    wanted.spans.some(({ name, network }) => name === link.name && network !== null),
+    link
+  )
+  return reason === undefined ? { possible: true } : { possible: false, reason }
+}
+
+function reasons(host: Snapshot, hasNetwork: boolean, link: Link): string[] {
+  const networks = hasNetwork ? networksOn(host, link.name) : []
+  const known = networks.map((network) => dockerAddress(link, network))
+  const sensors = containersOf(host).flatMap(({ endpoints }) =>
+    endpoints.flatMap(({ network, port }) =>
+      networks.some(({ name }) => name === network) && typeof port === 'object' ? [port.host] : []
+    )
+  )
+  const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
+  const upper = host.links.find((other) => other.lower === link.index)
+  const port = host.links.find((other) => other.master === link.name && !sensors.includes(other.index))
+  return [
+    ...(link.bridge === null ? ['it is not a bridge'] : []),
+    ...(address ? [`it has the address ${address.address}/${address.prefix}, so the host uses it`] : []),
+    ...(upper ? [`${upper.name} is built on it`] : []),
+    ...(link.master === null ? [] : [`it belongs to ${link.master}`]),
+    ...(port ? [`${port.name} is a port of it, and no sensor's`] : []),
+    ...(Buffer.byteLength(link.alias ?? '') > longestAlias ? [`its alias is longer than ${longestAlias} bytes`] : [])
+  ]
+}
+
+/** Whether a link has the IPv6 address that the kernel gives it by itself. */
+export function hasLinkLocal({ addresses }: Link): boolean {
+  return addresses.some(({ automatic }) => automatic)
+}
+
+/**
+ * The address that Docker has put on a network's bridge for the host. Of a network that was made with a subnet and
+ * without a gateway, Docker (26.1) names the one that it chose only after it was restarted: then it is the only address
+ * of the subnet that the bridge has.
+ */
+export function dockerAddress(link: Link, { options, pools }: DockerNetwork): Address | undefined {
+  if (options[networkOption.noAddress] === 'true') return undefined
+  const [pool] = pools
+  const subnet = readSubnet(pool?.subnet ?? '')
+  const candidates = link.addresses.filter(({ family, address, prefix }) => {
+    const one = family === 'inet' ? readSubnet(`${address}/32`) : undefined
+    return one && subnet && prefix === subnet.length && subnetsOverlap(one, subnet)
+  })
+  if (pool?.gateway) return candidates.find(({ address }) => address === pool.gateway)
+  return candidates.length === 1 ? candidates[0] : undefined
+}

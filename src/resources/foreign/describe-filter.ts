@@ -1,0 +1,41 @@
+import { handleWord } from '../../host/parsers/filters.ts'
+import type { TcFilter } from '../../host/snapshot.ts'
+import { joinAnd } from './device-origin.ts'
+
+/** What a filter of others' is and does, as far as spanplan understands it. */
+export function describeFilter(filter: TcFilter): string {
+  const handle = handleWord(filter)
+  return [filter.kind, `protocol ${filter.protocol}`, ...(handle === null ? [] : [`handle ${handle}`])]
+    .join(', ')
+    .concat(`, which ${workOf(filter, 1)}`)
+}
+
+/** What several filters are and do: those of a kind that do the same are counted. */
+export function countFilters(filters: readonly TcFilter[]): string {
+  const keyOf = (filter: TcFilter) => `${filter.kind} ${workOf(filter, 1)}`
+  const groups = [...new Set(filters.map(keyOf))].map((key) => filters.filter((filter) => keyOf(filter) === key))
+  if (groups.length > 2) return `${filters.length} filters`
+  const words = groups.flatMap((group) =>
+    group
+      .slice(0, 1)
+      .map((filter) => `${group.length} ${filter.kind} ${plural('filter', group)} that ${workOf(filter, group.length)}`)
+  )
+  return words.length === 0 ? 'no filter' : joinAnd(words)
+}
+
+/** A filter that copies with mirred, and no more, is most often what an old script made. */
+export function isOfScripts({ kind, copies, others }: TcFilter): boolean {
+  return (kind === 'u32' || kind === 'matchall') && copies.length === 1 && !others
+}
+
+function workOf({ copies, others, classId }: TcFilter, count: number): string {
+  const s = count === 1 ? 's' : ''
+  const targets = [...new Set(copies.map(({ target }) => (target === '*' ? 'a device that is gone' : target)))]
+  if (targets.length > 0) return `mirror${s} into ${targets.join(', ')}${others ? ` and do${s && 'es'} more` : ''}`
+  if (classId !== null && !others) return `sort${s} into the class ${classId}`
+  return `do${s && 'es'} other work`
+}
+
+function plural(word: string, items: readonly unknown[]): string {
+  return items.length === 1 ? word : `${word}s`
+}

@@ -1,0 +1,104 @@
+import type { Notice } from '../../errors.ts'
+import { referTo } from '../../host/parsers/docker.ts'
+import { shellLine } from '../../host/quote.ts'
+import { findLink, type Link, type Manager, type Snapshot } from '../../host/snapshot.ts'
+import { networksOn, notice } from '../mark-inventory.ts'
+
+/** What tools call the devices that they make; the first that fits. */
+const makers: readonly (readonly [RegExp, string])[] = [
+  [/^(vnet|virbr)\d/, "libvirt's"],
+  [/^docker(0$|_gwbridge$)|^br-[0-9a-f]{12}$/, "Docker's"],
+  [/^(vmbr|fwbr|fwln|fwpr)\d|^(tap|veth)\d+i\d+$/, "Proxmox's"],
+  [/^tap/, "virtual machines'"],
+  [/^(lxc|lxd|incus)br\d/, "LXC's"],
+  [/^cali/, "Calico's"],
+  [/^(cilium_|lxc)/, "Cilium's"],
+  [/^(cni|flannel)/, "Kubernetes'"],
+  [/^podman\d/, "Podman's"],
+  [/^veth/, "containers'"]
+]
+
+/** Whose a device seems to be, by its name alone. */
+function guessMaker(name: string): string | null {
+  return makers.find(([pattern]) => pattern.test(name))?.[1] ?? null
+}
+
+/** How each tool takes away a device of its own, and where it would come from again. */
+const removals: Readonly<Record<Manager, { readonly words: readonly string[]; readonly place: string }>> = {
+  ifupdown: { words: ['ifdown'], place: '/etc/network/interfaces' },
+  'systemd-networkd': { words: ['networkctl', 'delete'], place: '/etc/systemd/network' },
+  NetworkManager: { words: ['nmcli', 'device', 'delete'], place: "NetworkManager's connections" }
+}
+
+/** What a device is that has a span's name, whose it seems to be, and what to do. */
+export function explainDevice(host: Snapshot, name: string): Notice {
+  const link = findLink(host, name)
+  if (link?.bridge) {
+    return notice(
+      'BRIDGE_FOREIGN',
+      `a bridge ${name} exists already, and spanplan did not make it${describeUse(host, link)}`,
+      `give the span another name, or remove that bridge if nothing needs it: ${removeDevice(host, link)}`
+    )
+  }
+  const what = link ? ` but ${describeKind(host, link)}${describeUse(host, link)}` : ''
+  return notice(
+    'LINK_FOREIGN',
+    `a network device ${name} exists already, and is not a bridge${what}`,
+    `give the span another name; see that device with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
+  )
+}
+
+/** Whose a device seems to be, and what is on it; empty where nothing tells. */
+function describeUse(host: Snapshot, link: Link): string {
+  const maker = link.manager === null ? guessMaker(link.name) : `${link.manager}'s`
+  const networks = networksOn(host, link.name).map(({ name }) => name)
+  const facts = [
+    ...(maker === null ? [] : [`it seems to be ${maker}`]),
+    ...(networks.length === 0
+      ? []
+      : [`the Docker ${networks.length === 1 ? 'network' : 'networks'} ${some(networks)} ${isAre(networks)} on it`]),
+    ...describePorts(host, link)
+  ]
+  return facts.length === 0 ? '' : `; ${joinAnd(facts)}`
+}
+
+/** The command that removes a device, as whoever made it would. */
+function removeDevice(host: Snapshot, link: Link): string {
+  const [network] = networksOn(host, link.name)
+  if (network !== undefined) return shellLine(['docker', 'network', 'rm', referTo(network)])
+  if (link.manager === null) return shellLine(['ip', 'link', 'del', 'dev', link.name])
+  const { words, place } = removals[link.manager]
+  return `${shellLine([...words, link.name])} (and take it out of ${place})`
+}
+
+/** What a device is, with what it is on. */
+function describeKind(host: Snapshot, { kind, type, lower }: Link): string {
+  const below = host.links.find(({ index }) => index === lower)
+  const what = kind ?? (type === 'ether' ? 'card' : `${type} device`)
+  return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
+}
+
+/** One fact for each maker of ports, and one for those of nobody's. */
+function describePorts(host: Snapshot, bridge: Link): string[] {
+  const ports = host.links.filter(({ master }) => master === bridge.name).map(({ name }) => name)
+  return [...new Set(ports.map(guessMaker))].map((maker) => {
+    const names = ports.filter((name) => guessMaker(name) === maker)
+    const what = `its ${names.length === 1 ? 'port' : 'ports'}`
+    if (maker === null) return `${what} ${isAre(names)} ${some(names)}`
+    return `${what} ${some(names)} ${names.length === 1 ? 'seems' : 'seem'} to be ${maker}`
+  })
+}
+
+function isAre(names: readonly string[]): string {
+  return names.length === 1 ? 'is' : 'are'
+}
+
+/** As many names as a sentence takes. */
+function some(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
+}
+
+/** A list as a sentence has it. */
+export function joinAnd(facts: readonly string[]): string {
+  return facts.length < 2 ? facts.join() : `${facts.slice(0, -1).join(', ')}, and ${facts.at(-1)}`
+}

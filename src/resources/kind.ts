@@ -1,0 +1,142 @@
+import type { Notice, Origin } from '../errors.ts'
+import type { Argv } from '../host/exec.ts'
+import type { DockerCall } from '../host/parsers/docker.ts'
+import type { Snapshot } from '../host/snapshot.ts'
+import type { Wanted } from './mark-inventory.ts'
+
+/**
+ * Whose a live thing is, seen from the spans in question. `ours`: it bears our mark, and may be changed and removed.
+ * `adopted`: it bears our mark, which says what it was like before; it may be changed, and is given back instead of
+ * removed. `shared`: it is another's by nature (a card, a container), and may be changed in the ways that the kind knows,
+ * but never removed. `foreign`: none of these.
+ */
+export type Owner = 'ours' | 'adopted' | 'shared' | 'foreign'
+
+/** What every kind of resource has. The rest is plain data, comparable field by field. */
+export interface Resource {
+  readonly kind: string
+  /** Unique within the kind. */
+  readonly id: string
+  /** The spans that it belongs to; none where that cannot be told any more. */
+  readonly spans: readonly string[]
+  readonly owner: Owner
+  /** Where the file wants it. */
+  readonly origin?: Origin
+  /** Of a foreign one: whether it may be taken over; if not, why not. */
+  readonly adoption?: { readonly possible: true } | { readonly possible: false; readonly reason: string }
+}
+
+/** What has to be done to one resource. */
+export type Change<R extends Resource = Resource> =
+  | { readonly action: 'create'; readonly after: R; readonly reason: string }
+  | {
+      readonly action: 'update' | 'adopt'
+      readonly before: R
+      readonly after: R
+      readonly fields: readonly string[]
+    }
+  | {
+      readonly action: 'replace'
+      readonly before: R
+      readonly after: R
+      readonly fields: readonly string[]
+      readonly reason: string
+    }
+  | { readonly action: 'remove'; readonly before: R; readonly reason: string }
+
+/** What a kind is asked to write steps for: a replace is a removal and, later, a creation; what is adopted is changed. */
+export type Transition<R extends Resource> =
+  | { readonly action: 'create'; readonly after: R }
+  | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
+  | { readonly action: 'remove'; readonly before: R }
+
+/** One thing to do, and what for. */
+export type Step =
+  | { readonly summary: string; readonly argv: Argv }
+  | { readonly summary: string; readonly docker: DockerCall }
+
+/** How a field is shown in a plan: what it is called, and its value in words. */
+export interface Field<R, Key extends keyof R> {
+  readonly label: string
+  readonly words: (value: R[Key], resource: R) => string
+  /** It cannot be changed: the thing is made anew. */
+  readonly immutable?: true
+}
+
+/** The fields that are compared; what is not in the table says which resource it is, or is only shown. */
+export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
+
+/** The host as it is or was, with the marks that it bears or bore. */
+export interface Moment {
+  readonly wanted: Wanted
+  readonly host: Snapshot
+}
+
+/** A card or a container, by its name. */
+export type Remembered = { readonly device: string } | { readonly container: string }
+
+/**
+ * One kind of resource: all that spanplan knows of it. What every kind has comes first; the rest has a default that most
+ * kinds keep. Ranks say in which order things are done, low ranks first, creations (and changes) and removals on one scale.
+ */
+export interface Kind<R extends Resource = Resource> {
+  readonly kind: R['kind']
+  readonly rank: { readonly create: number; readonly remove: number }
+  readonly fields: Fields<R>
+  /** What the spans want, all together: a card may serve several. */
+  desire(wanted: Wanted, host: Snapshot): R[]
+  /** What is there. */
+  observe(wanted: Wanted, host: Snapshot): R[]
+  /** How to get from one to the other, whichever two states these are: a rollback goes the other way. */
+  steps(transition: Transition<R>): Step[]
+  /** What it is called in a plan. */
+  title(resource: R): string
+  /** What is worth knowing of one that is about to be made. */
+  summary(resource: R): string
+  /** The parts of its address after span and kind. */
+  address(resource: R): readonly string[]
+
+  /** The device that it is, or is on: where that has gone, so has it. None: it is Docker's. */
+  device?(resource: R): string
+  /** The name of the container that it is about: where that has gone, so has it. None: no container's. */
+  container?(resource: R): string
+  /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
+  dependsOn?(resource: R): string
+  /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
+  conflict?(live: R, desired: R, host: Snapshot): Notice
+  /**
+   * What others have put on it, each with the command that takes it off. Removing the resource would remove these too, or cut
+   * them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
+   *
+   * @param planned when the plan was made that is being carried out: what has come since is in no row of it.
+   */
+  blockers?(resource: R, now: Moment, planned: Moment): readonly Notice[]
+  /** Whose earlier state its mark keeps. None: it bears no such mark. */
+  remembers?(resource: R): readonly Remembered[]
+  /** Completes changes of this kind with what only all of them together tell. */
+  settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
+  /**
+   * Of what was there at an earlier moment, what can and should be there again now: what bears another name by now is
+   * found, what went with others' devices and containers stays away, and what others alone set is as they have it now.
+   * None: all of it.
+   */
+  recall?(resources: readonly R[], then: Moment, now: Moment): readonly R[]
+
+  /** What becomes of one that is removed, where that is more than that it goes. */
+  farewell?(resource: R): string
+  /** What it means, for the person who reads the plan, that it is made anew. */
+  readonly anew?: string
+  /** What becomes later of a foreign one that is taken over. */
+  readonly adopted?: string
+}
+
+/** A resource's address: its parts are percent-encoded, so that a slash is always a border. */
+export function writeAddress(...parts: readonly string[]): string {
+  return parts.map(encodeURIComponent).join('/')
+}
+
+/** A switch in words. */
+export const onOff = (value: boolean): string => (value ? 'on' : 'off')
+
+/** A fact in words. */
+export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')

@@ -1,0 +1,63 @@
+import { label } from '../../host/parsers/docker.ts'
+import { dockerAddress } from '../foreign/bridge.ts'
+import type { Kind, Resource, Step, Transition } from '../kind.ts'
+import { covers, networksOn } from '../mark-inventory.ts'
+
+/**
+ * The address of the host's that Docker has put on the bridge of a network that is to be taken over. Docker leaves it there
+ * when the network goes, and sensors could reach the host by it.
+ */
+export interface HostAddress extends Resource {
+  readonly kind: 'address'
+  readonly bridge: string
+  /** With its prefix length. */
+  readonly address: string
+}
+
+/** How such addresses are found and taken away; none is ever wanted. */
+export const address: Kind<HostAddress> = {
+  kind: 'address',
+  // Before the network is removed: only that tells whose the address is.
+  rank: { create: 49, remove: 2 },
+  fields: {},
+  desire: () => [],
+  observe: (wanted, host) =>
+    wanted.spans
+      .filter(({ network }) => network !== null)
+      .flatMap(({ name: span }) =>
+        networksOn(host, span)
+          .filter(({ labels }) => !covers(wanted, labels[label.name], labels[label.span] ?? ''))
+          .flatMap((network): HostAddress[] => {
+            const link = host.links.find(({ name }) => name === span)
+            const found = link && dockerAddress(link, network)
+            if (found === undefined) return []
+            const id = `${found.address}/${found.prefix}`
+            return [{ kind: 'address', id: `${span} ${id}`, spans: [span], owner: 'ours', bridge: span, address: id }]
+          })
+      ),
+  steps: addressSteps,
+  title: (resource) => resource.address,
+  summary: ({ bridge }) => `Docker's, on ${bridge}`,
+  farewell: ({ bridge }) => `Docker has put it on ${bridge} for the network: without it, sensors do not reach the host`,
+  address: (resource) => [resource.address],
+  device: ({ bridge }) => bridge
+}
+
+function addressSteps(transition: Transition<HostAddress>): Step[] {
+  switch (transition.action) {
+    case 'create': {
+      // Docker may have put it back with the network.
+      const { address, bridge } = transition.after
+      const words = ['addr', 'replace', address, 'brd', '+', 'dev', bridge] as const
+      return [{ summary: `put the address ${address} back on ${bridge}`, argv: ['ip', ...words] }]
+    }
+    case 'update':
+      return []
+    case 'remove': {
+      const { address, bridge } = transition.before
+      return [
+        { summary: `take the address ${address} off ${bridge}`, argv: ['ip', 'addr', 'del', address, 'dev', bridge] }
+      ]
+    }
+  }
+}

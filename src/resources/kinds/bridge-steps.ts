@@ -1,0 +1,132 @@
+import { onOff, type Step, type Transition } from '../kind.ts'
+import { type BridgeOrigin, smallestMtu } from '../marks.ts'
+import { sealCommands } from '../seal.ts'
+import type { Bridge } from './bridge.ts'
+
+/** Where the bridge is the host's own end of a segment, these leave it work that only a real card would do. */
+export const wireOffloads = ['tx', 'tso', 'gso'] as const
+
+/** One of these. */
+export type WireOffload = (typeof wireOffloads)[number]
+
+/** The commands that make, change, remove or give back a bridge. */
+export function bridgeSteps(transition: Transition<Bridge>): Step[] {
+  switch (transition.action) {
+    case 'remove': {
+      const { before } = transition
+      if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
+      return updateSteps(before, giveBack(before, before.original), 'give back')
+    }
+    case 'create':
+      return createSteps(transition.after)
+    case 'update':
+      return updateSteps(transition.before, transition.after, 'set')
+  }
+}
+
+/** What an adopted bridge was like. The hook that sealed it goes too, if spanplan brought it and nobody else has come to use it. */
+function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): Bridge {
+  const has = (trait: Parameters<typeof traits.has>[0]) => traits.has(trait)
+  return {
+    ...before,
+    ...{ mark: alias, mac, mtu, ageing, forwardDelay },
+    ...{
+      up: has('up') || before.inUse,
+      stp: has('stp'),
+      snooping: has('snooping'),
+      vlanFiltering: has('vlanFiltering')
+    },
+    ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
+    offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
+    seal: has('clsact') || before.hookInUse ? 'hook' : 'none'
+  }
+}
+
+/** IPV6_MIN_MTU in linux/ipv6.h: below it, a device has no IPv6, and none of its settings. */
+export const smallestIpv6Mtu = 1280
+
+function createSteps(after: Bridge): Step[] {
+  // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.
+  const mtu = after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1
+  const made: Bridge = {
+    ...after,
+    ...{ mtu, mark: '', up: false, ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false },
+    ...{ ipv6: true, ownMacEntry: true, offloads: { tx: true, tso: true, gso: true }, seal: 'none' }
+  }
+  const options = ['ageing_time', '0', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']
+  return [
+    step(after, 'create', [
+      ...(['ip', 'link', 'add', 'dev', after.id, 'address', after.mac, 'mtu', String(mtu)] as const),
+      ...['type', 'bridge', ...options]
+    ]),
+    ...updateSteps(made, after, 'set')
+  ]
+}
+
+function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
+  const device = after.id
+  // With the MTU that it needs, IPv6 comes back as the kernel's default is; below it, there is nothing to be set.
+  const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu
+  const before = wakes ? { ...then, ipv6: true } : then
+  const differs = (field: keyof Bridge) => before[field] !== after[field]
+  const setsIpv6 = differs('ipv6') && after.mtu >= smallestIpv6Mtu
+  // ip only allows a bridge that is up an address, from its next start on; sysctl gives it one.
+  const wakesIpv6 = setsIpv6 && after.ipv6 && after.linkLocal && before.up && after.up
+  const generation = setsIpv6 && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : []
+  const link = [
+    ...(differs('mark') ? ['alias', after.mark] : []),
+    ...(differs('mac') ? ['address', after.mac] : []),
+    ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
+    ...(wakes ? [] : generation)
+  ]
+  const options = [
+    ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
+    ...(differs('forwardDelay') ? ['forward_delay', String(after.forwardDelay)] : []),
+    ...(differs('snooping') ? ['mcast_snooping', bit(after.snooping)] : []),
+    ...(differs('vlanFiltering') ? ['vlan_filtering', bit(after.vlanFiltering)] : [])
+  ]
+  const set = ['ip', 'link', 'set', 'dev', device] as const
+  const stp = differs('stp') ? [step(after, verb, [...set, 'type', 'bridge', 'stp_state', bit(after.stp)])] : []
+  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', after.mac, 'dev', device, 'self'] as const
+  // With another address, the bridge has made itself an entry.
+  const hasEntry = before.ownMacEntry || differs('mac')
+  return [
+    ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
+    ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
+    // Off before the delay, on after it, in a command of its own: while it is on, a delay of 0 is out of range.
+    ...(after.stp ? [] : stp),
+    ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
+    ...(after.stp ? stp : []),
+    // What it had learned while it aged is kept for good with an ageing time of 0.
+    ...(differs('ageing') && after.ageing === 0
+      ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
+      : []),
+    ...(setsIpv6 && !after.ipv6 && before.up
+      ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
+      : []),
+    ...(wakesIpv6 ? [step(after, verb, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),
+    ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
+    ...(hasEntry === after.ownMacEntry
+      ? []
+      : [step(after, 'open', [...entry, ...(after.ownMacEntry ? ['permanent'] : [])])]),
+    ...offloadSteps(before, after, verb),
+    ...(differs('seal')
+      ? sealCommands(device, before.seal, after.seal).map((argv) =>
+          step(after, after.seal === 'sealed' ? 'seal' : 'unseal', argv)
+        )
+      : [])
+  ]
+}
+
+function offloadSteps(before: Bridge, after: Bridge, verb: string): Step[] {
+  const changed = wireOffloads.filter((name) => before.offloads[name] !== after.offloads[name])
+  if (changed.length === 0) return []
+  const words = changed.flatMap((name) => [name, onOff(after.offloads[name])])
+  return [step(after, verb, ['ethtool', '-K', after.id, ...words])]
+}
+
+const bit = (value: boolean): string => (value ? '1' : '0')
+
+function step(resource: Bridge, verb: string, argv: readonly [string, ...string[]]): Step {
+  return { summary: `${verb} the bridge ${resource.id}`, argv }
+}

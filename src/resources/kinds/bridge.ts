@@ -1,0 +1,227 @@
+import type { Notice } from '../../errors.ts'
+import type { Link, Snapshot } from '../../host/snapshot.ts'
+import { hasLinkLocal, judgeBridge, originOf } from '../foreign/bridge.ts'
+import { findGuests } from '../foreign/bridge-users.ts'
+import { explainDevice } from '../foreign/device-origin.ts'
+import { isInUse } from '../interface-use.ts'
+import { type Kind, onOff, type Resource, yesNo } from '../kind.ts'
+import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from '../mark-inventory.ts'
+import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
+import {
+  desiredSeal,
+  hasOtherFilters,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from '../seal.ts'
+import { bridgeSteps, type WireOffload, wireOffloads } from './bridge-steps.ts'
+import { dockerBridgeMark } from './network.ts'
+
+/** The bridge of a span: it learns nothing, so it hands every frame to every port. */
+export interface Bridge extends Resource {
+  readonly kind: 'bridge'
+  readonly isBridge: boolean
+  /** Whose it is, what its cards were like, and what it was like itself if it was adopted. */
+  readonly mark: string
+  /** The cards of which its mark speaks. */
+  readonly remembered: readonly string[]
+  readonly mac: string
+  /** Bytes. */
+  readonly mtu: number
+  readonly up: boolean
+  /** Hundredths of a second, like the delay. */
+  readonly ageing: number
+  readonly forwardDelay: number
+  readonly stp: boolean
+  readonly snooping: boolean
+  readonly vlanFiltering: boolean
+  readonly ipv6: boolean
+  /** It has the IPv6 address that the kernel gives it: not before it has had a carrier. */
+  readonly linkLocal: boolean
+  /** A forwarding entry keeps frames to the bridge's own address from the sensors. */
+  readonly ownMacEntry: boolean
+  /** With all of them off, frames leave as they go on a wire: nothing is left for a card to segment or to sum. */
+  readonly offloads: Readonly<Record<WireOffload, boolean>>
+  /** Whether what sensors send into it is dropped. */
+  readonly seal: Seal
+  /** Others' filters hang on its hook. */
+  readonly hookInUse: boolean
+  /** What keeps it from being sealed. */
+  readonly obstacle: string | null
+  /** Set down, it would cut somebody off. */
+  readonly inUse: boolean
+  /** What it was like before it was adopted. */
+  readonly original: BridgeOrigin | null
+}
+
+const wireSize = { tx: false, tso: false, gso: false } as const
+
+/** How bridges are wanted, found, and made what they should be. */
+export const bridge: Kind<Bridge> = {
+  kind: 'bridge',
+  rank: { create: 10, remove: 83 },
+  fields: {
+    // An alias of somebody else's may have 255 bytes.
+    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },
+    mac: { label: 'address', words: String },
+    mtu: { label: 'mtu', words: String },
+    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
+    ageing: { label: 'ageing', words: (ageing) => String(ageing / 100) },
+    forwardDelay: { label: 'forward delay', words: (delay) => String(delay / 100) },
+    stp: { label: 'spanning tree', words: onOff },
+    snooping: { label: 'multicast snooping', words: onOff },
+    vlanFiltering: { label: 'vlan filtering', words: onOff },
+    ipv6: { label: 'IPv6', words: onOff },
+    ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
+    offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
+    seal: sealField
+  },
+  desire: (wanted, host) => wanted.spans.map((span) => desireBridge(wanted, host, span)),
+  observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
+  recall: (bridges, _, now) => bridges.map((one) => ({ ...one, seal: recallSeal(one.seal, now.host, one.id) })),
+  steps: bridgeSteps,
+  title: (resource) => resource.id,
+  summary: (resource) =>
+    [
+      ...['ageing 0', 'multicast snooping off', `mtu ${resource.mtu}`],
+      ...(isWireSize(resource.offloads) ? [] : ['not wire-size']),
+      resource.seal === 'sealed' ? 'sealed' : 'not sealed'
+    ].join(', '),
+  address: () => [],
+  device: ({ id }) => id,
+  remembers: ({ remembered }) => remembered.map((device) => ({ device })),
+  conflict: explainConflict,
+  // One that was adopted is given back, with all that is on it.
+  blockers: ({ id, original }, now, planned) => (original === null ? findGuests(id, now, planned) : []),
+  farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
+  adopted: 'a later destroy gives it back'
+}
+
+function isWireSize(offloads: Bridge['offloads']): boolean {
+  return wireOffloads.every((name) => !offloads[name])
+}
+
+function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
+  if (obstacle !== null) return sealConflict(obstacle, id)
+  const owner = isBridge ? readAlias(mark)?.owner : undefined
+  if (owner !== undefined) {
+    const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
+    return notice('BRIDGE_OTHERS', message, 'give the span another name')
+  }
+  return explainDevice(host, id)
+}
+
+function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge {
+  const link = host.links.find(({ name }) => name === span.name)
+  const live = link && observeBridge(wanted, host, link)[0]
+  const cards = rememberedCards(wanted, host, span.name)
+  return {
+    kind: 'bridge',
+    id: span.name,
+    spans: [span.name],
+    owner: 'ours',
+    origin: span.origin,
+    isBridge: true,
+    mark: writeAlias({
+      owner: wanted.owner,
+      network: span.hasNetwork,
+      original: live?.original ?? null,
+      cards
+    }),
+    remembered: namesOf(host, cards),
+    mac: bridgeMac(wanted.owner, span.name),
+    mtu: span.mtu,
+    up: true,
+    ageing: 0,
+    forwardDelay: 0,
+    stp: false,
+    snooping: false,
+    vlanFiltering: false,
+    ipv6: false,
+    linkLocal: false,
+    ownMacEntry: false,
+    offloads: desiredOffloads(span, live),
+    seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
+    hookInUse: live?.hookInUse ?? false,
+    obstacle: null,
+    inUse: live?.inUse ?? false,
+    original: live?.original ?? null
+  }
+}
+
+/** Without `wire`, any will do but those that `wire` leaves. */
+function desiredOffloads({ wire }: WantedSpan, live: Bridge | undefined): Bridge['offloads'] {
+  if (wire) return wireSize
+  return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
+}
+
+function namesOf(host: Snapshot, cards: ReadonlyMap<number, unknown>): string[] {
+  return host.links.filter(({ index }) => cards.has(index)).map(({ name }) => name)
+}
+
+/** The cards that feed the span, and those that did and are not given back yet. */
+function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
+  const link = host.links.find(({ name }) => name === span)
+  const old = readMark(link)?.cards
+  return new Map(
+    wanted.cards.flatMap((card) => {
+      const used = wanted.spans.some(
+        ({ name, mirrors }) => name === span && mirrors.some((mirror) => mirror.link.index === card.link.index)
+      )
+      if (used) return [[card.link.index, cardMark(card)] as const]
+      const remembered = old?.get(card.link.index)
+      const owed = [...card.live].some((trait) => isOwed(card, trait))
+      return remembered && owed ? [[card.link.index, remembered] as const] : []
+    })
+  )
+}
+
+function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
+  const desired = wanted.spans.some((span) => span.name === link.name)
+  const mark = readMark(link)
+  const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
+  const ours = ownsBridge(wanted, link) || label !== null
+  if (!ours && !desired) return []
+  const { bridge: options, offloads } = link
+  const obstacle = ours ? sealObstacle(wanted, host, link.name, link.name) : null
+  const adopted = !ours || label === 'adopted'
+  const usable = ours && options !== null && obstacle === null
+  const original =
+    mark?.original ?? (adopted && mark === null && options !== null ? originOf(host, link, options) : null)
+  return [
+    {
+      kind: 'bridge',
+      id: link.name,
+      spans: [link.name],
+      owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
+      ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
+      isBridge: options !== null,
+      mark: link.alias ?? '',
+      remembered: namesOf(host, mark?.cards ?? new Map()),
+      mac: link.mac,
+      mtu: link.mtu,
+      up: link.up,
+      ageing: options?.ageing ?? 0,
+      forwardDelay: options?.forwardDelay ?? 0,
+      stp: options?.stp ?? false,
+      snooping: options?.snooping ?? false,
+      vlanFiltering: options?.vlanFiltering ?? false,
+      ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
+      linkLocal: hasLinkLocal(link),
+      ownMacEntry: link.ownMacEntry,
+      offloads: {
+        tx: offloads.tx?.active === true,
+        tso: offloads.tso?.active === true,
+        gso: offloads.gso?.active === true
+      },
+      seal: readSeal(host, link.name),
+      hookInUse: hasOtherFilters(host, link.name),
+      obstacle,
+      inUse: isInUse(host, link),
+      original
+    }
+  ]
+}

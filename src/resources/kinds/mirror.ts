@@ -1,0 +1,242 @@
+import type { Notice } from '../../errors.ts'
+import type { Argv } from '../../host/exec.ts'
+import { removeFilter } from '../../host/parsers/filters.ts'
+import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../../host/parsers/tc.ts'
+import { shellLine } from '../../host/quote.ts'
+import type { Filter, Program, Snapshot } from '../../host/snapshot.ts'
+import type { Hook } from '../../spec/spec.ts'
+import { describeFilter } from '../foreign/describe-filter.ts'
+import {
+  describeRival,
+  findBlocking,
+  findRivals,
+  hasIngress,
+  refuseRival,
+  removeRivals,
+  restoreRivals,
+  showRivals
+} from '../foreign/mirrors.ts'
+import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
+import { cardMark, notice, type Wanted, type WantedSpan } from '../mark-inventory.ts'
+import { mirrorHandle, writeCookie } from '../marks.ts'
+
+/** One tc filter: copies what passes one hook of one device into one span. */
+export interface Mirror extends Resource {
+  readonly kind: 'mirror'
+  readonly device: string
+  readonly hook: Hook
+  readonly handle: number
+  /** The bridge that gets the copies; `*` once it has gone, also when one of its name has come back. */
+  readonly target: string
+  readonly program: Program
+  /** The program in the user's words; null for every frame, or where only the program is known. */
+  readonly expression: string | null
+  /** What becomes of the frame itself: `continue` hands it to the next filter. */
+  readonly control: string
+  /** The frames that are asked about at all: those of one protocol, or `all`. */
+  readonly protocol: string
+  /** The program itself says what becomes of a frame, and the action, which copies, is not run. */
+  readonly directAction: boolean
+  readonly cookie: string
+  /** The filters of others' that copy the same into the same span, in tc's words. */
+  readonly rivals: readonly string[]
+  /** The commands that remove these, and that put them back. */
+  readonly removal: readonly Argv[]
+  readonly restoration: readonly Argv[]
+  /** The device has the old ingress qdisc: where that gives way to clsact, or comes back, the filters on it go too. */
+  readonly onIngress: boolean
+}
+
+/** How mirrors are wanted, found, and made what they should be. */
+export const mirror: Kind<Mirror> = {
+  kind: 'mirror',
+  rank: { create: 30, remove: 81 },
+  fields: {
+    target: { label: 'target', words: nameTarget },
+    program: {
+      label: 'filter',
+      words: (program, { expression }) =>
+        expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
+    },
+    control: { label: 'afterwards', words: String },
+    protocol: { label: 'protocol', words: String },
+    directAction: { label: 'direct-action', words: onOff },
+    cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
+    rivals: { label: 'mirrors of others', words: (rivals) => String(rivals.length) }
+  },
+  desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
+  observe: (wanted, host) => [
+    ...wanted.mirrors
+      .filter((live) => live.inScope)
+      .map(({ filter, span }): Mirror => ({ ...describe(filter), spans: span === null ? [] : [span], owner: 'ours' })),
+    ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
+  ],
+  recall: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
+  settle: settleMirrors,
+  steps: mirrorSteps,
+  title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
+  summary: ({ expression }) => expression ?? 'every frame',
+  address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
+  device: ({ device }) => device,
+  remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
+  conflict: explainConflict,
+  adopted: 'a later destroy removes it'
+}
+
+function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
+  return span.mirrors.flatMap(({ link, hook, expression, program, origin }) => {
+    const handle = mirrorHandle(wanted.owner, span.name, link.name, hook)
+    const id = idOf(link.name, hook, handle)
+    // Without the right to compile it, the program that is there is left as it is; there is none to make a new one of.
+    const known = program ?? host.filters.find((filter) => filterId(filter) === id)?.program
+    const card = wanted.cards.find((candidate) => candidate.link.index === link.index)
+    if (known === undefined || known === null || card === undefined) return []
+    return [
+      {
+        ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, hook, handle } as const),
+        origin,
+        target: span.name,
+        program: known,
+        expression,
+        ...{ control: 'continue', protocol: 'all', directAction: false },
+        cookie: writeCookie(wanted.owner, cardMark(card)),
+        ...noRivals
+      }
+    ]
+  })
+}
+
+const noRivals = { rivals: [], removal: [], restoration: [], onIngress: false } as const
+
+function explainConflict({ device, hook, handle, spans, rivals, removal }: Mirror, _: Mirror, host: Snapshot): Notice {
+  if (rivals.length > 0) {
+    return notice(
+      'MIRROR_TWICE',
+      `the ${hook} of ${device} is mirrored into ${spans[0]} already, by others (${rivals.join('; ')}): sensors would see each frame twice`,
+      `see it with: ${showRivals(host, device, hook)}${alternative(removal)}`
+    )
+  }
+  const filter = findBlocking(host, device, hook, handle)
+  const words = filter && removeFilter(filter)
+  return notice(
+    'FILTER_FOREIGN',
+    `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
+  )
+}
+
+function alternative(commands: readonly Argv[]): string {
+  return commands.length === 0 ? '' : `; if nothing needs it: ${commands.map(shellLine).join('; ')}`
+}
+
+function nameTarget(target: string): string {
+  return target === '*' ? 'a bridge that is gone' : target
+}
+
+function describe(filter: Filter): Mirror {
+  const { device, hook } = filter
+  return {
+    kind: 'mirror',
+    id: filterId(filter),
+    spans: [],
+    owner: 'foreign',
+    device,
+    hook,
+    handle: filter.handle ?? 0,
+    target: filter.mirror?.target ?? '',
+    program: filter.program ?? '',
+    expression: null,
+    control: filter.mirror?.control ?? '',
+    protocol: filter.protocol,
+    directAction: filter.directAction,
+    cookie: filter.mirror?.cookie ?? '',
+    ...noRivals
+  }
+}
+
+/** Filters of others that a wanted mirror meets on its hook; each as if it were that mirror. */
+function standingInTheWay(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
+  const desired = desireMirrors(wanted, host, span)
+  return span.mirrors.flatMap((want): Mirror[] => {
+    const { copying, blocking } = findRivals(wanted, host, span.name, want)
+    const id = idOf(want.link.name, want.hook, mirrorHandle(wanted.owner, span.name, want.link.name, want.hook))
+    const meant = desired.find((one) => one.id === id)
+    if (blocking) return [{ ...describe(blocking), id, spans: [span.name] }]
+    if (copying.length === 0 || meant === undefined) return []
+    const reason = copying.map(refuseRival).find((one) => one !== null)
+    return [
+      {
+        ...meant,
+        owner: 'foreign',
+        adoption: reason === undefined || reason === null ? { possible: true } : { possible: false, reason },
+        rivals: copying.map(describeRival),
+        removal: removeRivals(host, copying),
+        restoration: restoreRivals(host, copying),
+        onIngress: hasIngress(host, want.link.name)
+      }
+    ]
+  })
+}
+
+/** The kernel does not change the protocol of a preference: all mirrors of a hook go before the first comes back. */
+function settleMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  const moves = changes.flatMap((change) =>
+    change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
+  )
+  const isBeside = (one: Mirror, other: Mirror) => one.device === other.device && one.hook === other.hook
+  return changes.map((change) => {
+    const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
+    if (change !== first) return change
+    const removal = moves.filter(({ before }) => isBeside(before, first.before)).map(({ before }) => deletion(before))
+    return { ...first, before: { ...first.before, removal: [...first.before.removal, ...removal] } }
+  })
+}
+
+function mirrorSteps(transition: Transition<Mirror>): Step[] {
+  switch (transition.action) {
+    case 'create':
+      return makeSteps(transition.after, 'add')
+    case 'update': {
+      const { before, after } = transition
+      return [
+        ...before.removal.map((argv) => ({
+          summary: `remove what stands in the way of the mirror ${name(before)}`,
+          argv
+        })),
+        // Where the old ingress qdisc has come back, the mirror went with its hook; and where rivals are, it is not there yet.
+        ...(before.rivals.length === 0 && after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
+        ...makeSteps(after, 'mend')
+      ]
+    }
+    case 'remove':
+      return removeSteps(transition.before)
+  }
+}
+
+/** One of others' is put back, one of ours made. */
+function makeSteps(after: Mirror, verb: string): Step[] {
+  if (after.rivals.length > 0) {
+    return after.restoration.map((argv) => ({ summary: `put back what mirrors ${name(after)}`, argv }))
+  }
+  return [{ summary: `${verb} the mirror ${name(after)}`, argv: ['tc', ...writeMirror(after)] }]
+}
+
+function removeSteps(before: Mirror): Step[] {
+  return [{ summary: `remove the mirror ${name(before)}`, argv: deletion(before) }]
+}
+
+function deletion({ device, hook, handle }: Mirror): Argv {
+  return ['tc', ...deleteFilter(device, hook, mirrorPref, handle)]
+}
+
+function name(resource: Mirror): string {
+  return mirror.title(resource)
+}
+
+function filterId(filter: Filter): string {
+  return idOf(filter.device, filter.hook, filter.handle ?? 0)
+}
+
+function idOf(device: string, hook: Hook, handle: number): string {
+  return `${device} ${hook} ${handle.toString(16)}`
+}

@@ -1,0 +1,360 @@
+import { label } from '../../host/parsers/docker.ts'
+import type { Link, Snapshot } from '../../host/snapshot.ts'
+import { type Kind, type Moment, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { containersOf, findNetwork, ownsBridge, type Wanted, type WantedSpan } from '../mark-inventory.ts'
+import { type PortOrigin, type PortTrait, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import {
+  desiredSeal,
+  findObstacle,
+  findSeal,
+  hasOtherFilters,
+  readSeal,
+  recallSeal,
+  type Seal,
+  sealCommands,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from '../seal.ts'
+import { bridge } from './bridge.ts'
+import { smallestIpv6Mtu } from './bridge-steps.ts'
+import { liveNetworks, networkMtu } from './network.ts'
+import { sensor } from './sensor.ts'
+
+/** A port of a span's bridge: the host's end of a sensor's interface, most often. Or one that was, and still bears our mark. */
+export interface Port extends Resource {
+  readonly kind: 'port'
+  /** It is a port of a bridge. */
+  readonly attached: boolean
+  readonly mac: string
+  /** Bytes. */
+  readonly mtu: number
+  readonly up: boolean
+  readonly isolated: boolean
+  readonly learning: boolean
+  readonly flooding: boolean
+  readonly ipv6: boolean
+  /** A forwarding entry keeps frames to the port's own address from the other sensors. */
+  readonly ownMacEntry: boolean
+  /** Of a device whose other end is elsewhere: what comes from there is dropped. The filter also says what the port was like. */
+  readonly seal: Seal
+  /** The handle of that filter. */
+  readonly handle: number
+  /** What it was like before, and is to be again. */
+  readonly original: PortOrigin
+  /** Somebody uses it: set down, it would lose addresses. */
+  readonly inUse: boolean
+  /** Others' filters hang on its hook. */
+  readonly hookInUse: boolean
+  /** The bridge is given back, and keeps its ports. */
+  readonly bridgeStays: boolean
+  /** What keeps it from being sealed. */
+  readonly obstacle: string | null
+}
+
+/** How the ports of bridges are found, sealed, and given back; Docker or others make them. */
+export const port: Kind<Port> = {
+  kind: 'port',
+  // Before sensors are disconnected, to be connected again: that takes their ports away. Given back after the bridge has gone:
+  // until then, what comes from a port would enter.
+  rank: { create: 1, remove: 84 },
+  fields: {
+    mtu: { label: 'mtu', words: String },
+    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
+    isolated: { label: 'isolated', words: onOff },
+    learning: { label: 'learning', words: onOff },
+    flooding: { label: 'flooding', words: onOff },
+    ipv6: { label: 'IPv6', words: onOff },
+    ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
+    seal: sealField
+  },
+  desire: (wanted, host) =>
+    wanted.spans.flatMap((span) => portsOf(host, span.name).map((link) => desirePort(wanted, host, span, link))),
+  observe: (wanted, host) => {
+    const bridges = bridge.observe(wanted, host).filter(({ isBridge }) => isBridge)
+    const orphans = host.links.filter((link) => isOrphan(wanted, host, link))
+    return [
+      ...bridges.flatMap(({ id, owner }) =>
+        portsOf(host, id).map((link) => observePort(wanted, host, link, { span: id, bridgeStays: owner === 'adopted' }))
+      ),
+      ...orphans.map((link) => observePort(wanted, host, link, { span: null, bridgeStays: false }))
+    ]
+  },
+  recall: recallPorts,
+  steps: portSteps,
+  title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
+  summary: () => 'unsealed',
+  address: (resource) => [resource.id],
+  device: ({ id }) => id,
+  conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id),
+  farewell: () => 'given back as it was before it was a port'
+}
+
+/**
+ * It bears our mark, and is no port of a span's any more, whoever's that was. What may be a container's is left sealed: its
+ * frames would enter the host. So is everything where some spans are left out, for it may be a port of these.
+ */
+function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
+  const { spans } = wanted.scope
+  if ('only' in spans || spans.except.size > 0) return false
+  if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
+  const master = host.links.find(({ name }) => name === link.master)
+  return (master === undefined || !isSpanBridge(wanted, master)) && !mayBeContainers(wanted, host, link)
+}
+
+/** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
+function mayBeContainers({ spans }: Wanted, { docker, links }: Snapshot, { index }: Link): boolean {
+  if (docker.state !== 'read') {
+    return spans.some(({ hasNetwork }) => hasNetwork) || links.some((link) => readMark(link)?.network === true)
+  }
+  const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
+  const places = docker.containers
+    .filter(({ running }) => running)
+    .flatMap(({ endpoints }) =>
+      endpoints.flatMap(({ networkId, port: place }) => (networks.has(networkId) ? place : []))
+    )
+  return docker.unread.length > 0 || places.some((place) => typeof place === 'string' || place.host === index)
+}
+
+/** Where Docker is not read, what is on the bridge of a span that uses Docker may be a container's: it is left as it is. */
+function mayBeSensor(host: Snapshot, span: string | null): boolean {
+  const bridgeLink = host.links.find(({ name }) => name === span)
+  return host.docker.state !== 'read' && readMark(bridgeLink)?.network === true
+}
+
+/** Of any name's spans. */
+function isSpanBridge(wanted: Wanted, link: Link): boolean {
+  return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
+}
+
+/** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
+function goesWithNetwork(wanted: Wanted, host: Snapshot, link: Link): boolean {
+  const networks = new Set(liveNetworks(wanted, host).map(({ name }) => name))
+  return containersOf(host).some(({ endpoints }) =>
+    endpoints.some(
+      ({ network, port: place }) => networks.has(network) && typeof place === 'object' && place.host === link.index
+    )
+  )
+}
+
+/**
+ * What it was like: as its mark says; as the kernel makes a port, where our filter has no mark, or has been taken off one that
+ * is as a span sets its ports; else as it is.
+ */
+function originOf(host: Snapshot, link: Link): PortOrigin {
+  const seal = findSeal(host, link.name)
+  const marked = readPortClass(seal?.classId ?? null)
+  if (marked !== null) return marked
+  const clsact = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
+  const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
+  const own = { up: link.up, ipv6: link.ipv6, clsact }
+  const traits: Record<PortTrait, boolean> = !leadsAway(link)
+    ? { ...usual, ...own }
+    : lost
+      ? usual
+      : { ...flagsOf(link), ...own, ownMacEntry: link.ownMacEntry }
+  // Object.entries forgets that its keys are the table's own.
+  const set = new Set(Object.entries(traits).flatMap(([trait, on]) => (on ? [trait as PortTrait] : [])))
+  return { mtu: link.mtu, traits: set }
+}
+
+/** As the kernel and Docker make a port. */
+const usual: Record<PortTrait, boolean> = {
+  ...{ up: true, isolated: false, learning: true, flooding: true, ipv6: true, ownMacEntry: true, clsact: false }
+}
+
+function flagsOf({ port: options }: Link): Pick<Port, 'isolated' | 'learning' | 'flooding'> {
+  return {
+    isolated: options?.isolated === true,
+    learning: options?.learning === true,
+    flooding: options?.flooding === true
+  }
+}
+
+/** A device that somebody has put on the bridge, and whose other end is no other namespace's, may have another life. */
+function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link): Port {
+  const live = observePort(wanted, host, link, { span: span.name, bridgeStays: false })
+  const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
+  return {
+    ...live,
+    owner: 'ours',
+    up: leadsAway(link) || link.up,
+    mtu: desiredMtu(span, link, host),
+    isolated: span.sealed || (leadsAway(link) && live.original.traits.has('isolated')),
+    learning: false,
+    flooding: true,
+    // An address of somebody's would be lost with it for good.
+    ipv6: link.ipv6 && (!leadsAway(link) || hasAddress),
+    ownMacEntry: false,
+    seal: portSeal(host, span, link, live.seal),
+    obstacle: null
+  }
+}
+
+function portSeal(host: Snapshot, span: WantedSpan, link: Link, now: Seal): Seal {
+  if (!leadsAway(link)) return desiredSeal('hook', now)
+  if (span.sealed) return 'sealed'
+  return findObstacle(host, link.name) === null ? 'marked' : now
+}
+
+function observePort(
+  wanted: Wanted,
+  host: Snapshot,
+  link: Link,
+  { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
+): Port {
+  const obstacle = leadsAway(link) && span !== null ? sealObstacle(wanted, host, span, link.name) : null
+  const seal = findSeal(host, link.name)
+  // One that loses its bridge is a row of the plan, whatever else it gets back.
+  const changed = bridgeStays ? link.port?.learning === false : span !== null
+  const givenBack = (changed || seal !== undefined) && !mayBeSensor(host, span) && !goesWithNetwork(wanted, host, link)
+  return {
+    kind: 'port',
+    id: link.name,
+    spans: span === null ? [] : [span],
+    owner: obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
+    attached: span !== null,
+    mac: link.mac,
+    mtu: link.mtu,
+    up: link.up,
+    ...flagsOf(link),
+    ipv6: link.ipv6,
+    ownMacEntry: link.ownMacEntry,
+    seal: readSeal(host, link.name),
+    handle: seal?.handle ?? sealHandle(link.name),
+    original: originOf(host, link),
+    inUse: link.addresses.some(({ automatic }) => !automatic) || host.links.some(({ lower }) => lower === link.index),
+    hookInUse: hasOtherFilters(host, link.name),
+    bridgeStays,
+    obstacle
+  }
+}
+
+/** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
+function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
+  const network = span.network && findNetwork(host, span.network.name)
+  return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
+}
+
+/**
+ * Where a sensor was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
+ * others may have changed meanwhile; and a port that others have taken off its bridge stays off.
+ */
+function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] {
+  const sensors = sensor.observe(now.wanted, now.host)
+  const names = new Map(
+    sensor.observe(then.wanted, then.host).flatMap(({ id, port: name }) => {
+      const again = sensors.find((other) => other.id === id)?.port
+      return name !== null && again ? [[name, again]] : []
+    })
+  )
+  const bridgeOf = ({ host }: Moment, [span]: Port['spans']) => host.links.find(({ name }) => name === span)
+  return ports.flatMap((one) => {
+    const id = names.get(one.id) ?? one.id
+    const link = now.host.links.find(({ name }) => name === id)
+    if (link === undefined) return []
+    const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
+    if (one.attached && link.master !== one.spans[0]) {
+      // A bridge that has gone is made first; off one that has stayed, others have taken it.
+      if (is === undefined) return [observePort(now.wanted, now.host, link, { span: null, bridgeStays: false })]
+      if (is.index === was?.index) return []
+    }
+    const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
+    return [{ ...one, ...theirs, id, mac: link.mac, seal: recallSeal(one.seal, now.host, id) }]
+  })
+}
+
+/** What comes from it is another's: of a container or another namespace, or, through a tap, of a virtual machine. */
+function leadsAway({ foreignPeer, kind }: Link): boolean {
+  return foreignPeer || kind === 'tun'
+}
+
+function portsOf(host: Snapshot, bridgeName: string): Link[] {
+  return host.links.filter((link) => link.master === bridgeName && link.port !== null)
+}
+
+function portSteps(transition: Transition<Port>): Step[] {
+  switch (transition.action) {
+    case 'create':
+      return joinSteps(transition.after)
+    case 'remove': {
+      const { before } = transition
+      const after = giveBack(before)
+      // Object.keys forgets that its keys are the table's own.
+      const keys = Object.keys(port.fields) as (keyof Port)[]
+      return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
+    }
+    case 'update': {
+      const { before, after, fields } = transition
+      return after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields))
+    }
+  }
+}
+
+/** Put back onto a bridge, it is as the kernel makes a port, whatever it was; closed before it is there. */
+function joinSteps(after: Port): Step[] {
+  const fresh = { ...after, ...usual, seal: 'none' } as const
+  const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
+  const others = Object.keys(port.fields).filter(
+    (key) => key !== 'seal' && (key !== 'ownMacEntry' || !after.ownMacEntry)
+  )
+  return [
+    ...updateSteps(fresh, after, new Set(['seal'])),
+    ...(after.attached ? [joining] : []),
+    ...updateSteps(fresh, after, new Set(others))
+  ]
+}
+
+/** What only a port has goes when it leaves the bridge. */
+function giveBack(before: Port): Port {
+  const { mtu, traits } = before.original
+  const has = (trait: PortTrait) => traits.has(trait)
+  const flags = {
+    isolated: has('isolated'),
+    learning: has('learning'),
+    flooding: has('flooding'),
+    ownMacEntry: has('ownMacEntry')
+  }
+  const seal = has('clsact') || before.hookInUse ? 'hook' : 'none'
+  return {
+    ...before,
+    ...(before.bridgeStays && flags),
+    ...{ mtu, up: has('up') || (before.up && before.inUse), ipv6: has('ipv6') },
+    seal: before.seal === 'none' ? 'none' : seal
+  }
+}
+
+/** The mark is written before the port is changed, and removed after it is given back. */
+function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, verb = 'set'): Step[] {
+  const { id } = after
+  const flood = onOff(after.flooding)
+  const options = [
+    ...(changed.has('isolated') ? ['isolated', onOff(after.isolated)] : []),
+    ...(changed.has('learning') ? ['learning', onOff(after.learning)] : []),
+    ...(changed.has('flooding') ? ['flood', flood, 'mcast_flood', flood, 'bcast_flood', flood] : [])
+  ]
+  const set = ['ip', 'link', 'set', 'dev', id] as const
+  const disabled = after.ipv6 ? '0' : '1'
+  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', before.mac, 'dev', id, 'master'] as const
+  // With the MTU that it needs, IPv6 comes back as the kernel's default is.
+  const wakes = before.mtu < smallestIpv6Mtu && !after.ipv6
+  const setsIpv6 = after.mtu >= smallestIpv6Mtu && (changed.has('ipv6') || wakes)
+  const place = { handle: after.handle, classId: writePortClass(after.original) }
+  const seal = changed.has('seal')
+    ? sealCommands(id, before.seal, after.seal, place).map((argv) => step(id, argv, verb))
+    : []
+  const marks = after.seal === 'sealed' || after.seal === 'marked'
+  return [
+    ...(marks ? seal : []),
+    ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
+    ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
+    ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
+    ...(setsIpv6 ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=${disabled}`], verb)] : []),
+    ...(changed.has('ownMacEntry') ? [step(id, [...entry, ...(after.ownMacEntry ? ['permanent'] : [])], verb)] : []),
+    ...(marks ? [] : seal)
+  ]
+}
+
+function step(device: string, argv: readonly [string, ...string[]], verb = 'set'): Step {
+  return { summary: `${verb} the port ${device}`, argv }
+}

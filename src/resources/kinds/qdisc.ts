@@ -1,0 +1,132 @@
+import type { Notice } from '../../errors.ts'
+import { shellLine } from '../../host/quote.ts'
+import type { Qdisc, Snapshot } from '../../host/snapshot.ts'
+import type { Adoption } from '../foreign/bridge.ts'
+import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
+import { findRivals, refuseRival } from '../foreign/mirrors.ts'
+import type { Kind, Moment, Resource, Step, Transition } from '../kind.ts'
+import { isSameFilter, notice, type Wanted } from '../mark-inventory.ts'
+
+/** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
+export interface HookPoint extends Resource {
+  readonly kind: 'hook'
+  readonly qdisc: string
+  readonly block: number | null
+}
+
+/** How clsact qdiscs are wanted, found, added and removed. */
+export const hook: Kind<HookPoint> = {
+  kind: 'hook',
+  rank: { create: 20, remove: 82 },
+  fields: { qdisc: { label: 'qdisc', words: String } },
+  desire: (wanted) =>
+    wanted.cards
+      .filter((card) => card.wanted.has('clsact'))
+      .map((card) => ({
+        kind: 'hook',
+        id: card.link.name,
+        spans: card.spans,
+        owner: 'ours',
+        qdisc: 'clsact',
+        block: null
+      })),
+  observe: (wanted, host) =>
+    wanted.cards.flatMap(({ link, spans, ours, live, before }): HookPoint[] => {
+      const qdisc = host.qdiscs.find(
+        ({ device, kind }) => device === link.name && (kind === 'clsact' || kind === 'ingress')
+      )
+      if (qdisc === undefined) return []
+      // Removed with the qdisc, a filter that is none of our mirrors would be lost.
+      const others = host.filters.some(
+        (filter) =>
+          filter.device === link.name &&
+          !wanted.mirrors.some((mirror) => mirror.inScope && isSameFilter(mirror.filter, filter))
+      )
+      const made = ours && live.has('clsact') && !before.has('clsact') && !others
+      const usable = qdisc.kind === 'clsact' && qdisc.block === null
+      return [
+        {
+          ...{ kind: 'hook', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
+          owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
+          ...(!usable && { adoption: judgeHook(wanted, host, qdisc) })
+        }
+      ]
+    }),
+  recall: recallHooks,
+  steps: hookSteps,
+  title: (resource) => resource.id,
+  summary: () => 'clsact, beside the root qdisc',
+  address: (resource) => [resource.id],
+  device: ({ id }) => id,
+  conflict: explainConflict,
+  adopted: 'a later destroy removes it'
+}
+
+function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Snapshot): Notice {
+  if (block !== null) {
+    const others = [
+      ...new Set(host.qdiscs.flatMap((other) => (other.block === block && other.device !== id ? [other.device] : [])))
+    ]
+    const use =
+      others.length === 0 ? 'no other device uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
+    return notice(
+      'HOOK_SHARED',
+      `the ${qdisc} qdisc of ${id} takes its filters from the shared block ${block}, which ${use}`,
+      `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another card`
+    )
+  }
+  const filters = host.filters.filter(({ device }) => device === id)
+  const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
+  return notice(
+    'HOOK_FOREIGN',
+    `${id} has an ${qdisc} qdisc, which excludes the clsact that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
+    `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', id, 'ingress'])}`
+  )
+}
+
+/** An old ingress qdisc may give way to clsact if all that it holds does too. */
+function judgeHook(wanted: Wanted, host: Snapshot, { device, block }: Qdisc): Adoption {
+  if (block !== null) return { possible: false, reason: 'other devices use its filters too' }
+  const rivals = wanted.spans.flatMap((span) =>
+    span.mirrors.flatMap((mirror) => findRivals(wanted, host, span.name, mirror).copying)
+  )
+  const [other] = host.filters.filter((filter) => filter.device === device && !rivals.includes(filter))
+  if (other) {
+    return {
+      possible: false,
+      reason: `it holds a ${other.kind} filter at preference ${other.pref} that does other work`
+    }
+  }
+  const reason = rivals.map(refuseRival).find((one) => one !== null)
+  return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
+}
+
+/** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
+function recallHooks(hooks: readonly HookPoint[], _: Moment, { wanted, host }: Moment): HookPoint[] {
+  return hooks.filter(({ id, qdisc }) => {
+    const card = wanted.cards.find(({ link }) => link.name === id)
+    const occupied = card?.now.has('clsact') && card.needed.has('clsact')
+    return host.links.some(({ name }) => name === id) && !(qdisc === 'ingress' && occupied)
+  })
+}
+
+function hookSteps(transition: Transition<HookPoint>): Step[] {
+  switch (transition.action) {
+    case 'create':
+      return [addStep(transition.after)]
+    case 'remove':
+      return [removeStep(transition.before)]
+    case 'update':
+      // They exclude each other. Each stops what the card sends for about a millisecond: net/sched/sch_api.c takes a device's
+      // queues away while a qdisc is grafted, also one that has none.
+      return [removeStep(transition.before), addStep(transition.after)]
+  }
+}
+
+function addStep({ id, qdisc }: HookPoint): Step {
+  return { summary: `add ${qdisc} to ${id}`, argv: ['tc', 'qdisc', 'replace', 'dev', id, qdisc] }
+}
+
+function removeStep({ id, qdisc }: HookPoint): Step {
+  return { summary: `remove ${qdisc} from ${id}`, argv: ['tc', 'qdisc', 'del', 'dev', id, qdisc] }
+}

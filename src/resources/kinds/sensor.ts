@@ -1,0 +1,306 @@
+import { type AwayNote, interfaceOption, label, referTo, writeAway } from '../../host/parsers/docker.ts'
+import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../../host/snapshot.ts'
+import { type Change, type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { containersOf, covers, findNetwork, leftNotes, type Wanted } from '../mark-inventory.ts'
+import { hashOf } from '../marks.ts'
+import { liveNetworks } from './network.ts'
+
+/** A container's place on the network of a span. */
+export interface Sensor extends Resource {
+  readonly kind: 'sensor'
+  readonly network: string
+  /** What the network is called in a request. */
+  readonly reference: string
+  readonly container: string
+  /** What the container is called in a request. */
+  readonly containerReference: string
+  /** Its interface belongs to this network, not to one of that name that is gone. */
+  readonly current: boolean
+  /** The interface exists in the container. */
+  readonly present: boolean
+  /** What it is called in the container, where that was asked for. */
+  readonly interfaceName: string | null
+  /** The host's end of it, where that is known. */
+  readonly port: string | null
+  /** That end is a port of the span's bridge. */
+  readonly bridged: boolean
+  readonly options: Readonly<Record<string, string>>
+  readonly aliases: readonly string[]
+  readonly address: string | null
+  /** Docker's network "none" bars any other. */
+  readonly barred: boolean
+  /** The last of its networks goes with this: then it is back on "none", where it came from. */
+  readonly backToNone: boolean
+  /** While it is off, a note says where it belongs. */
+  readonly noted: boolean
+  /** Whose the note is. */
+  readonly noteOwner: string
+  /** Of the network, as the note keeps it. */
+  readonly subnet: string | null
+  readonly bridge: string
+  /** Its port is sealed as soon as Docker has given it a name. */
+  readonly sealed: boolean
+}
+
+/** How containers are connected, kept connected, and disconnected. */
+export const sensor: Kind<Sensor> = {
+  kind: 'sensor',
+  rank: { create: 60, remove: 2 },
+  fields: {
+    current: { label: 'on this network', words: yesNo, immutable: true },
+    present: { label: 'interface present', words: yesNo, immutable: true },
+    interfaceName: { label: 'interface', words: (name) => name ?? 'as Docker names it', immutable: true },
+    bridged: { label: 'port on the bridge', words: yesNo }
+  },
+  desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
+  observe: observeSensors,
+  recall: recallSensors,
+  settle: settleSensors,
+  steps: sensorSteps,
+  title: ({ container, network }) => `${container} → ${network}`,
+  summary: ({ sealed, options, interfaceName }) =>
+    [
+      sealed ? 'sealed' : 'not sealed',
+      ...(interfaceName === null ? [] : [`interface ${interfaceName}`]),
+      ...(options[label.name] === undefined ? ['connected by others'] : [])
+    ].join(', '),
+  address: ({ network, container }) => [network, container],
+  anew: 'its interface may be renamed: restart the sensor',
+  dependsOn: ({ network }) => `network ${network}`,
+  container: ({ container }) => container
+}
+
+function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
+  const notes = leftNotes(wanted, host).map(({ place }) => place)
+  return wanted.spans.flatMap((span) => {
+    const { network } = span
+    if (network === null) return []
+    const live = findNetwork(host, network.name)
+    const connected = live ? observeNetwork(wanted, host, live) : []
+    return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
+      const sensor = build(container, network.name, span.name, wanted.owner)
+      const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
+      // Whom others connected stays theirs, with the names and the address that they gave it; also where a run was killed.
+      const now = connected.find((one) => one.container === container.name)
+      const left = notes.find((one) => one.network === network.name && one.container === container.name)
+      const others = now === undefined ? left : now.owner === 'shared' ? now : undefined
+      const theirs = others && { aliases: others.aliases, address: others.address }
+      const options = {
+        ...(others?.options ?? { [label.name]: wanted.owner }),
+        ...(interfaceName !== null && { [interfaceOption.key]: interfaceName })
+      }
+      return { ...own, ...theirs, options, interfaceName: options[interfaceOption.key] ?? null }
+    })
+  })
+}
+
+/** Containers that others connected stay, also when the network is made anew. */
+function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
+  return wanted.spans.flatMap((span) => {
+    const live = span.network && findNetwork(host, span.network.name)
+    if (!live) return []
+    const listed = new Set(span.sensors.map(({ container }) => container.name))
+    return observeNetwork(wanted, host, live)
+      .filter((other) => other.owner === 'shared' && !listed.has(other.container))
+      .map(settled)
+  })
+}
+
+function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
+  return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
+}
+
+/** A container that has gone meanwhile cannot be connected again; one that others have connected stays, as in keepOthers(). */
+function recallSensors(sensors: readonly Sensor[], then: Moment, now: Moment): readonly Sensor[] {
+  if (now.host.docker.state !== 'read') return sensors
+  const networks = liveNetworks(then.wanted, then.host).map(({ name }) => name)
+  const others = observeSensors(now.wanted, now.host).filter(
+    ({ id, owner, network }) =>
+      owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
+  )
+  return [
+    ...sensors.filter(({ container }) => containersOf(now.host).some(({ name }) => name === container)),
+    ...others.map(settled)
+  ]
+}
+
+/** As it should be once it is connected to the network that is there then. */
+function settled(sensor: Sensor): Sensor {
+  return { ...sensor, current: true, present: true, bridged: true }
+}
+
+/** Of several spans, the first takes a container off the network "none", and the last puts it back there. */
+function settleSensors(changes: readonly Change<Sensor>[], host: Snapshot): Change<Sensor>[] {
+  const of = (container: Container, actions: readonly Change['action'][]) =>
+    changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
+  const barred = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
+  const emptied = containersOf(host).filter(
+    (container) => container.networkMode === 'none' && of(container, ['remove']).length === container.endpoints.length
+  )
+  // While others' containers are off, for their network to be made anew, a note says where they belong.
+  const moved = new Set(changes.filter((change) => change.action === 'replace' && change.before.owner === 'shared'))
+  const first = new Set(barred.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
+  const last = new Set(emptied.flatMap((container) => of(container, ['remove']).slice(-1)))
+  return changes.map((change) => {
+    const noted = moved.has(change)
+    const before = 'before' in change ? { before: { ...change.before, noted, backToNone: last.has(change) } } : {}
+    const after = 'after' in change ? { after: { ...change.after, noted, barred: first.has(change) } } : {}
+    return { ...change, ...before, ...after }
+  })
+}
+
+function subjectOf(change: Change<Sensor>): Sensor {
+  return change.action === 'remove' ? change.before : change.after
+}
+
+function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork): Sensor[] {
+  const span = wanted.spans.find((candidate) => candidate.network?.name === network.name)
+  return containersOf(host).flatMap((container) =>
+    container.endpoints
+      .filter((endpoint) => endpoint.network === network.name)
+      .map((endpoint): Sensor => {
+        const { port } = endpoint
+        const bridge = span?.name ?? network.labels[label.span] ?? ''
+        const link = findPort(wanted, host, port, bridge)
+        return {
+          ...build(container, network.name, bridge, network.labels[label.name] ?? wanted.owner),
+          reference: referTo(network),
+          sealed: span?.sealed ?? true,
+          owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
+          current: isCurrent(endpoint, network),
+          present: port !== 'absent',
+          interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
+          port: link?.name ?? null,
+          bridged: link === undefined || link.master === bridge,
+          options: endpoint.driverOptions,
+          aliases: endpoint.aliases,
+          address: endpoint.fixedAddress,
+          subnet: network.pools[0]?.subnet ?? null
+        }
+      })
+  )
+}
+
+/**
+ * The host's end of a container's interface, which may have changed since: a veth pair of these two ends, that no other bridge
+ * has, and that is no card of a span.
+ */
+function findPort(wanted: Wanted, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
+  if (typeof port === 'string') return undefined
+  return host.links.find(
+    (link) =>
+      link.index === port.host &&
+      link.peer === port.inside &&
+      link.foreignPeer &&
+      (link.master === null || link.master === bridge) &&
+      !wanted.cards.some((card) => card.link.index === link.index)
+  )
+}
+
+/** A container that does not run has the network's name only: it gets whatever bears that when it starts. */
+function isCurrent(endpoint: Endpoint, network: DockerNetwork): boolean {
+  return endpoint.networkId === '' || endpoint.networkId === network.id
+}
+
+function build(
+  container: Container,
+  network: string,
+  bridge: string,
+  noteOwner: string
+): Omit<Sensor, 'owner' | 'options' | 'interfaceName' | 'sealed'> {
+  return {
+    kind: 'sensor',
+    id: `${network}/${container.name}`,
+    spans: [bridge],
+    network,
+    reference: network,
+    container: container.name,
+    containerReference: referTo(container),
+    current: true,
+    present: true,
+    port: null,
+    bridged: true,
+    aliases: [],
+    address: null,
+    barred: false,
+    backToNone: false,
+    noted: false,
+    noteOwner,
+    subnet: null,
+    bridge
+  }
+}
+
+function sensorSteps(transition: Transition<Sensor>): Step[] {
+  switch (transition.action) {
+    case 'create': {
+      const { containerReference, barred, noted } = transition.after
+      const off = { ...transition.after, ...onNone }
+      return [
+        ...(barred ? [leaveNote(off), disconnect('none', off)] : []),
+        connect(transition.after, containerReference),
+        ...(barred ? [dropNote(off)] : []),
+        ...(noted ? [dropNote(transition.after)] : [])
+      ]
+    }
+    case 'update': {
+      // The interface in the container stays as it is, so the sensor need not be restarted.
+      const { before } = transition
+      if (before.port === null) return []
+      const set = ['ip', 'link', 'set', 'dev', before.port] as const
+      return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
+    }
+    case 'remove': {
+      const { reference, containerReference, backToNone, noted } = transition.before
+      const off = { ...transition.before, ...onNone }
+      return [
+        ...(noted ? [leaveNote(transition.before)] : []),
+        ...(backToNone ? [leaveNote(off)] : []),
+        disconnect(reference, transition.before),
+        ...(backToNone ? [connect(off, containerReference), dropNote(off)] : [])
+      ]
+    }
+  }
+}
+
+/** How a container is on Docker's network "none". */
+const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null } as const
+
+function leaveNote(off: Sensor): Step {
+  const { container, network, noteOwner, bridge } = off
+  const labels = { [label.name]: noteOwner, [label.span]: bridge, ...writeAway(off) }
+  return {
+    summary: `note that ${container} belongs on ${network}`,
+    docker: { call: 'createNote', network: nameNote(off), labels }
+  }
+}
+
+function dropNote(off: Sensor): Step {
+  const network = nameNote(off)
+  return { summary: `drop the note ${network} on ${off.container}`, docker: { call: 'dropNote', network } }
+}
+
+function nameNote({ network, container }: Sensor): string {
+  return `spanplan-away-${hashOf('away', network, container).toString(16)}`
+}
+
+/**
+ * The request that puts a container on a network, as it was or is to be there.
+ *
+ * @param reference what the container is called in it.
+ */
+export function connect(place: Omit<AwayNote, 'subnet'>, reference: string): Step {
+  const { network, container, options, aliases, address } = place
+  return {
+    summary: `connect ${container} to ${network}`,
+    docker: { call: 'connect', network, container: reference, options, aliases, address }
+  }
+}
+
+/** The request that takes a container off a network, by what that is called in it. */
+function disconnect(reference: string, { network, container, containerReference }: Sensor): Step {
+  return {
+    summary: `disconnect ${container} from ${network}`,
+    docker: { call: 'disconnect', network: reference, container: containerReference }
+  }
+}

@@ -1,0 +1,163 @@
+import type { Notice } from '../../errors.ts'
+import { mirrorPref } from '../../host/parsers/tc.ts'
+import { batchWord, shellLine } from '../../host/quote.ts'
+import type { Link, Snapshot } from '../../host/snapshot.ts'
+import { findLink } from '../../host/snapshot.ts'
+import { printable } from '../../printable.ts'
+import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
+import type { Hook, InterfaceMatch, Spec } from '../../spec/spec.ts'
+import { routesOf } from '../interface-use.ts'
+import { notice } from '../mark-inventory.ts'
+import { isTransparent } from '../seal.ts'
+
+/** What a source's interface is found by: as the file says of it, or by that very name. */
+export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
+  return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
+}
+
+/** Whether a card is the one that the file means. */
+export function isMatch(match: InterfaceMatch, link: Link): boolean {
+  return 'name' in match
+    ? match.name === link.name || link.altnames.includes(match.name)
+    : match.macaddress === link.permanentMac && isCard(link)
+}
+
+/** The names of the interfaces that are to be dedicated to capture: whatever else uses one of them would be cut off. */
+export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
+  const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
+  return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
+}
+
+/** The one card of this host that the file means, or why there is none. */
+export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
+  if ('name' in match) return findLink(host, match.name) ?? missingName(match.name, host)
+  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
+  const cards = all.filter(isCard)
+  const [link, ...others] = cards.length > 0 ? cards : all
+  if (link === undefined) {
+    return notice(
+      'INTERFACE_MISSING',
+      `there is no interface with the MAC address ${match.macaddress} on this host`,
+      'see the addresses with: ip link'
+    )
+  }
+  if (others.length === 0) return link
+  const names = [link, ...others].map(({ name }) => name).join(', ')
+  return notice('INTERFACE_AMBIGUOUS', `${names} all have the MAC address ${match.macaddress}`, 'match one by its name')
+}
+
+/**
+ * What may be meant by the name of an interface that is waited for, and may be a slip of the pen; none that the file has a
+ * source of already. undefined: nothing is like it.
+ */
+export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): string | undefined {
+  if (!('name' in match)) return undefined
+  const used = spec.spans.flatMap(({ sources }) => sources.map((source) => matchOf(spec, source.interface)))
+  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
+  return suggestHint(
+    match.name,
+    links.flatMap(({ name, altnames }) => [name, ...altnames])
+  )
+}
+
+/** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
+export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Notice | undefined {
+  const program = findConfused(link.name, dedicated)
+  if (program !== undefined) {
+    return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to ${program}`, 'rename it')
+  }
+  if (link.type !== 'ether') {
+    return notice(
+      'INTERFACE_NOT_ETHERNET',
+      `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
+      'mirror the Ethernet card below it'
+    )
+  }
+  return dedicated ? checkDedicated(link, host) : undefined
+}
+
+/** A dedicated interface has neither ARP nor IPv6: whoever uses it would be cut off. */
+function checkDedicated(link: Link, host: Snapshot): Notice | undefined {
+  const address = link.addresses.find(({ automatic }) => !automatic)
+  if (address !== undefined) {
+    return notice(
+      'DEDICATED_HAS_ADDRESS',
+      `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
+      'take "dedicated" out, or the address off the card'
+    )
+  }
+  const [route, ...others] = routesOf(host, link)
+  if (route === undefined) return undefined
+  const more = others.length === 0 ? '' : `, and ${others.length} more`
+  const all =
+    more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
+  return notice(
+    'DEDICATED_HAS_ROUTE',
+    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.words.join(' ')}${more}`,
+    `take "dedicated" out, or the route away: ${shellLine(route.removal)}${all}`
+  )
+}
+
+/** The program that would not take the name for that of the card. A name that is no UTF-8 was read with U+FFFD in it. */
+function findConfused(name: string, dedicated: boolean): string | undefined {
+  if (batchWord(name) === null || printable(name) !== name || name.includes('\ufffd')) return 'tc'
+  if (!dedicated) return undefined
+  if (name.includes('=')) return 'sysctl'
+  return name === '*' ? 'ethtool' : undefined
+}
+
+/** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
+export function warnOfMerging(link: Link): Notice[] {
+  return (['gro', 'rx-gro-hw', 'lro'] as const)
+    .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
+    .map((name) => notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
+}
+
+/** What a filter of lower preference ends never comes to the mirrors. */
+export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
+  const before = host.filters.find(
+    (filter) =>
+      filter.device === link.name &&
+      filter.hook === hook &&
+      filter.chain === 0 &&
+      filter.pref < mirrorPref &&
+      !isTransparent(filter)
+  )
+  if (before === undefined) return []
+  return [
+    notice(
+      'MIRROR_HIDDEN',
+      `${link.name} ${hook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
+      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, hook])}`
+    )
+  ]
+}
+
+/** What an eBPF program before the filters does not let pass never comes to the mirrors. */
+export function warnOfPrograms(link: Link, hook: Hook, host: Snapshot): Notice[] {
+  return host.attached
+    .filter((program) => program.link === link.index && program.hook === hook)
+    .map(({ layer, name, id }) =>
+      notice(
+        'PROGRAM_BEFORE',
+        `${link.name} ${hook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
+        `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
+      )
+    )
+}
+
+/** Vlans, bridges, bonds and the like borrow the address of a card below them. */
+function isCard(link: Link): boolean {
+  return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
+}
+
+function missingName(name: string, host: Snapshot): Notice {
+  const names = host.links.flatMap((link) => [link.name, ...link.altnames])
+  const near = suggest(name, names)
+  const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
+  return notice(
+    'INTERFACE_MISSING',
+    `there is no interface ${name} on this host`,
+    near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`
+  )
+}

@@ -1,0 +1,191 @@
+import type { Notice, Origin } from '../errors.ts'
+import type { Hook, InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec } from './spec.ts'
+import { writeChoice } from './values/container-selector.ts'
+import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
+import { escapeUnprintable, quote } from './yaml/quote.ts'
+
+/** `line 5`, or `b.yaml:5:3` if that is another file. */
+export function describePlace(place: Origin, from: Origin): string {
+  return place.file === from.file
+    ? `line ${place.line}`
+    : `${escapeUnprintable(place.file)}:${place.line}:${place.column}`
+}
+
+/** The device that a source names; null if only its MAC address is known. */
+type FindDevice = (name: string) => string | null
+
+/** How to find the entry of `interfaces` that a source means: by its key, or by the device's name that it matches. */
+export function indexInterfaces(interfaces: readonly InterfaceSpec[]): (name: string) => InterfaceSpec | undefined {
+  const byKey = new Map(interfaces.map((one) => [one.key, one]))
+  const byName = new Map<string, InterfaceSpec>()
+  for (const one of interfaces) if ('name' in one.match && !byName.has(one.match.name)) byName.set(one.match.name, one)
+  return (name) => byKey.get(name) ?? byName.get(name)
+}
+
+/** What is wrong with spans that are right each for itself: within a span, and among all. */
+export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Notice[] {
+  const find = indexInterfaces(interfaces)
+  const findDevice: FindDevice = (name) => {
+    const match = find(name)?.match ?? { name }
+    return 'name' in match ? match.name : null
+  }
+  return [
+    ...checkMatches(interfaces),
+    ...spans.flatMap((span) => [...checkSources(span, find), ...checkSensors(span)]),
+    ...checkNetworks(spans),
+    ...checkSubnets(spans),
+    ...checkLoops(spans, findDevice)
+  ]
+}
+
+const identify = ({ match }: Pick<InterfaceSpec, 'match'>) =>
+  'name' in match ? `name ${match.name}` : `macaddress ${match.macaddress}`
+
+function checkMatches(interfaces: readonly InterfaceSpec[]): Notice[] {
+  const seen = new Map<string, InterfaceSpec>()
+  const notices: Notice[] = []
+  for (const one of interfaces) {
+    const identity = identify(one)
+    const other = seen.get(identity)
+    if (other) {
+      const place = describePlace(other.origin, one.origin)
+      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same card: ${escapeUnprintable(identity)}`
+      notices.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
+    } else seen.set(identity, one)
+  }
+  return notices
+}
+
+const hooksOf = ({ direction }: SourceSpec): readonly Hook[] =>
+  direction === 'both' ? ['ingress', 'egress'] : [direction]
+
+function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | undefined): Notice[] {
+  const seen = new Map<string, SourceSpec>()
+  const notices: Notice[] = []
+  for (const source of span.sources) {
+    const card = identify(find(source.interface) ?? { match: { name: source.interface } })
+    const twice = hooksOf(source).filter((hook) => seen.has(`${hook} ${card}`))
+    const other = seen.get(`${twice[0]} ${card}`)
+    if (other) {
+      const name =
+        other.interface === source.interface
+          ? quote(source.interface)
+          : `${quote(source.interface)}, which is ${quote(other.interface)},`
+      const place = describePlace(other.origin, source.origin)
+      notices.push({
+        code: 'SOURCE_TWICE',
+        message: `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`,
+        hint: 'take one out, give them different directions, or join their filters with "or"',
+        origin: source.origin
+      })
+    }
+    for (const hook of hooksOf(source)) if (!seen.has(`${hook} ${card}`)) seen.set(`${hook} ${card}`, source)
+  }
+  return notices
+}
+
+function checkSensors(span: SpanSpec): Notice[] {
+  const seen = new Map<string, Origin>()
+  const notices: Notice[] = []
+  for (const sensor of span.sensors) {
+    const { origin } = sensor
+    const { kind, value } = writeChoice(sensor)
+    const choice = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
+    const other = seen.get(choice)
+    if (other) {
+      const message = `sensor ${choice} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
+      notices.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
+    } else seen.set(choice, origin)
+  }
+  return notices
+}
+
+function checkNetworks(spans: readonly SpanSpec[]): Notice[] {
+  const seen = new Map<string, { span: SpanSpec; network: NetworkSpec }>()
+  const notices: Notice[] = []
+  for (const span of spans) {
+    const { network } = span
+    if (!network) continue
+    const other = seen.get(network.name)
+    if (other) {
+      const place = describePlace(other.network.origin, network.origin)
+      const message = `network ${quote(network.name)} of span ${quote(span.name)} is that of span ${quote(other.span.name)} already (${place})`
+      notices.push({
+        code: 'NETWORK_TWICE',
+        message,
+        hint: 'give each span a network of its own',
+        origin: network.origin
+      })
+    } else seen.set(network.name, { span, network })
+  }
+  return notices
+}
+
+function checkSubnets(spans: readonly SpanSpec[]): Notice[] {
+  const subnets = spans.flatMap(({ name, network }) => {
+    const subnet = network?.subnet ? parseSubnet(network.subnet) : undefined
+    return network?.subnet && subnet && !('problem' in subnet)
+      ? [{ span: name, network, subnet, text: network.subnet }]
+      : []
+  })
+  // In the order of their addresses, what overlaps overlaps the widest of those before.
+  subnets.sort((one, other) => one.subnet.base - other.subnet.base || one.subnet.length - other.subnet.length)
+  const notices: Notice[] = []
+  let [before] = subnets
+  for (const one of subnets.slice(1)) {
+    if (before && subnetsOverlap(before.subnet, one.subnet)) {
+      const place = describePlace(before.network.origin, one.network.origin)
+      const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${before.text} of span ${quote(before.span)} (${place})`
+      notices.push({
+        code: 'SUBNET_OVERLAP',
+        message,
+        hint: 'give each network a prefix of its own',
+        origin: one.network.origin
+      })
+    } else before = one
+  }
+  return notices
+}
+
+/** A circle is shown whole up to this length. */
+const longestCircle = 12
+
+/** A bridge that is mirrored into itself, however long the way round, multiplies each frame for ever. */
+function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Notice[] {
+  const byName = new Map(spans.map((span) => [span.name, span]))
+  const done = new Set<string>()
+  const notices: Notice[] = []
+  for (const first of spans) {
+    if (done.has(first.name)) continue
+    // Depth first, without recursion: each step is a span and how many of its sources have been followed.
+    const trail = [{ span: first, next: 0 }]
+    const depths = new Map([[first.name, 0]])
+    for (let step = trail.at(-1); step; step = trail.at(-1)) {
+      const source = step.span.sources[step.next++]
+      if (!source) {
+        trail.pop()
+        depths.delete(step.span.name)
+        done.add(step.span.name)
+        continue
+      }
+      const fed = byName.get(findDevice(source.interface) ?? '')
+      if (!fed || done.has(fed.name)) continue
+      const depth = depths.get(fed.name)
+      if (depth === undefined) {
+        depths.set(fed.name, trail.length)
+        trail.push({ span: fed, next: 0 })
+        continue
+      }
+      // The trail goes from a span to its sources: frames go the other way.
+      const names = trail.slice(Math.max(depth, trail.length - longestCircle)).map(({ span }) => span.name)
+      if (trail.length - depth > longestCircle) names.unshift(fed.name, '…')
+      notices.push({
+        code: 'LOOP',
+        message: `span ${quote(step.span.name)} copies its own frames for ever: ${[fed.name, ...names.reverse()].join(' → ')}`,
+        hint: 'take this source out',
+        origin: source.origin
+      })
+    }
+  }
+  return notices
+}

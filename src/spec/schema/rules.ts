@@ -1,0 +1,86 @@
+import { Buffer } from 'node:buffer'
+import * as z from 'zod'
+import { hasUnprintable } from '../yaml/quote.ts'
+
+// Compiling each schema with `new Function` takes longer than checking a file with it.
+z.config({ jitless: true })
+
+/** A rule for a text: what it must be, if it is not. `code` and `hint` go into the notice. */
+export interface Rule {
+  readonly broken: (text: string) => boolean
+  readonly message: string
+  readonly code?: string
+  readonly hint?: string
+}
+
+/** A text that keeps all rules; the first that it breaks is told. `wanted` is what it must be at all. */
+export function text(wanted: string, rules: readonly Rule[]) {
+  return z.string({ error: `must be ${wanted}` }).check((payload) => {
+    const rule = rules.find(({ broken }) => broken(payload.value))
+    if (!rule) return
+    const { message, code, hint } = rule
+    payload.issues.push({ code: 'custom', input: payload.value, message, params: { code, hint } })
+  })
+}
+
+/** Strict: an unknown key is an error. */
+export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = Object.keys(shape).join(', ')
+  return z.strictObject(shape, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? known : 'must be a mapping (key: value)')
+  })
+}
+
+/** Whether a text is one of these. */
+export const oneOf = (words: readonly string[]) => (value: string) => words.includes(value)
+
+/** Whether a file in a folder of spans is read. */
+export const isSpecFile = (name: string) => /\.ya?ml$/.test(name) && !name.startsWith('.')
+
+/** In UTF-8. */
+export const countBytes = (value: string) => Buffer.byteLength(value)
+
+/** What no link may be called: `all` and `default` stand for every card in /proc/sys/net/ipv4/conf, and `-` begins an option. */
+export const linkRules: readonly Rule[] = [
+  { broken: (value) => value === '', message: 'must not be empty', code: 'NAME_INVALID' },
+  { broken: (value) => value.startsWith('-'), message: 'must not begin with "-"', code: 'NAME_INVALID' },
+  { broken: oneOf(['.', '..']), message: 'must not be "." or ".."', code: 'NAME_INVALID' },
+  {
+    broken: oneOf(['all', 'default']),
+    message: 'must not be "all" or "default": the kernel means every link by it',
+    code: 'NAME_INVALID'
+  }
+]
+
+/** What no name of a link may have in it: dev_valid_name() in net/core/dev.c. */
+export const linkCharacters: readonly Rule[] = [
+  {
+    broken: (value) => /[/:\s]/.test(value) || hasUnprintable(value),
+    message: 'must have no "/", no ":" and no spaces',
+    code: 'NAME_INVALID'
+  }
+]
+
+/** Bytes. IFNAMSIZ in linux/if.h is 16, with the closing zero. */
+export const longestLinkName = 15
+/** Bytes. ALTIFNAMSIZ in linux/if.h is 128, with the closing zero. */
+export const longestAltname = 127
+
+/** What Docker takes for a name (daemon/names/names.go of moby). */
+export const dockerPattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+/** Characters. */
+export const longestDockerName = 255
+
+/** What a name of a container or a network of Docker must be like. */
+export const dockerRules: readonly Rule[] = [
+  {
+    broken: (value) => !dockerPattern.test(value),
+    message: 'must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -',
+    code: 'NAME_INVALID'
+  },
+  {
+    broken: (value) => value.length > longestDockerName,
+    message: `is too long: a name has at most ${longestDockerName} characters`,
+    code: 'NAME_TOO_LONG'
+  }
+]

@@ -1,0 +1,252 @@
+import * as z from 'zod'
+import { readDuration } from '../values/duration.ts'
+import { parseSubnet } from '../values/subnet.ts'
+import { hasUnprintable } from '../yaml/quote.ts'
+import {
+  countBytes,
+  dockerPattern,
+  dockerRules,
+  linkCharacters,
+  linkRules,
+  longestAltname,
+  longestDockerName,
+  longestLinkName,
+  mapping,
+  oneOf,
+  text
+} from './rules.ts'
+import { sensor } from './sensor.ts'
+
+/**
+ * The one definition of spans.yaml. Each message says what a value must be, and is put behind the value's name:
+ * "mtu must be auto or a number from 68 to 65535". For unknown keys the message is the list of those that are known.
+ */
+
+const spanName = text('a name', [
+  ...linkRules,
+  {
+    broken: (value) => !/^[A-Za-z0-9_.-]+$/.test(value),
+    message: 'must have only A-Z a-z 0-9 _ . -',
+    code: 'NAME_INVALID'
+  },
+  {
+    broken: (value) => value.length > longestLinkName,
+    message: `is too long: it becomes the name of a bridge, which has at most ${longestLinkName} characters`,
+    code: 'NAME_TOO_LONG'
+  }
+]).meta({
+  description: `The span's name, and that of its bridge: 1 to ${longestLinkName} of A-Z a-z 0-9 _ . -`,
+  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestLinkName}}$`
+})
+
+const interfaceName = text('the name of a network interface', [
+  ...linkRules,
+  ...linkCharacters,
+  {
+    broken: (value) => countBytes(value) > longestAltname,
+    message: `is too long: a name has at most ${longestAltname} bytes`,
+    code: 'NAME_TOO_LONG'
+  }
+]).meta({
+  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
+})
+
+const networkName = text('the name of a Docker network', [
+  ...dockerRules,
+  {
+    broken: oneOf(['bridge', 'host', 'none', 'default']),
+    message: 'must not be one of the networks that Docker itself makes',
+    code: 'NAME_INVALID'
+  }
+]).meta({
+  pattern: `^(?!(?:bridge|host|none|default)$)${dockerPattern.source.slice(1)}`,
+  maxLength: longestDockerName
+})
+
+const macPattern = /^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i
+
+const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
+  {
+    broken: (value) => !macPattern.test(value),
+    message: 'must be a MAC address such as "00:1b:21:aa:00:01"'
+  }
+]).meta({
+  description: "The card's permanent MAC address, with : or -. Put it in quotes: YAML reads some addresses as numbers",
+  pattern: '^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$'
+})
+
+const match = mapping({
+  macaddress: macaddress.optional(),
+  name: interfaceName.optional().describe("The device's name, or one of its altnames")
+})
+  .check((payload) => {
+    const given = Object.values(payload.value).filter((value) => value !== undefined)
+    if (given.length === 1) return
+    const message = 'must have either macaddress or name'
+    payload.issues.push({ code: 'custom', input: payload.value, message, params: { code: 'VALUE_INVALID' } })
+  })
+  .meta({
+    description: 'How the card is found. Without it, the key is the name of the device',
+    oneOf: [{ required: ['macaddress'] }, { required: ['name'] }]
+  })
+
+const flag = () => z.boolean({ error: 'must be true or false' })
+
+const interfaceEntry = mapping({
+  match: match.optional(),
+  dedicated: flag()
+    .default(false)
+    .describe('A capture-only card: no ARP, no IPv6, GRO and LRO off. Refused on a card that has an address')
+}).describe('What is true of a card, whichever span uses it')
+
+const longestFilter = 64 * 1024
+
+const filter = text('text: a pcap-filter(7) expression', [
+  { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'take the key out to copy everything' },
+  { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
+  { broken: (value) => hasUnprintable(value, '\n\t'), message: 'must have no control characters' }
+]).meta({
+  description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: all',
+  examples: ['not port 22', 'vlan 10 and tcp'],
+  minLength: 1
+})
+
+const durationPattern = ['h', 'm', 's', 'ms'].map((unit) => `(?:[0-9]+(?:\\.[0-9]+)?${unit})?`).join('')
+
+const duration = z.string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' }).check((payload) => {
+  const value = readDuration(payload.value)
+  const problem = typeof value !== 'number' ? value.problem : value < 1 ? 'be more than 0' : null
+  if (problem === null) return
+  const params = { code: 'VALUE_INVALID' }
+  payload.issues.push({ code: 'custom', input: payload.value, message: `must ${problem}`, params })
+})
+
+const expectation = mapping({
+  quiet: duration.meta({
+    description: 'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m',
+    examples: ['5m'],
+    pattern: `^(?=.)${durationPattern}$`
+  })
+}).describe('What is expected of the traffic: where it is not so, spanplan status says it')
+
+const source = mapping({
+  interface: interfaceName.describe(
+    'The card that is copied from: a key of interfaces, or a device (its altnames too)'
+  ),
+  direction: z
+    .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
+    .optional()
+    .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated card'),
+  filter: filter.optional(),
+  expect: expectation.optional()
+}).describe('Where traffic is copied from')
+
+const subnet = z
+  .string({ error: 'must be an IPv4 prefix such as 198.18.0.0/26' })
+  .check((payload) => {
+    const result = parseSubnet(payload.value)
+    if (!('problem' in result)) return
+    const params = { code: 'SUBNET_INVALID', hint: result.hint }
+    payload.issues.push({ code: 'custom', input: payload.value, message: result.problem, params })
+  })
+  .meta({
+    description: "The network's IPv4 prefix, /8 to /29. Default: a free /26 of 198.18.0.0/15",
+    pattern: '^(?:[0-9]{1,3}\\.){3}[0-9]{1,3}/(?:[89]|1[0-9]|2[0-9])$'
+  })
+
+const network = z
+  .union(
+    [
+      networkName.describe('The name of the Docker network'),
+      mapping({
+        name: networkName.describe('The name of the Docker network'),
+        subnet: subnet.optional()
+      })
+    ],
+    { error: 'must be the name of a Docker network, or {name: …, subnet: …}' }
+  )
+  .describe("The Docker network that hands the span out. Default: one of the span's name, if there are sensors")
+
+/** What IPv4 asks for (RFC 791), and what the kernel's int-sized MTU of a bridge goes to. */
+const smallestMtu = 68
+const largestMtu = 65535
+const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
+
+const span = mapping({
+  description: text('text', [
+    { broken: (value) => hasUnprintable(value, '\n\t'), message: 'must have no control characters' }
+  ])
+    .optional()
+    .describe('What the span is for, for people'),
+  sources: z
+    .array(source, { error: 'must be a list of one source or more' })
+    .min(1, { error: 'must be a list of one source or more' })
+    .describe('Where traffic is copied from, one or more'),
+  network: network.optional(),
+  sensors: z
+    .array(sensor, { error: 'must be a list of containers' })
+    .default([])
+    .describe('The containers to connect: names, labels, Compose services. Others may connect themselves'),
+  mtu: z
+    .union([z.literal('auto'), z.int(mtuError).min(smallestMtu, mtuError).max(largestMtu, mtuError)], mtuError)
+    .default('auto')
+    .describe("The largest frame: auto (the largest source's) or a number of bytes"),
+  wire: flag().default(true).describe('Frames as on the wire: segmented, checksums filled in'),
+  sealed: flag().default(true).describe('Sensors receive and can never send: not to the host, not to each other')
+}).describe('A named tap: a bridge, the mirrors that feed it, the Docker network that hands it out')
+
+const longestOwner = 32
+
+const owner = text('text', [
+  {
+    broken: (value) => !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(value),
+    message: 'must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -',
+    code: 'NAME_INVALID'
+  },
+  {
+    broken: (value) => value.length > longestOwner,
+    message: `is too long: it has at most ${longestOwner} characters`,
+    code: 'NAME_TOO_LONG'
+  },
+  { broken: oneOf(['all']), message: 'must not be "all"', code: 'NAME_INVALID' }
+]).meta({
+  description: 'Whose these spans are: prune and destroy stay within it',
+  default: 'default',
+  pattern: `^(?!all$)[A-Za-z0-9][A-Za-z0-9_.-]{0,${longestOwner - 1}}$`
+})
+
+const file = mapping({
+  version: z.literal(1, { error: 'must be 1' }).describe('The version of this format'),
+  name: owner.optional(),
+  interfaces: z
+    .record(interfaceName, interfaceEntry, { error: 'must be a mapping of names to cards' })
+    .default({})
+    .describe('Cards of which there is more to say than their name'),
+  spans: z
+    .record(spanName, span, { error: 'must be a mapping of names to spans' })
+    .describe('The spans, by name. {} says that there are none')
+})
+
+/** The whole file, and the parts that are checked by themselves where the whole has errors. */
+export const schemas = { file, owner, interface: interfaceEntry, span, network: networkName }
+
+/** An entry of `interfaces`, as the schema gives it. */
+export type InterfaceData = z.output<typeof interfaceEntry>
+/** An entry of `spans`, as the schema gives it. */
+export type SpanData = z.output<typeof span>
+
+/** Top-level keys that are the user's own. */
+export const isOwnKey = (key: string) => key.startsWith('x-')
+
+/** spans.yaml as a JSON Schema, for editors. Draft 7 is what yaml-language-server knows best. */
+export function jsonSchema(): object {
+  const { $schema, ...rest } = z.toJSONSchema(file, { target: 'draft-07', io: 'input' })
+  return {
+    $schema,
+    title: 'spans.yaml of spanplan',
+    description:
+      'SPAN and mirror traffic for IDS containers: which cards are copied, to which Docker network, for whom',
+    ...rest,
+    patternProperties: { '^x-': { description: 'Your own: for anchors' } }
+  }
+}

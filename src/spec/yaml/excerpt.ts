@@ -1,0 +1,77 @@
+import type { Origin } from '../../errors.ts'
+
+/** Columns of a terminal; what is longer is cut around the place. */
+const widest = 100
+const tabWidth = 4
+
+/** Twice as wide as a letter: East Asian wide characters (UAX #11, in blocks) and emoji. */
+const wide =
+  /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
+/** Drawn on the character before. */
+const combining = /\p{Mn}|\p{Me}/u
+/** Would move the cursor, turn the direction round or not be seen. */
+const unprintable = /\p{Cc}|\p{Cf}|\p{Cs}|\p{Zl}|\p{Zp}/u
+
+interface Cell {
+  readonly shown: string
+  readonly width: number
+}
+
+function show(character: string): Cell {
+  if (character === '\t') return { shown: ' '.repeat(tabWidth), width: tabWidth }
+  if (unprintable.test(character)) {
+    const code = character.codePointAt(0) ?? 0
+    // Unicode has a picture for each of the ASCII control characters.
+    if (code < 0x20) return { shown: String.fromCodePoint(0x2400 + code), width: 1 }
+    return { shown: code === 0x7f ? '\u2421' : '\uFFFD', width: 1 }
+  }
+  if (combining.test(character)) return { shown: character, width: 0 }
+  return { shown: character, width: wide.test(character) ? 2 : 1 }
+}
+
+const sumWidths = (cells: readonly Cell[]) => cells.reduce((sum, { width }) => sum + width, 0)
+
+function findLine(text: string, line: number): string {
+  let start = 0
+  for (let count = 1; count < line; count++) {
+    const end = text.indexOf('\n', start)
+    if (end === -1) return ''
+    start = end + 1
+  }
+  const end = text.indexOf('\n', start)
+  return text.slice(start, end === -1 ? text.length : end).replace(/\r$/, '')
+}
+
+/**
+ * The line of a place, with a caret under its column:
+ * ```
+ *   5 |     sorces:
+ *     |     ^
+ * ```
+ * It is safe to print whatever the text is. Without a byte order mark in `text`, columns count as editors do.
+ */
+export function excerpt(text: string, { line, column }: Origin): string {
+  const content = findLine(text, line)
+  // Far from the place, a line's length does not matter: a megabyte is not split into characters.
+  const start = Math.max(0, column - 1 - 2 * widest)
+  const before = [...content.slice(start, column - 1)].map(show)
+  const after = [...content.slice(column - 1, column - 1 + 2 * widest)].map(show)
+  let isCutBefore = start > 0
+  let isCutAfter = content.length > column - 1 + 2 * widest
+  // The room before the place is what the text after it leaves, and half of the line at least.
+  const roomBefore = Math.max(widest / 2, widest - sumWidths(after))
+  while (sumWidths(before) > roomBefore) {
+    before.shift()
+    isCutBefore = true
+  }
+  while (sumWidths(before) + sumWidths(after) > widest) {
+    after.pop()
+    isCutAfter = true
+  }
+  const cut = isCutBefore ? '…' : ''
+  const shown = `${cut}${[...before, ...after].map((cell) => cell.shown).join('')}${isCutAfter ? '…' : ''}`
+  const number = String(line).padStart(4)
+  const indent = ' '.repeat(cut.length + sumWidths(before))
+  const first = `${number} | ${shown}`.trimEnd()
+  return `${first}\n${' '.repeat(number.length)} | ${indent}^`
+}

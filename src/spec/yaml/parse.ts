@@ -1,0 +1,165 @@
+import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
+import type { Notice, Origin } from '../../errors.ts'
+import { buildTree } from './build-tree.ts'
+import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
+import type { Tree } from './tree.ts'
+
+/** Deeper than any spans.yaml; the composer calls itself for each level, and the stack is finite. */
+const deepest = 100
+
+/** Tokens in a file: a thousand spans have some 50,000. Each takes microseconds, and a kilobyte if it is an error. */
+const mostTokens = 500_000
+
+/** More errors of syntax in a file follow from the first ones; finding the cause of one takes time. */
+const mostErrors = 200
+
+/** A file as a tree, if there is one, and what is wrong with its YAML. */
+export interface Parsed {
+  /** Undefined where the file has no value, or where its structure is not certain. */
+  readonly tree: Tree | undefined
+  readonly notices: readonly Notice[]
+}
+
+/**
+ * YAML 1.2 to values that know their places. Says all that is wrong with the file as YAML; time and memory are
+ * bounded by the size of the text, whatever is in it.
+ */
+export function parseYaml(file: string, text: string): Parsed {
+  const lines = countLines(text)
+  const place = (offset: number): Origin => {
+    const { line, col } = lines.linePos(Math.min(offset, text.length))
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const tokens = readTokens(text)
+  if ('problem' in tokens) {
+    return { tree: undefined, notices: [{ ...tokens.problem, origin: place(tokens.offset) }] }
+  }
+  // buildTree() compares keys, with a map: the composer's own check takes time that grows with their square.
+  const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
+  const [first, second] = [...composer.compose(tokens, true, text.length)]
+  const notices: Notice[] = []
+  if (second && first) {
+    const message = 'a second document begins here: a file holds one'
+    const hint = 'put it into a file of its own, or take the "---" out'
+    const dashes = text.indexOf('---', first.range[1])
+    const origin = place(dashes === -1 ? second.range[0] : dashes)
+    return { tree: undefined, notices: [{ code: 'YAML_DOCUMENTS', message, hint, origin }] }
+  }
+  if (!first) return { tree: undefined, notices }
+  if (first.directives.yaml.version !== '1.2') {
+    const message = 'the file is read as YAML 1.2, whatever it says'
+    const origin = place(text.search(/^%YAML/m))
+    return { tree: undefined, notices: [{ code: 'YAML_VERSION', message, hint: 'take this line out', origin }] }
+  }
+  const broken = first.errors.filter(breaksStructure)
+  notices.push(...explainErrors(first.errors, tokens, text, place))
+  if (broken.length > 0) return { tree: undefined, notices }
+  const built = buildTree(first, text, place)
+  return { tree: built.tree, notices: [...notices, ...built.notices] }
+}
+
+/** The errors that the composer will find within one token, up to a number. */
+function countBadEscapes(lexeme: string, most: number): number {
+  if (!lexeme.startsWith('"')) return 0
+  const bad = /\\(?:[0abtnvfre "/\\N_LPxuU\t\r\n]|(.|$))/g
+  let count = 0
+  for (let found = bad.exec(lexeme); found && count <= most; found = bad.exec(lexeme)) {
+    if (found[1] !== undefined) count++
+  }
+  return count
+}
+
+/** Where lines begin. The parser would tell too, but not always in order. */
+function countLines(text: string): LineCounter {
+  const lines = new LineCounter()
+  lines.addNewLine(0)
+  for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
+  return lines
+}
+
+/** The text as tokens, or what makes it too much to read. */
+function readTokens(
+  text: string
+): CST.Token[] | { readonly problem: Pick<Notice, 'code' | 'message' | 'hint'>; readonly offset: number } {
+  const parser = new Parser()
+  const tokens: CST.Token[] = []
+  let count = 0
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) tokens.push(token)
+    if (parser.stack.length > deepest) {
+      const message = `more than ${deepest} levels, one within the other`
+      return { problem: { code: 'YAML_BOMB', message, hint: 'is it the right file?' }, offset: parser.offset }
+    }
+    count += 1 + countBadEscapes(lexeme, mostTokens)
+    if (count > mostTokens) {
+      const message = 'the file has far more in it than any set of spans'
+      return { problem: { code: 'FILE_TOO_LARGE', message, hint: 'is it the right file?' }, offset: parser.offset }
+    }
+  }
+  for (const token of parser.end()) tokens.push(token)
+  return tokens
+}
+
+/** One notice for each line with errors: what follows on the same line follows from the first. */
+function explainErrors(
+  errors: readonly YAMLError[],
+  tokens: readonly CST.Token[],
+  text: string,
+  place: (offset: number) => Origin
+): Notice[] {
+  const byLine = new Map<number, Notice>()
+  for (const error of joinErrors(errors.slice(0, mostErrors))) {
+    const offset = findCause(error, tokens, text)
+    const { file, line, column } = place(offset)
+    const content = lineAt(text, offset)
+    const complaint = explainSyntax(error, content)
+    const wanted = complaint.code === 'YAML_TAB' ? content.indexOf('\t') : content.search(/\S/)
+    const isIndent = error.message.includes('indented too far')
+    const origin = { file, line, column: isIndent ? wanted + 1 : Math.max(column, wanted + 1) }
+    const other = byLine.get(line)?.origin
+    if (!other || origin.column < other.column) byLine.set(line, { ...complaint, origin })
+  }
+  const notices = [...byLine.values()]
+  // A tab puts the lines around it out of order too.
+  const tabs = notices.filter(({ code }) => code === 'YAML_TAB')
+  return tabs.length > 0 ? tabs : notices
+}
+
+/** A value, and below it a line that is indented too far, are two errors to the parser: a key over two lines, and that within a value. */
+function joinErrors(errors: readonly YAMLError[]): readonly YAMLError[] {
+  const nested = new Set(errors.filter(({ code }) => code === 'BLOCK_AS_IMPLICIT_KEY').map(({ pos }) => pos[0]))
+  const tooFar = errors.filter(({ code, pos }) => code === 'MULTILINE_IMPLICIT_KEY' && nested.has(pos[0]))
+  const places = new Set(tooFar.map(({ pos }) => pos[0]))
+  return [
+    ...errors.filter(({ pos }) => !places.has(pos[0])),
+    ...tooFar.map(({ pos }) => new YAMLParseError([pos[1] - 1, pos[1]], 'BAD_INDENT', 'This line is indented too far'))
+  ]
+}
+
+/** The parser finds some errors far behind what the user must mend. */
+function findCause(error: YAMLError, tokens: readonly CST.Token[], text: string): number {
+  const [from] = error.pos
+  const [, mark] = /^Missing closing (["'])/.exec(error.message) ?? []
+  if (mark !== undefined) return Math.max(text.lastIndexOf(mark, from), 0)
+  if (/^Flow (?:map|sequence) in/.test(error.message)) return findUnclosed(tokens, from) ?? from
+  return from
+}
+
+/** The last { or [ before a position that nothing closes. */
+function findUnclosed(tokens: readonly CST.Token[], before: number): number | undefined {
+  let found: number | undefined
+  const look = (token: CST.Token | null | undefined) => {
+    if (token?.type !== 'flow-collection' || token.offset > before) return
+    const isClosed = token.end.some(({ type }) => type === 'flow-map-end' || type === 'flow-seq-end')
+    if (!isClosed) found = token.offset
+  }
+  for (const token of tokens) {
+    if (token.type !== 'document') continue
+    look(token.value)
+    CST.visit(token, ({ key, value }) => {
+      look(key)
+      look(value)
+    })
+  }
+  return found
+}

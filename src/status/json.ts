@@ -1,0 +1,90 @@
+import { causes } from './causes.ts'
+import type { Hop, Loss } from './flow-report.ts'
+import type { Report, SpanReport } from './report.ts'
+import type { WatchState } from './watch-state.ts'
+
+/** The version of what programs read. Within a major one, fields are only added. */
+const formatVersion = '1.0'
+
+/** How all is, as a program reads it. */
+export function statusDocument(report: Report, about: { readonly version: string; readonly created: string }) {
+  return {
+    format_version: formatVersion,
+    spanplan_version: about.version,
+    created: about.created,
+    healthy: report.healthy,
+    watch: report.watch && watchDocument(report.watch),
+    spans: report.spans.map(spanDocument),
+    changes: report.changes.map(changeDocument),
+    unhealthy: report.unhealthy,
+    unread: report.unread
+  }
+}
+
+function watchDocument(watch: WatchState) {
+  const { name, pid, since, dryRun, file, last, lastSuccess, degraded, failedMonitors, drift } = watch
+  return {
+    ...{ name, pid, since, dry_run: dryRun, file, last, last_success: lastSuccess },
+    ...{ degraded, failed_monitors: failedMonitors, drift }
+  }
+}
+
+function spanDocument({ name, description, changes, waiting, pausedUntil, ledger, unhealthy }: SpanReport) {
+  return {
+    name,
+    description,
+    healthy: unhealthy.length === 0,
+    drift: changes.length > 0,
+    paused_until: pausedUntil,
+    changes: changes.map(changeDocument),
+    waiting: waiting.map(({ kind, title, notice }) => ({ kind, title, ...notice })),
+    seconds: ledger.seconds,
+    hops: ledger.hops.map((hop) => hopDocument(hop, ledger.seconds)),
+    unhealthy
+  }
+}
+
+function changeDocument({ address, kind, span, action, title, reason }: SpanReport['changes'][number]) {
+  return { address, kind, span, action, title, reason }
+}
+
+function hopDocument(hop: Hop, seconds: number) {
+  const { kind, device, frames, bytes, reset } = hop
+  const rate = (count: number | null) => (count === null || seconds <= 0 ? null : count / seconds)
+  return {
+    ...{ kind, device, ...detailsOf(hop) },
+    ...{ frames, bytes, frames_per_second: rate(frames), bytes_per_second: rate(bytes), reset },
+    losses: hop.losses.map(lossDocument)
+  }
+}
+
+function lossDocument({ cause, frames }: Loss) {
+  const { words, counted } = causes[cause]
+  return { cause, frames, counted_by: counted, message: words }
+}
+
+function detailsOf(hop: Hop) {
+  switch (hop.kind) {
+    case 'card':
+    case 'bridge':
+    case 'port':
+      return {}
+    case 'mirror': {
+      const { hook, expression, counters } = hop
+      return {
+        ...{ direction: hook, filter: expression },
+        total_frames: counters?.packets ?? null,
+        total_bytes: counters?.bytes ?? null,
+        installed_seconds: counters?.installed ?? null,
+        idle_seconds: counters?.idle ?? null
+      }
+    }
+    case 'sensor': {
+      const { container, sockets } = hop
+      return {
+        container,
+        sockets: sockets?.map(({ device, drops }) => ({ interface: device, drops })) ?? null
+      }
+    }
+  }
+}

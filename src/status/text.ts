@@ -1,0 +1,162 @@
+import type { Notice } from '../errors.ts'
+import { localTime } from '../local-time.ts'
+import { renderChange } from '../plan/output/text.ts'
+import { type Paint, printable, printableLines } from '../printable.ts'
+import { writeDuration } from '../spec/values/duration.ts'
+import { causes } from './causes.ts'
+import type { Hop } from './flow-report.ts'
+import type { Report, SpanReport } from './report.ts'
+import { writeBytes, writeCount } from './units.ts'
+import type { WatchState } from './watch-state.ts'
+
+/** How all is, as a person reads it; ends with a line end. Notices are told elsewhere. */
+export function renderReport(report: Report, paint: Paint): string {
+  const others = report.unhealthy.filter(({ code }) => code !== 'DRIFT')
+  const blocks = [
+    ...report.spans.map((span) => renderSpan(span, paint)),
+    ...(report.changes.length > 0
+      ? [[paint('title', 'not in the file'), ...report.changes.map((one) => `  ${hang(renderChange(one))}`)].join('\n')]
+      : []),
+    ...(others.length > 0 ? [others.flatMap((notice) => renderNotice(notice, paint)).join('\n')] : []),
+    sumUp(report)
+  ]
+  return `${blocks.join('\n\n')}\n`
+}
+
+function renderSpan(span: SpanReport, paint: Paint): string {
+  const { name, description, pausedUntil, ledger, changes, waiting, unhealthy } = span
+  const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.notice.code)])
+  const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
+  const healthy = unhealthy.length === 0
+  const state = healthy ? paint('create', 'healthy') : paint('remove', 'not healthy')
+  const paused = pausedUntil === null ? '' : `, paused until ${localTime(pausedUntil)}`
+  return [
+    `${paint('title', printable(title))}: ${state}${paused}`,
+    paint('wait', headings),
+    ...ledger.hops.flatMap((hop) => renderHop(hop, ledger.seconds, paint)),
+    ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
+    ...waiting.map((wait) =>
+      paint('wait', `  ${hang(`... ${wait.kind} ${printable(wait.title)} ${printableLines(wait.notice.message)}`)}`)
+    ),
+    ...unhealthy.filter((notice) => !shown.has(notice.code)).flatMap((notice) => renderNotice(notice, paint))
+  ].join('\n')
+}
+
+function renderNotice({ message, hint }: Notice, paint: Paint): string[] {
+  return [
+    paint('remove', `  ${hang(`! ${printableLines(message)}`)}`),
+    ...(hint === undefined ? [] : [`${margin}${hang(printableLines(hint))}`])
+  ]
+}
+
+const margin = ' '.repeat(4)
+
+/** Lines of which all but the first stand further in. */
+function hang(text: string): string {
+  const lines = text.split('\n').flatMap((line) => wrap(line, width - margin.length))
+  return lines.join(`\n${margin}`)
+}
+
+/** Columns of a terminal of 80. */
+const columns = { kind: 7, title: 28, frames: 10, rate: 11, bytes: 11, lost: 9 } as const
+
+const headings = row('', '', 'frames', 'frames/s', 'bytes/s', 'lost')
+
+function row(kind: string, title: string, frames: string, rate: string, bytes: string, lost: string): string {
+  const numbers = [
+    frames.padStart(columns.frames),
+    rate.padStart(columns.rate),
+    bytes.padStart(columns.bytes),
+    lost.padStart(columns.lost)
+  ]
+  return `  ${kind.padEnd(columns.kind)}${title.padEnd(columns.title)}${numbers.join('')}`.trimEnd()
+}
+
+function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
+  const { kind, frames, bytes } = hop
+  const lost = hop.losses.reduce((sum, loss) => sum + (loss.frames ?? 0), 0)
+  const per = (count: number) => (seconds > 0 ? count / seconds : 0)
+  const numbers =
+    frames === null
+      ? (['gone', '', '', lost === 0 ? '' : writeCount(lost)] as const)
+      : ([
+          writeCount(frames),
+          writeCount(per(frames)),
+          bytes === null ? '' : writeBytes(per(bytes)),
+          writeCount(lost)
+        ] as const)
+  const text = row(kind, printable(titleOf(hop)), ...numbers)
+  const notes = [...remarks(hop), ...hop.losses.map(describeLoss)]
+  const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
+  return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
+}
+
+/** Of the terminal that it is made for, in characters. */
+const width = 80
+
+/** Lines of so many characters at most, broken between words. */
+function wrap(text: string, room: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}
+
+const indent = ' '.repeat(2 + columns.kind)
+
+function titleOf(hop: Hop): string {
+  if (hop.kind === 'mirror') return `${hop.device} ${hop.hook}`
+  return hop.kind === 'sensor' ? hop.container : hop.device
+}
+
+function describeLoss({ cause, frames }: Hop['losses'][number]): string {
+  const { words, hint } = causes[cause]
+  return `${frames === null ? words : `${writeCount(frames)} lost: ${words}`}; ${hint}`
+}
+
+/** What is worth knowing of a place beside its numbers. */
+function remarks(hop: Hop): string[] {
+  const anew = hop.reset ? ['made anew meanwhile'] : []
+  if (hop.kind === 'mirror') return [...anew, ...describeMirror(hop)]
+  if (hop.kind === 'sensor') return [...anew, describeSockets(hop.sockets)]
+  return anew
+}
+
+function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' }>): string[] {
+  const filter = expression === null ? [] : [expression.trim().replace(/\s+/g, ' ')]
+  if (counters === null) return [...filter, 'there is no filter']
+  const { packets, bytes, installed, idle } = counters
+  const all = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
+  return [...filter, packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${all}; last ${ago(idle)}`]
+}
+
+function ago(seconds: number): string {
+  return seconds === 0 ? 'just now' : `${writeDuration(seconds * 1000)} ago`
+}
+
+function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): string {
+  if (sockets === null) return 'what its sockets lose could not be read'
+  if (sockets.length === 0) return 'nothing in it listens'
+  const rings = sockets.filter(({ drops }) => drops === null).length
+  if (rings === 0) return sockets.length === 1 ? 'listens' : `listens with ${sockets.length} sockets`
+  return 'listens on a ring: what it loses there it alone knows'
+}
+
+function sumUp({ healthy, watch, spans, unhealthy }: Report): string {
+  const all = spans.length === 1 ? '1 span' : `${spans.length} spans`
+  const watched = describeWatch(watch)
+  if (healthy) return `${spans.length === 0 ? 'There are no spans in the file' : `Healthy: ${all}`}; ${watched}.`
+  const sick = spans.filter((span) => span.unhealthy.length > 0).length
+  const what = [...(sick > 0 ? [`${sick} of ${all}`] : []), ...(unhealthy.length > 0 ? ['the host'] : [])]
+  return `Not healthy: ${what.join(', and ')}; ${watched}.`
+}
+
+function describeWatch(watch: WatchState | null): string {
+  if (watch === null) return 'no watch'
+  const { since, dryRun, last } = watch
+  const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
+  return `watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}`
+}

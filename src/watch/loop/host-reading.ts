@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readDockerFor, readKernelFor } from '../../apply/refresh.ts'
+import { noticeOf, SpanplanError } from '../../errors.ts'
+import type { DockerState, Snapshot } from '../../host/snapshot.ts'
+import { type Failure, spansOf } from './partial-plan.ts'
+import type { FileAim } from './target.ts'
+import { restAfter } from './throttle.ts'
+
+/** The host, and what of an aim can be planned with what is known of it. */
+export interface Reading {
+  readonly aim: FileAim
+  readonly host: Snapshot
+  readonly failures: readonly Failure[]
+}
+
+/** Milliseconds that Docker is given to answer, where nothing is to be done without it if that can be helped. */
+const patience = 2000
+
+/** What is done once the kernel has answered, and Docker has not. */
+export interface Meanwhile {
+  /** It is done first, whether Docker has answered or not; else only where that takes long. */
+  readonly eager: boolean
+  /** Settles when something changes from now on. */
+  news(): Promise<unknown>
+  /** Does what hangs on the kernel alone; whether there was any. */
+  mend(aim: FileAim, host: Snapshot): Promise<boolean>
+}
+
+/** Nothing: Docker is waited for. */
+export const onlyWait: Meanwhile = { eager: false, news: () => new Promise(() => {}), mend: async () => false }
+
+/**
+ * Reads the host. Docker keeps who asks waiting while it starts a container, and that is when a port comes that is not sealed:
+ * so what is the kernel's is made true first, and again whenever there is news, until Docker answers. Docker that fails, as
+ * while it ends, is no reason to leave all else alone.
+ *
+ * @throws SpanplanError if the kernel cannot be read, or what Docker says is not understood.
+ */
+export async function readPatiently(aim: FileAim, { eager, news, mend }: Meanwhile): Promise<Reading> {
+  const without = withoutDocker(aim)
+  const asked = readDockerFor(aim).then(
+    (docker): Answer => ({ aim, docker, failures: [] }),
+    (error: unknown): Answer => {
+      if (!(error instanceof SpanplanError) || error.notices[0]?.code !== 'DOCKER_FAILED') throw error
+      return { aim: without, docker: deferred, failures: [{ span: null, notice: noticeOf(error), planned: true }] }
+    }
+  )
+  // Where the kernel cannot be read, nobody asks for it any more.
+  asked.catch(() => undefined)
+  for (let streak = 0; ; streak++) {
+    const began = performance.now()
+    const changed = news()
+    const kernel = await readKernelFor(aim)
+    const answer = await Promise.race([asked, eager ? null : sleep(patience, null, { ref: false })])
+    const mended =
+      (answer === null || (eager && streak === 0)) && (await mend(without, { ...kernel, docker: deferred }))
+    if (answer !== null && !mended) return { ...answer, host: { ...kernel, docker: answer.docker } }
+    const took = performance.now() - began
+    await Promise.race([asked, sleep(Math.max(0, restAfter(took, streak) - took)).then(() => changed)])
+  }
+}
+
+/** What came of asking Docker. */
+interface Answer extends Omit<Reading, 'host'> {
+  readonly docker: DockerState
+}
+
+const deferred: DockerState = { state: 'deferred' }
+
+/** What is to go may hang on Docker too. */
+function withoutDocker(aim: FileAim): FileAim {
+  const scope = { ...aim.scope, spans: { only: new Set(spansOf(aim)) } }
+  return { ...aim, scope, deferDocker: true }
+}

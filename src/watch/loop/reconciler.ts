@@ -1,0 +1,231 @@
+import { resolve } from 'node:path'
+import { expressionsOf, type View } from '../../apply/refresh.ts'
+import { type Notice, noticeOf, SpanplanError } from '../../errors.ts'
+import { recompileFilters } from '../../host/compile-filters.ts'
+import type { Sample } from '../../host/read-counters.ts'
+import { type Lock, takeLock } from '../../run-dir/lock.ts'
+import { type Holds, readHolds, settleHolds } from '../../run-dir/pauses.ts'
+import type { SourceFile } from '../../spec/spec.ts'
+import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import { describeSilence } from '../../status/health.ts'
+import type { Result, Trigger, WatchState } from '../../status/watch-state.ts'
+import { openDegradation } from '../degraded/degradation.ts'
+import type { Told } from '../events/event.ts'
+import { openNarrator } from '../events/event-recorder.ts'
+import { openListening, type SilentSource } from '../events/silent-sources.ts'
+import { openFile } from '../triggers/watched-file.ts'
+import { monotonicTime } from './clock.ts'
+import type { Appointment } from './next-wake.ts'
+import type { Failure } from './partial-plan.ts'
+import { type Limits, lookAtPossible, type Outcome, reconcile } from './reconcile.ts'
+import { openBook } from './run-statistics.ts'
+import { aimAt, aimAtAll, type FileAim, objectTo } from './target.ts'
+
+/** What is to be kept so, and how. */
+export interface Rules {
+  /** The files and folders that were named. */
+  readonly paths: readonly string[]
+  /** Gives what stands in them, or throws a SpanplanError. */
+  readonly read: () => readonly SourceFile[]
+  /** Milliseconds from one run to the next when nothing happens. */
+  readonly interval: number
+  readonly dryRun: boolean
+  readonly allowEmpty: boolean
+  /** Spans of this name that the file does not know go. */
+  readonly prune: boolean
+  /** As typed, for those who find its locks held. */
+  readonly command: string
+}
+
+/** Keeps the host as the files say, each time that it is told to. */
+export interface Keeper {
+  /** Of the spans that it keeps. */
+  readonly name: string
+  state(): Omit<WatchState, 'failedMonitors'>
+  /** Where the files are that it goes by. */
+  paths(): readonly string[]
+  /** Tells what it is to keep. */
+  begin(): void
+  /** Reads the files again. */
+  reload(): void
+  /**
+   * Looks, and makes true what differs.
+   *
+   * @param triggers why it runs; the first one is reported.
+   * @param news settles when something changes from then on.
+   * @returns when it is to run again.
+   */
+  run(triggers: readonly Trigger[], news: () => Promise<unknown>): Promise<readonly Appointment[]>
+  /**
+   * Looks at all that the file wants, paused or not, and changes nothing.
+   *
+   * @throws SpanplanError if the host cannot be read.
+   */
+  look(): Promise<View>
+  /** The counters as they were when it began; null: they could not be read yet. */
+  firstSample(): Sample | null
+  close(): void
+}
+
+/** Milliseconds to wait for another spanplan that is at work, and then again to the next try. */
+const patience = 2000
+
+/** The share of the interval by which it is longer or shorter, at random: many hosts are not to wake as one. */
+const jitter = 0.1
+
+/** Who asks for one of these wants everything to be tried now, whatever has failed before. */
+const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
+
+/** What says that another spanplan is at work, or that this one is to end. */
+const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
+
+/**
+ * Reads the files for the first time.
+ *
+ * @param tell gets what happens, as it happens.
+ * @param signal says that no run is to begin any more.
+ * @throws SpanplanError with all that is wrong with them.
+ */
+export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: AbortSignal): Keeper {
+  const file = openFile(rules.read, (wanted, before) => objectTo(rules, wanted, before))
+  const { name } = file.spec
+  const since = new Date().toISOString()
+  const [book, degradation, narrator] = [openBook(), openDegradation(), openNarrator(tell)]
+  const listening = openListening(({ begun, ended }) => {
+    for (const one of begun) tell({ type: 'quiet', ...silenceOf(one) })
+    for (const one of ended) tell({ type: 'quiet_over', ...silenceOf(one) })
+  })
+  let fresh = true
+  let sample: Sample | null = null
+
+  const spans = () => file.spec.spans.map((span) => span.name)
+  const tellFile = () => tell({ type: 'file', files: file.spec.files, spans: spans() })
+
+  const expressions = () => expressionsOf(file.spec.spans)
+
+  const keep = async (
+    trigger: Trigger,
+    isDemanded: boolean,
+    holds: Holds,
+    obstacle: Notice | null,
+    news: () => Promise<unknown>
+  ): Promise<void> => {
+    const began = performance.now()
+    const rests = (span: string) => !isDemanded && degradation.rests(span, performance.now())
+    const aim = aimAt(rules, file.spec, holds, rests)
+    const failed = (failures: readonly Failure[]) => {
+      if (aim !== null) degradation.note(aim, { ...idle, failures }, fresh, performance.now())
+      narrator.degraded(trigger, degradation.list())
+    }
+    const outcome = await attempt(aim, obstacle, { ...rules, fresh, news, failed })
+    if (outcome.view !== null) sample ??= await takeSample(chainsOf(outcome.view)).catch(() => null)
+    const milliseconds = performance.now() - began
+    const at = new Date().toISOString()
+    if (book.read().last === null) refuseWithoutRight(outcome)
+    if (aim !== null) degradation.note(aim, outcome, fresh, performance.now())
+    const degraded = degradation.list()
+    const { dryRun } = rules
+    const drift = narrator.run({ trigger, milliseconds, outcome, degraded, spans: spans(), fresh, dryRun })
+    const result = resultOf(outcome, dryRun)
+    const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
+    book.enter({ at, trigger, result, milliseconds }, whole, drift)
+    if (outcome.view === null) return
+    fresh = false
+    if (!dryRun) settleHolds(Date.now(), outcome.view.host.links)
+    listening.follow(outcome.view)
+  }
+
+  return {
+    name,
+    state: () => ({
+      ...{ name, pid: process.pid, since, dryRun: rules.dryRun, degraded: degradation.list(), ...book.read() },
+      file: { valid: file.notices.length === 0, notices: file.notices }
+    }),
+    paths: () => [...rules.paths, ...file.files.map(({ path }) => path)].map((path) => resolve(path)),
+    begin: () => {
+      tell({ type: 'started', name, dryRun: rules.dryRun })
+      tellFile()
+    },
+    reload: () => {
+      const news = file.reload(performance.now())
+      if (news === 'refused') tell({ type: 'file_refused', notices: file.notices, files: file.files })
+      if (news !== 'accepted') return
+      fresh = true
+      degradation.clear()
+      recompileFilters(expressions(), 'all')
+      tellFile()
+    },
+    run: async (triggers, news) => {
+      const [trigger = 'retry'] = triggers
+      if (triggers.includes('hangup')) {
+        degradation.clear()
+        recompileFilters(expressions(), 'all')
+      } else if (triggers.includes('interval')) recompileFilters(expressions(), 'quick')
+      const isDemanded = triggers.some((one) => onDemand.has(one))
+      const { lock, obstacle } = await lockFor(rules, signal)
+      try {
+        const held = obstacle !== null && untilFree.has(obstacle.code)
+        const holds = readHolds(Date.now())
+        narrator.pauses(holds.pauses)
+        const rests = !isDemanded && degradation.rests(null, performance.now())
+        if (!held && !rests) await keep(trigger, isDemanded, holds, obstacle, news)
+        const now = performance.now()
+        return [
+          [now + rules.interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
+          [file.settles, 'file'],
+          [degradation.next(), 'retry'],
+          [held ? now + patience : null, 'retry'],
+          // A pause ends when it says, by the clock on the wall: whoever sets that moves it.
+          ...holds.pauses.map(({ until }): Appointment => [monotonicTime(Date.parse(until)), 'resume'])
+        ]
+      } finally {
+        lock?.release()
+      }
+    },
+    look: () => lookAtPossible(aimAtAll(rules, file.spec, readHolds(Date.now()))),
+    firstSample: () => sample,
+    close: listening.close
+  }
+}
+
+/** Who only looks needs none. */
+async function lockFor(
+  { dryRun, command }: Rules,
+  signal: AbortSignal
+): Promise<{ readonly lock: Lock | null; readonly obstacle: Notice | null }> {
+  if (dryRun) return { lock: null, obstacle: null }
+  try {
+    // What goes on is finished, and what waits is not begun.
+    return { lock: await takeLock({ command, timeout: patience, signal }), obstacle: null }
+  } catch (error) {
+    return { lock: null, obstacle: noticeOf(error) }
+  }
+}
+
+const idle: Outcome = { view: null, found: [], done: [], failures: [] }
+
+/**
+ * @param aim null: nothing is to be touched.
+ * @param obstacle why it cannot begin.
+ */
+async function attempt(aim: FileAim | null, obstacle: Notice | null, limits: Limits): Promise<Outcome> {
+  if (obstacle !== null) return { ...idle, failures: [{ span: null, notice: obstacle, planned: false }] }
+  return aim === null ? idle : reconcile(aim, limits)
+}
+
+function silenceOf(source: SilentSource) {
+  const { span, device } = source
+  return { span, device, notice: describeSilence(span, source) }
+}
+
+function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {
+  if (failures.length > 0) return 'failed'
+  if (dryRun && found.length > 0) return 'drift'
+  return done.length > 0 ? 'changed' : 'unchanged'
+}
+
+/** What a service lacks from the beginning, waiting does not bring. */
+function refuseWithoutRight({ failures }: Outcome): void {
+  const missing = failures.map(({ notice }) => notice).filter(({ code }) => code === 'RIGHT_MISSING')
+  if (missing.length > 0) throw new SpanplanError(missing)
+}

@@ -1,0 +1,54 @@
+/** Real pipes, and limits that are short. */
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readPipe } from '../../../../src/cli/input/pipe.ts'
+
+let folder: string
+let pipe: string
+let file: number
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'spanplan-pipe-'))
+  pipe = join(folder, 'pipe')
+  execFileSync('sh', ['-c', 'mkfifo "$0"', pipe])
+  file = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+})
+afterEach(() => {
+  closeSync(file)
+  rmSync(folder, { recursive: true })
+})
+
+const options = { most: 1000, awaitWriter: true, within: 100 }
+
+test('one to which nobody writes is an error after the time limit', async () => {
+  await expect(readPipe(file, options)).rejects.toThrow('nothing came from it for 0.1 s')
+})
+
+test('so is one that is held open, or drips', async () => {
+  const writer = openSync(pipe, constants.O_WRONLY)
+  await expect(readPipe(file, options)).rejects.toThrow('nothing came from it for 0.1 s')
+  const drip = setInterval(() => writeSync(writer, '.'), 5)
+  await expect(readPipe(file, { ...options, within: 2000 })).rejects.toThrow('it did not end within 2 s')
+  clearInterval(drip)
+  closeSync(writer)
+})
+
+test('one that nobody can write to any more has ended, though it was empty', async () => {
+  expect(await readPipe(file, { ...options, awaitWriter: false })).toHaveLength(0)
+})
+
+test('no more of it is read than shows that it is too large, and others have their turn', async () => {
+  const endless = spawn('sh', ['-c', `exec cat /dev/zero >${pipe}`], { stdio: 'ignore' })
+  let turns = 0
+  const ticking = setInterval(() => turns++, 1)
+  const size = 8 * 1024 * 1024
+  const bytes = await readPipe(file, { most: size, awaitWriter: true, within: 120_000 })
+  clearInterval(ticking)
+  endless.kill()
+  expect(bytes.length).toBeGreaterThan(size)
+  expect(bytes.length).toBeLessThan(2 * size)
+  expect(turns).toBeGreaterThan(0)
+})

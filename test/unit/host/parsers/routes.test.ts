@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { parseRoutes } from '../../../../src/host/parsers/routes.ts'
+
+/** What `ip -4 -json route show table all dev v0` (6.15) printed on Linux 6.18, as `ip -batch` has it: on one line. */
+const inet = `[{"type":"local","dst":"203.0.118.0/24","table":"100","scope":"host","flags":[]},{"dst":"203.0.113.0/24",
+"scope":"link","flags":[]},{"dst":"203.0.114.0/24","via":{"family":"inet6","host":"fe80::99"},"flags":[]},
+{"dst":"203.0.115.0/24","flags":[],"nexthops":[{"dev":"v0","weight":1,"flags":[]},{"dev":"w0","weight":1,"flags":[]}]},
+{"dst":"203.0.116.0/24","nhid":7,"via":{"family":"inet6","host":"fe80::5"},"flags":[]},{"dst":"203.0.117.0/24","nhid":9,
+"flags":[],"nexthops":[{"via":{"family":"inet6","host":"fe80::5"},"dev":"v0","weight":1,"flags":[]},{"via":{"family":
+"inet6","host":"fe80::6"},"dev":"w0","weight":1,"flags":[]}]}]`
+
+/** The same with -6. */
+const inet6 = `[{"dst":"2001:db8:5::/48","metric":1024,"flags":[],"pref":"medium","nexthops":[{"gateway":"fe80::1","dev":
+"v0","weight":1,"flags":[]},{"gateway":"fe80::2","dev":"w0","weight":1,"flags":[]}]},{"dst":"fe80::/64","protocol":"kernel",
+"metric":256,"flags":[],"pref":"medium"},{"type":"local","dst":"fe80::585a:d9ff:fe82:2037","table":"local","protocol":
+"kernel","metric":0,"flags":[],"pref":"medium"},{"type":"multicast","dst":"ff00::/8","table":"local","protocol":"kernel",
+"metric":256,"flags":[],"pref":"medium"}]`
+
+test('each route is told as ip shows it, with the command that takes it away; less those of the kernel', () => {
+  const routes = [
+    ...parseRoutes('v0', 'inet', JSON.parse(inet)),
+    ...parseRoutes('v0', 'inet6', JSON.parse(inet6)),
+    ...parseRoutes('v0', 'inet6', [])
+  ]
+  expect(routes.map(({ words, removal }) => [words.join(' '), removal.join(' ')])).toEqual([
+    ['local 203.0.118.0/24 dev v0 table 100', 'ip route del local 203.0.118.0/24 dev v0 table 100'],
+    ['203.0.113.0/24 dev v0', 'ip route del 203.0.113.0/24 dev v0'],
+    ['203.0.114.0/24 via inet6 fe80::99 dev v0', 'ip route del 203.0.114.0/24 dev v0'],
+    ['203.0.115.0/24', 'ip route del 203.0.115.0/24'],
+    ['203.0.116.0/24 nhid 7', 'ip route del 203.0.116.0/24 nhid 7'],
+    ['203.0.117.0/24 nhid 9', 'ip route del 203.0.117.0/24 nhid 9'],
+    ['2001:db8:5::/48 metric 1024', 'ip -6 route del 2001:db8:5::/48 metric 1024']
+  ])
+})

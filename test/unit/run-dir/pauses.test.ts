@@ -1,0 +1,63 @@
+/** What hooks have said of interfaces, until it does not hold any more. */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { uptime } from 'node:os'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { namespaceId, runFile } from '../../../src/run-dir/folder.ts'
+import { markGoingDown, readOwnHolds, stillGoingDown, writeHolds } from '../../../src/run-dir/pauses.ts'
+
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync('/tmp/spanplan-holds-')
+  vi.stubEnv('SPANPLAN_RUN_DIR', folder)
+})
+afterEach(() => {
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
+const up = { index: 7, up: true }
+const down = { index: 7, up: false }
+
+describe('an interface of which a hook says that it is being taken down', () => {
+  test('is, while it is still up', () => {
+    expect(stillGoingDown([markGoingDown(up)], [up])).toHaveLength(1)
+  })
+
+  test('is, once it is down, and not any more once it is up again', () => {
+    const seen = stillGoingDown([markGoingDown(up)], [down])
+    expect(seen).toMatchObject([{ index: 7, settled: true }])
+    expect(stillGoingDown(seen, [up])).toEqual([])
+    expect(stillGoingDown([markGoingDown(down)], [up])).toEqual([])
+  })
+
+  test('is not where it is gone, or another one has come', () => {
+    expect(stillGoingDown([markGoingDown(down)], [])).toEqual([])
+    expect(stillGoingDown([markGoingDown(down)], [{ index: 8, up: false }])).toEqual([])
+  })
+
+  test('is not where it was up a minute after the hook; where it is down, it is', () => {
+    const old = { ...markGoingDown(up), since: uptime() - 61 }
+    writeHolds({ pauses: [], away: [old] })
+    const { away } = readOwnHolds(Date.now())
+    expect(stillGoingDown(away, [up])).toEqual([])
+    expect(stillGoingDown(away, [down])).toHaveLength(1)
+    writeHolds({ pauses: [], away: [{ ...old, since: uptime() }] })
+    expect(stillGoingDown(readOwnHolds(Date.now()).away, [up])).toHaveLength(1)
+  })
+})
+
+test('what is held is written for all to read, and only of this namespace is it believed', () => {
+  const pauses = [{ span: 'span0', until: new Date(Date.now() + 60_000).toISOString() }]
+  writeHolds({ pauses, away: [] })
+  const text = readFileSync(runFile('holds'), 'utf8')
+  expect(statSync(runFile('holds')).mode & 0o777).toBe(0o644)
+  expect(JSON.parse(text)).toEqual({ namespace: namespaceId(), pauses, away: [] })
+  expect(readOwnHolds(Date.now()).pauses).toEqual(pauses)
+  expect(readOwnHolds(Date.now() + 60_001).pauses).toEqual([])
+  const [boot, socket] = namespaceId().split('/')
+  for (const other of [`${boot}/${Number(socket) + 1}`, `00000000-0000-4000-8000-000000000000/${socket}`, '']) {
+    writeFileSync(runFile('holds'), text.replace(namespaceId(), other))
+    expect(readOwnHolds(Date.now()).pauses).toEqual([])
+  }
+})

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import type { Sample } from '../../../src/host/read-counters.ts'
+import { makeLedger } from '../../../src/status/flow-report.ts'
+import type { Chain } from '../../../src/status/frame-path.ts'
+import { bookLosses, causesAt, type Losses } from '../../../src/status/loss-totals.ts'
+import { chain, sampleOf } from './samples.ts'
+
+/** `PLACE CAUSE COUNT` of what was lost from sample to sample. */
+function lostIn(samples: readonly Sample[], way: Chain = chain): string[] {
+  const losses = samples.reduce<Losses>((before, sample) => bookLosses(before, [way], sample), new Map())
+  return [...losses.values()].flatMap(({ tolls }) =>
+    tolls.flatMap(({ hop, lost }) =>
+      [...lost].flatMap(([cause, frames]) => (frames > 0 ? [`${hop.kind} ${hop.device} ${cause} ${frames}`] : []))
+    )
+  )
+}
+
+const frames = (count: number) => ({ at: count / 100, card: count, mirror: count, bridge: count }) as const
+
+test('nothing is lost before the first sample', () => {
+  expect(lostIn([sampleOf({ ...frames(1000), bridge: 0, filter: { overlimits: 1000 } })])).toEqual([])
+})
+
+test('what is lost adds up, each cause by itself', () => {
+  const samples = [
+    sampleOf({}),
+    sampleOf({ ...frames(100), ports: [100, 90] }),
+    sampleOf({ ...frames(200), ports: [200, 180], links: { 8: { running: false } } }),
+    sampleOf({ ...frames(300), ports: [300, 280] }),
+    sampleOf({ ...frames(400), bridge: 350, ports: [350, 330], filter: { overlimits: 50 } })
+  ]
+  expect(lostIn(samples)).toEqual([
+    'mirror ens192 target_down 50',
+    'port veth8 port_down 10',
+    'port veth8 unexplained 10'
+  ])
+})
+
+test('a bridge, a filter and a port that are made anew count from 0 again, and lose nothing by it', () => {
+  const before = sampleOf({ ...frames(1000), bridge: 900, ports: [900, 900], filter: { overlimits: 100 } })
+  const after = sampleOf({ ...frames(1100), mirror: 60, bridge: 60, ports: [60, 60], filter: { installed: 1 } })
+  expect(lostIn([before, after, sampleOf({ ...frames(1200), mirror: 160, bridge: 160, ports: [160, 160] })])).toEqual(
+    []
+  )
+})
+
+test('without a mirror, all that comes is lost that did not come to the bridge before it went', () => {
+  const samples = [0, 1000, 2000].map((count) => sampleOf({ ...frames(count), ports: [count, count] }))
+  const without = (count: number) =>
+    sampleOf({ ...frames(count), mirror: 0, bridge: 2000, ports: [2000, 2000], filter: null })
+  expect(lostIn([...samples, without(2010), without(2017)])).toEqual(['card ens192 no_mirror 17'])
+})
+
+test('a loss that what is on its way hides each time comes to light', () => {
+  // 1 frame of 100 is too large, while each sample takes as long as 10 frames.
+  const samples = Array.from({ length: 31 }, (_, index) => {
+    const [all, small] = [index * 100, index * 99]
+    return sampleOf({ ...frames(all), ports: [small, all], meanwhile: 10, links: { 2: { mtu: 9000 } } })
+  })
+  const [first, second, last] = [samples[0], samples[1], samples.at(-1)]
+  if (!(first && second && last)) throw new Error('there are no samples')
+  expect(makeLedger(chain, first, second).hops.flatMap(({ losses }) => losses)).toEqual([])
+  const [, lost = ''] = /^port veth6 too_large (\d+)$/.exec(lostIn(samples).join()) ?? []
+  expect(Number(lost)).toBeGreaterThan(0)
+  expect(Number(lost)).toBeLessThanOrEqual(30)
+})
+
+test('a place that has gone is forgotten', () => {
+  const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90] })]
+  const [first] = chain.ports
+  const without = { ...chain, ports: first ? [first] : [] }
+  const losses = lossy.reduce<Losses>((before, sample) => bookLosses(before, [chain], sample), new Map())
+  const later = bookLosses(losses, [without], sampleOf({ ...frames(200), ports: [200, 90] }))
+  expect(later.get('span0')?.tolls.map(({ hop }) => hop.device)).not.toContain('veth8')
+  expect(bookLosses(later, [], sampleOf({}))).toEqual(new Map())
+})
+
+test('every cause is told of, but a missing carrier, which loses nobody knows how many', () => {
+  const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90], links: { 2: { running: false } } })]
+  const losses = lossy.reduce<Losses>((before, sample) => bookLosses(before, [chain], sample), new Map())
+  const tolls = losses.get('span0')?.tolls ?? []
+  expect(tolls.length).toBeGreaterThan(5)
+  for (const { hop, lost } of tolls) expect([...lost.keys()]).toEqual(causesAt[hop.kind])
+})
