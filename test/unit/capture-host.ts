@@ -1,24 +1,25 @@
 /**
- * Prints the snapshot that spanplan takes of this host for a spans.yaml: the host.json of a case in test/fixtures/plan.
+ * Writes the snapshot that spanplan takes of this host into a case of test/fixtures/plan, which has its spans.yaml, and its
+ * aim.json if it needs one: as host.json; if that is there, as the after.json that a rollback would find. Without
+ * DOCKER_HOST, Docker is deferred.
  *
- *   npx esbuild test/unit/capture-host.ts --bundle --packages=external --platform=node --outfile=dist/capture-host.cjs
- *   nsenter --net=/run/netns/LAB env DOCKER_HOST=unix://SOCKET node dist/capture-host.cjs spans.yaml >host.json
+ *   npx esbuild test/unit/capture-host.ts --bundle --packages=external --platform=node --format=esm --outfile=dist/capture-host.mjs
+ *   nsenter --net=/run/netns/LAB env DOCKER_HOST=unix://SOCKET node dist/capture-host.mjs test/fixtures/plan/CASE
  */
-import { readFileSync } from 'node:fs'
-import { look } from '../../src/apply/refresh.ts'
-import { everySpan } from '../../src/resources/mark-inventory.ts'
-import { loadSpec } from '../../src/spec/load.ts'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { lookBack, planFor, readFor } from '../../src/apply/refresh.ts'
+import { readAim, readHost } from './plan/case.ts'
 import { writeHost } from './plan/host-file.ts'
 
 async function main(path: string): Promise<void> {
-  const spec = loadSpec([{ path, bytes: readFileSync(path) }])
-  const scope = { name: spec.name, spans: everySpan }
-  const deferDocker = process.env.DOCKER_HOST === undefined
-  const { host } = await look({ want: 'spec', spec, scope, deferDocker, adopt: false, patient: false, away: [] })
-  process.stdout.write(writeHost(host))
+  const before = existsSync(join(path, 'host.json')) ? readHost(path, 'host.json') : null
+  const aim = { ...readAim(path, before?.links ?? []), deferDocker: process.env.DOCKER_HOST === undefined }
+  const host = before ? (await lookBack(aim, planFor(aim, before))).host : await readFor(aim)
+  writeFileSync(join(path, before ? 'after.json' : 'host.json'), writeHost(host))
 }
 
-main(process.argv[2] ?? 'spans.yaml').catch((error: unknown) => {
+main(process.argv[2] ?? '.').catch((error: unknown) => {
   console.error(error)
   process.exitCode = 1
 })

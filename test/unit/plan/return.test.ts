@@ -1,25 +1,19 @@
 /** Whatever others do to a host while an apply goes on, taking the apply back leaves it to them. */
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { planBack, planFor } from '../../../src/apply/refresh.ts'
 import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
-import { everySpan } from '../../../src/resources/mark-inventory.ts'
-import { loadSpec } from '../../../src/spec/load.ts'
-import { readHostFile } from './host-file.ts'
-
-const folder = fileURLToPath(new URL('../../fixtures/plan/', import.meta.url))
+import { casesFolder, readAim, readHost } from './case.ts'
 
 type Change = (host: Snapshot) => Snapshot
 
 /** What a rollback would do, if the host of a case became this one while the apply of its file went on. */
 function planReturn(name: string, become: Change, { from = (host) => host, adopt = false }: Options = {}): string[] {
-  const read = (file: string) => readFileSync(`${folder}${name}/${file}`)
-  const spec = loadSpec([{ path: 'spans.yaml', bytes: read('spans.yaml') }])
-  const host = from(readHostFile(read('host.json').toString()))
-  const scope = { name: spec.name, spans: everySpan }
-  const first = planFor({ want: 'spec', spec, scope, deferDocker: false, adopt, patient: false, away: [] }, host)
+  const path = join(casesFolder, name)
+  const host = from(readHost(path, 'host.json'))
+  const aim = readAim(path, host.links)
+  const first = planFor(aim.want === 'spec' ? { ...aim, adopt } : aim, host)
   return planBack(first, become(host)).plan.changes.map(renderChange)
 }
 

@@ -1,21 +1,16 @@
 /** Plans that are saved, read again, and compared with what is planned then. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Aim, planFor } from '../../../../src/apply/refresh.ts'
+import { planFor } from '../../../../src/apply/refresh.ts'
 import { Exit, SpanplanError } from '../../../../src/errors.ts'
 import type { Container, Link, Snapshot } from '../../../../src/host/snapshot.ts'
 import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../../src/plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { printableJson } from '../../../../src/printable.ts'
-import { everySpan } from '../../../../src/resources/mark-inventory.ts'
-import { loadSpec } from '../../../../src/spec/load.ts'
-import { readHostFile } from '../host-file.ts'
+import { casesFolder, readAim, readHost } from '../case.ts'
 
-const folder = fileURLToPath(new URL('../../../fixtures/plan/', import.meta.url))
 const selection: SavedSelection = {
   files: ['/etc/spanplan'],
   digests: { '/etc/spanplan/spans.yaml': `sha256:${'0'.repeat(64)}` },
@@ -26,11 +21,11 @@ const selection: SavedSelection = {
 }
 
 function readCase(name: string) {
-  const path = 'spans.yaml'
-  const spec = loadSpec([{ path, bytes: readFileSync(join(folder, name, path)) }])
-  const host = readHostFile(readFileSync(join(folder, name, 'host.json'), 'utf8'))
-  const scope = { name: spec.name, spans: everySpan }
-  const aim: Aim = { want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: false, away: [] }
+  const path = join(casesFolder, name)
+  const host = readHost(path, 'host.json')
+  const aim = readAim(path, host.links)
+  if (aim.want !== 'spec') throw new Error(`${name} is about a destroy`)
+  const { spec } = aim
   const document = (now: Snapshot) =>
     planDocument(planFor(aim, now).plan, { spec, host: now, version: '0.1.0', created: '2001-02-03T12:00:00.000Z' })
   return { host, document }

@@ -1,0 +1,63 @@
+/**
+ * A case of test/fixtures/plan: what is in its folder, read.
+ *
+ * | file | |
+ * |---|---|
+ * | spans.yaml, host.json | the file, and the host as apply finds it |
+ * | aim.json | what is asked for, if not the file alone |
+ * | after.json | the host as an apply left it, at its end or where it was interrupted |
+ * | plan.txt | errors, or warnings and the plan |
+ * | commands.txt | the plan's commands, in their order |
+ * | return.txt | the plan of a rollback from after.json, and its commands |
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Aim } from '../../../src/apply/refresh.ts'
+import type { Snapshot } from '../../../src/host/snapshot.ts'
+import { everySpan } from '../../../src/resources/mark-inventory.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import type { SourceFile } from '../../../src/spec/spec.ts'
+import { readHostFile } from './host-file.ts'
+
+export const casesFolder = fileURLToPath(new URL('../../fixtures/plan/', import.meta.url))
+
+interface AimFile {
+  /** Everything of this name goes (null: of every name), of these spans (null: of all). */
+  readonly destroy?: { readonly name: string | null; readonly spans: readonly string[] | null }
+  /** As with --adopt. */
+  readonly adopt?: boolean
+  /** What is missing is waited for, and these interfaces are going down. */
+  readonly patient?: { readonly away: readonly string[] }
+}
+
+/** The case's spans.yaml, as an error quotes it. */
+export function readFiles(path: string): SourceFile[] {
+  return [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
+}
+
+export function readHost(path: string, file: 'host.json' | 'after.json'): Snapshot {
+  return readHostFile(readFileSync(join(path, file), 'utf8'))
+}
+
+/**
+ * What is asked for in a case.
+ *
+ * @throws SpanplanError if its spans.yaml is wrong.
+ */
+export function readAim(path: string, links: Snapshot['links']): Aim {
+  const aimFile = join(path, 'aim.json')
+  // The fixtures are ours, and a wrong one shows in its plan.
+  const { destroy, adopt, patient } = (existsSync(aimFile) ? JSON.parse(readFileSync(aimFile, 'utf8')) : {}) as AimFile
+  if (destroy === undefined) {
+    const spec = loadSpec(readFiles(path))
+    const scope = { name: spec.name, spans: everySpan }
+    const going = links.filter(({ name }) => patient?.away.includes(name))
+    const away = going.map(({ index }) => ({ index, since: 0, settled: false }))
+    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined }
+    return { want: 'spec', spec, scope, ...how, away }
+  }
+  const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
+  const scope = { name: destroy.name, spans }
+  return { want: 'nothing', owner: destroy.name ?? 'default', scope, known: [], deferDocker: false }
+}
