@@ -9,7 +9,7 @@ export interface Origin {
  * An error, a warning or a wait: one shape for all three, for people and for programs.
  * `code` is stable across versions; `message` says what is wrong, `hint` what to do next.
  */
-export interface Notice {
+export interface Diagnostic {
   readonly code: string
   readonly message: string
   readonly hint?: string
@@ -59,22 +59,22 @@ const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['RIGHT_MISSING', Exit.missingRight]
 ])
 
-function exitOf(notices: readonly Notice[]): ExitCode {
-  const [first, ...others] = new Set(notices.map(({ code }) => exits.get(code) ?? Exit.error))
+function exitOf(diagnostics: readonly Diagnostic[]): ExitCode {
+  const [first, ...others] = new Set(diagnostics.map(({ code }) => exits.get(code) ?? Exit.error))
   return first === undefined || others.length > 0 ? Exit.error : first
 }
 
 /** A failure that spanplan foresees: one or more notices, and the status to exit with. */
 export class SpanplanError extends Error {
-  readonly notices: readonly Notice[]
+  readonly diagnostics: readonly Diagnostic[]
   readonly exit: ExitCode
 
   /** Without an `exit`, the codes say it. */
-  constructor(notices: Notice | readonly Notice[], exit?: ExitCode, options?: ErrorOptions) {
-    const list = 'code' in notices ? [notices] : notices
-    super(list.map((notice) => notice.message).join('\n'), options)
+  constructor(diagnostics: Diagnostic | readonly Diagnostic[], exit?: ExitCode, options?: ErrorOptions) {
+    const list = 'code' in diagnostics ? [diagnostics] : diagnostics
+    super(list.map((diagnostic) => diagnostic.message).join('\n'), options)
     this.name = 'SpanplanError'
-    this.notices = list
+    this.diagnostics = list
     this.exit = exit ?? exitOf(list)
   }
 }
@@ -98,8 +98,8 @@ function bug(error: unknown): SpanplanError {
 }
 
 /** All that an error says, in one: the first says where. */
-export function noticeOf(error: unknown): Notice {
-  const [first, ...others] = asForeseen(error).notices
+export function diagnosticOf(error: unknown): Diagnostic {
+  const [first, ...others] = asForeseen(error).diagnostics
   if (first === undefined) return { code: 'BUG', message: String(error) }
   return { ...first, message: [first, ...others].map(({ message }) => message).join('\n') }
 }

@@ -139,10 +139,10 @@ async function runOne(task: Task, done: readonly Task[]): Promise<void> {
 
 function failed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
   if (!(error instanceof SpanplanError)) return error
-  const exit = error.notices.some(({ message }) => message.includes('Operation not permitted'))
+  const exit = error.diagnostics.some(({ message }) => message.includes('Operation not permitted'))
     ? Exit.missingRight
     : error.exit
-  return new StepFailed(task, new SpanplanError(error.notices, exit, { cause: error }), done)
+  return new StepFailed(task, new SpanplanError(error.diagnostics, exit, { cause: error }), done)
 }
 
 function toolOf(step: Step): string {

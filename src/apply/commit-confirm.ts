@@ -1,13 +1,13 @@
 import * as z from 'zod'
-import { type Notice, SpanplanError } from '../errors.ts'
+import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { runFile } from '../run-dir/folder.ts'
 import { converse, listenAt } from '../run-dir/socket.ts'
 
 /** What a person says of an apply that waits. */
-export type Word = 'confirm' | 'rollback'
+export type Decision = 'confirm' | 'rollback'
 
 /** How the waiting ends: with a person's word, because the time is over, or by a signal. */
-export type Verdict = Word | 'expired' | 'interrupted'
+export type WindowResult = Decision | 'expired' | 'interrupted'
 
 const answer = z.object({ done: z.boolean(), message: z.string() })
 
@@ -15,8 +15,8 @@ const answer = z.object({ done: z.boolean(), message: z.string() })
 export type Answer = z.infer<typeof answer>
 
 /** An apply that is done, and waits for a person to say that it is good. */
-export interface Trial {
-  readonly verdict: Promise<Verdict>
+export interface ConfirmWindow {
+  readonly verdict: Promise<WindowResult>
   /** Tells the outcome to whoever gave the word, and stops listening. */
   close(outcome: Answer): Promise<void>
 }
@@ -27,7 +27,7 @@ const answerWithin = 600_000
 /** What connecting to a socket fails with at which nobody listens, or not any more. */
 const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
 
-const isWord = (line: string): line is Word => line === 'confirm' || line === 'rollback'
+const isWord = (line: string): line is Decision => line === 'confirm' || line === 'rollback'
 
 /**
  * Waits for a word from another process of this host, from `here`, for the time to run out or for a signal. Whoever holds
@@ -37,13 +37,13 @@ const isWord = (line: string): line is Word => line === 'confirm' || line === 'r
  * @param here asks for the word of the terminal on which the apply runs, once others are heard; null if that gives none.
  * @throws if it cannot listen.
  */
-export async function startTrial(
+export async function openConfirmWindow(
   milliseconds: number,
-  here: () => Promise<Word> | null,
+  here: () => Promise<Decision> | null,
   signal: AbortSignal
-): Promise<Trial> {
+): Promise<ConfirmWindow> {
   const [outcome, setOutcome] = promised<Answer>()
-  const [verdict, settle] = promised<Verdict>()
+  const [verdict, settle] = promised<WindowResult>()
   const listener = await listenAt(runFile('sock'), async (line) => {
     if (!isWord(line)) return null
     settle(line)
@@ -75,7 +75,7 @@ function promised<T>(): readonly [Promise<T>, (value: T) => void] {
  *
  * @throws SpanplanError NOTHING_WAITS, NO_ANSWER or RIGHT_MISSING.
  */
-export async function sayWord(word: Word): Promise<Answer> {
+export async function sendDecision(word: Decision): Promise<Answer> {
   try {
     return answer.parse(JSON.parse(await converse(runFile('sock'), word, answerWithin)))
   } catch (error) {
@@ -84,7 +84,7 @@ export async function sayWord(word: Word): Promise<Answer> {
   }
 }
 
-function describe(error: unknown): Notice {
+function describe(error: unknown): Diagnostic {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EACCES') {
     return {

@@ -1,14 +1,14 @@
 import { SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
-import type { Aim } from './refresh.ts'
+import type { Target } from './refresh.ts'
 
 /**
  * A file that lost its content, by a slip or half-written, must not take every tap down.
  *
  * @throws SpanplanError EMPTY_REFUSED.
  */
-export function checkEmpty(aim: Aim, { changes }: Plan, allowed: boolean): void {
-  if (allowed || aim.want === 'nothing' || aim.spec.spans.length > 0) return
+export function checkEmpty(target: Target, { changes }: Plan, allowed: boolean): void {
+  if (allowed || target.want === 'nothing' || target.spec.spans.length > 0) return
   const removals = changes.filter(({ action }) => action === 'remove').length
   if (removals === 0) return
   throw new SpanplanError({

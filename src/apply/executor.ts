@@ -1,11 +1,11 @@
-import { Exit, type ExitCode, interruptedExit, type Notice, noticeOf, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
 import type { StepFailed } from './batch.ts'
-import { type Aim, look, lookBetween, type View } from './refresh.ts'
-import { asksDocker, nothingLeft, type Remainder, rollBack } from './rollback.ts'
+import { type PlanView, refresh, refreshBetween, type Target } from './refresh.ts'
+import { asksDocker, nothingLeft, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Log, type Progress, runSteps } from './run-steps.ts'
 
 /**
@@ -17,7 +17,7 @@ const rounds = 5
 /** What an apply came to. */
 export interface Applied {
   /** Its plan is empty. */
-  readonly last: View
+  readonly last: PlanView
   /** What was done, whether the first look or a later one found it; less the ports that came with a sensor, which stands for them. */
   readonly done: readonly PlannedChange[]
   /** Docker could not be looked at afterwards: what was done stays, and this says what of it is open. null: all was looked at. */
@@ -26,9 +26,9 @@ export interface Applied {
 
 /** A look after what was done. */
 interface Sight {
-  readonly view: View
+  readonly view: PlanView
   /** Why it is one at the kernel alone; null: it is not. */
-  readonly blind: Notice | null
+  readonly blind: Diagnostic | null
 }
 
 /**
@@ -38,10 +38,15 @@ interface Sight {
  *
  * @throws SpanplanError that names the step that failed, or what did not become true, and what came of taking it back.
  */
-export async function apply(aim: Aim, first: View, progress: Progress, signal: AbortSignal): Promise<Applied> {
+export async function apply(
+  target: Target,
+  first: PlanView,
+  progress: Progress,
+  signal: AbortSignal
+): Promise<Applied> {
   const log: Log = { done: [], begun: false }
   try {
-    const { view: last, blind } = await goForward(aim, first, log, progress, signal)
+    const { view: last, blind } = await goForward(target, first, log, progress, signal)
     const done = changesOf(log)
     return {
       last,
@@ -50,7 +55,7 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
     }
   } catch (error) {
     if (error instanceof Stopped) throw error
-    const remainder = log.begun ? await rollBack(aim, first, progress) : nothingLeft
+    const remainder = log.begun ? await rollBack(target, first, progress) : nothingLeft
     const untouched = remainder.whole && !remainder.changed && log.done.length === 0
     throw untouched
       ? withNote(error, '\nNothing was changed.')
@@ -64,24 +69,30 @@ export async function apply(aim: Aim, first: View, progress: Progress, signal: A
  * @param exit the status for one that is taken back whole.
  * @throws SpanplanError in any case: with what is left, or that nothing is.
  */
-export async function takeBack(
-  aim: Aim,
-  first: View,
+export async function rollBackApplied(
+  target: Target,
+  first: PlanView,
   progress: Progress,
-  reason: Notice,
+  reason: Diagnostic,
   exit: ExitCode
 ): Promise<never> {
-  const remainder = await rollBack(aim, first, progress)
+  const remainder = await rollBack(target, first, progress)
   const message = `${reason.message}${describeRemainder(remainder)}`
   throw new SpanplanError({ ...reason, message }, remainder.whole ? exit : Exit.partial)
 }
 
-async function goForward(aim: Aim, first: View, log: Log, progress: Progress, signal: AbortSignal): Promise<Sight> {
+async function goForward(
+  target: Target,
+  first: PlanView,
+  log: Log,
+  progress: Progress,
+  signal: AbortSignal
+): Promise<Sight> {
   let sight: Sight = { view: first, blind: null }
   for (let round = 0; round < rounds; round++) {
     const { view, blind } = sight
     if (view.plan.changes.length === 0) return sight
-    const visible = blind === null ? aim : { ...aim, deferDocker: true }
+    const visible = blind === null ? target : { ...target, deferDocker: true }
     const next = await runRound(visible, view, view.plan.changes, log, progress, signal)
     sight = { view: next.view, blind: blind ?? next.blind }
   }
@@ -96,7 +107,7 @@ async function goForward(aim: Aim, first: View, log: Log, progress: Progress, si
 
 /** Others have come to use something since the plan was made: its removal is left out, and nothing is rolled back. */
 class Stopped extends SpanplanError {
-  constructor(blockers: readonly Notice[], changes: readonly PlannedChange[]) {
+  constructor(blockers: readonly Diagnostic[], changes: readonly PlannedChange[]) {
     const left = changes.filter((change) => isBlocked(change, blockers))
     const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed as soon as nobody uses it:${list(left)}`
     super([...blockers.slice(0, -1), { code: 'BRIDGE_IN_USE', ...blockers.at(-1), message }], Exit.partial)
@@ -111,7 +122,7 @@ function changesOf({ done }: Log): PlannedChange[] {
 /** A port that was not there at the first look, of a span that a sensor was connected to since. */
 function hasComeWithSensor(
   { kind, span, device }: PlannedChange,
-  { host }: View,
+  { host }: PlanView,
   done: readonly PlannedChange[]
 ): boolean {
   const isNew = kind === 'port' && !host.links.some(({ name }) => name === device)
@@ -120,8 +131,8 @@ function hasComeWithSensor(
 
 /** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */
 async function runRound(
-  aim: Aim,
-  before: View,
+  target: Target,
+  before: PlanView,
   changes: readonly PlannedChange[],
   log: Log,
   progress: Progress,
@@ -131,19 +142,19 @@ async function runRound(
   const ending = await runSteps(changes, log, progress, {
     signal,
     planned,
-    lookBetween: () => lookBetween(aim, before)
+    refreshBetween: () => refreshBetween(target, before)
   })
   if (ending.ended === 'interrupted') throw interrupted(signal)
   if (ending.ended === 'blocked') throw new Stopped(ending.blockers, changes)
   const failure = ending.ended === 'failed' ? ending.failure : null
-  if (failure === null) return lookAfter(aim)
-  const view = await look(aim).catch(() => {
+  if (failure === null) return lookAfter(target)
+  const view = await refresh(target).catch(() => {
     throw stopped(failure)
   })
   const { change } = failure.task
   if (!hasGone(change, before, view)) throw stopped(failure)
   return runRound(
-    aim,
+    target,
     before,
     changes.filter((other) => other !== change),
     log,
@@ -155,18 +166,18 @@ async function runRound(
 /** What tells that Docker could not be looked at. */
 const ofDocker: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
 
-async function lookAfter(aim: Aim): Promise<Sight> {
+async function lookAfter(target: Target): Promise<Sight> {
   try {
-    return { view: await look(aim), blind: null }
+    return { view: await refresh(target), blind: null }
   } catch (error) {
-    if (!(error instanceof SpanplanError && error.notices.every(({ code }) => ofDocker.has(code)))) throw error
-    return { view: await look({ ...aim, deferDocker: true }), blind: noticeOf(error) }
+    if (!(error instanceof SpanplanError && error.diagnostics.every(({ code }) => ofDocker.has(code)))) throw error
+    return { view: await refresh({ ...target, deferDocker: true }), blind: diagnosticOf(error) }
   }
 }
 
-function unverified({ message }: Notice, done: readonly PlannedChange[], { plan }: View): SpanplanError {
+function unverified({ message }: Diagnostic, done: readonly PlannedChange[], { plan }: PlanView): SpanplanError {
   const asked = done.filter(asksDocker)
-  const waiting = plan.waiting.filter(({ notice }) => notice.code === 'DOCKER_DEFERRED')
+  const waiting = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'DOCKER_DEFERRED')
   const others = waiting.filter(({ title }) => !asked.some((change) => change.title === title))
   const open = [...others.map(({ kind, title }) => `\n  ${kind} ${printable(title)}`), list(asked)].join('')
   return new SpanplanError(
@@ -180,15 +191,15 @@ function unverified({ message }: Notice, done: readonly PlannedChange[], { plan 
 }
 
 /** The thing was there, and is not any more: the device that it is on, the container; or that is waited for by now. */
-function hasGone({ device, container, address }: PlannedChange, before: View, now: View): boolean {
-  const waits = now.plan.waiting.some(({ notice }) => notice.address === address)
-  const isThere = ({ host }: View) =>
+function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
+  const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
+  const isThere = ({ host }: PlanView) =>
     host.links.some(({ name }) => name === device) || containersOf(host).some(({ name }) => name === container)
   return waits || (isThere(before) && !isThere(now))
 }
 
 function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {
-  const [cause] = error.notices
+  const [cause] = error.diagnostics
   return new SpanplanError(
     {
       code: cause?.code ?? 'STEP_FAILED',
@@ -206,7 +217,7 @@ function interrupted(signal: AbortSignal): SpanplanError {
   return new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
 }
 
-function exitOf({ whole }: Remainder, signal: AbortSignal): ExitCode {
+function exitOf({ whole }: RollbackResult, signal: AbortSignal): ExitCode {
   if (!whole) return Exit.partial
   return signal.aborted ? interruptedExit(signal) : Exit.rolledBack
 }
@@ -214,14 +225,14 @@ function exitOf({ whole }: Remainder, signal: AbortSignal): ExitCode {
 /** What was foreseen is reported with the note; a bug stays what it is. */
 function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   if (!(error instanceof SpanplanError)) return error
-  const [first, ...others] = error.notices
+  const [first, ...others] = error.diagnostics
   if (first === undefined) return error
   return new SpanplanError([{ ...first, message: `${first.message}${note}` }, ...others], exit ?? error.exit, {
     cause: error
   })
 }
 
-function describeRemainder({ whole, left, causes }: Remainder): string {
+function describeRemainder({ whole, left, causes }: RollbackResult): string {
   if (whole) return '\nAll that had been done was taken back: the host is as it was.'
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
   return `\nIt could not all be taken back:${reasons}${left.length > 0 ? `\nStill to be done for the host to be as it was:${list(left)}` : ''}`

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Notice, SpanplanError } from '../errors.ts'
+import { type Diagnostic, SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 
 /** By their numbers in linux/capability.h. */
@@ -26,14 +26,14 @@ const capturing: readonly Capability[] = [
  * @param docker what keeps Docker from being asked.
  * @throws SpanplanError with a notice for each.
  */
-export function checkRights(plan: Plan, lock: readonly Notice[], docker: readonly Notice[]): void {
+export function checkRights(plan: Plan, lock: readonly Diagnostic[], docker: readonly Diagnostic[]): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
-  const filters = plan.waiting.filter((wait) => wait.notice.code === 'FILTER_FORBIDDEN')
+  const filters = plan.waiting.filter((wait) => wait.diagnostic.code === 'FILTER_FORBIDDEN')
   const missing = [
     ...(changesNetwork && !has('CAP_NET_ADMIN') ? [needsRoot('changing the network needs CAP_NET_ADMIN')] : []),
-    ...filters.slice(0, 1).map(({ title, notice }) => needsRoot(`${title} ${notice.message}`)),
+    ...filters.slice(0, 1).map(({ title, diagnostic }) => needsRoot(`${title} ${diagnostic.message}`)),
     ...docker,
     ...(plan.changes.length > 0 || docker.length > 0 ? lock : [])
   ]
@@ -52,7 +52,7 @@ export function checkCapturing(): void {
   if (missing.length > 0) throw new SpanplanError(needsRoot(`capturing needs ${missing.join(', ')}`))
 }
 
-function needsRoot(message: string): Notice {
+function needsRoot(message: string): Diagnostic {
   return { code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' }
 }
 

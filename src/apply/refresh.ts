@@ -1,13 +1,21 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/parsers/docker.ts'
 import { shellLine } from '../host/quote.ts'
-import { type Question, readDocker, readHost, readKernel } from '../host/read-snapshot.ts'
+import { type ReadRequest, readDocker, readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState, Snapshot } from '../host/snapshot.ts'
-import { makePlan, makeReturn, type Plan } from '../plan/plan.ts'
-import { type Desired, type Order, resolveNothing, resolveSpec, type Wait } from '../plan/resolve.ts'
+import { makePlan, makeRollback, type Plan } from '../plan/plan.ts'
+import { type Desired, type ResolveTarget, resolveNothing, resolveSpec, type Wait } from '../plan/resolve.ts'
 import { routedLinks } from '../resources/interface-use.ts'
-import { type Moment, writeAddress } from '../resources/kind.ts'
-import { covers, everySpan, leaveOut, namedSpans, notice, type Scope, survey } from '../resources/mark-inventory.ts'
+import { type ObservedState, writeAddress } from '../resources/kind.ts'
+import {
+  diagnostic,
+  everySpan,
+  exceptSpans,
+  isInScope,
+  namedSpans,
+  readMarks,
+  type Scope
+} from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
 import { type GoingDown, namesGoingDown } from '../run-dir/pauses.ts'
@@ -15,8 +23,8 @@ import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 
 /** What a command is to make true of the host. */
-export type Aim =
-  | (Omit<Order, 'away'> & {
+export type Target =
+  | (Omit<ResolveTarget, 'away'> & {
       readonly want: 'spec'
       readonly deferDocker: boolean
       /** What hooks have said of interfaces; which of them still go down, the host says. */
@@ -34,7 +42,7 @@ export type Aim =
     }
 
 /** The host as it was found, what is desired of it, and what leads there. */
-export interface View {
+export interface PlanView {
   readonly host: Snapshot
   readonly desired: Desired
   readonly plan: Plan
@@ -45,9 +53,9 @@ export interface View {
  *
  * @throws SpanplanError SPAN_UNKNOWN, or with what stands in the way.
  */
-export async function lookFirst(aim: Aim): Promise<View> {
-  const view = await look(aim)
-  checkSpans(aim, view.host)
+export async function refreshFirst(target: Target): Promise<PlanView> {
+  const view = await refresh(target)
+  checkSpans(target, view.host)
   return view
 }
 
@@ -56,8 +64,8 @@ export async function lookFirst(aim: Aim): Promise<View> {
  *
  * @throws SpanplanError with what stands in the way.
  */
-export async function look(aim: Aim): Promise<View> {
-  return planFor(aim, await readFor(aim))
+export async function refresh(target: Target): Promise<PlanView> {
+  return planTarget(target, await readSnapshotFor(target))
 }
 
 /**
@@ -65,8 +73,8 @@ export async function look(aim: Aim): Promise<View> {
  *
  * @throws SpanplanError if it cannot be read.
  */
-export function readFor(aim: Aim): Promise<Snapshot> {
-  return readHost(questionOf(aim))
+export function readSnapshotFor(target: Target): Promise<Snapshot> {
+  return readSnapshot(readRequestOf(target))
 }
 
 /**
@@ -74,8 +82,8 @@ export function readFor(aim: Aim): Promise<Snapshot> {
  *
  * @throws SpanplanError if it cannot be read.
  */
-export function readKernelFor(aim: Aim): Promise<KernelState> {
-  return readKernel(questionOf(aim))
+export function readKernelFor(target: Target): Promise<KernelState> {
+  return readKernel(readRequestOf(target))
 }
 
 /**
@@ -83,8 +91,8 @@ export function readKernelFor(aim: Aim): Promise<KernelState> {
  *
  * @throws SpanplanError if it cannot be read.
  */
-export function readDockerFor(aim: Aim): Promise<DockerState> {
-  return readDocker(questionOf(aim))
+export function readDockerFor(target: Target): Promise<DockerState> {
+  return readDocker(readRequestOf(target))
 }
 
 /**
@@ -92,15 +100,15 @@ export function readDockerFor(aim: Aim): Promise<DockerState> {
  *
  * @throws SpanplanError if it cannot be read.
  */
-export async function lookBack(aim: Aim, first: View): Promise<View> {
-  const question = questionOf(aim)
+export async function refreshForRollback(target: Target, first: PlanView): Promise<PlanView> {
+  const request = readRequestOf(target)
   const { docker } = first.host
   // Also what no span names any more, and is on no network of ours by now.
   const known = docker.state === 'read' ? docker.containers.map(({ name }) => ({ container: name })) : []
-  const containers = [...question.containers, ...known]
+  const containers = [...request.containers, ...known]
   // The bridges that this apply has made are to go.
-  const routed: Question['routed'] = (links, filters) => routedLinks(links, filters, () => false)
-  return planBack(first, await readHost({ ...question, containers, routed }))
+  const routed: ReadRequest['routed'] = (links, filters) => routedLinks(links, filters, () => false)
+  return planRollback(first, await readSnapshot({ ...request, containers, routed }))
 }
 
 /**
@@ -109,18 +117,21 @@ export async function lookBack(aim: Aim, first: View): Promise<View> {
  *
  * @throws SpanplanError if it cannot be read.
  */
-export async function lookBetween(aim: Aim, { host: { docker }, desired: { wanted } }: View): Promise<Moment> {
-  const kernel = await readKernelFor(aim)
+export async function refreshBetween(
+  target: Target,
+  { host: { docker }, desired: { wanted } }: PlanView
+): Promise<ObservedState> {
+  const kernel = await readKernelFor(target)
   const host = { ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker }
-  return { wanted: survey(wanted, host), host }
+  return { wanted: readMarks(wanted, host), host }
 }
 
 /** What leads from the host as it is now back to what it was like at an earlier look. */
-export function planBack(first: View, host: Snapshot): View {
+export function planRollback(first: PlanView, host: Snapshot): PlanView {
   const { wanted } = first.desired
-  const also = new Set(wanted.cards.map(({ link }) => link.index))
-  const desired = { ...first.desired, wanted: survey({ ...wanted, also }, host) }
-  const plan = makeReturn(first.plan, { wanted, host: first.host }, { wanted: desired.wanted, host })
+  const also = new Set(wanted.interfaces.map(({ link }) => link.index))
+  const desired = { ...first.desired, wanted: readMarks({ ...wanted, also }, host) }
+  const plan = makeRollback(first.plan, { wanted, host: first.host }, { wanted: desired.wanted, host })
   return { host, desired, plan }
 }
 
@@ -129,20 +140,20 @@ export function expressionsOf(spans: readonly SpanSpec[]): string[] {
   return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
 }
 
-function questionOf(aim: Aim): Question {
-  const spans = aim.want === 'spec' ? aim.spec.spans : []
+function readRequestOf(target: Target): ReadRequest {
+  const spans = target.want === 'spec' ? target.spec.spans : []
   return {
     expressions: expressionsOf(spans),
-    ...(aim.want === 'spec' && aim.filterPatience !== undefined && { filterPatience: aim.filterPatience }),
+    ...(target.want === 'spec' && target.filterPatience !== undefined && { filterPatience: target.filterPatience }),
     copies: spans.length > 0,
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...(aim.want === 'spec' ? dedicatedInterfaces(aim.spec, links) : [])])]
+      return [...new Set([...marked, ...(target.want === 'spec' ? dedicatedInterfaces(target.spec, links) : [])])]
     },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
     containers: spans.flatMap(({ sensors }) => sensors),
-    deferDocker: aim.deferDocker
+    deferDocker: target.deferDocker
   }
 }
 
@@ -151,9 +162,9 @@ function questionOf(aim: Aim): Question {
  *
  * @throws SpanplanError with what stands in the way.
  */
-export function planFor(asked: Aim, host: Snapshot): View {
-  const { aim, waiting } = needDocker(asked, host)
-  const wanted = desire(aim, host)
+export function planTarget(asked: Target, host: Snapshot): PlanView {
+  const { target, waiting } = needDocker(asked, host)
+  const wanted = desire(target, host)
   const desired = {
     ...wanted,
     waiting: [...wanted.waiting, ...waiting],
@@ -168,15 +179,18 @@ export function planFor(asked: Aim, host: Snapshot): View {
   }
 }
 
-function desire(aim: Aim, host: Snapshot): Desired {
-  if (aim.want === 'spec') return resolveSpec({ ...aim, away: namesGoingDown(aim.away, host.links) }, host)
-  return resolveNothing(aim.owner, host, aim.scope, [...namedSpans(aim.scope.spans), ...aim.known])
+function desire(target: Target, host: Snapshot): Desired {
+  if (target.want === 'spec') return resolveSpec({ ...target, away: namesGoingDown(target.away, host.links) }, host)
+  return resolveNothing(target.owner, host, target.scope, [...namedSpans(target.scope.spans), ...target.known])
 }
 
 /** A span that is selected and that neither the file nor the host knows is a slip of the pen. */
-function checkSpans(aim: Aim, host: Snapshot): void {
-  const names = [...(aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : aim.known), ...liveSpans(aim, host)]
-  const unknown = namedSpans(aim.scope.spans).filter((span) => !names.includes(span))
+function checkSpans(target: Target, host: Snapshot): void {
+  const names = [
+    ...(target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : target.known),
+    ...liveSpans(target, host)
+  ]
+  const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
   if (unknown.length === 0) return
   throw new SpanplanError(
     unknown.map((span) => ({
@@ -189,13 +203,15 @@ function checkSpans(aim: Aim, host: Snapshot): void {
 }
 
 /** The names of the spans of the scope's owner that the host knows. */
-export function liveSpans({ scope }: Pick<Aim, 'scope'>, host: Snapshot): string[] {
+export function liveSpans({ scope }: Pick<Target, 'scope'>, host: Snapshot): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
-  const bridges = host.links.flatMap((link) => (covers(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []))
+  const bridges = host.links.flatMap((link) =>
+    isInScope(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []
+  )
   const networks =
     host.docker.state === 'read'
       ? host.docker.networks.flatMap(({ labels }) =>
-          covers(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
+          isInScope(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
         )
       : []
   return [...new Set([...bridges, ...networks])]
@@ -205,24 +221,24 @@ export function liveSpans({ scope }: Pick<Aim, 'scope'>, host: Snapshot): string
  * Docker that is away is no reason to forget that it has to do with what goes. A bridge's mark says whether it has; on a
  * host without Docker, it has with none. What cannot go without it is left for later, with a wait, by those who are patient.
  */
-function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly waiting: readonly Wait[] } {
-  if (host.docker.state !== 'unreachable') return { aim, waiting: [] }
-  const stays = aim.want === 'spec' ? aim.spec.spans.map(({ name }) => name) : []
+function needDocker(target: Target, host: Snapshot): { readonly target: Target; readonly waiting: readonly Wait[] } {
+  if (host.docker.state !== 'unreachable') return { target, waiting: [] }
+  const stays = target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : []
   const needed = host.links
     .filter((link) => {
       const mark = readMark(link)
-      return mark?.network === true && covers(aim, mark.owner, link.name) && !stays.includes(link.name)
+      return mark?.network === true && isInScope(target, mark.owner, link.name) && !stays.includes(link.name)
     })
     .map(({ name }) => name)
-  if (needed.length === 0) return { aim, waiting: [] }
-  if (aim.want === 'nothing' || !aim.patient) throw new SpanplanError(host.docker.reason)
-  const { scope } = aim
+  if (needed.length === 0) return { target, waiting: [] }
+  if (target.want === 'nothing' || !target.patient) throw new SpanplanError(host.docker.reason)
+  const { scope } = target
   return {
-    aim: { ...aim, scope: { ...scope, spans: leaveOut(scope.spans, needed) } },
+    target: { ...target, scope: { ...scope, spans: exceptSpans(scope.spans, needed) } },
     waiting: needed.map((name) => ({
       ...{ kind: 'network', span: name, title: name },
-      notice: {
-        ...notice('DOCKER_UNREACHABLE', 'waits for Docker, to be removed'),
+      diagnostic: {
+        ...diagnostic('DOCKER_UNREACHABLE', 'waits for Docker, to be removed'),
         address: writeAddress(name, 'network', name)
       }
     }))
@@ -232,7 +248,7 @@ function needDocker(aim: Aim, host: Snapshot): { readonly aim: Aim; readonly wai
 function unreadContainers({ docker }: Snapshot) {
   if (docker.state !== 'read') return []
   return docker.unread.map(({ name, reason }) =>
-    notice(
+    diagnostic(
       'CONTAINER_UNREAD',
       `the container ${name} is left as it is, for nothing is known of it: ${reason.message}`,
       shellLine(['docker', 'inspect', name])
@@ -240,23 +256,23 @@ function unreadContainers({ docker }: Snapshot) {
   )
 }
 
-function empties({ spec }: Extract<Aim, { want: 'spec' }>, { changes }: Plan) {
+function empties({ spec }: Extract<Target, { want: 'spec' }>, { changes }: Plan) {
   if (spec.spans.length > 0 || changes.length === 0) return []
   const message = `the file has no spans: apply would remove all that the name ${spec.name} has here`
-  return [notice('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
+  return [diagnostic('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
 }
 
 /** Spans of this name that are live, and that the file does not know. */
-function unlisted({ spec, scope }: Extract<Aim, { want: 'spec' }>, host: Snapshot) {
+function unlisted({ spec, scope }: Extract<Target, { want: 'spec' }>, host: Snapshot) {
   return host.links
     .filter(
       (link) =>
         readMark(link)?.owner === spec.name &&
         !spec.spans.some((span) => span.name === link.name) &&
-        !covers({ scope }, spec.name, link.name)
+        !isInScope({ scope }, spec.name, link.name)
     )
     .map(({ name }) =>
-      notice(
+      diagnostic(
         'SPAN_UNLISTED',
         `span ${name} is live, and not in the file: it is left as it is`,
         shellLine(['spanplan', 'destroy', '--span', name])

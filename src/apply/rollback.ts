@@ -1,35 +1,35 @@
-import { type Notice, SpanplanError } from '../errors.ts'
+import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { findBlockers, type PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
-import { type Aim, lookBack, type View } from './refresh.ts'
+import { type PlanView, refreshForRollback, type Target } from './refresh.ts'
 import { type Log, type Progress, runSteps } from './run-steps.ts'
 
 /** What came of a rollback. */
-export interface Remainder {
+export interface RollbackResult {
   /** The host is as it was, and that was looked at. */
   readonly whole: boolean
   /** What would still have to be done. */
   readonly left: readonly PlannedChange[]
   /** Why that could not be done. */
-  readonly causes: readonly Notice[]
+  readonly causes: readonly Diagnostic[]
   /** Something had to be taken back. */
   readonly changed: boolean
 }
 
 /** Of a rollback that had nothing to do. */
-export const nothingLeft: Remainder = { whole: true, left: [], causes: [], changed: false }
+export const nothingLeft: RollbackResult = { whole: true, left: [], causes: [], changed: false }
 
 /**
  * Leads the host back to what it was like at the first look, looks, and goes on until it is. A step that fails does not
  * keep the others from being done.
  */
-export async function rollBack(aim: Aim, first: View, progress: Progress): Promise<Remainder> {
+export async function rollBack(target: Target, first: PlanView, progress: Progress): Promise<RollbackResult> {
   const log: Log = { done: [], begun: false }
-  const failures = new Map<string, Notice>()
+  const failures = new Map<string, Diagnostic>()
   let left: readonly PlannedChange[] = []
   // A round ends with a step that fails, and does not try it again, or with none; Docker names ports after a first one.
   for (let round = 0, most = 3; ; round++) {
-    const view = await tryLook(aim, first)
+    const view = await tryLook(target, first)
     if ('code' in view) return remain(log, progress, left, view, failures)
     const away = missesDocker(first, view)
     // What is not seen may be there.
@@ -55,18 +55,18 @@ function remain(
   { begun }: Log,
   progress: Progress,
   left: readonly PlannedChange[],
-  blind: Notice | null,
-  failures: ReadonlyMap<string, Notice>
-): Remainder {
+  blind: Diagnostic | null,
+  failures: ReadonlyMap<string, Diagnostic>
+): RollbackResult {
   const whole = left.length === 0 && blind === null
   const changed = begun || !whole
   if (changed) progress.rolledBack(whole, left)
   return { whole, left, causes: [...failures.values(), ...(blind ? [blind] : [])], changed }
 }
 
-async function tryLook(aim: Aim, first: View): Promise<View | Notice> {
+async function tryLook(target: Target, first: PlanView): Promise<PlanView | Diagnostic> {
   try {
-    return await lookBack(aim, first)
+    return await refreshForRollback(target, first)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     return { code: 'ROLLBACK_BLIND', message: `the host cannot be read: ${error.message}` }
@@ -81,7 +81,7 @@ function isNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]):
 }
 
 /** Docker was there at first; without it, what was done in it is not seen. */
-function missesDocker({ host: then }: View, { host: now }: View): Notice | null {
+function missesDocker({ host: then }: PlanView, { host: now }: PlanView): Diagnostic | null {
   return then.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
 }
 

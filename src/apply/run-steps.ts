@@ -1,7 +1,7 @@
-import type { Notice } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 import { findDaemon } from '../host/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
-import type { Moment } from '../resources/kind.ts'
+import type { ObservedState } from '../resources/kind.ts'
 import { type Batch, makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
 
 /** What a person or a program may follow an apply by. */
@@ -28,15 +28,15 @@ export type Ending =
   | { readonly ended: 'whole' | 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
   /** All was done but the removal of what others have come to use since; each blocker has the address of its change. */
-  | { readonly ended: 'blocked'; readonly blockers: readonly Notice[] }
+  | { readonly ended: 'blocked'; readonly blockers: readonly Diagnostic[] }
 
 /** What an apply that goes forward minds between its batches. */
 export interface Care {
   readonly signal: AbortSignal
   /** The host as it was when the plan was made. */
-  readonly planned: Moment
+  readonly planned: ObservedState
   /** Looks at the host as it is now. */
-  readonly lookBetween: () => Promise<Moment>
+  readonly refreshBetween: () => Promise<ObservedState>
 }
 
 /** Carries out the steps of some changes that are not done yet, in their order, until one fails or the signal says stop. */
@@ -50,7 +50,7 @@ export async function runSteps(
   const done = new Set(log.done.map(({ step }) => step))
   const batches = makeBatches(orderStages(changes), done)
   const daemon = batches.some(({ tool }) => tool === 'docker') ? await findDaemon() : null
-  const blockers: Notice[] = []
+  const blockers: Diagnostic[] = []
   for (const planned of batches) {
     if (signal?.aborted) return { ended: 'interrupted' }
     blockers.push(...(care === undefined ? [] : await findBlockersNow(planned, care)))
@@ -71,13 +71,13 @@ export async function runSteps(
 }
 
 /** Since the plan was made, others may have hung something on what is about to go: the kernel would take it along. */
-async function findBlockersNow({ tasks }: Batch, { planned, lookBetween }: Care): Promise<Notice[]> {
+async function findBlockersNow({ tasks }: Batch, { planned, refreshBetween }: Care): Promise<Diagnostic[]> {
   const going = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
-  return going.length === 0 ? [] : findBlockers(going, await lookBetween(), planned)
+  return going.length === 0 ? [] : findBlockers(going, await refreshBetween(), planned)
 }
 
 /** Whether something foreign keeps a change from being done. */
-export function isBlocked({ address }: PlannedChange, blockers: readonly Notice[]): boolean {
+export function isBlocked({ address }: PlannedChange, blockers: readonly Diagnostic[]): boolean {
   return blockers.some((blocker) => blocker.address === address)
 }
 

@@ -7,14 +7,14 @@ import { parseListenAddress } from './input/listen-address.ts'
 import type { ColorChoice } from './output/terminal.ts'
 import { runCommand, type Session } from './session.ts'
 
-const gather = (value: string, list: readonly string[]): string[] => [...list, value]
+const debounce = (value: string, list: readonly string[]): string[] => [...list, value]
 
 const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spanplan') =>
   new Option('-f, --file <path>', 'a file, a folder of *.yaml, or - for stdin; may be given again')
-    .argParser(gather)
+    .argParser(debounce)
     .default([] as string[], otherwise)
 const spanOption = () =>
-  new Option('--span <name>', 'only this span; may be given again').argParser(gather).default([] as string[], 'all')
+  new Option('--span <name>', 'only this span; may be given again').argParser(debounce).default([] as string[], 'all')
 const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
 const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)

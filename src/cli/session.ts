@@ -1,7 +1,7 @@
-import { asForeseen, type ExitCode, type Notice } from '../errors.ts'
+import { asForeseen, type Diagnostic, type ExitCode } from '../errors.ts'
 import { plain, printableJson } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
-import { type ColorChoice, choosePaint, renderNotice } from './output/terminal.ts'
+import { type ColorChoice, choosePaint, renderDiagnostic } from './output/terminal.ts'
 
 /** What every command has at hand: how to print, and the files that errors point into. */
 export interface Session {
@@ -13,10 +13,11 @@ export interface Session {
 }
 
 /** Prints warnings to stderr; in a JSON document they stand already. */
-export function warn(session: Session, warnings: readonly Notice[]): void {
+export function warn(session: Session, warnings: readonly Diagnostic[]): void {
   if (session.json) return
   const paint = choosePaint(session.color, process.stderr)
-  for (const warning of warnings) process.stderr.write(`${renderNotice('warning', warning, session.files, paint)}\n`)
+  for (const warning of warnings)
+    process.stderr.write(`${renderDiagnostic('warning', warning, session.files, paint)}\n`)
 }
 
 /** Runs a command; what it throws becomes a message and an exit status. */
@@ -31,11 +32,11 @@ export async function runCommand(session: Session, command: () => Promise<ExitCo
 function report(session: Session, error: unknown): ExitCode {
   const known = asForeseen(error)
   if (session.json) {
-    process.stdout.write(`${printableJson({ type: 'error', errors: known.notices, exit: known.exit })}\n`)
+    process.stdout.write(`${printableJson({ type: 'error', errors: known.diagnostics, exit: known.exit })}\n`)
   }
   const paint = session.json ? plain : choosePaint(session.color, process.stderr)
-  for (const notice of known.notices) {
-    process.stderr.write(`${renderNotice('error', notice, session.files, paint)}\n`)
+  for (const diagnostic of known.diagnostics) {
+    process.stderr.write(`${renderDiagnostic('error', diagnostic, session.files, paint)}\n`)
   }
   return known.exit
 }

@@ -5,7 +5,7 @@ import { containersOf } from '../resources/mark-inventory.ts'
 import { hashOf, readCookie, readMark } from '../resources/marks.ts'
 import { checkCard } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
-import type { Direction, Hook } from '../spec/spec.ts'
+import type { Direction, TcHook } from '../spec/spec.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import { type Translation, translate, unite } from './filter-to-pcap.ts'
 
@@ -39,7 +39,7 @@ export interface Found {
 /** A copy that is really made: one filter, one target. */
 interface Copy {
   readonly filter: Filter | ClassFilter
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly action: MirrorAction
 }
 
@@ -71,15 +71,15 @@ export function findSpans(host: Snapshot): Found {
 }
 
 function findCopies(host: Snapshot): Copy[] {
-  const hooked = host.filters.map((filter) => ({ filter, hook: filter.hook }))
+  const hooked = host.filters.map((filter) => ({ filter, tcHook: filter.tcHook }))
   // What a queueing discipline sorts is what the device sends.
-  const sorted = host.classFilters.map((filter) => ({ filter, hook: 'egress' as const }))
+  const sorted = host.classFilters.map((filter) => ({ filter, tcHook: 'egress' as const }))
   return [...hooked, ...sorted]
     .filter(({ filter }) => !filter.directAction)
-    .flatMap(({ filter, hook }) => {
+    .flatMap(({ filter, tcHook }) => {
       const end = filter.copies.findIndex(({ control }) => control !== 'pipe')
       const made = end === -1 ? filter.copies : filter.copies.slice(0, end + 1)
-      return made.map((action) => ({ filter, hook, action }))
+      return made.map((action) => ({ filter, tcHook, action }))
     })
 }
 
@@ -124,8 +124,8 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
 }
 
 function hooksOf(device: string, copies: readonly Copy[], host: Snapshot): FoundSource[] {
-  return (['ingress', 'egress'] as const).flatMap((hook): FoundSource[] => {
-    const own = copies.filter((copy) => copy.hook === hook)
+  return (['ingress', 'egress'] as const).flatMap((tcHook): FoundSource[] => {
+    const own = copies.filter((copy) => copy.tcHook === tcHook)
     if (own.length === 0) return []
     const translations = own.map(({ filter }) => ({ filter, translation: translateAt(filter, host) }))
     const parts = translations.flatMap(({ translation }) =>
@@ -140,7 +140,9 @@ function hooksOf(device: string, copies: readonly Copy[], host: Snapshot): Found
       puzzles.push('its filters look for frames with and without a VLAN tag.')
     const missing =
       every || puzzles.length === 0 ? [] : ['THIS COPIES EVERY FRAME: put your expression here, as "filter: …".']
-    return [{ interface: device, direction: hook, filter, remarks: [...puzzles, ...missing, ...remarksOf(own, host)] }]
+    return [
+      { interface: device, direction: tcHook, filter, remarks: [...puzzles, ...missing, ...remarksOf(own, host)] }
+    ]
   })
 }
 
@@ -160,8 +162,8 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
   const twice =
     filters.length < own.length || filters.slice(0, -1).some(({ copies }) => copies.at(-1)?.control === 'continue')
   const others = findCopies(host).filter(
-    ({ filter, action, hook }) =>
-      filter.device === first?.device && hook === own[0]?.hook && action.target !== own[0]?.action.target
+    ({ filter, action, tcHook }) =>
+      filter.device === first?.device && tcHook === own[0]?.tcHook && action.target !== own[0]?.action.target
   )
   const hiding = filters.flatMap((filter) =>
     others.filter((other) => endsBefore(other.filter, filter)).map((other) => other.filter.pref)
@@ -171,7 +173,7 @@ function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
     ...(hiding.length > 0
       ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
       : []),
-    ...(own[0]?.hook === 'egress' && filters.some(looksBehindTags)
+    ...(own[0]?.tcHook === 'egress' && filters.some(looksBehindTags)
       ? ['tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.']
       : []),
     ...filters.flatMap((filter) => [
@@ -194,8 +196,8 @@ function looksBehindTags({ protocol, selects }: TcFilter): boolean {
 
 /** Only "continue" hands a frame to the next filter. */
 function endsBefore(one: Filter | ClassFilter, other: Filter | ClassFilter): boolean {
-  const place = ['hook' in one ? one.hook : one.parent, one.chain].join()
-  if (place !== ['hook' in other ? other.hook : other.parent, other.chain].join()) return false
+  const place = ['tcHook' in one ? one.tcHook : one.parent, one.chain].join()
+  if (place !== ['tcHook' in other ? other.tcHook : other.parent, other.chain].join()) return false
   return one.pref < other.pref && one.copies.at(-1)?.control !== 'continue'
 }
 
@@ -241,7 +243,7 @@ function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
     return null
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    return error.notices.map(({ message }) => message).join('; ')
+    return error.diagnostics.map(({ message }) => message).join('; ')
   }
 }
 
@@ -275,6 +277,6 @@ function placesOf(copies: readonly Copy[]): string[] {
 }
 
 function placeOf(filter: Filter | ClassFilter): string {
-  const where = 'hook' in filter ? filter.hook : `parent ${filter.parent}`
+  const where = 'tcHook' in filter ? filter.tcHook : `parent ${filter.parent}`
   return `${filter.device} ${where}, ${filter.kind} filter at preference ${filter.pref}`
 }

@@ -111,7 +111,7 @@ async function compile(expression: string): Promise<Compiled> {
   try {
     return parseCompiled(expression, await run(compileCommand(expression), '', { cancel: stop.signal }))
   } catch (error) {
-    const hangs = error instanceof SpanplanError && error.notices.some(({ code }) => code === 'PROGRAM_HANGS')
+    const hangs = error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'PROGRAM_HANGS')
     if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
     throw error
   }

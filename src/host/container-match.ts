@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { ContainerChoice } from '../spec/spec.ts'
+import type { ContainerSelector } from '../spec/spec.ts'
 import { composeLabel, strings } from './parsers/docker.ts'
 import type { Container, DockerNetwork } from './snapshot.ts'
 
@@ -22,10 +22,10 @@ export interface ListedContainer {
  * Those in Docker's list of containers that are on one of the networks or are chosen; and each whose entry is not understood,
  * which may be one of them.
  */
-export function concernedContainers(
+export function containersInScope(
   document: unknown,
   networks: readonly DockerNetwork[],
-  choices: readonly ContainerChoice[]
+  choices: readonly ContainerSelector[]
 ): ListedContainer[] {
   const networkNames = new Set(networks.map((network) => network.name))
   const names = new Set(choices.flatMap((choice) => ('container' in choice ? [choice.container] : [])))
@@ -41,14 +41,17 @@ export function concernedContainers(
       const [name = Id.slice(0, 12)] = known
       const isConcerned =
         known.some((one) => names.has(one)) ||
-        others.some((choice) => isChosen(choice, { name, labels: Labels })) ||
+        others.some((choice) => matchesContainer(choice, { name, labels: Labels })) ||
         Object.keys(NetworkSettings?.Networks ?? {}).some((network) => networkNames.has(network))
       return isConcerned ? [{ id: Id, name }] : []
     })
 }
 
 /** Whether a container is one of those that are meant. What `docker compose run` starts is none of its service's. */
-export function isChosen(choice: ContainerChoice, { name, labels }: Pick<Container, 'name' | 'labels'>): boolean {
+export function matchesContainer(
+  choice: ContainerSelector,
+  { name, labels }: Pick<Container, 'name' | 'labels'>
+): boolean {
   if ('container' in choice) return name === choice.container
   if ('label' in choice) return labels[choice.label.key] === choice.label.value
   return (

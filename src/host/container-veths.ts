@@ -4,7 +4,7 @@ import * as z from 'zod'
 import type { Argv } from './exec.ts'
 import { dockerBridge } from './parsers/docker.ts'
 import type { Container, DockerNetwork, Endpoint } from './snapshot.ts'
-import { batch, understand } from './tool-output.ts'
+import { batch, parseOutput } from './tool-output.ts'
 
 /**
  * Which interface of the host is the other end of which container's. A container shows and tells what it likes, and a
@@ -96,7 +96,7 @@ async function readFolder(folder: string): Promise<VethsOf> {
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
     ])
-    return understand('ip', () => parseVeths(folder, links, names))
+    return parseOutput('ip', () => parseVeths(folder, links, names))
   } catch {
     // A right is missing, or a program: not known, so not judged.
     return nobodys

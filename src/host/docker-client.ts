@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
-import { type Notice, SpanplanError } from '../errors.ts'
+import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { type Limits, limitCalls } from './docker-limits.ts'
 import type { DockerCall } from './parsers/docker.ts'
 import type { Pool } from './snapshot.ts'
@@ -22,7 +22,7 @@ export interface Connection {
 }
 
 /** A Docker daemon that answers, or why there is none. */
-export type Daemon = Connection | { readonly reason: Notice }
+export type Daemon = Connection | { readonly reason: Diagnostic }
 
 /** Finds the daemon where Docker's own client would (DOCKER_HOST, else its socket), and asks whether it is there. */
 export async function findDaemon(limits = ordinary): Promise<Daemon> {
@@ -192,7 +192,7 @@ function wordsOf(error: unknown): string {
   return error.message
 }
 
-function unreachable(where: string, error: unknown): Notice {
+function unreachable(where: string, error: unknown): Diagnostic {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EACCES') {
     return {

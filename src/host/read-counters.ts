@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Hook } from '../spec/spec.ts'
+import type { TcHook } from '../spec/spec.ts'
 import { isSandbox } from './container-veths.ts'
 import { type Limits, run, sideBySide } from './exec.ts'
 import {
@@ -13,7 +13,7 @@ import {
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
-import { batch, readJson, understand } from './tool-output.ts'
+import { batch, parseOutput, readJson } from './tool-output.ts'
 
 /** An interface in a container. */
 export interface Inside {
@@ -25,7 +25,7 @@ export interface Inside {
 
 /** What is to be counted, beside the links. */
 export interface Places {
-  readonly hooks: readonly { readonly device: string; readonly hook: Hook }[]
+  readonly tcHooks: readonly { readonly device: string; readonly tcHook: TcHook }[]
   readonly insides: readonly Inside[]
 }
 
@@ -48,16 +48,16 @@ export interface Sample {
  *
  * @throws SpanplanError if ip or tc is missing, hangs, or says what spanplan does not understand.
  */
-export async function readSample({ hooks, insides }: Places): Promise<Sample> {
+export async function readSample({ tcHooks, insides }: Places): Promise<Sample> {
   const links = await readJson(['ip', '-s', '-s', '-json', 'link', 'show'])
   const at = monotonicNow()
-  const [filters, listeners] = await Promise.all([readFilters(hooks), readListeners(insides)])
+  const [filters, listeners] = await Promise.all([readFilters(tcHooks), readListeners(insides)])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
     at,
-    links: understand('ip', () => parseLinkCounters(links)),
-    mirrors: understand('tc', () =>
-      hooks.flatMap(({ device, hook }, index) => parseMirrorCounters(device, hook, filters[index] ?? []))
+    links: parseOutput('ip', () => parseLinkCounters(links)),
+    mirrors: parseOutput('tc', () =>
+      tcHooks.flatMap(({ device, tcHook }, index) => parseMirrorCounters(device, tcHook, filters[index] ?? []))
     ),
     listeners,
     totals
@@ -69,9 +69,9 @@ export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-async function readFilters(hooks: Places['hooks']): Promise<readonly unknown[]> {
-  if (hooks.length === 0) return []
-  const commands = hooks.map(({ device, hook }) => askForMirrors(device, hook))
+async function readFilters(tcHooks: Places['tcHooks']): Promise<readonly unknown[]> {
+  if (tcHooks.length === 0) return []
+  const commands = tcHooks.map(({ device, tcHook }) => askForMirrors(device, tcHook))
   return batch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
 }
 

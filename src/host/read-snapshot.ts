@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type Dockerode from 'dockerode'
-import { noticeOf, SpanplanError } from '../errors.ts'
-import type { ContainerChoice } from '../spec/spec.ts'
+import { diagnosticOf, SpanplanError } from '../errors.ts'
+import type { ContainerSelector } from '../spec/spec.ts'
 import { compileFilters } from './compile-filters.ts'
-import { concernedContainers, type ListedContainer } from './container-match.ts'
+import { containersInScope, type ListedContainer } from './container-match.ts'
 import { readVeths, withPorts } from './container-veths.ts'
 import { type Connection, dockerFailed, findDaemon } from './docker-client.ts'
 import { parseAttached, readAttached } from './parsers/bpftool.ts'
-import { dockerBridge, label, networkOption, parseAway, parseContainer, parseNetworks } from './parsers/docker.ts'
+import { dockerBridge, label, networkOption, parseContainer, parseNetworks, parseNote } from './parsers/docker.ts'
 import { clsactHandle, parseClassFilters, parseFilters } from './parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries, readLinks } from './parsers/ip.ts'
 import { managerFiles } from './parsers/managers.ts'
@@ -27,10 +27,10 @@ import type {
   Snapshot,
   UnreadContainer
 } from './snapshot.ts'
-import { batch, readJson, understand } from './tool-output.ts'
+import { batch, parseOutput, readJson } from './tool-output.ts'
 
 /** What a plan wants to know of the host, besides its links and their filters. */
-export interface Question {
+export interface ReadRequest {
   /** The pcap expressions to compile. */
   readonly expressions: readonly string[]
   /** Milliseconds for which tcpdump is waited for; what is not compiled by then is pending. Without it, all is waited for. */
@@ -42,7 +42,7 @@ export interface Question {
   /** The Docker networks and bridges that concern it, by name, and the containers, whether they exist or not. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
-  readonly containers: readonly ContainerChoice[]
+  readonly containers: readonly ContainerSelector[]
   /** Docker is left for a later run. */
   readonly deferDocker: boolean
 }
@@ -52,8 +52,8 @@ export interface Question {
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
  */
-export async function readHost(question: Question): Promise<Snapshot> {
-  const [kernel, docker] = await Promise.all([readKernel(question), readDocker(question)])
+export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
+  const [kernel, docker] = await Promise.all([readKernel(request), readDocker(request)])
   return { ...kernel, docker }
 }
 
@@ -63,14 +63,14 @@ export async function readHost(question: Question): Promise<Snapshot> {
  *
  * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
  */
-export async function readKernel(question: Question): Promise<KernelState> {
+export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [links, tc, attached, programs] = await Promise.all([
-    readAllLinks(question.bridges),
+    readAllLinks(request.bridges),
     readTc(),
-    question.copies ? readPrograms() : [],
-    compileFilters(question.expressions, question.filterPatience)
+    request.copies ? readPrograms() : [],
+    compileFilters(request.expressions, request.filterPatience)
   ])
-  const routes = await readRoutes(question.routed(links, tc.filters))
+  const routes = await readRoutes(request.routed(links, tc.filters))
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, ...tc, attached, routes, programs }
 }
@@ -80,12 +80,12 @@ export async function readKernel(question: Question): Promise<KernelState> {
  *
  * @throws SpanplanError DOCKER_FAILED, or that its answer is not understood.
  */
-export async function readDocker(question: Question): Promise<DockerState> {
-  if (question.deferDocker) return { state: 'deferred' }
+export async function readDocker(request: ReadRequest): Promise<DockerState> {
+  if (request.deferDocker) return { state: 'deferred' }
   const daemon = await findDaemon()
   if ('reason' in daemon) return { state: 'unreachable', reason: daemon.reason }
   try {
-    return await askDocker(daemon, question)
+    return await askDocker(daemon, request)
   } catch (error) {
     throw dockerFailed(error)
   }
@@ -97,9 +97,9 @@ async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
     readJson(['bridge', '-json', 'fdb', 'show']),
     readJson(['ethtool', '--json', '-k', '*'])
   ])
-  const own = understand('bridge', () => parseOwnMacEntries(fdb))
-  const offloads = understand('ethtool', () => parseOffloads(ethtool))
-  const links = understand('ip', () => parseLinks(linkDocument, addressDocument))
+  const own = parseOutput('bridge', () => parseOwnMacEntries(fdb))
+  const offloads = parseOutput('ethtool', () => parseOffloads(ethtool))
+  const links = parseOutput('ip', () => parseLinks(linkDocument, addressDocument))
   return links.map((link) => ({
     ...link,
     ipv6: readIpv6(link.name),
@@ -145,7 +145,7 @@ async function readRoutes(devices: readonly string[]): Promise<Route[]> {
   ] as const
   const routes = families.map(async ([family, flag]) => {
     const documents = await batch(['ip', flag, '-json', '-force', '-batch', '-'], commands)
-    return understand('ip', () =>
+    return parseOutput('ip', () =>
       devices.flatMap((device, index) => parseRoutes(device, family, documents[index] ?? []))
     )
   })
@@ -163,22 +163,24 @@ async function readPrograms(): Promise<AttachedProgram[]> {
 
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
   const document = await readJson(['tc', '-json', 'qdisc', 'show'])
-  const qdiscs = understand('tc', () => parseQdiscs(document))
-  const [hooks, sorters] = [hooksOf(qdiscs), sortersOf(qdiscs)]
+  const qdiscs = parseOutput('tc', () => parseQdiscs(document))
+  const [tcHooks, sorters] = [hooksOf(qdiscs), sortersOf(qdiscs)]
   const places = [
-    ...hooks.map(({ device, hook }) => ({ device, qdisc: clsactHandle, words: [hook] })),
+    ...tcHooks.map(({ device, tcHook }) => ({ device, qdisc: clsactHandle, words: [tcHook] })),
     ...sorters.map(({ device, handle }) => ({ device, qdisc: handle, words: ['parent', handle] }))
   ]
   const show = places.map(({ device, words }) => ['filter', 'show', 'dev', device, ...words])
   const documents = await readFilters(show)
-  const unclear = understand('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
+  const unclear = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
   const answers = await readFilters(unclear.map(askForRoot))
   const roots = unclear.map((root, index) => parseRoot(root, answers[index]))
-  return understand('tc', () => ({
+  return parseOutput('tc', () => ({
     qdiscs,
-    filters: hooks.flatMap(({ device, hook }, index) => parseFilters(device, hook, documents[index] ?? [], roots)),
+    filters: tcHooks.flatMap(({ device, tcHook }, index) =>
+      parseFilters(device, tcHook, documents[index] ?? [], roots)
+    ),
     classFilters: sorters.flatMap(({ device, handle }, index) =>
-      parseClassFilters(device, handle, documents[hooks.length + index] ?? [], roots)
+      parseClassFilters(device, handle, documents[tcHooks.length + index] ?? [], roots)
     )
   }))
 }
@@ -187,13 +189,13 @@ async function readFilters(commands: readonly (readonly string[])[]): Promise<un
   return commands.length === 0 ? [] : batch(['tc', '-json', '-force', '-batch', '-'], commands)
 }
 
-async function askDocker({ docker, api }: Connection, question: Question): Promise<DockerState> {
+async function askDocker({ docker, api }: Connection, request: ReadRequest): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
-  const networks = understand('docker', () => parseNetworks(networkList))
-  const concerned = networks.filter((network) => concerns(network, question))
-  const away = networks.flatMap(({ labels }) => parseAway(labels) ?? [])
-  const choices = [...question.containers, ...away.map(({ container }) => ({ container }))]
-  const listed = understand('docker', () => concernedContainers(containerList, concerned, choices))
+  const networks = parseOutput('docker', () => parseNetworks(networkList))
+  const concerned = networks.filter((network) => concerns(network, request))
+  const away = networks.flatMap(({ labels }) => parseNote(labels) ?? [])
+  const choices = [...request.containers, ...away.map(({ container }) => ({ container }))]
+  const listed = parseOutput('docker', () => containersInScope(containerList, concerned, choices))
   const read = await Promise.all(listed.map((one) => readContainer(docker, one)))
   const containers = read.flatMap(({ container }) => container ?? [])
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
@@ -214,19 +216,19 @@ async function readContainer(
   } catch (error) {
     const isAlone = error instanceof Error && ('statusCode' in error || isNotUnderstood(error))
     if (!isAlone) throw error
-    return { unread: { name, reason: noticeOf(dockerFailed(error)) } }
+    return { unread: { name, reason: diagnosticOf(dockerFailed(error)) } }
   }
 }
 
 function isNotUnderstood(error: Error): boolean {
-  return error instanceof SpanplanError && error.notices.every(({ code }) => code === 'OUTPUT_UNKNOWN')
+  return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'OUTPUT_UNKNOWN')
 }
 
-function concerns(network: DockerNetwork, question: Question): boolean {
+function concerns(network: DockerNetwork, request: ReadRequest): boolean {
   return (
     network.labels[label.name] !== undefined ||
-    question.networks.has(network.name) ||
-    question.bridges.has(dockerBridge(network) ?? '') ||
+    request.networks.has(network.name) ||
+    request.bridges.has(dockerBridge(network) ?? '') ||
     // On a bridge that was there before it, as a span's may be.
     (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')
   )
@@ -236,7 +238,7 @@ function concerns(network: DockerNetwork, question: Question): boolean {
 async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    return understand('docker', () => parseContainer(document))
+    return parseOutput('docker', () => parseContainer(document))
   } catch (error) {
     if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
     throw error

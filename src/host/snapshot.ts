@@ -1,5 +1,5 @@
-import type { Notice } from '../errors.ts'
-import type { Hook } from '../spec/spec.ts'
+import type { Diagnostic } from '../errors.ts'
+import type { TcHook } from '../spec/spec.ts'
 
 /** A classic BPF program in tc's words: the number of instructions, then each, comma separated. */
 export type Program = string
@@ -152,7 +152,7 @@ export interface TcFilter {
 
 /** A tc filter on one of the two hooks of a device. */
 export interface Filter extends TcFilter {
-  readonly hook: Hook
+  readonly tcHook: TcHook
 }
 
 /** A tc filter by which a queueing discipline sorts what the device sends into its classes. */
@@ -165,7 +165,7 @@ export interface ClassFilter extends TcFilter {
 export interface AttachedProgram {
   /** The device's index. */
   readonly link: number
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly layer: 'xdp' | 'tcx'
   /** Empty where it is not told. */
   readonly name: string
@@ -229,13 +229,13 @@ export interface Container {
 /** A container that may concern a span, and why nothing is known of it. What is there of it is kept. */
 export interface UnreadContainer {
   readonly name: string
-  readonly reason: Notice
+  readonly reason: Diagnostic
 }
 
 /** What is known of Docker: nothing was asked, it did not answer, or all that concerns the spans. */
 export type DockerState =
   | { readonly state: 'deferred' }
-  | { readonly state: 'unreachable'; readonly reason: Notice }
+  | { readonly state: 'unreachable'; readonly reason: Diagnostic }
   | {
       readonly state: 'read'
       /** The newest version of its API that the daemon speaks, such as `1.45`; empty if it does not say. */

@@ -25,11 +25,11 @@ export async function batch(argv: Argv, commands: readonly (readonly string[])[]
 }
 
 function parseJson(argv: Argv, text: string): unknown {
-  return understand(argv[0], () => parseToolJson(text))
+  return parseOutput(argv[0], () => parseToolJson(text))
 }
 
 /** Turns a surprise in a tool's output into an error that says whose it was. */
-export function understand<T>(program: string, parse: () => T): T {
+export function parseOutput<T>(program: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {

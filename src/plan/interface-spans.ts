@@ -3,7 +3,7 @@ import { findCard, matchOf } from '../resources/sources/interface.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What an interface has to do with the spans of a file. */
-export interface Concern {
+export interface InterfaceSpans {
   /** The name that its device has; the name that was asked for where there is no device. */
   readonly card: string
   /** The spans that copy from it, by name. */
@@ -16,7 +16,7 @@ export interface Concern {
  *
  * @param name a device's, or one of its altnames.
  */
-export function findConcern(spec: Spec, name: string, host: Snapshot): Concern {
+export function findInterfaceSpans(spec: Spec, name: string, host: Snapshot): InterfaceSpans {
   const card = findLink(host, name)
   const concerns = (source: string) => {
     const match = matchOf(spec, source)

@@ -1,13 +1,13 @@
-import type { Notice } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 import type { Link, Snapshot } from '../host/snapshot.ts'
-import { notice, type WantedMirror, type WantedSpan } from '../resources/mark-inventory.ts'
-import type { Hook } from '../spec/spec.ts'
+import { type CopyPoint, type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
+import type { TcHook } from '../spec/spec.ts'
 
 /** A source that would have its span fed by itself, maybe by way of other spans. */
 export interface Loop {
   readonly span: string
-  readonly mirrors: readonly WantedMirror[]
-  readonly notice: Notice
+  readonly mirrors: readonly CopyPoint[]
+  readonly diagnostic: Diagnostic
 }
 
 /**
@@ -18,9 +18,9 @@ export interface Loop {
  * interfaces, cannot be known here; and what goes out through a tunnel or a physical interface has left.
  */
 export function breakLoops(
-  spans: readonly WantedSpan[],
+  spans: readonly DesiredSpan[],
   host: Snapshot
-): { readonly spans: readonly WantedSpan[]; readonly loops: readonly Loop[] } {
+): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
   const graph = openGraph(host)
   const reached = new Map(spans.map(({ name }) => [name, followFrom(name, graph)]))
   const loops: Loop[] = []
@@ -37,7 +37,7 @@ export function breakLoops(
 
 type Reached = ReadonlyMap<string, ReadonlyMap<string, Place>>
 
-function findLoop(spans: readonly WantedSpan[], reached: Reached): Loop | null {
+function findLoop(spans: readonly DesiredSpan[], reached: Reached): Loop | null {
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
       spans.flatMap((from) => {
@@ -54,7 +54,7 @@ function findLoop(spans: readonly WantedSpan[], reached: Reached): Loop | null {
     return {
       span: start.name,
       mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.link === link),
-      notice: notice(
+      diagnostic: diagnostic(
         'LOOP',
         `span ${start.name} would feed itself: ${circle.join(' → ')}`,
         'take one of these sources out',
@@ -67,14 +67,14 @@ function findLoop(spans: readonly WantedSpan[], reached: Reached): Loop | null {
 
 /** From a span back to one that feeds it. */
 interface Hop {
-  readonly from: WantedSpan
-  readonly via: WantedMirror
+  readonly from: DesiredSpan
+  readonly via: CopyPoint
   readonly nodes: readonly string[]
 }
 
-type Feeds = (span: WantedSpan) => readonly Hop[]
+type Feeds = (span: DesiredSpan) => readonly Hop[]
 
-function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: Set<string>): Hop[] | null {
+function walk(start: DesiredSpan, at: DesiredSpan, feeds: Feeds, seen: Set<string>): Hop[] | null {
   for (const hop of feeds(at)) {
     const { from } = hop
     if (from.name === start.name) return [hop]
@@ -89,11 +89,11 @@ function walk(start: WantedSpan, at: WantedSpan, feeds: Feeds, seen: Set<string>
 /** A hook that frames pass, and the one that they have passed just before. */
 interface Place {
   readonly link: Link
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly before: Place | null
 }
 
-const keyOf = ({ link, hook }: { readonly link: Link; readonly hook: Hook }) => `${link.index} ${hook}`
+const keyOf = ({ link, tcHook }: { readonly link: Link; readonly tcHook: TcHook }) => `${link.index} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, that left out; of a cable, the far end stands for both. */
 function wayTo(place: Place): string[] {
@@ -168,27 +168,27 @@ function followFrom(bridge: string, graph: Graph): ReadonlyMap<string, Place> {
   const link = graph.find(bridge)
   const reached = new Map<string, Place>()
   if (link === undefined || link.bridge === null) return reached
-  const start: Place = { link, hook: 'egress', before: null }
+  const start: Place = { link, tcHook: 'egress', before: null }
   const queue: Place[] = [
     start,
-    { ...start, hook: 'ingress' },
-    ...graph.portsOf(link).map((port): Place => ({ link: port, hook: 'ingress', before: start }))
+    { ...start, tcHook: 'ingress' },
+    ...graph.portsOf(link).map((port): Place => ({ link: port, tcHook: 'ingress', before: start }))
   ]
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     if (reached.has(keyOf(at))) continue
     reached.set(keyOf(at), at)
     const before = at
-    queue.push(...next(at, graph).map(([hook, to]): Place => ({ link: to, hook, before })))
+    queue.push(...next(at, graph).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
   }
   return reached
 }
 
-type Step = readonly [Hook, Link]
+type Step = readonly [TcHook, Link]
 
-function next({ link, hook }: Place, graph: Graph): Step[] {
-  const to = (side: Hook, links: readonly (Link | undefined)[]): Step[] =>
+function next({ link, tcHook }: Place, graph: Graph): Step[] {
+  const to = (side: TcHook, links: readonly (Link | undefined)[]): Step[] =>
     links.flatMap((one): Step[] => (one === undefined ? [] : [[side, one]]))
-  if (hook === 'egress') {
+  if (tcHook === 'egress') {
     const lower = graph.lowerOf(link)
     // In bridge mode, macvlans of one interface hear each other.
     const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? graph.uppersOf(lower) : []

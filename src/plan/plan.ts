@@ -1,15 +1,15 @@
-import { type Notice, type Origin, SpanplanError } from '../errors.ts'
+import { type Diagnostic, type Origin, SpanplanError } from '../errors.ts'
 import type { Snapshot } from '../host/snapshot.ts'
 import {
   type Change,
   type Kind,
-  type Moment,
+  type ObservedState,
   type Remembered,
   type Resource,
   type Step,
   writeAddress
 } from '../resources/kind.ts'
-import type { Wanted } from '../resources/mark-inventory.ts'
+import type { DesiredState } from '../resources/mark-inventory.ts'
 import { kinds } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import type { Desired, Wait } from './resolve.ts'
@@ -62,7 +62,7 @@ export interface Plan {
   readonly spans: readonly { readonly name: string; readonly description: string | null }[]
   readonly changes: readonly PlannedChange[]
   readonly waiting: readonly Wait[]
-  readonly warnings: readonly Notice[]
+  readonly warnings: readonly Diagnostic[]
 }
 
 /**
@@ -84,7 +84,7 @@ export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Sn
  * What leads back from the host as it is now to what it was like at an earlier moment, after a plan from there was begun.
  * What is of others' and that plan was not about is left as they have made it meanwhile.
  */
-export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
+export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState): Plan {
   const planned = (actions: readonly Change['action'][]) =>
     new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
   const adopted = planned(['adopt'])
@@ -93,7 +93,7 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = setApart(kind.observe(now.wanted, now.host).filter(touched))
     const before = setApart(kind.observe(then.wanted, then.host).filter(touched))
-    const recalled = kind.recall ? kind.recall(before, then, now) : before
+    const recalled = kind.rollbackTarget ? kind.rollbackTarget(before, then, now) : before
     const there = new Set(live.map(({ id }) => id))
     return {
       live: live.map((resource) => ({ ...resource, owner: resource.owner === 'foreign' ? 'shared' : resource.owner })),
@@ -106,7 +106,7 @@ export function makeReturn(plan: Plan, then: Moment, now: Moment): Plan {
 }
 
 /** What keeps the removals among the changes from being done, each with the address of its change. */
-export function findBlockers(changes: readonly PlannedChange[], now: Moment, planned = now): Notice[] {
+export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
   return kinds.flatMap((any) =>
     any.visit((kind) => {
       const going = changes.filter((change) => change.kind === kind.kind && takesAway(change))
@@ -146,12 +146,12 @@ function planKinds(
 ) {
   const fates = new Map<string, 'replace' | 'remove'>()
   const changes: PlannedChange[] = []
-  const conflicts: Notice[] = []
+  const conflicts: Diagnostic[] = []
   for (const any of kinds) {
     any.visit((kind) => {
       const { live, desired } = sides(kind)
       const found = diff(kind, live, desired, fates, adopt)
-      const settled = kind.settle?.(found.changes, host) ?? found.changes
+      const settled = kind.finalize?.(found.changes, host) ?? found.changes
       for (const change of settled) {
         if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
         else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
@@ -169,26 +169,28 @@ function explain<R extends Resource>(
   { live, desired }: Conflict<R>,
   host: Snapshot,
   adopt: boolean
-): Notice[] {
+): Diagnostic[] {
   if (kind.conflict === undefined) return []
-  const notice = addAdoption(kind.conflict(live, desired, host), live, adopt)
-  return [{ ...notice, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
+  const diagnostic = addAdoption(kind.conflict(live, desired, host), live, adopt)
+  return [{ ...diagnostic, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
 }
 
 /** What adoption would do about it is said where it was not asked for; why it cannot, where it was. */
-function addAdoption(notice: Notice, { adoption }: Resource, adopt: boolean): Notice {
-  if (adoption === undefined) return notice
+function addAdoption(diagnostic: Diagnostic, { adoption }: Resource, adopt: boolean): Diagnostic {
+  if (adoption === undefined) return diagnostic
   if (!adoption.possible) {
-    return adopt ? { ...notice, message: `${notice.message}; it cannot be adopted: ${adoption.reason}` } : notice
+    return adopt
+      ? { ...diagnostic, message: `${diagnostic.message}; it cannot be adopted: ${adoption.reason}` }
+      : diagnostic
   }
   return {
-    ...notice,
-    hint: ['take it over with --adopt', ...(notice.hint === undefined ? [] : [notice.hint])].join(', or ')
+    ...diagnostic,
+    hint: ['take it over with --adopt', ...(diagnostic.hint === undefined ? [] : [diagnostic.hint])].join(', or ')
   }
 }
 
 /** The spans in the file's order, then those that only the host knows. */
-function headings({ spans }: Wanted, rows: readonly Pick<PlannedChange, 'span'>[]): Plan['spans'] {
+function headings({ spans }: DesiredState, rows: readonly Pick<PlannedChange, 'span'>[]): Plan['spans'] {
   const names = spans.map(({ name, description }) => ({ name, description }))
   const others = new Set(rows.flatMap(({ span }) => (span === null ? [] : [span])))
   for (const { name } of names) others.delete(name)
@@ -219,14 +221,14 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     container: kind.container?.(subject) ?? null,
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: kind.title(subject),
-    summary: change.action === 'remove' ? (kind.farewell?.(subject) ?? '') : kind.summary(subject),
+    summary: change.action === 'remove' ? (kind.removalNote?.(subject) ?? '') : kind.summary(subject),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
     facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
     notes: [
-      ...(isAnew(kind, change) && kind.anew !== undefined ? [kind.anew] : []),
-      ...(change.action === 'adopt' && kind.adopted !== undefined ? [kind.adopted] : [])
+      ...(isAnew(kind, change) && kind.replaceNote !== undefined ? [kind.replaceNote] : []),
+      ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
     ],
     origin: subject.origin,
     stages: stagesOf(kind, change)

@@ -1,19 +1,19 @@
-import type { Notice, Origin } from '../errors.ts'
-import { isChosen } from '../host/container-match.ts'
+import type { Diagnostic, Origin } from '../errors.ts'
+import { matchesContainer } from '../host/container-match.ts'
 import { interfaceOption, speaks } from '../host/parsers/docker.ts'
 import type { Container, Snapshot } from '../host/snapshot.ts'
 import { writeAddress } from '../resources/kind.ts'
-import { notice, type WantedSensor, type WantedSpan } from '../resources/mark-inventory.ts'
-import type { ContainerChoice, SensorSpec, SpanSpec } from '../spec/spec.ts'
-import { writeChoice } from '../spec/values/container-selector.ts'
+import { type DesiredSensor, type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
+import type { ContainerSelector, SensorSpec, SpanSpec } from '../spec/spec.ts'
+import { writeSelector } from '../spec/values/container-selector.ts'
 import type { Findings } from './resolve.ts'
 
 /**
  * The containers that a span's sensors are now, each once: where several items choose one, the first does. One that is named
  * is connected whether it runs or not; of those that are chosen otherwise, those that run, or are on the network already.
  */
-export function resolveSensors(span: SpanSpec, host: Snapshot, findings: Findings): WantedSensor[] {
-  const sensors = new Map<string, WantedSensor>()
+export function resolveSensors(span: SpanSpec, host: Snapshot, findings: Findings): DesiredSensor[] {
+  const sensors = new Map<string, DesiredSensor>()
   for (const sensor of span.sensors) {
     const interfaceName = resolveName(span, sensor, host, findings)
     for (const container of resolveSensor(span, sensor, host, findings)) {
@@ -31,11 +31,11 @@ function resolveSensor(
 ): readonly Container[] {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
-  const wait = (code: string, message: string, name = describeChoice(sensor)) =>
+  const wait = (code: string, message: string, name = describeSelector(sensor)) =>
     waiting.push({
       ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
-      notice: {
-        ...notice(code, `waits for ${message}`, undefined, origin),
+      diagnostic: {
+        ...diagnostic(code, `waits for ${message}`, undefined, origin),
         address: writeAddress(span.name, 'sensor', network, name)
       }
     })
@@ -48,7 +48,7 @@ function resolveSensor(
     wait('SENSOR_UNREAD', `what Docker has to say of the container ${sensor.container}`)
     return []
   }
-  const chosen = containers.filter((container) => isChosen(sensor, container))
+  const chosen = containers.filter((container) => matchesContainer(sensor, container))
   const able = chosen.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const named = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
@@ -67,14 +67,14 @@ function resolveSensor(
 }
 
 /** As a plan calls it. */
-function describeChoice(choice: ContainerChoice): string {
-  const { kind, value } = writeChoice(choice)
+function describeSelector(choice: ContainerSelector): string {
+  const { kind, value } = writeSelector(choice)
   return kind === 'container' ? value : `${kind} ${value}`
 }
 
-function awaited(choice: ContainerChoice): string {
+function awaited(choice: ContainerSelector): string {
   if ('container' in choice) return `the container ${choice.container}`
-  if ('label' in choice) return `a running container with the label ${writeChoice(choice).value}`
+  if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
   const { project, service } = choice.compose
   return `a running container of the service ${service} of the Compose project ${project}`
 }
@@ -84,8 +84,8 @@ function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
 
-function tellMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Notice {
-  return notice(
+function tellMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Diagnostic {
+  return diagnostic(
     'SENSOR_NETWORK_MODE',
     `span ${span.name}: the container ${name} has no network of its own (network_mode: ${networkMode})`,
     'Docker cannot connect it: make it anew without network_mode',
@@ -102,7 +102,7 @@ function resolveName(
 ): string | null {
   if (interfaceName === null || docker.state !== 'read' || speaks(docker.api, interfaceOption.api)) return interfaceName
   warnings.push(
-    notice(
+    diagnostic(
       'INTERFACE_NAME_IGNORED',
       `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${docker.api || 'unknown'}: Docker chooses the name`,
       'upgrade Docker, or take interface_name out',
@@ -113,18 +113,20 @@ function resolveName(
 }
 
 /** Two spans may have one sensor, but not call its interfaces by one name. */
-export function findSharedNames(spans: readonly WantedSpan[]): Notice[] {
+export function findSharedNames(spans: readonly DesiredSpan[]): Diagnostic[] {
   const seen = new Map<string, string>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const { name: span, sensors } of spans) {
     for (const { container, interfaceName, origin } of sensors) {
       if (interfaceName === null) continue
       const other = seen.get(`${container.id} ${interfaceName}`)
       if (other !== undefined) {
         const message = `span ${span}: the container ${container.name} has an interface ${interfaceName} in span ${other} already`
-        notices.push(notice('INTERFACE_NAME_TWICE', message, 'give one of the two another interface_name', origin))
+        diagnostics.push(
+          diagnostic('INTERFACE_NAME_TWICE', message, 'give one of the two another interface_name', origin)
+        )
       } else seen.set(`${container.id} ${interfaceName}`, span)
     }
   }
-  return notices
+  return diagnostics
 }

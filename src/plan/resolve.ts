@@ -1,4 +1,4 @@
-import type { Notice, Origin } from '../errors.ts'
+import type { Diagnostic, Origin } from '../errors.ts'
 import { SpanplanError } from '../errors.ts'
 import { label } from '../host/parsers/docker.ts'
 import { longestProgram } from '../host/parsers/pcap.ts'
@@ -6,13 +6,13 @@ import { everyFrame } from '../host/parsers/tc.ts'
 import type { Program, Snapshot } from '../host/snapshot.ts'
 import { writeAddress } from '../resources/kind.ts'
 import {
-  chooses,
-  notice,
-  type Scope,
-  survey,
-  type Wanted,
-  type WantedMirror,
-  type WantedSpan
+  type CopyPoint,
+  type DesiredSpan,
+  type DesiredState,
+  diagnostic,
+  matchesSpan,
+  readMarks,
+  type Scope
 } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
 import {
@@ -25,16 +25,16 @@ import {
   warnOfMerging,
   warnOfPrograms
 } from '../resources/sources/interface.ts'
-import type { Hook, InterfaceMatch, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import type { InterfaceMatch, SourceSpec, SpanSpec, Spec, TcHook } from '../spec/spec.ts'
 import { warnOfOthers } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
 
 /** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
 export interface Desired {
-  readonly wanted: Wanted
+  readonly wanted: DesiredState
   readonly waiting: readonly Wait[]
-  readonly warnings: readonly Notice[]
+  readonly warnings: readonly Diagnostic[]
   /** What of others' may be taken over is. */
   readonly adopt: boolean
 }
@@ -44,11 +44,11 @@ export interface Wait {
   readonly kind: string
   readonly span: string
   readonly title: string
-  readonly notice: Notice
+  readonly diagnostic: Diagnostic
 }
 
 /** What of a file is to be made true of the host, and how far. */
-export interface Order {
+export interface ResolveTarget {
   readonly spec: Spec
   /** Of the spans in it, those that the file does not know go. */
   readonly scope: Scope
@@ -62,9 +62,9 @@ export interface Order {
 
 /** Gathers while names are resolved, so that all that is wrong is said at once. */
 export interface Findings {
-  readonly errors: Notice[]
+  readonly errors: Diagnostic[]
   readonly waiting: Wait[]
-  readonly warnings: Notice[]
+  readonly warnings: Diagnostic[]
 }
 
 /**
@@ -73,15 +73,15 @@ export interface Findings {
  * @throws SpanplanError with all that stands in the way: a card that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected, Docker not there.
  */
-export function resolveSpec(order: Order, host: Snapshot): Desired {
+export function resolveSpec(order: ResolveTarget, host: Snapshot): Desired {
   const { spec, scope, adopt, away } = order
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
-  const specs = spec.spans.filter((span) => chooses(scope.spans, span.name))
+  const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const resolved = specs.map((span) => resolveSpan(order, span, host, findings))
   const { spans, loops } = breakLoops(resolved, host)
   if (order.patient) findings.waiting.push(...loops.flatMap(leaveOutLoop))
   findings.errors.push(
-    ...(order.patient ? [] : [...needDocker(specs, host), ...loops.map((loop) => loop.notice)]),
+    ...(order.patient ? [] : [...needDocker(specs, host), ...loops.map((loop) => loop.diagnostic)]),
     ...findSharedNames(spans)
   )
   if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
@@ -89,26 +89,30 @@ export function resolveSpec(order: Order, host: Snapshot): Desired {
     spec.spans.map(({ name }) => name),
     host
   )
-  return { wanted: survey({ owner: spec.name, scope, spans, known, also: new Set(), away }, host), ...findings, adopt }
+  return {
+    wanted: readMarks({ owner: spec.name, scope, spans, known, also: new Set(), away }, host),
+    ...findings,
+    adopt
+  }
 }
 
 /** A watch goes on without the source, and its mirror goes: a loop that somebody closes under it is a storm at once. */
-function leaveOutLoop({ span, mirrors, notice }: Loop): Wait[] {
-  return mirrors.map(({ link, hook }) => ({
-    ...{ kind: 'mirror', span, title: titleOf(link.name, hook, span) },
-    notice: { ...notice, address: writeAddress(span, 'mirror', link.name, hook) }
+function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
+  return mirrors.map(({ link, tcHook }) => ({
+    ...{ kind: 'mirror', span, title: titleOf(link.name, tcHook, span) },
+    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', link.name, tcHook) }
   }))
 }
 
-function titleOf(device: string, hook: Hook, span: string): string {
-  return `${device} ${hook} → ${span}`
+function titleOf(device: string, tcHook: TcHook, span: string): string {
+  return `${device} ${tcHook} → ${span}`
 }
 
 /** In the order of the files and their lines; what has no place comes last. */
-function sortByPlace(notices: readonly Notice[], files: readonly string[]): Notice[] {
-  const rank = ({ origin }: Notice): readonly number[] =>
+function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const rank = ({ origin }: Diagnostic): readonly number[] =>
     origin ? [files.indexOf(origin.file), origin.line, origin.column] : [files.length]
-  return [...notices].sort((a, b) => {
+  return [...diagnostics].sort((a, b) => {
     const [x, y] = [rank(a), rank(b)]
     return x.map((value, index) => value - (y[index] ?? 0)).find((difference) => difference !== 0) ?? 0
   })
@@ -117,7 +121,7 @@ function sortByPlace(notices: readonly Notice[], files: readonly string[]): Noti
 /** Wants nothing at all of what is in scope: what is there goes. */
 export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
   const none = { spans: [], also: new Set<number>(), away: new Set<string>() }
-  const wanted = survey({ owner, scope, known: knownSpans(known, host), ...none }, host)
+  const wanted = readMarks({ owner, scope, known: knownSpans(known, host), ...none }, host)
   return { wanted, waiting: [], warnings: [], adopt: false }
 }
 
@@ -129,13 +133,13 @@ function knownSpans(names: readonly string[], host: Snapshot): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Findings): WantedSpan {
+function resolveSpan(order: ResolveTarget, span: SpanSpec, host: Snapshot, findings: Findings): DesiredSpan {
   const mirrors = span.sources.flatMap((source) => resolveSource(order, span, source, host, findings))
   findings.errors.push(...findTwice(span, mirrors))
   const largest = largestMtu(span, mirrors, host)
   if (span.mtu !== 'auto' && span.mtu < largest) {
     findings.warnings.push(
-      notice(
+      diagnostic(
         'MTU_SMALL',
         `span ${span.name}: its mtu is ${span.mtu}, but a source's is ${largest}: larger frames do not reach the sensors`,
         'write "mtu: auto"',
@@ -143,7 +147,7 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
       )
     )
   }
-  const resolved: WantedSpan = {
+  const resolved: DesiredSpan = {
     name: span.name,
     description: span.description,
     mtu: span.mtu === 'auto' ? largest : span.mtu,
@@ -163,7 +167,7 @@ function resolveSpan(order: Order, span: SpanSpec, host: Snapshot, findings: Fin
 const ethernetMtu = 1500
 
 /** Of a card that is not there, its bridge remembers the MTU: else it would be made anew each time that the card goes. */
-function largestMtu({ name, sources }: SpanSpec, mirrors: readonly WantedMirror[], host: Snapshot): number {
+function largestMtu({ name, sources }: SpanSpec, mirrors: readonly CopyPoint[], host: Snapshot): number {
   const present = mirrors.map((mirror) => mirror.link.mtu)
   const whole = sources.every(({ origin }) => mirrors.some((mirror) => mirror.origin === origin))
   const live = whole ? [] : host.links.filter((link) => link.name === name && link.kind === 'bridge')
@@ -172,24 +176,24 @@ function largestMtu({ name, sources }: SpanSpec, mirrors: readonly WantedMirror[
 }
 
 function resolveSource(
-  { spec, patient, away }: Order,
+  { spec, patient, away }: ResolveTarget,
   span: SpanSpec,
   source: SourceSpec,
   host: Snapshot,
   findings: Findings
-): WantedMirror[] {
+): CopyPoint[] {
   const match = matchOf(spec, source.interface)
   const program = resolveFilter(span, source, host, findings)
   const card = findCard(match, host)
-  const at = (found: Notice): Notice => ({ ...found, origin: source.origin })
-  const hooks: readonly Hook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
+  const at = (found: Diagnostic): Diagnostic => ({ ...found, origin: source.origin })
+  const hooks: readonly TcHook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
   const wait = (device: string, code: string, message: string, from: { origin?: Origin; hint?: string }) =>
     findings.waiting.push(
-      ...hooks.map((hook) => ({
-        ...{ kind: 'mirror', span: span.name, title: titleOf(device, hook, span.name) },
-        notice: {
-          ...notice(code, `waits for ${message}`, from.hint, from.origin),
-          address: writeAddress(span.name, 'mirror', device, hook)
+      ...hooks.map((tcHook) => ({
+        ...{ kind: 'mirror', span: span.name, title: titleOf(device, tcHook, span.name) },
+        diagnostic: {
+          ...diagnostic(code, `waits for ${message}`, from.hint, from.origin),
+          address: writeAddress(span.name, 'mirror', device, tcHook)
         }
       }))
     )
@@ -211,10 +215,10 @@ function resolveSource(
   if (problem) findings.errors.push(at(problem))
   if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
   findings.warnings.push(
-    ...hooks.flatMap((hook) => {
-      const address = writeAddress(span.name, 'mirror', card.name, hook)
-      const hidden = warnOfHiding(card, hook, host).map((found) => ({ ...found, address }))
-      return [...hidden, ...warnOfPrograms(card, hook, host)].map(at)
+    ...hooks.flatMap((tcHook) => {
+      const address = writeAddress(span.name, 'mirror', card.name, tcHook)
+      const hidden = warnOfHiding(card, tcHook, host).map((found) => ({ ...found, address }))
+      return [...hidden, ...warnOfPrograms(card, tcHook, host)].map(at)
     })
   )
   if (program === null) {
@@ -226,13 +230,13 @@ function resolveSource(
       wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
     }
   }
-  return hooks.map((hook) => ({
+  return hooks.map((tcHook) => ({
     link: card,
-    hook,
+    tcHook,
     expression: source.filter?.expression ?? null,
     program,
     dedicated,
-    quiet: source.quiet,
+    maxIdle: source.maxIdle,
     origin: source.origin
   }))
 }
@@ -252,7 +256,7 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
       const length = Number.parseInt(compiled.program, 10)
       if (length > longestProgram) {
         findings.errors.push(
-          notice(
+          diagnostic(
             'FILTER_TOO_LARGE',
             `span ${span.name}: the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`,
             tooLarge,
@@ -264,7 +268,7 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
     }
     case 'endless':
       findings.errors.push(
-        notice(
+        diagnostic(
           'FILTER_TOO_LARGE',
           `span ${span.name}: tcpdump did not finish compiling the filter within ${compiled.limit} s, and was ended`,
           tooLarge,
@@ -278,7 +282,7 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
     case 'invalid':
     case undefined:
       findings.errors.push(
-        notice(
+        diagnostic(
           'FILTER_INVALID',
           `span ${span.name}: tcpdump does not understand the filter: ${compiled?.message ?? 'it was not asked'}`,
           'see pcap-filter(7)',
@@ -290,15 +294,15 @@ function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findi
 }
 
 /** What the file cannot tell: two names of one card. */
-function findTwice(span: SpanSpec, mirrors: readonly WantedMirror[]): Notice[] {
+function findTwice(span: SpanSpec, mirrors: readonly CopyPoint[]): Diagnostic[] {
   return mirrors
     .filter((mirror, index) =>
-      mirrors.slice(0, index).some((other) => other.link.index === mirror.link.index && other.hook === mirror.hook)
+      mirrors.slice(0, index).some((other) => other.link.index === mirror.link.index && other.tcHook === mirror.tcHook)
     )
-    .map(({ link, hook, origin }) =>
-      notice(
+    .map(({ link, tcHook, origin }) =>
+      diagnostic(
         'SOURCE_TWICE',
-        `span ${span.name}: the ${hook} of ${link.name} is mirrored twice: sensors would see each frame two times`,
+        `span ${span.name}: the ${tcHook} of ${link.name} is mirrored twice: sensors would see each frame two times`,
         'take one of the two out',
         origin
       )
@@ -313,8 +317,8 @@ function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): Spa
     kind: 'network',
     span: span.name,
     title: name,
-    notice: {
-      ...notice('DOCKER_DEFERRED', 'waits for Docker', undefined, origin),
+    diagnostic: {
+      ...diagnostic('DOCKER_DEFERRED', 'waits for Docker', undefined, origin),
       address: writeAddress(span.name, 'network', name)
     }
   })
@@ -322,7 +326,7 @@ function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): Spa
 }
 
 /** Docker that is away is no reason to wait silently: whoever wants to go on without it says so. */
-function needDocker(spans: readonly SpanSpec[], host: Snapshot): Notice[] {
+function needDocker(spans: readonly SpanSpec[], host: Snapshot): Diagnostic[] {
   if (host.docker.state !== 'unreachable' || spans.every((span) => span.network === null)) return []
   return [host.docker.reason]
 }

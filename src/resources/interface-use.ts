@@ -38,8 +38,8 @@ export function routedLinks(
   })
   const wasDown = ({ name, index }: Link) =>
     [
-      ...aliases.flatMap(({ mark }) => mark.cards.get(index) ?? []),
-      ...filters.flatMap(({ device, mirror }) => (device === name && readCookie(mirror?.cookie ?? null)?.card) || [])
+      ...aliases.flatMap(({ mark }) => mark.interfaces.get(index) ?? []),
+      ...filters.flatMap(({ device, mirror }) => (device === name && readCookie(mirror?.cookie ?? null)?.source) || [])
     ].some(({ before, managed }) => managed.has('up') && !before.has('up'))
   const going = new Set(aliases.flatMap(({ name }) => (stays(name) ? [] : [name])))
   return links.filter((link) => going.has(link.name) || wasDown(link)).map(({ name }) => name)

@@ -1,8 +1,8 @@
-import type { Notice, Origin } from '../errors.ts'
+import type { Diagnostic, Origin } from '../errors.ts'
 import type { Argv } from '../host/exec.ts'
 import type { DockerCall } from '../host/parsers/docker.ts'
 import type { Snapshot } from '../host/snapshot.ts'
-import type { Wanted } from './mark-inventory.ts'
+import type { DesiredState } from './mark-inventory.ts'
 
 /**
  * Whose a live thing is, seen from the spans in question. `ours`: it bears our mark, and may be changed and removed.
@@ -67,8 +67,8 @@ export interface Field<R, Key extends keyof R> {
 export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
 
 /** The host as it is or was, with the marks that it bears or bore. */
-export interface Moment {
-  readonly wanted: Wanted
+export interface ObservedState {
+  readonly wanted: DesiredState
   readonly host: Snapshot
 }
 
@@ -84,9 +84,9 @@ export interface Kind<R extends Resource = Resource> {
   readonly rank: { readonly create: number; readonly remove: number }
   readonly fields: Fields<R>
   /** What the spans want, all together: a card may serve several. */
-  desire(wanted: Wanted, host: Snapshot): R[]
+  desire(wanted: DesiredState, host: Snapshot): R[]
   /** What is there. */
-  observe(wanted: Wanted, host: Snapshot): R[]
+  observe(wanted: DesiredState, host: Snapshot): R[]
   /** How to get from one to the other, whichever two states these are: a rollback goes the other way. */
   steps(transition: Transition<R>): Step[]
   /** What it is called in a plan. */
@@ -101,33 +101,33 @@ export interface Kind<R extends Resource = Resource> {
   /** The name of the container that it is about: where that has gone, so has it. None: no container's. */
   container?(resource: R): string
   /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
-  dependsOn?(resource: R): string
+  hangsOn?(resource: R): string
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
-  conflict?(live: R, desired: R, host: Snapshot): Notice
+  conflict?(live: R, desired: R, host: Snapshot): Diagnostic
   /**
    * What others have put on it, each with the command that takes it off. Removing the resource would remove these too, or cut
    * them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
    *
    * @param planned when the plan was made that is being carried out: what has come since is in no row of it.
    */
-  blockers?(resource: R, now: Moment, planned: Moment): readonly Notice[]
+  blockers?(resource: R, now: ObservedState, planned: ObservedState): readonly Diagnostic[]
   /** Whose earlier state its mark keeps. None: it bears no such mark. */
   remembers?(resource: R): readonly Remembered[]
   /** Completes changes of this kind with what only all of them together tell. */
-  settle?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
+  finalize?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
   /**
    * Of what was there at an earlier moment, what can and should be there again now: what bears another name by now is
    * found, what went with others' devices and containers stays away, and what others alone set is as they have it now.
    * None: all of it.
    */
-  recall?(resources: readonly R[], then: Moment, now: Moment): readonly R[]
+  rollbackTarget?(resources: readonly R[], then: ObservedState, now: ObservedState): readonly R[]
 
   /** What becomes of one that is removed, where that is more than that it goes. */
-  farewell?(resource: R): string
+  removalNote?(resource: R): string
   /** What it means, for the person who reads the plan, that it is made anew. */
-  readonly anew?: string
+  readonly replaceNote?: string
   /** What becomes later of a foreign one that is taken over. */
-  readonly adopted?: string
+  readonly adoptNote?: string
 }
 
 /** A resource's address: its parts are percent-encoded, so that a slash is always a border. */

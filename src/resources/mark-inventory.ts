@@ -1,58 +1,67 @@
-import type { Notice, Origin } from '../errors.ts'
-import { type AwayNote, dockerBridge, label, parseAway } from '../host/parsers/docker.ts'
+import type { Diagnostic, Origin } from '../errors.ts'
+import { dockerBridge, type EndpointNote, label, parseNote } from '../host/parsers/docker.ts'
 import { mirrorPref } from '../host/parsers/tc.ts'
 import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/snapshot.ts'
-import type { Hook, NetworkSpec } from '../spec/spec.ts'
+import type { NetworkSpec, TcHook } from '../spec/spec.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
 import { isInUse } from './interface-use.ts'
-import { bridgeMac, type CardMark, hashOf, mirrorHandle, readCookie, readMark, type Trait, traits } from './marks.ts'
+import {
+  bridgeMac,
+  hashOf,
+  type InterfaceMark,
+  type InterfaceSetting,
+  interfaceSettings,
+  mirrorHandle,
+  readCookie,
+  readMark
+} from './marks.ts'
 
 /** Whose resources, and of which spans, a command may touch. */
 export interface Scope {
   /** The owner's name; null for every owner's. */
   readonly name: string | null
-  readonly spans: Choice
+  readonly spans: SpanSelector
 }
 
 /** Which spans, by name: only these, or all but these. */
-export type Choice = { readonly only: ReadonlySet<string> } | { readonly except: ReadonlySet<string> }
+export type SpanSelector = { readonly only: ReadonlySet<string> } | { readonly except: ReadonlySet<string> }
 
 /** None is left out. */
-export const everySpan: Choice = { except: new Set() }
+export const everySpan: SpanSelector = { except: new Set() }
 
 /** Whether a span is among those; null: which it is cannot be told. */
-export function chooses(choice: Choice, span: string | null): boolean {
+export function matchesSpan(choice: SpanSelector, span: string | null): boolean {
   return 'only' in choice ? span !== null && choice.only.has(span) : span === null || !choice.except.has(span)
 }
 
 /** The same without these. */
-export function leaveOut(choice: Choice, names: readonly string[]): Choice {
+export function exceptSpans(choice: SpanSelector, names: readonly string[]): SpanSelector {
   return 'only' in choice
     ? { only: new Set([...choice.only].filter((name) => !names.includes(name))) }
     : { except: new Set([...choice.except, ...names]) }
 }
 
 /** The spans that were named; none where all are meant but for some. */
-export function namedSpans(choice: Choice): readonly string[] {
+export function namedSpans(choice: SpanSelector): readonly string[] {
   return 'only' in choice ? [...choice.only] : []
 }
 
 /** One hook of one card, to be copied into the span. */
-export interface WantedMirror {
+export interface CopyPoint {
   readonly link: Link
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly expression: string | null
   /** null: the right to compile the expression is missing. */
   readonly program: Program | null
   readonly dedicated: boolean
   /** Milliseconds without any frame of this source after which it is unhealthy; null: however long. */
-  readonly quiet: number | null
+  readonly maxIdle: number | null
   /** Of the source: both hooks of one have the same. */
   readonly origin: Origin
 }
 
 /** A container that is to be connected. */
-export interface WantedSensor {
+export interface DesiredSensor {
   readonly container: Container
   /** What its interface is to be called; null: as it is, or as Docker chooses. */
   readonly interfaceName: string | null
@@ -60,20 +69,20 @@ export interface WantedSensor {
 }
 
 /** One span of the file, with its names resolved on this host. */
-export interface WantedSpan {
+export interface DesiredSpan {
   readonly name: string
   readonly description: string | null
   /** Bytes. */
   readonly mtu: number
   readonly wire: boolean
   readonly sealed: boolean
-  readonly mirrors: readonly WantedMirror[]
+  readonly mirrors: readonly CopyPoint[]
   /** null: none is wanted, or Docker is left for later. */
   readonly network: NetworkSpec | null
   /** The file wants a network, whether Docker is asked now or later. */
   readonly hasNetwork: boolean
   /** The containers that exist; the others wait. */
-  readonly sensors: readonly WantedSensor[]
+  readonly sensors: readonly DesiredSensor[]
   readonly origin: Origin
 }
 
@@ -82,7 +91,7 @@ export interface Intent {
   /** The owner of what is made. */
   readonly owner: string
   readonly scope: Scope
-  readonly spans: readonly WantedSpan[]
+  readonly spans: readonly DesiredSpan[]
   /** The names of spans, of the file and of the host, that a mirror without a target may belong to. */
   readonly known: readonly string[]
   /** By interface index: cards that concern it though no span copies from them and no mark speaks of them. */
@@ -92,19 +101,19 @@ export interface Intent {
 }
 
 /** The same, with the marks that the host bears. */
-export interface Wanted extends Intent {
+export interface DesiredState extends Intent {
   /** Every mirror that bears a mark. */
-  readonly mirrors: readonly LiveMirror[]
+  readonly mirrors: readonly MarkedMirror[]
   /** Every card that a wanted mirror copies from or a mark speaks of. */
-  readonly cards: readonly Card[]
+  readonly interfaces: readonly MarkedInterface[]
 }
 
 /** The traits that a span takes charge of on its card. */
-const everyCard: readonly Trait[] = ['up', 'promiscuous', 'clsact']
-const dedicatedCard: readonly Trait[] = [...everyCard, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
+const everyCard: readonly InterfaceSetting[] = ['up', 'promiscuous', 'clsact']
+const dedicatedCard: readonly InterfaceSetting[] = [...everyCard, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
 
 /** What a trait becomes on a card that a span uses. */
-export const traitTarget: Readonly<Record<Trait, boolean>> = {
+export const settingTarget: Readonly<Record<InterfaceSetting, boolean>> = {
   up: true,
   promiscuous: true,
   clsact: true,
@@ -116,28 +125,28 @@ export const traitTarget: Readonly<Record<Trait, boolean>> = {
 }
 
 /** A card with its marks: what it was like, who has charge of what, and who will have. */
-export interface Card {
+export interface MarkedInterface {
   readonly link: Link
   readonly spans: readonly string[]
   /** A mark in scope speaks of it: it may be given back. */
   readonly ours: boolean
-  readonly now: ReadonlySet<Trait>
+  readonly now: ReadonlySet<InterfaceSetting>
   /** What it was like before; what nobody has had charge of is as it is now. */
-  readonly before: ReadonlySet<Trait>
+  readonly before: ReadonlySet<InterfaceSetting>
   /** What live marks have charge of. */
-  readonly live: ReadonlySet<Trait>
+  readonly live: ReadonlySet<InterfaceSetting>
   /** What the wanted spans have charge of, and their marks say so. */
-  readonly own: ReadonlySet<Trait>
+  readonly own: ReadonlySet<InterfaceSetting>
   /** What anybody's spans have charge of once all is as wanted; empty for a card that is given back. */
-  readonly wanted: ReadonlySet<Trait>
+  readonly wanted: ReadonlySet<InterfaceSetting>
   /** What others have come to need since, so that it is not taken from them. */
-  readonly needed: ReadonlySet<Trait>
+  readonly needed: ReadonlySet<InterfaceSetting>
 }
 
 /** A mirror that bears a mark, whosever it is. */
-export interface LiveMirror {
+export interface MarkedMirror {
   readonly filter: Filter & { readonly handle: number; readonly mirror: NonNullable<Filter['mirror']> }
-  readonly card: CardMark
+  readonly card: InterfaceMark
   /** The span that it belongs to; null where neither its target nor its handle tells. */
   readonly span: string | null
   /** It belongs to the owner and the spans in question. */
@@ -145,41 +154,42 @@ export interface LiveMirror {
 }
 
 /** Puts what is wanted beside the marks that the host bears. */
-export function survey(wanted: Intent, host: Snapshot): Wanted {
+export function readMarks(wanted: Intent, host: Snapshot): DesiredState {
   const named = host.links.flatMap((link) => readMark(link)?.owner ?? [])
   const owners = [...new Set([wanted.scope.name ?? wanted.owner, ...named])]
   const mirrors = host.filters.flatMap((filter) => readMirror(wanted, owners, filter))
-  const cards = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
-  return { ...wanted, mirrors, cards }
+  const interfaces = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
+  return { ...wanted, mirrors, interfaces }
 }
 
-const nothing: CardMark = { before: new Set(), managed: new Set() }
+const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
-function readMirror(wanted: Intent, owners: readonly string[], filter: Filter): LiveMirror[] {
+function readMirror(wanted: Intent, owners: readonly string[], filter: Filter): MarkedMirror[] {
   const { known } = wanted
-  const { mirror, handle, device, hook } = filter
+  const { mirror, handle, device, tcHook } = filter
   if (mirror === null || handle === null || filter.pref !== mirrorPref || filter.chain !== 0) return []
   const { name, spans } = wanted.scope
   const named = owners
     .flatMap((owner) => [mirror.target, ...known].map((candidate) => ({ owner, candidate })))
-    .find(({ owner, candidate }) => mirrorHandle(owner, candidate, device, hook) === handle)
+    .find(({ owner, candidate }) => mirrorHandle(owner, candidate, device, tcHook) === handle)
   // One whose cookie was lost is known by its handle, whosever it is.
-  const mark = readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), card: nothing })
+  const mark =
+    readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
   if (mark === null) return []
   const span = named?.candidate ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = name === null || mark.owner === hashOf(name)
-  const inScope = owned && chooses(spans, span)
-  return [{ filter: { ...filter, handle, mirror }, card: mark.card, span, inScope }]
+  const inScope = owned && matchesSpan(spans, span)
+  return [{ filter: { ...filter, handle, mirror }, card: mark.source, span, inScope }]
 }
 
-function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot, link: Link): Card[] {
+function readCard(wanted: Intent, mirrors: readonly MarkedMirror[], host: Snapshot, link: Link): MarkedInterface[] {
   const cookies = mirrors
     .filter((mirror) => mirror.filter.device === link.name)
     .map(({ card, span, inScope }) => ({ card, span, inScope }))
   const aliases = host.links.flatMap((bridge) => {
     const mark = readMark(bridge)
-    const card = mark?.cards.get(link.index)
-    return card ? [{ card, span: bridge.name, inScope: covers(wanted, mark?.owner, bridge.name) }] : []
+    const card = mark?.interfaces.get(link.index)
+    return card ? [{ card, span: bridge.name, inScope: isInScope(wanted, mark?.owner, bridge.name) }] : []
   })
   const marks = [...cookies, ...aliases]
   const uses = wanted.spans.flatMap((span) =>
@@ -191,8 +201,8 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
     uses.length > 0
       ? uses.map(({ span }) => span)
       : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
-  const now = traitsOf(host, link)
-  const kept = (trait: Trait) => trait === 'up' && wanted.away.has(link.name)
+  const now = settingsOf(host, link)
+  const kept = (setting: InterfaceSetting) => setting === 'up' && wanted.away.has(link.name)
   const own = new Set(uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard)))
   return [
     {
@@ -200,61 +210,72 @@ function readCard(wanted: Intent, mirrors: readonly LiveMirror[], host: Snapshot
       spans: [...new Set(spans)],
       ours,
       now,
-      before: new Set(traits.filter((trait) => (kept(trait) ? now.has(trait) : wasBefore(trait, marks, now)))),
+      before: new Set(
+        interfaceSettings.filter((setting) => (kept(setting) ? now.has(setting) : wasBefore(setting, marks, now)))
+      ),
       live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
       own,
       wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own]),
-      needed: neededTraits(mirrors, host, link)
+      needed: neededSettings(mirrors, host, link)
     }
   ]
 }
 
 /** Set down, a card loses its addresses and routes for good; a clsact takes the filters on it along. */
-function neededTraits(mirrors: readonly LiveMirror[], host: Snapshot, link: Link): Set<Trait> {
+function neededSettings(mirrors: readonly MarkedMirror[], host: Snapshot, link: Link): Set<InterfaceSetting> {
   const filtered = host.filters.some(
     (filter) => filter.device === link.name && !mirrors.some((mirror) => isSameFilter(mirror.filter, filter))
   )
-  return new Set<Trait>([...(isInUse(host, link) ? (['up'] as const) : []), ...(filtered ? (['clsact'] as const) : [])])
+  return new Set<InterfaceSetting>([
+    ...(isInUse(host, link) ? (['up'] as const) : []),
+    ...(filtered ? (['clsact'] as const) : [])
+  ])
 }
 
 /** Whether both stand in one place of one device. */
 export function isSameFilter(a: Filter, b: Filter): boolean {
-  return a.device === b.device && a.hook === b.hook && a.chain === b.chain && a.pref === b.pref && a.handle === b.handle
+  return (
+    a.device === b.device && a.tcHook === b.tcHook && a.chain === b.chain && a.pref === b.pref && a.handle === b.handle
+  )
 }
 
 /** Whoever took charge of a trait wrote down how it had been. */
-function wasBefore(trait: Trait, marks: readonly { readonly card: CardMark }[], now: ReadonlySet<Trait>): boolean {
-  const mark = marks.find(({ card }) => card.managed.has(trait))
-  return mark === undefined ? now.has(trait) : mark.card.before.has(trait)
+function wasBefore(
+  setting: InterfaceSetting,
+  marks: readonly { readonly card: InterfaceMark }[],
+  now: ReadonlySet<InterfaceSetting>
+): boolean {
+  const mark = marks.find(({ card }) => card.managed.has(setting))
+  return mark === undefined ? now.has(setting) : mark.card.before.has(setting)
 }
 
 /**
  * The mark that the mirrors of a card bear, and that the bridges they feed remember. It keeps what is to be given back
  * until that is done: the mark is written before the card is changed.
  */
-export function cardMark(card: Card): CardMark {
-  const managed = new Set([...card.own, ...traits.filter((trait) => isOwed(card, trait))])
-  return { before: new Set([...managed].filter((trait) => card.before.has(trait))), managed }
+export function interfaceMark(card: MarkedInterface): InterfaceMark {
+  const managed = new Set([...card.own, ...interfaceSettings.filter((setting) => isOwed(card, setting))])
+  return { before: new Set([...managed].filter((setting) => card.before.has(setting))), managed }
 }
 
 /** Nobody has charge of the trait any more, and it is not yet as it was. */
-export function isOwed({ live, wanted, now, before, needed }: Card, trait: Trait): boolean {
-  const kept = needed.has(trait) && now.has(trait)
-  return live.has(trait) && !wanted.has(trait) && !kept && now.has(trait) !== before.has(trait)
+export function isOwed({ live, wanted, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
+  const kept = needed.has(setting) && now.has(setting)
+  return live.has(setting) && !wanted.has(setting) && !kept && now.has(setting) !== before.has(setting)
 }
 
 /** Whether a thing of this owner and span may be touched. */
-export function covers(wanted: Pick<Wanted, 'scope'>, owner: string | undefined, span: string): boolean {
+export function isInScope(wanted: Pick<DesiredState, 'scope'>, owner: string | undefined, span: string): boolean {
   const { name, spans } = wanted.scope
-  return owner !== undefined && (name === null || owner === name) && chooses(spans, span)
+  return owner !== undefined && (name === null || owner === name) && matchesSpan(spans, span)
 }
 
 /** Whether a bridge is a span's of this owner, by its alias or, until it has one, its address. */
-export function ownsBridge(wanted: Wanted, link: Link): boolean {
+export function ownsBridge(wanted: DesiredState, link: Link): boolean {
   const owner = wanted.scope.name ?? wanted.owner
   const mark = readMark(link)
-  if (mark !== null) return covers(wanted, mark.owner, link.name)
-  return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && covers(wanted, owner, link.name)
+  if (mark !== null) return isInScope(wanted, mark.owner, link.name)
+  return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && isInScope(wanted, owner, link.name)
 }
 
 /** The live network of a name, if Docker was asked and has one. */
@@ -267,16 +288,16 @@ export interface LeftNote {
   /** The name of the network that is the note. */
   readonly note: string
   readonly span: string
-  readonly place: AwayNote
+  readonly place: EndpointNote
 }
 
 /** The notes in scope. An address that the network will not have any more is left out of them. */
-export function leftNotes(wanted: Pick<Wanted, 'scope' | 'spans'>, host: Snapshot): LeftNote[] {
+export function leftNotes(wanted: Pick<DesiredState, 'scope' | 'spans'>, host: Snapshot): LeftNote[] {
   if (host.docker.state !== 'read') return []
   return host.docker.networks.flatMap(({ name, labels }): LeftNote[] => {
-    const place = parseAway(labels)
+    const place = parseNote(labels)
     const span = labels[label.span] ?? ''
-    if (place === null || !covers(wanted, labels[label.name], span)) return []
+    if (place === null || !isInScope(wanted, labels[label.name], span)) return []
     const asked = wanted.spans.find(({ network }) => network?.name === place.network)?.network?.subnet
     const subnet = readSubnet(asked ?? findNetwork(host, place.network)?.pools[0]?.subnet ?? place.subnet ?? '')
     const one = readSubnet(`${place.address}/32`)
@@ -296,8 +317,8 @@ export function containersOf(host: Snapshot): readonly Container[] {
 }
 
 /** What a card is like now. */
-function traitsOf(host: Snapshot, link: Link): Set<Trait> {
-  const now: Record<Trait, boolean> = {
+function settingsOf(host: Snapshot, link: Link): Set<InterfaceSetting> {
+  const now: Record<InterfaceSetting, boolean> = {
     up: link.up,
     promiscuous: link.promiscuous,
     arp: link.arp,
@@ -308,10 +329,10 @@ function traitsOf(host: Snapshot, link: Link): Set<Trait> {
     clsact: host.qdiscs.some((qdisc) => qdisc.device === link.name && qdisc.kind === 'clsact')
   }
   // Object.entries forgets that its keys are the table's own.
-  return new Set(Object.entries(now).flatMap(([trait, on]) => (on ? [trait as Trait] : [])))
+  return new Set(Object.entries(now).flatMap(([setting, on]) => (on ? [setting as InterfaceSetting] : [])))
 }
 
 /** A notice without the fields that are not there. */
-export function notice(code: string, message: string, hint?: string, origin?: Origin): Notice {
+export function diagnostic(code: string, message: string, hint?: string, origin?: Origin): Diagnostic {
   return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
 }

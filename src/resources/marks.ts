@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Link } from '../host/snapshot.ts'
-import type { Hook } from '../spec/spec.ts'
+import type { TcHook } from '../spec/spec.ts'
 
 /**
  * Marks are all the state there is. A mark sits on the thing it speaks of, and lives as long as that does: the alias of a
@@ -8,32 +8,32 @@ import type { Hook } from '../spec/spec.ts'
  */
 
 /** What spanplan switches on a card, in the order of its bits. */
-export const traits = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
+export const interfaceSettings = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
 
 /** One of the traits above. */
-export type Trait = (typeof traits)[number]
+export type InterfaceSetting = (typeof interfaceSettings)[number]
 
 /** What a card was like before the first span used it. */
-export interface CardMark {
-  readonly before: ReadonlySet<Trait>
+export interface InterfaceMark {
+  readonly before: ReadonlySet<InterfaceSetting>
   /** The traits that spanplan has taken charge of, and gives back; the others are none of its business. */
-  readonly managed: ReadonlySet<Trait>
+  readonly managed: ReadonlySet<InterfaceSetting>
 }
 
 /** What the cookie of a mirror says. */
 export interface MirrorMark {
   readonly owner: number
-  readonly card: CardMark
+  readonly source: InterfaceMark
 }
 
 /** What a bridge has, or has not, in the order of its bits. */
-const bridgeTraits = [
+const bridgeSettings = [
   ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
   ...(['tx', 'tso', 'gso', 'clsact', 'linkLocal'] as const)
 ] as const
 
 /** One of the traits above. */
-export type BridgeTrait = (typeof bridgeTraits)[number]
+export type BridgeSetting = (typeof bridgeSettings)[number]
 
 /** What a bridge was like before it was adopted. Times are in hundredths of a second. */
 export interface BridgeOrigin {
@@ -42,20 +42,20 @@ export interface BridgeOrigin {
   readonly mtu: number
   readonly ageing: number
   readonly forwardDelay: number
-  readonly traits: ReadonlySet<BridgeTrait>
+  readonly interfaceSettings: ReadonlySet<BridgeSetting>
 }
 
 /** What a port has, or has not, in the order of its bits. */
-const portTraits = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
+const portSettings = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
 
 /** One of the traits above. */
-export type PortTrait = (typeof portTraits)[number]
+export type PortSetting = (typeof portSettings)[number]
 
 /** What a port was like before a span used it. */
 export interface PortOrigin {
   /** Bytes. */
   readonly mtu: number
-  readonly traits: ReadonlySet<PortTrait>
+  readonly interfaceSettings: ReadonlySet<PortSetting>
 }
 
 /** What the alias of a bridge says. */
@@ -66,7 +66,7 @@ export interface BridgeMark {
   /** What it was like before it was adopted; null for one that spanplan made. */
   readonly original: BridgeOrigin | null
   /** By interface index: that is the card itself, whatever it is called now, and never its successor. */
-  readonly cards: ReadonlyMap<number, CardMark>
+  readonly interfaces: ReadonlyMap<number, InterfaceMark>
 }
 
 /** `spanplan` in ASCII. */
@@ -74,7 +74,7 @@ const magic = '7370616e706c616e'
 const version = '01'
 
 /** Writes the 16 bytes of an action's cookie, in hexadecimal: TC_COOKIE_MAX_SIZE in linux/pkt_cls.h. */
-export function writeCookie(owner: string, card: CardMark): string {
+export function writeCookie(owner: string, card: InterfaceMark): string {
   return `${magic}${version}${writeBits(card.before)}${writeBits(card.managed)}00${hex(hashOf(owner), 8)}`
 }
 
@@ -83,7 +83,7 @@ export function readCookie(cookie: string | null): MirrorMark | null {
   if (cookie === null || cookie.length !== 32 || !cookie.startsWith(magic + version)) return null
   return {
     owner: Number.parseInt(cookie.slice(24), 16),
-    card: { before: readBits(cookie.slice(18, 20)), managed: readBits(cookie.slice(20, 22)) }
+    source: { before: readBits(cookie.slice(18, 20)), managed: readBits(cookie.slice(20, 22)) }
   }
 }
 
@@ -95,7 +95,7 @@ export function writeAlias(mark: BridgeMark): string {
   const how = `${mark.original ? 'adopted' : 'owned'}${mark.network ? '+network' : ''}`
   let alias = ['spanplan', mark.owner, how, ...(mark.original ? [writeOrigin(mark.original)] : []), ''].join(':')
   let separator = ''
-  for (const [index, card] of [...mark.cards].sort(([a], [b]) => a - b)) {
+  for (const [index, card] of [...mark.interfaces].sort(([a], [b]) => a - b)) {
     const entry = `${separator}${index.toString(36)}.${writeBits(card.before)}${writeBits(card.managed)}`
     if (alias.length + entry.length > longestAlias) break
     alias += entry
@@ -118,14 +118,14 @@ export function readAlias(alias: string | null): BridgeMark | null {
   if (rest.length !== (verb === 'adopted' ? 2 : 1)) return null
   const original = verb === 'adopted' ? readOrigin(rest[0] ?? '') : null
   if (verb === 'adopted' && original === null) return null
-  const cards = new Map<number, CardMark>()
+  const interfaces = new Map<number, InterfaceMark>()
   for (const entry of list.split(',')) {
     const [, index, before, managed] = /^([0-9a-z]+)\.([0-9a-f]{2})([0-9a-f]{2})$/.exec(entry) ?? []
     if (index !== undefined && before !== undefined && managed !== undefined) {
-      cards.set(Number.parseInt(index, 36), { before: readBits(before), managed: readBits(managed) })
+      interfaces.set(Number.parseInt(index, 36), { before: readBits(before), managed: readBits(managed) })
     }
   }
-  return { owner, network: network !== undefined, original, cards }
+  return { owner, network: network !== undefined, original, interfaces }
 }
 
 /** `S` in ASCII: the upper byte of a class that is a mark. */
@@ -135,22 +135,22 @@ const portMagic = '53'
  * Writes what a port was like as the class of the filter on it, in tc's words: the MTU, and the traits. A filter that decides
  * by itself (direct-action) sorts nothing into its class, and clsact has no classes.
  */
-export function writePortClass({ mtu, traits }: PortOrigin): string {
-  return `${Math.min(mtu, 0xffff).toString(16)}:${portMagic}${hex(toBits(portTraits, traits), 2)}`
+export function writePortClass({ mtu, interfaceSettings }: PortOrigin): string {
+  return `${Math.min(mtu, 0xffff).toString(16)}:${portMagic}${hex(toBits(portSettings, interfaceSettings), 2)}`
 }
 
 /** Reads what {@link writePortClass} wrote; null for anybody else's. */
 export function readPortClass(classId: string | null): PortOrigin | null {
   const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
   if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
-  return { mtu: Number.parseInt(mtu, 16), traits: fromBits(portTraits, Number.parseInt(bits, 16)) }
+  return { mtu: Number.parseInt(mtu, 16), interfaceSettings: fromBits(portSettings, Number.parseInt(bits, 16)) }
 }
 
-function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): string {
+function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, interfaceSettings }: BridgeOrigin): string {
   return [
     mac.replaceAll(':', ''),
     ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
-    hex(toBits(bridgeTraits, traits), 3),
+    hex(toBits(bridgeSettings, interfaceSettings), 3),
     Buffer.from(alias).toString('base64url')
   ].join('.')
 }
@@ -173,13 +173,13 @@ function readOrigin(text: string): BridgeOrigin | null {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
     ...{ mtu: size, ageing: age, forwardDelay: wait },
-    traits: fromBits(bridgeTraits, Number.parseInt(bits, 16))
+    interfaceSettings: fromBits(bridgeSettings, Number.parseInt(bits, 16))
   }
 }
 
 /** The handle of a mirror, never 0, which tc takes as "any". */
-export function mirrorHandle(owner: string, span: string, device: string, hook: Hook): number {
-  return hashOf('mirror', owner, span, device, hook) || 1
+export function mirrorHandle(owner: string, span: string, device: string, tcHook: TcHook): number {
+  return hashOf('mirror', owner, span, device, tcHook) || 1
 }
 
 /** The handle of the filter that seals a device. */
@@ -203,16 +203,16 @@ export function hashOf(...words: readonly string[]): number {
   return createHash('sha256').update(JSON.stringify(words)).digest().readUInt32BE(0)
 }
 
-function writeBits(set: ReadonlySet<Trait>): string {
-  return hex(toBits(traits, set), 2)
+function writeBits(set: ReadonlySet<InterfaceSetting>): string {
+  return hex(toBits(interfaceSettings, set), 2)
 }
 
-function readBits(text: string): Set<Trait> {
-  return fromBits(traits, Number.parseInt(text, 16))
+function readBits(text: string): Set<InterfaceSetting> {
+  return fromBits(interfaceSettings, Number.parseInt(text, 16))
 }
 
 function toBits<T>(all: readonly T[], set: ReadonlySet<T>): number {
-  return all.reduce((bits, trait, position) => (set.has(trait) ? bits | (1 << position) : bits), 0)
+  return all.reduce((bits, setting, position) => (set.has(setting) ? bits | (1 << position) : bits), 0)
 }
 
 function fromBits<T>(all: readonly T[], bits: number): Set<T> {

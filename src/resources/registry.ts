@@ -6,7 +6,7 @@ import { mirror } from './kinds/mirror.ts'
 import { network } from './kinds/network.ts'
 import { away } from './kinds/note.ts'
 import { port } from './kinds/port.ts'
-import { hook } from './kinds/qdisc.ts'
+import { tcHook } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
 
 /** A kind, and resources of it, without saying which: `visit` is handed both with their type. */
@@ -22,7 +22,7 @@ function any<R extends Resource>(kind: Kind<R>): AnyKind {
 export const kinds: readonly AnyKind[] = [
   any(bridge),
   any(address),
-  any(hook),
+  any(tcHook),
   any(mirror),
   any(source),
   any(network),

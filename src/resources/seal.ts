@@ -1,15 +1,15 @@
-import type { Notice } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 import type { Argv } from '../host/exec.ts'
 import { deleteFilter, dropProgram, passProgram, sealPref, writeSeal } from '../host/parsers/tc.ts'
 import { shellLine } from '../host/quote.ts'
 import type { Filter, Snapshot, TcFilter } from '../host/snapshot.ts'
 import { countFilters, describeFilter } from './foreign/describe-filter.ts'
 import { type Field, yesNo } from './kind.ts'
-import { notice, type Wanted } from './mark-inventory.ts'
+import { type DesiredState, diagnostic } from './mark-inventory.ts'
 import { readPortClass, sealHandle } from './marks.ts'
 
 /** What keeps a device from being sealed, or what enters it from meeting the seal; null if nothing does. */
-export function sealObstacle(wanted: Wanted, host: Snapshot, span: string, device: string): string | null {
+export function sealObstacle(wanted: DesiredState, host: Snapshot, span: string, device: string): string | null {
   if (!wanted.spans.some(({ name, sealed }) => name === span && sealed)) return null
   return findObstacle(host, device) ?? findBefore(host, device)
 }
@@ -26,7 +26,8 @@ export function findObstacle(host: Snapshot, device: string): string | null {
   }
   const ours = findSeal(host, device)
   const filter = host.filters.find(
-    (one) => one.device === device && one.hook === 'ingress' && one.chain === 0 && one.pref === sealPref && one !== ours
+    (one) =>
+      one.device === device && one.tcHook === 'ingress' && one.chain === 0 && one.pref === sealPref && one !== ours
   )
   return filter && ours === undefined
     ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
@@ -37,7 +38,7 @@ export function findObstacle(host: Snapshot, device: string): string | null {
 function findBefore(host: Snapshot, device: string): string | null {
   const filter = host.filters.find(
     (one) =>
-      one.device === device && one.hook === 'ingress' && one.chain === 0 && one.pref < sealPref && !isTransparent(one)
+      one.device === device && one.tcHook === 'ingress' && one.chain === 0 && one.pref < sealPref && !isTransparent(one)
   )
   return filter
     ? `${device} has a filter at preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}; what it lets in is not dropped`
@@ -51,8 +52,8 @@ export function isTransparent({ program, directAction, copies, others }: TcFilte
 }
 
 /** The conflict that this is. */
-export function sealConflict(obstacle: string, device: string): Notice {
-  return notice(
+export function sealConflict(obstacle: string, device: string): Diagnostic {
+  return diagnostic(
     'SEAL_BLOCKED',
     obstacle,
     `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}; or write "sealed: false"`
@@ -85,7 +86,7 @@ export function desiredSeal(target: 'hook' | 'marked' | 'sealed', now: Seal): Se
 }
 
 /** How far it can be sealed again as it was: a hook that holds others' filters stays, and what did no work does not come back. */
-export function recallSeal(then: Seal, host: Snapshot, device: string): Seal {
+export function rollbackSeal(then: Seal, host: Snapshot, device: string): Seal {
   if (then === 'broken') return 'hook'
   return then === 'none' && hasOtherFilters(host, device) ? 'hook' : then
 }
@@ -109,18 +110,18 @@ export function sealCommands(
   to: Seal,
   { handle = sealHandle(device), classId }: SealPlace = {}
 ): Argv[] {
-  const hook: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
+  const tcHook: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
   const remove: Argv = ['tc', ...deleteFilter(device, 'ingress', sealPref, handle)]
   switch (to) {
     case 'sealed':
     case 'marked': {
       const program = to === 'sealed' ? dropProgram : passProgram
       // The kernel does not change the protocol of a preference that is there.
-      return [...(from === 'broken' ? [remove] : []), hook, ['tc', ...writeSeal(device, handle, program, classId)]]
+      return [...(from === 'broken' ? [remove] : []), tcHook, ['tc', ...writeSeal(device, handle, program, classId)]]
     }
     case 'hook':
     case 'broken':
-      return from === 'none' ? [hook] : from === 'hook' ? [] : [remove]
+      return from === 'none' ? [tcHook] : from === 'hook' ? [] : [remove]
     case 'none':
       return [['tc', 'qdisc', 'del', 'dev', device, 'clsact']]
   }
@@ -134,7 +135,7 @@ export function findSeal(host: Snapshot, device: string): Filter | undefined {
   return host.filters.find(
     (filter) =>
       filter.device === device &&
-      filter.hook === 'ingress' &&
+      filter.tcHook === 'ingress' &&
       filter.pref === sealPref &&
       filter.chain === 0 &&
       filter.kind === 'bpf' &&

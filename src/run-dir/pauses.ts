@@ -13,7 +13,7 @@ const goingDown = z.object({
   settled: z.boolean()
 })
 
-const holdsDocument = z.object({
+const pausesDocument = z.object({
   /** The network namespace in which they hold. */
   namespace: z.string(),
   pauses: z.array(z.object({ span: z.string().nullable(), until: z.iso.datetime() })),
@@ -31,12 +31,12 @@ export interface Pause {
 export type GoingDown = Readonly<z.infer<typeof goingDown>>
 
 /** What watches and hooks of this network namespace keep their hands off. */
-export interface Holds {
+export interface Pauses {
   readonly pauses: readonly Pause[]
   readonly away: readonly GoingDown[]
 }
 
-const none: Holds = { pauses: [], away: [] }
+const none: Pauses = { pauses: [], away: [] }
 
 /** Seconds that whatever takes an interface down is given to do so, once its hook has run. DHCP clients wait for some. */
 const patience = 60
@@ -47,19 +47,19 @@ const patience = 60
  *
  * @param now milliseconds since 1970.
  */
-export function readHolds(now: number): Holds {
+export function readPauses(now: number): Pauses {
   const all = [...new Set([runFolder(), systemFolder])].map((folder) => readFrom(folder, now))
   return { pauses: all.flatMap(({ pauses }) => pauses), away: all.flatMap(({ away }) => away) }
 }
 
 /** What stands in this process's own run directory, to be changed and written again. Whoever holds the lock may call it. */
-export function readOwnHolds(now: number): Holds {
+export function readOwnPauses(now: number): Pauses {
   return readFrom(runFolder(), now)
 }
 
-function readFrom(folder: string, now: number): Holds {
+function readFrom(folder: string, now: number): Pauses {
   try {
-    const { namespace, pauses, away } = holdsDocument.parse(JSON.parse(readRunFile('holds', folder) ?? ''))
+    const { namespace, pauses, away } = pausesDocument.parse(JSON.parse(readRunFile('holds', folder) ?? ''))
     // What was held in a namespace that is gone holds nothing in the one that got its number.
     if (namespace !== namespaceId()) return none
     const settle = (one: GoingDown) => ({ ...one, settled: one.settled || uptime() - one.since > patience })
@@ -70,7 +70,7 @@ function readFrom(folder: string, now: number): Holds {
 }
 
 /** Writes them, at once and whole. Whoever holds the lock may call it. */
-export function writeHolds({ pauses, away }: Holds): void {
+export function writePauses({ pauses, away }: Pauses): void {
   if (pauses.length === 0 && away.length === 0) rmSync(runFile('holds'), { force: true })
   else writeRunFile('holds', `${JSON.stringify({ namespace: namespaceId(), pauses, away })}\n`)
 }
@@ -100,12 +100,12 @@ export function namesGoingDown(away: readonly GoingDown[], links: readonly Link[
 }
 
 /** Forgets, once and for all, which interfaces are not being taken down any more. Whoever holds the lock may call it. */
-export function settleHolds(now: number, links: readonly Link[]): void {
-  const holds = readOwnHolds(now)
+export function forgetSettled(now: number, links: readonly Link[]): void {
+  const holds = readOwnPauses(now)
   const away = stillGoingDown(holds.away, links)
   if (JSON.stringify(away) === JSON.stringify(holds.away)) return
   try {
-    writeHolds({ ...holds, away })
+    writePauses({ ...holds, away })
   } catch {
     // The disk is full: it is forgotten at a later look.
   }

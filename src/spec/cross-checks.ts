@@ -1,6 +1,6 @@
-import type { Notice, Origin } from '../errors.ts'
-import type { Hook, InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec } from './spec.ts'
-import { writeChoice } from './values/container-selector.ts'
+import type { Diagnostic, Origin } from '../errors.ts'
+import type { InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
+import { writeSelector } from './values/container-selector.ts'
 import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
 import { escapeUnprintable, quote } from './yaml/quote.ts'
 
@@ -23,7 +23,7 @@ export function indexInterfaces(interfaces: readonly InterfaceSpec[]): (name: st
 }
 
 /** What is wrong with spans that are right each for itself: within a span, and among all. */
-export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Notice[] {
+export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
   const find = indexInterfaces(interfaces)
   const findDevice: FindDevice = (name) => {
     const match = find(name)?.match ?? { name }
@@ -41,27 +41,27 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
 const identify = ({ match }: Pick<InterfaceSpec, 'match'>) =>
   'name' in match ? `name ${match.name}` : `macaddress ${match.macaddress}`
 
-function checkMatches(interfaces: readonly InterfaceSpec[]): Notice[] {
+function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const seen = new Map<string, InterfaceSpec>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const one of interfaces) {
     const identity = identify(one)
     const other = seen.get(identity)
     if (other) {
       const place = describePlace(other.origin, one.origin)
       const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same card: ${escapeUnprintable(identity)}`
-      notices.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
+      diagnostics.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
     } else seen.set(identity, one)
   }
-  return notices
+  return diagnostics
 }
 
-const hooksOf = ({ direction }: SourceSpec): readonly Hook[] =>
+const hooksOf = ({ direction }: SourceSpec): readonly TcHook[] =>
   direction === 'both' ? ['ingress', 'egress'] : [direction]
 
-function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | undefined): Notice[] {
+function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | undefined): Diagnostic[] {
   const seen = new Map<string, SourceSpec>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
     const card = identify(find(source.interface) ?? { match: { name: source.interface } })
     const twice = hooksOf(source).filter((hook) => seen.has(`${hook} ${card}`))
@@ -72,7 +72,7 @@ function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | un
           ? quote(source.interface)
           : `${quote(source.interface)}, which is ${quote(other.interface)},`
       const place = describePlace(other.origin, source.origin)
-      notices.push({
+      diagnostics.push({
         code: 'SOURCE_TWICE',
         message: `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`,
         hint: 'take one out, give them different directions, or join their filters with "or"',
@@ -81,28 +81,28 @@ function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | un
     }
     for (const hook of hooksOf(source)) if (!seen.has(`${hook} ${card}`)) seen.set(`${hook} ${card}`, source)
   }
-  return notices
+  return diagnostics
 }
 
-function checkSensors(span: SpanSpec): Notice[] {
+function checkSensors(span: SpanSpec): Diagnostic[] {
   const seen = new Map<string, Origin>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const sensor of span.sensors) {
     const { origin } = sensor
-    const { kind, value } = writeChoice(sensor)
+    const { kind, value } = writeSelector(sensor)
     const choice = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
     const other = seen.get(choice)
     if (other) {
       const message = `sensor ${choice} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
-      notices.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
+      diagnostics.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
     } else seen.set(choice, origin)
   }
-  return notices
+  return diagnostics
 }
 
-function checkNetworks(spans: readonly SpanSpec[]): Notice[] {
+function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const seen = new Map<string, { span: SpanSpec; network: NetworkSpec }>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const span of spans) {
     const { network } = span
     if (!network) continue
@@ -110,7 +110,7 @@ function checkNetworks(spans: readonly SpanSpec[]): Notice[] {
     if (other) {
       const place = describePlace(other.network.origin, network.origin)
       const message = `network ${quote(network.name)} of span ${quote(span.name)} is that of span ${quote(other.span.name)} already (${place})`
-      notices.push({
+      diagnostics.push({
         code: 'NETWORK_TWICE',
         message,
         hint: 'give each span a network of its own',
@@ -118,10 +118,10 @@ function checkNetworks(spans: readonly SpanSpec[]): Notice[] {
       })
     } else seen.set(network.name, { span, network })
   }
-  return notices
+  return diagnostics
 }
 
-function checkSubnets(spans: readonly SpanSpec[]): Notice[] {
+function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
   const subnets = spans.flatMap(({ name, network }) => {
     const subnet = network?.subnet ? parseSubnet(network.subnet) : undefined
     return network?.subnet && subnet && !('problem' in subnet)
@@ -130,13 +130,13 @@ function checkSubnets(spans: readonly SpanSpec[]): Notice[] {
   })
   // In the order of their addresses, what overlaps overlaps the widest of those before.
   subnets.sort((one, other) => one.subnet.base - other.subnet.base || one.subnet.length - other.subnet.length)
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   let [before] = subnets
   for (const one of subnets.slice(1)) {
     if (before && subnetsOverlap(before.subnet, one.subnet)) {
       const place = describePlace(before.network.origin, one.network.origin)
       const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${before.text} of span ${quote(before.span)} (${place})`
-      notices.push({
+      diagnostics.push({
         code: 'SUBNET_OVERLAP',
         message,
         hint: 'give each network a prefix of its own',
@@ -144,17 +144,17 @@ function checkSubnets(spans: readonly SpanSpec[]): Notice[] {
       })
     } else before = one
   }
-  return notices
+  return diagnostics
 }
 
 /** A circle is shown whole up to this length. */
 const longestCircle = 12
 
 /** A bridge that is mirrored into itself, however long the way round, multiplies each frame for ever. */
-function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Notice[] {
+function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Diagnostic[] {
   const byName = new Map(spans.map((span) => [span.name, span]))
   const done = new Set<string>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const first of spans) {
     if (done.has(first.name)) continue
     // Depth first, without recursion: each step is a span and how many of its sources have been followed.
@@ -179,7 +179,7 @@ function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Notice[
       // The trail goes from a span to its sources: frames go the other way.
       const names = trail.slice(Math.max(depth, trail.length - longestCircle)).map(({ span }) => span.name)
       if (trail.length - depth > longestCircle) names.unshift(fed.name, '…')
-      notices.push({
+      diagnostics.push({
         code: 'LOOP',
         message: `span ${quote(step.span.name)} copies its own frames for ever: ${[fed.name, ...names.reverse()].join(' → ')}`,
         hint: 'take this source out',
@@ -187,5 +187,5 @@ function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Notice[
       })
     }
   }
-  return notices
+  return diagnostics
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Exit, type Notice, type Origin, SpanplanError } from '../errors.ts'
+import { type Diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
 import { checkSpans, describePlace, indexInterfaces } from './cross-checks.ts'
 import { type Key, type Named, type Part, readPart } from './schema/file-parts.ts'
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
@@ -14,7 +14,7 @@ import type {
   SpanSpec,
   Spec
 } from './spec.ts'
-import { readChoice } from './values/container-selector.ts'
+import { readSelector } from './values/container-selector.ts'
 import { readDuration } from './values/duration.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
@@ -36,8 +36,8 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
   const find = indexInterfaces(interfaces)
   const isDedicated = (name: string) => find(name)?.dedicated ?? false
   const spans = takeFirst(parts.flatMap((part) => part.spans)).map((span) => buildSpan(span, isDedicated))
-  const notices = [
-    ...loaded.flatMap((one) => one.notices),
+  const diagnostics = [
+    ...loaded.flatMap((one) => one.diagnostics),
     ...checkOwners(parts),
     ...checkTwice(
       'SPAN_TWICE',
@@ -52,7 +52,7 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
     ...spans.flatMap(checkDefaultNetwork),
     ...checkSpans(interfaces, spans)
   ]
-  if (notices.length > 0) throw new SpanplanError(sortNotices(notices, files), Exit.invalidFile)
+  if (diagnostics.length > 0) throw new SpanplanError(sortDiagnostics(diagnostics, files), Exit.invalidFile)
   return {
     name: parts.find(({ owner }) => owner)?.owner?.name ?? 'default',
     files: files.map(({ path }) => path),
@@ -64,7 +64,7 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
 
 interface Loaded {
   readonly part?: Part
-  readonly notices: readonly Notice[]
+  readonly diagnostics: readonly Diagnostic[]
 }
 
 function loadFile(file: SourceFile): Loaded {
@@ -72,18 +72,18 @@ function loadFile(file: SourceFile): Loaded {
   try {
     text = decodeFile(file)
   } catch (error) {
-    if (error instanceof SpanplanError) return { notices: error.notices }
+    if (error instanceof SpanplanError) return { diagnostics: error.diagnostics }
     throw error
   }
-  const { tree, notices } = parseYaml(file.path, text)
+  const { tree, diagnostics } = parseYaml(file.path, text)
   if (tree) {
     const read = readPart(tree)
-    return { part: read.part, notices: [...notices, ...read.notices] }
+    return { part: read.part, diagnostics: [...diagnostics, ...read.diagnostics] }
   }
-  if (notices.length > 0) return { notices }
+  if (diagnostics.length > 0) return { diagnostics }
   const hint = 'to say that there are no spans, write "version: 1" and "spans: {}"'
   return {
-    notices: [
+    diagnostics: [
       { code: 'FILE_EMPTY', message: 'the file is empty', hint, origin: { file: file.path, line: 1, column: 1 } }
     ]
   }
@@ -94,20 +94,20 @@ function takeFirst<Data>(entries: readonly Named<Data>[]): Named<Data>[] {
   return [...new Map([...entries].reverse().map((entry) => [entry.name, entry])).values()].reverse()
 }
 
-function checkTwice(code: string, what: string, keys: readonly Key[]): Notice[] {
+function checkTwice(code: string, what: string, keys: readonly Key[]): Diagnostic[] {
   const seen = new Map<string, Key>()
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   for (const key of keys) {
     const other = seen.get(key.name)
     if (other) {
       const message = `${what} ${quote(key.name)} is defined already (${describePlace(other.at, key.at)})`
-      notices.push({ code, message, hint: 'take one out, or give it another name', origin: key.at })
+      diagnostics.push({ code, message, hint: 'take one out, or give it another name', origin: key.at })
     } else seen.set(key.name, key)
   }
-  return notices
+  return diagnostics
 }
 
-function checkOwners(parts: readonly Part[]): Notice[] {
+function checkOwners(parts: readonly Part[]): Diagnostic[] {
   const [first, ...others] = parts.flatMap(({ owner }) => (owner ? [owner] : []))
   if (!first) return []
   return others
@@ -121,7 +121,7 @@ function checkOwners(parts: readonly Part[]): Notice[] {
 }
 
 /** A span's name may be none that Docker takes, or one that it has a network of its own for. */
-function checkDefaultNetwork({ name, network, origin }: SpanSpec): Notice[] {
+function checkDefaultNetwork({ name, network, origin }: SpanSpec): Diagnostic[] {
   if (network?.origin !== origin || schemas.network.safeParse(name).success) return []
   const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not take it`
   return [{ code: 'NAME_INVALID', message, hint: 'write "network: NAME" in the span', origin }]
@@ -149,7 +149,7 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
           source.filter === undefined
             ? null
             : { expression: source.filter.trim(), origin: findValuePlace(tree, ['sources', index, 'filter']) },
-        quiet: buildQuiet(source.expect),
+        maxIdle: buildQuiet(source.expect),
         origin: findValuePlace(tree, ['sources', index])
       })
     ),
@@ -164,7 +164,7 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
 
 function buildSensor(data: SensorData, origin: Origin): SensorSpec {
   if (typeof data === 'string') return { container: data, interfaceName: null, origin }
-  return { ...readChoice(data), interfaceName: data.interface_name ?? null, origin }
+  return { ...readSelector(data), interfaceName: data.interface_name ?? null, origin }
 }
 
 function buildQuiet(expected: SpanData['sources'][number]['expect']): number | null {
@@ -182,15 +182,18 @@ function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | 
 }
 
 /** In the order of files, lines and columns; each once, though an alias may bring the same error again and again. */
-function sortNotices(notices: readonly Notice[], files: readonly SourceFile[]): Notice[] {
+function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): Diagnostic[] {
   const order = new Map(files.map(({ path }, index) => [path, index]))
-  const rank = ({ origin }: Notice) => [order.get(origin?.file ?? '') ?? 0, origin?.line ?? 0, origin?.column ?? 0]
+  const rank = ({ origin }: Diagnostic) => [order.get(origin?.file ?? '') ?? 0, origin?.line ?? 0, origin?.column ?? 0]
   const once = new Map(
-    notices.map((notice) => [[...rank(notice), notice.code, notice.message].join('\0'), { notice, rank: rank(notice) }])
+    diagnostics.map((diagnostic) => [
+      [...rank(diagnostic), diagnostic.code, diagnostic.message].join('\0'),
+      { diagnostic, rank: rank(diagnostic) }
+    ])
   )
   return [...once.values()]
     .sort((one, other) => one.rank.reduce((sum, value, index) => sum || value - (other.rank[index] ?? 0), 0))
-    .map(({ notice }) => notice)
+    .map(({ diagnostic }) => diagnostic)
 }
 
 /** Over the bytes of all files in order: a single one has the digest that sha256sum prints. */

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import type { InterfaceSpec, NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
-import { writeChoice } from './values/container-selector.ts'
+import { writeSelector } from './values/container-selector.ts'
 import { writeDuration } from './values/duration.ts'
 
 /** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
@@ -22,7 +22,7 @@ const printSource = (source: SourceSpec) => ({
   interface: source.interface,
   direction: source.direction,
   ...(source.filter && { filter: source.filter.expression }),
-  ...(source.quiet !== null && { expect: { quiet: writeDuration(source.quiet) } })
+  ...(source.maxIdle !== null && { expect: { quiet: writeDuration(source.maxIdle) } })
 })
 
 const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name : { name, subnet })
@@ -30,7 +30,7 @@ const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name 
 function printSensor(sensor: SensorSpec) {
   const { interfaceName } = sensor
   if (interfaceName === null && 'container' in sensor) return sensor.container
-  const { kind, value } = writeChoice(sensor)
+  const { kind, value } = writeSelector(sensor)
   return { [kind]: value, ...(interfaceName !== null && { interface_name: interfaceName }) }
 }
 

@@ -1,10 +1,10 @@
 import type { Origin } from '../errors.ts'
 
 /** Which way a frame passes the source: received by it, or sent by it. One tc hook each. */
-export type Hook = 'ingress' | 'egress'
+export type TcHook = 'ingress' | 'egress'
 
 /** Which way frames are copied. */
-export type Direction = Hook | 'both'
+export type Direction = TcHook | 'both'
 
 /** A file as read from disk, before anything is known of its content. */
 export interface SourceFile {
@@ -33,7 +33,7 @@ export interface SourceSpec {
   /** A pcap-filter(7) expression, or null for every frame. */
   readonly filter: { readonly expression: string; readonly origin: Origin } | null
   /** Milliseconds without any frame after which it is unhealthy; null: however long. */
-  readonly quiet: number | null
+  readonly maxIdle: number | null
   readonly origin: Origin
 }
 
@@ -46,13 +46,13 @@ export interface NetworkSpec {
 }
 
 /** Which containers are meant: the one of a name, or however many have a label, or are of a Compose service. */
-export type ContainerChoice =
+export type ContainerSelector =
   | { readonly container: string }
   | { readonly label: { readonly key: string; readonly value: string } }
   | { readonly compose: { readonly project: string; readonly service: string } }
 
 /** Containers that are to be connected. */
-export type SensorSpec = ContainerChoice & {
+export type SensorSpec = ContainerSelector & {
   /** What the interface is to be called in the container; null: Docker chooses. */
   readonly interfaceName: string | null
   readonly origin: Origin

@@ -1,12 +1,12 @@
 import type { LinkCounters, MirrorCounters } from '../host/parsers/counters.ts'
 import type { Sample } from '../host/read-counters.ts'
-import type { ChainMirror } from './frame-path.ts'
+import type { PathMirror } from './frame-path.ts'
 
 /**
  * How far a counter has come from one sample to the next. A sample reads some counters a moment before others: `least` and
  * `most` are what it may have been at one and the same moment.
  */
-export interface Growth {
+export interface CounterDelta {
   readonly count: number
   readonly least: number
   readonly most: number
@@ -34,9 +34,9 @@ export function findLink(index: number | null, { links }: Sample): LinkCounters 
 }
 
 /** What a sample has of a mirror; none if it is not there. */
-export function findMirror(mirror: ChainMirror, { mirrors }: Sample): MirrorCounters | undefined {
+export function findMirror(mirror: PathMirror, { mirrors }: Sample): MirrorCounters | undefined {
   return mirrors.find(
-    ({ device, hook, handle }) => device === mirror.device && hook === mirror.hook && handle === mirror.handle
+    ({ device, tcHook, handle }) => device === mirror.device && tcHook === mirror.tcHook && handle === mirror.handle
   )
 }
 
@@ -47,7 +47,7 @@ export function pairLinks(index: number | null, first: Sample, later: Sample): P
 }
 
 /** A mirror's counters; none if it is not there any more. */
-export function pairMirrors(mirror: ChainMirror, first: Sample, later: Sample): Pair<MirrorCounters> | undefined {
+export function pairMirrors(mirror: PathMirror, first: Sample, later: Sample): Pair<MirrorCounters> | undefined {
   const [before, now] = [findMirror(mirror, first), findMirror(mirror, later)]
   if (now === undefined) return undefined
   const elapsed = (later.at - first.at) / 1000
@@ -58,7 +58,10 @@ export function pairMirrors(mirror: ChainMirror, first: Sample, later: Sample): 
 }
 
 /** Of a counter that is read once in each sample. */
-export function grow<Counters>({ first, later }: Pair<Counters>, read: (counters: Counters) => number): Growth {
+export function deltaOf<Counters>(
+  { first, later }: Pair<Counters>,
+  read: (counters: Counters) => number
+): CounterDelta {
   const [before, now] = [first === undefined ? 0 : read(first), read(later)]
   const reset = first === undefined || now < before
   const count = reset ? now : now - before
@@ -66,25 +69,25 @@ export function grow<Counters>({ first, later }: Pair<Counters>, read: (counters
 }
 
 /** Of the frames that a link has received or sent, which are read twice in each sample. */
-export function growFrames(
+export function frameDelta(
   pair: Pair<LinkCounters>,
   way: 'rx' | 'tx',
   [first, later]: readonly [Sample, Sample]
-): Growth {
-  const growth = grow(pair, (link) => link[way].packets)
-  if (pair.first === undefined || growth.reset) return growth
+): CounterDelta {
+  const delta = deltaOf(pair, (link) => link[way].packets)
+  if (pair.first === undefined || delta.reset) return delta
   const soon = (sample: Sample, link: LinkCounters) =>
     sample.totals.find(({ name }) => name === link.name)?.[way] ?? link[way].packets
   return {
-    ...growth,
+    ...delta,
     least: pair.later[way].packets - soon(first, pair.first),
     most: soon(later, pair.later) - pair.first[way].packets
   }
 }
 
 /** Of several counters together. */
-export function sum(growths: readonly Growth[]): Growth {
-  const add = (read: (growth: Growth) => number) => growths.reduce((total, growth) => total + read(growth), 0)
+export function sum(growths: readonly CounterDelta[]): CounterDelta {
+  const add = (read: (delta: CounterDelta) => number) => growths.reduce((total, delta) => total + read(delta), 0)
   return {
     count: add(({ count }) => count),
     least: add(({ least }) => least),
@@ -94,6 +97,6 @@ export function sum(growths: readonly Growth[]): Growth {
 }
 
 /** What came in and certainly did not go on, beside what is known to be lost. */
-export function missing(came: Growth, went: Growth, known = 0): number {
+export function missing(came: CounterDelta, went: CounterDelta, known = 0): number {
   return came.reset || went.reset ? 0 : Math.max(0, came.least - went.most - known)
 }

@@ -1,19 +1,19 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../host/parsers/counters.ts'
 import type { Sample } from '../host/read-counters.ts'
-import type { Hook } from '../spec/spec.ts'
+import type { TcHook } from '../spec/spec.ts'
 import type { Cause } from './causes.ts'
 import {
+  type CounterDelta,
+  deltaOf,
   findMirror,
-  type Growth,
-  grow,
-  growFrames,
+  frameDelta,
   missing,
   type Pair,
   pairLinks,
   pairMirrors,
   sum
 } from './counter-delta.ts'
-import type { Chain, ChainMirror, ChainPort } from './frame-path.ts'
+import type { FramePath, PathMirror, PathPort } from './frame-path.ts'
 
 /** Frames that did not go on from a place. */
 export interface Loss {
@@ -40,7 +40,7 @@ export type Hop = Passage &
     | {
         readonly kind: 'mirror'
         readonly device: string
-        readonly hook: Hook
+        readonly tcHook: TcHook
         readonly expression: string | null
         /** Since the filter was put in place; null: it is not there. */
         readonly counters: MirrorCounters | null
@@ -57,7 +57,7 @@ export type Hop = Passage &
   )
 
 /** Where the frames of one span went from one sample to the next. */
-export interface Ledger {
+export interface FlowReport {
   readonly span: string
   readonly seconds: number
   /** In the order of the way; ports and sensors side by side. */
@@ -68,17 +68,17 @@ export interface Ledger {
 type Window = readonly [first: Sample, later: Sample]
 
 /** The difference of two samples, along the way of one span. */
-export function makeLedger(chain: Chain, first: Sample, later: Sample): Ledger {
+export function makeFlowReport(path: FramePath, first: Sample, later: Sample): FlowReport {
   const window = [first, later] as const
-  const received = chain.mirrors.filter(({ hook }) => hook === 'ingress')
+  const received = path.mirrors.filter(({ tcHook }) => tcHook === 'ingress')
   return {
-    span: chain.span,
+    span: path.span,
     seconds: (later.at - first.at) / 1000,
     hops: [
-      ...received.map((mirror) => cardHop(chain, mirror, window)),
-      ...chain.mirrors.map((mirror) => mirrorHop(chain, mirror, window)),
-      bridgeHop(chain, window),
-      ...chain.ports.flatMap((port) => portHops(chain, port, window))
+      ...received.map((mirror) => cardHop(path, mirror, window)),
+      ...path.mirrors.map((mirror) => mirrorHop(path, mirror, window)),
+      bridgeHop(path, window),
+      ...path.ports.flatMap((port) => portHops(path, port, window))
     ]
   }
 }
@@ -90,12 +90,12 @@ function lost(cause: Cause, frames: number): Loss[] {
 
 const nowhere: Passage = { frames: null, bytes: null, reset: false, losses: [] }
 
-function cardHop(chain: Chain, mirror: ChainMirror, window: Window): Hop {
+function cardHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const card = { kind: 'card', device: mirror.device } as const
   const pair = pairLinks(mirror.index, ...window)
   if (pair === undefined) return { ...card, ...nowhere }
-  const came = growFrames(pair, 'rx', window)
-  const count = (read: (rx: LinkCounters['rx']) => number) => grow(pair, ({ rx }) => read(rx)).count
+  const came = frameDelta(pair, 'rx', window)
+  const count = (read: (rx: LinkCounters['rx']) => number) => deltaOf(pair, ({ rx }) => read(rx)).count
   // Drivers use the two for the same.
   const overrun = Math.max(
     count(({ over }) => over),
@@ -113,7 +113,7 @@ function cardHop(chain: Chain, mirror: ChainMirror, window: Window): Hop {
         'damaged',
         count(({ errors }) => errors)
       ),
-      ...unseen(chain, mirror, came, window)
+      ...unseen(path, mirror, came, window)
     ]
   }
 }
@@ -124,21 +124,21 @@ function isBroken({ first, later }: Pair<LinkCounters>): boolean {
 }
 
 /** What a card has received, and its mirror not. What a filter leaves out is not lost; how much that is, nobody knows. */
-function unseen(chain: Chain, mirror: ChainMirror, came: Growth, window: Window): Loss[] {
+function unseen(path: FramePath, mirror: PathMirror, came: CounterDelta, window: Window): Loss[] {
   const pair = pairMirrors(mirror, ...window)
   if (pair === undefined) {
-    const frames = mirror.expression === null ? countWithout(chain, mirror, came, window) : null
+    const frames = mirror.expression === null ? countWithout(path, mirror, came, window) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : lost('no_mirror', frames)
   }
   if (mirror.expression !== null) return []
-  return lost('unexplained', missing(came, grow(pair, countPackets)))
+  return lost('unexplained', missing(came, deltaOf(pair, countPackets)))
 }
 
 /** What a mirror that has gone copied before, it tells no more; but that cannot be more than came to the bridge. */
-function countWithout(chain: Chain, mirror: ChainMirror, came: Growth, window: Window): number | null {
+function countWithout(path: FramePath, mirror: PathMirror, came: CounterDelta, window: Window): number | null {
   if (findMirror(mirror, window[0]) === undefined) return came.count
-  const bridge = pairLinks(chain.bridge, ...window)
-  const away = bridge !== undefined && chain.wire ? missing(came, growFrames(bridge, 'tx', window)) : 0
+  const bridge = pairLinks(path.bridge, ...window)
+  const away = bridge !== undefined && path.wire ? missing(came, frameDelta(bridge, 'tx', window)) : 0
   return away > 0 ? away : null
 }
 
@@ -146,73 +146,76 @@ const countPackets = ({ packets }: MirrorCounters) => packets
 const countRefused = ({ overlimits }: MirrorCounters) => overlimits
 const countDropped = ({ drops }: MirrorCounters) => drops
 
-function mirrorHop(chain: Chain, mirror: ChainMirror, window: Window): Hop {
+function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const pair = pairMirrors(mirror, ...window)
-  const { device, hook, expression } = mirror
-  const filter = { kind: 'mirror', device, hook, expression, counters: pair?.later ?? null } as const
+  const { device, tcHook, expression } = mirror
+  const filter = { kind: 'mirror', device, tcHook, expression, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...filter, ...nowhere }
-  const growth = grow(pair, countPackets)
+  const delta = deltaOf(pair, countPackets)
   return {
     ...filter,
-    frames: growth.count,
-    bytes: grow(pair, ({ bytes }) => bytes).count,
-    reset: growth.reset,
+    frames: delta.count,
+    bytes: deltaOf(pair, ({ bytes }) => bytes).count,
+    reset: delta.reset,
     losses: [
-      ...lost(whyRefused(chain, pair.later), grow(pair, countRefused).count),
-      ...lost('action_dropped', grow(pair, countDropped).count)
+      ...lost(whyRefused(path, pair.later), deltaOf(pair, countRefused).count),
+      ...lost('action_dropped', deltaOf(pair, countDropped).count)
     ]
   }
 }
 
-function whyRefused({ ports }: Chain, { target }: MirrorCounters): Cause {
+function whyRefused({ ports }: FramePath, { target }: MirrorCounters): Cause {
   if (target === '*') return 'target_gone'
   return ports.length === 0 ? 'no_sensor' : 'target_down'
 }
 
 /** What the bridge was handed, and what of it never came. */
-function bridgeHop(chain: Chain, window: Window): Hop {
-  const bridge = { kind: 'bridge', device: chain.span } as const
-  const pair = pairLinks(chain.bridge, ...window)
+function bridgeHop(path: FramePath, window: Window): Hop {
+  const bridge = { kind: 'bridge', device: path.span } as const
+  const pair = pairLinks(path.bridge, ...window)
   if (pair === undefined) return { ...bridge, ...nowhere }
-  const went = growFrames(pair, 'tx', window)
-  const mirrors = chain.mirrors.flatMap((mirror) => pairMirrors(mirror, ...window) ?? [])
-  const known = mirrors.reduce((total, one) => total + grow(one, countRefused).count + grow(one, countDropped).count, 0)
-  const came = sum(mirrors.map((one) => grow(one, countPackets)))
+  const went = frameDelta(pair, 'tx', window)
+  const mirrors = path.mirrors.flatMap((mirror) => pairMirrors(mirror, ...window) ?? [])
+  const known = mirrors.reduce(
+    (total, one) => total + deltaOf(one, countRefused).count + deltaOf(one, countDropped).count,
+    0
+  )
+  const came = sum(mirrors.map((one) => deltaOf(one, countPackets)))
   return {
     ...bridge,
     frames: went.count,
-    bytes: grow(pair, ({ tx }) => tx.bytes).count,
+    bytes: deltaOf(pair, ({ tx }) => tx.bytes).count,
     reset: went.reset,
     // A mirror counts what is in a merged frame, the bridge the merged one, unless they are taken apart.
-    losses: chain.wire ? lost('unexplained', missing(came, went, known)) : []
+    losses: path.wire ? lost('unexplained', missing(came, went, known)) : []
   }
 }
 
-function portHops(chain: Chain, port: ChainPort, window: Window): Hop[] {
+function portHops(path: FramePath, port: PathPort, window: Window): Hop[] {
   const pair = pairLinks(port.index, ...window)
   if (pair === undefined) return [{ kind: 'port', device: port.device, ...nowhere }]
-  const went = growFrames(pair, 'tx', window)
-  const refused = grow(pair, ({ tx }) => tx.dropped + tx.errors).count
-  const bridge = pairLinks(chain.bridge, ...window)
-  const away = bridge === undefined ? 0 : missing(growFrames(bridge, 'tx', window), went, refused)
+  const went = frameDelta(pair, 'tx', window)
+  const refused = deltaOf(pair, ({ tx }) => tx.dropped + tx.errors).count
+  const bridge = pairLinks(path.bridge, ...window)
+  const away = bridge === undefined ? 0 : missing(frameDelta(bridge, 'tx', window), went, refused)
   return [
     {
       kind: 'port',
       device: port.device,
       frames: went.count,
-      bytes: grow(pair, ({ tx }) => tx.bytes).count,
+      bytes: deltaOf(pair, ({ tx }) => tx.bytes).count,
       reset: went.reset,
-      losses: [...lost('port_dropped', refused), ...lost(whyAway(chain, pair, window), away)]
+      losses: [...lost('port_dropped', refused), ...lost(whyAway(path, pair, window), away)]
     },
     ...(port.sensor === null ? [] : [sensorHop(port.device, port.sensor, went, window)])
   ]
 }
 
 /** Why a port does not get what the bridge has: the kernel does not say, so it is told from what can be the cause. */
-function whyAway(chain: Chain, port: Pair<LinkCounters>, [, later]: Window): Cause {
+function whyAway(path: FramePath, port: Pair<LinkCounters>, [, later]: Window): Cause {
   if (isBroken(port)) return 'port_down'
-  const cards = later.links.filter(({ index }) => chain.mirrors.some((mirror) => mirror.index === index))
-  return cards.some(({ mtu }) => mtu > port.later.mtu) ? 'too_large' : 'unexplained'
+  const interfaces = later.links.filter(({ index }) => path.mirrors.some((mirror) => mirror.index === index))
+  return interfaces.some(({ mtu }) => mtu > port.later.mtu) ? 'too_large' : 'unexplained'
 }
 
 function countFull(before: readonly PacketSocket[], now: readonly PacketSocket[]): number {
@@ -224,8 +227,8 @@ function countFull(before: readonly PacketSocket[], now: readonly PacketSocket[]
 
 function sensorHop(
   device: string,
-  { container, inside }: NonNullable<ChainPort['sensor']>,
-  came: Growth,
+  { container, inside }: NonNullable<PathPort['sensor']>,
+  came: CounterDelta,
   [first, later]: Window
 ): Hop {
   const find = (sample: Sample) =>

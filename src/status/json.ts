@@ -29,7 +29,7 @@ function watchDocument(watch: WatchState) {
   }
 }
 
-function spanDocument({ name, description, changes, waiting, pausedUntil, ledger, unhealthy }: SpanReport) {
+function spanDocument({ name, description, changes, waiting, pausedUntil, flowReport, unhealthy }: SpanReport) {
   return {
     name,
     description,
@@ -37,9 +37,9 @@ function spanDocument({ name, description, changes, waiting, pausedUntil, ledger
     drift: changes.length > 0,
     paused_until: pausedUntil,
     changes: changes.map(changeDocument),
-    waiting: waiting.map(({ kind, title, notice }) => ({ kind, title, ...notice })),
-    seconds: ledger.seconds,
-    hops: ledger.hops.map((hop) => hopDocument(hop, ledger.seconds)),
+    waiting: waiting.map(({ kind, title, diagnostic }) => ({ kind, title, ...diagnostic })),
+    seconds: flowReport.seconds,
+    hops: flowReport.hops.map((hop) => hopDocument(hop, flowReport.seconds)),
     unhealthy
   }
 }
@@ -70,9 +70,9 @@ function detailsOf(hop: Hop) {
     case 'port':
       return {}
     case 'mirror': {
-      const { hook, expression, counters } = hop
+      const { tcHook, expression, counters } = hop
       return {
-        ...{ direction: hook, filter: expression },
+        ...{ direction: tcHook, filter: expression },
         total_frames: counters?.packets ?? null,
         total_bytes: counters?.bytes ?? null,
         installed_seconds: counters?.installed ?? null,

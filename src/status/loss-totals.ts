@@ -1,7 +1,7 @@
 import type { Sample } from '../host/read-counters.ts'
 import type { Cause } from './causes.ts'
-import { type Hop, type Ledger, makeLedger } from './flow-report.ts'
-import type { Chain } from './frame-path.ts'
+import { type FlowReport, type Hop, makeFlowReport } from './flow-report.ts'
+import type { FramePath } from './frame-path.ts'
 
 /** What can be lost at each place. */
 export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
@@ -28,14 +28,14 @@ interface Account {
 }
 
 /** What was lost along the way of each span, by its name. The places are those of the last sample. */
-export type Losses = ReadonlyMap<string, Account>
+export type LossTotals = ReadonlyMap<string, Account>
 
 /** Adds what was lost since the last sample; of a span that comes, from now on. */
-export function bookLosses(before: Losses, chains: readonly Chain[], sample: Sample): Losses {
+export function addLosses(before: LossTotals, paths: readonly FramePath[], sample: Sample): LossTotals {
   return new Map(
-    chains.map((chain) => {
-      const account = before.get(chain.span) ?? { calm: sample, last: sample, tolls: [] }
-      return [chain.span, bookSpan(account, chain, sample)]
+    paths.map((path) => {
+      const account = before.get(path.span) ?? { calm: sample, last: sample, tolls: [] }
+      return [path.span, bookSpan(account, path, sample)]
     })
   )
 }
@@ -44,17 +44,17 @@ export function bookLosses(before: Losses, chains: readonly Chain[], sample: Sam
  * From one sample to the next, what may have been on its way hides losses that are small. While nothing else happens, they
  * come to light over a longer time.
  */
-function bookSpan({ calm, last, tolls }: Account, chain: Chain, sample: Sample): Account {
-  const recent = makeLedger(chain, last, sample)
-  const ledger = isCalm(recent) ? makeLedger(chain, calm, sample) : recent
+function bookSpan({ calm, last, tolls }: Account, path: FramePath, sample: Sample): Account {
+  const recent = makeFlowReport(path, last, sample)
+  const flowReport = isCalm(recent) ? makeFlowReport(path, calm, sample) : recent
   return {
-    calm: isCalm(ledger) ? calm : sample,
+    calm: isCalm(flowReport) ? calm : sample,
     last: sample,
-    tolls: ledger.hops.map((hop) => ({ hop, lost: addUp(hop, tolls.find((toll) => isSame(toll.hop, hop))?.lost) }))
+    tolls: flowReport.hops.map((hop) => ({ hop, lost: addUp(hop, tolls.find((toll) => isSame(toll.hop, hop))?.lost) }))
   }
 }
 
-function isCalm({ hops }: Ledger): boolean {
+function isCalm({ hops }: FlowReport): boolean {
   return hops.every(({ frames, reset, losses }) => frames !== null && !reset && losses.length === 0)
 }
 
@@ -64,7 +64,7 @@ function isSame(one: Hop, other: Hop): boolean {
 
 /** What tells places of one kind at one device apart. */
 function detailOf(hop: Hop): string | null {
-  if (hop.kind === 'mirror') return hop.hook
+  if (hop.kind === 'mirror') return hop.tcHook
   return hop.kind === 'sensor' ? hop.container : null
 }
 

@@ -2,17 +2,17 @@ import type { Sample } from '../host/read-counters.ts'
 import { findLink, findMirror } from './counter-delta.ts'
 import type { Family, Labels, Point } from './exposition.ts'
 import type { Hop } from './flow-report.ts'
-import type { Chain } from './frame-path.ts'
-import type { Losses } from './loss-totals.ts'
+import type { FramePath } from './frame-path.ts'
+import type { LossTotals } from './loss-totals.ts'
 import type { Report } from './report.ts'
 import type { Degraded, WatchState } from './watch-state.ts'
 
 /** How the spans are, by the counters of one moment. */
 export interface Measures {
   readonly report: Report
-  readonly chains: readonly Chain[]
+  readonly paths: readonly FramePath[]
   readonly sample: Sample
-  readonly losses: Losses
+  readonly losses: LossTotals
 }
 
 /**
@@ -81,7 +81,7 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
   // In whose way something stands, there is no more to say of.
   const others = [...new Set(degraded.flatMap(({ span }) => span ?? []))]
     .filter((name) => !spans.some((span) => span.name === name))
-    .map((name) => ({ name, unhealthy: degraded.flatMap((one) => (one.span === name ? [one.notice] : [])) }))
+    .map((name) => ({ name, unhealthy: degraded.flatMap((one) => (one.span === name ? [one.diagnostic] : [])) }))
   const judged = [...spans, ...others]
   return [
     gauge(
@@ -111,11 +111,11 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
   ]
 }
 
-function countCodes(notices: Report['unhealthy'], labels: Labels): Point[] {
-  const codes = new Set(notices.map(({ code }) => code))
+function countCodes(diagnostics: Report['unhealthy'], labels: Labels): Point[] {
+  const codes = new Set(diagnostics.map(({ code }) => code))
   return [...codes].map((code) => ({
     labels: { ...labels, code },
-    value: notices.filter((notice) => notice.code === code).length
+    value: diagnostics.filter((diagnostic) => diagnostic.code === code).length
   }))
 }
 
@@ -129,23 +129,25 @@ function degradedPoints(degraded: readonly Degraded[], span: string | null): Poi
 }
 
 /** Along the way of the frames. What the kernel counts is told as it counts it. */
-function wayFamilies({ chains, sample, losses }: Measures): Family[] {
-  const cards = new Map(chains.flatMap(({ mirrors }) => mirrors.map(({ device, index }) => [device, index] as const)))
-  const ofCards = [...cards].flatMap(([device, index]) => {
+function wayFamilies({ paths, sample, losses }: Measures): Family[] {
+  const interfaces = new Map(
+    paths.flatMap(({ mirrors }) => mirrors.map(({ device, index }) => [device, index] as const))
+  )
+  const ofCards = [...interfaces].flatMap(([device, index]) => {
     const link = findLink(index, sample)
     return link ? [{ labels: { interface: device }, link }] : []
   })
-  const ofMirrors = chains.flatMap(({ span, mirrors }) =>
+  const ofMirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {
       const counters = findMirror(mirror, sample)
-      return counters ? [{ labels: { span, interface: mirror.device, direction: mirror.hook }, counters }] : []
+      return counters ? [{ labels: { span, interface: mirror.device, direction: mirror.tcHook }, counters }] : []
     })
   )
-  const ofBridges = chains.flatMap(({ span, bridge }) => {
+  const ofBridges = paths.flatMap(({ span, bridge }) => {
     const link = findLink(bridge, sample)
     return link ? [{ labels: { span }, link }] : []
   })
-  const ofPorts = chains.flatMap(({ span, ports }) =>
+  const ofPorts = paths.flatMap(({ span, ports }) =>
     ports.flatMap(({ device, index, sensor }) => {
       const link = findLink(index, sample)
       return link ? [{ labels: { span, interface: device, ...sensorLabel(sensor?.container) }, link }] : []
@@ -162,7 +164,7 @@ function wayFamilies({ chains, sample, losses }: Measures): Family[] {
     gauge(
       'spanplan_source_idle_seconds',
       "Seconds since the last frame that the span's mirrors took from the card, or since they are there.",
-      idlePoints(chains, sample)
+      idlePoints(paths, sample)
     ),
     counter(
       'spanplan_card_frames_total',
@@ -209,8 +211,8 @@ function wayFamilies({ chains, sample, losses }: Measures): Family[] {
 }
 
 /** A source that is mirrored both ways is as idle as the one that is less so. */
-function idlePoints(chains: readonly Chain[], sample: Sample): Point[] {
-  return chains.flatMap(({ span, mirrors }) =>
+function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
+  return paths.flatMap(({ span, mirrors }) =>
     [...new Set(mirrors.map(({ device }) => device))].flatMap((device) => {
       const idle = mirrors.flatMap((one) => (one.device === device ? (findMirror(one, sample)?.idle ?? []) : []))
       return idle.length === 0 ? [] : [{ labels: { span, interface: device }, value: Math.min(...idle) }]
@@ -219,7 +221,7 @@ function idlePoints(chains: readonly Chain[], sample: Sample): Point[] {
 }
 
 /** What was lost at each place, also where it is nothing: else nobody would notice the first loss. */
-function bookedFamilies(losses: Losses): Family[] {
+function bookedFamilies(losses: LossTotals): Family[] {
   const places = [...losses].flatMap(([span, { tolls }]) => tolls.map((toll) => ({ ...toll, span })))
   return [
     counter(
@@ -244,7 +246,7 @@ function bookedFamilies(losses: Losses): Family[] {
 function placeLabels(hop: Hop): Labels {
   return {
     interface: hop.device,
-    ...(hop.kind === 'mirror' && { direction: hop.hook }),
+    ...(hop.kind === 'mirror' && { direction: hop.tcHook }),
     ...(hop.kind === 'sensor' && sensorLabel(hop.container))
   }
 }

@@ -1,12 +1,12 @@
-import type { View } from '../apply/refresh.ts'
-import type { Notice } from '../errors.ts'
+import type { PlanView } from '../apply/refresh.ts'
+import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { Wait } from '../plan/resolve.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
-import type { Holds } from '../run-dir/pauses.ts'
-import { type Ledger, makeLedger } from './flow-report.ts'
-import { chainsOf } from './frame-path.ts'
+import type { Pauses } from '../run-dir/pauses.ts'
+import { type FlowReport, makeFlowReport } from './flow-report.ts'
+import { framePathsOf } from './frame-path.ts'
 import { judgeHost, judgeSpan } from './health.ts'
 import type { WatchState } from './watch-state.ts'
 
@@ -19,9 +19,9 @@ export interface SpanReport {
   readonly waiting: readonly Wait[]
   /** Until when nothing changes it by itself, as ISO 8601; null: it is not paused. */
   readonly pausedUntil: string | null
-  readonly ledger: Ledger
+  readonly flowReport: FlowReport
   /** Nothing: it is healthy. */
-  readonly unhealthy: readonly Notice[]
+  readonly unhealthy: readonly Diagnostic[]
 }
 
 /** How all is. */
@@ -32,15 +32,15 @@ export interface Report {
   /** What differs from the file and belongs to none of these spans. */
   readonly changes: readonly PlannedChange[]
   /** What is wrong with none of them in particular. */
-  readonly unhealthy: readonly Notice[]
+  readonly unhealthy: readonly Diagnostic[]
   /** What could not be looked at. */
-  readonly unread: readonly Notice[]
+  readonly unread: readonly Diagnostic[]
 }
 
 /** What a report is made of: two samples, and how all is at the second one. */
 export interface Findings {
-  readonly view: View
-  readonly holds: Holds
+  readonly view: PlanView
+  readonly holds: Pauses
   readonly watch: WatchState | null
   readonly first: Sample
   readonly later: Sample
@@ -49,12 +49,12 @@ export interface Findings {
 /** Puts together how all is. */
 export function makeReport({ view, holds, watch, first, later }: Findings): Report {
   const { wanted } = view.desired
-  const chains = chainsOf(view)
+  const paths = framePathsOf(view)
   const degraded = watch?.degraded ?? []
   const spans = wanted.spans.flatMap((span): SpanReport[] => {
-    const chain = chains.find((one) => one.span === span.name)
-    if (chain === undefined) return []
-    const ledger = makeLedger(chain, first, later)
+    const path = paths.find((one) => one.span === span.name)
+    if (path === undefined) return []
+    const flowReport = makeFlowReport(path, first, later)
     const pauses = holds.pauses.filter((pause) => pause.span === null || pause.span === span.name)
     return [
       {
@@ -67,8 +67,8 @@ export function makeReport({ view, holds, watch, first, later }: Findings): Repo
             .map(({ until }) => until)
             .sort()
             .at(-1) ?? null,
-        ledger,
-        unhealthy: judgeSpan(span, view, ledger, degraded)
+        flowReport,
+        unhealthy: judgeSpan(span, view, flowReport, degraded)
       }
     ]
   })
@@ -87,22 +87,22 @@ export function makeReport({ view, holds, watch, first, later }: Findings): Repo
 const asRoot = 'run it as root, with sudo'
 
 /** Without a right, part of the picture is missing. */
-function findUnread({ host, desired: { wanted }, plan }: View, spans: readonly SpanReport[]): Notice[] {
+function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readonly SpanReport[]): Diagnostic[] {
   const { docker } = host
-  const filters = plan.waiting.filter(({ notice }) => notice.code === 'FILTER_FORBIDDEN')
+  const filters = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'FILTER_FORBIDDEN')
   const networks = new Set(wanted.spans.map(({ network }) => network?.name))
   const hidden = containersOf(host).filter(
     ({ running, endpoints }) =>
       running && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
-  const closed = spans.flatMap(({ ledger }) =>
-    ledger.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
+  const closed = spans.flatMap(({ flowReport }) =>
+    flowReport.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
   )
   return [
     ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN'
       ? [{ ...docker.reason, hint: `${asRoot}, or join the group docker` }]
       : []),
-    ...filters.map(({ title, notice }) => ({ ...notice, message: `${title} ${notice.message}` })),
+    ...filters.map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
     ...cannotRead(
       'which ports are those of',
       hidden.map(({ name }) => name),
@@ -112,7 +112,7 @@ function findUnread({ host, desired: { wanted }, plan }: View, spans: readonly S
   ]
 }
 
-function cannotRead(what: string, containers: readonly string[], hint: string): Notice[] {
+function cannotRead(what: string, containers: readonly string[], hint: string): Diagnostic[] {
   const names = [...new Set(containers)].join(', ')
   return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `it cannot be told ${what} ${names}`, hint }]
 }

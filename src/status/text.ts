@@ -1,4 +1,4 @@
-import type { Notice } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 import { localTime } from '../local-time.ts'
 import { renderChange } from '../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../printable.ts'
@@ -17,15 +17,15 @@ export function renderReport(report: Report, paint: Paint): string {
     ...(report.changes.length > 0
       ? [[paint('title', 'not in the file'), ...report.changes.map((one) => `  ${hang(renderChange(one))}`)].join('\n')]
       : []),
-    ...(others.length > 0 ? [others.flatMap((notice) => renderNotice(notice, paint)).join('\n')] : []),
+    ...(others.length > 0 ? [others.flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)).join('\n')] : []),
     sumUp(report)
   ]
   return `${blocks.join('\n\n')}\n`
 }
 
 function renderSpan(span: SpanReport, paint: Paint): string {
-  const { name, description, pausedUntil, ledger, changes, waiting, unhealthy } = span
-  const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.notice.code)])
+  const { name, description, pausedUntil, flowReport, changes, waiting, unhealthy } = span
+  const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.diagnostic.code)])
   const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
   const healthy = unhealthy.length === 0
   const state = healthy ? paint('create', 'healthy') : paint('remove', 'not healthy')
@@ -33,16 +33,18 @@ function renderSpan(span: SpanReport, paint: Paint): string {
   return [
     `${paint('title', printable(title))}: ${state}${paused}`,
     paint('wait', headings),
-    ...ledger.hops.flatMap((hop) => renderHop(hop, ledger.seconds, paint)),
+    ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
     ...waiting.map((wait) =>
-      paint('wait', `  ${hang(`... ${wait.kind} ${printable(wait.title)} ${printableLines(wait.notice.message)}`)}`)
+      paint('wait', `  ${hang(`... ${wait.kind} ${printable(wait.title)} ${printableLines(wait.diagnostic.message)}`)}`)
     ),
-    ...unhealthy.filter((notice) => !shown.has(notice.code)).flatMap((notice) => renderNotice(notice, paint))
+    ...unhealthy
+      .filter((diagnostic) => !shown.has(diagnostic.code))
+      .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint))
   ].join('\n')
 }
 
-function renderNotice({ message, hint }: Notice, paint: Paint): string[] {
+function renderDiagnostic({ message, hint }: Diagnostic, paint: Paint): string[] {
   return [
     paint('remove', `  ${hang(`! ${printableLines(message)}`)}`),
     ...(hint === undefined ? [] : [`${margin}${hang(printableLines(hint))}`])
@@ -108,7 +110,7 @@ function wrap(text: string, room: number): string[] {
 const indent = ' '.repeat(2 + columns.kind)
 
 function titleOf(hop: Hop): string {
-  if (hop.kind === 'mirror') return `${hop.device} ${hop.hook}`
+  if (hop.kind === 'mirror') return `${hop.device} ${hop.tcHook}`
   return hop.kind === 'sensor' ? hop.container : hop.device
 }
 

@@ -1,4 +1,4 @@
-import type { Notice } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 
 /** What makes a watch look again. */
 export type Trigger =
@@ -21,7 +21,7 @@ export interface Degraded {
   readonly span: string | null
   /** `contested`: something else changes the same again and again. */
   readonly reason: 'failed' | 'contested'
-  readonly notice: Notice
+  readonly diagnostic: Diagnostic
   /** When it is tried again, as ISO 8601. */
   readonly until: string
 }
@@ -46,7 +46,7 @@ export interface Durations {
 /** What the host is heard by: where one fails, what it would have told is found at the next regular look. */
 export interface FailedMonitor {
   readonly trigger: Trigger
-  readonly notice: Notice
+  readonly diagnostic: Diagnostic
 }
 
 /** What a watch tells of itself, to `spanplan status` and for metrics. It is JSON. */
@@ -58,7 +58,7 @@ export interface WatchState {
   readonly since: string
   readonly dryRun: boolean
   /** Of the files as they are now; while they are broken, the last good ones are in force. */
-  readonly file: { readonly valid: boolean; readonly notices: readonly Notice[] }
+  readonly file: { readonly valid: boolean; readonly diagnostics: readonly Diagnostic[] }
   readonly last: Run | null
   /** The last run after which all was as wanted, as ISO 8601. */
   readonly lastSuccess: string | null

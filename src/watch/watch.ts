@@ -1,14 +1,14 @@
 import { followFilters } from '../host/compile-filters.ts'
 import type { Trigger } from '../status/watch-state.ts'
-import type { Told } from './events/event.ts'
-import { openAlarm } from './loop/next-wake.ts'
-import { openKeeper, type Rules } from './loop/reconciler.ts'
-import { openLatch } from './loop/run-queue.ts'
+import type { WatchEvent } from './events/event.ts'
+import { openNextWake } from './loop/next-wake.ts'
+import { openReconciler, type Rules } from './loop/reconciler.ts'
+import { openRunQueue } from './loop/run-queue.ts'
 import { claimName, openControl } from './serve/control.ts'
 import type { ListenAddress } from './serve/http-listener.ts'
 import { servePages } from './serve/pages.ts'
 import { openSupervisor } from './serve/supervisor.ts'
-import { gather } from './triggers/debounce.ts'
+import { debounce } from './triggers/debounce.ts'
 import { watchFiles } from './triggers/file-events.ts'
 import { followHost } from './triggers/host-events.ts'
 import { openMonitors } from './triggers/monitors.ts'
@@ -41,12 +41,12 @@ const readying: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
  * @throws SpanplanError if the files are broken, a watch of this name runs already, a right is missing, or
  * nothing can be served at the address.
  */
-export async function openWatch(orders: Orders, tell: (told: Told) => void): Promise<Watch> {
+export async function openWatch(orders: Orders, tell: (told: WatchEvent) => void): Promise<Watch> {
   const stop = new AbortController()
-  const keeper = openKeeper(orders, tell, stop.signal)
-  const { name } = keeper
+  const reconciler = openReconciler(orders, tell, stop.signal)
+  const { name } = reconciler
   const monitors = openMonitors(tell)
-  const state = () => ({ ...keeper.state(), failedMonitors: monitors.failed() })
+  const state = () => ({ ...reconciler.state(), failedMonitors: monitors.failed() })
   const claim = await claimName(name, orders.command)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
@@ -58,32 +58,36 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
   const run = async (triggers: readonly Trigger[]) => {
     if (triggers.includes('hangup')) await supervisor.reloading()
     if (triggers.some((one) => rereading.has(one))) {
-      keeper.reload()
-      sources.follow(keeper.paths())
+      reconciler.reload()
+      sources.follow(reconciler.paths())
     }
-    alarm.set(await keeper.run(triggers, latch.news))
+    nextWake.set(await reconciler.run(triggers, runQueue.news))
     if (triggers.some((one) => readying.has(one))) await supervisor.ready()
   }
-  const latch = openLatch(run, fail)
-  const { wake } = latch
-  const alarm = openAlarm(wake)
-  const supervisor = openSupervisor(latch.busySince, (notice) => tell({ type: 'warning', notice }), stop.signal)
+  const runQueue = openRunQueue(run, fail)
+  const { wake } = runQueue
+  const nextWake = openNextWake(wake)
+  const supervisor = openSupervisor(
+    runQueue.busySince,
+    (diagnostic) => tell({ type: 'warning', diagnostic }),
+    stop.signal
+  )
   const control = await openControl(name, {
     ...{ look: wake, state },
-    firstSample: () => ({ sample: keeper.firstSample() })
+    firstSample: () => ({ sample: reconciler.firstSample() })
   })
-  const idle = () => performance.now() - latch.lastEnd()
-  const watched = { interval: orders.interval, state, idle, look: keeper.look }
+  const idle = () => performance.now() - runQueue.lastEnd()
+  const watched = { interval: orders.interval, state, idle, look: reconciler.look }
   const listener = await servePages(orders.listen, watched, tell).catch((error) => {
     stop.abort()
     control.close()
     claim.release()
     throw error
   })
-  keeper.begin()
-  const onFile = gather(() => wake('file'))
+  reconciler.begin()
+  const onFile = debounce(() => wake('file'))
   const sources = watchFiles(onFile)
-  sources.follow(keeper.paths())
+  sources.follow(reconciler.paths())
   wake('start')
   followHost({ wake, ...monitors }, stop.signal)
   followFilters(() => wake('retry'), stop.signal)
@@ -96,9 +100,9 @@ export async function openWatch(orders: Orders, tell: (told: Told) => void): Pro
       sources.close()
       onFile.close()
       listener?.close()
-      await Promise.all([supervisor.stopping(), latch.close()])
-      alarm.close()
-      keeper.close()
+      await Promise.all([supervisor.stopping(), runQueue.close()])
+      nextWake.close()
+      reconciler.close()
       claim.release()
       tell({ type: 'stopped' })
     }

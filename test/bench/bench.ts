@@ -21,7 +21,7 @@ interface Row {
   readonly milliseconds: number
   /** To the reference that ran beside it. */
   readonly ratio: number
-  readonly aim: number | null
+  readonly target: number | null
 }
 
 type Timed = () => number
@@ -63,12 +63,12 @@ function benchStart(lab: Lab, env: Readonly<Record<string, string>>): Row[] {
   runWithDocker(spanplan('apply', '-f', network))
   const node = () => run([process.execPath, '-e', '0'])
   const rows = compare(startRuns, node, [
-    { what: 'node -e 0, once more', aim: null, timed: node },
-    { what: 'spanplan validate', aim: 1.8, timed: () => run(spanplan('validate', '-f', plain)) },
-    { what: 'spanplan plan, nothing to do', aim: 2.2, timed: () => run(spanplan('plan', '-f', plain)) },
+    { what: 'node -e 0, once more', target: null, timed: node },
+    { what: 'spanplan validate', target: 1.8, timed: () => run(spanplan('validate', '-f', plain)) },
+    { what: 'spanplan plan, nothing to do', target: 2.2, timed: () => run(spanplan('plan', '-f', plain)) },
     {
       what: 'spanplan plan, nothing to do, with Docker',
-      aim: null,
+      target: null,
       timed: () => runWithDocker(spanplan('plan', '-f', network))
     }
   ])
@@ -90,7 +90,7 @@ function benchApply(lab: Lab, count: number): Row[] {
   }, [
     {
       what: 'spanplan apply',
-      aim: count === 100 ? 0.3 : null,
+      target: count === 100 ? 0.3 : null,
       timed: () => {
         const time = run(spanplan('apply', '-f', file))
         destroyTimes.push(run(spanplan('destroy', '-f', file, '--yes')), undoTime)
@@ -104,7 +104,7 @@ function benchApply(lab: Lab, count: number): Row[] {
     runs: applyRuns,
     milliseconds: median(pairs.map(([time = 0]) => time)),
     ratio: median(pairs.map(([time = 0, undo = 1]) => time / undo)),
-    aim: null
+    target: null
   }
   return applied ? [applied, destroyed] : [destroyed]
 }
@@ -165,7 +165,7 @@ function runner(lab: Lab, env: Readonly<Record<string, string>>): (argv: readonl
 function compare(
   runs: number,
   reference: Timed,
-  candidates: readonly { readonly what: string; readonly aim: number | null; readonly timed: Timed }[]
+  candidates: readonly { readonly what: string; readonly target: number | null; readonly timed: Timed }[]
 ): Row[] {
   const rounds = Array.from({ length: runs }, () => {
     const base = reference()
@@ -174,10 +174,10 @@ function compare(
       return { time, ratio: time / base }
     })
   })
-  return candidates.map(({ what, aim }, index) => {
+  return candidates.map(({ what, target }, index) => {
     const column = rounds.flatMap((round) => round[index] ?? [])
     return {
-      ...{ what, aim, runs },
+      ...{ what, target, runs },
       milliseconds: median(column.map(({ time }) => time)),
       ratio: median(column.map(({ ratio }) => ratio))
     }
@@ -189,8 +189,8 @@ function median(values: readonly number[]): number {
 }
 
 function print(title: string, rows: readonly Row[]): void {
-  const lines = rows.map(({ what, runs, milliseconds, ratio, aim }) => {
-    const verdict = aim === null ? '' : `aim ${aim.toFixed(1)}×  ${ratio <= aim ? 'ok' : 'MISSED'}`
+  const lines = rows.map(({ what, runs, milliseconds, ratio, target }) => {
+    const verdict = target === null ? '' : `aim ${target.toFixed(1)}×  ${ratio <= target ? 'ok' : 'MISSED'}`
     return `  ${what.padEnd(50)} ${milliseconds.toFixed(0).padStart(6)} ms  ${ratio.toFixed(2).padStart(5)}×  ${verdict.padEnd(18)} ${runs} runs`
   })
   console.log([`${title}: median, ratio`, ...lines].join('\n'))

@@ -35,7 +35,7 @@ type Times = readonly number[]
 /** Prints the rounds of each case, and what the watch has grown to. */
 export async function benchRecovery(rounds: number): Promise<void> {
   await using bench = await openBench()
-  const print = (what: string, times: Times, aim: typeof aims | null = null) => console.log(row(what, times, aim))
+  const print = (what: string, times: Times, target: typeof aims | null = null) => console.log(row(what, times, target))
   console.log(`recovery under a watch, ${rounds} rounds each: median, worst`)
   print('floor: filter deleted, put back by a shell', await bench.floor(rounds))
   await bench.startWatch()
@@ -49,11 +49,11 @@ export async function benchRecovery(rounds: number): Promise<void> {
   console.log(`  memory of the watch after so many link events: ${await bench.memory()}`)
 }
 
-function row(what: string, times: Times, aim: typeof aims | null): string {
+function row(what: string, times: Times, target: typeof aims | null): string {
   const sorted = times.toSorted((a, b) => a - b)
   const [median = Number.NaN, worst = Number.NaN] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
-  const isMet = aim === null || (median <= aim.median && worst <= aim.worst)
-  const verdict = aim === null ? '' : `aim ${aim.median}, ${aim.worst}  ${isMet ? 'ok' : 'MISSED'}`
+  const isMet = target === null || (median <= target.median && worst <= target.worst)
+  const verdict = target === null ? '' : `aim ${target.median}, ${target.worst}  ${isMet ? 'ok' : 'MISSED'}`
   return `  ${what.padEnd(52)} ${median.toFixed(0).padStart(5)} ms ${worst.toFixed(0).padStart(6)} ms  ${verdict}`
 }
 

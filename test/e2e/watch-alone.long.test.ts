@@ -105,7 +105,7 @@ test.each([
     const { options } = await wrapPrograms(lab, { [tool]: `[ -e ${broken} ] && ${script}` })
     await using watch = await startWatch(lab, ['--interval', '1s'], options)
     await watch.expectTold(/ warning +changes of .* are not reported, and are found at the regular look only: /)
-    expect(await watch.state()).toMatchObject({ failedMonitors: [{ trigger, notice: { code: 'MONITOR_FAILED' } }] })
+    expect(await watch.state()).toMatchObject({ failedMonitors: [{ trigger, diagnostic: { code: 'MONITOR_FAILED' } }] })
     const { watch: told } = JSON.parse((await spanplan(lab, ['status', '--json'])).stdout)
     expect(told).toMatchObject({ failed_monitors: [{ trigger }] })
     await expectPutBack('ens192')

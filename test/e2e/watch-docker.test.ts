@@ -106,7 +106,7 @@ test('the same in a watch: it keeps what was done, tells that it could not look,
   await using watch = await startWatch(lab, [], { env: docker.env })
   expect(watch.told).toMatch(/ \+ mirror ens192 .* done in/)
   expect(watch.told).toMatch(/ all +! all was done, .* Docker could not be looked at afterwards: /)
-  expect(await watch.state()).toMatchObject({ degraded: [{ span: null, notice: { code: 'UNVERIFIED' } }] })
+  expect(await watch.state()).toMatchObject({ degraded: [{ span: null, diagnostic: { code: 'UNVERIFIED' } }] })
   expect([await isMirrored('ens192'), await isOn(suricata)]).toEqual([true, true])
   docker.tamper(null)
   await watch.expectTold(/ all +is as wanted again\n/)

@@ -165,7 +165,7 @@ describe('the file', () => {
     const { length } = watch.told
     await writeSpans(lab, two.replace('span1: {sources', 'span1: {source'))
     await watch.expectTold(/ file +the last good one stays in force:\nspans\.yaml:5:\d+: error: .*\n/, length)
-    expect(await watch.state()).toMatchObject({ file: { valid: false, notices: [{ code: 'KEY_UNKNOWN' }] } })
+    expect(await watch.state()).toMatchObject({ file: { valid: false, diagnostics: [{ code: 'KEY_UNKNOWN' }] } })
     await deleteMirror('ens224')
     await until('the mirror is back', () => isMirrored('ens224'))
     const runs = await watch.runs('interval')
@@ -173,7 +173,7 @@ describe('the file', () => {
     expect(watch.told.slice(length).match(/stays in force/g)).toHaveLength(1)
     await writeSpans(lab, one)
     await until('span1 has gone', async () => !(await bridges()).includes('span1'))
-    expect(await watch.state()).toMatchObject({ file: { valid: true, notices: [] } })
+    expect(await watch.state()).toMatchObject({ file: { valid: true, diagnostics: [] } })
   })
 
   test.each([

@@ -175,7 +175,14 @@ test.each([
 
   for (const [index, [, expression]] of cases.entries()) {
     const program = expression === null ? everyFrame : await compile(expression)
-    const mirror = { device: 'ens192', hook, handle: index + 1, program, target: bridgesOf(index).made, cookie: '00' }
+    const mirror = {
+      device: 'ens192',
+      tcHook: hook,
+      handle: index + 1,
+      program,
+      target: bridgesOf(index).made,
+      cookie: '00'
+    }
     await lab.run(['tc', '-batch', '-'], { input: `${batchLine(writeMirror(mirror))}\n` })
   }
   const captures = await Promise.all(

@@ -193,7 +193,7 @@ test('a loop that somebody closes under a watch: the mirror goes, loudly, and co
     return before === (await countSent('patch0'))
   })
   expect(await mirrors('ens192')).toBe(true)
-  expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', notice: { code: 'LOOP' } }])
+  expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', diagnostic: { code: 'LOOP' } }])
   await ip('link', 'del', 'dev', 'patch0')
   await until('its mirror is back', () => mirrors('br0'))
   await until('nothing is degraded', async () => (await watch.state()).degraded.length === 0)

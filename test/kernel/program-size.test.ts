@@ -28,7 +28,7 @@ function programOf(length: number): Program {
 async function addMirror(program: Program): Promise<void> {
   const all = new Set(['up', 'promiscuous', 'clsact'] as const)
   const cookie = writeCookie('default', { before: all, managed: all })
-  const words = writeMirror({ device: card, hook: 'ingress', handle: 0xffffffff, program, target: bridge, cookie })
+  const words = writeMirror({ device: card, tcHook: 'ingress', handle: 0xffffffff, program, target: bridge, cookie })
   await lab.run(['tc', '-batch', '-'], { input: `${batchLine(words)}\n` })
 }
 

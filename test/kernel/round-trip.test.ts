@@ -5,7 +5,7 @@ import { parseToolJson } from '../../src/host/parsers/json.ts'
 import { mirrorPref, sealPref, writeMirror, writeSeal } from '../../src/host/parsers/tc.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote.ts'
 import type { Program } from '../../src/host/snapshot.ts'
-import type { Hook } from '../../src/spec/spec.ts'
+import type { TcHook } from '../../src/spec/spec.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 
 let lab: Lab
@@ -35,25 +35,25 @@ const program: fc.Arbitrary<Program> = fc
 
 const cookie = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex'))
 
-async function readBack(hook: Hook) {
-  const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', 'ens192', hook])
-  return parseFilters('ens192', hook, JSON.parse(output))
+async function readBack(tcHook: TcHook) {
+  const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', 'ens192', tcHook])
+  return parseFilters('ens192', tcHook, JSON.parse(output))
 }
 
 describe('what is written with tc is read back', () => {
   test('mirrors', async () => {
-    const hook = fc.constantFrom<Hook>('ingress', 'egress')
+    const tcHook = fc.constantFrom<TcHook>('ingress', 'egress')
     const handle = fc.integer({ min: 1, max: 0xffffffff })
     await fc.assert(
-      fc.asyncProperty(fc.record({ hook, handle, program, cookie }), async (mirror) => {
+      fc.asyncProperty(fc.record({ tcHook, handle, program, cookie }), async (mirror) => {
         const words = writeMirror({ ...mirror, device: 'ens192', target: 'span0' })
         await lab.run(['tc', '-batch', '-'], { input: `${batchLine(words)}\n` })
-        const found = await readBack(mirror.hook)
-        await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', mirror.hook])
+        const found = await readBack(mirror.tcHook)
+        await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', mirror.tcHook])
         expect(found).toEqual([
           {
             device: 'ens192',
-            hook: mirror.hook,
+            tcHook: mirror.tcHook,
             chain: 0,
             pref: mirrorPref,
             protocol: 'all',
@@ -139,7 +139,7 @@ test.each([
       ...{ ...rest, handle, kind: 'u32', program: null, directAction: false, selects: { kind: 'u32' as const, keys } }
     }))
   )
-  const here = place.length === 1 ? { hook: 'ingress' as const } : { parent: '1:' }
+  const here = place.length === 1 ? { tcHook: 'ingress' as const } : { parent: '1:' }
   await fc.assert(
     fc.asyncProperty(filter, fc.integer({ min: 0, max: 5 }), async (one, chain) => {
       await renew()

@@ -8,14 +8,16 @@
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { lookBack, planFor, readFor } from '../../src/apply/refresh.ts'
-import { readAim, readHost } from './plan/case.ts'
+import { planTarget, readSnapshotFor, refreshForRollback } from '../../src/apply/refresh.ts'
+import { readAim, readSnapshot } from './plan/case.ts'
 import { writeHost } from './plan/host-file.ts'
 
 async function main(path: string): Promise<void> {
-  const before = existsSync(join(path, 'host.json')) ? readHost(path, 'host.json') : null
-  const aim = { ...readAim(path, before?.links ?? []), deferDocker: process.env.DOCKER_HOST === undefined }
-  const host = before ? (await lookBack(aim, planFor(aim, before))).host : await readFor(aim)
+  const before = existsSync(join(path, 'host.json')) ? readSnapshot(path, 'host.json') : null
+  const target = { ...readAim(path, before?.links ?? []), deferDocker: process.env.DOCKER_HOST === undefined }
+  const host = before
+    ? (await refreshForRollback(target, planTarget(target, before))).host
+    : await readSnapshotFor(target)
   writeFileSync(join(path, before ? 'after.json' : 'host.json'), writeHost(host))
 }
 

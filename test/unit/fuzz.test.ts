@@ -1,8 +1,8 @@
 /** Whatever stands in the files: a spec, or notices that can be shown. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { renderNotice } from '../../src/cli/output/terminal.ts'
-import { Exit, type Notice, SpanplanError } from '../../src/errors.ts'
+import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../src/errors.ts'
 import { plain } from '../../src/printable.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { printSpec } from '../../src/spec/print.ts'
@@ -20,7 +20,7 @@ const unprintable = /[^\P{Cc}\n]|\p{Cf}|\p{Zl}|\p{Zp}|\p{Cs}/u
 const decode = ({ bytes }: SourceFile) => new TextDecoder().decode(bytes)
 
 /** A spec, or what is wrong; any other failure says with which files. */
-function check(files: readonly SourceFile[]): Spec | readonly Notice[] {
+function check(files: readonly SourceFile[]): Spec | readonly Diagnostic[] {
   try {
     const result = tryLoad(files)
     if ('digest' in result) checkSpec(result)
@@ -34,13 +34,13 @@ function check(files: readonly SourceFile[]): Spec | readonly Notice[] {
   }
 }
 
-function tryLoad(files: readonly SourceFile[]): Spec | readonly Notice[] {
+function tryLoad(files: readonly SourceFile[]): Spec | readonly Diagnostic[] {
   try {
     return loadSpec(files)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     expect(error.exit).toBe(Exit.invalidFile)
-    return error.notices
+    return error.diagnostics
   }
 }
 
@@ -53,17 +53,17 @@ function checkSpec(spec: Spec): void {
   expect(printSpec(again)).toBe(printed)
 }
 
-function checkNotices(notices: readonly Notice[], files: readonly SourceFile[]): void {
+function checkNotices(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): void {
   const lines = new Map(files.map((one) => [one.path, decode(one).split('\n')]))
-  const shown = notices.map((notice) => renderNotice('error', notice, files, plain))
-  expect(notices).not.toHaveLength(0)
+  const shown = diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, files, plain))
+  expect(diagnostics).not.toHaveLength(0)
   expect(new Set(shown).size).toBe(shown.length)
   expect(shown.filter((text) => unprintable.test(text))).toEqual([])
-  expect(notices.filter((notice) => !isWhole(notice, lines))).toEqual([])
+  expect(diagnostics.filter((diagnostic) => !isWhole(diagnostic, lines))).toEqual([])
 }
 
 /** It says what is wrong, and where: in one of the files, or just behind its end. */
-function isWhole({ code, message, origin }: Notice, lines: ReadonlyMap<string, readonly string[]>): boolean {
+function isWhole({ code, message, origin }: Diagnostic, lines: ReadonlyMap<string, readonly string[]>): boolean {
   const line = lines.get(origin?.file ?? '')?.[(origin?.line ?? 0) - 1]
   if (!origin || line === undefined || origin.column < 1 || origin.column > line.length + 1) return false
   return /^[A-Z0-9_]+$/.test(code) && message !== ''

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { planBack, planFor } from '../../src/apply/refresh.ts'
-import { renderNotice } from '../../src/cli/output/terminal.ts'
+import { planRollback, planTarget } from '../../src/apply/refresh.ts'
+import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
 import { renderCommands, renderPlan } from '../../src/plan/output/text.ts'
 import { plain } from '../../src/printable.ts'
-import { casesFolder, readAim, readFiles, readHost } from './plan/case.ts'
+import { casesFolder, readAim, readFiles, readSnapshot } from './plan/case.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>
@@ -14,21 +14,21 @@ type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string 
 function writeTexts(name: string): Texts {
   const path = join(casesFolder, name)
   const files = readFiles(path)
-  const host = readHost(path, 'host.json')
+  const host = readSnapshot(path, 'host.json')
   try {
-    const aim = readAim(path, host.links)
-    const view = planFor(aim, host)
+    const target = readAim(path, host.links)
+    const view = planTarget(target, host)
     const { plan } = view
-    const warnings = plan.warnings.map((warning) => `${renderNotice('warning', warning, files, plain)}\n`)
-    const back = existsSync(join(path, 'after.json')) ? planBack(view, readHost(path, 'after.json')).plan : null
+    const warnings = plan.warnings.map((warning) => `${renderDiagnostic('warning', warning, files, plain)}\n`)
+    const back = existsSync(join(path, 'after.json')) ? planRollback(view, readSnapshot(path, 'after.json')).plan : null
     return {
-      'plan.txt': [...warnings, renderPlan(plan, aim.want === 'spec' ? aim.spec.files : [], plain)].join(''),
+      'plan.txt': [...warnings, renderPlan(plan, target.want === 'spec' ? target.spec.files : [], plain)].join(''),
       'commands.txt': plan.changes.length > 0 ? renderCommands(plan) : null,
       'return.txt': back && `${renderPlan(back, [], plain)}\n${renderCommands(back)}`
     }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    const errors = error.notices.map((notice) => `${renderNotice('error', notice, files, plain)}\n`)
+    const errors = error.diagnostics.map((diagnostic) => `${renderDiagnostic('error', diagnostic, files, plain)}\n`)
     return { 'plan.txt': errors.join(''), 'commands.txt': null, 'return.txt': null }
   }
 }

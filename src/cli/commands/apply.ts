@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { checkEmpty } from '../../apply/empty.ts'
 import { apply } from '../../apply/executor.ts'
 import { checkRights } from '../../apply/preflight.ts'
-import { type Aim, look, lookFirst, type View } from '../../apply/refresh.ts'
-import { Exit, type ExitCode, interruptedExit, type Notice, SpanplanError } from '../../errors.ts'
+import { type PlanView, refresh, refreshFirst, type Target } from '../../apply/refresh.ts'
+import { type Diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
 import { isDestructive, type Plan } from '../../plan/plan.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
-import { aimAtNothing, aimAtSpec, type Selection, type SpecSelection } from '../input/target.ts'
+import { type Selection, type SpecSelection, targetOfNothing, targetOfSpec } from '../input/target.ts'
 import { openProgress, printEvent } from '../output/progress.ts'
 import { ask, choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
@@ -33,16 +33,16 @@ interface FileOptions extends ApplyOptions, SpecSelection {
 
 /** What is to be done, and how. */
 interface Errand {
-  readonly aim: Aim
+  readonly target: Target
   /** What is to be carried out is what this look finds. */
-  readonly look: () => Promise<View>
+  readonly refresh: () => Promise<PlanView>
   readonly options: ApplyOptions & Pick<FileOptions, 'allowEmpty' | 'rollbackAfter' | 'wait'>
 }
 
 /** What came of an apply, with the last look. */
 interface Outcome {
   readonly changed: boolean
-  readonly view: View
+  readonly view: PlanView
 }
 
 /**
@@ -55,8 +55,8 @@ export async function applyCommand(session: Session, options: FileOptions): Prom
     const saved = await openSaved(session, options.plan, options)
     return watchAndApply(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
   }
-  const aim = await aimAtSpec(session, options)
-  return watchAndApply(session, { aim, look: () => lookFirst(aim), options })
+  const target = await targetOfSpec(session, options)
+  return watchAndApply(session, { target, refresh: () => refreshFirst(target), options })
 }
 
 /** `spanplan destroy`: the same towards nothing at all. */
@@ -64,9 +64,9 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  const aim = await aimAtNothing(session, options)
+  const target = await targetOfNothing(session, options)
   const more = { allowEmpty: true, rollbackAfter: null, wait: null }
-  return watchAndApply(session, { aim, look: () => lookFirst(aim), options: { ...options, ...more } })
+  return watchAndApply(session, { target, refresh: () => refreshFirst(target), options: { ...options, ...more } })
 }
 
 async function watchAndApply(session: Session, errand: Errand): Promise<ExitCode> {
@@ -85,44 +85,48 @@ async function watchAndApply(session: Session, errand: Errand): Promise<ExitCode
 async function applyWhatComes(
   session: Session,
   errand: Errand,
-  view: View,
+  view: PlanView,
   milliseconds: number,
   signal: AbortSignal
 ): Promise<boolean> {
   const { awaitSensors } = await import('./wait.ts')
   let changed = false
-  const act = async (left: number): Promise<View> => {
+  const act = async (left: number): Promise<PlanView> => {
     const lockTimeout = Math.max(left, errand.options.lockTimeout)
     const outcome = await lockAndApply(session, { ...errand, options: { ...errand.options, lockTimeout } }, signal)
     changed ||= outcome.changed
     return outcome.view
   }
-  await awaitSensors(session, { aim: errand.aim, view, act }, milliseconds, signal)
+  await awaitSensors(session, { target: errand.target, view, act }, milliseconds, signal)
   return changed
 }
 
-async function lockAndApply(session: Session, { aim, look, options }: Errand, signal: AbortSignal): Promise<Outcome> {
+async function lockAndApply(
+  session: Session,
+  { target, refresh, options }: Errand,
+  signal: AbortSignal
+): Promise<Outcome> {
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const take = () => takeLock({ command, timeout: options.lockTimeout, signal })
   const first = await allowing(['RIGHT_MISSING'], take)
   let lock: Lock | null = first.result
   try {
-    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], look)
+    const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], refresh)
     // The rest of the plan can be shown all the same.
-    const shown = view ?? (await lookFirst({ ...aim, deferDocker: true }))
-    showPlan(session, aim, shown)
+    const shown = view ?? (await refreshFirst({ ...target, deferDocker: true }))
+    showPlan(session, target, shown)
     checkRights(shown.plan, first.missing, missing)
     if (shown.plan.changes.length === 0) return { changed: false, view: shown }
-    checkEmpty(aim, shown.plan, options.allowEmpty)
+    checkEmpty(target, shown.plan, options.allowEmpty)
     let start = shown
     if (asks(shown.plan, options.yes)) {
       // A person takes time to answer, and others need not wait for that.
       lock?.release()
       await confirmRemovals(shown.plan, signal)
       lock = await take()
-      start = await lookAgain(aim, shown.plan)
+      start = await lookAgain(target, shown.plan)
     }
-    return { changed: true, view: await carryOut(session, aim, start, lock, options.rollbackAfter, signal) }
+    return { changed: true, view: await carryOut(session, target, start, lock, options.rollbackAfter, signal) }
   } finally {
     lock?.release()
   }
@@ -132,32 +136,32 @@ async function lockAndApply(session: Session, { aim, look, options }: Errand, si
 async function allowing<T>(
   codes: readonly string[],
   action: () => Promise<T>
-): Promise<{ readonly result: T | null; readonly missing: readonly Notice[] }> {
+): Promise<{ readonly result: T | null; readonly missing: readonly Diagnostic[] }> {
   try {
     return { result: await action(), missing: [] }
   } catch (error) {
-    if (!(error instanceof SpanplanError) || !error.notices.every(({ code }) => codes.includes(code))) throw error
-    return { result: null, missing: error.notices }
+    if (!(error instanceof SpanplanError) || !error.diagnostics.every(({ code }) => codes.includes(code))) throw error
+    return { result: null, missing: error.diagnostics }
   }
 }
 
 async function carryOut(
   session: Session,
-  aim: Aim,
-  first: View,
+  target: Target,
+  first: PlanView,
   lock: Lock | null,
   rollbackAfter: number | null,
   signal: AbortSignal
-): Promise<View> {
+): Promise<PlanView> {
   const progress = openProgress(session, first.plan)
   try {
-    const { last, unverified } = await apply(aim, first, progress, signal)
+    const { last, unverified } = await apply(target, first, progress, signal)
     progress.close()
-    if (unverified === null) tellSummary(session, aim, first.plan)
+    if (unverified === null) tellSummary(session, target, first.plan)
     if (rollbackAfter !== null && lock !== null) {
-      if (unverified !== null) warn(session, unverified.notices)
+      if (unverified !== null) warn(session, unverified.diagnostics)
       const { awaitConfirmation } = await import('./confirm.ts')
-      await awaitConfirmation(session, { aim, first, progress, lock }, rollbackAfter, signal)
+      await awaitConfirmation(session, { target, first, progress, lock }, rollbackAfter, signal)
     }
     if (unverified !== null) throw unverified
     return last
@@ -166,14 +170,14 @@ async function carryOut(
   }
 }
 
-function tellSummary(session: Session, aim: Aim, plan: Plan): void {
+function tellSummary(session: Session, target: Target, plan: Plan): void {
   const summary = countActions(plan)
   if (session.json) printEvent('summary', summary)
-  else process.stdout.write(`${sumUp(aim, summary)}\n`)
+  else process.stdout.write(`${sumUp(target, summary)}\n`)
 }
 
-function showPlan(session: Session, aim: Aim, view: View): void {
-  const spec = aim.want === 'spec' ? aim.spec : null
+function showPlan(session: Session, target: Target, view: PlanView): void {
+  const spec = target.want === 'spec' ? target.spec : null
   warn(session, view.plan.warnings)
   if (session.json) {
     printEvent('version', { spanplan_version: SPANPLAN_VERSION })
@@ -189,8 +193,8 @@ function showPlan(session: Session, aim: Aim, view: View): void {
  * A person takes time to answer, and says yes to what was shown; whatever else has changed meanwhile is how the host is
  * when the apply begins, and what it would be taken back to.
  */
-async function lookAgain(aim: Aim, shown: Plan): Promise<View> {
-  const view = await look(aim)
+async function lookAgain(target: Target, shown: Plan): Promise<PlanView> {
+  const view = await refresh(target)
   const facts = ({ changes }: Plan) =>
     changes.map(({ address, action, before, after }) => ({ address, action, before, after }))
   if (isDeepStrictEqual(facts(view.plan), facts(shown))) return view
@@ -227,12 +231,15 @@ async function confirmRemovals(plan: Plan, signal: AbortSignal): Promise<void> {
   }
 }
 
-function sumUp(aim: Aim, { create, update, replace, remove, adopt, wait }: ReturnType<typeof countActions>): string {
+function sumUp(
+  target: Target,
+  { create, update, replace, remove, adopt, wait }: ReturnType<typeof countActions>
+): string {
   const adopted = adopt === 0 ? '' : `, ${adopt} adopted`
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
-  return aim.want === 'spec'
+  return target.want === 'spec'
     ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is as wanted.`
-    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${aim.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
+    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${target.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
 }
 
 /**

@@ -1,6 +1,12 @@
-import { type Answer, sayWord, startTrial, type Verdict, type Word } from '../../apply/commit-confirm.ts'
-import { takeBack } from '../../apply/executor.ts'
-import type { Aim, View } from '../../apply/refresh.ts'
+import {
+  type Answer,
+  type Decision,
+  openConfirmWindow,
+  sendDecision,
+  type WindowResult
+} from '../../apply/commit-confirm.ts'
+import { rollBackApplied } from '../../apply/executor.ts'
+import type { PlanView, Target } from '../../apply/refresh.ts'
 import type { Progress } from '../../apply/run-steps.ts'
 import { Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
@@ -10,8 +16,8 @@ import { ask } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
 
 /** `spanplan confirm` and `spanplan rollback`: what is said to an apply that waits. */
-export async function wordCommand(session: Session, word: Word): Promise<ExitCode> {
-  const { done, message } = await sayWord(word)
+export async function wordCommand(session: Session, word: Decision): Promise<ExitCode> {
+  const { done, message } = await sendDecision(word)
   if (!done) throw new SpanplanError({ code: 'ROLLBACK_PARTIAL', message }, Exit.partial)
   if (session.json) printEvent(word === 'confirm' ? 'confirmed' : 'rolled_back', { message })
   else process.stdout.write(`${printableLines(message)}\n`)
@@ -20,14 +26,14 @@ export async function wordCommand(session: Session, word: Word): Promise<ExitCod
 
 /** An apply that is done, with what it takes to take it back. */
 export interface Applied {
-  readonly aim: Aim
-  readonly first: View
+  readonly target: Target
+  readonly first: PlanView
   readonly progress: Progress
   readonly lock: Lock
 }
 
 /** What the apply says when it takes itself back. */
-const reasons: Readonly<Record<Exclude<Verdict, 'confirm'>, string>> = {
+const reasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>> = {
   rollback: 'not wanted',
   expired: 'not confirmed in time',
   interrupted: 'interrupted before it was confirmed'
@@ -40,7 +46,7 @@ const reasons: Readonly<Record<Exclude<Verdict, 'confirm'>, string>> = {
  */
 export async function awaitConfirmation(
   session: Session,
-  { aim, first, progress, lock }: Applied,
+  { target, first, progress, lock }: Applied,
   milliseconds: number,
   signal: AbortSignal
 ): Promise<void> {
@@ -48,9 +54,9 @@ export async function awaitConfirmation(
   lock.announce({ waits_until: until.toISOString() })
   const stop = new AbortController()
   const ask = () => announce(session, until, stop.signal)
-  const trial = await startTrial(milliseconds, ask, signal).catch((error: unknown) => {
+  const trial = await openConfirmWindow(milliseconds, ask, signal).catch((error: unknown) => {
     const message = `nobody could confirm it: ${error instanceof Error ? error.message : String(error)}`
-    return takeBack(aim, first, progress, { code: 'NOT_CONFIRMED', message }, Exit.rolledBack)
+    return rollBackApplied(target, first, progress, { code: 'NOT_CONFIRMED', message }, Exit.rolledBack)
   })
   const verdict = await trial.verdict
   stop.abort()
@@ -63,7 +69,7 @@ export async function awaitConfirmation(
   }
   try {
     const exit = verdict === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack
-    await takeBack(aim, first, progress, { code: 'NOT_CONFIRMED', message: reasons[verdict] }, exit)
+    await rollBackApplied(target, first, progress, { code: 'NOT_CONFIRMED', message: reasons[verdict] }, exit)
   } catch (error) {
     await trial.close(outcomeOf(error))
     throw error
@@ -76,7 +82,7 @@ function outcomeOf(error: unknown): Answer {
 }
 
 /** Says how to confirm, and asks where there is a terminal; a terminal that goes away has said nothing. */
-function announce(session: Session, until: Date, signal: AbortSignal): Promise<Word> | null {
+function announce(session: Session, until: Date, signal: AbortSignal): Promise<Decision> | null {
   if (session.json) {
     printEvent('confirmation_awaited', { until: until.toISOString() })
     return null
@@ -87,7 +93,7 @@ function announce(session: Session, until: Date, signal: AbortSignal): Promise<W
   )
   if (process.stdin.isTTY !== true) return null
   return ask('Keep it?', signal).then((reply) => {
-    if (reply === 'silence') return new Promise<Word>(() => undefined)
+    if (reply === 'silence') return new Promise<Decision>(() => undefined)
     return reply === 'yes' ? 'confirm' : 'rollback'
   })
 }

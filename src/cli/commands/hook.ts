@@ -1,29 +1,29 @@
 import { apply } from '../../apply/executor.ts'
 import { checkRights } from '../../apply/preflight.ts'
-import { type Aim, look, readFor } from '../../apply/refresh.ts'
-import { asForeseen, Exit, type ExitCode, type Notice, SpanplanError } from '../../errors.ts'
+import { readSnapshotFor, refresh, type Target } from '../../apply/refresh.ts'
+import { asForeseen, type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { localTime } from '../../local-time.ts'
-import { type Concern, findConcern } from '../../plan/interface-spans.ts'
+import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-spans.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { plain, printable } from '../../printable.ts'
 import { everySpan } from '../../resources/mark-inventory.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import {
-  type Holds,
   markGoingDown,
   type Pause,
-  readHolds,
-  readOwnHolds,
+  type Pauses,
+  readOwnPauses,
+  readPauses,
   stillGoingDown,
-  writeHolds
+  writePauses
 } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
-import { renderNotice } from '../output/terminal.ts'
+import { renderDiagnostic } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
 import { watchSignals } from './apply.ts'
 
@@ -74,8 +74,8 @@ export async function hookCommand(session: Session, options: HookOptions): Promi
     if (way !== null) await follow(session, { name, way }, options, say)
     return Exit.done
   } catch (error) {
-    const { notices, exit } = asForeseen(error)
-    for (const notice of notices) say(renderNotice('error', notice, [], plain))
+    const { diagnostics, exit } = asForeseen(error)
+    for (const diagnostic of diagnostics) say(renderDiagnostic('error', diagnostic, [], plain))
     return options.strict ? exit : Exit.done
   }
 }
@@ -116,7 +116,7 @@ async function follow(
     const lock = await takeLock({ command, timeout: options.lockTimeout, signal })
     try {
       keepHold(event, concern)
-      const holds = readHolds(Date.now())
+      const holds = readPauses(Date.now())
       if (await leaveToWatch(spec)) return
       const spans = leavePaused(concern.spans, holds, say)
       if (spans.length > 0) await makeTrue(session, aimOf(spec, spans, holds), signal, say)
@@ -129,25 +129,25 @@ async function follow(
 }
 
 /** What of the file an interface concerns, and what is there of interfaces. */
-interface Concerned extends Concern {
+interface Concerned extends InterfaceSpans {
   readonly links: readonly Link[]
 }
 
 async function findConcerned(spec: Spec, { name }: Event): Promise<Concerned> {
   if (name === everyInterface) return { card: name, spans: spec.spans.map((span) => span.name), links: [] }
   const scope = { name: spec.name, spans: everySpan }
-  const host = await readFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
-  return { ...findConcern(spec, name, host), links: host.links }
+  const host = await readSnapshotFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
+  return { ...findInterfaceSpans(spec, name, host), links: host.links }
 }
 
 /** Who comes after us knows of a card that goes down, until it has come up again. */
 function keepHold({ name, way }: Event, { card, links }: Concerned): void {
   if (name === everyInterface) return
-  const holds = readOwnHolds(Date.now())
+  const holds = readOwnPauses(Date.now())
   const link = links.find((one) => one.name === card)
   const others = stillGoingDown(holds.away, links).filter(({ index }) => index !== link?.index)
   const own = way === 'down' && link !== undefined ? [markGoingDown(link)] : []
-  if (holds.away.length + own.length > 0) writeHolds({ ...holds, away: [...others, ...own] })
+  if (holds.away.length + own.length > 0) writePauses({ ...holds, away: [...others, ...own] })
 }
 
 /** A watch knows better, of Docker too; but for one that changes nothing. */
@@ -157,7 +157,7 @@ async function leaveToWatch({ name }: Spec): Promise<boolean> {
   return (await askWatch(name, { ask: 'look', trigger: 'hook' })) !== null
 }
 
-function leavePaused(spans: readonly string[], { pauses }: Holds, say: (text: string) => void): readonly string[] {
+function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: string) => void): readonly string[] {
   const pauseOf = (name: string): Pause | undefined => pauses.find(({ span }) => span === null || span === name)
   for (const span of spans) {
     const pause = pauseOf(span)
@@ -166,21 +166,26 @@ function leavePaused(spans: readonly string[], { pauses }: Holds, say: (text: st
   return spans.filter((span) => pauseOf(span) === undefined)
 }
 
-function aimOf(spec: Spec, spans: readonly string[], { away }: Holds): Aim {
+function aimOf(spec: Spec, spans: readonly string[], { away }: Pauses): Target {
   const scope = { name: spec.name, spans: { only: new Set(spans) } }
   return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, away }
 }
 
-async function makeTrue(session: Session, aim: Aim, signal: AbortSignal, say: (text: string) => void): Promise<void> {
-  const view = await look(aim)
+async function makeTrue(
+  session: Session,
+  target: Target,
+  signal: AbortSignal,
+  say: (text: string) => void
+): Promise<void> {
+  const view = await refresh(target)
   const { plan } = view
-  for (const { notice } of plan.waiting) {
-    if (notice.code === 'LOOP') say(renderNotice('error', notice, [], plain))
+  for (const { diagnostic } of plan.waiting) {
+    if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }
-  const none: readonly Notice[] = []
+  const none: readonly Diagnostic[] = []
   checkRights(plan, none, none)
   if (plan.changes.length === 0) return
   const progress = openProgress(session, plan)
-  const { done } = await apply(aim, view, progress, signal).finally(progress.close)
+  const { done } = await apply(target, view, progress, signal).finally(progress.close)
   for (const change of done) say(renderChange(change))
 }

@@ -2,7 +2,7 @@ import { liveSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { takeLock } from '../../run-dir/lock.ts'
-import { type Pause, readHolds, readOwnHolds, writeHolds } from '../../run-dir/pauses.ts'
+import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { everyone, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
@@ -57,7 +57,7 @@ function describeEnded(ended: readonly Pause[]): string {
 
 /** Of root's, in root's own run directory, another user cannot end any. */
 function describeLeft(): string {
-  const names = readHolds(Date.now()).pauses.map(({ span }) => span ?? 'all spans')
+  const names = readPauses(Date.now()).pauses.map(({ span }) => span ?? 'all spans')
   return names.length === 0 ? '' : `Paused by root: ${names.join(', ')}. To end it: sudo spanplan resume\n`
 }
 
@@ -74,8 +74,8 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
   const lock = await takeLock({ command, timeout: patience, signal: new AbortController().signal })
   try {
-    const holds = readOwnHolds(Date.now())
-    writeHolds({ ...holds, pauses: change(holds.pauses) })
+    const holds = readOwnPauses(Date.now())
+    writePauses({ ...holds, pauses: change(holds.pauses) })
   } finally {
     lock.release()
   }

@@ -1,10 +1,10 @@
-import { lookFirst } from '../../apply/refresh.ts'
+import { refreshFirst } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { printableJson } from '../../printable.ts'
 import { describeSelection, writePlan } from '../input/saved-plan.ts'
-import { aimAtSpec, type SpecSelection } from '../input/target.ts'
+import { type SpecSelection, targetOfSpec } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -18,10 +18,10 @@ interface PlanOptions extends SpecSelection {
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
-  const aim = await aimAtSpec(session, options)
-  const view = await lookFirst(aim)
+  const target = await targetOfSpec(session, options)
+  const view = await refreshFirst(target)
   warn(session, view.plan.warnings)
-  const context = { spec: aim.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+  const context = { spec: target.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
   const document = planDocument(view.plan, context)
   if (options.out !== undefined) writePlan(options.out, document, describeSelection(options, session.files))
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
@@ -29,6 +29,6 @@ export async function plan(session: Session, options: PlanOptions): Promise<Exit
     const { renderDiff } = await import('../../plan/output/diff.ts')
     process.stdout.write(renderDiff(view.plan))
   } else if (options.commands) process.stdout.write(renderCommands(view.plan))
-  else process.stdout.write(renderPlan(view.plan, aim.spec.files, choosePaint(session.color, process.stdout)))
+  else process.stdout.write(renderPlan(view.plan, target.spec.files, choosePaint(session.color, process.stdout)))
   return options.detailedExitcode && view.plan.changes.length > 0 ? Exit.changes : Exit.done
 }

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { View } from '../../apply/refresh.ts'
+import type { PlanView } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { monotonicNow, type Sample } from '../../host/read-counters.ts'
 import { localTime } from '../../local-time.ts'
-import { type Hop, type Loss, makeLedger } from '../../status/flow-report.ts'
-import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import { type Hop, type Loss, makeFlowReport } from '../../status/flow-report.ts'
+import { framePathsOf, takeSample } from '../../status/frame-path.ts'
 import type { Report } from '../../status/report.ts'
 import { renderReport } from '../../status/text.ts'
 import { choosePaint } from '../output/terminal.ts'
@@ -15,8 +15,8 @@ import { exitOf } from './status.ts'
 /** How a view that refreshes gets what it shows. */
 interface Source {
   /** The first look may find that it is wrongly aimed. */
-  look(first: boolean): Promise<View>
-  report(view: View, first: Sample, later: Sample): Promise<Report>
+  refresh(first: boolean): Promise<PlanView>
+  report(view: PlanView, first: Sample, later: Sample): Promise<Report>
 }
 
 /** Milliseconds between two pictures. */
@@ -43,8 +43,8 @@ export async function showLive(session: Session, source: Source): Promise<ExitCo
     const message = '--live shows a picture that changes, and stdout is no terminal'
     throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
   }
-  const view = await source.look(true)
-  const start = await takeSample(chainsOf(view))
+  const view = await source.refresh(true)
+  const start = await takeSample(framePathsOf(view))
   const screen = openScreen()
   try {
     return await refresh(session, source, start, screen)
@@ -62,8 +62,8 @@ async function refresh(session: Session, source: Source, start: Sample, screen: 
   for (;;) {
     await Promise.race([sleep(Math.max(0, period - (monotonicNow() - before.at)), null, { ref: false }), screen.end])
     if (screen.ended()) return exit
-    const view = await source.look(false)
-    const now = await takeSample(chainsOf(view))
+    const view = await source.refresh(false)
+    const now = await takeSample(framePathsOf(view))
     const report = await source.report(view, before, now)
     exit = exitOf(report)
     const text = renderReport(sinceStart(report, view, start, now, known), paint)
@@ -76,17 +76,20 @@ async function refresh(session: Session, source: Source, start: Sample, screen: 
 type Known = Map<string, readonly Loss[]>
 
 /** The same, with what was lost since the start. */
-function sinceStart(report: Report, view: View, start: Sample, now: Sample, known: Known): Report {
-  const whole = chainsOf(view).map((chain) => makeLedger(chain, start, now))
+function sinceStart(report: Report, view: PlanView, start: Sample, now: Sample, known: Known): Report {
+  const whole = framePathsOf(view).map((path) => makeFlowReport(path, start, now))
   return {
     ...report,
     spans: report.spans.map((span) => {
-      const hops = whole.find((ledger) => ledger.span === span.name)?.hops ?? []
-      const { ledger } = span
+      const hops = whole.find((flowReport) => flowReport.span === span.name)?.hops ?? []
+      const { flowReport } = span
       const lost = hops.map((hop) => learn(known, span.name, hop))
       return {
         ...span,
-        ledger: { ...ledger, hops: ledger.hops.map((hop, index) => ({ ...hop, losses: lost[index] ?? [] })) }
+        flowReport: {
+          ...flowReport,
+          hops: flowReport.hops.map((hop, index) => ({ ...hop, losses: lost[index] ?? [] }))
+        }
       }
     })
   }
@@ -94,7 +97,7 @@ function sinceStart(report: Report, view: View, start: Sample, now: Sample, know
 
 /** At least so many are lost: what is on its way just now makes it no fewer than were known before. */
 function learn(known: Known, span: string, hop: Hop): readonly Loss[] {
-  const place = [span, hop.kind, hop.device, hop.kind === 'mirror' ? hop.hook : ''].join(' ')
+  const place = [span, hop.kind, hop.device, hop.kind === 'mirror' ? hop.tcHook : ''].join(' ')
   const before = known.get(place) ?? []
   const losses = total(before) > total(hop.losses) ? before : hop.losses
   known.set(place, losses)

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Aim, look, lookFirst, type View } from '../../apply/refresh.ts'
+import { type PlanView, refresh, refreshFirst, type Target } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { printableJson } from '../../printable.ts'
-import { readHolds } from '../../run-dir/pauses.ts'
-import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import { readPauses } from '../../run-dir/pauses.ts'
+import { framePathsOf, takeSample } from '../../status/frame-path.ts'
 import { statusDocument } from '../../status/json.ts'
 import { makeReport, type Report } from '../../status/report.ts'
 import { renderReport } from '../../status/text.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { aimAtSpec, type Selection } from '../input/target.ts'
+import { type Selection, targetOfSpec } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -23,12 +23,15 @@ interface StatusOptions extends Omit<Selection, 'deferDocker'> {
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
-    return showLive(session, { look: (first) => lookAtStatus(session, options, first ? lookFirst : look), report })
+    return showLive(session, {
+      refresh: (first) => lookAtStatus(session, options, first ? refreshFirst : refresh),
+      report
+    })
   }
-  const first = await beginCounting(await lookAtStatus(session, options, lookFirst), options.for)
+  const first = await beginCounting(await lookAtStatus(session, options, refreshFirst), options.for)
   // What was so when the counting began may be otherwise by now.
-  const view = await lookAtStatus(session, options, look)
-  const result = await report(view, first, await takeSample(chainsOf(view)))
+  const view = await lookAtStatus(session, options, refresh)
+  const result = await report(view, first, await takeSample(framePathsOf(view)))
   warn(session, result.unread)
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
@@ -38,9 +41,9 @@ export async function statusCommand(session: Session, options: StatusOptions): P
 }
 
 /** Gives the first sample when it is time for the later one. */
-async function beginCounting(view: View, span: StatusOptions['for']): Promise<Sample> {
+async function beginCounting(view: PlanView, span: StatusOptions['for']): Promise<Sample> {
   if (span !== 'watch') {
-    const sample = await takeSample(chainsOf(view))
+    const sample = await takeSample(framePathsOf(view))
     await sleep(span)
     return sample
   }
@@ -66,22 +69,22 @@ export function exitOf({ healthy }: Report): ExitCode {
 async function lookAtStatus(
   session: Session,
   options: StatusOptions,
-  look: (aim: Aim) => Promise<View>
-): Promise<View> {
-  const aimAt = async (prune: boolean): Promise<Aim> => {
-    const aim = await aimAtSpec(session, { ...options, deferDocker: false, prune, adopt: false })
-    return { ...aim, patient: true, away: readHolds(Date.now()).away }
+  refresh: (target: Target) => Promise<PlanView>
+): Promise<PlanView> {
+  const currentTarget = async (prune: boolean): Promise<Target> => {
+    const target = await targetOfSpec(session, { ...options, deferDocker: false, prune, adopt: false })
+    return { ...target, patient: true, away: readPauses(Date.now()).away }
   }
   try {
-    return await look(await aimAt(true))
+    return await refresh(await currentTarget(true))
   } catch (error) {
-    const blocked = error instanceof SpanplanError && error.notices.every(({ code }) => code === 'BRIDGE_IN_USE')
+    const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || options.span.length > 0) throw error
-    return look(await aimAt(false))
+    return refresh(await currentTarget(false))
   }
 }
 
-async function report(view: View, first: Sample, later: Sample): Promise<Report> {
+async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.wanted.owner, { ask: 'state' })
-  return makeReport({ view, holds: readHolds(Date.now()), watch, first, later })
+  return makeReport({ view, holds: readPauses(Date.now()), watch, first, later })
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Aim, look, type View } from '../../apply/refresh.ts'
+import { type PlanView, refresh, type Target } from '../../apply/refresh.ts'
 import { interruptedExit, SpanplanError } from '../../errors.ts'
 import type { Wait } from '../../plan/resolve.ts'
 import { printable } from '../../printable.ts'
@@ -14,11 +14,11 @@ const comes: ReadonlySet<string> = new Set(['SENSOR_MISSING', 'SENSOR_RESTARTING
 
 /** A file that has been applied, and may be again. */
 export interface Unfinished {
-  readonly aim: Aim
+  readonly target: Target
   /** The last look of the apply. */
-  readonly view: View
+  readonly view: PlanView
   /** Applies what has come, having waited for the lock so many milliseconds at most, and gives the last look. */
-  act(lockTimeout: number): Promise<View>
+  act(lockTimeout: number): Promise<PlanView>
 }
 
 /**
@@ -28,7 +28,7 @@ export interface Unfinished {
  */
 export async function awaitSensors(
   session: Session,
-  { aim, view, act }: Unfinished,
+  { target, view, act }: Unfinished,
   milliseconds: number,
   signal: AbortSignal
 ): Promise<void> {
@@ -40,7 +40,7 @@ export async function awaitSensors(
   while (missing.length > 0 && Date.now() < end) {
     await sleep(Math.min(pause, end - Date.now()), undefined, { signal }).catch(() => undefined)
     if (signal.aborted) throw interrupted(signal)
-    const { view: seen, error } = await tryToLook(aim)
+    const { view: seen, error } = await tryToLook(target)
     failure = error
     if (seen === null) continue
     missing = missingSensors(seen.plan.changes.length > 0 ? await act(Math.max(0, end - Date.now())) : seen)
@@ -50,26 +50,29 @@ export async function awaitSensors(
 }
 
 /** Docker may be restarting, a card being plugged: what is not so now may be so by the next look. */
-async function tryToLook(aim: Aim): Promise<{ readonly view: View | null; readonly error: SpanplanError | null }> {
+async function tryToLook(
+  target: Target
+): Promise<{ readonly view: PlanView | null; readonly error: SpanplanError | null }> {
   try {
-    return { view: await look(aim), error: null }
+    return { view: await refresh(target), error: null }
   } catch (error) {
     if (error instanceof SpanplanError) return { view: null, error }
     throw error
   }
 }
 
-function missingSensors({ plan }: View): readonly Wait[] {
-  return plan.waiting.filter(({ kind, notice }) => kind === 'sensor' && comes.has(notice.code))
+function missingSensors({ plan }: PlanView): readonly Wait[] {
+  return plan.waiting.filter(({ kind, diagnostic }) => kind === 'sensor' && comes.has(diagnostic.code))
 }
 
 function announce(session: Session, missing: readonly Wait[], until: Date): void {
-  if (session.json) printEvent('wait', { until: until.toISOString(), waiting: missing.map(({ notice }) => notice) })
+  if (session.json)
+    printEvent('wait', { until: until.toISOString(), waiting: missing.map(({ diagnostic }) => diagnostic) })
   else process.stdout.write(`Waits until ${until.toLocaleTimeString('sv-SE')} for ${list(missing)}\n`)
 }
 
 function conclude(session: Session, missing: readonly Wait[]): void {
-  if (session.json) printEvent('wait_over', { waiting: missing.map(({ notice }) => notice) })
+  if (session.json) printEvent('wait_over', { waiting: missing.map(({ diagnostic }) => diagnostic) })
   else process.stdout.write(missing.length === 0 ? 'All sensors are there.\n' : `Still missing: ${list(missing)}\n`)
 }
 

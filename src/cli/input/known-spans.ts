@@ -1,4 +1,4 @@
-import { readFor } from '../../apply/refresh.ts'
+import { readSnapshotFor } from '../../apply/refresh.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
 import { everySpan, type Scope } from '../../resources/mark-inventory.ts'
@@ -31,7 +31,7 @@ export async function listedSpans({ file, insecureFile }: Listing): Promise<stri
  * @throws SpanplanError if it cannot be read.
  */
 export function readLinks(): Promise<Snapshot> {
-  return readFor({ want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true })
+  return readSnapshotFor({ want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true })
 }
 
 /** A slip of the pen. */

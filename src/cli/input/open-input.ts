@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute } from 'node:path'
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { distrustFile, distrustLink, distrustParent, distrustPlace } from './trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
@@ -15,7 +15,7 @@ const mostLinks = 40
 export interface Input {
   readonly file: number
   readonly stats: Stats
-  readonly distrust: readonly Notice[]
+  readonly distrust: readonly Diagnostic[]
 }
 
 const standard = ['/dev/stdin', '/dev/stdout', '/dev/stderr']
@@ -34,7 +34,7 @@ export function descriptorOf(path: string): number | null {
  * @throws if it cannot be opened.
  */
 export function openInput(path: string): Input {
-  const distrust: Notice[] = []
+  const distrust: Diagnostic[] = []
   for (let [at, links] = [path, 0]; ; links++) {
     const step = openStep(at)
     distrust.push(...step.distrust)
@@ -81,7 +81,7 @@ export function openFound(name: string): Input {
 }
 
 /** The file itself, or where the link leads that stands there. */
-function openStep(path: string): Input | { readonly target: string; readonly distrust: readonly Notice[] } {
+function openStep(path: string): Input | { readonly target: string; readonly distrust: readonly Diagnostic[] } {
   const parent = dirname(path)
   const folder = openSync(parent, O_PATH | O_DIRECTORY)
   try {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type Aim, planFor, readFor, type View } from '../../apply/refresh.ts'
+import { type PlanView, planTarget, readSnapshotFor, type Target } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import { isTrustedUser } from '../../host/file-owners.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
@@ -19,7 +19,7 @@ import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFile } from './spec-files.ts'
-import { aimAtSpec, type SpecSelection } from './target.ts'
+import { type SpecSelection, targetOfSpec } from './target.ts'
 
 /** Bytes; a plan for a thousand spans has some ten mebibytes. */
 const largestPlan = 64 * 1024 * 1024
@@ -32,13 +32,13 @@ const mostTold = 10
 
 /** A plan that was saved, and is to be carried out. */
 export interface Saved {
-  readonly aim: Aim
+  readonly target: Target
   /**
    * Looks at the host, and plans again.
    *
    * @throws SpanplanError PLAN_STALE if that is not the plan that was saved.
    */
-  look(): Promise<View>
+  refresh(): Promise<PlanView>
 }
 
 /**
@@ -56,8 +56,8 @@ export async function openSaved(
   const saved = readSavedPlan(await readPlan(path, insecureFile), path)
   const { files, spans, prune, adopt, defer_docker: deferDocker } = saved.selection
   const selection = { file: files, span: spans ?? [], prune, adopt, deferDocker, insecureFile }
-  const aim = await aimAtFiles(session, saved, selection)
-  return { aim, look: () => lookAgain(aim, saved) }
+  const target = await aimAtFiles(session, saved, selection)
+  return { target, refresh: () => lookAgain(target, saved) }
 }
 
 /** What a plan has to say of its files for {@link openSaved} to find them again; `read`: those that it is made from. */
@@ -115,25 +115,25 @@ async function readPlan(path: string, insecureFile: boolean): Promise<Uint8Array
     return await loadFile(path, insecureFile ? 'all' : 'safe', largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    const notices = error.notices.map((notice) =>
-      notice.code === 'FILE_UNREADABLE' ? { ...notice, code: 'PLAN_INVALID' } : notice
+    const diagnostics = error.diagnostics.map((diagnostic) =>
+      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, code: 'PLAN_INVALID' } : diagnostic
     )
-    throw new SpanplanError(notices, error.exit)
+    throw new SpanplanError(diagnostics, error.exit)
   }
 }
 
-async function aimAtFiles(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Aim> {
-  let aim: Awaited<ReturnType<typeof aimAtSpec>>
+async function aimAtFiles(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Target> {
+  let target: Awaited<ReturnType<typeof targetOfSpec>>
   try {
-    aim = await aimAtSpec(session, selection)
+    target = await targetOfSpec(session, selection)
   } catch (error) {
     // That a file is wrong now matters less than that it is another one.
     if (session.files.length > 0) checkFiles(session, saved)
     throw error
   }
   checkFiles(session, saved)
-  if (aim.spec.digest !== saved.spec.digest) throw stale(['the files are put together in another way'])
-  return aim
+  if (target.spec.digest !== saved.spec.digest) throw stale(['the files are put together in another way'])
+  return target
 }
 
 function checkFiles({ files }: Session, { selection }: SavedPlan): void {
@@ -150,22 +150,22 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
   return Object.fromEntries(files.map(({ path, bytes }) => [resolve(path), digestText(bytes)]))
 }
 
-async function lookAgain(aim: Aim, saved: SavedPlan): Promise<View> {
-  const host = await readFor(aim)
-  const view = planAgain(aim, host, saved)
+async function lookAgain(target: Target, saved: SavedPlan): Promise<PlanView> {
+  const host = await readSnapshotFor(target)
+  const view = planAgain(target, host, saved)
   const differences = findDifferences(saved, show(view.plan, host))
   if (differences.length === 0) return view
   throw stale(differences, view.plan.changes.length === 0 ? 'all is as wanted: there is nothing to do' : undefined)
 }
 
 /** What stands in the way now did not when the plan was made. Docker may come back. */
-function planAgain(aim: Aim, host: Snapshot, saved: SavedPlan): View {
+function planAgain(target: Target, host: Snapshot, saved: SavedPlan): PlanView {
   try {
-    return planFor(aim, host)
+    return planTarget(target, host)
   } catch (error) {
-    if (!(error instanceof SpanplanError) || error.notices.some(({ code }) => absences.has(code))) throw error
+    if (!(error instanceof SpanplanError) || error.diagnostics.some(({ code }) => absences.has(code))) throw error
     const restarted = saved.host.boot_id === host.bootId ? [] : ['the host was restarted']
-    const conflicts = error.notices.map(({ address, message }) =>
+    const conflicts = error.diagnostics.map(({ address, message }) =>
       printable(address === undefined ? message : `${address}: ${message}`)
     )
     throw stale([...restarted, ...conflicts])

@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { Exit, type Notice, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
@@ -32,7 +32,7 @@ export interface Chosen {
 /** What was read, and why it had better not be trusted. */
 interface Found {
   readonly files: readonly SourceFile[]
-  readonly distrust: readonly Notice[]
+  readonly distrust: readonly Diagnostic[]
 }
 
 /**
@@ -89,7 +89,7 @@ export async function loadFile(path: string, trust: Trust, most: number): Promis
 const named = (path: string): Chosen => ({ path: path === '-' ? '/dev/stdin' : path, found: false })
 
 function checkTrust(found: readonly Pick<Found, 'distrust'>[]): void {
-  const distrust = new Map(found.flatMap((one) => one.distrust).map((notice) => [notice.message, notice]))
+  const distrust = new Map(found.flatMap((one) => one.distrust).map((diagnostic) => [diagnostic.message, diagnostic]))
   if (distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
 }
 

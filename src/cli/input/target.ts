@@ -1,4 +1,4 @@
-import type { Aim } from '../../apply/refresh.ts'
+import type { Target } from '../../apply/refresh.ts'
 import { everySpan } from '../../resources/mark-inventory.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
@@ -20,7 +20,10 @@ export interface SpecSelection extends Selection {
 }
 
 /** The spans of the files, or the selected ones, as they should be. */
-export async function aimAtSpec(session: Session, selection: SpecSelection): Promise<Extract<Aim, { want: 'spec' }>> {
+export async function targetOfSpec(
+  session: Session,
+  selection: SpecSelection
+): Promise<Extract<Target, { want: 'spec' }>> {
   const spec = await loadSession(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
@@ -33,10 +36,10 @@ export async function aimAtSpec(session: Session, selection: SpecSelection): Pro
 }
 
 /** All that a name, or every name, made is to go. */
-export async function aimAtNothing(
+export async function targetOfNothing(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
-): Promise<Aim> {
+): Promise<Target> {
   const spec = selection.all || selection.name !== undefined ? null : await loadSession(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? { only: new Set(selection.span) } : everySpan

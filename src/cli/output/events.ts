@@ -1,15 +1,15 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import type { Degraded } from '../../status/watch-state.ts'
-import type { Told } from '../../watch/events/event.ts'
+import type { WatchEvent } from '../../watch/events/event.ts'
 import type { Session } from '../session.ts'
 import { printEvent } from './progress.ts'
-import { choosePaint, renderNotice } from './terminal.ts'
+import { choosePaint, renderDiagnostic } from './terminal.ts'
 
 /** Tells what a watch does: to people on stderr, or to a program on stdout. */
-export function chooseTeller(session: Session): (told: Told) => void {
+export function chooseTeller(session: Session): (told: WatchEvent) => void {
   if (session.json) {
     return (told) => {
       const { type, ...body } = documentOf(told)
@@ -21,7 +21,7 @@ export function chooseTeller(session: Session): (told: Told) => void {
 }
 
 /** As a program reads it. */
-function documentOf(told: Told): { readonly type: string; readonly [key: string]: unknown } {
+function documentOf(told: WatchEvent): { readonly type: string; readonly [key: string]: unknown } {
   switch (told.type) {
     case 'changed':
     case 'drift': {
@@ -30,11 +30,11 @@ function documentOf(told: Told): { readonly type: string; readonly [key: string]
       return { ...rest, change: { address, kind, span, action, title, reason, text: renderChange(change) } }
     }
     case 'file_refused':
-      return { type: told.type, notices: told.notices }
+      return { type: told.type, diagnostics: told.diagnostics }
     case 'wait':
     case 'wait_over': {
-      const { kind, span, title, notice } = told.wait
-      return { type: told.type, trigger: told.trigger, wait: { kind, span, title, ...notice } }
+      const { kind, span, title, diagnostic } = told.wait
+      return { type: told.type, trigger: told.trigger, wait: { kind, span, title, ...diagnostic } }
     }
     case 'started':
       return { type: told.type, spanplan_version: SPANPLAN_VERSION, name: told.name, dry_run: told.dryRun }
@@ -43,7 +43,7 @@ function documentOf(told: Told): { readonly type: string; readonly [key: string]
   }
 }
 
-function renderTold(told: Told, paint: Paint): string {
+function renderTold(told: WatchEvent, paint: Paint): string {
   switch (told.type) {
     case 'started':
       return row('start', told.name, `keeps the spans of this name${told.dryRun ? ', by telling what differs' : ''}`)
@@ -66,27 +66,27 @@ function renderTold(told: Told, paint: Paint): string {
       )
     case 'wait':
     case 'wait_over': {
-      const { kind, span, title, notice } = told.wait
+      const { kind, span, title, diagnostic } = told.wait
       const what = `${kind} ${printable(title)}`
-      const text = told.type === 'wait' ? `... ${what} ${oneLine(notice)}` : `    ${what} waits no more`
+      const text = told.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} waits no more`
       return row(told.trigger, span, paint('wait', text))
     }
     case 'warning':
-      return row('warning', '', oneLine(told.notice))
+      return row('warning', '', oneLine(told.diagnostic))
     case 'degraded':
       return row(told.trigger, told.degraded.span, paint('remove', `! ${degradation(told.degraded)}`))
     case 'recovered':
       return row(told.trigger, told.degraded.span, paint('create', 'is as wanted again'))
     case 'docker_away':
-      return row(told.trigger, '', paint('wait', oneLine(told.notice)))
+      return row(told.trigger, '', paint('wait', oneLine(told.diagnostic)))
     case 'docker_back':
       return row(told.trigger, '', 'Docker is there again')
     case 'monitor_failed':
-      return row('warning', '', oneLine(told.monitor.notice))
+      return row('warning', '', oneLine(told.monitor.diagnostic))
     case 'monitor_back':
       return row(told.monitor.trigger, '', 'changes are reported again')
     case 'quiet':
-      return row('quiet', told.span, paint('remove', `! ${oneLine(told.notice)}`))
+      return row('quiet', told.span, paint('remove', `! ${oneLine(told.diagnostic)}`))
     case 'quiet_over':
       return row('quiet', told.span, paint('create', `frames come from ${printable(told.device)} again`))
     case 'paused':
@@ -101,16 +101,16 @@ function row(trigger: string, span: string | null, text: string): string {
   return `${trigger.padEnd(8)} ${printable(span ?? 'all').padEnd(6)} ${text}`
 }
 
-function refusal({ notices, files }: Extract<Told, { type: 'file_refused' }>, paint: Paint): string {
-  const errors = notices.map((notice) => renderNotice('error', notice, files, paint))
+function refusal({ diagnostics, files }: Extract<WatchEvent, { type: 'file_refused' }>, paint: Paint): string {
+  const errors = diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, files, paint))
   return ['the last good one stays in force:', ...errors].join('\n')
 }
 
-function degradation({ notice, until }: Degraded): string {
-  return `${oneLine(notice)}; tried again at ${localTime(until)}`
+function degradation({ diagnostic, until }: Degraded): string {
+  return `${oneLine(diagnostic)}; tried again at ${localTime(until)}`
 }
 
-function oneLine({ message, hint }: Notice): string {
+function oneLine({ message, hint }: Diagnostic): string {
   const text = printableLines(message).split('\n').join(' ')
   return hint === undefined ? text : `${text} (${printable(hint)})`
 }

@@ -26,7 +26,7 @@ function eventProgress(): Progress {
     done: (tasks) => {
       for (const task of tasks) print('step_done', task)
     },
-    failed: ({ task, error }) => print('step_failed', task, { errors: error.notices }),
+    failed: ({ task, error }) => print('step_failed', task, { errors: error.diagnostics }),
     rolledBack: (whole, left) => printEvent('rolled_back', { whole, left: left.map(({ address }) => address) })
   }
 }

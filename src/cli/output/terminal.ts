@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { type Paint, plain, printable, printableLines, type Tone } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import { excerpt } from '../../spec/yaml/excerpt.ts'
@@ -34,13 +34,13 @@ function wantsColour(choice: ColorChoice, stream: NodeJS.WriteStream): boolean {
 }
 
 /** A notice as a person reads it: place, message, the line of the file with a caret, what to do. */
-export function renderNotice(
+export function renderDiagnostic(
   kind: 'error' | 'warning',
-  notice: Notice,
+  diagnostic: Diagnostic,
   files: readonly SourceFile[],
   paint: Paint
 ): string {
-  const { origin, message, hint } = notice
+  const { origin, message, hint } = diagnostic
   const place = origin ? `${printable(origin.file)}:${origin.line}:${origin.column}: ` : ''
   const file = origin && files.find(({ path }) => path === origin.file)
   return [

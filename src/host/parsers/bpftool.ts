@@ -29,14 +29,14 @@ export function parseAttached(document: unknown): AttachedProgram[] {
   return netOutput.parse(document).flatMap(({ xdp, tc }) => [
     ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
       [...(id === undefined ? [] : [id]), ...multi_attachments.map((one) => one.id)].map(
-        (one): AttachedProgram => ({ link: ifindex, hook: 'ingress', layer: 'xdp', name: '', id: one })
+        (one): AttachedProgram => ({ link: ifindex, tcHook: 'ingress', layer: 'xdp', name: '', id: one })
       )
     ),
     ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
-      const hook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
-      return hook === undefined || prog_id === undefined
+      const tcHook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
+      return tcHook === undefined || prog_id === undefined
         ? []
-        : [{ link: ifindex, hook, layer: 'tcx', name, id: prog_id }]
+        : [{ link: ifindex, tcHook, layer: 'tcx', name, id: prog_id }]
     })
   ])
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Hook } from '../../spec/spec.ts'
+import type { TcHook } from '../../spec/spec.ts'
 import { mirrorPref } from './tc.ts'
 
 /** What the kernel counts of one link. Counters only grow, until the link is made anew. */
@@ -41,7 +41,7 @@ export interface SendCounters {
 /** What the kernel counts of one mirror: of its filter's action. */
 export interface MirrorCounters {
   readonly device: string
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly handle: number
   /** The device that gets the copies; `*` once that has gone. */
   readonly target: string
@@ -98,8 +98,8 @@ const linkOutput = z.object({
 })
 
 /** tc's words that print what the mirrors on a hook count, with -statistics. */
-export function askForMirrors(device: string, hook: Hook): string[] {
-  return ['filter', 'show', 'dev', device, hook, 'pref', String(mirrorPref)]
+export function askForMirrors(device: string, tcHook: TcHook): string[] {
+  return ['filter', 'show', 'dev', device, tcHook, 'pref', String(mirrorPref)]
 }
 
 /** What `ip -s -s -json link show` prints: twice, or the kinds of errors are left out. */
@@ -142,7 +142,7 @@ const filterOutput = z.object({
 const headerBytes = 14
 
 /** What tc, asked as {@link askForMirrors} does, prints. Filters that cannot be mirrors of a span are left out. */
-export function parseMirrorCounters(device: string, hook: Hook, document: unknown): MirrorCounters[] {
+export function parseMirrorCounters(device: string, tcHook: TcHook, document: unknown): MirrorCounters[] {
   return z
     .array(z.unknown())
     .parse(document)
@@ -151,10 +151,10 @@ export function parseMirrorCounters(device: string, hook: Hook, document: unknow
       if (!filter.success) return []
       const { handle, actions } = filter.data.options
       const [{ to_dev, installed, last_used, stats }] = actions
-      const header = hook === 'ingress' ? headerBytes * stats.packets : 0
+      const header = tcHook === 'ingress' ? headerBytes * stats.packets : 0
       return [
         {
-          ...{ device, hook, handle: Number(handle), target: to_dev, installed, idle: last_used },
+          ...{ device, tcHook, handle: Number(handle), target: to_dev, installed, idle: last_used },
           ...{ packets: stats.packets, bytes: stats.bytes + header },
           ...{ overlimits: stats.overlimits, drops: stats.drops }
         }

@@ -124,7 +124,7 @@ export const strings = z
   .nullish()
   .transform((record) => record ?? {})
 
-const awayOutput = z.object({
+const noteOutput = z.object({
   network: z.string(),
   container: z.string(),
   options: z.record(z.string(), z.string()).readonly(),
@@ -135,18 +135,18 @@ const awayOutput = z.object({
 })
 
 /** A container that is off a network for a moment, and how it was on it. */
-export type AwayNote = Readonly<z.infer<typeof awayOutput>>
+export type EndpointNote = Readonly<z.infer<typeof noteOutput>>
 
 /** The label that keeps a note. */
-export function writeAway(note: AwayNote): Readonly<Record<string, string>> {
+export function writeNote(note: EndpointNote): Readonly<Record<string, string>> {
   const { network, container, options, aliases, address, subnet } = note
   return { [label.away]: JSON.stringify({ network, container, options, aliases, address, subnet }) }
 }
 
-/** Reads what {@link writeAway} wrote; null for a network without such a label. */
-export function parseAway(labels: Readonly<Record<string, string>>): AwayNote | null {
+/** Reads what {@link writeNote} wrote; null for a network without such a label. */
+export function parseNote(labels: Readonly<Record<string, string>>): EndpointNote | null {
   try {
-    return awayOutput.parse(JSON.parse(labels[label.away] ?? ''))
+    return noteOutput.parse(JSON.parse(labels[label.away] ?? ''))
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Hook } from '../../spec/spec.ts'
+import type { TcHook } from '../../spec/spec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
 import { isSibling, isTable, type Place, protocolWord, type Root, type Row, rowOutput, tableOf } from './u32.ts'
 
@@ -67,9 +67,9 @@ const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'recl
 type Options = NonNullable<Row['options']>
 
 /** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
-export function parseFilters(device: string, hook: Hook, document: unknown, roots: readonly Root[] = []): Filter[] {
-  const place = { device, qdisc: clsactHandle, words: [hook] }
-  return parseRows(place, document, roots).map((filter) => ({ ...filter, hook }))
+export function parseFilters(device: string, tcHook: TcHook, document: unknown, roots: readonly Root[] = []): Filter[] {
+  const place = { device, qdisc: clsactHandle, words: [tcHook] }
+  return parseRows(place, document, roots).map((filter) => ({ ...filter, tcHook }))
 }
 
 /** What `tc -json filter show dev DEVICE parent HANDLE` prints, as {@link parseFilters} takes that of a hook. */
@@ -212,7 +212,7 @@ export function handleWord({ kind, handle }: TcFilter): string | null {
 function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {
   return [
     ...['filter', verb, 'dev', filter.device],
-    ...('hook' in filter ? [filter.hook] : ['parent', filter.parent]),
+    ...('tcHook' in filter ? [filter.tcHook] : ['parent', filter.parent]),
     ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
     ...['protocol', protocolWord(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
   ]

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Hook } from '../../spec/spec.ts'
+import type { TcHook } from '../../spec/spec.ts'
 import type { Program, Qdisc } from '../snapshot.ts'
 import { protocolWord } from './u32.ts'
 
@@ -51,14 +51,14 @@ export function parseQdiscs(document: unknown): Qdisc[] {
 }
 
 /** The hooks of each device that has any, as parseFilters() and the command that reads them take them. */
-export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; hook: Hook }[] {
-  return qdiscs.flatMap(({ device, kind }): { device: string; hook: Hook }[] => {
+export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; tcHook: TcHook }[] {
+  return qdiscs.flatMap(({ device, kind }): { device: string; tcHook: TcHook }[] => {
     if (kind === 'clsact')
       return [
-        { device, hook: 'ingress' },
-        { device, hook: 'egress' }
+        { device, tcHook: 'ingress' },
+        { device, tcHook: 'egress' }
       ]
-    return kind === 'ingress' ? [{ device, hook: 'ingress' }] : []
+    return kind === 'ingress' ? [{ device, tcHook: 'ingress' }] : []
   })
 }
 
@@ -88,7 +88,7 @@ export function sortersOf(qdiscs: readonly Qdisc[]): Qdisc[] {
 /** tc's words that put a mirror in place, or change the one that is there: the writer to parseFilters()'s reader. */
 export function writeMirror(mirror: {
   device: string
-  hook: Hook
+  tcHook: TcHook
   handle: number
   program: Program
   /** `all` if not given. */
@@ -99,7 +99,7 @@ export function writeMirror(mirror: {
 }): string[] {
   // "continue", not mirred's own default "pipe": that ends classification, and a second mirror sees nothing.
   return [
-    ...filterWords('replace', mirror.device, mirror.hook, mirrorPref, mirror.handle, mirror.protocol ?? 'all'),
+    ...filterWords('replace', mirror.device, mirror.tcHook, mirrorPref, mirror.handle, mirror.protocol ?? 'all'),
     ...(mirror.directAction === true ? ['da'] : []),
     ...['bytecode', mirror.program],
     ...['action', 'mirred', 'egress', 'mirror', 'dev', mirror.target, 'continue', 'cookie', mirror.cookie]
@@ -115,21 +115,21 @@ export function writeSeal(device: string, handle: number, program: Program = dro
 }
 
 /** tc's words that remove one of our filters, and no other. */
-export function deleteFilter(device: string, hook: Hook, pref: number, handle: number): string[] {
-  return filterWords('del', device, hook, pref, handle)
+export function deleteFilter(device: string, tcHook: TcHook, pref: number, handle: number): string[] {
+  return filterWords('del', device, tcHook, pref, handle)
 }
 
 /** Without a protocol, tc deletes the filter whatever protocol its preference has. */
 function filterWords(
   verb: 'replace' | 'del',
   device: string,
-  hook: Hook,
+  tcHook: TcHook,
   pref: number,
   handle: number,
   protocol?: string
 ): string[] {
   return [
-    ...['filter', verb, 'dev', device, hook],
+    ...['filter', verb, 'dev', device, tcHook],
     ...(protocol === undefined ? [] : ['protocol', protocolWord(protocol)]),
     ...['pref', String(pref), 'handle', `0x${handle.toString(16)}`, 'bpf']
   ]

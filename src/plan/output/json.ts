@@ -39,7 +39,7 @@ export function planDocument(
     spec: context.spec && { name: context.spec.name, files: context.spec.files, digest: context.spec.digest },
     host: { boot_id: context.host.bootId, digest: digestHost(context.host) },
     changes: plan.changes.map(changeDocument),
-    waiting: plan.waiting.map(({ kind, span, title, notice }) => ({ kind, span, title, ...notice })),
+    waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({ kind, span, title, ...diagnostic })),
     warnings: plan.warnings,
     summary: countActions(plan)
   }

@@ -103,8 +103,8 @@ function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join('; ')
 }
 
-function waitRow({ kind, title, notice }: Plan['waiting'][number]): Row {
-  return { tone: 'wait', sign: '...', kind, title: printable(title), detail: printable(notice.message) }
+function waitRow({ kind, title, diagnostic }: Plan['waiting'][number]): Row {
+  return { tone: 'wait', sign: '...', kind, title: printable(title), detail: printable(diagnostic.message) }
 }
 
 /** The plan as a script for sh(1) that does the same. */

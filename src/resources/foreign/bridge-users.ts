@@ -1,24 +1,24 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { dockerCommand, label, networkOption, referTo } from '../../host/parsers/docker.ts'
 import { removeFilter } from '../../host/parsers/filters.ts'
 import { sealPref } from '../../host/parsers/tc.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { Address, DockerNetwork, Filter, Link, Snapshot } from '../../host/snapshot.ts'
 import { routesOf, uppersOf } from '../interface-use.ts'
-import type { Moment } from '../kind.ts'
-import { containersOf, covers, isSameFilter, networksOn, notice, type Wanted } from '../mark-inventory.ts'
+import type { ObservedState } from '../kind.ts'
+import { containersOf, type DesiredState, diagnostic, isInScope, isSameFilter, networksOn } from '../mark-inventory.ts'
 import { sealHandle } from '../marks.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
-interface Guest {
+interface BridgeUser {
   readonly words: string
   readonly removal: readonly (readonly string[])[]
 }
 
 /** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
-export function findGuests(bridge: string, { wanted, host }: Moment, planned: Moment): Notice[] {
+export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState, planned: ObservedState): Diagnostic[] {
   const link = host.links.find(({ name }) => name === bridge)
   if (link === undefined) return []
   const networks = networksOn(host, bridge)
@@ -36,7 +36,7 @@ export function findGuests(bridge: string, { wanted, host }: Moment, planned: Mo
     ...describeMaster(link)
   ]
   return guests.map(({ words, removal }) =>
-    notice(
+    diagnostic(
       'BRIDGE_IN_USE',
       `the bridge ${bridge} cannot be removed: ${words}`,
       `if nothing needs it: ${removal.map(shellLine).join('; ')}`
@@ -44,11 +44,11 @@ export function findGuests(bridge: string, { wanted, host }: Moment, planned: Mo
   )
 }
 
-function isOurs(wanted: Wanted, { labels }: DockerNetwork): boolean {
-  return covers(wanted, labels[label.name], labels[label.span] ?? '')
+function isOurs(wanted: DesiredState, { labels }: DockerNetwork): boolean {
+  return isInScope(wanted, labels[label.name], labels[label.span] ?? '')
 }
 
-function describeUpper({ name, kind, addresses }: Link): Guest {
+function describeUpper({ name, kind, addresses }: Link): BridgeUser {
   const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
   const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
   return {
@@ -64,7 +64,7 @@ function newPorts(bridge: string, now: Snapshot, planned: Snapshot): Link[] {
   return now.links.filter((link) => isPort(link) && !known.has(link.index))
 }
 
-function describePort({ name, kind }: Link): Guest {
+function describePort({ name, kind }: Link): BridgeUser {
   return {
     words: `the ${kind ?? 'interface'} ${name} has become a port of it`,
     removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
@@ -79,7 +79,7 @@ function networksAbove({ docker }: Snapshot, bridge: string): DockerNetwork[] {
   )
 }
 
-function describeNetwork(host: Snapshot, network: DockerNetwork): Guest {
+function describeNetwork(host: Snapshot, network: DockerNetwork): BridgeUser {
   const members = containersOf(host)
     .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
     .map(({ name }) => name)
@@ -99,7 +99,7 @@ function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Add
   return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
 }
 
-function describeAddress(bridge: string, address: Address): Guest {
+function describeAddress(bridge: string, address: Address): BridgeUser {
   const written = writeAddress(address)
   return { words: `it has the address ${written}`, removal: [['ip', 'addr', 'del', written, 'dev', bridge]] }
 }
@@ -109,22 +109,22 @@ function writeAddress({ address, prefix }: Address): string {
 }
 
 /** Less the seal, and the mirrors that go too. */
-function foreignFilters(wanted: Wanted, host: Snapshot, bridge: string): Filter[] {
-  const isSeal = ({ hook, pref, handle }: Filter) =>
-    hook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
+function foreignFilters(wanted: DesiredState, host: Snapshot, bridge: string): Filter[] {
+  const isSeal = ({ tcHook, pref, handle }: Filter) =>
+    tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
   const goes = (filter: Filter) => wanted.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
   return host.filters.filter((filter) => filter.device === bridge && !isSeal(filter) && !goes(filter))
 }
 
-function describeForeignFilter(filter: Filter): Guest {
-  const { device, hook, pref } = filter
+function describeForeignFilter(filter: Filter): BridgeUser {
+  const { device, tcHook, pref } = filter
   return {
-    words: `it has a filter at preference ${pref} of its ${hook}: ${describeFilter(filter)}`,
-    removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, hook, 'pref', String(pref)])]]
+    words: `it has a filter at preference ${pref} of its ${tcHook}: ${describeFilter(filter)}`,
+    removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, tcHook, 'pref', String(pref)])]]
   }
 }
 
-function describeMaster({ name, master }: Link): Guest[] {
+function describeMaster({ name, master }: Link): BridgeUser[] {
   if (master === null) return []
   return [{ words: `it is a port of ${master}`, removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']] }]
 }

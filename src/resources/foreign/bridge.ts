@@ -2,8 +2,8 @@ import { networkOption } from '../../host/parsers/docker.ts'
 import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
 import type { Resource } from '../kind.ts'
-import { containersOf, networksOn, type Wanted } from '../mark-inventory.ts'
-import type { BridgeOrigin, BridgeTrait } from '../marks.ts'
+import { containersOf, type DesiredState, networksOn } from '../mark-inventory.ts'
+import type { BridgeOrigin, BridgeSetting } from '../marks.ts'
 
 /** Whether a foreign thing may be taken over, or why not. */
 export type Adoption = NonNullable<Resource['adoption']>
@@ -13,7 +13,7 @@ const longestAlias = 64
 
 /** What a bridge is like, to be given back later. */
 export function originOf(host: Snapshot, link: Link, options: BridgeOptions): BridgeOrigin {
-  const traits: Record<BridgeTrait, boolean> = {
+  const interfaceSettings: Record<BridgeSetting, boolean> = {
     up: link.up,
     stp: options.stp,
     snooping: options.snooping,
@@ -33,7 +33,9 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
     ageing: options.ageing,
     forwardDelay: options.forwardDelay,
     // Object.entries forgets that its keys are the table's own.
-    traits: new Set(Object.entries(traits).flatMap(([trait, on]) => (on ? [trait as BridgeTrait] : [])))
+    interfaceSettings: new Set(
+      Object.entries(interfaceSettings).flatMap(([setting, on]) => (on ? [setting as BridgeSetting] : []))
+    )
   }
 }
 
@@ -41,7 +43,7 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
  * Whether a span may take a bridge over. Only one that serves nothing but sensors: what else uses it would be cut off,
  * for a span's bridge has no address, and its ports hear one another no more.
  */
-export function judgeBridge(wanted: Wanted, host: Snapshot, link: Link): Adoption {
+export function judgeBridge(wanted: DesiredState, host: Snapshot, link: Link): Adoption {
   const [reason] = reasons(
     host,
     wanted.spans.some(({ name, network }) => name === link.name && network !== null),

@@ -1,8 +1,8 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { referTo } from '../../host/parsers/docker.ts'
 import { shellLine } from '../../host/quote.ts'
 import { findLink, type Link, type Manager, type Snapshot } from '../../host/snapshot.ts'
-import { networksOn, notice } from '../mark-inventory.ts'
+import { diagnostic, networksOn } from '../mark-inventory.ts'
 
 /** What tools call the devices that they make; the first that fits. */
 const makers: readonly (readonly [RegExp, string])[] = [
@@ -31,17 +31,17 @@ const removals: Readonly<Record<Manager, { readonly words: readonly string[]; re
 }
 
 /** What a device is that has a span's name, whose it seems to be, and what to do. */
-export function explainDevice(host: Snapshot, name: string): Notice {
+export function explainDevice(host: Snapshot, name: string): Diagnostic {
   const link = findLink(host, name)
   if (link?.bridge) {
-    return notice(
+    return diagnostic(
       'BRIDGE_FOREIGN',
       `a bridge ${name} exists already, and spanplan did not make it${describeUse(host, link)}`,
       `give the span another name, or remove that bridge if nothing needs it: ${removeDevice(host, link)}`
     )
   }
   const what = link ? ` but ${describeKind(host, link)}${describeUse(host, link)}` : ''
-  return notice(
+  return diagnostic(
     'LINK_FOREIGN',
     `a network device ${name} exists already, and is not a bridge${what}`,
     `give the span another name; see that device with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`

@@ -3,32 +3,37 @@ import { removeFilter, writeFilter } from '../../host/parsers/filters.ts'
 import { mirrorPref } from '../../host/parsers/tc.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { ClassFilter, Filter, Snapshot } from '../../host/snapshot.ts'
-import type { Hook } from '../../spec/spec.ts'
-import { isSameFilter, type Wanted, type WantedMirror } from '../mark-inventory.ts'
+import type { TcHook } from '../../spec/spec.ts'
+import { type CopyPoint, type DesiredState, isSameFilter } from '../mark-inventory.ts'
 import { isOfScripts } from './describe-filter.ts'
 
 /** A filter of others', on a device that a span copies from, that copies into that span's bridge too. */
-export type RivalFilter = Filter | ClassFilter
+export type ForeignMirror = Filter | ClassFilter
 
 /** What stands in the way of a mirror, on its hook of its device. */
-export interface Rivals {
+export interface ForeignMirrors {
   /** Sensors would see each frame twice. */
-  readonly copying: readonly RivalFilter[]
+  readonly copying: readonly ForeignMirror[]
   /** It has the mirror's preference, and does something else. */
   readonly blocking: Filter | undefined
 }
 
 /** The filters of others' that a wanted mirror meets. */
-export function findRivals(wanted: Wanted, host: Snapshot, span: string, { link, hook }: WantedMirror): Rivals {
-  const copies = (filter: RivalFilter) => filter.copies.some(({ target }) => target === span)
+export function findForeignMirrors(
+  wanted: DesiredState,
+  host: Snapshot,
+  span: string,
+  { link, tcHook }: CopyPoint
+): ForeignMirrors {
+  const copies = (filter: ForeignMirror) => filter.copies.some(({ target }) => target === span)
   const onHook = host.filters.filter(
     (filter) =>
       filter.device === link.name &&
-      filter.hook === hook &&
+      filter.tcHook === tcHook &&
       !wanted.mirrors.some((live) => isSameFilter(live.filter, filter))
   )
   // What a device sends passes its own queueing discipline too.
-  const onRoot = hook === 'egress' ? host.classFilters.filter(({ device }) => device === link.name) : []
+  const onRoot = tcHook === 'egress' ? host.classFilters.filter(({ device }) => device === link.name) : []
   return {
     copying: [...onHook, ...onRoot].filter(copies),
     blocking: onHook.find((filter) => filter.chain === 0 && filter.pref === mirrorPref && !copies(filter))
@@ -36,7 +41,7 @@ export function findRivals(wanted: Wanted, host: Snapshot, span: string, { link,
 }
 
 /** Why a rival cannot be replaced by a mirror; null if it can, and could be put back. */
-export function refuseRival(filter: RivalFilter): string | null {
+export function refuseAdoption(filter: ForeignMirror): string | null {
   const what = `the ${filter.kind} filter at preference ${filter.pref}`
   if (filter.copies.length !== 1 || filter.others) return `${what} does more than copy into this span`
   // A filter of a queueing discipline also chooses the class.
@@ -46,27 +51,27 @@ export function refuseRival(filter: RivalFilter): string | null {
 }
 
 /** What a rival is, and where it hangs, in words. */
-export function describeRival(filter: RivalFilter): string {
-  const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.hook} hook`
+export function describeForeignMirror(filter: ForeignMirror): string {
+  const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.tcHook} hook`
   return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
 }
 
 /** The commands that show what hangs where a device's rivals can. */
-export function showRivals(host: Snapshot, device: string, hook: Hook): string {
+export function showForeignMirrors(host: Snapshot, device: string, tcHook: TcHook): string {
   const parents = host.classFilters.filter((filter) => filter.device === device).map(({ parent }) => parent)
   const places = [
-    ...(host.filters.some((filter) => filter.device === device && filter.hook === hook) ? [[hook]] : []),
-    ...(hook === 'egress' ? [...new Set(parents)].map((parent) => ['parent', parent]) : [])
+    ...(host.filters.some((filter) => filter.device === device && filter.tcHook === tcHook) ? [[tcHook]] : []),
+    ...(tcHook === 'egress' ? [...new Set(parents)].map((parent) => ['parent', parent]) : [])
   ]
   return places.map((place) => shellLine(['tc', 'filter', 'show', 'dev', device, ...place])).join('; ')
 }
 
 /** The filter of others' at the mirrors' preference, of that handle. */
-export function findBlocking(host: Snapshot, device: string, hook: Hook, handle: number): Filter | undefined {
+export function findBlocking(host: Snapshot, device: string, tcHook: TcHook, handle: number): Filter | undefined {
   return host.filters.find(
     (filter) =>
       filter.device === device &&
-      filter.hook === hook &&
+      filter.tcHook === tcHook &&
       filter.chain === 0 &&
       filter.pref === mirrorPref &&
       (filter.handle ?? 0) === handle
@@ -74,21 +79,23 @@ export function findBlocking(host: Snapshot, device: string, hook: Hook, handle:
 }
 
 /** The rivals' queueing disciplines that hold nothing else, and do nothing but what the default does. */
-function emptied(host: Snapshot, rivals: readonly RivalFilter[]): { device: string; handle: string }[] {
+function emptied(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): { device: string; handle: string }[] {
   return host.qdiscs.filter(({ device, handle, root, plainPrio }) => {
     const filters = host.classFilters.filter((filter) => filter.device === device)
     const children = host.qdiscs.some((other) => other.device === device && other.parent?.startsWith(handle))
-    return plainPrio && root && !children && filters.length > 0 && filters.every((filter) => rivals.includes(filter))
+    return (
+      plainPrio && root && !children && filters.length > 0 && filters.every((filter) => foreignMirrors.includes(filter))
+    )
   })
 }
 
 /** The commands that remove the rivals; those on an old ingress qdisc go with it. */
-export function removeRivals(host: Snapshot, rivals: readonly RivalFilter[]): Argv[] {
-  const roots = emptied(host, rivals)
-  const alone = rivals.filter(
+export function removeForeignMirrors(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): Argv[] {
+  const roots = emptied(host, foreignMirrors)
+  const alone = foreignMirrors.filter(
     (filter) =>
       !roots.some(({ device }) => device === filter.device && 'parent' in filter) &&
-      !('hook' in filter && hasIngress(host, filter.device))
+      !('tcHook' in filter && hasIngress(host, filter.device))
   )
   return [
     ...alone.map(removeFilter).flatMap((words): Argv[] => (words === null ? [] : [['tc', ...words]])),
@@ -97,12 +104,12 @@ export function removeRivals(host: Snapshot, rivals: readonly RivalFilter[]): Ar
 }
 
 /** The commands that put them back. */
-export function restoreRivals(host: Snapshot, rivals: readonly RivalFilter[]): Argv[] {
+export function restoreForeignMirrors(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   return [
-    ...emptied(host, rivals).map(
+    ...emptied(host, foreignMirrors).map(
       ({ device, handle }): Argv => ['tc', 'qdisc', 'add', 'dev', device, 'root', 'handle', handle, 'prio']
     ),
-    ...rivals.flatMap((filter): Argv[] => {
+    ...foreignMirrors.flatMap((filter): Argv[] => {
       const words = writeFilter(filter)
       if (words === null) return []
       // tc tells of it as it was added; on the old ingress qdisc, scripts say "parent ffff:".

@@ -1,7 +1,7 @@
 import { label } from '../../host/parsers/docker.ts'
 import { dockerAddress } from '../foreign/bridge.ts'
 import type { Kind, Resource, Step, Transition } from '../kind.ts'
-import { covers, networksOn } from '../mark-inventory.ts'
+import { isInScope, networksOn } from '../mark-inventory.ts'
 
 /**
  * The address of the host's that Docker has put on the bridge of a network that is to be taken over. Docker leaves it there
@@ -26,7 +26,7 @@ export const address: Kind<HostAddress> = {
       .filter(({ network }) => network !== null)
       .flatMap(({ name: span }) =>
         networksOn(host, span)
-          .filter(({ labels }) => !covers(wanted, labels[label.name], labels[label.span] ?? ''))
+          .filter(({ labels }) => !isInScope(wanted, labels[label.name], labels[label.span] ?? ''))
           .flatMap((network): HostAddress[] => {
             const link = host.links.find(({ name }) => name === span)
             const found = link && dockerAddress(link, network)
@@ -38,7 +38,8 @@ export const address: Kind<HostAddress> = {
   steps: addressSteps,
   title: (resource) => resource.address,
   summary: ({ bridge }) => `Docker's, on ${bridge}`,
-  farewell: ({ bridge }) => `Docker has put it on ${bridge} for the network: without it, sensors do not reach the host`,
+  removalNote: ({ bridge }) =>
+    `Docker has put it on ${bridge} for the network: without it, sensors do not reach the host`,
   address: (resource) => [resource.address],
   device: ({ bridge }) => bridge
 }

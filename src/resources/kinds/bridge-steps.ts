@@ -25,8 +25,8 @@ export function bridgeSteps(transition: Transition<Bridge>): Step[] {
 }
 
 /** What an adopted bridge was like. The hook that sealed it goes too, if spanplan brought it and nobody else has come to use it. */
-function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, traits }: BridgeOrigin): Bridge {
-  const has = (trait: Parameters<typeof traits.has>[0]) => traits.has(trait)
+function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, interfaceSettings }: BridgeOrigin): Bridge {
+  const has = (setting: Parameters<typeof interfaceSettings.has>[0]) => interfaceSettings.has(setting)
   return {
     ...before,
     ...{ mark: alias, mac, mtu, ageing, forwardDelay },

@@ -1,17 +1,24 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { Link, Snapshot } from '../../host/snapshot.ts'
 import { hasLinkLocal, judgeBridge, originOf } from '../foreign/bridge.ts'
-import { findGuests } from '../foreign/bridge-users.ts'
+import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, type Resource, yesNo } from '../kind.ts'
-import { cardMark, isOwed, notice, ownsBridge, type Wanted, type WantedSpan } from '../mark-inventory.ts'
+import {
+  type DesiredSpan,
+  type DesiredState,
+  diagnostic,
+  interfaceMark,
+  isOwed,
+  ownsBridge
+} from '../mark-inventory.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
 import {
   desiredSeal,
   hasOtherFilters,
   readSeal,
-  recallSeal,
+  rollbackSeal,
   type Seal,
   sealConflict,
   sealField,
@@ -81,7 +88,8 @@ export const bridge: Kind<Bridge> = {
   },
   desire: (wanted, host) => wanted.spans.map((span) => desireBridge(wanted, host, span)),
   observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
-  recall: (bridges, _, now) => bridges.map((one) => ({ ...one, seal: recallSeal(one.seal, now.host, one.id) })),
+  rollbackTarget: (bridges, _, now) =>
+    bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   steps: bridgeSteps,
   title: (resource) => resource.id,
   summary: (resource) =>
@@ -95,29 +103,29 @@ export const bridge: Kind<Bridge> = {
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
   // One that was adopted is given back, with all that is on it.
-  blockers: ({ id, original }, now, planned) => (original === null ? findGuests(id, now, planned) : []),
-  farewell: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
-  adopted: 'a later destroy gives it back'
+  blockers: ({ id, original }, now, planned) => (original === null ? findBridgeUsers(id, now, planned) : []),
+  removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
+  adoptNote: 'a later destroy gives it back'
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Notice {
+function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Diagnostic {
   if (obstacle !== null) return sealConflict(obstacle, id)
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
-    return notice('BRIDGE_OTHERS', message, 'give the span another name')
+    return diagnostic('BRIDGE_OTHERS', message, 'give the span another name')
   }
   return explainDevice(host, id)
 }
 
-function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge {
+function desireBridge(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Bridge {
   const link = host.links.find(({ name }) => name === span.name)
   const live = link && observeBridge(wanted, host, link)[0]
-  const cards = rememberedCards(wanted, host, span.name)
+  const interfaces = rememberedCards(wanted, host, span.name)
   return {
     kind: 'bridge',
     id: span.name,
@@ -129,9 +137,9 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
       owner: wanted.owner,
       network: span.hasNetwork,
       original: live?.original ?? null,
-      cards
+      interfaces
     }),
-    remembered: namesOf(host, cards),
+    remembered: namesOf(host, interfaces),
     mac: bridgeMac(wanted.owner, span.name),
     mtu: span.mtu,
     up: true,
@@ -153,33 +161,33 @@ function desireBridge(wanted: Wanted, host: Snapshot, span: WantedSpan): Bridge 
 }
 
 /** Without `wire`, any will do but those that `wire` leaves. */
-function desiredOffloads({ wire }: WantedSpan, live: Bridge | undefined): Bridge['offloads'] {
+function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridge['offloads'] {
   if (wire) return wireSize
   return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
 }
 
-function namesOf(host: Snapshot, cards: ReadonlyMap<number, unknown>): string[] {
-  return host.links.filter(({ index }) => cards.has(index)).map(({ name }) => name)
+function namesOf(host: Snapshot, interfaces: ReadonlyMap<number, unknown>): string[] {
+  return host.links.filter(({ index }) => interfaces.has(index)).map(({ name }) => name)
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */
-function rememberedCards(wanted: Wanted, host: Snapshot, span: string) {
+function rememberedCards(wanted: DesiredState, host: Snapshot, span: string) {
   const link = host.links.find(({ name }) => name === span)
-  const old = readMark(link)?.cards
+  const old = readMark(link)?.interfaces
   return new Map(
-    wanted.cards.flatMap((card) => {
+    wanted.interfaces.flatMap((card) => {
       const used = wanted.spans.some(
         ({ name, mirrors }) => name === span && mirrors.some((mirror) => mirror.link.index === card.link.index)
       )
-      if (used) return [[card.link.index, cardMark(card)] as const]
+      if (used) return [[card.link.index, interfaceMark(card)] as const]
       const remembered = old?.get(card.link.index)
-      const owed = [...card.live].some((trait) => isOwed(card, trait))
+      const owed = [...card.live].some((setting) => isOwed(card, setting))
       return remembered && owed ? [[card.link.index, remembered] as const] : []
     })
   )
 }
 
-function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
+function observeBridge(wanted: DesiredState, host: Snapshot, link: Link): Bridge[] {
   const desired = wanted.spans.some((span) => span.name === link.name)
   const mark = readMark(link)
   const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
@@ -200,7 +208,7 @@ function observeBridge(wanted: Wanted, host: Snapshot, link: Link): Bridge[] {
       ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
       isBridge: options !== null,
       mark: link.alias ?? '',
-      remembered: namesOf(host, mark?.cards ?? new Map()),
+      remembered: namesOf(host, mark?.interfaces ?? new Map()),
       mac: link.mac,
       mtu: link.mtu,
       up: link.up,

@@ -1,10 +1,10 @@
 import type { OffloadName } from '../../host/snapshot.ts'
-import { type Kind, type Moment, onOff, type Resource, type Step, type Transition } from '../kind.ts'
-import { type Card, traitTarget } from '../mark-inventory.ts'
-import type { Trait } from '../marks.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition } from '../kind.ts'
+import { type MarkedInterface, settingTarget } from '../mark-inventory.ts'
+import type { InterfaceSetting } from '../marks.ts'
 
 /** The card that traffic is copied from, as far as a span has to do with it. */
-export interface Source extends Resource {
+export interface SourceInterface extends Resource {
   readonly kind: 'source'
   readonly up: boolean
   readonly promiscuous: boolean
@@ -14,7 +14,7 @@ export interface Source extends Resource {
   readonly hardwareGro: boolean
   readonly lro: boolean
   /** What has to change for it to be as it was before the first span. */
-  readonly giveBack: Readonly<Partial<Record<Trait, boolean>>>
+  readonly giveBack: Readonly<Partial<Record<InterfaceSetting, boolean>>>
 }
 
 const fieldOf = {
@@ -27,16 +27,16 @@ const fieldOf = {
   lro: 'lro'
 } as const
 
-type CardTrait = keyof typeof fieldOf
+type SettingOfKind = keyof typeof fieldOf
 
 // Object.keys forgets that its keys are the table's own.
-const cardTraits = Object.keys(fieldOf) as CardTrait[]
+const settingNames = Object.keys(fieldOf) as SettingOfKind[]
 
 /** Those whose name is also ethtool's. */
-const offloadTraits = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & CardTrait)[]
+const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
 
 /** How cards are set, and given back. */
-export const source: Kind<Source> = {
+export const source: Kind<SourceInterface> = {
   kind: 'source',
   rank: { create: 40, remove: 80 },
   fields: {
@@ -49,35 +49,39 @@ export const source: Kind<Source> = {
     lro: { label: 'LRO', words: onOff }
   },
   desire: (wanted) =>
-    wanted.cards
+    wanted.interfaces
       .filter((card) => card.wanted.size > 0)
-      .map((card) => build(card, 'ours', (trait) => desiredTrait(card, trait))),
+      .map((card) => build(card, 'ours', (setting) => desiredSetting(card, setting))),
   observe: (wanted) =>
-    wanted.cards.map((card) => ({
-      ...build(card, card.ours ? 'ours' : 'shared', (trait) => card.now.has(trait)),
+    wanted.interfaces.map((card) => ({
+      ...build(card, card.ours ? 'ours' : 'shared', (setting) => card.now.has(setting)),
       giveBack: Object.fromEntries(
-        cardTraits.flatMap((trait) => {
-          const before = desiredTrait({ ...card, wanted: new Set() }, trait)
-          return before === card.now.has(trait) ? [] : [[trait, before]]
+        settingNames.flatMap((setting) => {
+          const before = desiredSetting({ ...card, wanted: new Set() }, setting)
+          return before === card.now.has(setting) ? [] : [[setting, before]]
         })
       )
     })),
-  recall: recallSources,
-  steps: sourceSteps,
+  rollbackTarget: rollbackInterfaces,
+  steps: interfaceSteps,
   title: (resource) => resource.id,
   summary: ({ giveBack }) => {
-    const back = cardTraits.flatMap((trait) => {
-      const before = giveBack[trait]
-      return before === undefined ? [] : [`${label(trait)}: ${words(trait, !before)} → ${words(trait, before)}`]
+    const back = settingNames.flatMap((setting) => {
+      const before = giveBack[setting]
+      return before === undefined ? [] : [`${label(setting)}: ${words(setting, !before)} → ${words(setting, before)}`]
     })
     return back.length > 0 ? back.join(', ') : 'left as it is'
   },
   address: (resource) => [resource.id],
   device: ({ id }) => id,
-  farewell: (resource) => source.summary(resource)
+  removalNote: (resource) => source.summary(resource)
 }
 
-function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => boolean): Source {
+function build(
+  card: MarkedInterface,
+  owner: SourceInterface['owner'],
+  read: (setting: SettingOfKind) => boolean
+): SourceInterface {
   return {
     kind: 'source',
     id: card.link.name,
@@ -95,35 +99,41 @@ function build(card: Card, owner: Source['owner'], read: (trait: CardTrait) => b
 }
 
 /** What a span has charge of is set; what one had charge of goes back; the rest stays. */
-function desiredTrait(card: Card, trait: CardTrait): boolean {
-  const now = card.now.has(trait)
-  if (offloadTraits.some((name) => name === trait && card.link.offloads[name]?.fixed)) return now
-  if (card.wanted.has(trait)) return traitTarget[trait]
-  if (!card.live.has(trait)) return now
-  if (now && card.needed.has(trait)) return true
-  return card.before.has(trait)
+function desiredSetting(card: MarkedInterface, setting: SettingOfKind): boolean {
+  const now = card.now.has(setting)
+  if (offloadSettings.some((name) => name === setting && card.link.offloads[name]?.fixed)) return now
+  if (card.wanted.has(setting)) return settingTarget[setting]
+  if (!card.live.has(setting)) return now
+  if (now && card.needed.has(setting)) return true
+  return card.before.has(setting)
 }
 
 /** What no span has charge of is as others have set it meanwhile, and a card that somebody has begun to use stays up. */
-function recallSources(sources: readonly Source[], then: Moment, now: Moment): Source[] {
+function rollbackInterfaces(
+  sources: readonly SourceInterface[],
+  then: ObservedState,
+  now: ObservedState
+): SourceInterface[] {
   return sources.flatMap(({ id, owner }) => {
-    const was = then.wanted.cards.find(({ link }) => link.name === id)
-    const is = now.wanted.cards.find(({ link }) => link.name === id)
+    const was = then.wanted.interfaces.find(({ link }) => link.name === id)
+    const is = now.wanted.interfaces.find(({ link }) => link.name === id)
     if (was === undefined || is === undefined) return []
-    const kept = (trait: CardTrait) => trait === 'up' && is.now.has(trait) && is.needed.has(trait)
-    const charged = (trait: CardTrait) => was.wanted.has(trait) || was.live.has(trait)
-    return [build(was, owner, (trait) => (charged(trait) ? was.now.has(trait) || kept(trait) : is.now.has(trait)))]
+    const kept = (setting: SettingOfKind) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
+    const charged = (setting: SettingOfKind) => was.wanted.has(setting) || was.live.has(setting)
+    return [
+      build(was, owner, (setting) => (charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)))
+    ]
   })
 }
 
-function sourceSteps(transition: Transition<Source>): Step[] {
+function interfaceSteps(transition: Transition<SourceInterface>): Step[] {
   switch (transition.action) {
     case 'create':
       return []
     case 'update': {
       const { after, fields } = transition
-      const changed = cardTraits.filter((trait) => fields.includes(fieldOf[trait]))
-      return write(after.id, Object.fromEntries(changed.map((trait) => [trait, after[fieldOf[trait]]])))
+      const changed = settingNames.filter((setting) => fields.includes(fieldOf[setting]))
+      return write(after.id, Object.fromEntries(changed.map((setting) => [setting, after[fieldOf[setting]]])))
     }
     case 'remove':
       return write(transition.before.id, transition.before.giveBack)
@@ -131,15 +141,15 @@ function sourceSteps(transition: Transition<Source>): Step[] {
 }
 
 /** IPv6 goes off before anything, and comes back after all: a card that is up with it would send into the mirrored line. */
-function write(device: string, values: Readonly<Partial<Record<Trait, boolean>>>): Step[] {
+function write(device: string, values: Readonly<Partial<Record<InterfaceSetting, boolean>>>): Step[] {
   const flags = [
     ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),
     ...(values.promiscuous === undefined ? [] : ['promisc', onOff(values.promiscuous)]),
     ...(values.up === undefined ? [] : [values.up ? 'up' : 'down'])
   ]
-  const offloads = offloadTraits.flatMap((trait) => {
-    const value = values[trait]
-    return value === undefined ? [] : [trait, onOff(value)]
+  const offloads = offloadSettings.flatMap((setting) => {
+    const value = values[setting]
+    return value === undefined ? [] : [setting, onOff(value)]
   })
   const ipv6 = `net/ipv6/conf/${device}/disable_ipv6`
   return [
@@ -154,10 +164,10 @@ function step(device: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `set the card ${device}`, argv }
 }
 
-function label(trait: CardTrait): string {
-  return source.fields[fieldOf[trait]]?.label ?? trait
+function label(setting: SettingOfKind): string {
+  return source.fields[fieldOf[setting]]?.label ?? setting
 }
 
-function words(trait: CardTrait, value: boolean): string {
-  return trait === 'up' ? (value ? 'up' : 'down') : onOff(value)
+function words(setting: SettingOfKind, value: boolean): string {
+  return setting === 'up' ? (value ? 'up' : 'down') : onOff(value)
 }

@@ -1,30 +1,30 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import { removeFilter } from '../../host/parsers/filters.ts'
 import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../../host/parsers/tc.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { Filter, Program, Snapshot } from '../../host/snapshot.ts'
-import type { Hook } from '../../spec/spec.ts'
+import type { TcHook } from '../../spec/spec.ts'
 import { describeFilter } from '../foreign/describe-filter.ts'
 import {
-  describeRival,
+  describeForeignMirror,
   findBlocking,
-  findRivals,
+  findForeignMirrors,
   hasIngress,
-  refuseRival,
-  removeRivals,
-  restoreRivals,
-  showRivals
+  refuseAdoption,
+  removeForeignMirrors,
+  restoreForeignMirrors,
+  showForeignMirrors
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
-import { cardMark, notice, type Wanted, type WantedSpan } from '../mark-inventory.ts'
+import { type DesiredSpan, type DesiredState, diagnostic, interfaceMark } from '../mark-inventory.ts'
 import { mirrorHandle, writeCookie } from '../marks.ts'
 
 /** One tc filter: copies what passes one hook of one device into one span. */
 export interface Mirror extends Resource {
   readonly kind: 'mirror'
   readonly device: string
-  readonly hook: Hook
+  readonly tcHook: TcHook
   readonly handle: number
   /** The bridge that gets the copies; `*` once it has gone, also when one of its name has come back. */
   readonly target: string
@@ -39,7 +39,7 @@ export interface Mirror extends Resource {
   readonly directAction: boolean
   readonly cookie: string
   /** The filters of others' that copy the same into the same span, in tc's words. */
-  readonly rivals: readonly string[]
+  readonly foreignMirrors: readonly string[]
   /** The commands that remove these, and that put them back. */
   readonly removal: readonly Argv[]
   readonly restoration: readonly Argv[]
@@ -62,7 +62,7 @@ export const mirror: Kind<Mirror> = {
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
     cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
-    rivals: { label: 'mirrors of others', words: (rivals) => String(rivals.length) }
+    foreignMirrors: { label: 'mirrors of others', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
   observe: (wanted, host) => [
@@ -71,57 +71,66 @@ export const mirror: Kind<Mirror> = {
       .map(({ filter, span }): Mirror => ({ ...describe(filter), spans: span === null ? [] : [span], owner: 'ours' })),
     ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
   ],
-  recall: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
-  settle: settleMirrors,
+  rollbackTarget: (mirrors, _, { host }) =>
+    mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
+  finalize: finalizeMirrors,
   steps: mirrorSteps,
-  title: ({ device, hook, target, spans }) => `${device} ${hook} → ${spans[0] ?? nameTarget(target)}`,
+  title: ({ device, tcHook, target, spans }) => `${device} ${tcHook} → ${spans[0] ?? nameTarget(target)}`,
   summary: ({ expression }) => expression ?? 'every frame',
-  address: ({ device, hook, spans, handle }) => [device, hook, ...(spans.length === 0 ? [handle.toString(16)] : [])],
+  address: ({ device, tcHook, spans, handle }) => [
+    device,
+    tcHook,
+    ...(spans.length === 0 ? [handle.toString(16)] : [])
+  ],
   device: ({ device }) => device,
   remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
   conflict: explainConflict,
-  adopted: 'a later destroy removes it'
+  adoptNote: 'a later destroy removes it'
 }
 
-function desireMirrors(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
-  return span.mirrors.flatMap(({ link, hook, expression, program, origin }) => {
-    const handle = mirrorHandle(wanted.owner, span.name, link.name, hook)
-    const id = idOf(link.name, hook, handle)
+function desireMirrors(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Mirror[] {
+  return span.mirrors.flatMap(({ link, tcHook, expression, program, origin }) => {
+    const handle = mirrorHandle(wanted.owner, span.name, link.name, tcHook)
+    const id = idOf(link.name, tcHook, handle)
     // Without the right to compile it, the program that is there is left as it is; there is none to make a new one of.
     const known = program ?? host.filters.find((filter) => filterId(filter) === id)?.program
-    const card = wanted.cards.find((candidate) => candidate.link.index === link.index)
+    const card = wanted.interfaces.find((candidate) => candidate.link.index === link.index)
     if (known === undefined || known === null || card === undefined) return []
     return [
       {
-        ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, hook, handle } as const),
+        ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, tcHook, handle } as const),
         origin,
         target: span.name,
         program: known,
         expression,
         ...{ control: 'continue', protocol: 'all', directAction: false },
-        cookie: writeCookie(wanted.owner, cardMark(card)),
-        ...noRivals
+        cookie: writeCookie(wanted.owner, interfaceMark(card)),
+        ...noForeignMirrors
       }
     ]
   })
 }
 
-const noRivals = { rivals: [], removal: [], restoration: [], onIngress: false } as const
+const noForeignMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false } as const
 
-function explainConflict({ device, hook, handle, spans, rivals, removal }: Mirror, _: Mirror, host: Snapshot): Notice {
-  if (rivals.length > 0) {
-    return notice(
+function explainConflict(
+  { device, tcHook, handle, spans, foreignMirrors, removal }: Mirror,
+  _: Mirror,
+  host: Snapshot
+): Diagnostic {
+  if (foreignMirrors.length > 0) {
+    return diagnostic(
       'MIRROR_TWICE',
-      `the ${hook} of ${device} is mirrored into ${spans[0]} already, by others (${rivals.join('; ')}): sensors would see each frame twice`,
-      `see it with: ${showRivals(host, device, hook)}${alternative(removal)}`
+      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by others (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
     )
   }
-  const filter = findBlocking(host, device, hook, handle)
+  const filter = findBlocking(host, device, tcHook, handle)
   const words = filter && removeFilter(filter)
-  return notice(
+  return diagnostic(
     'FILTER_FOREIGN',
-    `${device} ${hook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
-    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, hook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
+    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
   )
 }
 
@@ -134,14 +143,14 @@ function nameTarget(target: string): string {
 }
 
 function describe(filter: Filter): Mirror {
-  const { device, hook } = filter
+  const { device, tcHook } = filter
   return {
     kind: 'mirror',
     id: filterId(filter),
     spans: [],
     owner: 'foreign',
     device,
-    hook,
+    tcHook,
     handle: filter.handle ?? 0,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
@@ -150,28 +159,28 @@ function describe(filter: Filter): Mirror {
     protocol: filter.protocol,
     directAction: filter.directAction,
     cookie: filter.mirror?.cookie ?? '',
-    ...noRivals
+    ...noForeignMirrors
   }
 }
 
 /** Filters of others that a wanted mirror meets on its hook; each as if it were that mirror. */
-function standingInTheWay(wanted: Wanted, host: Snapshot, span: WantedSpan): Mirror[] {
+function standingInTheWay(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Mirror[] {
   const desired = desireMirrors(wanted, host, span)
   return span.mirrors.flatMap((want): Mirror[] => {
-    const { copying, blocking } = findRivals(wanted, host, span.name, want)
-    const id = idOf(want.link.name, want.hook, mirrorHandle(wanted.owner, span.name, want.link.name, want.hook))
+    const { copying, blocking } = findForeignMirrors(wanted, host, span.name, want)
+    const id = idOf(want.link.name, want.tcHook, mirrorHandle(wanted.owner, span.name, want.link.name, want.tcHook))
     const meant = desired.find((one) => one.id === id)
     if (blocking) return [{ ...describe(blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
-    const reason = copying.map(refuseRival).find((one) => one !== null)
+    const reason = copying.map(refuseAdoption).find((one) => one !== null)
     return [
       {
         ...meant,
         owner: 'foreign',
         adoption: reason === undefined || reason === null ? { possible: true } : { possible: false, reason },
-        rivals: copying.map(describeRival),
-        removal: removeRivals(host, copying),
-        restoration: restoreRivals(host, copying),
+        foreignMirrors: copying.map(describeForeignMirror),
+        removal: removeForeignMirrors(host, copying),
+        restoration: restoreForeignMirrors(host, copying),
         onIngress: hasIngress(host, want.link.name)
       }
     ]
@@ -179,11 +188,11 @@ function standingInTheWay(wanted: Wanted, host: Snapshot, span: WantedSpan): Mir
 }
 
 /** The kernel does not change the protocol of a preference: all mirrors of a hook go before the first comes back. */
-function settleMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
   const moves = changes.flatMap((change) =>
     change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
   )
-  const isBeside = (one: Mirror, other: Mirror) => one.device === other.device && one.hook === other.hook
+  const isBeside = (one: Mirror, other: Mirror) => one.device === other.device && one.tcHook === other.tcHook
   return changes.map((change) => {
     const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
     if (change !== first) return change
@@ -204,7 +213,9 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
           argv
         })),
         // Where the old ingress qdisc has come back, the mirror went with its hook; and where rivals are, it is not there yet.
-        ...(before.rivals.length === 0 && after.rivals.length > 0 && !after.onIngress ? removeSteps(before) : []),
+        ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
+          ? removeSteps(before)
+          : []),
         ...makeSteps(after, 'mend')
       ]
     }
@@ -215,7 +226,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
 
 /** One of others' is put back, one of ours made. */
 function makeSteps(after: Mirror, verb: string): Step[] {
-  if (after.rivals.length > 0) {
+  if (after.foreignMirrors.length > 0) {
     return after.restoration.map((argv) => ({ summary: `put back what mirrors ${name(after)}`, argv }))
   }
   return [{ summary: `${verb} the mirror ${name(after)}`, argv: ['tc', ...writeMirror(after)] }]
@@ -225,8 +236,8 @@ function removeSteps(before: Mirror): Step[] {
   return [{ summary: `remove the mirror ${name(before)}`, argv: deletion(before) }]
 }
 
-function deletion({ device, hook, handle }: Mirror): Argv {
-  return ['tc', ...deleteFilter(device, hook, mirrorPref, handle)]
+function deletion({ device, tcHook, handle }: Mirror): Argv {
+  return ['tc', ...deleteFilter(device, tcHook, mirrorPref, handle)]
 }
 
 function name(resource: Mirror): string {
@@ -234,9 +245,9 @@ function name(resource: Mirror): string {
 }
 
 function filterId(filter: Filter): string {
-  return idOf(filter.device, filter.hook, filter.handle ?? 0)
+  return idOf(filter.device, filter.tcHook, filter.handle ?? 0)
 }
 
-function idOf(device: string, hook: Hook, handle: number): string {
-  return `${device} ${hook} ${handle.toString(16)}`
+function idOf(device: string, tcHook: TcHook, handle: number): string {
+  return `${device} ${tcHook} ${handle.toString(16)}`
 }

@@ -1,4 +1,4 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { composeLabel, label, networkOption, referTo } from '../../host/parsers/docker.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { DockerNetwork, Pool, Snapshot } from '../../host/snapshot.ts'
@@ -6,7 +6,15 @@ import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec
 import type { Adoption } from '../foreign/bridge.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, covers, findNetwork, leftNotes, notice, ownsBridge, type Wanted } from '../mark-inventory.ts'
+import {
+  containersOf,
+  type DesiredState,
+  diagnostic,
+  findNetwork,
+  isInScope,
+  leftNotes,
+  ownsBridge
+} from '../mark-inventory.ts'
 import { hashOf, readMark } from '../marks.ts'
 
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
@@ -54,31 +62,31 @@ export const network: Kind<Network> = {
   title: (resource) => resource.id,
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
   address: (resource) => [resource.id],
-  anew: 'Docker cannot change a network: it is made anew',
+  replaceNote: 'Docker cannot change a network: it is made anew',
   conflict: explainConflict,
-  adopted: 'a later destroy removes it'
+  adoptNote: 'a later destroy removes it'
 }
 
-function explainConflict(live: Network, desired: Network, host: Snapshot): Notice {
+function explainConflict(live: Network, desired: Network, host: Snapshot): Diagnostic {
   const { name, reference, bridge, labels } = live
   const project = labels[composeLabel.project]
   const use = describeMembers(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
   const removal = shellLine(['docker', 'network', 'rm', reference])
   if (labels[label.name] !== undefined) {
-    return notice(
+    return diagnostic(
       'NETWORK_OTHERS',
       `the Docker network ${name} belongs to the span ${labels[label.span]} of the name ${labels[label.name]}`,
       'give the network another name, or destroy that span first'
     )
   }
   return name === desired.name
-    ? notice(
+    ? diagnostic(
         'NETWORK_FOREIGN',
         `a Docker network ${name} exists already, and spanplan did not make it; ${use}`,
         `give the span's network another name (network: NAME), or ${away} that one: ${removal}`
       )
-    : notice(
+    : diagnostic(
         'NETWORK_BRIDGE_TAKEN',
         `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it; ${use}`,
         `give the span another name, or ${away} that network: ${removal}`
@@ -99,21 +107,21 @@ function describeMembers({ name, subnet, labels }: Network, host: Snapshot): str
 }
 
 /** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */
-export function dockerBridgeMark(wanted: Pick<Wanted, 'scope'>, host: Snapshot, bridge: string): string | null {
+export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: Snapshot, bridge: string): string | null {
   if (host.docker.state !== 'read') return null
   const ours = host.docker.networks.find(
-    (live) => live.options[networkOption.bridge] === bridge && covers(wanted, live.labels[label.name], bridge)
+    (live) => live.options[networkOption.bridge] === bridge && isInScope(wanted, live.labels[label.name], bridge)
   )
   return ours?.labels[label.bridge] ?? null
 }
 
 /** Our networks, and what stands where one of ours should be. */
-export function liveNetworks(wanted: Wanted, host: Snapshot): readonly DockerNetwork[] {
+export function liveNetworks(wanted: DesiredState, host: Snapshot): readonly DockerNetwork[] {
   if (host.docker.state !== 'read') return []
   const networks = host.docker.networks.filter(({ labels }) => labels[label.away] === undefined)
   return networks.filter(
     ({ labels, name, options }) =>
-      covers(wanted, labels[label.name], labels[label.span] ?? '') ||
+      isInScope(wanted, labels[label.name], labels[label.span] ?? '') ||
       wanted.spans.some(
         (span) => span.network !== null && (span.network.name === name || span.name === options[networkOption.bridge])
       )
@@ -125,10 +133,10 @@ export function networkMtu(live: DockerNetwork): number {
   return Number(live.options[networkOption.mtu] ?? 1500)
 }
 
-function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
+function observeNetwork(wanted: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
   const user = wanted.spans.find((span) => span.network?.name === live.name || span.name === bridge)
-  const ours = covers(wanted, live.labels[label.name], live.labels[label.span] ?? '')
+  const ours = isInScope(wanted, live.labels[label.name], live.labels[label.span] ?? '')
   return {
     kind: 'network',
     // On the bridge of a span whose network has another name, a foreign network stands in that one's way.
@@ -156,14 +164,14 @@ function observeNetwork(wanted: Wanted, live: DockerNetwork): Network {
   }
 }
 
-function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
+function desireNetworks(wanted: DesiredState, host: Snapshot): Network[] {
   const taken = takenSubnets(wanted, host)
   const notes = leftNotes(wanted, host)
   const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
   return wanted.spans.flatMap((span): Network[] => {
     if (span.network === null) return []
     const live = findNetwork(host, span.network.name)
-    const ours = live && covers(wanted, live.labels[label.name], span.name)
+    const ours = live && isInScope(wanted, live.labels[label.name], span.name)
     const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
     const subnet =
       span.network.subnet ?? kept?.pools[0]?.subnet ?? noted(span.network.name) ?? findFreeSubnet(span.name, taken)
@@ -205,7 +213,7 @@ function desireNetworks(wanted: Wanted, host: Snapshot): Network[] {
 }
 
 /** Whether the bridge was, or is being, taken over from others. */
-function isAdopted(wanted: Wanted, host: Snapshot, span: string): boolean {
+function isAdopted(wanted: DesiredState, host: Snapshot, span: string): boolean {
   const link = host.links.find(({ name }) => name === span)
   if (link === undefined) return false
   const mark = readMark(link)
@@ -248,7 +256,7 @@ function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
   return writeSubnet({ base: pool.base + first * size, length })
 }
 
-function takenSubnets(wanted: Wanted, host: Snapshot): Subnet[] {
+function takenSubnets(wanted: DesiredState, host: Snapshot): Subnet[] {
   const networks =
     host.docker.state === 'read' ? host.docker.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)) : []
   const addresses = host.links.flatMap((link) =>

@@ -1,17 +1,17 @@
-import { type AwayNote, referTo } from '../../host/parsers/docker.ts'
+import { type EndpointNote, referTo } from '../../host/parsers/docker.ts'
 import type { Container, Snapshot } from '../../host/snapshot.ts'
-import { type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, leftNotes, type Wanted } from '../mark-inventory.ts'
+import { type Kind, type ObservedState, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { containersOf, type DesiredState, leftNotes } from '../mark-inventory.ts'
 import { connect } from './sensor.ts'
 
 /**
  * A container that a run, which was killed just then, had taken off a network for a moment. A note is left in Docker before
  * a container is taken off, and dropped when it is back: a network of labels alone.
  */
-export interface Away extends Resource {
+export interface Note extends Resource {
   readonly kind: 'away'
   readonly note: string
-  readonly place: AwayNote
+  readonly place: EndpointNote
   /** What the container is called in a request. */
   readonly reference: string
   /** It is to be connected again; else the note is of no account any more. */
@@ -20,23 +20,23 @@ export interface Away extends Resource {
 }
 
 /** How such containers are found, and put back. */
-export const away: Kind<Away> = {
+export const away: Kind<Note> = {
   kind: 'away',
   // When the networks and the listed sensors are in place.
   rank: { create: 70, remove: 70 },
   fields: { back: { label: 'put back', words: yesNo } },
-  desire: (wanted, host) => observeAway(wanted, host).map((one) => ({ ...one, back: true })),
-  observe: observeAway,
-  recall: recallAway,
-  steps: awaySteps,
+  desire: (wanted, host) => observeNotes(wanted, host).map((one) => ({ ...one, back: true })),
+  observe: observeNotes,
+  rollbackTarget: rollbackNotes,
+  steps: noteSteps,
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
-  farewell: ({ note }) => `the note on it, the network ${note}, is dropped`,
+  removalNote: ({ note }) => `the note on it, the network ${note}, is dropped`,
   remembers: ({ place }) => [{ container: place.container }],
   address: ({ place }) => [place.network, place.container]
 }
 
-function observeAway(wanted: Wanted, host: Snapshot): Away[] {
+function observeNotes(wanted: DesiredState, host: Snapshot): Note[] {
   return leftNotes(wanted, host).map(({ note, span, place }) => ({
     ...({ kind: 'away', id: note, spans: [span], owner: 'ours', note, place } as const),
     reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
@@ -45,12 +45,12 @@ function observeAway(wanted: Wanted, host: Snapshot): Away[] {
   }))
 }
 
-function findContainer(host: Snapshot, { container }: AwayNote): Container | undefined {
+function findContainer(host: Snapshot, { container }: EndpointNote): Container | undefined {
   return containersOf(host).find(({ name }) => name === container)
 }
 
 /** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */
-function misses(wanted: Wanted, host: Snapshot, place: AwayNote): boolean {
+function misses(wanted: DesiredState, host: Snapshot, place: EndpointNote): boolean {
   const { network, container } = place
   const endpoints = findContainer(host, place)?.endpoints
   const listed = wanted.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
@@ -59,12 +59,12 @@ function misses(wanted: Wanted, host: Snapshot, place: AwayNote): boolean {
 }
 
 /** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
-function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
-  const networksOf = ({ host }: Moment, container: string) =>
+function rollbackNotes(notes: readonly Note[], then: ObservedState, now: ObservedState): Note[] {
+  const networksOf = ({ host }: ObservedState, container: string) =>
     containersOf(host)
       .find(({ name }) => name === container)
       ?.endpoints.map(({ network }) => network)
-  const own = observeAway(now.wanted, now.host)
+  const own = observeNotes(now.wanted, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
       const was = networksOf(then, one.place.container)
@@ -74,7 +74,7 @@ function recallAway(notes: readonly Away[], then: Moment, now: Moment): Away[] {
   return [...notes, ...own]
 }
 
-function awaySteps(transition: Transition<Away>): Step[] {
+function noteSteps(transition: Transition<Note>): Step[] {
   switch (transition.action) {
     case 'create':
       return []
@@ -88,6 +88,6 @@ function awaySteps(transition: Transition<Away>): Step[] {
   }
 }
 
-function dropNote({ note, place }: Away): Step {
+function dropNote({ note, place }: Note): Step {
   return { summary: `drop the note ${note} on ${place.container}`, docker: { call: 'dropNote', network: note } }
 }

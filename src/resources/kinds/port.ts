@@ -1,15 +1,15 @@
 import { label } from '../../host/parsers/docker.ts'
 import type { Link, Snapshot } from '../../host/snapshot.ts'
-import { type Kind, type Moment, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, findNetwork, ownsBridge, type Wanted, type WantedSpan } from '../mark-inventory.ts'
-import { type PortOrigin, type PortTrait, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { containersOf, type DesiredSpan, type DesiredState, findNetwork, ownsBridge } from '../mark-inventory.ts'
+import { type PortOrigin, type PortSetting, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import {
   desiredSeal,
   findObstacle,
   findSeal,
   hasOtherFilters,
   readSeal,
-  recallSeal,
+  rollbackSeal,
   type Seal,
   sealCommands,
   sealConflict,
@@ -80,21 +80,21 @@ export const port: Kind<Port> = {
       ...orphans.map((link) => observePort(wanted, host, link, { span: null, bridgeStays: false }))
     ]
   },
-  recall: recallPorts,
+  rollbackTarget: rollbackPorts,
   steps: portSteps,
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
   address: (resource) => [resource.id],
   device: ({ id }) => id,
   conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id),
-  farewell: () => 'given back as it was before it was a port'
+  removalNote: () => 'given back as it was before it was a port'
 }
 
 /**
  * It bears our mark, and is no port of a span's any more, whoever's that was. What may be a container's is left sealed: its
  * frames would enter the host. So is everything where some spans are left out, for it may be a port of these.
  */
-function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
+function isOrphan(wanted: DesiredState, host: Snapshot, link: Link): boolean {
   const { spans } = wanted.scope
   if ('only' in spans || spans.except.size > 0) return false
   if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
@@ -103,7 +103,7 @@ function isOrphan(wanted: Wanted, host: Snapshot, link: Link): boolean {
 }
 
 /** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
-function mayBeContainers({ spans }: Wanted, { docker, links }: Snapshot, { index }: Link): boolean {
+function mayBeContainers({ spans }: DesiredState, { docker, links }: Snapshot, { index }: Link): boolean {
   if (docker.state !== 'read') {
     return spans.some(({ hasNetwork }) => hasNetwork) || links.some((link) => readMark(link)?.network === true)
   }
@@ -123,12 +123,12 @@ function mayBeSensor(host: Snapshot, span: string | null): boolean {
 }
 
 /** Of any name's spans. */
-function isSpanBridge(wanted: Wanted, link: Link): boolean {
+function isSpanBridge(wanted: DesiredState, link: Link): boolean {
   return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
 }
 
 /** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
-function goesWithNetwork(wanted: Wanted, host: Snapshot, link: Link): boolean {
+function goesWithNetwork(wanted: DesiredState, host: Snapshot, link: Link): boolean {
   const networks = new Set(liveNetworks(wanted, host).map(({ name }) => name))
   return containersOf(host).some(({ endpoints }) =>
     endpoints.some(
@@ -148,18 +148,20 @@ function originOf(host: Snapshot, link: Link): PortOrigin {
   const clsact = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
   const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
   const own = { up: link.up, ipv6: link.ipv6, clsact }
-  const traits: Record<PortTrait, boolean> = !leadsAway(link)
+  const interfaceSettings: Record<PortSetting, boolean> = !leadsAway(link)
     ? { ...usual, ...own }
     : lost
       ? usual
       : { ...flagsOf(link), ...own, ownMacEntry: link.ownMacEntry }
   // Object.entries forgets that its keys are the table's own.
-  const set = new Set(Object.entries(traits).flatMap(([trait, on]) => (on ? [trait as PortTrait] : [])))
-  return { mtu: link.mtu, traits: set }
+  const set = new Set(
+    Object.entries(interfaceSettings).flatMap(([setting, on]) => (on ? [setting as PortSetting] : []))
+  )
+  return { mtu: link.mtu, interfaceSettings: set }
 }
 
 /** As the kernel and Docker make a port. */
-const usual: Record<PortTrait, boolean> = {
+const usual: Record<PortSetting, boolean> = {
   ...{ up: true, isolated: false, learning: true, flooding: true, ipv6: true, ownMacEntry: true, clsact: false }
 }
 
@@ -172,7 +174,7 @@ function flagsOf({ port: options }: Link): Pick<Port, 'isolated' | 'learning' | 
 }
 
 /** A device that somebody has put on the bridge, and whose other end is no other namespace's, may have another life. */
-function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link): Port {
+function desirePort(wanted: DesiredState, host: Snapshot, span: DesiredSpan, link: Link): Port {
   const live = observePort(wanted, host, link, { span: span.name, bridgeStays: false })
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
@@ -180,7 +182,7 @@ function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link
     owner: 'ours',
     up: leadsAway(link) || link.up,
     mtu: desiredMtu(span, link, host),
-    isolated: span.sealed || (leadsAway(link) && live.original.traits.has('isolated')),
+    isolated: span.sealed || (leadsAway(link) && live.original.interfaceSettings.has('isolated')),
     learning: false,
     flooding: true,
     // An address of somebody's would be lost with it for good.
@@ -191,14 +193,14 @@ function desirePort(wanted: Wanted, host: Snapshot, span: WantedSpan, link: Link
   }
 }
 
-function portSeal(host: Snapshot, span: WantedSpan, link: Link, now: Seal): Seal {
+function portSeal(host: Snapshot, span: DesiredSpan, link: Link, now: Seal): Seal {
   if (!leadsAway(link)) return desiredSeal('hook', now)
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
 
 function observePort(
-  wanted: Wanted,
+  wanted: DesiredState,
   host: Snapshot,
   link: Link,
   { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
@@ -231,7 +233,7 @@ function observePort(
 }
 
 /** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
-function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
+function desiredMtu(span: DesiredSpan, link: Link, host: Snapshot): number {
   const network = span.network && findNetwork(host, span.network.name)
   return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
@@ -240,7 +242,7 @@ function desiredMtu(span: WantedSpan, link: Link, host: Snapshot): number {
  * Where a sensor was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
  * others may have changed meanwhile; and a port that others have taken off its bridge stays off.
  */
-function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] {
+function rollbackPorts(ports: readonly Port[], then: ObservedState, now: ObservedState): Port[] {
   const sensors = sensor.observe(now.wanted, now.host)
   const names = new Map(
     sensor.observe(then.wanted, then.host).flatMap(({ id, port: name }) => {
@@ -248,7 +250,7 @@ function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] 
       return name !== null && again ? [[name, again]] : []
     })
   )
-  const bridgeOf = ({ host }: Moment, [span]: Port['spans']) => host.links.find(({ name }) => name === span)
+  const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.links.find(({ name }) => name === span)
   return ports.flatMap((one) => {
     const id = names.get(one.id) ?? one.id
     const link = now.host.links.find(({ name }) => name === id)
@@ -260,7 +262,7 @@ function recallPorts(ports: readonly Port[], then: Moment, now: Moment): Port[] 
       if (is.index === was?.index) return []
     }
     const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
-    return [{ ...one, ...theirs, id, mac: link.mac, seal: recallSeal(one.seal, now.host, id) }]
+    return [{ ...one, ...theirs, id, mac: link.mac, seal: rollbackSeal(one.seal, now.host, id) }]
   })
 }
 
@@ -307,8 +309,8 @@ function joinSteps(after: Port): Step[] {
 
 /** What only a port has goes when it leaves the bridge. */
 function giveBack(before: Port): Port {
-  const { mtu, traits } = before.original
-  const has = (trait: PortTrait) => traits.has(trait)
+  const { mtu, interfaceSettings } = before.original
+  const has = (setting: PortSetting) => interfaceSettings.has(setting)
   const flags = {
     isolated: has('isolated'),
     learning: has('learning'),

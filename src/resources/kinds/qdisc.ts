@@ -1,26 +1,26 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { Qdisc, Snapshot } from '../../host/snapshot.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
-import { findRivals, refuseRival } from '../foreign/mirrors.ts'
-import type { Kind, Moment, Resource, Step, Transition } from '../kind.ts'
-import { isSameFilter, notice, type Wanted } from '../mark-inventory.ts'
+import { findForeignMirrors, refuseAdoption } from '../foreign/mirrors.ts'
+import type { Kind, ObservedState, Resource, Step, Transition } from '../kind.ts'
+import { type DesiredState, diagnostic, isSameFilter } from '../mark-inventory.ts'
 
 /** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
-export interface HookPoint extends Resource {
+export interface Clsact extends Resource {
   readonly kind: 'hook'
   readonly qdisc: string
   readonly block: number | null
 }
 
 /** How clsact qdiscs are wanted, found, added and removed. */
-export const hook: Kind<HookPoint> = {
+export const tcHook: Kind<Clsact> = {
   kind: 'hook',
   rank: { create: 20, remove: 82 },
   fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (wanted) =>
-    wanted.cards
+    wanted.interfaces
       .filter((card) => card.wanted.has('clsact'))
       .map((card) => ({
         kind: 'hook',
@@ -31,7 +31,7 @@ export const hook: Kind<HookPoint> = {
         block: null
       })),
   observe: (wanted, host) =>
-    wanted.cards.flatMap(({ link, spans, ours, live, before }): HookPoint[] => {
+    wanted.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
       const qdisc = host.qdiscs.find(
         ({ device, kind }) => device === link.name && (kind === 'clsact' || kind === 'ingress')
       )
@@ -48,28 +48,28 @@ export const hook: Kind<HookPoint> = {
         {
           ...{ kind: 'hook', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
           owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
-          ...(!usable && { adoption: judgeHook(wanted, host, qdisc) })
+          ...(!usable && { adoption: judgeQdisc(wanted, host, qdisc) })
         }
       ]
     }),
-  recall: recallHooks,
-  steps: hookSteps,
+  rollbackTarget: rollbackQdiscs,
+  steps: qdiscSteps,
   title: (resource) => resource.id,
   summary: () => 'clsact, beside the root qdisc',
   address: (resource) => [resource.id],
   device: ({ id }) => id,
   conflict: explainConflict,
-  adopted: 'a later destroy removes it'
+  adoptNote: 'a later destroy removes it'
 }
 
-function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Snapshot): Notice {
+function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot): Diagnostic {
   if (block !== null) {
     const others = [
       ...new Set(host.qdiscs.flatMap((other) => (other.block === block && other.device !== id ? [other.device] : [])))
     ]
     const use =
       others.length === 0 ? 'no other device uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
-    return notice(
+    return diagnostic(
       'HOOK_SHARED',
       `the ${qdisc} qdisc of ${id} takes its filters from the shared block ${block}, which ${use}`,
       `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another card`
@@ -77,7 +77,7 @@ function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Sn
   }
   const filters = host.filters.filter(({ device }) => device === id)
   const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
-  return notice(
+  return diagnostic(
     'HOOK_FOREIGN',
     `${id} has an ${qdisc} qdisc, which excludes the clsact that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
     `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', id, 'ingress'])}`
@@ -85,32 +85,32 @@ function explainConflict({ id, qdisc, block }: HookPoint, _: HookPoint, host: Sn
 }
 
 /** An old ingress qdisc may give way to clsact if all that it holds does too. */
-function judgeHook(wanted: Wanted, host: Snapshot, { device, block }: Qdisc): Adoption {
+function judgeQdisc(wanted: DesiredState, host: Snapshot, { device, block }: Qdisc): Adoption {
   if (block !== null) return { possible: false, reason: 'other devices use its filters too' }
-  const rivals = wanted.spans.flatMap((span) =>
-    span.mirrors.flatMap((mirror) => findRivals(wanted, host, span.name, mirror).copying)
+  const foreignMirrors = wanted.spans.flatMap((span) =>
+    span.mirrors.flatMap((mirror) => findForeignMirrors(wanted, host, span.name, mirror).copying)
   )
-  const [other] = host.filters.filter((filter) => filter.device === device && !rivals.includes(filter))
+  const [other] = host.filters.filter((filter) => filter.device === device && !foreignMirrors.includes(filter))
   if (other) {
     return {
       possible: false,
       reason: `it holds a ${other.kind} filter at preference ${other.pref} that does other work`
     }
   }
-  const reason = rivals.map(refuseRival).find((one) => one !== null)
+  const reason = foreignMirrors.map(refuseAdoption).find((one) => one !== null)
   return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
 }
 
 /** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
-function recallHooks(hooks: readonly HookPoint[], _: Moment, { wanted, host }: Moment): HookPoint[] {
+function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { wanted, host }: ObservedState): Clsact[] {
   return hooks.filter(({ id, qdisc }) => {
-    const card = wanted.cards.find(({ link }) => link.name === id)
+    const card = wanted.interfaces.find(({ link }) => link.name === id)
     const occupied = card?.now.has('clsact') && card.needed.has('clsact')
     return host.links.some(({ name }) => name === id) && !(qdisc === 'ingress' && occupied)
   })
 }
 
-function hookSteps(transition: Transition<HookPoint>): Step[] {
+function qdiscSteps(transition: Transition<Clsact>): Step[] {
   switch (transition.action) {
     case 'create':
       return [addStep(transition.after)]
@@ -123,10 +123,10 @@ function hookSteps(transition: Transition<HookPoint>): Step[] {
   }
 }
 
-function addStep({ id, qdisc }: HookPoint): Step {
+function addStep({ id, qdisc }: Clsact): Step {
   return { summary: `add ${qdisc} to ${id}`, argv: ['tc', 'qdisc', 'replace', 'dev', id, qdisc] }
 }
 
-function removeStep({ id, qdisc }: HookPoint): Step {
+function removeStep({ id, qdisc }: Clsact): Step {
   return { summary: `remove ${qdisc} from ${id}`, argv: ['tc', 'qdisc', 'del', 'dev', id, qdisc] }
 }

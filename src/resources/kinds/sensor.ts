@@ -1,7 +1,15 @@
-import { type AwayNote, interfaceOption, label, referTo, writeAway } from '../../host/parsers/docker.ts'
+import { type EndpointNote, interfaceOption, label, referTo, writeNote } from '../../host/parsers/docker.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../../host/snapshot.ts'
-import { type Change, type Kind, type Moment, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, covers, findNetwork, leftNotes, type Wanted } from '../mark-inventory.ts'
+import {
+  type Change,
+  type Kind,
+  type ObservedState,
+  type Resource,
+  type Step,
+  type Transition,
+  yesNo
+} from '../kind.ts'
+import { containersOf, type DesiredState, findNetwork, isInScope, leftNotes } from '../mark-inventory.ts'
 import { hashOf } from '../marks.ts'
 import { liveNetworks } from './network.ts'
 
@@ -54,8 +62,8 @@ export const sensor: Kind<Sensor> = {
   },
   desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
   observe: observeSensors,
-  recall: recallSensors,
-  settle: settleSensors,
+  rollbackTarget: rollbackSensors,
+  finalize: finalizeSensors,
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: ({ sealed, options, interfaceName }) =>
@@ -65,12 +73,12 @@ export const sensor: Kind<Sensor> = {
       ...(options[label.name] === undefined ? ['connected by others'] : [])
     ].join(', '),
   address: ({ network, container }) => [network, container],
-  anew: 'its interface may be renamed: restart the sensor',
-  dependsOn: ({ network }) => `network ${network}`,
+  replaceNote: 'its interface may be renamed: restart the sensor',
+  hangsOn: ({ network }) => `network ${network}`,
   container: ({ container }) => container
 }
 
-function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
+function desireListed(wanted: DesiredState, host: Snapshot): Sensor[] {
   const notes = leftNotes(wanted, host).map(({ place }) => place)
   return wanted.spans.flatMap((span) => {
     const { network } = span
@@ -95,7 +103,7 @@ function desireListed(wanted: Wanted, host: Snapshot): Sensor[] {
 }
 
 /** Containers that others connected stay, also when the network is made anew. */
-function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
+function keepOthers(wanted: DesiredState, host: Snapshot): Sensor[] {
   return wanted.spans.flatMap((span) => {
     const live = span.network && findNetwork(host, span.network.name)
     if (!live) return []
@@ -106,12 +114,12 @@ function keepOthers(wanted: Wanted, host: Snapshot): Sensor[] {
   })
 }
 
-function observeSensors(wanted: Wanted, host: Snapshot): Sensor[] {
+function observeSensors(wanted: DesiredState, host: Snapshot): Sensor[] {
   return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
 }
 
 /** A container that has gone meanwhile cannot be connected again; one that others have connected stays, as in keepOthers(). */
-function recallSensors(sensors: readonly Sensor[], then: Moment, now: Moment): readonly Sensor[] {
+function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: ObservedState): readonly Sensor[] {
   if (now.host.docker.state !== 'read') return sensors
   const networks = liveNetworks(then.wanted, then.host).map(({ name }) => name)
   const others = observeSensors(now.wanted, now.host).filter(
@@ -130,7 +138,7 @@ function settled(sensor: Sensor): Sensor {
 }
 
 /** Of several spans, the first takes a container off the network "none", and the last puts it back there. */
-function settleSensors(changes: readonly Change<Sensor>[], host: Snapshot): Change<Sensor>[] {
+function finalizeSensors(changes: readonly Change<Sensor>[], host: Snapshot): Change<Sensor>[] {
   const of = (container: Container, actions: readonly Change['action'][]) =>
     changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
   const barred = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
@@ -153,7 +161,7 @@ function subjectOf(change: Change<Sensor>): Sensor {
   return change.action === 'remove' ? change.before : change.after
 }
 
-function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork): Sensor[] {
+function observeNetwork(wanted: DesiredState, host: Snapshot, network: DockerNetwork): Sensor[] {
   const span = wanted.spans.find((candidate) => candidate.network?.name === network.name)
   return containersOf(host).flatMap((container) =>
     container.endpoints
@@ -166,7 +174,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
           ...build(container, network.name, bridge, network.labels[label.name] ?? wanted.owner),
           reference: referTo(network),
           sealed: span?.sealed ?? true,
-          owner: covers(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
+          owner: isInScope(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
           present: port !== 'absent',
           interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
@@ -185,7 +193,7 @@ function observeNetwork(wanted: Wanted, host: Snapshot, network: DockerNetwork):
  * The host's end of a container's interface, which may have changed since: a veth pair of these two ends, that no other bridge
  * has, and that is no card of a span.
  */
-function findPort(wanted: Wanted, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
+function findPort(wanted: DesiredState, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
   if (typeof port === 'string') return undefined
   return host.links.find(
     (link) =>
@@ -193,7 +201,7 @@ function findPort(wanted: Wanted, host: Snapshot, port: Endpoint['port'], bridge
       link.peer === port.inside &&
       link.foreignPeer &&
       (link.master === null || link.master === bridge) &&
-      !wanted.cards.some((card) => card.link.index === link.index)
+      !wanted.interfaces.some((card) => card.link.index === link.index)
   )
 }
 
@@ -268,7 +276,7 @@ const onNone = { network: 'none', options: {}, aliases: [], address: null, subne
 
 function leaveNote(off: Sensor): Step {
   const { container, network, noteOwner, bridge } = off
-  const labels = { [label.name]: noteOwner, [label.span]: bridge, ...writeAway(off) }
+  const labels = { [label.name]: noteOwner, [label.span]: bridge, ...writeNote(off) }
   return {
     summary: `note that ${container} belongs on ${network}`,
     docker: { call: 'createNote', network: nameNote(off), labels }
@@ -289,7 +297,7 @@ function nameNote({ network, container }: Sensor): string {
  *
  * @param reference what the container is called in it.
  */
-export function connect(place: Omit<AwayNote, 'subnet'>, reference: string): Step {
+export function connect(place: Omit<EndpointNote, 'subnet'>, reference: string): Step {
   const { network, container, options, aliases, address } = place
   return {
     summary: `connect ${container} to ${network}`,

@@ -1,13 +1,13 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { mirrorPref } from '../../host/parsers/tc.ts'
 import { batchWord, shellLine } from '../../host/quote.ts'
 import type { Link, Snapshot } from '../../host/snapshot.ts'
 import { findLink } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
-import type { Hook, InterfaceMatch, Spec } from '../../spec/spec.ts'
+import type { InterfaceMatch, Spec, TcHook } from '../../spec/spec.ts'
 import { routesOf } from '../interface-use.ts'
-import { notice } from '../mark-inventory.ts'
+import { diagnostic } from '../mark-inventory.ts'
 import { isTransparent } from '../seal.ts'
 
 /** What a source's interface is found by: as the file says of it, or by that very name. */
@@ -29,13 +29,13 @@ export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]
 }
 
 /** The one card of this host that the file means, or why there is none. */
-export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
+export function findCard(match: InterfaceMatch, host: Snapshot): Link | Diagnostic {
   if ('name' in match) return findLink(host, match.name) ?? missingName(match.name, host)
   const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
-  const cards = all.filter(isCard)
-  const [link, ...others] = cards.length > 0 ? cards : all
+  const interfaces = all.filter(isCard)
+  const [link, ...others] = interfaces.length > 0 ? interfaces : all
   if (link === undefined) {
-    return notice(
+    return diagnostic(
       'INTERFACE_MISSING',
       `there is no interface with the MAC address ${match.macaddress} on this host`,
       'see the addresses with: ip link'
@@ -43,7 +43,11 @@ export function findCard(match: InterfaceMatch, host: Snapshot): Link | Notice {
   }
   if (others.length === 0) return link
   const names = [link, ...others].map(({ name }) => name).join(', ')
-  return notice('INTERFACE_AMBIGUOUS', `${names} all have the MAC address ${match.macaddress}`, 'match one by its name')
+  return diagnostic(
+    'INTERFACE_AMBIGUOUS',
+    `${names} all have the MAC address ${match.macaddress}`,
+    'match one by its name'
+  )
 }
 
 /**
@@ -61,13 +65,17 @@ export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): 
 }
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
-export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Notice | undefined {
+export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Diagnostic | undefined {
   const program = findConfused(link.name, dedicated)
   if (program !== undefined) {
-    return notice('INTERFACE_NAME', `the name of interface ${link.name} cannot be passed to ${program}`, 'rename it')
+    return diagnostic(
+      'INTERFACE_NAME',
+      `the name of interface ${link.name} cannot be passed to ${program}`,
+      'rename it'
+    )
   }
   if (link.type !== 'ether') {
-    return notice(
+    return diagnostic(
       'INTERFACE_NOT_ETHERNET',
       `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
       'mirror the Ethernet card below it'
@@ -77,10 +85,10 @@ export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Notic
 }
 
 /** A dedicated interface has neither ARP nor IPv6: whoever uses it would be cut off. */
-function checkDedicated(link: Link, host: Snapshot): Notice | undefined {
+function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
-    return notice(
+    return diagnostic(
       'DEDICATED_HAS_ADDRESS',
       `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
       'take "dedicated" out, or the address off the card'
@@ -91,7 +99,7 @@ function checkDedicated(link: Link, host: Snapshot): Notice | undefined {
   const more = others.length === 0 ? '' : `, and ${others.length} more`
   const all =
     more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
-  return notice(
+  return diagnostic(
     'DEDICATED_HAS_ROUTE',
     `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.words.join(' ')}${more}`,
     `take "dedicated" out, or the route away: ${shellLine(route.removal)}${all}`
@@ -107,40 +115,40 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
 }
 
 /** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
-export function warnOfMerging(link: Link): Notice[] {
+export function warnOfMerging(link: Link): Diagnostic[] {
   return (['gro', 'rx-gro-hw', 'lro'] as const)
     .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
-    .map((name) => notice('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
+    .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
 }
 
 /** What a filter of lower preference ends never comes to the mirrors. */
-export function warnOfHiding(link: Link, hook: Hook, host: Snapshot): Notice[] {
+export function warnOfHiding(link: Link, tcHook: TcHook, host: Snapshot): Diagnostic[] {
   const before = host.filters.find(
     (filter) =>
       filter.device === link.name &&
-      filter.hook === hook &&
+      filter.tcHook === tcHook &&
       filter.chain === 0 &&
       filter.pref < mirrorPref &&
       !isTransparent(filter)
   )
   if (before === undefined) return []
   return [
-    notice(
+    diagnostic(
       'MIRROR_HIDDEN',
-      `${link.name} ${hook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
-      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, hook])}`
+      `${link.name} ${tcHook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
+      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, tcHook])}`
     )
   ]
 }
 
 /** What an eBPF program before the filters does not let pass never comes to the mirrors. */
-export function warnOfPrograms(link: Link, hook: Hook, host: Snapshot): Notice[] {
+export function warnOfPrograms(link: Link, tcHook: TcHook, host: Snapshot): Diagnostic[] {
   return host.attached
-    .filter((program) => program.link === link.index && program.hook === hook)
+    .filter((program) => program.link === link.index && program.tcHook === tcHook)
     .map(({ layer, name, id }) =>
-      notice(
+      diagnostic(
         'PROGRAM_BEFORE',
-        `${link.name} ${hook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
+        `${link.name} ${tcHook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
         `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
       )
     )
@@ -151,11 +159,11 @@ function isCard(link: Link): boolean {
   return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
 }
 
-function missingName(name: string, host: Snapshot): Notice {
+function missingName(name: string, host: Snapshot): Diagnostic {
   const names = host.links.flatMap((link) => [link.name, ...link.altnames])
   const near = suggest(name, names)
   const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
-  return notice(
+  return diagnostic(
     'INTERFACE_MISSING',
     `there is no interface ${name} on this host`,
     near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { escapeUnprintable, quote } from '../yaml/quote.ts'
 import { findKeyPlace, findTree, findValuePlace, type Path, type ScalarTree, type Tree } from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
@@ -108,7 +108,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   return undefined
 }
 
-function explainUnknownKey(key: string, path: Path, known: readonly string[], tree: Tree): Notice {
+function explainUnknownKey(key: string, path: Path, known: readonly string[], tree: Tree): Diagnostic {
   const origin = findKeyPlace(tree, [...path, key])
   const owner = path.length === 0 ? '' : describeOwner(path)
   const message = `unknown key ${quote(key)}${owner}`
@@ -132,7 +132,7 @@ function listMeant(issue: Issue): string[] {
 }
 
 /** The notices for what zod found wrong with a file; none for what follows from another. */
-export function explainIssues(issues: readonly Issue[], root: Tree): Notice[] {
+export function explainIssues(issues: readonly Issue[], root: Tree): Diagnostic[] {
   const meant = new Set(issues.flatMap(listMeant))
   const follows = (issue: Issue) => {
     const isOfMapping = issue.code === 'custom' || findTree(root, issue.path) === undefined
@@ -142,7 +142,7 @@ export function explainIssues(issues: readonly Issue[], root: Tree): Notice[] {
 }
 
 /** The notices for one thing that zod found wrong; none where the reader of YAML has said it already. */
-function explainIssue(issue: Issue, root: Tree): Notice[] {
+function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   const { path } = issue
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(', ')
@@ -196,7 +196,7 @@ function blame(message: string, text: string): string {
 }
 
 /** The key of a span or of an interface breaks a rule. */
-function explainName(issue: Issue, path: Path, root: Tree): Notice {
+function explainName(issue: Issue, path: Path, root: Tree): Diagnostic {
   const [group, name] = path
   const what = group === 'spans' ? "a span's name" : "an interface's name"
   const { code, hint } = issue.code === 'custom' ? readParams(issue) : { code: 'NAME_INVALID', hint: {} }

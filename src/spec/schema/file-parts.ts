@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Notice, Origin } from '../../errors.ts'
+import type { Diagnostic, Origin } from '../../errors.ts'
 import { findTree, type MapTree, type Path, removePaths, type Tree, toData } from '../yaml/tree.ts'
 import { explainIssues } from './errors.ts'
 import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
@@ -29,10 +29,10 @@ export interface Part {
  * A file's tree as data that the schema has checked, and notices for all that breaks it. Entries with an error
  * are kept without what is wrong where that makes sense, so that other checks find their errors in the same run.
  */
-export function readPart(file: Tree): { readonly part: Part; readonly notices: readonly Notice[] } {
+export function readPart(file: Tree): { readonly part: Part; readonly diagnostics: readonly Diagnostic[] } {
   const tree = file.kind === 'map' ? withoutOwnKeys(file) : file
   const result = schemas.file.safeParse(toData(tree))
-  const notices = result.success ? [] : explainIssues(result.error.issues, tree)
+  const diagnostics = result.success ? [] : explainIssues(result.error.issues, tree)
   const owner = salvage(schemas.owner, findTree(tree, ['name']))
   const badNames = new Set(
     (result.error?.issues ?? []).filter(({ code }) => code === 'invalid_key').map(({ path }) => path.join('\0'))
@@ -48,7 +48,7 @@ export function readPart(file: Tree): { readonly part: Part; readonly notices: r
     interfaces: interfaceEntries.flatMap((entry) => salvageEntry(schemas.interface, entry)),
     spans: spanEntries.flatMap((entry) => salvageEntry(schemas.span, entry))
   }
-  return { part, notices }
+  return { part, diagnostics }
 }
 
 function withoutOwnKeys(tree: MapTree): MapTree {

@@ -1,21 +1,21 @@
 import type { SensorData } from '../schema/sensor.ts'
-import type { ContainerChoice } from '../spec.ts'
+import type { ContainerSelector } from '../spec.ts'
 
 /** A choice in the file's words: its key there, and what is written under it. */
-export interface WrittenChoice {
+export interface WrittenSelector {
   readonly kind: 'container' | 'label' | 'compose'
   readonly value: string
 }
 
 /** How a choice is written in the file. */
-export function writeChoice(choice: ContainerChoice): WrittenChoice {
+export function writeSelector(choice: ContainerSelector): WrittenSelector {
   if ('container' in choice) return { kind: 'container', value: choice.container }
   if ('label' in choice) return { kind: 'label', value: `${choice.label.key}=${choice.label.value}` }
   return { kind: 'compose', value: `${choice.compose.project}/${choice.compose.service}` }
 }
 
 /** Reads what the schema has checked: one of the keys is there, and is well formed. */
-export function readChoice({ container, label, compose }: Exclude<SensorData, string>): ContainerChoice {
+export function readSelector({ container, label, compose }: Exclude<SensorData, string>): ContainerSelector {
   if (label !== undefined) {
     const [key, value] = splitAt(label, '=')
     return { label: { key, value } }

@@ -10,7 +10,7 @@ import {
   type YAMLMap,
   type YAMLSeq
 } from 'yaml'
-import type { Notice, Origin } from '../../errors.ts'
+import type { Diagnostic, Origin } from '../../errors.ts'
 import { escapeUnprintable, quote } from './quote.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
 import type { Entry, ListTree, MapTree, ScalarTree, Tree } from './tree.ts'
@@ -29,9 +29,9 @@ export function buildTree(
   document: Document.Parsed,
   text: string,
   place: Place
-): { readonly tree: Tree | undefined; readonly notices: readonly Notice[] } {
+): { readonly tree: Tree | undefined; readonly diagnostics: readonly Diagnostic[] } {
   const builder = new TreeBuilder(document, text, place)
-  return { tree: builder.buildRoot(), notices: builder.notices }
+  return { tree: builder.buildRoot(), diagnostics: builder.diagnostics }
 }
 
 /** The tags of the core schema; YAML gives a value one of them anyway. */
@@ -40,7 +40,7 @@ const coreTags: ReadonlySet<string> = new Set(
 )
 
 class TreeBuilder {
-  readonly notices: Notice[] = []
+  readonly diagnostics: Diagnostic[] = []
   readonly #document: Document.Parsed
   readonly #text: string
   readonly #place: Place
@@ -62,7 +62,7 @@ class TreeBuilder {
   }
 
   #report(code: string, at: Origin, message: string, hint?: string): void {
-    this.notices.push({ code, message, ...(hint !== undefined && { hint }), origin: at })
+    this.diagnostics.push({ code, message, ...(hint !== undefined && { hint }), origin: at })
   }
 
   /** `outer` is the place of what a value without any text belongs to: its key, or the list. */

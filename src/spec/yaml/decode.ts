@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { Exit, type Notice, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import type { SourceFile } from '../spec.ts'
 
 const mebibyte = 1024 * 1024
@@ -25,7 +25,7 @@ function countGoodBytes(bytes: Uint8Array): number {
   return good
 }
 
-function describeBadByte(file: SourceFile): Notice {
+function describeBadByte(file: SourceFile): Diagnostic {
   const { bytes, path } = file
   // A decoder in the middle of a stream holds a sequence back that is not complete: what it gives ends where the bad one begins.
   const text = strictly().decode(bytes.subarray(0, countGoodBytes(bytes)), { stream: true })
@@ -51,7 +51,7 @@ function looksLikeUtf16([first, second]: Uint8Array): boolean {
  * @throws {SpanplanError} FILE_TOO_LARGE, FILE_NOT_UTF8 with the place of the first bad byte.
  */
 export function decodeFile(file: SourceFile): string {
-  const fail = (notice: Notice) => new SpanplanError(notice, Exit.invalidFile)
+  const fail = (diagnostic: Diagnostic) => new SpanplanError(diagnostic, Exit.invalidFile)
   const origin = { file: file.path, line: 1, column: 1 }
   if (file.bytes.length > largestFile) {
     const message = `the file has ${(file.bytes.length / mebibyte).toFixed(1)} MiB; at most ${largestFile / mebibyte} MiB are read`

@@ -1,5 +1,5 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
-import type { Notice, Origin } from '../../errors.ts'
+import type { Diagnostic, Origin } from '../../errors.ts'
 import { buildTree } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
@@ -17,7 +17,7 @@ const mostErrors = 200
 export interface Parsed {
   /** Undefined where the file has no value, or where its structure is not certain. */
   readonly tree: Tree | undefined
-  readonly notices: readonly Notice[]
+  readonly diagnostics: readonly Diagnostic[]
 }
 
 /**
@@ -32,30 +32,30 @@ export function parseYaml(file: string, text: string): Parsed {
   }
   const tokens = readTokens(text)
   if ('problem' in tokens) {
-    return { tree: undefined, notices: [{ ...tokens.problem, origin: place(tokens.offset) }] }
+    return { tree: undefined, diagnostics: [{ ...tokens.problem, origin: place(tokens.offset) }] }
   }
   // buildTree() compares keys, with a map: the composer's own check takes time that grows with their square.
   const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
   const [first, second] = [...composer.compose(tokens, true, text.length)]
-  const notices: Notice[] = []
+  const diagnostics: Diagnostic[] = []
   if (second && first) {
     const message = 'a second document begins here: a file holds one'
     const hint = 'put it into a file of its own, or take the "---" out'
     const dashes = text.indexOf('---', first.range[1])
     const origin = place(dashes === -1 ? second.range[0] : dashes)
-    return { tree: undefined, notices: [{ code: 'YAML_DOCUMENTS', message, hint, origin }] }
+    return { tree: undefined, diagnostics: [{ code: 'YAML_DOCUMENTS', message, hint, origin }] }
   }
-  if (!first) return { tree: undefined, notices }
+  if (!first) return { tree: undefined, diagnostics }
   if (first.directives.yaml.version !== '1.2') {
     const message = 'the file is read as YAML 1.2, whatever it says'
     const origin = place(text.search(/^%YAML/m))
-    return { tree: undefined, notices: [{ code: 'YAML_VERSION', message, hint: 'take this line out', origin }] }
+    return { tree: undefined, diagnostics: [{ code: 'YAML_VERSION', message, hint: 'take this line out', origin }] }
   }
   const broken = first.errors.filter(breaksStructure)
-  notices.push(...explainErrors(first.errors, tokens, text, place))
-  if (broken.length > 0) return { tree: undefined, notices }
+  diagnostics.push(...explainErrors(first.errors, tokens, text, place))
+  if (broken.length > 0) return { tree: undefined, diagnostics }
   const built = buildTree(first, text, place)
-  return { tree: built.tree, notices: [...notices, ...built.notices] }
+  return { tree: built.tree, diagnostics: [...diagnostics, ...built.diagnostics] }
 }
 
 /** The errors that the composer will find within one token, up to a number. */
@@ -80,7 +80,7 @@ function countLines(text: string): LineCounter {
 /** The text as tokens, or what makes it too much to read. */
 function readTokens(
   text: string
-): CST.Token[] | { readonly problem: Pick<Notice, 'code' | 'message' | 'hint'>; readonly offset: number } {
+): CST.Token[] | { readonly problem: Pick<Diagnostic, 'code' | 'message' | 'hint'>; readonly offset: number } {
   const parser = new Parser()
   const tokens: CST.Token[] = []
   let count = 0
@@ -106,8 +106,8 @@ function explainErrors(
   tokens: readonly CST.Token[],
   text: string,
   place: (offset: number) => Origin
-): Notice[] {
-  const byLine = new Map<number, Notice>()
+): Diagnostic[] {
+  const byLine = new Map<number, Diagnostic>()
   for (const error of joinErrors(errors.slice(0, mostErrors))) {
     const offset = findCause(error, tokens, text)
     const { file, line, column } = place(offset)
@@ -119,10 +119,10 @@ function explainErrors(
     const other = byLine.get(line)?.origin
     if (!other || origin.column < other.column) byLine.set(line, { ...complaint, origin })
   }
-  const notices = [...byLine.values()]
+  const diagnostics = [...byLine.values()]
   // A tab puts the lines around it out of order too.
-  const tabs = notices.filter(({ code }) => code === 'YAML_TAB')
-  return tabs.length > 0 ? tabs : notices
+  const tabs = diagnostics.filter(({ code }) => code === 'YAML_TAB')
+  return tabs.length > 0 ? tabs : diagnostics
 }
 
 /** A value, and below it a line that is indented too far, are two errors to the parser: a key over two lines, and that within a value. */

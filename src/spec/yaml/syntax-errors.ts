@@ -1,9 +1,9 @@
 import type { YAMLError } from 'yaml'
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { escapeUnprintable, hasUnprintable } from './quote.ts'
 
 /** What of a notice depends on what went wrong, not on where. */
-export type Complaint = Pick<Notice, 'code' | 'message' | 'hint'>
+export type Complaint = Pick<Diagnostic, 'code' | 'message' | 'hint'>
 
 /** After these the rest of the file still means what it says; after any other it may not. */
 const harmless: ReadonlySet<YAMLError['code']> = new Set([

@@ -6,7 +6,7 @@ const growth = 3
 const longestDelay = 300_000
 
 /** Why a span is not kept true, and until when it is left alone. */
-interface Trouble extends Pick<Degraded, 'span' | 'reason' | 'notice'> {
+interface Trouble extends Pick<Degraded, 'span' | 'reason' | 'diagnostic'> {
   /** It is not even tried before. Else it is tried whenever there is a run, because that costs nothing. */
   readonly rests: boolean
 }
@@ -18,7 +18,7 @@ interface Entry extends Trouble {
 }
 
 /** What stands in the way of which spans; null: of all of them. */
-export interface Troubles {
+export interface Backoff {
   /** The span failed, again or for the first time. */
   add(trouble: Trouble, now: number): void
   /** The span does not fail any more, but may again until then: it stays on the list, and is tried whenever there is a run. */
@@ -36,7 +36,7 @@ export interface Troubles {
 }
 
 /** Makes an empty list. */
-export function openTroubles(): Troubles {
+export function openBackoff(): Backoff {
   const entries = new Map<string | null, Entry>()
   return {
     add: (trouble, now) => {
@@ -59,7 +59,12 @@ export function openTroubles(): Troubles {
       return rests && now < until
     },
     list: (write) =>
-      [...entries.values()].map(({ span, reason, notice, until }) => ({ span, reason, notice, until: write(until) })),
+      [...entries.values()].map(({ span, reason, diagnostic, until }) => ({
+        span,
+        reason,
+        diagnostic,
+        until: write(until)
+      })),
     next: () => (entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until)))
   }
 }

@@ -5,7 +5,7 @@ const window = 60_000
 const limit = 5
 
 /** Knows what is put back again and again. Times are milliseconds of the monotonic clock. */
-export interface Rivalry {
+export interface Contention {
   /** What was put back; gives what of it somebody else undoes each time. */
   note(changes: readonly PlannedChange[], now: number): readonly PlannedChange[]
   /** Until when what was contested of a span has to stay as it is for that to be over; null: it is. */
@@ -20,7 +20,7 @@ interface Contested {
 }
 
 /** Makes one that suspects nobody. It forgets what was put back longer ago than counts. */
-export function openRivalry(): Rivalry {
+export function openContention(): Contention {
   const times = new Map<string, readonly number[]>()
   const contested = new Map<string, Contested>()
   const forget = (now: number) => {

@@ -1,12 +1,12 @@
-import { chooses } from '../../resources/mark-inventory.ts'
+import { matchesSpan } from '../../resources/mark-inventory.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
 import { spansOf } from '../loop/partial-plan.ts'
 import type { Outcome } from '../loop/reconcile.ts'
-import type { FileAim } from '../loop/target.ts'
-import { openTroubles } from './backoff.ts'
-import { openRivalry } from './contention.ts'
-import { explainContest } from './explain-contention.ts'
+import type { FileTarget } from '../loop/target.ts'
+import { openBackoff } from './backoff.ts'
+import { openContention } from './contention.ts'
+import { explainContention } from './explain-contention.ts'
 
 /**
  * What is not kept true, because it fails or somebody else undoes it, and for how long it is left alone. Times are milliseconds
@@ -18,7 +18,7 @@ export interface Degradation {
    *
    * @param fresh it was the first one with this file: what it changed, nobody had undone.
    */
-  note(aim: FileAim, outcome: Outcome, fresh: boolean, now: number): void
+  note(target: FileTarget, outcome: Outcome, fresh: boolean, now: number): void
   /** Whether the span is left alone now; null: all of them. */
   rests(span: string | null, now: number): boolean
   list(): readonly Degraded[]
@@ -30,42 +30,42 @@ export interface Degradation {
 
 /** Makes one of which nothing is known. */
 export function openDegradation(): Degradation {
-  const [troubles, rivalry] = [openTroubles(), openRivalry()]
+  const [backoff, contention] = [openBackoff(), openContention()]
   const contestsOf = ({ view, done }: Outcome, now: number) =>
     view === null
       ? []
-      : rivalry.note(done, now).map((change) => ({
+      : contention.note(done, now).map((change) => ({
           ...({ span: change.span, reason: 'contested' } as const),
-          ...{ notice: explainContest(change, view), rests: true }
+          ...{ diagnostic: explainContention(change, view), rests: true }
         }))
   return {
-    note: (aim, outcome, fresh, now) => {
-      const failed = outcome.failures.map(({ span, notice, planned }) => ({
+    note: (target, outcome, fresh, now) => {
+      const failed = outcome.failures.map(({ span, diagnostic, planned }) => ({
         ...({ span, reason: 'failed' } as const),
-        ...{ notice, rests: !planned }
+        ...{ diagnostic, rests: !planned }
       }))
       const contested = fresh ? [] : contestsOf(outcome, now)
       // The first of a span counts.
       const troubled = new Map([...failed, ...contested].reverse().map((trouble) => [trouble.span, trouble]))
       // A span that goes is none of the file's.
-      const going = troubles
+      const going = backoff
         .list(writeTime)
-        .flatMap(({ span }) => (span !== null && chooses(aim.scope.spans, span) ? [span] : []))
+        .flatMap(({ span }) => (span !== null && matchesSpan(target.scope.spans, span) ? [span] : []))
       // Where nothing could be read, nothing was tried.
-      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(aim), ...going])) {
+      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(target), ...going])) {
         if (troubled.has(span)) continue
-        const until = rivalry.suspectedUntil(span, now)
-        if (until === null) troubles.end(span)
-        else troubles.watch(span, until)
+        const until = contention.suspectedUntil(span, now)
+        if (until === null) backoff.end(span)
+        else backoff.watch(span, until)
       }
-      for (const trouble of troubled.values()) troubles.add(trouble, now)
+      for (const trouble of troubled.values()) backoff.add(trouble, now)
     },
-    rests: troubles.rests,
-    list: () => troubles.list(writeTime),
-    next: troubles.next,
+    rests: backoff.rests,
+    list: () => backoff.list(writeTime),
+    next: backoff.next,
     clear: () => {
-      troubles.clear()
-      rivalry.clear()
+      backoff.clear()
+      contention.clear()
     }
   }
 }

@@ -1,5 +1,5 @@
-import type { View } from '../../apply/refresh.ts'
-import type { Notice } from '../../errors.ts'
+import type { PlanView } from '../../apply/refresh.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote.ts'
 import { readManager } from '../../host/read-snapshot.ts'
 import { renderChange } from '../../plan/output/text.ts'
@@ -22,7 +22,7 @@ const likely: ReadonlyMap<string, Likely> = new Map([
 ])
 
 /** What is put back again and again, and who may be undoing it. */
-export function explainContest(change: PlannedChange, { host }: View): Notice {
+export function explainContention(change: PlannedChange, { host }: PlanView): Diagnostic {
   const { who, show } = likely.get(change.kind) ?? links
   const link = host.links.find(({ name }) => name === change.device)
   const manager = link && readManager(link)

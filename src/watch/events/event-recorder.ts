@@ -1,11 +1,11 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { Wait } from '../../plan/resolve.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { Degraded, Trigger } from '../../status/watch-state.ts'
 import type { Outcome } from '../loop/reconcile.ts'
-import type { Told } from './event.ts'
-import { openOngoing } from './transition-tracker.ts'
+import type { WatchEvent } from './event.ts'
+import { trackTransitions } from './transition-tracker.ts'
 
 /** One run, for those who are told of it. */
 interface RunReport {
@@ -22,7 +22,7 @@ interface RunReport {
 }
 
 /** Tells each thing once: when it happens, when it begins, when it ends. */
-export interface Narrator {
+export interface EventRecorder {
   /** How many changes were found that had not been found before, and that no new file brought. */
   run(report: RunReport): number
   /** What is not kept true by now, before the end of a run. */
@@ -34,15 +34,19 @@ export interface Narrator {
 const ofDocker: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
 
 /** Makes one that has told nothing yet. */
-export function openNarrator(tell: (told: Told) => void): Narrator {
-  const waits = openOngoing<Wait>(({ kind, span, title, notice }) => [kind, span, title, notice.code].join(' '))
-  const warnings = openOngoing<Notice>(({ code, message }) => `${code} ${message}`)
-  const troubles = openOngoing<Degraded>(({ span, reason, notice }) => `${span} ${reason} ${notice.code}`)
-  const docker = openOngoing<Notice>(() => '')
-  const pauses = openOngoing<Pause>(({ span, until }) => `${span} ${until}`)
-  const drift = openOngoing<PlannedChange>(({ address, action, facts }) => JSON.stringify([address, action, facts]))
+export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecorder {
+  const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
+    [kind, span, title, diagnostic.code].join(' ')
+  )
+  const warnings = trackTransitions<Diagnostic>(({ code, message }) => `${code} ${message}`)
+  const backoff = trackTransitions<Degraded>(({ span, reason, diagnostic }) => `${span} ${reason} ${diagnostic.code}`)
+  const docker = trackTransitions<Diagnostic>(() => '')
+  const pauses = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
+  const drift = trackTransitions<PlannedChange>(({ address, action, facts }) =>
+    JSON.stringify([address, action, facts])
+  )
   const tellDegraded = (trigger: Trigger, degraded: readonly Degraded[]) => {
-    const { begun, ended } = troubles.update(degraded)
+    const { begun, ended } = backoff.update(degraded)
     for (const one of begun) tell({ type: 'degraded', trigger, degraded: one })
     for (const one of ended) {
       if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
@@ -56,15 +60,15 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
       tellDegraded(trigger, degraded)
       if (view === null) return fresh ? 0 : found.length
       const away = docker.update(dockerAway(view))
-      for (const notice of away.begun) tell({ type: 'docker_away', trigger, notice })
-      for (const notice of away.ended) tell({ type: 'docker_back', trigger, notice })
+      for (const diagnostic of away.begun) tell({ type: 'docker_away', trigger, diagnostic })
+      for (const diagnostic of away.ended) tell({ type: 'docker_back', trigger, diagnostic })
       const wait = waits.update(
-        view.plan.waiting.filter(({ notice }) => !ofDocker.has(notice.code)),
+        view.plan.waiting.filter(({ diagnostic }) => !ofDocker.has(diagnostic.code)),
         ({ kind, span }) => spans.includes(span) && !isKnown(view, kind, span)
       )
       for (const one of wait.begun) tell({ type: 'wait', trigger, wait: one })
       for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
-      for (const notice of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', notice })
+      for (const diagnostic of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', diagnostic })
       const news = dryRun ? drift.update(found).begun : found
       for (const change of dryRun ? news : []) tell({ type: 'drift', trigger, change })
       return fresh ? 0 : news.length
@@ -80,7 +84,7 @@ export function openNarrator(tell: (told: Told) => void): Narrator {
 }
 
 /** None where it is there, or nothing of it is wanted. */
-function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Notice[] {
+function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Diagnostic[] {
   const wanted = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
   return docker.state === 'unreachable' && wanted ? [docker.reason] : []
 }

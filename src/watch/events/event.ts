@@ -1,4 +1,4 @@
-import type { Notice } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { Wait } from '../../plan/resolve.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
@@ -6,13 +6,17 @@ import type { SourceFile } from '../../spec/spec.ts'
 import type { Degraded, FailedMonitor, Trigger } from '../../status/watch-state.ts'
 
 /** What a watch tells as it happens, each once. */
-export type Told =
+export type WatchEvent =
   | { readonly type: 'started'; readonly name: string; readonly dryRun: boolean }
   | { readonly type: 'stopped' }
   /** A file, or what became of it, is in force from now on. */
   | { readonly type: 'file'; readonly files: readonly string[]; readonly spans: readonly string[] }
   /** The files as they are now are not; the last good ones stay in force. */
-  | { readonly type: 'file_refused'; readonly notices: readonly Notice[]; readonly files: readonly SourceFile[] }
+  | {
+      readonly type: 'file_refused'
+      readonly diagnostics: readonly Diagnostic[]
+      readonly files: readonly SourceFile[]
+    }
   | {
       readonly type: 'changed'
       readonly trigger: Trigger
@@ -25,10 +29,15 @@ export type Told =
   /** Something differs, and is left as it is (--dry-run). */
   | { readonly type: 'drift'; readonly trigger: Trigger; readonly change: PlannedChange }
   | { readonly type: 'wait' | 'wait_over'; readonly trigger: Trigger; readonly wait: Wait }
-  | { readonly type: 'warning'; readonly notice: Notice }
+  | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
-  | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly notice: Notice }
+  | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
   /** A source has fallen silent (expect.quiet), or is not any more. */
-  | { readonly type: 'quiet' | 'quiet_over'; readonly span: string; readonly device: string; readonly notice: Notice }
+  | {
+      readonly type: 'quiet' | 'quiet_over'
+      readonly span: string
+      readonly device: string
+      readonly diagnostic: Diagnostic
+    }

@@ -1,8 +1,8 @@
-import type { View } from '../../apply/refresh.ts'
-import { makeLedger } from '../../status/flow-report.ts'
-import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import type { PlanView } from '../../apply/refresh.ts'
+import { makeFlowReport } from '../../status/flow-report.ts'
+import { framePathsOf, takeSample } from '../../status/frame-path.ts'
 import { findIdle, type IdleSource, isSilent } from '../../status/health.ts'
-import { openOngoing } from './transition-tracker.ts'
+import { trackTransitions } from './transition-tracker.ts'
 
 /** A source of a span, and how long it has been without a frame. */
 export interface SilentSource extends IdleSource {
@@ -12,7 +12,7 @@ export interface SilentSource extends IdleSource {
 /** Listens to whether anything comes. */
 export interface Listening {
   /** What is listened to from now on. */
-  follow(view: View): void
+  follow(view: PlanView): void
   close(): void
 }
 
@@ -29,8 +29,8 @@ const share = 0.1
 export function openListening(
   tell: (news: { readonly begun: readonly SilentSource[]; readonly ended: readonly SilentSource[] }) => void
 ): Listening {
-  const silent = openOngoing<SilentSource>(keyOf)
-  let current: View | null = null
+  const silent = trackTransitions<SilentSource>(keyOf)
+  let current: PlanView | null = null
   let timer: NodeJS.Timeout | null = null
   let closed = false
   const schedule = () => {
@@ -67,21 +67,21 @@ function keyOf({ span, device, origin }: SilentSource): string {
 }
 
 /** null: nothing is expected. */
-function periodOf({ desired }: View): number | null {
-  const expected = desired.wanted.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ quiet }) => quiet ?? []))
+function periodOf({ desired }: PlanView): number | null {
+  const expected = desired.wanted.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
   if (expected.length === 0) return null
   return Math.min(longestPeriod, Math.max(shortestPeriod, share * Math.min(...expected)))
 }
 
-async function countIdle(view: View): Promise<SilentSource[]> {
-  const spans = view.desired.wanted.spans.filter(({ mirrors }) => mirrors.some(({ quiet }) => quiet !== null))
+async function countIdle(view: PlanView): Promise<SilentSource[]> {
+  const spans = view.desired.wanted.spans.filter(({ mirrors }) => mirrors.some(({ maxIdle }) => maxIdle !== null))
   // Who listens does not matter, and is costly to ask.
-  const chains = chainsOf(view).map((chain) => ({ ...chain, ports: [] }))
+  const chains = framePathsOf(view).map((chain) => ({ ...chain, ports: [] }))
   const sample = await takeSample(chains)
   return spans.flatMap((span) =>
     chains
       .filter((chain) => chain.span === span.name)
-      .flatMap((chain) => findIdle(span, makeLedger(chain, sample, sample)))
+      .flatMap((chain) => findIdle(span, makeFlowReport(chain, sample, sample)))
       .map((source) => ({ ...source, span: span.name }))
   )
 }

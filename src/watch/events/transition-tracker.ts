@@ -1,5 +1,5 @@
 /** What is going on, so that each thing is told once when it begins, and once when it ends. */
-export interface Ongoing<Thing> {
+export interface TransitionTracker<Thing> {
   /**
    * This goes on now.
    *
@@ -12,7 +12,7 @@ export interface Ongoing<Thing> {
 }
 
 /** @param keyOf tells one thing from the other: what has the same key is the same. */
-export function openOngoing<Thing>(keyOf: (thing: Thing) => string): Ongoing<Thing> {
+export function trackTransitions<Thing>(keyOf: (thing: Thing) => string): TransitionTracker<Thing> {
   let current = new Map<string, Thing>()
   return {
     update: (things, isUnknown = () => false) => {

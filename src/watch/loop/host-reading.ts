@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readDockerFor, readKernelFor } from '../../apply/refresh.ts'
-import { noticeOf, SpanplanError } from '../../errors.ts'
+import { diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { DockerState, Snapshot } from '../../host/snapshot.ts'
 import { type Failure, spansOf } from './partial-plan.ts'
-import type { FileAim } from './target.ts'
-import { restAfter } from './throttle.ts'
+import type { FileTarget } from './target.ts'
+import { throttleAfter } from './throttle.ts'
 
 /** The host, and what of an aim can be planned with what is known of it. */
 export interface Reading {
-  readonly aim: FileAim
+  readonly target: FileTarget
   readonly host: Snapshot
   readonly failures: readonly Failure[]
 }
@@ -17,17 +17,17 @@ export interface Reading {
 const patience = 2000
 
 /** What is done once the kernel has answered, and Docker has not. */
-export interface Meanwhile {
+export interface KernelPass {
   /** It is done first, whether Docker has answered or not; else only where that takes long. */
   readonly eager: boolean
   /** Settles when something changes from now on. */
   news(): Promise<unknown>
   /** Does what hangs on the kernel alone; whether there was any. */
-  mend(aim: FileAim, host: Snapshot): Promise<boolean>
+  mend(target: FileTarget, host: Snapshot): Promise<boolean>
 }
 
 /** Nothing: Docker is waited for. */
-export const onlyWait: Meanwhile = { eager: false, news: () => new Promise(() => {}), mend: async () => false }
+export const onlyWait: KernelPass = { eager: false, news: () => new Promise(() => {}), mend: async () => false }
 
 /**
  * Reads the host. Docker keeps who asks waiting while it starts a container, and that is when a port comes that is not sealed:
@@ -36,13 +36,17 @@ export const onlyWait: Meanwhile = { eager: false, news: () => new Promise(() =>
  *
  * @throws SpanplanError if the kernel cannot be read, or what Docker says is not understood.
  */
-export async function readPatiently(aim: FileAim, { eager, news, mend }: Meanwhile): Promise<Reading> {
-  const without = withoutDocker(aim)
-  const asked = readDockerFor(aim).then(
-    (docker): Answer => ({ aim, docker, failures: [] }),
+export async function readInPasses(target: FileTarget, { eager, news, mend }: KernelPass): Promise<Reading> {
+  const without = withoutDocker(target)
+  const asked = readDockerFor(target).then(
+    (docker): Answer => ({ target, docker, failures: [] }),
     (error: unknown): Answer => {
-      if (!(error instanceof SpanplanError) || error.notices[0]?.code !== 'DOCKER_FAILED') throw error
-      return { aim: without, docker: deferred, failures: [{ span: null, notice: noticeOf(error), planned: true }] }
+      if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
+      return {
+        target: without,
+        docker: deferred,
+        failures: [{ span: null, diagnostic: diagnosticOf(error), planned: true }]
+      }
     }
   )
   // Where the kernel cannot be read, nobody asks for it any more.
@@ -50,13 +54,13 @@ export async function readPatiently(aim: FileAim, { eager, news, mend }: Meanwhi
   for (let streak = 0; ; streak++) {
     const began = performance.now()
     const changed = news()
-    const kernel = await readKernelFor(aim)
+    const kernel = await readKernelFor(target)
     const answer = await Promise.race([asked, eager ? null : sleep(patience, null, { ref: false })])
     const mended =
       (answer === null || (eager && streak === 0)) && (await mend(without, { ...kernel, docker: deferred }))
     if (answer !== null && !mended) return { ...answer, host: { ...kernel, docker: answer.docker } }
     const took = performance.now() - began
-    await Promise.race([asked, sleep(Math.max(0, restAfter(took, streak) - took)).then(() => changed)])
+    await Promise.race([asked, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => changed)])
   }
 }
 
@@ -68,7 +72,7 @@ interface Answer extends Omit<Reading, 'host'> {
 const deferred: DockerState = { state: 'deferred' }
 
 /** What is to go may hang on Docker too. */
-function withoutDocker(aim: FileAim): FileAim {
-  const scope = { ...aim.scope, spans: { only: new Set(spansOf(aim)) } }
-  return { ...aim, scope, deferDocker: true }
+function withoutDocker(target: FileTarget): FileTarget {
+  const scope = { ...target.scope, spans: { only: new Set(spansOf(target)) } }
+  return { ...target, scope, deferDocker: true }
 }

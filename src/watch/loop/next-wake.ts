@@ -1,17 +1,17 @@
 import type { Trigger } from '../../status/watch-state.ts'
 
 /** A time, in milliseconds of the monotonic clock, and what it is then time for; null: never. */
-export type Appointment = readonly [time: number | null, trigger: Trigger]
+export type Deadline = readonly [time: number | null, trigger: Trigger]
 
 /** Wakes when the first of some times has come. */
-export interface Alarm {
+export interface NextWake {
   /** Instead of those before. */
-  set(appointments: readonly Appointment[]): void
+  set(appointments: readonly Deadline[]): void
   close(): void
 }
 
 /** Makes one that is not set. */
-export function openAlarm(wake: (trigger: Trigger) => void): Alarm {
+export function openNextWake(wake: (trigger: Trigger) => void): NextWake {
   let timer: NodeJS.Timeout | undefined
   const close = () => clearTimeout(timer)
   return {

@@ -1,72 +1,75 @@
-import { liveSpans, planFor, type View } from '../../apply/refresh.ts'
-import { type Notice, noticeOf } from '../../errors.ts'
+import { liveSpans, type PlanView, planTarget } from '../../apply/refresh.ts'
+import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
-import { chooses, leaveOut } from '../../resources/mark-inventory.ts'
-import type { FileAim } from './target.ts'
+import { exceptSpans, matchesSpan } from '../../resources/mark-inventory.ts'
+import type { FileTarget } from './target.ts'
 
 /** One span, or all of them (null), that could not be made true. */
 export interface Failure {
   readonly span: string | null
-  readonly notice: Notice
+  readonly diagnostic: Diagnostic
   /** It only stands in the way of the plan: to find out whether it still does costs nothing. */
   readonly planned: boolean
 }
 
 /** What is wanted less the spans in whose way something stands. */
-export interface Possible {
-  readonly aim: FileAim
-  readonly view: View
+export interface PartialPlan {
+  readonly target: FileTarget
+  readonly view: PlanView
   readonly failures: readonly Failure[]
 }
 
 /** Plans what nothing stands in the way of. */
-export function planPossible(aim: FileAim, host: Snapshot): Possible {
-  const whole = tryToPlan(aim, host)
-  if ('view' in whole) return { aim, view: whole.view, failures: loopsIn(whole.view) }
+export function planPartially(target: FileTarget, host: Snapshot): PartialPlan {
+  const whole = tryToPlan(target, host)
+  if ('view' in whole) return { target, view: whole.view, failures: loopsIn(whole.view) }
   const kept = new Set<string>()
   const failures: Failure[] = []
   // One after the other, for two of them may stand in each other's way.
-  const all = [...new Set([...spansOf(aim), ...goingSpans(aim, host)])]
+  const all = [...new Set([...spansOf(target), ...goingSpans(target, host)])]
   const leaving = (name: string | null) =>
     leaveAlone(
-      aim,
+      target,
       all.filter((span) => !kept.has(span) && span !== name)
     )
   for (const name of all) {
     const tried = tryToPlan(leaving(name), host)
     if ('view' in tried) kept.add(name)
-    else failures.push({ span: name, notice: tried.notice, planned: true })
+    else failures.push({ span: name, diagnostic: tried.diagnostic, planned: true })
   }
   const possible = leaving(null)
-  const view = planFor(possible, host)
-  return { aim: possible, view, failures: [...failures, ...loopsIn(view)] }
+  const view = planTarget(possible, host)
+  return { target: possible, view, failures: [...failures, ...loopsIn(view)] }
 }
 
 /** A source that was left out because it would feed its own span is no mere wait: somebody has to take it out of the file. */
-function loopsIn({ plan }: View): Failure[] {
+function loopsIn({ plan }: PlanView): Failure[] {
   return plan.waiting
-    .filter(({ notice }) => notice.code === 'LOOP')
-    .map(({ span, notice }) => ({ span, notice, planned: true }))
+    .filter(({ diagnostic }) => diagnostic.code === 'LOOP')
+    .map(({ span, diagnostic }) => ({ span, diagnostic, planned: true }))
 }
 
-function tryToPlan(aim: FileAim, host: Snapshot): { readonly view: View } | { readonly notice: Notice } {
+function tryToPlan(
+  target: FileTarget,
+  host: Snapshot
+): { readonly view: PlanView } | { readonly diagnostic: Diagnostic } {
   try {
-    return { view: planFor(aim, host) }
+    return { view: planTarget(target, host) }
   } catch (error) {
-    return { notice: noticeOf(error) }
+    return { diagnostic: diagnosticOf(error) }
   }
 }
 
-function leaveAlone(aim: FileAim, spans: readonly string[]): FileAim {
-  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, spans) } }
+function leaveAlone(target: FileTarget, spans: readonly string[]): FileTarget {
+  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, spans) } }
 }
 
 /** The spans that are live, and go because the file does not know them. */
-function goingSpans(aim: FileAim, host: Snapshot): string[] {
-  return liveSpans(aim, host).filter((name) => chooses(aim.scope.spans, name))
+function goingSpans(target: FileTarget, host: Snapshot): string[] {
+  return liveSpans(target, host).filter((name) => matchesSpan(target.scope.spans, name))
 }
 
 /** The names of the spans of the file that it is about. */
-export function spansOf({ spec, scope }: FileAim): string[] {
-  return spec.spans.map(({ name }) => name).filter((name) => chooses(scope.spans, name))
+export function spansOf({ spec, scope }: FileTarget): string[] {
+  return spec.spans.map(({ name }) => name).filter((name) => matchesSpan(scope.spans, name))
 }

@@ -1,25 +1,25 @@
 import { resolve } from 'node:path'
-import { expressionsOf, type View } from '../../apply/refresh.ts'
-import { type Notice, noticeOf, SpanplanError } from '../../errors.ts'
+import { expressionsOf, type PlanView } from '../../apply/refresh.ts'
+import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { recompileFilters } from '../../host/compile-filters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
-import { type Holds, readHolds, settleHolds } from '../../run-dir/pauses.ts'
+import { forgetSettled, type Pauses, readPauses } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
-import { chainsOf, takeSample } from '../../status/frame-path.ts'
+import { framePathsOf, takeSample } from '../../status/frame-path.ts'
 import { describeSilence } from '../../status/health.ts'
 import type { Result, Trigger, WatchState } from '../../status/watch-state.ts'
 import { openDegradation } from '../degraded/degradation.ts'
-import type { Told } from '../events/event.ts'
-import { openNarrator } from '../events/event-recorder.ts'
+import type { WatchEvent } from '../events/event.ts'
+import { openEventRecorder } from '../events/event-recorder.ts'
 import { openListening, type SilentSource } from '../events/silent-sources.ts'
 import { openFile } from '../triggers/watched-file.ts'
 import { monotonicTime } from './clock.ts'
-import type { Appointment } from './next-wake.ts'
+import type { Deadline } from './next-wake.ts'
 import type { Failure } from './partial-plan.ts'
-import { type Limits, lookAtPossible, type Outcome, reconcile } from './reconcile.ts'
-import { openBook } from './run-statistics.ts'
-import { aimAt, aimAtAll, type FileAim, objectTo } from './target.ts'
+import { type Limits, type Outcome, reconcile, refreshPartially } from './reconcile.ts'
+import { openRunStatistics } from './run-statistics.ts'
+import { currentTarget, type FileTarget, refuseChange, wholeTarget } from './target.ts'
 
 /** What is to be kept so, and how. */
 export interface Rules {
@@ -38,7 +38,7 @@ export interface Rules {
 }
 
 /** Keeps the host as the files say, each time that it is told to. */
-export interface Keeper {
+export interface Reconciler {
   /** Of the spans that it keeps. */
   readonly name: string
   state(): Omit<WatchState, 'failedMonitors'>
@@ -55,13 +55,13 @@ export interface Keeper {
    * @param news settles when something changes from then on.
    * @returns when it is to run again.
    */
-  run(triggers: readonly Trigger[], news: () => Promise<unknown>): Promise<readonly Appointment[]>
+  run(triggers: readonly Trigger[], news: () => Promise<unknown>): Promise<readonly Deadline[]>
   /**
    * Looks at all that the file wants, paused or not, and changes nothing.
    *
    * @throws SpanplanError if the host cannot be read.
    */
-  look(): Promise<View>
+  look(): Promise<PlanView>
   /** The counters as they were when it began; null: they could not be read yet. */
   firstSample(): Sample | null
   close(): void
@@ -86,11 +86,11 @@ const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
  * @param signal says that no run is to begin any more.
  * @throws SpanplanError with all that is wrong with them.
  */
-export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: AbortSignal): Keeper {
-  const file = openFile(rules.read, (wanted, before) => objectTo(rules, wanted, before))
+export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, signal: AbortSignal): Reconciler {
+  const file = openFile(rules.read, (wanted, before) => refuseChange(rules, wanted, before))
   const { name } = file.spec
   const since = new Date().toISOString()
-  const [book, degradation, narrator] = [openBook(), openDegradation(), openNarrator(tell)]
+  const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(tell)]
   const listening = openListening(({ begun, ended }) => {
     for (const one of begun) tell({ type: 'quiet', ...silenceOf(one) })
     for (const one of ended) tell({ type: 'quiet_over', ...silenceOf(one) })
@@ -106,40 +106,40 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
   const keep = async (
     trigger: Trigger,
     isDemanded: boolean,
-    holds: Holds,
-    obstacle: Notice | null,
+    holds: Pauses,
+    obstacle: Diagnostic | null,
     news: () => Promise<unknown>
   ): Promise<void> => {
     const began = performance.now()
     const rests = (span: string) => !isDemanded && degradation.rests(span, performance.now())
-    const aim = aimAt(rules, file.spec, holds, rests)
+    const target = currentTarget(rules, file.spec, holds, rests)
     const failed = (failures: readonly Failure[]) => {
-      if (aim !== null) degradation.note(aim, { ...idle, failures }, fresh, performance.now())
-      narrator.degraded(trigger, degradation.list())
+      if (target !== null) degradation.note(target, { ...idle, failures }, fresh, performance.now())
+      recorder.degraded(trigger, degradation.list())
     }
-    const outcome = await attempt(aim, obstacle, { ...rules, fresh, news, failed })
-    if (outcome.view !== null) sample ??= await takeSample(chainsOf(outcome.view)).catch(() => null)
+    const outcome = await attempt(target, obstacle, { ...rules, fresh, news, failed })
+    if (outcome.view !== null) sample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
     const at = new Date().toISOString()
-    if (book.read().last === null) refuseWithoutRight(outcome)
-    if (aim !== null) degradation.note(aim, outcome, fresh, performance.now())
+    if (statistics.read().last === null) refuseWithoutRight(outcome)
+    if (target !== null) degradation.note(target, outcome, fresh, performance.now())
     const degraded = degradation.list()
     const { dryRun } = rules
-    const drift = narrator.run({ trigger, milliseconds, outcome, degraded, spans: spans(), fresh, dryRun })
+    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), fresh, dryRun })
     const result = resultOf(outcome, dryRun)
     const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
-    book.enter({ at, trigger, result, milliseconds }, whole, drift)
+    statistics.enter({ at, trigger, result, milliseconds }, whole, drift)
     if (outcome.view === null) return
     fresh = false
-    if (!dryRun) settleHolds(Date.now(), outcome.view.host.links)
+    if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links)
     listening.follow(outcome.view)
   }
 
   return {
     name,
     state: () => ({
-      ...{ name, pid: process.pid, since, dryRun: rules.dryRun, degraded: degradation.list(), ...book.read() },
-      file: { valid: file.notices.length === 0, notices: file.notices }
+      ...{ name, pid: process.pid, since, dryRun: rules.dryRun, degraded: degradation.list(), ...statistics.read() },
+      file: { valid: file.diagnostics.length === 0, diagnostics: file.diagnostics }
     }),
     paths: () => [...rules.paths, ...file.files.map(({ path }) => path)].map((path) => resolve(path)),
     begin: () => {
@@ -148,7 +148,7 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
     },
     reload: () => {
       const news = file.reload(performance.now())
-      if (news === 'refused') tell({ type: 'file_refused', notices: file.notices, files: file.files })
+      if (news === 'refused') tell({ type: 'file_refused', diagnostics: file.diagnostics, files: file.files })
       if (news !== 'accepted') return
       fresh = true
       degradation.clear()
@@ -165,8 +165,8 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
       const { lock, obstacle } = await lockFor(rules, signal)
       try {
         const held = obstacle !== null && untilFree.has(obstacle.code)
-        const holds = readHolds(Date.now())
-        narrator.pauses(holds.pauses)
+        const holds = readPauses(Date.now())
+        recorder.pauses(holds.pauses)
         const rests = !isDemanded && degradation.rests(null, performance.now())
         if (!held && !rests) await keep(trigger, isDemanded, holds, obstacle, news)
         const now = performance.now()
@@ -176,13 +176,13 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
           [degradation.next(), 'retry'],
           [held ? now + patience : null, 'retry'],
           // A pause ends when it says, by the clock on the wall: whoever sets that moves it.
-          ...holds.pauses.map(({ until }): Appointment => [monotonicTime(Date.parse(until)), 'resume'])
+          ...holds.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {
         lock?.release()
       }
     },
-    look: () => lookAtPossible(aimAtAll(rules, file.spec, readHolds(Date.now()))),
+    look: () => refreshPartially(wholeTarget(rules, file.spec, readPauses(Date.now()))),
     firstSample: () => sample,
     close: listening.close
   }
@@ -192,13 +192,13 @@ export function openKeeper(rules: Rules, tell: (told: Told) => void, signal: Abo
 async function lockFor(
   { dryRun, command }: Rules,
   signal: AbortSignal
-): Promise<{ readonly lock: Lock | null; readonly obstacle: Notice | null }> {
+): Promise<{ readonly lock: Lock | null; readonly obstacle: Diagnostic | null }> {
   if (dryRun) return { lock: null, obstacle: null }
   try {
     // What goes on is finished, and what waits is not begun.
     return { lock: await takeLock({ command, timeout: patience, signal }), obstacle: null }
   } catch (error) {
-    return { lock: null, obstacle: noticeOf(error) }
+    return { lock: null, obstacle: diagnosticOf(error) }
   }
 }
 
@@ -208,14 +208,14 @@ const idle: Outcome = { view: null, found: [], done: [], failures: [] }
  * @param aim null: nothing is to be touched.
  * @param obstacle why it cannot begin.
  */
-async function attempt(aim: FileAim | null, obstacle: Notice | null, limits: Limits): Promise<Outcome> {
-  if (obstacle !== null) return { ...idle, failures: [{ span: null, notice: obstacle, planned: false }] }
-  return aim === null ? idle : reconcile(aim, limits)
+async function attempt(target: FileTarget | null, obstacle: Diagnostic | null, limits: Limits): Promise<Outcome> {
+  if (obstacle !== null) return { ...idle, failures: [{ span: null, diagnostic: obstacle, planned: false }] }
+  return target === null ? idle : reconcile(target, limits)
 }
 
 function silenceOf(source: SilentSource) {
   const { span, device } = source
-  return { span, device, notice: describeSilence(span, source) }
+  return { span, device, diagnostic: describeSilence(span, source) }
 }
 
 function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {
@@ -226,6 +226,6 @@ function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {
 
 /** What a service lacks from the beginning, waiting does not bring. */
 function refuseWithoutRight({ failures }: Outcome): void {
-  const missing = failures.map(({ notice }) => notice).filter(({ code }) => code === 'RIGHT_MISSING')
+  const missing = failures.map(({ diagnostic }) => diagnostic).filter(({ code }) => code === 'RIGHT_MISSING')
   if (missing.length > 0) throw new SpanplanError(missing)
 }

@@ -1,10 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Trigger } from '../../status/watch-state.ts'
-import { restAfter } from './throttle.ts'
+import { throttleAfter } from './throttle.ts'
 
 /** Runs one at a time, and never forgets that there is to be one more. */
-export interface Latch {
+export interface RunQueue {
   /** One run more, at once or after the one that goes on: however many wake it meanwhile, it is one. */
   wake(trigger: Trigger): void
   /** Settles when it is woken from now on: for a run that takes long, and would like to know. */
@@ -23,10 +23,10 @@ export interface Latch {
  * @param work one run; it is told all that woke it, each once, in their order.
  * @param fail gets what a run throws, after which there are no more.
  */
-export function openLatch(
+export function openRunQueue(
   work: (triggers: readonly Trigger[]) => Promise<void>,
   fail: (error: unknown) => void
-): Latch {
+): RunQueue {
   const waiting = new Set<Trigger>()
   const wakes = new EventEmitter()
   const stop = new AbortController()
@@ -42,7 +42,7 @@ export function openLatch(
       await work(triggers)
       busySince = null
       lastEnd = performance.now()
-      const rest = restAfter(lastEnd - began, streak)
+      const rest = throttleAfter(lastEnd - began, streak)
       await sleep(rest, undefined, { signal: stop.signal }).catch(() => undefined)
     }
     // At once, so that nothing can wake it in between and be forgotten.

@@ -7,7 +7,7 @@ const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 type Figures = Pick<WatchState, 'last' | 'lastSuccess' | 'runs' | 'durations' | 'drift'>
 
 /** Keeps count of runs; it grows with the kinds of them, not with their number. */
-export interface Book {
+export interface RunStatistics {
   /**
    * @param whole all was as wanted in the end.
    * @param drift changes that it found to be needed, and that no new file brought.
@@ -17,7 +17,7 @@ export interface Book {
 }
 
 /** Makes an empty one. */
-export function openBook(): Book {
+export function openRunStatistics(): RunStatistics {
   const counts = new Map<string, WatchState['runs'][number]>()
   const buckets = bounds.map((seconds) => ({ seconds, count: 0 }))
   const totals = { count: 0, sum: 0, drift: 0 }

@@ -1,11 +1,11 @@
-import type { Aim } from '../../apply/refresh.ts'
-import type { Notice } from '../../errors.ts'
-import { everySpan, leaveOut } from '../../resources/mark-inventory.ts'
-import type { Holds } from '../../run-dir/pauses.ts'
+import type { Target } from '../../apply/refresh.ts'
+import type { Diagnostic } from '../../errors.ts'
+import { everySpan, exceptSpans } from '../../resources/mark-inventory.ts'
+import type { Pauses } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 
 /** What a watch aims at: what a file wants. */
-export type FileAim = Extract<Aim, { want: 'spec' }>
+export type FileTarget = Extract<Target, { want: 'spec' }>
 
 /** How far a watch may go. */
 interface Limits {
@@ -16,24 +16,24 @@ interface Limits {
 }
 
 /** What is to be true now: less what is paused, and what is left alone for a while; null: nothing is to be touched at all. */
-export function aimAt(
+export function currentTarget(
   limits: Pick<Limits, 'prune'>,
   spec: Spec,
-  holds: Holds,
+  holds: Pauses,
   rests: (span: string) => boolean
-): FileAim | null {
+): FileTarget | null {
   const { pauses } = holds
   if (pauses.some(({ span }) => span === null)) return null
-  const aim = aimAtAll(limits, spec, holds)
+  const target = wholeTarget(limits, spec, holds)
   const left = [...pauses.flatMap(({ span }) => span ?? []), ...spec.spans.map(({ name }) => name).filter(rests)]
-  return { ...aim, scope: { ...aim.scope, spans: leaveOut(aim.scope.spans, left) } }
+  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, left) } }
 }
 
 /** Milliseconds for which a watch waits for tcpdump; it is woken once what takes longer is there. */
 const filterPatience = 2000
 
 /** All that the file wants, whether it is to be touched now or not. */
-export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Holds): FileAim {
+export function wholeTarget({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Pauses): FileTarget {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
   const order = { spec, scope, adopt: false, patient: true, away }
@@ -41,7 +41,7 @@ export function aimAtAll({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }:
 }
 
 /** What a valid file may not turn to while a watch runs. */
-export function objectTo({ prune, allowEmpty }: Limits, wanted: Spec, before: Spec): Notice | null {
+export function refuseChange({ prune, allowEmpty }: Limits, wanted: Spec, before: Spec): Diagnostic | null {
   if (wanted.name !== before.name) {
     return {
       code: 'NAME_CHANGED',

@@ -6,6 +6,6 @@ const longestRest = 1000
  * Milliseconds to rest after a run: half of what it took, and twice as long each time when one comes upon the other. Two in
  * a row are as usual: what a run changes wakes the next one, which finds nothing.
  */
-export function restAfter(milliseconds: number, streak: number): number {
+export function throttleAfter(milliseconds: number, streak: number): number {
   return Math.min(longestRest, Math.max(shortestRest, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak - 1)))
 }

@@ -29,7 +29,7 @@ export async function claimName(name: string, command: string): Promise<Lock> {
   try {
     return await takeLock({ kind, command, timeout: 0, signal: new AbortController().signal })
   } catch (error) {
-    if (!(error instanceof SpanplanError) || error.notices[0]?.code !== 'LOCKED') throw error
+    if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'LOCKED') throw error
     const holder = readHolder(kind)
     const who = holder === null ? '' : `: pid ${holder.pid}, since ${localTime(holder.since)}`
     const message = `a watch keeps the spans of the name ${name} already${who}`

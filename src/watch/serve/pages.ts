@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { View } from '../../apply/refresh.ts'
+import type { PlanView } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { printable } from '../../printable.ts'
-import { readHolds } from '../../run-dir/pauses.ts'
+import { readPauses } from '../../run-dir/pauses.ts'
 import { expositionType, writeExposition } from '../../status/exposition.ts'
-import { chainsOf, takeSample } from '../../status/frame-path.ts'
-import { bookLosses, type Losses } from '../../status/loss-totals.ts'
+import { framePathsOf, takeSample } from '../../status/frame-path.ts'
+import { addLosses, type LossTotals } from '../../status/loss-totals.ts'
 import { type Measures, makeMetrics } from '../../status/metrics.ts'
 import { makeReport } from '../../status/report.ts'
 import type { WatchState } from '../../status/watch-state.ts'
-import type { Told } from '../events/event.ts'
+import type { WatchEvent } from '../events/event.ts'
 import { share } from './cached-promise.ts'
 import {
   isLoopback,
@@ -32,7 +32,7 @@ export interface Watched {
   /** Milliseconds since the last run ended, or since the watch began. */
   idle(): number
   /** Looks at all that the file wants, paused or not, and changes nothing. */
-  look(): Promise<View>
+  look(): Promise<PlanView>
 }
 
 /** Milliseconds for which all who ask get the same counters. */
@@ -67,14 +67,14 @@ export function makePages(watched: Watched, version: string): Pages {
 export async function servePages(
   address: ListenAddress | null,
   watched: Watched,
-  tell: (told: Told) => void
+  tell: (told: WatchEvent) => void
 ): Promise<Listener | null> {
   if (address === null) return null
   const listener = await listen(address, makePages(watched, SPANPLAN_VERSION))
   if (!isLoopback(address)) {
     const message = `metrics are served at ${writeListenAddress(address)}, to everybody who can reach it`
     const hint = 'there is no password: let a firewall say who can'
-    tell({ type: 'warning', notice: { code: 'LISTEN_OPEN', message, hint } })
+    tell({ type: 'warning', diagnostic: { code: 'LISTEN_OPEN', message, hint } })
   }
   return listener
 }
@@ -87,24 +87,24 @@ function probePage({ good, why }: Verdict): Page {
 function openMeter(watched: Watched): () => Promise<Measures | null> {
   const glance = openGlance(watched)
   let last: Sample | null = null
-  let losses: Losses = new Map()
+  let losses: LossTotals = new Map()
   return async () => {
     const view = await glance()
     if (view === null) return null
-    const chains = chainsOf(view)
-    const sample = await unlessForeseen(takeSample(chains))
+    const paths = framePathsOf(view)
+    const sample = await unlessForeseen(takeSample(paths))
     if (sample === null) return null
-    losses = bookLosses(losses, chains, sample)
-    const findings = { view, holds: readHolds(Date.now()), watch: watched.state() }
+    losses = addLosses(losses, paths, sample)
+    const findings = { view, holds: readPauses(Date.now()), watch: watched.state() }
     const report = makeReport({ ...findings, first: last ?? sample, later: sample })
     last = sample
-    return { report, chains, sample, losses }
+    return { report, paths, sample, losses }
   }
 }
 
 /** A look, or where that takes too long, the last one; null: there is none. */
-function openGlance(watched: Watched): () => Promise<View | null> {
-  let latest: View | null = null
+function openGlance(watched: Watched): () => Promise<PlanView | null> {
+  let latest: PlanView | null = null
   const look = share(async () => {
     latest = (await unlessForeseen(watched.look())) ?? latest
   }, 0)

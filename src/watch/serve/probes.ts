@@ -38,6 +38,6 @@ export function judgeReadiness({ last, degraded }: WatchState): Verdict {
   return { good: true, why: `ready: ${last.result} at ${localTime(last.at)}` }
 }
 
-function describeDegraded({ span, reason, notice }: Degraded): string {
-  return `${span === null ? '' : `span ${span} `}${reason}: ${notice.message.replace(/\s+/g, ' ')}`
+function describeDegraded({ span, reason, diagnostic }: Degraded): string {
+  return `${span === null ? '' : `span ${span} `}${reason}: ${diagnostic.message.replace(/\s+/g, ' ')}`
 }

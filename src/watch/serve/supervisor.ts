@@ -1,4 +1,4 @@
-import { asForeseen, type Notice } from '../../errors.ts'
+import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { commandFailed, run } from '../../host/exec.ts'
 import { longestRun } from './probes.ts'
 
@@ -19,7 +19,7 @@ export interface Supervisor {
  */
 export function openSupervisor(
   busySince: () => number | null,
-  warn: (notice: Notice) => void,
+  warn: (diagnostic: Diagnostic) => void,
   signal: AbortSignal
 ): Supervisor {
   if (!process.env.NOTIFY_SOCKET) {
@@ -33,7 +33,7 @@ export function openSupervisor(
       const output = await run(argv)
       if (output.status !== 0) throw commandFailed(argv, output)
     } catch (error) {
-      for (const notice of failed ? [] : asForeseen(error).notices) warn(notice)
+      for (const diagnostic of failed ? [] : asForeseen(error).diagnostics) warn(diagnostic)
       failed = true
     }
   }

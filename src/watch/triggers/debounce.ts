@@ -3,13 +3,13 @@ const quiet = 50
 const longest = 500
 
 /** Acts once for a burst, soon after its end: a file is written in pieces, and a folder file by file. */
-export interface Gathering {
+export interface Debounced {
   (): void
   close(): void
 }
 
 /** Makes one for an action. */
-export function gather(act: () => void): Gathering {
+export function debounce(act: () => void): Debounced {
   let timer: NodeJS.Timeout | undefined
   let end: number | null = null
   const finish = () => {

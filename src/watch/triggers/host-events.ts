@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { noticeOf, type SpanplanError } from '../../errors.ts'
+import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { dockerFailed, findDaemon, followEvents } from '../../host/docker-client.ts'
 import { type Argv, follow } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote.ts'
@@ -45,7 +45,7 @@ export function followHost({ wake, onFail, onListen }: HostFollower, signal: Abo
   const followAgain = (trigger: Trigger, what: string, hint: string, work: Work) => {
     const listener = { wake: () => wake(trigger), onListen: () => onListen(trigger) }
     const fail = (error: unknown) => {
-      const message = `changes of ${what} are not reported, and are found at the regular look only: ${noticeOf(error).message}`
+      const message = `changes of ${what} are not reported, and are found at the regular look only: ${diagnosticOf(error).message}`
       onFail(trigger, { code: 'MONITOR_FAILED', message, hint })
     }
     void again(work, listener, fail, signal)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { asForeseen, type Notice } from '../../errors.ts'
+import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 
@@ -7,7 +7,7 @@ import type { SourceFile, Spec } from '../../spec/spec.ts'
 export interface FileInForce {
   readonly spec: Spec
   /** Why the files as they are now are not in force; none: they are. */
-  readonly notices: readonly Notice[]
+  readonly diagnostics: readonly Diagnostic[]
   /** As they were last read. */
   readonly files: readonly SourceFile[]
   /** When what was read last is believed, if they still say so, in milliseconds of the monotonic clock; null: it is already. */
@@ -23,7 +23,7 @@ export interface FileInForce {
 const patience = 1000
 
 /** What a file may not say, though it is valid; null: nothing stands against it. */
-type Objection = (spec: Spec, before: Spec) => Notice | null
+type Objection = (spec: Spec, before: Spec) => Diagnostic | null
 
 /**
  * Reads the files for the first time.
@@ -35,23 +35,23 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
   let files = read()
   let seen = fingerprint(files)
   let spec = loadSpec(files)
-  let notices: readonly Notice[] = []
+  let diagnostics: readonly Diagnostic[] = []
   let doubted: { readonly print: string; readonly until: number } | null = null
-  const judge = (): { readonly wanted: Spec } | { readonly refusals: readonly Notice[] } => {
+  const judge = (): { readonly wanted: Spec } | { readonly refusals: readonly Diagnostic[] } => {
     try {
       const wanted = loadSpec(files)
       const against = objection(wanted, spec)
       return against === null ? { wanted } : { refusals: [against] }
     } catch (error) {
-      return { refusals: asForeseen(error).notices }
+      return { refusals: asForeseen(error).diagnostics }
     }
   }
-  const reread = (): { readonly print: string; readonly failure: readonly Notice[] } => {
+  const reread = (): { readonly print: string; readonly failure: readonly Diagnostic[] } => {
     try {
       files = read()
       return { print: fingerprint(files), failure: [] }
     } catch (error) {
-      const failure = asForeseen(error).notices
+      const failure = asForeseen(error).diagnostics
       return { print: JSON.stringify(failure), failure }
     }
   }
@@ -59,8 +59,8 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
     get spec() {
       return spec
     },
-    get notices() {
-      return notices
+    get diagnostics() {
+      return diagnostics
     },
     get files() {
       return files
@@ -82,8 +82,8 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
       doubted = null
       seen = print
       if ('wanted' in judged) spec = judged.wanted
-      notices = 'wanted' in judged ? [] : judged.refusals
-      return notices.length === 0 ? 'accepted' : 'refused'
+      diagnostics = 'wanted' in judged ? [] : judged.refusals
+      return diagnostics.length === 0 ? 'accepted' : 'refused'
     }
   }
 }

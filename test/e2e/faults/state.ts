@@ -4,7 +4,7 @@
  */
 
 import type Docker from 'dockerode'
-import { parseAway } from '../../../src/host/parsers/docker.ts'
+import { parseNote } from '../../../src/host/parsers/docker.ts'
 import type { Lab } from '../lab.ts'
 import { interfacesOf } from '../spans.ts'
 
@@ -30,7 +30,7 @@ export async function readState(lab: Lab): Promise<State> {
   const links: Link[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
   const ports = await readPorts(lab, links)
   const pieces = new Map<string, string[]>()
-  for (const { device, facet, words } of [...readHost(text), ...(await readEntries(lab))]) {
+  for (const { device, facet, words } of [...readSnapshot(text), ...(await readEntries(lab))]) {
     const port = ports.find((one) => one.device === device)
     if (port === undefined && /^veth[0-9a-f]{7}$/.test(device)) continue
     const key = `${port?.name ?? device}: ${facet}`
@@ -55,7 +55,7 @@ export async function readAliases(lab: Lab): Promise<(name: string) => string[]>
   const ports = await readPorts(lab, JSON.parse(await lab.run(['ip', '-j', 'link'])))
   // A plan calls a note by what it notes.
   const notes = (await lab.docker.listNetworks()).flatMap(({ Name, Labels }) => {
-    const place = parseAway(Labels ?? {})
+    const place = parseNote(Labels ?? {})
     return place === null ? [] : [{ name: Name, title: `${place.container} → ${place.network}` }]
   })
   return (name) => [
@@ -106,7 +106,7 @@ const cuts: readonly (readonly [RegExp, RegExp])[] = [
 ]
 
 /** Cuts the lab's text into what each device has to do with. */
-function readHost(text: string): Piece[] {
+function readSnapshot(text: string): Piece[] {
   return text
     .split(/^\$ /m)
     .filter((section) => section !== '' && !section.startsWith('docker'))

@@ -97,13 +97,13 @@ function onMirrors(commands: (card: Card, choice: number, world: World) => strin
   }
 }
 
-interface LiveMirror {
+interface MarkedMirror {
   readonly cookie: string | null
   readonly program: string
 }
 
 /** Does it to one mirror of a card that the name uses: it may be any name's. */
-function onMirror(kind: 'replace' | 'lose', rest: (mirror: LiveMirror) => string): Drift {
+function onMirror(kind: 'replace' | 'lose', rest: (mirror: MarkedMirror) => string): Drift {
   return async (world, name, choice) => {
     const card = pickCard(world, name, choice)
     if (card === undefined) return

@@ -43,10 +43,10 @@ function stockHost(): Snapshot {
 function oneByOne(): string[] {
   const host = stockHost()
   return [...host.filters, ...host.classFilters].map((filter) => {
-    const alone = 'hook' in filter ? { filters: [filter], classFilters: [] } : { filters: [], classFilters: [filter] }
+    const alone = 'tcHook' in filter ? { filters: [filter], classFilters: [] } : { filters: [], classFilters: [filter] }
     const { spans } = load(write({ ...host, ...alone }))
     const expressions = spans.map(({ sources }) => sources[0]?.filter?.expression ?? 'every frame')
-    const place = 'hook' in filter ? filter.hook : filter.parent
+    const place = 'tcHook' in filter ? filter.tcHook : filter.parent
     return `${place} ${filter.pref} ${filter.protocol} ${filter.kind}: ${expressions.join('; ') || 'none'}`
   })
 }

@@ -49,7 +49,7 @@ const late = "Docker's answer to GET /networks did not end within 0.4 s, and was
 test('an answer that drips is given up', async () => {
   answer = (_, response) => drip(response)
   const { docker } = await connect()
-  await expect(docker.listNetworks()).rejects.toMatchObject({ message: late, notices: [{ code: 'DOCKER_FAILED' }] })
+  await expect(docker.listNetworks()).rejects.toMatchObject({ message: late, diagnostics: [{ code: 'DOCKER_FAILED' }] })
 })
 
 test('so is one that never begins, a refusal that drips, and a daemon that does not say whether it is there', async () => {

@@ -13,7 +13,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Aim } from '../../../src/apply/refresh.ts'
+import type { Target } from '../../../src/apply/refresh.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
 import { everySpan } from '../../../src/resources/mark-inventory.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
@@ -36,7 +36,7 @@ export function readFiles(path: string): SourceFile[] {
   return [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
 }
 
-export function readHost(path: string, file: 'host.json' | 'after.json'): Snapshot {
+export function readSnapshot(path: string, file: 'host.json' | 'after.json'): Snapshot {
   return readHostFile(readFileSync(join(path, file), 'utf8'))
 }
 
@@ -45,7 +45,7 @@ export function readHost(path: string, file: 'host.json' | 'after.json'): Snapsh
  *
  * @throws SpanplanError if its spans.yaml is wrong.
  */
-export function readAim(path: string, links: Snapshot['links']): Aim {
+export function readAim(path: string, links: Snapshot['links']): Target {
   const aimFile = join(path, 'aim.json')
   // The fixtures are ours, and a wrong one shows in its plan.
   const { destroy, adopt, patient } = (existsSync(aimFile) ? JSON.parse(readFileSync(aimFile, 'utf8')) : {}) as AimFile

@@ -27,7 +27,7 @@ const kind: Kind<Thing> = {
   summary: () => '',
   address: ({ id }) => [id],
   conflict: (live) => ({ code: 'TAKEN', message: `${live.id} is taken` }),
-  dependsOn: ({ place }) => `place ${place}`
+  hangsOn: ({ place }) => `place ${place}`
 }
 
 const thing = (id: string, more: Partial<Thing> = {}): Thing => ({

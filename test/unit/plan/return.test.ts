@@ -1,20 +1,20 @@
 /** Whatever others do to a host while an apply goes on, taking the apply back leaves it to them. */
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { planBack, planFor } from '../../../src/apply/refresh.ts'
+import { planRollback, planTarget } from '../../../src/apply/refresh.ts'
 import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
-import { casesFolder, readAim, readHost } from './case.ts'
+import { casesFolder, readAim, readSnapshot } from './case.ts'
 
 type Change = (host: Snapshot) => Snapshot
 
 /** What a rollback would do, if the host of a case became this one while the apply of its file went on. */
 function planReturn(name: string, become: Change, { from = (host) => host, adopt = false }: Options = {}): string[] {
   const path = join(casesFolder, name)
-  const host = from(readHost(path, 'host.json'))
-  const aim = readAim(path, host.links)
-  const first = planFor(aim.want === 'spec' ? { ...aim, adopt } : aim, host)
-  return planBack(first, become(host)).plan.changes.map(renderChange)
+  const host = from(readSnapshot(path, 'host.json'))
+  const target = readAim(path, host.links)
+  const first = planTarget(target.want === 'spec' ? { ...target, adopt } : target, host)
+  return planRollback(first, become(host)).plan.changes.map(renderChange)
 }
 
 interface Options {

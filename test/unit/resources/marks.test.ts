@@ -4,22 +4,24 @@ import {
   type BridgeMark,
   type BridgeOrigin,
   bridgeMac,
-  type CardMark,
   hashOf,
+  type InterfaceMark,
+  interfaceSettings,
   mirrorHandle,
   readAlias,
   readCookie,
-  traits,
   writeAlias,
   writeCookie
 } from '../../../src/resources/marks.ts'
 
 const owner = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/)
 
-const card: fc.Arbitrary<CardMark> = fc.tuple(fc.subarray([...traits]), fc.subarray([...traits])).map(([a, b]) => ({
-  before: new Set(a),
-  managed: new Set(b)
-}))
+const card: fc.Arbitrary<InterfaceMark> = fc
+  .tuple(fc.subarray([...interfaceSettings]), fc.subarray([...interfaceSettings]))
+  .map(([a, b]) => ({
+    before: new Set(a),
+    managed: new Set(b)
+  }))
 
 const index = fc.integer({ min: 1, max: 0x7fffffff })
 
@@ -42,15 +44,15 @@ const original: fc.Arbitrary<BridgeOrigin> = fc.record({
   mtu: fc.integer({ min: 68, max: 65535 }),
   ageing: fc.nat(),
   forwardDelay: fc.nat(3000),
-  traits: fc.subarray([...traitsOfBridge]).map((list) => new Set(list))
+  interfaceSettings: fc.subarray([...traitsOfBridge]).map((list) => new Set(list))
 })
 
-const bridgeMark = (cards: number): fc.Arbitrary<BridgeMark> =>
+const bridgeMark = (interfaces: number): fc.Arbitrary<BridgeMark> =>
   fc.record({
     owner,
     network: fc.boolean(),
     original: fc.option(original),
-    cards: fc.array(fc.tuple(index, card), { maxLength: cards }).map((entries) => new Map(entries))
+    interfaces: fc.array(fc.tuple(index, card), { maxLength: interfaces }).map((entries) => new Map(entries))
   })
 
 describe('the cookie of a mirror', () => {
@@ -59,7 +61,7 @@ describe('the cookie of a mirror', () => {
       fc.property(owner, card, (name, mark) => {
         const cookie = writeCookie(name, mark)
         expect(cookie).toMatch(/^[0-9a-f]{32}$/)
-        expect(readCookie(cookie)).toEqual({ owner: hashOf(name), card: mark })
+        expect(readCookie(cookie)).toEqual({ owner: hashOf(name), source: mark })
       })
     )
   })
@@ -94,8 +96,8 @@ describe('the alias of a bridge', () => {
         expect(Buffer.byteLength(alias)).toBeLessThanOrEqual(255)
         const read = readAlias(alias)
         expect(read).toMatchObject({ owner: mark.owner, network: mark.network })
-        expect(read?.cards.size).toBeGreaterThanOrEqual(Math.min(mark.cards.size, 15))
-        for (const [key, value] of read?.cards ?? []) expect(mark.cards.get(key)).toEqual(value)
+        expect(read?.interfaces.size).toBeGreaterThanOrEqual(Math.min(mark.interfaces.size, 15))
+        for (const [key, value] of read?.interfaces ?? []) expect(mark.interfaces.get(key)).toEqual(value)
       })
     )
   })
@@ -108,7 +110,7 @@ describe('the alias of a bridge', () => {
   test('one that was cut off keeps its owner and whole entries', () => {
     const read = readAlias('spanplan:default:owned:2.0183,3.01')
     expect(read?.owner).toBe('default')
-    expect([...(read?.cards.keys() ?? [])]).toEqual([2])
+    expect([...(read?.interfaces.keys() ?? [])]).toEqual([2])
   })
 })
 

@@ -36,9 +36,9 @@ describe('bytes that are no text', () => {
   })
 
   test('more than 10 MiB', () => {
-    const [notice] = noticesOf(file(new Uint8Array(largestFile + 1)))
-    expect(notice).toMatchObject({ code: 'FILE_TOO_LARGE', origin: { line: 1, column: 1 } })
-    expect(notice?.message).toBe('the file has 10.0 MiB; at most 10 MiB are read')
+    const [diagnostic] = noticesOf(file(new Uint8Array(largestFile + 1)))
+    expect(diagnostic).toMatchObject({ code: 'FILE_TOO_LARGE', origin: { line: 1, column: 1 } })
+    expect(diagnostic?.message).toBe('the file has 10.0 MiB; at most 10 MiB are read')
   })
 })
 
@@ -98,10 +98,10 @@ describe('files that would take all time or memory', () => {
   test('a long circle is not shown whole', () => {
     const count = 5000
     const spans = Array.from({ length: count }, (_, at) => `  s${at}: {sources: [{interface: s${(at + 1) % count}}]}`)
-    const [notice, ...others] = noticesOf(file(`version: 1\nspans:\n${spans.join('\n')}\n`))
+    const [diagnostic, ...others] = noticesOf(file(`version: 1\nspans:\n${spans.join('\n')}\n`))
     expect(others).toEqual([])
-    expect(notice).toMatchObject({ code: 'LOOP' })
-    expect(notice?.message).toMatch(/: s0 → s4999 → s4998 → .* → s4988 → … → s0$/)
+    expect(diagnostic).toMatchObject({ code: 'LOOP' })
+    expect(diagnostic?.message).toMatch(/: s0 → s4999 → s4998 → .* → s4988 → … → s0$/)
   })
 
   test('a filter of more than 64 KiB', () => {

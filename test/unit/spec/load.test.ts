@@ -48,10 +48,10 @@ describe('a good file', () => {
               interface: 'tap-a',
               direction: 'both',
               filter: { expression: 'not port 22', origin: at(15, 17) },
-              quiet: null,
+              maxIdle: null,
               origin: at(13, 9)
             },
-            { interface: 'ens224', direction: 'both', filter: null, quiet: null, origin: at(16, 9) }
+            { interface: 'ens224', direction: 'both', filter: null, maxIdle: null, origin: at(16, 9) }
           ],
           network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
           sensors: [

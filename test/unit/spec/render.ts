@@ -1,4 +1,4 @@
-import { type Notice, SpanplanError } from '../../../src/errors.ts'
+import { type Diagnostic, SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import type { SourceFile, Spec } from '../../../src/spec/spec.ts'
 import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
@@ -16,11 +16,11 @@ export function withoutPlaces({ name, interfaces, spans }: Spec): unknown {
 }
 
 /** What is wrong with the files; anything else that is thrown is thrown on. */
-export function noticesOf(...files: SourceFile[]): readonly Notice[] {
+export function noticesOf(...files: SourceFile[]): readonly Diagnostic[] {
   try {
     loadSpec(files)
   } catch (error) {
-    if (error instanceof SpanplanError) return error.notices
+    if (error instanceof SpanplanError) return error.diagnostics
     throw error
   }
   return []

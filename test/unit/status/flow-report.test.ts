@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { PacketSocket } from '../../../src/host/parsers/counters.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
-import { type Hop, makeLedger } from '../../../src/status/flow-report.ts'
-import type { Chain } from '../../../src/status/frame-path.ts'
-import { chain, sampleOf } from './samples.ts'
+import { type Hop, makeFlowReport } from '../../../src/status/flow-report.ts'
+import type { FramePath } from '../../../src/status/frame-path.ts'
+import { path, sampleOf } from './samples.ts'
 
 /** What passed each place, and `PLACE CAUSE COUNT` of what was lost. */
-function count(first: Sample, later: Sample, way: Chain = chain) {
-  const { hops } = makeLedger(way, first, later)
+function count(first: Sample, later: Sample, way: FramePath = path) {
+  const { hops } = makeFlowReport(way, first, later)
   const nameOf = (hop: Hop) => (hop.kind === 'sensor' ? hop.container : hop.kind === 'port' ? hop.device : hop.kind)
   return {
     frames: Object.fromEntries(hops.map((hop) => [nameOf(hop), hop.frames])),
@@ -40,9 +40,9 @@ describe('what is lost at each place, and why', () => {
   test('before the mirror, which no counter tells; what a filter leaves out is not lost', () => {
     const later = sampleOf({ ...all, mirror: 90, bridge: 90, ports: [90, 90] })
     expect(count(none, later).lost).toEqual(['card unexplained 10'])
-    const [mirror] = chain.mirrors
+    const [mirror] = path.mirrors
     if (mirror === undefined) throw new Error('the chain has changed')
-    expect(count(none, later, { ...chain, mirrors: [{ ...mirror, expression: 'tcp' }] }).lost).toEqual([])
+    expect(count(none, later, { ...path, mirrors: [{ ...mirror, expression: 'tcp' }] }).lost).toEqual([])
   })
 
   test('without a mirror', () => {
@@ -56,7 +56,7 @@ describe('what is lost at each place, and why', () => {
     const { frames, lost } = count(none, later)
     expect(frames).toMatchObject({ card: 100, mirror: null, suricata: 60 })
     expect(lost).toEqual(['card no_mirror 40'])
-    expect(count(none, later, { ...chain, wire: false }).lost).toEqual(['card no_mirror null'])
+    expect(count(none, later, { ...path, wire: false }).lost).toEqual(['card no_mirror null'])
   })
 
   test('the bridge: down, gone, or without anybody on it', () => {
@@ -64,13 +64,13 @@ describe('what is lost at each place, and why', () => {
     expect(count(none, sampleOf(counts)).lost).toEqual(['mirror target_down 40'])
     const gone = sampleOf({ ...counts, filter: { overlimits: 40, target: '*' } })
     expect(count(none, gone).lost).toEqual(['mirror target_gone 40'])
-    expect(count(none, sampleOf(counts), { ...chain, ports: [] }).lost).toEqual(['mirror no_sensor 40'])
+    expect(count(none, sampleOf(counts), { ...path, ports: [] }).lost).toEqual(['mirror no_sensor 40'])
   })
 
   test('between mirror and bridge, unless the bridge counts merged frames', () => {
     const later = sampleOf({ ...all, bridge: 60, ports: [60, 60] })
     expect(count(none, later).lost).toEqual(['bridge unexplained 40'])
-    expect(count(none, later, { ...chain, wire: false }).lost).toEqual([])
+    expect(count(none, later, { ...path, wire: false }).lost).toEqual([])
   })
 
   test('at one port: too large, down, refused by the other end, or unknown', () => {
@@ -111,19 +111,19 @@ describe('counters that begin anew', () => {
     const first = sampleOf({ card: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
     const counts = { at: 60, card: 1100, mirror: 1010, bridge: 1100, ports: [1100, 1100] } as const
     const later = sampleOf({ ...counts, filter: { installed: 5 } })
-    const [, mirror] = makeLedger(chain, first, later).hops
+    const [, mirror] = makeFlowReport(path, first, later).hops
     expect(mirror).toMatchObject({ frames: 1010, reset: true, losses: [] })
     expect(count(first, later).lost).toEqual([])
   })
 
   test('a filter whose counter is smaller than before', () => {
     const first = sampleOf({ ...all, at: 0, mirror: 1000 })
-    const { hops } = makeLedger(chain, first, sampleOf({ ...all, mirror: 10 }))
+    const { hops } = makeFlowReport(path, first, sampleOf({ ...all, mirror: 10 }))
     expect(hops[1]).toMatchObject({ frames: 10, reset: true })
   })
 
   test('a filter that the first sample did not look at, and that was there', () => {
-    const { hops } = makeLedger(chain, sampleOf({ filter: null }), sampleOf({ ...all, mirror: 5000 }))
+    const { hops } = makeFlowReport(path, sampleOf({ filter: null }), sampleOf({ ...all, mirror: 5000 }))
     expect(hops[1]).toMatchObject({ frames: 0, reset: false })
   })
 
@@ -133,7 +133,7 @@ describe('counters that begin anew', () => {
       ...{ at: 1, card: 1100, mirror: 1100, bridge: 40, ports: [1040, 1040] },
       links: { 4: { index: 14 } }
     })
-    const { frames, lost } = count(first, later, { ...chain, bridge: 14 })
+    const { frames, lost } = count(first, later, { ...path, bridge: 14 })
     expect(frames).toMatchObject({ bridge: 40, veth6: 40 })
     expect(lost).toEqual([])
   })

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import type { Sample } from '../../../src/host/read-counters.ts'
-import { makeLedger } from '../../../src/status/flow-report.ts'
-import type { Chain } from '../../../src/status/frame-path.ts'
-import { bookLosses, causesAt, type Losses } from '../../../src/status/loss-totals.ts'
-import { chain, sampleOf } from './samples.ts'
+import { makeFlowReport } from '../../../src/status/flow-report.ts'
+import type { FramePath } from '../../../src/status/frame-path.ts'
+import { addLosses, causesAt, type LossTotals } from '../../../src/status/loss-totals.ts'
+import { path, sampleOf } from './samples.ts'
 
 /** `PLACE CAUSE COUNT` of what was lost from sample to sample. */
-function lostIn(samples: readonly Sample[], way: Chain = chain): string[] {
-  const losses = samples.reduce<Losses>((before, sample) => bookLosses(before, [way], sample), new Map())
+function lostIn(samples: readonly Sample[], way: FramePath = path): string[] {
+  const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [way], sample), new Map())
   return [...losses.values()].flatMap(({ tolls }) =>
     tolls.flatMap(({ hop, lost }) =>
       [...lost].flatMap(([cause, frames]) => (frames > 0 ? [`${hop.kind} ${hop.device} ${cause} ${frames}`] : []))
@@ -59,7 +59,7 @@ test('a loss that what is on its way hides each time comes to light', () => {
   })
   const [first, second, last] = [samples[0], samples[1], samples.at(-1)]
   if (!(first && second && last)) throw new Error('there are no samples')
-  expect(makeLedger(chain, first, second).hops.flatMap(({ losses }) => losses)).toEqual([])
+  expect(makeFlowReport(path, first, second).hops.flatMap(({ losses }) => losses)).toEqual([])
   const [, lost = ''] = /^port veth6 too_large (\d+)$/.exec(lostIn(samples).join()) ?? []
   expect(Number(lost)).toBeGreaterThan(0)
   expect(Number(lost)).toBeLessThanOrEqual(30)
@@ -67,17 +67,17 @@ test('a loss that what is on its way hides each time comes to light', () => {
 
 test('a place that has gone is forgotten', () => {
   const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90] })]
-  const [first] = chain.ports
-  const without = { ...chain, ports: first ? [first] : [] }
-  const losses = lossy.reduce<Losses>((before, sample) => bookLosses(before, [chain], sample), new Map())
-  const later = bookLosses(losses, [without], sampleOf({ ...frames(200), ports: [200, 90] }))
+  const [first] = path.ports
+  const without = { ...path, ports: first ? [first] : [] }
+  const losses = lossy.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
+  const later = addLosses(losses, [without], sampleOf({ ...frames(200), ports: [200, 90] }))
   expect(later.get('span0')?.tolls.map(({ hop }) => hop.device)).not.toContain('veth8')
-  expect(bookLosses(later, [], sampleOf({}))).toEqual(new Map())
+  expect(addLosses(later, [], sampleOf({}))).toEqual(new Map())
 })
 
 test('every cause is told of, but a missing carrier, which loses nobody knows how many', () => {
   const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90], links: { 2: { running: false } } })]
-  const losses = lossy.reduce<Losses>((before, sample) => bookLosses(before, [chain], sample), new Map())
+  const losses = lossy.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
   const tolls = losses.get('span0')?.tolls ?? []
   expect(tolls.length).toBeGreaterThan(5)
   for (const { hop, lost } of tolls) expect([...lost.keys()]).toEqual(causesAt[hop.kind])

@@ -15,7 +15,7 @@ const seasoned: WatchState = {
   degraded: [
     {
       ...{ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z' },
-      notice: { code: 'CONTESTED', message: 'something else changes it' }
+      diagnostic: { code: 'CONTESTED', message: 'something else changes it' }
     }
   ],
   runs: [
@@ -96,8 +96,8 @@ spanplan_reconcile_duration_seconds_count 3
   })
 
   test('of one in whose way something stands, so that it cannot be looked at', () => {
-    const notice = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' }
-    const degraded = [{ span: 'span9', reason: 'failed', notice, until: '2026-01-01T00:20:00.000Z' }] as const
+    const diagnostic = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' }
+    const degraded = [{ span: 'span9', reason: 'failed', diagnostic, until: '2026-01-01T00:20:00.000Z' }] as const
     const families = makeMetrics('0.1.0', { ...watch, degraded }, measure())
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 1, span9: 0 })
     expect(valuesOf(families, 'spanplan_problems')).toEqual({ 'span9 BRIDGE_IN_USE': 1 })
@@ -141,9 +141,9 @@ spanplan_reconcile_duration_seconds_count 3
 
 test('a card that two spans copy from is counted once', () => {
   const text = `${fixture('spans.yaml')}  span1:\n    sources: [{interface: ens192}]\n`
-  const { chains, ...others } = measure(see(converged, text))
-  expect(chains.map(({ span }) => span)).toEqual(['span0', 'span1'])
-  const written = writeExposition(makeMetrics('0.1.0', watch, { chains, ...others }))
+  const { paths, ...others } = measure(see(converged, text))
+  expect(paths.map(({ span }) => span)).toEqual(['span0', 'span1'])
+  const written = writeExposition(makeMetrics('0.1.0', watch, { paths, ...others }))
   expect(written.match(/^spanplan_card_frames_total.*$/gm)).toEqual([
     'spanplan_card_frames_total{interface="ens192"} 1000'
   ])
@@ -152,12 +152,12 @@ test('a card that two spans copy from is counted once', () => {
 
 test('names of anybody’s stay within their quotes', async () => {
   const name = 'a"} 1\nb{c="\\ ü 🦈'
-  const { chains, losses, ...others } = measure()
+  const { paths, losses, ...others } = measure()
   const renamed: Measures = {
     ...others,
-    chains: chains.map((chain) => ({
-      ...chain,
-      ports: chain.ports.map((port) => ({ ...port, device: name + port.device }))
+    paths: paths.map((path) => ({
+      ...path,
+      ports: path.ports.map((port) => ({ ...port, device: name + port.device }))
     })),
     losses: new Map([...losses].map(([span, account]) => [`${name}${span}`, account]))
   }

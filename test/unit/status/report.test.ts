@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import type { View } from '../../../src/apply/refresh.ts'
+import type { PlanView } from '../../../src/apply/refresh.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/json.ts'
 import { type Findings, makeReport } from '../../../src/status/report.ts'
 import { renderReport } from '../../../src/status/text.ts'
 import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
-function report(view: View, traffic: Traffic = {}, more: Partial<Findings> = {}) {
+function report(view: PlanView, traffic: Traffic = {}, more: Partial<Findings> = {}) {
   return makeReport({ view, holds: noHolds, watch: null, ...samplesOf(view, traffic), ...more })
 }
 
 /** The codes of all that is wrong. */
-function codes(view: View, traffic?: Traffic, more?: Partial<Findings>) {
+function codes(view: PlanView, traffic?: Traffic, more?: Partial<Findings>) {
   const { healthy, unhealthy, spans } = report(view, traffic, more)
   const found = [...unhealthy, ...spans.flatMap((span) => span.unhealthy)].map(({ code }) => code)
   expect(healthy).toBe(found.length === 0)
@@ -74,8 +74,8 @@ describe('what is healthy', () => {
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
   test('what the watch cannot keep true', () => {
-    const notice = { code: 'NOT_CONVERGED', message: 'something else changes it' }
-    const degraded = [{ span: 'span0', reason: 'contested', notice, until: '2026-01-01T00:00:02.000Z' }] as const
+    const diagnostic = { code: 'NOT_CONVERGED', message: 'something else changes it' }
+    const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
     expect(codes(see(), {}, { watch: { ...watch, degraded } })).toEqual(['NOT_CONVERGED'])
   })
 })

@@ -1,12 +1,12 @@
 import type { LinkCounters, MirrorCounters } from '../../../src/host/parsers/counters.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
-import type { Chain } from '../../../src/status/frame-path.ts'
+import type { FramePath } from '../../../src/status/frame-path.ts'
 
 /** A card with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
-export const chain: Chain = {
+export const path: FramePath = {
   span: 'span0',
   wire: true,
-  mirrors: [{ device: 'ens192', index: 2, hook: 'ingress', handle: 8, expression: null }],
+  mirrors: [{ device: 'ens192', index: 2, tcHook: 'ingress', handle: 8, expression: null }],
   bridge: 4,
   ports: [
     {
@@ -59,7 +59,7 @@ export function sampleOf(counts: Counts): Sample {
 
 function mirrorOf(packets: number, at: number): MirrorCounters {
   return {
-    ...{ device: 'ens192', hook: 'ingress', handle: 8, target: 'span0', packets, bytes: packets * 100 },
+    ...{ device: 'ens192', tcHook: 'ingress', handle: 8, target: 'span0', packets, bytes: packets * 100 },
     ...{ overlimits: 0, drops: 0, installed: 1000 + at, idle: 0 }
   }
 }

@@ -1,12 +1,12 @@
 /** A span with two sensors, as the plan's fixture `converged` has it, with frames on their way. */
 import { readFileSync } from 'node:fs'
-import { planFor, type View } from '../../../src/apply/refresh.ts'
+import { type PlanView, planTarget } from '../../../src/apply/refresh.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
 import { everySpan } from '../../../src/resources/mark-inventory.ts'
-import type { Holds } from '../../../src/run-dir/pauses.ts'
+import type { Pauses } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { chainsOf } from '../../../src/status/frame-path.ts'
+import { framePathsOf } from '../../../src/status/frame-path.ts'
 import type { Findings } from '../../../src/status/report.ts'
 import type { WatchState } from '../../../src/status/watch-state.ts'
 import { readHostFile } from '../plan/host-file.ts'
@@ -18,10 +18,10 @@ export const fixture = (name: string) =>
 export const converged = readHostFile(fixture('host.json'))
 
 /** That host, or one like it, as seen with the fixture's file, or one like that. */
-export function see(host: Snapshot = converged, text = fixture('spans.yaml')): View {
+export function see(host: Snapshot = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planFor({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: [] }, host)
+  return planTarget({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: [] }, host)
 }
 
 /** What passes. */
@@ -33,8 +33,8 @@ export interface Traffic {
 }
 
 /** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
-export function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
-  const [chain] = chainsOf(view)
+export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
+  const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
     const links = view.host.links.map(({ index, name, mtu }) => {
       const packets = index === 8 ? Math.max(0, frames - lost) : frames
@@ -47,12 +47,12 @@ export function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pic
     return {
       at: at * 1000,
       links,
-      mirrors: (chain?.mirrors ?? []).map(({ device, hook, handle }) => ({
-        ...{ device, hook, handle, target: 'span0', overlimits: 0, drops: 0 },
-        ...(hook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
-        ...{ installed: 90_061 + at, idle: hook === 'ingress' ? idle : 90_061 + at }
+      mirrors: (path?.mirrors ?? []).map(({ device, tcHook, handle }) => ({
+        ...{ device, tcHook, handle, target: 'span0', overlimits: 0, drops: 0 },
+        ...(tcHook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
+        ...{ installed: 90_061 + at, idle: tcHook === 'ingress' ? idle : 90_061 + at }
       })),
-      listeners: (chain?.ports ?? []).flatMap(({ sensor }) =>
+      listeners: (path?.ports ?? []).flatMap(({ sensor }) =>
         sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
       ),
       totals: []
@@ -61,13 +61,13 @@ export function samplesOf(view: View, { idle = 0, lost = 0 }: Traffic = {}): Pic
   return { first: sample(0, 0), later: sample(1, 1000) }
 }
 
-export const noHolds: Holds = { pauses: [], away: [] }
+export const noHolds: Pauses = { pauses: [], away: [] }
 
 /** A watch that has not run yet. */
 export const watch: WatchState = {
   ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
   ...{
-    file: { valid: true, notices: [] },
+    file: { valid: true, diagnostics: [] },
     last: null,
     lastSuccess: null,
     runs: [],

@@ -15,9 +15,9 @@ const several = `[{"xdp":[{"devname":"a0","ifindex":3,"multi_attachments":[{"mod
 
 test('what stands before the filters is told, whatever else is', () => {
   expect(parseAttached(JSON.parse(captured))).toEqual([
-    { link: 3, hook: 'ingress', layer: 'xdp', name: '', id: 99 },
-    { link: 3, hook: 'ingress', layer: 'tcx', name: 'hider', id: 98 },
-    { link: 3, hook: 'egress', layer: 'tcx', name: 'hider', id: 97 }
+    { link: 3, tcHook: 'ingress', layer: 'xdp', name: '', id: 99 },
+    { link: 3, tcHook: 'ingress', layer: 'tcx', name: 'hider', id: 98 },
+    { link: 3, tcHook: 'egress', layer: 'tcx', name: 'hider', id: 97 }
   ])
   expect(parseAttached(JSON.parse(several)).map(({ id }) => id)).toEqual([5, 6])
 })

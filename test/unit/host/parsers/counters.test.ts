@@ -41,7 +41,7 @@ describe('tc', () => {
     expect(parseMirrorCounters('ens192', 'ingress', json('tc-filter-statistics'))).toEqual([
       {
         device: 'ens192',
-        hook: 'ingress',
+        tcHook: 'ingress',
         handle: 0x12345678,
         target: '*',
         packets: 28003,

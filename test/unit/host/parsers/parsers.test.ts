@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { concernedContainers } from '../../../../src/host/container-match.ts'
+import { containersInScope } from '../../../../src/host/container-match.ts'
 import { parseContainer, parseNetworks, speaks } from '../../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../../src/host/parsers/ip.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
 import { everyFrame, hooksOf, parseQdiscs } from '../../../../src/host/parsers/tc.ts'
-import type { ContainerChoice } from '../../../../src/spec/spec.ts'
+import type { ContainerSelector } from '../../../../src/spec/spec.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
@@ -103,9 +103,9 @@ describe('tc', () => {
     expect(qdiscs).toContainEqual({ ...place, device: 'blk0', kind: 'clsact', block: 21 })
     expect(qdiscs).toContainEqual({ ...place, device: 'blk1', kind: 'ingress', block: null })
     expect(hooksOf(qdiscs).filter(({ device }) => device.startsWith('blk'))).toEqual([
-      { device: 'blk1', hook: 'ingress' },
-      { device: 'blk0', hook: 'ingress' },
-      { device: 'blk0', hook: 'egress' }
+      { device: 'blk1', tcHook: 'ingress' },
+      { device: 'blk0', tcHook: 'ingress' },
+      { device: 'blk0', tcHook: 'egress' }
     ])
   })
 
@@ -125,7 +125,7 @@ describe('tc', () => {
     expect(others).toEqual([])
     expect(filter).toMatchObject({
       device: 'ens192',
-      hook: 'ingress',
+      tcHook: 'ingress',
       pref: 8,
       protocol: 'all',
       kind: 'bpf',
@@ -183,15 +183,15 @@ describe('Docker', () => {
 
   test('the containers concerned: by name, or by network', () => {
     const list = read('docker-containers')
-    expect(concernedContainers(list, [], [{ container: 'zeek' }, { container: 'other' }])).toHaveLength(1)
+    expect(containersInScope(list, [], [{ container: 'zeek' }, { container: 'other' }])).toHaveLength(1)
     expect(
-      concernedContainers(
+      containersInScope(
         list,
         networks.filter(({ name }) => name === 'span'),
         []
       )
     ).toHaveLength(2)
-    expect(concernedContainers(list, [], [])).toEqual([])
+    expect(containersInScope(list, [], [])).toEqual([])
   })
 
   test('the containers concerned: by label, or by the service of a Compose project', () => {
@@ -207,14 +207,14 @@ describe('Docker', () => {
       { Id: 'd', Names: ['/shop-ids-2'], Labels: null },
       { Id: 'e', Names: null, Labels: { role: 'ids' } }
     ]
-    const chosen = (choice: ContainerChoice) => concernedContainers(list, [], [choice]).map(({ id }) => id)
+    const chosen = (choice: ContainerSelector) => containersInScope(list, [], [choice]).map(({ id }) => id)
     expect(chosen({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
     expect(chosen({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
     expect(chosen({ label: { key: 'role', value: '' } })).toEqual([])
     expect(chosen({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
     expect(chosen({ compose: { project: 'shop', service: 'web' } })).toEqual([])
     // What is not understood may be one of them.
-    const odd = concernedContainers([{ Id: '0123456789abcdef', Names: 7 }, ...list], [], [{ container: 'zeek' }])
+    const odd = containersInScope([{ Id: '0123456789abcdef', Names: 7 }, ...list], [], [{ container: 'zeek' }])
     expect(odd).toEqual([
       { id: '0123456789abcdef', name: '0123456789ab' },
       { id: 'a', name: 'zeek' }

@@ -2,14 +2,14 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { planFor } from '../../../../src/apply/refresh.ts'
+import { planTarget } from '../../../../src/apply/refresh.ts'
 import { Exit, SpanplanError } from '../../../../src/errors.ts'
 import type { Container, Link, Snapshot } from '../../../../src/host/snapshot.ts'
 import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../../src/plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { printableJson } from '../../../../src/printable.ts'
-import { casesFolder, readAim, readHost } from '../case.ts'
+import { casesFolder, readAim, readSnapshot } from '../case.ts'
 
 const selection: SavedSelection = {
   files: ['/etc/spanplan'],
@@ -22,12 +22,17 @@ const selection: SavedSelection = {
 
 function readCase(name: string) {
   const path = join(casesFolder, name)
-  const host = readHost(path, 'host.json')
-  const aim = readAim(path, host.links)
-  if (aim.want !== 'spec') throw new Error(`${name} is about a destroy`)
-  const { spec } = aim
+  const host = readSnapshot(path, 'host.json')
+  const target = readAim(path, host.links)
+  if (target.want !== 'spec') throw new Error(`${name} is about a destroy`)
+  const { spec } = target
   const document = (now: Snapshot) =>
-    planDocument(planFor(aim, now).plan, { spec, host: now, version: '0.1.0', created: '2001-02-03T12:00:00.000Z' })
+    planDocument(planTarget(target, now).plan, {
+      spec,
+      host: now,
+      version: '0.1.0',
+      created: '2001-02-03T12:00:00.000Z'
+    })
   return { host, document }
 }
 
@@ -46,7 +51,7 @@ function refusal(text: string | Uint8Array): { code: string; message: string; ex
     return null
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    return { code: error.notices[0]?.code ?? '', message: error.message, exit: error.exit }
+    return { code: error.diagnostics[0]?.code ?? '', message: error.message, exit: error.exit }
   }
 }
 

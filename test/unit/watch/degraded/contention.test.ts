@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PlannedChange } from '../../../../src/plan/plan.ts'
-import { openRivalry } from '../../../../src/watch/degraded/contention.ts'
+import { openContention } from '../../../../src/watch/degraded/contention.ts'
 
 function change(address: string, ...fields: readonly string[]): PlannedChange {
   const [span = ''] = address.split('/')
@@ -18,31 +18,34 @@ function change(address: string, ...fields: readonly string[]): PlannedChange {
 const [card, other] = [change('span0/source/ens192', 'promiscuous'), change('span1/source/ens224', 'promiscuous')]
 
 test('the same put back five times in a minute is a tug-of-war, in which other spans have no part', () => {
-  const rivalry = openRivalry()
-  for (const now of [0, 10_000, 20_000, 30_000]) expect(rivalry.note([card, other], now)).toEqual([])
-  expect(rivalry.note([card], 40_000)).toEqual([card])
-  expect([rivalry.suspectedUntil('span0', 40_000), rivalry.suspectedUntil('span1', 40_000)]).toEqual([100_000, null])
+  const contention = openContention()
+  for (const now of [0, 10_000, 20_000, 30_000]) expect(contention.note([card, other], now)).toEqual([])
+  expect(contention.note([card], 40_000)).toEqual([card])
+  expect([contention.suspectedUntil('span0', 40_000), contention.suspectedUntil('span1', 40_000)]).toEqual([
+    100_000,
+    null
+  ])
 })
 
 test('neither other fields nor other things count together, nor what was longer ago', () => {
-  const rivalry = openRivalry()
+  const contention = openContention()
   const many = [card, change('span0/source/ens192', 'up'), change('span0/source/ens224', 'promiscuous'), card]
-  for (const [index, one] of many.entries()) expect(rivalry.note([one], index)).toEqual([])
-  for (let now = 0; now < 600_000; now += 15_001) expect(rivalry.note([other], now)).toEqual([])
-  for (const now of [1, 2, 3, 4]) expect(rivalry.note([change('span2/bridge')], 600_000 + now)).toEqual([])
-  expect(rivalry.note([change('span2/bridge')], 600_005)).toHaveLength(1)
+  for (const [index, one] of many.entries()) expect(contention.note([one], index)).toEqual([])
+  for (let now = 0; now < 600_000; now += 15_001) expect(contention.note([other], now)).toEqual([])
+  for (const now of [1, 2, 3, 4]) expect(contention.note([change('span2/bridge')], 600_000 + now)).toEqual([])
+  expect(contention.note([change('span2/bridge')], 600_005)).toHaveLength(1)
 })
 
 test('after it, once is enough, until it has stayed as it is for a minute, or there is a new file', () => {
-  const rivalry = openRivalry()
-  for (const now of [0, 1, 2, 3, 4]) rivalry.note([card], now)
-  expect(rivalry.note([card], 50_000)).toEqual([card])
+  const contention = openContention()
+  for (const now of [0, 1, 2, 3, 4]) contention.note([card], now)
+  expect(contention.note([card], 50_000)).toEqual([card])
   // However long it was left alone: nobody has looked meanwhile.
-  expect(rivalry.note([card], 350_000)).toEqual([card])
-  expect(rivalry.suspectedUntil('span0', 409_999)).toBe(410_000)
-  expect(rivalry.suspectedUntil('span0', 410_000)).toBeNull()
-  expect(rivalry.note([card], 420_000)).toEqual([])
-  for (const now of [0, 1, 2, 3]) rivalry.note([card], 430_000 + now)
-  rivalry.clear()
-  expect([rivalry.suspectedUntil('span0', 430_005), rivalry.note([card], 430_005)]).toEqual([null, []])
+  expect(contention.note([card], 350_000)).toEqual([card])
+  expect(contention.suspectedUntil('span0', 409_999)).toBe(410_000)
+  expect(contention.suspectedUntil('span0', 410_000)).toBeNull()
+  expect(contention.note([card], 420_000)).toEqual([])
+  for (const now of [0, 1, 2, 3]) contention.note([card], 430_000 + now)
+  contention.clear()
+  expect([contention.suspectedUntil('span0', 430_005), contention.note([card], 430_005)]).toEqual([null, []])
 })

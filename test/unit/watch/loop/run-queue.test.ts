@@ -1,31 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Trigger } from '../../../../src/status/watch-state.ts'
-import { type Latch, openLatch } from '../../../../src/watch/loop/run-queue.ts'
+import { openRunQueue, type RunQueue } from '../../../../src/watch/loop/run-queue.ts'
 
 const noFailure = (error: unknown) => expect.unreachable(String(error))
 
 /** Until it is idle: since its last run, longer than the longest rest. */
-async function idle({ busySince, lastEnd }: Latch): Promise<void> {
+async function idle({ busySince, lastEnd }: RunQueue): Promise<void> {
   while (busySince() !== null || performance.now() - lastEnd() < 1100) await sleep(20)
 }
 
 test('whatever wakes it during a run makes one more, which is told all of it', async () => {
   const runs: (readonly Trigger[])[] = []
-  const latch = openLatch(async (triggers) => {
+  const runQueue = openRunQueue(async (triggers) => {
     runs.push(triggers)
     await sleep(20)
   }, noFailure)
-  latch.wake('start')
+  runQueue.wake('start')
   expect(runs).toEqual([['start']])
-  expect(latch.busySince()).not.toBeNull()
-  for (let count = 0; count < 1000; count++) latch.wake(count % 2 ? 'link' : 'filter')
-  await idle(latch)
+  expect(runQueue.busySince()).not.toBeNull()
+  for (let count = 0; count < 1000; count++) runQueue.wake(count % 2 ? 'link' : 'filter')
+  await idle(runQueue)
   expect(runs).toEqual([['start'], ['filter', 'link']])
-  expect(latch.busySince()).toBeNull()
-  latch.wake('hook')
+  expect(runQueue.busySince()).toBeNull()
+  runQueue.wake('hook')
   expect(runs).toHaveLength(3)
-  await latch.close()
+  await runQueue.close()
 })
 
 test('a storm makes fewer and fewer runs, and the last event one more', async () => {
@@ -33,48 +33,48 @@ test('a storm makes fewer and fewer runs, and the last event one more', async ()
   let runs = 0
   let events = 0
   const begin = performance.now()
-  const latch = openLatch(async () => {
+  const runQueue = openRunQueue(async () => {
     runs++
     seen = events
   }, noFailure)
   for (; events < 300; events++) {
-    latch.wake('link')
+    runQueue.wake('link')
     await sleep(5)
   }
-  latch.wake('link')
+  runQueue.wake('link')
   const seconds = (performance.now() - begin) / 1000
-  await idle(latch)
+  await idle(runQueue)
   expect(seen).toBe(300)
   // Each second one, once the rests are at their longest.
   expect(runs).toBeLessThan(10 + seconds)
-  await latch.close()
+  await runQueue.close()
 })
 
 test('closing it waits for the run under way, and makes no more', async () => {
   let ended = 0
-  const latch = openLatch(async () => {
+  const runQueue = openRunQueue(async () => {
     await sleep(50)
     ended++
   }, noFailure)
-  latch.wake('start')
-  latch.wake('link')
-  await latch.close()
-  latch.wake('link')
-  await idle(latch)
+  runQueue.wake('start')
+  runQueue.wake('link')
+  await runQueue.close()
+  runQueue.wake('link')
+  await idle(runQueue)
   expect(ended).toBe(1)
 })
 
 test('a run that throws is the last one', async () => {
   const failures: unknown[] = []
-  const latch = openLatch(
+  const runQueue = openRunQueue(
     async () => {
       throw new Error('no')
     },
     (error) => failures.push(error)
   )
-  latch.wake('start')
+  runQueue.wake('start')
   await sleep(10)
-  latch.wake('link')
-  await latch.close()
+  runQueue.wake('link')
+  await runQueue.close()
   expect(failures).toEqual([new Error('no')])
 })

@@ -35,7 +35,7 @@ describe('a watch is ready', () => {
   })
   const degraded = (span: string | null, reason: Degraded['reason']): Degraded => ({
     ...{ span, reason, until: '2026-01-01T00:20:00.000Z' },
-    notice: { code: 'STEP_FAILED', message: 'RTNETLINK answers:\nNo' }
+    diagnostic: { code: 'STEP_FAILED', message: 'RTNETLINK answers:\nNo' }
   })
 
   test.each(['unchanged', 'changed', 'drift'] as const)('after a run that ended with %s', (result) => {
@@ -44,7 +44,7 @@ describe('a watch is ready', () => {
   })
 
   test('with a file that is broken by now', () => {
-    const file = { valid: false, notices: [{ code: 'SYNTAX', message: 'no' }] }
+    const file = { valid: false, diagnostics: [{ code: 'SYNTAX', message: 'no' }] }
     expect(judgeReadiness({ ...watch, file, last: run('unchanged') }).good).toBe(true)
   })
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { gather } from '../../../../src/watch/triggers/debounce.ts'
+import { debounce } from '../../../../src/watch/triggers/debounce.ts'
 
 test('a burst is one, soon after its end; what comes later is another', async () => {
   let acts = 0
-  const wake = gather(() => acts++)
+  const wake = debounce(() => acts++)
   for (let count = 0; count < 1000; count++) wake()
   expect(acts).toBe(0)
   await sleep(200)
@@ -16,7 +16,7 @@ test('a burst is one, soon after its end; what comes later is another', async ()
 
 test('one that does not end is not waited for, and one that is closed comes to nothing', async () => {
   let acts = 0
-  const wake = gather(() => acts++)
+  const wake = debounce(() => acts++)
   for (let count = 0; count < 120; count++) {
     wake()
     await sleep(10)

@@ -69,14 +69,14 @@ test.each([
 ])('that it is %s is told after a second, once; the last good one stays in force', (_, now) => {
   texts = now
   expect(file.reload(0)).toBe('same')
-  expect(file.notices).toEqual([])
+  expect(file.diagnostics).toEqual([])
   expect(file.reload(1000)).toBe('refused')
-  expect(file.notices).not.toEqual([])
+  expect(file.diagnostics).not.toEqual([])
   expect(file.reload(2000)).toBe('same')
   expect(inForce()).toEqual(['span0', 'span1'])
   texts = { 'a.yaml': spans('span0', 'span1') }
   expect(file.reload(2001)).toBe('accepted')
-  expect(file.notices).toEqual([])
+  expect(file.diagnostics).toEqual([])
 })
 
 test('that it is as before again, after it was broken, is told', () => {
