@@ -1,6 +1,6 @@
 /**
  * Writes the snapshot that spanplan takes of this host into a case of test/fixtures/plan, which has its spans.yaml, and its
- * aim.json if it needs one: as host.json; if that is there, as the after.json that a rollback would find. Without
+ * target.json if it needs one: as host.json; if that is there, as the after.json that a rollback would find. Without
  * DOCKER_HOST, Docker is deferred.
  *
  *   npx esbuild test/unit/capture-host.ts --bundle --packages=external --platform=node --format=esm --outfile=dist/capture-host.mjs
@@ -9,12 +9,12 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { planTarget, readSnapshotFor, refreshForRollback } from '../../src/apply/refresh.ts'
-import { readAim, readSnapshot } from './plan/case.ts'
+import { readSnapshot, readTarget } from './plan/case.ts'
 import { writeHost } from './plan/host-file.ts'
 
 async function main(path: string): Promise<void> {
   const before = existsSync(join(path, 'host.json')) ? readSnapshot(path, 'host.json') : null
-  const target = { ...readAim(path, before?.links ?? []), deferDocker: process.env.DOCKER_HOST === undefined }
+  const target = { ...readTarget(path, before?.links ?? []), deferDocker: process.env.DOCKER_HOST === undefined }
   const host = before
     ? (await refreshForRollback(target, planTarget(target, before))).host
     : await readSnapshotFor(target)

@@ -6,7 +6,7 @@ import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
 import { renderCommands, renderPlan } from '../../src/plan/output/text.ts'
 import { plain } from '../../src/printable.ts'
-import { casesFolder, readAim, readFiles, readSnapshot } from './plan/case.ts'
+import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>
@@ -16,7 +16,7 @@ function writeTexts(name: string): Texts {
   const files = readFiles(path)
   const host = readSnapshot(path, 'host.json')
   try {
-    const target = readAim(path, host.links)
+    const target = readTarget(path, host.links)
     const view = planTarget(target, host)
     const { plan } = view
     const warnings = plan.warnings.map((warning) => `${renderDiagnostic('warning', warning, files, plain)}\n`)

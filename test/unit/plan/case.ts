@@ -4,7 +4,7 @@
  * | file | |
  * |---|---|
  * | spans.yaml, host.json | the file, and the host as apply finds it |
- * | aim.json | what is asked for, if not the file alone |
+ * | target.json | what is asked for, if not the file alone |
  * | after.json | the host as an apply left it, at its end or where it was interrupted |
  * | plan.txt | errors, or warnings and the plan |
  * | commands.txt | the plan's commands, in their order |
@@ -22,7 +22,7 @@ import { readHostFile } from './host-file.ts'
 
 export const casesFolder = fileURLToPath(new URL('../../fixtures/plan/', import.meta.url))
 
-interface AimFile {
+interface TargetFile {
   /** Everything of this name goes (null: of every name), of these spans (null: of all). */
   readonly destroy?: { readonly name: string | null; readonly spans: readonly string[] | null }
   /** As with --adopt. */
@@ -45,10 +45,12 @@ export function readSnapshot(path: string, file: 'host.json' | 'after.json'): Sn
  *
  * @throws SpanplanError if its spans.yaml is wrong.
  */
-export function readAim(path: string, links: Snapshot['links']): Target {
-  const aimFile = join(path, 'aim.json')
+export function readTarget(path: string, links: Snapshot['links']): Target {
+  const targetFile = join(path, 'target.json')
   // The fixtures are ours, and a wrong one shows in its plan.
-  const { destroy, adopt, patient } = (existsSync(aimFile) ? JSON.parse(readFileSync(aimFile, 'utf8')) : {}) as AimFile
+  const { destroy, adopt, patient } = (
+    existsSync(targetFile) ? JSON.parse(readFileSync(targetFile, 'utf8')) : {}
+  ) as TargetFile
   if (destroy === undefined) {
     const spec = loadSpec(readFiles(path))
     const scope = { name: spec.name, spans: everySpan }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { planRollback, planTarget } from '../../../src/apply/refresh.ts'
 import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
-import { casesFolder, readAim, readSnapshot } from './case.ts'
+import { casesFolder, readSnapshot, readTarget } from './case.ts'
 
 type Change = (host: Snapshot) => Snapshot
 
@@ -12,7 +12,7 @@ type Change = (host: Snapshot) => Snapshot
 function planReturn(name: string, become: Change, { from = (host) => host, adopt = false }: Options = {}): string[] {
   const path = join(casesFolder, name)
   const host = from(readSnapshot(path, 'host.json'))
-  const target = readAim(path, host.links)
+  const target = readTarget(path, host.links)
   const first = planTarget(target.want === 'spec' ? { ...target, adopt } : target, host)
   return planRollback(first, become(host)).plan.changes.map(renderChange)
 }

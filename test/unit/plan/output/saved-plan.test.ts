@@ -9,7 +9,7 @@ import { digestSaved, planDocument, type SavedSelection, savedDocument } from '.
 import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { printableJson } from '../../../../src/printable.ts'
-import { casesFolder, readAim, readSnapshot } from '../case.ts'
+import { casesFolder, readSnapshot, readTarget } from '../case.ts'
 
 const selection: SavedSelection = {
   files: ['/etc/spanplan'],
@@ -23,7 +23,7 @@ const selection: SavedSelection = {
 function readCase(name: string) {
   const path = join(casesFolder, name)
   const host = readSnapshot(path, 'host.json')
-  const target = readAim(path, host.links)
+  const target = readTarget(path, host.links)
   if (target.want !== 'spec') throw new Error(`${name} is about a destroy`)
   const { spec } = target
   const document = (now: Snapshot) =>
