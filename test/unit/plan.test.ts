@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { planRollback, planTarget } from '../../src/apply/refresh.ts'
 import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
-import { renderCommands, renderPlan } from '../../src/plan/output/text.ts'
+import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/text.ts'
 import { plain } from '../../src/printable.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
 
@@ -24,7 +24,7 @@ function writeTexts(name: string): Texts {
     return {
       'plan.txt': [...warnings, renderPlan(plan, target.want === 'spec' ? target.spec.files : [], plain)].join(''),
       'commands.txt': plan.changes.length > 0 ? renderCommands(plan) : null,
-      'return.txt': back && `${renderPlan(back, [], plain)}\n${renderCommands(back)}`
+      'return.txt': back && [...back.changes.map(renderChange), '', renderCommands(back)].join('\n')
     }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error

@@ -8,7 +8,7 @@
  * | after.json | the host as an apply left it, at its end or where it was interrupted |
  * | plan.txt | errors, or warnings and the plan |
  * | commands.txt | the plan's commands, in their order |
- * | return.txt | the plan of a rollback from after.json, and its commands |
+ * | return.txt | what a rollback from after.json would do, as a message names it, and its commands |
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
