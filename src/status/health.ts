@@ -3,8 +3,8 @@ import type { Diagnostic, Origin } from '../errors.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
 import { writeDuration } from '../spec/values/duration.ts'
-import { causes } from './causes.ts'
-import type { FlowReport, Hop } from './flow-report.ts'
+import { causes } from './counters/causes.ts'
+import type { FlowReport, Hop } from './counters/flow-report.ts'
 import type { Degraded } from './watch-state.ts'
 
 /** Waits that say nothing of the tap: Docker was left out, or may not be asked; we lack a right. */

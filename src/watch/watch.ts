@@ -1,17 +1,17 @@
 import { followFilters } from '../host/compile-filters.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from './events/event.ts'
-import { openNextWake } from './loop/next-wake.ts'
-import { openReconciler, type Rules } from './loop/reconciler.ts'
 import { openRunQueue } from './loop/run-queue.ts'
-import { claimName, openControl } from './serve/control.ts'
+import { openNextWake } from './loop/scheduler.ts'
+import { openReconciler, type Rules } from './reconciler.ts'
+import { claimName, openControl } from './serve/claim-name.ts'
 import type { ListenAddress } from './serve/http-listener.ts'
 import { servePages } from './serve/pages.ts'
-import { openSupervisor } from './serve/supervisor.ts'
+import { openSupervisor } from './serve/service-manager.ts'
 import { debounce } from './triggers/debounce.ts'
+import { openMonitors } from './triggers/failed-monitors.ts'
 import { watchFiles } from './triggers/file-events.ts'
 import { followHost } from './triggers/host-events.ts'
-import { openMonitors } from './triggers/monitors.ts'
 
 /** What a watch is to do. */
 export interface Orders extends Rules {

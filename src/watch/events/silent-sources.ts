@@ -1,6 +1,6 @@
 import type { PlanView } from '../../apply/refresh.ts'
-import { makeFlowReport } from '../../status/flow-report.ts'
-import { framePathsOf, takeSample } from '../../status/frame-path.ts'
+import { makeFlowReport } from '../../status/counters/flow-report.ts'
+import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { findIdle, type IdleSource, isSilent } from '../../status/health.ts'
 import { trackTransitions } from './transition-tracker.ts'
 

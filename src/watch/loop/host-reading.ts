@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readDockerFor, readKernelFor } from '../../apply/refresh.ts'
 import { diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { DockerState, Snapshot } from '../../host/snapshot.ts'
+import type { FileTarget } from './file-target.ts'
 import { type Failure, spansOf } from './partial-plan.ts'
-import type { FileTarget } from './target.ts'
 import { throttleAfter } from './throttle.ts'
 
 /** The host, and what of an aim can be planned with what is known of it. */

@@ -6,9 +6,9 @@ import { silent } from '../../apply/run-steps.ts'
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { exceptSpans } from '../../resources/mark-inventory.ts'
+import type { FileTarget } from './file-target.ts'
 import { type KernelPass, onlyWait, readInPasses } from './host-reading.ts'
 import { type Failure, type PartialPlan, planPartially } from './partial-plan.ts'
-import type { FileTarget } from './target.ts'
 
 /** What came of a run. */
 export interface Outcome {

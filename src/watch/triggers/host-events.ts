@@ -5,7 +5,7 @@ import { dockerFailed, findDaemon, followEvents } from '../../host/docker-client
 import { type Argv, follow } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote.ts'
 import type { Trigger } from '../../status/watch-state.ts'
-import type { Monitors } from './monitors.ts'
+import type { Monitors } from './failed-monitors.ts'
 
 /** Gets what happens on the host. */
 export interface HostFollower extends Pick<Monitors, 'onFail' | 'onListen'> {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { PlanView } from '../../../src/apply/refresh.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
-import { statusDocument } from '../../../src/status/json.ts'
+import { statusDocument } from '../../../src/status/output/json.ts'
+import { renderReport } from '../../../src/status/output/text.ts'
 import { type Findings, makeReport } from '../../../src/status/report.ts'
-import { renderReport } from '../../../src/status/text.ts'
 import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<Findings> = {}) {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { PacketSocket } from '../../../src/host/parsers/counters.ts'
-import type { Sample } from '../../../src/host/read-counters.ts'
-import { type Hop, makeFlowReport } from '../../../src/status/flow-report.ts'
-import type { FramePath } from '../../../src/status/frame-path.ts'
+import type { PacketSocket } from '../../../../src/host/parsers/counters.ts'
+import type { Sample } from '../../../../src/host/read-counters.ts'
+import { type Hop, makeFlowReport } from '../../../../src/status/counters/flow-report.ts'
+import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 import { path, sampleOf } from './samples.ts'
 
 /** What passed each place, and `PLACE CAUSE COUNT` of what was lost. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
-import { makeMetrics } from '../../../src/status/metrics.ts'
-import { findProgram } from '../../e2e/lab/programs.ts'
+import { makeMetrics } from '../../../../src/status/output/metrics.ts'
+import { findProgram } from '../../../e2e/lab/programs.ts'
+import { watch } from '../views.ts'
 import { measure } from './measures.ts'
-import { watch } from './views.ts'
 
 const folder = 'examples/prometheus'
 

@@ -1,6 +1,6 @@
-import type { LinkCounters, MirrorCounters, PacketSocket } from '../host/parsers/counters.ts'
-import type { Sample } from '../host/read-counters.ts'
-import type { TcHook } from '../spec/spec.ts'
+import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
+import type { Sample } from '../../host/read-counters.ts'
+import type { TcHook } from '../../spec/spec.ts'
 import type { Cause } from './causes.ts'
 import {
   type CounterDelta,

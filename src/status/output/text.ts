@@ -1,13 +1,13 @@
-import type { Diagnostic } from '../errors.ts'
-import { localTime } from '../local-time.ts'
-import { renderChange } from '../plan/output/text.ts'
-import { type Paint, printable, printableLines } from '../printable.ts'
-import { writeDuration } from '../spec/values/duration.ts'
-import { causes } from './causes.ts'
-import type { Hop } from './flow-report.ts'
-import type { Report, SpanReport } from './report.ts'
+import type { Diagnostic } from '../../errors.ts'
+import { localTime } from '../../local-time.ts'
+import { renderChange } from '../../plan/output/text.ts'
+import { type Paint, printable, printableLines } from '../../printable.ts'
+import { writeDuration } from '../../spec/values/duration.ts'
+import { causes } from '../counters/causes.ts'
+import type { Hop } from '../counters/flow-report.ts'
+import type { Report, SpanReport } from '../report.ts'
+import type { WatchState } from '../watch-state.ts'
 import { writeBytes, writeCount } from './units.ts'
-import type { WatchState } from './watch-state.ts'
 
 /** How all is, as a person reads it; ends with a line end. Notices are told elsewhere. */
 export function renderReport(report: Report, paint: Paint): string {

@@ -1,6 +1,6 @@
-import type { LinkCounters, MirrorCounters } from '../../../src/host/parsers/counters.ts'
-import type { Sample } from '../../../src/host/read-counters.ts'
-import type { FramePath } from '../../../src/status/frame-path.ts'
+import type { LinkCounters, MirrorCounters } from '../../../../src/host/parsers/counters.ts'
+import type { Sample } from '../../../../src/host/read-counters.ts'
+import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 
 /** A card with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
 export const path: FramePath = {

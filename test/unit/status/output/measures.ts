@@ -1,9 +1,9 @@
-import type { Pauses } from '../../../src/run-dir/pauses.ts'
-import { framePathsOf } from '../../../src/status/frame-path.ts'
-import { addLosses } from '../../../src/status/loss-totals.ts'
-import type { Measures } from '../../../src/status/metrics.ts'
-import { makeReport } from '../../../src/status/report.ts'
-import { noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
+import type { Pauses } from '../../../../src/run-dir/pauses.ts'
+import { framePathsOf } from '../../../../src/status/counters/frame-path.ts'
+import { addLosses } from '../../../../src/status/counters/loss-totals.ts'
+import type { Measures } from '../../../../src/status/output/metrics.ts'
+import { makeReport } from '../../../../src/status/report.ts'
+import { noHolds, samplesOf, see, type Traffic, watch } from '../views.ts'
 
 /** What there is to tell of a host, once frames have passed. */
 export function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Pauses = noHolds): Measures {

@@ -1,4 +1,4 @@
-import type { Sample } from '../host/read-counters.ts'
+import type { Sample } from '../../host/read-counters.ts'
 import type { Cause } from './causes.ts'
 import { type FlowReport, type Hop, makeFlowReport } from './flow-report.ts'
 import type { FramePath } from './frame-path.ts'

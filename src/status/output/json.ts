@@ -1,7 +1,7 @@
-import { causes } from './causes.ts'
-import type { Hop, Loss } from './flow-report.ts'
-import type { Report, SpanReport } from './report.ts'
-import type { WatchState } from './watch-state.ts'
+import { causes } from '../counters/causes.ts'
+import type { Hop, Loss } from '../counters/flow-report.ts'
+import type { Report, SpanReport } from '../report.ts'
+import type { WatchState } from '../watch-state.ts'
 
 /** The version of what programs read. Within a major one, fields are only added. */
 const formatVersion = '1.0'

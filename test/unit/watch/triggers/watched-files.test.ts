@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { beforeEach, expect, test } from 'vitest'
 import { SpanplanError } from '../../../../src/errors.ts'
-import { type FileInForce, openFile } from '../../../../src/watch/triggers/watched-file.ts'
+import { type FileInForce, openFile } from '../../../../src/watch/triggers/watched-files.ts'
 
 /** What stands in the files, by path; null: they cannot be read. */
 let texts: Record<string, string> | null

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Family, type Labels, writeExposition } from '../../../src/status/exposition.ts'
-import { type Measures, makeMetrics } from '../../../src/status/metrics.ts'
-import type { WatchState } from '../../../src/status/watch-state.ts'
-import { expectMetrics } from '../../e2e/lab/promtool.ts'
+import { type Family, type Labels, writeExposition } from '../../../../src/status/output/exposition.ts'
+import { type Measures, makeMetrics } from '../../../../src/status/output/metrics.ts'
+import type { WatchState } from '../../../../src/status/watch-state.ts'
+import { expectMetrics } from '../../../e2e/lab/promtool.ts'
+import { converged, fixture, see, watch } from '../views.ts'
 import { measure } from './measures.ts'
-import { converged, fixture, see, watch } from './views.ts'
 
 const seasoned: WatchState = {
   ...watch,

@@ -1,5 +1,5 @@
-import type { LinkCounters, MirrorCounters } from '../host/parsers/counters.ts'
-import type { Sample } from '../host/read-counters.ts'
+import type { LinkCounters, MirrorCounters } from '../../host/parsers/counters.ts'
+import type { Sample } from '../../host/read-counters.ts'
 import type { PathMirror } from './frame-path.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { Sample } from '../../../src/host/read-counters.ts'
-import { makeFlowReport } from '../../../src/status/flow-report.ts'
-import type { FramePath } from '../../../src/status/frame-path.ts'
-import { addLosses, causesAt, type LossTotals } from '../../../src/status/loss-totals.ts'
+import type { Sample } from '../../../../src/host/read-counters.ts'
+import { makeFlowReport } from '../../../../src/status/counters/flow-report.ts'
+import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
+import { addLosses, causesAt, type LossTotals } from '../../../../src/status/counters/loss-totals.ts'
 import { path, sampleOf } from './samples.ts'
 
 /** `PLACE CAUSE COUNT` of what was lost from sample to sample. */

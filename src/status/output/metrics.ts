@@ -1,11 +1,11 @@
-import type { Sample } from '../host/read-counters.ts'
-import { findLink, findMirror } from './counter-delta.ts'
+import type { Sample } from '../../host/read-counters.ts'
+import { findLink, findMirror } from '../counters/counter-delta.ts'
+import type { Hop } from '../counters/flow-report.ts'
+import type { FramePath } from '../counters/frame-path.ts'
+import type { LossTotals } from '../counters/loss-totals.ts'
+import type { Report } from '../report.ts'
+import type { Degraded, WatchState } from '../watch-state.ts'
 import type { Family, Labels, Point } from './exposition.ts'
-import type { Hop } from './flow-report.ts'
-import type { FramePath } from './frame-path.ts'
-import type { LossTotals } from './loss-totals.ts'
-import type { Report } from './report.ts'
-import type { Degraded, WatchState } from './watch-state.ts'
 
 /** How the spans are, by the counters of one moment. */
 export interface Measures {
