@@ -7,19 +7,12 @@ import { makePlan, makeRollback, type Plan } from '../plan/plan.ts'
 import { type Desired, type ResolveTarget, resolveNothing, resolveSpec, type Wait } from '../plan/resolve.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { type ObservedState, writeAddress } from '../resources/kind.ts'
-import {
-  diagnostic,
-  everySpan,
-  exceptSpans,
-  isInScope,
-  namedSpans,
-  readMarks,
-  type Scope
-} from '../resources/mark-inventory.ts'
+import { diagnostic, isInScope, readMarks } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
 import { type GoingDown, namesGoingDown } from '../run-dir/pauses.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
+import { everySpan, exceptSpans, namedSpans, type Scope } from '../spec/scope.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 
 /** What a command is to make true of the host. */

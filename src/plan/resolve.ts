@@ -10,9 +10,7 @@ import {
   type DesiredSpan,
   type DesiredState,
   diagnostic,
-  matchesSpan,
-  readMarks,
-  type Scope
+  readMarks
 } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
 import {
@@ -25,6 +23,7 @@ import {
   warnOfMerging,
   warnOfPrograms
 } from '../resources/sources/interface.ts'
+import { matchesSpan, type Scope } from '../spec/scope.ts'
 import type { InterfaceMatch, SourceSpec, SpanSpec, Spec, TcHook } from '../spec/spec.ts'
 import { warnOfOthers } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'

@@ -2,6 +2,7 @@ import type { Diagnostic, Origin } from '../errors.ts'
 import { dockerBridge, type EndpointNote, label, parseNote } from '../host/parsers/docker.ts'
 import { mirrorPref } from '../host/parsers/tc.ts'
 import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/snapshot.ts'
+import { matchesSpan, type Scope } from '../spec/scope.ts'
 import type { NetworkSpec, TcHook } from '../spec/spec.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
 import { isInUse } from './interface-use.ts'
@@ -15,36 +16,6 @@ import {
   readCookie,
   readMark
 } from './marks.ts'
-
-/** Whose resources, and of which spans, a command may touch. */
-export interface Scope {
-  /** The owner's name; null for every owner's. */
-  readonly name: string | null
-  readonly spans: SpanSelector
-}
-
-/** Which spans, by name: only these, or all but these. */
-export type SpanSelector = { readonly only: ReadonlySet<string> } | { readonly except: ReadonlySet<string> }
-
-/** None is left out. */
-export const everySpan: SpanSelector = { except: new Set() }
-
-/** Whether a span is among those; null: which it is cannot be told. */
-export function matchesSpan(choice: SpanSelector, span: string | null): boolean {
-  return 'only' in choice ? span !== null && choice.only.has(span) : span === null || !choice.except.has(span)
-}
-
-/** The same without these. */
-export function exceptSpans(choice: SpanSelector, names: readonly string[]): SpanSelector {
-  return 'only' in choice
-    ? { only: new Set([...choice.only].filter((name) => !names.includes(name))) }
-    : { except: new Set([...choice.except, ...names]) }
-}
-
-/** The spans that were named; none where all are meant but for some. */
-export function namedSpans(choice: SpanSelector): readonly string[] {
-  return 'only' in choice ? [...choice.only] : []
-}
 
 /** One hook of one card, to be copied into the span. */
 export interface CopyPoint {

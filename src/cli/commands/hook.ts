@@ -8,7 +8,6 @@ import { localTime } from '../../local-time.ts'
 import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-spans.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { plain, printable } from '../../printable.ts'
-import { everySpan } from '../../resources/mark-inventory.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import {
   markGoingDown,
@@ -19,6 +18,7 @@ import {
   stillGoingDown,
   writePauses
 } from '../../run-dir/pauses.ts'
+import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { loadFiles } from '../input/spec-files.ts'

@@ -1,8 +1,8 @@
 import { readSnapshotFor } from '../../apply/refresh.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
-import { everySpan, type Scope } from '../../resources/mark-inventory.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
+import { everySpan, type Scope } from '../../spec/scope.ts'
 import { loadFiles } from './spec-files.ts'
 
 /** Where the spans are listed. */

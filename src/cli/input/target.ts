@@ -1,5 +1,5 @@
 import type { Target } from '../../apply/refresh.ts'
-import { everySpan } from '../../resources/mark-inventory.ts'
+import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { loadFiles } from './spec-files.ts'

@@ -1,4 +1,4 @@
-import { matchesSpan } from '../../resources/mark-inventory.ts'
+import { matchesSpan } from '../../spec/scope.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
 import type { FileTarget } from '../loop/file-target.ts'

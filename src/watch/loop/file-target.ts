@@ -1,7 +1,7 @@
 import type { Target } from '../../apply/refresh.ts'
 import type { Diagnostic } from '../../errors.ts'
-import { everySpan, exceptSpans } from '../../resources/mark-inventory.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
+import { everySpan, exceptSpans } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 
 /** What a watch aims at: what a file wants. */

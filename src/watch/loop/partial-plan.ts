@@ -1,7 +1,7 @@
 import { liveSpans, type PlanView, planTarget } from '../../apply/refresh.ts'
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
-import { exceptSpans, matchesSpan } from '../../resources/mark-inventory.ts'
+import { exceptSpans, matchesSpan } from '../../spec/scope.ts'
 import type { FileTarget } from './file-target.ts'
 
 /** One span, or all of them (null), that could not be made true. */

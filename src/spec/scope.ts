@@ -1,0 +1,29 @@
+/** What a command may change: the resources of one owner, or of all owners, and of which spans. */
+export interface Scope {
+  /** The owner's name; null: every owner. */
+  readonly name: string | null
+  readonly spans: SpanSelector
+}
+
+/** Spans by name: only these, or all but these. */
+export type SpanSelector = { readonly only: ReadonlySet<string> } | { readonly except: ReadonlySet<string> }
+
+/** Selects every span. */
+export const everySpan: SpanSelector = { except: new Set() }
+
+/** Whether a span is selected. null is a span whose name is not known: only an `except` selector matches it. */
+export function matchesSpan(selector: SpanSelector, span: string | null): boolean {
+  return 'only' in selector ? span !== null && selector.only.has(span) : span === null || !selector.except.has(span)
+}
+
+/** The same selector without the spans of these names. */
+export function exceptSpans(selector: SpanSelector, names: readonly string[]): SpanSelector {
+  return 'only' in selector
+    ? { only: new Set([...selector.only].filter((name) => !names.includes(name))) }
+    : { except: new Set([...selector.except, ...names]) }
+}
+
+/** The names of an `only` selector; none for an `except` selector. */
+export function namedSpans(selector: SpanSelector): readonly string[] {
+  return 'only' in selector ? [...selector.only] : []
+}
