@@ -1,12 +1,12 @@
 import type { Kind, Resource } from './kind.ts'
 import { address } from './kinds/address.ts'
 import { bridge } from './kinds/bridge.ts'
-import { source } from './kinds/interface.ts'
+import { sourceInterface } from './kinds/interface.ts'
 import { mirror } from './kinds/mirror.ts'
 import { network } from './kinds/network.ts'
-import { away } from './kinds/note.ts'
+import { note } from './kinds/note.ts'
 import { port } from './kinds/port.ts'
-import { tcHook } from './kinds/qdisc.ts'
+import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
 
 /** A kind, and resources of it, without saying which: `visit` is handed both with their type. */
@@ -22,11 +22,11 @@ function any<R extends Resource>(kind: Kind<R>): AnyKind {
 export const kinds: readonly AnyKind[] = [
   any(bridge),
   any(address),
-  any(tcHook),
+  any(qdisc),
   any(mirror),
-  any(source),
+  any(sourceInterface),
   any(network),
   any(sensor),
-  any(away),
+  any(note),
   any(port)
 ]

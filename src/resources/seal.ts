@@ -61,10 +61,10 @@ export function sealConflict(obstacle: string, device: string): Diagnostic {
 }
 
 /**
- * How far a device is sealed: not at all; it has the hook (clsact); our filter stands there, changed by others so that it
+ * How far a device is sealed: not at all; it has the clsact qdisc; our filter stands there, changed by others so that it
  * does not do its work; it lets all in, and only says what the device was like before; or it drops all that enters.
  */
-export type Seal = 'none' | 'hook' | 'broken' | 'marked' | 'sealed'
+export type Seal = 'none' | 'qdisc' | 'broken' | 'marked' | 'sealed'
 
 /** How that is shown. */
 export const sealField: Field<{ seal: Seal }, 'seal'> = {
@@ -76,19 +76,19 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
 export function readSeal(host: Snapshot, device: string): Seal {
   const filter = findSeal(host, device)
   if (filter) return stateOf(filter)
-  return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'clsact') ? 'hook' : 'none'
+  return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'clsact') ? 'qdisc' : 'none'
 }
 
-/** How far it is to be, for all that was there before: an empty hook harms nobody. */
-export function desiredSeal(target: 'hook' | 'marked' | 'sealed', now: Seal): Seal {
-  if (target !== 'hook') return target
-  return now === 'none' ? 'none' : 'hook'
+/** How far it is to be, for all that was there before: an empty qdisc harms nobody. */
+export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): Seal {
+  if (target !== 'qdisc') return target
+  return now === 'none' ? 'none' : 'qdisc'
 }
 
 /** How far it can be sealed again as it was: a hook that holds others' filters stays, and what did no work does not come back. */
 export function rollbackSeal(then: Seal, host: Snapshot, device: string): Seal {
-  if (then === 'broken') return 'hook'
-  return then === 'none' && hasOtherFilters(host, device) ? 'hook' : then
+  if (then === 'broken') return 'qdisc'
+  return then === 'none' && hasOtherFilters(host, device) ? 'qdisc' : then
 }
 
 /** Whether others' filters, or mirrors, hang on a device: its hook holds them. */
@@ -119,9 +119,9 @@ export function sealCommands(
       // The kernel does not change the protocol of a preference that is there.
       return [...(from === 'broken' ? [remove] : []), tcHook, ['tc', ...writeSeal(device, handle, program, classId)]]
     }
-    case 'hook':
+    case 'qdisc':
     case 'broken':
-      return from === 'none' ? [tcHook] : from === 'hook' ? [] : [remove]
+      return from === 'none' ? [tcHook] : from === 'qdisc' ? [] : [remove]
     case 'none':
       return [['tc', 'qdisc', 'del', 'dev', device, 'clsact']]
   }

@@ -101,7 +101,7 @@ export function isSilent({ idle, maxIdle }: IdleSource): boolean {
 export function describeSilence(span: string, { device, idle, maxIdle, origin }: IdleSource): Diagnostic {
   const message = `no frame has come from ${device} for ${writeDuration(idle)} (expected: quiet for less than ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
-  return { ...diagnostic('SOURCE_QUIET', message, hint, origin), address: writeAddress(span, 'source', device) }
+  return { ...diagnostic('SOURCE_QUIET', message, hint, origin), address: writeAddress(span, 'interface', device) }
 }
 
 function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {

@@ -89,7 +89,7 @@ spans:
     const of = (type: string) => events.filter((event) => event.type === type).map(({ type: _, ...rest }) => rest)
     expect(of('step_done')).toEqual(of('step_start'))
     expect(of('step_start')).toContainEqual({
-      address: 'span0/source/ens192',
+      address: 'span0/interface/ens192',
       step: { summary: 'set the card ens192', argv: ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on'] }
     })
     const again = await spanplan(lab, ['apply', '--json'])

@@ -135,12 +135,12 @@ const rows: readonly Row[] = [
   {
     name: 'a card not promiscuous',
     by: () => ip('link', 'set', 'dev', 'ens192', 'promisc', 'off'),
-    says: [/~ +source +ens192 +promiscuous: off → on$/]
+    says: [/~ +interface +ens192 +promiscuous: off → on$/]
   },
   {
     name: 'a card down',
     by: () => ip('link', 'set', 'dev', 'ens192', 'down'),
-    says: [/~ +source +ens192 +state: down → up$/]
+    says: [/~ +interface +ens192 +state: down → up$/]
   },
   {
     name: 'a mirror deleted',
@@ -150,7 +150,7 @@ const rows: readonly Row[] = [
   {
     name: "a card's clsact deleted",
     by: () => tc('qdisc', 'del', 'dev', 'ens192', 'clsact'),
-    says: [/\+ +hook +ens192/, /\+ +mirror +ens192 ingress → span0/, /\+ +mirror +ens192 egress → span0/]
+    says: [/\+ +qdisc +ens192/, /\+ +mirror +ens192 ingress → span0/, /\+ +mirror +ens192 egress → span0/]
   },
   {
     name: 'a mirror with another program',
@@ -241,7 +241,7 @@ const rows: readonly Row[] = [
       await ip('link', 'set', 'dev', 'ens224', 'arp', 'on')
       await lab.run(['sysctl', '-w', 'net.ipv6.conf.ens224.disable_ipv6=0'])
     },
-    says: [/~ +source +ens224 +ARP: on → off, IPv6: on → off, GRO: on → off$/]
+    says: [/~ +interface +ens224 +ARP: on → off, IPv6: on → off, GRO: on → off$/]
   },
   {
     name: 'a sensor disconnected',
@@ -302,7 +302,7 @@ const rows: readonly Row[] = [
       await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
       await tc('qdisc', 'del', 'dev', await portOf(lab, suricata), 'clsact')
     },
-    says: [/~ +bridge/, /\+ +hook/, /\+ +mirror/, /~ +source/, /~ +port/, /\+ +sensor/]
+    says: [/~ +bridge/, /\+ +qdisc/, /\+ +mirror/, /~ +interface/, /~ +port/, /\+ +sensor/]
   }
 ]
 

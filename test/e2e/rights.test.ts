@@ -59,7 +59,7 @@ test('all rights that are missing are told at once, after the plan', async () =>
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
   const nobody: SpanplanOptions = { through: asUser('--clear-groups', []), env: { SPANPLAN_RUN_DIR: '/nowhere/run' } }
   const { stdout } = await spanplan(lab, ['apply'], 77, nobody)
-  expect(stdout).toContain('+   bridge    span0')
+  expect(stdout).toContain('+   bridge     span0')
   const stderr = await expectRefusal(lab, ['apply'], 77, nobody)
   expect(stderr.match(/^error: /gm)).toHaveLength(3)
   expect(stderr).toMatch(/CAP_NET_ADMIN[\s\S]*Docker's socket[\s\S]*\/nowhere\/run.*Nothing was changed\.\n/)

@@ -135,7 +135,7 @@ describe('sensors that come and go', () => {
     expect(await networksOf(zeek)).toEqual(['span'])
     await Promise.all([zeek.start(), made.start()])
     const { stdout } = await spanplan(lab, ['apply'])
-    expect(stdout).toContain('+   sensor    made → span')
+    expect(stdout).toContain('+   sensor     made → span')
     await expectSensors(zeek, suricata, made)
     await applySpan('network: span, sensors: [{label: other=x}]')
     expect([await networksOf(zeek), await networksOf(made)]).toEqual([['none'], ['none']])

@@ -75,7 +75,7 @@ describe('not healthy', () => {
   test('what differs from the file', async () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     expect(await look()).toEqual([2, 'DRIFT'])
-    expect(await read(2)).toContain('\n  ~ source ens192 (promiscuous: off → on)\n')
+    expect(await read(2)).toContain('\n  ~ interface ens192 (promiscuous: off → on)\n')
   })
 
   test('what the file does not have', async () => {

@@ -107,8 +107,8 @@ describe('the kernel tells a watch', () => {
   test.each([
     ['the filter deleted', 'tc filter del dev ens192 ingress', / filter +span0 +\+ mirror ens192 ingress/],
     ['the qdisc deleted', 'tc qdisc del dev ens192 clsact', / filter +span0 +\+ mirror ens192 ingress/],
-    ['promiscuity taken away', 'ip link set dev ens192 promisc off', / link +span0 +~ source ens192 .*promiscuous/],
-    ['the card down', 'ip link set dev ens192 down', / link +span0 +~ source ens192 /],
+    ['promiscuity taken away', 'ip link set dev ens192 promisc off', / link +span0 +~ interface ens192 .*promiscuous/],
+    ['the card down', 'ip link set dev ens192 down', / link +span0 +~ interface ens192 /],
     ['the ageing time', 'ip link set dev span0 type bridge ageing_time 30000', / link +span0 +~ bridge span0 .*ageing/],
     [
       'multicast snooping',
@@ -143,7 +143,7 @@ describe('a watch goes on', () => {
   const { watch, expectMended } = watchAll()
 
   test.each([
-    ['ip monitor link', 'ip link set dev ens192 promisc off', / link +span0 +~ source ens192 .*promiscuous/],
+    ['ip monitor link', 'ip link set dev ens192 promisc off', / link +span0 +~ interface ens192 .*promiscuous/],
     ['tc monitor', 'tc qdisc del dev ens192 clsact', / filter +span0 +\+ mirror ens192 ingress/]
   ])('%s killed, and then something changed', async (monitor, command, told) => {
     await expectMended(told, async () => {

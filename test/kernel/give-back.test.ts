@@ -24,7 +24,7 @@ test('a card that stops being dedicated, and whose change fails half-way, is ded
   expect(stderr).toContain('the host is as it was')
   expect(await lab.snapshotText()).toBe(dedicated)
   const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
-  expect(stdout).toMatch(/source +ens224 +.*IPv6: off → on/)
+  expect(stdout).toMatch(/interface +ens224 +.*IPv6: off → on/)
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
 })

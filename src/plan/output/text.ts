@@ -73,7 +73,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
 }
 
 function renderRow({ tone, sign, kind, title, detail }: Row, width: number, paint: Paint): string {
-  const text = `  ${sign.padEnd(3)} ${kind.padEnd(9)} ${title.padEnd(width)}  ${detail}`
+  const text = `  ${sign.padEnd(3)} ${kind.padEnd(10)} ${title.padEnd(width)}  ${detail}`
   return paint(tone, text.trimEnd())
 }
 

@@ -152,7 +152,7 @@ function desireBridge(wanted: DesiredState, host: Snapshot, span: DesiredSpan): 
     linkLocal: false,
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
-    seal: desiredSeal(span.sealed ? 'sealed' : 'hook', live?.seal ?? 'none'),
+    seal: desiredSeal(span.sealed ? 'sealed' : 'qdisc', live?.seal ?? 'none'),
     hookInUse: live?.hookInUse ?? false,
     obstacle: null,
     inUse: live?.inUse ?? false,

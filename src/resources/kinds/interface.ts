@@ -5,7 +5,7 @@ import type { InterfaceSetting } from '../marks.ts'
 
 /** The card that traffic is copied from, as far as a span has to do with it. */
 export interface SourceInterface extends Resource {
-  readonly kind: 'source'
+  readonly kind: 'interface'
   readonly up: boolean
   readonly promiscuous: boolean
   readonly arp: boolean
@@ -36,8 +36,8 @@ const settingNames = Object.keys(fieldOf) as SettingOfKind[]
 const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
 
 /** How cards are set, and given back. */
-export const source: Kind<SourceInterface> = {
-  kind: 'source',
+export const sourceInterface: Kind<SourceInterface> = {
+  kind: 'interface',
   rank: { create: 40, remove: 80 },
   fields: {
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
@@ -74,7 +74,7 @@ export const source: Kind<SourceInterface> = {
   },
   address: (resource) => [resource.id],
   device: ({ id }) => id,
-  removalNote: (resource) => source.summary(resource)
+  removalNote: (resource) => sourceInterface.summary(resource)
 }
 
 function build(
@@ -83,7 +83,7 @@ function build(
   read: (setting: SettingOfKind) => boolean
 ): SourceInterface {
   return {
-    kind: 'source',
+    kind: 'interface',
     id: card.link.name,
     spans: card.spans,
     owner,
@@ -165,7 +165,7 @@ function step(device: string, argv: readonly [string, ...string[]]): Step {
 }
 
 function label(setting: SettingOfKind): string {
-  return source.fields[fieldOf[setting]]?.label ?? setting
+  return sourceInterface.fields[fieldOf[setting]]?.label ?? setting
 }
 
 function words(setting: SettingOfKind, value: boolean): string {

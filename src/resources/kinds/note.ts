@@ -9,7 +9,7 @@ import { connect } from './sensor.ts'
  * a container is taken off, and dropped when it is back: a network of labels alone.
  */
 export interface Note extends Resource {
-  readonly kind: 'away'
+  readonly kind: 'note'
   readonly note: string
   readonly place: EndpointNote
   /** What the container is called in a request. */
@@ -20,8 +20,8 @@ export interface Note extends Resource {
 }
 
 /** How such containers are found, and put back. */
-export const away: Kind<Note> = {
-  kind: 'away',
+export const note: Kind<Note> = {
+  kind: 'note',
   // When the networks and the listed sensors are in place.
   rank: { create: 70, remove: 70 },
   fields: { back: { label: 'put back', words: yesNo } },
@@ -38,7 +38,7 @@ export const away: Kind<Note> = {
 
 function observeNotes(wanted: DesiredState, host: Snapshot): Note[] {
   return leftNotes(wanted, host).map(({ note, span, place }) => ({
-    ...({ kind: 'away', id: note, spans: [span], owner: 'ours', note, place } as const),
+    ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
     reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
     misses: misses(wanted, host, place),
     back: false

@@ -194,7 +194,7 @@ function desirePort(wanted: DesiredState, host: Snapshot, span: DesiredSpan, lin
 }
 
 function portSeal(host: Snapshot, span: DesiredSpan, link: Link, now: Seal): Seal {
-  if (!leadsAway(link)) return desiredSeal('hook', now)
+  if (!leadsAway(link)) return desiredSeal('qdisc', now)
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
@@ -317,7 +317,7 @@ function giveBack(before: Port): Port {
     flooding: has('flooding'),
     ownMacEntry: has('ownMacEntry')
   }
-  const seal = has('clsact') || before.hookInUse ? 'hook' : 'none'
+  const seal = has('clsact') || before.hookInUse ? 'qdisc' : 'none'
   return {
     ...before,
     ...(before.bridgeStays && flags),

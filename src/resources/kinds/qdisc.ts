@@ -9,21 +9,21 @@ import { type DesiredState, diagnostic, isSameFilter } from '../mark-inventory.t
 
 /** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
 export interface Clsact extends Resource {
-  readonly kind: 'hook'
+  readonly kind: 'qdisc'
   readonly qdisc: string
   readonly block: number | null
 }
 
 /** How clsact qdiscs are wanted, found, added and removed. */
-export const tcHook: Kind<Clsact> = {
-  kind: 'hook',
+export const qdisc: Kind<Clsact> = {
+  kind: 'qdisc',
   rank: { create: 20, remove: 82 },
   fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (wanted) =>
     wanted.interfaces
       .filter((card) => card.wanted.has('clsact'))
       .map((card) => ({
-        kind: 'hook',
+        kind: 'qdisc',
         id: card.link.name,
         spans: card.spans,
         owner: 'ours',
@@ -46,7 +46,7 @@ export const tcHook: Kind<Clsact> = {
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
         {
-          ...{ kind: 'hook', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
+          ...{ kind: 'qdisc', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
           owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
           ...(!usable && { adoption: judgeQdisc(wanted, host, qdisc) })
         }
@@ -70,7 +70,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
     const use =
       others.length === 0 ? 'no other device uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
     return diagnostic(
-      'HOOK_SHARED',
+      'QDISC_SHARED',
       `the ${qdisc} qdisc of ${id} takes its filters from the shared block ${block}, which ${use}`,
       `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another card`
     )
@@ -78,7 +78,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
   const filters = host.filters.filter(({ device }) => device === id)
   const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
   return diagnostic(
-    'HOOK_FOREIGN',
+    'QDISC_FOREIGN',
     `${id} has an ${qdisc} qdisc, which excludes the clsact that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
     `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', id, 'ingress'])}`
   )

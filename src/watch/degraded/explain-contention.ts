@@ -17,7 +17,7 @@ const docker: Likely = { who: 'somebody who uses Docker: Compose, or a script', 
 
 /** By kind; a link, where it is none of these. */
 const likely: ReadonlyMap<string, Likely> = new Map([
-  ...(['mirror', 'hook'] as const).map((kind) => [kind, filters] as const),
+  ...(['mirror', 'qdisc'] as const).map((kind) => [kind, filters] as const),
   ...(['network', 'sensor', 'address'] as const).map((kind) => [kind, docker] as const)
 ])
 

@@ -130,7 +130,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     await reader.run(stanza)
     const plan = await reader.run('spanplan plan -f /etc/spanplan')
     expect(plan).toContain('Plan: 1 to create, 0 to change, 0 to replace, 0 to remove; 2 wait')
-    expect(plan).toContain('+   network   span0')
+    expect(plan).toContain('+   network    span0')
     // An interface must come up whatever the file is like.
     await writeFile(join(reader.root, 'etc/spanplan/spans.yaml'), 'nonsense\n')
     await reader.run('sudo ifup ens192')
@@ -141,7 +141,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     const hook = (folder: string, phase: string) =>
       `as-hook IFACE=ens192 PHASE=${phase} /etc/network/${folder}/spanplan`
     await reader.run(hook('if-down.d', 'pre-down'))
-    expect(await reader.run(missing)).toContain('+   mirror    ens192')
+    expect(await reader.run(missing)).toContain('+   mirror     ens192')
     await reader.run(hook('if-up.d', 'post-up'))
     expect(await reader.run(missing)).toBe('')
   },
@@ -155,7 +155,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     await dispatch('spanplan', 'up')
     expect(await reader.run(plan)).toContain('Plan: 1 to create, 0 to change')
     await dispatch('pre-down.d/spanplan', 'pre-down')
-    expect(await reader.run(plan)).toContain('+   mirror    ens192')
+    expect(await reader.run(plan)).toContain('+   mirror     ens192')
     await dispatch('spanplan', 'up')
   },
 
@@ -198,7 +198,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     const [plan = '', apply = ''] = under('Plan now, apply later')
     await reader.lab.startSensor('suricata')
     const shown = await reader.run(plan)
-    expect(shown).toContain('+   sensor    suricata → span0')
+    expect(shown).toContain('+   sensor     suricata → span0')
     expect(await reader.run(`cat plan.txt`)).toBe(shown)
     // The night is long enough for another container, and a bridge of somebody else's.
     await reader.lab.startSensor('stranger')

@@ -46,7 +46,7 @@ const disown = (name: string) =>
 describe('a card', () => {
   test('gets back what its span has charge of', () => {
     expect(planReturn('converged', changeLink('ens192', { promiscuous: false }))).toEqual([
-      '~ source ens192 (promiscuous: off → on)'
+      '~ interface ens192 (promiscuous: off → on)'
     ])
   })
 
@@ -132,7 +132,7 @@ test("an adopted card's old qdisc does not come back where others have put a fil
         filters: filters(host.filters)
       }),
       { adopt: true }
-    ).filter((line) => line.includes('hook ens192'))
-  expect(back(() => [])).toEqual(['~ hook ens192 (qdisc: clsact → ingress)'])
+    ).filter((line) => line.includes('qdisc ens192'))
+  expect(back(() => [])).toEqual(['~ qdisc ens192 (qdisc: clsact → ingress)'])
   expect(back((old) => old.map((one) => ({ ...one, copies: [], others: true, mirror: null })))).toEqual([])
 })

@@ -9,13 +9,13 @@ function change(address: string, ...fields: readonly string[]): PlannedChange {
     changed: fields.includes(key)
   }))
   return {
-    ...{ address, span, facts, kind: 'source', action: fields.length > 0 ? 'update' : 'create' },
+    ...{ address, span, facts, kind: 'interface', action: fields.length > 0 ? 'update' : 'create' },
     ...{ device: null, container: null, remembers: [], title: '', summary: '', before: null, after: null },
     ...{ reason: '', notes: [], origin: undefined, stages: [] }
   }
 }
 
-const [card, other] = [change('span0/source/ens192', 'promiscuous'), change('span1/source/ens224', 'promiscuous')]
+const [card, other] = [change('span0/interface/ens192', 'promiscuous'), change('span1/interface/ens224', 'promiscuous')]
 
 test('the same put back five times in a minute is a tug-of-war, in which other spans have no part', () => {
   const contention = openContention()
@@ -29,7 +29,7 @@ test('the same put back five times in a minute is a tug-of-war, in which other s
 
 test('neither other fields nor other things count together, nor what was longer ago', () => {
   const contention = openContention()
-  const many = [card, change('span0/source/ens192', 'up'), change('span0/source/ens224', 'promiscuous'), card]
+  const many = [card, change('span0/interface/ens192', 'up'), change('span0/interface/ens224', 'promiscuous'), card]
   for (const [index, one] of many.entries()) expect(contention.note([one], index)).toEqual([])
   for (let now = 0; now < 600_000; now += 15_001) expect(contention.note([other], now)).toEqual([])
   for (const now of [1, 2, 3, 4]) expect(contention.note([change('span2/bridge')], 600_000 + now)).toEqual([])
