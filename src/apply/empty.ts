@@ -1,6 +1,6 @@
 import { SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
-import type { Target } from './refresh.ts'
+import type { Target } from '../plan/target.ts'
 
 /**
  * A file that lost its content, by a slip or half-written, must not take every tap down.

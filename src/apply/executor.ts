@@ -1,10 +1,12 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
 import type { PlannedChange } from '../plan/plan.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
 import type { StepFailed } from './batch.ts'
-import { type PlanView, refresh, refreshBetween, type Target } from './refresh.ts'
+import { observeDuringApply, refresh } from './refresh.ts'
 import { asksDocker, nothingLeft, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Log, type Progress, runSteps } from './run-steps.ts'
 
@@ -142,7 +144,7 @@ async function runRound(
   const ending = await runSteps(changes, log, progress, {
     signal,
     planned,
-    refreshBetween: () => refreshBetween(target, before)
+    observeDuringApply: () => observeDuringApply(target, before)
   })
   if (ending.ended === 'interrupted') throw interrupted(signal)
   if (ending.ended === 'blocked') throw new Stopped(ending.blockers, changes)

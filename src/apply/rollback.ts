@@ -1,7 +1,9 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { findBlockers, type PlannedChange } from '../plan/plan.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import { type PlanView, refreshForRollback, type Target } from './refresh.ts'
+import { refreshForRollback } from './refresh.ts'
 import { type Log, type Progress, runSteps } from './run-steps.ts'
 
 /** What came of a rollback. */

@@ -36,7 +36,7 @@ export interface Care {
   /** The host as it was when the plan was made. */
   readonly planned: ObservedState
   /** Looks at the host as it is now. */
-  readonly refreshBetween: () => Promise<ObservedState>
+  readonly observeDuringApply: () => Promise<ObservedState>
 }
 
 /** Carries out the steps of some changes that are not done yet, in their order, until one fails or the signal says stop. */
@@ -71,9 +71,9 @@ export async function runSteps(
 }
 
 /** Since the plan was made, others may have hung something on what is about to go: the kernel would take it along. */
-async function findBlockersNow({ tasks }: Batch, { planned, refreshBetween }: Care): Promise<Diagnostic[]> {
+async function findBlockersNow({ tasks }: Batch, { planned, observeDuringApply }: Care): Promise<Diagnostic[]> {
   const going = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
-  return going.length === 0 ? [] : findBlockers(going, await refreshBetween(), planned)
+  return going.length === 0 ? [] : findBlockers(going, await observeDuringApply(), planned)
 }
 
 /** Whether something foreign keeps a change from being done. */

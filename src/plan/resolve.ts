@@ -56,7 +56,7 @@ export interface ResolveTarget {
   /** A card or a Docker that is not there is waited for; else it stands in the way. */
   readonly patient: boolean
   /** The names of cards that are being taken down: they count as not there. */
-  readonly away: ReadonlySet<string>
+  readonly goingDown: ReadonlySet<string>
 }
 
 /** Gathers while names are resolved, so that all that is wrong is said at once. */
@@ -73,7 +73,7 @@ export interface Findings {
  * not compile, a loop, a container that cannot be connected, Docker not there.
  */
 export function resolveSpec(order: ResolveTarget, host: Snapshot): Desired {
-  const { spec, scope, adopt, away } = order
+  const { spec, scope, adopt, goingDown } = order
   const findings: Findings = { errors: [], waiting: [], warnings: [] }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const resolved = specs.map((span) => resolveSpan(order, span, host, findings))
@@ -89,7 +89,7 @@ export function resolveSpec(order: ResolveTarget, host: Snapshot): Desired {
     host
   )
   return {
-    wanted: readMarks({ owner: spec.name, scope, spans, known, also: new Set(), away }, host),
+    wanted: readMarks({ owner: spec.name, scope, spans, known, also: new Set(), goingDown }, host),
     ...findings,
     adopt
   }
@@ -119,7 +119,7 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
 
 /** Wants nothing at all of what is in scope: what is there goes. */
 export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
-  const none = { spans: [], also: new Set<number>(), away: new Set<string>() }
+  const none = { spans: [], also: new Set<number>(), goingDown: new Set<string>() }
   const wanted = readMarks({ owner, scope, known: knownSpans(known, host), ...none }, host)
   return { wanted, waiting: [], warnings: [], adopt: false }
 }
@@ -175,7 +175,7 @@ function largestMtu({ name, sources }: SpanSpec, mirrors: readonly CopyPoint[], 
 }
 
 function resolveSource(
-  { spec, patient, away }: ResolveTarget,
+  { spec, patient, goingDown }: ResolveTarget,
   span: SpanSpec,
   source: SourceSpec,
   host: Snapshot,
@@ -206,7 +206,7 @@ function resolveSource(
     return []
   }
   const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, card))
-  if (away.has(card.name)) {
+  if (goingDown.has(card.name)) {
     wait(card.name, 'INTERFACE_AWAY', `${card.name}, which is being taken down`, source)
     return []
   }

@@ -68,7 +68,7 @@ export interface Intent {
   /** By interface index: cards that concern it though no span copies from them and no mark speaks of them. */
   readonly also: ReadonlySet<number>
   /** The names of cards that are being taken down: whether they are up is for those to say who do it. */
-  readonly away: ReadonlySet<string>
+  readonly goingDown: ReadonlySet<string>
 }
 
 /** The same, with the marks that the host bears. */
@@ -173,7 +173,7 @@ function readCard(wanted: Intent, mirrors: readonly MarkedMirror[], host: Snapsh
       ? uses.map(({ span }) => span)
       : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
   const now = settingsOf(host, link)
-  const kept = (setting: InterfaceSetting) => setting === 'up' && wanted.away.has(link.name)
+  const kept = (setting: InterfaceSetting) => setting === 'up' && wanted.goingDown.has(link.name)
   const own = new Set(uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard)))
   return [
     {

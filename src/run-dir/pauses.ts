@@ -17,7 +17,7 @@ const pausesDocument = z.object({
   /** The network namespace in which they hold. */
   namespace: z.string(),
   pauses: z.array(z.object({ span: z.string().nullable(), until: z.iso.datetime() })),
-  away: z.array(goingDown)
+  goingDown: z.array(goingDown)
 })
 
 /** A span that nothing changes by itself for a while; null: all of them. */
@@ -33,10 +33,10 @@ export type GoingDown = Readonly<z.infer<typeof goingDown>>
 /** What watches and hooks of this network namespace keep their hands off. */
 export interface Pauses {
   readonly pauses: readonly Pause[]
-  readonly away: readonly GoingDown[]
+  readonly goingDown: readonly GoingDown[]
 }
 
-const none: Pauses = { pauses: [], away: [] }
+const none: Pauses = { pauses: [], goingDown: [] }
 
 /** Seconds that whatever takes an interface down is given to do so, once its hook has run. DHCP clients wait for some. */
 const patience = 60
@@ -49,7 +49,7 @@ const patience = 60
  */
 export function readPauses(now: number): Pauses {
   const all = [...new Set([runFolder(), systemFolder])].map((folder) => readFrom(folder, now))
-  return { pauses: all.flatMap(({ pauses }) => pauses), away: all.flatMap(({ away }) => away) }
+  return { pauses: all.flatMap(({ pauses }) => pauses), goingDown: all.flatMap(({ goingDown }) => goingDown) }
 }
 
 /** What stands in this process's own run directory, to be changed and written again. Whoever holds the lock may call it. */
@@ -59,20 +59,20 @@ export function readOwnPauses(now: number): Pauses {
 
 function readFrom(folder: string, now: number): Pauses {
   try {
-    const { namespace, pauses, away } = pausesDocument.parse(JSON.parse(readRunFile('holds', folder) ?? ''))
+    const { namespace, pauses, goingDown } = pausesDocument.parse(JSON.parse(readRunFile('pauses', folder) ?? ''))
     // What was held in a namespace that is gone holds nothing in the one that got its number.
     if (namespace !== namespaceId()) return none
     const settle = (one: GoingDown) => ({ ...one, settled: one.settled || uptime() - one.since > patience })
-    return { pauses: pauses.filter(({ until }) => Date.parse(until) > now), away: away.map(settle) }
+    return { pauses: pauses.filter(({ until }) => Date.parse(until) > now), goingDown: goingDown.map(settle) }
   } catch {
     return none
   }
 }
 
 /** Writes them, at once and whole. Whoever holds the lock may call it. */
-export function writePauses({ pauses, away }: Pauses): void {
-  if (pauses.length === 0 && away.length === 0) rmSync(runFile('holds'), { force: true })
-  else writeRunFile('holds', `${JSON.stringify({ namespace: namespaceId(), pauses, away })}\n`)
+export function writePauses({ pauses, goingDown }: Pauses): void {
+  if (pauses.length === 0 && goingDown.length === 0) rmSync(runFile('pauses'), { force: true })
+  else writeRunFile('pauses', `${JSON.stringify({ namespace: namespaceId(), pauses, goingDown })}\n`)
 }
 
 /** An interface of which a hook says just now that it is being taken down. */
@@ -84,8 +84,11 @@ export function markGoingDown({ index, up }: Pick<Link, 'index' | 'up'>): GoingD
  * Which interfaces are still being taken down. One that is up again after it was down, or a minute after its hook ran, was
  * brought up without the hook, or never taken down; and one that has gone does not come back.
  */
-export function stillGoingDown(away: readonly GoingDown[], links: readonly Pick<Link, 'index' | 'up'>[]): GoingDown[] {
-  return away.flatMap((one) => {
+export function stillGoingDown(
+  goingDown: readonly GoingDown[],
+  links: readonly Pick<Link, 'index' | 'up'>[]
+): GoingDown[] {
+  return goingDown.flatMap((one) => {
     const link = links.find(({ index }) => index === one.index)
     if (link === undefined) return []
     if (!link.up) return [{ ...one, settled: true }]
@@ -94,18 +97,18 @@ export function stillGoingDown(away: readonly GoingDown[], links: readonly Pick<
 }
 
 /** Their names. */
-export function namesGoingDown(away: readonly GoingDown[], links: readonly Link[]): Set<string> {
-  const indexes = new Set(stillGoingDown(away, links).map(({ index }) => index))
+export function namesGoingDown(goingDown: readonly GoingDown[], links: readonly Link[]): Set<string> {
+  const indexes = new Set(stillGoingDown(goingDown, links).map(({ index }) => index))
   return new Set(links.filter(({ index }) => indexes.has(index)).map(({ name }) => name))
 }
 
 /** Forgets, once and for all, which interfaces are not being taken down any more. Whoever holds the lock may call it. */
 export function forgetSettled(now: number, links: readonly Link[]): void {
   const holds = readOwnPauses(now)
-  const away = stillGoingDown(holds.away, links)
-  if (JSON.stringify(away) === JSON.stringify(holds.away)) return
+  const goingDown = stillGoingDown(holds.goingDown, links)
+  if (JSON.stringify(goingDown) === JSON.stringify(holds.goingDown)) return
   try {
-    writePauses({ ...holds, away })
+    writePauses({ ...holds, goingDown })
   } catch {
     // The disk is full: it is forgotten at a later look.
   }

@@ -1,5 +1,5 @@
-import type { PlanView } from '../apply/refresh.ts'
 import type { Diagnostic, Origin } from '../errors.ts'
+import type { PlanView } from '../plan/plan-view.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
 import { writeDuration } from '../spec/values/duration.ts'

@@ -1,7 +1,7 @@
-import type { PlanView } from '../apply/refresh.ts'
 import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
+import type { PlanView } from '../plan/plan-view.ts'
 import type { Wait } from '../plan/resolve.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
 import type { Pauses } from '../run-dir/pauses.ts'

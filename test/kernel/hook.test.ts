@@ -24,7 +24,7 @@ afterAll(() => lab?.close())
 
 beforeEach(() => writeSpans(lab, three))
 afterEach(async () => {
-  await rm(runFile('holds'), { force: true })
+  await rm(runFile('pauses'), { force: true })
   await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
   await expectRestored(lab, first)
 })
@@ -131,7 +131,7 @@ describe('down', () => {
     expect(await mirrors('ens192')).toBe(0)
     await hook({ IFACE: 'ens192', PHASE: 'post-up' })
     expect(await mirrors('ens192')).toBe(2)
-    expect(existsSync(runFile('holds'))).toBe(false)
+    expect(existsSync(runFile('pauses'))).toBe(false)
   })
 
   test('a card that is down already stays down, though it was up before', async () => {
@@ -167,9 +167,9 @@ test('a pause keeps the hook off, and it says so; what comes and goes is remembe
 
 /** What hooks have been told of, and is not up again. */
 async function goingDown(): Promise<string[]> {
-  const { away }: { away: { index: number }[] } = JSON.parse(await readFile(runFile('holds'), 'utf8'))
+  const { goingDown }: { goingDown: { index: number }[] } = JSON.parse(await readFile(runFile('pauses'), 'utf8'))
   const links: { ifname: string; ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
-  return away.map((one) => links.find(({ ifindex }) => ifindex === one.index)?.ifname ?? '')
+  return goingDown.map((one) => links.find(({ ifindex }) => ifindex === one.index)?.ifname ?? '')
 }
 
 describe('an interface that went down', () => {
@@ -202,12 +202,12 @@ describe('an interface that went down', () => {
     expect(await mirrors('ens192')).toBe(0)
     await ip('link', 'set', 'dev', 'ens192', 'down')
     await until('the watch has seen it', async () =>
-      (await readFile(runFile('holds'), 'utf8')).includes('"settled":true')
+      (await readFile(runFile('pauses'), 'utf8')).includes('"settled":true')
     )
     expect(await mirrors('ens192')).toBe(0)
     await ip('link', 'set', 'dev', 'ens192', 'up')
     await until('it is mirrored', async () => (await mirrors('ens192')) === 2)
-    await until('it is forgotten', async () => !existsSync(runFile('holds')))
+    await until('it is forgotten', async () => !existsSync(runFile('pauses')))
     await watch.settle()
     // Taken down by hand, it is brought up: nobody has said any more that it is to go.
     await ip('link', 'set', 'dev', 'ens192', 'down')
@@ -232,9 +232,9 @@ describe('an interface that went down', () => {
 test('what was held in a namespace that is gone holds nothing in the one that has its number now', async () => {
   await spanplan(lab, ['pause', '--for', '10m'])
   await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
-  const text = await readFile(runFile('holds'), 'utf8')
+  const text = await readFile(runFile('pauses'), 'utf8')
   const { namespace } = JSON.parse(text)
-  await writeFile(runFile('holds'), text.replace(namespace, `${namespace}0`))
+  await writeFile(runFile('pauses'), text.replace(namespace, `${namespace}0`))
   const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
   expect(stderr).not.toContain('paused')
   expect(await mirrors('ens192')).toBe(2)

@@ -125,13 +125,13 @@ describe('what lies in one of this user alone', () => {
 
   async function pauseEverything(): Promise<object> {
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)
-    const holds = JSON.parse(await readFile(runFile('holds'), 'utf8'))
-    await rm(runFile('holds'))
+    const holds = JSON.parse(await readFile(runFile('pauses'), 'utf8'))
+    await rm(runFile('pauses'))
     return holds
   }
 
   test.each(Object.entries(left))('is not believed where it is %s', async (_, lay) => {
-    await lay(runFile('holds'))
+    await lay(runFile('pauses'))
     const outcome = await spanplan(lab, ['hook', '--strict'], 0, {
       ...options,
       env: { ...options.env, IFACE: 'ens192', PHASE: 'post-up', SPANPLAN_FILE: join(lab.files, 'spans.yaml') }
@@ -146,14 +146,14 @@ describe('what lies in one of this user alone', () => {
     await symlink(precious, runFile('holds.new'))
     const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh']
     await spanplan(lab, ['pause', '--for', '1h'], 0, { ...options, through })
-    expect(statSync(runFile('holds')).mode & 0o7777).toBe(0o644)
+    expect(statSync(runFile('pauses')).mode & 0o7777).toBe(0o644)
     expect(existsSync(runFile('holds.new'))).toBe(false)
   })
 
   test('is replaced where a link lay', async () => {
-    await symlink(precious, runFile('holds'))
+    await symlink(precious, runFile('pauses'))
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)
-    expect(await readFile(runFile('holds'), 'utf8')).toContain('"pauses":[{')
+    expect(await readFile(runFile('pauses'), 'utf8')).toContain('"pauses":[{')
   })
 })
 

@@ -8,7 +8,8 @@
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { planTarget, readSnapshotFor, refreshForRollback } from '../../src/apply/refresh.ts'
+import { readSnapshotFor, refreshForRollback } from '../../src/apply/refresh.ts'
+import { planTarget } from '../../src/plan/plan-view.ts'
 import { readSnapshot, readTarget } from './plan/case.ts'
 import { writeHost } from './plan/host-file.ts'
 

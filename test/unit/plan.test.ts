@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { planRollback, planTarget } from '../../src/apply/refresh.ts'
 import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
 import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/text.ts'
+import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
 

@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { checkEmpty } from '../../apply/empty.ts'
 import { apply } from '../../apply/executor.ts'
 import { checkRights } from '../../apply/preflight.ts'
-import { type PlanView, refresh, refreshFirst, type Target } from '../../apply/refresh.ts'
+import { refresh, refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
 import { isDestructive, type Plan } from '../../plan/plan.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { type Selection, type SpecSelection, targetOfNothing, targetOfSpec } from '../input/target.ts'
 import { openProgress, printEvent } from '../output/progress.ts'
@@ -56,7 +58,7 @@ export async function applyCommand(session: Session, options: FileOptions): Prom
     return watchAndApply(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
   }
   const target = await targetOfSpec(session, options)
-  return watchAndApply(session, { target, refresh: () => refreshFirst(target), options })
+  return watchAndApply(session, { target, refresh: () => refreshAndCheckSpans(target), options })
 }
 
 /** `spanplan destroy`: the same towards nothing at all. */
@@ -66,7 +68,11 @@ export async function destroyCommand(
 ): Promise<ExitCode> {
   const target = await targetOfNothing(session, options)
   const more = { allowEmpty: true, rollbackAfter: null, wait: null }
-  return watchAndApply(session, { target, refresh: () => refreshFirst(target), options: { ...options, ...more } })
+  return watchAndApply(session, {
+    target,
+    refresh: () => refreshAndCheckSpans(target),
+    options: { ...options, ...more }
+  })
 }
 
 async function watchAndApply(session: Session, errand: Errand): Promise<ExitCode> {
@@ -113,7 +119,7 @@ async function lockAndApply(
   try {
     const { result: view, missing } = await allowing(['DOCKER_FORBIDDEN'], refresh)
     // The rest of the plan can be shown all the same.
-    const shown = view ?? (await refreshFirst({ ...target, deferDocker: true }))
+    const shown = view ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     showPlan(session, target, shown)
     checkRights(shown.plan, first.missing, missing)
     if (shown.plan.changes.length === 0) return { changed: false, view: shown }

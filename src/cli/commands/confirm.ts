@@ -6,9 +6,10 @@ import {
   type WindowResult
 } from '../../apply/commit-confirm.ts'
 import { rollBackApplied } from '../../apply/executor.ts'
-import type { PlanView, Target } from '../../apply/refresh.ts'
 import type { Progress } from '../../apply/run-steps.ts'
 import { Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { Target } from '../../plan/target.ts'
 import { printableLines } from '../../printable.ts'
 import type { Lock } from '../../run-dir/lock.ts'
 import { printEvent } from '../output/progress.ts'

@@ -1,12 +1,13 @@
 import { apply } from '../../apply/executor.ts'
 import { checkRights } from '../../apply/preflight.ts'
-import { readSnapshotFor, refresh, type Target } from '../../apply/refresh.ts'
+import { readSnapshotFor, refresh } from '../../apply/refresh.ts'
 import { asForeseen, type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { localTime } from '../../local-time.ts'
 import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-spans.ts'
 import { renderChange } from '../../plan/output/text.ts'
+import type { Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import {
@@ -145,9 +146,9 @@ function keepHold({ name, way }: Event, { card, links }: Concerned): void {
   if (name === everyInterface) return
   const holds = readOwnPauses(Date.now())
   const link = links.find((one) => one.name === card)
-  const others = stillGoingDown(holds.away, links).filter(({ index }) => index !== link?.index)
+  const others = stillGoingDown(holds.goingDown, links).filter(({ index }) => index !== link?.index)
   const own = way === 'down' && link !== undefined ? [markGoingDown(link)] : []
-  if (holds.away.length + own.length > 0) writePauses({ ...holds, away: [...others, ...own] })
+  if (holds.goingDown.length + own.length > 0) writePauses({ ...holds, goingDown: [...others, ...own] })
 }
 
 /** A watch knows better, of Docker too; but for one that changes nothing. */
@@ -166,9 +167,9 @@ function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: s
   return spans.filter((span) => pauseOf(span) === undefined)
 }
 
-function aimOf(spec: Spec, spans: readonly string[], { away }: Pauses): Target {
+function aimOf(spec: Spec, spans: readonly string[], { goingDown }: Pauses): Target {
   const scope = { name: spec.name, spans: { only: new Set(spans) } }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, away }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, goingDown }
 }
 
 async function makeTrue(

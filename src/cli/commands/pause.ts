@@ -1,6 +1,6 @@
-import { liveSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
+import { liveSpans } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'

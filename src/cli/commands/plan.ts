@@ -1,4 +1,4 @@
-import { refreshFirst } from '../../apply/refresh.ts'
+import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
@@ -19,7 +19,7 @@ interface PlanOptions extends SpecSelection {
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
   const target = await targetOfSpec(session, options)
-  const view = await refreshFirst(target)
+  const view = await refreshAndCheckSpans(target)
   warn(session, view.plan.warnings)
   const context = { spec: target.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
   const document = planDocument(view.plan, context)

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type PlanView, refresh, refreshFirst, type Target } from '../../apply/refresh.ts'
+import { refresh, refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { Target } from '../../plan/target.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
@@ -24,11 +26,11 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
     return showLive(session, {
-      refresh: (first) => lookAtStatus(session, options, first ? refreshFirst : refresh),
+      refresh: (first) => lookAtStatus(session, options, first ? refreshAndCheckSpans : refresh),
       report
     })
   }
-  const first = await beginCounting(await lookAtStatus(session, options, refreshFirst), options.for)
+  const first = await beginCounting(await lookAtStatus(session, options, refreshAndCheckSpans), options.for)
   // What was so when the counting began may be otherwise by now.
   const view = await lookAtStatus(session, options, refresh)
   const result = await report(view, first, await takeSample(framePathsOf(view)))
@@ -73,7 +75,7 @@ async function lookAtStatus(
 ): Promise<PlanView> {
   const currentTarget = async (prune: boolean): Promise<Target> => {
     const target = await targetOfSpec(session, { ...options, deferDocker: false, prune, adopt: false })
-    return { ...target, patient: true, away: readPauses(Date.now()).away }
+    return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
   try {
     return await refresh(await currentTarget(true))

@@ -1,4 +1,4 @@
-import type { Target } from '../../apply/refresh.ts'
+import type { SpecTarget, Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
@@ -20,10 +20,7 @@ export interface SpecSelection extends Selection {
 }
 
 /** The spans of the files, or the selected ones, as they should be. */
-export async function targetOfSpec(
-  session: Session,
-  selection: SpecSelection
-): Promise<Extract<Target, { want: 'spec' }>> {
+export async function targetOfSpec(session: Session, selection: SpecSelection): Promise<SpecTarget> {
   const spec = await loadSession(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
@@ -31,7 +28,7 @@ export async function targetOfSpec(
   const spans = named ? { only: new Set(named) } : everySpan
   return {
     ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
-    ...{ patient: false, away: [] }
+    ...{ patient: false, goingDown: [] }
   }
 }
 

@@ -1,6 +1,6 @@
-import type { PlanView } from '../../apply/refresh.ts'
 import { type Inside, type Places, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 import { containersOf, type DesiredSpan } from '../../resources/mark-inventory.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
 import type { TcHook } from '../../spec/spec.ts'

@@ -1,9 +1,9 @@
-import type { PlanView } from '../../apply/refresh.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote.ts'
 import { readManager } from '../../host/read-snapshot.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 
 /** Who else changes resources of a kind, and what shows who it is. */
 interface Likely {

@@ -1,4 +1,4 @@
-import type { PlanView } from '../../apply/refresh.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 import { makeFlowReport } from '../../status/counters/flow-report.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { findIdle, type IdleSource, isSilent } from '../../status/health.ts'

@@ -1,11 +1,11 @@
-import type { Target } from '../../apply/refresh.ts'
 import type { Diagnostic } from '../../errors.ts'
+import type { SpecTarget } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
 import { everySpan, exceptSpans } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 
 /** What a watch aims at: what a file wants. */
-export type FileTarget = Extract<Target, { want: 'spec' }>
+export type FileTarget = SpecTarget
 
 /** How far a watch may go. */
 interface Limits {
@@ -33,10 +33,10 @@ export function currentTarget(
 const filterPatience = 2000
 
 /** All that the file wants, whether it is to be touched now or not. */
-export function wholeTarget({ prune }: Pick<Limits, 'prune'>, spec: Spec, { away }: Pauses): FileTarget {
+export function wholeTarget({ prune }: Pick<Limits, 'prune'>, spec: Spec, { goingDown }: Pauses): FileTarget {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  const order = { spec, scope, adopt: false, patient: true, away }
+  const order = { spec, scope, adopt: false, patient: true, goingDown }
   return { ...order, want: 'spec', deferDocker: false, filterPatience }
 }
 

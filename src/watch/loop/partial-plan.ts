@@ -1,6 +1,8 @@
-import { liveSpans, type PlanView, planTarget } from '../../apply/refresh.ts'
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
+import { liveSpans } from '../../plan/live-spans.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { planTarget } from '../../plan/plan-view.ts'
 import { exceptSpans, matchesSpan } from '../../spec/scope.ts'
 import type { FileTarget } from './file-target.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PlanView } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'

@@ -10,11 +10,12 @@
  * | commands.txt | the plan's commands, in their order |
  * | return.txt | what a rollback from after.json would do, as a message names it, and its commands |
  */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Target } from '../../../src/apply/refresh.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
+import type { Target } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import type { SourceFile } from '../../../src/spec/spec.ts'
@@ -28,7 +29,7 @@ interface TargetFile {
   /** As with --adopt. */
   readonly adopt?: boolean
   /** What is missing is waited for, and these interfaces are going down. */
-  readonly patient?: { readonly away: readonly string[] }
+  readonly patient?: { readonly goingDown: readonly string[] }
 }
 
 /** The case's spans.yaml, as an error quotes it. */
@@ -54,10 +55,10 @@ export function readTarget(path: string, links: Snapshot['links']): Target {
   if (destroy === undefined) {
     const spec = loadSpec(readFiles(path))
     const scope = { name: spec.name, spans: everySpan }
-    const going = links.filter(({ name }) => patient?.away.includes(name))
-    const away = going.map(({ index }) => ({ index, since: 0, settled: false }))
+    const going = links.filter(({ name }) => patient?.goingDown.includes(name))
+    const goingDown = going.map(({ index }) => ({ index, since: 0, settled: false }))
     const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined }
-    return { want: 'spec', spec, scope, ...how, away }
+    return { want: 'spec', spec, scope, ...how, goingDown }
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
   const scope = { name: destroy.name, spans }

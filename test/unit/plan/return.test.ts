@@ -1,9 +1,9 @@
 /** Whatever others do to a host while an apply goes on, taking the apply back leaves it to them. */
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { planRollback, planTarget } from '../../../src/apply/refresh.ts'
 import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
+import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
 import { casesFolder, readSnapshot, readTarget } from './case.ts'
 
 type Change = (host: Snapshot) => Snapshot

@@ -38,26 +38,26 @@ describe('an interface of which a hook says that it is being taken down', () => 
 
   test('is not where it was up a minute after the hook; where it is down, it is', () => {
     const old = { ...markGoingDown(up), since: uptime() - 61 }
-    writePauses({ pauses: [], away: [old] })
-    const { away } = readOwnPauses(Date.now())
-    expect(stillGoingDown(away, [up])).toEqual([])
-    expect(stillGoingDown(away, [down])).toHaveLength(1)
-    writePauses({ pauses: [], away: [{ ...old, since: uptime() }] })
-    expect(stillGoingDown(readOwnPauses(Date.now()).away, [up])).toHaveLength(1)
+    writePauses({ pauses: [], goingDown: [old] })
+    const { goingDown } = readOwnPauses(Date.now())
+    expect(stillGoingDown(goingDown, [up])).toEqual([])
+    expect(stillGoingDown(goingDown, [down])).toHaveLength(1)
+    writePauses({ pauses: [], goingDown: [{ ...old, since: uptime() }] })
+    expect(stillGoingDown(readOwnPauses(Date.now()).goingDown, [up])).toHaveLength(1)
   })
 })
 
 test('what is held is written for all to read, and only of this namespace is it believed', () => {
   const pauses = [{ span: 'span0', until: new Date(Date.now() + 60_000).toISOString() }]
-  writePauses({ pauses, away: [] })
-  const text = readFileSync(runFile('holds'), 'utf8')
-  expect(statSync(runFile('holds')).mode & 0o777).toBe(0o644)
-  expect(JSON.parse(text)).toEqual({ namespace: namespaceId(), pauses, away: [] })
+  writePauses({ pauses, goingDown: [] })
+  const text = readFileSync(runFile('pauses'), 'utf8')
+  expect(statSync(runFile('pauses')).mode & 0o777).toBe(0o644)
+  expect(JSON.parse(text)).toEqual({ namespace: namespaceId(), pauses, goingDown: [] })
   expect(readOwnPauses(Date.now()).pauses).toEqual(pauses)
   expect(readOwnPauses(Date.now() + 60_001).pauses).toEqual([])
   const [boot, socket] = namespaceId().split('/')
   for (const other of [`${boot}/${Number(socket) + 1}`, `00000000-0000-4000-8000-000000000000/${socket}`, '']) {
-    writeFileSync(runFile('holds'), text.replace(namespaceId(), other))
+    writeFileSync(runFile('pauses'), text.replace(namespaceId(), other))
     expect(readOwnPauses(Date.now()).pauses).toEqual([])
   }
 })

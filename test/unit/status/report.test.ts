@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { PlanView } from '../../../src/apply/refresh.ts'
+import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
@@ -25,7 +25,7 @@ describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
 
   test('a pause is no illness', () => {
-    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], away: [] }
+    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
     const { healthy, spans } = report(see(), {}, { holds })
     expect([healthy, spans[0]?.pausedUntil]).toEqual([true, '2026-01-01T00:30:00.000Z'])
   })

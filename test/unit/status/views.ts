@@ -1,8 +1,10 @@
 /** A span with two sensors, as the plan's fixture `converged` has it, with frames on their way. */
+
 import { readFileSync } from 'node:fs'
-import { type PlanView, planTarget } from '../../../src/apply/refresh.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
+import type { PlanView } from '../../../src/plan/plan-view.ts'
+import { planTarget } from '../../../src/plan/plan-view.ts'
 import type { Pauses } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
@@ -21,7 +23,7 @@ export const converged = readHostFile(fixture('host.json'))
 export function see(host: Snapshot = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planTarget({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, away: [] }, host)
+  return planTarget({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, goingDown: [] }, host)
 }
 
 /** What passes. */
@@ -61,7 +63,7 @@ export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}):
   return { first: sample(0, 0), later: sample(1, 1000) }
 }
 
-export const noHolds: Pauses = { pauses: [], away: [] }
+export const noHolds: Pauses = { pauses: [], goingDown: [] }
 
 /** A watch that has not run yet. */
 export const watch: WatchState = {

@@ -2,12 +2,12 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { planTarget } from '../../../../src/apply/refresh.ts'
 import { Exit, SpanplanError } from '../../../../src/errors.ts'
 import type { Container, Link, Snapshot } from '../../../../src/host/snapshot.ts'
 import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../../src/plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
+import { planTarget } from '../../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../../src/printable.ts'
 import { casesFolder, readSnapshot, readTarget } from '../case.ts'
 

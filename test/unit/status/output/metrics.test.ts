@@ -41,7 +41,7 @@ function expectUnique(text: string): void {
 }
 
 test('Prometheus takes them: before the first look, and with all that there is', async () => {
-  const holds = { pauses: [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }], away: [] }
+  const holds = { pauses: [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
   const view = see({ ...converged, links: converged.links }, fixture('spans.yaml').replace('zeek', 'zeek, snort'))
   for (const families of [
     makeMetrics('0.1.0', watch, null),
@@ -84,7 +84,7 @@ spanplan_reconcile_duration_seconds_count 3
 
   test('of one that is not', () => {
     const view = see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort, arkime'))
-    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], away: [] }
+    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
     const families = makeMetrics('0.1.0', seasoned, measure(view, { lost: 3 }, seasoned, holds))
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_problems')).toEqual({
@@ -170,7 +170,7 @@ test('names of anybody’s stay within their quotes', async () => {
 })
 
 test('the README has each of them, with its type, its labels and what it is', () => {
-  const holds = { pauses: [], away: [] }
+  const holds = { pauses: [], goingDown: [] }
   const families = makeMetrics('0.1.0', seasoned, measure(see(), { lost: 3 }, seasoned, holds))
   const labelsOf = (family: Family) => {
     const names = family.type === 'histogram' ? [] : family.points.flatMap(({ labels = {} }) => Object.keys(labels))

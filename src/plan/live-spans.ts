@@ -1,0 +1,45 @@
+import { Exit, SpanplanError } from '../errors.ts'
+import { label } from '../host/parsers/docker.ts'
+import type { Snapshot } from '../host/snapshot.ts'
+import { isInScope } from '../resources/mark-inventory.ts'
+import { readMark } from '../resources/marks.ts'
+import { suggestHint } from '../spec/schema/did-you-mean.ts'
+import { everySpan, namedSpans } from '../spec/scope.ts'
+import type { Target } from './target.ts'
+
+/** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
+export function liveSpans({ scope }: Pick<Target, 'scope'>, host: Snapshot): string[] {
+  const anySpan = { scope: { ...scope, spans: everySpan } }
+  const bridges = host.links.flatMap((link) =>
+    isInScope(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []
+  )
+  const networks =
+    host.docker.state === 'read'
+      ? host.docker.networks.flatMap(({ labels }) =>
+          isInScope(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
+        )
+      : []
+  return [...new Set([...bridges, ...networks])]
+}
+
+/**
+ * Checks that the file or the host knows each span that is selected by name: else the name is a slip of the pen.
+ *
+ * @throws SpanplanError SPAN_UNKNOWN.
+ */
+export function checkSelectedSpans(target: Target, host: Snapshot): void {
+  const names = [
+    ...(target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : target.known),
+    ...liveSpans(target, host)
+  ]
+  const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
+  if (unknown.length === 0) return
+  throw new SpanplanError(
+    unknown.map((span) => ({
+      code: 'SPAN_UNKNOWN',
+      message: `--span ${span}: neither the file nor this host has such a span`,
+      hint: suggestHint(span, names) ?? `there are: ${names.join(', ') || 'none'}`
+    })),
+    Exit.usage
+  )
+}

@@ -1,0 +1,53 @@
+import type { ReadRequest } from '../host/read-snapshot.ts'
+import { routedLinks } from '../resources/interface-use.ts'
+import { dedicatedInterfaces } from '../resources/sources/interface.ts'
+import type { GoingDown } from '../run-dir/pauses.ts'
+import type { Scope } from '../spec/scope.ts'
+import type { SpanSpec } from '../spec/spec.ts'
+import type { ResolveTarget } from './resolve.ts'
+
+/** What a command is to make of the host: what a file says, or nothing. */
+export type Target = SpecTarget | NothingTarget
+
+/** The spans of a file. */
+export type SpecTarget = Omit<ResolveTarget, 'goingDown'> & {
+  readonly want: 'spec'
+  readonly deferDocker: boolean
+  /** What hooks have recorded. Which of these interfaces are still going down depends on the host. */
+  readonly goingDown: readonly GoingDown[]
+  /** See {@link ReadRequest}. */
+  readonly filterPatience?: number
+}
+
+/** Nothing: all that spanplan made in this scope is removed. */
+export interface NothingTarget {
+  readonly want: 'nothing'
+  readonly owner: string
+  readonly scope: Scope
+  /** The names of the spans in the file; none without a file. */
+  readonly known: readonly string[]
+  readonly deferDocker: boolean
+}
+
+/** The pcap expressions of these spans. */
+export function expressionsOf(spans: readonly SpanSpec[]): string[] {
+  return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
+}
+
+/** What has to be read of the host to plan for a target. */
+export function readRequestOf(target: Target): ReadRequest {
+  const spans = target.want === 'spec' ? target.spec.spans : []
+  return {
+    expressions: expressionsOf(spans),
+    ...(target.want === 'spec' && target.filterPatience !== undefined && { filterPatience: target.filterPatience }),
+    copies: spans.length > 0,
+    routed: (links, filters) => {
+      const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
+      return [...new Set([...marked, ...(target.want === 'spec' ? dedicatedInterfaces(target.spec, links) : [])])]
+    },
+    networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
+    bridges: new Set(spans.map(({ name }) => name)),
+    containers: spans.flatMap(({ sensors }) => sensors),
+    deferDocker: target.deferDocker
+  }
+}
