@@ -149,7 +149,7 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
           source.filter === undefined
             ? null
             : { expression: source.filter.trim(), origin: findValuePlace(tree, ['sources', index, 'filter']) },
-        maxIdle: buildQuiet(source.expect),
+        maxIdle: buildMaxIdle(source.max_idle),
         origin: findValuePlace(tree, ['sources', index])
       })
     ),
@@ -167,9 +167,9 @@ function buildSensor(data: SensorData, origin: Origin): SensorSpec {
   return { ...readSelector(data), interfaceName: data.interface_name ?? null, origin }
 }
 
-function buildQuiet(expected: SpanData['sources'][number]['expect']): number | null {
-  const quiet = readDuration(expected?.quiet ?? '')
-  return typeof quiet === 'number' ? quiet : null
+function buildMaxIdle(text: SpanData['sources'][number]['max_idle']): number | null {
+  const maxIdle = readDuration(text ?? '')
+  return typeof maxIdle === 'number' ? maxIdle : null
 }
 
 function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | null {

@@ -22,7 +22,7 @@ const printSource = (source: SourceSpec) => ({
   interface: source.interface,
   direction: source.direction,
   ...(source.filter && { filter: source.filter.expression }),
-  ...(source.maxIdle !== null && { expect: { quiet: writeDuration(source.maxIdle) } })
+  ...(source.maxIdle !== null && { max_idle: writeDuration(source.maxIdle) })
 })
 
 const printNetwork = ({ name, subnet }: NetworkSpec) => (subnet === null ? name : { name, subnet })

@@ -99,9 +99,9 @@ export function isSilent({ idle, maxIdle }: IdleSource): boolean {
 
 /** What is wrong with a source that is silent. */
 export function describeSilence(span: string, { device, idle, maxIdle, origin }: IdleSource): Diagnostic {
-  const message = `no frame has come from ${device} for ${writeDuration(idle)} (expected: quiet for less than ${writeDuration(maxIdle)})`
+  const message = `no frame has come from ${device} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
-  return { ...diagnostic('SOURCE_QUIET', message, hint, origin), address: writeAddress(span, 'interface', device) }
+  return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
 }
 
 function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {

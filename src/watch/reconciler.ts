@@ -93,8 +93,8 @@ export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, s
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(tell)]
   const listening = openListening(({ begun, ended }) => {
-    for (const one of begun) tell({ type: 'quiet', ...silenceOf(one) })
-    for (const one of ended) tell({ type: 'quiet_over', ...silenceOf(one) })
+    for (const one of begun) tell({ type: 'idle', ...silenceOf(one) })
+    for (const one of ended) tell({ type: 'idle_over', ...silenceOf(one) })
   })
   let fresh = true
   let sample: Sample | null = null

@@ -45,16 +45,16 @@ test('all as the file says: healthy', async () => {
   expect(text).toMatch(/\n\nHealthy: 1 span; no watch\.\n$/)
 })
 
-describe('a source that has gone quiet', () => {
+describe('a source that has gone idle', () => {
   test('is unhealthy after the time that the file says, and healthy once frames come again', async () => {
-    await write({ source: 'interface: ens192, expect: {quiet: 3s}' })
+    await write({ source: 'interface: ens192, max_idle: 3s' })
     const end = await startSending()
     await until('frames come', async () => (await look())[0] === 0)
     await end()
-    await until('it is quiet', async () => (await look())[0] === 2)
-    expect(await look()).toEqual([2, 'SOURCE_QUIET'])
+    await until('it is idle', async () => (await look())[0] === 2)
+    expect(await look()).toEqual([2, 'SOURCE_IDLE'])
     const text = await read(2)
-    expect(text).toMatch(/\n {2}! no frame has come from ens192 for [\dms]+ \(expected: quiet for less than 3s\)\n/)
+    expect(text).toMatch(/\n {2}! no frame has come from ens192 for [\dms]+ \(max_idle: 3s\)\n/)
     expect(text).toContain("    is the switch's mirror session still there?\n")
     const endAgain = await startSending()
     await until('frames come again', async () => (await look())[0] === 0)
@@ -62,12 +62,12 @@ describe('a source that has gone quiet', () => {
   })
 
   test('also one that has never seen a frame, and whose filter takes none', async () => {
-    await write({ source: 'interface: ens192, filter: port 9999, expect: {quiet: 1s}' })
+    await write({ source: 'interface: ens192, filter: port 9999, max_idle: 1s' })
     await spanplan(lab, ['apply', '--yes'])
     const end = await startSending()
-    await until('it is quiet', async () => (await look())[0] === 2)
+    await until('it is idle', async () => (await look())[0] === 2)
     await end()
-    expect(await look()).toEqual([2, 'SOURCE_QUIET'])
+    expect(await look()).toEqual([2, 'SOURCE_IDLE'])
   })
 })
 

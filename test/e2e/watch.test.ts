@@ -111,20 +111,18 @@ describe('keeps it so', () => {
   })
 
   test('a source that falls silent is told, once, and that frames come again', async () => {
-    await writeSpans(lab, one.replace('ingress}', 'ingress, expect: {quiet: 2s}}'))
+    await writeSpans(lab, one.replace('ingress}', 'ingress, max_idle: 2s}'))
     await using watch = await startWatch(lab)
-    await watch.expectTold(
-      / quiet +span0 +! no frame has come from ens192 for \d+s \(expected: quiet for less than 2s\) /
-    )
+    await watch.expectTold(/ idle +span0 +! no frame has come from ens192 for \d+s \(max_idle: 2s\) /)
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
-    await watch.expectTold(/ quiet +span0 +frames come from ens192 again\n/)
-    await watch.expectTold(/ again\n[\s\S]* quiet +span0 +! no frame has come /)
+    await watch.expectTold(/ idle +span0 +frames come from ens192 again\n/)
+    await watch.expectTold(/ again\n[\s\S]* idle +span0 +! no frame has come /)
     await deleteMirror('ens192')
     await watch.expectTold(/ \+ mirror ens192 .* put back in /)
     // Longer than from one count to the next: that it is counted from the beginning again is no frame.
     await sleep(1500)
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
-    await watch.expectTold(/ put back in [\s\S]* quiet +span0 +frames come from ens192 again\n/)
+    await watch.expectTold(/ put back in [\s\S]* idle +span0 +frames come from ens192 again\n/)
     expect(watch.told.match(/no frame has come/g)).toHaveLength(2)
     expect(watch.told.match(/frames come /g)).toHaveLength(2)
   })

@@ -85,10 +85,10 @@ function renderTold(told: WatchEvent, paint: Paint): string {
       return row('warning', '', oneLine(told.monitor.diagnostic))
     case 'monitor_back':
       return row(told.monitor.trigger, '', 'changes are reported again')
-    case 'quiet':
-      return row('quiet', told.span, paint('remove', `! ${oneLine(told.diagnostic)}`))
-    case 'quiet_over':
-      return row('quiet', told.span, paint('create', `frames come from ${printable(told.device)} again`))
+    case 'idle':
+      return row('idle', told.span, paint('remove', `! ${oneLine(told.diagnostic)}`))
+    case 'idle_over':
+      return row('idle', told.span, paint('create', `frames come from ${printable(told.device)} again`))
     case 'paused':
       return row('pause', told.pause.span, `is left alone until ${localTime(told.pause.until)}`)
     case 'resumed':

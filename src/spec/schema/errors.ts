@@ -12,7 +12,6 @@ const missingHints: ReadonlyMap<string, string> = new Map([
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
   ['interface', 'say which card is copied, for example "- interface: eth1"'],
-  ['quiet', 'write "quiet: 5m", or take "expect" out'],
   ['name', 'a network has a name, and perhaps a subnet']
 ])
 
@@ -69,7 +68,7 @@ const suggestColons = (text: string) => `write it with colons, in quotes: "${tex
 /** YAML read something else than text from what looked like text to its author. */
 function suggestText(tree: ScalarTree, key: PropertyKey | undefined): string {
   const { text } = tree
-  if (key === 'quiet') return `give it a unit: ${text}s`
+  if (key === 'max_idle') return `give it a unit: ${text}s`
   return key === 'macaddress' && bareMac.test(text) ? suggestColons(text) : `put it in quotes: ${quote(text)}`
 }
 

@@ -121,13 +121,12 @@ const duration = z.string({ error: 'must be a duration with a unit, such as 30s,
   payload.issues.push({ code: 'custom', input: payload.value, message: `must ${problem}`, params })
 })
 
-const expectation = mapping({
-  quiet: duration.meta({
-    description: 'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m',
-    examples: ['5m'],
-    pattern: `^(?=.)${durationPattern}$`
-  })
-}).describe('What is expected of the traffic: where it is not so, spanplan status says it')
+const maxIdle = duration.meta({
+  description:
+    'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m. Default: never',
+  examples: ['5m'],
+  pattern: `^(?=.)${durationPattern}$`
+})
 
 const source = mapping({
   interface: interfaceName.describe(
@@ -138,7 +137,7 @@ const source = mapping({
     .optional()
     .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated card'),
   filter: filter.optional(),
-  expect: expectation.optional()
+  max_idle: maxIdle.optional()
 }).describe('Where traffic is copied from')
 
 const subnet = z

@@ -34,9 +34,9 @@ export type WatchEvent =
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
-  /** A source has fallen silent (expect.quiet), or is not any more. */
+  /** A source has had no frame for as long as its max_idle, or has frames again. */
   | {
-      readonly type: 'quiet' | 'quiet_over'
+      readonly type: 'idle' | 'idle_over'
       readonly span: string
       readonly device: string
       readonly diagnostic: Diagnostic

@@ -92,7 +92,7 @@ const source = fc.record(
     ),
     direction: fc.constantFrom('ingress', 'egress', 'both'),
     filter: text,
-    expect: fc.record({ quiet: fc.constantFrom('5m', '1h30m', '1.5s', '500ms') })
+    max_idle: fc.constantFrom('5m', '1h30m', '1.5s', '500ms')
   },
   { requiredKeys: ['interface'] }
 )

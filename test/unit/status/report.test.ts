@@ -18,8 +18,8 @@ function codes(view: PlanView, traffic?: Traffic, more?: Partial<Findings>) {
   return found
 }
 
-const quiet = (time: string) =>
-  fixture('spans.yaml').replace('filter: not port 22', `filter: not port 22\n        expect: {quiet: ${time}}`)
+const withMaxIdle = (time: string) =>
+  fixture('spans.yaml').replace('filter: not port 22', `filter: not port 22\n        max_idle: ${time}`)
 
 describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
@@ -65,9 +65,9 @@ describe('what is healthy', () => {
     expect(codes(see({ ...converged, docker: { ...docker, containers } }))).toContain('SENSOR_STOPPED')
   })
 
-  test('a source that is quiet for as long as it is expected to, or longer', () => {
-    expect(codes(see(converged, quiet('5m')), { idle: 299 })).toEqual([])
-    expect(codes(see(converged, quiet('5m')), { idle: 300 })).toEqual(['SOURCE_QUIET'])
+  test('a source that has been idle for as long as its max_idle, or longer', () => {
+    expect(codes(see(converged, withMaxIdle('5m')), { idle: 299 })).toEqual([])
+    expect(codes(see(converged, withMaxIdle('5m')), { idle: 300 })).toEqual(['SOURCE_IDLE'])
     expect(codes(see(), { idle: 90_000 })).toEqual([])
   })
 
@@ -82,7 +82,7 @@ describe('what is healthy', () => {
 
 test('as a person reads it', () => {
   const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
-  const view = see({ ...converged, links }, quiet('5m').replace('zeek', 'zeek, snort'))
+  const view = see({ ...converged, links }, withMaxIdle('5m').replace('zeek', 'zeek, snort'))
   const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
   expect(text).toBe(`span0 · Core switch mirror port: not healthy
                                          frames   frames/s    bytes/s     lost
@@ -104,7 +104,7 @@ test('as a person reads it', () => {
          listens on a ring: what it loses there it alone knows
   ~ bridge span0 (state: down → up)
   ... sensor snort → span waits for the container snort
-  ! no frame has come from ens192 for 5m1s (expected: quiet for less than 5m)
+  ! no frame has come from ens192 for 5m1s (max_idle: 5m)
     is the switch's mirror session still there?
 
 Not healthy: 1 of 1 span; no watch.
