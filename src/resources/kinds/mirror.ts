@@ -55,8 +55,7 @@ export const mirror: Kind<Mirror> = {
     target: { label: 'target', words: nameTarget },
     program: {
       label: 'filter',
-      words: (program, { expression }) =>
-        expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
+      words: (_, mirror) => describeProgram(mirror)
     },
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
@@ -76,7 +75,7 @@ export const mirror: Kind<Mirror> = {
   finalize: finalizeMirrors,
   steps: mirrorSteps,
   title: ({ device, tcHook, target, spans }) => `${device} ${tcHook} → ${spans[0] ?? nameTarget(target)}`,
-  summary: ({ expression }) => expression ?? 'every frame',
+  summary: describeProgram,
   address: ({ device, tcHook, spans, handle }) => [
     device,
     tcHook,
@@ -86,6 +85,10 @@ export const mirror: Kind<Mirror> = {
   remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
   conflict: explainConflict,
   adoptNote: 'a later destroy removes it'
+}
+
+function describeProgram({ expression, program }: Mirror): string {
+  return expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
 }
 
 function desireMirrors(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Mirror[] {
