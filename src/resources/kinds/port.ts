@@ -77,7 +77,7 @@ export const port: Kind<Port> = {
       ...bridges.flatMap(({ id, owner }) =>
         portsOf(host, id).map((link) => observePort(wanted, host, link, { span: id, bridgeStays: owner === 'adopted' }))
       ),
-      ...orphans.map((link) => observePort(wanted, host, link, { span: null, bridgeStays: false }))
+      ...orphans.map((link) => observeOrphan({ wanted, host }, link))
     ]
   },
   rollbackTarget: rollbackPorts,
@@ -100,6 +100,10 @@ function isOrphan(wanted: DesiredState, host: Snapshot, link: Link): boolean {
   if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
   const master = host.links.find(({ name }) => name === link.master)
   return (master === undefined || !isSpanBridge(wanted, master)) && !mayBeContainers(wanted, host, link)
+}
+
+function observeOrphan({ wanted, host }: ObservedState, link: Link): Port {
+  return observePort(wanted, host, link, { span: null, bridgeStays: false })
 }
 
 /** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
@@ -257,8 +261,9 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
     if (link === undefined) return []
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
-      // A bridge that has gone is made first; off one that has stayed, others have taken it.
-      if (is === undefined) return [observePort(now.wanted, now.host, link, { span: null, bridgeStays: false })]
+      // A bridge that has gone is made first, and the port stays as it is until then.
+      if (is === undefined) return isOrphan(now.wanted, now.host, link) ? [observeOrphan(now, link)] : []
+      // Off a bridge that has stayed, others have taken it.
       if (is.index === was?.index) return []
     }
     const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
