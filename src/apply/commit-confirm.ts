@@ -1,7 +1,6 @@
 import * as z from 'zod'
 import { type Diagnostic, SpanplanError } from '../errors.ts'
-import { runFile } from '../run-dir/folder.ts'
-import { converse, listenAt } from '../run-dir/socket.ts'
+import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 
 /** What a person says of an apply that waits. */
 export type Decision = 'confirm' | 'rollback'
@@ -27,7 +26,8 @@ const answerWithin = 600_000
 /** What connecting to a socket fails with at which nobody listens, or not any more. */
 const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
 
-const isWord = (line: string): line is Decision => line === 'confirm' || line === 'rollback'
+/** Which file of the run directory is the socket. */
+const socketKind = 'sock'
 
 /**
  * Waits for a word from another process of this host, from `here`, for the time to run out or for a signal. Whoever holds
@@ -44,11 +44,11 @@ export async function openConfirmWindow(
 ): Promise<ConfirmWindow> {
   const [outcome, setOutcome] = promised<Answer>()
   const [verdict, settle] = promised<WindowResult>()
-  const listener = await listenAt(runFile('sock'), async (line) => {
-    if (!isWord(line)) return null
-    settle(line)
-    return JSON.stringify(await outcome)
-  })
+  const decide = (decision: Decision) => () => {
+    settle(decision)
+    return outcome
+  }
+  const server = await serveRequests(socketKind, { confirm: decide('confirm'), rollback: decide('rollback') })
   const timer = setTimeout(settle, milliseconds, 'expired')
   here()?.then(settle, () => undefined)
   if (signal.aborted) settle('interrupted')
@@ -57,7 +57,7 @@ export async function openConfirmWindow(
     verdict: verdict.finally(() => clearTimeout(timer)),
     close: async (came) => {
       setOutcome(came)
-      await listener.close()
+      await server.close()
     }
   }
 }
@@ -77,7 +77,7 @@ function promised<T>(): readonly [Promise<T>, (value: T) => void] {
  */
 export async function sendDecision(word: Decision): Promise<Answer> {
   try {
-    return answer.parse(JSON.parse(await converse(runFile('sock'), word, answerWithin)))
+    return answer.parse(await sendRequest(socketKind, word, answerWithin))
   } catch (error) {
     if (error instanceof SpanplanError) throw error
     throw new SpanplanError(describe(error), undefined, { cause: error })

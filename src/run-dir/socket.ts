@@ -1,65 +1,81 @@
+/**
+ * How spanplans of one network namespace ask each other: one request a connection, over a socket in the run directory. A request
+ * is one word in a line; its answer is JSON in a line.
+ */
 import { once } from 'node:events'
 import { lstatSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { isTrustedUser } from '../host/file-owners.ts'
-import { checkRunFolder } from './folder.ts'
+import { checkRunFolder, runFile } from './folder.ts'
 
 /** Bytes of the path of a socket: sun_path in unix(7), less its end. Node cuts a longer one off. */
 const longestPath = 107
 
-/** Characters of what is said; the longest that is understood has some 40. */
-const longestLine = 1024
+/** Characters of a request; the longest word has some 12. */
+const longestRequest = 1024
 
 /** Characters of an answer: the state of a watch with a thousand spans has a tenth of that. */
 const longestAnswer = 16 * 1024 * 1024
 
-/** Milliseconds in which whoever connects says something, and then reads the answer. */
-const patience = 2000
+/** Milliseconds for a client to send its request, and again to read its answer. */
+const clientTimeLimit = 2000
 
-/** Connections at a time: what is more is closed as it comes. */
+/** Connections at a time. Further ones are closed as they come. */
 const mostConnections = 64
 
-/** What listens at a socket. */
-export interface Listener {
+/** What gives the answer to each request, as a value that JSON can hold. */
+export type Answers = Readonly<Record<string, () => unknown>>
+
+/** A server that listens at a socket. */
+export interface SocketServer {
   /** Gives the answers that are due, and stops. */
   close(): Promise<void>
 }
 
 /**
- * Listens at a path of the run directory, for this user alone: whoever connects says one line, and gets one for it. Whoever
- * calls it knows that nobody else listens there: what one that was killed has left is removed. Whatever is said, or is not
- * said, it costs little, and comes to an end.
+ * Answers requests at a socket of the run directory, for this user alone. The caller knows that no other process listens
+ * there: the socket of a process that was killed is removed. Whatever a client sends, or does not send, costs little and ends.
  *
- * @param answer gives the answer to a line; null: there is none.
+ * @param kind which file of the run directory is the socket.
+ * @param answers a request that is not among them gets no answer.
  * @throws if it cannot listen.
  */
-export async function listenAt(path: string, answer: (line: string) => Promise<string | null>): Promise<Listener> {
+export async function serveRequests(kind: string, answers: Answers): Promise<SocketServer> {
+  const path = runFile(kind)
   if (Buffer.byteLength(path) > longestPath) throw new Error(`${path} is too long a path for a socket`)
   rmSync(path, { force: true })
+  // No member of Object.prototype is a request.
+  const answerOf = new Map(Object.entries(answers))
   const server = createServer({ allowHalfOpen: true })
   server.maxConnections = mostConnections
   const sockets = new Set<Socket>()
   const answering = new Set<Promise<void>>()
   server.on('connection', (socket) => {
     sockets.add(socket)
-    const endSoon = () => setTimeout(() => socket.destroy(), patience)
-    let timer = endSoon()
+    const limit = () => setTimeout(() => socket.destroy(), clientTimeLimit)
+    let timer = limit()
     socket.once('close', () => {
       clearTimeout(timer)
       sockets.delete(socket)
     })
     socket.on('error', () => undefined)
-    hear(socket, (line) => {
+    readRequest(socket, (request) => {
+      const answer = answerOf.get(request)
+      if (answer === undefined) {
+        socket.destroy()
+        return
+      }
+      // An answer may take long: a rollback is done first.
       clearTimeout(timer)
-      const given = answer(line).then((text) => {
-        timer = endSoon()
-        return tell(socket, text)
+      const given = Promise.resolve(answer()).then((value) => {
+        timer = limit()
+        return writeAnswer(socket, value)
       })
       answering.add(given)
       given.finally(() => answering.delete(given))
     })
   })
-  // Node makes the socket before it returns: there is no moment in which others may connect.
+  // Node makes the socket before listen() returns: at no moment may another user connect.
   const umask = process.umask(0o177)
   try {
     server.listen(path)
@@ -69,7 +85,7 @@ export async function listenAt(path: string, answer: (line: string) => Promise<s
   await once(server, 'listening')
   return {
     close: async () => {
-      // The socket's file goes with it.
+      // This removes the socket's file too.
       server.close()
       await Promise.all(answering)
       for (const socket of sockets) socket.destroy()
@@ -77,52 +93,50 @@ export async function listenAt(path: string, answer: (line: string) => Promise<s
   }
 }
 
-function hear(socket: Socket, onLine: (line: string) => void): void {
+function readRequest(socket: Socket, onRequest: (request: string) => void): void {
   let text = ''
   socket.setEncoding('utf8').on('data', (more) => {
     text += more
     const end = text.indexOf('\n')
-    if (end < 0 && text.length <= longestLine) return
+    if (end < 0 && text.length <= longestRequest) return
     socket.removeAllListeners('data').resume()
-    if (end < 0 || end > longestLine) socket.destroy()
-    else onLine(text.slice(0, end))
+    if (end < 0 || end > longestRequest) socket.destroy()
+    else onRequest(text.slice(0, end))
   })
 }
 
-async function tell(socket: Socket, text: string | null): Promise<void> {
-  if (text === null || socket.destroyed) {
-    socket.destroy()
-    return
-  }
+async function writeAnswer(socket: Socket, value: unknown): Promise<void> {
+  if (socket.destroyed) return
   await new Promise<void>((resolve) => {
-    // Called also where the other end has gone.
-    socket.end(`${text}\n`, resolve)
+    // Called also where the client has gone.
+    socket.end(`${JSON.stringify(value)}\n`, resolve)
   })
 }
 
 /**
- * Says a line at a socket of the run directory, and gives the answer: empty if there was none. Nobody is believed but this
- * user and root.
+ * Sends a request to a socket of the run directory, and gives the answer. Only a server of this user or of root is believed.
  *
- * @param within milliseconds for all of it.
- * @throws if nobody listens, the answer does not come in time or does not end, or others could give it.
+ * @param kind which file of the run directory is the socket.
+ * @param timeLimit milliseconds, from the connection to the end of the answer.
+ * @throws if nobody listens, the answer is no JSON, does not come in time or does not end, or another user could give it.
  */
-export async function converse(path: string, line: string, within: number): Promise<string> {
+export async function sendRequest(kind: string, request: string, timeLimit: number): Promise<unknown> {
   checkRunFolder()
+  const path = runFile(kind)
   const stats = lstatSync(path)
   if (!stats.isSocket() || !isTrustedUser(stats.uid)) throw new Error(`${path} is not of this user, nor of root`)
   const socket = connect({ path, allowHalfOpen: true }).setEncoding('utf8')
-  const timer = setTimeout(() => socket.destroy(new Error(`no answer came within ${within / 1000} s`)), within)
+  const timer = setTimeout(() => socket.destroy(new Error(`no answer came within ${timeLimit / 1000} s`)), timeLimit)
   let text = ''
   try {
     await once(socket, 'connect')
-    socket.write(`${line}\n`)
+    socket.write(`${request}\n`)
     for await (const chunk of socket) {
       text += chunk
       if (chunk.includes('\n')) break
       if (text.length > longestAnswer) throw new Error('the answer does not end')
     }
-    return text.slice(0, text.indexOf('\n') + 1)
+    return JSON.parse(text.slice(0, text.indexOf('\n') + 1))
   } finally {
     clearTimeout(timer)
     socket.destroy()

@@ -1,10 +1,12 @@
 import { followFilters } from '../host/compile-filters.ts'
+import { serveRequests } from '../run-dir/socket.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from './events/event.ts'
 import { openRunQueue } from './loop/run-queue.ts'
 import { openNextWake } from './loop/scheduler.ts'
 import { openReconciler, type Rules } from './reconciler.ts'
-import { claimName, openControl } from './serve/claim-name.ts'
+import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
+import { claimName } from './serve/claim-name.ts'
 import type { ListenAddress } from './serve/http-listener.ts'
 import { servePages } from './serve/pages.ts'
 import { openSupervisor } from './serve/service-manager.ts'
@@ -72,10 +74,15 @@ export async function openWatch(orders: Orders, tell: (told: WatchEvent) => void
     (diagnostic) => tell({ type: 'warning', diagnostic }),
     stop.signal
   )
-  const control = await openControl(name, {
-    ...{ look: wake, state },
-    firstSample: () => ({ sample: reconciler.firstSample() })
-  })
+  const wakeFor = (trigger: Trigger) => () => {
+    wake(trigger)
+    return true as const
+  }
+  const answers: WatchAnswers = {
+    ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
+    'first-sample': () => ({ sample: reconciler.firstSample() })
+  }
+  const control = await serveRequests(watchSocket(name), answers)
   const idle = () => performance.now() - runQueue.lastEnd()
   const watched = { interval: orders.interval, state, idle, look: reconciler.look }
   const listener = await servePages(orders.listen, watched, tell).catch((error) => {

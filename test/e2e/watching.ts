@@ -59,7 +59,7 @@ export class Watch implements AsyncDisposable {
   /** What it tells of itself. */
   async state(): Promise<WatchState> {
     const socket = connect({ path: runFile(this.#lab, `${this.#name}.watch`), allowHalfOpen: true })
-    socket.write('{"ask":"state"}\n')
+    socket.write('state\n')
     return JSON.parse(await text(socket))
   }
 

@@ -153,9 +153,9 @@ function keepHold({ name, way }: Event, { card, links }: Concerned): void {
 
 /** A watch knows better, of Docker too; but for one that changes nothing. */
 async function leaveToWatch({ name }: Spec): Promise<boolean> {
-  const watch = await askWatch(name, { ask: 'state' })
+  const watch = await askWatch(name, 'state')
   if (watch === null || watch.dryRun) return false
-  return (await askWatch(name, { ask: 'look', trigger: 'hook' })) !== null
+  return (await askWatch(name, 'hook')) !== null
 }
 
 function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: string) => void): readonly string[] {

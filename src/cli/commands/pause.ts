@@ -79,7 +79,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
   } finally {
     lock.release()
   }
-  await Promise.all(watchNames().map((name) => askWatch(name, { ask: 'look', trigger: 'resume' })))
+  await Promise.all(watchNames().map((name) => askWatch(name, 'resume')))
 }
 
 /** A span that neither the file nor the host knows is a slip of the pen; a file that is broken or missing is no obstacle. */

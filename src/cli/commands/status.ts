@@ -50,7 +50,7 @@ async function beginCounting(view: PlanView, span: StatusOptions['for']): Promis
     return sample
   }
   const name = view.desired.wanted.owner
-  const answer = await askWatch(name, { ask: 'first-sample' })
+  const answer = await askWatch(name, 'first-sample')
   if (answer?.sample) return answer.sample
   throw new SpanplanError({
     code: 'WATCH_MISSING',
@@ -87,6 +87,6 @@ async function lookAtStatus(
 }
 
 async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
-  const watch = await askWatch(view.desired.wanted.owner, { ask: 'state' })
+  const watch = await askWatch(view.desired.wanted.owner, 'state')
   return makeReport({ view, holds: readPauses(Date.now()), watch, first, later })
 }

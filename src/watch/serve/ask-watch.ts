@@ -2,28 +2,28 @@ import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Sample } from '../../host/read-counters.ts'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
-import { converse } from '../../run-dir/socket.ts'
-import type { Trigger, WatchState } from '../../status/watch-state.ts'
+import { sendRequest } from '../../run-dir/socket.ts'
+import type { WatchState } from '../../status/watch-state.ts'
 
-/** What a watch may be asked: to look at the host now, what it knows of itself, what was counted when it began. */
-export type Request =
-  | { readonly ask: 'look'; readonly trigger: Extract<Trigger, 'hook' | 'resume'> }
-  | { readonly ask: 'state' }
-  | { readonly ask: 'first-sample' }
-
-/** What was counted when a watch first saw the host; null: it has not seen it yet. */
-export interface FirstSample {
-  readonly sample: Sample | null
+/** What a watch answers, by request. */
+export type WatchAnswers = {
+  readonly state: () => WatchState
+  /** The counters when the watch first saw the host; null: it has not seen the host yet. */
+  readonly 'first-sample': () => { readonly sample: Sample | null }
+  /** A hook asks for a run now. */
+  readonly hook: () => true
+  /** `spanplan resume` asks for a run now. */
+  readonly resume: () => true
 }
 
-/** Milliseconds for which one that asks waits for its answer. */
-const answerWithin = 2000
+/** Milliseconds. */
+const timeLimit = 2000
 
 const suffix = '.watch'
 
-/** The socket at which the watch of a name listens. */
-export function controlPath(name: string): string {
-  return runFile(`${name}${suffix}`)
+/** Which file of the run directory is the socket of the watch of a name. */
+export function watchSocket(name: string): string {
+  return `${name}${suffix}`
 }
 
 /**
@@ -31,23 +31,24 @@ export function controlPath(name: string): string {
  *
  * @returns null where none runs, or none answers in time.
  */
-export function askWatch(name: string, asks: { readonly ask: 'state' }): Promise<WatchState | null>
-export function askWatch(name: string, asks: { readonly ask: 'first-sample' }): Promise<FirstSample | null>
-export function askWatch(name: string, asks: Extract<Request, { ask: 'look' }>): Promise<{ readonly ok: true } | null>
-export async function askWatch(name: string, asks: Request): Promise<unknown> {
+export async function askWatch<Request extends keyof WatchAnswers>(
+  name: string,
+  request: Request
+): Promise<ReturnType<WatchAnswers[Request]> | null> {
   try {
-    return JSON.parse(await converse(controlPath(name), JSON.stringify(asks), answerWithin))
+    // Only a watch of this user or of root is believed: its answer is what the type says.
+    return (await sendRequest(watchSocket(name), request, timeLimit)) as ReturnType<WatchAnswers[Request]>
   } catch {
     return null
   }
 }
 
-/** The names whose watches run, or have run, in this network namespace. */
+/** The names of the watches that run, or have run, in this network namespace. */
 export function watchNames(): string[] {
-  // The name is one part of a file's name, between the namespace's and the suffix.
-  const example = controlPath('')
-  const prefix = basename(example).slice(0, -suffix.length)
   if (!isTrustedFolder()) return []
+  // A name stands between the network namespace's number and the suffix.
+  const example = runFile(watchSocket(''))
+  const prefix = basename(example).slice(0, -suffix.length)
   try {
     return readdirSync(dirname(example))
       .filter((file) => file.startsWith(prefix) && file.endsWith(suffix))
