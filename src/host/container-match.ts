@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { ContainerSelector } from '../spec/spec.ts'
+import type { ContainerSelector } from '../spec/values/container-selector.ts'
 import { composeLabel, strings } from './parsers/docker.ts'
 import type { Container, DockerNetwork } from './snapshot.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type Dockerode from 'dockerode'
 import { diagnosticOf, SpanplanError } from '../errors.ts'
-import type { ContainerSelector } from '../spec/spec.ts'
+import type { ContainerSelector } from '../spec/values/container-selector.ts'
 import { compileFilters } from './compile-filters.ts'
 import { containersInScope, type ListedContainer } from './container-match.ts'
 import { readVeths, withPorts } from './container-veths.ts'

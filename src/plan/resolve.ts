@@ -23,8 +23,9 @@ import {
   warnOfMerging,
   warnOfPrograms
 } from '../resources/sources/interface.ts'
+import type { InterfaceMatch } from '../spec/interfaces.ts'
 import { matchesSpan, type Scope } from '../spec/scope.ts'
-import type { InterfaceMatch, SourceSpec, SpanSpec, Spec, TcHook } from '../spec/spec.ts'
+import type { SourceSpec, SpanSpec, Spec, TcHook } from '../spec/spec.ts'
 import { warnOfOthers } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'

@@ -1,5 +1,7 @@
 import type { Diagnostic, Origin } from '../errors.ts'
-import type { InterfaceSpec, NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
+import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
+import { describeSource } from './sources/registry.ts'
+import type { NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
 import { escapeUnprintable, quote } from './yaml/quote.ts'
@@ -11,41 +13,23 @@ export function describePlace(place: Origin, from: Origin): string {
     : `${escapeUnprintable(place.file)}:${place.line}:${place.column}`
 }
 
-/** The device that a source names; null if only its MAC address is known. */
-type FindDevice = (name: string) => string | null
-
-/** How to find the entry of `interfaces` that a source means: by its key, or by the device's name that it matches. */
-export function indexInterfaces(interfaces: readonly InterfaceSpec[]): (name: string) => InterfaceSpec | undefined {
-  const byKey = new Map(interfaces.map((one) => [one.key, one]))
-  const byName = new Map<string, InterfaceSpec>()
-  for (const one of interfaces) if ('name' in one.match && !byName.has(one.match.name)) byName.set(one.match.name, one)
-  return (name) => byKey.get(name) ?? byName.get(name)
-}
-
 /** What is wrong with spans that are right each for itself: within a span, and among all. */
 export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
   const find = indexInterfaces(interfaces)
-  const findDevice: FindDevice = (name) => {
-    const match = find(name)?.match ?? { name }
-    return 'name' in match ? match.name : null
-  }
   return [
     ...checkMatches(interfaces),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkSensors(span)]),
     ...checkNetworks(spans),
     ...checkSubnets(spans),
-    ...checkLoops(spans, findDevice)
+    ...checkLoops(spans, find)
   ]
 }
-
-const identify = ({ match }: Pick<InterfaceSpec, 'match'>) =>
-  'name' in match ? `name ${match.name}` : `macaddress ${match.macaddress}`
 
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const seen = new Map<string, InterfaceSpec>()
   const diagnostics: Diagnostic[] = []
   for (const one of interfaces) {
-    const identity = identify(one)
+    const identity = writeMatch(one.match)
     const other = seen.get(identity)
     if (other) {
       const place = describePlace(other.origin, one.origin)
@@ -59,19 +43,16 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
 const hooksOf = ({ direction }: SourceSpec): readonly TcHook[] =>
   direction === 'both' ? ['ingress', 'egress'] : [direction]
 
-function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | undefined): Diagnostic[] {
-  const seen = new Map<string, SourceSpec>()
+function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[] {
+  const seen = new Map<string, { source: SourceSpec; title: string }>()
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
-    const card = identify(find(source.interface) ?? { match: { name: source.interface } })
-    const twice = hooksOf(source).filter((hook) => seen.has(`${hook} ${card}`))
-    const other = seen.get(`${twice[0]} ${card}`)
+    const { title, identity } = describeSource(source, findInterface)
+    const twice = hooksOf(source).filter((hook) => seen.has(`${hook} ${identity}`))
+    const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
-      const name =
-        other.interface === source.interface
-          ? quote(source.interface)
-          : `${quote(source.interface)}, which is ${quote(other.interface)},`
-      const place = describePlace(other.origin, source.origin)
+      const name = other.title === title ? title : `${title}, which is ${other.title},`
+      const place = describePlace(other.source.origin, source.origin)
       diagnostics.push({
         code: 'SOURCE_TWICE',
         message: `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`,
@@ -79,7 +60,8 @@ function checkSources(span: SpanSpec, find: (name: string) => InterfaceSpec | un
         origin: source.origin
       })
     }
-    for (const hook of hooksOf(source)) if (!seen.has(`${hook} ${card}`)) seen.set(`${hook} ${card}`, source)
+    for (const hook of hooksOf(source))
+      if (!seen.has(`${hook} ${identity}`)) seen.set(`${hook} ${identity}`, { source, title })
   }
   return diagnostics
 }
@@ -151,7 +133,7 @@ function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
 const longestCircle = 12
 
 /** A bridge that is mirrored into itself, however long the way round, multiplies each frame for ever. */
-function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Diagnostic[] {
+function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
   const byName = new Map(spans.map((span) => [span.name, span]))
   const done = new Set<string>()
   const diagnostics: Diagnostic[] = []
@@ -168,7 +150,7 @@ function checkLoops(spans: readonly SpanSpec[], findDevice: FindDevice): Diagnos
         done.add(step.span.name)
         continue
       }
-      const fed = byName.get(findDevice(source.interface) ?? '')
+      const fed = byName.get(describeSource(source, findInterface).device ?? '')
       if (!fed || done.has(fed.name)) continue
       const depth = depths.get(fed.name)
       if (depth === undefined) {

@@ -1,25 +1,18 @@
 import { createHash } from 'node:crypto'
 import { type Diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
-import { checkSpans, describePlace, indexInterfaces } from './cross-checks.ts'
+import { checkSpans, describePlace } from './cross-checks.ts'
+import { type FindInterface, type InterfaceMatch, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
 import { type Key, type Named, type Part, readPart } from './schema/file-parts.ts'
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
 import type { SensorData } from './schema/sensor.ts'
-import type {
-  InterfaceMatch,
-  InterfaceSpec,
-  NetworkSpec,
-  SensorSpec,
-  SourceFile,
-  SourceSpec,
-  SpanSpec,
-  Spec
-} from './spec.ts'
+import { describeSource, loadSource } from './sources/registry.ts'
+import type { NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { readSelector } from './values/container-selector.ts'
 import { readDuration } from './values/duration.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
 import { quote } from './yaml/quote.ts'
-import { findValuePlace } from './yaml/tree.ts'
+import { findValuePlace, type Path, type Tree } from './yaml/tree.ts'
 
 /**
  * Reads spans.yaml, or the several files that make one, checks all of it, and fills in the defaults.
@@ -33,9 +26,8 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
   const loaded = files.map(loadFile)
   const parts = loaded.flatMap(({ part }) => (part ? [part] : []))
   const interfaces = takeFirst(parts.flatMap((part) => part.interfaces)).map(buildInterface)
-  const find = indexInterfaces(interfaces)
-  const isDedicated = (name: string) => find(name)?.dedicated ?? false
-  const spans = takeFirst(parts.flatMap((part) => part.spans)).map((span) => buildSpan(span, isDedicated))
+  const findInterface = indexInterfaces(interfaces)
+  const spans = takeFirst(parts.flatMap((part) => part.spans)).map((span) => buildSpan(span, findInterface))
   const diagnostics = [
     ...loaded.flatMap((one) => one.diagnostics),
     ...checkOwners(parts),
@@ -136,25 +128,14 @@ function buildMatch(key: string, match: InterfaceData['match']): InterfaceMatch 
   return { name: match?.name ?? key }
 }
 
-function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolean): SpanSpec {
+function buildSpan(entry: Named<SpanData>, findInterface: FindInterface): SpanSpec {
   const { name, data, tree, at } = entry
   return {
     name,
     description: data.description?.trim() || null,
-    sources: data.sources.map(
-      (source, index): SourceSpec => ({
-        interface: source.interface,
-        direction: source.direction ?? (isDedicated(source.interface) ? 'ingress' : 'both'),
-        filter:
-          source.filter === undefined
-            ? null
-            : { expression: source.filter.trim(), origin: findValuePlace(tree, ['sources', index, 'filter']) },
-        maxIdle: buildMaxIdle(source.max_idle),
-        origin: findValuePlace(tree, ['sources', index])
-      })
-    ),
+    sources: data.sources.flatMap((source, index) => buildSource(source, ['sources', index], tree, findInterface)),
     network: buildNetwork(entry),
-    sensors: data.sensors.map((sensor, index) => buildSensor(sensor, findValuePlace(tree, ['sensors', index]))),
+    sensors: data.sensors.flatMap((sensor, index) => buildSensor(sensor, findValuePlace(tree, ['sensors', index]))),
     mtu: data.mtu,
     wire: data.wire,
     sealed: data.sealed,
@@ -162,14 +143,36 @@ function buildSpan(entry: Named<SpanData>, isDedicated: (name: string) => boolea
   }
 }
 
-function buildSensor(data: SensorData, origin: Origin): SensorSpec {
-  if (typeof data === 'string') return { container: data, interfaceName: null, origin }
-  return { ...readSelector(data), interfaceName: data.interface_name ?? null, origin }
+function buildSource(
+  data: SpanData['sources'][number],
+  path: Path,
+  tree: Tree,
+  findInterface: FindInterface
+): SourceSpec[] {
+  const source = loadSource(data)
+  if (source === undefined) return []
+  const { direction = describeSource(source, findInterface).defaultDirection, filter } = data
+  return [
+    {
+      ...source,
+      direction,
+      filter:
+        filter === undefined ? null : { expression: filter.trim(), origin: findValuePlace(tree, [...path, 'filter']) },
+      maxIdle: buildMaxIdle(data.max_idle),
+      origin: findValuePlace(tree, path)
+    }
+  ]
 }
 
-function buildMaxIdle(text: SpanData['sources'][number]['max_idle']): number | null {
+function buildMaxIdle(text: string | undefined): number | null {
   const maxIdle = readDuration(text ?? '')
   return typeof maxIdle === 'number' ? maxIdle : null
+}
+
+function buildSensor(data: SensorData, origin: Origin): SensorSpec[] {
+  if (typeof data === 'string') return [{ container: data, interfaceName: null, origin }]
+  const selector = readSelector(data)
+  return selector === undefined ? [] : [{ ...selector, interfaceName: data.interface_name ?? null, origin }]
 }
 
 function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | null {

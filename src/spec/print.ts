@@ -1,5 +1,7 @@
 import { stringify } from 'yaml'
-import type { InterfaceSpec, NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import type { InterfaceSpec } from './interfaces.ts'
+import { printSource } from './sources/registry.ts'
+import type { NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDuration } from './values/duration.ts'
 
@@ -18,8 +20,8 @@ export function printSpec(spec: Spec): string {
 
 const printInterface = ({ match, dedicated }: InterfaceSpec) => ({ match, dedicated })
 
-const printSource = (source: SourceSpec) => ({
-  interface: source.interface,
+const printItem = (source: SourceSpec) => ({
+  ...printSource(source),
   direction: source.direction,
   ...(source.filter && { filter: source.filter.expression }),
   ...(source.maxIdle !== null && { max_idle: writeDuration(source.maxIdle) })
@@ -36,7 +38,7 @@ function printSensor(sensor: SensorSpec) {
 
 const printSpan = (span: SpanSpec) => ({
   ...(span.description !== null && { description: span.description }),
-  sources: span.sources.map(printSource),
+  sources: span.sources.map(printItem),
   ...(span.network && { network: printNetwork(span.network) }),
   sensors: span.sensors.map(printSensor),
   mtu: span.mtu,

@@ -1,4 +1,7 @@
 import type { Origin } from '../errors.ts'
+import type { InterfaceSpec } from './interfaces.ts'
+import type { SourceByKind } from './sources/registry.ts'
+import type { ContainerSelector } from './values/container-selector.ts'
 
 /** Which way a frame passes the source: received by it, or sent by it. One tc hook each. */
 export type TcHook = 'ingress' | 'egress'
@@ -12,27 +15,12 @@ export interface SourceFile {
   readonly bytes: Uint8Array
 }
 
-/** How a card is found: by its name (altnames too) or by its permanent MAC address, lower case with colons. */
-export type InterfaceMatch = { readonly name: string } | { readonly macaddress: string }
-
-/** What the file says of one card. A card that only `sources` name has no entry. */
-export interface InterfaceSpec {
-  readonly key: string
-  readonly match: InterfaceMatch
-  /** A capture-only card: no ARP, no IPv6, nothing merged by GRO or LRO. */
-  readonly dedicated: boolean
-  readonly origin: Origin
-}
-
-/** What a span copies from. */
-export interface SourceSpec {
-  /** A key of `interfaces`, or a device. */
-  readonly interface: string
-  /** The default is filled in: `both`, `ingress` for a dedicated card. */
+/** What a span copies from, with its defaults filled in. */
+export type SourceSpec = SourceByKind & {
   readonly direction: Direction
   /** A pcap-filter(7) expression, or null for every frame. */
   readonly filter: { readonly expression: string; readonly origin: Origin } | null
-  /** Milliseconds without any frame after which it is unhealthy; null: however long. */
+  /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   readonly maxIdle: number | null
   readonly origin: Origin
 }
@@ -44,12 +32,6 @@ export interface NetworkSpec {
   readonly subnet: string | null
   readonly origin: Origin
 }
-
-/** Which containers are meant: the one of a name, or however many have a label, or are of a Compose service. */
-export type ContainerSelector =
-  | { readonly container: string }
-  | { readonly label: { readonly key: string; readonly value: string } }
-  | { readonly compose: { readonly project: string; readonly service: string } }
 
 /** Containers that are to be connected. */
 export type SensorSpec = ContainerSelector & {

@@ -11,7 +11,6 @@ const missingHints: ReadonlyMap<string, string> = new Map([
   ['version', 'write "version: 1"'],
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
-  ['interface', 'say which card is copied, for example "- interface: eth1"'],
   ['name', 'a network has a name, and perhaps a subnet']
 ])
 
@@ -124,8 +123,8 @@ function listMeant(issue: Issue): string[] {
   if (issue.code !== 'unrecognized_keys') return []
   const known = issue.message.split(', ')
   return issue.keys.flatMap((key) => {
-    // A source of another kind has no interface, and what is unknown in `match` makes it neither of the two.
-    const meant = unsupported.has(`${kindOf(issue.path)} ${key}`) ? 'interface' : suggest(key, known)
+    // What is unknown in a source or in `match` may be the one key that has to be there.
+    const meant = suggest(key, known)
     return [issue.path, ...(meant === undefined ? [] : [[...issue.path, meant]])].map((path) => path.join('\0'))
   })
 }

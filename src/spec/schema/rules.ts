@@ -31,6 +31,19 @@ export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   })
 }
 
+/** The check that a mapping has exactly one of these keys. `none` and `several` are hints. */
+export function checkOneKey(
+  keys: readonly string[],
+  { message, none, several }: { readonly message: string; readonly none?: string; readonly several?: string }
+): z.core.CheckFn<Readonly<Record<string, unknown>>> {
+  return ({ value, issues }) => {
+    const given = keys.filter((key) => value[key] !== undefined)
+    if (given.length === 1) return
+    const hint = given.length === 0 ? none : several
+    issues.push({ code: 'custom', input: value, message, params: { code: 'VALUE_INVALID', hint } })
+  }
+}
+
 /** Whether a text is one of these. */
 export const oneOf = (words: readonly string[]) => (value: string) => words.includes(value)
 
@@ -64,7 +77,20 @@ export const linkCharacters: readonly Rule[] = [
 /** Bytes. IFNAMSIZ in linux/if.h is 16, with the closing zero. */
 export const longestLinkName = 15
 /** Bytes. ALTIFNAMSIZ in linux/if.h is 128, with the closing zero. */
-export const longestAltname = 127
+const longestAltname = 127
+
+/** The name of an interface of the host, or one of its altnames. */
+export const interfaceName = text('the name of a network interface', [
+  ...linkRules,
+  ...linkCharacters,
+  {
+    broken: (value) => countBytes(value) > longestAltname,
+    message: `is too long: a name has at most ${longestAltname} bytes`,
+    code: 'NAME_TOO_LONG'
+  }
+]).meta({
+  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
+})
 
 /** What Docker takes for a name (daemon/names/names.go of moby). */
 export const dockerPattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/

@@ -1,14 +1,15 @@
 import * as z from 'zod'
+import { sourceKeys } from '../sources/registry.ts'
 import { readDuration } from '../values/duration.ts'
 import { parseSubnet } from '../values/subnet.ts'
 import { hasUnprintable } from '../yaml/quote.ts'
 import {
+  checkOneKey,
   countBytes,
   dockerPattern,
   dockerRules,
-  linkCharacters,
+  interfaceName,
   linkRules,
-  longestAltname,
   longestDockerName,
   longestLinkName,
   mapping,
@@ -39,18 +40,6 @@ const spanName = text('a name', [
   pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestLinkName}}$`
 })
 
-const interfaceName = text('the name of a network interface', [
-  ...linkRules,
-  ...linkCharacters,
-  {
-    broken: (value) => countBytes(value) > longestAltname,
-    message: `is too long: a name has at most ${longestAltname} bytes`,
-    code: 'NAME_TOO_LONG'
-  }
-]).meta({
-  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
-})
-
 const networkName = text('the name of a Docker network', [
   ...dockerRules,
   {
@@ -79,12 +68,7 @@ const match = mapping({
   macaddress: macaddress.optional(),
   name: interfaceName.optional().describe("The device's name, or one of its altnames")
 })
-  .check((payload) => {
-    const given = Object.values(payload.value).filter((value) => value !== undefined)
-    if (given.length === 1) return
-    const message = 'must have either macaddress or name'
-    payload.issues.push({ code: 'custom', input: payload.value, message, params: { code: 'VALUE_INVALID' } })
-  })
+  .check(checkOneKey(['macaddress', 'name'], { message: 'must have either macaddress or name' }))
   .meta({
     description: 'How the card is found. Without it, the key is the name of the device',
     oneOf: [{ required: ['macaddress'] }, { required: ['name'] }]
@@ -129,16 +113,25 @@ const maxIdle = duration.meta({
 })
 
 const source = mapping({
-  interface: interfaceName.describe(
-    'The card that is copied from: a key of interfaces, or a device (its altnames too)'
-  ),
+  ...sourceKeys,
   direction: z
     .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
     .optional()
     .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated card'),
   filter: filter.optional(),
   max_idle: maxIdle.optional()
-}).describe('Where traffic is copied from')
+})
+  .check(
+    checkOneKey(Object.keys(sourceKeys), {
+      message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
+      none: 'say what is copied, for example "- interface: eth1"',
+      several: 'write an item for each'
+    })
+  )
+  .meta({
+    description: 'Where traffic is copied from',
+    oneOf: Object.keys(sourceKeys).map((key) => ({ required: [key] }))
+  })
 
 const subnet = z
   .string({ error: 'must be an IPv4 prefix such as 198.18.0.0/26' })

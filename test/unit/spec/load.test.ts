@@ -45,13 +45,21 @@ describe('a good file', () => {
           description: 'Core switch mirror port',
           sources: [
             {
+              kind: 'interface',
               interface: 'tap-a',
               direction: 'both',
               filter: { expression: 'not port 22', origin: at(15, 17) },
               maxIdle: null,
               origin: at(13, 9)
             },
-            { interface: 'ens224', direction: 'both', filter: null, maxIdle: null, origin: at(16, 9) }
+            {
+              kind: 'interface',
+              interface: 'ens224',
+              direction: 'both',
+              filter: null,
+              maxIdle: null,
+              origin: at(16, 9)
+            }
           ],
           network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
           sensors: [

@@ -8,7 +8,7 @@ import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../../src/h
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
 import { everyFrame, hooksOf, parseQdiscs } from '../../../../src/host/parsers/tc.ts'
-import type { ContainerSelector } from '../../../../src/spec/spec.ts'
+import type { ContainerSelector } from '../../../../src/spec/values/container-selector.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))

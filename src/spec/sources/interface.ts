@@ -1,0 +1,31 @@
+import { writeMatch } from '../interfaces.ts'
+import { interfaceName } from '../schema/rules.ts'
+import { quote } from '../yaml/quote.ts'
+import type { SourceKind } from './kind.ts'
+
+/** An interface of the host. */
+export interface InterfaceSource {
+  readonly kind: 'interface'
+  /** A key of `interfaces`, or an interface's name. */
+  readonly interface: string
+}
+
+export const interfaceSource = {
+  keys: {
+    interface: interfaceName
+      .describe('The card that is copied from: a key of interfaces, or a device (its altnames too)')
+      .optional()
+  },
+  load: (data) => (data.interface === undefined ? undefined : { kind: 'interface', interface: data.interface }),
+  print: (source) => ({ interface: source.interface }),
+  describe(source, findInterface) {
+    const found = findInterface(source.interface)
+    const match = found?.match ?? { name: source.interface }
+    return {
+      title: quote(source.interface),
+      identity: writeMatch(match),
+      device: 'name' in match ? match.name : null,
+      defaultDirection: found?.dedicated ? 'ingress' : 'both'
+    }
+  }
+} satisfies SourceKind<{ interface?: string | undefined }, InterfaceSource>

@@ -1,0 +1,25 @@
+import type { z } from 'zod'
+import type { FindInterface } from '../interfaces.ts'
+
+/** What the files alone say of a source. */
+export interface SourceFacts {
+  /** The source as a message names it. */
+  readonly title: string
+  /** Sources with the same identity copy the same frames. */
+  readonly identity: string
+  /** The name of the interface that is copied; null: only the host can tell. */
+  readonly device: string | null
+  readonly defaultDirection: 'ingress' | 'both'
+}
+
+/**
+ * One kind of source, as the files write it. `Data` holds the keys that make an item of `sources` one of this kind: an item
+ * has exactly one of them. `Source` is what they say.
+ */
+export interface SourceKind<Data, Source> {
+  readonly keys: { readonly [Key in keyof Data]-?: z.ZodType<Data[Key]> }
+  /** undefined: the item has none of the keys. */
+  load(data: Data): Source | undefined
+  print(source: Source): Data
+  describe(source: Source, findInterface: FindInterface): SourceFacts
+}

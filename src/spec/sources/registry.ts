@@ -1,0 +1,37 @@
+import type { z } from 'zod'
+import type { FindInterface } from '../interfaces.ts'
+import { interfaceSource } from './interface.ts'
+import type { SourceFacts, SourceKind } from './kind.ts'
+
+/** The kinds of source. */
+const kinds = { interface: interfaceSource }
+
+/** The keys of all kinds: an item of `sources` has exactly one of them. */
+export const sourceKeys = { ...interfaceSource.keys }
+
+type Kinds = typeof kinds
+type DataOf<K extends keyof Kinds> = Parameters<Kinds[K]['load']>[0]
+type SourceOf<K extends keyof Kinds> = { [P in K]: NonNullable<ReturnType<Kinds[P]['load']>> & { readonly kind: P } }[K]
+
+/** What is copied, as the kind of source says it. */
+export type SourceByKind = SourceOf<keyof Kinds>
+
+// The same table, in the form from which the compiler follows which kind takes which source.
+const kindOf: { readonly [K in keyof Kinds]: SourceKind<DataOf<K>, SourceOf<K>> } = kinds
+
+/** Reads an item that the schema has checked; undefined: it has none of the keys. */
+export function loadSource(data: z.output<z.ZodObject<typeof sourceKeys>>): SourceByKind | undefined {
+  return Object.values(kinds)
+    .map((kind) => kind.load(data))
+    .find((source) => source !== undefined)
+}
+
+/** The keys that an item of the file has for it. */
+export function printSource<K extends keyof Kinds>(source: SourceOf<K>): DataOf<K> {
+  return kindOf[source.kind].print(source)
+}
+
+/** What the files alone say of a source. */
+export function describeSource<K extends keyof Kinds>(source: SourceOf<K>, findInterface: FindInterface): SourceFacts {
+  return kindOf[source.kind].describe(source, findInterface)
+}
