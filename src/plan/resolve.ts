@@ -208,7 +208,7 @@ function resolveSource(
   }
   const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, card))
   if (goingDown.has(card.name)) {
-    wait(card.name, 'INTERFACE_AWAY', `${card.name}, which is being taken down`, source)
+    wait(card.name, 'INTERFACE_GOING_DOWN', `${card.name}, which is being taken down`, source)
     return []
   }
   const problem = checkCard(card, dedicated, host)

@@ -78,7 +78,7 @@ describe('killed at a request to Docker, the next apply ends the job', () => {
     // Whoever was off the network just then is back, as others had connected it, and the notes are gone.
     expect(await endpointOf('zeek')).toMatchObject({ Aliases: ['ids', 'visitor'], IPAddress: '10.9.0.70' })
     expect(await endpointOf('arkime')).toBeDefined()
-    expect((await namesOfNetworks()).filter((name) => name.startsWith('spanplan-away'))).toEqual([])
+    expect((await namesOfNetworks()).filter((name) => name.startsWith('spanplan-note'))).toEqual([])
     await spanplan(lab, ['destroy', '--yes'])
     expect(await ip('-d', 'link', 'show', 'dev', 'span0')).toContain('alias tap of the core switch')
   })

@@ -550,7 +550,7 @@ describe('a step that fails', () => {
       address: 'span0/bridge',
       errors: [{ code: 'COMMAND_FAILED' }]
     })
-    expect(events.at(-2)).toEqual({ type: 'rolled_back', whole: true, left: [] })
+    expect(events.at(-2)).toEqual({ type: 'rolled_back', complete: true, left: [] })
     expect(events.at(-1)).toMatchObject({ type: 'error', exit: 5, errors: [{ code: 'COMMAND_FAILED' }] })
   })
 

@@ -81,7 +81,7 @@ async function count(doing: () => Promise<unknown>): Promise<Account> {
 
 /** What was lost on the way to a sensor: where all come by, at its port, and in it. */
 function lostBefore({ hops }: Account, sensor: Hop): number {
-  const shared = ['card', 'mirror', 'bridge']
+  const shared = ['interface', 'mirror', 'bridge']
   const way = hops.filter(({ kind, device }) => shared.includes(kind) || device === sensor.device)
   return way.flatMap((hop) => hop.losses).reduce((total, loss) => total + (loss.frames ?? 0), 0)
 }
@@ -324,7 +324,7 @@ describe('since a watch began', () => {
     const { stdout } = await spanplan(lab, ['status', '--json', '--for', 'watch'])
     const { hops }: { hops: Hop[] } = JSON.parse(stdout).spans[0]
     expect(hops.map(({ kind, frames }) => `${kind} ${frames}`)).toEqual([
-      ...['card 20', 'mirror 20', 'mirror 30', 'bridge 50'],
+      ...['interface 20', 'mirror 20', 'mirror 30', 'bridge 50'],
       ...['port 50', 'sensor 50', 'port 50', 'sensor 50']
     ])
     expect(hops.flatMap(({ losses }) => losses)).toEqual([])

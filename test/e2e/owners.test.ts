@@ -45,12 +45,12 @@ test('a container whose name is the id of another has that other left alone', as
 })
 
 test('labels of a megabyte, of escapes, and of spanplan’s own words are of no account', async () => {
-  const away = JSON.stringify({
+  const note = JSON.stringify({
     ...{ network: 'foreign', container: 'evil', options: {}, aliases: [], address: null, subnet: null }
   })
   const labels: Record<string, string> = {
     ...ids,
-    ...{ 'spanplan.name': 'default', 'spanplan.span': 'span0', 'spanplan.bridge': 'adopted', 'spanplan.away': away },
+    ...{ 'spanplan.name': 'default', 'spanplan.span': 'span0', 'spanplan.bridge': 'adopted', 'spanplan.note': note },
     ...{
       [`$(id>${MARKER})\u001b[31m\n`]: `\u001b]0;x\u0007\u202e$(id>${MARKER})`,
       '--help': '-f',

@@ -191,7 +191,7 @@ describe('while somebody captures', () => {
     expect(stderr).toBe('')
     expect((await spanplan(lab, ['apply'])).stdout).toContain('No changes')
     const { spans } = JSON.parse((await spanplan(lab, ['status', '--json'])).stdout)
-    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual(['card', 'mirror', 'mirror', 'bridge'])
+    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual(['interface', 'mirror', 'mirror', 'bridge'])
     await lab.send([fromSwitch.plain])
     for (const capture of captures) {
       await capture.end()

@@ -27,7 +27,8 @@ function eventProgress(): Progress {
       for (const task of tasks) print('step_done', task)
     },
     failed: ({ task, error }) => print('step_failed', task, { errors: error.diagnostics }),
-    rolledBack: (whole, left) => printEvent('rolled_back', { whole, left: left.map(({ address }) => address) })
+    rolledBack: (whole, left) =>
+      printEvent('rolled_back', { complete: whole, left: left.map(({ address }) => address) })
   }
 }
 

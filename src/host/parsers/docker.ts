@@ -18,7 +18,7 @@ export const label = {
   name: 'spanplan.name',
   span: 'spanplan.span',
   bridge: 'spanplan.bridge',
-  away: 'spanplan.away'
+  note: 'spanplan.note'
 } as const
 
 /** The labels by which Compose knows what it made (pkg/api/labels.go of docker/compose). */
@@ -140,13 +140,13 @@ export type EndpointNote = Readonly<z.infer<typeof noteOutput>>
 /** The label that keeps a note. */
 export function writeNote(note: EndpointNote): Readonly<Record<string, string>> {
   const { network, container, options, aliases, address, subnet } = note
-  return { [label.away]: JSON.stringify({ network, container, options, aliases, address, subnet }) }
+  return { [label.note]: JSON.stringify({ network, container, options, aliases, address, subnet }) }
 }
 
 /** Reads what {@link writeNote} wrote; null for a network without such a label. */
 export function parseNote(labels: Readonly<Record<string, string>>): EndpointNote | null {
   try {
-    return noteOutput.parse(JSON.parse(labels[label.away] ?? ''))
+    return noteOutput.parse(JSON.parse(labels[label.note] ?? ''))
   } catch {
     return null
   }

@@ -38,7 +38,7 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, inter
     },
     ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
     offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
-    seal: has('clsact') || before.hookInUse ? 'qdisc' : 'none'
+    seal: has('clsact') || before.qdiscInUse ? 'qdisc' : 'none'
   }
 }
 

@@ -55,7 +55,7 @@ export interface Bridge extends Resource {
   /** Whether what sensors send into it is dropped. */
   readonly seal: Seal
   /** Others' filters hang on its hook. */
-  readonly hookInUse: boolean
+  readonly qdiscInUse: boolean
   /** What keeps it from being sealed. */
   readonly obstacle: string | null
   /** Set down, it would cut somebody off. */
@@ -117,7 +117,7 @@ function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, ho
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
-    return diagnostic('BRIDGE_OTHERS', message, 'give the span another name')
+    return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
   }
   return explainDevice(host, id)
 }
@@ -153,7 +153,7 @@ function desireBridge(wanted: DesiredState, host: Snapshot, span: DesiredSpan): 
     ownMacEntry: false,
     offloads: desiredOffloads(span, live),
     seal: desiredSeal(span.sealed ? 'sealed' : 'qdisc', live?.seal ?? 'none'),
-    hookInUse: live?.hookInUse ?? false,
+    qdiscInUse: live?.qdiscInUse ?? false,
     obstacle: null,
     inUse: live?.inUse ?? false,
     original: live?.original ?? null
@@ -226,7 +226,7 @@ function observeBridge(wanted: DesiredState, host: Snapshot, link: Link): Bridge
         gso: offloads.gso?.active === true
       },
       seal: readSeal(host, link.name),
-      hookInUse: hasOtherFilters(host, link.name),
+      qdiscInUse: hasOtherFilters(host, link.name),
       obstacle,
       inUse: isInUse(host, link),
       original

@@ -75,7 +75,7 @@ function explainConflict(live: Network, desired: Network, host: Snapshot): Diagn
   const removal = shellLine(['docker', 'network', 'rm', reference])
   if (labels[label.name] !== undefined) {
     return diagnostic(
-      'NETWORK_OTHERS',
+      'NETWORK_OTHER_SPAN',
       `the Docker network ${name} belongs to the span ${labels[label.span]} of the name ${labels[label.name]}`,
       'give the network another name, or destroy that span first'
     )
@@ -118,7 +118,7 @@ export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: Snap
 /** Our networks, and what stands where one of ours should be. */
 export function liveNetworks(wanted: DesiredState, host: Snapshot): readonly DockerNetwork[] {
   if (host.docker.state !== 'read') return []
-  const networks = host.docker.networks.filter(({ labels }) => labels[label.away] === undefined)
+  const networks = host.docker.networks.filter(({ labels }) => labels[label.note] === undefined)
   return networks.filter(
     ({ labels, name, options }) =>
       isInScope(wanted, labels[label.name], labels[label.span] ?? '') ||

@@ -45,7 +45,7 @@ export interface Port extends Resource {
   /** Somebody uses it: set down, it would lose addresses. */
   readonly inUse: boolean
   /** Others' filters hang on its hook. */
-  readonly hookInUse: boolean
+  readonly qdiscInUse: boolean
   /** The bridge is given back, and keeps its ports. */
   readonly bridgeStays: boolean
   /** What keeps it from being sealed. */
@@ -230,7 +230,7 @@ function observePort(
     handle: seal?.handle ?? sealHandle(link.name),
     original: originOf(host, link),
     inUse: link.addresses.some(({ automatic }) => !automatic) || host.links.some(({ lower }) => lower === link.index),
-    hookInUse: hasOtherFilters(host, link.name),
+    qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
     obstacle
   }
@@ -322,7 +322,7 @@ function giveBack(before: Port): Port {
     flooding: has('flooding'),
     ownMacEntry: has('ownMacEntry')
   }
-  const seal = has('clsact') || before.hookInUse ? 'qdisc' : 'none'
+  const seal = has('clsact') || before.qdiscInUse ? 'qdisc' : 'none'
   return {
     ...before,
     ...(before.bridgeStays && flags),

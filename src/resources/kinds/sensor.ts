@@ -289,7 +289,7 @@ function dropNote(off: Sensor): Step {
 }
 
 function nameNote({ network, container }: Sensor): string {
-  return `spanplan-away-${hashOf('away', network, container).toString(16)}`
+  return `spanplan-note-${hashOf('note', network, container).toString(16)}`
 }
 
 /**

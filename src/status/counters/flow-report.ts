@@ -36,7 +36,7 @@ interface Passage {
 /** One place on the way of a span's frames. What is lost at it did not come to the next one. */
 export type Hop = Passage &
   (
-    | { readonly kind: 'card'; readonly device: string }
+    | { readonly kind: 'interface'; readonly device: string }
     | {
         readonly kind: 'mirror'
         readonly device: string
@@ -91,7 +91,7 @@ function lost(cause: Cause, frames: number): Loss[] {
 const nowhere: Passage = { frames: null, bytes: null, reset: false, losses: [] }
 
 function cardHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
-  const card = { kind: 'card', device: mirror.device } as const
+  const card = { kind: 'interface', device: mirror.device } as const
   const pair = pairLinks(mirror.index, ...window)
   if (pair === undefined) return { ...card, ...nowhere }
   const came = frameDelta(pair, 'rx', window)

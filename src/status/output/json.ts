@@ -65,7 +65,7 @@ function lossDocument({ cause, frames }: Loss) {
 
 function detailsOf(hop: Hop) {
   switch (hop.kind) {
-    case 'card':
+    case 'interface':
     case 'bridge':
     case 'port':
       return {}

@@ -167,12 +167,12 @@ function wayFamilies({ paths, sample, losses }: Measures): Family[] {
       idlePoints(paths, sample)
     ),
     counter(
-      'spanplan_card_frames_total',
+      'spanplan_interface_frames_total',
       'Frames that the card has received.',
       points(ofCards, ({ link }) => link.rx.packets)
     ),
     counter(
-      'spanplan_card_bytes_total',
+      'spanplan_interface_bytes_total',
       'Bytes that the card has received.',
       points(ofCards, ({ link }) => link.rx.bytes)
     ),

@@ -60,7 +60,7 @@ function hang(text: string): string {
 }
 
 /** Columns of a terminal of 80. */
-const columns = { kind: 7, title: 28, frames: 10, rate: 11, bytes: 11, lost: 9 } as const
+const columns = { kind: 10, title: 25, frames: 10, rate: 11, bytes: 11, lost: 9 } as const
 
 const headings = row('', '', 'frames', 'frames/s', 'bytes/s', 'lost')
 

@@ -86,22 +86,22 @@ test('as a person reads it', () => {
   const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
   expect(text).toBe(`span0 · Core switch mirror port: not healthy
                                          frames   frames/s    bytes/s     lost
-  card   ens192                           1,000      1,000     100 kB        0
-  mirror ens192 ingress                   1,000      1,000     100 kB        0
-         not port 22
-         1,000 frames, 100 kB in 25h1m2s; last 5m1s ago
-  mirror ens192 egress                        0          0        0 B        0
-         not port 22
-         no frame in 25h1m2s
-  bridge span0                            1,000      1,000     100 kB        0
-  port   vethb6fd04f                      1,000      1,000     100 kB        0
-  sensor suricata                         1,000      1,000                   0
-         listens on a ring: what it loses there it alone knows
-  port   veth83191ae                        997        997    99.7 kB        3
-         3 lost: unexplained; spanplan plan warns of filters and programs that
-         may take them
-  sensor zeek                               997        997                   0
-         listens on a ring: what it loses there it alone knows
+  interface ens192                        1,000      1,000     100 kB        0
+  mirror    ens192 ingress                1,000      1,000     100 kB        0
+            not port 22
+            1,000 frames, 100 kB in 25h1m2s; last 5m1s ago
+  mirror    ens192 egress                     0          0        0 B        0
+            not port 22
+            no frame in 25h1m2s
+  bridge    span0                         1,000      1,000     100 kB        0
+  port      vethb6fd04f                   1,000      1,000     100 kB        0
+  sensor    suricata                      1,000      1,000                   0
+            listens on a ring: what it loses there it alone knows
+  port      veth83191ae                     997        997    99.7 kB        3
+            3 lost: unexplained; spanplan plan warns of filters and programs
+            that may take them
+  sensor    zeek                            997        997                   0
+            listens on a ring: what it loses there it alone knows
   ~ bridge span0 (state: down → up)
   ... sensor snort → span waits for the container snort
   ! no frame has come from ens192 for 5m1s (max_idle: 5m)
@@ -124,7 +124,7 @@ test('as a program reads it', () => {
   })
   const [span] = document.spans
   expect(span?.hops.map(({ kind, device }) => `${kind} ${device}`)).toEqual([
-    ...['card ens192', 'mirror ens192', 'mirror ens192', 'bridge span0'],
+    ...['interface ens192', 'mirror ens192', 'mirror ens192', 'bridge span0'],
     ...['port vethb6fd04f', 'sensor vethb6fd04f', 'port veth83191ae', 'sensor veth83191ae']
   ])
   expect(span?.hops.at(-2)).toEqual({

@@ -20,26 +20,28 @@ const all = { at: 1, card: 100, mirror: 100, bridge: 100, ports: [100, 100] } as
 
 describe('what is lost at each place, and why', () => {
   test('nothing', () => {
-    const frames = { card: 100, mirror: 100, bridge: 100, veth6: 100, suricata: 100, veth8: 100, zeek: 100 }
+    const frames = { interface: 100, mirror: 100, bridge: 100, veth6: 100, suricata: 100, veth8: 100, zeek: 100 }
     expect(count(none, sampleOf(all))).toEqual({ frames, lost: [] })
   })
 
   test('the ring of the card, whichever of its counters the driver uses', () => {
     const rx = { packets: 100, bytes: 0, errors: 2, dropped: 100, missed: 10, over: 5, fifo: 5 }
     const { lost } = count(none, sampleOf({ ...all, links: { 2: { rx } } }))
-    expect(lost).toEqual(['card ring_overrun 15', 'card damaged 2'])
+    expect(lost).toEqual(['interface ring_overrun 15', 'interface damaged 2'])
   })
 
   test('the carrier of the card, also where it is back', () => {
-    expect(count(none, sampleOf({ ...all, links: { 2: { running: false } } })).lost).toEqual(['card no_carrier null'])
+    expect(count(none, sampleOf({ ...all, links: { 2: { running: false } } })).lost).toEqual([
+      'interface no_carrier null'
+    ])
     expect(count(none, sampleOf({ ...all, links: { 2: { carrierChanges: 4 } } })).lost).toEqual([
-      'card no_carrier null'
+      'interface no_carrier null'
     ])
   })
 
   test('before the mirror, which no counter tells; what a filter leaves out is not lost', () => {
     const later = sampleOf({ ...all, mirror: 90, bridge: 90, ports: [90, 90] })
-    expect(count(none, later).lost).toEqual(['card unexplained 10'])
+    expect(count(none, later).lost).toEqual(['interface unexplained 10'])
     const [mirror] = path.mirrors
     if (mirror === undefined) throw new Error('the chain has changed')
     expect(count(none, later, { ...path, mirrors: [{ ...mirror, expression: 'tcp' }] }).lost).toEqual([])
@@ -47,16 +49,16 @@ describe('what is lost at each place, and why', () => {
 
   test('without a mirror', () => {
     const { frames, lost } = count(sampleOf({ filter: null }), sampleOf({ at: 1, card: 100, filter: null }))
-    expect(frames).toMatchObject({ card: 100, mirror: null, bridge: 0 })
-    expect(lost).toEqual(['card no_mirror 100'])
+    expect(frames).toMatchObject({ interface: 100, mirror: null, bridge: 0 })
+    expect(lost).toEqual(['interface no_mirror 100'])
   })
 
   test('without a mirror that was there when the counting began: what did not come to the bridge', () => {
     const later = sampleOf({ at: 1, card: 100, filter: null, bridge: 60, ports: [60, 60] })
     const { frames, lost } = count(none, later)
-    expect(frames).toMatchObject({ card: 100, mirror: null, suricata: 60 })
-    expect(lost).toEqual(['card no_mirror 40'])
-    expect(count(none, later, { ...path, wire: false }).lost).toEqual(['card no_mirror null'])
+    expect(frames).toMatchObject({ interface: 100, mirror: null, suricata: 60 })
+    expect(lost).toEqual(['interface no_mirror 40'])
+    expect(count(none, later, { ...path, wire: false }).lost).toEqual(['interface no_mirror null'])
   })
 
   test('the bridge: down, gone, or without anybody on it', () => {

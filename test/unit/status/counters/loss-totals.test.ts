@@ -48,7 +48,7 @@ test('without a mirror, all that comes is lost that did not come to the bridge b
   const samples = [0, 1000, 2000].map((count) => sampleOf({ ...frames(count), ports: [count, count] }))
   const without = (count: number) =>
     sampleOf({ ...frames(count), mirror: 0, bridge: 2000, ports: [2000, 2000], filter: null })
-  expect(lostIn([...samples, without(2010), without(2017)])).toEqual(['card ens192 no_mirror 17'])
+  expect(lostIn([...samples, without(2010), without(2017)])).toEqual(['interface ens192 no_mirror 17'])
 })
 
 test('a loss that what is on its way hides each time comes to light', () => {

@@ -109,7 +109,7 @@ spanplan_reconcile_duration_seconds_count 3
     const values = (name: string) => valuesOf(families, `spanplan_${name}`)
     expect(values('source_carrier')).toEqual({ ens192: 1 })
     expect(values('source_idle_seconds')).toEqual({ 'span0 ens192': 42 })
-    expect(values('card_frames_total')).toEqual({ ens192: 1000 })
+    expect(values('interface_frames_total')).toEqual({ ens192: 1000 })
     expect(values('mirror_frames_total')).toEqual({ 'span0 ens192 ingress': 1000, 'span0 ens192 egress': 0 })
     expect(values('mirror_bytes_total')).toMatchObject({ 'span0 ens192 ingress': 100_000 })
     expect(values('bridge_frames_total')).toEqual({ span0: 1000 })
@@ -130,7 +130,7 @@ spanplan_reconcile_duration_seconds_count 3
     expect(new Set(Object.values(others))).toEqual(new Set([0]))
     expect(Object.keys(others)).toEqual(
       expect.arrayContaining([
-        'span0 card ens192 ring_overrun',
+        'span0 interface ens192 ring_overrun',
         'span0 mirror ens192 ingress target_down',
         'span0 port vethb6fd04f too_large',
         'span0 sensor vethb6fd04f suricata socket_full'
@@ -144,8 +144,8 @@ test('a card that two spans copy from is counted once', () => {
   const { paths, ...others } = measure(see(converged, text))
   expect(paths.map(({ span }) => span)).toEqual(['span0', 'span1'])
   const written = writeExposition(makeMetrics('0.1.0', watch, { paths, ...others }))
-  expect(written.match(/^spanplan_card_frames_total.*$/gm)).toEqual([
-    'spanplan_card_frames_total{interface="ens192"} 1000'
+  expect(written.match(/^spanplan_interface_frames_total.*$/gm)).toEqual([
+    'spanplan_interface_frames_total{interface="ens192"} 1000'
   ])
   expectUnique(written)
 })
