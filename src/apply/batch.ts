@@ -1,7 +1,7 @@
 import { Exit, SpanplanError } from '../errors.ts'
-import { callDocker, type Daemon } from '../host/docker-client.ts'
+import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
 import { type Argv, commandFailed, run, sideBySide } from '../host/exec.ts'
-import { batchLine } from '../host/quote.ts'
+import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import type { Step } from '../resources/kind.ts'
 
@@ -72,19 +72,19 @@ export function makeBatches(
  *
  * @throws StepFailed
  */
-export async function runBatch(batch: Batch, daemon: Daemon | null): Promise<void> {
-  if (batch.tool === 'docker') return runInTurn(batch.tasks, daemon)
+export async function runBatch(batch: Batch, docker: DockerConnection | null): Promise<void> {
+  if (batch.tool === 'docker') return runInTurn(batch.tasks, docker)
   if (batching.has(batch.tool)) return runLines(batch)
   return runSideBySide(batch.tasks)
 }
 
-async function runInTurn(tasks: readonly Task[], daemon: Daemon | null): Promise<void> {
+async function runInTurn(tasks: readonly Task[], docker: DockerConnection | null): Promise<void> {
   for (const [index, task] of tasks.entries()) {
     if (!('docker' in task.step)) continue
     try {
-      if (daemon === null) throw new Error('a step for Docker, and no Docker')
-      if ('reason' in daemon) throw new SpanplanError(daemon.reason)
-      await callDocker(daemon.docker, task.step.docker)
+      if (docker === null) throw new Error('a step for Docker, and no Docker')
+      if ('reason' in docker) throw new SpanplanError(docker.reason)
+      await callDocker(docker.docker, task.step.docker)
     } catch (error) {
       throw failed(task, error, tasks.slice(0, index))
     }

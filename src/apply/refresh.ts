@@ -1,4 +1,6 @@
-import { type ReadRequest, readDocker, readKernel, readSnapshot } from '../host/read-snapshot.ts'
+import { readDocker } from '../host/docker/read-docker.ts'
+import type { ReadRequest } from '../host/read-request.ts'
+import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState, Snapshot } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
 import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'

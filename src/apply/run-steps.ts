@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../errors.ts'
-import { findDaemon } from '../host/docker-client.ts'
+import { connectDocker } from '../host/docker/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { type Batch, makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
@@ -49,7 +49,7 @@ export async function runSteps(
   const { signal } = care ?? {}
   const done = new Set(log.done.map(({ step }) => step))
   const batches = makeBatches(orderStages(changes), done)
-  const daemon = batches.some(({ tool }) => tool === 'docker') ? await findDaemon() : null
+  const docker = batches.some(({ tool }) => tool === 'docker') ? await connectDocker() : null
   const blockers: Diagnostic[] = []
   for (const planned of batches) {
     if (signal?.aborted) return { ended: 'interrupted' }
@@ -58,7 +58,7 @@ export async function runSteps(
     if (batch.tasks.length === 0) continue
     log.begun = true
     progress.start(batch.tasks)
-    const failure = await tryBatch(batch, daemon)
+    const failure = await tryBatch(batch, docker)
     const tasks = failure === null ? batch.tasks : (failure.done ?? [])
     log.done.push(...tasks)
     progress.done(tasks)

@@ -1,5 +1,5 @@
 import { SpanplanError } from '../errors.ts'
-import { dockerBridge } from '../host/parsers/docker.ts'
+import { dockerBridge } from '../host/docker/docker-names.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/snapshot.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
 import { hashOf, readCookie, readMark } from '../resources/marks.ts'

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs'
 import type { TcHook } from '../spec/spec.ts'
-import { isSandbox } from './container-veths.ts'
+import { isSandbox } from './docker/container-veths.ts'
 import { type Limits, run, sideBySide } from './exec.ts'
 import {
-  askForMirrors,
   type LinkCounters,
   type LinkTotals,
   type MirrorCounters,
+  mirrorsCommand,
   type PacketSocket,
   parseLinkCounters,
   parseMirrorCounters,
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
-import { batch, parseOutput, readJson } from './tool-output.ts'
+import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
 
 /** An interface in a container. */
 export interface Inside {
@@ -49,7 +49,7 @@ export interface Sample {
  * @throws SpanplanError if ip or tc is missing, hangs, or says what spanplan does not understand.
  */
 export async function readSample({ tcHooks, insides }: Places): Promise<Sample> {
-  const links = await readJson(['ip', '-s', '-s', '-json', 'link', 'show'])
+  const links = await runJson(['ip', '-s', '-s', '-json', 'link', 'show'])
   const at = monotonicNow()
   const [filters, listeners] = await Promise.all([readFilters(tcHooks), readListeners(insides)])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
@@ -71,8 +71,8 @@ export function monotonicNow(): number {
 
 async function readFilters(tcHooks: Places['tcHooks']): Promise<readonly unknown[]> {
   if (tcHooks.length === 0) return []
-  const commands = tcHooks.map(({ device, tcHook }) => askForMirrors(device, tcHook))
-  return batch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
+  const commands = tcHooks.map(({ device, tcHook }) => mirrorsCommand(device, tcHook))
+  return runJsonBatch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
 }
 
 async function readListeners(insides: readonly Inside[]): Promise<Listeners[]> {

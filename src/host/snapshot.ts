@@ -238,7 +238,7 @@ export type DockerState =
   | { readonly state: 'unreachable'; readonly reason: Diagnostic }
   | {
       readonly state: 'read'
-      /** The newest version of its API that the daemon speaks, such as `1.45`; empty if it does not say. */
+      /** The newest version of its API that the daemon supports, such as `1.45`; empty if it does not say. */
       readonly api: string
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]

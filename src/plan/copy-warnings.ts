@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../errors.ts'
-import { shellLine } from '../host/quote.ts'
+import { shellLine } from '../host/quote-command.ts'
 import type { AttachedProgram, Link, Snapshot } from '../host/snapshot.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
 import { writeAddress } from '../resources/kind.ts'

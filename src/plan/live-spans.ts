@@ -1,5 +1,5 @@
 import { Exit, SpanplanError } from '../errors.ts'
-import { label } from '../host/parsers/docker.ts'
+import { label } from '../host/docker/docker-names.ts'
 import type { Snapshot } from '../host/snapshot.ts'
 import { isInScope } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'

@@ -1,5 +1,5 @@
 import { SpanplanError } from '../errors.ts'
-import { shellLine } from '../host/quote.ts'
+import { shellLine } from '../host/quote-command.ts'
 import type { Snapshot } from '../host/snapshot.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { diagnostic, isInScope, readMarks } from '../resources/mark-inventory.ts'

@@ -1,6 +1,6 @@
 import type { Diagnostic, Origin } from '../errors.ts'
-import { matchesContainer } from '../host/container-match.ts'
-import { interfaceOption, speaks } from '../host/parsers/docker.ts'
+import { matchesContainer } from '../host/docker/container-match.ts'
+import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
 import type { Container, Snapshot } from '../host/snapshot.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { type DesiredSensor, type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
@@ -101,7 +101,8 @@ function resolveName(
   { docker }: Snapshot,
   { warnings }: Findings
 ): string | null {
-  if (interfaceName === null || docker.state !== 'read' || speaks(docker.api, interfaceOption.api)) return interfaceName
+  if (interfaceName === null || docker.state !== 'read' || supportsApi(docker.api, interfaceOption.api))
+    return interfaceName
   warnings.push(
     diagnostic(
       'INTERFACE_NAME_IGNORED',

@@ -1,9 +1,9 @@
 import type { Diagnostic, Origin } from '../errors.ts'
 import { SpanplanError } from '../errors.ts'
-import { label } from '../host/parsers/docker.ts'
+import { label } from '../host/docker/docker-names.ts'
 import { longestProgram } from '../host/parsers/pcap.ts'
-import { everyFrame } from '../host/parsers/tc.ts'
 import type { Program, Snapshot } from '../host/snapshot.ts'
+import { everyFrame } from '../host/tc-syntax.ts'
 import { writeAddress } from '../resources/kind.ts'
 import {
   type CopyPoint,

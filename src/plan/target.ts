@@ -1,4 +1,4 @@
-import type { ReadRequest } from '../host/read-snapshot.ts'
+import type { ReadRequest } from '../host/read-request.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
 import type { GoingDown } from '../run-dir/pauses.ts'

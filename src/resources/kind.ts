@@ -1,6 +1,6 @@
 import type { Diagnostic, Origin } from '../errors.ts'
+import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
-import type { DockerCall } from '../host/parsers/docker.ts'
 import type { Snapshot } from '../host/snapshot.ts'
 import type { DesiredState } from './mark-inventory.ts'
 

@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SpanplanError } from '../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, octal } from '../host/file-owners.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, octal } from '../host/file-permissions.ts'
 import { printable } from '../printable.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { speaks } from '../../src/host/parsers/docker.ts'
+import { supportsApi } from '../../src/host/docker/docker-names.ts'
 import { startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
 import {
@@ -209,7 +209,7 @@ describe('sensors that come and go', () => {
       'spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [{label: role=ids, interface_name: tap0}]}}'
     )
     const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
-    if (speaks(ApiVersion, '1.48')) {
+    if (supportsApi(ApiVersion, '1.48')) {
       expect(stdout).toContain('interface: as Docker names it → tap0')
       expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['tap0'])
     } else {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseFilters } from '../../src/host/parsers/filters.ts'
 import { longestProgram } from '../../src/host/parsers/pcap.ts'
-import { writeMirror } from '../../src/host/parsers/tc.ts'
-import { batchLine } from '../../src/host/quote.ts'
+import { batchLine } from '../../src/host/quote-command.ts'
 import type { Program } from '../../src/host/snapshot.ts'
+import { writeMirror } from '../../src/host/write-filters.ts'
 import { writeCookie } from '../../src/resources/marks.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 

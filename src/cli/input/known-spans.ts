@@ -30,7 +30,7 @@ export async function listedSpans({ file, insecureFile }: Listing): Promise<stri
  *
  * @throws SpanplanError if it cannot be read.
  */
-export function readLinks(): Promise<Snapshot> {
+export function linkCommands(): Promise<Snapshot> {
   return readSnapshotFor({ want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true })
 }
 

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSyn
 import { basename, dirname, join, resolve } from 'node:path'
 import { readSnapshotFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
-import { isTrustedUser } from '../../host/file-owners.ts'
+import { isTrustedUser } from '../../host/file-permissions.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
 import {
   digestText,

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, octal } from '../../host/file-owners.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, octal } from '../../host/file-permissions.ts'
 import { printable } from '../../printable.ts'
 
 /** Why root had better not do what a file says, or what is in a folder whose files are put together: others may write there. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
-import { isTrustedUser } from '../../host/file-owners.ts'
+import { isTrustedUser } from '../../host/file-permissions.ts'
 import { descriptorOf } from '../input/open-input.ts'
 
 const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants

@@ -3,7 +3,7 @@ import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
 
 /** The command whose output {@link parseAttached} reads; one process, however many links there are. */
-export const readAttached: Argv = ['bpftool', '-j', 'net', 'show']
+export const attachedCommand: Argv = ['bpftool', '-j', 'net', 'show']
 
 const xdpOutput = z.object({
   ifindex: z.number(),

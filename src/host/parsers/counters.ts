@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
-import { mirrorPref } from './tc.ts'
+import { mirrorPref } from '../tc-syntax.ts'
 
 /** What the kernel counts of one link. Counters only grow, until the link is made anew. */
 export interface LinkCounters {
@@ -98,7 +98,7 @@ const linkOutput = z.object({
 })
 
 /** tc's words that print what the mirrors on a hook count, with -statistics. */
-export function askForMirrors(device: string, tcHook: TcHook): string[] {
+export function mirrorsCommand(device: string, tcHook: TcHook): string[] {
   return ['filter', 'show', 'dev', device, tcHook, 'pref', String(mirrorPref)]
 }
 
@@ -141,7 +141,7 @@ const filterOutput = z.object({
 /** ETH_HLEN in linux/if_ether.h, in bytes: at ingress, the kernel counts a frame without it. */
 const headerBytes = 14
 
-/** What tc, asked as {@link askForMirrors} does, prints. Filters that cannot be mirrors of a span are left out. */
+/** What tc, asked as {@link mirrorsCommand} does, prints. Filters that cannot be mirrors of a span are left out. */
 export function parseMirrorCounters(device: string, tcHook: TcHook, document: unknown): MirrorCounters[] {
   return z
     .array(z.unknown())

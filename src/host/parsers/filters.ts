@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
-import { isSibling, isTable, type Place, protocolWord, type Root, type Row, rowOutput, tableOf } from './u32.ts'
+import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-syntax.ts'
+import { isSibling, isTable, type Place, type Root, type Row, rowOutput, tableOf } from './u32.ts'
 
 /** Loose, so that what is not known can be told. */
 const mirredOutput = z.looseObject({
@@ -50,19 +51,6 @@ const actionOptions: ReadonlySet<string> = new Set([
   ...['order', 'kind', 'mirred_action', 'direction', 'to_dev', 'control_action', 'index', 'ref', 'bind', 'cookie'],
   ...[...stateOptions, 'used_hw_stats']
 ])
-
-/** What tc prints and reads alike; `eth_type` is the filter's protocol once more. */
-const flowerKeys = ['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port', 'vlan_id', 'vlan_prio'].concat([
-  'vlan_ethtype',
-  'src_mac',
-  'dst_mac'
-])
-
-/** The handle of clsact and of ingress, always: TC_H_CLSACT in linux/pkt_sched.h. */
-export const clsactHandle = 'ffff:'
-
-/** The controls that are one word. */
-const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'reclassify', 'drop'])
 
 type Options = NonNullable<Row['options']>
 
@@ -132,9 +120,7 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
 function parseHandle(kind: string, { handle, fh }: Options): number | null {
   if (typeof handle === 'number') return handle
   if (kind === 'bpf' && typeof handle === 'string') return Number(handle)
-  if (typeof fh !== 'string') return null
-  const [table = 0, bucket = 0, node = 0] = fh.split(':').map((digits) => Number.parseInt(digits || '0', 16))
-  return table * 2 ** 20 + bucket * 2 ** 12 + node
+  return typeof fh === 'string' ? parseU32Handle(fh) : null
 }
 
 function parseSelection(kind: string, options: Options, program: Program | null, inRoot: boolean): Selection {
@@ -150,7 +136,7 @@ function parseSelection(kind: string, options: Options, program: Program | null,
     }
     case 'flower': {
       const keys = flowerOutput.safeParse(options.keys)
-      const plain = keys.success && Object.keys(keys.data).every((key) => flowerKeys.includes(key))
+      const plain = keys.success && Object.keys(keys.data).every((key) => flowerKeys.has(key))
       return plain ? { kind: 'flower', keys: keys.data } : { kind: 'unknown' }
     }
     default:
@@ -170,76 +156,6 @@ function parseMirror(action: unknown): { readonly mirror: MirrorAction; readonly
   const sole = ref === 1 && bind === 1
   const plain = controls.has(control_action.type) && Object.keys(mirred.data).every((key) => actionOptions.has(key))
   return { mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null }, plain: sole && plain }
-}
-
-/**
- * tc's words that put a filter back as it was, whoever made it: the writer to {@link parseFilters}'s reader. u32's table
- * is the kernel's choice, and may be another one.
- *
- * @returns null where the filter is not wholly understood, or its target is gone.
- */
-export function writeFilter(filter: Filter | ClassFilter): string[] | null {
-  const selection = selectionWords(filter)
-  const unwritable = filter.copies.some(
-    // tc gives an action without a cookie that of the one before (tc/m_action.c).
-    ({ target, cookie }, index) =>
-      target === '*' || (cookie === null && (filter.copies[index - 1]?.cookie ?? null) !== null)
-  )
-  if (selection === null || filter.handle === null || filter.others || unwritable) return null
-  const handle = filter.kind === 'u32' ? filter.handle % 2 ** 12 : filter.handle
-  return [
-    ...placeWords('add', filter, `0x${handle.toString(16)}`),
-    ...selection,
-    ...(filter.classId === null ? [] : ['classid', filter.classId]),
-    ...filter.copies.flatMap(mirrorWords)
-  ]
-}
-
-/** tc's words that remove a filter, whoever made it, and no other; null where it has no handle. */
-export function removeFilter(filter: Filter | ClassFilter): string[] | null {
-  const handle = handleWord(filter)
-  return handle === null ? null : placeWords('del', filter, handle)
-}
-
-/** A filter's handle as tc reads it; null where it has none. */
-export function handleWord({ kind, handle }: TcFilter): string | null {
-  if (handle === null) return null
-  if (kind !== 'u32') return `0x${handle.toString(16)}`
-  const nodes = [handle / 2 ** 20, (handle / 2 ** 12) % 2 ** 8, handle % 2 ** 12]
-  return nodes.map((part) => Math.floor(part).toString(16)).join(':')
-}
-
-function placeWords(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {
-  return [
-    ...['filter', verb, 'dev', filter.device],
-    ...('tcHook' in filter ? [filter.tcHook] : ['parent', filter.parent]),
-    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
-    ...['protocol', protocolWord(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
-  ]
-}
-
-function selectionWords({ selects, program, directAction }: TcFilter): string[] | null {
-  switch (selects.kind) {
-    case 'bpf':
-      return program === null ? null : [...(directAction ? ['da'] : []), 'bytecode', program]
-    case 'matchall':
-      return []
-    case 'u32':
-      return selects.keys.flatMap(({ offset, value, mask }) => [
-        ...['match', 'u32', `0x${value.toString(16)}`, `0x${mask.toString(16)}`, 'at', String(offset)]
-      ])
-    case 'flower':
-      return Object.entries(selects.keys).flatMap(([key, value]) => (key === 'eth_type' ? [] : [key, String(value)]))
-    case 'unknown':
-      return null
-  }
-}
-
-function mirrorWords({ target, control, cookie }: MirrorAction): string[] {
-  return [
-    ...['action', 'mirred', 'egress', 'mirror', 'dev', target, control],
-    ...(cookie === null ? [] : ['cookie', cookie])
-  ]
 }
 
 /** A program in the words of tc's `bytecode`. */

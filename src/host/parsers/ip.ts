@@ -3,7 +3,7 @@ import type { Address, Link, Offload, OffloadName } from '../snapshot.ts'
 import { offloadNames } from '../snapshot.ts'
 
 /** The commands, each a list of words, for one `ip -json -details -batch -`, whose output {@link parseLinks} reads. */
-export const readLinks = [
+export const linkCommands = [
   ['link', 'show'],
   ['addr', 'show']
 ] as const
@@ -79,7 +79,7 @@ const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish
 /** What of a link does not come from `ip`: the sysctl, the forwarding database, ethtool, other tools' files. */
 export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
-/** The links that the two documents of {@link readLinks} tell of, each without its extras; ports of captures are left out. */
+/** The links that the two documents of {@link linkCommands} tell of, each without its extras; ports of captures are left out. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omit<Link, keyof LinkExtras>[] {
   const links = z
     .array(linkOutput)

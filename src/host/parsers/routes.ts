@@ -6,7 +6,7 @@ import type { Route } from '../snapshot.ts'
  * out, those with several next hops and those by a next-hop object too (RTA_OIF in a dump request, Linux 4.20): 8 ms of CPU
  * for 100,000 routes of IPv4 and 27 ms for as many of IPv6, against 60 and 100 ms, and 14 MB each to parse, for all of them.
  */
-export const askForRoutes = (device: string): readonly string[] => ['route', 'show', 'table', 'all', 'dev', device]
+export const routesCommand = (device: string): readonly string[] => ['route', 'show', 'table', 'all', 'dev', device]
 
 const routeOutput = z.object({
   type: z.string().optional(),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { writeProtocol } from '../tc-syntax.ts'
 
 /** A row of `tc -json filter show`: a filter, a table of u32, or, without options, the summary of a preference. */
 export const rowOutput = z.object({
@@ -48,12 +49,12 @@ export function findRoots(place: Place, document: unknown): Root[] {
 }
 
 /** tc's words that ask for the root table: TC_U32_ROOT in linux/pkt_cls.h stands for it. */
-export function askForRoot({ device, words, chain, pref, protocol }: Root): string[] {
+export function rootTableCommand({ device, words, chain, pref, protocol }: Root): string[] {
   const where = ['filter', 'get', 'dev', device, ...words, 'chain', String(chain)]
-  return [...where, 'protocol', protocolWord(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
+  return [...where, 'protocol', writeProtocol(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
 }
 
-/** What the answer to {@link askForRoot} says. */
+/** What the answer to {@link rootTableCommand} says. */
 export function parseRoot(root: Root, document: unknown): Root {
   const answer = z.array(rowOutput).safeParse(document)
   const table = answer.success ? answer.data.find(isTable)?.options?.fh : undefined
@@ -73,9 +74,4 @@ export function isSibling(one: { chain: number; pref: number }, other: { chain: 
 /** u32's filters are numbered TABLE:BUCKET:NODE; null for those of other kinds. */
 export function tableOf({ fh }: NonNullable<Row['options']>): string | null {
   return typeof fh === 'string' ? `${fh.split(':')[0]}:` : null
-}
-
-/** tc prints a number that it has no name for as `[34997]`, and does not read that. */
-export function protocolWord(protocol: string): string {
-  return /^\[(\d+)\]$/.exec(protocol)?.[1] ?? protocol
 }

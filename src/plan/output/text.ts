@@ -1,6 +1,6 @@
+import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import type { Argv } from '../../host/exec.ts'
-import { dockerCommand } from '../../host/parsers/docker.ts'
-import { shellLine } from '../../host/quote.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'

@@ -1,4 +1,4 @@
-import { networkOption } from '../../host/parsers/docker.ts'
+import { networkOption } from '../../host/docker/docker-names.ts'
 import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
 import type { Resource } from '../kind.ts'

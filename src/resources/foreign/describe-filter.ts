@@ -1,10 +1,10 @@
-import { handleWord } from '../../host/parsers/filters.ts'
 import type { TcFilter } from '../../host/snapshot.ts'
+import { writeHandle } from '../../host/write-filters.ts'
 import { joinAnd } from './device-origin.ts'
 
 /** What a filter of others' is and does, as far as spanplan understands it. */
 export function describeFilter(filter: TcFilter): string {
-  const handle = handleWord(filter)
+  const handle = writeHandle(filter)
   return [filter.kind, `protocol ${filter.protocol}`, ...(handle === null ? [] : [`handle ${handle}`])]
     .join(', ')
     .concat(`, which ${workOf(filter, 1)}`)

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
-import { referTo } from '../../host/parsers/docker.ts'
-import { shellLine } from '../../host/quote.ts'
+import { referTo } from '../../host/docker/docker-names.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { findLink, type Link, type Manager, type Snapshot } from '../../host/snapshot.ts'
 import { diagnostic, networksOn } from '../mark-inventory.ts'
 

@@ -1,4 +1,4 @@
-import { label } from '../../host/parsers/docker.ts'
+import { label } from '../../host/docker/docker-names.ts'
 import { dockerAddress } from '../foreign/bridge.ts'
 import type { Kind, Resource, Step, Transition } from '../kind.ts'
 import { isInScope, networksOn } from '../mark-inventory.ts'

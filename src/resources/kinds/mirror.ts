@@ -1,9 +1,9 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
-import { removeFilter } from '../../host/parsers/filters.ts'
-import { deleteFilter, everyFrame, mirrorPref, writeMirror } from '../../host/parsers/tc.ts'
-import { shellLine } from '../../host/quote.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Program, Snapshot } from '../../host/snapshot.ts'
+import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
+import { deleteFilter, removeFilter, writeMirror } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import { describeFilter } from '../foreign/describe-filter.ts'
 import {

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
-import { composeLabel, label, networkOption, referTo } from '../../host/parsers/docker.ts'
-import { shellLine } from '../../host/quote.ts'
+import { composeLabel, label, networkOption, referTo } from '../../host/docker/docker-names.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool, Snapshot } from '../../host/snapshot.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
 import type { Adoption } from '../foreign/bridge.ts'

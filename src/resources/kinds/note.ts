@@ -1,4 +1,5 @@
-import { type EndpointNote, referTo } from '../../host/parsers/docker.ts'
+import { referTo } from '../../host/docker/docker-names.ts'
+import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import type { Container, Snapshot } from '../../host/snapshot.ts'
 import { type Kind, type ObservedState, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
 import { containersOf, type DesiredState, leftNotes } from '../mark-inventory.ts'

@@ -1,4 +1,4 @@
-import { label } from '../../host/parsers/docker.ts'
+import { label } from '../../host/docker/docker-names.ts'
 import type { Link, Snapshot } from '../../host/snapshot.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
 import { containersOf, type DesiredSpan, type DesiredState, findNetwork, ownsBridge } from '../mark-inventory.ts'

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import { shellLine } from '../../host/quote.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Qdisc, Snapshot } from '../../host/snapshot.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'

@@ -1,4 +1,5 @@
-import { type EndpointNote, interfaceOption, label, referTo, writeNote } from '../../host/parsers/docker.ts'
+import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
+import { type EndpointNote, writeNote } from '../../host/docker/endpoint-note.ts'
 import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../../host/snapshot.ts'
 import {
   type Change,

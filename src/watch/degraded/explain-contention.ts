@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import { shellLine } from '../../host/quote.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-snapshot.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'

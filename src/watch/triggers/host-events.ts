@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
-import { dockerFailed, findDaemon, followEvents } from '../../host/docker-client.ts'
+import { connectDocker, dockerFailed, followEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow } from '../../host/exec.ts'
-import { shellLine } from '../../host/quote.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Trigger } from '../../status/watch-state.ts'
 import type { Monitors } from './failed-monitors.ts'
 
@@ -111,7 +111,7 @@ function isListening(pid: number): boolean {
 }
 
 async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): Promise<unknown> {
-  const daemon = await findDaemon()
+  const daemon = await connectDocker()
   // Whoever reads the host reports why there is none.
   if ('reason' in daemon) return null
   let connected = false

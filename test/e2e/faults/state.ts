@@ -4,7 +4,7 @@
  */
 
 import type Docker from 'dockerode'
-import { parseNote } from '../../../src/host/parsers/docker.ts'
+import { parseNote } from '../../../src/host/docker/endpoint-note.ts'
 import type { Lab } from '../lab.ts'
 import { interfacesOf } from '../spans.ts'
 

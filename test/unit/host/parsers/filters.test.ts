@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parseClassFilters, parseFilters, writeFilter } from '../../../../src/host/parsers/filters.ts'
+import { parseClassFilters, parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
-import { parseQdiscs, sortersOf } from '../../../../src/host/parsers/tc.ts'
+import { parseQdiscs, sortersOf } from '../../../../src/host/parsers/qdiscs.ts'
+import { writeFilter } from '../../../../src/host/write-filters.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))

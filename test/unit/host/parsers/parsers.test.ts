@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { containersInScope } from '../../../../src/host/container-match.ts'
-import { parseContainer, parseNetworks, speaks } from '../../../../src/host/parsers/docker.ts'
+import { selectContainers } from '../../../../src/host/docker/container-match.ts'
+import { supportsApi } from '../../../../src/host/docker/docker-names.ts'
+import { parseContainer, parseContainerList, parseNetworks } from '../../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../../src/host/parsers/ip.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
-import { everyFrame, hooksOf, parseQdiscs } from '../../../../src/host/parsers/tc.ts'
+import { hooksOf, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
+import { everyFrame } from '../../../../src/host/tc-syntax.ts'
 import type { ContainerSelector } from '../../../../src/spec/values/container-selector.ts'
 
 const read = (name: string) =>
@@ -181,43 +183,44 @@ describe('Docker', () => {
     expect(networks.find(({ name }) => name === 'none')).toMatchObject({ driver: 'null', pools: [], labels: {} })
   })
 
-  test('the containers concerned: by name, or by network', () => {
-    const list = read('docker-containers')
-    expect(containersInScope(list, [], [{ container: 'zeek' }, { container: 'other' }])).toHaveLength(1)
+  test('the containers selected: by name, or by network', () => {
+    const list = parseContainerList(read('docker-containers'))
+    expect(selectContainers(list, [], [{ container: 'zeek' }, { container: 'other' }])).toHaveLength(1)
     expect(
-      containersInScope(
+      selectContainers(
         list,
         networks.filter(({ name }) => name === 'span'),
         []
       )
     ).toHaveLength(2)
-    expect(containersInScope(list, [], [])).toEqual([])
+    expect(selectContainers(list, [], [])).toEqual([])
   })
 
-  test('the containers concerned: by label, or by the service of a Compose project', () => {
+  test('the containers selected: by label, or by the service of a Compose project', () => {
     const compose = (oneoff: string) => ({
       'com.docker.compose.project': 'shop',
       'com.docker.compose.service': 'ids',
       'com.docker.compose.oneoff': oneoff
     })
-    const list = [
+    const list = parseContainerList([
       { Id: 'a', Names: ['/zeek'], Labels: { role: 'ids' } },
       { Id: 'b', Names: ['/0f1e2d_shop-ids-1'], Labels: { ...compose('False'), role: 'a=b' } },
       { Id: 'c', Names: ['/shop-ids-run-1'], Labels: compose('True') },
       { Id: 'd', Names: ['/shop-ids-2'], Labels: null },
-      { Id: 'e', Names: null, Labels: { role: 'ids' } }
-    ]
-    const chosen = (choice: ContainerSelector) => containersInScope(list, [], [choice]).map(({ id }) => id)
-    expect(chosen({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
-    expect(chosen({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
-    expect(chosen({ label: { key: 'role', value: '' } })).toEqual([])
-    expect(chosen({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
-    expect(chosen({ compose: { project: 'shop', service: 'web' } })).toEqual([])
-    // What is not understood may be one of them.
-    const odd = containersInScope([{ Id: '0123456789abcdef', Names: 7 }, ...list], [], [{ container: 'zeek' }])
-    expect(odd).toEqual([
-      { id: '0123456789abcdef', name: '0123456789ab' },
-      { id: 'a', name: 'zeek' }
+      { Id: 'e', Names: null, Labels: { role: 'ids' } },
+      { Id: '0123456789abcdef', Names: 7 }
+    ])
+    const select = (selector: ContainerSelector) =>
+      selectContainers(list, [], [selector]).flatMap(({ id, details }) => (details === null ? [] : [id]))
+    expect(select({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
+    expect(select({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
+    expect(select({ label: { key: 'role', value: '' } })).toEqual([])
+    expect(select({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
+    expect(select({ compose: { project: 'shop', service: 'web' } })).toEqual([])
+    // An entry that cannot be parsed may be one of them.
+    expect(selectContainers(list, [], [{ container: 'zeek' }])).toMatchObject([
+      { id: 'a', name: 'zeek' },
+      { id: '0123456789abcdef', name: '0123456789ab' }
     ])
   })
 
@@ -228,7 +231,7 @@ describe('Docker', () => {
     ['1.47', false],
     ['', false]
   ])('a daemon of the API %s, of which 1.48 is asked: %s', (api, knows) => {
-    expect(speaks(api, '1.48')).toBe(knows)
+    expect(supportsApi(api, '1.48')).toBe(knows)
   })
 
   test('a container on two networks', () => {

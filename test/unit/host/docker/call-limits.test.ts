@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { callDocker, findDaemon, followEvents } from '../../../src/host/docker-client.ts'
+import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
 
 let folder: string
 let server: Server
@@ -33,7 +33,7 @@ const limits = { milliseconds: 400, bytes: 100_000 }
 const wide = { ...limits, milliseconds: 3000 }
 
 async function connect(within = limits) {
-  const daemon = await findDaemon(within)
+  const daemon = await connectDocker(within)
   if ('reason' in daemon) throw new Error(daemon.reason.message)
   return daemon
 }
@@ -61,7 +61,7 @@ test('so is one that never begins, a refusal that drips, and a daemon that does 
   const call = { call: 'removeNetwork', network: 'span' } as const
   await expect(callDocker(docker, call)).rejects.toThrow("Docker's answer to DELETE /networks/span did not end within")
   server.removeAllListeners('request')
-  expect(await findDaemon(limits)).toMatchObject({
+  expect(await connectDocker(limits)).toMatchObject({
     reason: { code: 'DOCKER_UNREACHABLE', message: expect.stringContaining('GET /_ping did not end within 0.4 s') }
   })
 })

@@ -1,10 +1,10 @@
 import { lstatSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
-import type { Argv } from './exec.ts'
-import { dockerBridge } from './parsers/docker.ts'
-import type { Container, DockerNetwork, Endpoint } from './snapshot.ts'
-import { batch, parseOutput } from './tool-output.ts'
+import type { Argv } from '../exec.ts'
+import { parseOutput, runJsonBatch } from '../run-json.ts'
+import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
+import { dockerBridge } from './docker-names.ts'
 
 /**
  * Which interface of the host is the other end of which container's. A container shows and tells what it likes, and a
@@ -92,7 +92,7 @@ async function readFolder(folder: string): Promise<VethsOf> {
   try {
     const argv = askFor(folder)
     if (argv === null) return nobodys
-    const [links, names] = await batch(argv, [
+    const [links, names] = await runJsonBatch(argv, [
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
     ])
@@ -139,7 +139,7 @@ export function parseVeths(folder: string, links: unknown, names: unknown): Veth
 }
 
 /** A container with its ports, found by the bridges that they are on: a network of Docker's has one. */
-export function withPorts(container: Container, networks: readonly DockerNetwork[], vethsOf: VethsOf): Container {
+export function addPorts(container: Container, networks: readonly DockerNetwork[], vethsOf: VethsOf): Container {
   const veths = container.sandbox === null ? undefined : vethsOf.get(container.sandbox)
   if (veths === undefined) return container
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))

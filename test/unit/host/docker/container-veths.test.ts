@@ -1,11 +1,11 @@
 /** Which veth pair is which endpoint's: by what the kernel tells, and only where that leaves no choice. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parseVeths, type Veth, withPorts } from '../../../src/host/container-veths.ts'
-import type { Container, DockerNetwork } from '../../../src/host/snapshot.ts'
+import { addPorts, parseVeths, type Veth } from '../../../../src/host/docker/container-veths.ts'
+import type { Container, DockerNetwork } from '../../../../src/host/snapshot.ts'
 
 const read = (name: string): unknown =>
-  JSON.parse(readFileSync(new URL(`../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
+  JSON.parse(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
 
 const folder = '/run/docker/netns'
 
@@ -54,7 +54,7 @@ function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox
     const place = { host: 10 + index, inside: 20 + index, namespace: 1 }
     return { ...place, master: null, addressed: false, ...veth }
   })
-  const { endpoints } = withPorts(container, networks, new Map([[`${folder}/a`, whole]]))
+  const { endpoints } = addPorts(container, networks, new Map([[`${folder}/a`, whole]]))
   return endpoints.map(({ port }) => (typeof port === 'string' ? port : port.host))
 }
 

@@ -1,10 +1,10 @@
 import { IncomingMessage } from 'node:http'
 import type Dockerode from 'dockerode'
-import { SpanplanError } from '../errors.ts'
+import { SpanplanError } from '../../errors.ts'
 
-/** How much a daemon may take of us with one answer. */
-export interface Limits {
-  /** From the request to the end of the answer; of one that goes on, as events do, to its beginning. */
+/** How much time and memory one answer of the daemon may take. */
+export interface CallLimits {
+  /** From the request to the end of the answer; for a stream, such as events, to its beginning. */
   readonly milliseconds: number
   readonly bytes: number
 }
@@ -13,20 +13,20 @@ type Dial = Dockerode['modem']['dial']
 type Request = Parameters<Dial>[0]
 type Answer = NonNullable<Parameters<Dial>[1]>
 
-/** All of them: what a status means is decided here. */
+/** Has the client accept every status: what a status means is decided here. */
 const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
   Array.from({ length: 500 }, (_, index) => [index + 100, true] as const)
 )
 
 /**
- * Limits each call of a client, as a whole. The client's own limits are on silence alone, so that who sends a byte every
- * second, or never stops sending, would be heard for ever.
+ * Limits each call of a client. The client's own time limit is on silence alone: a daemon that sends a byte every second, or
+ * never stops sending, would be read for ever.
  */
-export function limitCalls(docker: Dockerode, limits: Limits): Dockerode {
+export function limitCalls(docker: Dockerode, limits: CallLimits): Dockerode {
   const { modem } = docker
   const dial: Dial = modem.dial.bind(modem)
   modem.dial = (request, answer: Answer = () => undefined) => {
-    carryOut(dial, request, limits).then(
+    callWithLimits(dial, request, limits).then(
       (data) => answer(null, data),
       (error) => answer(error, null)
     )
@@ -34,24 +34,27 @@ export function limitCalls(docker: Dockerode, limits: Limits): Dockerode {
   return docker
 }
 
-/** The answer, as the client gives it: a stream where it goes on, else what its JSON says, or its text. */
-async function carryOut(dial: Dial, request: Request, { milliseconds, bytes }: Limits): Promise<object> {
+/** Returns what the client itself would: a stream if the request asks for one, else the parsed JSON or the text. */
+async function callWithLimits(dial: Dial, request: Request, { milliseconds, bytes }: CallLimits): Promise<object> {
   const stop = new AbortController()
-  const what = `${request.method} ${request.path.replace(/\?.*$/s, '')}`
-  const timer = setTimeout(() => stop.abort(tooMuch(what, `did not end within ${milliseconds / 1000} s`)), milliseconds)
+  const name = `${request.method} ${request.path.replace(/\?.*$/s, '')}`
+  const timer = setTimeout(
+    () => stop.abort(limitExceeded(name, `did not end within ${milliseconds / 1000} s`)),
+    milliseconds
+  )
   const end = () => stop.abort(request.abortSignal?.reason)
   request.abortSignal?.addEventListener('abort', end)
   try {
     const response = await begin(dial, { ...request, abortSignal: stop.signal })
     response.once('close', () => request.abortSignal?.removeEventListener('abort', end))
     const meaning = request.statusCodes?.[response.statusCode ?? 0]
-    const isGood = meaning === true
-    if (isGood && request.isStream) return response
+    const isExpected = meaning === true
+    if (isExpected && request.isStream) return response
     const text = await readAll(response, bytes, stop.signal)
-    if (text === null) throw tooMuch(what, `is larger than ${bytes / 1024 / 1024} MB`)
-    const said = parseJson(text) ?? Buffer.from(text)
-    if (isGood) return said
-    throw refused(response.statusCode ?? 0, meaning, said)
+    if (text === null) throw limitExceeded(name, `is larger than ${bytes / 1024 / 1024} MB`)
+    const body = parseJson(text) ?? Buffer.from(text)
+    if (isExpected) return body
+    throw statusError(response.statusCode ?? 0, meaning, body)
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error
   } finally {
@@ -67,7 +70,7 @@ function begin(dial: Dial, request: Request): Promise<IncomingMessage> {
   })
 }
 
-/** null: there is more than that. */
+/** null: the answer is larger than that. */
 async function readAll(response: IncomingMessage, bytes: number, signal: AbortSignal): Promise<string | null> {
   const end = () => response.destroy(new Error('aborted'))
   signal.addEventListener('abort', end, { once: true })
@@ -85,7 +88,7 @@ async function readAll(response: IncomingMessage, bytes: number, signal: AbortSi
   }
 }
 
-/** null: it is none, or none of an object. */
+/** null: the text is not JSON, or not an object. */
 function parseJson(text: string): object | null {
   try {
     const json: unknown = JSON.parse(text)
@@ -95,16 +98,19 @@ function parseJson(text: string): object | null {
   }
 }
 
-/** As the client words it, with what it gives of an answer. */
-function refused(statusCode: number, reason: unknown, json: object): Error {
-  const said = 'message' in json ? json.message : json
-  return Object.assign(new Error(`(HTTP code ${statusCode}) ${reason ?? 'unexpected'} - ${said}`), { statusCode, json })
+/** An error as the client itself makes it. */
+function statusError(statusCode: number, reason: unknown, json: object): Error {
+  const message = 'message' in json ? json.message : json
+  return Object.assign(new Error(`(HTTP code ${statusCode}) ${reason ?? 'unexpected'} - ${message}`), {
+    statusCode,
+    json
+  })
 }
 
-function tooMuch(what: string, how: string): SpanplanError {
+function limitExceeded(name: string, how: string): SpanplanError {
   return new SpanplanError({
     code: 'DOCKER_FAILED',
-    message: `Docker's answer to ${what} ${how}, and was given up`,
+    message: `Docker's answer to ${name} ${how}, and was given up`,
     hint: 'see what Docker does: journalctl --unit docker'
   })
 }

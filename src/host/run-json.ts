@@ -1,10 +1,10 @@
 import { SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
 import { parseToolJson } from './parsers/json.ts'
-import { batchLine } from './quote.ts'
+import { batchLine } from './quote-command.ts'
 
 /** Runs a program that prints one JSON document. */
-export async function readJson(argv: Argv): Promise<unknown> {
+export async function runJson(argv: Argv): Promise<unknown> {
   const output = await run(argv)
   if (output.status !== 0) throw commandFailed(argv, output)
   return parseJson(argv, output.stdout)
@@ -14,7 +14,7 @@ export async function readJson(argv: Argv): Promise<unknown> {
  * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
  * that fails (its device has just gone), and names that command's line.
  */
-export async function batch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+export async function runJsonBatch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
   // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
   const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
   const output = await run(argv, `${lines.join('\n')}\n`)

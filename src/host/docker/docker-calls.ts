@@ -1,0 +1,74 @@
+import type { Argv } from '../exec.ts'
+import type { Pool } from '../snapshot.ts'
+
+/** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
+export type DockerCall =
+  | {
+      readonly call: 'createNetwork'
+      readonly network: string
+      readonly driver: string
+      readonly internal: boolean
+      readonly ipv6: boolean
+      readonly attachable: boolean
+      readonly pools: readonly Pool[]
+      readonly options: Readonly<Record<string, string>>
+      readonly labels: Readonly<Record<string, string>>
+    }
+  | {
+      /** A network that only carries labels: it has no bridge and no addresses. */
+      readonly call: 'createNote'
+      readonly network: string
+      readonly labels: Readonly<Record<string, string>>
+    }
+  | { readonly call: 'removeNetwork' | 'dropNote'; readonly network: string }
+  | {
+      readonly call: 'connect'
+      readonly network: string
+      readonly container: string
+      readonly options: Readonly<Record<string, string>>
+      readonly aliases: readonly string[]
+      readonly address: string | null
+    }
+  | { readonly call: 'disconnect'; readonly network: string; readonly container: string }
+
+/** The same request as a command of Docker's own client. */
+export function dockerCommand(call: DockerCall): Argv {
+  switch (call.call) {
+    case 'createNetwork':
+      return [
+        ...(['docker', 'network', 'create', '--driver', call.driver] as const),
+        ...(call.internal ? ['--internal'] : []),
+        ...(call.ipv6 ? ['--ipv6'] : []),
+        ...(call.attachable ? ['--attachable'] : []),
+        ...call.pools.flatMap(({ subnet, gateway, range, reserved }) => [
+          ...['--subnet', subnet],
+          ...(gateway === null ? [] : ['--gateway', gateway]),
+          ...(range === null ? [] : ['--ip-range', range]),
+          ...pairOptions('--aux-address', reserved)
+        ]),
+        ...pairOptions('--opt', call.options),
+        ...pairOptions('--label', call.labels),
+        call.network
+      ]
+    case 'createNote':
+      return ['docker', 'network', 'create', '--config-only', ...pairOptions('--label', call.labels), call.network]
+    case 'removeNetwork':
+    case 'dropNote':
+      return ['docker', 'network', 'rm', call.network]
+    case 'connect':
+      return [
+        ...(['docker', 'network', 'connect'] as const),
+        ...pairOptions('--driver-opt', call.options),
+        ...call.aliases.flatMap((alias) => ['--alias', alias]),
+        ...(call.address === null ? [] : ['--ip', call.address]),
+        call.network,
+        call.container
+      ]
+    case 'disconnect':
+      return ['docker', 'network', 'disconnect', '--force', call.network, call.container]
+  }
+}
+
+function pairOptions(flag: string, record: Readonly<Record<string, string>>): string[] {
+  return Object.entries(record).flatMap(([key, value]) => [flag, `${key}=${value}`])
+}

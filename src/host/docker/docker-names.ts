@@ -1,0 +1,53 @@
+import type { Container, DockerNetwork } from '../snapshot.ts'
+
+/** Docker's names for what spanplan sets on a network (docs.docker.com, "Bridge network driver"). */
+export const networkOption = {
+  bridge: 'com.docker.network.bridge.name',
+  noAddress: 'com.docker.network.bridge.inhibit_ipv4',
+  mtu: 'com.docker.network.driver.mtu',
+  /** The interface below a network of the drivers macvlan and ipvlan. */
+  parent: 'parent',
+  /** On docker0's network, which a container is on unless it asks for another. */
+  isDefault: 'com.docker.network.bridge.default_bridge'
+} as const
+
+/** The labels and endpoint options that mark what spanplan made. */
+export const label = {
+  name: 'spanplan.name',
+  span: 'spanplan.span',
+  bridge: 'spanplan.bridge',
+  /** Holds an endpoint note. */
+  note: 'spanplan.note'
+} as const
+
+/** The labels that Compose sets (pkg/api/labels.go of docker/compose). */
+export const composeLabel = {
+  project: 'com.docker.compose.project',
+  service: 'com.docker.compose.service',
+  /** `True` on a container of `docker compose run`. */
+  oneoff: 'com.docker.compose.oneoff'
+} as const
+
+/** The endpoint option that names the interface in the container, and the first API version that has it: Docker 28's. */
+export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api: '1.48' } as const
+
+/** Whether a daemon supports an API version. `api` is the newest version that the daemon supports. */
+export function supportsApi(api: string, version: string): boolean {
+  const [major = 0, minor = 0] = api.split('.').map(Number)
+  const [neededMajor = 0, neededMinor = 0] = version.split('.').map(Number)
+  return major > neededMajor || (major === neededMajor && minor >= neededMinor)
+}
+
+/**
+ * The reference to a network or container in a request and in a command: its name. It is the id where Docker allows a name that
+ * its API would read as a path, its client as an option, or both as the id of another.
+ */
+export function referTo({ id, name }: Pick<DockerNetwork | Container, 'id' | 'name'>): string {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
+}
+
+/** The bridge that Docker uses or makes for a network; null for a network of another driver. */
+export function dockerBridge({ driver, id, options }: DockerNetwork): string | null {
+  // libnetwork's own name for the bridge has the id's first 12 digits.
+  return driver === 'bridge' ? (options[networkOption.bridge] ?? `br-${id.slice(0, 12)}`) : null
+}

@@ -1,0 +1,89 @@
+import type Dockerode from 'dockerode'
+import { diagnosticOf, SpanplanError } from '../../errors.ts'
+import { type ListedContainer, parseContainer, parseContainerList, parseNetworks } from '../parsers/docker.ts'
+import type { ReadRequest } from '../read-request.ts'
+import { parseOutput } from '../run-json.ts'
+import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
+import { selectContainers } from './container-match.ts'
+import { addPorts, readVeths } from './container-veths.ts'
+import { connectDocker, type DockerClient, dockerFailed } from './docker-client.ts'
+import { dockerBridge, label, networkOption } from './docker-names.ts'
+import { parseNote } from './endpoint-note.ts'
+
+/**
+ * Reads Docker's part of the snapshot. Docker's API blocks while a container starts or stops.
+ *
+ * @throws SpanplanError DOCKER_FAILED, OUTPUT_UNKNOWN.
+ */
+export async function readDocker(request: ReadRequest): Promise<DockerState> {
+  if (request.deferDocker) return { state: 'deferred' }
+  const client = await connectDocker()
+  if ('reason' in client) return { state: 'unreachable', reason: client.reason }
+  try {
+    return await readState(client, request)
+  } catch (error) {
+    throw dockerFailed(error)
+  }
+}
+
+async function readState({ docker, api }: DockerClient, request: ReadRequest): Promise<DockerState> {
+  const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
+  const [networks, listed] = parseOutput('docker', () => [
+    parseNetworks(networkList),
+    parseContainerList(containerList)
+  ])
+  const noted = networks.flatMap(({ labels }) => parseNote(labels) ?? [])
+  const selected = selectContainers(
+    listed,
+    networks.filter((network) => mayFeedSensors(network, request)),
+    [...request.containers, ...noted.map(({ container }) => ({ container }))]
+  )
+  const read = await Promise.all(selected.map((one) => readContainer(docker, one)))
+  const containers = read.flatMap(({ container }) => container ?? [])
+  const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+  return {
+    ...({ state: 'read', api, networks } as const),
+    containers: containers.map((one) => addPorts(one, networks, veths)),
+    unread: read.flatMap(({ unread }) => unread ?? [])
+  }
+}
+
+/** A container that Docker fails to describe does not keep the others from being read. */
+async function readContainer(
+  docker: Dockerode,
+  { id, name }: ListedContainer
+): Promise<{ readonly container?: Container | null; readonly unread?: UnreadContainer }> {
+  try {
+    return { container: await inspectContainer(docker, id) }
+  } catch (error) {
+    const concernsOne = error instanceof Error && ('statusCode' in error || isOutputUnknown(error))
+    if (!concernsOne) throw error
+    return { unread: { name, reason: diagnosticOf(dockerFailed(error)) } }
+  }
+}
+
+function isOutputUnknown(error: Error): boolean {
+  return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'OUTPUT_UNKNOWN')
+}
+
+/** Whether a network's containers matter to the plan. */
+function mayFeedSensors(network: DockerNetwork, request: ReadRequest): boolean {
+  return (
+    network.labels[label.name] !== undefined ||
+    request.networks.has(network.name) ||
+    request.bridges.has(dockerBridge(network) ?? '') ||
+    // The network uses a bridge that existed before it, and that may be a span's.
+    (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')
+  )
+}
+
+/** null: the container was removed after Docker listed it. */
+async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
+  try {
+    const document = await docker.getContainer(id).inspect()
+    return parseOutput('docker', () => parseContainer(document))
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
+    throw error
+  }
+}

@@ -1,0 +1,24 @@
+import type { ContainerSelector } from '../spec/values/container-selector.ts'
+import type { Filter, Link } from './snapshot.ts'
+
+/** What a plan needs to know of the host, besides the links and their filters. */
+export interface ReadRequest {
+  /** The pcap expressions to compile. */
+  readonly expressions: readonly string[]
+  /**
+   * Milliseconds to wait for tcpdump. A filter that is not compiled by then is pending. Default: no limit but that of the
+   * program.
+   */
+  readonly filterPatience?: number
+  /** Whether there are interfaces to copy from. */
+  readonly copies: boolean
+  /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
+  readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
+  /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
+  readonly networks: ReadonlySet<string>
+  readonly bridges: ReadonlySet<string>
+  /** The containers that the plan depends on. */
+  readonly containers: readonly ContainerSelector[]
+  /** Docker is left for a later run. */
+  readonly deferDocker: boolean
+}

@@ -1,0 +1,58 @@
+import type { Program } from './snapshot.ts'
+
+/** What the writers of tc filters and the parsers of tc's output have to agree on. */
+
+/**
+ * The preference (tc's priority) of every mirror. It is low, so that a classifier that ends classification comes later. It is
+ * neither 1 nor 49152, which other tools and the kernel choose by default.
+ */
+export const mirrorPref = 8
+
+/** The preference of the filter that drops what sensors send. It comes after the mirrors, which let a frame go on. */
+export const sealPref = 9
+
+/** Returns TC_ACT_SHOT (2, linux/pkt_cls.h): as a direct action, the program drops every frame. */
+export const dropProgram: Program = '1,6 0 0 2'
+
+/** Returns TC_ACT_UNSPEC (-1): as a direct action, the program leaves every frame to the next filter. */
+export const passProgram: Program = '1,6 0 0 4294967295'
+
+/** Matches every frame: cls_bpf takes -1 as "the filter's own class", and runs the filter's action. */
+export const everyFrame: Program = '1,6 0 0 4294967295'
+
+/** The handle of clsact and of ingress, always: TC_H_CLSACT in linux/pkt_sched.h. */
+export const clsactHandle = 'ffff:'
+
+/** Controls of an action that tc prints and reads as one word. */
+export const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'reclassify', 'drop'])
+
+/** Keys of flower that tc prints and reads alike. `eth_type` repeats the filter's protocol. */
+export const flowerKeys: ReadonlySet<string> = new Set([
+  ...['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port'],
+  ...['vlan_id', 'vlan_prio', 'vlan_ethtype', 'src_mac', 'dst_mac']
+])
+
+/** The parts of a u32 handle, TABLE:BUCKET:NODE in hexadecimal: 12, 8 and 12 bits (linux/pkt_cls.h). */
+const [bucketSize, tableSize] = [2 ** 12, 2 ** 20]
+
+/** Reads a u32 handle. */
+export function parseU32Handle(text: string): number {
+  const [table = 0, bucket = 0, node = 0] = text.split(':').map((digits) => Number.parseInt(digits || '0', 16))
+  return table * tableSize + bucket * bucketSize + node
+}
+
+/** Writes a u32 handle. */
+export function writeU32Handle(handle: number): string {
+  const parts = [handle / tableSize, (handle % tableSize) / bucketSize, handle % bucketSize]
+  return parts.map((part) => Math.floor(part).toString(16)).join(':')
+}
+
+/** The node of a u32 handle. The kernel chooses the rest. */
+export function nodeOf(handle: number): number {
+  return handle % bucketSize
+}
+
+/** A protocol as tc reads it: tc prints a number that has no name as `[34997]`, and does not read that. */
+export function writeProtocol(protocol: string): string {
+  return /^\[(\d+)\]$/.exec(protocol)?.[1] ?? protocol
+}
