@@ -1,23 +1,29 @@
-import type { Diagnostic, Origin } from '../errors.ts'
+import type { Diagnostic } from '../errors.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { causes } from './counters/causes.ts'
 import type { FlowReport, Hop } from './counters/flow-report.ts'
+import { isIdle, type SourceIdleness } from './counters/idleness.ts'
 import type { Degraded } from './watch-state.ts'
 
-/** Waits that say nothing of the tap: Docker was left out, or may not be asked; we lack a right. */
+/** Waits that are no problem of the span: Docker is deferred, or a right is missing. */
 const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN'])
 
 /** Warnings of a plan that say that frames may not arrive, or that sensors may send. */
-const hiding: ReadonlySet<string> = new Set(['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'PROGRAM_BEFORE'])
+const alarming: ReadonlySet<string> = new Set(['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'PROGRAM_BEFORE'])
 
-/** All that is wrong with one span; nothing: it does what it is there for. */
+/**
+ * All that is wrong with one span; nothing: it is healthy.
+ *
+ * @param sources of the span, those that have a max_idle.
+ */
 export function judgeSpan(
   span: DesiredSpan,
   view: PlanView,
   flowReport: FlowReport,
+  sources: readonly SourceIdleness[],
   degraded: readonly Degraded[]
 ): Diagnostic[] {
   return [
@@ -28,31 +34,29 @@ export function judgeSpan(
         : []
     ),
     ...view.plan.warnings.filter(
-      ({ code, address }) => hiding.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)
+      ({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)
     ),
-    ...degraded.filter((one) => one.span === span.name).map((one) => one.diagnostic),
+    ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
     ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
       running
         ? []
         : [diagnostic('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
     ),
-    ...findIdle(span, flowReport)
-      .filter(isSilent)
-      .map((source) => describeSilence(span.name, source)),
+    ...sources.filter(isIdle).map((source) => describeIdleness(span.name, source)),
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport))
   ]
 }
 
-/** All that is wrong with no span in particular. */
+/** All that is wrong with the host, and with no span of the file in particular. */
 export function judgeHost({ host: { docker }, desired, plan }: PlanView, degraded: readonly Degraded[]): Diagnostic[] {
   const needsDocker = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
-  const away = docker.state === 'unreachable' && docker.reason.code !== 'DOCKER_FORBIDDEN' && needsDocker
+  const isMissing = docker.state === 'unreachable' && docker.reason.code !== 'DOCKER_FORBIDDEN' && needsDocker
   const known = new Set(desired.wanted.spans.map(({ name }) => name))
   const others = plan.changes.filter(({ span }) => span === null || !known.has(span))
   return [
-    ...(away ? [{ ...docker.reason, hint: 'start it: systemctl start docker' }] : []),
+    ...(isMissing ? [{ ...docker.reason, hint: 'start it: systemctl start docker' }] : []),
     ...countDrift(others.length, 'what the file does not know'),
-    ...degraded.filter(({ span }) => span === null).map((one) => one.diagnostic)
+    ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic)
   ]
 }
 
@@ -66,39 +70,8 @@ function countDrift(count: number, what: string): Diagnostic[] {
   return [diagnostic('DRIFT', `${what} is not as the file says: ${changes}`, 'spanplan apply makes it so')]
 }
 
-/** A source that is expected not to be without a frame for long. */
-export interface IdleSource {
-  readonly device: string
-  /** Milliseconds since its last frame, by whichever direction; a filter that has seen none has been idle since it is there. */
-  readonly idle: number
-  /** A frame has come since it is counted. */
-  readonly heard: boolean
-  /** Milliseconds that it may be. */
-  readonly maxIdle: number
-  readonly origin: Origin
-}
-
-/** The sources of a span of which it is said how long they may be without a frame, and which have a mirror. */
-export function findIdle(span: DesiredSpan, { hops }: FlowReport): IdleSource[] {
-  const sources = new Map(span.mirrors.map((mirror) => [mirror.origin, mirror]))
-  return [...sources.values()].flatMap(({ origin, maxIdle, link }) => {
-    const tcHooks = span.mirrors.filter((mirror) => mirror.origin === origin).map(({ tcHook }) => tcHook)
-    const counters = hops.flatMap((hop) =>
-      hop.kind === 'mirror' && hop.device === link.name && tcHooks.includes(hop.tcHook) ? (hop.counters ?? []) : []
-    )
-    if (maxIdle === null || counters.length === 0) return []
-    const idle = Math.min(...counters.map((one) => one.idle * 1000))
-    return [{ device: link.name, idle, heard: counters.some(({ packets }) => packets > 0), maxIdle, origin }]
-  })
-}
-
-/** It has been without a frame for longer than it is expected to be. */
-export function isSilent({ idle, maxIdle }: IdleSource): boolean {
-  return idle >= maxIdle
-}
-
-/** What is wrong with a source that is silent. */
-export function describeSilence(span: string, { device, idle, maxIdle, origin }: IdleSource): Diagnostic {
+/** What is wrong with a source that is idle. */
+export function describeIdleness(span: string, { device, idle, maxIdle, origin }: SourceIdleness): Diagnostic {
   const message = `no frame has come from ${device} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
   return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
@@ -106,11 +79,11 @@ export function describeSilence(span: string, { device, idle, maxIdle, origin }:
 
 function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {
   return hop.losses.flatMap(({ cause, frames }) => {
-    const { words, hint } = causes[cause]
+    const { text, hint } = causes[cause]
     if (cause === 'no_carrier') return [diagnostic('CARRIER_LOST', `${hop.device} has or had no carrier`, hint)]
-    // Without a sensor, a span does what it can; one that is listed and missing is told as such.
+    // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
-    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at ${describe(hop)}: ${words}`
+    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at ${describe(hop)}: ${text}`
     return [diagnostic('FRAMES_LOST', message, hint)]
   })
 }

@@ -7,38 +7,40 @@ import { containersOf } from '../resources/mark-inventory.ts'
 import type { Pauses } from '../run-dir/pauses.ts'
 import { type FlowReport, makeFlowReport } from './counters/flow-report.ts'
 import { framePathsOf } from './counters/frame-path.ts'
+import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan } from './health.ts'
 import type { WatchState } from './watch-state.ts'
 
-/** How one span is. */
+/** The status of one span. */
 export interface SpanReport {
   readonly name: string
   readonly description: string | null
   /** What differs from the file. */
   readonly changes: readonly PlannedChange[]
   readonly waiting: readonly Wait[]
-  /** Until when nothing changes it by itself, as ISO 8601; null: it is not paused. */
+  /** ISO 8601; null: the span is not paused. */
   readonly pausedUntil: string | null
   readonly flowReport: FlowReport
-  /** Nothing: it is healthy. */
+  /** All that is wrong with it; nothing: it is healthy. */
   readonly unhealthy: readonly Diagnostic[]
 }
 
-/** How all is. */
+/** The status of all spans of a file, and of the host. */
 export interface Report {
   readonly healthy: boolean
+  /** null: no watch of this name runs. */
   readonly watch: WatchState | null
   readonly spans: readonly SpanReport[]
   /** What differs from the file and belongs to none of these spans. */
   readonly changes: readonly PlannedChange[]
-  /** What is wrong with none of them in particular. */
+  /** All that is wrong with the host. */
   readonly unhealthy: readonly Diagnostic[]
-  /** What could not be looked at. */
+  /** What could not be read. */
   readonly unread: readonly Diagnostic[]
 }
 
-/** What a report is made of: two samples, and how all is at the second one. */
-export interface Findings {
+/** What a report is made of: two samples, and the plan at the time of the later one. */
+export interface ReportInput {
   readonly view: PlanView
   readonly holds: Pauses
   readonly watch: WatchState | null
@@ -46,8 +48,8 @@ export interface Findings {
   readonly later: Sample
 }
 
-/** Puts together how all is. */
-export function makeReport({ view, holds, watch, first, later }: Findings): Report {
+/** Compares two samples, and judges the spans and the host. */
+export function makeReport({ view, holds, watch, first, later }: ReportInput): Report {
   const { wanted } = view.desired
   const paths = framePathsOf(view)
   const degraded = watch?.degraded ?? []
@@ -68,7 +70,7 @@ export function makeReport({ view, holds, watch, first, later }: Findings): Repo
             .sort()
             .at(-1) ?? null,
         flowReport,
-        unhealthy: judgeSpan(span, view, flowReport, degraded)
+        unhealthy: judgeSpan(span, view, flowReport, readSources(path, later), degraded)
       }
     ]
   })
@@ -86,7 +88,7 @@ export function makeReport({ view, holds, watch, first, later }: Findings): Repo
 
 const asRoot = 'run it as root, with sudo'
 
-/** Without a right, part of the picture is missing. */
+/** What could not be read for want of a right. */
 function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readonly SpanReport[]): Diagnostic[] {
   const { docker } = host
   const filters = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'FILTER_FORBIDDEN')
@@ -95,7 +97,7 @@ function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readon
     ({ running, endpoints }) =>
       running && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
-  const closed = spans.flatMap(({ flowReport }) =>
+  const unreadable = spans.flatMap(({ flowReport }) =>
     flowReport.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
   )
   return [
@@ -108,7 +110,7 @@ function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readon
       hidden.map(({ name }) => name),
       `${asRoot}; the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone`
     ),
-    ...cannotRead('what is lost by the sockets of', closed, asRoot)
+    ...cannotRead('what is lost by the sockets of', unreadable, asRoot)
   ]
 }
 

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../errors.ts'
 
-/** What makes a watch look again. */
+/** What starts a run of the watch. */
 export type Trigger =
   | 'start'
   | 'file'
@@ -13,16 +13,17 @@ export type Trigger =
   | 'resume'
   | 'retry'
 
-/** What came of a look: all was as wanted, it was made so, it could not be, or it was only reported (--dry-run). */
+/** What came of a run: all was in sync, changes were applied, something failed, or drift was only reported (--dry-run). */
 export type Result = 'unchanged' | 'changed' | 'failed' | 'drift'
 
-/** A span that is not kept true just now, and why; null: all of them. */
+/** Why a span is not kept in sync. */
 export interface Degraded {
+  /** null: all spans. */
   readonly span: string | null
-  /** `contested`: something else changes the same again and again. */
+  /** `contested`: something else undoes the same changes again and again. */
   readonly reason: 'failed' | 'contested'
   readonly diagnostic: Diagnostic
-  /** When it is tried again, as ISO 8601. */
+  /** When the next attempt is due, as ISO 8601. */
   readonly until: string
 }
 
@@ -35,38 +36,39 @@ export interface Run {
   readonly milliseconds: number
 }
 
-/** How long runs took: how many took at most so many seconds, for each bound, and all together. */
+/** How long runs took. */
 export interface Durations {
+  /** How many runs took at most so many seconds; in rising order, each with the runs of those before it. */
   readonly buckets: readonly { readonly seconds: number; readonly count: number }[]
   readonly count: number
   /** Seconds. */
   readonly sum: number
 }
 
-/** What the host is heard by: where one fails, what it would have told is found at the next regular look. */
+/** A monitor of the host that fails. What it would report is found by the next run at an interval. */
 export interface FailedMonitor {
   readonly trigger: Trigger
   readonly diagnostic: Diagnostic
 }
 
-/** What a watch tells of itself, to `spanplan status` and for metrics. It is JSON. */
+/** The state of a watch, for `spanplan status` and for metrics. It is JSON. */
 export interface WatchState {
-  /** Whose spans it keeps. */
+  /** The name whose spans it keeps in sync. */
   readonly name: string
   readonly pid: number
   /** When it began, as ISO 8601. */
   readonly since: string
   readonly dryRun: boolean
-  /** Of the files as they are now; while they are broken, the last good ones are in force. */
+  /** The files as they are now. While they are invalid, the last valid ones are in force. */
   readonly file: { readonly valid: boolean; readonly diagnostics: readonly Diagnostic[] }
   readonly last: Run | null
-  /** The last run after which all was as wanted, as ISO 8601. */
+  /** When the last run ended after which all was in sync, as ISO 8601. */
   readonly lastSuccess: string | null
   readonly degraded: readonly Degraded[]
   readonly failedMonitors: readonly FailedMonitor[]
-  /** How many runs there were since it began, by trigger and result. */
+  /** How many runs there were since the watch started, by trigger and result. */
   readonly runs: readonly { readonly trigger: Trigger; readonly result: Result; readonly count: number }[]
   readonly durations: Durations
-  /** Changes that runs found to be needed, after the first one. */
+  /** How many changes were needed in runs after the first one of each file. */
   readonly drift: number
 }

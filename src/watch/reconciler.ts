@@ -8,12 +8,12 @@ import { type Lock, takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
-import { describeSilence } from '../status/health.ts'
+import { describeIdleness } from '../status/health.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import type { WatchEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
-import { openListening, type SilentSource } from './events/silent-sources.ts'
+import { type IdleSource, trackIdleSources } from './events/idle-sources.ts'
 import { monotonicTime } from './loop/clock.ts'
 import { currentTarget, type FileTarget, refuseChange, wholeTarget } from './loop/file-target.ts'
 import type { Failure } from './loop/partial-plan.ts'
@@ -92,9 +92,9 @@ export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, s
   const { name } = file.spec
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(tell)]
-  const listening = openListening(({ begun, ended }) => {
-    for (const one of begun) tell({ type: 'idle', ...silenceOf(one) })
-    for (const one of ended) tell({ type: 'idle_over', ...silenceOf(one) })
+  const idleSources = trackIdleSources(({ started, ended }) => {
+    for (const one of started) tell({ type: 'idle', ...idleEvent(one) })
+    for (const one of ended) tell({ type: 'idle_over', ...idleEvent(one) })
   })
   let fresh = true
   let sample: Sample | null = null
@@ -133,7 +133,7 @@ export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, s
     if (outcome.view === null) return
     fresh = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links)
-    listening.follow(outcome.view)
+    idleSources.follow(outcome.view)
   }
 
   return {
@@ -185,7 +185,7 @@ export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, s
     },
     look: () => refreshPartially(wholeTarget(rules, file.spec, readPauses(Date.now()))),
     firstSample: () => sample,
-    close: listening.close
+    close: idleSources.close
   }
 }
 
@@ -214,9 +214,9 @@ async function attempt(target: FileTarget | null, obstacle: Diagnostic | null, l
   return target === null ? idle : reconcile(target, limits)
 }
 
-function silenceOf(source: SilentSource) {
+function idleEvent(source: IdleSource) {
   const { span, device } = source
-  return { span, device, diagnostic: describeSilence(span, source) }
+  return { span, device, diagnostic: describeIdleness(span, source) }
 }
 
 function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {

@@ -49,7 +49,7 @@ describe('a view that refreshes', () => {
   test('shows what was lost since it began, and ends with q as if it had not been there', async () => {
     const view = await openView()
     expect(view.output()).toContain(codes.enter)
-    expect(view.picture()).toMatch(/span0.*: .*healthy[\s\S]*mirror ens192 ingress +0 +0 +0 B +0\n/)
+    expect(view.picture()).toMatch(/span0.*: .*healthy[\s\S]*mirror +ens192 ingress +0 +0 +0 B +0\n/)
     await send(5)
     await until('they are counted', async () => view.picture().includes('5 lost: no sensor is connected'))
     await send(5)

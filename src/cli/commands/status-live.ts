@@ -4,8 +4,8 @@ import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { monotonicNow, type Sample } from '../../host/read-counters.ts'
 import { localTime } from '../../local-time.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type Hop, type Loss, makeFlowReport } from '../../status/counters/flow-report.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { addLosses, type LossTotals, withTotals } from '../../status/counters/loss-totals.ts'
 import { renderReport } from '../../status/output/text.ts'
 import type { Report } from '../../status/report.ts'
 import { choosePaint } from '../output/terminal.ts'
@@ -44,68 +44,47 @@ export async function showLive(session: Session, source: Source): Promise<ExitCo
     throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
   }
   const view = await source.refresh(true)
-  const start = await takeSample(framePathsOf(view))
+  const paths = framePathsOf(view)
+  const start = await takeSample(paths)
   const screen = openScreen()
   try {
-    return await refresh(session, source, start, screen)
+    return await refresh(session, source, start, addLosses(new Map(), paths, start), screen)
   } finally {
     screen.close()
   }
 }
 
-async function refresh(session: Session, source: Source, start: Sample, screen: Screen): Promise<ExitCode> {
+async function refresh(
+  session: Session,
+  source: Source,
+  start: Sample,
+  noLosses: LossTotals,
+  screen: Screen
+): Promise<ExitCode> {
   const paint = choosePaint(session.color, process.stdout)
   const legend = paint('wait', `lost: since ${localTime(new Date().toISOString())}; q ends it`)
-  const known: Known = new Map()
   let before = start
+  let losses = noLosses
   let exit: ExitCode = Exit.done
   for (;;) {
     await Promise.race([sleep(Math.max(0, period - (monotonicNow() - before.at)), null, { ref: false }), screen.end])
     if (screen.ended()) return exit
     const view = await source.refresh(false)
-    const now = await takeSample(framePathsOf(view))
+    const paths = framePathsOf(view)
+    const now = await takeSample(paths)
+    losses = addLosses(losses, paths, now)
     const report = await source.report(view, before, now)
     exit = exitOf(report)
-    const text = renderReport(sinceStart(report, view, start, now, known), paint)
+    const text = renderReport(withAllLosses(report, losses), paint)
     screen.draw([...text.trimEnd().split('\n'), legend])
     before = now
   }
 }
 
-/** What was lost at each place since the start, as far as it was known at any time. */
-type Known = Map<string, readonly Loss[]>
-
-/** The same, with what was lost since the start. */
-function sinceStart(report: Report, view: PlanView, start: Sample, now: Sample, known: Known): Report {
-  const whole = framePathsOf(view).map((path) => makeFlowReport(path, start, now))
-  return {
-    ...report,
-    spans: report.spans.map((span) => {
-      const hops = whole.find((flowReport) => flowReport.span === span.name)?.hops ?? []
-      const { flowReport } = span
-      const lost = hops.map((hop) => learn(known, span.name, hop))
-      return {
-        ...span,
-        flowReport: {
-          ...flowReport,
-          hops: flowReport.hops.map((hop, index) => ({ ...hop, losses: lost[index] ?? [] }))
-        }
-      }
-    })
-  }
-}
-
-/** At least so many are lost: what is on its way just now makes it no fewer than were known before. */
-function learn(known: Known, span: string, hop: Hop): readonly Loss[] {
-  const place = [span, hop.kind, hop.device, hop.kind === 'mirror' ? hop.tcHook : ''].join(' ')
-  const before = known.get(place) ?? []
-  const losses = total(before) > total(hop.losses) ? before : hop.losses
-  known.set(place, losses)
-  return losses
-}
-
-function total(losses: readonly Loss[]): number {
-  return losses.reduce((sum, { frames }) => sum + (frames ?? 0), 0)
+/** The same report, with the losses since the start. */
+function withAllLosses(report: Report, totals: LossTotals): Report {
+  const spans = report.spans.map((span) => ({ ...span, flowReport: withTotals(span.flowReport, totals) }))
+  return { ...report, spans }
 }
 
 interface Screen {

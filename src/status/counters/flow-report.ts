@@ -4,37 +4,37 @@ import type { TcHook } from '../../spec/spec.ts'
 import type { Cause } from './causes.ts'
 import {
   type CounterDelta,
-  deltaOf,
+  type CounterPair,
+  counterDelta,
   findMirror,
   frameDelta,
-  missing,
-  type Pair,
+  missingFrames,
   pairLinks,
   pairMirrors,
-  sum
+  sumDeltas
 } from './counter-delta.ts'
 import type { FramePath, PathMirror, PathPort } from './frame-path.ts'
 
-/** Frames that did not go on from a place. */
+/** Frames that were lost at a hop. */
 export interface Loss {
   readonly cause: Cause
-  /** null: how many nobody can know. */
+  /** null: their number is unknown. */
   readonly frames: number | null
 }
 
-/** What passed a place from one sample to the next. */
-interface Passage {
-  /** null: it is not there. */
+/** What a hop counted from one sample to the next. */
+interface HopCounts {
+  /** null: the hop is not there. */
   readonly frames: number | null
-  /** With their Ethernet headers; null where it is not counted. */
+  /** With their Ethernet headers; null: they are not counted. */
   readonly bytes: number | null
-  /** It was made anew between the samples: what came before is not in these numbers. */
+  /** The hop was recreated between the samples: these numbers are what came since. */
   readonly reset: boolean
   readonly losses: readonly Loss[]
 }
 
-/** One place on the way of a span's frames. What is lost at it did not come to the next one. */
-export type Hop = Passage &
+/** One hop of a frame path. What is lost at a hop did not come to the next one. */
+export type Hop = HopCounts &
   (
     | { readonly kind: 'interface'; readonly device: string }
     | {
@@ -42,7 +42,7 @@ export type Hop = Passage &
         readonly device: string
         readonly tcHook: TcHook
         readonly expression: string | null
-        /** Since the filter was put in place; null: it is not there. */
+        /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
       }
     | { readonly kind: 'bridge' | 'port'; readonly device: string }
@@ -51,7 +51,7 @@ export type Hop = Passage &
         /** The host's end of its interface. */
         readonly device: string
         readonly container: string
-        /** By which it listens; null: we may not look. */
+        /** The packet sockets with which it listens; null: this user may not read them. */
         readonly sockets: readonly PacketSocket[] | null
       }
   )
@@ -59,15 +59,16 @@ export type Hop = Passage &
 /** Where the frames of one span went from one sample to the next. */
 export interface FlowReport {
   readonly span: string
+  /** Between the samples. */
   readonly seconds: number
-  /** In the order of the way; ports and sensors side by side. */
+  /** In the order of the frame path. Each sensor comes after its port. */
   readonly hops: readonly Hop[]
 }
 
 /** The two samples. */
 type Window = readonly [first: Sample, later: Sample]
 
-/** The difference of two samples, along the way of one span. */
+/** Compares two samples along the frame path of one span. */
 export function makeFlowReport(path: FramePath, first: Sample, later: Sample): FlowReport {
   const window = [first, later] as const
   const received = path.mirrors.filter(({ tcHook }) => tcHook === 'ingress')
@@ -75,7 +76,7 @@ export function makeFlowReport(path: FramePath, first: Sample, later: Sample): F
     span: path.span,
     seconds: (later.at - first.at) / 1000,
     hops: [
-      ...received.map((mirror) => cardHop(path, mirror, window)),
+      ...received.map((mirror) => interfaceHop(path, mirror, window)),
       ...path.mirrors.map((mirror) => mirrorHop(path, mirror, window)),
       bridgeHop(path, window),
       ...path.ports.flatMap((port) => portHops(path, port, window))
@@ -83,63 +84,66 @@ export function makeFlowReport(path: FramePath, first: Sample, later: Sample): F
   }
 }
 
-/** The same in frames; a cause without any is none. */
-function lost(cause: Cause, frames: number): Loss[] {
+/** No loss where there are no frames. */
+function loss(cause: Cause, frames: number): Loss[] {
   return frames > 0 ? [{ cause, frames }] : []
 }
 
-const nowhere: Passage = { frames: null, bytes: null, reset: false, losses: [] }
+const absent: HopCounts = { frames: null, bytes: null, reset: false, losses: [] }
 
-function cardHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
-  const card = { kind: 'interface', device: mirror.device } as const
+function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
+  const hop = { kind: 'interface', device: mirror.device } as const
   const pair = pairLinks(mirror.index, ...window)
-  if (pair === undefined) return { ...card, ...nowhere }
-  const came = frameDelta(pair, 'rx', window)
-  const count = (read: (rx: LinkCounters['rx']) => number) => deltaOf(pair, ({ rx }) => read(rx)).count
-  // Drivers use the two for the same.
+  if (pair === undefined) return { ...hop, ...absent }
+  const received = frameDelta(pair, 'rx', window)
+  const count = (read: (rx: LinkCounters['rx']) => number) => counterDelta(pair, ({ rx }) => read(rx)).count
+  // Each driver counts the same losses under one of the two.
   const overrun = Math.max(
     count(({ over }) => over),
     count(({ fifo }) => fifo)
   )
   return {
-    ...card,
-    frames: came.count,
+    ...hop,
+    frames: received.count,
     bytes: count(({ bytes }) => bytes),
-    reset: came.reset,
+    reset: received.reset,
     losses: [
-      ...(isBroken(pair) ? [{ cause: 'no_carrier', frames: null } as const] : []),
-      ...lost('ring_overrun', count(({ missed }) => missed) + overrun),
-      ...lost(
+      ...(lostCarrier(pair) ? [{ cause: 'no_carrier', frames: null } as const] : []),
+      ...loss('ring_overrun', count(({ missed }) => missed) + overrun),
+      ...loss(
         'damaged',
         count(({ errors }) => errors)
       ),
-      ...unseen(path, mirror, came, window)
+      ...lossBeforeMirror(path, mirror, received, window)
     ]
   }
 }
 
-/** It has no carrier, or had none for a while. */
-function isBroken({ first, later }: Pair<LinkCounters>): boolean {
+/** Whether the interface has no carrier, or had none for a while. */
+function lostCarrier({ first, later }: CounterPair<LinkCounters>): boolean {
   return !later.running || first?.running === false || (first?.carrierChanges ?? 0) !== later.carrierChanges
 }
 
-/** What a card has received, and its mirror not. What a filter leaves out is not lost; how much that is, nobody knows. */
-function unseen(path: FramePath, mirror: PathMirror, came: CounterDelta, window: Window): Loss[] {
+/** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */
+function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, window: Window): Loss[] {
   const pair = pairMirrors(mirror, ...window)
   if (pair === undefined) {
-    const frames = mirror.expression === null ? countWithout(path, mirror, came, window) : null
-    return frames === null ? [{ cause: 'no_mirror', frames }] : lost('no_mirror', frames)
+    const frames = mirror.expression === null ? countUnmirrored(path, mirror, received, window) : null
+    return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
   if (mirror.expression !== null) return []
-  return lost('unexplained', missing(came, deltaOf(pair, countPackets)))
+  return loss('unexplained', missingFrames(received, counterDelta(pair, countPackets)))
 }
 
-/** What a mirror that has gone copied before, it tells no more; but that cannot be more than came to the bridge. */
-function countWithout(path: FramePath, mirror: PathMirror, came: CounterDelta, window: Window): number | null {
-  if (findMirror(mirror, window[0]) === undefined) return came.count
+/**
+ * The frames that came while there was no mirror; null: their number is unknown. A mirror that has gone does not tell what it
+ * copied before, but that is no more than what the bridge got.
+ */
+function countUnmirrored(path: FramePath, mirror: PathMirror, received: CounterDelta, window: Window): number | null {
+  if (findMirror(mirror, window[0]) === undefined) return received.count
   const bridge = pairLinks(path.bridge, ...window)
-  const away = bridge !== undefined && path.wire ? missing(came, frameDelta(bridge, 'tx', window)) : 0
-  return away > 0 ? away : null
+  const lost = bridge !== undefined && path.wire ? missingFrames(received, frameDelta(bridge, 'tx', window)) : 0
+  return lost > 0 ? lost : null
 }
 
 const countPackets = ({ packets }: MirrorCounters) => packets
@@ -149,97 +153,97 @@ const countDropped = ({ drops }: MirrorCounters) => drops
 function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const pair = pairMirrors(mirror, ...window)
   const { device, tcHook, expression } = mirror
-  const filter = { kind: 'mirror', device, tcHook, expression, counters: pair?.later ?? null } as const
-  if (pair === undefined) return { ...filter, ...nowhere }
-  const delta = deltaOf(pair, countPackets)
+  const hop = { kind: 'mirror', device, tcHook, expression, counters: pair?.later ?? null } as const
+  if (pair === undefined) return { ...hop, ...absent }
+  const mirrored = counterDelta(pair, countPackets)
   return {
-    ...filter,
-    frames: delta.count,
-    bytes: deltaOf(pair, ({ bytes }) => bytes).count,
-    reset: delta.reset,
+    ...hop,
+    frames: mirrored.count,
+    bytes: counterDelta(pair, ({ bytes }) => bytes).count,
+    reset: mirrored.reset,
     losses: [
-      ...lost(whyRefused(path, pair.later), deltaOf(pair, countRefused).count),
-      ...lost('action_dropped', deltaOf(pair, countDropped).count)
+      ...loss(causeOfRefusal(path, pair.later), counterDelta(pair, countRefused).count),
+      ...loss('action_dropped', counterDelta(pair, countDropped).count)
     ]
   }
 }
 
-function whyRefused({ ports }: FramePath, { target }: MirrorCounters): Cause {
+function causeOfRefusal({ ports }: FramePath, { target }: MirrorCounters): Cause {
   if (target === '*') return 'target_gone'
   return ports.length === 0 ? 'no_sensor' : 'target_down'
 }
 
-/** What the bridge was handed, and what of it never came. */
 function bridgeHop(path: FramePath, window: Window): Hop {
-  const bridge = { kind: 'bridge', device: path.span } as const
+  const hop = { kind: 'bridge', device: path.span } as const
   const pair = pairLinks(path.bridge, ...window)
-  if (pair === undefined) return { ...bridge, ...nowhere }
-  const went = frameDelta(pair, 'tx', window)
+  if (pair === undefined) return { ...hop, ...absent }
+  const sent = frameDelta(pair, 'tx', window)
   const mirrors = path.mirrors.flatMap((mirror) => pairMirrors(mirror, ...window) ?? [])
   const known = mirrors.reduce(
-    (total, one) => total + deltaOf(one, countRefused).count + deltaOf(one, countDropped).count,
+    (total, mirror) => total + counterDelta(mirror, countRefused).count + counterDelta(mirror, countDropped).count,
     0
   )
-  const came = sum(mirrors.map((one) => deltaOf(one, countPackets)))
+  const mirrored = sumDeltas(mirrors.map((mirror) => counterDelta(mirror, countPackets)))
   return {
-    ...bridge,
-    frames: went.count,
-    bytes: deltaOf(pair, ({ tx }) => tx.bytes).count,
-    reset: went.reset,
-    // A mirror counts what is in a merged frame, the bridge the merged one, unless they are taken apart.
-    losses: path.wire ? lost('unexplained', missing(came, went, known)) : []
+    ...hop,
+    frames: sent.count,
+    bytes: counterDelta(pair, ({ tx }) => tx.bytes).count,
+    reset: sent.reset,
+    // A mirror counts the frames in a merged frame. The bridge counts the merged frame, unless it is split before.
+    losses: path.wire ? loss('unexplained', missingFrames(mirrored, sent, known)) : []
   }
 }
 
-function portHops(path: FramePath, port: PathPort, window: Window): Hop[] {
-  const pair = pairLinks(port.index, ...window)
-  if (pair === undefined) return [{ kind: 'port', device: port.device, ...nowhere }]
-  const went = frameDelta(pair, 'tx', window)
-  const refused = deltaOf(pair, ({ tx }) => tx.dropped + tx.errors).count
+function portHops(path: FramePath, { device, index, sensor }: PathPort, window: Window): Hop[] {
+  const hop = { kind: 'port', device } as const
+  const pair = pairLinks(index, ...window)
+  if (pair === undefined) return [{ ...hop, ...absent }]
+  const sent = frameDelta(pair, 'tx', window)
+  const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
   const bridge = pairLinks(path.bridge, ...window)
-  const away = bridge === undefined ? 0 : missing(frameDelta(bridge, 'tx', window), went, refused)
+  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', window), sent, refused)
   return [
     {
-      kind: 'port',
-      device: port.device,
-      frames: went.count,
-      bytes: deltaOf(pair, ({ tx }) => tx.bytes).count,
-      reset: went.reset,
-      losses: [...lost('port_dropped', refused), ...lost(whyAway(path, pair, window), away)]
+      ...hop,
+      frames: sent.count,
+      bytes: counterDelta(pair, ({ tx }) => tx.bytes).count,
+      reset: sent.reset,
+      losses: [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, window), lost)]
     },
-    ...(port.sensor === null ? [] : [sensorHop(port.device, port.sensor, went, window)])
+    ...(sensor === null ? [] : [sensorHop(device, sensor, sent, window)])
   ]
 }
 
-/** Why a port does not get what the bridge has: the kernel does not say, so it is told from what can be the cause. */
-function whyAway(path: FramePath, port: Pair<LinkCounters>, [, later]: Window): Cause {
-  if (isBroken(port)) return 'port_down'
+/** Why a port does not get what the bridge got. The kernel does not say: this is the cause that can be. */
+function causeBeforePort(path: FramePath, port: CounterPair<LinkCounters>, [, later]: Window): Cause {
+  if (lostCarrier(port)) return 'port_down'
   const interfaces = later.links.filter(({ index }) => path.mirrors.some((mirror) => mirror.index === index))
   return interfaces.some(({ mtu }) => mtu > port.later.mtu) ? 'too_large' : 'unexplained'
 }
 
-function countFull(before: readonly PacketSocket[], now: readonly PacketSocket[]): number {
-  return now.reduce((total, { cookie, drops }) => {
-    const earlier = before.find((socket) => socket.cookie === cookie)?.drops ?? 0
-    return total + (drops ?? 0) - earlier
+/** The frames that the sockets lost because their buffers were full. */
+function countSocketDrops(first: readonly PacketSocket[], later: readonly PacketSocket[]): number {
+  return later.reduce((total, { cookie, drops }) => {
+    const before = first.find((socket) => socket.cookie === cookie)?.drops ?? 0
+    return total + (drops ?? 0) - before
   }, 0)
 }
 
 function sensorHop(
   device: string,
   { container, inside }: NonNullable<PathPort['sensor']>,
-  came: CounterDelta,
+  received: CounterDelta,
   [first, later]: Window
 ): Hop {
-  const find = (sample: Sample) =>
+  const socketsIn = (sample: Sample) =>
     sample.listeners.find((one) => one.inside.sandbox === inside.sandbox && one.inside.index === inside.index)
       ?.sockets ?? null
-  const sockets = find(later)
-  const before = find(first)
-  const full = before === null ? 0 : countFull(before, sockets ?? [])
+  const sockets = socketsIn(later)
+  const before = socketsIn(first)
+  const lost = before === null ? 0 : countSocketDrops(before, sockets ?? [])
   return {
     ...{ kind: 'sensor', device, container, sockets },
-    ...{ frames: Math.max(0, came.count - full), bytes: null, reset: came.reset },
-    losses: lost('socket_full', full)
+    ...{ frames: Math.max(0, received.count - lost), bytes: null, reset: received.reset },
+    losses: loss('socket_full', lost)
   }
 }

@@ -1,3 +1,4 @@
+import type { Origin } from '../../errors.ts'
 import { type Inside, type Places, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -8,34 +9,38 @@ import type { TcHook } from '../../spec/spec.ts'
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror {
   readonly device: string
-  /** The card's index: another card of that name is another card. */
+  /** The interface's index: a new interface of the same name is another one. */
   readonly index: number
   readonly tcHook: TcHook
   readonly handle: number
-  /** In the user's words; null: it copies every frame. */
+  /** The pcap expression as the user wrote it; null: the mirror copies every frame. */
   readonly expression: string | null
+  /** Milliseconds that its source may be without a frame; null: any time. */
+  readonly maxIdle: number | null
+  /** Where its source stands in the file. The mirrors of one source share it. */
+  readonly origin: Origin
 }
 
 /** A port of a span's bridge. */
 export interface PathPort {
   readonly device: string
   readonly index: number
-  /** The container behind it, and the interface there; null where none is known. */
+  /** The container behind the port, and the interface in it; null: no container is known there. */
   readonly sensor: { readonly container: string; readonly inside: Inside } | null
 }
 
-/** The way of a span's frames: from its cards to its bridge, and on to each port. */
+/** The path of a span's frames: from the interfaces that are mirrored to its bridge, and on to each port. */
 export interface FramePath {
   readonly span: string
-  /** What is merged on the way is taken apart before it is counted on the bridge. */
+  /** A merged frame (GRO) is split before the bridge counts it. */
   readonly wire: boolean
   readonly mirrors: readonly PathMirror[]
-  /** The bridge's index; null while it is not there. */
+  /** The bridge's index; null: there is no bridge. */
   readonly bridge: number | null
   readonly ports: readonly PathPort[]
 }
 
-/** The ways of the spans that were looked at, in the file's order. */
+/** The frame paths of the spans of a plan, in the file's order. */
 export function framePathsOf({ host, desired: { wanted } }: PlanView): FramePath[] {
   return wanted.spans.map((span) => {
     const bridge = host.links.find((link) => link.name === span.name && link.bridge !== null)
@@ -43,8 +48,8 @@ export function framePathsOf({ host, desired: { wanted } }: PlanView): FramePath
     return {
       span: span.name,
       wire: span.wire,
-      mirrors: span.mirrors.map(({ link, tcHook, expression }) => ({
-        ...{ device: link.name, index: link.index, tcHook, expression },
+      mirrors: span.mirrors.map(({ link, tcHook, expression, maxIdle, origin }) => ({
+        ...{ device: link.name, index: link.index, tcHook, expression, maxIdle, origin },
         handle: mirrorHandle(wanted.owner, span.name, link.name, tcHook)
       })),
       bridge: bridge?.index ?? null,
@@ -54,18 +59,18 @@ export function framePathsOf({ host, desired: { wanted } }: PlanView): FramePath
 }
 
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {
-  const found = containersOf(host).flatMap(({ name, sandbox, endpoints }) =>
+  const [sensor = null] = containersOf(host).flatMap(({ name, sandbox, endpoints }) =>
     endpoints.flatMap(({ network, port }) => {
-      const here = network === span.network?.name && typeof port !== 'string' && link.foreignPeer
-      const same = here && port.host === link.index && port.inside === link.peer
-      return same && sandbox !== null ? [{ container: name, inside: { sandbox, index: port.inside } }] : []
+      const isOfSpan = network === span.network?.name && typeof port !== 'string' && link.foreignPeer
+      const isPort = isOfSpan && port.host === link.index && port.inside === link.peer
+      return isPort && sandbox !== null ? [{ container: name, inside: { sandbox, index: port.inside } }] : []
     })
   )
-  return found[0] ?? null
+  return sensor
 }
 
 /**
- * Counts along the ways of spans.
+ * Reads the counters of frame paths.
  *
  * @throws SpanplanError as readSample() does.
  */
@@ -76,7 +81,7 @@ export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
 function placesOf(paths: readonly FramePath[]): Places {
   const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ device, tcHook }) => ({ device, tcHook })))
   return {
-    // Several spans may copy from one hook.
+    // Several spans may mirror one tc hook.
     tcHooks: [...new Map(tcHooks.map((one) => [`${one.device} ${one.tcHook}`, one])).values()],
     insides: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
   }

@@ -1,9 +1,9 @@
 import type { Sample } from '../../host/read-counters.ts'
 import type { Cause } from './causes.ts'
-import { type FlowReport, type Hop, makeFlowReport } from './flow-report.ts'
+import { type FlowReport, type Hop, type Loss, makeFlowReport } from './flow-report.ts'
 import type { FramePath } from './frame-path.ts'
 
-/** What can be lost at each place. */
+/** The causes that lose a number of frames at each kind of hop. */
 export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
   interface: ['ring_overrun', 'damaged', 'no_mirror', 'unexplained'],
   mirror: ['target_gone', 'no_sensor', 'target_down', 'action_dropped'],
@@ -12,67 +12,72 @@ export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
   sensor: ['socket_full']
 }
 
-/** What was lost at one place since it was first looked at. */
-export interface Toll {
-  readonly hop: Hop
-  /** Frames, by what can be lost there. */
-  readonly lost: ReadonlyMap<Cause, number>
-}
-
-/** What was lost along the way of one span. */
-interface Account {
-  /** Since this one, nothing was lost or made anew. */
-  readonly calm: Sample
+/** The losses of one span since its first sample. */
+interface SpanLosses {
+  /** Since this sample, nothing was lost and no hop was recreated. */
+  readonly base: Sample
   readonly last: Sample
-  readonly tolls: readonly Toll[]
+  /** The hops of the last sample, with their losses since the first one. */
+  readonly hops: readonly Hop[]
 }
 
-/** What was lost along the way of each span, by its name. The places are those of the last sample. */
-export type LossTotals = ReadonlyMap<string, Account>
+/** The losses of each span since its first sample, by the span's name. */
+export type LossTotals = ReadonlyMap<string, SpanLosses>
 
-/** Adds what was lost since the last sample; of a span that comes, from now on. */
-export function addLosses(before: LossTotals, paths: readonly FramePath[], sample: Sample): LossTotals {
+/** Adds what was lost since the last sample. A span that is new here is counted from this sample on. */
+export function addLosses(totals: LossTotals, paths: readonly FramePath[], sample: Sample): LossTotals {
   return new Map(
     paths.map((path) => {
-      const account = before.get(path.span) ?? { calm: sample, last: sample, tolls: [] }
-      return [path.span, bookSpan(account, path, sample)]
+      const before = totals.get(path.span) ?? { base: sample, last: sample, hops: [] }
+      return [path.span, addSpanLosses(before, path, sample)]
     })
   )
 }
 
+/** The same report, with the losses since the first sample instead of those since the last one. */
+export function withTotals(report: FlowReport, totals: LossTotals): FlowReport {
+  const counted = totals.get(report.span)?.hops ?? []
+  return { ...report, hops: report.hops.map((hop) => ({ ...hop, losses: lossesAt(counted, hop) })) }
+}
+
 /**
- * From one sample to the next, what may have been on its way hides losses that are small. While nothing else happens, they
- * come to light over a longer time.
+ * The frames between two hops while a sample is taken hide small losses. As long as nothing else happens, the samples are
+ * therefore compared with an older one, until the losses show.
  */
-function bookSpan({ calm, last, tolls }: Account, path: FramePath, sample: Sample): Account {
+function addSpanLosses({ base, last, hops }: SpanLosses, path: FramePath, sample: Sample): SpanLosses {
   const recent = makeFlowReport(path, last, sample)
-  const flowReport = isCalm(recent) ? makeFlowReport(path, calm, sample) : recent
+  const report = isLossless(recent) ? makeFlowReport(path, base, sample) : recent
   return {
-    calm: isCalm(flowReport) ? calm : sample,
+    base: isLossless(report) ? base : sample,
     last: sample,
-    tolls: flowReport.hops.map((hop) => ({ hop, lost: addUp(hop, tolls.find((toll) => isSame(toll.hop, hop))?.lost) }))
+    hops: report.hops.map((hop) => ({ ...hop, losses: sumLosses([...lossesAt(hops, hop), ...hop.losses]) }))
   }
 }
 
-function isCalm({ hops }: FlowReport): boolean {
+function isLossless({ hops }: FlowReport): boolean {
   return hops.every(({ frames, reset, losses }) => frames !== null && !reset && losses.length === 0)
 }
 
-function isSame(one: Hop, other: Hop): boolean {
+function lossesAt(hops: readonly Hop[], hop: Hop): readonly Loss[] {
+  return hops.find((one) => isSameHop(one, hop))?.losses ?? []
+}
+
+function isSameHop(one: Hop, other: Hop): boolean {
   return one.kind === other.kind && one.device === other.device && detailOf(one) === detailOf(other)
 }
 
-/** What tells places of one kind at one device apart. */
+/** What tells hops of one kind and interface apart. */
 function detailOf(hop: Hop): string | null {
   if (hop.kind === 'mirror') return hop.tcHook
   return hop.kind === 'sensor' ? hop.container : null
 }
 
-function addUp({ kind, losses }: Hop, before: Toll['lost'] = new Map()): Toll['lost'] {
-  return new Map(
-    causesAt[kind].map((cause) => {
-      const now = losses.reduce((sum, loss) => sum + (loss.cause === cause ? (loss.frames ?? 0) : 0), 0)
-      return [cause, (before.get(cause) ?? 0) + now]
-    })
-  )
+/** One loss for each cause. Its number is unknown only where all numbers are. */
+function sumLosses(losses: readonly Loss[]): Loss[] {
+  const sums = new Map<Cause, number | null>()
+  for (const { cause, frames } of losses) {
+    const sum = sums.get(cause) ?? null
+    sums.set(cause, frames === null ? sum : frames + (sum ?? 0))
+  }
+  return [...sums].map(([cause, frames]) => ({ cause, frames }))
 }

@@ -1,15 +1,15 @@
 /** The labels of one value, by name. */
 export type Labels = Readonly<Record<string, string>>
 
-/** One value of a family; its labels tell it from the others. */
+/** One value of a family. No other value of the family has the same labels. */
 export interface Point {
   readonly labels?: Labels
   readonly value: number
 }
 
-/** How many things took at most so much, for each bound, how many there were, and what they took all together. */
+/** How many observations are at most each bound, how many there are, and their sum. */
 export interface Histogram {
-  /** In rising order; each counts what the ones before it count too. The last, infinite bound is `count`. */
+  /** In rising order; each bucket counts those before it too. The infinite bound is not here: it is `count`. */
   readonly buckets: readonly { readonly bound: number; readonly count: number }[]
   readonly count: number
   readonly sum: number
@@ -21,7 +21,7 @@ export type Family = { readonly name: string; readonly help: string } & (
   | { readonly type: 'histogram'; readonly histogram: Histogram }
 )
 
-/** What the text is, for the header Content-Type. */
+/** For the header Content-Type. */
 export const expositionType = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** Writes Prometheus' text format, version 0.0.4. A family without values is left out. */

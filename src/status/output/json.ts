@@ -3,10 +3,10 @@ import type { Hop, Loss } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
 
-/** The version of what programs read. Within a major one, fields are only added. */
+/** The version of the document. Within a major version, fields are only added. */
 const formatVersion = '1.0'
 
-/** How all is, as a program reads it. */
+/** The status as a program reads it. */
 export function statusDocument(report: Report, about: { readonly version: string; readonly created: string }) {
   return {
     format_version: formatVersion,
@@ -59,8 +59,8 @@ function hopDocument(hop: Hop, seconds: number) {
 }
 
 function lossDocument({ cause, frames }: Loss) {
-  const { words, counted } = causes[cause]
-  return { cause, frames, counted_by: counted, message: words }
+  const { text, counted } = causes[cause]
+  return { cause, frames, counted_by: counted, message: text }
 }
 
 function detailsOf(hop: Hop) {

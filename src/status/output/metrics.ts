@@ -2,13 +2,14 @@ import type { Sample } from '../../host/read-counters.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
 import type { Hop } from '../counters/flow-report.ts'
 import type { FramePath } from '../counters/frame-path.ts'
-import type { LossTotals } from '../counters/loss-totals.ts'
+import { readIdleness } from '../counters/idleness.ts'
+import { causesAt, type LossTotals } from '../counters/loss-totals.ts'
 import type { Report } from '../report.ts'
 import type { Degraded, WatchState } from '../watch-state.ts'
 import type { Family, Labels, Point } from './exposition.ts'
 
-/** How the spans are, by the counters of one moment. */
-export interface Measures {
+/** What a scrape measured. */
+export interface Measurement {
   readonly report: Report
   readonly paths: readonly FramePath[]
   readonly sample: Sample
@@ -18,14 +19,18 @@ export interface Measures {
 /**
  * All metrics of a watch.
  *
- * @param measures null: the host has not been looked at yet, or its counters cannot be read.
+ * @param measurement null: the host has not been read yet, or its counters cannot be read.
  */
-export function makeMetrics(version: string, state: WatchState, measures: Measures | null): Family[] {
+export function makeMetrics(version: string, state: WatchState, measurement: Measurement | null): Family[] {
   return [
     gauge('spanplan_build_info', 'The version of spanplan that watches.', [{ labels: { version }, value: 1 }]),
     ...runFamilies(state),
-    gauge('spanplan_counters_readable', 'Whether the counters of the spans could be read.', [truth(measures !== null)]),
-    ...(measures === null ? [] : [...healthFamilies(measures.report, state.degraded), ...wayFamilies(measures)])
+    gauge('spanplan_counters_readable', 'Whether the counters of the spans could be read.', [
+      truth(measurement !== null)
+    ]),
+    ...(measurement === null
+      ? []
+      : [...healthFamilies(measurement.report, state.degraded), ...pathFamilies(measurement)])
   ]
 }
 
@@ -41,7 +46,7 @@ function truth(holds: boolean, labels: Labels = {}): Point {
   return { labels, value: holds ? 1 : 0 }
 }
 
-/** Of the watch itself. */
+/** Metrics of the watch itself. */
 function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }: WatchState): Family[] {
   return [
     gauge('spanplan_watch_start_timestamp_seconds', 'When the watch began.', pointsAt(since)),
@@ -78,7 +83,7 @@ function pointsAt(time: string | null): Point[] {
 }
 
 function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degraded[]): Family[] {
-  // In whose way something stands, there is no more to say of.
+  // A partial plan does not have the spans that stop it: of these, only the reason is known.
   const others = [...new Set(degraded.flatMap(({ span }) => span ?? []))]
     .filter((name) => !spans.some((span) => span.name === name))
     .map((name) => ({ name, unhealthy: degraded.flatMap((one) => (one.span === name ? [one.diagnostic] : [])) }))
@@ -128,12 +133,12 @@ function degradedPoints(degraded: readonly Degraded[], span: string | null): Poi
   )
 }
 
-/** Along the way of the frames. What the kernel counts is told as it counts it. */
-function wayFamilies({ paths, sample, losses }: Measures): Family[] {
+/** Metrics along the frame paths: the kernel's counters as they are. */
+function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   const interfaces = new Map(
     paths.flatMap(({ mirrors }) => mirrors.map(({ device, index }) => [device, index] as const))
   )
-  const ofCards = [...interfaces].flatMap(([device, index]) => {
+  const ofInterfaces = [...interfaces].flatMap(([device, index]) => {
     const link = findLink(index, sample)
     return link ? [{ labels: { interface: device }, link }] : []
   })
@@ -159,7 +164,7 @@ function wayFamilies({ paths, sample, losses }: Measures): Family[] {
     gauge(
       'spanplan_source_carrier',
       'Whether the card is up and has a carrier.',
-      ofCards.map(({ labels, link }) => truth(link.running, labels))
+      ofInterfaces.map(({ labels, link }) => truth(link.running, labels))
     ),
     gauge(
       'spanplan_source_idle_seconds',
@@ -169,12 +174,12 @@ function wayFamilies({ paths, sample, losses }: Measures): Family[] {
     counter(
       'spanplan_interface_frames_total',
       'Frames that the card has received.',
-      points(ofCards, ({ link }) => link.rx.packets)
+      points(ofInterfaces, ({ link }) => link.rx.packets)
     ),
     counter(
       'spanplan_interface_bytes_total',
       'Bytes that the card has received.',
-      points(ofCards, ({ link }) => link.rx.bytes)
+      points(ofInterfaces, ({ link }) => link.rx.bytes)
     ),
     counter(
       'spanplan_mirror_frames_total',
@@ -206,44 +211,50 @@ function wayFamilies({ paths, sample, losses }: Measures): Family[] {
       'Bytes that went to a sensor.',
       points(ofPorts, ({ link }) => link.tx.bytes)
     ),
-    ...bookedFamilies(losses)
+    ...lossFamilies(losses)
   ]
 }
 
-/** A source that is mirrored both ways is as idle as the one that is less so. */
+/** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
     [...new Set(mirrors.map(({ device }) => device))].flatMap((device) => {
-      const idle = mirrors.flatMap((one) => (one.device === device ? (findMirror(one, sample)?.idle ?? []) : []))
-      return idle.length === 0 ? [] : [{ labels: { span, interface: device }, value: Math.min(...idle) }]
+      const idleness = readIdleness(
+        mirrors.filter((mirror) => mirror.device === device),
+        sample
+      )
+      return idleness === null ? [] : [{ labels: { span, interface: device }, value: idleness.idle / 1000 }]
     })
   )
 }
 
-/** What was lost at each place, also where it is nothing: else nobody would notice the first loss. */
-function bookedFamilies(losses: LossTotals): Family[] {
-  const places = [...losses].flatMap(([span, { tolls }]) => tolls.map((toll) => ({ ...toll, span })))
+/** Each cause has a value, also where it is 0: else an alert would miss the first loss. */
+function lossFamilies(losses: LossTotals): Family[] {
+  const places = [...losses].flatMap(([span, { hops }]) =>
+    hops.map((hop) => ({ hop, labels: { span, ...hopLabels(hop) } }))
+  )
   return [
     counter(
       'spanplan_lost_frames_total',
       'Frames lost at a place on the way, and why, since the first scrape of this watch.',
-      places.flatMap(({ span, hop, lost }) =>
-        [...lost].map(([reason, value]) => ({ labels: { span, hop: hop.kind, ...placeLabels(hop), reason }, value }))
+      places.flatMap(({ hop, labels: { span, ...rest } }) =>
+        causesAt[hop.kind].map((reason) => ({
+          labels: { span, hop: hop.kind, ...rest, reason },
+          value: hop.losses.find(({ cause }) => cause === reason)?.frames ?? 0
+        }))
       )
     ),
     gauge(
       'spanplan_sensor_sockets',
       'Packet sockets by which the sensor listens on its interface.',
-      places.flatMap(({ span, hop }) =>
-        hop.kind === 'sensor' && hop.sockets !== null
-          ? [{ labels: { span, ...placeLabels(hop) }, value: hop.sockets.length }]
-          : []
+      places.flatMap(({ hop, labels }) =>
+        hop.kind === 'sensor' && hop.sockets !== null ? [{ labels, value: hop.sockets.length }] : []
       )
     )
   ]
 }
 
-function placeLabels(hop: Hop): Labels {
+function hopLabels(hop: Hop): Labels {
   return {
     interface: hop.device,
     ...(hop.kind === 'mirror' && { direction: hop.tcHook }),

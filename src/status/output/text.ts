@@ -9,7 +9,7 @@ import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
 import { writeBytes, writeCount } from './units.ts'
 
-/** How all is, as a person reads it; ends with a line end. Notices are told elsewhere. */
+/** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
 export function renderReport(report: Report, paint: Paint): string {
   const others = report.unhealthy.filter(({ code }) => code !== 'DRIFT')
   const blocks = [
@@ -53,13 +53,13 @@ function renderDiagnostic({ message, hint }: Diagnostic, paint: Paint): string[]
 
 const margin = ' '.repeat(4)
 
-/** Lines of which all but the first stand further in. */
+/** Lines of which all but the first are indented. */
 function hang(text: string): string {
   const lines = text.split('\n').flatMap((line) => wrap(line, width - margin.length))
   return lines.join(`\n${margin}`)
 }
 
-/** Columns of a terminal of 80. */
+/** Widths, for a terminal of 80 columns. */
 const columns = { kind: 10, title: 25, frames: 10, rate: 11, bytes: 11, lost: 9 } as const
 
 const headings = row('', '', 'frames', 'frames/s', 'bytes/s', 'lost')
@@ -93,7 +93,7 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
   return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
 }
 
-/** Of the terminal that it is made for, in characters. */
+/** Of the terminal, in characters. */
 const width = 80
 
 /** Lines of so many characters at most, broken between words. */
@@ -115,24 +115,24 @@ function titleOf(hop: Hop): string {
 }
 
 function describeLoss({ cause, frames }: Hop['losses'][number]): string {
-  const { words, hint } = causes[cause]
-  return `${frames === null ? words : `${writeCount(frames)} lost: ${words}`}; ${hint}`
+  const { text, hint } = causes[cause]
+  return `${frames === null ? text : `${writeCount(frames)} lost: ${text}`}; ${hint}`
 }
 
-/** What is worth knowing of a place beside its numbers. */
+/** What to know of a hop beside its numbers. */
 function remarks(hop: Hop): string[] {
-  const anew = hop.reset ? ['made anew meanwhile'] : []
-  if (hop.kind === 'mirror') return [...anew, ...describeMirror(hop)]
-  if (hop.kind === 'sensor') return [...anew, describeSockets(hop.sockets)]
-  return anew
+  const reset = hop.reset ? ['made anew meanwhile'] : []
+  if (hop.kind === 'mirror') return [...reset, ...describeMirror(hop)]
+  if (hop.kind === 'sensor') return [...reset, describeSockets(hop.sockets)]
+  return reset
 }
 
 function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' }>): string[] {
   const filter = expression === null ? [] : [expression.trim().replace(/\s+/g, ' ')]
   if (counters === null) return [...filter, 'there is no filter']
   const { packets, bytes, installed, idle } = counters
-  const all = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
-  return [...filter, packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${all}; last ${ago(idle)}`]
+  const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
+  return [...filter, packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${total}; last ${ago(idle)}`]
 }
 
 function ago(seconds: number): string {
@@ -151,8 +151,8 @@ function sumUp({ healthy, watch, spans, unhealthy }: Report): string {
   const all = spans.length === 1 ? '1 span' : `${spans.length} spans`
   const watched = describeWatch(watch)
   if (healthy) return `${spans.length === 0 ? 'There are no spans in the file' : `Healthy: ${all}`}; ${watched}.`
-  const sick = spans.filter((span) => span.unhealthy.length > 0).length
-  const what = [...(sick > 0 ? [`${sick} of ${all}`] : []), ...(unhealthy.length > 0 ? ['the host'] : [])]
+  const count = spans.filter((span) => span.unhealthy.length > 0).length
+  const what = [...(count > 0 ? [`${count} of ${all}`] : []), ...(unhealthy.length > 0 ? ['the host'] : [])]
   return `Not healthy: ${what.join(', and ')}; ${watched}.`
 }
 

@@ -1,7 +1,7 @@
-/** Decimal, as network cards count. */
+/** Decimal, as rates of interfaces are. */
 const prefixes = ['', 'k', 'M', 'G', 'T', 'P'] as const
 
-/** A number of frames, in whole ones, in groups of three digits: `1,234,567`. */
+/** A whole number of frames, in groups of three digits: `1,234,567`. */
 export function writeCount(count: number): string {
   return Math.round(count)
     .toString()

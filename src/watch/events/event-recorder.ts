@@ -46,8 +46,8 @@ export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecord
     JSON.stringify([address, action, facts])
   )
   const tellDegraded = (trigger: Trigger, degraded: readonly Degraded[]) => {
-    const { begun, ended } = backoff.update(degraded)
-    for (const one of begun) tell({ type: 'degraded', trigger, degraded: one })
+    const { started, ended } = backoff.update(degraded)
+    for (const one of started) tell({ type: 'degraded', trigger, degraded: one })
     for (const one of ended) {
       if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
     }
@@ -60,16 +60,16 @@ export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecord
       tellDegraded(trigger, degraded)
       if (view === null) return fresh ? 0 : found.length
       const away = docker.update(dockerAway(view))
-      for (const diagnostic of away.begun) tell({ type: 'docker_away', trigger, diagnostic })
+      for (const diagnostic of away.started) tell({ type: 'docker_away', trigger, diagnostic })
       for (const diagnostic of away.ended) tell({ type: 'docker_back', trigger, diagnostic })
       const wait = waits.update(
         view.plan.waiting.filter(({ diagnostic }) => !ofDocker.has(diagnostic.code)),
         ({ kind, span }) => spans.includes(span) && !isKnown(view, kind, span)
       )
-      for (const one of wait.begun) tell({ type: 'wait', trigger, wait: one })
+      for (const one of wait.started) tell({ type: 'wait', trigger, wait: one })
       for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
-      for (const diagnostic of warnings.update(view.plan.warnings).begun) tell({ type: 'warning', diagnostic })
-      const news = dryRun ? drift.update(found).begun : found
+      for (const diagnostic of warnings.update(view.plan.warnings).started) tell({ type: 'warning', diagnostic })
+      const news = dryRun ? drift.update(found).started : found
       for (const change of dryRun ? news : []) tell({ type: 'drift', trigger, change })
       return fresh ? 0 : news.length
     },
@@ -78,7 +78,7 @@ export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecord
       for (const one of pause.ended) {
         if (!now.some(({ span }) => span === one.span)) tell({ type: 'resumed', pause: one })
       }
-      for (const one of pause.begun) tell({ type: 'paused', pause: one })
+      for (const one of pause.started) tell({ type: 'paused', pause: one })
     }
   }
 }

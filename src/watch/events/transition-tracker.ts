@@ -1,27 +1,30 @@
-/** What is going on, so that each thing is told once when it begins, and once when it ends. */
-export interface TransitionTracker<Thing> {
-  /**
-   * This goes on now.
-   *
-   * @param isUnknown whether it cannot be told now of what went on before: then it goes on. Without it, all else has ended.
-   */
-  update(
-    things: readonly Thing[],
-    isUnknown?: (thing: Thing) => boolean
-  ): { readonly begun: readonly Thing[]; readonly ended: readonly Thing[] }
+/** What has started since the last update, and what has ended. */
+export interface Transitions<State> {
+  readonly started: readonly State[]
+  readonly ended: readonly State[]
 }
 
-/** @param keyOf tells one thing from the other: what has the same key is the same. */
-export function trackTransitions<Thing>(keyOf: (thing: Thing) => string): TransitionTracker<Thing> {
-  let current = new Map<string, Thing>()
+/** Knows which states last, so that each is reported once when it starts, and once when it ends. */
+export interface TransitionTracker<State> {
+  /**
+   * @param states those that last now.
+   * @param isUnknown whether nothing is known now of a state that lasted before: such a state goes on. Without it, every state
+   * that is not in `states` has ended.
+   */
+  update(states: readonly State[], isUnknown?: (state: State) => boolean): Transitions<State>
+}
+
+/** @param keyOf gives equal keys for equal states. */
+export function trackTransitions<State>(keyOf: (state: State) => string): TransitionTracker<State> {
+  let current = new Map<string, State>()
   return {
-    update: (things, isUnknown = () => false) => {
+    update: (states, isUnknown = () => false) => {
       const before = current
-      const still = [...before.values()].filter(isUnknown)
-      current = new Map([...still, ...things].map((thing) => [keyOf(thing), thing]))
+      const unknown = [...before.values()].filter(isUnknown)
+      current = new Map([...unknown, ...states].map((state) => [keyOf(state), state]))
       return {
-        begun: [...current].flatMap(([key, thing]) => (before.has(key) ? [] : [thing])),
-        ended: [...before].flatMap(([key, thing]) => (current.has(key) ? [] : [thing]))
+        started: [...current].flatMap(([key, state]) => (before.has(key) ? [] : [state])),
+        ended: [...before].flatMap(([key, state]) => (current.has(key) ? [] : [state]))
       }
     }
   }

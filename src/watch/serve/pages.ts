@@ -7,7 +7,7 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals } from '../../status/counters/loss-totals.ts'
 import { expositionType, writeExposition } from '../../status/output/exposition.ts'
-import { type Measures, makeMetrics } from '../../status/output/metrics.ts'
+import { type Measurement, makeMetrics } from '../../status/output/metrics.ts'
 import { makeReport } from '../../status/report.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 import type { WatchEvent } from '../events/event.ts'
@@ -84,7 +84,7 @@ function probePage({ good, why }: Verdict): Page {
 }
 
 /** Counts along the ways of the spans; from one time to the next, what was lost adds up. */
-function openMeter(watched: Watched): () => Promise<Measures | null> {
+function openMeter(watched: Watched): () => Promise<Measurement | null> {
   const glance = openGlance(watched)
   let last: Sample | null = null
   let losses: LossTotals = new Map()

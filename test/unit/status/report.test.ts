@@ -3,15 +3,15 @@ import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
-import { type Findings, makeReport } from '../../../src/status/report.ts'
+import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
 
-function report(view: PlanView, traffic: Traffic = {}, more: Partial<Findings> = {}) {
+function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
   return makeReport({ view, holds: noHolds, watch: null, ...samplesOf(view, traffic), ...more })
 }
 
 /** The codes of all that is wrong. */
-function codes(view: PlanView, traffic?: Traffic, more?: Partial<Findings>) {
+function codes(view: PlanView, traffic?: Traffic, more?: Partial<ReportInput>) {
   const { healthy, unhealthy, spans } = report(view, traffic, more)
   const found = [...unhealthy, ...spans.flatMap((span) => span.unhealthy)].map(({ code }) => code)
   expect(healthy).toBe(found.length === 0)

@@ -9,7 +9,7 @@ import type { Pauses } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
-import type { Findings } from '../../../src/status/report.ts'
+import type { ReportInput } from '../../../src/status/report.ts'
 import type { WatchState } from '../../../src/status/watch-state.ts'
 import { readHostFile } from '../plan/host-file.ts'
 
@@ -35,7 +35,7 @@ export interface Traffic {
 }
 
 /** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
-export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}): Pick<Findings, 'first' | 'later'> {
+export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}): Pick<ReportInput, 'first' | 'later'> {
   const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
     const links = view.host.links.map(({ index, name, mtu }) => {

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
 import type { Sample } from '../../../../src/host/read-counters.ts'
-import { makeFlowReport } from '../../../../src/status/counters/flow-report.ts'
+import { type FlowReport, makeFlowReport } from '../../../../src/status/counters/flow-report.ts'
 import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
-import { addLosses, causesAt, type LossTotals } from '../../../../src/status/counters/loss-totals.ts'
+import { addLosses, type LossTotals, withTotals } from '../../../../src/status/counters/loss-totals.ts'
 import { path, sampleOf } from './samples.ts'
 
 /** `PLACE CAUSE COUNT` of what was lost from sample to sample. */
 function lostIn(samples: readonly Sample[], way: FramePath = path): string[] {
   const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [way], sample), new Map())
-  return [...losses.values()].flatMap(({ tolls }) =>
-    tolls.flatMap(({ hop, lost }) =>
-      [...lost].flatMap(([cause, frames]) => (frames > 0 ? [`${hop.kind} ${hop.device} ${cause} ${frames}`] : []))
+  return [...losses.values()].flatMap(({ hops }) =>
+    hops.flatMap(({ kind, device, losses }) =>
+      losses.map(({ cause, frames }) => `${kind} ${device} ${cause} ${frames}`)
     )
   )
 }
@@ -21,7 +21,7 @@ test('nothing is lost before the first sample', () => {
   expect(lostIn([sampleOf({ ...frames(1000), bridge: 0, filter: { overlimits: 1000 } })])).toEqual([])
 })
 
-test('what is lost adds up, each cause by itself', () => {
+test('what is lost adds up, each cause by itself, in the order in which they came', () => {
   const samples = [
     sampleOf({}),
     sampleOf({ ...frames(100), ports: [100, 90] }),
@@ -31,8 +31,8 @@ test('what is lost adds up, each cause by itself', () => {
   ]
   expect(lostIn(samples)).toEqual([
     'mirror ens192 target_down 50',
-    'port veth8 port_down 10',
-    'port veth8 unexplained 10'
+    'port veth8 unexplained 10',
+    'port veth8 port_down 10'
   ])
 })
 
@@ -71,14 +71,26 @@ test('a place that has gone is forgotten', () => {
   const without = { ...path, ports: first ? [first] : [] }
   const losses = lossy.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
   const later = addLosses(losses, [without], sampleOf({ ...frames(200), ports: [200, 90] }))
-  expect(later.get('span0')?.tolls.map(({ hop }) => hop.device)).not.toContain('veth8')
+  expect(later.get('span0')?.hops.map(({ device }) => device)).not.toContain('veth8')
   expect(addLosses(later, [], sampleOf({}))).toEqual(new Map())
 })
 
-test('every cause is told of, but a missing carrier, which loses nobody knows how many', () => {
-  const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90], links: { 2: { running: false } } })]
-  const losses = lossy.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
-  const tolls = losses.get('span0')?.tolls ?? []
-  expect(tolls.length).toBeGreaterThan(5)
-  for (const { hop, lost } of tolls) expect([...lost.keys()]).toEqual(causesAt[hop.kind])
+test('a report gets all losses, also those of unknown number', () => {
+  const carrier = (running: boolean) => ({ 2: { running, carrierChanges: running ? 4 : 3 } })
+  const samples = [
+    sampleOf({ links: carrier(false) }),
+    sampleOf({ ...frames(100), ports: [100, 90], links: carrier(true) }),
+    sampleOf({ ...frames(200), ports: [200, 190], links: carrier(true) })
+  ] as const
+  const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
+  const report = makeFlowReport(path, samples[1], samples[2])
+  const listed = ({ hops }: FlowReport) =>
+    hops.flatMap(({ kind, losses }) => losses.map(({ cause, frames }) => [kind, cause, frames]))
+  expect(listed(report)).toEqual([])
+  expect(listed(withTotals(report, losses))).toEqual([
+    ['interface', 'no_carrier', null],
+    ['port', 'unexplained', 10]
+  ])
+  expect(withTotals(report, losses).hops[0]?.frames).toBe(100)
+  expect(withTotals(report, new Map())).toEqual(report)
 })

@@ -2,11 +2,13 @@ import type { LinkCounters, MirrorCounters } from '../../../../src/host/parsers/
 import type { Sample } from '../../../../src/host/read-counters.ts'
 import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 
-/** A card with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
+const origin = { file: 'spans.yaml', line: 1, column: 1 }
+
+/** An interface with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
 export const path: FramePath = {
   span: 'span0',
   wire: true,
-  mirrors: [{ device: 'ens192', index: 2, tcHook: 'ingress', handle: 8, expression: null }],
+  mirrors: [{ device: 'ens192', index: 2, tcHook: 'ingress', handle: 8, expression: null, maxIdle: null, origin }],
   bridge: 4,
   ports: [
     {
@@ -34,7 +36,7 @@ interface Counts {
   readonly meanwhile?: number
 }
 
-/** A sample of {@link chain}; what is not said has counted nothing. */
+/** A sample of {@link path}; what is not said has counted nothing. */
 export function sampleOf(counts: Counts): Sample {
   const { at = 0, card = 0, mirror = 0, bridge = 0, ports = [0, 0], meanwhile = 0, filter = {} } = counts
   const names: Readonly<Record<number, string>> = { 2: 'ens192', 4: 'span0', 6: 'veth6', 8: 'veth8' }

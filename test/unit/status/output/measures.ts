@@ -1,12 +1,12 @@
 import type { Pauses } from '../../../../src/run-dir/pauses.ts'
 import { framePathsOf } from '../../../../src/status/counters/frame-path.ts'
 import { addLosses } from '../../../../src/status/counters/loss-totals.ts'
-import type { Measures } from '../../../../src/status/output/metrics.ts'
+import type { Measurement } from '../../../../src/status/output/metrics.ts'
 import { makeReport } from '../../../../src/status/report.ts'
 import { noHolds, samplesOf, see, type Traffic, watch } from '../views.ts'
 
 /** What there is to tell of a host, once frames have passed. */
-export function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Pauses = noHolds): Measures {
+export function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Pauses = noHolds): Measurement {
   const { first, later } = samplesOf(view, traffic)
   const paths = framePathsOf(view)
   const losses = addLosses(addLosses(new Map(), paths, first), paths, later)

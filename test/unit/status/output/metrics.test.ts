@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type Family, type Labels, writeExposition } from '../../../../src/status/output/exposition.ts'
-import { type Measures, makeMetrics } from '../../../../src/status/output/metrics.ts'
+import { type Measurement, makeMetrics } from '../../../../src/status/output/metrics.ts'
 import type { WatchState } from '../../../../src/status/watch-state.ts'
 import { expectMetrics } from '../../../e2e/lab/promtool.ts'
 import { converged, fixture, see, watch } from '../views.ts'
@@ -153,7 +153,7 @@ test('a card that two spans copy from is counted once', () => {
 test('names of anybody’s stay within their quotes', async () => {
   const name = 'a"} 1\nb{c="\\ ü 🦈'
   const { paths, losses, ...others } = measure()
-  const renamed: Measures = {
+  const renamed: Measurement = {
     ...others,
     paths: paths.map((path) => ({
       ...path,

@@ -1,0 +1,48 @@
+import type { Origin } from '../../errors.ts'
+import type { Sample } from '../../host/read-counters.ts'
+import { findMirror } from './counter-delta.ts'
+import type { FramePath, PathMirror } from './frame-path.ts'
+
+/** How long none of some mirrors has seen a frame. */
+interface Idleness {
+  /** Milliseconds since the last frame, or since the filter was made where it has seen none. */
+  readonly idle: number
+  /** A frame has come since the filters were made. */
+  readonly heard: boolean
+}
+
+/** A source with a max_idle, and how long it has been without a frame. */
+export interface SourceIdleness extends Idleness {
+  readonly device: string
+  /** Milliseconds. */
+  readonly maxIdle: number
+  readonly origin: Origin
+}
+
+/** @returns null where none of the mirrors has a filter. */
+export function readIdleness(mirrors: readonly PathMirror[], sample: Sample): Idleness | null {
+  const counters = mirrors.flatMap((mirror) => findMirror(mirror, sample) ?? [])
+  if (counters.length === 0) return null
+  return {
+    idle: Math.min(...counters.map(({ idle }) => idle * 1000)),
+    heard: counters.some(({ packets }) => packets > 0)
+  }
+}
+
+/** The sources of a span that have a max_idle and a filter. */
+export function readSources({ mirrors }: FramePath, sample: Sample): SourceIdleness[] {
+  const sources = new Map(mirrors.map((mirror) => [mirror.origin, mirror]))
+  return [...sources.values()].flatMap(({ device, maxIdle, origin }) => {
+    if (maxIdle === null) return []
+    const idleness = readIdleness(
+      mirrors.filter((mirror) => mirror.origin === origin),
+      sample
+    )
+    return idleness === null ? [] : [{ ...idleness, device, maxIdle, origin }]
+  })
+}
+
+/** Whether the source has been without a frame for as long as its max_idle. */
+export function isIdle({ idle, maxIdle }: SourceIdleness): boolean {
+  return idle >= maxIdle
+}
