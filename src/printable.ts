@@ -1,9 +1,33 @@
-/** What moves the cursor, sets colours, turns the direction round or cannot be seen; line ends too. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+/** Control characters, line and paragraph separators, halves of surrogate pairs, and marks that change the reading direction. */
+const controlClass = '\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\u202A-\\u202E\\u2066-\\u2069'
+const control = new RegExp(`[${controlClass}]`, 'gu')
 
-/** A name or message of anybody's, safe to print on a terminal and in one line: `\u001b` for an escape. */
+/** What no terminal and no log may get as it is: control characters, and what cannot be seen (format characters, Cf). */
+const unprintable = new RegExp(`[${controlClass}\\p{Cf}]`, 'gu')
+
+/** Whether a text has control characters other than the allowed ones. A joiner within a word or an emoji is none. */
+export function hasControls(text: string, allowed = ''): boolean {
+  return (text.match(control) ?? []).some((character) => !allowed.includes(character))
+}
+
+/** Replaces each unprintable character, line ends among them. */
+export function replaceUnprintable(text: string, replace: (character: string) => string): string {
+  return text.replace(unprintable, replace)
+}
+
+/** A name or a message from anywhere, safe to print in one line: `\u001b` for an escape. */
 export function printable(text: string): string {
-  return text.replace(unprintable, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
+  return replaceUnprintable(text, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
+}
+
+/** Characters of a text that {@link quote} shows. */
+const longestQuote = 60
+
+/** A value as a message shows it: in double quotes, on one line, cut when it is long. */
+export function quote(text: string): string {
+  // A surrogate pair is not cut in two.
+  const short = text.length > longestQuote ? `${text.slice(0, longestQuote).replace(/[\uD800-\uDBFF]$/, '')}…` : text
+  return `"${printable(short.replaceAll('\n', ' ').replaceAll('\t', ' '))}"`
 }
 
 /** Several lines, each safe to print. */
@@ -14,7 +38,7 @@ export function printableLines(text: string): string {
 /** JSON, in one line or indented, safe to print: JSON.stringify escapes the control characters of ASCII alone. */
 export function printableJson(value: unknown, indent = 0): string {
   const lines = JSON.stringify(value, null, indent).split('\n')
-  return lines.map((line) => line.replace(unprintable, escapeUnits)).join('\n')
+  return lines.map((line) => replaceUnprintable(line, escapeUnits)).join('\n')
 }
 
 /** By UTF-16 code unit, as JSON has it. */

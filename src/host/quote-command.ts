@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { replaceUnprintable } from '../printable.ts'
 
 /**
  * A word as iproute2's batch mode reads it back (lib/utils.c, makeargs and getcmdline): split at white space,
@@ -18,14 +19,13 @@ export function batchLine(words: readonly string[]): string | null {
   return quoted.includes(null) ? null : quoted.join(' ')
 }
 
-/** What a terminal would obey or hide; a line end is none of it. */
-const unprintable = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu
-
 /** A word as a POSIX shell reads it back. What cannot be printed, printf makes of its bytes. */
 function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
   const quoted = `'${word.replaceAll("'", `'\\''`)}'`
-  return quoted.replace(unprintable, (character) => `'"$(printf '${octal(character)}')"'`)
+  return replaceUnprintable(quoted, (character) =>
+    character === '\n' ? character : `'"$(printf '${octal(character)}')"'`
+  )
 }
 
 function octal(text: string): string {

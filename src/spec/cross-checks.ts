@@ -1,16 +1,14 @@
 import type { Diagnostic, Origin } from '../errors.ts'
+import { printable, quote } from '../printable.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import { describeSource } from './sources/registry.ts'
 import type { NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
-import { escapeUnprintable, quote } from './yaml/quote.ts'
 
 /** `line 5`, or `b.yaml:5:3` if that is another file. */
 export function describePlace(place: Origin, from: Origin): string {
-  return place.file === from.file
-    ? `line ${place.line}`
-    : `${escapeUnprintable(place.file)}:${place.line}:${place.column}`
+  return place.file === from.file ? `line ${place.line}` : `${printable(place.file)}:${place.line}:${place.column}`
 }
 
 /** What is wrong with spans that are right each for itself: within a span, and among all. */
@@ -33,7 +31,7 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
     const other = seen.get(identity)
     if (other) {
       const place = describePlace(other.origin, one.origin)
-      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same card: ${escapeUnprintable(identity)}`
+      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same card: ${printable(identity)}`
       diagnostics.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
     } else seen.set(identity, one)
   }

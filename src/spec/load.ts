@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
+import { quote } from '../printable.ts'
 import { checkSpans, describePlace } from './cross-checks.ts'
 import { type FindInterface, type InterfaceMatch, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
 import { type Key, type Named, type Part, readPart } from './schema/file-parts.ts'
@@ -11,7 +12,6 @@ import { readSelector } from './values/container-selector.ts'
 import { readDuration } from './values/duration.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
-import { quote } from './yaml/quote.ts'
 import { findValuePlace, type Path, type Tree } from './yaml/tree.ts'
 
 /**

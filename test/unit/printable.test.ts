@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { printable, printableJson } from '../../src/printable.ts'
+import { hasControls, printable, printableJson, quote } from '../../src/printable.ts'
 
 test.each([
   ['plain', 'span0 · Übung 日本 😀', 'span0 · Übung 日本 😀'],
@@ -21,6 +21,19 @@ test('whatever it is, it stays in its line, and is left alone the second time', 
     })
   )
 })
+
+test.each([
+  ['joiners', 'می\u200cخواهم 👩\u200d💻', false],
+  ['an escape', '\u001b', true],
+  ['a direction that is turned round', '\u202e', true],
+  ['a line end', 'a\nb', true],
+  ['a tab, which is allowed', 'a\tb', false]
+])('control characters: %s', (_, text, expected) => expect(hasControls(text, '\t')).toBe(expected))
+
+test.each([
+  ['two\nlines\tand an \u001b', '"two lines and an \\u001b"'],
+  [`${'a'.repeat(59)}😀b`, `"${'a'.repeat(59)}…"`]
+])('a value in a message', (text, shown) => expect(quote(text)).toBe(shown))
 
 test('JSON that a terminal may be shown, and that says the same', () => {
   fc.assert(

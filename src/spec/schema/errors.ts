@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Diagnostic } from '../../errors.ts'
-import { escapeUnprintable, quote } from '../yaml/quote.ts'
+import { printable, quote } from '../../printable.ts'
 import { findKeyPlace, findTree, findValuePlace, type Path, type ScalarTree, type Tree } from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
 
@@ -56,7 +56,7 @@ function describeValue(tree: Tree): string {
   if (tree.kind === 'list') return tree.items.length === 0 ? 'an empty list' : 'a list'
   if (tree.kind !== 'scalar') return 'a mapping'
   if (typeof tree.value === 'string') return quote(tree.value)
-  return String(tree.value === null ? null : escapeUnprintable(tree.text.slice(0, 60)))
+  return String(tree.value === null ? null : printable(tree.text.slice(0, 60)))
 }
 
 const isTextWanted = (issue: Issue) => issue.code === 'invalid_type' && issue.expected === 'string'
@@ -83,12 +83,12 @@ function suggestFlag(word: string): string | undefined {
 function suggestFix(issue: Issue, tree: Tree): string | undefined {
   const key = issue.path.at(-1)
   if (issue.code === 'invalid_type' && issue.expected === 'array') {
-    const text = tree.kind === 'scalar' ? escapeUnprintable(tree.text.slice(0, 60)) : undefined
+    const text = tree.kind === 'scalar' ? printable(tree.text.slice(0, 60)) : undefined
     if (text !== undefined) return key === 'sources' ? `write "- interface: ${text}"` : `write [${text}]`
     return tree.kind === 'map' ? 'begin each item with "- "' : undefined
   }
   if (kindOf(issue.path) === 'source' && tree.kind === 'scalar')
-    return `write "interface: ${escapeUnprintable(tree.text.slice(0, 60))}"`
+    return `write "interface: ${printable(tree.text.slice(0, 60))}"`
   if (tree.kind !== 'scalar') return undefined
   const { value } = tree
   if (typeof value !== 'string') {

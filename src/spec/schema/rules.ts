@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import * as z from 'zod'
-import { hasUnprintable } from '../yaml/quote.ts'
+import { hasControls } from '../../printable.ts'
 
 // Compiling each schema with `new Function` takes longer than checking a file with it.
 z.config({ jitless: true })
@@ -68,7 +68,7 @@ export const linkRules: readonly Rule[] = [
 /** What no name of a link may have in it: dev_valid_name() in net/core/dev.c. */
 export const linkCharacters: readonly Rule[] = [
   {
-    broken: (value) => /[/:\s]/.test(value) || hasUnprintable(value),
+    broken: (value) => /[/:\s]/.test(value) || hasControls(value),
     message: 'must have no "/", no ":" and no spaces',
     code: 'NAME_INVALID'
   }

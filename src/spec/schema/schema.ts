@@ -1,8 +1,8 @@
 import * as z from 'zod'
+import { hasControls } from '../../printable.ts'
 import { sourceKeys } from '../sources/registry.ts'
 import { readDuration } from '../values/duration.ts'
 import { parseSubnet } from '../values/subnet.ts'
-import { hasUnprintable } from '../yaml/quote.ts'
 import {
   checkOneKey,
   countBytes,
@@ -88,7 +88,7 @@ const longestFilter = 64 * 1024
 const filter = text('text: a pcap-filter(7) expression', [
   { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'take the key out to copy everything' },
   { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
-  { broken: (value) => hasUnprintable(value, '\n\t'), message: 'must have no control characters' }
+  { broken: (value) => hasControls(value, '\n\t'), message: 'must have no control characters' }
 ]).meta({
   description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: all',
   examples: ['not port 22', 'vlan 10 and tcp'],
@@ -166,7 +166,7 @@ const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${lar
 
 const span = mapping({
   description: text('text', [
-    { broken: (value) => hasUnprintable(value, '\n\t'), message: 'must have no control characters' }
+    { broken: (value) => hasControls(value, '\n\t'), message: 'must have no control characters' }
   ])
     .optional()
     .describe('What the span is for, for people'),

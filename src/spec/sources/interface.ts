@@ -1,6 +1,6 @@
+import { quote } from '../../printable.ts'
 import { writeMatch } from '../interfaces.ts'
 import { interfaceName } from '../schema/rules.ts'
-import { quote } from '../yaml/quote.ts'
 import type { SourceKind } from './kind.ts'
 
 /** An interface of the host. */

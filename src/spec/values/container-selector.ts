@@ -1,5 +1,5 @@
+import { hasControls } from '../../printable.ts'
 import { dockerPattern, dockerRules, longestDockerName, text } from '../schema/rules.ts'
-import { hasUnprintable } from '../yaml/quote.ts'
 
 /** Which containers are meant: the one of a name, or all that have a label or belong to a Compose service. */
 export type ContainerSelector =
@@ -27,7 +27,7 @@ export const selectorKeys = {
   ]).meta({ pattern: dockerPattern.source, maxLength: longestDockerName }),
   label: text('KEY=VALUE, such as role=ids', [
     { broken: (value) => !/^[^=]+=/.test(value), message: 'must be KEY=VALUE, such as role=ids' },
-    { broken: (value) => hasUnprintable(value), message: 'must have no control characters' }
+    { broken: (value) => hasControls(value), message: 'must have no control characters' }
   ]).meta({ pattern: '^[^=]+=', examples: ['role=ids'] }),
   compose: text('PROJECT/SERVICE, such as shop/ids', [
     { broken: (value) => !composePattern.test(value), message: 'must be PROJECT/SERVICE, such as shop/ids' }

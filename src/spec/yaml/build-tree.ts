@@ -11,7 +11,7 @@ import {
   type YAMLSeq
 } from 'yaml'
 import type { Diagnostic, Origin } from '../../errors.ts'
-import { escapeUnprintable, quote } from './quote.ts'
+import { printable, quote } from '../../printable.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
 import type { Entry, ListTree, MapTree, ScalarTree, Tree } from './tree.ts'
 
@@ -190,7 +190,7 @@ class TreeBuilder {
     if (node.source === '') return broken
     const target = this.#anchors.get(node.source)
     if (!target) {
-      const name = escapeUnprintable(node.source)
+      const name = printable(node.source)
       if (this.#anchors.has(node.source)) {
         this.#report('YAML_ALIAS', at, `the alias "*${name}" stands within its own anchor "&${name}"`)
       } else {

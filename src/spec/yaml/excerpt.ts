@@ -1,4 +1,5 @@
 import type { Origin } from '../../errors.ts'
+import { printable } from '../../printable.ts'
 
 /** Columns of a terminal; what is longer is cut around the place. */
 const widest = 100
@@ -9,9 +10,6 @@ const wide =
   /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
 /** Drawn on the character before. */
 const combining = /\p{Mn}|\p{Me}/u
-/** Would move the cursor, turn the direction round or not be seen. */
-const unprintable = /\p{Cc}|\p{Cf}|\p{Cs}|\p{Zl}|\p{Zp}/u
-
 interface Cell {
   readonly shown: string
   readonly width: number
@@ -19,7 +17,7 @@ interface Cell {
 
 function show(character: string): Cell {
   if (character === '\t') return { shown: ' '.repeat(tabWidth), width: tabWidth }
-  if (unprintable.test(character)) {
+  if (printable(character) !== character) {
     const code = character.codePointAt(0) ?? 0
     // Unicode has a picture for each of the ASCII control characters.
     if (code < 0x20) return { shown: String.fromCodePoint(0x2400 + code), width: 1 }

@@ -1,6 +1,6 @@
 import type { YAMLError } from 'yaml'
 import type { Diagnostic } from '../../errors.ts'
-import { escapeUnprintable, hasUnprintable } from './quote.ts'
+import { hasControls, printable } from '../../printable.ts'
 
 /** What of a notice depends on what went wrong, not on where. */
 export type Complaint = Pick<Diagnostic, 'code' | 'message' | 'hint'>
@@ -22,7 +22,7 @@ const keyAndValue = /^\s*(?:- +)*([A-Za-z0-9_.-]+):[ \t]+(.*\S)\s*$/
 /** How the value of a line would look in quotes. */
 export function suggestQuotes(line: string): string {
   const [, key, value] = keyAndValue.exec(line) ?? []
-  if (key === undefined || value === undefined || value.length > 80 || hasUnprintable(value))
+  if (key === undefined || value === undefined || value.length > 80 || hasControls(value))
     return 'put the value in quotes'
   const quoted = /["\\]/.test(value) ? `'${value.replaceAll("'", "''")}'` : `"${value}"`
   return `put the value in quotes: ${key}: ${quoted}`
@@ -119,7 +119,7 @@ export function explainSyntax(error: Pick<YAMLError, 'code' | 'message'>, line: 
     const hint = typeof rule.hint === 'function' ? rule.hint(line) : rule.hint
     return { code, message: rule.message, ...(hint !== undefined && { hint }) }
   }
-  const message = `not valid YAML: ${escapeUnprintable(error.message.slice(0, 200))}`
+  const message = `not valid YAML: ${printable(error.message.slice(0, 200))}`
   return { code, message, ...(startsWithIndicator.test(line) && { hint: suggestQuotes(line) }) }
 }
 
