@@ -200,6 +200,16 @@ describe('sensors that come and go', () => {
     expect(await networksOf(zeek)).toEqual(['span', 'span1'])
   })
 
+  test('a network gets another name, and its sensors go with it', async () => {
+    const zeek = await lab.startSensor('zeek', {}, ids)
+    await applySpan('network: span, sensors: [zeek]')
+    await applySpan('network: renamed, sensors: [zeek]')
+    expect(await networksOf(zeek)).toEqual(['renamed'])
+    await expectSensors(zeek)
+    await applySpan('network: span')
+    expect(await networksOf(zeek)).toEqual(['none'])
+  })
+
   test('an interface is called as the file says, where Docker can', async () => {
     const { ApiVersion } = await lab.docker.version()
     const zeek = await lab.startSensor('zeek', {}, ids)

@@ -144,11 +144,16 @@ function finalizeSensors(changes: readonly Change<Sensor>[], host: Snapshot): Ch
     changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
   const barred = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
   const emptied = containersOf(host).filter(
-    (container) => container.networkMode === 'none' && of(container, ['remove']).length === container.endpoints.length
+    (container) =>
+      container.networkMode === 'none' &&
+      container.endpoints.length > 0 &&
+      of(container, ['remove']).length === container.endpoints.length
   )
   // While others' containers are off, for their network to be made anew, a note says where they belong.
   const moved = new Set(changes.filter((change) => change.action === 'replace' && change.before.owner === 'shared'))
-  const first = new Set(barred.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
+  // One that loses all its places for others goes by way of "none": killed between, it is where it came from.
+  const fromNone = [...barred, ...emptied]
+  const first = new Set(fromNone.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
   const last = new Set(emptied.flatMap((container) => of(container, ['remove']).slice(-1)))
   return changes.map((change) => {
     const noted = moved.has(change)
