@@ -82,6 +82,22 @@ test('mirrors of an old script are told of, converted, and gone after a destroy'
   expect(await tc('qdisc', 'show', 'dev', 'ens192', 'root')).toContain('htb')
 })
 
+test("a mirror at spanplan's own preference, into one of two spans that copy the same, is in the way of none", async () => {
+  await makeBridge()
+  await tc('qdisc', 'add', 'dev', 'ens192', 'clsact')
+  const everyFrame = ['bpf', 'bytecode', '1,6 0 0 4294967295']
+  await tc('filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'all', 'pref', '8', ...everyFrame, ...intoSpan)
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}, other0: {sources: [{interface: ens192}]}}')
+  const refusal = await expectRefusal(lab, ['apply'])
+  expect(refusal).toContain('the ingress of ens192 is mirrored into span0 already')
+  expect(refusal).not.toContain('has a filter at preference 8')
+  await spanplan(lab, ['apply', '--adopt', '--yes'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).toBe('')
+  await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
+})
+
 describe('what fails half-way is as it was', () => {
   test.each([
     ['tc', 'qdisc replace dev ens192 clsact'],

@@ -36,8 +36,21 @@ export function findForeignMirrors(
   const onRoot = tcHook === 'egress' ? host.classFilters.filter(({ device }) => device === link.name) : []
   return {
     copying: [...onHook, ...onRoot].filter(copies),
-    blocking: onHook.find((filter) => filter.chain === 0 && filter.pref === mirrorPref && !copies(filter))
+    blocking: onHook.find(
+      (filter) =>
+        filter.chain === 0 && filter.pref === mirrorPref && !copies(filter) && !isOtherSpans(wanted, filter, link.name)
+    )
   }
+}
+
+/** It copies into another span what that copies too, which is that span's conflict; the kernel adds any mirror beside it. */
+function isOtherSpans({ spans }: DesiredState, filter: Filter, device: string): boolean {
+  const isBeside = filter.kind === 'bpf' && filter.protocol === 'all'
+  const meets = (point: CopyPoint) => point.link.name === device && point.tcHook === filter.tcHook
+  return (
+    isBeside &&
+    spans.some(({ name, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === name))
+  )
 }
 
 /** Why a rival cannot be replaced by a mirror; null if it can, and could be put back. */
