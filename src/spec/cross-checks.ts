@@ -6,12 +6,12 @@ import type { NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
 
-/** `line 5`, or `b.yaml:5:3` if that is another file. */
+/** `line 5`, or `b.yaml:5:3` if the place is in another file. */
 export function describePlace(place: Origin, from: Origin): string {
   return place.file === from.file ? `line ${place.line}` : `${printable(place.file)}:${place.line}:${place.column}`
 }
 
-/** What is wrong with spans that are right each for itself: within a span, and among all. */
+/** Finds what is wrong with spans that the schema accepts: within a span, and between spans. */
 export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
   const find = indexInterfaces(interfaces)
   return [
@@ -38,7 +38,7 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   return diagnostics
 }
 
-const hooksOf = ({ direction }: SourceSpec): readonly TcHook[] =>
+const directionsOf = ({ direction }: SourceSpec): readonly TcHook[] =>
   direction === 'both' ? ['ingress', 'egress'] : [direction]
 
 function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[] {
@@ -46,7 +46,7 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
     const { title, identity } = describeSource(source, findInterface)
-    const twice = hooksOf(source).filter((hook) => seen.has(`${hook} ${identity}`))
+    const twice = directionsOf(source).filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
       const name = other.title === title ? title : `${title}, which is ${other.title},`
@@ -58,8 +58,8 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
         origin: source.origin
       })
     }
-    for (const hook of hooksOf(source))
-      if (!seen.has(`${hook} ${identity}`)) seen.set(`${hook} ${identity}`, { source, title })
+    for (const direction of directionsOf(source))
+      if (!seen.has(`${direction} ${identity}`)) seen.set(`${direction} ${identity}`, { source, title })
   }
   return diagnostics
 }
@@ -70,12 +70,12 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
   for (const sensor of span.sensors) {
     const { origin } = sensor
     const { kind, value } = writeSelector(sensor)
-    const choice = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
-    const other = seen.get(choice)
+    const selector = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
+    const other = seen.get(selector)
     if (other) {
-      const message = `sensor ${choice} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
+      const message = `sensor ${selector} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
       diagnostics.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
-    } else seen.set(choice, origin)
+    } else seen.set(selector, origin)
   }
   return diagnostics
 }
@@ -108,60 +108,60 @@ function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
       ? [{ span: name, network, subnet, text: network.subnet }]
       : []
   })
-  // In the order of their addresses, what overlaps overlaps the widest of those before.
+  // In the order of addresses, a subnet that overlaps any earlier one overlaps the last one kept here.
   subnets.sort((one, other) => one.subnet.base - other.subnet.base || one.subnet.length - other.subnet.length)
   const diagnostics: Diagnostic[] = []
-  let [before] = subnets
+  let [widest] = subnets
   for (const one of subnets.slice(1)) {
-    if (before && subnetsOverlap(before.subnet, one.subnet)) {
-      const place = describePlace(before.network.origin, one.network.origin)
-      const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${before.text} of span ${quote(before.span)} (${place})`
+    if (widest && subnetsOverlap(widest.subnet, one.subnet)) {
+      const place = describePlace(widest.network.origin, one.network.origin)
+      const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${widest.text} of span ${quote(widest.span)} (${place})`
       diagnostics.push({
         code: 'SUBNET_OVERLAP',
         message,
         hint: 'give each network a prefix of its own',
         origin: one.network.origin
       })
-    } else before = one
+    } else widest = one
   }
   return diagnostics
 }
 
-/** A circle is shown whole up to this length. */
-const longestCircle = 12
+/** Spans of a loop that a message shows; a longer loop is shortened. */
+const longestLoop = 12
 
-/** A bridge that is mirrored into itself, however long the way round, multiplies each frame for ever. */
+/** A bridge that is mirrored into itself, also by way of other bridges, multiplies each frame for ever. */
 function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
   const byName = new Map(spans.map((span) => [span.name, span]))
   const done = new Set<string>()
   const diagnostics: Diagnostic[] = []
   for (const first of spans) {
     if (done.has(first.name)) continue
-    // Depth first, without recursion: each step is a span and how many of its sources have been followed.
-    const trail = [{ span: first, next: 0 }]
+    // Depth first, without recursion: each entry is a span and the number of its sources that have been followed.
+    const path = [{ span: first, next: 0 }]
     const depths = new Map([[first.name, 0]])
-    for (let step = trail.at(-1); step; step = trail.at(-1)) {
+    for (let step = path.at(-1); step; step = path.at(-1)) {
       const source = step.span.sources[step.next++]
       if (!source) {
-        trail.pop()
+        path.pop()
         depths.delete(step.span.name)
         done.add(step.span.name)
         continue
       }
-      const fed = byName.get(describeSource(source, findInterface).device ?? '')
-      if (!fed || done.has(fed.name)) continue
-      const depth = depths.get(fed.name)
+      const feeding = byName.get(describeSource(source, findInterface).device ?? '')
+      if (!feeding || done.has(feeding.name)) continue
+      const depth = depths.get(feeding.name)
       if (depth === undefined) {
-        depths.set(fed.name, trail.length)
-        trail.push({ span: fed, next: 0 })
+        depths.set(feeding.name, path.length)
+        path.push({ span: feeding, next: 0 })
         continue
       }
-      // The trail goes from a span to its sources: frames go the other way.
-      const names = trail.slice(Math.max(depth, trail.length - longestCircle)).map(({ span }) => span.name)
-      if (trail.length - depth > longestCircle) names.unshift(fed.name, '…')
+      // The path leads from a span to its sources. Frames go the other way.
+      const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
+      if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
       diagnostics.push({
         code: 'LOOP',
-        message: `span ${quote(step.span.name)} copies its own frames for ever: ${[fed.name, ...names.reverse()].join(' → ')}`,
+        message: `span ${quote(step.span.name)} copies its own frames for ever: ${[feeding.name, ...names.reverse()].join(' → ')}`,
         hint: 'take this source out',
         origin: source.origin
       })

@@ -15,9 +15,10 @@ import { parseYaml } from './yaml/parse.ts'
 import { findValuePlace, type Path, type Tree } from './yaml/tree.ts'
 
 /**
- * Reads spans.yaml, or the several files that make one, checks all of it, and fills in the defaults.
- * @throws {SpanplanError} with everything that is wrong, in the order of files and lines, each notice with its
- * place; it exits with `Exit.invalidFile`. Without any file there is no place.
+ * Loads spans.yaml, or several files that are merged into one, checks it, and fills in the defaults.
+ *
+ * @throws {SpanplanError} with everything that is wrong, in the order of files and lines, each diagnostic with its place. The
+ * exit code is `Exit.invalidFile`. FILE_MISSING, without a place: there are no files.
  */
 export function loadSpec(files: readonly SourceFile[]): Spec {
   if (files.length === 0) {
@@ -29,7 +30,7 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
   const findInterface = indexInterfaces(interfaces)
   const spans = takeFirst(parts.flatMap((part) => part.spans)).map((span) => buildSpan(span, findInterface))
   const diagnostics = [
-    ...loaded.flatMap((one) => one.diagnostics),
+    ...loaded.flatMap((file) => file.diagnostics),
     ...checkOwners(parts),
     ...checkTwice(
       'SPAN_TWICE',
@@ -81,18 +82,18 @@ function loadFile(file: SourceFile): Loaded {
   }
 }
 
-/** Names are told once each: later ones of the same name have their notice. */
+/** The first entry of each name. {@link checkTwice} reports the others. */
 function takeFirst<Data>(entries: readonly Named<Data>[]): Named<Data>[] {
   return [...new Map([...entries].reverse().map((entry) => [entry.name, entry])).values()].reverse()
 }
 
-function checkTwice(code: string, what: string, keys: readonly Key[]): Diagnostic[] {
+function checkTwice(code: string, kind: string, keys: readonly Key[]): Diagnostic[] {
   const seen = new Map<string, Key>()
   const diagnostics: Diagnostic[] = []
   for (const key of keys) {
     const other = seen.get(key.name)
     if (other) {
-      const message = `${what} ${quote(key.name)} is defined already (${describePlace(other.at, key.at)})`
+      const message = `${kind} ${quote(key.name)} is defined already (${describePlace(other.at, key.at)})`
       diagnostics.push({ code, message, hint: 'take one out, or give it another name', origin: key.at })
     } else seen.set(key.name, key)
   }
@@ -112,7 +113,7 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
     }))
 }
 
-/** A span's name may be none that Docker takes, or one that it has a network of its own for. */
+/** Not every span's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */
 function checkDefaultNetwork({ name, network, origin }: SpanSpec): Diagnostic[] {
   if (network?.origin !== origin || schemas.network.safeParse(name).success) return []
   const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not take it`
@@ -184,22 +185,26 @@ function buildNetwork({ name, data, tree, at }: Named<SpanData>): NetworkSpec | 
     : { name: network.name, subnet: network.subnet ?? null, origin }
 }
 
-/** In the order of files, lines and columns; each once, though an alias may bring the same error again and again. */
+/** Sorts by file, line and column. Each is kept once: aliases repeat the same error. */
 function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): Diagnostic[] {
   const order = new Map(files.map(({ path }, index) => [path, index]))
-  const rank = ({ origin }: Diagnostic) => [order.get(origin?.file ?? '') ?? 0, origin?.line ?? 0, origin?.column ?? 0]
-  const once = new Map(
+  const rankOf = ({ origin }: Diagnostic) => [
+    order.get(origin?.file ?? '') ?? 0,
+    origin?.line ?? 0,
+    origin?.column ?? 0
+  ]
+  const unique = new Map(
     diagnostics.map((diagnostic) => [
-      [...rank(diagnostic), diagnostic.code, diagnostic.message].join('\0'),
-      { diagnostic, rank: rank(diagnostic) }
+      [...rankOf(diagnostic), diagnostic.code, diagnostic.message].join('\0'),
+      { diagnostic, rank: rankOf(diagnostic) }
     ])
   )
-  return [...once.values()]
+  return [...unique.values()]
     .sort((one, other) => one.rank.reduce((sum, value, index) => sum || value - (other.rank[index] ?? 0), 0))
     .map(({ diagnostic }) => diagnostic)
 }
 
-/** Over the bytes of all files in order: a single one has the digest that sha256sum prints. */
+/** Hashes the bytes of all files in order: the digest of a single file is what sha256sum prints. */
 function digestFiles(files: readonly SourceFile[]): string {
   const hash = createHash('sha256')
   for (const { bytes } of files) hash.update(bytes)

@@ -5,16 +5,16 @@ import type { NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec
 import { writeSelector } from './values/container-selector.ts'
 import { writeDuration } from './values/duration.ts'
 
-/** The spec as one spans.yaml with every default written out. Loaded again, it is the same spec at other places. */
+/** Prints a spec as one spans.yaml with every default written out. Loaded again, it is the same spec with other places. */
 export function printSpec(spec: Spec): string {
   const file = new Map<string, unknown>([
     ['version', 1],
     ['name', spec.name]
   ])
   if (spec.interfaces.length > 0)
-    file.set('interfaces', new Map(spec.interfaces.map((one) => [one.key, printInterface(one)])))
+    file.set('interfaces', new Map(spec.interfaces.map((entry) => [entry.key, printInterface(entry)])))
   file.set('spans', new Map(spec.spans.map((span) => [span.name, printSpan(span)])))
-  // Long filters stay on one line; what YAML 1.1 reads otherwise (yes, 0o7) is in quotes, for other tools.
+  // Long filters stay on one line. What YAML 1.1 would read differently (yes, 0o7) is quoted, for other tools.
   return stringify(file, { lineWidth: 0, compat: 'yaml-1.1', aliasDuplicateObjects: false })
 }
 

@@ -3,13 +3,13 @@ import type { InterfaceSpec } from './interfaces.ts'
 import type { SourceByKind } from './sources/registry.ts'
 import type { ContainerSelector } from './values/container-selector.ts'
 
-/** Which way a frame passes the source: received by it, or sent by it. One tc hook each. */
+/** A direction as the source sees it: received or sent. Each has a tc hook. */
 export type TcHook = 'ingress' | 'egress'
 
-/** Which way frames are copied. */
+/** The frames that are copied. */
 export type Direction = TcHook | 'both'
 
-/** A file as read from disk, before anything is known of its content. */
+/** A file as it is on disk. */
 export interface SourceFile {
   readonly path: string
   readonly bytes: Uint8Array
@@ -18,24 +18,24 @@ export interface SourceFile {
 /** What a span copies from, with its defaults filled in. */
 export type SourceSpec = SourceByKind & {
   readonly direction: Direction
-  /** A pcap-filter(7) expression, or null for every frame. */
+  /** A pcap-filter(7) expression; null: every frame. */
   readonly filter: { readonly expression: string; readonly origin: Origin } | null
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   readonly maxIdle: number | null
   readonly origin: Origin
 }
 
-/** The Docker network that hands a span out. */
+/** The Docker network that hands out a span. */
 export interface NetworkSpec {
   readonly name: string
-  /** An IPv4 prefix as the user wrote it, or null for a free one. */
+  /** An IPv4 prefix as the user wrote it; null: a free one is chosen. */
   readonly subnet: string | null
   readonly origin: Origin
 }
 
-/** Containers that are to be connected. */
+/** The containers to connect. */
 export type SensorSpec = ContainerSelector & {
-  /** What the interface is to be called in the container; null: Docker chooses. */
+  /** The name of the interface in the container; null: Docker chooses. */
   readonly interfaceName: string | null
   readonly origin: Origin
 }
@@ -49,16 +49,16 @@ export interface SpanSpec {
   /** null: no Docker network. */
   readonly network: NetworkSpec | null
   readonly sensors: readonly SensorSpec[]
-  /** Bytes, or `auto`: the largest source's. */
+  /** Bytes, or `auto`: that of the largest source. */
   readonly mtu: number | 'auto'
   readonly wire: boolean
   readonly sealed: boolean
   readonly origin: Origin
 }
 
-/** All files put together, checked, with defaults filled in and every value's place kept. */
+/** All files merged and checked, with defaults filled in and the place of every value. */
 export interface Spec {
-  /** Whose these spans are. */
+  /** The owner's name. */
   readonly name: string
   readonly files: readonly string[]
   /** `sha256:` and 64 hex digits, over the files' bytes in order. */

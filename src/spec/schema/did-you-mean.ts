@@ -1,9 +1,9 @@
 import { distance } from 'fastest-levenshtein'
 
-/** Longer words are no slips of the finger, and the distance takes time that grows with the square of the length. */
-const longest = 64
+/** Characters. Longer words are no typing errors, and computing the distance takes time that grows with the square of the length. */
+const longestWord = 64
 
-/** What people write who know the thing by another name. */
+/** Other names that people know a key or a value by. */
 const synonyms: ReadonlyMap<string, string> = new Map([
   ['in', 'ingress'],
   ['rx', 'ingress'],
@@ -31,16 +31,16 @@ const synonyms: ReadonlyMap<string, string> = new Map([
 
 const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')
 
-/** The candidate that was most likely meant by `word`, if one is near enough: two of five letters may be wrong. */
+/** The candidate that `word` most likely means. undefined: none is near enough; two of five letters may be wrong. */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
-  if (word.length > longest) return undefined
-  const wanted = normalise(word)
-  const synonym = synonyms.get(wanted)
+  if (word.length > longestWord) return undefined
+  const normalised = normalise(word)
+  const synonym = synonyms.get(normalised)
   if (synonym !== undefined && candidates.includes(synonym)) return synonym
   let best: string | undefined
-  let least = Math.max(1, Math.round(wanted.length * 0.4)) + 1
+  let least = Math.max(1, Math.round(normalised.length * 0.4)) + 1
   for (const candidate of candidates) {
-    const changes = distance(wanted, normalise(candidate))
+    const changes = distance(normalised, normalise(candidate))
     if (changes < least) {
       best = candidate
       least = changes
@@ -49,7 +49,7 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   return best
 }
 
-/** `did you mean "sources"?`, or undefined if nothing is near. */
+/** `did you mean "sources"?`; undefined: no candidate is near enough. */
 export function suggestHint(word: string, candidates: readonly string[]): string | undefined {
   const found = suggest(word, candidates)
   return found === undefined ? undefined : `did you mean "${found}"?`

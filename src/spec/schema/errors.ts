@@ -6,15 +6,15 @@ import { suggest, suggestHint } from './did-you-mean.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** What to do when a key that must be there is not, or has nothing under it. */
-const missingHints: ReadonlyMap<string, string> = new Map([
+/** Hints for a key that is missing or has no value. */
+const missingKeyHints: ReadonlyMap<string, string> = new Map([
   ['version', 'write "version: 1"'],
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
   ['name', 'a network has a name, and perhaps a subnet']
 ])
 
-/** What the format has room for, and this version cannot do; by the place where it is written. */
+/** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['span outputs', 'outputs'],
   ['source container', 'sources of the kind "container"'],
@@ -25,7 +25,7 @@ const unsupported: ReadonlyMap<string, string> = new Map([
   ['sensor balance', 'balance among sensors']
 ])
 
-/** What kind of thing is at a path. */
+/** The kind of a place. */
 function kindOf(path: Path): 'source' | 'sensor' | 'span' | 'other' {
   if (path[0] !== 'spans') return 'other'
   if (path.length === 2) return 'span'
@@ -34,7 +34,7 @@ function kindOf(path: Path): 'source' | 'sensor' | 'span' | 'other' {
   return 'other'
 }
 
-/** ` in span "span0"`, for what is at a path. */
+/** ` in span "span0"`, or nothing at the top level. */
 function describeOwner(path: Path): string {
   const [group, key] = path
   if (path.length < 2) return ''
@@ -59,25 +59,25 @@ function describeValue(tree: Tree): string {
   return String(tree.value === null ? null : printable(tree.text.slice(0, 60)))
 }
 
-const isTextWanted = (issue: Issue) => issue.code === 'invalid_type' && issue.expected === 'string'
+const expectsText = (issue: Issue) => issue.code === 'invalid_type' && issue.expected === 'string'
 
 const bareMac = /^[0-9a-f]{12}$/i
 const suggestColons = (text: string) => `write it with colons, in quotes: "${text.match(/../g)?.join(':')}"`
 
-/** YAML read something else than text from what looked like text to its author. */
+/** A hint for a value that its author meant as text, and that YAML read as something else. */
 function suggestText(tree: ScalarTree, key: PropertyKey | undefined): string {
   const { text } = tree
   if (key === 'max_idle') return `give it a unit: ${text}s`
   return key === 'macaddress' && bareMac.test(text) ? suggestColons(text) : `put it in quotes: ${quote(text)}`
 }
 
-/** What to do about a word where true or false should be. */
+/** A hint for a word where true or false should be. */
 function suggestFlag(word: string): string | undefined {
   if (word === 'true' || word === 'false') return `take the quotes off: ${word}`
-  const meant = suggest(word, ['true', 'false'])
-  if (meant === undefined) return undefined
-  const isOldWord = /^(?:y|yes|on|n|no|off)$/i.test(word)
-  return isOldWord ? `${quote(word)} is a word in YAML 1.2: write ${meant}` : `did you mean ${meant}?`
+  const suggestion = suggest(word, ['true', 'false'])
+  if (suggestion === undefined) return undefined
+  const isYaml11 = /^(?:y|yes|on|n|no|off)$/i.test(word)
+  return isYaml11 ? `${quote(word)} is a word in YAML 1.2: write ${suggestion}` : `did you mean ${suggestion}?`
 }
 
 function suggestFix(issue: Issue, tree: Tree): string | undefined {
@@ -92,12 +92,12 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   if (tree.kind !== 'scalar') return undefined
   const { value } = tree
   if (typeof value !== 'string') {
-    return isTextWanted(issue) ? suggestText(tree, key) : undefined
+    return expectsText(issue) ? suggestText(tree, key) : undefined
   }
   if (issue.code === 'invalid_type' && issue.expected === 'boolean') return suggestFlag(value)
   if (issue.code === 'invalid_value') {
-    const words = issue.values.map(String)
-    return words.includes(value) ? `take the quotes off: ${value}` : suggestHint(value, words)
+    const allowed = issue.values.map(String)
+    return allowed.includes(value) ? `take the quotes off: ${value}` : suggestHint(value, allowed)
   }
   if (issue.code === 'invalid_union') {
     if (/^\d+$/.test(value)) return `take the quotes off: ${value}`
@@ -110,36 +110,38 @@ function explainUnknownKey(key: string, path: Path, known: readonly string[], tr
   const origin = findKeyPlace(tree, [...path, key])
   const owner = path.length === 0 ? '' : describeOwner(path)
   const message = `unknown key ${quote(key)}${owner}`
-  const missing = unsupported.get(`${kindOf(path)} ${key}`)
-  if (missing !== undefined) {
-    const hint = `this version of spanplan does not support ${missing} yet`
+  const feature = unsupported.get(`${kindOf(path)} ${key}`)
+  if (feature !== undefined) {
+    const hint = `this version of spanplan does not support ${feature} yet`
     return { code: 'KEY_UNSUPPORTED', message: `${quote(key)}${owner} is not supported`, hint, origin }
   }
   return { code: 'KEY_UNKNOWN', message, hint: suggestHint(key, known) ?? `known here: ${known.join(', ')}`, origin }
 }
 
-/** The keys whose absence an unknown key explains: those that were meant by it. */
-function listMeant(issue: Issue): string[] {
+/** The paths at which an unknown key explains another issue: the path of its mapping, and that of the key that is meant. */
+function listExplained(issue: Issue): string[] {
   if (issue.code !== 'unrecognized_keys') return []
   const known = issue.message.split(', ')
   return issue.keys.flatMap((key) => {
-    // What is unknown in a source or in `match` may be the one key that has to be there.
-    const meant = suggest(key, known)
-    return [issue.path, ...(meant === undefined ? [] : [[...issue.path, meant]])].map((path) => path.join('\0'))
+    // An unknown key of a source or of `match` may be meant as the one key that these need.
+    const suggestion = suggest(key, known)
+    return [issue.path, ...(suggestion === undefined ? [] : [[...issue.path, suggestion]])].map((path) =>
+      path.join('\0')
+    )
   })
 }
 
-/** The notices for what zod found wrong with a file; none for what follows from another. */
+/** The diagnostics for zod's issues with a file. An issue that is the consequence of another one has none. */
 export function explainIssues(issues: readonly Issue[], root: Tree): Diagnostic[] {
-  const meant = new Set(issues.flatMap(listMeant))
-  const follows = (issue: Issue) => {
-    const isOfMapping = issue.code === 'custom' || findTree(root, issue.path) === undefined
-    return issue.code !== 'unrecognized_keys' && isOfMapping && meant.has(issue.path.join('\0'))
+  const explained = new Set(issues.flatMap(listExplained))
+  const isConsequence = (issue: Issue) => {
+    const concernsMapping = issue.code === 'custom' || findTree(root, issue.path) === undefined
+    return issue.code !== 'unrecognized_keys' && concernsMapping && explained.has(issue.path.join('\0'))
   }
-  return issues.filter((issue) => !follows(issue)).flatMap((issue) => explainIssue(issue, root))
+  return issues.filter((issue) => !isConsequence(issue)).flatMap((issue) => explainIssue(issue, root))
 }
 
-/** The notices for one thing that zod found wrong; none where the reader of YAML has said it already. */
+/** The diagnostics for one issue; none if the YAML parser has reported the value already. */
 function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   const { path } = issue
   if (issue.code === 'unrecognized_keys') {
@@ -149,26 +151,26 @@ function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => explainName(inner, path, root))
   const tree = findTree(root, path)
   if (issue.code === 'invalid_union') {
-    // One word is meant for a container's name.
-    const inner =
-      findMeantBranch(issue) ?? (kindOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
-    if (inner !== undefined) {
-      const whole = inner.map((one) => ({ ...one, path: [...path, ...one.path] }))
-      return explainIssues(whole, root)
+    // A single word is meant as a container's name.
+    const branch =
+      findBranch(issue) ?? (kindOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
+    if (branch !== undefined) {
+      const absolute = branch.map((inner) => ({ ...inner, path: [...path, ...inner.path] }))
+      return explainIssues(absolute, root)
     }
   }
   if (tree?.kind === 'broken') return []
   const subject = describeSubject(path)
   const key = String(path.at(-1))
   if (!tree) {
-    const hint = missingHints.get(key)
+    const hint = missingKeyHints.get(key)
     const message = `${quote(key)} is missing${describeOwner(path.slice(0, -1))}`
     return [{ code: 'KEY_MISSING', message, ...(hint !== undefined && { hint }), origin: findKeyPlace(root, path) }]
   }
   const origin = findValuePlace(root, path)
   if (tree.kind === 'scalar' && tree.value === null) {
     const hint =
-      missingHints.get(key) ??
+      missingKeyHints.get(key) ??
       (path.length === 2 || path.length === 4
         ? 'write what belongs here, or take it out'
         : 'give it a value, or take the key out')
@@ -177,36 +179,36 @@ function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   if (issue.code === 'custom') {
     const { code, hint } = readParams(issue)
     if (tree.kind !== 'scalar') return [{ code, message: `${subject} ${issue.message}`, ...hint, origin }]
-    const mended = key === 'macaddress' && bareMac.test(tree.text) ? { hint: suggestColons(tree.text) } : hint
-    return [{ code, message: `${subject} ${blame(issue.message, tree.text)}`, ...mended, origin }]
+    const fix = key === 'macaddress' && bareMac.test(tree.text) ? { hint: suggestColons(tree.text) } : hint
+    return [{ code, message: `${subject} ${nameValue(issue.message, tree.text)}`, ...fix, origin }]
   }
   const hint = suggestFix(issue, tree)
   const isNumber = tree.kind === 'scalar' && typeof tree.value === 'number'
-  const type = isNumber && isTextWanted(issue) ? 'the number ' : ''
+  const type = isNumber && expectsText(issue) ? 'the number ' : ''
   const message = `${subject} ${issue.message}, not ${type}${describeValue(tree)}`
   return [{ code: 'VALUE_INVALID', message, ...(hint !== undefined && { hint }), origin }]
 }
 
-/** What is wrong, with the text that it is wrong with, unless that is said already. */
-function blame(message: string, text: string): string {
+/** Adds the value to a message that does not have it yet. */
+function nameValue(message: string, text: string): string {
   if (text === '' || message.includes(quote(text))) return message
   return message.startsWith('must be') ? `${message}, not ${quote(text)}` : `${message}: ${quote(text)}`
 }
 
-/** The key of a span or of an interface breaks a rule. */
+/** The diagnostic for the name of a span or an interface. */
 function explainName(issue: Issue, path: Path, root: Tree): Diagnostic {
   const [group, name] = path
-  const what = group === 'spans' ? "a span's name" : "an interface's name"
+  const subject = group === 'spans' ? "a span's name" : "an interface's name"
   const { code, hint } = issue.code === 'custom' ? readParams(issue) : { code: 'NAME_INVALID', hint: {} }
   return {
     code,
-    message: `${what} ${blame(issue.message, String(name))}`,
+    message: `${subject} ${nameValue(issue.message, String(name))}`,
     ...hint,
     origin: findKeyPlace(root, path)
   }
 }
 
-/** What the schema's own rules say of themselves; its definition writes nothing else there. */
+/** The code and the hint of a rule: the schema puts nothing else into the parameters of an issue. */
 function readParams(issue: z.core.$ZodIssueCustom): { code: string; hint: { hint?: string } } {
   const { code, hint }: Record<string, unknown> = issue.params ?? {}
   return {
@@ -215,8 +217,8 @@ function readParams(issue: z.core.$ZodIssueCustom): { code: string; hint: { hint
   }
 }
 
-/** Of the forms that a value may have, the one it has: the one that does not object to the value's type. */
-function findMeantBranch(issue: z.core.$ZodIssueInvalidUnion): readonly Issue[] | undefined {
-  const objects = ({ code, path }: Issue) => path.length === 0 && code !== 'unrecognized_keys' && code !== 'custom'
-  return issue.errors.find((branch) => !branch.some(objects))
+/** The issues of the form that the value has, of those that it may have: the form that accepts the value's type. */
+function findBranch(issue: z.core.$ZodIssueInvalidUnion): readonly Issue[] | undefined {
+  const rejectsType = ({ code, path }: Issue) => path.length === 0 && code !== 'unrecognized_keys' && code !== 'custom'
+  return issue.errors.find((branch) => !branch.some(rejectsType))
 }

@@ -5,7 +5,7 @@ import { hasControls } from '../../printable.ts'
 // Compiling each schema with `new Function` takes longer than checking a file with it.
 z.config({ jitless: true })
 
-/** A rule for a text: what it must be, if it is not. `code` and `hint` go into the notice. */
+/** A rule for a text: whether it is broken, and the message then. `code` and `hint` go into the diagnostic. */
 export interface Rule {
   readonly broken: (text: string) => boolean
   readonly message: string
@@ -13,9 +13,9 @@ export interface Rule {
   readonly hint?: string
 }
 
-/** A text that keeps all rules; the first that it breaks is told. `wanted` is what it must be at all. */
-export function text(wanted: string, rules: readonly Rule[]) {
-  return z.string({ error: `must be ${wanted}` }).check((payload) => {
+/** The schema of a text that keeps all rules; the first rule that is broken is reported. `expected` describes the text. */
+export function text(expected: string, rules: readonly Rule[]) {
+  return z.string({ error: `must be ${expected}` }).check((payload) => {
     const rule = rules.find(({ broken }) => broken(payload.value))
     if (!rule) return
     const { message, code, hint } = rule
@@ -23,7 +23,7 @@ export function text(wanted: string, rules: readonly Rule[]) {
   })
 }
 
-/** Strict: an unknown key is an error. */
+/** The schema of a mapping. An unknown key is an error. */
 export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = Object.keys(shape).join(', ')
   return z.strictObject(shape, {
@@ -44,16 +44,16 @@ export function checkOneKey(
   }
 }
 
-/** Whether a text is one of these. */
-export const oneOf = (words: readonly string[]) => (value: string) => words.includes(value)
+/** A rule's test: the text is one of these. */
+export const oneOf = (values: readonly string[]) => (value: string) => values.includes(value)
 
-/** Whether a file in a folder of spans is read. */
+/** Whether a file in a folder is one of the spec's files. */
 export const isSpecFile = (name: string) => /\.ya?ml$/.test(name) && !name.startsWith('.')
 
-/** In UTF-8. */
+/** The length in UTF-8. */
 export const countBytes = (value: string) => Buffer.byteLength(value)
 
-/** What no link may be called: `all` and `default` stand for every card in /proc/sys/net/ipv4/conf, and `-` begins an option. */
+/** Rules for a link's name. `all` and `default` mean every link in /proc/sys/net/ipv4/conf, and `-` begins an option. */
 export const linkRules: readonly Rule[] = [
   { broken: (value) => value === '', message: 'must not be empty', code: 'NAME_INVALID' },
   { broken: (value) => value.startsWith('-'), message: 'must not begin with "-"', code: 'NAME_INVALID' },
@@ -65,7 +65,7 @@ export const linkRules: readonly Rule[] = [
   }
 ]
 
-/** What no name of a link may have in it: dev_valid_name() in net/core/dev.c. */
+/** The characters of a link's name: dev_valid_name() in net/core/dev.c. */
 export const linkCharacters: readonly Rule[] = [
   {
     broken: (value) => /[/:\s]/.test(value) || hasControls(value),
@@ -74,9 +74,9 @@ export const linkCharacters: readonly Rule[] = [
   }
 ]
 
-/** Bytes. IFNAMSIZ in linux/if.h is 16, with the closing zero. */
+/** Bytes. IFNAMSIZ in linux/if.h is 16, with the terminating zero. */
 export const longestLinkName = 15
-/** Bytes. ALTIFNAMSIZ in linux/if.h is 128, with the closing zero. */
+/** Bytes. ALTIFNAMSIZ in linux/if.h is 128, with the terminating zero. */
 const longestAltname = 127
 
 /** The name of an interface of the host, or one of its altnames. */
@@ -92,12 +92,12 @@ export const interfaceName = text('the name of a network interface', [
   pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
 })
 
-/** What Docker takes for a name (daemon/names/names.go of moby). */
+/** Docker's pattern for names (daemon/names/names.go of moby). */
 export const dockerPattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 /** Characters. */
 export const longestDockerName = 255
 
-/** What a name of a container or a network of Docker must be like. */
+/** Rules for the name of a Docker container or network. */
 export const dockerRules: readonly Rule[] = [
   {
     broken: (value) => !dockerPattern.test(value),

@@ -19,8 +19,8 @@ import {
 import { sensor } from './sensor.ts'
 
 /**
- * The one definition of spans.yaml. Each message says what a value must be, and is put behind the value's name:
- * "mtu must be auto or a number from 68 to 65535". For unknown keys the message is the list of those that are known.
+ * The one definition of spans.yaml. Each message says what a value must be, and follows the value's name: "mtu must be auto or a
+ * number from 68 to 65535". The message for an unknown key is the list of the known keys.
  */
 
 const spanName = text('a name', [
@@ -159,7 +159,7 @@ const network = z
   )
   .describe("The Docker network that hands the span out. Default: one of the span's name, if there are sensors")
 
-/** What IPv4 asks for (RFC 791), and what the kernel's int-sized MTU of a bridge goes to. */
+/** Bytes. IPv4 needs the one (RFC 791); a bridge's MTU in the kernel goes up to the other. */
 const smallestMtu = 68
 const largestMtu = 65535
 const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
@@ -219,18 +219,18 @@ const file = mapping({
     .describe('The spans, by name. {} says that there are none')
 })
 
-/** The whole file, and the parts that are checked by themselves where the whole has errors. */
+/** The schema of a file, and of the parts that are checked by themselves if the file has errors. */
 export const schemas = { file, owner, interface: interfaceEntry, span, network: networkName }
 
-/** An entry of `interfaces`, as the schema gives it. */
+/** An entry of `interfaces`, as the schema returns it. */
 export type InterfaceData = z.output<typeof interfaceEntry>
-/** An entry of `spans`, as the schema gives it. */
+/** An entry of `spans`, as the schema returns it. */
 export type SpanData = z.output<typeof span>
 
-/** Top-level keys that are the user's own. */
+/** Whether a top-level key is the user's own. */
 export const isOwnKey = (key: string) => key.startsWith('x-')
 
-/** spans.yaml as a JSON Schema, for editors. Draft 7 is what yaml-language-server knows best. */
+/** The JSON Schema of spans.yaml, for editors. yaml-language-server supports draft 7 best. */
 export function jsonSchema(): object {
   const { $schema, ...rest } = z.toJSONSchema(file, { target: 'draft-07', io: 'input' })
   return {

@@ -47,5 +47,5 @@ export const sensor = z.union(
   { error: "must be a container's name, or a mapping with container, label or compose" }
 )
 
-/** An item of `sensors`, as the schema gives it. */
+/** An item of `sensors`, as the schema returns it. */
 export type SensorData = z.output<typeof sensor>

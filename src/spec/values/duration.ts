@@ -1,22 +1,22 @@
-/** Milliseconds; in the order in which they may stand. */
+/** Milliseconds of each unit, in the order in which a duration has them. */
 const units = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 
 const number = '(\\d+(?:\\.\\d+)?)'
-/** Milliseconds: what a timer of Node's takes, some 24 days. With more, it would end at once. */
-const longest = 2 ** 31 - 1
+/** Milliseconds: the limit of Node's timers, some 24 days. A longer timer would fire at once. */
+const longestTimer = 2 ** 31 - 1
 
-/** `m` that is not the beginning of `ms`. */
+/** `m` must not be the beginning of `ms`. */
 const pattern = new RegExp(`^(?=.)(?:${number}h)?(?:${number}m(?!s))?(?:${number}s)?(?:${number}ms)?$`)
 
-/** A duration as `500ms`, `30s`, `2m` or `1h30m`, in milliseconds, or what it must be. Without a unit it might be anything. */
+/** Milliseconds of a duration such as `500ms`, `30s`, `2m` or `1h30m`, or what the text must be. A unit is required. */
 export function readDuration(text: string): number | { readonly problem: string } {
   const parts = pattern.exec(text)?.slice(1)
   if (parts === undefined) return { problem: 'have a unit, as in 500ms, 30s, 5m or 1h30m' }
   const duration = Object.values(units).reduce((sum, unit, index) => sum + Number(parts[index] ?? 0) * unit, 0)
-  return duration > longest ? { problem: 'be 24 days at most' } : duration
+  return duration > longestTimer ? { problem: 'be 24 days at most' } : duration
 }
 
-/** A number of milliseconds as {@link readDuration} reads it; what is less than one is rounded. */
+/** Writes milliseconds as {@link readDuration} reads them, rounded to whole ones. */
 export function writeDuration(milliseconds: number): string {
   let rest = Math.round(milliseconds)
   let text = ''

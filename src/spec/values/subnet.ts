@@ -4,12 +4,12 @@ export interface Subnet {
   readonly length: number
 }
 
-const widest = 8
-const narrowest = 29
+const shortestPrefix = 8
+const longestPrefix = 29
 
 const pattern = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/
 
-/** What no network can be made of: this network, loopback, multicast and above (RFC 6890). */
+/** Prefixes that no network can use: this network, loopback, multicast and above (RFC 6890). */
 const unusable: readonly Subnet[] = [
   { base: 0, length: 8 },
   { base: 127 * 2 ** 24, length: 8 },
@@ -18,7 +18,7 @@ const unusable: readonly Subnet[] = [
 
 const countAddresses = ({ length }: Subnet) => 2 ** (32 - length)
 
-/** Reads `198.18.0.0/26`; undefined if it is no prefix at all. Numbers with a leading zero are octal to some, so they are none. */
+/** Reads `198.18.0.0/26`; undefined: the text is not a prefix. Some tools read a number with a leading zero as octal: it is refused. */
 export function readSubnet(text: string): Subnet | undefined {
   const numbers = pattern.exec(text)?.slice(1)
   if (!numbers || numbers.some((number) => number.length > 1 && number.startsWith('0'))) return undefined
@@ -32,20 +32,20 @@ export function writeSubnet({ base, length }: Subnet): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(base / 2 ** shift) % 256).join('.')}/${length}`
 }
 
-/** The prefix that `text` stands for, or what is wrong with it and what to do. */
+/** Reads a prefix that a network can use, or says what is wrong with the text and what to do. */
 export function parseSubnet(text: string): Subnet | { readonly problem: string; readonly hint?: string } {
   const subnet = readSubnet(text)
   if (!subnet) {
     const hint = text.includes(':') ? 'IPv6 is of no use here: sensors get no traffic by address' : undefined
     return { problem: 'must be an IPv4 prefix such as 198.18.0.0/26', ...(hint && { hint }) }
   }
-  if (subnet.length < widest || subnet.length > narrowest) {
-    return { problem: `must be an IPv4 prefix from /${widest} to /${narrowest}` }
+  if (subnet.length < shortestPrefix || subnet.length > longestPrefix) {
+    return { problem: `must be an IPv4 prefix from /${shortestPrefix} to /${longestPrefix}` }
   }
-  const right = { ...subnet, base: subnet.base - (subnet.base % countAddresses(subnet)) }
-  if (unusable.some((one) => subnetsOverlap(one, right))) return { problem: 'must be a prefix that hosts can use' }
-  if (right.base !== subnet.base) {
-    return { problem: `has bits set behind its /${subnet.length}`, hint: `did you mean "${writeSubnet(right)}"?` }
+  const aligned = { ...subnet, base: subnet.base - (subnet.base % countAddresses(subnet)) }
+  if (unusable.some((one) => subnetsOverlap(one, aligned))) return { problem: 'must be a prefix that hosts can use' }
+  if (aligned.base !== subnet.base) {
+    return { problem: `has bits set behind its /${subnet.length}`, hint: `did you mean "${writeSubnet(aligned)}"?` }
   }
   return subnet
 }

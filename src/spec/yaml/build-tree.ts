@@ -15,15 +15,15 @@ import { printable, quote } from '../../printable.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
 import type { Entry, ListTree, MapTree, ScalarTree, Tree } from './tree.ts'
 
-/** The place of a position in the text. */
+/** Converts a position in the text to a place. */
 type Place = (offset: number) => Origin
 
-/** How many values aliases and `<<` may add to a file: enough for a block that each of a thousand spans shares. */
+/** The values that aliases and `<<` may add to a file: enough for a block that a thousand spans share. */
 const mostCopies = 100_000
 
 /**
- * From the composer's nodes to our tree, with aliases followed and `<<` merged; `tree` is undefined if the
- * document has no value. The work is bounded by the size of the text, whatever its aliases say.
+ * Builds the tree from the composer's nodes: resolves aliases and merges `<<`. `tree` is undefined if the document has no value.
+ * The size of the text bounds the work, whatever its aliases are.
  */
 export function buildTree(
   document: Document.Parsed,
@@ -34,7 +34,7 @@ export function buildTree(
   return { tree: builder.buildRoot(), diagnostics: builder.diagnostics }
 }
 
-/** The tags of the core schema; YAML gives a value one of them anyway. */
+/** The tags of the core schema: every value has one of them, also without a tag in the file. */
 const coreTags: ReadonlySet<string> = new Set(
   ['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`)
 )
@@ -44,10 +44,10 @@ class TreeBuilder {
   readonly #document: Document.Parsed
   readonly #text: string
   readonly #place: Place
-  /** undefined: the value is being built, so an alias in it leads back to itself. */
+  /** undefined: the value is being built, so that an alias in it would contain itself. */
   readonly #anchors = new Map<string, Tree | undefined>()
   #copies = 0
-  #overflown = false
+  #tooManyCopies = false
 
   constructor(document: Document.Parsed, text: string, place: Place) {
     this.#document = document
@@ -65,18 +65,18 @@ class TreeBuilder {
     this.diagnostics.push({ code, message, ...(hint !== undefined && { hint }), origin: at })
   }
 
-  /** `outer` is the place of what a value without any text belongs to: its key, or the list. */
+  /** `outer` is the place of a value without any text: that of its key or its list. */
   #build(node: Node | null, outer: Origin): Tree {
     if (!node) return { kind: 'scalar', at: outer, size: 1, value: null, text: '' }
-    if (isAlias(node)) return this.#follow(node)
+    if (isAlias(node)) return this.#resolveAlias(node)
     const anchor = 'anchor' in node ? node.anchor : undefined
     if (anchor !== undefined) this.#anchors.set(anchor, undefined)
-    const tree = this.#buildPlain(node, outer)
+    const tree = this.#buildNode(node, outer)
     if (anchor !== undefined) this.#anchors.set(anchor, tree)
     return tree
   }
 
-  #buildPlain(node: Node, outer: Origin): Tree {
+  #buildNode(node: Node, outer: Origin): Tree {
     const at = this.#place(start(node))
     if (node.tag !== undefined && !coreTags.has(node.tag)) {
       const tag = node.tag.replace(/^tag:yaml\.org,2002:/, '!!')
@@ -101,10 +101,10 @@ class TreeBuilder {
     return { kind: 'broken', at, size: 1 }
   }
 
-  /** The composer knows the value's place; a tag or an anchor stands shortly before it. */
-  #findBefore(mark: string, value: number): Origin {
+  /** The place of a tag or an anchor, which stands shortly before the value. */
+  #findBefore(text: string, value: number): Origin {
     const begin = Math.max(0, value - 200)
-    const found = this.#text.slice(begin, value).lastIndexOf(mark)
+    const found = this.#text.slice(begin, value).lastIndexOf(text)
     return this.#place(found === -1 ? value : begin + found)
   }
 
@@ -112,7 +112,7 @@ class TreeBuilder {
     const items: Tree[] = []
     let size = 1
     for (const item of node.items) {
-      // A parsed list holds nodes; a pair within [a: b] is a map of its own.
+      // A cast: a parsed list holds nodes; a pair within [a: b] is a map.
       const tree = this.#build(item as Node | null, at)
       items.push(tree)
       size += tree.size
@@ -125,7 +125,7 @@ class TreeBuilder {
     const merged: Tree[] = []
     let size = 1
     for (const pair of node.items) {
-      // Parsed pairs hold nodes.
+      // A cast: parsed pairs hold nodes.
       const keyNode = pair.key as Node | null
       const keyAt = keyNode ? this.#place(start(keyNode)) : at
       const key = this.#readKey(keyNode, keyAt)
@@ -144,10 +144,10 @@ class TreeBuilder {
       entries.set(key, { at: keyAt, value })
       size += value.size
     }
-    // The map's own keys count before merged ones, and earlier merged ones before later.
+    // The map's own keys precede merged ones, and keys that are merged first precede later ones.
     for (const tree of merged) {
       if (tree.kind !== 'map') continue
-      if (!this.#spend(tree.entries.size, at)) break
+      if (!this.#countCopies(tree.entries.size, at)) break
       for (const [key, entry] of tree.entries) {
         if (entries.has(key)) continue
         entries.set(key, entry)
@@ -159,7 +159,7 @@ class TreeBuilder {
 
   #readKey(node: Node | null, at: Origin): string | undefined {
     let tree: Tree | undefined
-    if (isAlias(node)) tree = this.#follow(node)
+    if (isAlias(node)) tree = this.#resolveAlias(node)
     else if (isScalar(node)) tree = this.#build(node, at)
     if (tree?.kind === 'broken') return undefined
     if (tree?.kind !== 'scalar' || (tree.value === null && tree.text === '')) {
@@ -183,10 +183,10 @@ class TreeBuilder {
     return parts
   }
 
-  #follow(node: Alias): Tree {
+  #resolveAlias(node: Alias): Tree {
     const at = this.#place(start(node))
     const broken: Tree = { kind: 'broken', at, size: 1 }
-    // The composer has told of an alias without a name.
+    // The composer has reported an alias without a name.
     if (node.source === '') return broken
     const target = this.#anchors.get(node.source)
     if (!target) {
@@ -204,20 +204,20 @@ class TreeBuilder {
       }
       return broken
     }
-    if (!this.#spend(target.size, at)) return broken
-    // What is in it keeps its own place: there it must be mended.
+    if (!this.#countCopies(target.size, at)) return broken
+    // The values inside keep their own places, where errors have to be fixed.
     return { ...target, at }
   }
 
-  /** Counts what an alias adds. False, once there is a notice, when it is too much. */
-  #spend(values: number, at: Origin): boolean {
+  /** Counts the values that an alias adds. Returns false, and reports it once, if there are too many. */
+  #countCopies(values: number, at: Origin): boolean {
     this.#copies += values
     if (this.#copies <= mostCopies) return true
-    if (!this.#overflown) {
+    if (!this.#tooManyCopies) {
       const message = `aliases make more than ${mostCopies} values of this file`
       this.#report('YAML_BOMB', at, message, 'write out what is meant')
     }
-    this.#overflown = true
+    this.#tooManyCopies = true
     return false
   }
 }
@@ -228,6 +228,6 @@ const start = (node: Node) => node.range?.[0] ?? 0
 function buildScalar(node: Scalar, at: Origin): ScalarTree {
   const { value } = node
   const text = node.source ?? String(value ?? '')
-  const known = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
-  return { kind: 'scalar', at, size: 1, value: known ? value : text, text }
+  const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
+  return { kind: 'scalar', at, size: 1, value: isPlain ? value : text, text }
 }

@@ -4,33 +4,36 @@ import type { SourceFile } from '../spec.ts'
 
 const mebibyte = 1024 * 1024
 
-/** Larger files are refused: no set of spans comes near, and somebody's capture given by mistake does. */
+/** Bytes. No set of spans comes near; a capture that is given by mistake is larger. */
 export const largestFile = 10 * mebibyte
 
-const strictly = () => new TextDecoder('utf-8', { fatal: true })
+const strictDecoder = () => new TextDecoder('utf-8', { fatal: true })
 
-/** How many bytes from the start are whole UTF-8, up to a sequence that is cut off by the end. Prefixes of good text are good, so halving finds it. */
-function countGoodBytes(bytes: Uint8Array): number {
-  let good = 0
-  let bad = bytes.length + 1
-  while (bad - good > 1) {
-    const middle = Math.floor((good + bad) / 2)
+/**
+ * The number of bytes from the start that are valid UTF-8. A sequence that the end cuts off is valid here. Each prefix of valid
+ * text is valid, so a binary search finds the number.
+ */
+function countValidBytes(bytes: Uint8Array): number {
+  let valid = 0
+  let invalid = bytes.length + 1
+  while (invalid - valid > 1) {
+    const middle = Math.floor((valid + invalid) / 2)
     try {
-      strictly().decode(bytes.subarray(0, middle), { stream: true })
-      good = middle
+      strictDecoder().decode(bytes.subarray(0, middle), { stream: true })
+      valid = middle
     } catch {
-      bad = middle
+      invalid = middle
     }
   }
-  return good
+  return valid
 }
 
-function describeBadByte(file: SourceFile): Diagnostic {
+function describeInvalidByte(file: SourceFile): Diagnostic {
   const { bytes, path } = file
-  // A decoder in the middle of a stream holds a sequence back that is not complete: what it gives ends where the bad one begins.
-  const text = strictly().decode(bytes.subarray(0, countGoodBytes(bytes)), { stream: true })
-  const mark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
-  const byte = bytes[Buffer.byteLength(text) + mark] ?? 0
+  // In stream mode, the decoder holds back an incomplete sequence: its text ends where the invalid sequence begins.
+  const text = strictDecoder().decode(bytes.subarray(0, countValidBytes(bytes)), { stream: true })
+  const byteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+  const byte = bytes[Buffer.byteLength(text) + byteOrderMark] ?? 0
   const lines = text.split('\n')
   return {
     code: 'FILE_NOT_UTF8',
@@ -42,13 +45,14 @@ function describeBadByte(file: SourceFile): Diagnostic {
 
 function looksLikeUtf16([first, second]: Uint8Array): boolean {
   if (first === undefined || second === undefined) return false
-  // Its byte order mark either way round, or an ASCII character with its zero.
+  // A byte order mark of either byte order, or an ASCII character and a zero byte.
   return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (first === 0) !== (second === 0)
 }
 
 /**
- * A file's bytes as text, without a byte order mark.
- * @throws {SpanplanError} FILE_TOO_LARGE, FILE_NOT_UTF8 with the place of the first bad byte.
+ * Decodes a file's bytes, and drops a byte order mark.
+ *
+ * @throws {SpanplanError} FILE_TOO_LARGE; FILE_NOT_UTF8, with the place of the first invalid byte.
  */
 export function decodeFile(file: SourceFile): string {
   const fail = (diagnostic: Diagnostic) => new SpanplanError(diagnostic, Exit.invalidFile)
@@ -62,8 +66,8 @@ export function decodeFile(file: SourceFile): string {
     throw fail({ code: 'FILE_NOT_UTF8', message: 'the file is UTF-16, not UTF-8', hint, origin })
   }
   try {
-    return strictly().decode(file.bytes)
+    return strictDecoder().decode(file.bytes)
   } catch {
-    throw fail(describeBadByte(file))
+    throw fail(describeInvalidByte(file))
   }
 }

@@ -1,14 +1,14 @@
 import type { Origin } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 
-/** Columns of a terminal; what is longer is cut around the place. */
-const widest = 100
+/** Columns of a terminal. A longer line is cut around the place. */
+const longestLine = 100
 const tabWidth = 4
 
-/** Twice as wide as a letter: East Asian wide characters (UAX #11, in blocks) and emoji. */
+/** Characters of two columns: East Asian wide characters (UAX #11, in blocks) and emoji. */
 const wide =
   /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
-/** Drawn on the character before. */
+/** Characters of no columns, drawn on the character before. */
 const combining = /\p{Mn}|\p{Me}/u
 interface Cell {
   readonly shown: string
@@ -19,7 +19,7 @@ function show(character: string): Cell {
   if (character === '\t') return { shown: ' '.repeat(tabWidth), width: tabWidth }
   if (printable(character) !== character) {
     const code = character.codePointAt(0) ?? 0
-    // Unicode has a picture for each of the ASCII control characters.
+    // Unicode has a symbol for each ASCII control character.
     if (code < 0x20) return { shown: String.fromCodePoint(0x2400 + code), width: 1 }
     return { shown: code === 0x7f ? '\u2421' : '\uFFFD', width: 1 }
   }
@@ -46,23 +46,23 @@ function findLine(text: string, line: number): string {
  *   5 |     sorces:
  *     |     ^
  * ```
- * It is safe to print whatever the text is. Without a byte order mark in `text`, columns count as editors do.
+ * The excerpt is safe to print, whatever the text is. `text` has no byte order mark, so that columns are those of editors.
  */
 export function excerpt(text: string, { line, column }: Origin): string {
   const content = findLine(text, line)
-  // Far from the place, a line's length does not matter: a megabyte is not split into characters.
-  const start = Math.max(0, column - 1 - 2 * widest)
+  // Only the text near the place is split into characters: a line may have megabytes.
+  const start = Math.max(0, column - 1 - 2 * longestLine)
   const before = [...content.slice(start, column - 1)].map(show)
-  const after = [...content.slice(column - 1, column - 1 + 2 * widest)].map(show)
+  const after = [...content.slice(column - 1, column - 1 + 2 * longestLine)].map(show)
   let isCutBefore = start > 0
-  let isCutAfter = content.length > column - 1 + 2 * widest
-  // The room before the place is what the text after it leaves, and half of the line at least.
-  const roomBefore = Math.max(widest / 2, widest - sumWidths(after))
+  let isCutAfter = content.length > column - 1 + 2 * longestLine
+  // The text before the place gets the columns that the text after it leaves, and at least half of the line.
+  const roomBefore = Math.max(longestLine / 2, longestLine - sumWidths(after))
   while (sumWidths(before) > roomBefore) {
     before.shift()
     isCutBefore = true
   }
-  while (sumWidths(before) + sumWidths(after) > widest) {
+  while (sumWidths(before) + sumWidths(after) > longestLine) {
     after.pop()
     isCutAfter = true
   }

@@ -4,25 +4,25 @@ import { buildTree } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
 
-/** Deeper than any spans.yaml; the composer calls itself for each level, and the stack is finite. */
+/** Levels. No spans.yaml is deeper; the composer is recursive, and the stack is finite. */
 const deepest = 100
 
-/** Tokens in a file: a thousand spans have some 50,000. Each takes microseconds, and a kilobyte if it is an error. */
+/** Tokens of a file: a thousand spans have some 50,000. Each costs microseconds, and a kilobyte if it is an error. */
 const mostTokens = 500_000
 
-/** More errors of syntax in a file follow from the first ones; finding the cause of one takes time. */
+/** Syntax errors of a file that are explained. Further ones follow from these, and finding the cause of each takes time. */
 const mostErrors = 200
 
-/** A file as a tree, if there is one, and what is wrong with its YAML. */
+/** The tree of a file, and what is wrong with its YAML. */
 export interface Parsed {
-  /** Undefined where the file has no value, or where its structure is not certain. */
+  /** undefined: the file has no value, or its structure is not certain. */
   readonly tree: Tree | undefined
   readonly diagnostics: readonly Diagnostic[]
 }
 
 /**
- * YAML 1.2 to values that know their places. Says all that is wrong with the file as YAML; time and memory are
- * bounded by the size of the text, whatever is in it.
+ * Parses YAML 1.2 to a tree of values with their places, and reports all that is wrong with the file as YAML. The size of the text
+ * bounds time and memory, whatever the text is.
  */
 export function parseYaml(file: string, text: string): Parsed {
   const lines = countLines(text)
@@ -34,7 +34,7 @@ export function parseYaml(file: string, text: string): Parsed {
   if ('problem' in tokens) {
     return { tree: undefined, diagnostics: [{ ...tokens.problem, origin: place(tokens.offset) }] }
   }
-  // buildTree() compares keys, with a map: the composer's own check takes time that grows with their square.
+  // buildTree() finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
   const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
   const [first, second] = [...composer.compose(tokens, true, text.length)]
   const diagnostics: Diagnostic[] = []
@@ -58,7 +58,7 @@ export function parseYaml(file: string, text: string): Parsed {
   return { tree: built.tree, diagnostics: [...diagnostics, ...built.diagnostics] }
 }
 
-/** The errors that the composer will find within one token, up to a number. */
+/** Counts the errors that the composer will find within one token, up to `most`. */
 function countBadEscapes(lexeme: string, most: number): number {
   if (!lexeme.startsWith('"')) return 0
   const bad = /\\(?:[0abtnvfre "/\\N_LPxuU\t\r\n]|(.|$))/g
@@ -69,7 +69,7 @@ function countBadEscapes(lexeme: string, most: number): number {
   return count
 }
 
-/** Where lines begin. The parser would tell too, but not always in order. */
+/** Indexes the lines. The parser reports them too, but not always in order. */
 function countLines(text: string): LineCounter {
   const lines = new LineCounter()
   lines.addNewLine(0)
@@ -77,7 +77,7 @@ function countLines(text: string): LineCounter {
   return lines
 }
 
-/** The text as tokens, or what makes it too much to read. */
+/** Splits the text into tokens, or says why there are too many. */
 function readTokens(
   text: string
 ): CST.Token[] | { readonly problem: Pick<Diagnostic, 'code' | 'message' | 'hint'>; readonly offset: number } {
@@ -100,7 +100,7 @@ function readTokens(
   return tokens
 }
 
-/** One notice for each line with errors: what follows on the same line follows from the first. */
+/** One diagnostic for each line with errors: further errors of the line follow from the first. */
 function explainErrors(
   errors: readonly YAMLError[],
   tokens: readonly CST.Token[],
@@ -112,20 +112,23 @@ function explainErrors(
     const offset = findCause(error, tokens, text)
     const { file, line, column } = place(offset)
     const content = lineAt(text, offset)
-    const complaint = explainSyntax(error, content)
-    const wanted = complaint.code === 'YAML_TAB' ? content.indexOf('\t') : content.search(/\S/)
+    const explanation = explainSyntax(error, content)
+    const indent = explanation.code === 'YAML_TAB' ? content.indexOf('\t') : content.search(/\S/)
     const isIndent = error.message.includes('indented too far')
-    const origin = { file, line, column: isIndent ? wanted + 1 : Math.max(column, wanted + 1) }
+    const origin = { file, line, column: isIndent ? indent + 1 : Math.max(column, indent + 1) }
     const other = byLine.get(line)?.origin
-    if (!other || origin.column < other.column) byLine.set(line, { ...complaint, origin })
+    if (!other || origin.column < other.column) byLine.set(line, { ...explanation, origin })
   }
   const diagnostics = [...byLine.values()]
-  // A tab puts the lines around it out of order too.
+  // A tab also breaks the indentation of the lines around it.
   const tabs = diagnostics.filter(({ code }) => code === 'YAML_TAB')
   return tabs.length > 0 ? tabs : diagnostics
 }
 
-/** A value, and below it a line that is indented too far, are two errors to the parser: a key over two lines, and that within a value. */
+/**
+ * Merges the two errors that the parser reports for a line that is indented too far below a value: a key over two lines, and that
+ * within a value.
+ */
 function joinErrors(errors: readonly YAMLError[]): readonly YAMLError[] {
   const nested = new Set(errors.filter(({ code }) => code === 'BLOCK_AS_IMPLICIT_KEY').map(({ pos }) => pos[0]))
   const tooFar = errors.filter(({ code, pos }) => code === 'MULTILINE_IMPLICIT_KEY' && nested.has(pos[0]))
@@ -136,29 +139,29 @@ function joinErrors(errors: readonly YAMLError[]): readonly YAMLError[] {
   ]
 }
 
-/** The parser finds some errors far behind what the user must mend. */
+/** The position to fix: the parser finds some errors far behind it. */
 function findCause(error: YAMLError, tokens: readonly CST.Token[], text: string): number {
   const [from] = error.pos
-  const [, mark] = /^Missing closing (["'])/.exec(error.message) ?? []
-  if (mark !== undefined) return Math.max(text.lastIndexOf(mark, from), 0)
+  const [, quote] = /^Missing closing (["'])/.exec(error.message) ?? []
+  if (quote !== undefined) return Math.max(text.lastIndexOf(quote, from), 0)
   if (/^Flow (?:map|sequence) in/.test(error.message)) return findUnclosed(tokens, from) ?? from
   return from
 }
 
-/** The last { or [ before a position that nothing closes. */
+/** The last unclosed { or [ before a position. */
 function findUnclosed(tokens: readonly CST.Token[], before: number): number | undefined {
   let found: number | undefined
-  const look = (token: CST.Token | null | undefined) => {
+  const check = (token: CST.Token | null | undefined) => {
     if (token?.type !== 'flow-collection' || token.offset > before) return
     const isClosed = token.end.some(({ type }) => type === 'flow-map-end' || type === 'flow-seq-end')
     if (!isClosed) found = token.offset
   }
   for (const token of tokens) {
     if (token.type !== 'document') continue
-    look(token.value)
+    check(token.value)
     CST.visit(token, ({ key, value }) => {
-      look(key)
-      look(value)
+      check(key)
+      check(value)
     })
   }
   return found

@@ -1,11 +1,11 @@
 import type { Origin } from '../../errors.ts'
 
-/** A value of a YAML file with its place. Aliases are followed and `<<` is merged; parts may be shared, and are never changed. */
+/** A value of a YAML file with its place. Aliases are resolved and `<<` is merged. Parts may be shared, and are never changed. */
 export type Tree = ScalarTree | ListTree | MapTree | BrokenTree
 
 interface Sized {
   readonly at: Origin
-  /** How many values there are in it, with all that aliases add. */
+  /** The number of values, those of aliases among them. */
   readonly size: number
 }
 
@@ -13,7 +13,7 @@ interface Sized {
 export interface ScalarTree extends Sized {
   readonly kind: 'scalar'
   readonly value: string | number | boolean | null
-  /** As it is written, without quotes. */
+  /** The text in the file, without quotes. */
   readonly text: string
 }
 
@@ -29,7 +29,7 @@ export interface MapTree extends Sized {
   readonly entries: ReadonlyMap<string, Entry>
 }
 
-/** A value that there is a notice for already, so that nothing more need be said of it. */
+/** A value that has a diagnostic already. No further diagnostic is needed for it. */
 interface BrokenTree extends Sized {
   readonly kind: 'broken'
 }
@@ -41,10 +41,10 @@ export interface Entry {
   readonly value: Tree
 }
 
-/** The keys and indexes that lead to a value. */
+/** Keys and indexes, from the root to a value. */
 export type Path = readonly PropertyKey[]
 
-/** Plain data, for the schema. Objects have no prototype, so that a key such as `constructor` is nothing special. */
+/** Converts a tree to plain data for the schema. Objects have no prototype: a key such as `constructor` is not special. */
 export function toData(tree: Tree): unknown {
   switch (tree.kind) {
     case 'scalar':
@@ -61,7 +61,7 @@ export function toData(tree: Tree): unknown {
   }
 }
 
-/** The value at a path, or undefined. */
+/** The value at a path; undefined: there is none. */
 export function findTree(tree: Tree, path: Path): Tree | undefined {
   let found: Tree | undefined = tree
   for (const step of path) {
@@ -72,12 +72,12 @@ export function findTree(tree: Tree, path: Path): Tree | undefined {
   return found
 }
 
-/** The place of the value at a path; of the nearest one around it, if there is none. */
+/** The place of the value at a path, else of the nearest value around it. */
 export function findValuePlace(tree: Tree, path: Path): Origin {
   return findTree(tree, path)?.at ?? findKeyPlace(tree, path.slice(0, -1))
 }
 
-/** The place of the key at a path, of an item in a list, or of the nearest one around it. */
+/** The place of the key or the list item at a path, else of the nearest one around it. */
 export function findKeyPlace(tree: Tree, path: Path): Origin {
   for (let length = path.length; length > 0; length--) {
     const parent = findTree(tree, path.slice(0, length - 1))
@@ -93,7 +93,7 @@ export function findKeyPlace(tree: Tree, path: Path): Origin {
   return tree.at
 }
 
-/** The tree without the values at these paths. */
+/** A tree without the values at these paths. */
 export function removePaths(tree: Tree, paths: readonly Path[]): Tree {
   const below = new Map<string, Path[]>()
   for (const [step, ...rest] of paths) {

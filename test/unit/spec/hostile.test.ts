@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { largestFile } from '../../../src/spec/yaml/decode.ts'
 import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
-import { file, noticesOf, render } from './render.ts'
+import { diagnosticsOf, file, render } from './render.ts'
 
 const bytes = (...values: number[]) => file(Uint8Array.from(values))
 const text = (value: string) => [...new TextEncoder().encode(value)]
@@ -17,7 +17,7 @@ describe('bytes that are no text', () => {
     ['an overlong slash', bytes(0x61, 0xc0, 0xaf), 1, 2, '0xc0'],
     ['behind a byte order mark', bytes(0xef, 0xbb, 0xbf, 0x61, 0x80), 1, 2, '0x80']
   ])('%s', (_, source, line, column, byte) => {
-    expect(noticesOf(source)).toEqual([
+    expect(diagnosticsOf(source)).toEqual([
       {
         code: 'FILE_NOT_UTF8',
         message: `the file is not UTF-8: the byte ${byte} cannot stand here`,
@@ -32,17 +32,17 @@ describe('bytes that are no text', () => {
     ['big end first', bytes(0xfe, 0xff, 0, 0x76)],
     ['without its mark', bytes(0x76, 0, 0x65, 0)]
   ])('UTF-16, %s', (_, source) => {
-    expect(noticesOf(source)).toMatchObject([{ code: 'FILE_NOT_UTF8', message: 'the file is UTF-16, not UTF-8' }])
+    expect(diagnosticsOf(source)).toMatchObject([{ code: 'FILE_NOT_UTF8', message: 'the file is UTF-16, not UTF-8' }])
   })
 
   test('more than 10 MiB', () => {
-    const [diagnostic] = noticesOf(file(new Uint8Array(largestFile + 1)))
+    const [diagnostic] = diagnosticsOf(file(new Uint8Array(largestFile + 1)))
     expect(diagnostic).toMatchObject({ code: 'FILE_TOO_LARGE', origin: { line: 1, column: 1 } })
     expect(diagnostic?.message).toBe('the file has 10.0 MiB; at most 10 MiB are read')
   })
 })
 
-const codes = (content: string) => [...new Set(noticesOf(file(content)).map(({ code }) => code))]
+const codes = (content: string) => [...new Set(diagnosticsOf(file(content)).map(({ code }) => code))]
 const tail = '\nversion: 1\nspans: {}\n'
 
 describe('files that would take all time or memory', () => {
@@ -98,7 +98,7 @@ describe('files that would take all time or memory', () => {
   test('a long circle is not shown whole', () => {
     const count = 5000
     const spans = Array.from({ length: count }, (_, at) => `  s${at}: {sources: [{interface: s${(at + 1) % count}}]}`)
-    const [diagnostic, ...others] = noticesOf(file(`version: 1\nspans:\n${spans.join('\n')}\n`))
+    const [diagnostic, ...others] = diagnosticsOf(file(`version: 1\nspans:\n${spans.join('\n')}\n`))
     expect(others).toEqual([])
     expect(diagnostic).toMatchObject({ code: 'LOOP' })
     expect(diagnostic?.message).toMatch(/: s0 → s4999 → s4998 → .* → s4988 → … → s0$/)
@@ -107,7 +107,7 @@ describe('files that would take all time or memory', () => {
   test('a filter of more than 64 KiB', () => {
     const filter = `tcp ${'or udp '.repeat(10_000)}`
     const content = `version: 1\nspans:\n  a:\n    sources:\n      - interface: eth1\n        filter: ${filter}\n`
-    expect(noticesOf(file(content))).toMatchObject([
+    expect(diagnosticsOf(file(content))).toMatchObject([
       {
         message: expect.stringContaining('filter in span "a" must have at most 64 KiB'),
         origin: { line: 6, column: 17 }
@@ -140,11 +140,11 @@ spans:
     ...['null', '.inf', '~', 'span0', 'sources:\n', '  ', '\n', '@', '`', '=']
   ]
 
-  /** Nothing but notices is thrown; each has a place in the file, and can be shown. */
+  /** Only diagnostics are thrown. Each has a place in the file, and can be printed. */
   function check(content: string | Uint8Array): void {
     const source = file(content)
     const lines = new TextDecoder().decode(source.bytes).split('\n')
-    for (const { origin, message, code, hint } of noticesOf(source)) {
+    for (const { origin, message, code, hint } of diagnosticsOf(source)) {
       expect(code).toMatch(/^[A-Z0-9_]+$/)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
       expect(`${message}${hint ?? ''}`).not.toMatch(/[\0-\x1f\x7f-\x9f\u2028]/)

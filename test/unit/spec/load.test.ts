@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { file, load, noticesOf } from './render.ts'
+import { diagnosticsOf, file, load } from './render.ts'
 
 const full = `# yaml-language-server: $schema=../schemas/spans.schema.json
 version: 1
@@ -209,7 +209,7 @@ describe('several files', () => {
 
   test('what is wrong comes in their order, whatever their names', () => {
     const bad = (path: string) => file('version: 1\nspans: {a: {sources: []}}\nx: 1\n', path)
-    expect(noticesOf(bad('z.yaml'), bad('a.yaml')).map(({ origin }) => `${origin?.file}:${origin?.line}`)).toEqual([
+    expect(diagnosticsOf(bad('z.yaml'), bad('a.yaml')).map(({ origin }) => `${origin?.file}:${origin?.line}`)).toEqual([
       'z.yaml:2',
       'z.yaml:3',
       'a.yaml:2',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { noticesOf, readCases, render } from './render.ts'
+import { diagnosticsOf, readCases, render } from './render.ts'
 
 const fixture = readFileSync(new URL('../../fixtures/spec/messages.txt', import.meta.url), 'utf8')
 
@@ -9,7 +9,7 @@ describe('what a person reads of a bad file', () => {
 
   test('there are cases, each with a title of its own and something wrong', () => {
     expect(new Set(cases.map(({ title }) => title)).size).toBe(cases.length)
-    expect(cases.filter(({ files }) => noticesOf(...files).length === 0)).toEqual([])
+    expect(cases.filter(({ files }) => diagnosticsOf(...files).length === 0)).toEqual([])
   })
 
   test.each(cases)('$title', ({ files, says }) => {

@@ -121,7 +121,7 @@ const span = fc.record(
   },
   { requiredKeys: ['sources'] }
 )
-const card = fc.record(
+const interfaceEntry = fc.record(
   {
     match: fc.oneof(
       fc.record({ name: name(15) }),
@@ -135,7 +135,7 @@ const anyFile = fc.record(
   {
     version: fc.constant(1),
     name: name(32),
-    interfaces: fc.dictionary(name(15), card, { maxKeys: 3 }),
+    interfaces: fc.dictionary(name(15), interfaceEntry, { maxKeys: 3 }),
     spans: fc.dictionary(name(15), span, { maxKeys: 4 })
   },
   { requiredKeys: ['version', 'spans'] }
@@ -150,7 +150,7 @@ test('what is printed says the same', () => {
         // JSON is YAML.
         spec = load(JSON.stringify(data))
       } catch (error) {
-        // Names that clash, a filter of spaces: not what this is about.
+        // Names that clash, or a filter of spaces: not tested here.
         if (error instanceof SpanplanError) return
         throw error
       }

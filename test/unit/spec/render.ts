@@ -10,13 +10,13 @@ export const file = (text: string | Uint8Array, path = 'spans.yaml'): SourceFile
 
 export const load = (text: string): Spec => loadSpec([file(text)])
 
-/** All that a spec says but where it says it. */
+/** A spec without its places. */
 export function withoutPlaces({ name, interfaces, spans }: Spec): unknown {
   return JSON.parse(JSON.stringify({ name, interfaces, spans }, (key, value) => (key === 'origin' ? undefined : value)))
 }
 
-/** What is wrong with the files; anything else that is thrown is thrown on. */
-export function noticesOf(...files: SourceFile[]): readonly Diagnostic[] {
+/** The diagnostics of the files. An error of another kind is thrown. */
+export function diagnosticsOf(...files: SourceFile[]): readonly Diagnostic[] {
   try {
     loadSpec(files)
   } catch (error) {
@@ -26,9 +26,9 @@ export function noticesOf(...files: SourceFile[]): readonly Diagnostic[] {
   return []
 }
 
-/** The notices as a person reads them. */
+/** The diagnostics as a person reads them. */
 export function render(...files: SourceFile[]): string {
-  return noticesOf(...files)
+  return diagnosticsOf(...files)
     .map(({ code, message, hint, origin }) => {
       const source = files.find(({ path }) => path === origin?.file)
       const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : ''
@@ -38,7 +38,7 @@ export function render(...files: SourceFile[]): string {
     .join('')
 }
 
-/** The cases of test/fixtures/spec/messages.txt. */
+/** Parses the cases of test/fixtures/spec/messages.txt. */
 export function readCases(text: string): { title: string; files: SourceFile[]; says: string }[] {
   return text
     .split(/^=== /m)
