@@ -5,23 +5,23 @@ import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import type { Step } from '../resources/kind.ts'
 
-/** A step, and the change that it is a part of. */
+/** A step, with the change that it belongs to. */
 export interface Task {
   readonly change: PlannedChange
   readonly step: Step
 }
 
-/** What is done at once: by one process, in one go, or side by side. */
+/** Steps by one tool that are carried out together. */
 export interface Batch {
   readonly tool: string
   readonly tasks: readonly Task[]
 }
 
-/** The step that failed, and why. */
+/** A step failed. */
 export class StepFailed extends Error {
   readonly task: Task
   readonly error: SpanplanError
-  /** The tasks of its batch that were done before; null if that cannot be told. */
+  /** The tasks of the batch that were done before it; null: that is not known. */
   readonly done: readonly Task[] | null
 
   constructor(task: Task, error: SpanplanError, done: readonly Task[] | null) {
@@ -33,22 +33,30 @@ export class StepFailed extends Error {
   }
 }
 
-/** These read a list of commands, and stop at the first that fails, with its line. */
+/** Programs that read commands from stdin, and stop at the first that fails, with its line. */
 const batching: ReadonlySet<string> = new Set(['ip', 'tc', 'bridge'])
 
+/** Whether the steps of a batch are carried out one after the other; else those of different changes run side by side. */
+function isSequential(tool: string): boolean {
+  return tool === 'docker' || batching.has(tool)
+}
+
 /**
- * Gathers the steps into as few batches as their order allows: changes of one rank do not depend on each other, so their
- * steps by the same tool are done together, each change's own in order. Those that are done are left out.
+ * Gathers the steps into as few batches as their order allows. Changes of one rank do not depend on each other, so their
+ * steps by the same tool share a batch; the steps of one change stay in order. Steps of two ranks share a batch only where
+ * it is sequential.
+ *
+ * @param done steps to leave out.
  */
 export function makeBatches(
   stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[],
   done: ReadonlySet<Step>
 ): Batch[] {
-  const batches: { tool: string; tasks: Task[] }[] = []
-  const append = (tool: string, tasks: readonly Task[]) => {
+  const batches: { tool: string; rank: number; tasks: Task[] }[] = []
+  const append = (tool: string, rank: number, tasks: readonly Task[]) => {
     const last = batches.at(-1)
-    if (last?.tool === tool) last.tasks.push(...tasks)
-    else batches.push({ tool, tasks: [...tasks] })
+    if (last?.tool === tool && (last.rank === rank || isSequential(tool))) last.tasks.push(...tasks)
+    else batches.push({ tool, rank, tasks: [...tasks] })
   }
   for (const rank of new Set(stages.map(({ stage }) => stage.rank))) {
     const queues = stages
@@ -60,7 +68,7 @@ export function makeBatches(
       const tool = toolOf(next.step)
       for (const queue of queues) {
         const other = queue.findIndex(({ step }) => toolOf(step) !== tool)
-        append(tool, queue.splice(0, other === -1 ? queue.length : other))
+        append(tool, rank, queue.splice(0, other === -1 ? queue.length : other))
       }
     }
   }
@@ -73,12 +81,12 @@ export function makeBatches(
  * @throws StepFailed
  */
 export async function runBatch(batch: Batch, docker: DockerConnection | null): Promise<void> {
-  if (batch.tool === 'docker') return runInTurn(batch.tasks, docker)
+  if (batch.tool === 'docker') return callDockerInOrder(batch.tasks, docker)
   if (batching.has(batch.tool)) return runLines(batch)
   return runSideBySide(batch.tasks)
 }
 
-async function runInTurn(tasks: readonly Task[], docker: DockerConnection | null): Promise<void> {
+async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnection | null): Promise<void> {
   for (const [index, task] of tasks.entries()) {
     if (!('docker' in task.step)) continue
     try {
@@ -86,45 +94,47 @@ async function runInTurn(tasks: readonly Task[], docker: DockerConnection | null
       if ('reason' in docker) throw new SpanplanError(docker.reason)
       await callDocker(docker.docker, task.step.docker)
     } catch (error) {
-      throw failed(task, error, tasks.slice(0, index))
+      throw asStepFailed(task, error, tasks.slice(0, index))
     }
   }
 }
 
 async function runLines({ tool, tasks }: Batch): Promise<void> {
   const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
-  if (lines.includes(null)) return runOneByOne(tasks)
+  if (lines.includes(null)) return runInOrder(tasks, [])
   const argv: Argv = [tool, '-batch', '-']
   const [first] = tasks
   if (first === undefined) return
   const output = await run(argv, `${lines.join('\n')}\n`).catch((error: unknown) => {
-    throw failed(first, error, null)
+    throw asStepFailed(first, error, null)
   })
   if (output.status === 0) return
   const line = Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1])
   const task = tasks[line - 1]
-  // Ended by a signal, it names no line.
-  if (task === undefined || !('argv' in task.step)) throw failed(first, commandFailed(argv, output), null)
+  // A program that a signal ended names no line.
+  if (task === undefined || !('argv' in task.step)) throw asStepFailed(first, commandFailed(argv, output), null)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
-  throw failed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
+  throw asStepFailed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
 }
 
-/** Options for the tool itself cannot stand in a batch. */
+/** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
 function lineOf([, ...words]: Argv): string | null {
   return words[0]?.startsWith('-') ? null : batchLine(words)
 }
 
-/** In order, for what no batch can say. */
-async function runOneByOne(tasks: readonly Task[]): Promise<void> {
-  for (const [index, task] of tasks.entries()) await runOne(task, tasks.slice(0, index))
+/** @param done gets each task that is done. */
+async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
+  for (const task of tasks) {
+    await runOne(task, done)
+    done.push(task)
+  }
 }
 
 async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const done: Task[] = []
-  await sideBySide(tasks, async (task) => {
-    await runOne(task, done)
-    done.push(task)
-  })
+  const changes = new Map<PlannedChange, Task[]>()
+  for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
+  await sideBySide([...changes.values()], (ofChange) => runInOrder(ofChange, done))
 }
 
 async function runOne(task: Task, done: readonly Task[]): Promise<void> {
@@ -133,11 +143,11 @@ async function runOne(task: Task, done: readonly Task[]): Promise<void> {
     const output = await run(task.step.argv)
     if (output.status !== 0) throw commandFailed(task.step.argv, output)
   } catch (error) {
-    throw failed(task, error, done)
+    throw asStepFailed(task, error, done)
   }
 }
 
-function failed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
+function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
   if (!(error instanceof SpanplanError)) return error
   const exit = error.diagnostics.some(({ message }) => message.includes('Operation not permitted'))
     ? Exit.missingRight

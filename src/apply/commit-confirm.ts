@@ -1,62 +1,67 @@
 import * as z from 'zod'
-import { type Diagnostic, SpanplanError } from '../errors.ts'
+import { type Diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
+import type { Lock } from '../run-dir/lock.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
+import { rollBackApply } from './executor.ts'
+import type { Progress } from './run-steps.ts'
 
-/** What a person says of an apply that waits. */
+/** What a person decides on an apply that waits for confirmation. */
 export type Decision = 'confirm' | 'rollback'
 
-/** How the waiting ends: with a person's word, because the time is over, or by a signal. */
-export type WindowResult = Decision | 'expired' | 'interrupted'
+/** How the window closes: by a decision, because time is up, or by a signal. */
+type WindowResult = Decision | 'expired' | 'interrupted'
 
-const answer = z.object({ done: z.boolean(), message: z.string() })
+const answerSchema = z.object({ done: z.boolean(), message: z.string() })
 
-/** What came of a word: for the person who said it. */
-export type Answer = z.infer<typeof answer>
+/** The result of a decision, for the process that sent it. */
+type Answer = z.infer<typeof answerSchema>
 
-/** An apply that is done, and waits for a person to say that it is good. */
-export interface ConfirmWindow {
-  readonly verdict: Promise<WindowResult>
-  /** Tells the outcome to whoever gave the word, and stops listening. */
-  close(outcome: Answer): Promise<void>
+/** Waits for one decision. */
+interface ConfirmWindow {
+  readonly result: Promise<WindowResult>
+  /** Answers the process that sent the decision, and stops listening. */
+  close(answer: Answer): Promise<void>
 }
 
-/** Milliseconds for the answer: to roll back may take that, where one program after the other hangs. */
-const answerWithin = 600_000
+/** Milliseconds for the answer: a rollback may take that long, where one program after the other hangs. */
+const answerTimeLimit = 600_000
 
-/** What connecting to a socket fails with at which nobody listens, or not any more. */
-const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+/** The codes of a connection that fails because nobody listens, or not any more. */
+const nobodyListens: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
 
 /** Which file of the run directory is the socket. */
 const socketKind = 'sock'
 
 /**
- * Waits for a word from another process of this host, from `here`, for the time to run out or for a signal. Whoever holds
- * the lock may call it: nobody else listens at the socket then.
+ * Listens for a decision from another process of this host, while a person may decide on this terminal too. The caller holds
+ * the lock, so no other process listens at the socket.
  *
- * @param milliseconds until it has expired.
- * @param here asks for the word of the terminal on which the apply runs, once others are heard; null if that gives none.
+ * @param milliseconds until the window expires.
+ * @param ask asks on this terminal, once the window is open; null: there is nobody to ask.
  * @throws if it cannot listen.
  */
-export async function openConfirmWindow(
+async function openConfirmWindow(
   milliseconds: number,
-  here: () => Promise<Decision> | null,
+  ask: () => Promise<Decision> | null,
   signal: AbortSignal
 ): Promise<ConfirmWindow> {
-  const [outcome, setOutcome] = promised<Answer>()
-  const [verdict, settle] = promised<WindowResult>()
+  const [answered, setAnswer] = promised<Answer>()
+  const [result, settle] = promised<WindowResult>()
   const decide = (decision: Decision) => () => {
     settle(decision)
-    return outcome
+    return answered
   }
   const server = await serveRequests(socketKind, { confirm: decide('confirm'), rollback: decide('rollback') })
   const timer = setTimeout(settle, milliseconds, 'expired')
-  here()?.then(settle, () => undefined)
+  ask()?.then(settle, () => undefined)
   if (signal.aborted) settle('interrupted')
   signal.addEventListener('abort', () => settle('interrupted'), { once: true })
   return {
-    verdict: verdict.finally(() => clearTimeout(timer)),
-    close: async (came) => {
-      setOutcome(came)
+    result: result.finally(() => clearTimeout(timer)),
+    close: async (answer) => {
+      setAnswer(answer)
       await server.close()
     }
   }
@@ -71,13 +76,13 @@ function promised<T>(): readonly [Promise<T>, (value: T) => void] {
 }
 
 /**
- * Says a word to the apply that waits in this network namespace, and gives back what came of it.
+ * Sends a decision to the apply that waits in this network namespace, and gives the answer.
  *
  * @throws SpanplanError NOTHING_WAITS, NO_ANSWER or RIGHT_MISSING.
  */
-export async function sendDecision(word: Decision): Promise<Answer> {
+export async function sendDecision(decision: Decision): Promise<Answer> {
   try {
-    return answer.parse(await sendRequest(socketKind, word, answerWithin))
+    return answerSchema.parse(await sendRequest(socketKind, decision, answerTimeLimit))
   } catch (error) {
     if (error instanceof SpanplanError) throw error
     throw new SpanplanError(describe(error), undefined, { cause: error })
@@ -93,7 +98,7 @@ function describe(error: unknown): Diagnostic {
       hint: 'run it as that user, or as root'
     }
   }
-  if (typeof code === 'string' && absences.includes(code)) {
+  if (typeof code === 'string' && nobodyListens.includes(code)) {
     return {
       code: 'NOTHING_WAITS',
       message: 'no apply waits for confirmation here',
@@ -105,4 +110,61 @@ function describe(error: unknown): Diagnostic {
     message: 'the apply that waits gave no answer that can be understood',
     hint: 'look at what is live: spanplan status'
   }
+}
+
+/** An apply that is done, with what its rollback needs. */
+interface UnconfirmedApply {
+  readonly target: Target
+  readonly first: PlanView
+  readonly progress: Progress
+  readonly lock: Lock
+}
+
+/** Why an apply is rolled back. */
+const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>> = {
+  rollback: 'not wanted',
+  expired: 'not confirmed in time',
+  interrupted: 'interrupted before it was confirmed'
+}
+
+const confirmed: Answer = { done: true, message: 'Confirmed: it stays.' }
+
+/**
+ * Waits until an apply is confirmed, and rolls it back otherwise.
+ *
+ * @param milliseconds until it is rolled back.
+ * @param prompt tells a person until when the apply waits, and asks on this terminal; null: there is nobody to ask. Its
+ * signal withdraws the question.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back.
+ */
+export async function confirmOrRollBack(
+  { target, first, progress, lock }: UnconfirmedApply,
+  milliseconds: number,
+  prompt: (until: Date, signal: AbortSignal) => Promise<Decision> | null,
+  signal: AbortSignal
+): Promise<void> {
+  const rollBack = (message: string, exit: ExitCode) =>
+    rollBackApply(target, first, progress, { code: 'NOT_CONFIRMED', message }, exit)
+  const until = new Date(Date.now() + milliseconds)
+  lock.announce({ waits_until: until.toISOString() })
+  const withdraw = new AbortController()
+  const ask = () => prompt(until, withdraw.signal)
+  const confirmWindow = await openConfirmWindow(milliseconds, ask, signal).catch((error: unknown) =>
+    rollBack(`nobody could confirm it: ${error instanceof Error ? error.message : String(error)}`, Exit.rolledBack)
+  )
+  const result = await confirmWindow.result
+  withdraw.abort()
+  lock.announce({ waits_until: undefined })
+  if (result === 'confirm') return confirmWindow.close(confirmed)
+  try {
+    await rollBack(rollbackReasons[result], result === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
+  } catch (error) {
+    await confirmWindow.close(rollbackAnswer(error))
+    throw error
+  }
+}
+
+function rollbackAnswer(error: unknown): Answer {
+  if (!(error instanceof SpanplanError)) return { done: false, message: 'the rollback failed' }
+  return { done: error.exit !== Exit.partial, message: error.message }
 }

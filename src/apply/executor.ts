@@ -6,123 +6,143 @@ import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import { containersOf } from '../resources/mark-inventory.ts'
 import type { StepFailed } from './batch.ts'
+import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
-import { asksDocker, nothingLeft, type RollbackResult, rollBack } from './rollback.ts'
-import { isBlocked, type Log, type Progress, runSteps } from './run-steps.ts'
+import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
+import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
 
 /**
- * Docker gives a port its name in the first round, so it is sealed in the second; the others are for what others do meanwhile:
- * the port of a container that Docker starts just then takes two, for its other end is not in the container at first.
+ * Docker names a port in the first round, so the port is sealed in the second. The other rounds are for what others do
+ * meanwhile: the port of a container that Docker starts just then takes two, for its other end is not in the container at
+ * first.
  */
 const rounds = 5
 
-/** What an apply came to. */
-export interface Applied {
-  /** Its plan is empty. */
+/** How a plan is applied. */
+export interface ApplyOptions extends PreflightOptions {
+  /** Default: silent. */
+  readonly progress?: Progress
+  /** Stops the apply after the batch that runs, and rolls it back. Default: nothing stops it. */
+  readonly signal?: AbortSignal
+  /** Is called after the preflight, before the first change. Gives the plan view to apply. Throws to apply none. */
+  readonly approve?: (view: PlanView) => Promise<PlanView>
+}
+
+/** What an apply has done. */
+export interface ApplyResult {
+  /** The plan view that was applied: a rollback leads back to its host. */
+  readonly first: PlanView
+  /** The plan view after it, whose plan is empty. */
   readonly last: PlanView
-  /** What was done, whether the first look or a later one found it; less the ports that came with a sensor, which stands for them. */
+  /** The changes made, in every round. Left out are the ports of a sensor that was connected, which stands for them. */
   readonly done: readonly PlannedChange[]
-  /** Docker could not be looked at afterwards: what was done stays, and this says what of it is open. null: all was looked at. */
+  /** Docker could not be read afterwards. All changes stay, and this says which are not verified. null: all are verified. */
   readonly unverified: SpanplanError | null
 }
 
-/** A look after what was done. */
-interface Sight {
+/** What all rounds of an apply share. */
+interface Run {
+  readonly target: Target
+  readonly log: StepLog
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** A plan view after a round. */
+interface Refreshed {
   readonly view: PlanView
-  /** Why it is one at the kernel alone; null: it is not. */
-  readonly blind: Diagnostic | null
+  /** Why only the kernel could be read; null: Docker could be read too. */
+  readonly dockerFailure: Diagnostic | null
 }
 
 /**
- * Carries out a plan, looks again, and goes on until nothing is left to do. What fails, is interrupted or does not become
- * true is taken back: the host is then as it was at the first look. Docker that fails while it is looked at, once all is
- * done, is no such failure.
+ * Checks a plan, carries it out, reads the host again, and goes on until no change is left. What fails, is interrupted or
+ * does not converge is rolled back to the host of the first plan view. Docker that only fails to be read, after all is done,
+ * is no failure of the apply.
  *
- * @throws SpanplanError that names the step that failed, or what did not become true, and what came of taking it back.
+ * @throws SpanplanError with what the preflight refuses; or with the step that failed, or what did not converge, and the
+ * result of the rollback.
  */
-export async function apply(
+export async function applyPlan(
   target: Target,
-  first: PlanView,
-  progress: Progress,
-  signal: AbortSignal
-): Promise<Applied> {
-  const log: Log = { done: [], begun: false }
+  view: PlanView,
+  {
+    progress = silent,
+    signal = new AbortController().signal,
+    approve = async (same) => same,
+    ...checks
+  }: ApplyOptions = {}
+): Promise<ApplyResult> {
+  preflight(target, view.plan, checks)
+  if (view.plan.changes.length === 0) return { first: view, last: view, done: [], unverified: null }
+  const first = await approve(view)
+  const run: Run = { target, log: { done: [], begun: false }, progress, signal }
   try {
-    const { view: last, blind } = await goForward(target, first, log, progress, signal)
-    const done = changesOf(log)
+    const { view: last, dockerFailure } = await converge(run, first)
+    const done = [...new Set(run.log.done.map(({ change }) => change))]
     return {
+      first,
       last,
-      done: done.filter((change) => !hasComeWithSensor(change, first, done)),
-      unverified: blind && unverified(blind, done, last)
+      done: done.filter((change) => !isPortOfNewSensor(change, first, done)),
+      unverified: dockerFailure && describeUnverified(dockerFailure, done, last)
     }
   } catch (error) {
-    if (error instanceof Stopped) throw error
-    const remainder = log.begun ? await rollBack(target, first, progress) : nothingLeft
-    const untouched = remainder.whole && !remainder.changed && log.done.length === 0
+    if (error instanceof RemovalBlocked) throw error
+    const result = run.log.begun ? await rollBack(target, first, progress) : nothingToRollBack
+    const untouched = result.complete && !result.changed && run.log.done.length === 0
     throw untouched
       ? withNote(error, '\nNothing was changed.')
-      : withNote(error, describeRemainder(remainder), exitOf(remainder, signal))
+      : withNote(error, describeRollback(result), exitOf(result, signal))
   }
 }
 
 /**
- * Takes an apply back that is done.
+ * Rolls back an apply that is done.
  *
- * @param exit the status for one that is taken back whole.
- * @throws SpanplanError in any case: with what is left, or that nothing is.
+ * @param exit the status for a rollback that is complete.
+ * @throws SpanplanError always: the reason, with the result of the rollback.
  */
-export async function rollBackApplied(
+export async function rollBackApply(
   target: Target,
   first: PlanView,
   progress: Progress,
   reason: Diagnostic,
   exit: ExitCode
 ): Promise<never> {
-  const remainder = await rollBack(target, first, progress)
-  const message = `${reason.message}${describeRemainder(remainder)}`
-  throw new SpanplanError({ ...reason, message }, remainder.whole ? exit : Exit.partial)
+  const result = await rollBack(target, first, progress)
+  const message = `${reason.message}${describeRollback(result)}`
+  throw new SpanplanError({ ...reason, message }, result.complete ? exit : Exit.partial)
 }
 
-async function goForward(
-  target: Target,
-  first: PlanView,
-  log: Log,
-  progress: Progress,
-  signal: AbortSignal
-): Promise<Sight> {
-  let sight: Sight = { view: first, blind: null }
+async function converge(run: Run, first: PlanView): Promise<Refreshed> {
+  let last: Refreshed = { view: first, dockerFailure: null }
   for (let round = 0; round < rounds; round++) {
-    const { view, blind } = sight
-    if (view.plan.changes.length === 0) return sight
-    const visible = blind === null ? target : { ...target, deferDocker: true }
-    const next = await runRound(visible, view, view.plan.changes, log, progress, signal)
-    sight = { view: next.view, blind: blind ?? next.blind }
+    const { view, dockerFailure } = last
+    if (view.plan.changes.length === 0) return last
+    const target = dockerFailure === null ? run.target : { ...run.target, deferDocker: true }
+    const next = await runRound({ ...run, target }, view, view.plan.changes)
+    last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
   }
-  const { view } = sight
-  if (view.plan.changes.length === 0) return sight
+  const { changes } = last.view.plan
+  if (changes.length === 0) return last
   throw new SpanplanError({
     code: 'NOT_CONVERGED',
-    message: `all was done, but this was still not as wanted:${list(view.plan.changes)}`,
+    message: `all was done, but this was still not as wanted:${listChanges(changes)}`,
     hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
   })
 }
 
-/** Others have come to use something since the plan was made: its removal is left out, and nothing is rolled back. */
-class Stopped extends SpanplanError {
+/** Others use by now what was to be removed: the removal is left out, and nothing is rolled back. */
+class RemovalBlocked extends SpanplanError {
   constructor(blockers: readonly Diagnostic[], changes: readonly PlannedChange[]) {
     const left = changes.filter((change) => isBlocked(change, blockers))
-    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed as soon as nobody uses it:${list(left)}`
+    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed as soon as nobody uses it:${listChanges(left)}`
     super([...blockers.slice(0, -1), { code: 'BRIDGE_IN_USE', ...blockers.at(-1), message }], Exit.partial)
   }
 }
 
-/** In the order in which they were begun. */
-function changesOf({ done }: Log): PlannedChange[] {
-  return [...new Set(done.map(({ change }) => change))]
-}
-
-/** A port that was not there at the first look, of a span that a sensor was connected to since. */
-function hasComeWithSensor(
+/** A port that was not there at first, of a span to which a sensor was connected. */
+function isPortOfNewSensor(
   { kind, span, device }: PlannedChange,
   { host }: PlanView,
   done: readonly PlannedChange[]
@@ -131,57 +151,51 @@ function hasComeWithSensor(
   return isNew && done.some((other) => other.kind === 'sensor' && other.span === span)
 }
 
-/** Does all that is to be done, and looks again; of what a step fails for because the thing has gone, the rest is left. */
-async function runRound(
-  target: Target,
-  before: PlanView,
-  changes: readonly PlannedChange[],
-  log: Log,
-  progress: Progress,
-  signal: AbortSignal
-): Promise<Sight> {
-  const planned = { wanted: before.desired.wanted, host: before.host }
-  const ending = await runSteps(changes, log, progress, {
+/** Makes the changes, and reads the host again. A change that fails because its subject has gone is left out. */
+async function runRound(run: Run, before: PlanView, changes: readonly PlannedChange[]): Promise<Refreshed> {
+  const { target, log, progress, signal } = run
+  const result = await runSteps(changes, log, progress, {
     signal,
-    planned,
-    observeDuringApply: () => observeDuringApply(target, before)
+    planned: { wanted: before.desired.wanted, host: before.host },
+    observe: () => observeDuringApply(target, before)
   })
-  if (ending.ended === 'interrupted') throw interrupted(signal)
-  if (ending.ended === 'blocked') throw new Stopped(ending.blockers, changes)
-  const failure = ending.ended === 'failed' ? ending.failure : null
-  if (failure === null) return lookAfter(target)
-  const view = await refresh(target).catch(() => {
-    throw stopped(failure)
+  if (result.ended === 'interrupted') throw interrupted(signal)
+  if (result.ended === 'blocked') throw new RemovalBlocked(result.blockers, changes)
+  if (result.ended === 'completed') return refreshAfterRound(target)
+  const { failure } = result
+  const now = await refresh(target).catch(() => {
+    throw describeFailure(failure)
   })
   const { change } = failure.task
-  if (!hasGone(change, before, view)) throw stopped(failure)
+  if (!hasGone(change, before, now)) throw describeFailure(failure)
   return runRound(
-    target,
+    run,
     before,
-    changes.filter((other) => other !== change),
-    log,
-    progress,
-    signal
+    changes.filter((other) => other !== change)
   )
 }
 
-/** What tells that Docker could not be looked at. */
-const ofDocker: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
+/** The codes that say that Docker could not be read. */
+const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
 
-async function lookAfter(target: Target): Promise<Sight> {
+async function refreshAfterRound(target: Target): Promise<Refreshed> {
   try {
-    return { view: await refresh(target), blind: null }
+    return { view: await refresh(target), dockerFailure: null }
   } catch (error) {
-    if (!(error instanceof SpanplanError && error.diagnostics.every(({ code }) => ofDocker.has(code)))) throw error
-    return { view: await refresh({ ...target, deferDocker: true }), blind: diagnosticOf(error) }
+    if (!(error instanceof SpanplanError && error.diagnostics.every(({ code }) => dockerCodes.has(code)))) throw error
+    return { view: await refresh({ ...target, deferDocker: true }), dockerFailure: diagnosticOf(error) }
   }
 }
 
-function unverified({ message }: Diagnostic, done: readonly PlannedChange[], { plan }: PlanView): SpanplanError {
-  const asked = done.filter(asksDocker)
+function describeUnverified(
+  { message }: Diagnostic,
+  done: readonly PlannedChange[],
+  { plan }: PlanView
+): SpanplanError {
+  const inDocker = done.filter(needsDocker)
   const waiting = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'DOCKER_DEFERRED')
-  const others = waiting.filter(({ title }) => !asked.some((change) => change.title === title))
-  const open = [...others.map(({ kind, title }) => `\n  ${kind} ${printable(title)}`), list(asked)].join('')
+  const others = waiting.filter(({ title }) => !inDocker.some((change) => change.title === title))
+  const open = [...others.map(({ kind, title }) => `\n  ${kind} ${printable(title)}`), listChanges(inDocker)].join('')
   return new SpanplanError(
     {
       code: 'UNVERIFIED',
@@ -192,7 +206,7 @@ function unverified({ message }: Diagnostic, done: readonly PlannedChange[], { p
   )
 }
 
-/** The thing was there, and is not any more: the device that it is on, the container; or that is waited for by now. */
+/** Whether the change's interface or container was there and is gone, or the change waits for something by now. */
 function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
   const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
   const isThere = ({ host }: PlanView) =>
@@ -200,7 +214,7 @@ function hasGone({ device, container, address }: PlannedChange, before: PlanView
   return waits || (isThere(before) && !isThere(now))
 }
 
-function stopped({ task: { step, change }, error }: StepFailed): SpanplanError {
+function describeFailure({ task: { step, change }, error }: StepFailed): SpanplanError {
   const [cause] = error.diagnostics
   return new SpanplanError(
     {
@@ -219,12 +233,12 @@ function interrupted(signal: AbortSignal): SpanplanError {
   return new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
 }
 
-function exitOf({ whole }: RollbackResult, signal: AbortSignal): ExitCode {
-  if (!whole) return Exit.partial
+function exitOf({ complete }: RollbackResult, signal: AbortSignal): ExitCode {
+  if (!complete) return Exit.partial
   return signal.aborted ? interruptedExit(signal) : Exit.rolledBack
 }
 
-/** What was foreseen is reported with the note; a bug stays what it is. */
+/** Adds a note to an error's first message. A bug stays as it is. */
 function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   if (!(error instanceof SpanplanError)) return error
   const [first, ...others] = error.diagnostics
@@ -234,12 +248,12 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   })
 }
 
-function describeRemainder({ whole, left, causes }: RollbackResult): string {
-  if (whole) return '\nAll that had been done was taken back: the host is as it was.'
+function describeRollback({ complete, left, causes }: RollbackResult): string {
+  if (complete) return '\nAll that had been done was taken back: the host is as it was.'
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
-  return `\nIt could not all be taken back:${reasons}${left.length > 0 ? `\nStill to be done for the host to be as it was:${list(left)}` : ''}`
+  return `\nIt could not all be taken back:${reasons}${left.length > 0 ? `\nStill to be done for the host to be as it was:${listChanges(left)}` : ''}`
 }
 
-function list(changes: readonly PlannedChange[]): string {
+function listChanges(changes: readonly PlannedChange[]): string {
   return changes.map((change) => `\n  ${renderChange(change)}`).join('')
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
+import { countEmptyFileRemovals } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
 
-/** By their numbers in linux/capability.h. */
+/** The bits of linux/capability.h. */
 const capabilities = {
   CAP_KILL: 5n,
   CAP_SETGID: 6n,
@@ -14,50 +16,87 @@ const capabilities = {
 
 type Capability = keyof typeof capabilities
 
-/** A port of its own, a network namespace for it, and tcpdump as another user in there, whom it can end. */
-const capturing: readonly Capability[] = [
+/** For a port, a network namespace, and tcpdump as another user in that namespace, which is ended at the end. */
+const captureCapabilities: readonly Capability[] = [
   ...(['CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_NET_RAW', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'] as const)
 ]
 
+/** What the caller knows, and what the user has allowed. */
+export interface PreflightOptions {
+  /** A file without spans may remove all that is live. Default: no. */
+  readonly allowEmpty?: boolean
+  /** Why the lock could not be taken. Ignored where there is nothing to change. */
+  readonly lock?: readonly Diagnostic[]
+  /** Why Docker could not be asked. */
+  readonly docker?: readonly Diagnostic[]
+}
+
+/** A plan may not be applied. Nothing was changed. */
+export class PreflightError extends SpanplanError {}
+
 /**
- * Says which rights are missing, all at once, before anything is changed.
+ * Checks that a plan may be applied, before anything is changed.
  *
- * @param lock what keeps the lock from being taken: of no account where there is nothing to change.
- * @param docker what keeps Docker from being asked.
- * @throws SpanplanError with a notice for each.
+ * @throws PreflightError with every right that is missing, or EMPTY_REFUSED.
  */
-export function checkRights(plan: Plan, lock: readonly Diagnostic[], docker: readonly Diagnostic[]): void {
+export function preflight(
+  target: Target,
+  plan: Plan,
+  { allowEmpty = false, lock = [], docker = [] }: PreflightOptions
+): void {
+  checkRights(plan, lock, docker)
+  if (!allowEmpty) checkEmptyFile(target, plan)
+}
+
+function checkRights(plan: Plan, lock: readonly Diagnostic[], docker: readonly Diagnostic[]): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
   const filters = plan.waiting.filter((wait) => wait.diagnostic.code === 'FILTER_FORBIDDEN')
   const missing = [
-    ...(changesNetwork && !has('CAP_NET_ADMIN') ? [needsRoot('changing the network needs CAP_NET_ADMIN')] : []),
-    ...filters.slice(0, 1).map(({ title, diagnostic }) => needsRoot(`${title} ${diagnostic.message}`)),
+    ...(changesNetwork && !hasCapability('CAP_NET_ADMIN')
+      ? [rightMissing('changing the network needs CAP_NET_ADMIN')]
+      : []),
+    ...filters.slice(0, 1).map(({ title, diagnostic }) => rightMissing(`${title} ${diagnostic.message}`)),
     ...docker,
     ...(plan.changes.length > 0 || docker.length > 0 ? lock : [])
   ]
   const last = missing.at(-1)
   if (last === undefined) return
-  throw new SpanplanError([...missing.slice(0, -1), { ...last, message: `${last.message}. Nothing was changed.` }])
+  throw new PreflightError([...missing.slice(0, -1), { ...last, message: `${last.message}. Nothing was changed.` }])
 }
 
 /**
- * Says which rights are missing for a capture.
+ * Checks that a file that lost its content by accident does not remove every span.
+ *
+ * @throws PreflightError EMPTY_REFUSED.
+ */
+export function checkEmptyFile(target: Target, plan: Plan): void {
+  const removals = countEmptyFileRemovals(target, plan)
+  if (removals === 0) return
+  throw new PreflightError({
+    code: 'EMPTY_REFUSED',
+    message: `the file has no spans, and this would remove all that is live (${removals}). Nothing was changed.`,
+    hint: 'if that is meant: --allow-empty'
+  })
+}
+
+/**
+ * Checks the rights that a capture needs.
  *
  * @throws SpanplanError RIGHT_MISSING.
  */
-export function checkCapturing(): void {
-  const missing = capturing.filter((capability) => !has(capability))
-  if (missing.length > 0) throw new SpanplanError(needsRoot(`capturing needs ${missing.join(', ')}`))
+export function checkCaptureRights(): void {
+  const missing = captureCapabilities.filter((capability) => !hasCapability(capability))
+  if (missing.length > 0) throw new SpanplanError(rightMissing(`capturing needs ${missing.join(', ')}`))
 }
 
-function needsRoot(message: string): Diagnostic {
+function rightMissing(message: string): Diagnostic {
   return { code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' }
 }
 
-/** proc_pid_status(5): the effective capabilities, a bit each. */
-function has(capability: Capability): boolean {
+/** Reads the effective capabilities of this process: proc_pid_status(5), one bit each. */
+function hasCapability(capability: Capability): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   return ((BigInt(`0x${effective}`) >> capabilities[capability]) & 1n) === 1n
 }

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
+import { SpanplanError } from '../errors.ts'
 import { readDocker } from '../host/docker/read-docker.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState, Snapshot } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
+import type { Plan } from '../plan/plan.ts'
 import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
 import { readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
@@ -27,6 +30,24 @@ export async function refreshAndCheckSpans(target: Target): Promise<PlanView> {
  */
 export async function refresh(target: Target): Promise<PlanView> {
   return planTarget(target, await readSnapshotFor(target))
+}
+
+/**
+ * Reads the host and plans again after a person has approved a plan. Whatever else has changed meanwhile is what a rollback
+ * would lead back to.
+ *
+ * @throws SpanplanError HOST_CHANGED if the plan is not the approved plan any more.
+ */
+export async function refreshUnchanged(target: Target, approved: Plan): Promise<PlanView> {
+  const view = await refresh(target)
+  const facts = ({ changes }: Plan) =>
+    changes.map(({ address, action, before, after }) => ({ address, action, before, after }))
+  if (isDeepStrictEqual(facts(view.plan), facts(approved))) return view
+  throw new SpanplanError({
+    code: 'HOST_CHANGED',
+    message: 'the host has changed since the plan was shown. Nothing was changed.',
+    hint: 'run it again, and look at the new plan'
+  })
 }
 
 /**

@@ -4,69 +4,69 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import { refreshForRollback } from './refresh.ts'
-import { type Log, type Progress, runSteps } from './run-steps.ts'
+import { type Progress, runSteps, type StepLog } from './run-steps.ts'
 
-/** What came of a rollback. */
+/** What a rollback has done. */
 export interface RollbackResult {
-  /** The host is as it was, and that was looked at. */
-  readonly whole: boolean
-  /** What would still have to be done. */
+  /** The host was read again, and is as it was. */
+  readonly complete: boolean
+  /** The changes that are still to be made. */
   readonly left: readonly PlannedChange[]
-  /** Why that could not be done. */
+  /** Why they could not be made. */
   readonly causes: readonly Diagnostic[]
-  /** Something had to be taken back. */
+  /** There was something to roll back. */
   readonly changed: boolean
 }
 
-/** Of a rollback that had nothing to do. */
-export const nothingLeft: RollbackResult = { whole: true, left: [], causes: [], changed: false }
+/** The result of a rollback that had nothing to do. */
+export const nothingToRollBack: RollbackResult = { complete: true, left: [], causes: [], changed: false }
 
 /**
- * Leads the host back to what it was like at the first look, looks, and goes on until it is. A step that fails does not
- * keep the others from being done.
+ * Plans and applies the way back to the host of a plan view, until nothing is left to do. A step that fails does not keep
+ * the other changes from being rolled back.
  */
 export async function rollBack(target: Target, first: PlanView, progress: Progress): Promise<RollbackResult> {
-  const log: Log = { done: [], begun: false }
+  const log: StepLog = { done: [], begun: false }
   const failures = new Map<string, Diagnostic>()
   let left: readonly PlannedChange[] = []
-  // A round ends with a step that fails, and does not try it again, or with none; Docker names ports after a first one.
-  for (let round = 0, most = 3; ; round++) {
-    const view = await tryLook(target, first)
-    if ('code' in view) return remain(log, progress, left, view, failures)
-    const away = missesDocker(first, view)
-    // What is not seen may be there.
-    left = away ? view.plan.changes.filter((change) => !asksDocker(change)) : view.plan.changes
+  // Three rounds, for Docker creates ports in the first one; and one more for each step that fails, which is not tried again.
+  for (let round = 0, rounds = 3; ; round++) {
+    const view = await tryRefresh(target, first)
+    if ('code' in view) return conclude(log, progress, left, view, failures)
+    const unread = dockerUnread(first, view)
+    // What Docker has is not known, so it is not called missing.
+    left = unread ? view.plan.changes.filter((change) => !needsDocker(change)) : view.plan.changes
     for (const blocker of findBlockers(left, { wanted: view.desired.wanted, host: view.host })) {
       failures.set(blocker.address ?? '', blocker)
     }
-    const possible = left.filter((change) => !failures.has(change.address) && !isNeeded(change, left))
-    if (possible.length === 0 || round === most) return remain(log, progress, left, away, failures)
-    const ending = await runSteps(possible, log, progress)
-    if (ending.ended !== 'failed') continue
-    const { task, error } = ending.failure
+    const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))
+    if (possible.length === 0 || round === rounds) return conclude(log, progress, left, unread, failures)
+    const result = await runSteps(possible, log, progress)
+    if (result.ended !== 'failed') continue
+    const { task, error } = result.failure
     failures.set(task.change.address, {
       code: 'STEP_FAILED',
       message: `could not ${printable(task.step.summary)}: ${error.message}`
     })
-    most++
+    rounds++
   }
 }
 
-/** `blind`: what could not be looked at, in which case more may be left. */
-function remain(
-  { begun }: Log,
+/** `unread`: why the host or Docker could not be read, in which case more may be left. */
+function conclude(
+  { begun }: StepLog,
   progress: Progress,
   left: readonly PlannedChange[],
-  blind: Diagnostic | null,
+  unread: Diagnostic | null,
   failures: ReadonlyMap<string, Diagnostic>
 ): RollbackResult {
-  const whole = left.length === 0 && blind === null
-  const changed = begun || !whole
-  if (changed) progress.rolledBack(whole, left)
-  return { whole, left, causes: [...failures.values(), ...(blind ? [blind] : [])], changed }
+  const complete = left.length === 0 && unread === null
+  const changed = begun || !complete
+  if (changed) progress.rolledBack(complete, left)
+  return { complete, left, causes: [...failures.values(), ...(unread ? [unread] : [])], changed }
 }
 
-async function tryLook(target: Target, first: PlanView): Promise<PlanView | Diagnostic> {
+async function tryRefresh(target: Target, first: PlanView): Promise<PlanView | Diagnostic> {
   try {
     return await refreshForRollback(target, first)
   } catch (error) {
@@ -75,19 +75,19 @@ async function tryLook(target: Target, first: PlanView): Promise<PlanView | Diag
   }
 }
 
-/** A card or a container that is not yet as it was: what remembers how it was is kept until it is. */
-function isNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
+/** Whether a change removes a mark that remembers the earlier state of an interface or container that is not restored yet. */
+function isStillNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
   const isAbout = ({ device, container }: PlannedChange) =>
     remembers.some((one) => ('device' in one ? one.device === device : one.container === container))
   return left.some((other) => other.remembers.length === 0 && isAbout(other))
 }
 
-/** Docker was there at first; without it, what was done in it is not seen. */
-function missesDocker({ host: then }: PlanView, { host: now }: PlanView): Diagnostic | null {
-  return then.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
+/** Why Docker's part cannot be compared, where Docker was read before the apply and cannot be reached now. */
+function dockerUnread({ host: before }: PlanView, { host: now }: PlanView): Diagnostic | null {
+  return before.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
 }
 
-/** Docker is asked to do it, or a part of it. */
-export function asksDocker({ stages }: PlannedChange): boolean {
+/** Whether Docker has to carry out a step of the change. */
+export function needsDocker({ stages }: PlannedChange): boolean {
   return stages.some(({ steps }) => steps.some((step) => 'docker' in step))
 }

@@ -4,56 +4,56 @@ import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../p
 import type { ObservedState } from '../resources/kind.ts'
 import { type Batch, makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
 
-/** What a person or a program may follow an apply by. */
+/** Is called as an apply goes on. */
 export interface Progress {
   start(tasks: readonly Task[]): void
   done(tasks: readonly Task[]): void
   failed(failure: StepFailed): void
-  /** What had been done was taken back: all of it, or all but for these and what could not be looked at. */
-  rolledBack(whole: boolean, left: readonly PlannedChange[]): void
+  /** After a rollback. `left`: the changes that it could not make; more may be left where it could not read the host. */
+  rolledBack(complete: boolean, left: readonly PlannedChange[]): void
 }
 
-/** Nobody follows it. */
+/** Reports nothing. */
 export const silent: Progress = { start() {}, done() {}, failed() {}, rolledBack() {} }
 
 /** What has been done so far. */
-export interface Log {
+export interface StepLog {
   readonly done: Task[]
-  /** A step was begun: one that failed may have done a part of what it should. */
+  /** A step was begun. A step that failed may have done a part of its work. */
   begun: boolean
 }
 
-/** How the steps of a plan went. */
-export type Ending =
-  | { readonly ended: 'whole' | 'interrupted' }
+/** How the steps of a plan ended. */
+export type StepsResult =
+  | { readonly ended: 'completed' }
+  | { readonly ended: 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
-  /** All was done but the removal of what others have come to use since; each blocker has the address of its change. */
+  /** All was done but some removals: others use these things by now. Each blocker has the address of its change. */
   | { readonly ended: 'blocked'; readonly blockers: readonly Diagnostic[] }
 
-/** What an apply that goes forward minds between its batches. */
-export interface Care {
+/** What an apply checks before each batch; a rollback does not. */
+export interface BatchChecks {
   readonly signal: AbortSignal
   /** The host as it was when the plan was made. */
   readonly planned: ObservedState
-  /** Looks at the host as it is now. */
-  readonly observeDuringApply: () => Promise<ObservedState>
+  /** Reads the host as it is now. */
+  readonly observe: () => Promise<ObservedState>
 }
 
-/** Carries out the steps of some changes that are not done yet, in their order, until one fails or the signal says stop. */
+/** Carries out the steps of some changes that are not done yet, in their order, until a step fails or the signal aborts. */
 export async function runSteps(
   changes: readonly PlannedChange[],
-  log: Log,
+  log: StepLog,
   progress: Progress,
-  care?: Care
-): Promise<Ending> {
-  const { signal } = care ?? {}
+  checks?: BatchChecks
+): Promise<StepsResult> {
   const done = new Set(log.done.map(({ step }) => step))
   const batches = makeBatches(orderStages(changes), done)
   const docker = batches.some(({ tool }) => tool === 'docker') ? await connectDocker() : null
   const blockers: Diagnostic[] = []
   for (const planned of batches) {
-    if (signal?.aborted) return { ended: 'interrupted' }
-    blockers.push(...(care === undefined ? [] : await findBlockersNow(planned, care)))
+    if (checks?.signal.aborted) return { ended: 'interrupted' }
+    blockers.push(...(checks === undefined ? [] : await findNewBlockers(planned, checks)))
     const batch = { ...planned, tasks: planned.tasks.filter(({ change }) => !isBlocked(change, blockers)) }
     if (batch.tasks.length === 0) continue
     log.begun = true
@@ -63,20 +63,20 @@ export async function runSteps(
     log.done.push(...tasks)
     progress.done(tasks)
     if (failure === null) continue
-    if (signal?.aborted) return { ended: 'interrupted' }
+    if (checks?.signal.aborted) return { ended: 'interrupted' }
     progress.failed(failure)
     return { ended: 'failed', failure }
   }
-  return blockers.length === 0 ? { ended: 'whole' } : { ended: 'blocked', blockers }
+  return blockers.length === 0 ? { ended: 'completed' } : { ended: 'blocked', blockers }
 }
 
-/** Since the plan was made, others may have hung something on what is about to go: the kernel would take it along. */
-async function findBlockersNow({ tasks }: Batch, { planned, observeDuringApply }: Care): Promise<Diagnostic[]> {
-  const going = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
-  return going.length === 0 ? [] : findBlockers(going, await observeDuringApply(), planned)
+/** Since the plan was made, others may have attached something to a bridge that is removed: the kernel would remove that too. */
+async function findNewBlockers({ tasks }: Batch, { planned, observe }: BatchChecks): Promise<Diagnostic[]> {
+  const removals = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
+  return removals.length === 0 ? [] : findBlockers(removals, await observe(), planned)
 }
 
-/** Whether something foreign keeps a change from being done. */
+/** Whether a change has a blocker. */
 export function isBlocked({ address }: PlannedChange, blockers: readonly Diagnostic[]): boolean {
   return blockers.some((blocker) => blocker.address === address)
 }

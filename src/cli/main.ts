@@ -89,7 +89,7 @@ function optionDescription({ description, argChoices, defaultValueDescription }:
   return more.length > 0 ? `${description} (${more.join('; ')})` : description
 }
 
-const words = {
+const decisions = {
   confirm: 'keep what an apply with --rollback-after has done',
   rollback: 'take back at once what an apply with --rollback-after has done'
 } as const
@@ -183,14 +183,14 @@ function buildProgram() {
       )
     )
 
-  for (const word of ['confirm', 'rollback'] as const) {
+  for (const decision of ['confirm', 'rollback'] as const) {
     program
-      .command(word)
-      .description(words[word])
+      .command(decision)
+      .description(decisions[decision])
       .addOption(jsonOption())
       .addOption(colorOption())
       .action((options) =>
-        start(options, async (session) => (await import('./commands/confirm.ts')).wordCommand(session, word))
+        start(options, async (session) => (await import('./commands/confirm.ts')).decideCommand(session, decision))
       )
   }
 

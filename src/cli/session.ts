@@ -3,16 +3,21 @@ import { plain, printableJson } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { type ColorChoice, choosePaint, renderDiagnostic } from './output/terminal.ts'
 
-/** What every command has at hand: how to print, and the files that errors point into. */
+/** What every command needs to print. */
 export interface Session {
   readonly color: ColorChoice
-  /** Results are for a program: notices go to stdout too, as one JSON document. */
+  /** Stdout is for a program. Errors go there too, as a JSON document. */
   readonly json: boolean
-  /** The files as read, once they are. */
+  /** The files as they were read, for errors to quote. Empty until then. */
   files: readonly SourceFile[]
 }
 
-/** Prints warnings to stderr; in a JSON document they stand already. */
+/** The command line of this process, as the lock shows it. */
+export function commandLine(): string {
+  return ['spanplan', ...process.argv.slice(2)].join(' ')
+}
+
+/** Prints warnings to stderr. A JSON document has them already. */
 export function warn(session: Session, warnings: readonly Diagnostic[]): void {
   if (session.json) return
   const paint = choosePaint(session.color, process.stderr)
@@ -20,23 +25,21 @@ export function warn(session: Session, warnings: readonly Diagnostic[]): void {
     process.stderr.write(`${renderDiagnostic('warning', warning, session.files, paint)}\n`)
 }
 
-/** Runs a command; what it throws becomes a message and an exit status. */
+/** Runs a command, and sets the exit status of the process. Prints the error that the command throws. */
 export async function runCommand(session: Session, command: () => Promise<ExitCode>): Promise<void> {
   try {
     process.exitCode = await command()
   } catch (error) {
-    process.exitCode = report(session, error)
+    process.exitCode = reportError(session, error)
   }
 }
 
-function report(session: Session, error: unknown): ExitCode {
-  const known = asForeseen(error)
-  if (session.json) {
-    process.stdout.write(`${printableJson({ type: 'error', errors: known.diagnostics, exit: known.exit })}\n`)
-  }
+function reportError(session: Session, error: unknown): ExitCode {
+  const { diagnostics, exit } = asForeseen(error)
+  if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
   const paint = session.json ? plain : choosePaint(session.color, process.stderr)
-  for (const diagnostic of known.diagnostics) {
+  for (const diagnostic of diagnostics) {
     process.stderr.write(`${renderDiagnostic('error', diagnostic, session.files, paint)}\n`)
   }
-  return known.exit
+  return exit
 }

@@ -4,7 +4,7 @@ import type { Snapshot } from '../host/snapshot.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { diagnostic, isInScope, readMarks } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
-import { namesGoingDown } from '../run-dir/pauses.ts'
+import { namesGoingDown } from '../run-dir/going-down.ts'
 import { exceptSpans, namedSpans } from '../spec/scope.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Desired, resolveNothing, resolveSpec, type Wait } from './resolve.ts'
@@ -94,9 +94,15 @@ function warnOfUnreadContainers({ docker }: Snapshot) {
   )
 }
 
-function warnOfEmptyFile({ spec }: SpecTarget, { changes }: Plan) {
-  if (spec.spans.length > 0 || changes.length === 0) return []
-  const message = `the file has no spans: apply would remove all that the name ${spec.name} has here`
+/** How many resources a plan removes because the file has no spans: probably by accident. 0 where the file has spans. */
+export function countEmptyFileRemovals(target: Target, { changes }: Plan): number {
+  if (target.want === 'nothing' || target.spec.spans.length > 0) return 0
+  return changes.filter(({ action }) => action === 'remove').length
+}
+
+function warnOfEmptyFile(target: SpecTarget, plan: Plan) {
+  if (countEmptyFileRemovals(target, plan) === 0) return []
+  const message = `the file has no spans: apply would remove all that the name ${target.spec.name} has here`
   return [diagnostic('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
 }
 

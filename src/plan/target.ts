@@ -1,7 +1,7 @@
 import type { ReadRequest } from '../host/read-request.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
-import type { GoingDown } from '../run-dir/pauses.ts'
+import type { GoingDown } from '../run-dir/going-down.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 import type { ResolveTarget } from './resolve.ts'

@@ -1,36 +1,24 @@
 import { rmSync } from 'node:fs'
-import { uptime } from 'node:os'
 import * as z from 'zod'
 import type { Link } from '../host/snapshot.ts'
 import { namespaceId, readRunFile, runFile, runFolder, systemFolder, writeRunFile } from './folder.ts'
+import { type GoingDown, goingDownSchema, settleInTime, startGoingDown, stillGoingDown } from './going-down.ts'
 
-const goingDown = z.object({
-  /** Its number in this network namespace, which no later one gets. */
-  index: z.int().positive(),
-  /** Seconds since the machine was started: when its hook said so. */
-  since: z.number(),
-  /** Once it is up, it is not being taken down any more: it has been down since, or had time enough to go. */
-  settled: z.boolean()
-})
-
-const pausesDocument = z.object({
-  /** The network namespace in which they hold. */
+const pausesSchema = z.object({
+  /** The network namespace that they are for. */
   namespace: z.string(),
   pauses: z.array(z.object({ span: z.string().nullable(), until: z.iso.datetime() })),
-  goingDown: z.array(goingDown)
+  goingDown: z.array(goingDownSchema)
 })
 
-/** A span that nothing changes by itself for a while; null: all of them. */
+/** A span that watches and hooks leave alone for a while; null: every span. */
 export interface Pause {
   readonly span: string | null
   /** ISO 8601. */
   readonly until: string
 }
 
-/** An interface that a hook has been told is being taken down. */
-export type GoingDown = Readonly<z.infer<typeof goingDown>>
-
-/** What watches and hooks of this network namespace keep their hands off. */
+/** What watches and hooks of this network namespace leave alone. */
 export interface Pauses {
   readonly pauses: readonly Pause[]
   readonly goingDown: readonly GoingDown[]
@@ -38,12 +26,12 @@ export interface Pauses {
 
 const none: Pauses = { pauses: [], goingDown: [] }
 
-/** Seconds that whatever takes an interface down is given to do so, once its hook has run. DHCP clients wait for some. */
-const patience = 60
+/** Which file of the run directory has them. */
+const kind = 'pauses'
 
 /**
- * What this process has to heed: what root has ordered, wherever this user's own run directory is, and what this user has.
- * What others have written is not believed, and what cannot be read holds nothing.
+ * Reads the pauses of root, which are in root's run directory, and those of this user. Files that others could have written,
+ * or that cannot be read, are ignored.
  *
  * @param now milliseconds since 1970.
  */
@@ -52,64 +40,59 @@ export function readPauses(now: number): Pauses {
   return { pauses: all.flatMap(({ pauses }) => pauses), goingDown: all.flatMap(({ goingDown }) => goingDown) }
 }
 
-/** What stands in this process's own run directory, to be changed and written again. Whoever holds the lock may call it. */
+/**
+ * Reads the pauses in this process's own run directory, to change and write them. The caller holds the lock.
+ *
+ * @param now milliseconds since 1970.
+ */
 export function readOwnPauses(now: number): Pauses {
   return readFrom(runFolder(), now)
 }
 
 function readFrom(folder: string, now: number): Pauses {
   try {
-    const { namespace, pauses, goingDown } = pausesDocument.parse(JSON.parse(readRunFile('pauses', folder) ?? ''))
-    // What was held in a namespace that is gone holds nothing in the one that got its number.
+    const { namespace, pauses, goingDown } = pausesSchema.parse(JSON.parse(readRunFile(kind, folder) ?? ''))
+    // The file's name has the namespace's inode, which the kernel gives to another namespace later.
     if (namespace !== namespaceId()) return none
-    const settle = (one: GoingDown) => ({ ...one, settled: one.settled || uptime() - one.since > patience })
-    return { pauses: pauses.filter(({ until }) => Date.parse(until) > now), goingDown: goingDown.map(settle) }
+    return { pauses: pauses.filter(({ until }) => Date.parse(until) > now), goingDown: goingDown.map(settleInTime) }
   } catch {
     return none
   }
 }
 
-/** Writes them, at once and whole. Whoever holds the lock may call it. */
+/**
+ * Writes the pauses. The caller holds the lock.
+ *
+ * @throws if the file cannot be written.
+ */
 export function writePauses({ pauses, goingDown }: Pauses): void {
-  if (pauses.length === 0 && goingDown.length === 0) rmSync(runFile('pauses'), { force: true })
-  else writeRunFile('pauses', `${JSON.stringify({ namespace: namespaceId(), pauses, goingDown })}\n`)
-}
-
-/** An interface of which a hook says just now that it is being taken down. */
-export function markGoingDown({ index, up }: Pick<Link, 'index' | 'up'>): GoingDown {
-  return { index, since: uptime(), settled: !up }
+  if (pauses.length === 0 && goingDown.length === 0) rmSync(runFile(kind), { force: true })
+  else writeRunFile(kind, `${JSON.stringify({ namespace: namespaceId(), pauses, goingDown })}\n`)
 }
 
 /**
- * Which interfaces are still being taken down. One that is up again after it was down, or a minute after its hook ran, was
- * brought up without the hook, or never taken down; and one that has gone does not come back.
+ * Records that a hook was called for an interface. The caller holds the lock.
+ *
+ * @param name the interface.
+ * @param links of the host, at the time of the hook.
+ * @throws if the file cannot be written.
  */
-export function stillGoingDown(
-  goingDown: readonly GoingDown[],
-  links: readonly Pick<Link, 'index' | 'up'>[]
-): GoingDown[] {
-  return goingDown.flatMap((one) => {
-    const link = links.find(({ index }) => index === one.index)
-    if (link === undefined) return []
-    if (!link.up) return [{ ...one, settled: true }]
-    return one.settled ? [] : [one]
-  })
+export function recordHook(now: number, name: string, direction: 'up' | 'down', links: readonly Link[]): void {
+  const own = readOwnPauses(now)
+  const link = links.find((one) => one.name === name)
+  const others = stillGoingDown(own.goingDown, links).filter(({ index }) => index !== link?.index)
+  const added = direction === 'down' && link !== undefined ? [startGoingDown(link)] : []
+  if (own.goingDown.length + added.length > 0) writePauses({ ...own, goingDown: [...others, ...added] })
 }
 
-/** Their names. */
-export function namesGoingDown(goingDown: readonly GoingDown[], links: readonly Link[]): Set<string> {
-  const indexes = new Set(stillGoingDown(goingDown, links).map(({ index }) => index))
-  return new Set(links.filter(({ index }) => indexes.has(index)).map(({ name }) => name))
-}
-
-/** Forgets, once and for all, which interfaces are not being taken down any more. Whoever holds the lock may call it. */
+/** Removes the records of interfaces that are no longer going down. The caller holds the lock. */
 export function forgetSettled(now: number, links: readonly Link[]): void {
-  const holds = readOwnPauses(now)
-  const goingDown = stillGoingDown(holds.goingDown, links)
-  if (JSON.stringify(goingDown) === JSON.stringify(holds.goingDown)) return
+  const own = readOwnPauses(now)
+  const goingDown = stillGoingDown(own.goingDown, links)
+  if (JSON.stringify(goingDown) === JSON.stringify(own.goingDown)) return
   try {
-    writePauses({ ...holds, goingDown })
+    writePauses({ ...own, goingDown })
   } catch {
-    // The disk is full: it is forgotten at a later look.
+    // The disk is full. The next call tries again.
   }
 }

@@ -22,7 +22,7 @@ interface Pause {
 /** What is written of them; null where nothing is held. */
 async function readPauses(): Promise<readonly Pause[] | null> {
   const folder = labEnvironment(lab.name).SPANPLAN_RUN_DIR ?? ''
-  const file = (await readdir(folder)).find((name) => name.endsWith('.holds'))
+  const file = (await readdir(folder)).find((name) => name.endsWith('.pauses'))
   if (file === undefined) return null
   const { pauses }: { readonly pauses: readonly Pause[] } = JSON.parse(await readFile(join(folder, file), 'utf8'))
   return pauses

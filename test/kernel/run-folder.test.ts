@@ -69,7 +69,7 @@ describe('a run directory that somebody else may write to', () => {
 
   test.each(Object.entries(given))('is not used where it %s', async (_, give) => {
     await give()
-    await symlink(precious, runFile('holds.new'))
+    await symlink(precious, runFile('pauses.new'))
     await symlink(precious, runFile('lock'))
     await listen('sock', `${JSON.stringify({ done: true, message: evil })}\n`)
     for (const args of [['pause', '--for', '1h'], ['apply'], ['watch'], ['confirm'], ['rollback']]) {
@@ -79,7 +79,7 @@ describe('a run directory that somebody else may write to', () => {
       )
       expectClean(outcome)
     }
-    expect(readlinkSync(runFile('holds.new'))).toBe(precious)
+    expect(readlinkSync(runFile('pauses.new'))).toBe(precious)
   })
 
   test('holds nothing, and answers nothing', async () => {
@@ -125,9 +125,9 @@ describe('what lies in one of this user alone', () => {
 
   async function pauseEverything(): Promise<object> {
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)
-    const holds = JSON.parse(await readFile(runFile('pauses'), 'utf8'))
+    const pauses = JSON.parse(await readFile(runFile('pauses'), 'utf8'))
     await rm(runFile('pauses'))
-    return holds
+    return pauses
   }
 
   test.each(Object.entries(left))('is not believed where it is %s', async (_, lay) => {
@@ -143,11 +143,11 @@ describe('what lies in one of this user alone', () => {
   })
 
   test('is written exclusively, for everybody to read, whatever the umask', async () => {
-    await symlink(precious, runFile('holds.new'))
+    await symlink(precious, runFile('pauses.new'))
     const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh']
     await spanplan(lab, ['pause', '--for', '1h'], 0, { ...options, through })
     expect(statSync(runFile('pauses')).mode & 0o7777).toBe(0o644)
-    expect(existsSync(runFile('holds.new'))).toBe(false)
+    expect(existsSync(runFile('pauses.new'))).toBe(false)
   })
 
   test('is replaced where a link lay', async () => {
@@ -267,15 +267,15 @@ test('what was held in a network namespace holds nothing in the next one that ge
     await new Promise((resolve) => stdout.once('data', resolve))
     const path = `/proc/${pid}/ns/net`
     return {
-      holds: join(folder, `net-${statSync(path).ino}.holds`),
+      pauses: join(folder, `net-${statSync(path).ino}.pauses`),
       inside: { ...options, through: ['nsenter', `--net=${path}`] }
     }
   }
   const [first, next] = [await make(), await make()]
   await spanplan(lab, ['pause', '--for', '10m'], 0, first.inside)
   // As if that were its number.
-  await copyFile(first.holds, next.holds)
+  await copyFile(first.pauses, next.pauses)
   expect((await spanplan(lab, ['resume'], 0, next.inside)).stdout).toBe('Nothing was paused.\n')
-  expect(existsSync(next.holds)).toBe(false)
+  expect(existsSync(next.pauses)).toBe(false)
   expect((await spanplan(lab, ['resume'], 0, first.inside)).stdout).toBe('Not paused any more: all spans.\n')
 })

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { checkCapturing } from '../../apply/preflight.ts'
+import { checkCaptureRights } from '../../apply/preflight.ts'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Link } from '../../host/snapshot.ts'
@@ -26,7 +26,7 @@ export async function captureCommand(options: CaptureOptions): Promise<ExitCode>
   const { span, write, count } = options
   if (write === '-' && process.stdout.isTTY === true) throw binaryOnTerminal()
   const { mtu } = await findBridge(options)
-  checkCapturing()
+  checkCaptureRights()
   const expression = options.filter.join(' ')
   await checkExpression(expression)
   const sink = openSink(write)

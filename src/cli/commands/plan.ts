@@ -4,7 +4,7 @@ import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { printableJson } from '../../printable.ts'
 import { describeSelection, writePlan } from '../input/saved-plan.ts'
-import { type SpecSelection, targetOfSpec } from '../input/target.ts'
+import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -18,7 +18,7 @@ interface PlanOptions extends SpecSelection {
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
-  const target = await targetOfSpec(session, options)
+  const target = await loadSpecTarget(session, options)
   const view = await refreshAndCheckSpans(target)
   warn(session, view.plan.warnings)
   const context = { spec: target.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }

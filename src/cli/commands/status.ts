@@ -11,7 +11,7 @@ import { statusDocument } from '../../status/output/json.ts'
 import { renderReport } from '../../status/output/text.ts'
 import { makeReport, type Report } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { type Selection, targetOfSpec } from '../input/target.ts'
+import { loadSpecTarget, type Selection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -74,7 +74,7 @@ async function lookAtStatus(
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<PlanView> {
   const currentTarget = async (prune: boolean): Promise<Target> => {
-    const target = await targetOfSpec(session, { ...options, deferDocker: false, prune, adopt: false })
+    const target = await loadSpecTarget(session, { ...options, deferDocker: false, prune, adopt: false })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
   try {

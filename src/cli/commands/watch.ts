@@ -4,7 +4,7 @@ import { Exit, type ExitCode } from '../../errors.ts'
 import type { ListenAddress } from '../../watch/serve/http-listener.ts'
 import { openWatch } from '../../watch/watch.ts'
 import { choosePaths, openFiles } from '../input/spec-files.ts'
-import { chooseTeller } from '../output/events.ts'
+import { openEventPrinter } from '../output/watch-events.ts'
 import type { Session } from '../session.ts'
 
 interface WatchOptions {
@@ -42,7 +42,7 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
     return files
   }
   const command = ['spanplan', ...process.argv.slice(2)].join(' ')
-  const watch = await openWatch({ ...options, paths, read, command }, chooseTeller(session))
+  const watch = await openWatch({ ...options, paths, read, command }, openEventPrinter(session))
   hangUp = () => watch.wake('hangup')
   try {
     const stopped = stop.signal.aborted ? Promise.resolve() : once(stop.signal, 'abort')

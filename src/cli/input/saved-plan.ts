@@ -21,7 +21,7 @@ import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFile } from './spec-files.ts'
-import { type SpecSelection, targetOfSpec } from './target.ts'
+import { loadSpecTarget, type SpecSelection } from './target.ts'
 
 /** Bytes; a plan for a thousand spans has some ten mebibytes. */
 const largestPlan = 64 * 1024 * 1024
@@ -125,9 +125,9 @@ async function readPlan(path: string, insecureFile: boolean): Promise<Uint8Array
 }
 
 async function aimAtFiles(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Target> {
-  let target: Awaited<ReturnType<typeof targetOfSpec>>
+  let target: Awaited<ReturnType<typeof loadSpecTarget>>
   try {
-    target = await targetOfSpec(session, selection)
+    target = await loadSpecTarget(session, selection)
   } catch (error) {
     // That a file is wrong now matters less than that it is another one.
     if (session.files.length > 0) checkFiles(session, saved)

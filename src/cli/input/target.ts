@@ -1,10 +1,10 @@
-import type { SpecTarget, Target } from '../../plan/target.ts'
+import type { NothingTarget, SpecTarget } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { loadFiles } from './spec-files.ts'
 
-/** The options that say which spans of which files a command is about. */
+/** The options that select files and spans. */
 export interface Selection {
   readonly file: readonly string[]
   readonly span: readonly string[]
@@ -12,32 +12,40 @@ export interface Selection {
   readonly insecureFile: boolean
 }
 
-/** With what a command that makes the file true may do beside that. */
+/** The same, with what the target may change besides the spans of the file. */
 export interface SpecSelection extends Selection {
-  /** Spans of this name that the file does not know go. */
+  /** Spans with the file's name that are not in the file are removed. */
   readonly prune: boolean
   readonly adopt: boolean
 }
 
-/** The spans of the files, or the selected ones, as they should be. */
-export async function targetOfSpec(session: Session, selection: SpecSelection): Promise<SpecTarget> {
-  const spec = await loadSession(session, selection)
+/**
+ * Reads the files, and makes their spans the target, or the selected spans.
+ *
+ * @throws SpanplanError with all that is wrong with the files.
+ */
+export async function loadSpecTarget(session: Session, selection: SpecSelection): Promise<SpecTarget> {
+  const spec = await loadSessionFiles(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
-  const named = span.length > 0 ? span : prune ? null : listed
-  const spans = named ? { only: new Set(named) } : everySpan
+  const selected = span.length > 0 ? span : prune ? null : listed
+  const spans = selected ? { only: new Set(selected) } : everySpan
   return {
     ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
     ...{ patient: false, goingDown: [] }
   }
 }
 
-/** All that a name, or every name, made is to go. */
-export async function targetOfNothing(
+/**
+ * Makes nothing the target: of one name, which is the file's if none is given, or of every name.
+ *
+ * @throws SpanplanError with all that is wrong with the files, where the name is theirs.
+ */
+export async function loadNothingTarget(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
-): Promise<Target> {
-  const spec = selection.all || selection.name !== undefined ? null : await loadSession(session, selection)
+): Promise<NothingTarget> {
+  const spec = selection.all || selection.name !== undefined ? null : await loadSessionFiles(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? { only: new Set(selection.span) } : everySpan
   return {
@@ -49,8 +57,8 @@ export async function targetOfNothing(
   }
 }
 
-/** Reads the files, which errors from then on can point into. */
-function loadSession(session: Session, { file, insecureFile }: Selection): Promise<Spec> {
+/** Reads the files. From then on, errors can point into them. */
+function loadSessionFiles(session: Session, { file, insecureFile }: Selection): Promise<Spec> {
   return loadFiles(file, {
     trust: insecureFile ? 'all' : 'safe',
     onFiles: (files) => {

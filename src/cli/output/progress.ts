@@ -5,12 +5,12 @@ import type { Plan } from '../../plan/plan.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Session } from '../session.ts'
 
-/** One JSON object a line, on stdout. */
+/** Prints one JSON object in a line of stdout. */
 export function printEvent(type: string, body: object): void {
   process.stdout.write(`${printableJson({ type, ...body })}\n`)
 }
 
-/** Follows an apply: as events for a program, as one line that is written over on a terminal, else silently. */
+/** Reports the progress of an apply: as JSON events, as one line of a terminal that is overwritten, or not at all. */
 export function openProgress(session: Session, plan: Plan): Progress & { close(): void } {
   if (session.json) return { ...eventProgress(), close: () => {} }
   return process.stderr.isTTY === true ? lineProgress(plan) : { ...silent, close() {} }
@@ -27,8 +27,7 @@ function eventProgress(): Progress {
       for (const task of tasks) print('step_done', task)
     },
     failed: ({ task, error }) => print('step_failed', task, { errors: error.diagnostics }),
-    rolledBack: (whole, left) =>
-      printEvent('rolled_back', { complete: whole, left: left.map(({ address }) => address) })
+    rolledBack: (complete, left) => printEvent('rolled_back', { complete, left: left.map(({ address }) => address) })
   }
 }
 

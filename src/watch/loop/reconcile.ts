@@ -1,9 +1,7 @@
-import { checkEmpty } from '../../apply/empty.ts'
-import { type Applied, apply } from '../../apply/executor.ts'
-import { checkRights } from '../../apply/preflight.ts'
+import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
+import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { refresh } from '../../apply/refresh.ts'
-import { silent } from '../../apply/run-steps.ts'
-import { type Diagnostic, diagnosticOf } from '../../errors.ts'
+import { diagnosticOf } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { exceptSpans } from '../../spec/scope.ts'
@@ -46,7 +44,7 @@ export async function reconcile(target: FileTarget, limits: Limits): Promise<Out
     const possible = planPartially(read.target, read.host)
     view = possible.view
     const failures = [...read.failures, ...possible.failures]
-    checkEmpty(target, view.plan, limits.allowEmpty)
+    if (!limits.allowEmpty) checkEmptyFile(target, view.plan)
     const found = [...early, ...view.plan.changes]
     if (limits.dryRun) return { view, found, done: [], failures }
     const { done, failures: more } = await makeTrue(possible)
@@ -102,14 +100,11 @@ export async function refreshPartially(target: FileTarget): Promise<PlanView> {
 async function makeTrue({ target, view }: PartialPlan): Promise<Pick<Outcome, 'done' | 'failures'>> {
   const { changes } = view.plan
   if (changes.length === 0) return { done: [], failures: [] }
-  const none: readonly Diagnostic[] = []
-  checkRights(view.plan, none, none)
-  // What has begun is finished, whatever signal comes.
-  const { signal } = new AbortController()
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
-    return madeOf(await apply(target, view, silent, signal))
+    return madeOf(await applyPlan(target, view, { allowEmpty: true }))
   } catch (error) {
+    if (error instanceof PreflightError) throw error
     const [only = null] = spans
     if (spans.length === 1)
       return { done: [], failures: [{ span: only, diagnostic: diagnosticOf(error), planned: false }] }
@@ -119,7 +114,7 @@ async function makeTrue({ target, view }: PartialPlan): Promise<Pick<Outcome, 'd
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
-      const made = madeOf(await apply(part, await refresh(part), silent, signal))
+      const made = madeOf(await applyPlan(part, await refresh(part), { allowEmpty: true }))
       done.push(...made.done)
       failures.push(...made.failures)
     } catch (error) {
@@ -130,7 +125,7 @@ async function makeTrue({ target, view }: PartialPlan): Promise<Pick<Outcome, 'd
 }
 
 /** What could not be looked at afterwards stays, and is looked at again. */
-function madeOf({ done, unverified }: Applied): Pick<Outcome, 'done' | 'failures'> {
+function madeOf({ done, unverified }: ApplyResult): Pick<Outcome, 'done' | 'failures'> {
   return {
     done,
     failures: unverified === null ? [] : [{ span: null, diagnostic: diagnosticOf(unverified), planned: true }]

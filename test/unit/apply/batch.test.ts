@@ -1,6 +1,9 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { makeBatches } from '../../../src/apply/batch.ts'
+import { makeBatches, runBatch } from '../../../src/apply/batch.ts'
 import type { PlannedChange, Stage } from '../../../src/plan/plan.ts'
 
 type Work = { readonly change: PlannedChange; readonly stage: Stage }
@@ -37,6 +40,31 @@ function work(title: string, rank: number, tools: readonly string[]): Work {
 const show = (works: readonly Work[]) =>
   makeBatches(works, new Set()).map(({ tool, tasks }) => [tool, ...tasks.map(({ step }) => step.summary)].join(' '))
 
+describe('runBatch', () => {
+  test('the steps of one change stay in order, side by side with those of others', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'spanplan-batch-'))
+    const log = join(folder, 'log')
+    // The later a step, the less it sleeps: side by side, the steps of a change would end the other way round.
+    const sleeps = [0.3, 0.2, 0.1]
+    const tasks = ['a', 'b'].flatMap((title) => {
+      const { change } = work(title, 10, [])
+      return sleeps.map((seconds, index) => ({
+        change,
+        step: { summary: '', argv: ['sh', '-c', `sleep ${seconds}; echo ${title}${index} >> ${log}`] as const }
+      }))
+    })
+    try {
+      await runBatch({ tool: 'sh', tasks }, null)
+      const lines = readFileSync(log, 'utf8').trim().split('\n')
+      for (const title of ['a', 'b']) {
+        expect(lines.filter((line) => line.startsWith(title))).toEqual(sleeps.map((_, index) => `${title}${index}`))
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
 describe('makeBatches', () => {
   test('nothing', () => expect(makeBatches([], new Set())).toEqual([]))
 
@@ -55,6 +83,12 @@ describe('makeBatches', () => {
       'tc a.1 b.0',
       'ip c.0'
     ])
+  })
+
+  test('a batch that is not sequential holds steps of one rank', () => {
+    expect(
+      show([work('a', 10, ['ethtool', 'ethtool']), work('b', 10, ['ethtool']), work('c', 20, ['ethtool'])])
+    ).toEqual(['ethtool a.0 a.1 b.0', 'ethtool c.0'])
   })
 
   test('a thousand spans take as many batches as one', () => {
@@ -82,7 +116,12 @@ describe('makeBatches', () => {
         for (const { tool, tasks } of batches) {
           expect(tasks.map(({ step }) => ('argv' in step ? step.argv[0] : 'docker'))).toEqual(tasks.map(() => tool))
         }
-        for (const [index, { tool }] of batches.entries()) expect(batches[index + 1]?.tool).not.toBe(tool)
+        const sequential = ['ip', 'tc', 'bridge', 'docker']
+        for (const [index, { tool, tasks }] of batches.entries()) {
+          const next = batches[index + 1]
+          if (sequential.includes(tool)) expect(next?.tool).not.toBe(tool)
+          else expect(new Set(tasks.map(({ change }) => change.stages[0]?.rank)).size).toBe(1)
+        }
       })
     )
   })

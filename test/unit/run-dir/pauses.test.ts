@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { uptime } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { namespaceId, runFile } from '../../../src/run-dir/folder.ts'
-import { markGoingDown, readOwnPauses, stillGoingDown, writePauses } from '../../../src/run-dir/pauses.ts'
+import { startGoingDown, stillGoingDown } from '../../../src/run-dir/going-down.ts'
+import { readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
 
 let folder: string
 
@@ -21,23 +22,23 @@ const down = { index: 7, up: false }
 
 describe('an interface of which a hook says that it is being taken down', () => {
   test('is, while it is still up', () => {
-    expect(stillGoingDown([markGoingDown(up)], [up])).toHaveLength(1)
+    expect(stillGoingDown([startGoingDown(up)], [up])).toHaveLength(1)
   })
 
   test('is, once it is down, and not any more once it is up again', () => {
-    const seen = stillGoingDown([markGoingDown(up)], [down])
+    const seen = stillGoingDown([startGoingDown(up)], [down])
     expect(seen).toMatchObject([{ index: 7, settled: true }])
     expect(stillGoingDown(seen, [up])).toEqual([])
-    expect(stillGoingDown([markGoingDown(down)], [up])).toEqual([])
+    expect(stillGoingDown([startGoingDown(down)], [up])).toEqual([])
   })
 
   test('is not where it is gone, or another one has come', () => {
-    expect(stillGoingDown([markGoingDown(down)], [])).toEqual([])
-    expect(stillGoingDown([markGoingDown(down)], [{ index: 8, up: false }])).toEqual([])
+    expect(stillGoingDown([startGoingDown(down)], [])).toEqual([])
+    expect(stillGoingDown([startGoingDown(down)], [{ index: 8, up: false }])).toEqual([])
   })
 
   test('is not where it was up a minute after the hook; where it is down, it is', () => {
-    const old = { ...markGoingDown(up), since: uptime() - 61 }
+    const old = { ...startGoingDown(up), since: uptime() - 61 }
     writePauses({ pauses: [], goingDown: [old] })
     const { goingDown } = readOwnPauses(Date.now())
     expect(stillGoingDown(goingDown, [up])).toEqual([])

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { interruptedExit, SpanplanError } from '../errors.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { Wait } from '../plan/resolve.ts'
+import type { Target } from '../plan/target.ts'
+import { refresh } from './refresh.ts'
+
+/** Milliseconds between two refreshes. */
+const interval = 250
+
+/** The codes of waits that a container ends. */
+const sensorCodes: ReadonlySet<string> = new Set(['SENSOR_MISSING', 'SENSOR_RESTARTING'])
+
+/** The sensors that a plan waits for. */
+export function missingSensors({ plan }: PlanView): readonly Wait[] {
+  return plan.waiting.filter(({ kind, diagnostic }) => kind === 'sensor' && sensorCodes.has(diagnostic.code))
+}
+
+/**
+ * Applies whatever comes, until no sensor is missing or time is up. No lock is held while it waits.
+ *
+ * @param apply applies what has come. It gets the milliseconds left, and gives the plan view after it.
+ * @param end milliseconds since 1970.
+ * @returns the sensors that are still missing.
+ * @throws SpanplanError if it is interrupted, if applying fails, or if the host could not be read when time was up.
+ */
+export async function awaitSensors(
+  target: Target,
+  view: PlanView,
+  apply: (left: number) => Promise<PlanView>,
+  end: number,
+  signal: AbortSignal
+): Promise<readonly Wait[]> {
+  let missing = missingSensors(view)
+  let failure: SpanplanError | null = null
+  while (missing.length > 0 && Date.now() < end) {
+    await sleep(Math.min(interval, end - Date.now()), undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) throw interrupted(signal)
+    const now = await tryRefresh(target)
+    failure = now instanceof SpanplanError ? now : null
+    if (now instanceof SpanplanError) continue
+    missing = missingSensors(now.plan.changes.length > 0 ? await apply(Math.max(0, end - Date.now())) : now)
+  }
+  if (failure !== null) throw failure
+  return missing
+}
+
+/** Docker may be restarting, or an interface be plugged in: the next refresh may succeed. */
+async function tryRefresh(target: Target): Promise<PlanView | SpanplanError> {
+  try {
+    return await refresh(target)
+  } catch (error) {
+    if (error instanceof SpanplanError) return error
+    throw error
+  }
+}
+
+function interrupted(signal: AbortSignal): SpanplanError {
+  const message = 'interrupted while it waited for sensors: what was applied stays'
+  return new SpanplanError({ code: 'INTERRUPTED', message }, interruptedExit(signal))
+}

@@ -1,0 +1,94 @@
+import type { Diagnostic } from '../../errors.ts'
+import { localTime } from '../../local-time.ts'
+import { renderChange } from '../../plan/output/text.ts'
+import { type Paint, printable, printableLines } from '../../printable.ts'
+import type { Degraded } from '../../status/watch-state.ts'
+import type { WatchEvent } from '../../watch/events/event.ts'
+import type { Session } from '../session.ts'
+import { printEvent } from './progress.ts'
+import { choosePaint, renderDiagnostic } from './terminal.ts'
+import { eventDocument } from './watch-event-json.ts'
+
+/** Prints the events of a watch: for people on stderr, or for a program on stdout. */
+export function openEventPrinter(session: Session): (event: WatchEvent) => void {
+  if (session.json) {
+    return (event) => {
+      const { type, ...fields } = eventDocument(event)
+      printEvent(type, { at: new Date().toISOString(), ...fields })
+    }
+  }
+  const paint = choosePaint(session.color, process.stderr)
+  return (event) => process.stderr.write(`${localTime(new Date().toISOString())} ${renderEvent(event, paint)}\n`)
+}
+
+function renderEvent(event: WatchEvent, paint: Paint): string {
+  switch (event.type) {
+    case 'started':
+      return row('start', event.name, `keeps the spans of this name${event.dryRun ? ', by telling what differs' : ''}`)
+    case 'stopped':
+      return row('stop', '', 'all stays as it is')
+    case 'file':
+      return row('file', '', `${event.files.map(printable).join(', ')}: ${event.spans.join(', ') || 'no spans'}`)
+    case 'file_refused':
+      return row('file', '', renderRefusal(event, paint))
+    case 'changed': {
+      const { trigger, change, restored, milliseconds } = event
+      const took = `${restored ? 'put back' : 'done'} in ${Math.round(milliseconds)} ms`
+      return row(trigger, change.span, `${paint(change.action, renderChange(change))}  ${took}`)
+    }
+    case 'drift':
+      return row(
+        event.trigger,
+        event.change.span,
+        `${paint(event.change.action, renderChange(event.change))}  not done: dry run`
+      )
+    case 'wait':
+    case 'wait_over': {
+      const { kind, span, title, diagnostic } = event.wait
+      const what = `${kind} ${printable(title)}`
+      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} waits no more`
+      return row(event.trigger, span, paint('wait', text))
+    }
+    case 'warning':
+      return row('warning', '', oneLine(event.diagnostic))
+    case 'degraded':
+      return row(event.trigger, event.degraded.span, paint('remove', `! ${renderDegraded(event.degraded)}`))
+    case 'recovered':
+      return row(event.trigger, event.degraded.span, paint('create', 'is as wanted again'))
+    case 'docker_away':
+      return row(event.trigger, '', paint('wait', oneLine(event.diagnostic)))
+    case 'docker_back':
+      return row(event.trigger, '', 'Docker is there again')
+    case 'monitor_failed':
+      return row('warning', '', oneLine(event.monitor.diagnostic))
+    case 'monitor_back':
+      return row(event.monitor.trigger, '', 'changes are reported again')
+    case 'idle':
+      return row('idle', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
+    case 'idle_over':
+      return row('idle', event.span, paint('create', `frames come from ${printable(event.device)} again`))
+    case 'paused':
+      return row('pause', event.pause.span, `is left alone until ${localTime(event.pause.until)}`)
+    case 'resumed':
+      return row('resume', event.pause.span, 'is kept true again')
+  }
+}
+
+/** A line in columns. `span`: null for all spans. */
+function row(trigger: string, span: string | null, text: string): string {
+  return `${trigger.padEnd(8)} ${printable(span ?? 'all').padEnd(6)} ${text}`
+}
+
+function renderRefusal({ diagnostics, files }: Extract<WatchEvent, { type: 'file_refused' }>, paint: Paint): string {
+  const errors = diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, files, paint))
+  return ['the last good one stays in force:', ...errors].join('\n')
+}
+
+function renderDegraded({ diagnostic, until }: Degraded): string {
+  return `${oneLine(diagnostic)}; tried again at ${localTime(until)}`
+}
+
+function oneLine({ message, hint }: Diagnostic): string {
+  const text = printableLines(message).split('\n').join(' ')
+  return hint === undefined ? text : `${text} (${printable(hint)})`
+}
