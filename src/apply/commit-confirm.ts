@@ -94,7 +94,7 @@ function describe(error: unknown): Diagnostic {
   if (code === 'EACCES') {
     return {
       code: 'RIGHT_MISSING',
-      message: 'the apply that waits is of another user, who alone may say it',
+      message: 'the apply that waits belongs to another user, and only that user may answer it',
       hint: 'run it as that user, or as root'
     }
   }
@@ -122,7 +122,7 @@ interface UnconfirmedApply {
 
 /** Why an apply is rolled back. */
 const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>> = {
-  rollback: 'not wanted',
+  rollback: 'rollback requested',
   expired: 'not confirmed in time',
   interrupted: 'interrupted before it was confirmed'
 }

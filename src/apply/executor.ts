@@ -127,7 +127,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   if (changes.length === 0) return last
   throw new SpanplanError({
     code: 'NOT_CONVERGED',
-    message: `all was done, but this was still not as wanted:${listChanges(changes)}`,
+    message: `all steps were done, but this is not in sync:${listChanges(changes)}`,
     hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
   })
 }
@@ -200,7 +200,7 @@ function describeUnverified(
     {
       code: 'UNVERIFIED',
       message: `all was done, and the kernel is in sync; but Docker could not be looked at afterwards: ${message}${open && `\nNot checked:${open}`}`,
-      hint: 'nothing was taken back; once Docker answers, run it again: that checks it, and does what is left'
+      hint: 'nothing was rolled back; once Docker answers, run it again: that checks it, and does what is left'
     },
     Exit.partial
   )
@@ -249,9 +249,9 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
 }
 
 function describeRollback({ complete, left, causes }: RollbackResult): string {
-  if (complete) return '\nAll that had been done was taken back: the host is as it was.'
+  if (complete) return '\nEverything was rolled back: the host is as it was before.'
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
-  return `\nIt could not all be taken back:${reasons}${left.length > 0 ? `\nStill to be done for the host to be as it was:${listChanges(left)}` : ''}`
+  return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nWhat is left to do for the host to be as it was before:${listChanges(left)}` : ''}`
 }
 
 function listChanges(changes: readonly PlannedChange[]): string {

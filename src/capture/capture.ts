@@ -152,7 +152,7 @@ function failed(status: number, words: readonly string[]): SpanplanError {
 }
 
 function gone(span: string): SpanplanError {
-  const message = `${span} was removed or made anew while it was listened to: no more frames come from it here`
+  const message = `${span} was removed or recreated during the capture: no more frames come from it`
   return new SpanplanError({ code: 'SPAN_GONE', message, hint: 'look at it with: spanplan plan; then start again' })
 }
 

@@ -20,10 +20,11 @@ const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
 const outOption = () => new Option('--out <file>', 'also save the plan, for apply').argParser(parseOut)
 const pruneOption = () => new Option('--no-prune', 'keep spans that are live, and no longer in the file')
-const adoptOption = () => new Option('--adopt', 'take over what others have made where a span is to be').default(false)
+const adoptOption = () =>
+  new Option('--adopt', 'take over foreign bridges, networks, qdiscs and mirrors that a span needs').default(false)
 const emptyOption = () => new Option('--allow-empty', 'let a file without spans remove all that is live').default(false)
 const rollbackOption = () =>
-  new Option('--rollback-after <duration>', 'take it back after that, as in 2m, unless it is confirmed')
+  new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless it is confirmed')
     .argParser((text: string): number | null => parseDuration(text))
     .default(null as number | null, 'never')
 const waitOption = () =>
@@ -41,7 +42,7 @@ const listenOption = () =>
   new Option('--listen <address>', 'serve metrics and health there, as in 127.0.0.1:9477')
     .argParser((text: string): ListenAddress | null => parseListenAddress(text))
     .default(null as ListenAddress | null, 'nowhere')
-const dryRunOption = () => new Option('--dry-run', 'only tell what differs, and change nothing').default(false)
+const dryRunOption = () => new Option('--dry-run', 'only report what differs, and change nothing').default(false)
 const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
 const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
@@ -91,7 +92,7 @@ function optionDescription({ description, argChoices, defaultValueDescription }:
 
 const decisions = {
   confirm: 'keep what an apply with --rollback-after has done',
-  rollback: 'take back at once what an apply with --rollback-after has done'
+  rollback: 'roll back at once what an apply with --rollback-after has done'
 } as const
 
 /** The whole command line, as data: `spanplan completion` walks it too. */
@@ -113,7 +114,9 @@ function buildProgram() {
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(jsonOption().conflicts(['diff', 'commands']))
-    .addOption(new Option('--diff', 'print a unified diff of live against wanted').conflicts('commands').default(false))
+    .addOption(
+      new Option('--diff', 'print a unified diff of live against desired').conflicts('commands').default(false)
+    )
     .addOption(new Option('--commands', 'print the exact commands, as a script').default(false))
     .addOption(outOption())
     .addOption(pruneOption())
@@ -267,7 +270,7 @@ function buildProgram() {
     .addOption(fileOption())
     .addOption(spanOption())
     .addOption(jsonOption().conflicts('live'))
-    .addOption(new Option('--live', 'show it anew every second, until you type q').conflicts('for').default(false))
+    .addOption(new Option('--live', 'refresh it every second, until you type q').conflicts('for').default(false))
     .addOption(
       new Option('--for <duration>', "count for so long, as in 10s; 'watch': since the watch began")
         .argParser((text) => (text === 'watch' ? text : parseDuration(text)))

@@ -91,8 +91,8 @@ function findLost(host: Snapshot): string[] {
 }
 
 function noBridge(target: string, link: Link | undefined): string {
-  if (target === '*' || link === undefined) return 'that device is gone'
-  return `it is no bridge but ${link.kind === null ? 'a card' : `a device of the kind ${link.kind}`}, which a span cannot be`
+  if (target === '*' || link === undefined) return 'that interface is gone'
+  return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }
 
 function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundSpan {
@@ -101,7 +101,7 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
     const link = host.links.find(({ name }) => name === device)
     const refused =
       link && (checkCard(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
-    if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that device is gone'}`] }
+    if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that interface is gone'}`] }
     const own = copies.filter(({ filter }) => filter.device === device)
     return { link, sources: joinHooks(hooksOf(device, own, host)) }
   })
@@ -117,7 +117,7 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
       ...found.flatMap(({ remarks }) => remarks ?? []),
       ...networkRemarks,
       ...(differs && bridge.mtu < largest
-        ? [`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" would mend that.`]
+        ? [`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`]
         : [])
     ]
   }

@@ -47,8 +47,8 @@ export function diff<R extends Resource>(
     if (desiredIds.has(before.id)) continue
     const fate = fateOf(kind, before, fates)
     if (before.owner === 'ours' || before.owner === 'adopted')
-      changes.push({ action: 'remove', before, reason: 'not wanted any more' })
-    else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it is on is removed' })
+      changes.push({ action: 'remove', before, reason: 'no longer needed' })
+    else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it depends on is removed' })
   }
   return { changes, conflicts }
 }
@@ -64,9 +64,9 @@ function compare<R extends Resource>(
   fate: 'replace' | 'remove' | undefined
 ): Change<R> | null {
   const fields = differing(kind, before, after)
-  if (fate !== undefined) return { action: 'replace', before, after, fields, reason: 'what it is on is made anew' }
+  if (fate !== undefined) return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
   if (fields.some((key) => kind.fields[key]?.immutable)) {
-    return { action: 'replace', before, after, fields, reason: 'it cannot be changed' }
+    return { action: 'replace', before, after, fields, reason: 'it cannot be changed in place' }
   }
   return fields.length > 0 ? { action: 'update', before, after, fields } : null
 }

@@ -89,7 +89,7 @@ function tellMode(span: SpanSpec, { name, networkMode }: Container, origin: Orig
   return diagnostic(
     'SENSOR_NETWORK_MODE',
     `span ${span.name}: the container ${name} has no network of its own (network_mode: ${networkMode})`,
-    'Docker cannot connect it: make it anew without network_mode',
+    'Docker cannot connect it: recreate it without network_mode',
     origin
   )
 }

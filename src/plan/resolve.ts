@@ -226,7 +226,7 @@ function resolveSource(
     if (host.programs.get(expression)?.state === 'pending') {
       wait(card.name, 'FILTER_PENDING', `tcpdump, which is compiling "${expression}"`, { ...source.filter })
     } else {
-      const message = `CAP_NET_RAW: "${expression}" has to be compiled for a live device`
+      const message = `CAP_NET_RAW: "${expression}" has to be compiled for a live interface`
       wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
     }
   }

@@ -31,7 +31,7 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
     const other = seen.get(identity)
     if (other) {
       const place = describePlace(other.origin, one.origin)
-      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same card: ${printable(identity)}`
+      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identity)}`
       diagnostics.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
     } else seen.set(identity, one)
   }

@@ -116,5 +116,5 @@ function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readon
 
 function cannotRead(what: string, containers: readonly string[], hint: string): Diagnostic[] {
   const names = [...new Set(containers)].join(', ')
-  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `it cannot be told ${what} ${names}`, hint }]
+  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `there is no right to see ${what} ${names}`, hint }]
 }

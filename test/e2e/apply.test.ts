@@ -73,7 +73,7 @@ spans:
   test('exits with 2 where there were changes, on demand', async () => {
     await writeSpans(lab, oneSpan)
     const { stdout } = await spanplan(lab, ['apply', '--detailed-exitcode'], 2)
-    expect(stdout).toContain('Applied: 6 created, 1 changed, 0 replaced, 0 removed. Checked: all is as wanted.')
+    expect(stdout).toContain('Applied: 6 created, 1 changed, 0 replaced, 0 removed. Checked: all is in sync.')
     await spanplan(lab, ['apply', '--detailed-exitcode'], 0)
     await expectHeard(lab, [suricata])
   })
@@ -90,7 +90,7 @@ spans:
     expect(of('step_done')).toEqual(of('step_start'))
     expect(of('step_start')).toContainEqual({
       address: 'span0/interface/ens192',
-      step: { summary: 'set the card ens192', argv: ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on'] }
+      step: { summary: 'set the interface ens192', argv: ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on'] }
     })
     const again = await spanplan(lab, ['apply', '--json'])
     expect(parseLines(again.stdout).map(({ type }) => type)).toEqual(['version', 'plan', 'summary'])
@@ -100,7 +100,7 @@ spans:
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, late]}}')
     const { stdout } = await spanplan(lab, ['apply'])
     expect(stdout).toMatch(/^ {2}\.\.\. +sensor +late → span0 +waits for the container late$/m)
-    expect(stdout).toContain('; 1 waits. Checked: all is as wanted.')
+    expect(stdout).toContain('; 1 waits. Checked: all is in sync.')
     await expectHeard(lab, [suricata])
     const late = await lab.startSensor('late')
     await spanplan(lab, ['apply'])
@@ -143,10 +143,10 @@ spans:
     const { stdout } = await spanplan(lab, ['apply', '--yes'])
     expect(stdout).toMatch(/^ {2}~ +bridge +span0 +mtu: 9000 → 9100$/m)
     expect(stdout).toMatch(
-      /^ {2}-\/\+ +network +span0 +mtu: 9000 → 9100 \(Docker cannot change a network: it is made anew\)$/m
+      /^ {2}-\/\+ +network +span0 +mtu: 9000 → 9100 \(Docker cannot change a network: it is recreated\)$/m
     )
     expect(stdout).toMatch(/^ {2}-\/\+ +sensor +suricata → span0 +sealed; its interface may be renamed: restart/m)
-    expect(stdout).toMatch(/^ {2}-\/\+ +sensor +guest → span0 +sealed, connected by others; its interface may/m)
+    expect(stdout).toMatch(/^ {2}-\/\+ +sensor +guest → span0 +sealed, not connected by spanplan; its interface may/m)
     await expectConverged(lab)
     await expectHeard(lab, [suricata, guest])
     const { NetworkSettings } = await guest.inspect()
@@ -369,7 +369,7 @@ const refusals: readonly Refusal[] = [
     name: 'a link of that name',
     by: () => ip('link', 'add', 'span0', 'type', 'veth', 'peer', 'name', 'other-end'),
     undo: () => ip('link', 'del', 'span0'),
-    says: [/a network device span0 exists already, and is not a bridge/]
+    says: [/an interface span0 exists already, and is not a bridge/]
   },
   {
     name: 'a Docker network of that name',
@@ -522,7 +522,7 @@ describe('a step that fails', () => {
     const { options } = await wrapPrograms(lab, { tc: failAt('mirred') })
     const stderr = await expectRefusal(lab, ['apply'], 5, options)
     expect(stderr).toMatch(/could not add the mirror ens192 ingress → span0: .*made up/)
-    expect(stderr).toContain('All that had been done was taken back: the host is as it was.')
+    expect(stderr).toContain('Everything was rolled back: the host is as it was before.')
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
     await expectHeard(lab, [suricata])
@@ -535,7 +535,7 @@ describe('a step that fails', () => {
       ip: failAt('link del dev span0')
     })
     const { stderr } = await spanplan(lab, ['apply'], 4, options)
-    expect(stderr).toMatch(/It could not all be taken back:\n {2}could not remove the bridge span0: .*made up/)
+    expect(stderr).toMatch(/It could not be rolled back completely:\n {2}could not remove the bridge span0: .*made up/)
     expect(stderr).toMatch(/Still to be done for the host to be as it was:\n {2}- bridge span0\n/)
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
@@ -576,7 +576,7 @@ describe('a step that fails', () => {
     await writeSpans(lab, oneSpan)
     const { options } = await wrapPrograms(lab, { tc: `case "$input" in *mirred*) kill -${signal} $PPID ;; esac` })
     const stderr = await expectRefusal(lab, ['apply'], exit, options)
-    expect(stderr).toContain('interrupted\nAll that had been done was taken back: the host is as it was.')
+    expect(stderr).toContain('interrupted\nEverything was rolled back: the host is as it was before.')
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
   })

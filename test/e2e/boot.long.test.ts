@@ -212,7 +212,7 @@ describe('at boot, Docker comes after the cards', () => {
       const stop = await startWatch()
       await lab.startDocker()
       await sensorRuns()
-      await until(`all is as wanted: ${boot}`, isTrue)
+      await until(`all is in sync: ${boot}`, isTrue)
       await expectHeard(lab, [suricata])
       await stop()
     }

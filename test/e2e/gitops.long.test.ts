@@ -62,7 +62,7 @@ test('what is committed holds; what is broken is told, and changes nothing; what
   await commit('Break it', `printf %s '${spanOf('span1', ', direction: inwards')}' >lab.yaml`)
   await watch.expectTold(/ the last good one stays in force:\n.*lab\.yaml:1:\d+: error: /, length)
   await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
-  await watch.expectTold(/ span1 +\+ mirror ens192 ingress → span1 .*put back/, length)
+  await watch.expectTold(/ span1 +\+ mirror ens192 ingress → span1 .*repaired/, length)
   await expectArriving(lab, sensor, 'span1')
 
   await commit('Mend it, with what it was to be', `printf %s '${spanOf('span1', ', direction: ingress')}' >lab.yaml`)

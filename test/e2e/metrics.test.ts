@@ -66,7 +66,7 @@ describe('metrics', () => {
       (later) => growth(before, later, 'mirror_frames_total', mirror) > 0
     )
     const came = (name: string, labels = {}) => growth(before, now, name, { ...labels })
-    expect(came('card_frames_total', { interface: 'ens192' })).toBe(300)
+    expect(came('interface_frames_total', { interface: 'ens192' })).toBe(300)
     expect(came('mirror_frames_total', mirror)).toBe(300)
     expect(came('mirror_bytes_total', mirror)).toBe(30_000)
     expect(came('bridge_frames_total', { span: 'span0' })).toBe(300)
@@ -236,7 +236,7 @@ describe('where it listens', () => {
     const connections = () => lab.run(['ss', '--tcp', '--numeric', '--no-header', 'sport = :9477'])
     await until('they are there', async () => (await connections()).split('\n').length > 30)
     await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
-    await watch.expectTold(/mirror ens192 ingress → span0 \(every frame\) {2}put back/)
+    await watch.expectTold(/mirror ens192 ingress → span0 \(every frame\) {2}repaired/)
     crowd.kill('SIGKILL')
     await crowd.catch(() => undefined)
     await until('it answers', async () => (await statusOf('/healthz').catch(() => 0)) === 200)

@@ -107,7 +107,9 @@ test('has every key of status --json', async () => {
   )
   for (const [key = '', kinds = ''] of readTable('| key of a hop | of | is |')) {
     const users = span.hops.filter((hop) => codesIn(key).every((name) => name in hop)).map(({ kind }) => kind)
-    expect([...new Set(users)].join(', '), key).toBe(kinds === 'all' ? 'card, mirror, bridge, port, sensor' : kinds)
+    expect([...new Set(users)].join(', '), key).toBe(
+      kinds === 'all' ? 'interface, mirror, bridge, port, sensor' : kinds
+    )
   }
 })
 

@@ -114,7 +114,7 @@ test('status needs none, and says what it could not read', async () => {
   const asHe: SpanplanOptions = { through: asUser(`--groups=${group}`, ['net_raw']) }
   const { stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, asHe)
   expect(stderr).toMatch(
-    /^warning: it cannot be told which ports are those of suricata\n {2}run it as root, with sudo; .*SandboxKey.*\n$/
+    /^warning: there is no right to see which ports are those of suricata\n {2}run it as root, with sudo; .*SandboxKey.*\n$/
   )
   const { stdout } = await spanplan(lab, ['status', '--json', '--for', '10ms'], 0, asHe)
   expect(JSON.parse(stdout)).toMatchObject({ healthy: true, unread: [{ code: 'RIGHT_MISSING' }] })

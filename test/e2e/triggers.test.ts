@@ -54,7 +54,7 @@ test('Docker that goes while a sensor is being connected keeps nothing else from
     await watch.expectTold(/ retry +span0 +\+ mirror ens192 ingress/)
     docker.prepare()
     await watch.expectTold(/ retry +span0 +\+ sensor suricata → span /)
-    await watch.expectTold(/ retry +span0 +is as wanted again\n/)
+    await watch.expectTold(/ retry +span0 +is in sync again\n/)
     await expectArriving(lab, suricata)
   } finally {
     await docker.close()
@@ -75,7 +75,7 @@ test("Docker that does not answer from the beginning is waited for, but not with
   }
 })
 
-/** The watch of a group of tests: the same thing put back in too many of them would be a tug-of-war. */
+/** The watch of a group of tests: the same thing repaired in too many of them would be a tug-of-war. */
 function watchAll(): { readonly watch: () => Watch; readonly expectMended: typeof expectMended } {
   let watch: Watch
   beforeAll(async () => {

@@ -79,7 +79,7 @@ test('a filter that was refused is tried again later: a name in it may be known 
   // Not before the refusal is no longer believed.
   await until('it is compiled', () => isMirrored('ens224')).catch(() => undefined)
   await until('it is compiled', () => isMirrored('ens224'))
-  await watch.expectTold(/ span1 +is as wanted again\n/)
+  await watch.expectTold(/ span1 +is in sync again\n/)
   await rm(go)
 })
 
@@ -154,7 +154,7 @@ test('a clock that is set back makes nothing that failed wait for longer', async
   await watch.expectTold(/ all +! tc -json .* made up/)
   await writeFile(stepped, '')
   await rm(blind)
-  await watch.expectTold(/ all +is as wanted again\n/)
+  await watch.expectTold(/ all +is in sync again\n/)
   await until('the mirror is back', () => isMirrored('ens192'))
   await rm(stepped)
 })
@@ -182,7 +182,7 @@ test('SIGHUP tries at once what is left alone, also where that is all', async ()
   watch.signal('SIGHUP')
   await until('it has tried', async () => (await watch.runs('hangup')) > runs)
   await until('the mirror is back', () => isMirrored('ens192'))
-  await watch.expectTold(/ all +is as wanted again\n/)
+  await watch.expectTold(/ all +is in sync again\n/)
   expect(await watch.state()).toMatchObject({ degraded: [] })
 })
 
@@ -191,7 +191,7 @@ test('a hook has the watch look at once, also where all is left alone', async ()
   const env = { IFACE: 'ens192', PHASE: 'post-up', MODE: 'start' }
   await spanplan(lab, ['hook', '-f', 'spans.yaml'], 0, { env })
   await until('the mirror is back', () => isMirrored('ens192'))
-  await watch.expectTold(/ all +is as wanted again\n/)
+  await watch.expectTold(/ all +is in sync again\n/)
 })
 
 test('SIGHUP tries at once a span that is left alone', async () => {
@@ -204,6 +204,6 @@ test('SIGHUP tries at once a span that is left alone', async () => {
   await expectLeftAlone(watch)
   await rm(broken)
   watch.signal('SIGHUP')
-  await watch.expectTold(/ span0 +is as wanted again\n/)
+  await watch.expectTold(/ span0 +is in sync again\n/)
   expect(await isMirrored('ens192')).toBe(true)
 })

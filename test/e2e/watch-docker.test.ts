@@ -94,7 +94,7 @@ test('Docker that fails while an apply verifies costs nothing that was done; exi
     /error: all was done, and the kernel is in sync; but Docker could not be looked at afterwards: /
   )
   expect(stderr).toMatch(/Not checked:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
-  expect(stdout + stderr).not.toMatch(/taken back: the host|all is as wanted/)
+  expect(stdout + stderr).not.toMatch(/rolled back: the host|all is in sync/)
   expect([await isMirrored('ens192'), await isMirrored('ens224')]).toEqual([true, true])
   expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])
   docker.tamper(null)
@@ -109,7 +109,7 @@ test('the same in a watch: it keeps what was done, tells that it could not look,
   expect(await watch.state()).toMatchObject({ degraded: [{ span: null, diagnostic: { code: 'UNVERIFIED' } }] })
   expect([await isMirrored('ens192'), await isOn(suricata)]).toEqual([true, true])
   docker.tamper(null)
-  await watch.expectTold(/ all +is as wanted again\n/)
+  await watch.expectTold(/ all +is in sync again\n/)
   await watch.settle()
   await expectConverged(lab)
 })
@@ -133,6 +133,6 @@ test('what fails while Docker does not answer is told at once, and keeps no othe
     }
     await rm(broken)
   })
-  await watch.expectTold(/ span0 +is as wanted again\n/)
+  await watch.expectTold(/ span0 +is in sync again\n/)
   await expectConverged(lab)
 })

@@ -49,7 +49,7 @@ test('Docker that answers a byte a second is given up, told, and asked again', a
   await expectToldLate(watch, / all +! .*Docker's answer to GET \/networks did not end within 60 s, and was given up /)
   await expectPutBack('ens192')
   docker.tamper(null)
-  await expectToldLate(watch, / all +is as wanted again\n/)
+  await expectToldLate(watch, / all +is in sync again\n/)
   await expectConverged(lab)
 })
 

@@ -48,14 +48,14 @@ describe('keeps it so', () => {
   test('what differs is put back, and each change told once; a signal leaves the tap as it is', async () => {
     await using watch = await startWatch(lab)
     await expectConverged(lab)
-    expect(watch.told).toMatch(new RegExp(`^${time} start +default keeps the spans of this name\n`))
+    expect(watch.told).toMatch(new RegExp(`^${time} start +default keeps the spans of this name in sync\n`))
     expect(watch.told).toMatch(/ start +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}done in \d+ ms\n/)
     await watch.settle()
     const { length } = watch.told
     await deleteMirror('ens192')
     await until('the mirror is back', () => isMirrored('ens192'))
     await watch.expectTold(
-      /^\S+ filter +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}put back in \d+ ms\n$/,
+      /^\S+ filter +span0 +\+ mirror ens192 ingress → span0 \(every frame\) {2}repaired in \d+ ms\n$/,
       length
     )
     await watch.settle()
@@ -72,7 +72,7 @@ describe('keeps it so', () => {
     expect(await watch.runs()).toBeLessThanOrEqual(2)
     const before = await watch.runs()
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
-    await watch.expectTold(/promiscuous: off → on\) {2}put back/)
+    await watch.expectTold(/promiscuous: off → on\) {2}repaired/)
     await watch.settle()
     expect((await watch.runs()) - before).toBeLessThanOrEqual(2)
   })
@@ -81,10 +81,10 @@ describe('keeps it so', () => {
     await using watch = await startWatch(lab, ['--json'])
     await watch.settle()
     await deleteMirror('ens192')
-    await until('it is told', async () => watch.events.some((event) => event.restored === true))
+    await until('it is told', async () => watch.events.some((event) => event.repaired === true))
     expect(watch.events[0]).toMatchObject({ type: 'started', name: 'default', dry_run: false })
     expect(watch.events.at(-1)).toEqual({
-      ...{ type: 'changed', at: expect.any(String), trigger: expect.stringMatching(/^(filter|link)$/), restored: true },
+      ...{ type: 'changed', at: expect.any(String), trigger: expect.stringMatching(/^(filter|link)$/), repaired: true },
       milliseconds: expect.any(Number),
       change: {
         ...{ address: 'span0/mirror/ens192/ingress', kind: 'mirror', span: 'span0', action: 'create' },
@@ -118,11 +118,11 @@ describe('keeps it so', () => {
     await watch.expectTold(/ idle +span0 +frames come from ens192 again\n/)
     await watch.expectTold(/ again\n[\s\S]* idle +span0 +! no frame has come /)
     await deleteMirror('ens192')
-    await watch.expectTold(/ \+ mirror ens192 .* put back in /)
+    await watch.expectTold(/ \+ mirror ens192 .* repaired in /)
     // Longer than from one count to the next: that it is counted from the beginning again is no frame.
     await sleep(1500)
     await lab.send([ether(BROADCAST, '02:00:00:00:0a:01', filler(100))])
-    await watch.expectTold(/ put back in [\s\S]* idle +span0 +frames come from ens192 again\n/)
+    await watch.expectTold(/ repaired in [\s\S]* idle +span0 +frames come from ens192 again\n/)
     expect(watch.told.match(/no frame has come/g)).toHaveLength(2)
     expect(watch.told.match(/frames come /g)).toHaveLength(2)
   })
@@ -237,7 +237,7 @@ describe('beside others', () => {
     await sleep(2500)
     expect(await watch.runs()).toBe(runs)
     holder.stdin.end('\n')
-    await watch.expectTold(/ span0 +\+ mirror ens192 .* put back in /)
+    await watch.expectTold(/ span0 +\+ mirror ens192 .* repaired in /)
     await watch.settle()
     const { degraded, runs: all } = await watch.state()
     expect([degraded, all.filter(({ result }) => result === 'failed')]).toEqual([[], []])
@@ -272,7 +272,7 @@ describe('beside others', () => {
     await watch.settle()
     expect(await isMirrored('ens192')).toBe(false)
     await spanplan(lab, ['resume', 'span0'])
-    await watch.expectTold(/ resume +span0 +is kept true again\n[\s\S]* resume +span0 +\+ mirror ens192/)
+    await watch.expectTold(/ resume +span0 +is kept in sync again\n[\s\S]* resume +span0 +\+ mirror ens192/)
     await watch.settle()
   })
 
@@ -283,7 +283,7 @@ describe('beside others', () => {
     await watch.expectTold(/ pause +span1 +is left alone until /)
     await watch.settle()
     await spanplan(lab, ['resume', 'span1'])
-    await watch.expectTold(/ resume +span1 +is kept true again\n/)
+    await watch.expectTold(/ resume +span1 +is kept in sync again\n/)
     await watch.settle()
     expect(watch.told.match(/ens256 .* waits /g)).toHaveLength(1)
   })
@@ -293,7 +293,7 @@ describe('beside others', () => {
     await spanplan(lab, ['pause', '--for', '8s'])
     await deleteMirror('ens192')
     await watch.expectTold(/ pause +all +is left alone until /)
-    await watch.expectTold(/ resume +all +is kept true again\n/)
+    await watch.expectTold(/ resume +all +is kept in sync again\n/)
     await until('the mirror is back', () => isMirrored('ens192'))
     await watch.settle()
   })
@@ -305,7 +305,7 @@ describe('beside others', () => {
     expect(await isMirrored('ens224')).toBe(true)
     expect(await watch.state()).toMatchObject({ degraded: [{ span: 'span0', reason: 'failed' }], lastSuccess: null })
     await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
-    await watch.expectTold(/ span0 +is as wanted again\n/)
+    await watch.expectTold(/ span0 +is in sync again\n/)
     await expectConverged(lab)
   })
 

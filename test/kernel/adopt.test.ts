@@ -126,7 +126,7 @@ test('an old qdisc that cannot come back without the loss of what others have ad
   await tc(...add)
   const { exitCode, stderr } = await running
   expect(exitCode).toBe(4)
-  expect(stderr).toContain('could not put back what mirrors ens192 ingress → span0')
+  expect(stderr).toContain('could not restore the foreign mirror of ens192 ingress → span0')
   expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).toContain('pref 7 u32')
   await tc('qdisc', 'del', 'dev', 'ens192', 'clsact')
 })

@@ -236,7 +236,7 @@ describe('while somebody captures', () => {
     await using capture = await startCapture(lab, [], { span: 'span1' })
     await spanplan(lab, ['destroy', '--span', 'span1', '--yes'])
     expect(await capture.end()).toBe(1)
-    expect(capture.told).toContain('error: span1 was removed or made anew while it was listened to')
+    expect(capture.told).toContain('error: span1 was removed or recreated during the capture')
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
   })
 })

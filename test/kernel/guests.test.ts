@@ -177,7 +177,7 @@ describe('what comes after the plan was made', () => {
     await writeSpans(lab, one)
     const { options } = await wrapPrograms(lab, { tc: `${hangAt('')}\ncase "$*" in *-json*) ;; *) exit 1 ;; esac` })
     const { stderr } = await spanplan(lab, ['apply'], 4, options)
-    expect(stderr).toContain('It could not all be taken back')
+    expect(stderr).toContain('It could not be rolled back completely')
     expect(stderr).toContain('the bridge span0 cannot be removed')
     expect(await isThere('span0')).toBe(true)
   })

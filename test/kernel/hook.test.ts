@@ -284,7 +284,7 @@ describe('what goes wrong is told, and fails only with --strict', () => {
     const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exit 1 ;; esac' })
     const env = { ...options.env, IFACE: 'ens224', PHASE: 'post-up' }
     expect(await expectTold(env, [], 5)).toMatch(
-      /^spanplan hook: ens224: .*error: could not .*\n[\s\S]*: All that had been done was taken back/
+      /^spanplan hook: ens224: .*error: could not .*\n[\s\S]*: Everything was rolled back/
     )
     expect(await bridges()).toEqual([])
   })

@@ -73,7 +73,7 @@ describe('an interface that only routes use', () => {
     await writeSpans(lab, 'interfaces: {ens224: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens224}]}}')
     const said = await expectRefusal(lab, ['apply'])
     expect(said).toContain('ens224 is to be dedicated to capture, but the host has a route through it: ')
-    const [, command = 'false'] = /away: (ip .*)$/m.exec(said) ?? []
+    const [, command = 'false'] = /remove the route: (ip .*)$/m.exec(said) ?? []
     await lab.run(['sh', '-c', command])
     await spanplan(lab, ['apply'])
   })

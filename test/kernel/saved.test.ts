@@ -205,7 +205,7 @@ describe('what has changed since is told, and nothing is done', () => {
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1400')
     await expectStale('span0/bridge: mtu was 1500, is 1400')
     await ip('link', 'set', 'dev', 'span0', 'mtu', '9000')
-    await expectStale('span0/bridge: mtu was 1500, is as wanted')
+    await expectStale('span0/bridge: mtu was 1500, is in sync')
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1500')
     await spanplan(lab, ['apply', 'plan.json'])
     await expectConverged(lab)
@@ -224,7 +224,7 @@ describe('what has changed since is told, and nothing is done', () => {
     await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
     await save()
     await tc('filter', 'del', ...mirror)
-    await expectStale('span0/mirror/ens192/ingress: was as wanted, is missing')
+    await expectStale('span0/mirror/ens192/ingress: was in sync, is missing')
   })
 
   test('a filter of somebody else in the way', async () => {
@@ -240,7 +240,7 @@ describe('what has changed since is told, and nothing is done', () => {
     await save()
     await spanplan(lab, ['apply', 'plan.json'])
     const { stderr } = await spanplan(lab, ['apply', 'plan.json'], 3)
-    expect(stderr).toContain('all is as wanted: there is nothing to do')
+    expect(stderr).toContain('all is in sync: there is nothing to do')
   })
 
   test('more than anybody reads', async () => {

@@ -37,7 +37,7 @@ test('confirmed from elsewhere, it stays, and nothing waits any more', async () 
   expect(stdout).toBe('Confirmed: it stays.\n')
   const ended = await running
   expect(ended.exitCode).toBe(0)
-  expect(ended.stdout).toMatch(/It is taken back at \d\d:\d\d:\d\d, unless it is confirmed: spanplan confirm/)
+  expect(ended.stdout).toMatch(/It is rolled back at \d\d:\d\d:\d\d, unless it is confirmed: spanplan confirm/)
   await expectConverged(lab)
   const { stderr } = await spanplan(lab, ['confirm'], 1)
   expect(stderr).toContain('no apply waits for confirmation')
@@ -47,7 +47,7 @@ test('rejected from elsewhere, it is taken back at once', async () => {
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()
   const { stdout } = await spanplan(lab, ['rollback'])
-  expect(stdout).toBe('not wanted\nAll that had been done was taken back: the host is as it was.\n')
+  expect(stdout).toBe('rollback requested\nEverything was rolled back: the host is as it was before.\n')
   const ended = await running
   expect(ended.exitCode).toBe(5)
   expect(await lab.snapshotText()).toBe(first)
@@ -83,7 +83,7 @@ test.each([
   await untilWaiting()
   running.kill(signal)
   const { exitCode, stderr } = await running
-  expect(stderr).toContain('interrupted before it was confirmed\nAll that had been done was taken back')
+  expect(stderr).toContain('interrupted before it was confirmed\nEverything was rolled back')
   expect(exitCode).toBe(exit)
   expect(await lab.snapshotText()).toBe(first)
 })
@@ -153,7 +153,7 @@ describe('on a terminal', () => {
 
   test.each([
     ['y', /Confirmed: it stays\./, 0],
-    ['n', /not wanted\s+All that had been done was taken back/, 5]
+    ['n', /rollback requested\s+Everything was rolled back/, 5]
   ])('it asks: %s', async (answer, words, exit) => {
     const terminal = onTerminal('apply --rollback-after 10m')
     await untilWaiting()
@@ -170,7 +170,7 @@ describe('on a terminal', () => {
       said += chunk.toString()
     })
     // Not its socket: that may have come and gone by the time it is looked for.
-    await until('the apply waits', async () => said.includes('It is taken back at'))
+    await until('the apply waits', async () => said.includes('It is rolled back at'))
     terminal.kill('SIGKILL')
     await until('it is taken back', async () => (await lab.snapshotText()) === first)
   })

@@ -17,7 +17,7 @@ export function needsApproval(plan: Plan, yes: boolean): boolean {
  */
 export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove, adopt } = countActions(plan)
-  const parts = { remove, replace, 'take over': adopt }
+  const parts = { remove, replace, adopt }
   const what = Object.entries(parts)
     .flatMap(([verb, count]) => (count > 0 ? [`${verb} ${count}`] : []))
     .join(' and ')
@@ -49,7 +49,7 @@ export function askToConfirm(session: Session, until: Date, signal: AbortSignal)
   }
   const time = until.toLocaleTimeString('sv-SE')
   process.stdout.write(
-    `It is taken back at ${time}, unless it is confirmed: spanplan confirm (or at once: spanplan rollback)\n`
+    `It is rolled back at ${time}, unless it is confirmed: spanplan confirm (to roll back now: spanplan rollback)\n`
   )
   if (process.stdin.isTTY !== true) return null
   return askForDecision(signal)

@@ -157,7 +157,7 @@ async function lookAgain(target: Target, saved: SavedPlan): Promise<PlanView> {
   const view = planAgain(target, host, saved)
   const differences = findDifferences(saved, show(view.plan, host))
   if (differences.length === 0) return view
-  throw stale(differences, view.plan.changes.length === 0 ? 'all is as wanted: there is nothing to do' : undefined)
+  throw stale(differences, view.plan.changes.length === 0 ? 'all is in sync: there is nothing to do' : undefined)
 }
 
 /** What stands in the way now did not when the plan was made. Docker may come back. */

@@ -37,7 +37,7 @@ function renderSummary(
   const adopted = adopt === 0 ? '' : `, ${adopt} adopted`
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
   return target.want === 'spec'
-    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is as wanted.`
+    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is in sync.`
     : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${target.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
 }
 

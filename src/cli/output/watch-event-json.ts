@@ -26,8 +26,8 @@ export function eventDocument(event: WatchEvent): EventDocument {
     case 'file_refused':
       return { type: 'file_refused', diagnostics: event.diagnostics }
     case 'changed': {
-      const { trigger, restored, milliseconds, change } = event
-      return { type: 'changed', trigger, restored, milliseconds, change: changeDocument(change) }
+      const { trigger, repaired, milliseconds, change } = event
+      return { type: 'changed', trigger, repaired, milliseconds, change: changeDocument(change) }
     }
     case 'drift':
       return { type: 'drift', trigger: event.trigger, change: changeDocument(event.change) }

@@ -24,7 +24,13 @@ export function openEventPrinter(session: Session): (event: WatchEvent) => void 
 function renderEvent(event: WatchEvent, paint: Paint): string {
   switch (event.type) {
     case 'started':
-      return row('start', event.name, `keeps the spans of this name${event.dryRun ? ', by telling what differs' : ''}`)
+      return row(
+        'start',
+        event.name,
+        event.dryRun
+          ? 'reports what differs from the file, and changes nothing'
+          : 'keeps the spans of this name in sync'
+      )
     case 'stopped':
       return row('stop', '', 'all stays as it is')
     case 'file':
@@ -32,8 +38,8 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     case 'file_refused':
       return row('file', '', renderRefusal(event, paint))
     case 'changed': {
-      const { trigger, change, restored, milliseconds } = event
-      const took = `${restored ? 'put back' : 'done'} in ${Math.round(milliseconds)} ms`
+      const { trigger, change, repaired, milliseconds } = event
+      const took = `${repaired ? 'repaired' : 'done'} in ${Math.round(milliseconds)} ms`
       return row(trigger, change.span, `${paint(change.action, renderChange(change))}  ${took}`)
     }
     case 'drift':
@@ -54,7 +60,7 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     case 'degraded':
       return row(event.trigger, event.degraded.span, paint('remove', `! ${renderDegraded(event.degraded)}`))
     case 'recovered':
-      return row(event.trigger, event.degraded.span, paint('create', 'is as wanted again'))
+      return row(event.trigger, event.degraded.span, paint('create', 'is in sync again'))
     case 'docker_away':
       return row(event.trigger, '', paint('wait', oneLine(event.diagnostic)))
     case 'docker_back':
@@ -70,7 +76,7 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     case 'paused':
       return row('pause', event.pause.span, `is left alone until ${localTime(event.pause.until)}`)
     case 'resumed':
-      return row('resume', event.pause.span, 'is kept true again')
+      return row('resume', event.pause.span, 'is kept in sync again')
   }
 }
 

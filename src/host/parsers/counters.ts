@@ -24,7 +24,7 @@ export interface ReceiveCounters {
   readonly errors: number
   /** Also frames that nobody on this host wanted, after they were copied: it says nothing of lost copies. */
   readonly dropped: number
-  /** Lost because the card's ring was full; each driver counts it under one of these. */
+  /** Lost because the interface's ring was full; each driver counts it under one of these. */
   readonly missed: number
   readonly over: number
   readonly fifo: number

@@ -6,7 +6,7 @@ import type { Plan, PlannedChange } from '../plan.ts'
 export function renderDiff(plan: Plan): string {
   if (plan.changes.length === 0) return ''
   const text = (side: 'from' | 'to') => plan.changes.map((change) => describe(change, side)).join('')
-  return createTwoFilesPatch('live', 'wanted', text('from'), text('to'), undefined, undefined, {
+  return createTwoFilesPatch('live', 'desired', text('from'), text('to'), undefined, undefined, {
     context: 3,
     headerOptions: FILE_HEADERS_ONLY
   })

@@ -69,15 +69,15 @@ function withoutOrigin({ origin: _, ...change }: ShownChange): object {
 
 function explainNew(change: ShownChange, was: ShownPlan): string[] {
   if (was.waiting.some(({ address }) => address === change.address)) return ['waited, is there now']
-  if (change.action === 'create') return ['was as wanted, is missing']
-  const facts = changedFacts(change).map(({ label, before }) => `${label} was as wanted, is ${say(before)}`)
-  return facts.length > 0 ? facts : [`was as wanted, is to be ${participles[change.action]}: ${change.reason}`]
+  if (change.action === 'create') return ['was in sync, is missing']
+  const facts = changedFacts(change).map(({ label, before }) => `${label} was in sync, is ${say(before)}`)
+  return facts.length > 0 ? facts : [`was in sync, is to be ${participles[change.action]}: ${change.reason}`]
 }
 
 function explainGone(change: ShownChange, is: ShownPlan): string[] {
   const wait = is.waiting.find(({ address }) => address === change.address)
   if (wait) return [`was there, waits now: ${wait.message}`]
-  const facts = changedFacts(change).map(({ label, before }) => `${label} was ${say(before)}, is as wanted`)
+  const facts = changedFacts(change).map(({ label, before }) => `${label} was ${say(before)}, is in sync`)
   return facts.length > 0 ? facts : [`was to be ${participles[change.action]}, needs nothing now`]
 }
 
@@ -120,7 +120,7 @@ function compareRest(was: ShownChange, is: ShownChange): string[] {
     return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]
   }
   if (!isDeepStrictEqual(was.steps, is.steps)) return ['its steps are not those that are planned now']
-  return ['it is not told as it is now']
+  return ['its description is not the one that is planned now']
 }
 
 function say(value: unknown): string {

@@ -79,7 +79,7 @@ function parse(bytes: Uint8Array, name: string): Record<string, unknown> {
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw invalid(name, bytes.length === 0 ? 'it is empty' : `it is no whole JSON: ${reasonOf(error)}`)
+    throw invalid(name, bytes.length === 0 ? 'it is empty' : `it is not complete JSON: ${reasonOf(error)}`)
   }
   const record = z.record(z.string(), z.unknown()).safeParse(document)
   if (!record.success) throw invalid(name, 'it is no JSON object')

@@ -53,7 +53,7 @@ function describeUpper({ name, kind, addresses }: Link): BridgeUser {
   const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
   const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
   return {
-    words: `the ${kind ?? 'device'} ${name} is built on it${used}`,
+    words: `the ${kind ?? 'interface'} ${name} is built on it${used}`,
     removal: [['ip', 'link', 'del', 'dev', name]]
   }
 }

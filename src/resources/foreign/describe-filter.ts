@@ -30,7 +30,7 @@ export function isOfScripts({ kind, copies, others }: TcFilter): boolean {
 
 function workOf({ copies, others, classId }: TcFilter, count: number): string {
   const s = count === 1 ? 's' : ''
-  const targets = [...new Set(copies.map(({ target }) => (target === '*' ? 'a device that is gone' : target)))]
+  const targets = [...new Set(copies.map(({ target }) => (target === '*' ? 'an interface that is gone' : target)))]
   if (targets.length > 0) return `mirror${s} into ${targets.join(', ')}${others ? ` and do${s && 'es'} more` : ''}`
   if (classId !== null && !others) return `sort${s} into the class ${classId}`
   return `do${s && 'es'} other work`

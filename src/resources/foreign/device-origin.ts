@@ -43,8 +43,8 @@ export function explainDevice(host: Snapshot, name: string): Diagnostic {
   const what = link ? ` but ${describeKind(host, link)}${describeUse(host, link)}` : ''
   return diagnostic(
     'LINK_FOREIGN',
-    `a network device ${name} exists already, and is not a bridge${what}`,
-    `give the span another name; see that device with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
+    `an interface ${name} exists already, and is not a bridge${what}`,
+    `give the span another name; see that interface with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
   )
 }
 
@@ -74,7 +74,7 @@ function removeDevice(host: Snapshot, link: Link): string {
 /** What a device is, with what it is on. */
 function describeKind(host: Snapshot, { kind, type, lower }: Link): string {
   const below = host.links.find(({ index }) => index === lower)
-  const what = kind ?? (type === 'ether' ? 'card' : `${type} device`)
+  const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
 }
 

@@ -59,7 +59,7 @@ export function refuseAdoption(filter: ForeignMirror): string | null {
   if (filter.copies.length !== 1 || filter.others) return `${what} does more than copy into this span`
   // A filter of a queueing discipline also chooses the class.
   if ('parent' in filter && filter.classId !== null) return `${what} also sorts frames into the class ${filter.classId}`
-  if (writeFilter(filter) === null) return `${what} is not wholly understood, so it could not be put back`
+  if (writeFilter(filter) === null) return `${what} is not completely understood, so it could not be written again`
   return null
 }
 

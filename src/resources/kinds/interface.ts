@@ -161,7 +161,7 @@ function write(device: string, values: Readonly<Partial<Record<InterfaceSetting,
 }
 
 function step(device: string, argv: readonly [string, ...string[]]): Step {
-  return { summary: `set the card ${device}`, argv }
+  return { summary: `set the interface ${device}`, argv }
 }
 
 function label(setting: SettingOfKind): string {

@@ -61,7 +61,7 @@ export const mirror: Kind<Mirror> = {
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
     cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
-    foreignMirrors: { label: 'mirrors of others', words: (foreignMirrors) => String(foreignMirrors.length) }
+    foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
   observe: (wanted, host) => [
@@ -124,7 +124,7 @@ function explainConflict(
   if (foreignMirrors.length > 0) {
     return diagnostic(
       'MIRROR_TWICE',
-      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by others (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
       `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
     )
   }
@@ -219,7 +219,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
         ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
           ? removeSteps(before)
           : []),
-        ...makeSteps(after, 'mend')
+        ...makeSteps(after, 'repair')
       ]
     }
     case 'remove':
@@ -230,7 +230,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
 /** One of others' is put back, one of ours made. */
 function makeSteps(after: Mirror, verb: string): Step[] {
   if (after.foreignMirrors.length > 0) {
-    return after.restoration.map((argv) => ({ summary: `put back what mirrors ${name(after)}`, argv }))
+    return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${name(after)}`, argv }))
   }
   return [{ summary: `${verb} the mirror ${name(after)}`, argv: ['tc', ...writeMirror(after)] }]
 }

@@ -17,7 +17,7 @@ import {
 } from '../mark-inventory.ts'
 import { hashOf, readMark } from '../marks.ts'
 
-/** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is made anew for. */
+/** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is recreated for. */
 export interface Network extends Resource {
   readonly kind: 'network'
   /** As Docker calls it; the id is that of the wanted network in whose way a foreign one stands. */
@@ -62,7 +62,7 @@ export const network: Kind<Network> = {
   title: (resource) => resource.id,
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
   address: (resource) => [resource.id],
-  replaceNote: 'Docker cannot change a network: it is made anew',
+  replaceNote: 'Docker cannot change a network: it is recreated',
   conflict: explainConflict,
   adoptNote: 'a later destroy removes it'
 }

@@ -68,11 +68,11 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
       ...new Set(host.qdiscs.flatMap((other) => (other.block === block && other.device !== id ? [other.device] : [])))
     ]
     const use =
-      others.length === 0 ? 'no other device uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
+      others.length === 0 ? 'no other interface uses' : `${others.join(', ')} use${others.length === 1 ? 's' : ''} too`
     return diagnostic(
       'QDISC_SHARED',
       `the ${qdisc} qdisc of ${id} takes its filters from the shared block ${block}, which ${use}`,
-      `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another card`
+      `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another interface`
     )
   }
   const filters = host.filters.filter(({ device }) => device === id)
@@ -86,7 +86,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
 
 /** An old ingress qdisc may give way to clsact if all that it holds does too. */
 function judgeQdisc(wanted: DesiredState, host: Snapshot, { device, block }: Qdisc): Adoption {
-  if (block !== null) return { possible: false, reason: 'other devices use its filters too' }
+  if (block !== null) return { possible: false, reason: 'other interfaces use its filters too' }
   const foreignMirrors = wanted.spans.flatMap((span) =>
     span.mirrors.flatMap((mirror) => findForeignMirrors(wanted, host, span.name, mirror).copying)
   )

@@ -71,7 +71,7 @@ export const sensor: Kind<Sensor> = {
     [
       sealed ? 'sealed' : 'not sealed',
       ...(interfaceName === null ? [] : [`interface ${interfaceName}`]),
-      ...(options[label.name] === undefined ? ['connected by others'] : [])
+      ...(options[label.name] === undefined ? ['not connected by spanplan'] : [])
     ].join(', '),
   address: ({ network, container }) => [network, container],
   replaceNote: 'its interface may be renamed: restart the sensor',

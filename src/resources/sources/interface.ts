@@ -92,7 +92,7 @@ function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
     return diagnostic(
       'DEDICATED_HAS_ADDRESS',
       `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
-      'take "dedicated" out, or the address off the card'
+      'take "dedicated" out, or remove the address'
     )
   }
   const [route, ...others] = routesOf(host, link)
@@ -103,7 +103,7 @@ function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
   return diagnostic(
     'DEDICATED_HAS_ROUTE',
     `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.words.join(' ')}${more}`,
-    `take "dedicated" out, or the route away: ${shellLine(route.removal)}${all}`
+    `take "dedicated" out, or remove the route: ${shellLine(route.removal)}${all}`
   )
 }
 

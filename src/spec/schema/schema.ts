@@ -60,17 +60,18 @@ const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
     message: 'must be a MAC address such as "00:1b:21:aa:00:01"'
   }
 ]).meta({
-  description: "The card's permanent MAC address, with : or -. Put it in quotes: YAML reads some addresses as numbers",
+  description:
+    "The interface's permanent MAC address, with : or -. Put it in quotes: YAML reads some addresses as numbers",
   pattern: '^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$'
 })
 
 const match = mapping({
   macaddress: macaddress.optional(),
-  name: interfaceName.optional().describe("The device's name, or one of its altnames")
+  name: interfaceName.optional().describe("The interface's name, or one of its altnames")
 })
   .check(checkOneKey(['macaddress', 'name'], { message: 'must have either macaddress or name' }))
   .meta({
-    description: 'How the card is found. Without it, the key is the name of the device',
+    description: 'How the interface is found. Without it, the key is its name',
     oneOf: [{ required: ['macaddress'] }, { required: ['name'] }]
   })
 
@@ -80,8 +81,8 @@ const interfaceEntry = mapping({
   match: match.optional(),
   dedicated: flag()
     .default(false)
-    .describe('A capture-only card: no ARP, no IPv6, GRO and LRO off. Refused on a card that has an address')
-}).describe('What is true of a card, whichever span uses it')
+    .describe('For capture only: no ARP, no IPv6, GRO and LRO off. Refused on an interface with an address or a route')
+}).describe('Settings of an interface, for every span that copies from it')
 
 const longestFilter = 64 * 1024
 
@@ -117,7 +118,7 @@ const source = mapping({
   direction: z
     .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
     .optional()
-    .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated card'),
+    .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated interface'),
   filter: filter.optional(),
   max_idle: maxIdle.optional()
 })
@@ -211,9 +212,9 @@ const file = mapping({
   version: z.literal(1, { error: 'must be 1' }).describe('The version of this format'),
   name: owner.optional(),
   interfaces: z
-    .record(interfaceName, interfaceEntry, { error: 'must be a mapping of names to cards' })
+    .record(interfaceName, interfaceEntry, { error: 'must be a mapping of names to interfaces' })
     .default({})
-    .describe('Cards of which there is more to say than their name'),
+    .describe('Interfaces of which there is more to say than their name'),
   spans: z
     .record(spanName, span, { error: 'must be a mapping of names to spans' })
     .describe('The spans, by name. {} says that there are none')
@@ -237,7 +238,7 @@ export function jsonSchema(): object {
     $schema,
     title: 'spans.yaml of spanplan',
     description:
-      'SPAN and mirror traffic for IDS containers: which cards are copied, to which Docker network, for whom',
+      'SPAN and mirror traffic for IDS containers: which interfaces are copied, to which Docker network, for whom',
     ...rest,
     patternProperties: { '^x-': { description: 'Your own: for anchors' } }
   }

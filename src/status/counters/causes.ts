@@ -15,8 +15,8 @@ const planHint = 'spanplan plan shows what is to be done'
 export const causes = {
   no_carrier: { counted: 'none', text: 'no carrier', hint: "look at the cable and at the switch's port" },
   ring_overrun: {
-    ...{ counted: 'kernel', text: "the card's ring was full" },
-    hint: 'enlarge it with ethtool -G, or leave frames out before the card, at the switch'
+    ...{ counted: 'kernel', text: "the interface's ring was full" },
+    hint: 'enlarge it with ethtool -G, or leave frames out at the switch'
   },
   damaged: { counted: 'kernel', text: 'arrived damaged', hint: 'look at the cable, the optics and the duplex' },
   no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },

@@ -109,10 +109,11 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
       'Whether the span is paused.',
       spans.map(({ name, pausedUntil }) => truth(pausedUntil !== null, { span: name }))
     ),
-    gauge('spanplan_degraded', 'Whether the watch cannot keep it true, and why; without a span, all of them.', [
-      ...degradedPoints(degraded, null),
-      ...judged.flatMap(({ name }) => degradedPoints(degraded, name))
-    ])
+    gauge(
+      'spanplan_degraded',
+      'Whether the watch cannot keep the span in sync, and why; without a span, all of them.',
+      [...degradedPoints(degraded, null), ...judged.flatMap(({ name }) => degradedPoints(degraded, name))]
+    )
   ]
 }
 
@@ -163,22 +164,22 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   return [
     gauge(
       'spanplan_source_carrier',
-      'Whether the card is up and has a carrier.',
+      'Whether the interface is up and has a carrier.',
       ofInterfaces.map(({ labels, link }) => truth(link.running, labels))
     ),
     gauge(
       'spanplan_source_idle_seconds',
-      "Seconds since the last frame that the span's mirrors took from the card, or since they are there.",
+      "Seconds since the last frame that the span's mirrors took from the interface, or since they are there.",
       idlePoints(paths, sample)
     ),
     counter(
       'spanplan_interface_frames_total',
-      'Frames that the card has received.',
+      'Frames that the interface has received.',
       points(ofInterfaces, ({ link }) => link.rx.packets)
     ),
     counter(
       'spanplan_interface_bytes_total',
-      'Bytes that the card has received.',
+      'Bytes that the interface has received.',
       points(ofInterfaces, ({ link }) => link.rx.bytes)
     ),
     counter(

@@ -121,7 +121,7 @@ function describeLoss({ cause, frames }: Hop['losses'][number]): string {
 
 /** What to know of a hop beside its numbers. */
 function remarks(hop: Hop): string[] {
-  const reset = hop.reset ? ['made anew meanwhile'] : []
+  const reset = hop.reset ? ['recreated meanwhile'] : []
   if (hop.kind === 'mirror') return [...reset, ...describeMirror(hop)]
   if (hop.kind === 'sensor') return [...reset, describeSockets(hop.sockets)]
   return reset

@@ -56,7 +56,7 @@ export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecord
     degraded: tellDegraded,
     run: ({ trigger, milliseconds, outcome, degraded, spans, fresh, dryRun }) => {
       const { view, found, done } = outcome
-      for (const change of done) tell({ type: 'changed', trigger, change, restored: !fresh, milliseconds })
+      for (const change of done) tell({ type: 'changed', trigger, change, repaired: !fresh, milliseconds })
       tellDegraded(trigger, degraded)
       if (view === null) return fresh ? 0 : found.length
       const away = docker.update(dockerAway(view))

@@ -21,8 +21,8 @@ export type WatchEvent =
       readonly type: 'changed'
       readonly trigger: Trigger
       readonly change: PlannedChange
-      /** It was as wanted before, and is so again. */
-      readonly restored: boolean
+      /** It was in sync before, and is again. */
+      readonly repaired: boolean
       /** How long the run took. */
       readonly milliseconds: number
     }

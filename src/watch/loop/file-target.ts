@@ -46,7 +46,7 @@ export function refuseChange({ prune, allowEmpty }: Limits, wanted: Spec, before
     return {
       code: 'NAME_CHANGED',
       message: `the name is ${wanted.name} by now, and this watch keeps the spans of the name ${before.name}`,
-      hint: `start the watch anew; before, if they are to go: spanplan destroy --name ${before.name}`
+      hint: `restart the watch; before that, if they are to go: spanplan destroy --name ${before.name}`
     }
   }
   if (wanted.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null

@@ -16,7 +16,7 @@ export async function claimName(name: string, command: string): Promise<Lock> {
     const holder = readHolder(kind)
     const who = holder === null ? '' : `: pid ${holder.pid}, since ${localTime(holder.since)}`
     const message = `a watch keeps the spans of the name ${name} already${who}`
-    const hint = 'end that one first; spanplan status tells what it does'
+    const hint = 'end that one first; spanplan status shows what it does'
     throw new SpanplanError({ code: 'WATCH_RUNS', message, hint }, Exit.locked)
   }
 }

@@ -95,7 +95,7 @@ export class Reader {
 
   /** The same, once a watch has made it so. */
   async awaitConverged(): Promise<void> {
-    await until('all is as wanted', () =>
+    await until('all is in sync', () =>
       this.expectConverged().then(
         () => true,
         () => false

@@ -185,12 +185,12 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     expect(await reader.run(check)).toContain('exit status 2')
   },
 
-  'Try it, and have it taken back': async (reader) => {
-    const [block = ''] = under('Try it, and have it taken back')
+  'Try it, and have it rolled back': async (reader) => {
+    const [block = ''] = under('Try it, and have it rolled back')
     const applied = reader.run(block)
     const confirmed = await reader.run('until spanplan confirm 2>/dev/null; do sleep 0.1; done')
     expect(confirmed).toContain('Confirmed: it stays.')
-    expect(await applied).toContain('all is as wanted')
+    expect(await applied).toContain('all is in sync')
     expect(await reader.run('spanplan plan')).toContain('No changes')
   },
 
@@ -203,7 +203,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     // The night is long enough for another container, and a bridge of somebody else's.
     await reader.lab.startSensor('stranger')
     await reader.lab.run(['ip', 'link', 'add', 'other', 'type', 'bridge'])
-    expect(await reader.run(apply)).toContain('Checked: all is as wanted.')
+    expect(await reader.run(apply)).toContain('Checked: all is in sync.')
     expect(await reader.run('spanplan plan')).toContain('No changes')
     await reader.expectFrames('suricata')
     const again = await reader.run(`{ ${apply.trim()}; } 2>&1 || echo "exit status $?"`)
@@ -268,7 +268,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     })
     const taken = await reader.run(take)
     expect(taken).toMatch(/ = +network +ids /)
-    expect(taken).toContain('all is as wanted')
+    expect(taken).toContain('all is in sync')
     expect(await reader.run('spanplan plan -f imported.yaml')).toContain('No changes')
     await reader.run('spanplan destroy -f imported.yaml')
     await reader.lab.run(['ip', 'link', 'del', 'dev', 'tap0'])

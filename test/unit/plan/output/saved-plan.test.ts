@@ -115,8 +115,8 @@ describe('a saved plan', () => {
 
   test.each([
     ['nothing', '', 'it is empty'],
-    ['no JSON', 'spans: {}', 'it is no whole JSON'],
-    ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22]), 'it is no whole JSON'],
+    ['no JSON', 'spans: {}', 'it is not complete JSON'],
+    ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22]), 'it is not complete JSON'],
     ['no object', '[]', 'it is no JSON object'],
     ['another document', '{"version": 1}', 'it has no format_version'],
     ['what plan --json prints', JSON.stringify(readCase('fresh').document(readCase('fresh').host)), 'selection: '],
@@ -194,13 +194,13 @@ describe('what has changed since', () => {
 
   test('a fact that was as wanted', () => {
     expect(differences('converged', withLink('span0', { mtu: 1400 }))).toEqual([
-      'span0/bridge: mtu was as wanted, is 1400'
+      'span0/bridge: mtu was in sync, is 1400'
     ])
   })
 
   test('what was there', () => {
     const lines = differences('converged', (host) => ({ ...host, filters: host.filters.slice(1) }))
-    expect(lines).toEqual([expect.stringMatching(/^span0\/mirror\/\S+: was as wanted, is missing$/)])
+    expect(lines).toEqual([expect.stringMatching(/^span0\/mirror\/\S+: was in sync, is missing$/)])
   })
 
   const withContainers =
@@ -259,7 +259,11 @@ describe('what was edited, with another digest', () => {
     ['one more command', ({ steps }) => void steps.push(...steps), 'its steps are not those'],
     ['an action', (change) => Object.assign(change, { action: 'replace' }), 'was to be replaced, is to be changed'],
     ['what it is like', (change) => Object.assign(change.before ?? {}, { obstacle: 'a' }), 'obstacle was a, is none'],
-    ['what it means', (change) => Object.assign(change, { reason: 'none' }), 'it is not told as it is now'],
+    [
+      'what it means',
+      (change) => Object.assign(change, { reason: 'none' }),
+      'its description is not the one that is planned now'
+    ],
     ['what it is', (change) => Object.assign(change, { address: 'a' }), 'a: ageing was ']
   ])('%s', (_, edit, words) => {
     expect(findDifferences(forged(edit), now).join('\n')).toContain(words)
