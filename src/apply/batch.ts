@@ -1,6 +1,6 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
-import { type Argv, commandFailed, run, sideBySide } from '../host/exec.ts'
+import { type Argv, commandFailed, forEachConcurrently, run } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import type { Step } from '../resources/kind.ts'
@@ -134,7 +134,7 @@ async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const done: Task[] = []
   const changes = new Map<PlannedChange, Task[]>()
   for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
-  await sideBySide([...changes.values()], (ofChange) => runInOrder(ofChange, done))
+  await forEachConcurrently([...changes.values()], (ofChange) => runInOrder(ofChange, done))
 }
 
 async function runOne(task: Task, done: readonly Task[]): Promise<void> {

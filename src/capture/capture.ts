@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Exit, SpanplanError } from '../errors.ts'
-import { type Argv, commandFailed, type Running, run, start } from '../host/exec.ts'
+import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
 import { compileCommand, parseCompiled } from '../host/parsers/pcap.ts'
 import { type CapturePort, makePort } from './capture-interface.ts'
 import { type CaptureOrder, listenCommand } from './tcpdump.ts'
@@ -65,7 +65,7 @@ export async function capture(order: CaptureOrder, sink: Sink, signal: AbortSign
 }
 
 /** A process in a network namespace of its own, which ends when its stdin does: at our own end at the latest. */
-async function openNamespace(): Promise<Running> {
+async function openNamespace(): Promise<RunningProgram> {
   const argv: Argv = ['unshare', '--net', '--', 'cat']
   const anchor = await start(argv)
   const said = text(anchor.stderr)
@@ -88,7 +88,7 @@ async function must(argv: Argv): Promise<void> {
 }
 
 async function follow(
-  tcpdump: Running,
+  tcpdump: RunningProgram,
   { port, form }: { readonly port: CapturePort; readonly form: CaptureOrder['form'] },
   sink: Sink,
   signal: AbortSignal

@@ -1,29 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import { run, sideBySide, timeLimit } from './exec.ts'
+import { forEachConcurrently, run, timeLimit } from './exec.ts'
 import { compileCommand, parseCompiled } from './parsers/pcap.ts'
 import type { Compiled } from './snapshot.ts'
 
-/** What is known of an expression in this process. Times are milliseconds of the monotonic clock. */
+/** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
 interface Entry {
-  /** null: nothing yet. */
+  /** null: not compiled yet. */
   readonly result: Compiled | null
-  /** The work under way, and since when; null: there is none. */
+  /** The compilation that is running, and its start; null: none is running. */
   readonly work: { readonly done: Promise<void>; readonly since: number } | null
-  /** Somebody went on without what the work under way will give. */
+  /** A caller did not wait for the running compilation. */
   missed: boolean
-  /** It is not compiled again before. */
+  /** The result is used until then. */
   readonly until: number
-  /** How long it took. */
+  /** Milliseconds that the compilation took. */
   readonly took: number
 }
 
-/** Milliseconds. What takes longer is compiled again only on demand: libpcap's optimiser needs 14 s for 400 networks. */
+/** Milliseconds. A slower expression is compiled again only on demand: libpcap's optimiser needs 14 s for 400 networks. */
 const quick = 1000
 
-/** Milliseconds after which an expression that tcpdump refused is tried again: a host's name may be known, or a right there. */
-const refusalLasts = 10_000
+/** Milliseconds until an expression that tcpdump refused is tried again: a host name may resolve, or a right be granted. */
+const retryRefusedAfter = 10_000
 
 const unknown: Entry = { result: null, work: null, missed: false, until: 0, took: 0 }
 
@@ -32,10 +32,10 @@ const followers = new Set<() => void>()
 const stop = new AbortController()
 
 /**
- * What tcpdump makes of each expression. A process compiles each text once, whatever comes of it, and remembers that.
+ * Compiles expressions with tcpdump. A process compiles each expression once, and keeps the result.
  *
- * @param patience milliseconds for which the work on one is waited for. After that, what was known before counts; where
- * that is nothing, it is `pending`. null: all is waited for.
+ * @param patience milliseconds to wait for each compilation. After that the previous result is returned, or `pending` if there is
+ * none. null: no limit.
  * @throws SpanplanError if tcpdump cannot be run.
  */
 export async function compileFilters(
@@ -44,7 +44,7 @@ export async function compileFilters(
 ): Promise<Map<string, Compiled>> {
   const texts = [...new Set(expressions)]
   const now = performance.now()
-  begin(texts.filter((text) => now >= (entries.get(text)?.until ?? 0)))
+  startCompiling(texts.filter((text) => now >= (entries.get(text)?.until ?? 0)))
   await Promise.all(texts.map((text) => waitFor(entries.get(text)?.work ?? null, patience)))
   return new Map(
     texts.map((text) => {
@@ -56,16 +56,16 @@ export async function compileFilters(
 }
 
 /**
- * Compiles these again in the background, for a name of a host in one may mean another host by now; all others are forgotten.
+ * Compiles expressions again in the background: a host name may resolve to another address by now. All others are forgotten.
  *
- * @param which `quick`: less what takes long.
+ * @param which `quick`: leaves out the slow ones.
  */
 export function recompileFilters(expressions: readonly string[], which: 'all' | 'quick'): void {
   for (const text of [...entries.keys()]) if (!expressions.includes(text)) entries.delete(text)
-  begin([...entries].flatMap(([text, { took }]) => (which === 'quick' && took > quick ? [] : [text])))
+  startCompiling([...entries].flatMap(([text, { took }]) => (which === 'quick' && took > quick ? [] : [text])))
 }
 
-/** Tells whenever something that somebody has gone on without is compiled, until `signal` ends it, and all work with it. */
+/** Calls `wake` whenever a compilation ends that a caller did not wait for. `signal` ends that, and all compilations. */
 export function followFilters(wake: () => void, signal: AbortSignal): void {
   followers.add(wake)
   signal.addEventListener('abort', () => stop.abort(), { once: true })
@@ -79,14 +79,14 @@ async function waitFor(work: Entry['work'], patience: number | null): Promise<vo
   await Promise.race([work.done, late]).finally(() => timer.abort())
 }
 
-/** Begins to compile what is not being compiled already. */
-function begin(texts: readonly string[]): void {
+/** Starts to compile the expressions that are not being compiled already. */
+function startCompiling(texts: readonly string[]): void {
   const idle = texts.filter((text) => !entries.get(text)?.work)
   if (idle.length === 0) return
-  const done = sideBySide(idle, compileOne)
+  const done = forEachConcurrently(idle, compileOne)
   const since = performance.now()
   for (const text of idle) entries.set(text, { ...(entries.get(text) ?? unknown), work: { done, since } })
-  // Whoever waits for it learns of it too.
+  // Whoever waits for the compilation gets the error too.
   done.catch(() => {
     for (const text of idle) {
       const entry = entries.get(text)
@@ -100,10 +100,11 @@ async function compileOne(text: string): Promise<void> {
   const result = await compile(text)
   const now = performance.now()
   const before = entries.get(text)
-  // It was forgotten meanwhile, or killed.
+  // The expression has been forgotten, or the compilation killed.
   if (before === undefined || stop.signal.aborted) return
-  const lasts = result.state === 'compiled' || result.state === 'endless' ? Number.POSITIVE_INFINITY : refusalLasts
-  entries.set(text, { result, work: null, missed: false, until: now + lasts, took: now - began })
+  const lifetime =
+    result.state === 'compiled' || result.state === 'endless' ? Number.POSITIVE_INFINITY : retryRefusedAfter
+  entries.set(text, { result, work: null, missed: false, until: now + lifetime, took: now - began })
   if (before.missed && !isDeepStrictEqual(result, before.result)) for (const wake of followers) wake()
 }
 

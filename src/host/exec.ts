@@ -5,14 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { SpanplanError } from '../errors.ts'
 
-/** A program and its arguments; none of them ever reaches a shell. */
+/** A program and its arguments. They never reach a shell. */
 export type Argv = readonly [string, ...string[]]
 
-/** What a program left when it had ended. */
+/** The result of a program that has ended. */
 export interface Output {
   readonly stdout: string
   readonly stderr: string
-  /** The exit status; 128 + n for one that signal n ended. */
+  /** The exit status; 128 + n if signal n ended the program. */
   readonly status: number
 }
 
@@ -30,105 +30,105 @@ const packageOf: Readonly<Record<string, string>> = {
   nsenter: 'util-linux'
 }
 
-/** Milliseconds. Reading and writing 1,000 links takes iproute2 less than a second; what takes this long hangs. */
+/** Milliseconds. iproute2 reads or writes 1,000 links in less than a second: a program that takes this long hangs. */
 export const timeLimit = 30_000
 
-/** What a program may take, and may print; and what kills it before its time. */
-export interface Limits {
+/** Limits of a program's time and output; `cancel` kills the program. */
+export interface RunLimits {
   readonly milliseconds?: number
   readonly bytes?: number
   readonly cancel?: AbortSignal
 }
 
-/** What the tools print of thousands of links: `ethtool -k` of 2,000 of them is 16 MB. */
-const usualBytes = 512 * 1024 * 1024
+/** Enough for thousands of links: `ethtool -k` prints 16 MB for 2,000. */
+const defaultBytes = 512 * 1024 * 1024
 
-/** Where Debian keeps ip, tc, ethtool and tcpdump: in no ordinary user's PATH, nor in every hook's. */
+/** With the folders of ip, tc, ethtool and tcpdump in Debian, which not every user's or hook's PATH has. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
-/** Milliseconds that a program is waited for after it was killed. */
-const dying = 1000
+/** Milliseconds to wait for a program after it was killed. */
+const killGrace = 1000
 
-const surroundings = {
+const commonOptions = {
   reject: false,
-  // Its handler of signals would end this process at the first one, where ours wants to say what is left.
+  // execa's signal handler would end this process at the first signal, before ours can report what is left.
   cleanup: false,
-  // In a group of its own: a terminal's ^C is for us alone, and leaves no batch half done.
+  // A process group of its own: a terminal's ^C reaches only spanplan, and interrupts no batch.
   detached: true,
-  // The folder that we were started in may be gone.
+  // The working directory of spanplan may be gone.
   cwd: '/',
   env: { LC_ALL: 'C', PATH: path }
 } as const
 
 /**
- * Runs a program to its end, in the C locale, and gives back what it printed and its status, whatever that is.
- * It reads `input`; where that is a number, its stdin is that descriptor of ours. It inherits no other.
+ * Runs a program to its end, in the C locale, and returns its output and its status, whatever that is. `input` is the program's
+ * stdin: a text, or the number of a file descriptor. The program inherits no other descriptor.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
-export async function run(argv: Argv, input: string | number = '', limits: Limits = {}): Promise<Output> {
-  const { milliseconds = timeLimit, bytes = usualBytes, cancel } = limits
-  const [file, ...words] = argv
-  const child = execa(file, words, {
-    ...surroundings,
+export async function run(argv: Argv, input: string | number = '', limits: RunLimits = {}): Promise<Output> {
+  const { milliseconds = timeLimit, bytes = defaultBytes, cancel } = limits
+  const [file, ...args] = argv
+  const child = execa(file, args, {
+    ...commonOptions,
     ...stdin(input),
     timeout: milliseconds,
     killSignal: 'SIGKILL',
     stripFinalNewline: false,
-    // Of what it prints besides ASCII, execa counts the characters.
+    // execa counts characters, not bytes, of output that is not ASCII.
     maxBuffer: bytes,
     ...(cancel && { cancelSignal: cancel })
   })
   const timer = new AbortController()
-  const late = sleep(milliseconds + dying, null, { signal: timer.signal }).catch(() => null)
+  const late = sleep(milliseconds + killGrace, null, { signal: timer.signal }).catch(() => null)
   const result = await Promise.race([child, late])
   timer.abort()
   if (result === null) abandon(child)
-  if (result === null || result.timedOut) throw hangs(argv, milliseconds)
-  if (result.isMaxBuffer) throw tooLong(argv, bytes)
-  // It ran to its end, whatever came of it; without a status or a signal, it never started.
+  if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
+  if (result.isMaxBuffer) throw outputTooLong(argv, bytes)
+  // Without a status or a signal, the program never started.
   const { stdout, stderr, exitCode, signal } = result
-  if (exitCode === undefined && signal === undefined) throw cannotRun(file, result.code, result.shortMessage)
+  if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
   return { stdout, stderr, status: statusOf(exitCode, signal) }
 }
 
 /**
- * What is killed need not end: not while it waits for a driver. And its pipes are open for as long as a child of its own has
- * them. It is not waited for any more, and neither is it at our own end.
+ * Stops waiting for a program that was killed, also when this process exits. A killed program does not end while it waits for a
+ * driver, and its pipes stay open as long as one of its children has them.
  */
 function abandon(child: ChildProcess): void {
   try {
-    // Its whole group, which is its own.
+    // The process group is the program's own.
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
   } catch {
-    // It has just ended.
+    // The program has just ended.
   }
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy()
   child.unref()
 }
 
-/** A program that runs until it is done, or is ended: at our own end it goes on, unless it sees to that itself. */
-export interface Running {
+/** A program that runs until it exits or is ended. When this process exits, the program goes on, unless it takes care itself. */
+export interface RunningProgram {
   readonly pid: number
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
   end(signal: NodeJS.Signals): void
-  /** As {@link Output} has it, once it has ended. */
+  /** The status as in {@link Output}, once the program has ended. */
   readonly status: Promise<number>
 }
 
 /**
- * Starts a program, in the C locale, on pipes of its own. What it prints has to be read at once.
+ * Starts a program, in the C locale, with pipes. The caller has to read its output at once.
  *
  * @throws SpanplanError PROGRAM_MISSING.
  */
-export async function start([file, ...words]: Argv): Promise<Running> {
-  const child = execa(file, words, { ...surroundings, buffer: false })
+export async function start([file, ...args]: Argv): Promise<RunningProgram> {
+  const child = execa(file, args, { ...commonOptions, buffer: false })
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined) {
     const { code, shortMessage } = await child
-    throw cannotRun(file, code, shortMessage)
+    throw programMissing(file, code, shortMessage)
   }
   return {
     ...{ pid, stdin, stdout, stderr },
@@ -141,51 +141,58 @@ function statusOf(exitCode: number | undefined, signal: NodeJS.Signals | undefin
   return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal])
 }
 
-/** What is told of a program that goes on. */
-export interface Follower {
-  /** It runs, as this process. */
+/** Is called for a program that {@link follow} runs. */
+export interface ProgramListener {
+  /** The program has started. */
   readonly onStart: (pid: number) => void
-  /** It has printed something, or complained. What it was is not kept. */
+  /** The program has written something to stdout or stderr, which is not kept. */
   readonly onOutput: () => void
 }
 
-/** Characters of what a program complained of last. */
-const longestComplaint = 1000
+/** Characters of stderr that are kept. */
+const longestStderr = 1000
 
 /**
- * Runs a program until it ends by itself, or is ended by `signal`. It ends with us, also where we are killed.
+ * Runs a program until it ends by itself, or `signal` ends it. It ends when this process ends, also when this process is killed.
  *
- * @returns why it has ended.
+ * @returns why the program has ended.
  */
-export async function follow(argv: Argv, { onStart, onOutput }: Follower, signal: AbortSignal): Promise<SpanplanError> {
-  const [file, ...words]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
-  const child = execa(file, words, {
-    ...surroundings,
+export async function follow(
+  argv: Argv,
+  { onStart, onOutput }: ProgramListener,
+  signal: AbortSignal
+): Promise<SpanplanError> {
+  const [file, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
+  const child = execa(file, args, {
+    ...commonOptions,
     ...{ buffer: false, stdin: 'ignore', cancelSignal: signal, killSignal: 'SIGKILL' }
   })
   let stderr = ''
   child.stdout?.on('data', onOutput)
   child.stderr?.on('data', (data) => {
-    stderr = `${stderr}${data}`.slice(-longestComplaint)
+    stderr = `${stderr}${data}`.slice(-longestStderr)
     onOutput()
   })
   if (child.pid !== undefined) onStart(child.pid)
-  const { exitCode, signal: by, code, shortMessage } = await child
-  if (exitCode === undefined && by === undefined) return cannotRun(file, code, shortMessage)
-  return commandFailed(argv, { stdout: '', stderr, status: statusOf(exitCode, by) })
+  const { exitCode, signal: killedBy, code, shortMessage } = await child
+  if (exitCode === undefined && killedBy === undefined) return programMissing(file, code, shortMessage)
+  return commandFailed(argv, { stdout: '', stderr, status: statusOf(exitCode, killedBy) })
 }
 
 function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: string } {
-  // Its type has the descriptors from 3 to 9 only; Node takes any.
+  // A cast: execa's type has the descriptors from 3 to 9 only; Node accepts any.
   if (typeof input === 'number') return { stdin: input as 3 }
   return input === '' ? { stdin: 'ignore' } : { input }
 }
 
-/** As many processes at once as keep two cores busy. */
-const width = 4
+/** Processes at once: enough to keep two cores busy. */
+const concurrency = 4
 
-/** Does the work for all items, several side by side; after a failure no more are begun, and it rejects once all have ended. */
-export async function sideBySide<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+/** Does the work for all items, several at a time. After a failure it starts no more, and rejects once all that run have ended. */
+export async function forEachConcurrently<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>
+): Promise<void> {
   const queue = [...items]
   const worker = async () => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
@@ -195,28 +202,28 @@ export async function sideBySide<Item>(items: readonly Item[], work: (item: Item
       })
     }
   }
-  const results = await Promise.allSettled(Array.from({ length: width }, worker))
+  const results = await Promise.allSettled(Array.from({ length: concurrency }, worker))
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-function cannotRun(file: string, code = '', reason = 'it does not start'): SpanplanError {
-  const debian = packageOf[file]
+function programMissing(file: string, code = '', reason = 'it does not start'): SpanplanError {
+  const debianPackage = packageOf[file]
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'it is not installed', EACCES: 'permission denied' }
   return new SpanplanError({
     code: 'PROGRAM_MISSING',
     message: `the program ${file} cannot be run: ${reasons[code] ?? reason}`,
-    ...(debian && { hint: `install it: apt-get install ${debian}` })
+    ...(debianPackage && { hint: `install it: apt-get install ${debianPackage}` })
   })
 }
 
-function tooLong(argv: Argv, bytes: number): SpanplanError {
+function outputTooLong(argv: Argv, bytes: number): SpanplanError {
   return new SpanplanError({
     code: 'OUTPUT_TOO_LONG',
     message: `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
   })
 }
 
-function hangs(argv: Argv, milliseconds: number): SpanplanError {
+function programHangs(argv: Argv, milliseconds: number): SpanplanError {
   return new SpanplanError({
     code: 'PROGRAM_HANGS',
     message: `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`,
@@ -224,7 +231,7 @@ function hangs(argv: Argv, milliseconds: number): SpanplanError {
   })
 }
 
-/** What a program's failure is reported as: its words, and its own. */
+/** The error for a program that has failed: its command, its status and its stderr. */
 export function commandFailed(argv: Argv, output: Output): SpanplanError {
   return new SpanplanError({
     code: 'COMMAND_FAILED',

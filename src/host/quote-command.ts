@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer'
 import { replaceUnprintable } from '../printable.ts'
 
 /**
- * A word as iproute2's batch mode reads it back (lib/utils.c, makeargs and getcmdline): split at white space,
- * quoted by either quote, a comment from the first `#`, quoted or not. null for a word that no quoting carries:
- * the command has to be run by itself.
+ * Quotes an argument for iproute2's batch mode (makeargs and getcmdline in lib/utils.c). It splits at white space, knows both kinds
+ * of quotes, and reads everything after `#` as a comment, also in quotes. null: no quoting carries the argument, and the command
+ * has to run by itself.
  */
 export function batchWord(word: string): string | null {
   if (/^[^\s#'"\\]+$/.test(word)) return word
@@ -13,16 +13,16 @@ export function batchWord(word: string): string | null {
   return word.includes("'") ? null : `'${word}'`
 }
 
-/** The line of a batch that runs a command, or null if there is none. */
-export function batchLine(words: readonly string[]): string | null {
-  const quoted = words.map(batchWord)
+/** Writes a command as a line of a batch; null: no line can carry it. */
+export function batchLine(argv: readonly string[]): string | null {
+  const quoted = argv.map(batchWord)
   return quoted.includes(null) ? null : quoted.join(' ')
 }
 
-/** A word as a POSIX shell reads it back. What cannot be printed, printf makes of its bytes. */
-function shellWord(word: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word
-  const quoted = `'${word.replaceAll("'", `'\\''`)}'`
+/** Quotes an argument for a POSIX shell. printf makes the unprintable characters from their bytes. */
+function shellWord(argument: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(argument)) return argument
+  const quoted = `'${argument.replaceAll("'", `'\\''`)}'`
   return replaceUnprintable(quoted, (character) =>
     character === '\n' ? character : `'"$(printf '${octal(character)}')"'`
   )
@@ -32,7 +32,7 @@ function octal(text: string): string {
   return [...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
 }
 
-/** A command as a person pastes it into a shell. */
-export function shellLine(words: readonly string[]): string {
-  return words.map(shellWord).join(' ')
+/** Writes a command as a line that a person can paste into a shell. */
+export function shellLine(argv: readonly string[]): string {
+  return argv.map(shellWord).join(' ')
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { TcHook } from '../spec/spec.ts'
 import { isSandbox } from './docker/container-veths.ts'
-import { type Limits, run, sideBySide } from './exec.ts'
+import { forEachConcurrently, type RunLimits, run } from './exec.ts'
 import {
   type LinkCounters,
   type LinkTotals,
@@ -16,25 +16,28 @@ import {
 import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
 
 /** An interface in a container. */
-export interface Inside {
+export interface ContainerInterface {
   /** Docker's file of the container's network namespace. */
   readonly sandbox: string
-  /** The interface's index there. */
+  /** The interface's index in that namespace. */
   readonly index: number
 }
 
-/** What is to be counted, beside the links. */
-export interface Places {
+/** What to read, besides the counters of all links. */
+export interface CounterRequest {
   readonly tcHooks: readonly { readonly device: string; readonly tcHook: TcHook }[]
-  readonly insides: readonly Inside[]
+  readonly interfaces: readonly ContainerInterface[]
 }
 
-/** Who listens on an interface in a container; null where we may not look. */
-export type Listeners = { readonly inside: Inside; readonly sockets: readonly PacketSocket[] | null }
+/** The packet sockets of an interface in a container; null: they cannot be read. */
+export type Listeners = {
+  readonly inside: ContainerInterface
+  readonly sockets: readonly PacketSocket[] | null
+}
 
-/** All counters at one moment. It is JSON, and of use to another process too. */
+/** All counters at one moment. A sample is JSON, which another process can use. */
 export interface Sample {
-  /** Milliseconds of the host's monotonic clock, when the mirrors were read: after the links, and before their totals. */
+  /** Milliseconds of the host's monotonic clock, when the mirrors were read: after `links`, and before `totals`. */
   readonly at: number
   readonly links: readonly LinkCounters[]
   readonly mirrors: readonly MirrorCounters[]
@@ -43,15 +46,15 @@ export interface Sample {
 }
 
 /**
- * Takes a sample. The counters of a living host cannot be read all at once: those of links are read before and after the
- * others, so that it is known what they were at most and at least. Two processes, and one for each container.
+ * Reads the counters. They change while they are read: those of links are read before and after the others, which gives bounds for
+ * their values at the moment in between. Two processes, and one for each container.
  *
- * @throws SpanplanError if ip or tc is missing, hangs, or says what spanplan does not understand.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
-export async function readSample({ tcHooks, insides }: Places): Promise<Sample> {
+export async function readSample({ tcHooks, interfaces }: CounterRequest): Promise<Sample> {
   const links = await runJson(['ip', '-s', '-s', '-json', 'link', 'show'])
   const at = monotonicNow()
-  const [filters, listeners] = await Promise.all([readFilters(tcHooks), readListeners(insides)])
+  const [filters, listeners] = await Promise.all([readFilters(tcHooks), readListeners(interfaces)])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
     at,
@@ -64,47 +67,47 @@ export async function readSample({ tcHooks, insides }: Places): Promise<Sample> 
   }
 }
 
-/** Milliseconds of CLOCK_MONOTONIC, which all processes of the host share (clock_gettime(2)). */
+/** Milliseconds of CLOCK_MONOTONIC, which is the same for all processes of the host (clock_gettime(2)). */
 export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-async function readFilters(tcHooks: Places['tcHooks']): Promise<readonly unknown[]> {
+async function readFilters(tcHooks: CounterRequest['tcHooks']): Promise<readonly unknown[]> {
   if (tcHooks.length === 0) return []
   const commands = tcHooks.map(({ device, tcHook }) => mirrorsCommand(device, tcHook))
   return runJsonBatch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
 }
 
-async function readListeners(insides: readonly Inside[]): Promise<Listeners[]> {
-  const found = new Map<Inside, Listeners>()
-  await sideBySide(insides, async (inside) => {
-    found.set(inside, { inside, sockets: await readSockets(inside) })
+async function readListeners(interfaces: readonly ContainerInterface[]): Promise<Listeners[]> {
+  const found = new Map<ContainerInterface, Listeners>()
+  await forEachConcurrently(interfaces, async (containerInterface) => {
+    found.set(containerInterface, { inside: containerInterface, sockets: await readSockets(containerInterface) })
   })
-  return insides.flatMap((inside) => found.get(inside) ?? [])
+  return interfaces.flatMap((containerInterface) => found.get(containerInterface) ?? [])
 }
 
-/** What ss may take, and may print: a container makes as many sockets as it likes. This is enough for a thousand. */
-const limits: Limits = { milliseconds: 5000, bytes: 256 * 1024 }
+/** Limits of ss: a container can open as many sockets as it likes. The output of a thousand sockets fits. */
+const limits: RunLimits = { milliseconds: 5000, bytes: 256 * 1024 }
 
-/** Another user's container, one that has ended, a host without ss or nsenter: what cannot be told is not known. */
-async function readSockets({ sandbox, index }: Inside): Promise<readonly PacketSocket[] | null> {
+/** null: the container has ended, or a right or a program is missing. */
+async function readSockets({ sandbox, index }: ContainerInterface): Promise<readonly PacketSocket[] | null> {
   if (!isSandbox(sandbox)) return null
-  const words = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
+  const options = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
   const bound = `dev = ${writeIndex(index)} or dev = ${writeIndex(unbound)}`
   try {
-    const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...words, bound], '', limits)
+    const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...options, bound], '', limits)
     return output.status === 0 ? parsePacketSockets(output.stdout) : null
   } catch {
     return null
   }
 }
 
-/** The index that a socket has which is bound to no interface. */
+/** The index of a socket that is bound to no interface. */
 const unbound = 0
 
 /**
- * An index that ss does not take for a name: it looks for an interface of that name first, and a container may call one `7`.
- * No name is as long as this (ALTIFNAMSIZ in linux/if.h: 128).
+ * Writes an index so that ss does not read it as a name: ss looks for an interface of that name first, and a container may have one
+ * with the name `7`. The text is longer than any name (ALTIFNAMSIZ in linux/if.h: 128).
  */
 function writeIndex(index: number): string {
   return `0x${index.toString(16).padStart(128, '0')}`

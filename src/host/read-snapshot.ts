@@ -5,7 +5,7 @@ import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
 import { parseClassFilters, parseFilters } from './parsers/filters.ts'
 import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { managerFiles } from './parsers/managers.ts'
-import { hooksOf, parseQdiscs, sortersOf } from './parsers/qdiscs.ts'
+import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import type { ReadRequest } from './read-request.ts'
@@ -14,9 +14,9 @@ import type { AttachedProgram, KernelState, Link, Manager, Route, Snapshot } fro
 import { clsactHandle } from './tc-syntax.ts'
 
 /**
- * Takes the snapshot.
+ * Reads the snapshot.
  *
- * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand; or if Docker fails.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN, DOCKER_FAILED.
  */
 export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
   const [kernel, docker] = await Promise.all([readKernel(request), readDocker(request)])
@@ -24,10 +24,10 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 }
 
 /**
- * Asks the kernel. Five processes, or six with bpftool, however many links, spans and mirrors there are, one for each
- * expression that is new, one more where u32's tables are not clear, and two more where routes matter.
+ * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, or
+ * six with bpftool, one for each new expression, one more if the root table of a u32 filter is not certain, and two more for routes.
  *
- * @throws SpanplanError if a program is missing, hangs, or says what spanplan does not understand.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [links, tc, attached, programs] = await Promise.all([
@@ -59,33 +59,33 @@ async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
   }))
 }
 
-/** procfs shows the reader's own network namespace, which sysfs does not. */
+/** procfs shows the reader's own network namespace; sysfs may show another one. */
 function readIpv6(name: string): boolean {
   try {
     return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
   } catch {
-    // A kernel without IPv6, or a link that has just gone.
+    // The kernel has no IPv6, or the link is gone.
     return false
   }
 }
 
-/** Whose a link is. What lies in /run is believed of the network namespace that sysfs shows, not of another one's. */
+/** Finds the tool that manages a link. The files in /run are about the network namespace that sysfs shows, and no other. */
 export function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
-  if (Number(readIfThere(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
-  const file = managerFiles(link).find(({ path, claims }) => claims(readIfThere(path)))
+  if (Number(readOptionalFile(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
+  const file = managerFiles(link).find(({ path, claims }) => claims(readOptionalFile(path)))
   return file?.manager ?? null
 }
 
-function readIfThere(path: string): string {
+function readOptionalFile(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    // Not there, or not ours to read: it tells nothing.
+    // The file does not exist, or a right is missing.
     return ''
   }
 }
 
-/** A kernel without IPv6 has no routes of that family: it fails, and is asked with -force. */
+/** -force: a kernel without IPv6 refuses the commands for that family. */
 async function readRoutes(devices: readonly string[]): Promise<Route[]> {
   if (devices.length === 0) return []
   const commands = devices.map(routesCommand)
@@ -102,7 +102,7 @@ async function readRoutes(devices: readonly string[]): Promise<Route[]> {
   return (await Promise.all(routes)).flat()
 }
 
-/** bpftool is no part of what spanplan needs, and neither is the right to use it: what it cannot tell is not known. */
+/** spanplan does not depend on bpftool, nor on the right to use it. */
 async function readPrograms(): Promise<AttachedProgram[]> {
   try {
     return parseAttached(await runJson(attachedCommand))
@@ -114,22 +114,22 @@ async function readPrograms(): Promise<AttachedProgram[]> {
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
   const document = await runJson(['tc', '-json', 'qdisc', 'show'])
   const qdiscs = parseOutput('tc', () => parseQdiscs(document))
-  const [tcHooks, sorters] = [hooksOf(qdiscs), sortersOf(qdiscs)]
+  const [tcHooks, classful] = [findHooks(qdiscs), findClassful(qdiscs)]
   const places = [
-    ...tcHooks.map(({ device, tcHook }) => ({ device, qdisc: clsactHandle, words: [tcHook] })),
-    ...sorters.map(({ device, handle }) => ({ device, qdisc: handle, words: ['parent', handle] }))
+    ...tcHooks.map(({ device, tcHook }) => ({ device, qdisc: clsactHandle, parent: [tcHook] })),
+    ...classful.map(({ device, handle }) => ({ device, qdisc: handle, parent: ['parent', handle] }))
   ]
-  const show = places.map(({ device, words }) => ['filter', 'show', 'dev', device, ...words])
+  const show = places.map(({ device, parent }) => ['filter', 'show', 'dev', device, ...parent])
   const documents = await readFilters(show)
-  const unclear = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
-  const answers = await readFilters(unclear.map(rootTableCommand))
-  const roots = unclear.map((root, index) => parseRoot(root, answers[index]))
+  const uncertain = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
+  const answers = await readFilters(uncertain.map(rootTableCommand))
+  const roots = uncertain.map((root, index) => parseRoot(root, answers[index]))
   return parseOutput('tc', () => ({
     qdiscs,
     filters: tcHooks.flatMap(({ device, tcHook }, index) =>
       parseFilters(device, tcHook, documents[index] ?? [], roots)
     ),
-    classFilters: sorters.flatMap(({ device, handle }, index) =>
+    classFilters: classful.flatMap(({ device, handle }, index) =>
       parseClassFilters(device, handle, documents[tcHooks.length + index] ?? [], roots)
     )
   }))

@@ -11,12 +11,12 @@ export async function runJson(argv: Argv): Promise<unknown> {
 }
 
 /**
- * Runs one batch, and gives back one document a command: with -force, iproute2 prints one a line, none for a command
- * that fails (its device has just gone), and names that command's line.
+ * Runs a batch of iproute2, and returns one document for each command. With -force, iproute2 prints one document a line. For a command
+ * that fails because its device is gone, it prints none, and the number of the command's line.
  */
 export async function runJsonBatch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
-  // A name that no quoting carries belongs to a device that no span can name either: it is asked for as one that is not there.
-  const lines = commands.map((words) => batchLine(words) ?? 'unspeakable')
+  // No span can have a device whose name no quoting carries: a command that fails stands in for it.
+  const lines = commands.map((command) => batchLine(command) ?? 'unspeakable')
   const output = await run(argv, `${lines.join('\n')}\n`)
   const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
   const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
@@ -28,7 +28,11 @@ function parseJson(argv: Argv, text: string): unknown {
   return parseOutput(argv[0], () => parseToolJson(text))
 }
 
-/** Turns a surprise in a tool's output into an error that says whose it was. */
+/**
+ * Parses a program's output.
+ *
+ * @throws SpanplanError OUTPUT_UNKNOWN, with the program's name, if the parser fails.
+ */
 export function parseOutput<T>(program: string, parse: () => T): T {
   try {
     return parse()

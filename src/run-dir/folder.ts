@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SpanplanError } from '../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, octal } from '../host/file-permissions.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/file-permissions.ts'
 import { printable } from '../printable.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
@@ -103,7 +103,7 @@ function distrustOf(folder: string): string | null {
     const stats = statSync(at)
     if (!isTrustedUser(stats.uid)) return `${at} belongs to another user (uid ${stats.uid})`
     const isOpen = mayOthersWrite(stats) && (at === path || !isSticky(stats))
-    if (isOpen) return `others may write to ${at} (its mode is ${octal(stats)})`
+    if (isOpen) return `others may write to ${at} (its mode is ${writeMode(stats)})`
     if (at === dirname(at)) return null
   }
 }

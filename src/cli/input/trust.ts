@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, octal } from '../../host/file-permissions.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, writeMode } from '../../host/file-permissions.ts'
 import { printable } from '../../printable.ts'
 
 /** Why root had better not do what a file says, or what is in a folder whose files are put together: others may write there. */
@@ -28,7 +28,7 @@ function distrust(path: string, stats: Ownership, cures: readonly string[]): Dia
   return [
     {
       code: 'FILE_INSECURE',
-      message: `${printable(path)} may be written by others than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${octal(stats)}), and root would do what they write`,
+      message: `${printable(path)} may be written by others than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would do what they write`,
       hint: `${cures.join(' && ')}; or, where that is as it should be, --insecure-file`
     }
   ]

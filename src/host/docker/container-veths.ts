@@ -7,27 +7,27 @@ import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
 import { dockerBridge } from './docker-names.ts'
 
 /**
- * Which interface of the host is the other end of which container's. A container shows and tells what it likes, and a
- * process's number is soon another's: the kernel is asked instead. It numbers the namespaces that this one has links to,
- * and Docker keeps a file for each container's, by which `ip netns` gives names to the numbers.
+ * Finds the host's end of each interface of a container. What a container says of itself cannot be trusted, and a PID may be used
+ * again: only the kernel and Docker are asked. The kernel numbers the network namespaces that this one has links to. Docker keeps a
+ * file for each container's namespace, from which `ip netns` gets the name for a number.
  */
 
 /** The host's end of a veth pair whose other end is in another network namespace. */
 export interface Veth {
-  /** Its index on the host, and that of the other end, in the namespace where that is. */
+  /** The index on the host, and the index of the other end in the other namespace. */
   readonly host: number
   readonly inside: number
-  /** The kernel's number of that namespace, as seen from here. */
+  /** The kernel's number for the other namespace. It is valid in this namespace alone. */
   readonly namespace: number
   readonly master: string | null
-  /** It has an address, as no port of Docker's has. */
-  readonly addressed: boolean
+  /** The host's end has an address. Docker's ports have none. */
+  readonly hasAddress: boolean
 }
 
-/** By the file of a container's network namespace: the veth pairs into it. A namespace that is not in here is not known. */
-export type VethsOf = ReadonlyMap<string, readonly Veth[]>
+/** The veth pairs into each container's network namespace, by the namespace's file. Other namespaces are not known. */
+export type VethsBySandbox = ReadonlyMap<string, readonly Veth[]>
 
-const nobodys: VethsOf = new Map()
+const noVeths: VethsBySandbox = new Map()
 
 /** NSFS_MAGIC in linux/magic.h: the file is a namespace. */
 const nsfs = 0x6e736673
@@ -35,27 +35,29 @@ const nsfs = 0x6e736673
 /** S_IWGRP and S_IWOTH, as in inode(7). */
 const othersWrite = 0o022
 
-/** Whether a file is a namespace that only root can have put there: nothing else is opened. */
+/** Whether a file is a namespace, and only root can have made it. No other file is opened. */
 export function isSandbox(file: string): boolean {
   try {
-    const [folder, own] = [lstatSync(dirname(file)), lstatSync(file)]
-    const safe = folder.isDirectory() && folder.uid === 0 && (folder.mode & othersWrite) === 0
-    return safe && resolve(file) === file && own.isFile() && own.uid === 0 && statfsSync(file).type === nsfs
+    const [folder, status] = [lstatSync(dirname(file)), lstatSync(file)]
+    const isFolderSafe = folder.isDirectory() && folder.uid === 0 && (folder.mode & othersWrite) === 0
+    return (
+      isFolderSafe && resolve(file) === file && status.isFile() && status.uid === 0 && statfsSync(file).type === nsfs
+    )
   } catch {
-    // It has gone, or is not to be seen from here.
+    // The file is gone, or this process may not see it.
     return false
   }
 }
 
-/** Where `ip netns` looks for names: NETNS_RUN_DIR of iproute2. */
+/** The folder in which `ip netns` finds names: NETNS_RUN_DIR of iproute2. */
 const namesFolder = '/run/netns'
 
 /**
- * In a mount namespace of its own, so that the host keeps its /run: what is in it, iproute2's folder may not be. Bound with all
- * that is mounted in it, as each namespace's file is. A shell, because mount cannot start another program; all that varies is
- * an argument.
+ * Binds the parent of Docker's folder over /run, in a new mount namespace: the host's /run stays as it is, and may have no
+ * /run/netns. `--rbind` includes the namespaces' files, which are mounts. A shell starts the program, because mount cannot. All that
+ * varies is an argument.
  */
-const elsewhere = [
+const bindOverRun = [
   'unshare',
   '--mount',
   '--',
@@ -67,39 +69,39 @@ const elsewhere = [
 
 const ip = ['ip', '-json', '-details', '-force', '-batch', '-'] as const
 
-/** null: there is no way for iproute2 to see that folder. */
-function askFor(folder: string): Argv | null {
+/** The command that lists links and names with Docker's folder in place of iproute2's; null: the folder has another name. */
+function ipCommand(folder: string): Argv | null {
   if (isSame(folder, namesFolder)) return ip
-  return basename(folder) === basename(namesFolder) ? [...elsewhere, dirname(folder), ...ip] : null
+  return basename(folder) === basename(namesFolder) ? [...bindOverRun, dirname(folder), ...ip] : null
 }
 
-/** It is bound there already, as the systemd unit has it. */
+/** The systemd unit binds Docker's folder over iproute2's. */
 function isSame(one: string, other: string): boolean {
   const [a, b] = [statSync(one), statSync(other, { throwIfNoEntry: false })]
   return a.dev === b?.dev && a.ino === b.ino
 }
 
-/** Asks the kernel which veth pairs lead into these namespaces, each given by its file. What may not be told is left out. */
-export async function readVeths(files: readonly string[]): Promise<VethsOf> {
-  const safe = [...new Set(files)].filter(isSandbox)
-  const folders = [...new Set(safe.map((file) => dirname(file)))]
+/** Reads the veth pairs into these namespaces, each given by its file. A namespace that cannot be read is left out. */
+export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
+  const sandboxes = [...new Set(files)].filter(isSandbox)
+  const folders = [...new Set(sandboxes.map((file) => dirname(file)))]
   const found = await Promise.all(folders.map(readFolder))
   const all = new Map(found.flatMap((veths) => [...veths]))
-  return new Map(safe.flatMap((file) => (all.has(file) ? [[file, all.get(file) ?? []]] : [])))
+  return new Map(sandboxes.flatMap((file) => (all.has(file) ? [[file, all.get(file) ?? []]] : [])))
 }
 
-async function readFolder(folder: string): Promise<VethsOf> {
+async function readFolder(folder: string): Promise<VethsBySandbox> {
   try {
-    const argv = askFor(folder)
-    if (argv === null) return nobodys
+    const argv = ipCommand(folder)
+    if (argv === null) return noVeths
     const [links, names] = await runJsonBatch(argv, [
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
     ])
     return parseOutput('ip', () => parseVeths(folder, links, names))
   } catch {
-    // A right is missing, or a program: not known, so not judged.
-    return nobodys
+    // A right or a program is missing.
+    return noVeths
   }
 }
 
@@ -115,10 +117,10 @@ const vethOutput = z.object({
 const namesOutput = z.array(z.object({ nsid: z.number(), name: z.string().optional() }))
 
 /**
- * What `ip -json -details addr show type veth` and `ip -json netns list-id` print, put together. A namespace has a number from
- * the first veth pair into it, also when that has gone.
+ * Parses `ip -json -details addr show type veth` and `ip -json netns list-id`. A namespace has a number since the first veth pair
+ * into it, and keeps the number.
  */
-export function parseVeths(folder: string, links: unknown, names: unknown): VethsOf {
+export function parseVeths(folder: string, links: unknown, names: unknown): VethsBySandbox {
   const veths = z
     .array(z.unknown())
     .parse(links)
@@ -126,8 +128,8 @@ export function parseVeths(folder: string, links: unknown, names: unknown): Veth
       const read = vethOutput.safeParse(link)
       if (!read.success) return []
       const { ifindex, link_index, link_netnsid, master = null, addr_info } = read.data
-      const addressed = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
-      return [{ host: ifindex, inside: link_index, namespace: link_netnsid, master, addressed }]
+      const hasAddress = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
+      return [{ host: ifindex, inside: link_index, namespace: link_netnsid, master, hasAddress }]
     })
   return new Map(
     namesOutput
@@ -138,9 +140,13 @@ export function parseVeths(folder: string, links: unknown, names: unknown): Veth
   )
 }
 
-/** A container with its ports, found by the bridges that they are on: a network of Docker's has one. */
-export function addPorts(container: Container, networks: readonly DockerNetwork[], vethsOf: VethsOf): Container {
-  const veths = container.sandbox === null ? undefined : vethsOf.get(container.sandbox)
+/** Adds its ports to a container. A port is found by its bridge: each Docker network has one. */
+export function addPorts(
+  container: Container,
+  networks: readonly DockerNetwork[],
+  vethsBySandbox: VethsBySandbox
+): Container {
+  const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
   if (veths === undefined) return container
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
   const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths)
@@ -156,23 +162,23 @@ function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNet
 }
 
 /**
- * For each of a container's bridges, its port there. A single bridge without one, and a single veth pair on none: these
- * belong together. Of more, which is whose cannot be told: no port is certain, and Docker can make another.
+ * The port on each of a container's bridges. If exactly one bridge has no port, and exactly one veth pair is on no bridge, these
+ * belong together. If there are more, nothing tells which belong together: the ports are absent, and Docker can make new ones.
  */
 function findPorts(
   bridges: readonly (string | null)[],
-  dockers: ReadonlySet<string | null>,
+  dockerBridges: ReadonlySet<string | null>,
   veths: readonly Veth[]
 ): Endpoint['port'][] {
   const on = (bridge: string | null) => veths.filter(({ master }) => master !== null && master === bridge)
-  const lacking = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
-  const loose = veths.filter(({ master, addressed }) => master === null && !addressed)
-  // Somebody has put it on a bridge of his own, and knows why.
-  const moved = veths.some(({ master }) => master !== null && !dockers.has(master))
-  const left = lacking.length === 1 && loose.length === 1 ? loose : []
+  const withoutPort = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
+  const unbridged = veths.filter(({ master, hasAddress }) => master === null && !hasAddress)
+  // Somebody has put it on another bridge, on purpose.
+  const moved = veths.some(({ master }) => master !== null && !dockerBridges.has(master))
+  const matched = withoutPort.length === 1 && unbridged.length === 1 ? unbridged : []
   return bridges.map((bridge) => {
-    const [port, ...more] = on(bridge).length > 0 ? on(bridge) : left
-    if (bridge === null || more.length > 0 || (moved && lacking.includes(bridge))) return 'unknown'
+    const [port, ...more] = on(bridge).length > 0 ? on(bridge) : matched
+    if (bridge === null || more.length > 0 || (moved && withoutPort.includes(bridge))) return 'unknown'
     return port === undefined ? 'absent' : { inside: port.inside, host: port.host }
   })
 }

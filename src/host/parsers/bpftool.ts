@@ -2,17 +2,17 @@ import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
 
-/** The command whose output {@link parseAttached} reads; one process, however many links there are. */
+/** The command for {@link parseAttached}: one process for all links. */
 export const attachedCommand: Argv = ['bpftool', '-j', 'net', 'show']
 
 const xdpOutput = z.object({
   ifindex: z.number(),
   id: z.number().optional(),
-  /** In several modes at once, each has one. */
+  /** The programs of an interface that has one in several modes. */
   multi_attachments: z.array(z.object({ id: z.number() })).optional()
 })
 
-/** Other kinds are filters, which tc shows too, or stand on no interface. A program of classic BPF has no number. */
+/** Entries of other kinds are filters, which tc shows too, or are on no interface. A program of classic BPF has no id. */
 const tcOutput = z.object({
   ifindex: z.number(),
   kind: z.string(),
@@ -24,7 +24,7 @@ const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.
 
 const tcxHooks = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' } as const
 
-/** The programs that see a device's frames before any filter does. */
+/** Parses the programs that get a device's frames before any filter. */
 export function parseAttached(document: unknown): AttachedProgram[] {
   return netOutput.parse(document).flatMap(({ xdp, tc }) => [
     ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
@@ -33,7 +33,7 @@ export function parseAttached(document: unknown): AttachedProgram[] {
       )
     ),
     ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
-      const tcHook = Object.entries(tcxHooks).find(([word]) => word === kind)?.[1]
+      const tcHook = Object.entries(tcxHooks).find(([attachKind]) => attachKind === kind)?.[1]
       return tcHook === undefined || prog_id === undefined
         ? []
         : [{ link: ifindex, tcHook, layer: 'tcx', name, id: prog_id }]

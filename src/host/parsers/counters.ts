@@ -2,35 +2,35 @@ import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import { mirrorPref } from '../tc-syntax.ts'
 
-/** What the kernel counts of one link. Counters only grow, until the link is made anew. */
+/** The kernel's counters of a link. They only grow, until the link is recreated. */
 export interface LinkCounters {
   readonly index: number
   readonly name: string
   /** Bytes. */
   readonly mtu: number
-  /** It is up and has a carrier: what is sent to it goes on. */
+  /** The link is up and has a carrier: it forwards what it is sent. */
   readonly running: boolean
-  /** How often its carrier came or went. */
+  /** The number of times the carrier came or went. */
   readonly carrierChanges: number
   readonly rx: ReceiveCounters
   readonly tx: SendCounters
 }
 
-/** Frames and bytes that a link has received; the names are those of `struct rtnl_link_stats64` in linux/if_link.h. */
+/** Frames and bytes that a link has received, with the names of `struct rtnl_link_stats64` in linux/if_link.h. */
 export interface ReceiveCounters {
   readonly packets: number
   readonly bytes: number
-  /** Damaged: a wrong checksum, a wrong length, and the like. */
+  /** Damaged frames: a wrong checksum, a wrong length, and so on. */
   readonly errors: number
-  /** Also frames that nobody on this host wanted, after they were copied: it says nothing of lost copies. */
+  /** Includes frames that no protocol on this host accepted, after they were copied: the counter does not show lost copies. */
   readonly dropped: number
-  /** Lost because the interface's ring was full; each driver counts it under one of these. */
+  /** Frames lost because the interface's ring was full. Each driver uses one of these counters. */
   readonly missed: number
   readonly over: number
   readonly fifo: number
 }
 
-/** Frames and bytes that a link has sent, named likewise. */
+/** Frames and bytes that a link has sent, with the same names. */
 export interface SendCounters {
   readonly packets: number
   readonly bytes: number
@@ -38,38 +38,38 @@ export interface SendCounters {
   readonly dropped: number
 }
 
-/** What the kernel counts of one mirror: of its filter's action. */
+/** The kernel's counters of a mirror: those of its filter's action. */
 export interface MirrorCounters {
   readonly device: string
   readonly tcHook: TcHook
   readonly handle: number
-  /** The device that gets the copies; `*` once that has gone. */
+  /** The device that gets the copies; `*`: that device is gone. */
   readonly target: string
-  /** Frames that the filter took; of a merged one, each that is in it. */
+  /** Frames that the filter matched. Each frame within a merged one counts. */
   readonly packets: number
-  /** With their Ethernet headers. */
+  /** Includes the Ethernet headers. */
   readonly bytes: number
-  /** Copies that could not be handed over: the target has gone, is down, or has no carrier. */
+  /** Copies that could not be delivered: the target is gone, is down, or has no carrier. */
   readonly overlimits: number
-  /** Frames that the action dropped itself. */
+  /** Frames that the action itself dropped. */
   readonly drops: number
-  /** Seconds since the filter was put in place. */
+  /** Seconds since the filter was added. */
   readonly installed: number
-  /** Seconds since its last frame; where it has had none, since it was put in place. */
+  /** Seconds since the last frame; if there was none, since the filter was added. */
   readonly idle: number
 }
 
-/** A packet socket, by which a tool listens on an interface. */
+/** A packet socket, with which a tool captures on an interface. */
 export interface PacketSocket {
-  /** The kernel's own number of it, never given again. */
+  /** The kernel's number for the socket, which is never reused. */
   readonly cookie: string
-  /** The interface that it is bound to; null: all of them. */
+  /** The interface that the socket is bound to; null: all interfaces. */
   readonly device: string | null
-  /** Frames that it lost because its buffer was full; null: it reads from a ring, whose losses the kernel tells only the tool. */
+  /** Frames lost because the socket's buffer was full; null: the socket has a ring, whose losses the kernel tells only the tool. */
   readonly drops: number | null
 }
 
-/** Frames that a link has received and sent, as they are a moment after the other counters were read. */
+/** Frames that a link has received and sent, read a moment after the other counters. */
 export interface LinkTotals {
   readonly name: string
   readonly rx: number
@@ -97,12 +97,12 @@ const linkOutput = z.object({
   })
 })
 
-/** tc's words that print what the mirrors on a hook count, with -statistics. */
+/** tc's arguments that print the mirrors on a hook, with their counters if -statistics is given. */
 export function mirrorsCommand(device: string, tcHook: TcHook): string[] {
   return ['filter', 'show', 'dev', device, tcHook, 'pref', String(mirrorPref)]
 }
 
-/** What `ip -s -s -json link show` prints: twice, or the kinds of errors are left out. */
+/** Parses `ip -s -s -json link show`. A single -s leaves out the kinds of errors. */
 export function parseLinkCounters(document: unknown): LinkCounters[] {
   return z
     .array(linkOutput)
@@ -111,7 +111,7 @@ export function parseLinkCounters(document: unknown): LinkCounters[] {
       index: ifindex,
       name: ifname,
       mtu,
-      // The state in words comes up to a second late.
+      // `operstate` may be a second late.
       running: flags.includes('UP') && flags.includes('LOWER_UP'),
       carrierChanges: tx.carrier_changes,
       rx: {
@@ -122,7 +122,7 @@ export function parseLinkCounters(document: unknown): LinkCounters[] {
     }))
 }
 
-/** A filter of a span has one action; tc leaves out a time of 0 seconds, and a preference that it was asked for. */
+/** A span's filter has one action. tc leaves out times of 0 seconds, and the preference that the command selects. */
 const filterOutput = z.object({
   options: z.object({
     handle: z.string(),
@@ -138,10 +138,10 @@ const filterOutput = z.object({
   })
 })
 
-/** ETH_HLEN in linux/if_ether.h, in bytes: at ingress, the kernel counts a frame without it. */
+/** Bytes: ETH_HLEN in linux/if_ether.h. At ingress, the kernel counts a frame without its header. */
 const headerBytes = 14
 
-/** What tc, asked as {@link mirrorsCommand} does, prints. Filters that cannot be mirrors of a span are left out. */
+/** Parses the output of {@link mirrorsCommand}. Filters that cannot be a span's mirrors are left out. */
 export function parseMirrorCounters(device: string, tcHook: TcHook, document: unknown): MirrorCounters[] {
   return z
     .array(z.unknown())
@@ -162,7 +162,7 @@ export function parseMirrorCounters(device: string, tcHook: TcHook, document: un
     })
 }
 
-/** What `ss --packet --numeric --memory --extended --oneline --no-header` prints. */
+/** Parses `ss --packet --numeric --memory --extended --oneline --no-header`. */
 export function parsePacketSockets(text: string): PacketSocket[] {
   return text.split('\n').flatMap((line): PacketSocket[] => {
     const [, device] = /^p_\S+ +\d+ +\d+ +\S+:(\S+) /.exec(line) ?? []
@@ -174,7 +174,7 @@ export function parsePacketSockets(text: string): PacketSocket[] {
   })
 }
 
-/** What /proc/net/dev shows: two lines of headings, then 8 numbers received and 8 sent, packets the second of each. */
+/** Parses /proc/net/dev: two lines of headings, then 8 numbers received and 8 sent. Packets are the second number of each. */
 export function parseTotals(text: string): LinkTotals[] {
   return text.split('\n').flatMap((line) => {
     const [, name, numbers] = /^ *([^:|]+):(.*)$/.exec(line) ?? []

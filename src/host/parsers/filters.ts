@@ -2,9 +2,9 @@ import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
 import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-syntax.ts'
-import { isSibling, isTable, type Place, type Root, type Row, rowOutput, tableOf } from './u32.ts'
+import { isSamePref, isTable, type Place, type Root, type Row, rowOutput, tableOf } from './u32.ts'
 
-/** Loose, so that what is not known can be told. */
+/** Loose, so that unknown keys can be noticed. */
 const mirredOutput = z.looseObject({
   kind: z.literal('mirred'),
   mirred_action: z.literal('mirror'),
@@ -25,21 +25,21 @@ const hexadecimal = z
   .regex(/^[0-9a-f]{1,8}$/)
   .transform((digits) => Number.parseInt(digits, 16))
 
-/** `offmask` is empty where the offset is a number alone, and does not come from the packet. */
+/** `offmask` is empty if the offset is a number, and not read from the packet. */
 const matchOutput = z
   .array(z.strictObject({ value: hexadecimal, mask: hexadecimal, offmask: z.literal(''), off: z.number().int() }))
   .default([])
 
-/** A range of ports is an object. */
+/** tc prints a range of ports as an object. */
 const flowerOutput = z.record(z.string(), z.union([z.string(), z.number()])).default({})
 
-/** What the hardware makes of a filter, which is no part of what was asked for. */
+/** The state of a filter in the hardware, which is not part of its configuration. */
 const stateOptions = ['not_in_hw', 'in_hw', 'in_hw_count']
 
-/** Whether the card or the kernel is to filter: it says nothing of what is selected. */
+/** Whether the hardware or the kernel filters. */
 const hardwareOptions = ['skip_hw', 'skip_sw']
 
-/** What spanplan understands of each kind of filter; whatever else stands there may mean anything. */
+/** The options of each kind of filter that spanplan knows. Any other option may change the meaning of the filter. */
 const optionsOf: Readonly<Record<string, readonly string[]>> = {
   bpf: ['handle', 'flowid', 'direct-action', 'bytecode', 'actions'],
   matchall: ['handle', 'flowid', 'actions'],
@@ -54,37 +54,37 @@ const actionOptions: ReadonlySet<string> = new Set([
 
 type Options = NonNullable<Row['options']>
 
-/** What `tc -json filter show dev DEVICE HOOK` prints, without the summary row that each preference has. */
+/** Parses `tc -json filter show dev DEVICE HOOK`; leaves out the summary row of each preference. */
 export function parseFilters(device: string, tcHook: TcHook, document: unknown, roots: readonly Root[] = []): Filter[] {
-  const place = { device, qdisc: clsactHandle, words: [tcHook] }
+  const place = { device, qdisc: clsactHandle, parent: [tcHook] }
   return parseRows(place, document, roots).map((filter) => ({ ...filter, tcHook }))
 }
 
-/** What `tc -json filter show dev DEVICE parent HANDLE` prints, as {@link parseFilters} takes that of a hook. */
+/** Parses `tc -json filter show dev DEVICE parent HANDLE`, as {@link parseFilters} does for a hook. */
 export function parseClassFilters(
   device: string,
   parent: string,
   document: unknown,
   roots: readonly Root[] = []
 ): ClassFilter[] {
-  const place = { device, qdisc: parent, words: ['parent', parent] }
+  const place = { device, qdisc: parent, parent: ['parent', parent] }
   return parseRows(place, document, roots).map((filter) => ({ ...filter, parent }))
 }
 
 function parseRows(place: Place, document: unknown, roots: readonly Root[]): TcFilter[] {
   const rows = z.array(rowOutput).parse(document)
   const tables = rows.filter(isTable)
-  const near = roots.filter(({ device, qdisc }) => device === place.device && qdisc === place.qdisc)
+  const local = roots.filter(({ device, qdisc }) => device === place.device && qdisc === place.qdisc)
   return rows.flatMap((row): TcFilter[] => {
     const { options } = row
     if (options === undefined) return []
-    const [only, ...others] = tables.filter((table) => isSibling(table, row))
-    const own = near.find((root) => isSibling(root, row) && root.words.join() === place.words.join())
+    const [only, ...others] = tables.filter((table) => isSamePref(table, row))
+    const own = local.find((root) => isSamePref(root, row) && root.parent.join() === place.parent.join())
     const root = others.length === 0 ? only?.options?.fh : own?.table
     const table = tableOf(options)
-    const elsewhere = near.some((one) => one.table === table && one !== own)
-    // A root table is but the place of its filters.
-    if (table !== null && (elsewhere || (table === root && isTable(row)))) return []
+    const isOfAnotherParent = local.some((one) => one.table === table && one !== own)
+    // A root table is no filter.
+    if (table !== null && (isOfAnotherParent || (table === root && isTable(row)))) return []
     return [parseRow(place.device, row, options, table !== null && table === root)]
   })
 }
@@ -94,8 +94,8 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
   const copies = mirrors.map(({ mirror }) => mirror)
   const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[row.kind] ?? [])]
-  const strange = Object.keys(options).some((option) => !known.includes(option))
-  const hardware = hardwareOptions.some((option) => option in options)
+  const hasUnknown = Object.keys(options).some((option) => !known.includes(option))
+  const hasHardware = hardwareOptions.some((option) => option in options)
   const bytecode = bytecodeOutput.safeParse(options.bytecode)
   const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
   const classId = options.flowid ?? options.classid
@@ -109,14 +109,14 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
     classId: typeof classId === 'string' ? classId : null,
     program,
     directAction: options['direct-action'] === true,
-    selects: strange ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
+    selects: hasUnknown ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
     copies,
-    others: strange || hardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
+    others: hasUnknown || hasHardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
   }
 }
 
-/** The kernel's number of a filter. u32 prints it as TABLE:BUCKET:NODE, of 12, 8 and 12 bits (linux/pkt_cls.h). */
+/** A filter's handle as the kernel's number. */
 function parseHandle(kind: string, { handle, fh }: Options): number | null {
   if (typeof handle === 'number') return handle
   if (kind === 'bpf' && typeof handle === 'string') return Number(handle)
@@ -130,7 +130,7 @@ function parseSelection(kind: string, options: Options, program: Program | null,
     case 'matchall':
       return { kind: 'matchall' }
     case 'u32': {
-      // To another table, a frame has to be sent on first.
+      // A frame reaches another table only through a link of the root table.
       const keys = inRoot ? matchOutput.safeParse(options.match) : undefined
       return keys?.success ? { kind: 'u32', keys: keys.data.map(toKey) } : { kind: 'unknown' }
     }
@@ -148,17 +148,20 @@ function toKey({ off, value, mask }: z.infer<typeof matchOutput>[number]): U32Ke
   return { offset: off, value, mask }
 }
 
-/** `plain`: there is nothing about it that {@link writeFilter} would lose, and no other filter shares it. */
+/** `plain`: writing the action again loses nothing, and no other filter shares the action. */
 function parseMirror(action: unknown): { readonly mirror: MirrorAction; readonly plain: boolean } | null {
   const mirred = mirredOutput.safeParse(action)
   if (!mirred.success) return null
   const { to_dev, control_action, cookie, ref, bind } = mirred.data
-  const sole = ref === 1 && bind === 1
+  const isUnshared = ref === 1 && bind === 1
   const plain = controls.has(control_action.type) && Object.keys(mirred.data).every((key) => actionOptions.has(key))
-  return { mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null }, plain: sole && plain }
+  return {
+    mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null },
+    plain: isUnshared && plain
+  }
 }
 
-/** A program in the words of tc's `bytecode`. */
+/** Writes a program as tc's `bytecode` argument. */
 function writeProgram(instructions: z.infer<typeof bytecodeOutput>['insns']): Program {
   return [instructions.length, ...instructions.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)].join(',')
 }

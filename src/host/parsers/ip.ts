@@ -2,18 +2,18 @@ import * as z from 'zod'
 import type { Address, Link, Offload, OffloadName } from '../snapshot.ts'
 import { offloadNames } from '../snapshot.ts'
 
-/** The commands, each a list of words, for one `ip -json -details -batch -`, whose output {@link parseLinks} reads. */
+/** The commands of an `ip -json -details -batch -` whose output {@link parseLinks} parses. */
 export const linkCommands = [
   ['link', 'show'],
   ['addr', 'show']
 ] as const
 
-/** The alias of a port that `capture` has made, for as long as it runs: nobody's business but its own. */
+/** The alias of the port that a running `capture` has made. Nothing else uses such a port. */
 export const captureAlias = 'spanplan:capture'
 
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)
 
-/** What `ip -json -details link show` prints of one link, as far as it is of use. */
+/** The part of a link in `ip -json -details link show` that is used. */
 const linkOutput = z.object({
   ifindex: z.number(),
   ifname: z.string(),
@@ -76,10 +76,10 @@ const fdbOutput = z.object({
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
-/** What of a link does not come from `ip`: the sysctl, the forwarding database, ethtool, other tools' files. */
+/** The part of a link that `ip` does not print: sysctl, forwarding database, ethtool, files of other tools. */
 export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
-/** The links that the two documents of {@link linkCommands} tell of, each without its extras; ports of captures are left out. */
+/** Parses the two documents of {@link linkCommands}, and leaves out the ports of captures. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omit<Link, keyof LinkExtras>[] {
   const links = z
     .array(linkOutput)
@@ -88,7 +88,7 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omi
   const indexOf = new Map(links.map((link) => [link.ifname, link.ifindex]))
   const addresses = parseAddresses(addressDocument)
   return links.map((link) => ({
-    ...relatives(link, indexOf),
+    ...parseLowerAndPeer(link, indexOf),
     index: link.ifindex,
     name: link.ifname,
     altnames: link.altnames,
@@ -110,33 +110,33 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omi
   }))
 }
 
-/** The links whose own MAC address `bridge -json fdb show` lists; given as `NAME MAC`. */
+/** Parses `bridge -json fdb show`: the links and MAC addresses that it lists, each as `NAME MAC`. */
 export function parseOwnMacEntries(document: unknown): Set<string> {
   const entries = z.array(fdbOutput).parse(document)
-  // A bridge that does not filter VLANs looks frames up without one; entries with a VLAN lie idle.
+  // A bridge without VLAN filtering looks up frames without a VLAN: it does not use entries with one.
   const used = entries.filter(({ state, vlan }) => state === 'permanent' && vlan === undefined)
   return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
 }
 
-/** The offloads of every link that `ethtool --json -k '*'` lists. */
+/** Parses `ethtool --json -k '*'`: the offloads of each link. */
 export function parseOffloads(document: unknown): Map<string, Partial<Record<OffloadName, Offload>>> {
-  const cards = z.array(z.looseObject({ ifname: z.string() })).parse(document)
+  const links = z.array(z.looseObject({ ifname: z.string() })).parse(document)
   return new Map(
-    cards.map((card) => {
+    links.map((link) => {
       const offloads: Partial<Record<OffloadName, Offload>> = {}
       for (const [short, long] of Object.entries(offloadNames)) {
-        const feature = offloadOutput.safeParse(card[long])
-        // Object.entries forgets that its keys are the table's own.
+        const feature = offloadOutput.safeParse(link[long])
+        // A cast: Object.entries forgets the type of the keys.
         if (feature.success)
           offloads[short as OffloadName] = { active: feature.data.active, fixed: feature.data.fixed === true }
       }
-      return [card.ifname, offloads]
+      return [link.ifname, offloads]
     })
   )
 }
 
-/** `ip` calls it a link both ways: the card below a vlan, and the other end of a veth pair. */
-function relatives(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMap<string, number>) {
+/** `ip` prints as `link` both the lower link of a vlan and the other end of a veth pair. */
+function parseLowerAndPeer(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMap<string, number>) {
   const other = link.link_index ?? indexOf.get(link.link ?? '') ?? null
   if (link.linkinfo.info_kind === 'veth') return { lower: null, peer: other }
   return { lower: link.link_netnsid === undefined ? other : null, peer: null }
@@ -176,7 +176,7 @@ function parseAddresses(document: unknown): Map<string, Address[]> {
   )
 }
 
-/** iproute2 prints `{}` for a link that its own filter leaves out. */
+/** iproute2 prints `{}` for a link that the command leaves out. */
 function withoutEmpty(document: unknown): unknown[] {
   return z
     .array(z.looseObject({}))

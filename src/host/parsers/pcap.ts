@@ -2,25 +2,24 @@ import type { Argv, Output } from '../exec.ts'
 import type { Compiled } from '../snapshot.ts'
 
 /**
- * The largest program, in instructions. tc has one netlink message of 16,384 bytes for the whole filter: 2,031
- * instructions of 8 bytes with our action and cookie, whatever the devices are called. Some room is left for what other
- * versions of tc may put beside them.
+ * The largest program, in instructions. tc has one netlink message of 16,384 bytes for a filter: 2,031 instructions of 8 bytes
+ * besides the mirror action and its cookie, whatever the names of the devices. Some bytes are left for other versions of tc.
  */
 export const longestProgram = 2024
 
 /**
  * The command that compiles a pcap-filter(7) expression.
  *
- * At a tc hook a VLAN tag is metadata, no longer in the frame's bytes. Only for a live device does libpcap read the
- * metadata; any will do, and loopback is always there. That needs CAP_NET_RAW and ten times as long, so it is kept
- * for expressions that mention vlan.
+ * At a tc hook, a VLAN tag is metadata and not part of the frame's bytes. libpcap reads the metadata only if it compiles for a live
+ * device: any device will do, and loopback always exists. This needs CAP_NET_RAW and takes ten times as long, so only expressions
+ * with `vlan` are compiled this way.
  */
 export function compileCommand(expression: string): Argv {
   const link = needsMetadata(expression) ? ['-p', '-i', 'lo'] : ['-y', 'EN10MB']
   return ['tcpdump', '-ddd', ...link, '--', expression]
 }
 
-/** What the output of {@link compileCommand} means. */
+/** Parses the output of {@link compileCommand}. */
 export function parseCompiled(expression: string, output: Output): Compiled {
   if (output.status === 0) return { state: 'compiled', program: output.stdout.trim().split('\n').join(',') }
   if (needsMetadata(expression) && /permission|not permitted/i.test(output.stderr)) return { state: 'forbidden' }

@@ -19,7 +19,7 @@ const plainPrioOutput = z.object({
   priomap: z.array(z.number()).refine((bands) => bands.join('') === '1222120011111111')
 })
 
-/** What `tc -json qdisc show` prints. */
+/** Parses `tc -json qdisc show`. */
 export function parseQdiscs(document: unknown): Qdisc[] {
   return z
     .array(qdiscOutput)
@@ -31,8 +31,8 @@ export function parseQdiscs(document: unknown): Qdisc[] {
     }))
 }
 
-/** The hooks of each device that has any, as parseFilters() and the command that reads them take them. */
-export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; tcHook: TcHook }[] {
+/** The tc hooks of the devices that have any. */
+export function findHooks(qdiscs: readonly Qdisc[]): { device: string; tcHook: TcHook }[] {
   return qdiscs.flatMap(({ device, kind }): { device: string; tcHook: TcHook }[] => {
     if (kind === 'clsact')
       return [
@@ -43,8 +43,8 @@ export function hooksOf(qdiscs: readonly Qdisc[]): { device: string; tcHook: TcH
   })
 }
 
-/** The kinds that hand a frame on without asking any filter (those without a `tcf_block` in the kernel's net/sched). */
-const unfiltered: ReadonlySet<string> = new Set([
+/** The kinds that have no filters of their own (those without a `tcf_block` in the kernel's net/sched). */
+const withoutFilters: ReadonlySet<string> = new Set([
   ...[
     'clsact',
     'ingress',
@@ -61,7 +61,10 @@ const unfiltered: ReadonlySet<string> = new Set([
   ...['fq', 'codel', 'pie', 'tbf', 'red', 'gred', 'netem', 'etf', 'cbs', 'plug', 'blackhole']
 ])
 
-/** The queueing disciplines that sort frames by filters of their own; one that the kernel chose by itself has no handle. */
-export function sortersOf(qdiscs: readonly Qdisc[]): Qdisc[] {
-  return qdiscs.filter(({ kind, handle }) => handle !== '0:' && !unfiltered.has(kind))
+/**
+ * The queueing disciplines that may have filters, which assign frames to classes. One that the kernel has added by itself has no
+ * handle, and thus no filters.
+ */
+export function findClassful(qdiscs: readonly Qdisc[]): Qdisc[] {
+  return qdiscs.filter(({ kind, handle }) => handle !== '0:' && !withoutFilters.has(kind))
 }

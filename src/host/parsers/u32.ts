@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { writeProtocol } from '../tc-syntax.ts'
 
-/** A row of `tc -json filter show`: a filter, a table of u32, or, without options, the summary of a preference. */
+/** A row of `tc -json filter show`: a filter, a table of u32, or the summary of a preference, which has no options. */
 export const rowOutput = z.object({
   protocol: z.string(),
   pref: z.number(),
@@ -13,65 +13,65 @@ export const rowOutput = z.object({
 /** One such row. */
 export type Row = z.infer<typeof rowOutput>
 
-/** u32 prints its hash tables beside its filters. */
+/** tc prints the hash tables of u32 among the filters. */
 const tableOutput = z.object({ options: z.object({ ht_divisor: z.number() }) })
 
-/** Where filters hang: on a queueing discipline, clsact and ingress among them, and there where tc's words say. */
+/** The parent of filters: a queueing discipline (clsact and ingress among them), and the hook or class in it. */
 export interface Place {
   readonly device: string
   /** The handle of the queueing discipline. */
   readonly qdisc: string
-  /** `ingress` or `egress`, or `parent 1:`. */
-  readonly words: readonly string[]
+  /** tc's arguments: `ingress` or `egress`, or `parent 1:`. */
+  readonly parent: readonly string[]
 }
 
-/** The filters of one preference, for u32: the table in which a frame begins. */
+/** The root table of u32 for a preference: a frame begins there. */
 export interface Root extends Place {
   readonly chain: number
   readonly pref: number
   readonly protocol: string
-  /** Such as `800:`; null before it was asked for. */
+  /** Such as `800:`; null: not read yet. */
   readonly table: string | null
 }
 
 /**
- * The preferences of which u32 shows more tables than one. The kernel shows all of that preference which the whole
- * queueing discipline has, so at egress of clsact also what is at ingress (u32_walk() in net/sched/cls_u32.c).
+ * The preferences for which tc shows more than one table of u32, so that the root table is not certain. The kernel shows the tables
+ * of the whole queueing discipline: at egress of clsact also those of ingress (u32_walk() in net/sched/cls_u32.c).
  */
 export function findRoots(place: Place, document: unknown): Root[] {
-  // Most devices have none, and each row that is parsed takes time.
+  // Most devices have none, and parsing each row takes time.
   if (!Array.isArray(document) || !document.some((row) => tableOutput.safeParse(row).success)) return []
   const tables = z.array(rowOutput).parse(document).filter(isTable)
   return tables
-    .filter((table, index) => tables.findIndex((one) => isSibling(one, table)) < index)
-    .filter((table, index, several) => several.findIndex((one) => isSibling(one, table)) === index)
+    .filter((table, index) => tables.findIndex((one) => isSamePref(one, table)) < index)
+    .filter((table, index, several) => several.findIndex((one) => isSamePref(one, table)) === index)
     .map(({ chain, pref, protocol }) => ({ ...place, chain, pref, protocol, table: null }))
 }
 
-/** tc's words that ask for the root table: TC_U32_ROOT in linux/pkt_cls.h stands for it. */
-export function rootTableCommand({ device, words, chain, pref, protocol }: Root): string[] {
-  const where = ['filter', 'get', 'dev', device, ...words, 'chain', String(chain)]
-  return [...where, 'protocol', writeProtocol(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
+/** tc's arguments that read the root table: its handle is TC_U32_ROOT in linux/pkt_cls.h. */
+export function rootTableCommand({ device, parent, chain, pref, protocol }: Root): string[] {
+  const place = ['filter', 'get', 'dev', device, ...parent, 'chain', String(chain)]
+  return [...place, 'protocol', writeProtocol(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
 }
 
-/** What the answer to {@link rootTableCommand} says. */
+/** Parses the output of {@link rootTableCommand}. */
 export function parseRoot(root: Root, document: unknown): Root {
-  const answer = z.array(rowOutput).safeParse(document)
-  const table = answer.success ? answer.data.find(isTable)?.options?.fh : undefined
+  const rows = z.array(rowOutput).safeParse(document)
+  const table = rows.success ? rows.data.find(isTable)?.options?.fh : undefined
   return { ...root, table: typeof table === 'string' ? table : null }
 }
 
-/** Whether a row is one of u32's tables. */
+/** Whether a row is a table of u32. */
 export function isTable(row: Row): boolean {
   return row.kind === 'u32' && tableOutput.safeParse(row).success
 }
 
-/** Whether two are of one preference. */
-export function isSibling(one: { chain: number; pref: number }, other: { chain: number; pref: number }): boolean {
+/** Whether two rows have the same chain and preference. */
+export function isSamePref(one: { chain: number; pref: number }, other: { chain: number; pref: number }): boolean {
   return one.chain === other.chain && one.pref === other.pref
 }
 
-/** u32's filters are numbered TABLE:BUCKET:NODE; null for those of other kinds. */
+/** The table of a u32 filter, whose handle is TABLE:BUCKET:NODE; null: a filter of another kind. */
 export function tableOf({ fh }: NonNullable<Row['options']>): string | null {
   return typeof fh === 'string' ? `${fh.split(':')[0]}:` : null
 }

@@ -30,7 +30,7 @@ export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState,
     ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
     ...routesOf(host, link).map((route) => ({
-      words: `the host has a route through it: ${route.words.join(' ')}`,
+      words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
     ...foreignFilters(wanted, host, bridge).map(describeForeignFilter),

@@ -102,7 +102,7 @@ function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
     more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
   return diagnostic(
     'DEDICATED_HAS_ROUTE',
-    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.words.join(' ')}${more}`,
+    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.text}${more}`,
     `take "dedicated" out, or remove the route: ${shellLine(route.removal)}${all}`
   )
 }

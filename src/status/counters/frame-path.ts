@@ -1,5 +1,5 @@
 import type { Origin } from '../../errors.ts'
-import { type Inside, type Places, readSample, type Sample } from '../../host/read-counters.ts'
+import { type ContainerInterface, type CounterRequest, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { containersOf, type DesiredSpan } from '../../resources/mark-inventory.ts'
@@ -26,7 +26,7 @@ export interface PathPort {
   readonly device: string
   readonly index: number
   /** The container behind the port, and the interface in it; null: no container is known there. */
-  readonly sensor: { readonly container: string; readonly inside: Inside } | null
+  readonly sensor: { readonly container: string; readonly inside: ContainerInterface } | null
 }
 
 /** The path of a span's frames: from the interfaces that are mirrored to its bridge, and on to each port. */
@@ -78,11 +78,11 @@ export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
   return readSample(placesOf(paths))
 }
 
-function placesOf(paths: readonly FramePath[]): Places {
+function placesOf(paths: readonly FramePath[]): CounterRequest {
   const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ device, tcHook }) => ({ device, tcHook })))
   return {
     // Several spans may mirror one tc hook.
     tcHooks: [...new Map(tcHooks.map((one) => [`${one.device} ${one.tcHook}`, one])).values()],
-    insides: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
+    interfaces: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
   }
 }

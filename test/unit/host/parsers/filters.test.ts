@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parseClassFilters, parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
-import { parseQdiscs, sortersOf } from '../../../../src/host/parsers/qdiscs.ts'
+import { findClassful, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
 import { writeFilter } from '../../../../src/host/write-filters.ts'
 
 const read = (name: string) =>
@@ -66,7 +66,7 @@ describe('what a filter does', () => {
 })
 
 test('filters of a queueing discipline', () => {
-  const sorters = sortersOf(parseQdiscs(read('tc-stock-qdisc')))
+  const sorters = findClassful(parseQdiscs(read('tc-stock-qdisc')))
   expect(sorters.map(({ device, kind, handle, root, parent }) => ({ device, kind, handle, root, parent }))).toEqual([
     { device: 'veth1', kind: 'fq_codel', handle: '1:', root: true, parent: null },
     { device: 'veth0', kind: 'prio', handle: '1:', root: true, parent: null },

@@ -8,7 +8,7 @@ import { parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../../src/host/parsers/ip.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
-import { hooksOf, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
+import { findHooks, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
 import { everyFrame } from '../../../../src/host/tc-syntax.ts'
 import type { ContainerSelector } from '../../../../src/spec/values/container-selector.ts'
 
@@ -104,7 +104,7 @@ describe('tc', () => {
     expect(qdiscs).toContainEqual({ ...place, device: 'ens192', kind: 'clsact', block: null })
     expect(qdiscs).toContainEqual({ ...place, device: 'blk0', kind: 'clsact', block: 21 })
     expect(qdiscs).toContainEqual({ ...place, device: 'blk1', kind: 'ingress', block: null })
-    expect(hooksOf(qdiscs).filter(({ device }) => device.startsWith('blk'))).toEqual([
+    expect(findHooks(qdiscs).filter(({ device }) => device.startsWith('blk'))).toEqual([
       { device: 'blk1', tcHook: 'ingress' },
       { device: 'blk0', tcHook: 'ingress' },
       { device: 'blk0', tcHook: 'egress' }

@@ -16,13 +16,13 @@ const inet6 = `[{"dst":"2001:db8:5::/48","metric":1024,"flags":[],"pref":"medium
 "kernel","metric":0,"flags":[],"pref":"medium"},{"type":"multicast","dst":"ff00::/8","table":"local","protocol":"kernel",
 "metric":256,"flags":[],"pref":"medium"}]`
 
-test('each route is told as ip shows it, with the command that takes it away; less those of the kernel', () => {
+test('the routes, as ip shows them, with the command that deletes each; less those of the kernel', () => {
   const routes = [
     ...parseRoutes('v0', 'inet', JSON.parse(inet)),
     ...parseRoutes('v0', 'inet6', JSON.parse(inet6)),
     ...parseRoutes('v0', 'inet6', [])
   ]
-  expect(routes.map(({ words, removal }) => [words.join(' '), removal.join(' ')])).toEqual([
+  expect(routes.map(({ text, removal }) => [text, removal.join(' ')])).toEqual([
     ['local 203.0.118.0/24 dev v0 table 100', 'ip route del local 203.0.118.0/24 dev v0 table 100'],
     ['203.0.113.0/24 dev v0', 'ip route del 203.0.113.0/24 dev v0'],
     ['203.0.114.0/24 via inet6 fe80::99 dev v0', 'ip route del 203.0.114.0/24 dev v0'],
