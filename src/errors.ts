@@ -103,3 +103,8 @@ export function diagnosticOf(error: unknown): Diagnostic {
   if (first === undefined) return { code: 'BUG', message: String(error) }
   return { ...first, message: [first, ...others].map(({ message }) => message).join('\n') }
 }
+
+/** A diagnostic without the fields that are not there. */
+export function diagnostic(code: string, message: string, hint?: string, origin?: Origin): Diagnostic {
+  return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
+}

@@ -4,7 +4,6 @@ import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import { containersOf } from '../resources/mark-inventory.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
@@ -147,7 +146,7 @@ function isPortOfNewSensor(
   { host }: PlanView,
   done: readonly PlannedChange[]
 ): boolean {
-  const isNew = kind === 'port' && !host.links.some(({ name }) => name === device)
+  const isNew = kind === 'port' && !(host.linkOf(device) !== undefined)
   return isNew && done.some((other) => other.kind === 'sensor' && other.span === span)
 }
 
@@ -156,7 +155,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   const { target, log, progress, signal } = run
   const result = await runSteps(changes, log, progress, {
     signal,
-    planned: { wanted: before.desired.wanted, host: before.host },
+    planned: { wanted: before.desired, host: before.host },
     observe: () => observeDuringApply(target, before)
   })
   if (result.ended === 'interrupted') throw interrupted(signal)
@@ -210,7 +209,7 @@ function describeUnverified(
 function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
   const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
   const isThere = ({ host }: PlanView) =>
-    host.links.some(({ name }) => name === device) || containersOf(host).some(({ name }) => name === container)
+    host.linkOf(device) !== undefined || host.containers.some(({ name }) => name === container)
   return waits || (isThere(before) && !isThere(now))
 }
 

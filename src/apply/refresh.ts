@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
+import { compileFilters } from '../host/compile-filters.ts'
 import { readDocker } from '../host/docker/read-docker.ts'
+import { HostIndex } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
-import type { DockerState, KernelState, Snapshot } from '../host/snapshot.ts'
+import type { DockerState, KernelState } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
 import type { Plan } from '../plan/plan.ts'
-import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
-import { readRequestOf, type Target } from '../plan/target.ts'
+import { type Facts, type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
+import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/mark-inventory.ts'
@@ -29,7 +31,7 @@ export async function refreshAndCheckSpans(target: Target): Promise<PlanView> {
  * @throws SpanplanError that the host cannot be read, or all conflicts of the plan.
  */
 export async function refresh(target: Target): Promise<PlanView> {
-  return planTarget(target, await readSnapshotFor(target))
+  return planTarget(target, await readFactsFor(target))
 }
 
 /**
@@ -51,21 +53,38 @@ export async function refreshUnchanged(target: Target, approved: Plan): Promise<
 }
 
 /**
- * Reads what a plan for the target needs to know of the host.
+ * Reads what a plan for the target needs to know.
  *
  * @throws SpanplanError if the host cannot be read.
  */
-export function readSnapshotFor(target: Target): Promise<Snapshot> {
-  return readSnapshot(readRequestOf(target))
+export async function readFactsFor(target: Target): Promise<Facts> {
+  const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target)])
+  return withDocker(kernel, docker)
+}
+
+/** The kernel's part of the facts. */
+export interface KernelFacts extends Pick<Facts, 'filters'> {
+  readonly kernel: KernelState
+}
+
+/** Completes the kernel's part of the facts. */
+export function withDocker({ kernel, filters }: KernelFacts, docker: DockerState): Facts {
+  return { host: new HostIndex({ ...kernel, docker }), filters }
 }
 
 /**
- * Reads the kernel's part of the snapshot.
+ * Reads the kernel's part of the facts, and compiles the filters.
  *
- * @throws SpanplanError if the kernel's state cannot be read.
+ * @throws SpanplanError if the kernel's state cannot be read, or tcpdump cannot be run.
  */
-export function readKernelFor(target: Target): Promise<KernelState> {
-  return readKernel(readRequestOf(target))
+export async function readKernelFor(target: Target): Promise<KernelFacts> {
+  const expressions = target.want === 'spec' ? expressionsOf(target.spec.spans) : []
+  const patience = target.want === 'spec' ? target.filterPatience : null
+  const [kernel, filters] = await Promise.all([
+    readKernel(readRequestOf(target)),
+    compileFilters(expressions, patience)
+  ])
+  return { kernel, filters }
 }
 
 /**
@@ -90,7 +109,7 @@ export async function refreshForRollback(target: Target, first: PlanView): Promi
   const containers = [...request.containers, ...known]
   // The rollback removes the bridges that this apply has created.
   const routed: ReadRequest['routed'] = (links, filters) => routedLinks(links, filters, () => false)
-  return planRollback(first, await readSnapshot({ ...request, containers, routed }))
+  return planRollback(first, new HostIndex(await readSnapshot({ ...request, containers, routed })))
 }
 
 /**
@@ -101,9 +120,9 @@ export async function refreshForRollback(target: Target, first: PlanView): Promi
  */
 export async function observeDuringApply(
   target: Target,
-  { host: { docker }, desired: { wanted } }: PlanView
+  { host: { docker }, desired }: PlanView
 ): Promise<ObservedState> {
-  const kernel = await readKernelFor(target)
-  const host = { ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker }
-  return { wanted: readMarks(wanted, host), host }
+  const kernel = await readKernel(readRequestOf(target))
+  const host = new HostIndex({ ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker })
+  return { wanted: readMarks(desired, host), host }
 }

@@ -1,9 +1,9 @@
 import { SpanplanError } from '../errors.ts'
 import { dockerBridge } from '../host/docker/docker-names.ts'
-import type { ClassFilter, Filter, Link, MirrorAction, Snapshot, TcFilter } from '../host/snapshot.ts'
-import { containersOf } from '../resources/mark-inventory.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { ClassFilter, Filter, Link, MirrorAction, TcFilter } from '../host/snapshot.ts'
 import { hashOf, readCookie, readMark } from '../resources/marks.ts'
-import { checkCard } from '../resources/sources/interface.ts'
+import { checkInterface } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { Direction, TcHook } from '../spec/spec.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
@@ -44,19 +44,19 @@ interface Copy {
 }
 
 /** The bridges that mirrors of this host feed: what is to be asked of Docker. */
-export function findTargets(host: Snapshot): string[] {
+export function findTargets(host: HostIndex): string[] {
   const targets = new Set(findCopies(host).map(({ action }) => action.target))
   return host.links.filter(({ kind, name }) => kind === 'bridge' && targets.has(name)).map(({ name }) => name)
 }
 
 /** Makes of a host's mirrors what a file can say of them. */
-export function findSpans(host: Snapshot): Found {
+export function findSpans(host: HostIndex): Found {
   const copies = findCopies(host)
   const remarks: string[] = [...findLost(host)]
   const spans: FoundSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
     const own = copies.filter(({ action }) => action.target === target)
-    const bridge = host.links.find(({ name }) => name === target)
+    const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridge(target, bridge)
     if (bridge === undefined || problem !== null) {
       remarks.push(...placesOf(own).map((place) => `${place}: copies to ${target}: ${problem}`))
@@ -70,7 +70,7 @@ export function findSpans(host: Snapshot): Found {
   return { owner, spans, remarks: remark === null ? remarks : [...remarks, remark] }
 }
 
-function findCopies(host: Snapshot): Copy[] {
+function findCopies(host: HostIndex): Copy[] {
   const hooked = host.filters.map((filter) => ({ filter, tcHook: filter.tcHook }))
   // What a queueing discipline sorts is what the device sends.
   const sorted = host.classFilters.map((filter) => ({ filter, tcHook: 'egress' as const }))
@@ -84,7 +84,7 @@ function findCopies(host: Snapshot): Copy[] {
 }
 
 /** A program with "direct action" decides alone: the actions beside it are never run. */
-function findLost(host: Snapshot): string[] {
+function findLost(host: HostIndex): string[] {
   return [...host.filters, ...host.classFilters]
     .filter(({ directAction, copies }) => directAction && copies.length > 0)
     .map((filter) => `${placeOf(filter)}: its mirror never copies, for the filter is "direct-action"`)
@@ -95,12 +95,13 @@ function noBridge(target: string, link: Link | undefined): string {
   return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }
 
-function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundSpan {
+function findSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): FoundSpan {
   const devices = [...new Set(copies.map(({ filter }) => filter.device))]
   const found = devices.map((device) => {
-    const link = host.links.find(({ name }) => name === device)
+    const link = host.linkOf(device)
     const refused =
-      link && (checkCard(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
+      link &&
+      (checkInterface(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
     if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that interface is gone'}`] }
     const own = copies.filter(({ filter }) => filter.device === device)
     return { link, sources: joinHooks(hooksOf(device, own, host)) }
@@ -123,7 +124,7 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: Snapshot): FoundS
   }
 }
 
-function hooksOf(device: string, copies: readonly Copy[], host: Snapshot): FoundSource[] {
+function hooksOf(device: string, copies: readonly Copy[], host: HostIndex): FoundSource[] {
   return (['ingress', 'egress'] as const).flatMap((tcHook): FoundSource[] => {
     const own = copies.filter((copy) => copy.tcHook === tcHook)
     if (own.length === 0) return []
@@ -147,7 +148,7 @@ function hooksOf(device: string, copies: readonly Copy[], host: Snapshot): Found
 }
 
 /** Where a filter only gets what others hand on to it, its own words are not all. */
-function translateAt(filter: Filter | ClassFilter, host: Snapshot): Translation {
+function translateAt(filter: Filter | ClassFilter, host: HostIndex): Translation {
   if (filter.chain !== 0) return { state: 'unknown', reason: `it sees what is sent on to chain ${filter.chain}` }
   const inner =
     'parent' in filter &&
@@ -156,7 +157,7 @@ function translateAt(filter: Filter | ClassFilter, host: Snapshot): Translation 
 }
 
 /** What becomes of a frame that several filters take, and what they do besides copying. */
-function remarksOf(own: readonly Copy[], host: Snapshot): string[] {
+function remarksOf(own: readonly Copy[], host: HostIndex): string[] {
   const filters = [...new Set(own.map(({ filter }) => filter))]
   const [first] = filters
   const twice =
@@ -208,7 +209,7 @@ function joinHooks(sources: readonly FoundSource[]): FoundSource[] {
   return [{ ...one, direction: 'both', remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 
-function findNetwork(bridge: string, host: Snapshot): Pick<FoundSpan, 'network' | 'sensors' | 'remarks'> {
+function findNetwork(bridge: string, host: HostIndex): Pick<FoundSpan, 'network' | 'sensors' | 'remarks'> {
   const networks = host.docker.state === 'read' ? host.docker.networks : []
   const network = networks.find((one) => dockerBridge(one) === bridge)
   const problem = network && problemOf(bridge, { network: network.name })
@@ -216,7 +217,7 @@ function findNetwork(bridge: string, host: Snapshot): Pick<FoundSpan, 'network' 
     return { network: null, sensors: [], remarks: problem ? [`the Docker network on it is left out: ${problem}`] : [] }
   }
   const subnet = network.pools.map((pool) => pool.subnet).find((one) => !('problem' in parseSubnet(one))) ?? null
-  const on = containersOf(host).filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
+  const on = host.containers.filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
   const refused = on.flatMap(({ name, networkMode }) => {
     const alone = networkMode === 'host' || networkMode.startsWith('container:')
     const reason = alone ? `network_mode: ${networkMode}` : problemOf(bridge, { sensors: [name] })
@@ -251,7 +252,7 @@ function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
 function findOwner(
   spans: readonly FoundSpan[],
   copies: readonly Copy[],
-  host: Snapshot
+  host: HostIndex
 ): { readonly owner: string | null; readonly remark: string | null } {
   const names = new Set(spans.map(({ name }) => name))
   const aliases = host.links.filter(({ name }) => names.has(name)).flatMap((link) => readMark(link)?.owner ?? [])

@@ -1,5 +1,5 @@
 import { Document, type Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
-import type { Snapshot } from '../host/snapshot.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import { printable } from '../printable.ts'
 import { type Found, type FoundSource, type FoundSpan, findSpans } from './discover.ts'
 
@@ -9,7 +9,7 @@ import { type Found, type FoundSource, type FoundSpan, findSpans } from './disco
  *
  * @param context the version of spanplan, and when this was, for the head of the file.
  */
-export function writeImport(host: Snapshot, context: { readonly version: string; readonly created: string }): string {
+export function writeImport(host: HostIndex, context: { readonly version: string; readonly created: string }): string {
   const found = findSpans(host)
   // What YAML 1.1 reads otherwise (yes, 0o7) is in quotes, for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
@@ -64,7 +64,7 @@ const untagged = /and not vlan\)?$/
 
 function headOf(
   found: Found,
-  host: Snapshot,
+  host: HostIndex,
   context: { readonly version: string; readonly created: string }
 ): string[] {
   const expressions = found.spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))

@@ -3,13 +3,6 @@ import type { Filter, Link } from './snapshot.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
-  /** The pcap expressions to compile. */
-  readonly expressions: readonly string[]
-  /**
-   * Milliseconds to wait for tcpdump. A filter that is not compiled by then is pending. Default: no limit but that of the
-   * program.
-   */
-  readonly filterPatience?: number
   /** Whether there are interfaces to copy from. */
   readonly copies: boolean
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */

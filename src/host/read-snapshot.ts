@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { compileFilters } from './compile-filters.ts'
 import { readDocker } from './docker/read-docker.ts'
 import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
 import { parseClassFilters, parseFilters } from './parsers/filters.ts'
@@ -25,20 +24,19 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, or
- * six with bpftool, one for each new expression, one more if the root table of a u32 filter is not certain, and two more for routes.
+ * six with bpftool, one more if the root table of a u32 filter is not certain, and two more for routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [links, tc, attached, programs] = await Promise.all([
+  const [links, tc, attached] = await Promise.all([
     readAllLinks(request.bridges),
     readTc(),
-    request.copies ? readPrograms() : [],
-    compileFilters(request.expressions, request.filterPatience)
+    request.copies ? readPrograms() : []
   ])
   const routes = await readRoutes(request.routed(links, tc.filters))
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, attached, routes, programs }
+  return { bootId, links, ...tc, attached, routes }
 }
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {

@@ -197,6 +197,12 @@ export interface DockerNetwork {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** The two ends of a veth pair, by index: one in a container's network namespace, one on the host. */
+export interface VethPair {
+  readonly inside: number
+  readonly host: number
+}
+
 /** A container's endpoint on a network. */
 export interface Endpoint {
   readonly network: string
@@ -209,7 +215,7 @@ export interface Endpoint {
    * The index of the container's interface in the container, and that of the host's end. `absent`: there is no interface, or none
    * that certainly belongs to the network. `unknown`: the container does not run, or the kernel does not tell.
    */
-  readonly port: { readonly inside: number; readonly host: number } | 'absent' | 'unknown'
+  readonly port: VethPair | 'absent' | 'unknown'
 }
 
 /** A container that is on a network of a span, or that a selector matches. */
@@ -223,8 +229,16 @@ export interface Container {
   readonly networkMode: string
   /** Docker's file of the container's network namespace; null: the container does not run, or uses another container's. */
   readonly sandbox: string | null
+  /** The veth pairs into its network namespace; null where that cannot be told: it has none of its own, or a right is missing. */
+  readonly veths: readonly VethPair[] | null
   readonly endpoints: readonly Endpoint[]
 }
+
+/** What a plan rests on, besides the kernel: whatever is not read is kept as it is. */
+export type Input = 'docker'
+
+/** Whether an input was read, or why not: it was left for later, it has not answered yet, or it failed. */
+export type Reading = 'read' | { readonly unread: 'deferred' | Diagnostic }
 
 /** A container that may belong to a span and that Docker failed to describe. What the host has of it is kept. */
 export interface UnreadContainer {
@@ -244,6 +258,9 @@ export type DockerState =
       readonly containers: readonly Container[]
       readonly unread: readonly UnreadContainer[]
     }
+
+/** By expression: the result of compiling each expression. */
+export type CompiledFilters = ReadonlyMap<string, Compiled>
 
 /** The result of compiling an expression. */
 export type Compiled =
@@ -265,7 +282,7 @@ export interface Route {
   readonly removal: readonly string[]
 }
 
-/** The kernel's part of the snapshot, and the compiled filters of the spec. */
+/** The kernel's part of the snapshot. */
 export interface KernelState {
   readonly bootId: string
   readonly links: readonly Link[]
@@ -276,16 +293,9 @@ export interface KernelState {
   readonly attached: readonly AttachedProgram[]
   /** The routes through the interfaces of `ReadRequest.routed`. */
   readonly routes: readonly Route[]
-  /** By expression: every filter of the spec. */
-  readonly programs: ReadonlyMap<string, Compiled>
 }
 
 /** The state of the host at one moment: all that a plan depends on. */
 export interface Snapshot extends KernelState {
   readonly docker: DockerState
-}
-
-/** Finds a link by its name or an altname. */
-export function findLink(host: Snapshot, name: string): Link | undefined {
-  return host.links.find((link) => link.name === name) ?? host.links.find((link) => link.altnames.includes(name))
 }

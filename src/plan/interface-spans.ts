@@ -1,5 +1,5 @@
-import { findLink, type Snapshot } from '../host/snapshot.ts'
-import { findCard, matchOf } from '../resources/sources/interface.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { findInterface, matchOf } from '../resources/sources/interface.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What an interface has to do with the spans of a file. */
@@ -16,14 +16,16 @@ export interface InterfaceSpans {
  *
  * @param name a device's, or one of its altnames.
  */
-export function findInterfaceSpans(spec: Spec, name: string, host: Snapshot): InterfaceSpans {
-  const card = findLink(host, name)
+export function findInterfaceSpans(spec: Spec, name: string, host: HostIndex): InterfaceSpans {
+  const card = host.findLink(name)
   const concerns = (source: string) => {
     const match = matchOf(spec, source)
     if (card === undefined) return 'name' in match && match.name === name
-    const found = findCard(match, host)
+    const found = findInterface(match, host)
     return !('code' in found) && found.index === card.index
   }
-  const spans = spec.spans.filter(({ sources }) => sources.some((source) => concerns(source.interface)))
+  const spans = spec.spans.filter(({ sources }) =>
+    sources.some((source) => 'interface' in source && concerns(source.interface))
+  )
   return { card: card?.name ?? name, spans: spans.map((span) => span.name) }
 }

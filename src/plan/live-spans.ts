@@ -1,24 +1,21 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
-import type { Snapshot } from '../host/snapshot.ts'
-import { isInScope } from '../resources/mark-inventory.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import { readMark } from '../resources/marks.ts'
+import { isInScope } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, namedSpans } from '../spec/scope.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
-export function liveSpans({ scope }: Pick<Target, 'scope'>, host: Snapshot): string[] {
+export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
   const bridges = host.links.flatMap((link) =>
     isInScope(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []
   )
-  const networks =
-    host.docker.state === 'read'
-      ? host.docker.networks.flatMap(({ labels }) =>
-          isInScope(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
-        )
-      : []
+  const networks = host.networks.flatMap(({ labels }) =>
+    isInScope(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
+  )
   return [...new Set([...bridges, ...networks])]
 }
 
@@ -27,7 +24,7 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: Snapshot): str
  *
  * @throws SpanplanError SPAN_UNKNOWN.
  */
-export function checkSelectedSpans(target: Target, host: Snapshot): void {
+export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const names = [
     ...(target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : target.known),
     ...liveSpans(target, host)

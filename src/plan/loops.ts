@@ -1,6 +1,7 @@
-import type { Diagnostic } from '../errors.ts'
-import type { Link, Snapshot } from '../host/snapshot.ts'
-import { type CopyPoint, type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Link } from '../host/snapshot.ts'
+import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { TcHook } from '../spec/spec.ts'
 
 /** A source that would have its span fed by itself, maybe by way of other spans. */
@@ -19,7 +20,7 @@ export interface Loop {
  */
 export function breakLoops(
   spans: readonly DesiredSpan[],
-  host: Snapshot
+  host: HostIndex
 ): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
   const graph = openGraph(host)
   const reached = new Map(spans.map(({ name }) => [name, followFrom(name, graph)]))
@@ -41,7 +42,7 @@ function findLoop(spans: readonly DesiredSpan[], reached: Reached): Loop | null 
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
       spans.flatMap((from) => {
-        const place = reached.get(from.name)?.get(keyOf(via))
+        const place = reached.get(from.name)?.get(keyOf(via.device.name, via.tcHook))
         return place === undefined ? [] : [{ from, via, nodes: [...wayTo(place), from.name] }]
       })
     )
@@ -50,10 +51,10 @@ function findLoop(spans: readonly DesiredSpan[], reached: Reached): Loop | null 
     const [first] = trail ?? []
     if (trail === null || first === undefined) continue
     const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
-    const { origin, link } = first.via
+    const { origin, device } = first.via
     return {
       span: start.name,
-      mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.link === link),
+      mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.device.name === device.name),
       diagnostic: diagnostic(
         'LOOP',
         `span ${start.name} would feed itself: ${circle.join(' → ')}`,
@@ -93,7 +94,7 @@ interface Place {
   readonly before: Place | null
 }
 
-const keyOf = ({ link, tcHook }: { readonly link: Link; readonly tcHook: TcHook }) => `${link.index} ${tcHook}`
+const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, that left out; of a cable, the far end stands for both. */
 function wayTo(place: Place): string[] {
@@ -119,7 +120,7 @@ const tunnels: ReadonlySet<string> = new Set([
   ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
 ])
 
-function openGraph({ links }: Snapshot): Graph {
+function openGraph({ links }: HostIndex): Graph {
   const byName = new Map(links.map((link) => [link.name, link]))
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const masterOf = ({ master }: Link) => {
@@ -175,8 +176,8 @@ function followFrom(bridge: string, graph: Graph): ReadonlyMap<string, Place> {
     ...graph.portsOf(link).map((port): Place => ({ link: port, tcHook: 'ingress', before: start }))
   ]
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    if (reached.has(keyOf(at))) continue
-    reached.set(keyOf(at), at)
+    if (reached.has(keyOf(at.link.name, at.tcHook))) continue
+    reached.set(keyOf(at.link.name, at.tcHook), at)
     const before = at
     queue.push(...next(at, graph).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
   }

@@ -1,19 +1,27 @@
-import { SpanplanError } from '../errors.ts'
+import { diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { Snapshot } from '../host/snapshot.ts'
-import { writeAddress } from '../resources/kind.ts'
-import { diagnostic, isInScope, readMarks } from '../resources/mark-inventory.ts'
+import type { CompiledFilters } from '../host/snapshot.ts'
+import type { DesiredState } from '../resources/desired-state.ts'
+import type { Wait } from '../resources/kind.ts'
+import { readMarks } from '../resources/mark-inventory.ts'
 import { readMark } from '../resources/marks.ts'
+import { isInScope } from '../resources/ownership.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
-import { exceptSpans, namedSpans } from '../spec/scope.ts'
+import { exceptSpans } from '../spec/scope.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
-import { type Desired, resolveNothing, resolveSpec, type Wait } from './resolve.ts'
+import { type Resolution, resolveNothing, resolveSpec } from './resolve.ts'
 import type { SpecTarget, Target } from './target.ts'
 
-/** The host as it was read, the desired state, and the plan that leads there. */
-export interface PlanView {
-  readonly host: Snapshot
-  readonly desired: Desired
+/** What a plan is made from, besides the target. */
+export interface Facts {
+  readonly host: HostIndex
+  readonly filters: CompiledFilters
+}
+
+/** The facts, the desired state, and the plan that leads there. */
+export interface PlanView extends Facts {
+  readonly desired: DesiredState
   readonly plan: Plan
 }
 
@@ -22,68 +30,47 @@ export interface PlanView {
  *
  * @throws SpanplanError with all conflicts and all that cannot be resolved.
  */
-export function planTarget(asked: Target, host: Snapshot): PlanView {
-  const { target, waiting } = deferWhatNeedsDocker(asked, host)
-  const resolved = resolve(target, host)
-  const desired = {
-    ...resolved,
-    waiting: [...resolved.waiting, ...waiting],
-    warnings: [...resolved.warnings, ...warnOfUnreadContainers(host)]
-  }
-  const plan = makePlan(desired, host)
-  if (asked.want === 'nothing') return { host, desired, plan }
-  const warnings = [...plan.warnings, ...warnOfUnlistedSpans(asked, host), ...warnOfEmptyFile(asked, plan)]
-  return { host, desired, plan: { ...plan, warnings } }
+export function planTarget(target: Target, facts: Facts): PlanView {
+  const { host } = facts
+  const { resolution, plan } = planAround(target, facts, [])
+  const { desired } = resolution
+  const warnings = [...plan.warnings, ...warnOfUnreadContainers(host)]
+  if (target.want === 'nothing') return { ...facts, desired, plan: { ...plan, warnings } }
+  const more = [...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
+  return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
 /** Plans what leads from the host as it is now back to the host of an earlier plan view. */
-export function planRollback(first: PlanView, host: Snapshot): PlanView {
-  const { wanted } = first.desired
-  const also = new Set(wanted.interfaces.map(({ link }) => link.index))
-  const desired = { ...first.desired, wanted: readMarks({ ...wanted, also }, host) }
-  const plan = makeRollback(first.plan, { wanted, host: first.host }, { wanted: desired.wanted, host })
-  return { host, desired, plan }
+export function planRollback(first: PlanView, host: HostIndex): PlanView {
+  const also = new Set(first.desired.marks.interfaces.map(({ link }) => link.index))
+  const desired = readMarks({ ...first.desired, also }, host)
+  const plan = makeRollback(first.plan, { wanted: first.desired, host: first.host }, { wanted: desired, host })
+  return { host, filters: first.filters, desired, plan }
 }
 
-function resolve(target: Target, host: Snapshot): Desired {
-  if (target.want === 'spec') {
-    return resolveSpec({ ...target, goingDown: namesGoingDown(target.goingDown, host.links) }, host)
-  }
-  return resolveNothing(target.owner, host, target.scope, [...namedSpans(target.scope.spans), ...target.known])
-}
-
-/**
- * Without Docker, a span that has a Docker network cannot be removed whole. A bridge's mark says whether its span has one.
- * Where the target is patient, the removal of such spans waits; else it is an error.
- */
-function deferWhatNeedsDocker(
+/** A span goes as a whole, or waits as a whole. */
+function planAround(
   target: Target,
-  host: Snapshot
-): { readonly target: Target; readonly waiting: readonly Wait[] } {
-  if (host.docker.state !== 'unreachable') return { target, waiting: [] }
-  const stays = target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : []
-  const needed = host.links
-    .filter((link) => {
-      const mark = readMark(link)
-      return mark?.network === true && isInScope(target, mark.owner, link.name) && !stays.includes(link.name)
-    })
-    .map(({ name }) => name)
-  if (needed.length === 0) return { target, waiting: [] }
-  if (target.want === 'nothing' || !target.patient) throw new SpanplanError(host.docker.reason)
+  facts: Facts,
+  waits: readonly Wait[]
+): { readonly resolution: Resolution; readonly plan: Plan } {
+  const resolved = resolve(target, facts)
+  const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
+  const options = target.want === 'spec' ? target : { adopt: false, patient: false }
+  const plan = makePlan(resolution, facts.host, options)
+  if ('changes' in plan) return { resolution, plan }
   const { scope } = target
-  return {
-    target: { ...target, scope: { ...scope, spans: exceptSpans(scope.spans, needed) } },
-    waiting: needed.map((name) => ({
-      ...{ kind: 'network', span: name, title: name },
-      diagnostic: {
-        ...diagnostic('DOCKER_UNREACHABLE', 'waits for Docker, to be removed'),
-        address: writeAddress(name, 'network', name)
-      }
-    }))
-  }
+  const without = { ...scope, spans: exceptSpans(scope.spans, plan.spans) }
+  return planAround({ ...target, scope: without }, facts, [...waits, ...plan.waits])
 }
 
-function warnOfUnreadContainers({ docker }: Snapshot) {
+function resolve(target: Target, { host, filters }: Facts): Resolution {
+  if (target.want === 'nothing') return resolveNothing(target, host)
+  const { spec, patient } = target
+  return resolveSpec(target, { spec, host, filters, patient, goingDown: namesGoingDown(target.goingDown, host.links) })
+}
+
+function warnOfUnreadContainers({ docker }: HostIndex) {
   if (docker.state !== 'read') return []
   return docker.unread.map(({ name, reason }) =>
     diagnostic(
@@ -107,7 +94,7 @@ function warnOfEmptyFile(target: SpecTarget, plan: Plan) {
 }
 
 /** Live spans with the file's name that neither the file nor the scope has. */
-function warnOfUnlistedSpans({ spec, scope }: SpecTarget, host: Snapshot) {
+function warnOfUnlistedSpans({ spec, scope }: SpecTarget, host: HostIndex) {
   return host.links
     .filter(
       (link) =>

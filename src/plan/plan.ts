@@ -1,5 +1,7 @@
-import { type Diagnostic, type Origin, SpanplanError } from '../errors.ts'
-import type { Snapshot } from '../host/snapshot.ts'
+import { type Diagnostic, diagnostic, type Origin, SpanplanError } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Input, Reading } from '../host/snapshot.ts'
+import type { DesiredState } from '../resources/desired-state.ts'
 import {
   type Change,
   type Kind,
@@ -7,12 +9,12 @@ import {
   type Remembered,
   type Resource,
   type Step,
+  type Wait,
   writeAddress
 } from '../resources/kind.ts'
-import type { DesiredState } from '../resources/mark-inventory.ts'
 import { kinds } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
-import type { Desired, Wait } from './resolve.ts'
+import type { Resolution } from './resolve.ts'
 
 /** One field in words, as it is and as it is to be; null on the side on which the resource is not there. */
 export interface Fact {
@@ -65,19 +67,68 @@ export interface Plan {
   readonly warnings: readonly Diagnostic[]
 }
 
+/** What a plan needs that was not read, so that a part of the plan waits. */
+interface Withheld {
+  readonly unread: Exclude<Reading, 'read'>['unread']
+  readonly wait: Wait
+}
+
+/** How far a plan goes. */
+export interface PlanOptions {
+  /** What is foreign, and may be adopted, is. */
+  readonly adopt: boolean
+  /** What is not there yet, or was not read, is waited for; else it is an error. */
+  readonly patient: boolean
+}
+
+/** Spans whose plan rests on what was not read: they wait completely, and are planned around. */
+export interface Postponed {
+  readonly spans: readonly string[]
+  readonly waits: readonly Wait[]
+}
+
 /**
- * What leads from the host to what is desired.
+ * Plans what leads from the host to the desired state. What was not read removes nothing and is no conflict: the plan waits
+ * for it.
  *
- * @throws SpanplanError with all the conflicts, each with what stands in the way.
+ * @returns the plan, or the spans to plan again without.
+ * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
-export function makePlan({ wanted, waiting, warnings, adopt }: Desired, host: Snapshot): Plan {
-  const { changes, conflicts } = planKinds(host, adopt, (kind) => ({
-    live: kind.observe(wanted, host),
-    desired: kind.desire(wanted, host)
+export function makePlan(
+  { desired, waits, warnings }: Resolution,
+  host: HostIndex,
+  { adopt, patient }: PlanOptions
+): Plan | Postponed {
+  const drafts = planKinds(host, adopt, (kind) => ({
+    live: kind.observe(desired, host),
+    desired: kind.desire(desired, host)
   }))
-  const refusals = [...conflicts, ...findBlockers(changes, { wanted, host })]
+  const [creations, others] = partition(drafts, ({ change }) => change?.action === 'create')
+  const withheld = [...creations, ...others].flatMap(({ withheld: one }) => one ?? [])
+  const failure = withheld.map(({ unread }) => unread).find((unread) => unread !== 'deferred')
+  if (failure !== undefined && !patient) throw new SpanplanError(failure)
+  const spans = [...new Set(others.flatMap(({ withheld: one }) => one?.wait.span ?? []))]
+  if (spans.length > 0) {
+    const first = (span: string) =>
+      others.flatMap(({ withheld: one }) => one?.wait ?? []).find((wait) => wait.span === span)
+    return { spans, waits: spans.flatMap((span) => first(span) ?? []) }
+  }
+  const known = drafts.filter((draft) => draft.withheld === null)
+  const changes = known.flatMap(({ change }) => change ?? [])
+  const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { wanted: desired, host })]
   if (refusals.length > 0) throw new SpanplanError(refusals)
-  return { spans: headings(wanted, [...changes, ...waiting]), changes, waiting, warnings }
+  const waiting = sortByKind([...waits, ...creations.flatMap(({ withheld: one }) => one?.wait ?? [])])
+  return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
+}
+
+/** In the order in which a plan shows the kinds. */
+function sortByKind(waits: readonly Wait[]): Wait[] {
+  const names = kinds.map((any) => any.visit<string>(({ kind }) => kind))
+  return [...waits].sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind))
+}
+
+function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(test), items.filter((item) => !test(item))]
 }
 
 /**
@@ -89,7 +140,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
     new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
   const adopted = planned(['adopt'])
   const unmade = planned(['adopt', 'replace', 'remove'])
-  const { changes } = planKinds(now.host, false, (kind) => {
+  const drafts = planKinds(now.host, false, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = setApart(kind.observe(now.wanted, now.host).filter(touched))
     const before = setApart(kind.observe(then.wanted, then.host).filter(touched))
@@ -101,6 +152,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
       desired: recalled.filter((one) => one.owner !== 'shared' || there.has(one.id) || unmade.has(nameOf(one)))
     }
   })
+  const changes = drafts.flatMap(({ change }) => change ?? [])
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
   return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
 }
@@ -139,35 +191,82 @@ function nameOf({ kind, id }: Resource): string {
   return `${kind} ${id}`
 }
 
+/** A change or conflicts, as far as they are known. */
+interface Draft {
+  readonly change: PlannedChange | null
+  readonly conflict: readonly Diagnostic[]
+  readonly withheld: Withheld | null
+}
+
 function planKinds(
-  host: Snapshot,
+  host: HostIndex,
   adopt: boolean,
   sides: <R extends Resource>(kind: Kind<R>) => { readonly live: readonly R[]; readonly desired: readonly R[] }
-) {
+): Draft[] {
   const fates = new Map<string, 'replace' | 'remove'>()
-  const changes: PlannedChange[] = []
-  const conflicts: Diagnostic[] = []
-  for (const any of kinds) {
+  return kinds.flatMap((any) =>
     any.visit((kind) => {
       const { live, desired } = sides(kind)
       const found = diff(kind, live, desired, fates, adopt)
-      const settled = kind.finalize?.(found.changes, host) ?? found.changes
-      for (const change of settled) {
+      const changes = kind.finalize?.(found.changes, host) ?? found.changes
+      for (const change of changes) {
         if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
         else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
       }
-      changes.push(...settled.map((change) => planChange(kind, change)))
-      conflicts.push(...found.conflicts.flatMap((conflict) => explain(kind, conflict, host, adopt)))
+      return [
+        ...changes.map((change) => ({
+          change: planChange(kind, change),
+          conflict: [],
+          withheld:
+            change.action === 'create'
+              ? withhold(kind, change.after, 'desired', host)
+              : change.action === 'update'
+                ? null
+                : withhold(kind, change.before, 'live', host, change.action === 'remove' ? ', to be removed' : '')
+        })),
+        ...found.conflicts.map((conflict) => ({
+          change: null,
+          conflict: explain(kind, conflict, host, adopt),
+          withheld: withhold(kind, conflict.live, 'live', host, ', which knows whose it is')
+        }))
+      ]
     })
+  )
+}
+
+const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
+
+/** Why nothing is done about a resource; null: all is read that its plan rests on. */
+function withhold<R extends Resource>(
+  kind: Kind<R>,
+  resource: R,
+  side: 'live' | 'desired',
+  host: HostIndex,
+  purpose = ''
+): Withheld | null {
+  for (const input of kind.evidence?.(resource, side, host) ?? []) {
+    const reading = host.readingOf(input)
+    if (reading === 'read') continue
+    const message = `waits for ${inputNames[input]}${purpose}`
+    return {
+      unread: reading.unread,
+      wait: {
+        ...{ kind: kind.kind, span: resource.spans[0] ?? '', title: kind.title(resource) },
+        diagnostic: {
+          ...diagnostic('DOCKER_DEFERRED', message, undefined, resource.origin),
+          address: addressOf(kind, resource)
+        }
+      }
+    }
   }
-  return { changes, conflicts }
+  return null
 }
 
 /** Whose it is and what to do, at its place in the file. */
 function explain<R extends Resource>(
   kind: Kind<R>,
   { live, desired }: Conflict<R>,
-  host: Snapshot,
+  host: HostIndex,
   adopt: boolean
 ): Diagnostic[] {
   if (kind.conflict === undefined) return []

@@ -1,70 +1,66 @@
-import type { Diagnostic, Origin } from '../errors.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { matchesContainer } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
-import type { Container, Snapshot } from '../host/snapshot.ts'
-import { writeAddress } from '../resources/kind.ts'
-import { type DesiredSensor, type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Container } from '../host/snapshot.ts'
+import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
+import { type Wait, writeAddress } from '../resources/kind.ts'
+import { joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
-import type { ContainerSelector } from '../spec/values/container-selector.ts'
-import { writeSelector } from '../spec/values/container-selector.ts'
-import type { Findings } from './resolve.ts'
+import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
 /**
  * The containers that a span's sensors are now, each once: where several items choose one, the first does. One that is named
  * is connected whether it runs or not; of those that are chosen otherwise, those that run, or are on the network already.
  */
-export function resolveSensors(span: SpanSpec, host: Snapshot, findings: Findings): DesiredSensor[] {
-  const sensors = new Map<string, DesiredSensor>()
-  for (const sensor of span.sensors) {
-    const interfaceName = resolveName(span, sensor, host, findings)
-    for (const container of resolveSensor(span, sensor, host, findings)) {
-      if (!sensors.has(container.id)) sensors.set(container.id, { container, interfaceName, origin: sensor.origin })
-    }
-  }
-  return [...sensors.values()]
+export function resolveSensors(span: SpanSpec, host: HostIndex): Resolved<DesiredSensor> {
+  const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, host)))
+  const isFirst = ({ container }: DesiredSensor, index: number) =>
+    resolved.items.findIndex((other) => other.container.id === container.id) === index
+  return { ...resolved, items: resolved.items.filter(isFirst) }
 }
 
-function resolveSensor(
-  span: SpanSpec,
-  sensor: SensorSpec,
-  host: Snapshot,
-  { errors, waiting, warnings }: Findings
-): readonly Container[] {
+function resolveSensor(span: SpanSpec, sensor: SensorSpec, host: HostIndex): Resolved<DesiredSensor> {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
-  const wait = (code: string, message: string, name = describeSelector(sensor)) =>
-    waiting.push({
-      ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
-      diagnostic: {
-        ...diagnostic(code, `waits for ${message}`, undefined, origin),
-        address: writeAddress(span.name, 'sensor', network, name)
-      }
-    })
-  if (host.docker.state !== 'read') {
-    wait('DOCKER_DEFERRED', 'Docker')
-    return []
+  const wait = (code: string, message: string, name = describeSelector(sensor)): Wait => ({
+    ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
+    diagnostic: {
+      ...diagnostic(code, `waits for ${message}`, undefined, origin),
+      address: writeAddress(span.name, 'sensor', network, name)
+    }
+  })
+  const { docker } = host
+  if (docker.state !== 'read') return { ...nothingResolved, waits: [wait('DOCKER_DEFERRED', 'Docker')] }
+  if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
+    const message = `what Docker has to say of the container ${sensor.container}`
+    return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
-  const { containers, unread } = host.docker
-  if ('container' in sensor && unread.some(({ name }) => name === sensor.container)) {
-    wait('SENSOR_UNREAD', `what Docker has to say of the container ${sensor.container}`)
-    return []
-  }
-  const chosen = containers.filter((container) => matchesContainer(sensor, container))
-  const able = chosen.filter(({ networkMode }) => !sharesNetwork(networkMode))
-  const named = 'container' in sensor
+  const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
+  const able = matching.filter(({ networkMode }) => !sharesNetwork(networkMode))
+  const isNamed = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
-  const alone = chosen.filter((container) => !able.includes(container)).map((one) => tellMode(span, one, origin))
-  // That one of a name cannot be connected is wrong; of those of a label, others can.
-  const told = named ? errors : warnings
-  told.push(...alone)
+  const unable = matching.filter((container) => !able.includes(container)).map((one) => explainMode(span, one, origin))
   const restarting = able.filter((container) => container.restarting && !isOn(container))
-  for (const { name } of restarting) {
-    wait('SENSOR_RESTARTING', `the container ${name}, which ends as soon as it starts: docker logs ${name}`, name)
+  const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
+  const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
+  const name = resolveName(span, sensor, docker.api)
+  return {
+    items: ready.map((container) => ({ container, interfaceName: name.interfaceName, origin })),
+    waits: [
+      ...restarting.map((one) =>
+        wait(
+          'SENSOR_RESTARTING',
+          `the container ${one.name}, which ends as soon as it starts: docker logs ${one.name}`,
+          one.name
+        )
+      ),
+      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor))] : [])
+    ],
+    // A named container that cannot be connected is an error; of those that a label selects, others can be connected.
+    errors: isNamed ? unable : [],
+    warnings: [...name.warnings, ...(isNamed ? [] : unable)]
   }
-  const ready = able.filter((one) => !restarting.includes(one) && (named || one.running || isOn(one)))
-  const none = ready.length + restarting.length === 0
-  if (none && !(named && alone.length > 0)) wait('SENSOR_MISSING', awaited(sensor))
-  return ready
 }
 
 /** As a plan calls it. */
@@ -73,7 +69,7 @@ function describeSelector(choice: ContainerSelector): string {
   return kind === 'container' ? value : `${kind} ${value}`
 }
 
-function awaited(choice: ContainerSelector): string {
+function describeAwaited(choice: ContainerSelector): string {
   if ('container' in choice) return `the container ${choice.container}`
   if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
   const { project, service } = choice.compose
@@ -85,7 +81,7 @@ function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
 
-function tellMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Diagnostic {
+function explainMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Diagnostic {
   return diagnostic(
     'SENSOR_NETWORK_MODE',
     `span ${span.name}: the container ${name} has no network of its own (network_mode: ${networkMode})`,
@@ -98,20 +94,16 @@ function tellMode(span: SpanSpec, { name, networkMode }: Container, origin: Orig
 function resolveName(
   span: SpanSpec,
   { interfaceName, origin }: SensorSpec,
-  { docker }: Snapshot,
-  { warnings }: Findings
-): string | null {
-  if (interfaceName === null || docker.state !== 'read' || supportsApi(docker.api, interfaceOption.api))
-    return interfaceName
-  warnings.push(
-    diagnostic(
-      'INTERFACE_NAME_IGNORED',
-      `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${docker.api || 'unknown'}: Docker chooses the name`,
-      'upgrade Docker, or take interface_name out',
-      origin
-    )
+  api: string
+): { readonly interfaceName: string | null; readonly warnings: readonly Diagnostic[] } {
+  if (interfaceName === null || supportsApi(api, interfaceOption.api)) return { interfaceName, warnings: [] }
+  const warning = diagnostic(
+    'INTERFACE_NAME_IGNORED',
+    `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${api || 'unknown'}: Docker chooses the name`,
+    'upgrade Docker, or take interface_name out',
+    origin
   )
-  return null
+  return { interfaceName: null, warnings: [warning] }
 }
 
 /** Two spans may have one sensor, but not call its interfaces by one name. */

@@ -1,111 +1,65 @@
-import type { Diagnostic, Origin } from '../errors.ts'
-import { SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
-import { longestProgram } from '../host/parsers/pcap.ts'
-import type { Program, Snapshot } from '../host/snapshot.ts'
-import { everyFrame } from '../host/tc-syntax.ts'
-import { writeAddress } from '../resources/kind.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
+import { type Wait, writeAddress } from '../resources/kind.ts'
+import { readMarks } from '../resources/mark-inventory.ts'
+import { mirrorHandle, readMark } from '../resources/marks.ts'
+import { resolveSource } from '../resources/sources/registry.ts'
 import {
-  type CopyPoint,
-  type DesiredSpan,
-  type DesiredState,
-  diagnostic,
-  readMarks
-} from '../resources/mark-inventory.ts'
-import { readMark } from '../resources/marks.ts'
-import {
-  checkCard,
-  findCard,
-  isMatch,
-  matchOf,
-  suggestCard,
-  warnOfHiding,
-  warnOfMerging,
-  warnOfPrograms
-} from '../resources/sources/interface.ts'
-import type { InterfaceMatch } from '../spec/interfaces.ts'
-import { matchesSpan, type Scope } from '../spec/scope.ts'
-import type { SourceSpec, SpanSpec, Spec, TcHook } from '../spec/spec.ts'
-import { warnOfOthers } from './copy-warnings.ts'
+  type Context,
+  joinResolved,
+  type Resolved,
+  waitForMirrors,
+  writeMirrorTitle
+} from '../resources/sources/source-kind.ts'
+import { matchesSpan, namedSpans } from '../spec/scope.ts'
+import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
+import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'
+import { resolveFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
+import type { NothingTarget, SpecTarget } from './target.ts'
 
-/** The file's wishes, resolved on this host, with what has to wait and what is worth a warning. */
-export interface Desired {
-  readonly wanted: DesiredState
-  readonly waiting: readonly Wait[]
+/** The desired state, with what waits and what is worth a warning. */
+export interface Resolution {
+  readonly desired: DesiredState
+  readonly waits: readonly Wait[]
   readonly warnings: readonly Diagnostic[]
-  /** What of others' may be taken over is. */
-  readonly adopt: boolean
-}
-
-/** A resource that cannot be made yet. */
-export interface Wait {
-  readonly kind: string
-  readonly span: string
-  readonly title: string
-  readonly diagnostic: Diagnostic
-}
-
-/** What of a file is to be made true of the host, and how far. */
-export interface ResolveTarget {
-  readonly spec: Spec
-  /** Of the spans in it, those that the file does not know go. */
-  readonly scope: Scope
-  /** What of others' may be taken over is. */
-  readonly adopt: boolean
-  /** A card or a Docker that is not there is waited for; else it stands in the way. */
-  readonly patient: boolean
-  /** The names of cards that are being taken down: they count as not there. */
-  readonly goingDown: ReadonlySet<string>
-}
-
-/** Gathers while names are resolved, so that all that is wrong is said at once. */
-export interface Findings {
-  readonly errors: Diagnostic[]
-  readonly waiting: Wait[]
-  readonly warnings: Diagnostic[]
 }
 
 /**
  * Resolves the spans of a file that are in scope: devices, programs, containers.
  *
- * @throws SpanplanError with all that stands in the way: a card that is missing or is not Ethernet, a filter that does
- * not compile, a loop, a container that cannot be connected, Docker not there.
+ * @throws SpanplanError with all that cannot be resolved: an interface that is missing or is not Ethernet, a filter that does
+ * not compile, a loop, a container that cannot be connected.
  */
-export function resolveSpec(order: ResolveTarget, host: Snapshot): Desired {
-  const { spec, scope, adopt, goingDown } = order
-  const findings: Findings = { errors: [], waiting: [], warnings: [] }
+export function resolveSpec({ spec, scope, patient }: SpecTarget, context: Context): Resolution {
+  const { host, goingDown } = context
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const resolved = specs.map((span) => resolveSpan(order, span, host, findings))
-  const { spans, loops } = breakLoops(resolved, host)
-  if (order.patient) findings.waiting.push(...loops.flatMap(leaveOutLoop))
-  findings.errors.push(
-    ...(order.patient ? [] : [...needDocker(specs, host), ...loops.map((loop) => loop.diagnostic)]),
+  const resolved = joinResolved(specs.map((span) => resolveSpan(span, context)))
+  const { spans, loops } = breakLoops(resolved.items, host)
+  const errors = [
+    ...resolved.errors,
+    ...(patient ? [] : loops.map((loop) => loop.diagnostic)),
     ...findSharedNames(spans)
-  )
-  if (findings.errors.length > 0) throw new SpanplanError(sortByPlace(findings.errors, spec.files))
-  const known = knownSpans(
-    spec.spans.map(({ name }) => name),
-    host
-  )
+  ]
+  if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
+  const names = spec.spans.map(({ name }) => name)
+  const desired = { owner: spec.name, scope, spans, known: knownSpans(names, host), also: new Set<number>(), goingDown }
   return {
-    wanted: readMarks({ owner: spec.name, scope, spans, known, also: new Set(), goingDown }, host),
-    ...findings,
-    adopt
+    desired: readMarks(desired, host),
+    waits: [...resolved.waits, ...(patient ? loops.flatMap(leaveOutLoop) : [])],
+    warnings: resolved.warnings
   }
 }
 
-/** A watch goes on without the source, and its mirror goes: a loop that somebody closes under it is a storm at once. */
+/** A watch goes on without the source, and its mirror goes: a loop that somebody closes under a watch is a storm at once. */
 function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
-  return mirrors.map(({ link, tcHook }) => ({
-    ...{ kind: 'mirror', span, title: titleOf(link.name, tcHook, span) },
-    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', link.name, tcHook) }
+  return mirrors.map(({ source, direction }) => ({
+    ...{ kind: 'mirror', span, title: writeMirrorTitle(source, direction, span) },
+    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...source, direction) }
   }))
-}
-
-function titleOf(device: string, tcHook: TcHook, span: string): string {
-  return `${device} ${tcHook} → ${span}`
 }
 
 /** In the order of the files and their lines; what has no place comes last. */
@@ -118,215 +72,131 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
   })
 }
 
-/** Wants nothing at all of what is in scope: what is there goes. */
-export function resolveNothing(owner: string, host: Snapshot, scope: Scope, known: readonly string[]): Desired {
-  const none = { spans: [], also: new Set<number>(), goingDown: new Set<string>() }
-  const wanted = readMarks({ owner, scope, known: knownSpans(known, host), ...none }, host)
-  return { wanted, waiting: [], warnings: [], adopt: false }
+/** Wants nothing of what is in scope: what is there is removed. */
+export function resolveNothing({ owner, scope, known }: NothingTarget, host: HostIndex): Resolution {
+  const names = knownSpans([...namedSpans(scope.spans), ...known], host)
+  const nothing = { spans: [], also: new Set<number>(), goingDown: new Set<string>() }
+  return { desired: readMarks({ owner, scope, known: names, ...nothing }, host), waits: [], warnings: [] }
 }
 
 /** The names of spans that the file or the host knows. */
-function knownSpans(names: readonly string[], host: Snapshot): string[] {
+function knownSpans(names: readonly string[], host: HostIndex): string[] {
   const bridges = host.links.filter((link) => readMark(link) !== null).map((link) => link.name)
-  const networks =
-    host.docker.state === 'read' ? host.docker.networks.flatMap((network) => network.labels[label.span] ?? []) : []
+  const networks = host.networks.flatMap((network) => network.labels[label.span] ?? [])
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-function resolveSpan(order: ResolveTarget, span: SpanSpec, host: Snapshot, findings: Findings): DesiredSpan {
-  const mirrors = span.sources.flatMap((source) => resolveSource(order, span, source, host, findings))
-  findings.errors.push(...findTwice(span, mirrors))
-  const largest = largestMtu(span, mirrors, host)
-  if (span.mtu !== 'auto' && span.mtu < largest) {
-    findings.warnings.push(
-      diagnostic(
-        'MTU_SMALL',
-        `span ${span.name}: its mtu is ${span.mtu}, but a source's is ${largest}: larger frames do not reach the sensors`,
-        'write "mtu: auto"',
-        span.origin
-      )
-    )
-  }
+function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
+  const { host } = context
+  const parts = span.sources.map((source) => resolveMirrors(span, source, context))
+  const mirrors = joinResolved(parts)
+  const unread = span.sources.find((_, index) => parts[index]?.isUnread)
+  const kept = unread === undefined ? [] : keptPoints(span, unread, context)
+  const points = [...mirrors.items, ...kept.filter((one) => !mirrors.items.some((other) => isAt(one, other)))]
+  const sensors = resolveSensors(span, host)
+  const largest = largestMtu(span, points, host)
   const resolved: DesiredSpan = {
     name: span.name,
     description: span.description,
     mtu: span.mtu === 'auto' ? largest : span.mtu,
     wire: span.wire,
     sealed: span.sealed,
-    mirrors,
-    network: resolveNetwork(span, host, findings),
-    hasNetwork: span.network !== null,
-    sensors: resolveSensors(span, host, findings),
+    mirrors: points,
+    network: span.network,
+    sensors: sensors.items,
     origin: span.origin
   }
-  findings.warnings.push(...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin })))
-  return resolved
+  return {
+    items: [resolved],
+    waits: [...mirrors.waits, ...sensors.waits],
+    errors: [...mirrors.errors, ...findTwice(span, points), ...sensors.errors],
+    warnings: [
+      ...mirrors.warnings,
+      ...warnOfMtu(span, largest),
+      ...sensors.warnings,
+      ...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin }))
+    ]
+  }
 }
 
-/** Bytes: Ethernet's own (RFC 894), which most cards have. */
+function isAt(one: CopyPoint, other: CopyPoint): boolean {
+  return one.device.name === other.device.name && one.tcHook === other.tcHook
+}
+
+function warnOfMtu(span: SpanSpec, largest: number): Diagnostic[] {
+  if (span.mtu === 'auto' || span.mtu >= largest) return []
+  return [
+    diagnostic(
+      'MTU_SMALL',
+      `span ${span.name}: its mtu is ${span.mtu}, but a source's is ${largest}: larger frames do not reach the sensors`,
+      'write "mtu: auto"',
+      span.origin
+    )
+  ]
+}
+
+/** Bytes: Ethernet's own (RFC 894), which most interfaces have. */
 const ethernetMtu = 1500
 
-/** Of a card that is not there, its bridge remembers the MTU: else it would be made anew each time that the card goes. */
-function largestMtu({ name, sources }: SpanSpec, mirrors: readonly CopyPoint[], host: Snapshot): number {
-  const present = mirrors.map((mirror) => mirror.link.mtu)
-  const whole = sources.every(({ origin }) => mirrors.some((mirror) => mirror.origin === origin))
-  const live = whole ? [] : host.links.filter((link) => link.name === name && link.kind === 'bridge')
-  const known = [...present, ...live.map((link) => link.mtu)]
+/** For a source that is not there, the bridge remembers the MTU: else it would be recreated whenever an interface goes. */
+function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
+  const present = points.flatMap(({ device }) => device.link?.mtu ?? [])
+  const isComplete = sources.every(({ origin }) => points.some((point) => point.origin === origin))
+  const bridge = isComplete ? undefined : host.linkOf(name)
+  const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]
   return known.length > 0 ? Math.max(...known) : ethernetMtu
 }
 
-function resolveSource(
-  { spec, patient, goingDown }: ResolveTarget,
+function resolveMirrors(
   span: SpanSpec,
   source: SourceSpec,
-  host: Snapshot,
-  findings: Findings
-): CopyPoint[] {
-  const match = matchOf(spec, source.interface)
-  const program = resolveFilter(span, source, host, findings)
-  const card = findCard(match, host)
-  const at = (found: Diagnostic): Diagnostic => ({ ...found, origin: source.origin })
-  const hooks: readonly TcHook[] = source.direction === 'both' ? ['ingress', 'egress'] : [source.direction]
-  const wait = (device: string, code: string, message: string, from: { origin?: Origin; hint?: string }) =>
-    findings.waiting.push(
-      ...hooks.map((tcHook) => ({
-        ...{ kind: 'mirror', span: span.name, title: titleOf(device, tcHook, span.name) },
-        diagnostic: {
-          ...diagnostic(code, `waits for ${message}`, from.hint, from.origin),
-          address: writeAddress(span.name, 'mirror', device, tcHook)
-        }
-      }))
-    )
-  if ('code' in card) {
-    if (patient && card.code === 'INTERFACE_MISSING') {
-      const hint = suggestCard(match, spec, host)
-      wait(source.interface, card.code, `the interface ${describeMatch(match)}`, { ...source, ...(hint && { hint }) })
-      return []
-    }
-    findings.errors.push(at({ ...card, message: `span ${span.name}: ${card.message}` }))
-    return []
-  }
-  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, card))
-  if (goingDown.has(card.name)) {
-    wait(card.name, 'INTERFACE_GOING_DOWN', `${card.name}, which is being taken down`, source)
-    return []
-  }
-  const problem = checkCard(card, dedicated, host)
-  if (problem) findings.errors.push(at(problem))
-  if (dedicated) findings.warnings.push(...warnOfMerging(card).map(at))
-  findings.warnings.push(
-    ...hooks.flatMap((tcHook) => {
-      const address = writeAddress(span.name, 'mirror', card.name, tcHook)
-      const hidden = warnOfHiding(card, tcHook, host).map((found) => ({ ...found, address }))
-      return [...hidden, ...warnOfPrograms(card, tcHook, host)].map(at)
+  context: Context
+): Resolved<CopyPoint> & { readonly isUnread: boolean } {
+  const { isUnread, ...hooks } = resolveSource(source, span, context)
+  const filter = resolveFilter(span, source, context.filters)
+  const { maxIdle, origin } = source
+  const program = 'program' in filter ? filter.program : null
+  const items = hooks.items.map(
+    (hook): CopyPoint => ({
+      ...hook,
+      ...{ expression: source.filter?.expression ?? null, program, maxIdle, origin }
     })
   )
-  if (program === null) {
-    const expression = source.filter?.expression ?? ''
-    if (host.programs.get(expression)?.state === 'pending') {
-      wait(card.name, 'FILTER_PENDING', `tcpdump, which is compiling "${expression}"`, { ...source.filter })
-    } else {
-      const message = `CAP_NET_RAW: "${expression}" has to be compiled for a live interface`
-      wait(card.name, 'FILTER_FORBIDDEN', message, { hint: 'run as root', ...source.filter })
-    }
-  }
-  return hooks.map((tcHook) => ({
-    link: card,
-    tcHook,
-    expression: source.filter?.expression ?? null,
-    program,
-    dedicated,
-    maxIdle: source.maxIdle,
-    origin: source.origin
-  }))
-}
-
-function describeMatch(match: InterfaceMatch): string {
-  return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
-}
-
-const tooLarge = 'use wider networks, or split it over several spans'
-
-function resolveFilter(span: SpanSpec, source: SourceSpec, host: Snapshot, findings: Findings): Program | null {
-  if (source.filter === null) return everyFrame
-  const { expression, origin } = source.filter
-  const compiled = host.programs.get(expression)
-  switch (compiled?.state) {
-    case 'compiled': {
-      const length = Number.parseInt(compiled.program, 10)
-      if (length > longestProgram) {
-        findings.errors.push(
-          diagnostic(
-            'FILTER_TOO_LARGE',
-            `span ${span.name}: the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`,
-            tooLarge,
-            origin
-          )
-        )
-      }
-      return compiled.program
-    }
-    case 'endless':
-      findings.errors.push(
-        diagnostic(
-          'FILTER_TOO_LARGE',
-          `span ${span.name}: tcpdump did not finish compiling the filter within ${compiled.limit} s, and was ended`,
-          tooLarge,
-          origin
-        )
-      )
-      return null
-    case 'forbidden':
-    case 'pending':
-      return null
-    case 'invalid':
-    case undefined:
-      findings.errors.push(
-        diagnostic(
-          'FILTER_INVALID',
-          `span ${span.name}: tcpdump does not understand the filter: ${compiled?.message ?? 'it was not asked'}`,
-          'see pcap-filter(7)',
-          origin
-        )
-      )
-      return null
+  const ids = new Map(items.map((item) => [item.source.join('/'), item.source]))
+  const waits = 'wait' in filter ? [...ids.values()].flatMap((id) => waitForMirrors(span, source, id, filter.wait)) : []
+  return {
+    isUnread,
+    items,
+    waits: [...hooks.waits, ...waits],
+    errors: [...('error' in filter ? [filter.error] : []), ...hooks.errors],
+    warnings: [...hooks.warnings, ...items.flatMap((item) => warnOfSource(span.name, item, context.host))]
   }
 }
 
-/** What the file cannot tell: two names of one card. */
-function findTwice(span: SpanSpec, mirrors: readonly CopyPoint[]): Diagnostic[] {
-  return mirrors
-    .filter((mirror, index) =>
-      mirrors.slice(0, index).some((other) => other.link.index === mirror.link.index && other.tcHook === mirror.tcHook)
+/** The mirrors of a span on devices that lead into containers, as they are. */
+function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec, host }: Context): CopyPoint[] {
+  return host.links
+    .filter(({ foreignPeer }) => foreignPeer)
+    .flatMap((link) =>
+      host.filtersOf(link.name).flatMap(({ mirror, tcHook, handle, program }): CopyPoint[] => {
+        if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
+        const direction = tcHook === 'ingress' ? 'egress' : 'ingress'
+        const point = { source: [link.name], device: { name: link.name, link }, tcHook, direction, program } as const
+        return [{ ...point, expression: null, settings: [], maxIdle, origin }]
+      })
     )
-    .map(({ link, tcHook, origin }) =>
+}
+
+/** What only the host tells: two names of one interface. */
+function findTwice(span: SpanSpec, points: readonly CopyPoint[]): Diagnostic[] {
+  return points
+    .filter((point, index) => points.slice(0, index).some((other) => isAt(other, point)))
+    .map(({ device, tcHook, origin }) =>
       diagnostic(
         'SOURCE_TWICE',
-        `span ${span.name}: the ${tcHook} of ${link.name} is mirrored twice: sensors would see each frame two times`,
+        `span ${span.name}: the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame two times`,
         'take one of the two out',
         origin
       )
     )
-}
-
-function resolveNetwork(span: SpanSpec, host: Snapshot, findings: Findings): SpanSpec['network'] {
-  if (span.network === null) return null
-  if (host.docker.state === 'read') return span.network
-  const { name, origin } = span.network
-  findings.waiting.push({
-    kind: 'network',
-    span: span.name,
-    title: name,
-    diagnostic: {
-      ...diagnostic('DOCKER_DEFERRED', 'waits for Docker', undefined, origin),
-      address: writeAddress(span.name, 'network', name)
-    }
-  })
-  return null
-}
-
-/** Docker that is away is no reason to wait silently: whoever wants to go on without it says so. */
-function needDocker(spans: readonly SpanSpec[], host: Snapshot): Diagnostic[] {
-  if (host.docker.state !== 'unreachable' || spans.every((span) => span.network === null)) return []
-  return [host.docker.reason]
 }

@@ -3,20 +3,26 @@ import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import type { Scope } from '../spec/scope.ts'
-import type { SpanSpec } from '../spec/spec.ts'
-import type { ResolveTarget } from './resolve.ts'
+import type { SpanSpec, Spec } from '../spec/spec.ts'
 
 /** What a command is to make of the host: what a file says, or nothing. */
 export type Target = SpecTarget | NothingTarget
 
 /** The spans of a file. */
-export type SpecTarget = Omit<ResolveTarget, 'goingDown'> & {
+export interface SpecTarget {
   readonly want: 'spec'
+  readonly spec: Spec
+  /** Of the live spans in it, those that the file does not have are removed. */
+  readonly scope: Scope
+  /** What is foreign, and may be adopted, is. */
+  readonly adopt: boolean
+  /** An interface that is not there, or a Docker that does not answer, is waited for; else it is an error. */
+  readonly patient: boolean
   readonly deferDocker: boolean
   /** What hooks have recorded. Which of these interfaces are still going down depends on the host. */
   readonly goingDown: readonly GoingDown[]
-  /** See {@link ReadRequest}. */
-  readonly filterPatience?: number
+  /** Milliseconds for which tcpdump is waited for; null: as long as it takes. */
+  readonly filterPatience: number | null
 }
 
 /** Nothing: all that spanplan made in this scope is removed. */
@@ -38,8 +44,6 @@ export function expressionsOf(spans: readonly SpanSpec[]): string[] {
 export function readRequestOf(target: Target): ReadRequest {
   const spans = target.want === 'spec' ? target.spec.spans : []
   return {
-    expressions: expressionsOf(spans),
-    ...(target.want === 'spec' && target.filterPatience !== undefined && { filterPatience: target.filterPatience }),
     copies: spans.length > 0,
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))

@@ -1,23 +1,14 @@
-import type { Filter, Link, Route, Snapshot } from '../host/snapshot.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Filter, Link } from '../host/snapshot.ts'
 import { readCookie, readMark } from './marks.ts'
 
-/** The routes that use a link. */
-export function routesOf(host: Pick<Snapshot, 'routes'>, link: Link): readonly Route[] {
-  return host.routes.filter(({ device }) => device === link.name)
-}
-
-/** The links that are built on a link, as VLANs and macvlans are: without it, they carry nothing. */
-export function uppersOf(host: Pick<Snapshot, 'links'>, link: Link): readonly Link[] {
-  return host.links.filter(({ lower }) => lower === link.index)
-}
-
 /** Whether somebody uses a link. Setting it down would cut them off, and lose its addresses and routes for good. */
-export function isInUse(host: Pick<Snapshot, 'links' | 'routes'>, link: Link): boolean {
+export function isInUse(host: HostIndex, link: Link): boolean {
   return (
     link.master !== null ||
     link.addresses.some(({ automatic }) => !automatic) ||
-    routesOf(host, link).length > 0 ||
-    uppersOf(host, link).length > 0
+    host.routesOf(link).length > 0 ||
+    host.uppersOf(link).length > 0
   )
 }
 

@@ -1,8 +1,9 @@
 import type { Diagnostic, Origin } from '../errors.ts'
 import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
-import type { Snapshot } from '../host/snapshot.ts'
-import type { DesiredState } from './mark-inventory.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Input } from '../host/snapshot.ts'
+import type { DesiredState } from './desired-state.ts'
 
 /**
  * Whose a live thing is, seen from the spans in question. `ours`: it bears our mark, and may be changed and removed.
@@ -69,7 +70,7 @@ export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
 /** The host as it is or was, with the marks that it bears or bore. */
 export interface ObservedState {
   readonly wanted: DesiredState
-  readonly host: Snapshot
+  readonly host: HostIndex
 }
 
 /** A card or a container, by its name. */
@@ -84,9 +85,9 @@ export interface Kind<R extends Resource = Resource> {
   readonly rank: { readonly create: number; readonly remove: number }
   readonly fields: Fields<R>
   /** What the spans want, all together: a card may serve several. */
-  desire(wanted: DesiredState, host: Snapshot): R[]
+  desire(wanted: DesiredState, host: HostIndex): R[]
   /** What is there. */
-  observe(wanted: DesiredState, host: Snapshot): R[]
+  observe(wanted: DesiredState, host: HostIndex): R[]
   /** How to get from one to the other, whichever two states these are: a rollback goes the other way. */
   steps(transition: Transition<R>): Step[]
   /** What it is called in a plan. */
@@ -102,8 +103,13 @@ export interface Kind<R extends Resource = Resource> {
   container?(resource: R): string
   /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
   hangsOn?(resource: R): string
+  /**
+   * What else than the kernel has to be read to know that a resource is there, or whose it is. While an input is not read, the
+   * resource is neither created nor removed, and is no conflict. None: the kernel alone tells.
+   */
+  evidence?(resource: R, side: 'live' | 'desired', host: HostIndex): readonly Input[]
   /** Why a foreign thing that stands where ours should be is not ours, and what to do. None: nothing of it is foreign. */
-  conflict?(live: R, desired: R, host: Snapshot): Diagnostic
+  conflict?(live: R, desired: R, host: HostIndex): Diagnostic
   /**
    * What others have put on it, each with the command that takes it off. Removing the resource would remove these too, or cut
    * them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
@@ -114,7 +120,7 @@ export interface Kind<R extends Resource = Resource> {
   /** Whose earlier state its mark keeps. None: it bears no such mark. */
   remembers?(resource: R): readonly Remembered[]
   /** Completes changes of this kind with what only all of them together tell. */
-  finalize?(changes: readonly Change<R>[], host: Snapshot): readonly Change<R>[]
+  finalize?(changes: readonly Change<R>[], host: HostIndex): readonly Change<R>[]
   /**
    * Of what was there at an earlier moment, what can and should be there again now: what bears another name by now is
    * found, what went with others' devices and containers stays away, and what others alone set is as they have it now.
@@ -128,6 +134,14 @@ export interface Kind<R extends Resource = Resource> {
   readonly replaceNote?: string
   /** What becomes later of a foreign one that is taken over. */
   readonly adoptNote?: string
+}
+
+/** A resource that cannot be made yet. */
+export interface Wait {
+  readonly kind: string
+  readonly span: string
+  readonly title: string
+  readonly diagnostic: Diagnostic
 }
 
 /** A resource's address: its parts are percent-encoded, so that a slash is always a border. */

@@ -1,14 +1,10 @@
-import type { Diagnostic, Origin } from '../errors.ts'
-import { dockerBridge, label } from '../host/docker/docker-names.ts'
-import { type EndpointNote, parseNote } from '../host/docker/endpoint-note.ts'
-import type { Container, DockerNetwork, Filter, Link, Program, Snapshot } from '../host/snapshot.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
-import { matchesSpan, type Scope } from '../spec/scope.ts'
-import type { NetworkSpec, TcHook } from '../spec/spec.ts'
-import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
+import { matchesSpan } from '../spec/scope.ts'
+import type { CopyPoint, DesiredSpans, DesiredState } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import {
-  bridgeMac,
   hashOf,
   type InterfaceMark,
   type InterfaceSetting,
@@ -17,74 +13,19 @@ import {
   readCookie,
   readMark
 } from './marks.ts'
+import { isInScope } from './ownership.ts'
 
-/** One hook of one card, to be copied into the span. */
-export interface CopyPoint {
-  readonly link: Link
-  readonly tcHook: TcHook
-  readonly expression: string | null
-  /** null: the right to compile the expression is missing. */
-  readonly program: Program | null
-  readonly dedicated: boolean
-  /** Milliseconds without any frame of this source after which it is unhealthy; null: however long. */
-  readonly maxIdle: number | null
-  /** Of the source: both hooks of one have the same. */
-  readonly origin: Origin
-}
-
-/** A container that is to be connected. */
-export interface DesiredSensor {
-  readonly container: Container
-  /** What its interface is to be called; null: as it is, or as Docker chooses. */
-  readonly interfaceName: string | null
-  readonly origin: Origin
-}
-
-/** One span of the file, with its names resolved on this host. */
-export interface DesiredSpan {
-  readonly name: string
-  readonly description: string | null
-  /** Bytes. */
-  readonly mtu: number
-  readonly wire: boolean
-  readonly sealed: boolean
-  readonly mirrors: readonly CopyPoint[]
-  /** null: none is wanted, or Docker is left for later. */
-  readonly network: NetworkSpec | null
-  /** The file wants a network, whether Docker is asked now or later. */
-  readonly hasNetwork: boolean
-  /** The containers that exist; the others wait. */
-  readonly sensors: readonly DesiredSensor[]
-  readonly origin: Origin
-}
-
-/** What a command wants, whatever marks it finds. */
-export interface Intent {
-  /** The owner of what is made. */
-  readonly owner: string
-  readonly scope: Scope
-  readonly spans: readonly DesiredSpan[]
-  /** The names of spans, of the file and of the host, that a mirror without a target may belong to. */
-  readonly known: readonly string[]
-  /** By interface index: cards that concern it though no span copies from them and no mark speaks of them. */
-  readonly also: ReadonlySet<number>
-  /** The names of cards that are being taken down: whether they are up is for those to say who do it. */
-  readonly goingDown: ReadonlySet<string>
-}
-
-/** The same, with the marks that the host bears. */
-export interface DesiredState extends Intent {
+/** What the host's marks say, seen from a desired. */
+export interface MarkInventory {
   /** Every mirror that bears a mark. */
   readonly mirrors: readonly MarkedMirror[]
-  /** Every card that a wanted mirror copies from or a mark speaks of. */
+  /** Every interface that a desired mirror copies from or a mark speaks of. */
   readonly interfaces: readonly MarkedInterface[]
+  /** The same, by name. */
+  readonly interfaceOf: ReadonlyMap<string, MarkedInterface>
 }
 
-/** The traits that a span takes charge of on its card. */
-const everyCard: readonly InterfaceSetting[] = ['up', 'promiscuous', 'clsact']
-const dedicatedCard: readonly InterfaceSetting[] = [...everyCard, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
-
-/** What a trait becomes on a card that a span uses. */
+/** What a setting becomes on an interface that a span uses. */
 export const settingTarget: Readonly<Record<InterfaceSetting, boolean>> = {
   up: true,
   promiscuous: true,
@@ -96,7 +37,7 @@ export const settingTarget: Readonly<Record<InterfaceSetting, boolean>> = {
   lro: false
 }
 
-/** A card with its marks: what it was like, who has charge of what, and who will have. */
+/** An interface with its marks: what it was like, who has charge of what, and who will have. */
 export interface MarkedInterface {
   readonly link: Link
   readonly spans: readonly string[]
@@ -107,9 +48,9 @@ export interface MarkedInterface {
   readonly before: ReadonlySet<InterfaceSetting>
   /** What live marks have charge of. */
   readonly live: ReadonlySet<InterfaceSetting>
-  /** What the wanted spans have charge of, and their marks say so. */
+  /** What the desired spans have charge of, and their marks say so. */
   readonly own: ReadonlySet<InterfaceSetting>
-  /** What anybody's spans have charge of once all is as wanted; empty for a card that is given back. */
+  /** What any name's spans have charge of once all is in sync; empty for an interface that is given back. */
   readonly wanted: ReadonlySet<InterfaceSetting>
   /** What others have come to need since, so that it is not taken from them. */
   readonly needed: ReadonlySet<InterfaceSetting>
@@ -118,64 +59,106 @@ export interface MarkedInterface {
 /** A mirror that bears a mark, whosever it is. */
 export interface MarkedMirror {
   readonly filter: Filter & { readonly handle: number; readonly mirror: NonNullable<Filter['mirror']> }
-  readonly card: InterfaceMark
+  /** What its interface was like. */
+  readonly mark: InterfaceMark
   /** The span that it belongs to; null where neither its target nor its handle tells. */
   readonly span: string | null
   /** It belongs to the owner and the spans in question. */
   readonly inScope: boolean
 }
 
-/** Puts what is wanted beside the marks that the host bears. */
-export function readMarks(wanted: Intent, host: Snapshot): DesiredState {
-  const named = host.links.flatMap((link) => readMark(link)?.owner ?? [])
-  const owners = [...new Set([wanted.scope.name ?? wanted.owner, ...named])]
-  const mirrors = host.filters.flatMap((filter) => readMirror(wanted, owners, filter))
-  const interfaces = host.links.flatMap((link) => readCard(wanted, mirrors, host, link))
-  return { ...wanted, mirrors, interfaces }
+/** What a mark says of an interface, and whose the mark is. */
+type Entry = Pick<MarkedMirror, 'mark' | 'span' | 'inScope'>
+
+/** A span that copies from an interface. */
+interface Use {
+  readonly span: string
+  readonly point: CopyPoint
+}
+
+/** Reads the marks that the host bears. */
+export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState {
+  const bridges = host.links.flatMap((link) => {
+    const mark = readMark(link)
+    return mark === null ? [] : [{ bridge: link.name, mark }]
+  })
+  const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
+  const mirrors = host.filters.flatMap((filter) => readMirror(desired, owners, filter))
+  const entries = new Map<number, Entry[]>()
+  const add = (index: number | undefined, entry: Entry) => {
+    if (index !== undefined) entries.set(index, [...(entries.get(index) ?? []), entry])
+  }
+  for (const one of mirrors) add(host.linkOf(one.filter.device)?.index, one)
+  for (const { bridge, mark } of bridges) {
+    const inScope = isInScope(desired, mark.owner, bridge)
+    for (const [index, remembered] of mark.interfaces) add(index, { mark: remembered, span: bridge, inScope })
+  }
+  const uses = new Map<string, Use[]>()
+  for (const { name: span, mirrors: points } of desired.spans) {
+    for (const point of points) uses.set(point.device.name, [...(uses.get(point.device.name) ?? []), { span, point }])
+  }
+  const marked = groupByDevice(mirrors)
+  const interfaces = host.links.flatMap((link) =>
+    readInterface(desired, host, link, entries.get(link.index) ?? [], uses.get(link.name) ?? [], marked)
+  )
+  const interfaceOf = new Map(interfaces.map((one) => [one.link.name, one]))
+  return { ...desired, marks: { mirrors, interfaces, interfaceOf } }
+}
+
+type MarkedOn = ReadonlyMap<string, readonly MarkedMirror[]>
+
+function groupByDevice(mirrors: readonly MarkedMirror[]): MarkedOn {
+  const groups = new Map<string, MarkedMirror[]>()
+  for (const one of mirrors) groups.set(one.filter.device, [...(groups.get(one.filter.device) ?? []), one])
+  return groups
 }
 
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
-function readMirror(wanted: Intent, owners: readonly string[], filter: Filter): MarkedMirror[] {
-  const { known } = wanted
-  const { mirror, handle, device, tcHook } = filter
-  if (mirror === null || handle === null || filter.pref !== mirrorPref || filter.chain !== 0) return []
-  const { name, spans } = wanted.scope
-  const named = owners
-    .flatMap((owner) => [mirror.target, ...known].map((candidate) => ({ owner, candidate })))
-    .find(({ owner, candidate }) => mirrorHandle(owner, candidate, device, tcHook) === handle)
-  // One whose cookie was lost is known by its handle, whosever it is.
-  const mark =
+function readMirror({ known, scope }: DesiredSpans, owners: readonly string[], filter: Filter): MarkedMirror[] {
+  const { mirror, handle, pref, chain } = filter
+  if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
+  const named = findName([mirror.target, ...known], owners, filter)
+  // A mirror whose cookie was lost is known by its handle, whosever it is.
+  const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
-  if (mark === null) return []
-  const span = named?.candidate ?? known.find((candidate) => candidate === mirror.target) ?? null
-  const owned = name === null || mark.owner === hashOf(name)
-  const inScope = owned && matchesSpan(spans, span)
-  return [{ filter: { ...filter, handle, mirror }, card: mark.source, span, inScope }]
+  if (cookie === null) return []
+  const span = named?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
+  const owned = scope.name === null || cookie.owner === hashOf(scope.name)
+  const inScope = owned && matchesSpan(scope.spans, span)
+  return [{ filter: { ...filter, handle, mirror }, mark: cookie.source, span, inScope }]
 }
 
-function readCard(wanted: Intent, mirrors: readonly MarkedMirror[], host: Snapshot, link: Link): MarkedInterface[] {
-  const cookies = mirrors
-    .filter((mirror) => mirror.filter.device === link.name)
-    .map(({ card, span, inScope }) => ({ card, span, inScope }))
-  const aliases = host.links.flatMap((bridge) => {
-    const mark = readMark(bridge)
-    const card = mark?.interfaces.get(link.index)
-    return card ? [{ card, span: bridge.name, inScope: isInScope(wanted, mark?.owner, bridge.name) }] : []
-  })
-  const marks = [...cookies, ...aliases]
-  const uses = wanted.spans.flatMap((span) =>
-    span.mirrors.filter((mirror) => mirror.link.index === link.index).map((mirror) => ({ span: span.name, mirror }))
-  )
-  const ours = marks.some((mark) => mark.inScope)
-  if (!ours && uses.length === 0 && !wanted.also.has(link.index)) return []
+/** Whose mirror has the filter's handle. */
+function findName(
+  spans: readonly string[],
+  owners: readonly string[],
+  { device, tcHook, handle }: Filter
+): { readonly owner: string; readonly span: string } | undefined {
+  for (const span of spans) {
+    for (const owner of owners) if (mirrorHandle(owner, span, device, tcHook) === handle) return { owner, span }
+  }
+  return undefined
+}
+
+function readInterface(
+  desired: DesiredSpans,
+  host: HostIndex,
+  link: Link,
+  entries: readonly Entry[],
+  uses: readonly Use[],
+  marked: MarkedOn
+): MarkedInterface[] {
+  const ours = entries.some(({ inScope }) => inScope)
+  if (!ours && uses.length === 0 && !desired.also.has(link.index)) return []
   const spans =
     uses.length > 0
       ? uses.map(({ span }) => span)
-      : marks.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
+      : entries.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
   const now = settingsOf(host, link)
-  const kept = (setting: InterfaceSetting) => setting === 'up' && wanted.goingDown.has(link.name)
-  const own = new Set(uses.flatMap(({ mirror }) => (mirror.dedicated ? dedicatedCard : everyCard)))
+  const isTheirs = (setting: InterfaceSetting) => setting === 'up' && desired.goingDown.has(link.name)
+  const own = new Set(uses.flatMap(({ point }) => ['clsact' as const, ...point.settings]))
+  const others = entries.filter(({ inScope }) => !inScope)
   return [
     {
       link,
@@ -183,24 +166,24 @@ function readCard(wanted: Intent, mirrors: readonly MarkedMirror[], host: Snapsh
       ours,
       now,
       before: new Set(
-        interfaceSettings.filter((setting) => (kept(setting) ? now.has(setting) : wasBefore(setting, marks, now)))
+        interfaceSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, now)))
       ),
-      live: new Set(marks.flatMap((mark) => [...mark.card.managed])),
+      live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
       own,
-      wanted: new Set([...marks.flatMap((mark) => (mark.inScope ? [] : [...mark.card.managed])), ...own]),
-      needed: neededSettings(mirrors, host, link)
+      wanted: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
+      needed: neededSettings(host, link, marked.get(link.name) ?? [])
     }
   ]
 }
 
-/** Set down, a card loses its addresses and routes for good; a clsact takes the filters on it along. */
-function neededSettings(mirrors: readonly MarkedMirror[], host: Snapshot, link: Link): Set<InterfaceSetting> {
-  const filtered = host.filters.some(
-    (filter) => filter.device === link.name && !mirrors.some((mirror) => isSameFilter(mirror.filter, filter))
-  )
+/** Set down, an interface loses its addresses and routes for good; a clsact takes the filters on it along. */
+function neededSettings(host: HostIndex, link: Link, mirrors: readonly MarkedMirror[]): Set<InterfaceSetting> {
+  const isFiltered = host
+    .filtersOf(link.name)
+    .some((filter) => !mirrors.some((mirror) => isSameFilter(mirror.filter, filter)))
   return new Set<InterfaceSetting>([
     ...(isInUse(host, link) ? (['up'] as const) : []),
-    ...(filtered ? (['clsact'] as const) : [])
+    ...(isFiltered ? (['clsact'] as const) : [])
   ])
 }
 
@@ -211,85 +194,29 @@ export function isSameFilter(a: Filter, b: Filter): boolean {
   )
 }
 
-/** Whoever took charge of a trait wrote down how it had been. */
-function wasBefore(
-  setting: InterfaceSetting,
-  marks: readonly { readonly card: InterfaceMark }[],
-  now: ReadonlySet<InterfaceSetting>
-): boolean {
-  const mark = marks.find(({ card }) => card.managed.has(setting))
-  return mark === undefined ? now.has(setting) : mark.card.before.has(setting)
+/** Whoever took charge of a setting wrote down how it had been. */
+function wasBefore(setting: InterfaceSetting, entries: readonly Entry[], now: ReadonlySet<InterfaceSetting>): boolean {
+  const entry = entries.find(({ mark }) => mark.managed.has(setting))
+  return entry === undefined ? now.has(setting) : entry.mark.before.has(setting)
 }
 
 /**
- * The mark that the mirrors of a card bear, and that the bridges they feed remember. It keeps what is to be given back
- * until that is done: the mark is written before the card is changed.
+ * The mark that the mirrors of an interface bear, and that the bridges they feed remember. It keeps what is to be given back
+ * until that is done: the mark is written before the interface is changed.
  */
-export function interfaceMark(card: MarkedInterface): InterfaceMark {
-  const managed = new Set([...card.own, ...interfaceSettings.filter((setting) => isOwed(card, setting))])
-  return { before: new Set([...managed].filter((setting) => card.before.has(setting))), managed }
+export function interfaceMark(marked: MarkedInterface): InterfaceMark {
+  const managed = new Set([...marked.own, ...interfaceSettings.filter((setting) => isOwed(marked, setting))])
+  return { before: new Set([...managed].filter((setting) => marked.before.has(setting))), managed }
 }
 
-/** Nobody has charge of the trait any more, and it is not yet as it was. */
+/** Nobody has charge of the setting any more, and it is not yet as it was. */
 export function isOwed({ live, wanted, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
-  const kept = needed.has(setting) && now.has(setting)
-  return live.has(setting) && !wanted.has(setting) && !kept && now.has(setting) !== before.has(setting)
+  const isKept = needed.has(setting) && now.has(setting)
+  return live.has(setting) && !wanted.has(setting) && !isKept && now.has(setting) !== before.has(setting)
 }
 
-/** Whether a thing of this owner and span may be touched. */
-export function isInScope(wanted: Pick<DesiredState, 'scope'>, owner: string | undefined, span: string): boolean {
-  const { name, spans } = wanted.scope
-  return owner !== undefined && (name === null || owner === name) && matchesSpan(spans, span)
-}
-
-/** Whether a bridge is a span's of this owner, by its alias or, until it has one, its address. */
-export function ownsBridge(wanted: DesiredState, link: Link): boolean {
-  const owner = wanted.scope.name ?? wanted.owner
-  const mark = readMark(link)
-  if (mark !== null) return isInScope(wanted, mark.owner, link.name)
-  return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && isInScope(wanted, owner, link.name)
-}
-
-/** The live network of a name, if Docker was asked and has one. */
-export function findNetwork(host: Snapshot, name: string): DockerNetwork | undefined {
-  return host.docker.state === 'read' ? host.docker.networks.find((network) => network.name === name) : undefined
-}
-
-/** What a run that was killed has left: where a container belongs that it had taken off a network. */
-export interface LeftNote {
-  /** The name of the network that is the note. */
-  readonly note: string
-  readonly span: string
-  readonly place: EndpointNote
-}
-
-/** The notes in scope. An address that the network will not have any more is left out of them. */
-export function leftNotes(wanted: Pick<DesiredState, 'scope' | 'spans'>, host: Snapshot): LeftNote[] {
-  if (host.docker.state !== 'read') return []
-  return host.docker.networks.flatMap(({ name, labels }): LeftNote[] => {
-    const place = parseNote(labels)
-    const span = labels[label.span] ?? ''
-    if (place === null || !isInScope(wanted, labels[label.name], span)) return []
-    const asked = wanted.spans.find(({ network }) => network?.name === place.network)?.network?.subnet
-    const subnet = readSubnet(asked ?? findNetwork(host, place.network)?.pools[0]?.subnet ?? place.subnet ?? '')
-    const one = readSubnet(`${place.address}/32`)
-    const fits = one !== undefined && subnet !== undefined && subnetsOverlap(one, subnet)
-    return [{ note: name, span, place: fits ? place : { ...place, address: null } }]
-  })
-}
-
-/** The live networks that hand a bridge out. */
-export function networksOn(host: Snapshot, bridge: string): readonly DockerNetwork[] {
-  return host.docker.state === 'read' ? host.docker.networks.filter((live) => dockerBridge(live) === bridge) : []
-}
-
-/** The containers that were read. */
-export function containersOf(host: Snapshot): readonly Container[] {
-  return host.docker.state === 'read' ? host.docker.containers : []
-}
-
-/** What a card is like now. */
-function settingsOf(host: Snapshot, link: Link): Set<InterfaceSetting> {
+/** What an interface is like now. */
+function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
   const now: Record<InterfaceSetting, boolean> = {
     up: link.up,
     promiscuous: link.promiscuous,
@@ -298,13 +225,8 @@ function settingsOf(host: Snapshot, link: Link): Set<InterfaceSetting> {
     gro: link.offloads.gro?.active === true,
     'rx-gro-hw': link.offloads['rx-gro-hw']?.active === true,
     lro: link.offloads.lro?.active === true,
-    clsact: host.qdiscs.some((qdisc) => qdisc.device === link.name && qdisc.kind === 'clsact')
+    clsact: host.hasQdisc(link.name, 'clsact')
   }
   // Object.entries forgets that its keys are the table's own.
   return new Set(Object.entries(now).flatMap(([setting, on]) => (on ? [setting as InterfaceSetting] : [])))
-}
-
-/** A notice without the fields that are not there. */
-export function diagnostic(code: string, message: string, hint?: string, origin?: Origin): Diagnostic {
-  return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
 }

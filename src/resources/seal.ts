@@ -1,46 +1,45 @@
-import type { Diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { Argv } from '../host/exec.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { Filter, Snapshot, TcFilter } from '../host/snapshot.ts'
+import type { Filter, TcFilter } from '../host/snapshot.ts'
 import { dropProgram, passProgram, sealPref } from '../host/tc-syntax.ts'
 import { deleteFilter, writeSeal } from '../host/write-filters.ts'
+import type { DesiredState } from './desired-state.ts'
 import { countFilters, describeFilter } from './foreign/describe-filter.ts'
 import { type Field, yesNo } from './kind.ts'
-import { type DesiredState, diagnostic } from './mark-inventory.ts'
 import { readPortClass, sealHandle } from './marks.ts'
 
 /** What keeps a device from being sealed, or what enters it from meeting the seal; null if nothing does. */
-export function sealObstacle(wanted: DesiredState, host: Snapshot, span: string, device: string): string | null {
+export function sealObstacle(wanted: DesiredState, host: HostIndex, span: string, device: string): string | null {
   if (!wanted.spans.some(({ name, sealed }) => name === span && sealed)) return null
   return findObstacle(host, device) ?? findBefore(host, device)
 }
 
 /** What keeps spanplan's filter from being added to a device, or from being the device's own; null if nothing does. */
-export function findObstacle(host: Snapshot, device: string): string | null {
-  const qdisc = host.qdiscs.find((one) => one.device === device && (one.kind === 'ingress' || one.kind === 'clsact'))
+export function findObstacle(host: HostIndex, device: string): string | null {
+  const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
   if (qdisc && qdisc.block !== null) {
     return `the ${qdisc.kind} qdisc of ${device} takes filters from the shared block ${qdisc.block}, which are not its own`
   }
   if (qdisc?.kind === 'ingress') {
-    const filters = host.filters.filter((one) => one.device === device)
+    const filters = host.filtersOf(device)
     return `${device} has an ingress qdisc, which excludes the clsact that seals it; it holds ${countFilters(filters)}`
   }
   const ours = findSeal(host, device)
-  const filter = host.filters.find(
-    (one) =>
-      one.device === device && one.tcHook === 'ingress' && one.chain === 0 && one.pref === sealPref && one !== ours
-  )
+  const filter = host
+    .filtersAt(device, 'ingress')
+    .find((one) => one.chain === 0 && one.pref === sealPref && one !== ours)
   return filter && ours === undefined
     ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
     : null
 }
 
 /** What enters a device may never come to the filter that seals it; null if it does. */
-function findBefore(host: Snapshot, device: string): string | null {
-  const filter = host.filters.find(
-    (one) =>
-      one.device === device && one.tcHook === 'ingress' && one.chain === 0 && one.pref < sealPref && !isTransparent(one)
-  )
+function findBefore(host: HostIndex, device: string): string | null {
+  const filter = host
+    .filtersAt(device, 'ingress')
+    .find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
   return filter
     ? `${device} has a filter at preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}; what it lets in is not dropped`
     : null
@@ -74,10 +73,10 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
 }
 
 /** How far a device is sealed. */
-export function readSeal(host: Snapshot, device: string): Seal {
+export function readSeal(host: HostIndex, device: string): Seal {
   const filter = findSeal(host, device)
   if (filter) return stateOf(filter)
-  return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'clsact') ? 'qdisc' : 'none'
+  return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
 }
 
 /** How far it is to be, for all that was there before: an empty qdisc harms nobody. */
@@ -87,15 +86,15 @@ export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): S
 }
 
 /** How far it can be sealed again as it was: a hook that holds others' filters stays, and what did no work does not come back. */
-export function rollbackSeal(then: Seal, host: Snapshot, device: string): Seal {
+export function rollbackSeal(then: Seal, host: HostIndex, device: string): Seal {
   if (then === 'broken') return 'qdisc'
   return then === 'none' && hasOtherFilters(host, device) ? 'qdisc' : then
 }
 
 /** Whether others' filters, or mirrors, hang on a device: its hook holds them. */
-export function hasOtherFilters(host: Snapshot, device: string): boolean {
+export function hasOtherFilters(host: HostIndex, device: string): boolean {
   const ours = findSeal(host, device)
-  return host.filters.some((filter) => filter.device === device && filter !== ours)
+  return host.filtersOf(device).some((filter) => filter !== ours)
 }
 
 /** What our filter on a device is known by, and what it says in its class. */
@@ -132,16 +131,16 @@ export function sealCommands(
  * Our filter on a device, where what enters the device meets it. It is known by its handle, or by its mark: the handle is of
  * the name, and somebody may give the device another one.
  */
-export function findSeal(host: Snapshot, device: string): Filter | undefined {
-  return host.filters.find(
-    (filter) =>
-      filter.device === device &&
-      filter.tcHook === 'ingress' &&
-      filter.pref === sealPref &&
-      filter.chain === 0 &&
-      filter.kind === 'bpf' &&
-      (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
-  )
+export function findSeal(host: HostIndex, device: string): Filter | undefined {
+  return host
+    .filtersAt(device, 'ingress')
+    .find(
+      (filter) =>
+        filter.pref === sealPref &&
+        filter.chain === 0 &&
+        filter.kind === 'bpf' &&
+        (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
+    )
 }
 
 function stateOf(filter: Filter): Seal {

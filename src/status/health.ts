@@ -1,7 +1,7 @@
-import type { Diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { PlanView } from '../plan/plan-view.ts'
+import type { DesiredSpan } from '../resources/desired-state.ts'
 import { writeAddress } from '../resources/kind.ts'
-import { type DesiredSpan, diagnostic } from '../resources/mark-inventory.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { causes } from './counters/causes.ts'
 import type { FlowReport, Hop } from './counters/flow-report.ts'
@@ -49,9 +49,9 @@ export function judgeSpan(
 
 /** All that is wrong with the host, and with no span of the file in particular. */
 export function judgeHost({ host: { docker }, desired, plan }: PlanView, degraded: readonly Degraded[]): Diagnostic[] {
-  const needsDocker = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
+  const needsDocker = desired.spans.some(({ network }) => network !== null)
   const isMissing = docker.state === 'unreachable' && docker.reason.code !== 'DOCKER_FORBIDDEN' && needsDocker
-  const known = new Set(desired.wanted.spans.map(({ name }) => name))
+  const known = new Set(desired.spans.map(({ name }) => name))
   const others = plan.changes.filter(({ span }) => span === null || !known.has(span))
   return [
     ...(isMissing ? [{ ...docker.reason, hint: 'start it: systemctl start docker' }] : []),

@@ -2,8 +2,7 @@ import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { Wait } from '../plan/resolve.ts'
-import { containersOf } from '../resources/mark-inventory.ts'
+import type { Wait } from '../resources/kind.ts'
 import type { Pauses } from '../run-dir/pauses.ts'
 import { type FlowReport, makeFlowReport } from './counters/flow-report.ts'
 import { framePathsOf } from './counters/frame-path.ts'
@@ -50,10 +49,9 @@ export interface ReportInput {
 
 /** Compares two samples, and judges the spans and the host. */
 export function makeReport({ view, holds, watch, first, later }: ReportInput): Report {
-  const { wanted } = view.desired
   const paths = framePathsOf(view)
   const degraded = watch?.degraded ?? []
-  const spans = wanted.spans.flatMap((span): SpanReport[] => {
+  const spans = view.desired.spans.flatMap((span): SpanReport[] => {
     const path = paths.find((one) => one.span === span.name)
     if (path === undefined) return []
     const flowReport = makeFlowReport(path, first, later)
@@ -89,11 +87,11 @@ export function makeReport({ view, holds, watch, first, later }: ReportInput): R
 const asRoot = 'run it as root, with sudo'
 
 /** What could not be read for want of a right. */
-function findUnread({ host, desired: { wanted }, plan }: PlanView, spans: readonly SpanReport[]): Diagnostic[] {
+function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanReport[]): Diagnostic[] {
   const { docker } = host
   const filters = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'FILTER_FORBIDDEN')
-  const networks = new Set(wanted.spans.map(({ network }) => network?.name))
-  const hidden = containersOf(host).filter(
+  const networks = new Set(desired.spans.map(({ network }) => network?.name))
+  const hidden = host.containers.filter(
     ({ running, endpoints }) =>
       running && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )

@@ -2,6 +2,7 @@
  * How long spanplan takes, as ratios to something that everybody knows, measured side by side in one run: a number of
  * milliseconds says more about the machine than about the program. Prints a table; a missed aim is shown, and no failure.
  */
+
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

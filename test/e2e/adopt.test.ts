@@ -1,4 +1,5 @@
 /** An old recipe, bridge, mirrors and Docker network, is told of, taken over, and given back. That a step goes wrong: adopt-faults.long.test.ts. */
+
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'

@@ -2,6 +2,7 @@
  * A lab: a small host of its own in a network namespace, with cards on cables from a switch, and a private Docker.
  * What is done in it touches nothing outside; closing it leaves nothing behind.
  */
+
 import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PassThrough } from 'node:stream'

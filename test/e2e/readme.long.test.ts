@@ -1,4 +1,5 @@
 /** README.md is true: every command is run, and every output compared. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
 import { blocks, describedLab, runnable } from './readme/document.ts'

@@ -1,4 +1,5 @@
 /** README.md's reference is whole: every table is compared with what it is about. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
 /** Files that are broken in the ways of people, editors and transfers; a byte is a character from U+0000 to U+00FF here. */
+
 import { Buffer } from 'node:buffer'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -7,6 +7,7 @@ import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
+import { factsOf } from './plan/host-file.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>
@@ -17,10 +18,12 @@ function writeTexts(name: string): Texts {
   const host = readSnapshot(path, 'host.json')
   try {
     const target = readTarget(path, host.links)
-    const view = planTarget(target, host)
+    const view = planTarget(target, factsOf(host))
     const { plan } = view
     const warnings = plan.warnings.map((warning) => `${renderDiagnostic('warning', warning, files, plain)}\n`)
-    const back = existsSync(join(path, 'after.json')) ? planRollback(view, readSnapshot(path, 'after.json')).plan : null
+    const back = existsSync(join(path, 'after.json'))
+      ? planRollback(view, factsOf(readSnapshot(path, 'after.json')).host).plan
+      : null
     return {
       'plan.txt': [...warnings, renderPlan(plan, target.want === 'spec' ? target.spec.files : [], plain)].join(''),
       'commands.txt': plan.changes.length > 0 ? renderCommands(plan) : null,

@@ -5,7 +5,7 @@ import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
-import { everyone, type Listing, linkCommands, listedSpans, spanUnknown } from '../input/known-spans.ts'
+import { everyone, type Listing, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
 import { openOutput } from '../output/open-output.ts'
 
 interface CaptureOptions extends Listing {
@@ -47,9 +47,9 @@ export async function captureCommand(options: CaptureOptions): Promise<ExitCode>
 
 /** The bridge of the span, whoever's it is. */
 async function findBridge({ span, ...listing }: CaptureOptions): Promise<Link> {
-  const host = await linkCommands()
+  const host = await readLinks()
   const live = liveSpans({ scope: everyone }, host)
-  const bridge = host.links.find(({ name }) => name === span && live.includes(span))
+  const bridge = live.includes(span) ? host.linkOf(span) : undefined
   if (bridge !== undefined) return bridge
   const listed = await listedSpans(listing)
   if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])

@@ -1,5 +1,5 @@
 import { applyPlan } from '../../apply/executor.ts'
-import { readSnapshotFor, refresh } from '../../apply/refresh.ts'
+import { readFactsFor, refresh } from '../../apply/refresh.ts'
 import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
 import type { Link } from '../../host/snapshot.ts'
@@ -127,7 +127,7 @@ async function findSpansOf(
 ): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
   if (name === everyInterface) return { card: name, spans: spec.spans.map((span) => span.name), links: [] }
   const scope = { name: spec.name, spans: everySpan }
-  const host = await readSnapshotFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
+  const { host } = await readFactsFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
   return { ...findInterfaceSpans(spec, name, host), links: host.links }
 }
 
@@ -149,7 +149,7 @@ function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: s
 
 function makeTarget(spec: Spec, spans: readonly string[], { goingDown }: Pauses): SpecTarget {
   const scope = { name: spec.name, spans: { only: new Set(spans) } }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, goingDown }
+  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, goingDown, filterPatience: null }
 }
 
 async function repair(

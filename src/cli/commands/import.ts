@@ -1,18 +1,20 @@
 import { findTargets } from '../../discover/discover.ts'
 import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
+import { HostIndex } from '../../host/host-index.ts'
 import { readSnapshot } from '../../host/read-snapshot.ts'
 import { type Session, warn } from '../session.ts'
 
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */
 export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
-  const question = { expressions: [], networks: none, bridges: none, containers: [], copies: false, routed: () => [] }
-  const first = await readSnapshot({ ...question, deferDocker: true })
-  const targets = findTargets(first)
+  const request = { networks: none, bridges: none, containers: [], copies: false, routed: () => [] }
+  const first = await readSnapshot({ ...request, deferDocker: true })
+  const targets = findTargets(new HostIndex(first))
   // Docker is asked for the containers of the bridges that were found.
-  const host =
-    targets.length === 0 ? first : await readSnapshot({ ...question, bridges: new Set(targets), deferDocker: false })
+  const host = new HostIndex(
+    targets.length === 0 ? first : await readSnapshot({ ...request, bridges: new Set(targets), deferDocker: false })
+  )
   if (host.docker.state === 'unreachable' && host.docker.reason.code === 'DOCKER_FORBIDDEN') {
     warn(session, [host.docker.reason])
   }

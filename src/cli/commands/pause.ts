@@ -5,7 +5,7 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
-import { everyone, linkCommands, listedSpans, spanUnknown } from '../input/known-spans.ts'
+import { everyone, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
 import { printEvent } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
@@ -86,6 +86,6 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
   const listed = await listedSpans(options)
   if (listed.includes(span)) return
-  const names = [...listed, ...liveSpans({ scope: everyone }, await linkCommands())]
+  const names = [...listed, ...liveSpans({ scope: everyone }, await readLinks())]
   if (!names.includes(span)) throw spanUnknown(span, names)
 }

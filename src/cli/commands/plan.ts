@@ -21,7 +21,13 @@ export async function plan(session: Session, options: PlanOptions): Promise<Exit
   const target = await loadSpecTarget(session, options)
   const view = await refreshAndCheckSpans(target)
   warn(session, view.plan.warnings)
-  const context = { spec: target.spec, host: view.host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+  const context = {
+    spec: target.spec,
+    host: view.host,
+    filters: view.filters,
+    version: SPANPLAN_VERSION,
+    created: new Date().toISOString()
+  }
   const document = planDocument(view.plan, context)
   if (options.out !== undefined) writePlan(options.out, document, describeSelection(options, session.files))
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)

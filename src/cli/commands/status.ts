@@ -49,7 +49,7 @@ async function beginCounting(view: PlanView, span: StatusOptions['for']): Promis
     await sleep(span)
     return sample
   }
-  const name = view.desired.wanted.owner
+  const name = view.desired.owner
   const answer = await askWatch(name, 'first-sample')
   if (answer?.sample) return answer.sample
   throw new SpanplanError({
@@ -87,6 +87,6 @@ async function lookAtStatus(
 }
 
 async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
-  const watch = await askWatch(view.desired.wanted.owner, 'state')
+  const watch = await askWatch(view.desired.owner, 'state')
   return makeReport({ view, holds: readPauses(Date.now()), watch, first, later })
 }

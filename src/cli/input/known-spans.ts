@@ -1,6 +1,6 @@
-import { readSnapshotFor } from '../../apply/refresh.ts'
+import { readFactsFor } from '../../apply/refresh.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
-import type { Snapshot } from '../../host/snapshot.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { everySpan, type Scope } from '../../spec/scope.ts'
 import { loadFiles } from './spec-files.ts'
@@ -30,8 +30,9 @@ export async function listedSpans({ file, insecureFile }: Listing): Promise<stri
  *
  * @throws SpanplanError if it cannot be read.
  */
-export function linkCommands(): Promise<Snapshot> {
-  return readSnapshotFor({ want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true })
+export async function readLinks(): Promise<HostIndex> {
+  const target = { want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true } as const
+  return (await readFactsFor(target)).host
 }
 
 /** A slip of the pen. */

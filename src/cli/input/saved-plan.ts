@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { readSnapshotFor } from '../../apply/refresh.ts'
+import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import { isTrustedUser } from '../../host/file-permissions.ts'
-import type { Snapshot } from '../../host/snapshot.ts'
 import {
   digestText,
   type PlanDocument,
@@ -14,8 +13,7 @@ import {
 } from '../../plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan, type ShownPlan } from '../../plan/output/saved-plan.ts'
 import { findDifferences } from '../../plan/output/saved-plan-check.ts'
-import type { Plan } from '../../plan/plan.ts'
-import { type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
@@ -153,20 +151,19 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
 }
 
 async function lookAgain(target: Target, saved: SavedPlan): Promise<PlanView> {
-  const host = await readSnapshotFor(target)
-  const view = planAgain(target, host, saved)
-  const differences = findDifferences(saved, show(view.plan, host))
+  const view = planAgain(target, await readFactsFor(target), saved)
+  const differences = findDifferences(saved, show(view))
   if (differences.length === 0) return view
   throw stale(differences, view.plan.changes.length === 0 ? 'all is in sync: there is nothing to do' : undefined)
 }
 
 /** What stands in the way now did not when the plan was made. Docker may come back. */
-function planAgain(target: Target, host: Snapshot, saved: SavedPlan): PlanView {
+function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
   try {
-    return planTarget(target, host)
+    return planTarget(target, facts)
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics.some(({ code }) => absences.has(code))) throw error
-    const restarted = saved.host.boot_id === host.bootId ? [] : ['the host was restarted']
+    const restarted = saved.host.boot_id === facts.host.bootId ? [] : ['the host was restarted']
     const conflicts = error.diagnostics.map(({ address, message }) =>
       printable(address === undefined ? message : `${address}: ${message}`)
     )
@@ -174,8 +171,8 @@ function planAgain(target: Target, host: Snapshot, saved: SavedPlan): PlanView {
   }
 }
 
-function show(plan: Plan, host: Snapshot): ShownPlan {
-  return asShown(planDocument(plan, { spec: null, host, version: SPANPLAN_VERSION, created: '' }))
+function show({ plan, host, filters }: PlanView): ShownPlan {
+  return asShown(planDocument(plan, { spec: null, host, filters, version: SPANPLAN_VERSION, created: '' }))
 }
 
 function stale(differences: readonly string[], hint = 'look at a new plan: spanplan plan --out FILE'): SpanplanError {

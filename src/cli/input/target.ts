@@ -32,7 +32,7 @@ export async function loadSpecTarget(session: Session, selection: SpecSelection)
   const spans = selected ? { only: new Set(selected) } : everySpan
   return {
     ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
-    ...{ patient: false, goingDown: [] }
+    ...{ patient: false, goingDown: [], filterPatience: null }
   }
 }
 

@@ -2,20 +2,20 @@ import { planDocument } from '../../plan/output/json.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { Wait } from '../../plan/resolve.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
+import type { Wait } from '../../resources/kind.ts'
 import { type Session, warn } from '../session.ts'
 import { printEvent } from './progress.ts'
 import { choosePaint } from './terminal.ts'
 
 /** Prints the plan before it is applied. */
-export function printPlan(session: Session, target: Target, { host, plan }: PlanView): void {
+export function printPlan(session: Session, target: Target, { host, filters, plan }: PlanView): void {
   const spec = target.want === 'spec' ? target.spec : null
   warn(session, plan.warnings)
   if (session.json) {
     printEvent('version', { spanplan_version: SPANPLAN_VERSION })
-    const context = { spec, host, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    const context = { spec, host, filters, version: SPANPLAN_VERSION, created: new Date().toISOString() }
     printEvent('plan', planDocument(plan, context))
     if (plan.changes.length === 0) printEvent('summary', countActions(plan))
     return

@@ -1,6 +1,6 @@
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { Wait } from '../../plan/resolve.ts'
+import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { Degraded, FailedMonitor } from '../../status/watch-state.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'

@@ -152,6 +152,7 @@ export function addPorts(
   const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths)
   return {
     ...container,
+    veths: veths.map(({ inside, host }) => ({ inside, host })),
     endpoints: container.endpoints.map((endpoint, index) => ({ ...endpoint, port: ports[index] ?? 'unknown' }))
   }
 }

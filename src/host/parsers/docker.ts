@@ -88,6 +88,7 @@ export function parseContainer(document: unknown): Container {
     restarting: inspected.State.Restarting,
     networkMode: inspected.HostConfig.NetworkMode,
     sandbox: (running && inspected.NetworkSettings.SandboxKey) || null,
+    veths: null,
     endpoints: Object.entries(inspected.NetworkSettings.Networks ?? {}).map(
       ([network, endpoint]): Endpoint => ({
         network,

@@ -1,6 +1,5 @@
 import * as z from 'zod'
-import type { Address, Link, Offload, OffloadName } from '../snapshot.ts'
-import { offloadNames } from '../snapshot.ts'
+import { type Address, type Link, type Offload, type OffloadName, offloadNames } from '../snapshot.ts'
 
 /** The commands of an `ip -json -details -batch -` whose output {@link parseLinks} parses. */
 export const linkCommands = [

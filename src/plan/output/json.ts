@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Snapshot } from '../../host/snapshot.ts'
 import type { Resource, Step } from '../../resources/kind.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
+import type { Facts } from '../plan-view.ts'
 import { commandOf, countActions } from './text.ts'
 
 /** Within a major version, fields are only added. */
@@ -30,14 +30,14 @@ export type PlanDocument = ReturnType<typeof planDocument>
 /** The plan as a program reads it, for `JSON.stringify`. `created` is an ISO 8601 time. */
 export function planDocument(
   plan: Plan,
-  context: { readonly spec: PlanSpec; readonly host: Snapshot; readonly version: string; readonly created: string }
+  context: Facts & { readonly spec: PlanSpec; readonly version: string; readonly created: string }
 ) {
   return {
     format_version: formatVersion,
     spanplan_version: context.version,
     created: context.created,
     spec: context.spec && { name: context.spec.name, files: context.spec.files, digest: context.spec.digest },
-    host: { boot_id: context.host.bootId, digest: digestHost(context.host) },
+    host: { boot_id: context.host.bootId, digest: digestFacts(context) },
     changes: plan.changes.map(changeDocument),
     waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({ kind, span, title, ...diagnostic })),
     warnings: plan.warnings,
@@ -99,7 +99,10 @@ function withoutOrigin({ origin: _, ...rest }: Resource) {
   return rest
 }
 
-/** Of every fact that was read; the boot is told apart. */
-function digestHost({ bootId: _, programs, ...facts }: Snapshot): string {
-  return digestText(JSON.stringify({ ...facts, programs: [...programs] }))
+/** A digest of every fact that was read, less the boot, which is told apart. */
+function digestFacts({ host, filters }: Facts): string {
+  const { links, qdiscs, filters: attached, classFilters, attached: programs, routes, docker } = host
+  return digestText(
+    JSON.stringify({ links, qdiscs, attached, classFilters, programs, routes, docker, filters: [...filters] })
+  )
 }

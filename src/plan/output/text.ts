@@ -58,6 +58,12 @@ export function countActions(plan: Plan) {
   }
 }
 
+/** What waits for one of these was not checked: nobody knows whether it is in sync. */
+const notRead: ReadonlySet<string> = new Set([
+  ...['DOCKER_DEFERRED', 'SENSOR_UNREAD', 'SOURCE_UNREAD', 'SOURCE_UNSEEN'],
+  ...['FILTER_FORBIDDEN', 'FILTER_PENDING']
+])
+
 function renderSummary(plan: Plan, files: readonly string[]): string {
   const { create, update, replace, remove, adopt, wait } = countActions(plan)
   const adopts = adopt === 0 ? '' : `, ${adopt} to adopt`
@@ -65,7 +71,9 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   if (plan.changes.length > 0) {
     return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${adopts}${waits}.`
   }
-  if (files.length === 0) return `No changes${waits}. Nothing of it is live.`
+  if (plan.waiting.some(({ diagnostic }) => notRead.has(diagnostic.code)))
+    return `No changes to what was checked${waits}.`
+  if (files.length === 0) return wait > 0 ? `No changes${waits}.` : 'No changes. Nothing of it is live.'
   const count = plan.spans.length
   if (count === 0) return 'No changes. There are no spans in the file.'
   const matches = count === 1 ? '1 span matches' : `${count} spans match`

@@ -1,14 +1,16 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { label, networkOption, referTo } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Address, DockerNetwork, Filter, Link, Snapshot } from '../../host/snapshot.ts'
+import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-syntax.ts'
 import { removeFilter } from '../../host/write-filters.ts'
-import { routesOf, uppersOf } from '../interface-use.ts'
+import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
-import { containersOf, type DesiredState, diagnostic, isInScope, isSameFilter, networksOn } from '../mark-inventory.ts'
+import { isSameFilter } from '../mark-inventory.ts'
 import { sealHandle } from '../marks.ts'
+import { isInScope } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
 
@@ -20,16 +22,16 @@ interface BridgeUser {
 
 /** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
 export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState, planned: ObservedState): Diagnostic[] {
-  const link = host.links.find(({ name }) => name === bridge)
+  const link = host.linkOf(bridge)
   if (link === undefined) return []
-  const networks = networksOn(host, bridge)
+  const networks = host.networksOn(bridge)
   const guests = [
-    ...uppersOf(host, link).map(describeUpper),
+    ...host.uppersOf(link).map(describeUpper),
     ...newPorts(bridge, host, planned.host).map(describePort),
     ...networks.filter((network) => !isOurs(wanted, network)).map((network) => describeNetwork(host, network)),
     ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
-    ...routesOf(host, link).map((route) => ({
+    ...host.routesOf(link).map((route) => ({
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
@@ -59,7 +61,7 @@ function describeUpper({ name, kind, addresses }: Link): BridgeUser {
 }
 
 /** Those that were there when the plan was made are rows of it, and get back what they had. */
-function newPorts(bridge: string, now: Snapshot, planned: Snapshot): Link[] {
+function newPorts(bridge: string, now: HostIndex, planned: HostIndex): Link[] {
   const isPort = ({ master }: Link) => master === bridge
   const known = new Set(planned.links.filter(isPort).map(({ index }) => index))
   return now.links.filter((link) => isPort(link) && !known.has(link.index))
@@ -73,15 +75,15 @@ function describePort({ name, kind }: Link): BridgeUser {
 }
 
 /** Docker's networks of macvlans and ipvlans on the bridge: in the containers, no link of the host shows these. */
-function networksAbove({ docker }: Snapshot, bridge: string): DockerNetwork[] {
+function networksAbove({ docker }: HostIndex, bridge: string): DockerNetwork[] {
   if (docker.state !== 'read') return []
   return docker.networks.filter(
     ({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === bridge
   )
 }
 
-function describeNetwork(host: Snapshot, network: DockerNetwork): BridgeUser {
-  const members = containersOf(host)
+function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
+  const members = host.containers
     .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
     .map(({ name }) => name)
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
@@ -110,11 +112,11 @@ function writeAddress({ address, prefix }: Address): string {
 }
 
 /** Less the seal, and the mirrors that go too. */
-function foreignFilters(wanted: DesiredState, host: Snapshot, bridge: string): Filter[] {
+function foreignFilters(wanted: DesiredState, host: HostIndex, bridge: string): Filter[] {
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
-  const goes = (filter: Filter) => wanted.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
-  return host.filters.filter((filter) => filter.device === bridge && !isSeal(filter) && !goes(filter))
+  const goes = (filter: Filter) => wanted.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
+  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !goes(filter))
 }
 
 function describeForeignFilter(filter: Filter): BridgeUser {

@@ -1,8 +1,9 @@
 import { networkOption } from '../../host/docker/docker-names.ts'
-import type { Address, BridgeOptions, DockerNetwork, Link, Snapshot } from '../../host/snapshot.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Address, BridgeOptions, DockerNetwork, Link } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
+import type { DesiredState } from '../desired-state.ts'
 import type { Resource } from '../kind.ts'
-import { containersOf, type DesiredState, networksOn } from '../mark-inventory.ts'
 import type { BridgeOrigin, BridgeSetting } from '../marks.ts'
 
 /** Whether a foreign thing may be taken over, or why not. */
@@ -12,7 +13,7 @@ export type Adoption = NonNullable<Resource['adoption']>
 const longestAlias = 64
 
 /** What a bridge is like, to be given back later. */
-export function originOf(host: Snapshot, link: Link, options: BridgeOptions): BridgeOrigin {
+export function originOf(host: HostIndex, link: Link, options: BridgeOptions): BridgeOrigin {
   const interfaceSettings: Record<BridgeSetting, boolean> = {
     up: link.up,
     stp: options.stp,
@@ -24,7 +25,7 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
     tx: link.offloads.tx?.active === true,
     tso: link.offloads.tso?.active === true,
     gso: link.offloads.gso?.active === true,
-    clsact: host.qdiscs.some((qdisc) => qdisc.device === link.name && qdisc.kind === 'clsact')
+    clsact: host.hasQdisc(link.name, 'clsact')
   }
   return {
     alias: link.alias ?? '',
@@ -43,7 +44,7 @@ export function originOf(host: Snapshot, link: Link, options: BridgeOptions): Br
  * Whether a span may take a bridge over. Only one that serves nothing but sensors: what else uses it would be cut off,
  * for a span's bridge has no address, and its ports hear one another no more.
  */
-export function judgeBridge(wanted: DesiredState, host: Snapshot, link: Link): Adoption {
+export function judgeBridge(wanted: DesiredState, host: HostIndex, link: Link): Adoption {
   const [reason] = reasons(
     host,
     wanted.spans.some(({ name, network }) => name === link.name && network !== null),
@@ -52,10 +53,10 @@ export function judgeBridge(wanted: DesiredState, host: Snapshot, link: Link): A
   return reason === undefined ? { possible: true } : { possible: false, reason }
 }
 
-function reasons(host: Snapshot, hasNetwork: boolean, link: Link): string[] {
-  const networks = hasNetwork ? networksOn(host, link.name) : []
+function reasons(host: HostIndex, hasNetwork: boolean, link: Link): string[] {
+  const networks = hasNetwork ? host.networksOn(link.name) : []
   const known = networks.map((network) => dockerAddress(link, network))
-  const sensors = containersOf(host).flatMap(({ endpoints }) =>
+  const sensors = host.containers.flatMap(({ endpoints }) =>
     endpoints.flatMap(({ network, port }) =>
       networks.some(({ name }) => name === network) && typeof port === 'object' ? [port.host] : []
     )

@@ -1,8 +1,8 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import { findLink, type Link, type Manager, type Snapshot } from '../../host/snapshot.ts'
-import { diagnostic, networksOn } from '../mark-inventory.ts'
+import type { Link, Manager } from '../../host/snapshot.ts'
 
 /** What tools call the devices that they make; the first that fits. */
 const makers: readonly (readonly [RegExp, string])[] = [
@@ -31,8 +31,8 @@ const removals: Readonly<Record<Manager, { readonly words: readonly string[]; re
 }
 
 /** What a device is that has a span's name, whose it seems to be, and what to do. */
-export function explainDevice(host: Snapshot, name: string): Diagnostic {
-  const link = findLink(host, name)
+export function explainDevice(host: HostIndex, name: string): Diagnostic {
+  const link = host.findLink(name)
   if (link?.bridge) {
     return diagnostic(
       'BRIDGE_FOREIGN',
@@ -49,9 +49,9 @@ export function explainDevice(host: Snapshot, name: string): Diagnostic {
 }
 
 /** Whose a device seems to be, and what is on it; empty where nothing tells. */
-function describeUse(host: Snapshot, link: Link): string {
+function describeUse(host: HostIndex, link: Link): string {
   const maker = link.manager === null ? guessMaker(link.name) : `${link.manager}'s`
-  const networks = networksOn(host, link.name).map(({ name }) => name)
+  const networks = host.networksOn(link.name).map(({ name }) => name)
   const facts = [
     ...(maker === null ? [] : [`it seems to be ${maker}`]),
     ...(networks.length === 0
@@ -63,8 +63,8 @@ function describeUse(host: Snapshot, link: Link): string {
 }
 
 /** The command that removes a device, as whoever made it would. */
-function removeDevice(host: Snapshot, link: Link): string {
-  const [network] = networksOn(host, link.name)
+function removeDevice(host: HostIndex, link: Link): string {
+  const [network] = host.networksOn(link.name)
   if (network !== undefined) return shellLine(['docker', 'network', 'rm', referTo(network)])
   if (link.manager === null) return shellLine(['ip', 'link', 'del', 'dev', link.name])
   const { words, place } = removals[link.manager]
@@ -72,15 +72,15 @@ function removeDevice(host: Snapshot, link: Link): string {
 }
 
 /** What a device is, with what it is on. */
-function describeKind(host: Snapshot, { kind, type, lower }: Link): string {
-  const below = host.links.find(({ index }) => index === lower)
+function describeKind(host: HostIndex, { kind, type, lower }: Link): string {
+  const below = lower === null ? undefined : host.linkAt(lower)
   const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
 }
 
 /** One fact for each maker of ports, and one for those of nobody's. */
-function describePorts(host: Snapshot, bridge: Link): string[] {
-  const ports = host.links.filter(({ master }) => master === bridge.name).map(({ name }) => name)
+function describePorts(host: HostIndex, bridge: Link): string[] {
+  const ports = host.membersOf(bridge.name).map(({ name }) => name)
   return [...new Set(ports.map(guessMaker))].map((maker) => {
     const names = ports.filter((name) => guessMaker(name) === maker)
     const what = `its ${names.length === 1 ? 'port' : 'ports'}`

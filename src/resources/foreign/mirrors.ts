@@ -1,10 +1,12 @@
 import type { Argv } from '../../host/exec.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { ClassFilter, Filter, Snapshot } from '../../host/snapshot.ts'
+import type { ClassFilter, Filter } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
-import { type CopyPoint, type DesiredState, isSameFilter } from '../mark-inventory.ts'
+import type { CopyPoint, DesiredState } from '../desired-state.ts'
+import { isSameFilter } from '../mark-inventory.ts'
 import { isOfScripts } from './describe-filter.ts'
 
 /** A filter of others', on a device that a span copies from, that copies into that span's bridge too. */
@@ -21,32 +23,29 @@ export interface ForeignMirrors {
 /** The filters of others' that a wanted mirror meets. */
 export function findForeignMirrors(
   wanted: DesiredState,
-  host: Snapshot,
+  host: HostIndex,
   span: string,
-  { link, tcHook }: CopyPoint
+  { device: { name: device }, tcHook }: CopyPoint
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => filter.copies.some(({ target }) => target === span)
-  const onHook = host.filters.filter(
-    (filter) =>
-      filter.device === link.name &&
-      filter.tcHook === tcHook &&
-      !wanted.mirrors.some((live) => isSameFilter(live.filter, filter))
-  )
+  const marked = wanted.marks.mirrors.filter(({ filter }) => filter.device === device)
+  const onHook = host
+    .filtersAt(device, tcHook)
+    .filter((filter) => !marked.some((live) => isSameFilter(live.filter, filter)))
   // What a device sends passes its own queueing discipline too.
-  const onRoot = tcHook === 'egress' ? host.classFilters.filter(({ device }) => device === link.name) : []
+  const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []
   return {
     copying: [...onHook, ...onRoot].filter(copies),
     blocking: onHook.find(
-      (filter) =>
-        filter.chain === 0 && filter.pref === mirrorPref && !copies(filter) && !isOtherSpans(wanted, filter, link.name)
+      (filter) => filter.chain === 0 && filter.pref === mirrorPref && !copies(filter) && !isOtherSpans(wanted, filter)
     )
   }
 }
 
 /** It copies into another span what that copies too, which is that span's conflict; the kernel adds any mirror beside it. */
-function isOtherSpans({ spans }: DesiredState, filter: Filter, device: string): boolean {
+function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
   const isBeside = filter.kind === 'bpf' && filter.protocol === 'all'
-  const meets = (point: CopyPoint) => point.link.name === device && point.tcHook === filter.tcHook
+  const meets = ({ device, tcHook }: CopyPoint) => device.name === filter.device && tcHook === filter.tcHook
   return (
     isBeside &&
     spans.some(({ name, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === name))
@@ -70,40 +69,42 @@ export function describeForeignMirror(filter: ForeignMirror): string {
 }
 
 /** The commands that show what hangs where a device's rivals can. */
-export function showForeignMirrors(host: Snapshot, device: string, tcHook: TcHook): string {
-  const parents = host.classFilters.filter((filter) => filter.device === device).map(({ parent }) => parent)
+export function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHook): string {
+  const parents = host.classFiltersOf(device).map(({ parent }) => parent)
   const places = [
-    ...(host.filters.some((filter) => filter.device === device && filter.tcHook === tcHook) ? [[tcHook]] : []),
+    ...(host.filtersAt(device, tcHook).length > 0 ? [[tcHook]] : []),
     ...(tcHook === 'egress' ? [...new Set(parents)].map((parent) => ['parent', parent]) : [])
   ]
   return places.map((place) => shellLine(['tc', 'filter', 'show', 'dev', device, ...place])).join('; ')
 }
 
 /** The filter of others' at the mirrors' preference, of that handle. */
-export function findBlocking(host: Snapshot, device: string, tcHook: TcHook, handle: number): Filter | undefined {
-  return host.filters.find(
-    (filter) =>
-      filter.device === device &&
-      filter.tcHook === tcHook &&
-      filter.chain === 0 &&
-      filter.pref === mirrorPref &&
-      (filter.handle ?? 0) === handle
-  )
+export function findBlocking(host: HostIndex, device: string, tcHook: TcHook, handle: number): Filter | undefined {
+  return host
+    .filtersAt(device, tcHook)
+    .find(({ chain, pref, ...filter }) => chain === 0 && pref === mirrorPref && (filter.handle ?? 0) === handle)
 }
 
 /** The rivals' queueing disciplines that hold nothing else, and do nothing but what the default does. */
-function emptied(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): { device: string; handle: string }[] {
-  return host.qdiscs.filter(({ device, handle, root, plainPrio }) => {
-    const filters = host.classFilters.filter((filter) => filter.device === device)
-    const children = host.qdiscs.some((other) => other.device === device && other.parent?.startsWith(handle))
-    return (
-      plainPrio && root && !children && filters.length > 0 && filters.every((filter) => foreignMirrors.includes(filter))
-    )
-  })
+function emptied(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): { device: string; handle: string }[] {
+  const devices = [...new Set(foreignMirrors.map(({ device }) => device))]
+  return devices
+    .flatMap((name) => host.qdiscsOf(name))
+    .filter(({ device, handle, root, plainPrio }) => {
+      const filters = host.classFiltersOf(device)
+      const children = host.qdiscsOf(device).some((other) => other.parent?.startsWith(handle))
+      return (
+        plainPrio &&
+        root &&
+        !children &&
+        filters.length > 0 &&
+        filters.every((filter) => foreignMirrors.includes(filter))
+      )
+    })
 }
 
 /** The commands that remove the rivals; those on an old ingress qdisc go with it. */
-export function removeForeignMirrors(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): Argv[] {
+export function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   const roots = emptied(host, foreignMirrors)
   const alone = foreignMirrors.filter(
     (filter) =>
@@ -117,7 +118,7 @@ export function removeForeignMirrors(host: Snapshot, foreignMirrors: readonly Fo
 }
 
 /** The commands that put them back. */
-export function restoreForeignMirrors(host: Snapshot, foreignMirrors: readonly ForeignMirror[]): Argv[] {
+export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   return [
     ...emptied(host, foreignMirrors).map(
       ({ device, handle }): Argv => ['tc', 'qdisc', 'add', 'dev', device, 'root', 'handle', handle, 'prio']
@@ -138,6 +139,6 @@ export function restoreForeignMirrors(host: Snapshot, foreignMirrors: readonly F
 }
 
 /** The device has the old ingress qdisc, not clsact. */
-export function hasIngress(host: Snapshot, device: string): boolean {
-  return host.qdiscs.some((qdisc) => qdisc.device === device && qdisc.kind === 'ingress')
+export function hasIngress(host: HostIndex, device: string): boolean {
+  return host.hasQdisc(device, 'ingress')
 }

@@ -1,7 +1,7 @@
 import { label } from '../../host/docker/docker-names.ts'
 import { dockerAddress } from '../foreign/bridge.ts'
 import type { Kind, Resource, Step, Transition } from '../kind.ts'
-import { isInScope, networksOn } from '../mark-inventory.ts'
+import { isInScope } from '../ownership.ts'
 
 /**
  * The address of the host's that Docker has put on the bridge of a network that is to be taken over. Docker leaves it there
@@ -25,16 +25,18 @@ export const address: Kind<HostAddress> = {
     wanted.spans
       .filter(({ network }) => network !== null)
       .flatMap(({ name: span }) =>
-        networksOn(host, span)
+        host
+          .networksOn(span)
           .filter(({ labels }) => !isInScope(wanted, labels[label.name], labels[label.span] ?? ''))
           .flatMap((network): HostAddress[] => {
-            const link = host.links.find(({ name }) => name === span)
+            const link = host.linkOf(span)
             const found = link && dockerAddress(link, network)
             if (found === undefined) return []
             const id = `${found.address}/${found.prefix}`
             return [{ kind: 'address', id: `${span} ${id}`, spans: [span], owner: 'ours', bridge: span, address: id }]
           })
       ),
+  evidence: () => ['docker'],
   steps: addressSteps,
   title: (resource) => resource.address,
   summary: ({ bridge }) => `Docker's, on ${bridge}`,

@@ -1,19 +1,15 @@
-import type { Diagnostic } from '../../errors.ts'
-import type { Link, Snapshot } from '../../host/snapshot.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
+import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { hasLinkLocal, judgeBridge, originOf } from '../foreign/bridge.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, type Resource, yesNo } from '../kind.ts'
-import {
-  type DesiredSpan,
-  type DesiredState,
-  diagnostic,
-  interfaceMark,
-  isOwed,
-  ownsBridge
-} from '../mark-inventory.ts'
+import { interfaceMark, isOwed } from '../mark-inventory.ts'
 import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
+import { ownsBridge } from '../ownership.ts'
 import {
   desiredSeal,
   hasOtherFilters,
@@ -31,6 +27,8 @@ import { dockerBridgeMark } from './network.ts'
 export interface Bridge extends Resource {
   readonly kind: 'bridge'
   readonly isBridge: boolean
+  /** Its span has a Docker network, or that cannot be told by the kernel alone. */
+  readonly hasNetwork: boolean
   /** Whose it is, what its cards were like, and what it was like itself if it was adopted. */
   readonly mark: string
   /** The cards of which its mark speaks. */
@@ -90,6 +88,7 @@ export const bridge: Kind<Bridge> = {
   observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
+  evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
   steps: bridgeSteps,
   title: (resource) => resource.id,
   summary: (resource) =>
@@ -112,7 +111,7 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: Snapshot): Diagnostic {
+function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
   if (obstacle !== null) return sealConflict(obstacle, id)
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
@@ -122,8 +121,8 @@ function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, ho
   return explainDevice(host, id)
 }
 
-function desireBridge(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Bridge {
-  const link = host.links.find(({ name }) => name === span.name)
+function desireBridge(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Bridge {
+  const link = host.linkOf(span.name)
   const live = link && observeBridge(wanted, host, link)[0]
   const interfaces = rememberedCards(wanted, host, span.name)
   return {
@@ -133,9 +132,10 @@ function desireBridge(wanted: DesiredState, host: Snapshot, span: DesiredSpan): 
     owner: 'ours',
     origin: span.origin,
     isBridge: true,
+    hasNetwork: span.network !== null,
     mark: writeAlias({
       owner: wanted.owner,
-      network: span.hasNetwork,
+      network: span.network !== null,
       original: live?.original ?? null,
       interfaces
     }),
@@ -166,18 +166,18 @@ function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridg
   return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
 }
 
-function namesOf(host: Snapshot, interfaces: ReadonlyMap<number, unknown>): string[] {
+function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): string[] {
   return host.links.filter(({ index }) => interfaces.has(index)).map(({ name }) => name)
 }
 
 /** The cards that feed the span, and those that did and are not given back yet. */
-function rememberedCards(wanted: DesiredState, host: Snapshot, span: string) {
-  const link = host.links.find(({ name }) => name === span)
+function rememberedCards(wanted: DesiredState, host: HostIndex, span: string) {
+  const link = host.linkOf(span)
   const old = readMark(link)?.interfaces
   return new Map(
-    wanted.interfaces.flatMap((card) => {
+    wanted.marks.interfaces.flatMap((card) => {
       const used = wanted.spans.some(
-        ({ name, mirrors }) => name === span && mirrors.some((mirror) => mirror.link.index === card.link.index)
+        ({ name, mirrors }) => name === span && mirrors.some(({ device }) => device.name === card.link.name)
       )
       if (used) return [[card.link.index, interfaceMark(card)] as const]
       const remembered = old?.get(card.link.index)
@@ -187,12 +187,12 @@ function rememberedCards(wanted: DesiredState, host: Snapshot, span: string) {
   )
 }
 
-function observeBridge(wanted: DesiredState, host: Snapshot, link: Link): Bridge[] {
-  const desired = wanted.spans.some((span) => span.name === link.name)
+function observeBridge(wanted: DesiredState, host: HostIndex, link: Link): Bridge[] {
+  const desired = wanted.spans.find((span) => span.name === link.name)
   const mark = readMark(link)
   const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
   const ours = ownsBridge(wanted, link) || label !== null
-  if (!ours && !desired) return []
+  if (!ours && desired === undefined) return []
   const { bridge: options, offloads } = link
   const obstacle = ours ? sealObstacle(wanted, host, link.name, link.name) : null
   const adopted = !ours || label === 'adopted'
@@ -207,6 +207,7 @@ function observeBridge(wanted: DesiredState, host: Snapshot, link: Link): Bridge
       owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
       ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
       isBridge: options !== null,
+      hasNetwork: mark === null ? link.kind === 'bridge' && desired?.network != null : mark.network,
       mark: link.alias ?? '',
       remembered: namesOf(host, mark?.interfaces ?? new Map()),
       mac: link.mac,

@@ -49,11 +49,11 @@ export const sourceInterface: Kind<SourceInterface> = {
     lro: { label: 'LRO', words: onOff }
   },
   desire: (wanted) =>
-    wanted.interfaces
+    wanted.marks.interfaces
       .filter((card) => card.wanted.size > 0)
       .map((card) => build(card, 'ours', (setting) => desiredSetting(card, setting))),
   observe: (wanted) =>
-    wanted.interfaces.map((card) => ({
+    wanted.marks.interfaces.map((card) => ({
       ...build(card, card.ours ? 'ours' : 'shared', (setting) => card.now.has(setting)),
       giveBack: Object.fromEntries(
         settingNames.flatMap((setting) => {
@@ -115,8 +115,8 @@ function rollbackInterfaces(
   now: ObservedState
 ): SourceInterface[] {
   return sources.flatMap(({ id, owner }) => {
-    const was = then.wanted.interfaces.find(({ link }) => link.name === id)
-    const is = now.wanted.interfaces.find(({ link }) => link.name === id)
+    const was = then.wanted.marks.interfaces.find(({ link }) => link.name === id)
+    const is = now.wanted.marks.interfaces.find(({ link }) => link.name === id)
     if (was === undefined || is === undefined) return []
     const kept = (setting: SettingOfKind) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
     const charged = (setting: SettingOfKind) => was.wanted.has(setting) || was.live.has(setting)

@@ -1,10 +1,12 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Filter, Program, Snapshot } from '../../host/snapshot.ts'
+import type { Filter, Program } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, removeFilter, writeMirror } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
+import type { DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
 import { describeFilter } from '../foreign/describe-filter.ts'
 import {
   describeForeignMirror,
@@ -17,14 +19,19 @@ import {
   showForeignMirrors
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
-import { type DesiredSpan, type DesiredState, diagnostic, interfaceMark } from '../mark-inventory.ts'
-import { mirrorHandle, writeCookie } from '../marks.ts'
+import { interfaceMark } from '../mark-inventory.ts'
+import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
+import { containerSourceId, seenFromInside } from '../sources/container.ts'
+import { writeMirrorTitle } from '../sources/source-kind.ts'
 
 /** One tc filter: copies what passes one hook of one device into one span. */
 export interface Mirror extends Resource {
   readonly kind: 'mirror'
   readonly device: string
   readonly tcHook: TcHook
+  /** What is copied, in which direction as seen from there. */
+  readonly source: SourceId
+  readonly direction: TcHook
   readonly handle: number
   /** The bridge that gets the copies; `*` once it has gone, also when one of its name has come back. */
   readonly target: string
@@ -65,20 +72,30 @@ export const mirror: Kind<Mirror> = {
   },
   desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
   observe: (wanted, host) => [
-    ...wanted.mirrors
+    ...wanted.marks.mirrors
       .filter((live) => live.inScope)
-      .map(({ filter, span }): Mirror => ({ ...describe(filter), spans: span === null ? [] : [span], owner: 'ours' })),
+      .map(
+        ({ filter, span }): Mirror => ({
+          ...describe(wanted, host, filter),
+          spans: span === null ? [] : [span],
+          owner: 'ours'
+        })
+      ),
     ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
   ],
-  rollbackTarget: (mirrors, _, { host }) =>
-    mirrors.filter(({ device }) => host.links.some(({ name }) => name === device)),
+  rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.linkOf(device) !== undefined),
   finalize: finalizeMirrors,
+  // Of a bridge that has lost its mark, Docker's labels may still say that it is a span's.
+  evidence: ({ spans: [span] }, side, host) => {
+    const bridge = span === undefined ? undefined : host.linkOf(span)
+    return side === 'live' && bridge?.kind === 'bridge' && readMark(bridge) === null ? ['docker'] : []
+  },
   steps: mirrorSteps,
-  title: ({ device, tcHook, target, spans }) => `${device} ${tcHook} → ${spans[0] ?? nameTarget(target)}`,
+  title: ({ source, direction, target, spans }) => writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target)),
   summary: describeProgram,
-  address: ({ device, tcHook, spans, handle }) => [
-    device,
-    tcHook,
+  address: ({ source, direction, spans, handle }) => [
+    ...source,
+    direction,
     ...(spans.length === 0 ? [handle.toString(16)] : [])
   ],
   device: ({ device }) => device,
@@ -91,27 +108,39 @@ function describeProgram({ expression, program }: Mirror): string {
   return expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
 }
 
-function desireMirrors(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap(({ link, tcHook, expression, program, origin }) => {
-    const handle = mirrorHandle(wanted.owner, span.name, link.name, tcHook)
-    const id = idOf(link.name, tcHook, handle)
-    // Without the right to compile it, the program that is there is left as it is; there is none to make a new one of.
-    const known = program ?? host.filters.find((filter) => filterId(filter) === id)?.program
-    const card = wanted.interfaces.find((candidate) => candidate.link.index === link.index)
-    if (known === undefined || known === null || card === undefined) return []
-    return [
-      {
-        ...({ kind: 'mirror', id, spans: [span.name], owner: 'ours', device: link.name, tcHook, handle } as const),
-        origin,
-        target: span.name,
-        program: known,
-        expression,
-        ...{ control: 'continue', protocol: 'all', directAction: false },
-        cookie: writeCookie(wanted.owner, interfaceMark(card)),
-        ...noForeignMirrors
-      }
-    ]
-  })
+function desireMirrors(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
+  return span.mirrors.flatMap(
+    ({ source, device: { name: device }, tcHook, direction, expression, program, origin }) => {
+      const handle = mirrorHandle(wanted.owner, span.name, device, tcHook)
+      const id = idOf(device, tcHook, handle)
+      // A program that is there stays while it is not known what it should be; and of none, no mirror can be made.
+      const known = program ?? host.filtersAt(device, tcHook).find((filter) => filterId(filter) === id)?.program
+      const marked = wanted.marks.interfaceOf.get(device)
+      if (known === undefined || known === null || marked === undefined) return []
+      return [
+        {
+          ...({
+            kind: 'mirror',
+            id,
+            spans: [span.name],
+            owner: 'ours',
+            device,
+            tcHook,
+            source,
+            direction,
+            handle
+          } as const),
+          origin,
+          target: span.name,
+          program: known,
+          expression,
+          ...{ control: 'continue', protocol: 'all', directAction: false },
+          cookie: writeCookie(wanted.owner, interfaceMark(marked)),
+          ...noForeignMirrors
+        }
+      ]
+    }
+  )
 }
 
 const noForeignMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false } as const
@@ -119,7 +148,7 @@ const noForeignMirrors = { foreignMirrors: [], removal: [], restoration: [], onI
 function explainConflict(
   { device, tcHook, handle, spans, foreignMirrors, removal }: Mirror,
   _: Mirror,
-  host: Snapshot
+  host: HostIndex
 ): Diagnostic {
   if (foreignMirrors.length > 0) {
     return diagnostic(
@@ -145,15 +174,30 @@ function nameTarget(target: string): string {
   return target === '*' ? 'a bridge that is gone' : target
 }
 
-function describe(filter: Filter): Mirror {
+/** A veth that leads into a container is called by the container's name; else a device is its own source. */
+function sourceOf(
+  { spans }: DesiredState,
+  host: HostIndex,
+  { device, tcHook }: Filter
+): Pick<Mirror, 'source' | 'direction'> {
+  const points = spans.flatMap(({ mirrors }) => mirrors)
+  const point = points.find((one) => one.device.name === device && one.tcHook === tcHook)
+  if (point !== undefined) return point
+  const link = host.linkOf(device)
+  const attachment = link && host.attachmentOf(link)
+  if (link === undefined || attachment === undefined) return { source: [device], direction: tcHook }
+  return { source: containerSourceId(attachment, link), direction: seenFromInside(tcHook) }
+}
+
+function describe(wanted: DesiredState, host: HostIndex, filter: Filter): Mirror {
   const { device, tcHook } = filter
+  const { source, direction } = sourceOf(wanted, host, filter)
   return {
     kind: 'mirror',
     id: filterId(filter),
     spans: [],
     owner: 'foreign',
-    device,
-    tcHook,
+    ...{ device, tcHook, source, direction },
     handle: filter.handle ?? 0,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
@@ -167,13 +211,14 @@ function describe(filter: Filter): Mirror {
 }
 
 /** Filters of others that a wanted mirror meets on its hook; each as if it were that mirror. */
-function standingInTheWay(wanted: DesiredState, host: Snapshot, span: DesiredSpan): Mirror[] {
+function standingInTheWay(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
   const desired = desireMirrors(wanted, host, span)
   return span.mirrors.flatMap((want): Mirror[] => {
     const { copying, blocking } = findForeignMirrors(wanted, host, span.name, want)
-    const id = idOf(want.link.name, want.tcHook, mirrorHandle(wanted.owner, span.name, want.link.name, want.tcHook))
+    const { device, tcHook } = want
+    const id = idOf(device.name, tcHook, mirrorHandle(wanted.owner, span.name, device.name, tcHook))
     const meant = desired.find((one) => one.id === id)
-    if (blocking) return [{ ...describe(blocking), id, spans: [span.name] }]
+    if (blocking) return [{ ...describe(wanted, host, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const reason = copying.map(refuseAdoption).find((one) => one !== null)
     return [
@@ -184,7 +229,7 @@ function standingInTheWay(wanted: DesiredState, host: Snapshot, span: DesiredSpa
         foreignMirrors: copying.map(describeForeignMirror),
         removal: removeForeignMirrors(host, copying),
         restoration: restoreForeignMirrors(host, copying),
-        onIngress: hasIngress(host, want.link.name)
+        onIngress: hasIngress(host, device.name)
       }
     ]
   })

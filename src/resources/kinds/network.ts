@@ -1,21 +1,15 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { composeLabel, label, networkOption, referTo } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { DockerNetwork, Pool, Snapshot } from '../../host/snapshot.ts'
+import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
+import type { DesiredState } from '../desired-state.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
 import { type Kind, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import {
-  containersOf,
-  type DesiredState,
-  diagnostic,
-  findNetwork,
-  isInScope,
-  leftNotes,
-  ownsBridge
-} from '../mark-inventory.ts'
 import { hashOf, readMark } from '../marks.ts'
+import { isInScope, leftNotes, ownsBridge } from '../ownership.ts'
 
 /** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is recreated for. */
 export interface Network extends Resource {
@@ -58,6 +52,7 @@ export const network: Kind<Network> = {
   },
   desire: desireNetworks,
   observe: (wanted, host) => liveNetworks(wanted, host).map((live) => observeNetwork(wanted, live)),
+  evidence: () => ['docker'],
   steps: networkSteps,
   title: (resource) => resource.id,
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
@@ -67,7 +62,7 @@ export const network: Kind<Network> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function explainConflict(live: Network, desired: Network, host: Snapshot): Diagnostic {
+function explainConflict(live: Network, desired: Network, host: HostIndex): Diagnostic {
   const { name, reference, bridge, labels } = live
   const project = labels[composeLabel.project]
   const use = describeMembers(live, host)
@@ -94,9 +89,9 @@ function explainConflict(live: Network, desired: Network, host: Snapshot): Diagn
 }
 
 /** Whose a network seems to be, and who is on it. */
-function describeMembers({ name, subnet, labels }: Network, host: Snapshot): string {
+function describeMembers({ name, subnet, labels }: Network, host: HostIndex): string {
   const project = labels[composeLabel.project]
-  const members = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
+  const members = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
   return joinAnd([
     ...(project === undefined ? [] : [`it is of the Compose project ${project}`]),
     `it has ${subnet === '' ? 'no subnet' : `the subnet ${subnet}`}`,
@@ -107,7 +102,7 @@ function describeMembers({ name, subnet, labels }: Network, host: Snapshot): str
 }
 
 /** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */
-export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: Snapshot, bridge: string): string | null {
+export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
   if (host.docker.state !== 'read') return null
   const ours = host.docker.networks.find(
     (live) => live.options[networkOption.bridge] === bridge && isInScope(wanted, live.labels[label.name], bridge)
@@ -116,7 +111,7 @@ export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: Snap
 }
 
 /** Our networks, and what stands where one of ours should be. */
-export function liveNetworks(wanted: DesiredState, host: Snapshot): readonly DockerNetwork[] {
+export function liveNetworks(wanted: DesiredState, host: HostIndex): readonly DockerNetwork[] {
   if (host.docker.state !== 'read') return []
   const networks = host.docker.networks.filter(({ labels }) => labels[label.note] === undefined)
   return networks.filter(
@@ -164,13 +159,13 @@ function observeNetwork(wanted: DesiredState, live: DockerNetwork): Network {
   }
 }
 
-function desireNetworks(wanted: DesiredState, host: Snapshot): Network[] {
+function desireNetworks(wanted: DesiredState, host: HostIndex): Network[] {
   const taken = takenSubnets(wanted, host)
   const notes = leftNotes(wanted, host)
   const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
   return wanted.spans.flatMap((span): Network[] => {
     if (span.network === null) return []
-    const live = findNetwork(host, span.network.name)
+    const live = host.networkOf(span.network.name)
     const ours = live && isInScope(wanted, live.labels[label.name], span.name)
     const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
     const subnet =
@@ -213,8 +208,8 @@ function desireNetworks(wanted: DesiredState, host: Snapshot): Network[] {
 }
 
 /** Whether the bridge was, or is being, taken over from others. */
-function isAdopted(wanted: DesiredState, host: Snapshot, span: string): boolean {
-  const link = host.links.find(({ name }) => name === span)
+function isAdopted(wanted: DesiredState, host: HostIndex, span: string): boolean {
+  const link = host.linkOf(span)
   if (link === undefined) return false
   const mark = readMark(link)
   return mark === null ? !ownsBridge(wanted, link) : mark.original !== null
@@ -256,9 +251,8 @@ function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
   return writeSubnet({ base: pool.base + first * size, length })
 }
 
-function takenSubnets(wanted: DesiredState, host: Snapshot): Subnet[] {
-  const networks =
-    host.docker.state === 'read' ? host.docker.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)) : []
+function takenSubnets(wanted: DesiredState, host: HostIndex): Subnet[] {
+  const networks = host.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet))
   const addresses = host.links.flatMap((link) =>
     link.addresses.filter(({ family }) => family === 'inet').map(({ address, prefix }) => networkOf(address, prefix))
   )

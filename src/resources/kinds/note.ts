@@ -1,8 +1,10 @@
 import { referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
-import type { Container, Snapshot } from '../../host/snapshot.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Container } from '../../host/snapshot.ts'
+import type { DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, type DesiredState, leftNotes } from '../mark-inventory.ts'
+import { leftNotes } from '../ownership.ts'
 import { connect } from './sensor.ts'
 
 /**
@@ -29,6 +31,7 @@ export const note: Kind<Note> = {
   desire: (wanted, host) => observeNotes(wanted, host).map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
+  evidence: () => ['docker'],
   steps: noteSteps,
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
@@ -37,7 +40,7 @@ export const note: Kind<Note> = {
   address: ({ place }) => [place.network, place.container]
 }
 
-function observeNotes(wanted: DesiredState, host: Snapshot): Note[] {
+function observeNotes(wanted: DesiredState, host: HostIndex): Note[] {
   return leftNotes(wanted, host).map(({ note, span, place }) => ({
     ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
     reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
@@ -46,12 +49,12 @@ function observeNotes(wanted: DesiredState, host: Snapshot): Note[] {
   }))
 }
 
-function findContainer(host: Snapshot, { container }: EndpointNote): Container | undefined {
-  return containersOf(host).find(({ name }) => name === container)
+function findContainer(host: HostIndex, { container }: EndpointNote): Container | undefined {
+  return host.containers.find(({ name }) => name === container)
 }
 
 /** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */
-function misses(wanted: DesiredState, host: Snapshot, place: EndpointNote): boolean {
+function misses(wanted: DesiredState, host: HostIndex, place: EndpointNote): boolean {
   const { network, container } = place
   const endpoints = findContainer(host, place)?.endpoints
   const listed = wanted.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
@@ -62,9 +65,7 @@ function misses(wanted: DesiredState, host: Snapshot, place: EndpointNote): bool
 /** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
 function rollbackNotes(notes: readonly Note[], then: ObservedState, now: ObservedState): Note[] {
   const networksOf = ({ host }: ObservedState, container: string) =>
-    containersOf(host)
-      .find(({ name }) => name === container)
-      ?.endpoints.map(({ network }) => network)
+    host.containers.find(({ name }) => name === container)?.endpoints.map(({ network }) => network)
   const own = observeNotes(now.wanted, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {

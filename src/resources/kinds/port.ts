@@ -1,8 +1,10 @@
 import { label } from '../../host/docker/docker-names.ts'
-import type { Link, Snapshot } from '../../host/snapshot.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
+import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
-import { containersOf, type DesiredSpan, type DesiredState, findNetwork, ownsBridge } from '../mark-inventory.ts'
 import { type PortOrigin, type PortSetting, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import { ownsBridge } from '../ownership.ts'
 import {
   desiredSeal,
   findObstacle,
@@ -69,13 +71,13 @@ export const port: Kind<Port> = {
     seal: sealField
   },
   desire: (wanted, host) =>
-    wanted.spans.flatMap((span) => portsOf(host, span.name).map((link) => desirePort(wanted, host, span, link))),
+    wanted.spans.flatMap((span) => host.portsOf(span.name).map((link) => desirePort(wanted, host, span, link))),
   observe: (wanted, host) => {
     const bridges = bridge.observe(wanted, host).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter((link) => isOrphan(wanted, host, link))
     return [
       ...bridges.flatMap(({ id, owner }) =>
-        portsOf(host, id).map((link) => observePort(wanted, host, link, { span: id, bridgeStays: owner === 'adopted' }))
+        host.portsOf(id).map((link) => observePort(wanted, host, link, { span: id, bridgeStays: owner === 'adopted' }))
       ),
       ...orphans.map((link) => observeOrphan({ wanted, host }, link))
     ]
@@ -94,11 +96,11 @@ export const port: Kind<Port> = {
  * It bears our mark, and is no port of a span's any more, whoever's that was. What may be a container's is left sealed: its
  * frames would enter the host. So is everything where some spans are left out, for it may be a port of these.
  */
-function isOrphan(wanted: DesiredState, host: Snapshot, link: Link): boolean {
+function isOrphan(wanted: DesiredState, host: HostIndex, link: Link): boolean {
   const { spans } = wanted.scope
   if ('only' in spans || spans.except.size > 0) return false
   if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
-  const master = host.links.find(({ name }) => name === link.master)
+  const master = host.linkOf(link.master)
   return (master === undefined || !isSpanBridge(wanted, master)) && !mayBeContainers(wanted, host, link)
 }
 
@@ -107,9 +109,9 @@ function observeOrphan({ wanted, host }: ObservedState, link: Link): Port {
 }
 
 /** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
-function mayBeContainers({ spans }: DesiredState, { docker, links }: Snapshot, { index }: Link): boolean {
+function mayBeContainers({ spans }: DesiredState, { docker, links }: HostIndex, { index }: Link): boolean {
   if (docker.state !== 'read') {
-    return spans.some(({ hasNetwork }) => hasNetwork) || links.some((link) => readMark(link)?.network === true)
+    return spans.some(({ network }) => network !== null) || links.some((link) => readMark(link)?.network === true)
   }
   const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
   const places = docker.containers
@@ -120,21 +122,15 @@ function mayBeContainers({ spans }: DesiredState, { docker, links }: Snapshot, {
   return docker.unread.length > 0 || places.some((place) => typeof place === 'string' || place.host === index)
 }
 
-/** Where Docker is not read, what is on the bridge of a span that uses Docker may be a container's: it is left as it is. */
-function mayBeSensor(host: Snapshot, span: string | null): boolean {
-  const bridgeLink = host.links.find(({ name }) => name === span)
-  return host.docker.state !== 'read' && readMark(bridgeLink)?.network === true
-}
-
 /** Of any name's spans. */
 function isSpanBridge(wanted: DesiredState, link: Link): boolean {
   return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
 }
 
 /** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
-function goesWithNetwork(wanted: DesiredState, host: Snapshot, link: Link): boolean {
+function goesWithNetwork(wanted: DesiredState, host: HostIndex, link: Link): boolean {
   const networks = new Set(liveNetworks(wanted, host).map(({ name }) => name))
-  return containersOf(host).some(({ endpoints }) =>
+  return host.containers.some(({ endpoints }) =>
     endpoints.some(
       ({ network, port: place }) => networks.has(network) && typeof place === 'object' && place.host === link.index
     )
@@ -145,11 +141,11 @@ function goesWithNetwork(wanted: DesiredState, host: Snapshot, link: Link): bool
  * What it was like: as its mark says; as the kernel makes a port, where our filter has no mark, or has been taken off one that
  * is as a span sets its ports; else as it is.
  */
-function originOf(host: Snapshot, link: Link): PortOrigin {
+function originOf(host: HostIndex, link: Link): PortOrigin {
   const seal = findSeal(host, link.name)
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
-  const clsact = host.qdiscs.some(({ device, kind }) => device === link.name && kind === 'clsact')
+  const clsact = host.hasQdisc(link.name, 'clsact')
   const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
   const own = { up: link.up, ipv6: link.ipv6, clsact }
   const interfaceSettings: Record<PortSetting, boolean> = !leadsAway(link)
@@ -178,7 +174,7 @@ function flagsOf({ port: options }: Link): Pick<Port, 'isolated' | 'learning' | 
 }
 
 /** A device that somebody has put on the bridge, and whose other end is no other namespace's, may have another life. */
-function desirePort(wanted: DesiredState, host: Snapshot, span: DesiredSpan, link: Link): Port {
+function desirePort(wanted: DesiredState, host: HostIndex, span: DesiredSpan, link: Link): Port {
   const live = observePort(wanted, host, link, { span: span.name, bridgeStays: false })
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
@@ -197,7 +193,7 @@ function desirePort(wanted: DesiredState, host: Snapshot, span: DesiredSpan, lin
   }
 }
 
-function portSeal(host: Snapshot, span: DesiredSpan, link: Link, now: Seal): Seal {
+function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Seal): Seal {
   if (!leadsAway(link)) return desiredSeal('qdisc', now)
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
@@ -205,7 +201,7 @@ function portSeal(host: Snapshot, span: DesiredSpan, link: Link, now: Seal): Sea
 
 function observePort(
   wanted: DesiredState,
-  host: Snapshot,
+  host: HostIndex,
   link: Link,
   { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
 ): Port {
@@ -213,7 +209,7 @@ function observePort(
   const seal = findSeal(host, link.name)
   // One that loses its bridge is a row of the plan, whatever else it gets back.
   const changed = bridgeStays ? link.port?.learning === false : span !== null
-  const givenBack = (changed || seal !== undefined) && !mayBeSensor(host, span) && !goesWithNetwork(wanted, host, link)
+  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(wanted, host, link)
   return {
     kind: 'port',
     id: link.name,
@@ -229,7 +225,7 @@ function observePort(
     seal: readSeal(host, link.name),
     handle: seal?.handle ?? sealHandle(link.name),
     original: originOf(host, link),
-    inUse: link.addresses.some(({ automatic }) => !automatic) || host.links.some(({ lower }) => lower === link.index),
+    inUse: link.addresses.some(({ automatic }) => !automatic) || host.uppersOf(link).length > 0,
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
     obstacle
@@ -237,8 +233,8 @@ function observePort(
 }
 
 /** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
-function desiredMtu(span: DesiredSpan, link: Link, host: Snapshot): number {
-  const network = span.network && findNetwork(host, span.network.name)
+function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
+  const network = span.network && host.networkOf(span.network.name)
   return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
@@ -254,10 +250,10 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
       return name !== null && again ? [[name, again]] : []
     })
   )
-  const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.links.find(({ name }) => name === span)
+  const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.linkOf(span ?? null)
   return ports.flatMap((one) => {
     const id = names.get(one.id) ?? one.id
-    const link = now.host.links.find(({ name }) => name === id)
+    const link = now.host.linkOf(id)
     if (link === undefined) return []
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
@@ -274,10 +270,6 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
 /** What comes from it is another's: of a container or another namespace, or, through a tap, of a virtual machine. */
 function leadsAway({ foreignPeer, kind }: Link): boolean {
   return foreignPeer || kind === 'tun'
-}
-
-function portsOf(host: Snapshot, bridgeName: string): Link[] {
-  return host.links.filter((link) => link.master === bridgeName && link.port !== null)
 }
 
 function portSteps(transition: Transition<Port>): Step[] {

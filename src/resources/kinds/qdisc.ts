@@ -1,11 +1,13 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Qdisc, Snapshot } from '../../host/snapshot.ts'
+import type { Qdisc } from '../../host/snapshot.ts'
+import type { DesiredState } from '../desired-state.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, refuseAdoption } from '../foreign/mirrors.ts'
 import type { Kind, ObservedState, Resource, Step, Transition } from '../kind.ts'
-import { type DesiredState, diagnostic, isSameFilter } from '../mark-inventory.ts'
+import { isSameFilter } from '../mark-inventory.ts'
 
 /** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
 export interface Clsact extends Resource {
@@ -20,7 +22,7 @@ export const qdisc: Kind<Clsact> = {
   rank: { create: 20, remove: 82 },
   fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (wanted) =>
-    wanted.interfaces
+    wanted.marks.interfaces
       .filter((card) => card.wanted.has('clsact'))
       .map((card) => ({
         kind: 'qdisc',
@@ -31,17 +33,13 @@ export const qdisc: Kind<Clsact> = {
         block: null
       })),
   observe: (wanted, host) =>
-    wanted.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
-      const qdisc = host.qdiscs.find(
-        ({ device, kind }) => device === link.name && (kind === 'clsact' || kind === 'ingress')
-      )
+    wanted.marks.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
+      const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // Removed with the qdisc, a filter that is none of our mirrors would be lost.
-      const others = host.filters.some(
-        (filter) =>
-          filter.device === link.name &&
-          !wanted.mirrors.some((mirror) => mirror.inScope && isSameFilter(mirror.filter, filter))
-      )
+      const others = host
+        .filtersOf(link.name)
+        .some((filter) => !wanted.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter)))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
@@ -62,7 +60,7 @@ export const qdisc: Kind<Clsact> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot): Diagnostic {
+function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostIndex): Diagnostic {
   if (block !== null) {
     const others = [
       ...new Set(host.qdiscs.flatMap((other) => (other.block === block && other.device !== id ? [other.device] : [])))
@@ -75,7 +73,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
       `see what is in it with: ${shellLine(['tc', 'filter', 'show', 'block', String(block)])}; take ${id} out of the block, or mirror another interface`
     )
   }
-  const filters = host.filters.filter(({ device }) => device === id)
+  const filters = host.filtersOf(id)
   const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
   return diagnostic(
     'QDISC_FOREIGN',
@@ -85,12 +83,12 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: Snapshot
 }
 
 /** An old ingress qdisc may give way to clsact if all that it holds does too. */
-function judgeQdisc(wanted: DesiredState, host: Snapshot, { device, block }: Qdisc): Adoption {
+function judgeQdisc(wanted: DesiredState, host: HostIndex, { device, block }: Qdisc): Adoption {
   if (block !== null) return { possible: false, reason: 'other interfaces use its filters too' }
   const foreignMirrors = wanted.spans.flatMap((span) =>
     span.mirrors.flatMap((mirror) => findForeignMirrors(wanted, host, span.name, mirror).copying)
   )
-  const [other] = host.filters.filter((filter) => filter.device === device && !foreignMirrors.includes(filter))
+  const [other] = host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
   if (other) {
     return {
       possible: false,
@@ -104,9 +102,9 @@ function judgeQdisc(wanted: DesiredState, host: Snapshot, { device, block }: Qdi
 /** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
 function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { wanted, host }: ObservedState): Clsact[] {
   return hooks.filter(({ id, qdisc }) => {
-    const card = wanted.interfaces.find(({ link }) => link.name === id)
+    const card = wanted.marks.interfaces.find(({ link }) => link.name === id)
     const occupied = card?.now.has('clsact') && card.needed.has('clsact')
-    return host.links.some(({ name }) => name === id) && !(qdisc === 'ingress' && occupied)
+    return host.linkOf(id) !== undefined && !(qdisc === 'ingress' && occupied)
   })
 }
 

@@ -1,6 +1,8 @@
 import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
 import { type EndpointNote, writeNote } from '../../host/docker/endpoint-note.ts'
-import type { Container, DockerNetwork, Endpoint, Link, Snapshot } from '../../host/snapshot.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Container, DockerNetwork, Endpoint, Link } from '../../host/snapshot.ts'
+import type { DesiredState } from '../desired-state.ts'
 import {
   type Change,
   type Kind,
@@ -10,8 +12,8 @@ import {
   type Transition,
   yesNo
 } from '../kind.ts'
-import { containersOf, type DesiredState, findNetwork, isInScope, leftNotes } from '../mark-inventory.ts'
 import { hashOf } from '../marks.ts'
+import { isInScope, leftNotes } from '../ownership.ts'
 import { liveNetworks } from './network.ts'
 
 /** A container's place on the network of a span. */
@@ -65,6 +67,7 @@ export const sensor: Kind<Sensor> = {
   observe: observeSensors,
   rollbackTarget: rollbackSensors,
   finalize: finalizeSensors,
+  evidence: () => ['docker'],
   steps: sensorSteps,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: ({ sealed, options, interfaceName }) =>
@@ -79,12 +82,12 @@ export const sensor: Kind<Sensor> = {
   container: ({ container }) => container
 }
 
-function desireListed(wanted: DesiredState, host: Snapshot): Sensor[] {
+function desireListed(wanted: DesiredState, host: HostIndex): Sensor[] {
   const notes = leftNotes(wanted, host).map(({ place }) => place)
   return wanted.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
-    const live = findNetwork(host, network.name)
+    const live = host.networkOf(network.name)
     const connected = live ? observeNetwork(wanted, host, live) : []
     return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
       const sensor = build(container, network.name, span.name, wanted.owner)
@@ -104,9 +107,9 @@ function desireListed(wanted: DesiredState, host: Snapshot): Sensor[] {
 }
 
 /** Containers that others connected stay, also when the network is made anew. */
-function keepOthers(wanted: DesiredState, host: Snapshot): Sensor[] {
+function keepOthers(wanted: DesiredState, host: HostIndex): Sensor[] {
   return wanted.spans.flatMap((span) => {
-    const live = span.network && findNetwork(host, span.network.name)
+    const live = span.network && host.networkOf(span.network.name)
     if (!live) return []
     const listed = new Set(span.sensors.map(({ container }) => container.name))
     return observeNetwork(wanted, host, live)
@@ -115,7 +118,7 @@ function keepOthers(wanted: DesiredState, host: Snapshot): Sensor[] {
   })
 }
 
-function observeSensors(wanted: DesiredState, host: Snapshot): Sensor[] {
+function observeSensors(wanted: DesiredState, host: HostIndex): Sensor[] {
   return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
 }
 
@@ -128,7 +131,7 @@ function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: O
       owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
   )
   return [
-    ...sensors.filter(({ container }) => containersOf(now.host).some(({ name }) => name === container)),
+    ...sensors.filter(({ container }) => now.host.containers.some(({ name }) => name === container)),
     ...others.map(settled)
   ]
 }
@@ -139,11 +142,11 @@ function settled(sensor: Sensor): Sensor {
 }
 
 /** Of several spans, the first takes a container off the network "none", and the last puts it back there. */
-function finalizeSensors(changes: readonly Change<Sensor>[], host: Snapshot): Change<Sensor>[] {
+function finalizeSensors(changes: readonly Change<Sensor>[], host: HostIndex): Change<Sensor>[] {
   const of = (container: Container, actions: readonly Change['action'][]) =>
     changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
-  const barred = containersOf(host).filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
-  const emptied = containersOf(host).filter(
+  const barred = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === 'none'))
+  const emptied = host.containers.filter(
     (container) =>
       container.networkMode === 'none' &&
       container.endpoints.length > 0 &&
@@ -167,9 +170,9 @@ function subjectOf(change: Change<Sensor>): Sensor {
   return change.action === 'remove' ? change.before : change.after
 }
 
-function observeNetwork(wanted: DesiredState, host: Snapshot, network: DockerNetwork): Sensor[] {
+function observeNetwork(wanted: DesiredState, host: HostIndex, network: DockerNetwork): Sensor[] {
   const span = wanted.spans.find((candidate) => candidate.network?.name === network.name)
-  return containersOf(host).flatMap((container) =>
+  return host.containers.flatMap((container) =>
     container.endpoints
       .filter((endpoint) => endpoint.network === network.name)
       .map((endpoint): Sensor => {
@@ -199,16 +202,11 @@ function observeNetwork(wanted: DesiredState, host: Snapshot, network: DockerNet
  * The host's end of a container's interface, which may have changed since: a veth pair of these two ends, that no other bridge
  * has, and that is no card of a span.
  */
-function findPort(wanted: DesiredState, host: Snapshot, port: Endpoint['port'], bridge: string): Link | undefined {
-  if (typeof port === 'string') return undefined
-  return host.links.find(
-    (link) =>
-      link.index === port.host &&
-      link.peer === port.inside &&
-      link.foreignPeer &&
-      (link.master === null || link.master === bridge) &&
-      !wanted.interfaces.some((card) => card.link.index === link.index)
-  )
+function findPort(wanted: DesiredState, host: HostIndex, port: Endpoint['port'], bridge: string): Link | undefined {
+  const link = typeof port === 'string' ? undefined : host.linkAt(port.host)
+  if (link === undefined || typeof port === 'string') return undefined
+  const isThis = link.foreignPeer && link.peer === port.inside && (link.master ?? bridge) === bridge
+  return isThis && !wanted.marks.interfaces.some((one) => one.link.index === link.index) ? link : undefined
 }
 
 /** A container that does not run has the network's name only: it gets whatever bears that when it starts. */

@@ -1,15 +1,68 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { batchWord, shellLine } from '../../host/quote-command.ts'
-import type { Link, Snapshot } from '../../host/snapshot.ts'
-import { findLink } from '../../host/snapshot.ts'
-import { mirrorPref } from '../../host/tc-syntax.ts'
+import type { Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
-import type { Spec, TcHook } from '../../spec/spec.ts'
-import { routesOf } from '../interface-use.ts'
-import { diagnostic } from '../mark-inventory.ts'
-import { isTransparent } from '../seal.ts'
+import type { SourceSpec, SpanSpec, Spec } from '../../spec/spec.ts'
+import type { InterfaceSetting } from '../marks.ts'
+import {
+  type Context,
+  directionsOf,
+  nothingResolved,
+  type Resolved,
+  type SourceHook,
+  type SourceKind,
+  waitForMirrors
+} from './source-kind.ts'
+
+/** What a span takes charge of on an interface that it copies from. */
+const everyInterface: readonly InterfaceSetting[] = ['up', 'promiscuous']
+const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
+
+/** An interface of the host: both hooks of it are a source's, as the host sees them. */
+export const interfaceSource: SourceKind<SourceSpec> = {
+  resolve: (source, span, context) => ({ ...resolveInterface(source, span, context), isUnread: false })
+}
+
+function resolveInterface(
+  source: SourceSpec,
+  span: SpanSpec,
+  { spec, host, patient, goingDown }: Context
+): Resolved<SourceHook> {
+  const match = matchOf(spec, source.interface)
+  const link = findInterface(match, host)
+  const { origin } = source
+  if ('code' in link) {
+    if (!patient || link.code !== 'INTERFACE_MISSING') {
+      return { ...nothingResolved, errors: [{ ...link, message: `span ${span.name}: ${link.message}`, origin }] }
+    }
+    const hint = suggestInterface(match, spec, host)
+    const missing = diagnostic(link.code, `waits for the interface ${describeMatch(match)}`, hint)
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
+  }
+  const { name } = link
+  if (goingDown.has(name)) {
+    const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`)
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
+  }
+  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
+  const problem = checkInterface(link, dedicated, host)
+  const settings = dedicated ? dedicatedInterface : everyInterface
+  return {
+    ...nothingResolved,
+    items: directionsOf(source).map((tcHook) => ({
+      ...{ source: [name], device: { name, link }, tcHook, direction: tcHook, settings }
+    })),
+    errors: problem === undefined ? [] : [{ ...problem, origin }],
+    warnings: dedicated ? warnOfMerging(link).map((warning) => ({ ...warning, origin })) : []
+  }
+}
+
+function describeMatch(match: InterfaceMatch): string {
+  return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
+}
 
 /** What a source's interface is found by: as the file says of it, or by that very name. */
 export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
@@ -17,7 +70,7 @@ export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
 }
 
 /** Whether a card is the one that the file means. */
-export function isMatch(match: InterfaceMatch, link: Link): boolean {
+function isMatch(match: InterfaceMatch, link: Link): boolean {
   return 'name' in match
     ? match.name === link.name || link.altnames.includes(match.name)
     : match.macaddress === link.permanentMac && isCard(link)
@@ -30,8 +83,8 @@ export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]
 }
 
 /** The one card of this host that the file means, or why there is none. */
-export function findCard(match: InterfaceMatch, host: Snapshot): Link | Diagnostic {
-  if ('name' in match) return findLink(host, match.name) ?? missingName(match.name, host)
+export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Diagnostic {
+  if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
   const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
   const interfaces = all.filter(isCard)
   const [link, ...others] = interfaces.length > 0 ? interfaces : all
@@ -55,7 +108,7 @@ export function findCard(match: InterfaceMatch, host: Snapshot): Link | Diagnost
  * What may be meant by the name of an interface that is waited for, and may be a slip of the pen; none that the file has a
  * source of already. undefined: nothing is like it.
  */
-export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): string | undefined {
+function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): string | undefined {
   if (!('name' in match)) return undefined
   const used = spec.spans.flatMap(({ sources }) => sources.map((source) => matchOf(spec, source.interface)))
   const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
@@ -66,7 +119,7 @@ export function suggestCard(match: InterfaceMatch, spec: Spec, host: Snapshot): 
 }
 
 /** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
-export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Diagnostic | undefined {
+export function checkInterface(link: Link, dedicated: boolean, host: HostIndex): Diagnostic | undefined {
   const program = findConfused(link.name, dedicated)
   if (program !== undefined) {
     return diagnostic(
@@ -86,7 +139,7 @@ export function checkCard(link: Link, dedicated: boolean, host: Snapshot): Diagn
 }
 
 /** A dedicated interface has neither ARP nor IPv6: whoever uses it would be cut off. */
-function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
+function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
     return diagnostic(
@@ -95,7 +148,7 @@ function checkDedicated(link: Link, host: Snapshot): Diagnostic | undefined {
       'take "dedicated" out, or remove the address'
     )
   }
-  const [route, ...others] = routesOf(host, link)
+  const [route, ...others] = host.routesOf(link)
   if (route === undefined) return undefined
   const more = others.length === 0 ? '' : `, and ${others.length} more`
   const all =
@@ -116,43 +169,10 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
 }
 
 /** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
-export function warnOfMerging(link: Link): Diagnostic[] {
+function warnOfMerging(link: Link): Diagnostic[] {
   return (['gro', 'rx-gro-hw', 'lro'] as const)
     .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
     .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
-}
-
-/** What a filter of lower preference ends never comes to the mirrors. */
-export function warnOfHiding(link: Link, tcHook: TcHook, host: Snapshot): Diagnostic[] {
-  const before = host.filters.find(
-    (filter) =>
-      filter.device === link.name &&
-      filter.tcHook === tcHook &&
-      filter.chain === 0 &&
-      filter.pref < mirrorPref &&
-      !isTransparent(filter)
-  )
-  if (before === undefined) return []
-  return [
-    diagnostic(
-      'MIRROR_HIDDEN',
-      `${link.name} ${tcHook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
-      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, tcHook])}`
-    )
-  ]
-}
-
-/** What an eBPF program before the filters does not let pass never comes to the mirrors. */
-export function warnOfPrograms(link: Link, tcHook: TcHook, host: Snapshot): Diagnostic[] {
-  return host.attached
-    .filter((program) => program.link === link.index && program.tcHook === tcHook)
-    .map(({ layer, name, id }) =>
-      diagnostic(
-        'PROGRAM_BEFORE',
-        `${link.name} ${tcHook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
-        `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
-      )
-    )
 }
 
 /** Vlans, bridges, bonds and the like borrow the address of a card below them. */
@@ -160,7 +180,7 @@ function isCard(link: Link): boolean {
   return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
 }
 
-function missingName(name: string, host: Snapshot): Diagnostic {
+function missingName(name: string, host: HostIndex): Diagnostic {
   const names = host.links.flatMap((link) => [link.name, ...link.altnames])
   const near = suggest(name, names)
   const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)

@@ -2,15 +2,17 @@ import type { Origin } from '../../errors.ts'
 import { type ContainerInterface, type CounterRequest, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { containersOf, type DesiredSpan } from '../../resources/mark-inventory.ts'
+import type { DesiredSpan } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
 import type { TcHook } from '../../spec/spec.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror {
+  /** What is copied: an interface, or a container. */
+  readonly source: string
   readonly device: string
-  /** The interface's index: a new interface of the same name is another one. */
-  readonly index: number
+  /** The device's index: a new device of the same name is another one; null: it is not there. */
+  readonly index: number | null
   readonly tcHook: TcHook
   readonly handle: number
   /** The pcap expression as the user wrote it; null: the mirror copies every frame. */
@@ -41,25 +43,27 @@ export interface FramePath {
 }
 
 /** The frame paths of the spans of a plan, in the file's order. */
-export function framePathsOf({ host, desired: { wanted } }: PlanView): FramePath[] {
-  return wanted.spans.map((span) => {
-    const bridge = host.links.find((link) => link.name === span.name && link.bridge !== null)
-    const ports = host.links.filter((link) => link.master === span.name && link.port !== null)
+export function framePathsOf({ host, desired }: PlanView): FramePath[] {
+  return desired.spans.map((span) => {
+    const bridge = host.linkOf(span.name)
+    const ports = host.portsOf(span.name)
     return {
       span: span.name,
       wire: span.wire,
-      mirrors: span.mirrors.map(({ link, tcHook, expression, maxIdle, origin }) => ({
-        ...{ device: link.name, index: link.index, tcHook, expression, maxIdle, origin },
-        handle: mirrorHandle(wanted.owner, span.name, link.name, tcHook)
-      })),
-      bridge: bridge?.index ?? null,
+      mirrors: span.mirrors.map(
+        ({ device: { name: device, link }, tcHook, expression, maxIdle, origin, source: [source] }) => ({
+          ...{ device, index: link?.index ?? null, tcHook, expression, maxIdle, origin, source },
+          handle: mirrorHandle(desired.owner, span.name, device, tcHook)
+        })
+      ),
+      bridge: bridge?.bridge ? bridge.index : null,
       ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
     }
   })
 }
 
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {
-  const [sensor = null] = containersOf(host).flatMap(({ name, sandbox, endpoints }) =>
+  const [sensor = null] = host.containers.flatMap(({ name, sandbox, endpoints }) =>
     endpoints.flatMap(({ network, port }) => {
       const isOfSpan = network === span.network?.name && typeof port !== 'string' && link.foreignPeer
       const isPort = isOfSpan && port.host === link.index && port.inside === link.peer

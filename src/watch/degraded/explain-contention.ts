@@ -24,7 +24,7 @@ const likely: ReadonlyMap<string, Likely> = new Map([
 /** What is put back again and again, and who may be undoing it. */
 export function explainContention(change: PlannedChange, { host }: PlanView): Diagnostic {
   const { who, show } = likely.get(change.kind) ?? links
-  const link = host.links.find(({ name }) => name === change.device)
+  const link = host.linkOf(change.device)
   const manager = link && readManager(link)
   const rival = manager ? `${manager}, which has ${link.name} set up` : who
   const pause = shellLine(['spanplan', 'pause', ...(change.span === null ? [] : [change.span]), '--for', '30m'])

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { Wait } from '../../plan/resolve.ts'
+import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { Degraded, Trigger } from '../../status/watch-state.ts'
 import type { Outcome } from '../loop/reconcile.ts'
@@ -85,12 +85,12 @@ export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecord
 
 /** None where it is there, or nothing of it is wanted. */
 function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Diagnostic[] {
-  const wanted = desired.wanted.spans.some(({ hasNetwork }) => hasNetwork)
+  const wanted = desired.spans.some(({ network }) => network !== null)
   return docker.state === 'unreachable' && wanted ? [docker.reason] : []
 }
 
 /** Whether the run has looked at what waited: not where its span was left alone, and nothing of Docker's where that is away. */
 function isKnown({ host, desired }: NonNullable<Outcome['view']>, kind: string, span: string): boolean {
   const ofKernel = kind === 'mirror' || host.docker.state === 'read'
-  return ofKernel && desired.wanted.spans.some(({ name }) => name === span)
+  return ofKernel && desired.spans.some(({ name }) => name === span)
 }

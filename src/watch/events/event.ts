@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { Wait } from '../../plan/resolve.ts'
+import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Degraded, FailedMonitor, Trigger } from '../../status/watch-state.ts'

@@ -65,7 +65,7 @@ function keyOf({ span, device, origin }: IdleSource): string {
 
 /** null: no source has a max_idle. */
 function periodOf({ desired }: PlanView): number | null {
-  const limits = desired.wanted.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
+  const limits = desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
   if (limits.length === 0) return null
   return Math.min(longestPeriod, Math.max(shortestPeriod, shareOfMaxIdle * Math.min(...limits)))
 }

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readDockerFor, readKernelFor } from '../../apply/refresh.ts'
+import { readDockerFor, readKernelFor, withDocker } from '../../apply/refresh.ts'
 import { diagnosticOf, SpanplanError } from '../../errors.ts'
-import type { DockerState, Snapshot } from '../../host/snapshot.ts'
+import type { DockerState } from '../../host/snapshot.ts'
+import type { Facts } from '../../plan/plan-view.ts'
 import type { FileTarget } from './file-target.ts'
-import { type Failure, spansOf } from './partial-plan.ts'
+import type { Failure } from './partial-plan.ts'
 import { throttleAfter } from './throttle.ts'
 
 /** The host, and what of an aim can be planned with what is known of it. */
 export interface Reading {
   readonly target: FileTarget
-  readonly host: Snapshot
+  readonly facts: Facts
   readonly failures: readonly Failure[]
 }
 
@@ -23,7 +24,7 @@ export interface KernelPass {
   /** Settles when something changes from now on. */
   news(): Promise<unknown>
   /** Does what hangs on the kernel alone; whether there was any. */
-  mend(target: FileTarget, host: Snapshot): Promise<boolean>
+  mend(target: FileTarget, facts: Facts): Promise<boolean>
 }
 
 /** Nothing: Docker is waited for. */
@@ -37,7 +38,7 @@ export const onlyWait: KernelPass = { eager: false, news: () => new Promise(() =
  * @throws SpanplanError if the kernel cannot be read, or what Docker says is not understood.
  */
 export async function readInPasses(target: FileTarget, { eager, news, mend }: KernelPass): Promise<Reading> {
-  const without = withoutDocker(target)
+  const without = { ...target, deferDocker: true }
   const asked = readDockerFor(target).then(
     (docker): Answer => ({ target, docker, failures: [] }),
     (error: unknown): Answer => {
@@ -56,23 +57,16 @@ export async function readInPasses(target: FileTarget, { eager, news, mend }: Ke
     const changed = news()
     const kernel = await readKernelFor(target)
     const answer = await Promise.race([asked, eager ? null : sleep(patience, null, { ref: false })])
-    const mended =
-      (answer === null || (eager && streak === 0)) && (await mend(without, { ...kernel, docker: deferred }))
-    if (answer !== null && !mended) return { ...answer, host: { ...kernel, docker: answer.docker } }
+    const mended = (answer === null || (eager && streak === 0)) && (await mend(without, withDocker(kernel, deferred)))
+    if (answer !== null && !mended) return { ...answer, facts: withDocker(kernel, answer.docker) }
     const took = performance.now() - began
     await Promise.race([asked, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => changed)])
   }
 }
 
 /** What came of asking Docker. */
-interface Answer extends Omit<Reading, 'host'> {
+interface Answer extends Omit<Reading, 'facts'> {
   readonly docker: DockerState
 }
 
 const deferred: DockerState = { state: 'deferred' }
-
-/** What is to go may hang on Docker too. */
-function withoutDocker(target: FileTarget): FileTarget {
-  const scope = { ...target.scope, spans: { only: new Set(spansOf(target)) } }
-  return { ...target, scope, deferDocker: true }
-}

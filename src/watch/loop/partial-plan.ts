@@ -1,8 +1,6 @@
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
-import type { Snapshot } from '../../host/snapshot.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
-import { planTarget } from '../../plan/plan-view.ts'
+import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { exceptSpans, matchesSpan } from '../../spec/scope.ts'
 import type { FileTarget } from './file-target.ts'
 
@@ -22,25 +20,25 @@ export interface PartialPlan {
 }
 
 /** Plans what nothing stands in the way of. */
-export function planPartially(target: FileTarget, host: Snapshot): PartialPlan {
-  const whole = tryToPlan(target, host)
+export function planPartially(target: FileTarget, facts: Facts): PartialPlan {
+  const whole = tryToPlan(target, facts)
   if ('view' in whole) return { target, view: whole.view, failures: loopsIn(whole.view) }
   const kept = new Set<string>()
   const failures: Failure[] = []
   // One after the other, for two of them may stand in each other's way.
-  const all = [...new Set([...spansOf(target), ...goingSpans(target, host)])]
+  const all = [...new Set([...spansOf(target), ...goingSpans(target, facts)])]
   const leaving = (name: string | null) =>
     leaveAlone(
       target,
       all.filter((span) => !kept.has(span) && span !== name)
     )
   for (const name of all) {
-    const tried = tryToPlan(leaving(name), host)
+    const tried = tryToPlan(leaving(name), facts)
     if ('view' in tried) kept.add(name)
     else failures.push({ span: name, diagnostic: tried.diagnostic, planned: true })
   }
   const possible = leaving(null)
-  const view = planTarget(possible, host)
+  const view = planTarget(possible, facts)
   return { target: possible, view, failures: [...failures, ...loopsIn(view)] }
 }
 
@@ -53,10 +51,10 @@ function loopsIn({ plan }: PlanView): Failure[] {
 
 function tryToPlan(
   target: FileTarget,
-  host: Snapshot
+  facts: Facts
 ): { readonly view: PlanView } | { readonly diagnostic: Diagnostic } {
   try {
-    return { view: planTarget(target, host) }
+    return { view: planTarget(target, facts) }
   } catch (error) {
     return { diagnostic: diagnosticOf(error) }
   }
@@ -67,7 +65,7 @@ function leaveAlone(target: FileTarget, spans: readonly string[]): FileTarget {
 }
 
 /** The spans that are live, and go because the file does not know them. */
-function goingSpans(target: FileTarget, host: Snapshot): string[] {
+function goingSpans(target: FileTarget, { host }: Facts): string[] {
   return liveSpans(target, host).filter((name) => matchesSpan(target.scope.spans, name))
 }
 

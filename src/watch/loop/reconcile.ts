@@ -41,7 +41,7 @@ export async function reconcile(target: FileTarget, limits: Limits): Promise<Out
   const early: PlannedChange[] = []
   try {
     const read = await readInPasses(target, repairEarly(limits, early))
-    const possible = planPartially(read.target, read.host)
+    const possible = planPartially(read.target, read.facts)
     view = possible.view
     const failures = [...read.failures, ...possible.failures]
     if (!limits.allowEmpty) checkEmptyFile(target, view.plan)
@@ -70,10 +70,10 @@ function repairEarly({ dryRun, fresh, news, failed }: Limits, done: PlannedChang
     for (const { span } of failures) left.add(span)
     if (failures.length > 0) failed(failures)
   }
-  const mend: KernelPass['mend'] = async (target, host) => {
+  const mend: KernelPass['mend'] = async (target, facts) => {
     if (left.has(null)) return false
     try {
-      const possible = planPartially(leavingOut(target, [...left]), host)
+      const possible = planPartially(leavingOut(target, [...left]), facts)
       const made = await makeTrue(possible)
       done.push(...made.done)
       note(made.failures)
@@ -92,8 +92,8 @@ function repairEarly({ dryRun, fresh, news, failed }: Limits, done: PlannedChang
  * @throws SpanplanError if the host cannot be read.
  */
 export async function refreshPartially(target: FileTarget): Promise<PlanView> {
-  const { target: readable, host } = await readInPasses(target, onlyWait)
-  return planPartially(readable, host).view
+  const { target: readable, facts } = await readInPasses(target, onlyWait)
+  return planPartially(readable, facts).view
 }
 
 /** All at once; where that fails, and has been taken back, span by span. */

@@ -1,4 +1,5 @@
 /** Before the first test and after the last: what tests do stays within their labs. */
+
 import { existsSync, readdirSync } from 'node:fs'
 import { listStaleLabs } from './sweep.ts'
 

@@ -1,4 +1,5 @@
 /** The steps of a walk. */
+
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'

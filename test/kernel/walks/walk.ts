@@ -1,4 +1,5 @@
 /** Random walks: whatever a host is like and whatever happens, an apply leads to the file, and destroy to the first state. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { createLab } from '../../e2e/lab.ts'

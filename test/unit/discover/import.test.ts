@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { translate, unite } from '../../../src/discover/filter-to-pcap.ts'
 import { writeImport } from '../../../src/discover/write-yaml.ts'
 import { run } from '../../../src/host/exec.ts'
+import { HostIndex } from '../../../src/host/host-index.ts'
 import { parseClassFilters, parseFilters } from '../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../src/host/parsers/pcap.ts'
@@ -16,7 +17,8 @@ const fixture = (path: string) => new URL(`../../fixtures/${path}`, import.meta.
 const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${name}.json`), 'utf8'))
 const hostOf = (name: string) => readHostFile(readFileSync(fixture(`plan/${name}/host.json`), 'utf8'))
 const load = (text: string) => loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(text) }])
-const write = (host: Snapshot) => writeImport(host, { version: '0.0.0', created: '2026-01-01T00:00:00.000Z' })
+const write = (host: Snapshot) =>
+  writeImport(new HostIndex(host), { version: '0.0.0', created: '2026-01-01T00:00:00.000Z' })
 
 /** The host of a case, less what its fixture says, with all filters that the stock kernel was given. */
 function stockHost(): Snapshot {

@@ -19,7 +19,7 @@ import type { Target } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import type { SourceFile } from '../../../src/spec/spec.ts'
-import { readHostFile } from './host-file.ts'
+import { type CapturedHost, readHostFile } from './host-file.ts'
 
 export const casesFolder = fileURLToPath(new URL('../../fixtures/plan/', import.meta.url))
 
@@ -37,7 +37,7 @@ export function readFiles(path: string): SourceFile[] {
   return [{ path: 'spans.yaml', bytes: readFileSync(join(path, 'spans.yaml')) }]
 }
 
-export function readSnapshot(path: string, file: 'host.json' | 'after.json'): Snapshot {
+export function readSnapshot(path: string, file: 'host.json' | 'after.json'): CapturedHost {
   return readHostFile(readFileSync(join(path, file), 'utf8'))
 }
 
@@ -57,7 +57,7 @@ export function readTarget(path: string, links: Snapshot['links']): Target {
     const scope = { name: spec.name, spans: everySpan }
     const going = links.filter(({ name }) => patient?.goingDown.includes(name))
     const goingDown = going.map(({ index }) => ({ index, since: 0, settled: false }))
-    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined }
+    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined, filterPatience: null }
     return { want: 'spec', spec, scope, ...how, goingDown }
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan

@@ -1,7 +1,19 @@
-import type { Compiled, Snapshot } from '../../../src/host/snapshot.ts'
+import { HostIndex } from '../../../src/host/host-index.ts'
+import type { Compiled, CompiledFilters, Snapshot } from '../../../src/host/snapshot.ts'
+import type { Facts } from '../../../src/plan/plan-view.ts'
 
-/** A snapshot as it stands in a host.json: a map of programs is an object there. */
-type HostFile = Omit<Snapshot, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }
+/** A snapshot, and what tcpdump made of the filters. */
+export interface CapturedHost extends Snapshot {
+  readonly programs: CompiledFilters
+}
+
+/** The same as it stands in a host.json: a map of programs is an object there. */
+type HostFile = Omit<CapturedHost, 'programs'> & { readonly programs: Readonly<Record<string, Compiled>> }
+
+/** What a plan is made from. */
+export function factsOf(captured: CapturedHost): Facts {
+  return { host: new HostIndex(captured), filters: captured.programs }
+}
 
 /** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */
 export function writeHost({
@@ -14,7 +26,7 @@ export function writeHost({
   routes,
   docker,
   programs
-}: Snapshot): string {
+}: CapturedHost): string {
   const lines = (items: readonly unknown[]) =>
     `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(',\n')}\n  ]`
   const fields = [
@@ -31,7 +43,7 @@ export function writeHost({
   return `{\n${fields.map((field) => `  ${field}`).join(',\n')}\n}\n`
 }
 
-export function readHostFile(text: string): Snapshot {
+export function readHostFile(text: string): CapturedHost {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
   const { programs, attached = [], routes = [], ...host } = JSON.parse(text) as HostFile
   const links = host.links.map(({ manager = null, ...link }) => ({ ...link, manager }))
@@ -50,9 +62,23 @@ function completeDocker({
     ...docker,
     api,
     unread,
-    containers: containers.map(({ labels = {}, running = true, ...container }) => ({
+    containers: containers.map(({ labels = {}, running = true, veths = null, ...container }) => ({
       ...{ sandbox: running ? `/run/docker/netns/${container.id.slice(0, 12)}` : null },
-      ...{ ...container, labels, running }
+      ...{ ...container, labels, running, veths }
     }))
   }
+}
+
+/** What was read of a host, without its indexes. */
+export function asData({
+  bootId,
+  links,
+  qdiscs,
+  filters,
+  classFilters,
+  attached,
+  routes,
+  docker
+}: HostIndex): Snapshot {
+  return { bootId, links, qdiscs, filters, classFilters, attached, routes, docker }
 }

@@ -5,16 +5,17 @@ import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
 import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
 import { casesFolder, readSnapshot, readTarget } from './case.ts'
+import { type CapturedHost, factsOf } from './host-file.ts'
 
-type Change = (host: Snapshot) => Snapshot
+type Change = (host: CapturedHost) => CapturedHost
 
 /** What a rollback would do, if the host of a case became this one while the apply of its file went on. */
 function planReturn(name: string, become: Change, { from = (host) => host, adopt = false }: Options = {}): string[] {
   const path = join(casesFolder, name)
   const host = from(readSnapshot(path, 'host.json'))
   const target = readTarget(path, host.links)
-  const first = planTarget(target.want === 'spec' ? { ...target, adopt } : target, host)
-  return planRollback(first, become(host)).plan.changes.map(renderChange)
+  const first = planTarget(target.want === 'spec' ? { ...target, adopt } : target, factsOf(host))
+  return planRollback(first, factsOf(become(host)).host).plan.changes.map(renderChange)
 }
 
 interface Options {

@@ -2,16 +2,14 @@
 
 import { readFileSync } from 'node:fs'
 import type { Sample } from '../../../src/host/read-counters.ts'
-import type { Snapshot } from '../../../src/host/snapshot.ts'
-import type { PlanView } from '../../../src/plan/plan-view.ts'
-import { planTarget } from '../../../src/plan/plan-view.ts'
+import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
 import type { Pauses } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
 import type { ReportInput } from '../../../src/status/report.ts'
 import type { WatchState } from '../../../src/status/watch-state.ts'
-import { readHostFile } from '../plan/host-file.ts'
+import { type CapturedHost, factsOf, readHostFile } from '../plan/host-file.ts'
 
 /** A file of the fixture. */
 export const fixture = (name: string) =>
@@ -20,10 +18,11 @@ export const fixture = (name: string) =>
 export const converged = readHostFile(fixture('host.json'))
 
 /** That host, or one like it, as seen with the fixture's file, or one like that. */
-export function see(host: Snapshot = converged, text = fixture('spans.yaml')): PlanView {
+export function see(host: CapturedHost = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planTarget({ want: 'spec', spec, scope, deferDocker: false, adopt: false, patient: true, goingDown: [] }, host)
+  const how = { deferDocker: false, adopt: false, patient: true, goingDown: [], filterPatience: null }
+  return planTarget({ want: 'spec', spec, scope, ...how }, factsOf(host))
 }
 
 /** What passes. */

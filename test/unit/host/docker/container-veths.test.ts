@@ -44,7 +44,16 @@ const networks = [network('span'), network('extra'), network('lan', 'macvlan'), 
 
 function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox = `${folder}/a`) {
   const container: Container = {
-    ...{ id: 'f00d', name: 'zeek', labels: {}, running: true, restarting: false, networkMode: 'none', sandbox },
+    ...{
+      id: 'f00d',
+      name: 'zeek',
+      labels: {},
+      running: true,
+      restarting: false,
+      veths: null,
+      networkMode: 'none',
+      sandbox
+    },
     endpoints: on.map((name) => ({
       ...{ network: name, networkId: `id of ${name}`, aliases: [], driverOptions: {} },
       ...{ fixedAddress: null, port: 'unknown' }

@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../../src/errors.ts'
-import type { Container, Link, Snapshot } from '../../../../src/host/snapshot.ts'
+import type { Container, Link } from '../../../../src/host/snapshot.ts'
 import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../../src/plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../../src/printable.ts'
 import { casesFolder, readSnapshot, readTarget } from '../case.ts'
+import { type CapturedHost, factsOf } from '../host-file.ts'
 
 const selection: SavedSelection = {
   files: ['/etc/spanplan'],
@@ -26,10 +27,10 @@ function readCase(name: string) {
   const target = readTarget(path, host.links)
   if (target.want !== 'spec') throw new Error(`${name} is about a destroy`)
   const { spec } = target
-  const document = (now: Snapshot) =>
-    planDocument(planTarget(target, now).plan, {
+  const document = (now: CapturedHost) =>
+    planDocument(planTarget(target, factsOf(now)).plan, {
       spec,
-      host: now,
+      ...factsOf(now),
       version: '0.1.0',
       created: '2001-02-03T12:00:00.000Z'
     })
@@ -152,14 +153,14 @@ describe('a saved plan', () => {
 })
 
 /** What differs between the plan of a case and that of the same host with something changed. */
-function differences(name: string, change: (host: Snapshot) => Snapshot): string[] {
+function differences(name: string, change: (host: CapturedHost) => CapturedHost): string[] {
   const { host, document } = readCase(name)
   return findDifferences(read(save(name)), asShown(document(change(host))))
 }
 
 const withLink =
   (name: string, change: Partial<Link>) =>
-  (host: Snapshot): Snapshot => ({
+  (host: CapturedHost): CapturedHost => ({
     ...host,
     links: host.links.map((link) => (link.name === name ? { ...link, ...change } : link))
   })
@@ -176,7 +177,7 @@ describe('what has changed since', () => {
 
   test('what has nothing to do with the plan', () => {
     const stranger = { name: 'veth9', index: 999, altnames: [], alias: null, master: null, peer: null }
-    const more = (host: Snapshot) => {
+    const more = (host: CapturedHost) => {
       const [first] = host.links
       return first ? { ...host, links: [...host.links, { ...first, ...stranger }] } : host
     }
@@ -205,7 +206,7 @@ describe('what has changed since', () => {
 
   const withContainers =
     (containers: readonly Container[]) =>
-    (host: Snapshot): Snapshot => ({
+    (host: CapturedHost): CapturedHost => ({
       ...host,
       docker: host.docker.state === 'read' ? { ...host.docker, containers } : host.docker
     })
@@ -219,6 +220,7 @@ describe('what has changed since', () => {
       restarting: false,
       networkMode: 'bridge',
       sandbox: null,
+      veths: null,
       endpoints: []
     }
     expect(differences('wait-only', withContainers([zeek]))).toEqual(['span0/sensor/span/zeek: waited, is there now'])

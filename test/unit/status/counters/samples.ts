@@ -8,7 +8,18 @@ const origin = { file: 'spans.yaml', line: 1, column: 1 }
 export const path: FramePath = {
   span: 'span0',
   wire: true,
-  mirrors: [{ device: 'ens192', index: 2, tcHook: 'ingress', handle: 8, expression: null, maxIdle: null, origin }],
+  mirrors: [
+    {
+      source: 'ens192',
+      device: 'ens192',
+      index: 2,
+      tcHook: 'ingress',
+      handle: 8,
+      expression: null,
+      maxIdle: null,
+      origin
+    }
+  ],
   bridge: 4,
   ports: [
     {

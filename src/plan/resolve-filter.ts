@@ -1,0 +1,49 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { longestProgram } from '../host/parsers/pcap.ts'
+import type { CompiledFilters, Program } from '../host/snapshot.ts'
+import { everyFrame } from '../host/tc-syntax.ts'
+import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
+
+/** What a source's filter compiles to, why that is not known, or what is wrong with the filter. */
+export type ResolvedFilter =
+  | { readonly program: Program }
+  | { readonly wait: Diagnostic }
+  | { readonly error: Diagnostic }
+
+const tooLarge = 'use wider networks, or split it over several spans'
+
+/** Looks a source's filter up among the compiled ones. */
+export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
+  if (filter === null) return { program: everyFrame }
+  const { expression, origin } = filter
+  const fail = (code: string, message: string, hint: string) => ({
+    error: diagnostic(code, `span ${span.name}: ${message}`, hint, origin)
+  })
+  const compiled = filters.get(expression)
+  switch (compiled?.state) {
+    case 'compiled': {
+      const { program } = compiled
+      const length = Number.parseInt(program, 10)
+      if (length <= longestProgram) return { program }
+      const message = `the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`
+      return fail('FILTER_TOO_LARGE', message, tooLarge)
+    }
+    case 'endless': {
+      const message = `tcpdump did not finish compiling the filter within ${compiled.limit} s, and was ended`
+      return fail('FILTER_TOO_LARGE', message, tooLarge)
+    }
+    case 'pending':
+      return {
+        wait: diagnostic('FILTER_PENDING', `waits for tcpdump, which is compiling "${expression}"`, undefined, origin)
+      }
+    case 'forbidden': {
+      const message = `waits for CAP_NET_RAW: "${expression}" has to be compiled for a live interface`
+      return { wait: diagnostic('FILTER_FORBIDDEN', message, 'run as root', origin) }
+    }
+    case 'invalid':
+    case undefined: {
+      const message = `tcpdump does not understand the filter: ${compiled?.message ?? 'it was not asked'}`
+      return fail('FILTER_INVALID', message, 'see pcap-filter(7)')
+    }
+  }
+}

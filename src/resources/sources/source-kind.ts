@@ -1,0 +1,79 @@
+import type { Diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { CompiledFilters } from '../../host/snapshot.ts'
+import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
+import type { CopyPoint, SourceId } from '../desired-state.ts'
+import { type Wait, writeAddress } from '../kind.ts'
+
+/** What a file's names are resolved with. */
+export interface Context {
+  readonly spec: Spec
+  readonly host: HostIndex
+  readonly filters: CompiledFilters
+  /** What is not there yet is waited for; else it is an error. */
+  readonly patient: boolean
+  /** The names of interfaces that are going down: they count as not there. */
+  readonly goingDown: ReadonlySet<string>
+}
+
+/** What came of resolving a part of a span. All that is wrong is gathered, so that all of it is reported at once. */
+export interface Resolved<Item> {
+  readonly items: readonly Item[]
+  readonly waits: readonly Wait[]
+  readonly errors: readonly Diagnostic[]
+  readonly warnings: readonly Diagnostic[]
+}
+
+/** A resolution without items, waits, errors and warnings. */
+export const nothingResolved = { items: [], waits: [], errors: [], warnings: [] } as const
+
+/** Puts resolutions together, in their order. */
+export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<Item> {
+  return {
+    items: parts.flatMap(({ items }) => items),
+    waits: parts.flatMap(({ waits }) => waits),
+    errors: parts.flatMap(({ errors }) => errors),
+    warnings: parts.flatMap(({ warnings }) => warnings)
+  }
+}
+
+/** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
+export type SourceHook = Pick<CopyPoint, 'source' | 'device' | 'tcHook' | 'direction' | 'settings'>
+
+/** What came of resolving a source. */
+export interface ResolvedSource extends Resolved<SourceHook> {
+  /** An input was not read, so where the source ends is not known: the mirrors that it may have are kept. */
+  readonly isUnread: boolean
+}
+
+/** One kind of source: all that a plan knows of it. */
+export interface SourceKind<S extends SourceSpec> {
+  /** The hooks of the devices that the source ends in, or why it ends in none now. */
+  resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
+}
+
+/** The directions in which a source is copied. */
+export function directionsOf({ direction }: { readonly direction: Direction }): readonly TcHook[] {
+  return direction === 'both' ? ['ingress', 'egress'] : [direction]
+}
+
+/** Has each mirror of a source wait. */
+export function waitForMirrors(
+  span: SpanSpec,
+  source: SourceSpec,
+  id: SourceId,
+  { code, message, hint, origin = source.origin }: Diagnostic
+): Wait[] {
+  return directionsOf(source).map((direction) => ({
+    ...{ kind: 'mirror', span: span.name, title: writeMirrorTitle(id, direction, span.name) },
+    diagnostic: {
+      ...{ code, message, ...(hint !== undefined && { hint }), origin },
+      address: writeAddress(span.name, 'mirror', ...id, direction)
+    }
+  }))
+}
+
+/** What a mirror is called in a plan. */
+export function writeMirrorTitle([name, ...parts]: SourceId, direction: TcHook, span: string): string {
+  return `${[name, ...parts.map((part) => `(${part})`)].join(' ')} ${direction} → ${span}`
+}
