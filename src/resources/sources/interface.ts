@@ -132,7 +132,7 @@ export function checkInterface(link: Link, dedicated: boolean, host: HostIndex):
     return diagnostic(
       'INTERFACE_NOT_ETHERNET',
       `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
-      'mirror the Ethernet card below it'
+      'mirror the Ethernet interface below it'
     )
   }
   return dedicated ? checkDedicated(link, host) : undefined
