@@ -3,7 +3,7 @@ import { type Diagnostic, diagnosticOf, SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import { expressionsOf } from '../plan/target.ts'
+import { expressionsOf, type SpecTarget } from '../plan/target.ts'
 import { type Lock, takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -11,127 +11,125 @@ import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
 import { describeIdleness } from '../status/health.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { openDegradation } from './degraded/degradation.ts'
-import type { WatchEvent } from './events/event.ts'
+import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
 import { type IdleSource, trackIdleSources } from './events/idle-sources.ts'
 import { monotonicTime } from './loop/clock.ts'
-import { currentTarget, type FileTarget, refuseChange, wholeTarget } from './loop/file-target.ts'
 import type { Failure } from './loop/partial-plan.ts'
-import { type Limits, type Outcome, reconcile, refreshPartially } from './loop/reconcile.ts'
+import { type RunOptions, type RunOutcome, reconcile, refreshPartially } from './loop/reconcile.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
 import type { Deadline } from './loop/scheduler.ts'
-import { openFile } from './triggers/watched-files.ts'
+import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy } from './loop/targets.ts'
+import { openFiles } from './triggers/watched-files.ts'
 
-/** What is to be kept so, and how. */
-export interface Rules {
+/** What a reconciler keeps in sync, and how. */
+export interface ReconcilerConfig extends RemovalPolicy {
   /** The files and folders that were named. */
   readonly paths: readonly string[]
-  /** Gives what stands in them, or throws a SpanplanError. */
+  /** Gives the files' contents, or throws a SpanplanError. */
   readonly read: () => readonly SourceFile[]
-  /** Milliseconds from one run to the next when nothing happens. */
+  /** Milliseconds from one run to the next without events. */
   readonly interval: number
   readonly dryRun: boolean
-  readonly allowEmpty: boolean
-  /** Spans of this name that the file does not know go. */
-  readonly prune: boolean
-  /** As typed, for those who find its locks held. */
+  /** The command as typed, for those who find its locks held. */
   readonly command: string
 }
 
-/** Keeps the host as the files say, each time that it is told to. */
+/** Keeps the host in sync with files, one run at a time. */
 export interface Reconciler {
-  /** Of the spans that it keeps. */
+  /** The name whose spans it keeps in sync. */
   readonly name: string
   state(): Omit<WatchState, 'failedMonitors'>
-  /** Where the files are that it goes by. */
+  /** The absolute paths of the files and folders that it reads. */
   paths(): readonly string[]
-  /** Tells what it is to keep. */
-  begin(): void
+  /** Emits the first events. */
+  start(): void
   /** Reads the files again. */
   reload(): void
   /**
-   * Looks, and makes true what differs.
+   * Reads the host, plans, and applies.
    *
    * @param triggers why it runs; the first one is reported.
-   * @param news settles when something changes from then on.
-   * @returns when it is to run again.
+   * @param nextWake settles at the next event.
+   * @returns when the next runs are due.
    */
-  run(triggers: readonly Trigger[], news: () => Promise<unknown>): Promise<readonly Deadline[]>
+  run(triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]>
   /**
-   * Looks at all that the file wants, paused or not, and changes nothing.
+   * Reads the host and plans all that the files say, paused or not. It changes nothing.
    *
    * @throws SpanplanError if the host cannot be read.
    */
-  look(): Promise<PlanView>
-  /** The counters as they were when it began; null: they could not be read yet. */
+  refresh(): Promise<PlanView>
+  /** The counters at the first run; null: they could not be read yet. */
   firstSample(): Sample | null
   close(): void
 }
 
-/** Milliseconds to wait for another spanplan that is at work, and then again to the next try. */
-const patience = 2000
+/** Milliseconds to wait for the lock, and then again until the next attempt. */
+const lockPatience = 2000
 
-/** The share of the interval by which it is longer or shorter, at random: many hosts are not to wake as one. */
+/** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
 
-/** Who asks for one of these wants everything to be tried now, whatever has failed before. */
+/** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 
-/** What says that another spanplan is at work, or that this one is to end. */
-const untilFree: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
+/** Codes of failures to take the lock that are no problem of this watch: another spanplan has it, or this one is to end. */
+const harmlessLockFailures: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 
 /**
  * Reads the files for the first time.
  *
- * @param tell gets what happens, as it happens.
- * @param signal says that no run is to begin any more.
- * @throws SpanplanError with all that is wrong with them.
+ * @param emit gets each event as it happens.
+ * @param signal ends the waiting for the lock.
+ * @throws SpanplanError with all errors of the files.
  */
-export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, signal: AbortSignal): Reconciler {
-  const file = openFile(rules.read, (wanted, before) => refuseChange(rules, wanted, before))
-  const { name } = file.spec
+export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal): Reconciler {
+  const { dryRun, interval } = config
+  const files = openFiles(config.read, (next, before) => checkSpecChange(config, next, before))
+  const { name } = files.spec
   const since = new Date().toISOString()
-  const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(tell)]
+  const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const idleSources = trackIdleSources(({ started, ended }) => {
-    for (const one of started) tell({ type: 'idle', ...idleEvent(one) })
-    for (const one of ended) tell({ type: 'idle_over', ...idleEvent(one) })
+    for (const source of started) emit({ type: 'idle', ...describeSource(source) })
+    for (const source of ended) emit({ type: 'idle_over', ...describeSource(source) })
   })
-  let fresh = true
-  let sample: Sample | null = null
+  let isNewFile = true
+  let firstSample: Sample | null = null
 
-  const spans = () => file.spec.spans.map((span) => span.name)
-  const tellFile = () => tell({ type: 'file', files: file.spec.files, spans: spans() })
+  const spans = () => files.spec.spans.map((span) => span.name)
+  const emitFiles = () => emit({ type: 'file', files: files.spec.files, spans: spans() })
+  const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
+    recompileFilters(expressionsOf(files.spec.spans), which)
 
-  const expressions = () => expressionsOf(file.spec.spans)
-
-  const keep = async (
+  const runOnce = async (
     trigger: Trigger,
-    isDemanded: boolean,
-    holds: Pauses,
+    isOnDemand: boolean,
+    pauses: Pauses,
     obstacle: Diagnostic | null,
-    news: () => Promise<unknown>
+    nextWake: () => Promise<unknown>
   ): Promise<void> => {
     const began = performance.now()
-    const rests = (span: string) => !isDemanded && degradation.rests(span, performance.now())
-    const target = currentTarget(rules, file.spec, holds, rests)
-    const failed = (failures: readonly Failure[]) => {
-      if (target !== null) degradation.note(target, { ...idle, failures }, fresh, performance.now())
-      recorder.degraded(trigger, degradation.list())
+    const isBackedOff = (span: string) => !isOnDemand && degradation.isBackedOff(span, performance.now())
+    const target = makeRunTarget(config, files.spec, pauses, isBackedOff)
+    const degrade = (outcome: RunOutcome) => {
+      if (target !== null) degradation.update(target, outcome, isNewFile, performance.now())
+      return degradation.list()
     }
-    const outcome = await attempt(target, obstacle, { ...rules, fresh, news, failed })
-    if (outcome.view !== null) sample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
+    const onEarlyFailures = (failures: readonly Failure[]) =>
+      recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
+    const outcome = await tryToReconcile(target, obstacle, { ...config, isNewFile, nextWake, onEarlyFailures })
+    if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
     const at = new Date().toISOString()
-    if (statistics.read().last === null) refuseWithoutRight(outcome)
-    if (target !== null) degradation.note(target, outcome, fresh, performance.now())
-    const degraded = degradation.list()
-    const { dryRun } = rules
-    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), fresh, dryRun })
+    if (statistics.read().last === null) throwMissingRights(outcome)
+    const degraded = degrade(outcome)
+    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), isNewFile, dryRun })
     const result = resultOf(outcome, dryRun)
-    const whole = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
-    statistics.enter({ at, trigger, result, milliseconds }, whole, drift)
+    const inSync = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
+    statistics.add({ at, trigger, result, milliseconds }, inSync, drift)
     if (outcome.view === null) return
-    fresh = false
+    isNewFile = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links)
     idleSources.follow(outcome.view)
   }
@@ -139,94 +137,97 @@ export function openReconciler(rules: Rules, tell: (told: WatchEvent) => void, s
   return {
     name,
     state: () => ({
-      ...{ name, pid: process.pid, since, dryRun: rules.dryRun, degraded: degradation.list(), ...statistics.read() },
-      file: { valid: file.diagnostics.length === 0, diagnostics: file.diagnostics }
+      ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list(), ...statistics.read() },
+      file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
     }),
-    paths: () => [...rules.paths, ...file.files.map(({ path }) => path)].map((path) => resolve(path)),
-    begin: () => {
-      tell({ type: 'started', name, dryRun: rules.dryRun })
-      tellFile()
+    paths: () => [...config.paths, ...files.files.map(({ path }) => path)].map((path) => resolve(path)),
+    start: () => {
+      emit({ type: 'started', name, dryRun })
+      emitFiles()
     },
     reload: () => {
-      const news = file.reload(performance.now())
-      if (news === 'refused') tell({ type: 'file_refused', diagnostics: file.diagnostics, files: file.files })
-      if (news !== 'accepted') return
-      fresh = true
+      const result = files.reload(performance.now())
+      if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.files })
+      if (result !== 'accepted') return
+      isNewFile = true
       degradation.clear()
-      recompileFilters(expressions(), 'all')
-      tellFile()
+      recompile('all')
+      emitFiles()
     },
-    run: async (triggers, news) => {
+    run: async (triggers, nextWake) => {
       const [trigger = 'retry'] = triggers
       if (triggers.includes('hangup')) {
         degradation.clear()
-        recompileFilters(expressions(), 'all')
-      } else if (triggers.includes('interval')) recompileFilters(expressions(), 'quick')
-      const isDemanded = triggers.some((one) => onDemand.has(one))
-      const { lock, obstacle } = await lockFor(rules, signal)
+        recompile('all')
+      } else if (triggers.includes('interval')) recompile('quick')
+      const isOnDemand = triggers.some((one) => onDemand.has(one))
+      const { lock, obstacle } = await tryToLock(config, signal)
       try {
-        const held = obstacle !== null && untilFree.has(obstacle.code)
-        const holds = readPauses(Date.now())
-        recorder.pauses(holds.pauses)
-        const rests = !isDemanded && degradation.rests(null, performance.now())
-        if (!held && !rests) await keep(trigger, isDemanded, holds, obstacle, news)
+        const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.code)
+        const pauses = readPauses(Date.now())
+        recorder.pauses(pauses.pauses)
+        const isBackedOff = !isOnDemand && degradation.isBackedOff(null, performance.now())
+        if (!isLocked && !isBackedOff) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
         const now = performance.now()
         return [
-          [now + rules.interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
-          [file.settles, 'file'],
+          [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
+          [files.settlesAt, 'file'],
           [degradation.next(), 'retry'],
-          [held ? now + patience : null, 'retry'],
-          // A pause ends when it says, by the clock on the wall: whoever sets that moves it.
-          ...holds.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
+          [isLocked ? now + lockPatience : null, 'retry'],
+          // A pause ends by the wall clock, which may be set: its deadline is computed anew in each run.
+          ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {
         lock?.release()
       }
     },
-    look: () => refreshPartially(wholeTarget(rules, file.spec, readPauses(Date.now()))),
-    firstSample: () => sample,
+    refresh: () => refreshPartially(makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)),
+    firstSample: () => firstSample,
     close: idleSources.close
   }
 }
 
-/** Who only looks needs none. */
-async function lockFor(
-  { dryRun, command }: Rules,
+/** A dry run needs no lock. */
+async function tryToLock(
+  { dryRun, command }: ReconcilerConfig,
   signal: AbortSignal
 ): Promise<{ readonly lock: Lock | null; readonly obstacle: Diagnostic | null }> {
   if (dryRun) return { lock: null, obstacle: null }
   try {
-    // What goes on is finished, and what waits is not begun.
-    return { lock: await takeLock({ command, timeout: patience, signal }), obstacle: null }
+    return { lock: await takeLock({ command, timeout: lockPatience, signal }), obstacle: null }
   } catch (error) {
     return { lock: null, obstacle: diagnosticOf(error) }
   }
 }
 
-const idle: Outcome = { view: null, found: [], done: [], failures: [] }
+const nothingDone: RunOutcome = { view: null, needed: [], done: [], failures: [] }
 
 /**
- * @param aim null: nothing is to be touched.
- * @param obstacle why it cannot begin.
+ * @param target null: all spans are paused.
+ * @param obstacle why the run cannot begin.
  */
-async function attempt(target: FileTarget | null, obstacle: Diagnostic | null, limits: Limits): Promise<Outcome> {
-  if (obstacle !== null) return { ...idle, failures: [{ span: null, diagnostic: obstacle, planned: false }] }
-  return target === null ? idle : reconcile(target, limits)
+async function tryToReconcile(
+  target: SpecTarget | null,
+  obstacle: Diagnostic | null,
+  options: RunOptions
+): Promise<RunOutcome> {
+  if (obstacle !== null) return { ...nothingDone, failures: [{ span: null, diagnostic: obstacle, backsOff: true }] }
+  return target === null ? nothingDone : reconcile(target, options)
 }
 
-function idleEvent(source: IdleSource) {
+function describeSource(source: IdleSource) {
   const { span, device } = source
   return { span, device, diagnostic: describeIdleness(span, source) }
 }
 
-function resultOf({ found, done, failures }: Outcome, dryRun: boolean): Result {
+function resultOf({ needed, done, failures }: RunOutcome, dryRun: boolean): Result {
   if (failures.length > 0) return 'failed'
-  if (dryRun && found.length > 0) return 'drift'
+  if (dryRun && needed.length > 0) return 'drift'
   return done.length > 0 ? 'changed' : 'unchanged'
 }
 
-/** What a service lacks from the beginning, waiting does not bring. */
-function refuseWithoutRight({ failures }: Outcome): void {
+/** A right that is missing at the first run does not come by waiting: the watch ends. */
+function throwMissingRights({ failures }: RunOutcome): void {
   const missing = failures.map(({ diagnostic }) => diagnostic).filter(({ code }) => code === 'RIGHT_MISSING')
   if (missing.length > 0) throw new SpanplanError(missing)
 }

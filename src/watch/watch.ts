@@ -1,77 +1,80 @@
 import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { Trigger } from '../status/watch-state.ts'
-import type { WatchEvent } from './events/event.ts'
+import type { EmitEvent } from './events/event.ts'
 import { openRunQueue } from './loop/run-queue.ts'
-import { openNextWake } from './loop/scheduler.ts'
-import { openReconciler, type Rules } from './reconciler.ts'
+import { openScheduler } from './loop/scheduler.ts'
+import { openReconciler, type ReconcilerConfig } from './reconciler.ts'
 import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
 import { claimName } from './serve/claim-name.ts'
 import type { ListenAddress } from './serve/http-listener.ts'
 import { servePages } from './serve/pages.ts'
-import { openSupervisor } from './serve/service-manager.ts'
+import { openServiceManager } from './serve/service-manager.ts'
 import { debounce } from './triggers/debounce.ts'
-import { openMonitors } from './triggers/failed-monitors.ts'
+import { trackFailedMonitors } from './triggers/failed-monitors.ts'
 import { watchFiles } from './triggers/file-events.ts'
 import { followHost } from './triggers/host-events.ts'
 
-/** What a watch is to do. */
-export interface Orders extends Rules {
-  /** Where metrics and health are served; null: nowhere. */
+/** What a watch does. */
+export interface WatchConfig extends ReconcilerConfig {
+  /** Where metrics and probes are served; null: nowhere. */
   readonly listen: ListenAddress | null
 }
 
-/** A watch that goes on. */
+/** A watch that runs. */
 export interface Watch {
   wake(trigger: Trigger): void
-  /** Rejects where it cannot go on. */
+  /** Rejects when the watch cannot go on. */
   readonly failed: Promise<never>
-  /** Finishes the run under way, and leaves all as it is. */
+  /** Finishes the run under way, and leaves the host as it is. */
   close(): Promise<void>
 }
 
-/** After these the files are read again: first for what came before they were followed, at last for what nobody has told. */
-const rereading: ReadonlySet<Trigger> = new Set(['start', 'file', 'hangup', 'interval'])
+/**
+ * The files are read again after these triggers: after `start` for changes before they were followed, after `interval` for
+ * changes without an event.
+ */
+const reloading: ReadonlySet<Trigger> = new Set(['start', 'file', 'hangup', 'interval'])
 
-/** After these the service manager is told that it is ready. */
-const readying: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
+/** The service manager is told that the watch is ready after runs with these triggers. */
+const readyAfter: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
 
 /**
- * Begins to keep the host as the files say: whatever tells of a change wakes it, and one run after the other makes it so.
+ * Starts to keep the host in sync with files: events wake it, and it does one run after the other.
  *
- * @param tell gets what happens, as it happens.
- * @throws SpanplanError if the files are broken, a watch of this name runs already, a right is missing, or
- * nothing can be served at the address.
+ * @param emit gets each event as it happens.
+ * @throws SpanplanError if the files are invalid, a watch of this name runs already, a right is missing, or the address of
+ * the metrics cannot be used.
  */
-export async function openWatch(orders: Orders, tell: (told: WatchEvent) => void): Promise<Watch> {
+export async function openWatch(config: WatchConfig, emit: EmitEvent): Promise<Watch> {
   const stop = new AbortController()
-  const reconciler = openReconciler(orders, tell, stop.signal)
+  const reconciler = openReconciler(config, emit, stop.signal)
   const { name } = reconciler
-  const monitors = openMonitors(tell)
+  const monitors = trackFailedMonitors(emit)
   const state = () => ({ ...reconciler.state(), failedMonitors: monitors.failed() })
-  const claim = await claimName(name, orders.command)
+  const claim = await claimName(name, config.command)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
     fail = reject
   })
-  // Who awaits it learns of it all the same.
+  // No unhandled rejection before the caller awaits it.
   failed.catch(() => undefined)
 
   const run = async (triggers: readonly Trigger[]) => {
-    if (triggers.includes('hangup')) await supervisor.reloading()
-    if (triggers.some((one) => rereading.has(one))) {
+    if (triggers.includes('hangup')) await serviceManager.reloading()
+    if (triggers.some((trigger) => reloading.has(trigger))) {
       reconciler.reload()
-      sources.follow(reconciler.paths())
+      files.follow(reconciler.paths())
     }
-    nextWake.set(await reconciler.run(triggers, runQueue.news))
-    if (triggers.some((one) => readying.has(one))) await supervisor.ready()
+    scheduler.set(await reconciler.run(triggers, runQueue.nextWake))
+    if (triggers.some((trigger) => readyAfter.has(trigger))) await serviceManager.ready()
   }
   const runQueue = openRunQueue(run, fail)
   const { wake } = runQueue
-  const nextWake = openNextWake(wake)
-  const supervisor = openSupervisor(
+  const scheduler = openScheduler(wake)
+  const serviceManager = openServiceManager(
     runQueue.busySince,
-    (diagnostic) => tell({ type: 'warning', diagnostic }),
+    (diagnostic) => emit({ type: 'warning', diagnostic }),
     stop.signal
   )
   const wakeFor = (trigger: Trigger) => () => {
@@ -82,19 +85,19 @@ export async function openWatch(orders: Orders, tell: (told: WatchEvent) => void
     ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
     'first-sample': () => ({ sample: reconciler.firstSample() })
   }
-  const control = await serveRequests(watchSocket(name), answers)
+  const socket = await serveRequests(watchSocket(name), answers)
   const idle = () => performance.now() - runQueue.lastEnd()
-  const watched = { interval: orders.interval, state, idle, look: reconciler.look }
-  const listener = await servePages(orders.listen, watched, tell).catch((error) => {
+  const watched = { interval: config.interval, state, idle, refresh: reconciler.refresh }
+  const listener = await servePages(config.listen, watched, emit).catch((error) => {
     stop.abort()
-    control.close()
+    socket.close()
     claim.release()
     throw error
   })
-  reconciler.begin()
-  const onFile = debounce(() => wake('file'))
-  const sources = watchFiles(onFile)
-  sources.follow(reconciler.paths())
+  reconciler.start()
+  const onFileEvent = debounce(() => wake('file'))
+  const files = watchFiles(onFileEvent)
+  files.follow(reconciler.paths())
   wake('start')
   followHost({ wake, ...monitors }, stop.signal)
   followFilters(() => wake('retry'), stop.signal)
@@ -103,15 +106,15 @@ export async function openWatch(orders: Orders, tell: (told: WatchEvent) => void
     failed,
     close: async () => {
       stop.abort()
-      control.close()
-      sources.close()
-      onFile.close()
+      socket.close()
+      files.close()
+      onFileEvent.close()
       listener?.close()
-      await Promise.all([supervisor.stopping(), runQueue.close()])
-      nextWake.close()
+      await Promise.all([serviceManager.stopping(), runQueue.close()])
+      scheduler.close()
       reconciler.close()
       claim.release()
-      tell({ type: 'stopped' })
+      emit({ type: 'stopped' })
     }
   }
 }

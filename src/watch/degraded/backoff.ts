@@ -1,37 +1,37 @@
 import type { Degraded } from '../../status/watch-state.ts'
 
-/** Milliseconds from a failure to the next try; it grows by the factor each time. */
+/** Milliseconds from a failure to the next attempt. The delay grows by the factor with each failure. */
 const firstDelay = 2000
-const growth = 3
+const factor = 3
 const longestDelay = 300_000
 
-/** Why a span is not kept true, and until when it is left alone. */
-interface Trouble extends Pick<Degraded, 'span' | 'reason' | 'diagnostic'> {
-  /** It is not even tried before. Else it is tried whenever there is a run, because that costs nothing. */
-  readonly rests: boolean
+/** Why a span is not kept in sync. */
+interface Problem extends Pick<Degraded, 'span' | 'reason' | 'diagnostic'> {
+  /** Whether no run tries the span before the next attempt is due. Else each run tries it, as that costs nothing. */
+  readonly backsOff: boolean
 }
 
-interface Entry extends Trouble {
+interface Entry extends Problem {
   readonly delay: number
-  /** Milliseconds of the monotonic clock, as all times here. */
+  /** When the next attempt is due, in milliseconds of the monotonic clock, as all times here. */
   readonly until: number
 }
 
-/** What stands in the way of which spans; null: of all of them. */
+/** The spans that are not kept in sync, and when each is tried next. A span of null stands for all spans. */
 export interface Backoff {
-  /** The span failed, again or for the first time. */
-  add(trouble: Trouble, now: number): void
-  /** The span does not fail any more, but may again until then: it stays on the list, and is tried whenever there is a run. */
-  watch(span: string | null, until: number): void
+  /** The span failed. */
+  add(problem: Problem, now: number): void
+  /** The span does not fail now, but may again before `until`: it stays listed, and each run tries it. */
+  suspect(span: string | null, until: number): void
   /** The span does not fail any more. */
-  end(span: string | null): void
-  /** Everything is tried at once. */
+  remove(span: string | null): void
+  /** Forgets all failures: the next run tries every span. */
   clear(): void
-  /** Whether the span is left alone now. */
-  rests(span: string | null, now: number): boolean
+  /** Whether no run tries the span now. */
+  isBackedOff(span: string | null, now: number): boolean
   /** @param write gives a time as ISO 8601. */
   list(write: (time: number) => string): readonly Degraded[]
-  /** When the next one is to be tried; null: there is none. */
+  /** When the next attempt of any span is due; null: no span is listed. */
   next(): number | null
 }
 
@@ -39,24 +39,24 @@ export interface Backoff {
 export function openBackoff(): Backoff {
   const entries = new Map<string | null, Entry>()
   return {
-    add: (trouble, now) => {
-      const before = entries.get(trouble.span)
-      // One that is tried out of turn does not come later for that.
-      const early = before !== undefined && now < before.until && (before.rests || !trouble.rests)
-      const delay = early ? before.delay : delayAfter(before?.delay)
-      entries.set(trouble.span, { ...trouble, delay, until: early ? before.until : now + delay })
+    add: (problem, now) => {
+      const before = entries.get(problem.span)
+      // An attempt before it was due does not delay the next one.
+      const isEarly = before !== undefined && now < before.until && (before.backsOff || !problem.backsOff)
+      const delay = isEarly ? before.delay : delayAfter(before?.delay)
+      entries.set(problem.span, { ...problem, delay, until: isEarly ? before.until : now + delay })
     },
-    watch: (span, until) => {
+    suspect: (span, until) => {
       const entry = entries.get(span)
-      if (entry !== undefined) entries.set(span, { ...entry, rests: false, until })
+      if (entry !== undefined) entries.set(span, { ...entry, backsOff: false, until })
     },
-    end: (span) => {
+    remove: (span) => {
       entries.delete(span)
     },
     clear: () => entries.clear(),
-    rests: (span, now) => {
-      const { rests = false, until = now } = entries.get(span) ?? {}
-      return rests && now < until
+    isBackedOff: (span, now) => {
+      const { backsOff = false, until = now } = entries.get(span) ?? {}
+      return backsOff && now < until
     },
     list: (write) =>
       [...entries.values()].map(({ span, reason, diagnostic, until }) => ({
@@ -71,5 +71,5 @@ export function openBackoff(): Backoff {
 
 /** Milliseconds: 2 s, 6 s, 18 s, 54 s, 162 s, then always 300 s. */
 function delayAfter(delay: number | undefined): number {
-  return delay === undefined ? firstDelay : Math.min(longestDelay, delay * growth)
+  return delay === undefined ? firstDelay : Math.min(longestDelay, delay * factor)
 }

@@ -1,66 +1,63 @@
+import type { SpecTarget } from '../../plan/target.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
-import type { FileTarget } from '../loop/file-target.ts'
-import { spansOf } from '../loop/partial-plan.ts'
-import type { Outcome } from '../loop/reconcile.ts'
+import type { RunOutcome } from '../loop/reconcile.ts'
+import { spansOf } from '../loop/targets.ts'
 import { openBackoff } from './backoff.ts'
 import { openContention } from './contention.ts'
 import { explainContention } from './explain-contention.ts'
 
 /**
- * What is not kept true, because it fails or somebody else undoes it, and for how long it is left alone. Times are milliseconds
- * of the monotonic clock.
+ * The spans that are not kept in sync, because they fail or another program undoes their changes. A span of null stands for
+ * all spans. Times are milliseconds of the monotonic clock.
  */
 export interface Degradation {
   /**
-   * What came of a run.
+   * Takes what came of a run.
    *
-   * @param fresh it was the first one with this file: what it changed, nobody had undone.
+   * @param isNewFile it was the first run with this file: no other program has undone what it changed.
    */
-  note(target: FileTarget, outcome: Outcome, fresh: boolean, now: number): void
-  /** Whether the span is left alone now; null: all of them. */
-  rests(span: string | null, now: number): boolean
+  update(target: SpecTarget, outcome: RunOutcome, isNewFile: boolean, now: number): void
+  /** Whether no run tries the span now. */
+  isBackedOff(span: string | null, now: number): boolean
   list(): readonly Degraded[]
-  /** When the next one is to be tried; null: there is none. */
+  /** When the next attempt of any span is due; null: no span is degraded. */
   next(): number | null
-  /** There is a new file, or somebody asks for it: everything is tried at once, and nothing of before is held against anybody. */
+  /** Forgets all failures and all contention: the next run tries every span. */
   clear(): void
 }
 
-/** Makes one of which nothing is known. */
+/** Makes a list without spans. */
 export function openDegradation(): Degradation {
   const [backoff, contention] = [openBackoff(), openContention()]
-  const contestsOf = ({ view, done }: Outcome, now: number) =>
+  const findContested = ({ view, done }: RunOutcome, now: number) =>
     view === null
       ? []
-      : contention.note(done, now).map((change) => ({
+      : contention.add(done, now).map((change) => ({
           ...({ span: change.span, reason: 'contested' } as const),
-          ...{ diagnostic: explainContention(change, view), rests: true }
+          ...{ diagnostic: explainContention(change, view), backsOff: true }
         }))
   return {
-    note: (target, outcome, fresh, now) => {
-      const failed = outcome.failures.map(({ span, diagnostic, planned }) => ({
-        ...({ span, reason: 'failed' } as const),
-        ...{ diagnostic, rests: !planned }
-      }))
-      const contested = fresh ? [] : contestsOf(outcome, now)
-      // The first of a span counts.
-      const troubled = new Map([...failed, ...contested].reverse().map((trouble) => [trouble.span, trouble]))
-      // A span that goes is none of the file's.
-      const going = backoff
+    update: (target, outcome, isNewFile, now) => {
+      const failed = outcome.failures.map((failure) => ({ ...failure, reason: 'failed' }) as const)
+      const contested = isNewFile ? [] : findContested(outcome, now)
+      // Of several problems of a span, the first counts.
+      const problems = new Map([...failed, ...contested].reverse().map((problem) => [problem.span, problem]))
+      // Listed spans that are being removed are not in the file.
+      const listed = backoff
         .list(writeTime)
         .flatMap(({ span }) => (span !== null && matchesSpan(target.scope.spans, span) ? [span] : []))
-      // Where nothing could be read, nothing was tried.
-      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(target), ...going])) {
-        if (troubled.has(span)) continue
+      // Where nothing could be read, no span was tried.
+      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(target), ...listed])) {
+        if (problems.has(span)) continue
         const until = contention.suspectedUntil(span, now)
-        if (until === null) backoff.end(span)
-        else backoff.watch(span, until)
+        if (until === null) backoff.remove(span)
+        else backoff.suspect(span, until)
       }
-      for (const trouble of troubled.values()) backoff.add(trouble, now)
+      for (const problem of problems.values()) backoff.add(problem, now)
     },
-    rests: backoff.rests,
+    isBackedOff: backoff.isBackedOff,
     list: () => backoff.list(writeTime),
     next: backoff.next,
     clear: () => {

@@ -1,96 +1,105 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { Degraded, Trigger } from '../../status/watch-state.ts'
-import type { Outcome } from '../loop/reconcile.ts'
-import type { WatchEvent } from './event.ts'
+import type { RunOutcome } from '../loop/reconcile.ts'
+import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
-/** One run, for those who are told of it. */
-interface RunReport {
+/** A run that has ended. */
+interface EndedRun {
   readonly trigger: Trigger
   readonly milliseconds: number
-  readonly outcome: Outcome
-  /** After it. */
+  readonly outcome: RunOutcome
+  /** The degraded spans after the run. */
   readonly degraded: readonly Degraded[]
   /** The spans of the file. */
   readonly spans: readonly string[]
-  /** It was the first one with this file: what it found to be done is no drift. */
-  readonly fresh: boolean
+  /** It was the first run with this file: the changes that it needed are no drift. */
+  readonly isNewFile: boolean
   readonly dryRun: boolean
 }
 
-/** Tells each thing once: when it happens, when it begins, when it ends. */
+/** Makes events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
 export interface EventRecorder {
-  /** How many changes were found that had not been found before, and that no new file brought. */
-  run(report: RunReport): number
-  /** What is not kept true by now, before the end of a run. */
+  /** @returns how many changes were needed that were not needed before, and that no new file brought. */
+  run(run: EndedRun): number
+  /** Takes the degraded spans before the end of a run. */
   degraded(trigger: Trigger, degraded: readonly Degraded[]): void
   pauses(pauses: readonly Pause[]): void
 }
 
-/** What is told of Docker as a whole already. */
-const ofDocker: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
+/** Codes of waits for Docker as a whole: the event docker_away reports them. */
+const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
 
-/** Makes one that has told nothing yet. */
-export function openEventRecorder(tell: (told: WatchEvent) => void): EventRecorder {
+/** Makes a recorder that has emitted nothing yet. */
+export function openEventRecorder(emit: EmitEvent): EventRecorder {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
   const warnings = trackTransitions<Diagnostic>(({ code, message }) => `${code} ${message}`)
-  const backoff = trackTransitions<Degraded>(({ span, reason, diagnostic }) => `${span} ${reason} ${diagnostic.code}`)
+  const degradedSpans = trackTransitions<Degraded>(
+    ({ span, reason, diagnostic }) => `${span} ${reason} ${diagnostic.code}`
+  )
   const docker = trackTransitions<Diagnostic>(() => '')
-  const pauses = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
+  const pausedSpans = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = trackTransitions<PlannedChange>(({ address, action, facts }) =>
     JSON.stringify([address, action, facts])
   )
-  const tellDegraded = (trigger: Trigger, degraded: readonly Degraded[]) => {
-    const { started, ended } = backoff.update(degraded)
-    for (const one of started) tell({ type: 'degraded', trigger, degraded: one })
-    for (const one of ended) {
-      if (!degraded.some(({ span }) => span === one.span)) tell({ type: 'recovered', trigger, degraded: one })
+  const recordDegraded = (trigger: Trigger, current: readonly Degraded[]) => {
+    const { started, ended } = degradedSpans.update(current)
+    for (const degraded of started) emit({ type: 'degraded', trigger, degraded })
+    for (const degraded of ended) {
+      if (!current.some(({ span }) => span === degraded.span)) emit({ type: 'recovered', trigger, degraded })
     }
+  }
+  const recordDocker = (trigger: Trigger, view: PlanView) => {
+    const { started, ended } = docker.update(findMissingDocker(view))
+    for (const diagnostic of started) emit({ type: 'docker_away', trigger, diagnostic })
+    for (const diagnostic of ended) emit({ type: 'docker_back', trigger, diagnostic })
+  }
+  const recordWaits = (trigger: Trigger, view: PlanView, spans: readonly string[]) => {
+    const { started, ended } = waits.update(
+      view.plan.waiting.filter(({ diagnostic }) => !dockerCodes.has(diagnostic.code)),
+      ({ kind, span }) => spans.includes(span) && !wasPlanned(view, kind, span)
+    )
+    for (const wait of started) emit({ type: 'wait', trigger, wait })
+    for (const wait of ended) emit({ type: 'wait_over', trigger, wait })
   }
   return {
-    degraded: tellDegraded,
-    run: ({ trigger, milliseconds, outcome, degraded, spans, fresh, dryRun }) => {
-      const { view, found, done } = outcome
-      for (const change of done) tell({ type: 'changed', trigger, change, repaired: !fresh, milliseconds })
-      tellDegraded(trigger, degraded)
-      if (view === null) return fresh ? 0 : found.length
-      const away = docker.update(dockerAway(view))
-      for (const diagnostic of away.started) tell({ type: 'docker_away', trigger, diagnostic })
-      for (const diagnostic of away.ended) tell({ type: 'docker_back', trigger, diagnostic })
-      const wait = waits.update(
-        view.plan.waiting.filter(({ diagnostic }) => !ofDocker.has(diagnostic.code)),
-        ({ kind, span }) => spans.includes(span) && !isKnown(view, kind, span)
-      )
-      for (const one of wait.started) tell({ type: 'wait', trigger, wait: one })
-      for (const one of wait.ended) tell({ type: 'wait_over', trigger, wait: one })
-      for (const diagnostic of warnings.update(view.plan.warnings).started) tell({ type: 'warning', diagnostic })
-      const news = dryRun ? drift.update(found).started : found
-      for (const change of dryRun ? news : []) tell({ type: 'drift', trigger, change })
-      return fresh ? 0 : news.length
+    degraded: recordDegraded,
+    run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }) => {
+      const { view, needed, done } = outcome
+      for (const change of done) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      recordDegraded(trigger, degraded)
+      if (view === null) return isNewFile ? 0 : needed.length
+      recordDocker(trigger, view)
+      recordWaits(trigger, view, spans)
+      for (const diagnostic of warnings.update(view.plan.warnings).started) emit({ type: 'warning', diagnostic })
+      const newDrift = dryRun ? drift.update(needed).started : needed
+      for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
+      return isNewFile ? 0 : newDrift.length
     },
-    pauses: (now) => {
-      const pause = pauses.update(now)
-      for (const one of pause.ended) {
-        if (!now.some(({ span }) => span === one.span)) tell({ type: 'resumed', pause: one })
+    pauses: (current) => {
+      const { started, ended } = pausedSpans.update(current)
+      for (const pause of ended) {
+        if (!current.some(({ span }) => span === pause.span)) emit({ type: 'resumed', pause })
       }
-      for (const one of pause.started) tell({ type: 'paused', pause: one })
+      for (const pause of started) emit({ type: 'paused', pause })
     }
   }
 }
 
-/** None where it is there, or nothing of it is wanted. */
-function dockerAway({ host: { docker }, desired }: NonNullable<Outcome['view']>): Diagnostic[] {
-  const wanted = desired.spans.some(({ network }) => network !== null)
-  return docker.state === 'unreachable' && wanted ? [docker.reason] : []
+/** Nothing where Docker answers, or no span needs it. */
+function findMissingDocker({ host: { docker }, desired }: PlanView): Diagnostic[] {
+  const isNeeded = desired.spans.some(({ network }) => network !== null)
+  return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
 }
 
-/** Whether the run has looked at what waited: not where its span was left alone, and nothing of Docker's where that is away. */
-function isKnown({ host, desired }: NonNullable<Outcome['view']>, kind: string, span: string): boolean {
-  const ofKernel = kind === 'mirror' || host.docker.state === 'read'
-  return ofKernel && desired.spans.some(({ name }) => name === span)
+/** Whether a run has planned what waited: not where its span was left alone, or it depends on Docker and Docker is missing. */
+function wasPlanned({ host, desired }: PlanView, kind: string, span: string): boolean {
+  const wasRead = kind === 'mirror' || host.docker.state === 'read'
+  return wasRead && desired.spans.some(({ name }) => name === span)
 }

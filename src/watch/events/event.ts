@@ -5,13 +5,13 @@ import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Degraded, FailedMonitor, Trigger } from '../../status/watch-state.ts'
 
-/** What a watch tells as it happens, each once. */
+/** What happens to a watch. Each event is emitted once. */
 export type WatchEvent =
   | { readonly type: 'started'; readonly name: string; readonly dryRun: boolean }
   | { readonly type: 'stopped' }
-  /** A file, or what became of it, is in force from now on. */
+  /** The files, as they are now, are in force. */
   | { readonly type: 'file'; readonly files: readonly string[]; readonly spans: readonly string[] }
-  /** The files as they are now are not; the last good ones stay in force. */
+  /** The files, as they are now, are not accepted. The last valid ones stay in force. */
   | {
       readonly type: 'file_refused'
       readonly diagnostics: readonly Diagnostic[]
@@ -23,10 +23,10 @@ export type WatchEvent =
       readonly change: PlannedChange
       /** It was in sync before, and is again. */
       readonly repaired: boolean
-      /** How long the run took. */
+      /** The duration of the run. */
       readonly milliseconds: number
     }
-  /** Something differs, and is left as it is (--dry-run). */
+  /** A change is needed, and is not applied (--dry-run). */
   | { readonly type: 'drift'; readonly trigger: Trigger; readonly change: PlannedChange }
   | { readonly type: 'wait' | 'wait_over'; readonly trigger: Trigger; readonly wait: Wait }
   | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
@@ -41,3 +41,6 @@ export type WatchEvent =
       readonly device: string
       readonly diagnostic: Diagnostic
     }
+
+/** Takes each event as it happens. */
+export type EmitEvent = (event: WatchEvent) => void

@@ -1,12 +1,12 @@
 /**
- * ISO 8601 of a time on the monotonic clock, as the wall clock is set now. Whatever waits or counts goes by the monotonic one
- * (`performance.now()`): the other may be set back, and a wait of seconds would take as long as that.
+ * ISO 8601 of a time of the monotonic clock, by the wall clock as it is set now. All waits and durations here are of the
+ * monotonic clock (`performance.now()`): the wall clock may be set back, which would make a wait of seconds last hours.
  */
 export function writeTime(time: number): string {
   return new Date(Date.now() + time - performance.now()).toISOString()
 }
 
-/** The time on the monotonic clock of one on the wall clock, in milliseconds since 1970, as that is set now. */
+/** The monotonic clock's time at a time of the wall clock (milliseconds since 1970), as that is set now. */
 export function monotonicTime(time: number): number {
   return performance.now() + time - Date.now()
 }

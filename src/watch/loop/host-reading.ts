@@ -3,69 +3,73 @@ import { readDockerFor, readKernelFor, withDocker } from '../../apply/refresh.ts
 import { diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
 import type { Facts } from '../../plan/plan-view.ts'
-import type { FileTarget } from './file-target.ts'
+import type { SpecTarget } from '../../plan/target.ts'
 import type { Failure } from './partial-plan.ts'
 import { throttleAfter } from './throttle.ts'
 
-/** The host, and what of an aim can be planned with what is known of it. */
-export interface Reading {
-  readonly target: FileTarget
+/** What was read of the host, and the target that can be planned with it. */
+export interface HostReading {
+  readonly target: SpecTarget
   readonly facts: Facts
   readonly failures: readonly Failure[]
 }
 
-/** Milliseconds that Docker is given to answer, where nothing is to be done without it if that can be helped. */
-const patience = 2000
+/** Milliseconds for Docker to answer, before a kernel pass that is not eager. */
+const dockerPatience = 2000
 
-/** What is done once the kernel has answered, and Docker has not. */
+/** What is done when the kernel has answered and Docker has not. */
 export interface KernelPass {
-  /** It is done first, whether Docker has answered or not; else only where that takes long. */
+  /** Whether it is done first in any case; else it is done only where Docker takes long. */
   readonly eager: boolean
-  /** Settles when something changes from now on. */
-  news(): Promise<unknown>
-  /** Does what hangs on the kernel alone; whether there was any. */
-  mend(target: FileTarget, facts: Facts): Promise<boolean>
+  /** Settles at the next event of the host: the pass is done again then. */
+  nextWake(): Promise<unknown>
+  /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
+  repair(target: SpecTarget, facts: Facts): Promise<boolean>
 }
 
-/** Nothing: Docker is waited for. */
-export const onlyWait: KernelPass = { eager: false, news: () => new Promise(() => {}), mend: async () => false }
+/** Waits for Docker, and repairs nothing before. */
+export const noKernelPass: KernelPass = {
+  eager: false,
+  nextWake: () => new Promise(() => {}),
+  repair: async () => false
+}
 
 /**
- * Reads the host. Docker keeps who asks waiting while it starts a container, and that is when a port comes that is not sealed:
- * so what is the kernel's is made true first, and again whenever there is news, until Docker answers. Docker that fails, as
- * while it ends, is no reason to leave all else alone.
+ * Reads the host. Docker's API blocks while a container starts, and then its port comes, which is not sealed yet. So what
+ * depends on the kernel alone is repaired first, and again at each event, until Docker answers. Where Docker fails, as while
+ * it stops, the rest is planned without it.
  *
- * @throws SpanplanError if the kernel cannot be read, or what Docker says is not understood.
+ * @throws SpanplanError if the kernel cannot be read, or Docker's answer is not understood.
  */
-export async function readInPasses(target: FileTarget, { eager, news, mend }: KernelPass): Promise<Reading> {
-  const without = { ...target, deferDocker: true }
-  const asked = readDockerFor(target).then(
-    (docker): Answer => ({ target, docker, failures: [] }),
-    (error: unknown): Answer => {
+export async function readHost(target: SpecTarget, { eager, nextWake, repair }: KernelPass): Promise<HostReading> {
+  const kernelTarget = { ...target, deferDocker: true }
+  const request = readDockerFor(target).then(
+    (docker): DockerAnswer => ({ target, docker, failures: [] }),
+    (error: unknown): DockerAnswer => {
       if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
       return {
-        target: without,
+        target: kernelTarget,
         docker: deferred,
-        failures: [{ span: null, diagnostic: diagnosticOf(error), planned: true }]
+        failures: [{ span: null, diagnostic: diagnosticOf(error), backsOff: false }]
       }
     }
   )
-  // Where the kernel cannot be read, nobody asks for it any more.
-  asked.catch(() => undefined)
+  // Where the kernel cannot be read, nothing awaits the request.
+  request.catch(() => undefined)
   for (let streak = 0; ; streak++) {
     const began = performance.now()
-    const changed = news()
+    const event = nextWake()
     const kernel = await readKernelFor(target)
-    const answer = await Promise.race([asked, eager ? null : sleep(patience, null, { ref: false })])
-    const mended = (answer === null || (eager && streak === 0)) && (await mend(without, withDocker(kernel, deferred)))
-    if (answer !== null && !mended) return { ...answer, facts: withDocker(kernel, answer.docker) }
+    const answer = await Promise.race([request, eager ? null : sleep(dockerPatience, null, { ref: false })])
+    const isDue = answer === null || (eager && streak === 0)
+    const repaired = isDue && (await repair(kernelTarget, withDocker(kernel, deferred)))
+    if (answer !== null && !repaired) return { ...answer, facts: withDocker(kernel, answer.docker) }
     const took = performance.now() - began
-    await Promise.race([asked, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => changed)])
+    await Promise.race([request, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)])
   }
 }
 
-/** What came of asking Docker. */
-interface Answer extends Omit<Reading, 'facts'> {
+interface DockerAnswer extends Omit<HostReading, 'facts'> {
   readonly docker: DockerState
 }
 

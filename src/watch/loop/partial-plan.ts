@@ -1,56 +1,57 @@
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
-import { exceptSpans, matchesSpan } from '../../spec/scope.ts'
-import type { FileTarget } from './file-target.ts'
+import type { SpecTarget } from '../../plan/target.ts'
+import { matchesSpan } from '../../spec/scope.ts'
+import { spansOf, withoutSpans } from './targets.ts'
 
-/** One span, or all of them (null), that could not be made true. */
+/** Why a span could not be brought in sync. */
 export interface Failure {
+  /** null: all spans. */
   readonly span: string | null
   readonly diagnostic: Diagnostic
-  /** It only stands in the way of the plan: to find out whether it still does costs nothing. */
-  readonly planned: boolean
+  /** Whether the span is left alone until its backoff is over. Else each run tries it, as that costs nothing. */
+  readonly backsOff: boolean
 }
 
-/** What is wanted less the spans in whose way something stands. */
+/** A plan without the spans that cannot be planned. */
 export interface PartialPlan {
-  readonly target: FileTarget
+  readonly target: SpecTarget
   readonly view: PlanView
   readonly failures: readonly Failure[]
 }
 
-/** Plans what nothing stands in the way of. */
-export function planPartially(target: FileTarget, facts: Facts): PartialPlan {
-  const whole = tryToPlan(target, facts)
-  if ('view' in whole) return { target, view: whole.view, failures: loopsIn(whole.view) }
-  const kept = new Set<string>()
+/** Plans as many spans as can be planned together. */
+export function makePartialPlan(target: SpecTarget, facts: Facts): PartialPlan {
+  const complete = tryToPlan(target, facts)
+  if ('view' in complete) return { target, view: complete.view, failures: loopsIn(complete.view) }
+  const planned = new Set<string>()
   const failures: Failure[] = []
-  // One after the other, for two of them may stand in each other's way.
-  const all = [...new Set([...spansOf(target), ...goingSpans(target, facts)])]
-  const leaving = (name: string | null) =>
-    leaveAlone(
-      target,
-      all.filter((span) => !kept.has(span) && span !== name)
-    )
-  for (const name of all) {
-    const tried = tryToPlan(leaving(name), facts)
-    if ('view' in tried) kept.add(name)
-    else failures.push({ span: name, diagnostic: tried.diagnostic, planned: true })
+  const spans = [...new Set([...spansOf(target), ...spansToRemove(target, facts)])]
+  const withAlso = (name: string | null) => {
+    const others = spans.filter((span) => !planned.has(span) && span !== name)
+    return withoutSpans(target, others)
   }
-  const possible = leaving(null)
-  const view = planTarget(possible, facts)
-  return { target: possible, view, failures: [...failures, ...loopsIn(view)] }
+  // Each span is tried with those before it: two spans may conflict with each other.
+  for (const span of spans) {
+    const attempt = tryToPlan(withAlso(span), facts)
+    if ('view' in attempt) planned.add(span)
+    else failures.push({ span, diagnostic: attempt.diagnostic, backsOff: false })
+  }
+  const partial = withAlso(null)
+  const view = planTarget(partial, facts)
+  return { target: partial, view, failures: [...failures, ...loopsIn(view)] }
 }
 
-/** A source that was left out because it would feed its own span is no mere wait: somebody has to take it out of the file. */
+/** A source that would feed its own span waits for a change of the file, not of the host. So it is a failure too. */
 function loopsIn({ plan }: PlanView): Failure[] {
   return plan.waiting
     .filter(({ diagnostic }) => diagnostic.code === 'LOOP')
-    .map(({ span, diagnostic }) => ({ span, diagnostic, planned: true }))
+    .map(({ span, diagnostic }) => ({ span, diagnostic, backsOff: false }))
 }
 
 function tryToPlan(
-  target: FileTarget,
+  target: SpecTarget,
   facts: Facts
 ): { readonly view: PlanView } | { readonly diagnostic: Diagnostic } {
   try {
@@ -60,16 +61,7 @@ function tryToPlan(
   }
 }
 
-function leaveAlone(target: FileTarget, spans: readonly string[]): FileTarget {
-  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, spans) } }
-}
-
-/** The spans that are live, and go because the file does not know them. */
-function goingSpans(target: FileTarget, { host }: Facts): string[] {
+/** The live spans that are not in the file, and in the target's scope. */
+function spansToRemove(target: SpecTarget, { host }: Facts): string[] {
   return liveSpans(target, host).filter((name) => matchesSpan(target.scope.spans, name))
-}
-
-/** The names of the spans of the file that it is about. */
-export function spansOf({ spec, scope }: FileTarget): string[] {
-  return spec.spans.map(({ name }) => name).filter((name) => matchesSpan(scope.spans, name))
 }

@@ -1,147 +1,143 @@
-import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
+import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { refresh } from '../../apply/refresh.ts'
 import { diagnosticOf } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { exceptSpans } from '../../spec/scope.ts'
-import type { FileTarget } from './file-target.ts'
-import { type KernelPass, onlyWait, readInPasses } from './host-reading.ts'
-import { type Failure, type PartialPlan, planPartially } from './partial-plan.ts'
+import type { SpecTarget } from '../../plan/target.ts'
+import { type KernelPass, noKernelPass, readHost } from './host-reading.ts'
+import { type Failure, makePartialPlan, type PartialPlan } from './partial-plan.ts'
+import { withoutSpans } from './targets.ts'
 
 /** What came of a run. */
-export interface Outcome {
-  /** The first look at all of what is possible; null: the host could not be read. */
+export interface RunOutcome {
+  /** The partial plan after Docker's answer; null: the host could not be read. */
   readonly view: PlanView | null
-  /** What was not as wanted. */
-  readonly found: readonly PlannedChange[]
-  /** What was done, and is as wanted now. */
+  /** The changes that were needed. */
+  readonly needed: readonly PlannedChange[]
+  /** The changes that were applied. */
   readonly done: readonly PlannedChange[]
   readonly failures: readonly Failure[]
 }
 
-/** How far a run goes. */
-export interface Limits {
-  /** It only looks. */
+/** What a run may do. */
+export interface RunOptions {
+  /** It changes nothing. */
   readonly dryRun: boolean
   readonly allowEmpty: boolean
-  /** The file is new: nothing is done before all is known, but where that takes long. */
-  readonly fresh: boolean
-  /** Settles when something changes from now on. */
-  readonly news: KernelPass['news']
-  /** Gets what has failed already while Docker has not answered yet. */
-  readonly failed: (failures: readonly Failure[]) => void
+  /** Nothing is changed before all is read, unless Docker takes long. */
+  readonly isNewFile: boolean
+  /** Settles at the next event of the host. */
+  readonly nextWake: KernelPass['nextWake']
+  /** Gets what failed before Docker answered. */
+  readonly onEarlyFailures: (failures: readonly Failure[]) => void
 }
 
-/**
- * Makes the aim true as far as that is possible. A span that cannot be made true stands in the way of no other.
- */
-export async function reconcile(target: FileTarget, limits: Limits): Promise<Outcome> {
+/** Brings the spans of a target in sync. A span that fails stops no other. */
+export async function reconcile(target: SpecTarget, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
   const early: PlannedChange[] = []
   try {
-    const read = await readInPasses(target, repairEarly(limits, early))
-    const possible = planPartially(read.target, read.facts)
-    view = possible.view
-    const failures = [...read.failures, ...possible.failures]
-    if (!limits.allowEmpty) checkEmptyFile(target, view.plan)
-    const found = [...early, ...view.plan.changes]
-    if (limits.dryRun) return { view, found, done: [], failures }
-    const { done, failures: more } = await makeTrue(possible)
-    return { view, found, done: [...early, ...done], failures: [...failures, ...more] }
+    const reading = await readHost(target, makeKernelPass(options, early))
+    const partial = makePartialPlan(reading.target, reading.facts)
+    view = partial.view
+    const failures = [...reading.failures, ...partial.failures]
+    if (!options.allowEmpty) checkEmptyFile(target, view.plan)
+    const needed = [...early, ...view.plan.changes]
+    if (options.dryRun) return { view, needed, done: [], failures }
+    const applied = await applyPartially(partial)
+    return { view, needed, done: [...early, ...applied.done], failures: [...failures, ...applied.failures] }
   } catch (error) {
-    return {
-      view,
-      found: early,
-      done: early,
-      failures: [{ span: null, diagnostic: diagnosticOf(error), planned: false }]
-    }
+    return { view, needed: early, done: early, failures: [failureOf(null, error)] }
   }
 }
 
 /**
- * A span that fails is reported, and left for the run that knows all; the others go on. What only stands in the way of the plan is no
- * failure yet: with what Docker knows, it may not.
+ * A span that fails in this pass is reported, and left to the plan after Docker's answer. A span that cannot be planned has
+ * not failed yet: with what Docker knows, it may be planned.
+ *
+ * @param done gets the changes that were applied.
  */
-function repairEarly({ dryRun, fresh, news, failed }: Limits, done: PlannedChange[]): KernelPass {
-  if (dryRun) return onlyWait
-  const left = new Set<string | null>()
-  const note = (failures: readonly Failure[]) => {
-    for (const { span } of failures) left.add(span)
-    if (failures.length > 0) failed(failures)
+function makeKernelPass(
+  { dryRun, isNewFile, nextWake, onEarlyFailures }: RunOptions,
+  done: PlannedChange[]
+): KernelPass {
+  if (dryRun) return noKernelPass
+  const failed = new Set<string | null>()
+  const report = (failures: readonly Failure[]) => {
+    for (const { span } of failures) failed.add(span)
+    if (failures.length > 0) onEarlyFailures(failures)
   }
-  const mend: KernelPass['mend'] = async (target, facts) => {
-    if (left.has(null)) return false
+  const repair: KernelPass['repair'] = async (target, facts) => {
+    if (failed.has(null)) return false
     try {
-      const possible = planPartially(leavingOut(target, [...left]), facts)
-      const made = await makeTrue(possible)
-      done.push(...made.done)
-      note(made.failures)
-      return possible.view.plan.changes.length > 0
+      const partial = makePartialPlan(withoutSpans(target, [...failed]), facts)
+      const applied = await applyPartially(partial)
+      done.push(...applied.done)
+      report(applied.failures)
+      return partial.view.plan.changes.length > 0
     } catch (error) {
-      note([{ span: null, diagnostic: diagnosticOf(error), planned: false }])
+      report([failureOf(null, error)])
       return false
     }
   }
-  return { eager: !fresh, news, mend }
+  return { eager: !isNewFile, nextWake, repair }
 }
 
 /**
- * Looks at what of an aim is possible, and changes nothing.
+ * Reads the host and plans as many spans as can be planned. It changes nothing.
  *
  * @throws SpanplanError if the host cannot be read.
  */
-export async function refreshPartially(target: FileTarget): Promise<PlanView> {
-  const { target: readable, facts } = await readInPasses(target, onlyWait)
-  return planPartially(readable, facts).view
+export async function refreshPartially(target: SpecTarget): Promise<PlanView> {
+  const reading = await readHost(target, noKernelPass)
+  return makePartialPlan(reading.target, reading.facts).view
 }
 
-/** All at once; where that fails, and has been taken back, span by span. */
-async function makeTrue({ target, view }: PartialPlan): Promise<Pick<Outcome, 'done' | 'failures'>> {
+type Applying = Pick<RunOutcome, 'done' | 'failures'>
+
+/** Applies all spans at once; where that fails, and is rolled back, span by span. */
+async function applyPartially({ target, view }: PartialPlan): Promise<Applying> {
   const { changes } = view.plan
   if (changes.length === 0) return { done: [], failures: [] }
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
-    return madeOf(await applyPlan(target, view, { allowEmpty: true }))
+    return await applyView(target, view)
   } catch (error) {
     if (error instanceof PreflightError) throw error
     const [only = null] = spans
-    if (spans.length === 1)
-      return { done: [], failures: [{ span: only, diagnostic: diagnosticOf(error), planned: false }] }
+    if (spans.length === 1) return { done: [], failures: [failureOf(only, error)] }
   }
   const done: PlannedChange[] = []
   const failures: Failure[] = []
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
-      const made = madeOf(await applyPlan(part, await refresh(part), { allowEmpty: true }))
-      done.push(...made.done)
-      failures.push(...made.failures)
+      const applied = await applyView(part, await refresh(part))
+      done.push(...applied.done)
+      failures.push(...applied.failures)
     } catch (error) {
-      failures.push({ span, diagnostic: diagnosticOf(error), planned: false })
+      failures.push(failureOf(span, error))
     }
   }
   return { done, failures }
 }
 
-/** What could not be looked at afterwards stays, and is looked at again. */
-function madeOf({ done, unverified }: ApplyResult): Pick<Outcome, 'done' | 'failures'> {
-  return {
-    done,
-    failures: unverified === null ? [] : [{ span: null, diagnostic: diagnosticOf(unverified), planned: true }]
-  }
+/** Where the result of an apply could not be verified, the next run does so. */
+async function applyView(target: SpecTarget, view: PlanView): Promise<Applying> {
+  const { done, unverified } = await applyPlan(target, view, { allowEmpty: true })
+  return { done, failures: unverified === null ? [] : [{ ...failureOf(null, unverified), backsOff: false }] }
 }
 
-/** null: what belongs to none that is known any more. */
-function targetOfSpan(target: FileTarget, span: string | null): FileTarget {
+function failureOf(span: string | null, error: unknown): Failure {
+  return { span, diagnostic: diagnosticOf(error), backsOff: true }
+}
+
+/** @param span null: the changes that belong to no span of the file. */
+function targetOfSpan(target: SpecTarget, span: string | null): SpecTarget {
   if (span !== null) return { ...target, scope: { ...target.scope, spans: { only: new Set([span]) } } }
-  return leavingOut(
+  return withoutSpans(
     target,
     target.spec.spans.map(({ name }) => name)
   )
-}
-
-function leavingOut(target: FileTarget, spans: readonly (string | null)[]): FileTarget {
-  const names = spans.filter((span) => span !== null)
-  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, names) } }
 }

@@ -1,22 +1,22 @@
 import type { Run, WatchState } from '../../status/watch-state.ts'
 
-/** Seconds: the upper bounds of the histogram, from a look at a small host to one on which much hangs. */
+/** Seconds: the upper bounds of the histogram, from a run on a small host to one in which programs hang. */
 const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** What a watch knows of its runs. */
+/** The part of a watch's state that is about its runs. */
 type Figures = Pick<WatchState, 'last' | 'lastSuccess' | 'runs' | 'durations' | 'drift'>
 
-/** Keeps count of runs; it grows with the kinds of them, not with their number. */
+/** Counts runs. Its size depends on the number of triggers and results, not of runs. */
 export interface RunStatistics {
   /**
-   * @param whole all was as wanted in the end.
-   * @param drift changes that it found to be needed, and that no new file brought.
+   * @param inSync whether all was in sync after the run.
+   * @param drift how many changes were needed that no new file brought.
    */
-  enter(run: Run, whole: boolean, drift: number): void
+  add(run: Run, inSync: boolean, drift: number): void
   read(): Figures
 }
 
-/** Makes an empty one. */
+/** Makes statistics of no runs. */
 export function openRunStatistics(): RunStatistics {
   const counts = new Map<string, WatchState['runs'][number]>()
   const buckets = bounds.map((seconds) => ({ seconds, count: 0 }))
@@ -24,7 +24,7 @@ export function openRunStatistics(): RunStatistics {
   let last: Run | null = null
   let lastSuccess: string | null = null
   return {
-    enter: (run, whole, drift) => {
+    add: (run, inSync, drift) => {
       const { trigger, result } = run
       const key = `${trigger} ${result}`
       counts.set(key, { trigger, result, count: (counts.get(key)?.count ?? 0) + 1 })
@@ -34,7 +34,7 @@ export function openRunStatistics(): RunStatistics {
       totals.sum += seconds
       totals.drift += drift
       last = run
-      if (whole) lastSuccess = run.at
+      if (inSync) lastSuccess = run.at
     },
     read: () => ({
       ...{ last, lastSuccess, runs: [...counts.values()], drift: totals.drift },

@@ -1,18 +1,18 @@
 /**
- * Shares what is costly to get: who asks while it is being got, or for a while after, gets the same, be it an error.
+ * Caches what is costly to get: callers while it is being got, and for a while after, share one result or error.
  *
- * @param rest milliseconds after which it is got anew.
+ * @param lifetime milliseconds for which a result is kept.
  */
-export function share<T>(get: () => Promise<T>, rest: number): () => Promise<T> {
-  let current: { readonly result: Promise<T>; until: number } | null = null
+export function cachePromise<T>(get: () => Promise<T>, lifetime: number): () => Promise<T> {
+  let cached: { readonly result: Promise<T>; until: number } | null = null
   return () => {
-    if (current !== null && performance.now() < current.until) return current.result
-    const taken = { result: get(), until: Number.POSITIVE_INFINITY }
-    const settle = () => {
-      taken.until = performance.now() + rest
+    if (cached !== null && performance.now() < cached.until) return cached.result
+    const entry = { result: get(), until: Number.POSITIVE_INFINITY }
+    const expire = () => {
+      entry.until = performance.now() + lifetime
     }
-    taken.result.then(settle, settle)
-    current = taken
-    return taken.result
+    entry.result.then(expire, expire)
+    cached = entry
+    return entry.result
   }
 }

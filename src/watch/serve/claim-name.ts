@@ -3,9 +3,10 @@ import { localTime } from '../../local-time.ts'
 import { type Lock, readHolder, takeLock } from '../../run-dir/lock.ts'
 
 /**
- * Makes sure that there is one watch of a name in this network namespace.
+ * Takes the lock that only one watch of a name in this network namespace can have.
  *
- * @throws SpanplanError WATCH_RUNS if there is another.
+ * @param command as typed, for those who find the lock held.
+ * @throws SpanplanError WATCH_RUNS if another watch has it.
  */
 export async function claimName(name: string, command: string): Promise<Lock> {
   const kind = `${name}.watching`

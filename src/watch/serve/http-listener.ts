@@ -10,7 +10,7 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** What a request gets. */
+/** The answer to a request. */
 export interface Page {
   readonly status: number
   /** For the header Content-Type. */
@@ -18,27 +18,27 @@ export interface Page {
   readonly body: string
 }
 
-/** What there is to get, by path. */
+/** The pages by path. */
 export type Pages = ReadonlyMap<string, () => Promise<Page>>
 
-/** A server that listens. */
-export interface Listener {
-  /** The port, also where the kernel chose it. */
+/** An HTTP server that listens. */
+export interface HttpListener {
+  /** The port, also where the kernel chose it (port 0). */
   readonly port: number
-  /** Ends it, with every connection. */
+  /** Closes every connection too. */
   close(): void
 }
 
-/** Milliseconds: after so long Prometheus has given up, by default (scrape_timeout). */
+/** Milliseconds: Prometheus' default scrape_timeout. */
 const longestConnection = 10_000
 
-/** Connections at a time: a few scrapers, and somebody who looks. For one more, the oldest that has not asked yet is closed. */
+/** Connections at a time: a few scrapers and a browser. */
 const mostConnections = 64
 
-/** Connections that wait to be accepted, so that a flood keeps no probe out: as many as the kernel lets (net.core.somaxconn). */
+/** Connections that wait to be accepted, as many as the kernel allows (net.core.somaxconn): a flood keeps no probe out. */
 const mostWaiting = 4096
 
-/** Bytes of a request's line and headers. Those of Prometheus are some 300. */
+/** Bytes of a request's line and headers. Prometheus sends some 300. */
 const largestHeader = 8192
 
 const loopback = new BlockList()
@@ -50,35 +50,34 @@ export function isLoopback({ host }: ListenAddress): boolean {
   return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
 }
 
-/** The address as it is written. */
+/** The address as a user writes it. */
 export function writeListenAddress({ host, port }: ListenAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /**
- * Serves pages over HTTP, to GET and HEAD only: one request a connection. Whatever clients do, it costs little, and comes
- * to an end.
+ * Serves pages over HTTP: one request of GET or HEAD a connection. Whatever a client does costs little, and ends.
  *
- * @param longest milliseconds that a connection lives, whatever comes on it, and however slowly it is read.
+ * @param longest milliseconds that a connection lives, whatever the client sends, and however slowly it reads.
  * @throws SpanplanError LISTEN_FAILED.
  */
-export async function listen(address: ListenAddress, pages: Pages, longest = longestConnection): Promise<Listener> {
-  const seats = openSeats(mostConnections)
+export async function listen(address: ListenAddress, pages: Pages, longest = longestConnection): Promise<HttpListener> {
+  const limit = limitConnections(mostConnections)
   const served = new WeakSet<Socket>()
   const server = createServer({ maxHeaderSize: largestHeader }, (request, response) => {
-    // What was sent after a first request goes with the connection.
+    // A further request on the connection gets no answer.
     if (served.has(request.socket)) return
     served.add(request.socket)
-    seats.asks(request.socket)
+    limit.onRequest(request.socket)
     void answer(request, response, pages)
   })
   server.on('connection', (socket) => {
-    seats.comes(socket)
+    limit.onConnect(socket)
     const end = setTimeout(() => socket.destroy(), longest)
     socket.once('close', () => clearTimeout(end))
   })
   const port = await bind(server, address)
-  // A connection that cannot be accepted (no descriptors left) is lost, and no more.
+  // Where a connection cannot be accepted (no descriptors left), only that one is lost.
   server.on('error', () => undefined)
   return {
     port,
@@ -89,42 +88,42 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
   }
 }
 
-/** Who may stay connected: a probe gets its answer, however many others say nothing, and however fast they come. */
-interface Seats {
-  comes(socket: Socket): void
-  /** Its request is there, whole. */
-  asks(socket: Socket): void
+/** Decides which connections are kept: a probe gets its answer, however many silent clients connect, and however fast. */
+interface ConnectionLimit {
+  onConnect(socket: Socket): void
+  /** The request is complete. */
+  onRequest(socket: Socket): void
 }
 
 /**
- * Keeps `most` connections. Where there are more, the oldest that has not asked yet is closed; where all have asked, the oldest.
+ * Keeps `most` connections. For each further one, the oldest without a request is closed; where all have a request, the oldest.
  *
- * A probe among a thousand that come at once is answered, too: Node accepts one connection in a round of its loop (seen with
- * libuv 1.46), and reads it in the next, long before as many others have come as it takes to close it.
+ * A probe among a thousand clients that connect at once is answered, too. Node accepts one connection in a round of its event
+ * loop (seen with libuv 1.46) and reads from it in the next round: by then, `most` others cannot have come.
  */
-function openSeats(most: number): Seats {
+function limitConnections(most: number): ConnectionLimit {
   const silent = new Set<Socket>()
-  const asking = new Set<Socket>()
-  const leave = (socket: Socket) => {
+  const requesting = new Set<Socket>()
+  const remove = (socket: Socket) => {
     silent.delete(socket)
-    asking.delete(socket)
+    requesting.delete(socket)
   }
-  const sit = (seats: Set<Socket>, socket: Socket) => {
-    seats.add(socket)
-    if (silent.size + asking.size <= most) return
-    const [oldest] = [...silent, ...asking]
+  const add = (sockets: Set<Socket>, socket: Socket) => {
+    sockets.add(socket)
+    if (silent.size + requesting.size <= most) return
+    const [oldest] = [...silent, ...requesting]
     if (oldest === undefined) return
-    leave(oldest)
+    remove(oldest)
     oldest.destroy()
   }
   return {
-    comes: (socket) => {
-      socket.once('close', () => leave(socket))
-      sit(silent, socket)
+    onConnect: (socket) => {
+      socket.once('close', () => remove(socket))
+      add(silent, socket)
     },
-    asks: (socket) => {
+    onRequest: (socket) => {
       silent.delete(socket)
-      sit(asking, socket)
+      add(requesting, socket)
     }
   }
 }
@@ -184,7 +183,7 @@ async function findPage({ method, url = '' }: IncomingMessage, pages: Pages): Pr
   }
 }
 
-/** A page of text, of whole lines. */
+/** A page of plain text. */
 export function plainPage(status: number, text: string): Page {
   return { status, type: 'text/plain; charset=utf-8', body: `${text}\n` }
 }

@@ -10,40 +10,40 @@ import { expositionType, writeExposition } from '../../status/output/exposition.
 import { type Measurement, makeMetrics } from '../../status/output/metrics.ts'
 import { makeReport } from '../../status/report.ts'
 import type { WatchState } from '../../status/watch-state.ts'
-import type { WatchEvent } from '../events/event.ts'
-import { share } from './cached-promise.ts'
+import type { EmitEvent } from '../events/event.ts'
+import { cachePromise } from './cached-promise.ts'
 import {
+  type HttpListener,
   isLoopback,
   type ListenAddress,
-  type Listener,
   listen,
   type Page,
   type Pages,
   plainPage,
   writeListenAddress
 } from './http-listener.ts'
-import { judgeLife, judgeReadiness, type Verdict } from './probes.ts'
+import { type ProbeResult, probeLiveness, probeReadiness } from './probes.ts'
 
-/** A watch, as its pages see it. */
+/** What the pages need of a watch. */
 export interface Watched {
-  /** Milliseconds between two runs when nothing happens. */
+  /** Milliseconds from one run to the next without events. */
   readonly interval: number
   state(): WatchState
-  /** Milliseconds since the last run ended, or since the watch began. */
+  /** Milliseconds since the last run ended, or since the watch started. */
   idle(): number
-  /** Looks at all that the file wants, paused or not, and changes nothing. */
-  look(): Promise<PlanView>
+  /** Reads the host and plans all that the files say, paused or not. It changes nothing. */
+  refresh(): Promise<PlanView>
 }
 
-/** Milliseconds for which all who ask get the same counters. */
-const shortestPeriod = 1000
+/** Milliseconds for which all scrapes get the same counters. */
+const measurementLifetime = 1000
 
-/** Milliseconds for a look, where Docker hangs: a scraper does not wait much longer. The last one serves then. */
-const longestLook = 3000
+/** Milliseconds to wait for a refresh, where Docker hangs: a scraper does not wait much longer. Then the last plan view is used. */
+const refreshPatience = 3000
 
-/** What a watch serves: its metrics for Prometheus, and whether it lives and is ready. */
+/** The pages of a watch: its metrics for Prometheus, and its probes. */
 export function makePages(watched: Watched, version: string): Pages {
-  const measure = share(openMeter(watched), shortestPeriod)
+  const measure = cachePromise(openMeter(watched), measurementLifetime)
   return new Map<string, () => Promise<Page>>([
     [
       '/metrics',
@@ -52,73 +52,73 @@ export function makePages(watched: Watched, version: string): Pages {
         return { status: 200, type: expositionType, body: writeExposition(families) }
       }
     ],
-    ['/healthz', async () => probePage(judgeLife(watched.idle(), watched.interval))],
-    ['/readyz', async () => probePage(judgeReadiness(watched.state()))]
+    ['/healthz', async () => probePage(probeLiveness(watched.idle(), watched.interval))],
+    ['/readyz', async () => probePage(probeReadiness(watched.state()))]
   ])
 }
 
 /**
- * Serves them where others ask for them.
+ * Serves the pages of a watch.
  *
  * @param address null: nowhere.
- * @param tell is warned of an address that is not of this host alone.
+ * @param emit gets a warning where other hosts can reach the address.
  * @throws SpanplanError LISTEN_FAILED.
  */
 export async function servePages(
   address: ListenAddress | null,
   watched: Watched,
-  tell: (told: WatchEvent) => void
-): Promise<Listener | null> {
+  emit: EmitEvent
+): Promise<HttpListener | null> {
   if (address === null) return null
   const listener = await listen(address, makePages(watched, SPANPLAN_VERSION))
   if (!isLoopback(address)) {
     const message = `metrics are served at ${writeListenAddress(address)}, to everybody who can reach it`
     const hint = 'there is no password: let a firewall say who can'
-    tell({ type: 'warning', diagnostic: { code: 'LISTEN_OPEN', message, hint } })
+    emit({ type: 'warning', diagnostic: { code: 'LISTEN_OPEN', message, hint } })
   }
   return listener
 }
 
-function probePage({ good, why }: Verdict): Page {
-  return plainPage(good ? 200 : 503, printable(why))
+function probePage({ ok, reason }: ProbeResult): Page {
+  return plainPage(ok ? 200 : 503, printable(reason))
 }
 
-/** Counts along the ways of the spans; from one time to the next, what was lost adds up. */
+/** Reads the counters of the frame paths, and adds up the losses from one measurement to the next. */
 function openMeter(watched: Watched): () => Promise<Measurement | null> {
-  const glance = openGlance(watched)
+  const refresh = openPatientRefresh(watched)
   let last: Sample | null = null
   let losses: LossTotals = new Map()
   return async () => {
-    const view = await glance()
+    const view = await refresh()
     if (view === null) return null
     const paths = framePathsOf(view)
-    const sample = await unlessForeseen(takeSample(paths))
+    const sample = await nullIfForeseen(takeSample(paths))
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
-    const findings = { view, holds: readPauses(Date.now()), watch: watched.state() }
-    const report = makeReport({ ...findings, first: last ?? sample, later: sample })
+    const input = { view, holds: readPauses(Date.now()), watch: watched.state() }
+    const report = makeReport({ ...input, first: last ?? sample, later: sample })
     last = sample
     return { report, paths, sample, losses }
   }
 }
 
-/** A look, or where that takes too long, the last one; null: there is none. */
-function openGlance(watched: Watched): () => Promise<PlanView | null> {
+/** Refreshes; where that takes too long, it gives the last plan view; null: there is none. */
+function openPatientRefresh(watched: Watched): () => Promise<PlanView | null> {
   let latest: PlanView | null = null
-  const look = share(async () => {
-    latest = (await unlessForeseen(watched.look())) ?? latest
+  const refresh = cachePromise(async () => {
+    latest = (await nullIfForeseen(watched.refresh())) ?? latest
   }, 0)
   return async () => {
     const timer = new AbortController()
-    const late = sleep(longestLook, undefined, { signal: timer.signal }).catch(() => undefined)
-    await Promise.race([look(), late])
+    const late = sleep(refreshPatience, undefined, { signal: timer.signal }).catch(() => undefined)
+    await Promise.race([refresh(), late])
     timer.abort()
     return latest
   }
 }
 
-/** Where ip, tc or a filter fails, the watch has more to say than that. */
-async function unlessForeseen<T>(result: Promise<T>): Promise<T | null> {
+/** null where ip, tc or a filter fails: the metrics of the watch itself are served all the same. */
+async function nullIfForeseen<T>(result: Promise<T>): Promise<T | null> {
   try {
     return await result
   } catch (error) {

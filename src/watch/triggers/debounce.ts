@@ -1,26 +1,26 @@
-/** Milliseconds of quiet that are waited for, and how long at most. */
-const quiet = 50
-const longest = 500
+/** Milliseconds without a call after which a burst is over, and the longest that a burst is waited for. */
+const quietTime = 50
+const longestBurst = 500
 
-/** Acts once for a burst, soon after its end: a file is written in pieces, and a folder file by file. */
+/** A debounced function: files are written in pieces, and folders file by file. */
 export interface Debounced {
   (): void
   close(): void
 }
 
-/** Makes one for an action. */
+/** Gives a function that calls `act` once for a burst of calls, soon after its end. */
 export function debounce(act: () => void): Debounced {
   let timer: NodeJS.Timeout | undefined
-  let end: number | null = null
+  let deadline: number | null = null
   const finish = () => {
-    end = null
+    deadline = null
     act()
   }
-  const wake = () => {
+  const call = () => {
     const now = performance.now()
-    end ??= now + longest
+    deadline ??= now + longestBurst
     clearTimeout(timer)
-    timer = setTimeout(finish, Math.max(0, Math.min(quiet, end - now)))
+    timer = setTimeout(finish, Math.max(0, Math.min(quietTime, deadline - now)))
   }
-  return Object.assign(wake, { close: () => clearTimeout(timer) })
+  return Object.assign(call, { close: () => clearTimeout(timer) })
 }

@@ -3,42 +3,44 @@ import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 
-/** A watch of the files of spans. */
+/** Watches spec files. */
 export interface FileWatch {
-  /** From now on these, and no others: files, folders, links to either, whether they exist or not. */
+  /** From now on, these paths are watched, and no others: files, folders and links to them, whether they exist or not. */
   follow(paths: readonly string[]): void
   close(): void
 }
 
-/** What leads to the paths: by folder, the names in it that count, and the folders whose files are put together. */
-interface Ways {
+/** What the watched paths depend on. */
+interface Dependencies {
+  /** By folder, the names in it that lead to a path. */
   readonly names: Map<string, Set<string>>
+  /** The folders of which each spec file counts. */
   readonly specFolders: Set<string>
 }
 
-/** Symbolic links on the way to one file, as in path_resolution(7). */
+/** Symbolic links that are followed for one path, as in path_resolution(7). */
 const mostLinks = 40
 
 /**
- * Wakes when a file comes, goes or is another one, in whatever way: written, renamed over, behind a link that is swapped, in a
- * folder that is made anew. What leaves all as it is wakes nobody.
+ * Wakes when a file is created, removed or changed, in whatever way: written, renamed over, behind a link that is replaced, in
+ * a folder that is recreated. Events that change nothing wake nobody.
  *
- * Every folder on the way is watched for the one name in it that counts, and after each event the way is walked again: a
- * watch stays with the folder that it was put on, also when another one has taken its place.
+ * Every folder on the path is watched for the one name in it that counts, and after each event the path is resolved again:
+ * the kernel's watch stays with its folder, also when another folder has taken its place.
  */
 export function watchFiles(wake: () => void): FileWatch {
   const watchers = new Map<string, FSWatcher>()
-  let ways: Ways = { names: new Map(), specFolders: new Set() }
-  /** What was found, by path. */
+  let dependencies: Dependencies = { names: new Map(), specFolders: new Set() }
+  /** The last description, by path. */
   let known: ReadonlyMap<string, string> = new Map()
 
-  const look = (paths: readonly string[]) => {
-    ways = { names: new Map(), specFolders: new Set() }
-    const found = new Map(paths.map((path) => [path, describe(path, ways)]))
-    for (const folder of ways.names.keys()) if (!watchers.has(folder)) begin(folder)
-    for (const folder of [...watchers.keys()]) if (!ways.names.has(folder)) end(folder)
-    const isChanged = paths.some((path) => known.has(path) && known.get(path) !== found.get(path))
-    known = found
+  const follow = (paths: readonly string[]) => {
+    dependencies = { names: new Map(), specFolders: new Set() }
+    const current = new Map(paths.map((path) => [path, describe(path, dependencies)]))
+    for (const folder of dependencies.names.keys()) if (!watchers.has(folder)) begin(folder)
+    for (const folder of [...watchers.keys()]) if (!dependencies.names.has(folder)) end(folder)
+    const isChanged = paths.some((path) => known.has(path) && known.get(path) !== current.get(path))
+    known = current
     if (isChanged) wake()
   }
   const begin = (folder: string) => {
@@ -47,11 +49,11 @@ export function watchFiles(wake: () => void): FileWatch {
       ignored: (path) => path !== folder && !counts(folder, basename(path))
     })
     watchers.set(folder, watcher)
-    // The kernel's own events: what they say of a folder that is made anew, the others keep to themselves.
-    watcher.on('raw', (_, name) => heed(folder, name))
-    // What changed before it was watched is seen only by looking once more.
-    watcher.on('ready', () => look([...known.keys()]))
-    // Where the kernel has no watch to give any more, the files are read again at every interval.
+    // The kernel's own events: chokidar's others do not tell of a folder that is recreated.
+    watcher.on('raw', (_, name) => onEvent(folder, name))
+    // What changed before the folder was watched has no event.
+    watcher.on('ready', () => follow([...known.keys()]))
+    // Where the kernel's watches are used up, the files are read again at every interval.
     watcher.on('error', () => undefined)
   }
   const end = (folder: string) => {
@@ -59,44 +61,48 @@ export function watchFiles(wake: () => void): FileWatch {
     watchers.delete(folder)
   }
   const counts = (folder: string, name: string) =>
-    ways.names.get(folder)?.has(name) || (ways.specFolders.has(folder) && isSpecFile(name))
-  const heed = (folder: string, name: string) => {
+    dependencies.names.get(folder)?.has(name) || (dependencies.specFolders.has(folder) && isSpecFile(name))
+  const onEvent = (folder: string, name: string) => {
     if (name && !counts(folder, name)) return
-    const gone = join(folder, name)
-    for (const other of [...watchers.keys()]) if (`${other}${sep}`.startsWith(`${gone}${sep}`)) end(other)
-    look([...known.keys()])
+    const changed = join(folder, name)
+    for (const other of [...watchers.keys()]) if (`${other}${sep}`.startsWith(`${changed}${sep}`)) end(other)
+    follow([...known.keys()])
   }
   return {
-    follow: look,
+    follow,
     close: () => {
       for (const folder of [...watchers.keys()]) end(folder)
     }
   }
 }
 
-/** What a path leads to: the same text as long as nothing changes. */
-function describe(path: string, ways: Ways): string {
-  const { end, steps } = walk(path, process.cwd(), ways)
+/** Describes what a path leads to: the text stays the same as long as nothing changes. */
+function describe(path: string, dependencies: Dependencies): string {
+  const { end, steps } = resolvePath(path, process.cwd(), dependencies)
   if (end === null) return steps.join('\n')
   const files = listSpecFiles(end)
   if (files === null) return steps.join('\n')
-  noteFolder(ways, end)
-  ways.specFolders.add(end)
-  // Each of them may be a link that leads elsewhere.
-  return [...steps, ...files.flatMap((file) => walk(file, end, ways).steps)].join('\n')
+  namesIn(dependencies, end)
+  dependencies.specFolders.add(end)
+  // Each file may be a link that leads elsewhere.
+  return [...steps, ...files.flatMap((file) => resolvePath(file, end, dependencies).steps)].join('\n')
 }
 
 function listSpecFiles(folder: string): string[] | null {
   try {
     return readdirSync(folder).filter(isSpecFile).sort()
   } catch {
-    // It is no folder.
+    // The path is no folder.
     return null
   }
 }
 
-/** Goes the way as the kernel does, and notes what counts on it. `end` is where it leads to; null if that is missing. */
-function walk(path: string, from: string, ways: Ways): { readonly end: string | null; readonly steps: string[] } {
+/** Resolves a path as the kernel does, and adds what counts on it. `end` is where the path leads to; null: that is missing. */
+function resolvePath(
+  path: string,
+  from: string,
+  dependencies: Dependencies
+): { readonly end: string | null; readonly steps: string[] } {
   const steps: string[] = []
   const names = partsOf(path)
   let at = startOf(path, from)
@@ -106,18 +112,18 @@ function walk(path: string, from: string, ways: Ways): { readonly end: string | 
       at = dirname(at)
       continue
     }
-    noteFolder(ways, at).add(name)
+    namesIn(dependencies, at).add(name)
     const next = join(at, name)
-    const found = lookAt(next)
-    steps.push(`${next} ${found?.text}`)
-    if (found === null) return { end: null, steps }
-    if (found.link === null) {
+    const entry = readEntry(next)
+    steps.push(`${next} ${entry?.text}`)
+    if (entry === null) return { end: null, steps }
+    if (entry.link === null) {
       at = next
     } else {
       links += 1
       if (links > mostLinks) return { end: null, steps }
-      names.unshift(...partsOf(found.link))
-      at = startOf(found.link, at)
+      names.unshift(...partsOf(entry.link))
+      at = startOf(entry.link, at)
     }
   }
   return { end: at, steps }
@@ -126,14 +132,14 @@ function walk(path: string, from: string, ways: Ways): { readonly end: string | 
 const partsOf = (path: string) => path.split(sep).filter((name) => name !== '' && name !== '.')
 const startOf = (path: string, from: string) => (isAbsolute(path) ? sep : from)
 
-function noteFolder({ names }: Ways, folder: string): Set<string> {
-  const noted = names.get(folder) ?? new Set<string>()
-  names.set(folder, noted)
-  return noted
+function namesIn({ names }: Dependencies, folder: string): Set<string> {
+  const inFolder = names.get(folder) ?? new Set<string>()
+  names.set(folder, inFolder)
+  return inFolder
 }
 
-/** A folder is the same whatever comes and goes in it. */
-function lookAt(path: string): { readonly text: string; readonly link: string | null } | null {
+/** The text of a folder does not depend on the files in it. */
+function readEntry(path: string): { readonly text: string; readonly link: string | null } | null {
   try {
     const stats = lstatSync(path, { bigint: true })
     const link = stats.isSymbolicLink() ? readlinkSync(path) : null

@@ -5,32 +5,33 @@ import { connectDocker, dockerFailed, followEvents } from '../../host/docker/doc
 import { type Argv, follow } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Trigger } from '../../status/watch-state.ts'
-import type { Monitors } from './failed-monitors.ts'
+import type { FailedMonitors } from './failed-monitors.ts'
 
-/** Gets what happens on the host. */
-export interface HostFollower extends Pick<Monitors, 'onFail' | 'onListen'> {
+/** Gets the events of the host and of its monitors. */
+export interface HostFollower extends Pick<FailedMonitors, 'onFail' | 'onListen'> {
   readonly wake: (trigger: Trigger) => void
 }
 
-/** Gets what one monitor reports. */
+/** Gets the events of one monitor. */
 interface Listener {
   readonly wake: () => void
-  /** From now on it hears all. */
+  /** From now on, the monitor misses nothing. */
   readonly onListen: () => void
 }
 
-/** Milliseconds before what has ended is begun again; twice as many after each time that it could not. */
+/** Milliseconds before a monitor that has ended is started again; doubled after each failure to start. */
 const [shortestPause, longestPause] = [250, 2000]
 
-/** How often in a row a monitor may fail to start before that is reported: Docker that starts refuses its events at first. */
+/** So many failures to start in a row are reported: Docker refuses its events while it starts. */
 const mostFailures = 3
 
-/** Milliseconds between looks whether a program listens by now. */
+/** Milliseconds between checks whether a program listens by now. */
 const listenInterval = 5
 
 /**
- * What tells of changes; of links that are up, also options of bridges, flags of ports, offloads. Forwarding tables and IPv6's
- * switches are left to the regular look: what tells of those tells of every neighbour and address too.
+ * The programs that report changes. For links that are up, ip reports bridge options, port flags and offloads too. Changes of
+ * forwarding tables and of IPv6's settings are left to the run at each interval: the monitor of those reports every neighbour
+ * and address as well.
  */
 const monitors: readonly { readonly trigger: Trigger; readonly what: string; readonly argv: Argv }[] = [
   { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'] },
@@ -38,32 +39,34 @@ const monitors: readonly { readonly trigger: Trigger; readonly what: string; rea
 ]
 
 /**
- * Wakes when links, filters, or Docker's networks and containers change, until `signal` ends it; and each time that it has
- * begun to listen, or Docker is gone, for what happened meanwhile. A monitor that cannot listen at all is reported.
+ * Wakes when links, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen, or
+ * Docker has gone, for what had no event until then. A monitor that cannot listen at all is reported.
+ *
+ * @param signal ends it.
  */
 export function followHost({ wake, onFail, onListen }: HostFollower, signal: AbortSignal): void {
-  const followAgain = (trigger: Trigger, what: string, hint: string, work: Work) => {
+  const start = (trigger: Trigger, what: string, hint: string, monitor: Monitor) => {
     const listener = { wake: () => wake(trigger), onListen: () => onListen(trigger) }
     const fail = (error: unknown) => {
       const message = `changes of ${what} are not reported, and are found at the regular look only: ${diagnosticOf(error).message}`
       onFail(trigger, { code: 'MONITOR_FAILED', message, hint })
     }
-    void again(work, listener, fail, signal)
+    void repeat(monitor, listener, fail, signal)
   }
   for (const { trigger, what, argv } of monitors) {
-    followAgain(trigger, what, `try it: ${shellLine(argv)}`, (listener) => followMonitor(argv, listener, signal))
+    start(trigger, what, `try it: ${shellLine(argv)}`, (listener) => followMonitor(argv, listener, signal))
   }
-  followAgain('docker', "Docker's networks and containers", 'try it: docker events', (listener) =>
+  start('docker', "Docker's networks and containers", 'try it: docker events', (listener) =>
     followDocker(listener, signal)
   )
 }
 
-/** Listens until that comes to an end; gives why, or null where that is no failure. */
-type Work = (listener: Listener) => Promise<unknown>
+/** Listens until it ends; gives the reason, or null where the end is no failure. */
+type Monitor = (listener: Listener) => Promise<unknown>
 
-/** Does what comes to an end again and again, with pauses. */
-async function again(
-  work: Work,
+/** Starts a monitor again each time that it has ended, with pauses. */
+async function repeat(
+  monitor: Monitor,
   { wake, onListen }: Listener,
   fail: (error: unknown) => void,
   signal: AbortSignal
@@ -76,7 +79,7 @@ async function again(
       succeeded = true
       onListen()
     }
-    const error = await work({ wake, onListen: onSuccess })
+    const error = await monitor({ wake, onListen: onSuccess })
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
     if (failures === mostFailures && !signal.aborted) fail(error)
@@ -91,12 +94,16 @@ async function followMonitor(argv: Argv, { wake, onListen }: Listener, signal: A
     onListen()
     wake()
   }
-  const why = await follow(argv, { onStart: (pid) => void begin(pid).catch(() => undefined), onOutput: wake }, signal)
+  const reason = await follow(
+    argv,
+    { onStart: (pid) => void begin(pid).catch(() => undefined), onOutput: wake },
+    signal
+  )
   ended.abort()
-  return why
+  return reason
 }
 
-/** Whether one of the process's sockets is a member of a group of netlink(7): what happens before, it is not told. */
+/** Whether one of the process's sockets is a member of a group of netlink(7). Before, it misses events. */
 function isListening(pid: number): boolean {
   try {
     const files = readdirSync(`/proc/${pid}/fd`).map((file) => readlinkSync(`/proc/${pid}/fd/${file}`))
@@ -105,22 +112,22 @@ function isListening(pid: number): boolean {
       .map((row) => row.trim().split(/ +/))
       .some(([, , , groups = '', ...rest]) => /[1-9a-f]/.test(groups) && files.includes(`socket:[${rest.at(-1)}]`))
   } catch {
-    // It has just ended, or closed a file.
+    // The process has just ended, or closed a file.
     return false
   }
 }
 
 async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): Promise<unknown> {
-  const daemon = await connectDocker()
-  // Whoever reads the host reports why there is none.
-  if ('reason' in daemon) return null
+  const client = await connectDocker()
+  // The reading of the host reports why there is no Docker.
+  if ('reason' in client) return null
   let connected = false
   const onStart = () => {
     connected = true
     onListen()
     wake()
   }
-  const why = await followEvents(daemon, { onStart, onEvent: wake }, signal).catch(dockerFailed)
+  const reason = await followEvents(client, { onStart, onEvent: wake }, signal).catch(dockerFailed)
   if (connected && !signal.aborted) wake()
-  return why
+  return reason
 }

@@ -3,56 +3,58 @@ import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 
-/** The files of a watch: as they are now, and the last good ones, which are in force. */
-export interface FileInForce {
+/** The files of a watch. The last valid ones are in force, whatever they say now. */
+export interface WatchedFiles {
+  /** What is in force. */
   readonly spec: Spec
-  /** Why the files as they are now are not in force; none: they are. */
+  /** Why the files as they are now are not in force; nothing: they are. */
   readonly diagnostics: readonly Diagnostic[]
   /** As they were last read. */
   readonly files: readonly SourceFile[]
-  /** When what was read last is believed, if they still say so, in milliseconds of the monotonic clock; null: it is already. */
-  readonly settles: number | null
-  /** Reads them again. `same`: there is nothing new in them, or nothing that is believed already. */
+  /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
+  readonly settlesAt: number | null
+  /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
   reload(now: number): 'same' | 'accepted' | 'refused'
 }
 
 /**
- * Milliseconds for which files have to say that a span is to go, or to be broken, before that is believed. A `git pull`
- * removes each file before it writes it anew, and what is half-written may be without its last spans.
+ * Milliseconds for which files must stay the same, where they are invalid or lack a span that they had. A `git pull` removes
+ * each file before it writes the new one, and a file that is half written may lack its last spans.
  */
-const patience = 1000
+const doubtTime = 1000
 
-/** What a file may not say, though it is valid; null: nothing stands against it. */
-type Objection = (spec: Spec, before: Spec) => Diagnostic | null
+/** Why a valid file is not accepted; null: it is. */
+type SpecCheck = (next: Spec, before: Spec) => Diagnostic | null
 
 /**
  * Reads the files for the first time.
  *
  * @param read gives the files, or throws a SpanplanError.
- * @throws SpanplanError with all that is wrong with them.
+ * @param check is asked whether a change of the files is accepted.
+ * @throws SpanplanError with all errors of the files.
  */
-export function openFile(read: () => readonly SourceFile[], objection: Objection): FileInForce {
+export function openFiles(read: () => readonly SourceFile[], check: SpecCheck): WatchedFiles {
   let files = read()
   let seen = fingerprint(files)
   let spec = loadSpec(files)
   let diagnostics: readonly Diagnostic[] = []
-  let doubted: { readonly print: string; readonly until: number } | null = null
-  const judge = (): { readonly wanted: Spec } | { readonly refusals: readonly Diagnostic[] } => {
+  let doubt: { readonly print: string; readonly until: number } | null = null
+  const load = (): { readonly next: Spec } | { readonly refusals: readonly Diagnostic[] } => {
     try {
-      const wanted = loadSpec(files)
-      const against = objection(wanted, spec)
-      return against === null ? { wanted } : { refusals: [against] }
+      const next = loadSpec(files)
+      const refusal = check(next, spec)
+      return refusal === null ? { next } : { refusals: [refusal] }
     } catch (error) {
       return { refusals: asForeseen(error).diagnostics }
     }
   }
-  const reread = (): { readonly print: string; readonly failure: readonly Diagnostic[] } => {
+  const tryToRead = (): { readonly print: string; readonly failures: readonly Diagnostic[] } => {
     try {
       files = read()
-      return { print: fingerprint(files), failure: [] }
+      return { print: fingerprint(files), failures: [] }
     } catch (error) {
-      const failure = asForeseen(error).diagnostics
-      return { print: JSON.stringify(failure), failure }
+      const failures = asForeseen(error).diagnostics
+      return { print: JSON.stringify(failures), failures }
     }
   }
   return {
@@ -65,31 +67,31 @@ export function openFile(read: () => readonly SourceFile[], objection: Objection
     get files() {
       return files
     },
-    get settles() {
-      return doubted?.until ?? null
+    get settlesAt() {
+      return doubt?.until ?? null
     },
     reload: (now) => {
-      const { print, failure } = reread()
+      const { print, failures } = tryToRead()
       if (print === seen) {
-        doubted = null
+        doubt = null
         return 'same'
       }
-      const judged = failure.length > 0 ? { refusals: failure } : judge()
-      if (!('wanted' in judged) || losesSpans(judged.wanted, spec)) {
-        if (doubted?.print !== print) doubted = { print, until: now + patience }
-        if (now < doubted.until) return 'same'
+      const loaded = failures.length > 0 ? { refusals: failures } : load()
+      if (!('next' in loaded) || losesSpans(loaded.next, spec)) {
+        if (doubt?.print !== print) doubt = { print, until: now + doubtTime }
+        if (now < doubt.until) return 'same'
       }
-      doubted = null
+      doubt = null
       seen = print
-      if ('wanted' in judged) spec = judged.wanted
-      diagnostics = 'wanted' in judged ? [] : judged.refusals
+      if ('next' in loaded) spec = loaded.next
+      diagnostics = 'next' in loaded ? [] : loaded.refusals
       return diagnostics.length === 0 ? 'accepted' : 'refused'
     }
   }
 }
 
-function losesSpans(wanted: Spec, before: Spec): boolean {
-  const kept = new Set(wanted.spans.map(({ name }) => name))
+function losesSpans(next: Spec, before: Spec): boolean {
+  const kept = new Set(next.spans.map(({ name }) => name))
   return before.spans.some(({ name }) => !kept.has(name))
 }
 

@@ -15,37 +15,40 @@ function change(address: string, ...fields: readonly string[]): PlannedChange {
   }
 }
 
-const [card, other] = [change('span0/interface/ens192', 'promiscuous'), change('span1/interface/ens224', 'promiscuous')]
+const [ens192, ens224] = [
+  change('span0/interface/ens192', 'promiscuous'),
+  change('span1/interface/ens224', 'promiscuous')
+]
 
-test('the same put back five times in a minute is a tug-of-war, in which other spans have no part', () => {
+test('a change that is needed five times in a minute is contested; other spans are not affected', () => {
   const contention = openContention()
-  for (const now of [0, 10_000, 20_000, 30_000]) expect(contention.note([card, other], now)).toEqual([])
-  expect(contention.note([card], 40_000)).toEqual([card])
+  for (const now of [0, 10_000, 20_000, 30_000]) expect(contention.add([ens192, ens224], now)).toEqual([])
+  expect(contention.add([ens192], 40_000)).toEqual([ens192])
   expect([contention.suspectedUntil('span0', 40_000), contention.suspectedUntil('span1', 40_000)]).toEqual([
     100_000,
     null
   ])
 })
 
-test('neither other fields nor other things count together, nor what was longer ago', () => {
+test('each field of each resource is counted by itself, and older changes do not count', () => {
   const contention = openContention()
-  const many = [card, change('span0/interface/ens192', 'up'), change('span0/interface/ens224', 'promiscuous'), card]
-  for (const [index, one] of many.entries()) expect(contention.note([one], index)).toEqual([])
-  for (let now = 0; now < 600_000; now += 15_001) expect(contention.note([other], now)).toEqual([])
-  for (const now of [1, 2, 3, 4]) expect(contention.note([change('span2/bridge')], 600_000 + now)).toEqual([])
-  expect(contention.note([change('span2/bridge')], 600_005)).toHaveLength(1)
+  const many = [ens192, change('span0/interface/ens192', 'up'), change('span0/interface/ens224', 'promiscuous'), ens192]
+  for (const [index, one] of many.entries()) expect(contention.add([one], index)).toEqual([])
+  for (let now = 0; now < 600_000; now += 15_001) expect(contention.add([ens224], now)).toEqual([])
+  for (const now of [1, 2, 3, 4]) expect(contention.add([change('span2/bridge')], 600_000 + now)).toEqual([])
+  expect(contention.add([change('span2/bridge')], 600_005)).toHaveLength(1)
 })
 
-test('after it, once is enough, until it has stayed as it is for a minute, or there is a new file', () => {
+test('then once is enough, until a minute without it, or a new file', () => {
   const contention = openContention()
-  for (const now of [0, 1, 2, 3, 4]) contention.note([card], now)
-  expect(contention.note([card], 50_000)).toEqual([card])
-  // However long it was left alone: nobody has looked meanwhile.
-  expect(contention.note([card], 350_000)).toEqual([card])
+  for (const now of [0, 1, 2, 3, 4]) contention.add([ens192], now)
+  expect(contention.add([ens192], 50_000)).toEqual([ens192])
+  // However long the backoff was: no run has tried it in between.
+  expect(contention.add([ens192], 350_000)).toEqual([ens192])
   expect(contention.suspectedUntil('span0', 409_999)).toBe(410_000)
   expect(contention.suspectedUntil('span0', 410_000)).toBeNull()
-  expect(contention.note([card], 420_000)).toEqual([])
-  for (const now of [0, 1, 2, 3]) contention.note([card], 430_000 + now)
+  expect(contention.add([ens192], 420_000)).toEqual([])
+  for (const now of [0, 1, 2, 3]) contention.add([ens192], 430_000 + now)
   contention.clear()
-  expect([contention.suspectedUntil('span0', 430_005), contention.note([card], 430_005)]).toEqual([null, []])
+  expect([contention.suspectedUntil('span0', 430_005), contention.add([ens192], 430_005)]).toEqual([null, []])
 })

@@ -5,12 +5,12 @@ import { openRunQueue, type RunQueue } from '../../../../src/watch/loop/run-queu
 
 const noFailure = (error: unknown) => expect.unreachable(String(error))
 
-/** Until it is idle: since its last run, longer than the longest rest. */
+/** Waits until there was no run for longer than the longest pause. */
 async function idle({ busySince, lastEnd }: RunQueue): Promise<void> {
   while (busySince() !== null || performance.now() - lastEnd() < 1100) await sleep(20)
 }
 
-test('whatever wakes it during a run makes one more, which is told all of it', async () => {
+test('all wakes during a run make one more, which gets all their triggers', async () => {
   const runs: (readonly Trigger[])[] = []
   const runQueue = openRunQueue(async (triggers) => {
     runs.push(triggers)
@@ -28,7 +28,7 @@ test('whatever wakes it during a run makes one more, which is told all of it', a
   await runQueue.close()
 })
 
-test('a storm makes fewer and fewer runs, and the last event one more', async () => {
+test('a storm is throttled, and a run follows the last event', async () => {
   let seen = 0
   let runs = 0
   let events = 0
@@ -45,7 +45,7 @@ test('a storm makes fewer and fewer runs, and the last event one more', async ()
   const seconds = (performance.now() - begin) / 1000
   await idle(runQueue)
   expect(seen).toBe(300)
-  // Each second one, once the rests are at their longest.
+  // One run each second, once the pauses are at their longest.
   expect(runs).toBeLessThan(10 + seconds)
   await runQueue.close()
 })

@@ -9,8 +9,8 @@ import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseListenAddress } from '../../../../src/cli/input/listen-address.ts'
 import {
+  type HttpListener,
   isLoopback,
-  type Listener,
   listen,
   type Page,
   plainPage,
@@ -53,7 +53,7 @@ describe('an address to listen at', () => {
 
 describe('the server', () => {
   const loopback = { host: '127.0.0.1', port: 0 }
-  let listener: Listener | null = null
+  let listener: HttpListener | null = null
   let asked = 0
   afterEach(() => listener?.close())
 

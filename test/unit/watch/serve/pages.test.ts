@@ -5,7 +5,7 @@ import { expectMetrics } from '../../../e2e/lab/promtool.ts'
 import { see, watch } from '../../status/views.ts'
 
 /** A watch of a host that is not this one: of what it mirrors, there is nothing here. */
-const watched: Watched = { interval: 60_000, state: () => watch, idle: () => 0, look: async () => see() }
+const watched: Watched = { interval: 60_000, state: () => watch, idle: () => 0, refresh: async () => see() }
 
 async function get(pages: ReturnType<typeof makePages>, path: string) {
   const page = pages.get(path)
@@ -25,38 +25,38 @@ describe('/metrics', () => {
     await expectMetrics(body)
   })
 
-  test('looks once for all who ask at the same time', async () => {
-    let looks = 0
-    const look = async () => {
-      looks += 1
+  test('refreshes once for all scrapes at the same time', async () => {
+    let refreshes = 0
+    const refresh = async () => {
+      refreshes += 1
       return see()
     }
-    const pages = makePages({ ...watched, look }, '0.1.0')
+    const pages = makePages({ ...watched, refresh }, '0.1.0')
     await Promise.all(Array.from({ length: 20 }, () => get(pages, '/metrics')))
-    expect(looks).toBe(1)
+    expect(refreshes).toBe(1)
   })
 
-  test('tells of the watch also where the host cannot be read', async () => {
-    const look = async () => {
+  test('has the metrics of the watch also where the host cannot be read', async () => {
+    const refresh = async () => {
       throw new SpanplanError({ code: 'PROGRAM_MISSING', message: 'ip is not installed' })
     }
-    const { status, body } = await get(makePages({ ...watched, look }, '0.1.0'), '/metrics')
+    const { status, body } = await get(makePages({ ...watched, refresh }, '0.1.0'), '/metrics')
     expect(status).toBe(200)
     expect(body).toContain('\nspanplan_counters_readable 0\n')
     expect(body).not.toContain('spanplan_healthy')
   })
 
-  test('waits for no look that hangs', async () => {
-    const look = () => new Promise<never>(() => undefined)
-    const { body } = await get(makePages({ ...watched, look }, '0.1.0'), '/metrics')
+  test('does not wait for a refresh that hangs', async () => {
+    const refresh = () => new Promise<never>(() => undefined)
+    const { body } = await get(makePages({ ...watched, refresh }, '0.1.0'), '/metrics')
     expect(body).toContain('\nspanplan_counters_readable 0\n')
   })
 
   test('hides no bug', async () => {
-    const look = async () => {
+    const refresh = async () => {
       throw new TypeError('a bug')
     }
-    await expect(get(makePages({ ...watched, look }, '0.1.0'), '/metrics')).rejects.toThrow('a bug')
+    await expect(get(makePages({ ...watched, refresh }, '0.1.0'), '/metrics')).rejects.toThrow('a bug')
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Degraded, Run } from '../../../../src/status/watch-state.ts'
-import { judgeLife, judgeReadiness } from '../../../../src/watch/serve/probes.ts'
+import { probeLiveness, probeReadiness } from '../../../../src/watch/serve/probes.ts'
 import { watch } from '../../status/views.ts'
 
 const minute = 60_000
@@ -12,7 +12,7 @@ describe('a watch lives', () => {
     [5 * minute, 1000],
     [30 * minute, 10 * minute]
   ])('%i ms after its last run, with an interval of %i ms', (idle, interval) => {
-    expect(judgeLife(idle, interval).good).toBe(true)
+    expect(probeLiveness(idle, interval).ok).toBe(true)
   })
 
   test.each([
@@ -20,12 +20,14 @@ describe('a watch lives', () => {
     [5 * minute + 1, 1000],
     [30 * minute + 1, 10 * minute]
   ])('no more %i ms after its last run, with an interval of %i ms', (idle, interval) => {
-    expect(judgeLife(idle, interval).good).toBe(false)
+    expect(probeLiveness(idle, interval).ok).toBe(false)
   })
 
   test('and says since when', () => {
-    expect(judgeLife(61_500, minute).why).toBe('alive: the last run was 1m1s ago')
-    expect(judgeLife(301_000, minute).why).toBe('hangs: no run has ended for 5m1s (there should be one every 1m)')
+    expect(probeLiveness(61_500, minute).reason).toBe('alive: the last run was 1m1s ago')
+    expect(probeLiveness(301_000, minute).reason).toBe(
+      'hangs: no run has ended for 5m1s (there should be one every 1m)'
+    )
   })
 })
 
@@ -39,29 +41,29 @@ describe('a watch is ready', () => {
   })
 
   test.each(['unchanged', 'changed', 'drift'] as const)('after a run that ended with %s', (result) => {
-    const { good, why } = judgeReadiness({ ...watch, last: run(result) })
-    expect({ good, why }).toEqual({ good: true, why: expect.stringMatching(`^ready: ${result} at `) })
+    const { ok, reason } = probeReadiness({ ...watch, last: run(result) })
+    expect({ ok, reason }).toEqual({ ok: true, reason: expect.stringMatching(`^ready: ${result} at `) })
   })
 
   test('with a file that is broken by now', () => {
     const file = { valid: false, diagnostics: [{ code: 'SYNTAX', message: 'no' }] }
-    expect(judgeReadiness({ ...watch, file, last: run('unchanged') }).good).toBe(true)
+    expect(probeReadiness({ ...watch, file, last: run('unchanged') }).ok).toBe(true)
   })
 
   test('not before its first run, nor after one that failed', () => {
-    expect(judgeReadiness(watch)).toEqual({ good: false, why: 'not ready: the first run has not ended yet' })
-    expect(judgeReadiness({ ...watch, last: run('failed') }).why).toBe('not ready: the last run failed (start)')
+    expect(probeReadiness(watch)).toEqual({ ok: false, reason: 'not ready: the first run has not ended yet' })
+    expect(probeReadiness({ ...watch, last: run('failed') }).reason).toBe('not ready: the last run failed (start)')
   })
 
-  test('not while a span cannot be kept true', () => {
+  test('not while a span is degraded', () => {
     const state = {
       ...watch,
       last: run('unchanged'),
       degraded: [degraded('span0', 'contested'), degraded(null, 'failed')]
     }
-    expect(judgeReadiness(state)).toEqual({
-      good: false,
-      why: 'not ready: span span0 contested: RTNETLINK answers: No; failed: RTNETLINK answers: No'
+    expect(probeReadiness(state)).toEqual({
+      ok: false,
+      reason: 'not ready: span span0 contested: RTNETLINK answers: No; failed: RTNETLINK answers: No'
     })
   })
 })

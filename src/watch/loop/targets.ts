@@ -1,0 +1,70 @@
+import type { Diagnostic } from '../../errors.ts'
+import type { SpecTarget } from '../../plan/target.ts'
+import type { Pauses } from '../../run-dir/pauses.ts'
+import { everySpan, exceptSpans, matchesSpan } from '../../spec/scope.ts'
+import type { Spec } from '../../spec/spec.ts'
+
+/** What a watch may remove. */
+export interface RemovalPolicy {
+  /** Spans of this name that are not in the file are removed. */
+  readonly prune: boolean
+  /** Also all spans at once, where the file has none. */
+  readonly allowEmpty: boolean
+}
+
+/**
+ * The target of a run: the file's spans, less those that are paused or backed off.
+ *
+ * @returns null where all spans are paused.
+ */
+export function makeRunTarget(
+  policy: RemovalPolicy,
+  spec: Spec,
+  { pauses, goingDown }: Pauses,
+  isBackedOff: (span: string) => boolean
+): SpecTarget | null {
+  if (pauses.some(({ span }) => span === null)) return null
+  const paused = pauses.flatMap(({ span }) => span ?? [])
+  const backedOff = spec.spans.map(({ name }) => name).filter(isBackedOff)
+  return withoutSpans(makeFileTarget(policy, spec, goingDown), [...paused, ...backedOff])
+}
+
+/** Milliseconds to wait for tcpdump to compile filters. What takes longer wakes the watch when it is done. */
+const filterPatience = 2000
+
+/** All that the file says, paused or not. */
+export function makeFileTarget({ prune }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): SpecTarget {
+  const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
+  return {
+    ...{ want: 'spec', spec, scope: { name: spec.name, spans } },
+    ...{ adopt: false, patient: true, goingDown, deferDocker: false, filterPatience }
+  }
+}
+
+/** The same target without some spans. null among them is left out: it is no span's name. */
+export function withoutSpans(target: SpecTarget, spans: readonly (string | null)[]): SpecTarget {
+  const names = spans.filter((span) => span !== null)
+  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, names) } }
+}
+
+/** The names of the file's spans that are in the target's scope. */
+export function spansOf({ spec, scope }: SpecTarget): string[] {
+  return spec.spans.map(({ name }) => name).filter((name) => matchesSpan(scope.spans, name))
+}
+
+/** Why a valid file is not accepted while a watch runs; null: it is. */
+export function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, before: Spec): Diagnostic | null {
+  if (next.name !== before.name) {
+    return {
+      code: 'NAME_CHANGED',
+      message: `the name is ${next.name} by now, and this watch keeps the spans of the name ${before.name}`,
+      hint: `restart the watch; before that, if they are to go: spanplan destroy --name ${before.name}`
+    }
+  }
+  if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
+  return {
+    code: 'EMPTY_REFUSED',
+    message: 'the file has no spans by now, and this would remove all of them. Nothing was changed.',
+    hint: 'if that is meant: spanplan destroy, or a watch with --allow-empty'
+  }
+}
