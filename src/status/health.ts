@@ -1,10 +1,11 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
+import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
-import { writeAddress } from '../resources/kind.ts'
+import { type Wait, writeAddress } from '../resources/kind.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { causes } from './counters/causes.ts'
-import type { FlowReport, Hop } from './counters/flow-report.ts'
+import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { isIdle, type SourceIdleness } from './counters/idleness.ts'
 import type { Degraded } from './watch-state.ts'
 
@@ -14,28 +15,33 @@ const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBID
 /** Warnings of a plan that say that frames may not arrive, or that sensors may send. */
 const alarming: ReadonlySet<string> = new Set(['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'PROGRAM_BEFORE'])
 
+/** What a report knows of one span. */
+export interface SpanState {
+  readonly changes: readonly PlannedChange[]
+  readonly waiting: readonly Wait[]
+  readonly flowReport: FlowReport
+  /** The sources that have a max_idle. */
+  readonly sources: readonly SourceIdleness[]
+}
+
 /**
  * All that is wrong with one span; nothing: it is healthy.
  *
- * @param sources of the span, those that have a max_idle.
+ * @param warnings of the whole plan.
+ * @param degraded all spans that a watch cannot keep in sync.
  */
 export function judgeSpan(
   span: DesiredSpan,
-  view: PlanView,
-  flowReport: FlowReport,
-  sources: readonly SourceIdleness[],
+  { changes, waiting, flowReport, sources }: SpanState,
+  warnings: readonly Diagnostic[],
   degraded: readonly Degraded[]
 ): Diagnostic[] {
   return [
-    ...findDrift(view, span.name),
-    ...view.plan.waiting.flatMap((wait) =>
-      wait.span === span.name && !harmless.has(wait.diagnostic.code)
-        ? [{ ...wait.diagnostic, message: `${wait.title} ${wait.diagnostic.message}` }]
-        : []
-    ),
-    ...view.plan.warnings.filter(
-      ({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)
-    ),
+    ...countDrift(changes, `span ${span.name}`),
+    ...waiting
+      .filter(({ diagnostic }) => !harmless.has(diagnostic.code))
+      .map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
+    ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)),
     ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
     ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
       running
@@ -47,26 +53,35 @@ export function judgeSpan(
   ]
 }
 
-/** All that is wrong with the host, and with no span of the file in particular. */
-export function judgeHost({ host: { docker }, desired, plan }: PlanView, degraded: readonly Degraded[]): Diagnostic[] {
-  const needsDocker = desired.spans.some(({ network }) => network !== null)
-  const isMissing = docker.state === 'unreachable' && docker.reason.code !== 'DOCKER_FORBIDDEN' && needsDocker
-  const known = new Set(desired.spans.map(({ name }) => name))
-  const others = plan.changes.filter(({ span }) => span === null || !known.has(span))
+/**
+ * All that is wrong with the host, and with no span of the file in particular.
+ *
+ * @param changes those that belong to no span of the file.
+ * @param degraded all spans that a watch cannot keep in sync.
+ */
+export function judgeHost(
+  view: PlanView,
+  changes: readonly PlannedChange[],
+  degraded: readonly Degraded[]
+): Diagnostic[] {
   return [
-    ...(isMissing ? [{ ...docker.reason, hint: 'start it: systemctl start docker' }] : []),
-    ...countDrift(others.length, 'what the file does not know'),
+    ...findMissingDocker(view)
+      .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
+      .map((diagnostic) => ({ ...diagnostic, hint: 'start it: systemctl start docker' })),
+    ...countDrift(changes, 'what the file does not know'),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic)
   ]
 }
 
-function findDrift({ plan }: PlanView, span: string): Diagnostic[] {
-  return countDrift(plan.changes.filter((change) => change.span === span).length, `span ${span}`)
+/** Nothing where Docker answers, or no span needs it. */
+export function findMissingDocker({ host: { docker }, desired }: PlanView): Diagnostic[] {
+  const isNeeded = desired.spans.some(({ network }) => network !== null)
+  return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
 }
 
-function countDrift(count: number, what: string): Diagnostic[] {
-  if (count === 0) return []
-  const changes = count === 1 ? '1 change' : `${count} changes`
+function countDrift({ length }: readonly PlannedChange[], what: string): Diagnostic[] {
+  if (length === 0) return []
+  const changes = length === 1 ? '1 change' : `${length} changes`
   return [diagnostic('DRIFT', `${what} is not as the file says: ${changes}`, 'spanplan apply makes it so')]
 }
 
@@ -83,16 +98,11 @@ function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {
     if (cause === 'no_carrier') return [diagnostic('CARRIER_LOST', `${hop.device} has or had no carrier`, hint)]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
-    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at ${describe(hop)}: ${text}`
+    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
     return [diagnostic('FRAMES_LOST', message, hint)]
   })
 }
 
 function count(frames: number): string {
   return frames === 1 ? '1 frame' : `${frames} frames`
-}
-
-function describe(hop: Hop): string {
-  if (hop.kind === 'mirror') return `the mirror ${hop.device} ${hop.tcHook}`
-  return `the ${hop.kind} ${hop.kind === 'sensor' ? hop.container : hop.device}`
 }

@@ -2,24 +2,19 @@ import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { Wait } from '../resources/kind.ts'
 import type { Pauses } from '../run-dir/pauses.ts'
-import { type FlowReport, makeFlowReport } from './counters/flow-report.ts'
-import { framePathsOf } from './counters/frame-path.ts'
+import { makeFlowReport } from './counters/flow-report.ts'
+import { framePathOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
-import { judgeHost, judgeSpan } from './health.ts'
+import { judgeHost, judgeSpan, type SpanState } from './health.ts'
 import type { WatchState } from './watch-state.ts'
 
 /** The status of one span. */
-export interface SpanReport {
+export interface SpanReport extends SpanState {
   readonly name: string
   readonly description: string | null
-  /** What differs from the file. */
-  readonly changes: readonly PlannedChange[]
-  readonly waiting: readonly Wait[]
   /** ISO 8601; null: the span is not paused. */
   readonly pausedUntil: string | null
-  readonly flowReport: FlowReport
   /** All that is wrong with it; nothing: it is healthy. */
   readonly unhealthy: readonly Diagnostic[]
 }
@@ -49,39 +44,36 @@ export interface ReportInput {
 
 /** Compares two samples, and judges the spans and the host. */
 export function makeReport({ view, holds, watch, first, later }: ReportInput): Report {
-  const paths = framePathsOf(view)
+  const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
-  const spans = view.desired.spans.flatMap((span): SpanReport[] => {
-    const path = paths.find((one) => one.span === span.name)
-    if (path === undefined) return []
-    const flowReport = makeFlowReport(path, first, later)
-    const pauses = holds.pauses.filter((pause) => pause.span === null || pause.span === span.name)
-    return [
-      {
-        name: span.name,
-        description: span.description,
-        changes: view.plan.changes.filter((change) => change.span === span.name),
-        waiting: view.plan.waiting.filter((wait) => wait.span === span.name),
-        pausedUntil:
-          pauses
-            .map(({ until }) => until)
-            .sort()
-            .at(-1) ?? null,
-        flowReport,
-        unhealthy: judgeSpan(span, view, flowReport, readSources(path, later), degraded)
-      }
-    ]
+  const spans = view.desired.spans.map((span): SpanReport => {
+    const { name, description } = span
+    const path = framePathOf(span, view)
+    const state = {
+      changes: changes.filter((change) => change.span === name),
+      waiting: waiting.filter((wait) => wait.span === name),
+      flowReport: makeFlowReport(path, first, later),
+      sources: readSources(path, later)
+    }
+    const unhealthy = judgeSpan(span, state, warnings, degraded)
+    return { name, description, ...state, pausedUntil: lastPause(name, holds), unhealthy }
   })
-  const unhealthy = judgeHost(view, degraded)
   const known = new Set(spans.map(({ name }) => name))
+  const others = changes.filter(({ span }) => span === null || !known.has(span))
+  const unhealthy = judgeHost(view, others, degraded)
   return {
     healthy: unhealthy.length === 0 && spans.every((span) => span.unhealthy.length === 0),
     watch,
     spans,
-    changes: view.plan.changes.filter(({ span }) => span === null || !known.has(span)),
+    changes: others,
     unhealthy,
     unread: findUnread(view, spans)
   }
+}
+
+function lastPause(span: string, { pauses }: Pauses): string | null {
+  const ends = pauses.flatMap((pause) => (pause.span === null || pause.span === span ? [pause.until] : []))
+  return ends.sort().at(-1) ?? null
 }
 
 const asRoot = 'run it as root, with sudo'

@@ -174,7 +174,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
           [files.settlesAt, 'file'],
           [degradation.next(), 'retry'],
           [isLocked ? now + lockPatience : null, 'retry'],
-          // A pause ends by the wall clock, which may be set: its deadline is computed anew in each run.
+          // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {

@@ -56,6 +56,12 @@ export type Hop = HopCounts &
       }
   )
 
+/** What a hop is called beside its kind: the interface, with the tc hook of a mirror; or the container. */
+export function hopTitle(hop: Hop): string {
+  if (hop.kind === 'mirror') return `${hop.device} ${hop.tcHook}`
+  return hop.kind === 'sensor' ? hop.container : hop.device
+}
+
 /** Where the frames of one span went from one sample to the next. */
 export interface FlowReport {
   readonly span: string

@@ -43,23 +43,26 @@ export interface FramePath {
 }
 
 /** The frame paths of the spans of a plan, in the file's order. */
-export function framePathsOf({ host, desired }: PlanView): FramePath[] {
-  return desired.spans.map((span) => {
-    const bridge = host.linkOf(span.name)
-    const ports = host.portsOf(span.name)
-    return {
-      span: span.name,
-      wire: span.wire,
-      mirrors: span.mirrors.map(
-        ({ device: { name: device, link }, tcHook, expression, maxIdle, origin, source: [source] }) => ({
-          ...{ device, index: link?.index ?? null, tcHook, expression, maxIdle, origin, source },
-          handle: mirrorHandle(desired.owner, span.name, device, tcHook)
-        })
-      ),
-      bridge: bridge?.bridge ? bridge.index : null,
-      ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
-    }
-  })
+export function framePathsOf(view: PlanView): FramePath[] {
+  return view.desired.spans.map((span) => framePathOf(span, view))
+}
+
+/** The frame path of one span of a plan. */
+export function framePathOf(span: DesiredSpan, { host, desired }: PlanView): FramePath {
+  const bridge = host.linkOf(span.name)
+  const ports = host.portsOf(span.name)
+  return {
+    span: span.name,
+    wire: span.wire,
+    mirrors: span.mirrors.map(
+      ({ device: { name: device, link }, tcHook, expression, maxIdle, origin, source: [source] }) => ({
+        ...{ device, index: link?.index ?? null, tcHook, expression, maxIdle, origin, source },
+        handle: mirrorHandle(desired.owner, span.name, device, tcHook)
+      })
+    ),
+    bridge: bridge?.bridge ? bridge.index : null,
+    ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
+  }
 }
 
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {

@@ -1,6 +1,6 @@
 import type { Sample } from '../../host/read-counters.ts'
 import type { Cause } from './causes.ts'
-import { type FlowReport, type Hop, type Loss, makeFlowReport } from './flow-report.ts'
+import { type FlowReport, type Hop, hopTitle, type Loss, makeFlowReport } from './flow-report.ts'
 import type { FramePath } from './frame-path.ts'
 
 /** The causes that lose a number of frames at each kind of hop. */
@@ -63,13 +63,7 @@ function lossesAt(hops: readonly Hop[], hop: Hop): readonly Loss[] {
 }
 
 function isSameHop(one: Hop, other: Hop): boolean {
-  return one.kind === other.kind && one.device === other.device && detailOf(one) === detailOf(other)
-}
-
-/** What tells hops of one kind and interface apart. */
-function detailOf(hop: Hop): string | null {
-  if (hop.kind === 'mirror') return hop.tcHook
-  return hop.kind === 'sensor' ? hop.container : null
+  return one.kind === other.kind && one.device === other.device && hopTitle(one) === hopTitle(other)
 }
 
 /** One loss for each cause. Its number is unknown only where all numbers are. */

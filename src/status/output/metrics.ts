@@ -159,8 +159,23 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
       return link ? [{ labels: { span, interface: device, ...sensorLabel(sensor?.container) }, link }] : []
     })
   )
-  const points = <T extends { readonly labels: Labels }>(places: readonly T[], read: (place: T) => number): Point[] =>
-    places.map((place) => ({ labels: place.labels, value: read(place) }))
+  const traffic = <Place extends { readonly labels: Labels }>(
+    prefix: string,
+    [frames, bytes]: readonly [frames: string, bytes: string],
+    places: readonly Place[],
+    read: (place: Place) => { readonly packets: number; readonly bytes: number }
+  ): Family[] => [
+    counter(
+      `${prefix}_frames_total`,
+      frames,
+      places.map((place) => ({ labels: place.labels, value: read(place).packets }))
+    ),
+    counter(
+      `${prefix}_bytes_total`,
+      bytes,
+      places.map((place) => ({ labels: place.labels, value: read(place).bytes }))
+    )
+  ]
   return [
     gauge(
       'spanplan_source_carrier',
@@ -172,45 +187,29 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
       "Seconds since the last frame that the span's mirrors took from the interface, or since they are there.",
       idlePoints(paths, sample)
     ),
-    counter(
-      'spanplan_interface_frames_total',
-      'Frames that the interface has received.',
-      points(ofInterfaces, ({ link }) => link.rx.packets)
+    ...traffic(
+      'spanplan_interface',
+      ['Frames that the interface has received.', 'Bytes that the interface has received.'],
+      ofInterfaces,
+      ({ link }) => link.rx
     ),
-    counter(
-      'spanplan_interface_bytes_total',
-      'Bytes that the interface has received.',
-      points(ofInterfaces, ({ link }) => link.rx.bytes)
+    ...traffic(
+      'spanplan_mirror',
+      ['Frames that the mirror has taken.', 'Bytes that the mirror has taken.'],
+      ofMirrors,
+      ({ counters }) => counters
     ),
-    counter(
-      'spanplan_mirror_frames_total',
-      'Frames that the mirror has taken.',
-      points(ofMirrors, ({ counters }) => counters.packets)
+    ...traffic(
+      'spanplan_bridge',
+      ["Copies that the span's bridge was handed.", "Bytes that the span's bridge was handed."],
+      ofBridges,
+      ({ link }) => link.tx
     ),
-    counter(
-      'spanplan_mirror_bytes_total',
-      'Bytes that the mirror has taken.',
-      points(ofMirrors, ({ counters }) => counters.bytes)
-    ),
-    counter(
-      'spanplan_bridge_frames_total',
-      "Copies that the span's bridge was handed.",
-      points(ofBridges, ({ link }) => link.tx.packets)
-    ),
-    counter(
-      'spanplan_bridge_bytes_total',
-      "Bytes that the span's bridge was handed.",
-      points(ofBridges, ({ link }) => link.tx.bytes)
-    ),
-    counter(
-      'spanplan_port_frames_total',
-      'Copies that went to a sensor; the interface is the end on the host.',
-      points(ofPorts, ({ link }) => link.tx.packets)
-    ),
-    counter(
-      'spanplan_port_bytes_total',
-      'Bytes that went to a sensor.',
-      points(ofPorts, ({ link }) => link.tx.bytes)
+    ...traffic(
+      'spanplan_port',
+      ['Copies that went to a sensor; the interface is the end on the host.', 'Bytes that went to a sensor.'],
+      ofPorts,
+      ({ link }) => link.tx
     ),
     ...lossFamilies(losses)
   ]

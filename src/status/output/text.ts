@@ -4,7 +4,7 @@ import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { causes } from '../counters/causes.ts'
-import type { Hop } from '../counters/flow-report.ts'
+import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
 import { writeBytes, writeCount } from './units.ts'
@@ -87,7 +87,7 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
           bytes === null ? '' : writeBytes(per(bytes)),
           writeCount(lost)
         ] as const)
-  const text = row(kind, printable(titleOf(hop)), ...numbers)
+  const text = row(kind, printable(hopTitle(hop)), ...numbers)
   const notes = [...remarks(hop), ...hop.losses.map(describeLoss)]
   const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
   return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
@@ -108,11 +108,6 @@ function wrap(text: string, room: number): string[] {
 }
 
 const indent = ' '.repeat(2 + columns.kind)
-
-function titleOf(hop: Hop): string {
-  if (hop.kind === 'mirror') return `${hop.device} ${hop.tcHook}`
-  return hop.kind === 'sensor' ? hop.container : hop.device
-}
 
 function describeLoss({ cause, frames }: Hop['losses'][number]): string {
   const { text, hint } = causes[cause]

@@ -52,7 +52,7 @@ export function openContention(): Contention {
   }
 }
 
-/** One key for each field that differed; where the whole resource was missing or foreign, one for the action. */
+/** One key for each field that differed; where the resource itself was missing, or should not have been there, one for the action. */
 function keysOf({ address, action, facts }: PlannedChange): string[] {
   const fields = facts.filter(({ changed }) => changed).map(({ key }) => key)
   return (fields.length > 0 ? fields : [action]).map((field) => `${address} ${field}`)

@@ -3,6 +3,7 @@ import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
+import { findMissingDocker } from '../../status/health.ts'
 import type { Degraded, Trigger } from '../../status/watch-state.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
 import type { EmitEvent } from './event.ts'
@@ -90,12 +91,6 @@ export function openEventRecorder(emit: EmitEvent): EventRecorder {
       for (const pause of started) emit({ type: 'paused', pause })
     }
   }
-}
-
-/** Nothing where Docker answers, or no span needs it. */
-function findMissingDocker({ host: { docker }, desired }: PlanView): Diagnostic[] {
-  const isNeeded = desired.spans.some(({ network }) => network !== null)
-  return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
 }
 
 /** Whether a run has planned what waited: not where its span was left alone, or it depends on Docker and Docker is missing. */
