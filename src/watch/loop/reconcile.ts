@@ -94,10 +94,10 @@ export async function refreshPartially(target: SpecTarget): Promise<PlanView> {
   return makePartialPlan(reading.target, reading.facts).view
 }
 
-type Applying = Pick<RunOutcome, 'done' | 'failures'>
+type PartialResult = Pick<RunOutcome, 'done' | 'failures'>
 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
-async function applyPartially({ target, view }: PartialPlan): Promise<Applying> {
+async function applyPartially({ target, view }: PartialPlan): Promise<PartialResult> {
   const { changes } = view.plan
   if (changes.length === 0) return { done: [], failures: [] }
   const spans = [...new Set(changes.map(({ span }) => span))]
@@ -124,7 +124,7 @@ async function applyPartially({ target, view }: PartialPlan): Promise<Applying> 
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */
-async function applyView(target: SpecTarget, view: PlanView): Promise<Applying> {
+async function applyView(target: SpecTarget, view: PlanView): Promise<PartialResult> {
   const { done, unverified } = await applyPlan(target, view, { allowEmpty: true })
   return { done, failures: unverified === null ? [] : [{ ...failureOf(null, unverified), backsOff: false }] }
 }

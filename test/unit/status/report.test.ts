@@ -24,7 +24,7 @@ const withMaxIdle = (time: string) =>
 describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
 
-  test('a pause is no illness', () => {
+  test('a pause is healthy', () => {
     const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
     const { healthy, spans } = report(see(), {}, { holds })
     expect([healthy, spans[0]?.pausedUntil]).toEqual([true, '2026-01-01T00:30:00.000Z'])
@@ -35,27 +35,27 @@ describe('what is healthy', () => {
     expect(codes(see({ ...converged, links }))).toEqual(['DRIFT'])
   })
 
-  test('a span that the file does not know any more', () => {
+  test('a live span that is not in the file', () => {
     const view = see(converged, 'version: 1\nspans: {}\n')
     expect(codes(view)).toEqual(['DRIFT'])
     expect(report(view).changes.length).toBeGreaterThan(3)
   })
 
-  test('a card that is missing, and a sensor', () => {
+  test('an interface that is missing, and a sensor', () => {
     expect(codes(see({ ...converged, links: converged.links.filter(({ name }) => name !== 'ens192') }))).toContain(
       'INTERFACE_MISSING'
     )
     expect(codes(see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort')))).toEqual(['SENSOR_MISSING'])
   })
 
-  test('Docker that is away, but not one that may not be asked', () => {
-    const away = (code: string) => {
+  test('Docker that does not answer, but not one that this user may not use', () => {
+    const withoutDocker = (code: string) => {
       const docker = { state: 'unreachable', reason: { code, message: 'Docker does not answer' } } as const
       return see({ ...converged, docker })
     }
-    expect(codes(away('DOCKER_UNREACHABLE'))).toEqual(['DOCKER_UNREACHABLE'])
-    expect(codes(away('DOCKER_FORBIDDEN'))).toEqual([])
-    expect(report(away('DOCKER_FORBIDDEN')).unread).toMatchObject([{ code: 'DOCKER_FORBIDDEN' }])
+    expect(codes(withoutDocker('DOCKER_UNREACHABLE'))).toEqual(['DOCKER_UNREACHABLE'])
+    expect(codes(withoutDocker('DOCKER_FORBIDDEN'))).toEqual([])
+    expect(report(withoutDocker('DOCKER_FORBIDDEN')).unread).toMatchObject([{ code: 'DOCKER_FORBIDDEN' }])
   })
 
   test('a sensor that does not run', () => {
@@ -73,7 +73,7 @@ describe('what is healthy', () => {
 
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
-  test('what the watch cannot keep true', () => {
+  test('a span that the watch cannot keep in sync', () => {
     const diagnostic = { code: 'NOT_CONVERGED', message: 'something else changes it' }
     const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
     expect(codes(see(), {}, { watch: { ...watch, degraded } })).toEqual(['NOT_CONVERGED'])
@@ -114,7 +114,7 @@ Not healthy: 1 of 1 span; no watch.
 test('as a program reads it', () => {
   const view = see()
   const document = statusDocument(report(view, { lost: 3 }, { watch }), { version: '0.0.0', created: 'now' })
-  // Also what JSON leaves out would be missing to a program.
+  // JSON leaves out what is undefined, and a program would miss it.
   expect(JSON.parse(printableJson(document))).toEqual(document)
   expect(document).toMatchObject({
     format_version: '1.0',

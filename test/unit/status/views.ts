@@ -14,10 +14,10 @@ import { type CapturedHost, factsOf, readHostFile } from '../plan/host-file.ts'
 /** A file of the fixture. */
 export const fixture = (name: string) =>
   readFileSync(new URL(`../../fixtures/plan/converged/${name}`, import.meta.url), 'utf8')
-/** The fixture's host, on which all is as the file says. */
+/** The fixture's host, which is in sync with the file. */
 export const converged = readHostFile(fixture('host.json'))
 
-/** That host, or one like it, as seen with the fixture's file, or one like that. */
+/** The plan view of that host, or one like it, with the fixture's file, or one like that. */
 export function see(host: CapturedHost = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
@@ -25,7 +25,7 @@ export function see(host: CapturedHost = converged, text = fixture('spans.yaml')
   return planTarget({ want: 'spec', spec, scope, ...how }, factsOf(host))
 }
 
-/** What passes. */
+/** The frames that come. */
 export interface Traffic {
   /** Seconds since the last frame. */
   readonly idle?: number

@@ -5,9 +5,9 @@ import { type Hop, makeFlowReport } from '../../../../src/status/counters/flow-r
 import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 import { path, sampleOf } from './samples.ts'
 
-/** What passed each place, and `PLACE CAUSE COUNT` of what was lost. */
-function count(first: Sample, later: Sample, way: FramePath = path) {
-  const { hops } = makeFlowReport(way, first, later)
+/** The frames of each hop, and `HOP CAUSE COUNT` of each loss. */
+function count(first: Sample, later: Sample, framePath: FramePath = path) {
+  const { hops } = makeFlowReport(framePath, first, later)
   const nameOf = (hop: Hop) => (hop.kind === 'sensor' ? hop.container : hop.kind === 'port' ? hop.device : hop.kind)
   return {
     frames: Object.fromEntries(hops.map((hop) => [nameOf(hop), hop.frames])),
@@ -16,21 +16,21 @@ function count(first: Sample, later: Sample, way: FramePath = path) {
 }
 
 const none = sampleOf({})
-const all = { at: 1, card: 100, mirror: 100, bridge: 100, ports: [100, 100] } as const
+const all = { at: 1, received: 100, mirror: 100, bridge: 100, ports: [100, 100] } as const
 
-describe('what is lost at each place, and why', () => {
+describe('what is lost at each hop, and why', () => {
   test('nothing', () => {
     const frames = { interface: 100, mirror: 100, bridge: 100, veth6: 100, suricata: 100, veth8: 100, zeek: 100 }
     expect(count(none, sampleOf(all))).toEqual({ frames, lost: [] })
   })
 
-  test('the ring of the card, whichever of its counters the driver uses', () => {
+  test('the ring of the interface, whichever of its counters the driver uses', () => {
     const rx = { packets: 100, bytes: 0, errors: 2, dropped: 100, missed: 10, over: 5, fifo: 5 }
     const { lost } = count(none, sampleOf({ ...all, links: { 2: { rx } } }))
     expect(lost).toEqual(['interface ring_overrun 15', 'interface damaged 2'])
   })
 
-  test('the carrier of the card, also where it is back', () => {
+  test('the carrier of the interface, also where it is back', () => {
     expect(count(none, sampleOf({ ...all, links: { 2: { running: false } } })).lost).toEqual([
       'interface no_carrier null'
     ])
@@ -39,29 +39,29 @@ describe('what is lost at each place, and why', () => {
     ])
   })
 
-  test('before the mirror, which no counter tells; what a filter leaves out is not lost', () => {
+  test('before the mirror, where no counter is; what a filter leaves out is no loss', () => {
     const later = sampleOf({ ...all, mirror: 90, bridge: 90, ports: [90, 90] })
     expect(count(none, later).lost).toEqual(['interface unexplained 10'])
     const [mirror] = path.mirrors
-    if (mirror === undefined) throw new Error('the chain has changed')
+    if (mirror === undefined) throw new Error('the frame path has changed')
     expect(count(none, later, { ...path, mirrors: [{ ...mirror, expression: 'tcp' }] }).lost).toEqual([])
   })
 
   test('without a mirror', () => {
-    const { frames, lost } = count(sampleOf({ filter: null }), sampleOf({ at: 1, card: 100, filter: null }))
+    const { frames, lost } = count(sampleOf({ filter: null }), sampleOf({ at: 1, received: 100, filter: null }))
     expect(frames).toMatchObject({ interface: 100, mirror: null, bridge: 0 })
     expect(lost).toEqual(['interface no_mirror 100'])
   })
 
-  test('without a mirror that was there when the counting began: what did not come to the bridge', () => {
-    const later = sampleOf({ at: 1, card: 100, filter: null, bridge: 60, ports: [60, 60] })
+  test('without a mirror that was there at the first sample: what did not come to the bridge', () => {
+    const later = sampleOf({ at: 1, received: 100, filter: null, bridge: 60, ports: [60, 60] })
     const { frames, lost } = count(none, later)
     expect(frames).toMatchObject({ interface: 100, mirror: null, suricata: 60 })
     expect(lost).toEqual(['interface no_mirror 40'])
     expect(count(none, later, { ...path, wire: false }).lost).toEqual(['interface no_mirror null'])
   })
 
-  test('the bridge: down, gone, or without anybody on it', () => {
+  test('the bridge: down, gone, or without a port', () => {
     const counts = { ...all, bridge: 60, ports: [60, 60], filter: { overlimits: 40 } } as const
     expect(count(none, sampleOf(counts)).lost).toEqual(['mirror target_down 40'])
     const gone = sampleOf({ ...counts, filter: { overlimits: 40, target: '*' } })
@@ -103,15 +103,15 @@ describe('what is lost at each place, and why', () => {
     const { frames, lost } = count(first, later)
     expect(lost).toEqual(['suricata socket_full 8'])
     expect(frames).toMatchObject({ suricata: 92, zeek: 100 })
-    // Whose counters were not read before has lost nobody knows how much.
+    // Where the sockets could not be read before, the loss is unknown.
     expect(count(none, later).lost).toEqual([])
   })
 })
 
-describe('counters that begin anew', () => {
-  test('a filter that was made anew: what came since', () => {
-    const first = sampleOf({ card: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
-    const counts = { at: 60, card: 1100, mirror: 1010, bridge: 1100, ports: [1100, 1100] } as const
+describe('counters that begin at 0 again', () => {
+  test('a filter that was recreated: what came since', () => {
+    const first = sampleOf({ received: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
+    const counts = { at: 60, received: 1100, mirror: 1010, bridge: 1100, ports: [1100, 1100] } as const
     const later = sampleOf({ ...counts, filter: { installed: 5 } })
     const [, mirror] = makeFlowReport(path, first, later).hops
     expect(mirror).toMatchObject({ frames: 1010, reset: true, losses: [] })
@@ -124,15 +124,15 @@ describe('counters that begin anew', () => {
     expect(hops[1]).toMatchObject({ frames: 10, reset: true })
   })
 
-  test('a filter that the first sample did not look at, and that was there', () => {
+  test('a filter that the first sample did not read, though it was there', () => {
     const { hops } = makeFlowReport(path, sampleOf({ filter: null }), sampleOf({ ...all, mirror: 5000 }))
     expect(hops[1]).toMatchObject({ frames: 0, reset: false })
   })
 
-  test('a bridge that was made anew has another index', () => {
-    const first = sampleOf({ card: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
+  test('a bridge that was recreated has another index', () => {
+    const first = sampleOf({ received: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
     const later = sampleOf({
-      ...{ at: 1, card: 1100, mirror: 1100, bridge: 40, ports: [1040, 1040] },
+      ...{ at: 1, received: 1100, mirror: 1100, bridge: 40, ports: [1040, 1040] },
       links: { 4: { index: 14 } }
     })
     const { frames, lost } = count(first, later, { ...path, bridge: 14 })
@@ -146,11 +146,11 @@ describe('counters that begin anew', () => {
   })
 })
 
-test('what is on its way while counters are read is not taken for lost', () => {
+test('frames in flight while counters are read are no losses', () => {
   // 50 frames come to each link while a sample is taken; the mirror is read when all of them have come, or none.
-  const first = sampleOf({ card: 0, mirror: 50, bridge: 0, ports: [0, 0], meanwhile: 50 })
-  const later = sampleOf({ at: 1, card: 1000, mirror: 1000, bridge: 1000, ports: [960, 1000], meanwhile: 50 })
+  const first = sampleOf({ received: 0, mirror: 50, bridge: 0, ports: [0, 0], inFlight: 50 })
+  const later = sampleOf({ at: 1, received: 1000, mirror: 1000, bridge: 1000, ports: [960, 1000], inFlight: 50 })
   expect(count(first, later).lost).toEqual([])
-  const fewer = sampleOf({ at: 1, card: 1000, mirror: 1000, bridge: 1000, ports: [800, 1000], meanwhile: 50 })
+  const fewer = sampleOf({ at: 1, received: 1000, mirror: 1000, bridge: 1000, ports: [800, 1000], inFlight: 50 })
   expect(count(first, fewer).lost).toEqual(['veth6 unexplained 100'])
 })

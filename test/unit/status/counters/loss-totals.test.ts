@@ -5,9 +5,9 @@ import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 import { addLosses, type LossTotals, withTotals } from '../../../../src/status/counters/loss-totals.ts'
 import { path, sampleOf } from './samples.ts'
 
-/** `PLACE CAUSE COUNT` of what was lost from sample to sample. */
-function lostIn(samples: readonly Sample[], way: FramePath = path): string[] {
-  const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [way], sample), new Map())
+/** `HOP CAUSE COUNT` of each loss from sample to sample. */
+function lostIn(samples: readonly Sample[], framePath: FramePath = path): string[] {
+  const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [framePath], sample), new Map())
   return [...losses.values()].flatMap(({ hops }) =>
     hops.flatMap(({ kind, device, losses }) =>
       losses.map(({ cause, frames }) => `${kind} ${device} ${cause} ${frames}`)
@@ -15,7 +15,7 @@ function lostIn(samples: readonly Sample[], way: FramePath = path): string[] {
   )
 }
 
-const frames = (count: number) => ({ at: count / 100, card: count, mirror: count, bridge: count }) as const
+const frames = (count: number) => ({ at: count / 100, received: count, mirror: count, bridge: count }) as const
 
 test('nothing is lost before the first sample', () => {
   expect(lostIn([sampleOf({ ...frames(1000), bridge: 0, filter: { overlimits: 1000 } })])).toEqual([])
@@ -36,7 +36,7 @@ test('what is lost adds up, each cause by itself, in the order in which they cam
   ])
 })
 
-test('a bridge, a filter and a port that are made anew count from 0 again, and lose nothing by it', () => {
+test('a bridge, a filter and a port that are recreated count from 0 again, which is no loss', () => {
   const before = sampleOf({ ...frames(1000), bridge: 900, ports: [900, 900], filter: { overlimits: 100 } })
   const after = sampleOf({ ...frames(1100), mirror: 60, bridge: 60, ports: [60, 60], filter: { installed: 1 } })
   expect(lostIn([before, after, sampleOf({ ...frames(1200), mirror: 160, bridge: 160, ports: [160, 160] })])).toEqual(
@@ -44,18 +44,18 @@ test('a bridge, a filter and a port that are made anew count from 0 again, and l
   )
 })
 
-test('without a mirror, all that comes is lost that did not come to the bridge before it went', () => {
+test('without a mirror, all is lost but what came to the bridge while there was one', () => {
   const samples = [0, 1000, 2000].map((count) => sampleOf({ ...frames(count), ports: [count, count] }))
   const without = (count: number) =>
     sampleOf({ ...frames(count), mirror: 0, bridge: 2000, ports: [2000, 2000], filter: null })
   expect(lostIn([...samples, without(2010), without(2017)])).toEqual(['interface ens192 no_mirror 17'])
 })
 
-test('a loss that what is on its way hides each time comes to light', () => {
+test('a loss that frames in flight hide in each sample shows in the end', () => {
   // 1 frame of 100 is too large, while each sample takes as long as 10 frames.
   const samples = Array.from({ length: 31 }, (_, index) => {
     const [all, small] = [index * 100, index * 99]
-    return sampleOf({ ...frames(all), ports: [small, all], meanwhile: 10, links: { 2: { mtu: 9000 } } })
+    return sampleOf({ ...frames(all), ports: [small, all], inFlight: 10, links: { 2: { mtu: 9000 } } })
   })
   const [first, second, last] = [samples[0], samples[1], samples.at(-1)]
   if (!(first && second && last)) throw new Error('there are no samples')
@@ -65,7 +65,7 @@ test('a loss that what is on its way hides each time comes to light', () => {
   expect(Number(lost)).toBeLessThanOrEqual(30)
 })
 
-test('a place that has gone is forgotten', () => {
+test('a hop that has gone is forgotten', () => {
   const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90] })]
   const [first] = path.ports
   const without = { ...path, ports: first ? [first] : [] }

@@ -4,7 +4,7 @@ import type { FramePath } from '../../../../src/status/counters/frame-path.ts'
 
 const origin = { file: 'spans.yaml', line: 1, column: 1 }
 
-/** An interface with a mirror of every frame into a bridge with two ports, and a sensor behind each. */
+/** An interface of which every frame is mirrored to a bridge with two ports, and a sensor behind each port. */
 export const path: FramePath = {
   span: 'span0',
   wire: true,
@@ -31,11 +31,11 @@ export const path: FramePath = {
   ]
 }
 
-/** Frames of 100 bytes that each place has counted, and what is special. */
+/** Frames of 100 bytes that each hop has counted, and exceptions. */
 interface Counts {
   /** Seconds. */
   readonly at?: number
-  readonly card?: number
+  readonly received?: number
   readonly mirror?: number
   readonly bridge?: number
   readonly ports?: readonly [number, number]
@@ -44,14 +44,14 @@ interface Counts {
   readonly filter?: Partial<MirrorCounters> | null
   readonly listeners?: Sample['listeners']
   /** Frames that came to every link while the sample was taken. */
-  readonly meanwhile?: number
+  readonly inFlight?: number
 }
 
-/** A sample of {@link path}; what is not said has counted nothing. */
+/** A sample of {@link path}; hops that are not given have counted nothing. */
 export function sampleOf(counts: Counts): Sample {
-  const { at = 0, card = 0, mirror = 0, bridge = 0, ports = [0, 0], meanwhile = 0, filter = {} } = counts
+  const { at = 0, received = 0, mirror = 0, bridge = 0, ports = [0, 0], inFlight = 0, filter = {} } = counts
   const names: Readonly<Record<number, string>> = { 2: 'ens192', 4: 'span0', 6: 'veth6', 8: 'veth8' }
-  const packets: Readonly<Record<number, number>> = { 2: card, 4: bridge, 6: ports[0], 8: ports[1] }
+  const packets: Readonly<Record<number, number>> = { 2: received, 4: bridge, 6: ports[0], 8: ports[1] }
   const links = [2, 4, 6, 8].map((index): LinkCounters => {
     const frames = packets[index] ?? 0
     return {
@@ -66,7 +66,7 @@ export function sampleOf(counts: Counts): Sample {
     links,
     mirrors: filter === null ? [] : [{ ...mirrorOf(mirror, at), ...filter }],
     listeners: counts.listeners ?? [],
-    totals: links.map(({ name, rx, tx }) => ({ name, rx: rx.packets + meanwhile, tx: tx.packets + meanwhile }))
+    totals: links.map(({ name, rx, tx }) => ({ name, rx: rx.packets + inFlight, tx: tx.packets + inFlight }))
   }
 }
 

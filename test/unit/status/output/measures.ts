@@ -5,7 +5,7 @@ import type { Measurement } from '../../../../src/status/output/metrics.ts'
 import { makeReport } from '../../../../src/status/report.ts'
 import { noHolds, samplesOf, see, type Traffic, watch } from '../views.ts'
 
-/** What there is to tell of a host, once frames have passed. */
+/** What a scrape measures once frames have passed. */
 export function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Pauses = noHolds): Measurement {
   const { first, later } = samplesOf(view, traffic)
   const paths = framePathsOf(view)

@@ -7,7 +7,7 @@ import { expectMetrics } from '../../../e2e/lab/promtool.ts'
 import { converged, fixture, see, watch } from '../views.ts'
 import { measure } from './measures.ts'
 
-const seasoned: WatchState = {
+const busyWatch: WatchState = {
   ...watch,
   last: { at: '2026-01-01T00:10:00.000Z', trigger: 'file', result: 'failed', milliseconds: 400 },
   lastSuccess: '2026-01-01T00:09:00.500Z',
@@ -34,18 +34,18 @@ function valuesOf(families: readonly Family[], name: string): Record<string, num
   return Object.fromEntries(family.points.map(({ labels, value }) => [key(labels), value]))
 }
 
-/** A value that is given twice makes Prometheus refuse all of them; promtool does not say so. */
+/** Prometheus refuses all values where one is given twice; promtool does not say so. */
 function expectUnique(text: string): void {
   const series = text.split('\n').flatMap((line) => /^([^#].*) \S+$/.exec(line)?.[1] ?? [])
   expect(series).toEqual([...new Set(series)])
 }
 
-test('Prometheus takes them: before the first look, and with all that there is', async () => {
+test('Prometheus takes them: before the first scrape, and with all that there is', async () => {
   const holds = { pauses: [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
   const view = see({ ...converged, links: converged.links }, fixture('spans.yaml').replace('zeek', 'zeek, snort'))
   for (const families of [
     makeMetrics('0.1.0', watch, null),
-    makeMetrics('0.1.0', seasoned, measure(view, { lost: 3 }, seasoned, holds))
+    makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, holds))
   ]) {
     const text = writeExposition(families)
     await expectMetrics(text)
@@ -56,7 +56,7 @@ test('Prometheus takes them: before the first look, and with all that there is',
 
 describe('what they say', () => {
   test('of the watch', () => {
-    const families = makeMetrics('0.1.0', seasoned, null)
+    const families = makeMetrics('0.1.0', busyWatch, null)
     expect(valuesOf(families, 'spanplan_build_info')).toEqual({ '0.1.0': 1 })
     expect(valuesOf(families, 'spanplan_file_valid')).toEqual({ '': 1 })
     expect(valuesOf(families, 'spanplan_reconciles_total')).toEqual({ 'start changed': 1, 'file failed': 2 })
@@ -85,7 +85,7 @@ spanplan_reconcile_duration_seconds_count 3
   test('of one that is not', () => {
     const view = see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort, arkime'))
     const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
-    const families = makeMetrics('0.1.0', seasoned, measure(view, { lost: 3 }, seasoned, holds))
+    const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, holds))
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_problems')).toEqual({
       ...{ 'span0 SENSOR_MISSING': 2, 'span0 CONTESTED': 1, 'span0 FRAMES_LOST': 1 }
@@ -95,7 +95,7 @@ spanplan_reconcile_duration_seconds_count 3
     expect(valuesOf(families, 'spanplan_degraded')).toMatchObject({ 'span0 failed': 0, 'span0 contested': 1 })
   })
 
-  test('of one in whose way something stands, so that it cannot be looked at', () => {
+  test('of a span that cannot be planned', () => {
     const diagnostic = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' }
     const degraded = [{ span: 'span9', reason: 'failed', diagnostic, until: '2026-01-01T00:20:00.000Z' }] as const
     const families = makeMetrics('0.1.0', { ...watch, degraded }, measure())
@@ -104,7 +104,7 @@ spanplan_reconcile_duration_seconds_count 3
     expect(valuesOf(families, 'spanplan_degraded')).toMatchObject({ 'span9 failed': 1, 'span0 failed': 0 })
   })
 
-  test('of the way of its frames', () => {
+  test('of its frame path', () => {
     const families = makeMetrics('0.1.0', watch, measure(see(), { lost: 3, idle: 42 }))
     const values = (name: string) => valuesOf(families, `spanplan_${name}`)
     expect(values('source_carrier')).toEqual({ ens192: 1 })
@@ -121,7 +121,7 @@ spanplan_reconcile_duration_seconds_count 3
     })
   })
 
-  test('of what is lost on it, also where it is nothing', () => {
+  test('of its losses, also where there are none', () => {
     const { 'span0 port veth83191ae unexplained': lost, ...others } = valuesOf(
       makeMetrics('0.1.0', watch, measure(see(), { lost: 3 })),
       'spanplan_lost_frames_total'
@@ -139,7 +139,7 @@ spanplan_reconcile_duration_seconds_count 3
   })
 })
 
-test('a card that two spans copy from is counted once', () => {
+test('an interface that two spans mirror is counted once', () => {
   const text = `${fixture('spans.yaml')}  span1:\n    sources: [{interface: ens192}]\n`
   const { paths, ...others } = measure(see(converged, text))
   expect(paths.map(({ span }) => span)).toEqual(['span0', 'span1'])
@@ -159,7 +159,7 @@ test('names of anybody’s stay within their quotes', async () => {
       ...path,
       ports: path.ports.map((port) => ({ ...port, device: name + port.device }))
     })),
-    losses: new Map([...losses].map(([span, account]) => [`${name}${span}`, account]))
+    losses: new Map([...losses].map(([span, totals]) => [`${name}${span}`, totals]))
   }
   const text = writeExposition(makeMetrics(name, watch, renamed))
   await expectMetrics(text)
@@ -171,7 +171,7 @@ test('names of anybody’s stay within their quotes', async () => {
 
 test('the README has each of them, with its type, its labels and what it is', () => {
   const holds = { pauses: [], goingDown: [] }
-  const families = makeMetrics('0.1.0', seasoned, measure(see(), { lost: 3 }, seasoned, holds))
+  const families = makeMetrics('0.1.0', busyWatch, measure(see(), { lost: 3 }, busyWatch, holds))
   const labelsOf = (family: Family) => {
     const names = family.type === 'histogram' ? [] : family.points.flatMap(({ labels = {} }) => Object.keys(labels))
     return [...new Set(names)].sort()
