@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const longest = [
   'walks.long',
   'walks-more.long',
+  'docker-walks.long',
   'faults.long',
   'kills.long',
   'fail-open.long',

@@ -1,5 +1,6 @@
 import { test } from 'vitest'
-import { takeWalks, WALK_MS } from './walks/walk.ts'
+import { WALK_MS } from './walks/search.ts'
+import { takeWalks } from './walks/walk.ts'
 
 test(
   'and so do a hundred walks more, beside the others: an apply leads to the file, and destroy to what was there before',

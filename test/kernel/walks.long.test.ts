@@ -1,5 +1,6 @@
 import { test } from 'vitest'
-import { takeWalks, WALK_MS } from './walks/walk.ts'
+import { WALK_MS } from './walks/search.ts'
+import { takeWalks } from './walks/walk.ts'
 
 test(
   'whatever happens on a host, an apply leads to the file, and destroy to what was there before',

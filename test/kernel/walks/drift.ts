@@ -13,17 +13,20 @@ export const drifts = {
   'bridge: vlans': onBridge((span) => [`ip link set dev ${span} type bridge vlan_filtering 1`]),
   'bridge: down, small': onBridge((span) => [`ip link set dev ${span} down mtu 1280`]),
   'bridge: tiny': onBridge((span) => [`ip link set dev ${span} mtu 1000`]),
-  'bridge: IPv6': onBridge((span) => [
-    `ip link set dev ${span} addrgenmode eui64`,
-    `ip addr add fd00:1::1/64 dev ${span}`
-  ]),
+  'bridge: IPv6': onBridge(
+    (span) => [`ip link set dev ${span} addrgenmode eui64`, `ip addr add fd00:1::1/64 dev ${span}`],
+    'visit'
+  ),
   'bridge: offloads': onBridge((span) => [`ethtool -K ${span} tx on gso on tso on`]),
   'bridge: unsealed': onBridge((span) => [`tc qdisc del dev ${span} clsact`]),
-  'bridge: another seal': onBridge((span) => [
-    `tc filter del dev ${span} ingress pref 9`,
-    `tc qdisc replace dev ${span} clsact`,
-    `tc filter add dev ${span} egress protocol all pref 9 bpf da bytecode '1,6 0 0 4294967295'`
-  ]),
+  'bridge: another seal': onBridge(
+    (span) => [
+      `tc filter del dev ${span} ingress pref 9`,
+      `tc qdisc replace dev ${span} clsact`,
+      `tc filter add dev ${span} egress protocol all pref 9 bpf da bytecode '1,6 0 0 4294967295'`
+    ],
+    'visit'
+  ),
   'bridge: another address': onBridge((span) => [`ip link set dev ${span} address 02:00:00:00:00:99`], 'mac'),
   'bridge: no alias': onBridge((span) => [`ip link set dev ${span} alias ''`], 'alias'),
   'bridge: gone': onBridge((span) => [`ip link del dev ${span}`], 'bridge'),
@@ -64,13 +67,17 @@ export const drifts = {
 const action = (control: string, cookie: string | null) =>
   `action mirred egress mirror dev TARGET ${control}${cookie === null ? '' : ` cookie ${cookie}`}`
 
-/** Does it to one of the name's bridges. */
-function onBridge(commands: (span: string) => string[], loss?: Loss): Drift {
+/** Does it to one of the name's bridges; that may be lost as a mark, or be used by somebody from then on. */
+function onBridge(commands: (span: string) => string[], effect?: Loss | 'visit'): Drift {
   return async (world, name, choice) => {
     const spans = liveSpans(world, name)
     const span = spans[choice % spans.length]
-    if (span === undefined || (loss !== undefined && !world.lose([name], loss))) return
+    if (span === undefined) return
+    if (effect === 'visit') world.visitBridge(span)
+    else if (effect !== undefined && !world.lose([name], effect)) return
     world.names[name].clean = false
+    // Only its mark says what a bridge was like before it was adopted.
+    if (effect === 'alias' || effect === 'bridge') world.forgetBridge(span)
     for (const line of commands(span)) await world.attempt(line)
   }
 }

@@ -45,6 +45,7 @@ export async function comeAsGuest(world: World, what: keyof typeof guests, choic
   const one = spans[choice % spans.length]
   if (one === undefined || !(await world.hasLink(one.span))) return
   world.names[one.name].clean = false
+  world.visitBridge(one.span)
   await guests[what](world, one.span, choice)
 }
 

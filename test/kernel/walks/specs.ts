@@ -51,6 +51,19 @@ export const fileSpec: fc.Arbitrary<FileSpec> = fc.record({
 
 export const spanNames = (name: Name, { spans }: FileSpec) => spans.map(({ number }) => `${name}${number}`)
 
+/** Where the mirrors of a source hang. */
+export function hooksOf({ dedicated }: FileSpec, { card, direction }: SourceSpec): readonly ('ingress' | 'egress')[] {
+  switch (direction) {
+    case 'ingress':
+    case 'egress':
+      return [direction]
+    case 'default':
+      return dedicated.includes(card) ? ['ingress'] : ['ingress', 'egress']
+    default:
+      return ['ingress', 'egress']
+  }
+}
+
 export const cardsOf = ({ spans }: FileSpec): Card[] => [
   ...new Set(spans.flatMap(({ sources }) => sources.map(({ card }) => card)))
 ]

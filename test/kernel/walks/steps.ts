@@ -18,12 +18,14 @@ import {
   macvlanOf,
   unnumberedRoute
 } from './host.ts'
-import { type FileSpec, fileSpec, type Name, names, writeFileSpec } from './specs.ts'
-import { expectSame } from './view.ts'
-import type { World } from './world.ts'
+import { clearTables, makeRecipe, type Recipe, recipe } from './recipe.ts'
+import { type FileSpec, fileSpec, type Name, names, spanNames, writeFileSpec } from './specs.ts'
+import { expectSame, sortRoutes } from './view.ts'
+import { liveSpans, type World } from './world.ts'
 
 export type Step =
   | { readonly do: 'apply'; readonly name: Name; readonly spec: FileSpec }
+  | { readonly do: 'adopt'; readonly name: Name; readonly spec: FileSpec; readonly recipe: Recipe }
   | { readonly do: 'destroy'; readonly name: Name }
   | { readonly do: 'drift'; readonly what: keyof typeof drifts; readonly name: Name; readonly choice: number }
   | { readonly do: 'filter'; readonly card: Card; readonly filter: ForeignFilter }
@@ -85,6 +87,7 @@ const name = fc.constantFrom(...names)
 
 export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('apply'), name, spec: fileSpec }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('adopt'), name, spec: fileSpec, recipe }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('destroy'), name }) },
   {
     weight: 5,
@@ -123,6 +126,8 @@ export async function take(world: World, one: Step): Promise<void> {
   switch (one.do) {
     case 'apply':
       return keepingForeign(world, () => applySpec(world, one.name, one.spec))
+    case 'adopt':
+      return keepingForeign(world, () => adoptSpec(world, one.name, one.spec, one.recipe))
     case 'destroy':
       return keepingForeign(world, () => destroy(world, [one.name], ['--name', one.name]))
     case 'drift':
@@ -144,7 +149,25 @@ async function keepingForeign(world: World, act: () => Promise<void>): Promise<v
 }
 
 async function applySpec(world: World, name: Name, wished: FileSpec): Promise<void> {
-  const model = world.names[name]
+  await reconcile(world, name, await writeSpec(world, name, wished), [])
+}
+
+/** What old scripts have made is left alone until an apply is told to take it over; then nothing of it is left but its bridges. */
+async function adoptSpec(world: World, name: Name, wished: FileSpec, old: Recipe): Promise<void> {
+  const spec = await writeSpec(world, name, wished)
+  const made = await makeRecipe(world, name, spec, old)
+  if (made.any) {
+    const before = sortRoutes(await world.lab.snapshotText())
+    const refused = await world.spanplan('apply', '-f', fileOf(world, name), '--yes')
+    expect(refused, refused.stdout + refused.stderr).toMatchObject({ exitCode: 1 })
+    expectSame('an apply that is refused has changed', before, sortRoutes(await world.lab.snapshotText()))
+  }
+  await reconcile(world, name, spec, ['--adopt'])
+  await clearTables(world, made)
+}
+
+/** Writes the file, less what the cards cannot be. */
+async function writeSpec(world: World, name: Name, wished: FileSpec): Promise<FileSpec> {
   const dedicated = wished.dedicated.filter((card) => {
     const { address4, address6, routed } = world.card(card)
     return !address4 && !address6 && !routed
@@ -154,10 +177,18 @@ async function applySpec(world: World, name: Name, wished: FileSpec): Promise<vo
   const text = writeFileSpec(name, spec, (card) => world.lab.cables.find((cable) => cable.card === card)?.cardMac ?? '')
   await writeFile(file, text)
   world.log.push(`cat >${file} <<'END'\n${text}\nEND`)
+  return spec
+}
+
+async function reconcile(world: World, name: Name, spec: FileSpec, options: readonly string[]): Promise<void> {
+  const model = world.names[name]
+  const file = fileOf(world, name)
+  const left = liveSpans(world, name).filter((span) => !spanNames(name, spec).includes(span))
   model.spec = spec
   model.clean = true
   model.lost.clear()
-  await succeed(world, 'apply', '-f', file, '--yes')
+  await succeed(world, 'apply', '-f', file, '--yes', ...options)
+  await world.expectGivenBack(left)
   await expectNothingToDo(world)
   const again = await succeed(world, 'apply', '-f', file, '--yes', '--detailed-exitcode')
   expect(again.stdout).toContain('No changes')
@@ -176,12 +207,14 @@ async function expectNothingToDo(world: World): Promise<void> {
 
 /** Destroys what these names made, in any way that the arguments say. */
 export async function destroy(world: World, gone: readonly Name[], args: readonly string[]): Promise<void> {
+  const left = gone.flatMap((one) => liveSpans(world, one))
   for (const one of gone) {
     world.names[one].spec = null
     world.names[one].clean = false
     world.names[one].lost.clear()
   }
   await succeed(world, 'destroy', ...args, '--yes')
+  await world.expectGivenBack(left)
   await expectNothingToDo(world)
   const again = await succeed(world, 'destroy', ...args, '--yes', '--detailed-exitcode')
   expect(again.calls.filter((call) => !isReading(call))).toEqual([])
@@ -197,8 +230,8 @@ async function succeed(world: World, ...args: string[]) {
   let outcome = await world.spanplan(...args)
   for (let round = 0; outcome.exitCode === 1 && round < 3; round++) {
     const removals = removalsIn(outcome.stderr)
-    expect(removals.filter((command) => !concernsGuests(command))).toEqual([])
     world.log.push(...outcome.stderr.split('\n').map((line) => `# ${line}`))
+    expect(removals.filter((command) => !concernsGuests(command))).toEqual([])
     for (const command of removals) await world.run(command)
     if (removals.length > 0) outcome = await world.spanplan(...args)
   }

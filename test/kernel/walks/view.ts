@@ -1,4 +1,5 @@
 /** What of a snapshot is none of spanplan's business, while spans are there. */
+import type { Lab } from '../../e2e/lab.ts'
 
 interface Ours {
   readonly spans: readonly string[]
@@ -19,6 +20,45 @@ export function foreignView(snapshot: string, ours: Ours): string {
       return ours.spans.includes(device) || rest.trim() === '' || rest.trim() === '[]' ? '' : `$ ${title}\n${rest}`
     })
     .join('')
+}
+
+/** A bridge in the tools' words: what it is by itself, and what its ports and others who use it decide with it. */
+export interface BridgeView {
+  readonly own: string
+  readonly unused: string
+}
+
+/** Looks at a bridge. */
+export async function describeBridge(lab: Lab, bridge: string): Promise<BridgeView> {
+  const [link]: LinkRow[] = JSON.parse(await lab.run(['ip', '-j', '-d', 'link', 'show', 'dev', bridge]))
+  const features = await lab.run(['ethtool', '-k', bridge])
+  const entries = await lab.run(['bridge', 'fdb', 'show', 'dev', bridge])
+  const qdiscs = await lab.run(['tc', 'qdisc', 'show', 'dev', bridge])
+  if (link === undefined) throw new Error(`no bridge ${bridge}`)
+  const { address, mtu, ifalias = '', inet6_addr_gen_mode: generation = 'none', flags, linkinfo } = link
+  const options = Object.entries(linkinfo.info_data).filter(([key]) => !/_timer$|^root_|^topology|^fdb_n/.test(key))
+  const settings = { address, mtu, ifalias, generation, ...Object.fromEntries(options) }
+  const clsact = qdiscs.includes('clsact')
+  return {
+    own: Object.entries(settings)
+      .map(([key, value]) => `${key} ${value}`)
+      .join('\n'),
+    unused: [
+      flags.includes('UP') ? 'up' : 'down',
+      clsact ? 'clsact' : 'no clsact',
+      ...lines(features),
+      ...lines(entries).sort()
+    ].join('\n')
+  }
+}
+
+interface LinkRow {
+  readonly address: string
+  readonly mtu: number
+  readonly ifalias?: string
+  readonly inet6_addr_gen_mode?: string
+  readonly flags: readonly string[]
+  readonly linkinfo: { readonly info_data: Readonly<Record<string, unknown>> }
 }
 
 /** The same, with routes in an order of their own: the kernel lists those of equal prefix in the order of their making. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { createLab } from '../../e2e/lab.ts'
 import { bystander, cards, type HostState, hostState } from './host.ts'
+import { searchWalks } from './search.ts'
 import { type Name, names } from './specs.ts'
 import { destroy, type Step, step, take } from './steps.ts'
 import { expectSame, sortRoutes } from './view.ts'
@@ -24,33 +25,10 @@ const walk: fc.Arbitrary<Walk> = fc.record({
   leave: fc.constantFrom<Walk['leave'][]>('all', ['a', 'b'], ['b', 'a'])
 })
 
-/**
- * Takes as many walks, each in a lab of its own.
- *
- * The seed is printed. It is `usual`, so that a run can be repeated, or `WALK_SEED` where that is set; with `WALK_SEED=random`,
- * other walks are taken each time. `WALK_PATH`, as fast-check names it, leads to one walk. With `WALK_QUICK`, a walk that fails
- * is not made shorter.
- */
-export async function takeWalks(count: number, usual: number): Promise<void> {
-  const { WALK_SEED, WALK_PATH, WALK_QUICK } = process.env
-  const random = Math.trunc(Math.random() * 2 ** 31)
-  const seed = WALK_SEED === undefined ? usual : WALK_SEED === 'random' ? random : Number(WALK_SEED)
-  console.info(`random walks: WALK_SEED=${seed}`)
-  const property = fc.asyncProperty(walk, takeWalk)
-  await fc.assert(property, {
-    seed,
-    numRuns: count,
-    endOnFailure: WALK_QUICK !== undefined,
-    ...(WALK_PATH !== undefined && { path: WALK_PATH }),
-    interruptAfterTimeLimit: SEARCH_MS,
-    markInterruptAsFailure: true
-  })
+/** Takes as many walks, each in a lab of its own. */
+export function takeWalks(count: number, usual: number): Promise<void> {
+  return searchWalks(fc.asyncProperty(walk, takeWalk), count, usual)
 }
-
-/** Time for making a shorter walk of one that fails; the walks themselves take a small part of it on any machine. */
-const SEARCH_MS = 1_200_000
-/** The same, and for the last to end. */
-export const WALK_MS = SEARCH_MS + 60_000
 
 async function takeWalk({ host, steps, leave }: Walk): Promise<void> {
   const lab = await createLab({ cables: [...cards, bystander].map((card) => ({ card })) })

@@ -25,7 +25,7 @@ import {
 import { macvlanOf as guestOf, type Port, type PortState, portCommands, ports } from './ports.ts'
 import { Spanplan } from './spanplan.ts'
 import { allSpans, cardsOf, type FileSpec, type Name, names, spanNames } from './specs.ts'
-import { foreignView } from './view.ts'
+import { type BridgeView, describeBridge, expectSame, foreignView } from './view.ts'
 
 /** What was lost of the marks of a name since its last apply; not all combinations leave something to know it by. */
 export type Loss = 'mirrors' | 'cookie' | 'alias' | 'bridge' | 'mac'
@@ -46,6 +46,13 @@ interface CardModel {
   filters: number
   /** Somebody has added one that keeps the clsact where it is. */
   filterAdded: boolean
+  /** Somebody has added clsact for a filter that is gone. */
+  clsactAdded: boolean
+}
+
+interface AdoptedBridge {
+  readonly before: BridgeView
+  visited: boolean
 }
 
 interface NameModel {
@@ -65,6 +72,8 @@ export class World {
   readonly log: string[] = []
   readonly #spanplan: Spanplan
   readonly #undo: string[] = []
+  /** The bridges of others that are spans now, as they were before: destroy gives them back. */
+  readonly #adopted = new Map<string, AdoptedBridge>()
 
   private constructor(lab: Lab, state: HostState) {
     this.lab = lab
@@ -154,6 +163,54 @@ export class World {
     model.filterAdded = true
   }
 
+  qdiscsOf(card: Card): Promise<string> {
+    return this.lab.run(['tc', 'qdisc', 'show', 'dev', card])
+  }
+
+  /** The filters at a place of a card, in JSON; nothing where the qdisc has gone. */
+  filtersOf(card: Card, place: string): Promise<string> {
+    return this.lab.run(words(`tc -j filter show dev ${card} ${place}`)).catch(() => '')
+  }
+
+  /** Adds the hook that others' filters need; it may stay when they have gone. */
+  async addClsact(card: Card): Promise<void> {
+    await this.run(`tc qdisc add dev ${card} clsact`)
+    this.card(card).clsactAdded = true
+  }
+
+  /** A bridge of others' is about to be adopted. */
+  async holdBridge(span: string): Promise<void> {
+    this.#adopted.set(span, { before: await describeBridge(this.lab, span), visited: false })
+  }
+
+  /** A bridge that was adopted has gone, or the mark that says what it was like. */
+  forgetBridge(span: string): void {
+    this.#adopted.delete(span)
+  }
+
+  /** Others use it: that keeps it up, and its hook where that is. */
+  visitBridge(span: string): void {
+    const adopted = this.#adopted.get(span)
+    if (adopted !== undefined) adopted.visited = true
+  }
+
+  /** Of these spans, the bridges that were adopted are as they were before; then they are removed by hand. */
+  async expectGivenBack(spans: readonly string[]): Promise<void> {
+    for (const span of spans) {
+      const adopted = this.#adopted.get(span)
+      if (adopted === undefined) continue
+      this.#adopted.delete(span)
+      const { before, visited } = adopted
+      const after = await describeBridge(this.lab, span)
+      expectSame(`the bridge ${span} is not as it was before it was adopted`, before.own, after.own)
+      if (!visited) expectSame(`the bridge ${span} is not as unused as it was`, before.unused, after.unused)
+      const links: { ifname: string; master?: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link']))
+      const members = links.filter(({ master }) => master === span)
+      for (const { ifname } of members) await this.run(`ip link set dev ${ifname} nomaster`)
+      await this.run(`ip link del dev ${span}`)
+    }
+  }
+
   /** Adds a filter to a port that others put on bridges; once, and it is there to the end unless it is in the way. */
   async addPortFilter(port: Port, command: string): Promise<void> {
     const model = this.#ports[port]
@@ -192,9 +249,11 @@ export class World {
   async undoAll(): Promise<void> {
     for (const line of this.#undo.splice(0)) await this.run(line)
     for (const port of ports) await this.#undoPort(port)
-    for (const [card, { first, filterAdded, address4, used, routed }] of this.cards) {
+    for (const [card, { first, filterAdded, clsactAdded, address4, used, routed }] of this.cards) {
       const hadClsact = first.clsact || first.filters.length > 0
-      if (filterAdded && !hadClsact) await this.run(`tc qdisc del dev ${card} clsact`)
+      // One that others have added while spanplan's marks had it as its own has gone with the last span.
+      const stays = filterAdded || (clsactAdded && (await this.qdiscsOf(card)).includes('clsact'))
+      if (stays && !hadClsact) await this.run(`tc qdisc del dev ${card} clsact`)
       // A card that is in use is not set down.
       if (!first.up && (address4 || used || routed)) await this.run(`ip link set dev ${card} down`)
     }
@@ -252,7 +311,8 @@ function modelCard(first: CardState): CardModel {
     routed: isUnnumbered(first),
     shaped: first.root !== 'none',
     filters: first.filters.length,
-    filterAdded: false
+    filterAdded: false,
+    clsactAdded: false
   }
 }
 
