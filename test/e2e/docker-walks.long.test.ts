@@ -4,6 +4,6 @@ import { takeDockerWalks } from './docker-walks/walk.ts'
 
 test(
   'whatever comes, goes and restarts in Docker, an apply leads to the file, and destroy to what was there before',
-  () => takeDockerWalks(30, 7),
+  () => takeDockerWalks(20, 7),
   WALK_MS
 )

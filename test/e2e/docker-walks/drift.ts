@@ -1,4 +1,4 @@
-/** What happens to spans between applies where Docker has to do with it. Marks of cards are never lost: their mirrors stay. */
+/** What happens to spans between applies, as far as Docker is concerned. The mirrors stay, so that no mark of an interface is lost. */
 import { type Name, networkName } from './specs.ts'
 import type { World } from './world.ts'
 
@@ -9,7 +9,7 @@ type Happening = (world: World, name: Name, choice: number) => Promise<void>
 export const drifts = {
   'bridge: options': onSpan((world, span) => world.attempt(`ip link set dev ${span} type bridge ageing_time 1`)),
   'bridge: gone': onSpan(async (world, span) => {
-    // The network of one that was adopted says so of the next bridge too.
+    // The label of an adopted network says that the next bridge below it is adopted too.
     if (!world.adopted.has(span)) await world.attempt(`ip link del dev ${span}`)
   }),
   'network: gone': async (world, name, choice) => {

@@ -4,9 +4,9 @@ import fc from 'fast-check'
 export const names = ['a', 'b'] as const
 export type Name = (typeof names)[number]
 
-export const cards = ['ens192', 'ens224'] as const
+export const interfaces = ['ens192', 'ens224'] as const
 
-/** What containers are called, and called again once they are renamed. */
+/** The names that containers have, or get when they are renamed. */
 export const containerNames = ['suricata', 'zeek', 'arkime', 'snort'] as const
 export type ContainerName = (typeof containerNames)[number]
 
@@ -17,7 +17,7 @@ export type SensorSpec = { readonly container: ContainerName } | { readonly labe
 
 export interface SpanSpec {
   readonly number: 0 | 1
-  readonly card: (typeof cards)[number]
+  readonly source: (typeof interfaces)[number]
   readonly mtu: number | 'auto'
   readonly sealed: boolean
   /** `named`: of another name than the span's. */
@@ -36,7 +36,7 @@ const sensor: fc.Arbitrary<SensorSpec> = fc.oneof(
 
 const span: fc.Arbitrary<SpanSpec> = fc.record({
   number: fc.constantFrom(0, 1),
-  card: fc.constantFrom(...cards),
+  source: fc.constantFrom(...interfaces),
   mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 1500, 8000),
   sealed: fc.constantFrom(true, true, false),
   network: fc.constantFrom('default', 'default', 'named', 'with a subnet', 'none'),
@@ -65,8 +65,8 @@ export function writeFileSpec(name: Name, { spans }: FileSpec): string {
 }
 
 function writeSpan(name: Name, spec: SpanSpec): object {
-  const { card, mtu, sealed, sensors } = spec
-  const common = { sources: [{ interface: card }], mtu, sealed }
+  const { source, mtu, sealed, sensors } = spec
+  const common = { sources: [{ interface: source }], mtu, sealed }
   const network = networkName(name, spec)
   if (network === null) return common
   return {

@@ -35,14 +35,14 @@ type Turn = (world: World, container: LiveContainer, choice: number, all: readon
 const turns = {
   goes: async (world, { name }) => world.attempt(`docker rm --force ${name}`),
   stops: async (world, { name }) => world.attempt(`docker kill ${name}`),
-  // The network that it is to be on may be gone.
+  // Its network may be gone.
   starts: async (world, { name }) => world.attempt(`docker start ${name}`),
   restarts: async (world, { name }) => world.attempt(`docker restart --time 0 ${name}`),
   'is renamed': async (world, { name }, choice, all) => {
     const free = freeName(all, choice)
     if (free !== undefined) await world.run(`docker rename ${name} ${free}`)
   },
-  'is connected by others': async (world, { name, endpoints }, choice) => {
+  'is connected by hand': async (world, { name, endpoints }, choice) => {
     const spans = (await world.networks()).filter(({ labels }) => labels['spanplan.span'] !== undefined)
     const network = spans[choice % spans.length]
     if (network === undefined || endpoints.has(network.name)) return
@@ -50,7 +50,7 @@ const turns = {
     if (endpoints.has('none')) await world.run(`docker network disconnect none ${name}`)
     await world.attempt(`docker network connect ${network.name} ${name}`)
   },
-  'is disconnected by others': async (world, { name, endpoints }, choice) => {
+  'is disconnected by hand': async (world, { name, endpoints }, choice) => {
     const places = [...endpoints.keys()].filter((network) => network !== 'none')
     const network = places[choice % places.length]
     if (network !== undefined) await world.attempt(`docker network disconnect ${network} ${name}`)
@@ -114,17 +114,17 @@ export async function take(world: World, one: Step): Promise<void> {
   }
 }
 
-/** Whatever spanplan does, others' networks and containers are as they were. */
+/** Whatever spanplan does, foreign networks and endpoints are as they were. */
 async function keepingForeign(world: World, act: () => Promise<void>): Promise<void> {
   const before = await world.foreign()
   await act()
   const after = await world.foreign()
-  expectSame('what is not ours has changed in Docker', before.fixed, after.fixed)
+  expectSame('what is foreign has changed in Docker', before.fixed, after.fixed)
   const networks = (await world.networks()).map((network) => network.name)
   const lost = [...before.visits].filter(
     ([place, how]) => networks.some((network) => place.endsWith(` on ${network}`)) && after.visits.get(place) !== how
   )
-  expect(lost, 'places that others have given').toEqual([])
+  expect(lost, 'endpoints made by hand that are lost').toEqual([])
 }
 
 async function apply(world: World, name: Name, spec: FileSpec, defer: boolean): Promise<void> {
@@ -138,7 +138,7 @@ async function apply(world: World, name: Name, spec: FileSpec, defer: boolean): 
   } else await keepingForeign(world, () => reconcile(world, name, spec, file))
 }
 
-/** Where a span is to be, others have a bridge, and a network on it that a container is on. */
+/** Where a span is to be, there is a foreign bridge, with a network on it, and a container on that. */
 async function adopt(world: World, name: Name, spec: FileSpec): Promise<void> {
   const file = await writeSpec(world, name, spec)
   let made = false
@@ -179,10 +179,9 @@ async function writeSpec(world: World, name: Name, spec: FileSpec): Promise<stri
 }
 
 async function reconcile(world: World, name: Name, spec: FileSpec, file: string, ...more: string[]): Promise<void> {
-  const left = world.liveSpans(name).filter((span) => !spec.spans.some((one) => spanName(name, one) === span))
   world.names[name] = { spec, clean: true }
   await succeed(world, 'apply', '-f', file, '--yes', ...more)
-  await expectGivenBack(world, left)
+  await expectGivenBack(world, name)
   await expectNothingToDo(world)
   for (const one of spec.spans) await expectSensors(world, name, one)
   const before = await world.dockerState()
@@ -190,9 +189,8 @@ async function reconcile(world: World, name: Name, spec: FileSpec, file: string,
   expectSame('a second apply has changed', before, await world.dockerState())
 }
 
-/** Destroys what a name made; with Docker left for later, the rest is there until then. */
+/** Destroys what a name made; with Docker deferred, what needs Docker stays until the next destroy. */
 export async function destroy(world: World, name: Name, defer: boolean): Promise<void> {
-  const left = world.liveSpans(name)
   if (defer) {
     world.names[name].clean = false
     await keepingForeign(world, async () => {
@@ -203,24 +201,24 @@ export async function destroy(world: World, name: Name, defer: boolean): Promise
   world.names[name] = { spec: null, clean: false }
   await keepingForeign(world, async () => {
     await succeed(world, 'destroy', '--name', name, '--yes')
-    await expectGivenBack(world, left)
+    await expectGivenBack(world, name)
   })
   await expectNothingToDo(world)
   await succeed(world, 'destroy', '--name', name, '--yes', '--detailed-exitcode')
 }
 
-/** Of these spans, the bridges that were adopted are as they were; then they are removed by hand. */
-async function expectGivenBack(world: World, spans: readonly string[]): Promise<void> {
-  for (const span of spans) {
-    const before = world.adopted.get(span)
-    if (before === undefined) continue
+/** The bridges that were adopted for a name, and are no spans of it now, are as they were before; then they are removed by hand. */
+async function expectGivenBack(world: World, name: Name): Promise<void> {
+  const live = world.liveSpans(name)
+  for (const [span, before] of world.adopted) {
+    if (!span.startsWith(name) || live.includes(span)) continue
     world.adopted.delete(span)
     expectSame(`the bridge ${span} is not as it was`, before.own, (await describeBridge(world.lab, span)).own)
     await world.run(`ip link del dev ${span}`)
   }
 }
 
-/** What one name does is no business of the other's; that something waits is nothing to do. */
+/** What one name does does not concern the other; that something waits is no change. */
 async function expectNothingToDo(world: World): Promise<void> {
   for (const name of names) {
     if (world.names[name].clean) {

@@ -20,7 +20,7 @@ const walk: fc.Arbitrary<Walk> = fc.record({
   leave: fc.constantFrom<Walk['leave'][]>(['a', 'b'], ['b', 'a'])
 })
 
-/** Takes as many walks, all in one lab, for Docker takes long to start; one that fails has the next start in another. */
+/** Takes as many walks. All are in one lab, for Docker takes long to start; after a walk that fails, the next has a lab of its own. */
 export async function takeDockerWalks(count: number, usual: number): Promise<void> {
   let world: World | undefined
   try {
@@ -56,7 +56,7 @@ async function takeWalk(world: World, { steps, leave }: Walk): Promise<void> {
   expectSame('the host is not as it was', sortRoutes(world.first), await settled(world))
 }
 
-/** Docker has no network, no note and no place of spanplan's, and who was on "none" is there again. */
+/** Docker has no network, note or endpoint of spanplan's, and a container that was on "none" is there again. */
 async function expectNothingOfOurs(world: World): Promise<void> {
   const networks = (await world.networks()).filter(({ labels }) => 'spanplan.name' in labels)
   const places = (await world.containers()).flatMap(({ name, mode, endpoints }) => [

@@ -1,4 +1,4 @@
-/** The lab of all walks: what was done to it, what Docker has, and what of that is none of spanplan's. */
+/** The lab of all walks: what was done to it, what Docker has, and what of that is foreign. */
 import type Docker from 'dockerode'
 import { Spanplan } from '../../kernel/walks/spanplan.ts'
 import type { BridgeView } from '../../kernel/walks/view.ts'
@@ -7,19 +7,19 @@ import { interfacesOf } from '../spans.ts'
 import {
   allSpans,
   type ContainerName,
-  cards,
   containerNames,
   type FileSpec,
+  interfaces,
   type Name,
   type Role,
   spanName
 } from './specs.ts'
 
-/** Where a container is before anybody connects it: on Docker's network "none", or on one of others'. */
+/** Where a container is before it is connected: on Docker's network "none", or on the foreign one. */
 export type Place = 'none' | 'other'
 
-/** The network of others', on a bridge of its own. */
-export const otherNetwork = 'other'
+/** The foreign network, on a bridge of its own. */
+const otherNetwork = 'other'
 
 interface NameModel {
   /** As it was last applied. */
@@ -28,7 +28,7 @@ interface NameModel {
   clean: boolean
 }
 
-/** A container's place on a network; the client's own type says less. */
+/** A container's endpoint on a network; the client's own type has fewer fields. */
 interface Endpoint {
   readonly NetworkID: string
   readonly EndpointID: string
@@ -67,7 +67,7 @@ export class World {
   readonly names: Record<Name, NameModel>
   /** All that was done in this walk. */
   readonly log: string[] = []
-  /** The bridges of others that are spans now, as they were before. */
+  /** The adopted bridges, as they were before. */
   readonly adopted = new Map<string, BridgeView>()
   readonly #spanplan: Spanplan
 
@@ -79,11 +79,11 @@ export class World {
   }
 
   static async create(): Promise<World> {
-    const lab = await createLab({ cables: cards.map((card) => ({ card })), docker: true })
+    const lab = await createLab({ cables: interfaces.map((card) => ({ card })), docker: true })
     return new World(lab, await lab.snapshotText())
   }
 
-  /** Another walk starts where the last has ended. */
+  /** Forgets the walk before. */
   start(): void {
     Object.assign(this.names, freshNames())
     this.adopted.clear()
@@ -120,7 +120,7 @@ export class World {
     await this.run(`docker network create --internal -o com.docker.network.bridge.name=other0 ${otherNetwork}`)
   }
 
-  /** The walk's own, in the order of their names. */
+  /** In the order of their names. */
   async containers(): Promise<LiveContainer[]> {
     const found = await this.lab.docker.listContainers({ all: true })
     const all = await Promise.all(
@@ -151,7 +151,7 @@ export class World {
       .sort((one, other) => (one.name < other.name ? -1 : 1))
   }
 
-  /** All that Docker has of networks and places on them: what does nothing leaves it as it is. */
+  /** All that Docker has of networks and endpoints. */
   async dockerState(): Promise<string> {
     const [networks, containers] = [await this.networks(), await this.containers()]
     const places = containers.flatMap(({ name, running, startedAt, endpoints }) => [
@@ -162,8 +162,8 @@ export class World {
   }
 
   /**
-   * What spanplan leaves alone: the containers themselves, the networks of others and the places on these, and the places that
-   * others have given containers on networks of spans, unless such a network has gone or is made anew.
+   * What spanplan leaves alone: the containers themselves, the foreign networks with their endpoints, and the endpoints on
+   * networks of spans that were made by hand.
    */
   async foreign(): Promise<{ readonly fixed: string; readonly visits: ReadonlyMap<string, string> }> {
     const [networks, containers] = [await this.networks(), await this.containers()]
@@ -206,7 +206,7 @@ export class World {
     return links.every(({ ifname, ifalias = '' }) => !allSpans.includes(ifname) || ifalias.startsWith('spanplan:'))
   }
 
-  /** What comes or goes in Docker may be any name's. */
+  /** What comes or goes in Docker may concern the spans of any name. */
   soil(): void {
     for (const model of Object.values(this.names)) model.clean = false
   }
@@ -216,7 +216,7 @@ export class World {
     return (this.names[name].spec?.spans ?? []).map((spec) => spanName(name, spec))
   }
 
-  /** Takes away all that is not spanplan's. */
+  /** Removes the containers and the foreign network. */
   async clear(): Promise<void> {
     const containers = await this.lab.docker.listContainers({ all: true })
     await Promise.all(containers.map(({ Id }) => this.lab.docker.getContainer(Id).remove({ force: true })))
@@ -229,7 +229,7 @@ export class World {
 
 const freshNames = (): Record<Name, NameModel> => ({ a: { spec: null, clean: false }, b: { spec: null, clean: false } })
 
-/** The container that bears the n-th of the names that there are. */
+/** One of the containers that there are. */
 export const pickContainer = (containers: readonly LiveContainer[], choice: number): LiveContainer | undefined =>
   containers[choice % containers.length]
 
