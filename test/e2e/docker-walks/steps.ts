@@ -162,6 +162,7 @@ async function makeRecipe(world: World, name: Name, spec: SpanSpec): Promise<boo
   const free = freeName(await world.containers(), spec.number)
   if (free !== undefined) {
     // Made on that network, it could be on no other once that has gone: Docker would look for it.
+    world.soil()
     await world.addContainer(free, null, 'none')
     await world.run(`docker network disconnect none ${free}`)
     await world.run(`docker network connect ${network} ${free}`)
