@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
 import { forEachConcurrently, run, timeLimit } from './exec.ts'
-import { compileCommand, parseCompiled } from './parsers/pcap.ts'
-import type { Compiled } from './snapshot.ts'
+import { type Compiled, type CompiledFilters, compileCommand, parseCompiled } from './parsers/pcap.ts'
 
 /** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
 interface Entry {
@@ -41,7 +40,7 @@ const stop = new AbortController()
 export async function compileFilters(
   expressions: readonly string[],
   patience: number | null = null
-): Promise<Map<string, Compiled>> {
+): Promise<CompiledFilters> {
   const texts = [...new Set(expressions)]
   const now = performance.now()
   startCompiling(texts.filter((text) => now >= (entries.get(text)?.until ?? 0)))

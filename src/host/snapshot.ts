@@ -259,19 +259,6 @@ export type DockerState =
       readonly unread: readonly UnreadContainer[]
     }
 
-/** By expression: the result of compiling each expression. */
-export type CompiledFilters = ReadonlyMap<string, Compiled>
-
-/** The result of compiling an expression. */
-export type Compiled =
-  | { readonly state: 'compiled'; readonly program: Program }
-  | { readonly state: 'invalid'; readonly message: string }
-  | { readonly state: 'forbidden' }
-  /** tcpdump has not finished yet. */
-  | { readonly state: 'pending' }
-  /** tcpdump did not finish within the time limit, in seconds. */
-  | { readonly state: 'endless'; readonly limit: number }
-
 /** A route through a device that somebody has added. The routes that the kernel itself adds are left out. */
 export interface Route {
   readonly device: string

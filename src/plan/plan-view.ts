@@ -1,7 +1,7 @@
 import { diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { CompiledFilters } from '../host/snapshot.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { readMarks } from '../resources/mark-inventory.ts'

@@ -1,5 +1,18 @@
 import type { Argv, Output } from '../exec.ts'
-import type { Compiled } from '../snapshot.ts'
+import type { Program } from '../snapshot.ts'
+
+/** The result of compiling an expression. */
+export type Compiled =
+  | { readonly state: 'compiled'; readonly program: Program }
+  | { readonly state: 'invalid'; readonly message: string }
+  | { readonly state: 'forbidden' }
+  /** tcpdump has not finished yet. */
+  | { readonly state: 'pending' }
+  /** tcpdump did not finish within the time limit, in seconds. */
+  | { readonly state: 'endless'; readonly limit: number }
+
+/** By expression: the result of compiling each expression. */
+export type CompiledFilters = ReadonlyMap<string, Compiled>
 
 /**
  * The largest program, in instructions. tc has one netlink message of 16,384 bytes for a filter: 2,031 instructions of 8 bytes

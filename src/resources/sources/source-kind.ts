@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { CompiledFilters } from '../../host/snapshot.ts'
+import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
 import { type Wait, writeAddress } from '../kind.ts'

@@ -1,5 +1,6 @@
 import { HostIndex } from '../../../src/host/host-index.ts'
-import type { Compiled, CompiledFilters, Snapshot } from '../../../src/host/snapshot.ts'
+import type { Compiled, CompiledFilters } from '../../../src/host/parsers/pcap.ts'
+import type { Snapshot } from '../../../src/host/snapshot.ts'
 import type { Facts } from '../../../src/plan/plan-view.ts'
 
 /** A snapshot, and what tcpdump made of the filters. */
