@@ -271,7 +271,7 @@ test('the old ingress qdisc, and a classful root: what cannot be said is said in
   expect(text).toContain(`its program of ${length} instructions cannot be turned back into an expression`)
   expect(text).toContain('# THIS COPIES EVERY FRAME: put your expression here')
   expect(text).toContain('# ens224 parent 1:, u32 filter at preference 2: it also sorts frames into class 1:10')
-  expect(text).toContain('# ens192 egress, u32 filter at preference 4: copies to ens224: it is no bridge')
+  expect(text).toContain('# ens192 egress, u32 filter at preference 4: copies to ens224: it is not a bridge')
 })
 
 test('a host without mirrors, for anybody', async () => {
