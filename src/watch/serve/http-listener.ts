@@ -69,6 +69,7 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
     if (served.has(request.socket)) return
     served.add(request.socket)
     limit.onRequest(request.socket)
+    response.once('finish', () => limit.onAnswer(request.socket))
     void answer(request, response, pages)
   })
   server.on('connection', (socket) => {
@@ -93,37 +94,38 @@ interface ConnectionLimit {
   onConnect(socket: Socket): void
   /** The request is complete. */
   onRequest(socket: Socket): void
+  /** The kernel has the whole answer. */
+  onAnswer(socket: Socket): void
 }
 
 /**
- * Keeps `most` connections. For each further one, the oldest without a request is closed; where all have a request, the oldest.
+ * Keeps `most` connections. For each further one, one is closed: the oldest that has its answer, and does not end; else the
+ * oldest without a request; else the oldest.
  *
  * A probe among a thousand clients that connect at once is answered, too. Node accepts one connection in a round of its event
  * loop (seen with libuv 1.46) and reads from it in the next round: by then, `most` others cannot have come.
  */
 function limitConnections(most: number): ConnectionLimit {
-  const silent = new Set<Socket>()
-  const requesting = new Set<Socket>()
+  const [answered, silent, requesting] = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()]
   const remove = (socket: Socket) => {
-    silent.delete(socket)
-    requesting.delete(socket)
-  }
-  const add = (sockets: Set<Socket>, socket: Socket) => {
-    sockets.add(socket)
-    if (silent.size + requesting.size <= most) return
-    const [oldest] = [...silent, ...requesting]
-    if (oldest === undefined) return
-    remove(oldest)
-    oldest.destroy()
+    for (const sockets of [answered, silent, requesting]) sockets.delete(socket)
   }
   return {
     onConnect: (socket) => {
       socket.once('close', () => remove(socket))
-      add(silent, socket)
+      silent.add(socket)
+      if (answered.size + silent.size + requesting.size <= most) return
+      const [oldest] = [...answered, ...silent, ...requesting]
+      if (oldest === undefined) return
+      remove(oldest)
+      oldest.destroy()
     },
     onRequest: (socket) => {
-      silent.delete(socket)
-      add(requesting, socket)
+      remove(socket)
+      if (!socket.destroyed) requesting.add(socket)
+    },
+    onAnswer: (socket) => {
+      if (requesting.delete(socket)) answered.add(socket)
     }
   }
 }

@@ -101,6 +101,28 @@ describe('the server', () => {
     expect(await converse('GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')).toContain('hello')
   })
 
+  test('answers who is slow to ask, beside clients that keep their answered connections', async () => {
+    await serve()
+    const keeping = new Set<Socket>()
+    const keep = async () => {
+      const socket = await dial()
+      keeping.add(socket)
+      // What is closed comes back.
+      socket.once('close', () => keeping.delete(socket) && void keep().catch(() => undefined))
+      socket.write('GET /hello HTTP/1.1\r\nHost: a\r\n\r\n')
+    }
+    await Promise.all(Array.from({ length: 100 }, keep))
+    const probe = await dial()
+    const before = asked
+    await expect.poll(() => asked).toBeGreaterThan(before + 200)
+    probe.write('GET /hello HTTP/1.1\r\nHost: a\r\n\r\n')
+    expect(await text(probe).catch(() => '')).toContain('hello')
+    for (const socket of [...keeping]) {
+      keeping.delete(socket)
+      socket.destroy()
+    }
+  })
+
   test('refuses what else there is', async () => {
     await serve({ '/broken': () => Promise.reject(new Error('made up')) })
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']) {
