@@ -6,7 +6,7 @@ export interface Origin {
 }
 
 /**
- * An error, a warning or a wait: one shape for all three, for people and for programs.
+ * An error, a warning or a wait, for people and for programs.
  * `code` is stable across versions; `message` says what is wrong, `hint` what to do next.
  */
 export interface Diagnostic {
@@ -18,9 +18,7 @@ export interface Diagnostic {
   readonly origin?: Origin
 }
 
-/**
- * What the process exits with. 64 to 78 are from sysexits(3), 128 + n from the shell's custom for signals.
- */
+/** The exit statuses. 64 to 78 are from sysexits(3); 128 + n is how a shell reports a signal. */
 export const Exit = {
   done: 0,
   error: 1,
@@ -38,15 +36,15 @@ export const Exit = {
   terminated: 143
 } as const
 
-/** One of the statuses above. */
+/** An exit status of spanplan. */
 export type ExitCode = (typeof Exit)[keyof typeof Exit]
 
-/** The status for the signal that the abort's reason names. */
+/** The status of a command that a signal interrupted. The abort's reason is the signal's name. */
 export function interruptedExit({ reason }: AbortSignal): ExitCode {
   return reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
 }
 
-/** The codes that, where they stand alone, mean more than "an error". */
+/** The codes that have a status of their own, where all codes of an error have the same. */
 const exits: ReadonlyMap<string, ExitCode> = new Map([
   ['FILTER_INVALID', Exit.invalidFile],
   ['FILTER_TOO_LARGE', Exit.invalidFile],
@@ -64,12 +62,12 @@ function exitOf(diagnostics: readonly Diagnostic[]): ExitCode {
   return first === undefined || others.length > 0 ? Exit.error : first
 }
 
-/** A failure that spanplan foresees: one or more notices, and the status to exit with. */
+/** An expected failure: one or more diagnostics, and the exit status. */
 export class SpanplanError extends Error {
   readonly diagnostics: readonly Diagnostic[]
   readonly exit: ExitCode
 
-  /** Without an `exit`, the codes say it. */
+  /** @param exit by default, the status that the codes have. */
   constructor(diagnostics: Diagnostic | readonly Diagnostic[], exit?: ExitCode, options?: ErrorOptions) {
     const list = 'code' in diagnostics ? [diagnostics] : diagnostics
     super(list.map((diagnostic) => diagnostic.message).join('\n'), options)
@@ -79,7 +77,7 @@ export class SpanplanError extends Error {
   }
 }
 
-/** Whatever was thrown: what nobody has foreseen is a bug, and is worded as one. */
+/** Makes a SpanplanError of anything that was thrown: an error that spanplan does not expect is a bug. */
 export function asForeseen(error: unknown): SpanplanError {
   return error instanceof SpanplanError ? error : bug(error)
 }
@@ -97,7 +95,7 @@ function bug(error: unknown): SpanplanError {
   )
 }
 
-/** All that an error says, in one: the first says where. */
+/** Joins the messages of an error into one diagnostic, with the code and the place of the first. */
 export function diagnosticOf(error: unknown): Diagnostic {
   const [first, ...others] = asForeseen(error).diagnostics
   if (first === undefined) return { code: 'BUG', message: String(error) }

@@ -30,27 +30,27 @@ export function quote(text: string): string {
   return `"${printable(short.replaceAll('\n', ' ').replaceAll('\t', ' '))}"`
 }
 
-/** Several lines, each safe to print. */
+/** Makes several lines safe to print. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
-/** JSON, in one line or indented, safe to print: JSON.stringify escapes the control characters of ASCII alone. */
+/** JSON that is safe to print, in one line or indented. JSON.stringify alone escapes only the control characters of ASCII. */
 export function printableJson(value: unknown, indent = 0): string {
   const lines = JSON.stringify(value, null, indent).split('\n')
   return lines.map((line) => replaceUnprintable(line, escapeUnits)).join('\n')
 }
 
-/** By UTF-16 code unit, as JSON has it. */
+/** Escapes by UTF-16 code unit, as JSON does. */
 function escapeUnits(character: string): string {
   return character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** What may be coloured: one style each, so that a person sees at a glance what is taken away. */
+/** What a colour is for. The actions have one each, so that removals stand out. */
 export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'adopt' | 'wait' | 'title'
 
 /** Colours a text, or leaves it alone. */
 export type Paint = (tone: Tone, text: string) => string
 
-/** No colours. */
+/** Paints without colours. */
 export const plain: Paint = (_, text) => text

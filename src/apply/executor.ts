@@ -131,7 +131,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   })
 }
 
-/** Others use by now what was to be removed: the removal is left out, and nothing is rolled back. */
+/** Others have begun to use what was to be removed. The removal is left out, and nothing is rolled back. */
 class RemovalBlocked extends SpanplanError {
   constructor(blockers: readonly Diagnostic[], changes: readonly PlannedChange[]) {
     const left = changes.filter((change) => isBlocked(change, blockers))

@@ -9,29 +9,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
 import { compileCommand, parseCompiled } from '../host/parsers/pcap.ts'
-import { type CapturePort, makePort } from './capture-interface.ts'
-import { type CaptureOrder, listenCommand } from './tcpdump.ts'
+import { type CapturePort, createPort } from './capture-port.ts'
+import { type CaptureRequest, listenCommand } from './tcpdump.ts'
 
-/** Where what is captured goes. */
+/** Where the captured frames go. */
 export interface Sink {
-  /** Ended if it is a file, and left open if it is stdout. */
   readonly stream: Writable
+  /** The stream is ended after the capture: it is a file, not stdout. */
   readonly end: boolean
-  /** Hears what tcpdump says of itself, a line at a time. */
+  /** Prints a line that tcpdump wrote to stderr. */
   say(line: string): void
 }
 
-/** Milliseconds between two looks at whether the span is still there. */
-const period = 1000
+/** Milliseconds between two checks that the port is still on the span's bridge. */
+const checkInterval = 1000
 
 /**
- * Milliseconds until tcpdump has got all that has come: the kernel hands frames over in blocks, after 100 ms at most, or a
- * second where they are written (tcpdump.c, -l and the timeout of pcap_set_timeout), and what it has not handed over is lost.
+ * Milliseconds until tcpdump has every frame that has come. The kernel hands frames over in blocks: after 100 ms at most, or
+ * a second where they are written as pcap (tcpdump.c, -l and pcap_set_timeout). Frames that were not handed over are lost.
  */
-const delays = { text: 150, pcap: 1100 } as const satisfies Record<CaptureOrder['form'], number>
+const delays = { text: 150, pcap: 1100 } as const satisfies Record<CaptureRequest['form'], number>
 
 /**
- * Lets tcpdump check an expression, before anything is made.
+ * Checks a pcap-filter(7) expression with tcpdump, before anything is created.
  *
  * @throws SpanplanError FILTER_INVALID, or if tcpdump is missing or hangs.
  */
@@ -43,53 +43,53 @@ export async function checkExpression(expression: string): Promise<void> {
 }
 
 /**
- * Captures until the count is reached, the reader has gone, or the signal comes. All it makes hangs on a network
- * namespace that ends with this process, however that ends: the kernel takes the port away with it.
+ * Captures until the count is reached, the reader has gone, or the signal aborts. The port's peer is in a network namespace
+ * that ends with this process, however it ends: the kernel removes the port with the namespace.
  *
- * @throws SpanplanError if the port cannot be made, tcpdump fails, or what it writes cannot be written on.
+ * @throws SpanplanError if the port cannot be created, tcpdump fails, or the frames cannot be written.
  */
-export async function capture(order: CaptureOrder, sink: Sink, signal: AbortSignal): Promise<void> {
+export async function capture(request: CaptureRequest, sink: Sink, signal: AbortSignal): Promise<void> {
   const anchor = await openNamespace()
-  const port = choosePort(order, anchor.pid)
+  const port = choosePort(request, anchor.pid)
   try {
-    for (const argv of makePort(port)) await must(argv)
-    const tcpdump = await start(listenCommand(anchor.pid, order))
+    for (const argv of createPort(port)) await runOrThrow(argv)
+    const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
-    await follow(tcpdump, { port, form: order.form }, sink, signal)
+    await passFrames(tcpdump, { port, form: request.form }, sink, signal)
   } finally {
-    // The kernel would do it too, a moment later. Where it was not made, there is nothing to do.
+    // The kernel would remove it too, a moment later. Fails where the port was not created.
     await run(['ip', 'link', 'del', 'dev', port.name])
     anchor.stdin.end()
     await anchor.status
   }
 }
 
-/** A process in a network namespace of its own, which ends when its stdin does: at our own end at the latest. */
+/** Starts a process in a network namespace of its own. It ends when its stdin ends: with this process at the latest. */
 async function openNamespace(): Promise<RunningProgram> {
   const argv: Argv = ['unshare', '--net', '--', 'cat']
   const anchor = await start(argv)
-  const said = text(anchor.stderr)
-  // What comes back says that it is there.
+  const errors = text(anchor.stderr)
+  // cat writes it back once it runs in the namespace.
   anchor.stdin.write('\n')
   const status = await Promise.race([once(anchor.stdout, 'data').then(() => null), anchor.status])
   if (status === null) return anchor
-  throw commandFailed(argv, { stdout: '', stderr: await said, status })
+  throw commandFailed(argv, { stdout: '', stderr: await errors, status })
 }
 
-function choosePort({ span, mtu }: CaptureOrder, pid: number): CapturePort {
+function choosePort({ span, mtu }: CaptureRequest, pid: number): CapturePort {
   const number = randomBytes(4).toString('hex')
   const mac = `02:00${number.replace(/../g, ':$&')}`
   return { name: `capture${number}`, mac, span, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
 }
 
-async function must(argv: Argv): Promise<void> {
+async function runOrThrow(argv: Argv): Promise<void> {
   const output = await run(argv)
   if (output.status !== 0) throw commandFailed(argv, output)
 }
 
-async function follow(
+async function passFrames(
   tcpdump: RunningProgram,
-  { port, form }: { readonly port: CapturePort; readonly form: CaptureOrder['form'] },
+  { port, form }: { readonly port: CapturePort; readonly form: CaptureRequest['form'] },
   sink: Sink,
   signal: AbortSignal
 ): Promise<void> {
@@ -98,11 +98,11 @@ async function follow(
   const endSoon = () => sleep(delays[form], null, { signal: over.signal }).then(end, () => undefined)
   signal.addEventListener('abort', endSoon)
   if (signal.aborted) end()
-  const parted = untilParted(port, over.signal).then((is) => {
-    if (is) end()
-    return is
+  const removed = waitUntilRemoved(port, over.signal).then((isRemoved) => {
+    if (isRemoved) end()
+    return isRemoved
   })
-  const said = passOn(tcpdump.stderr, sink)
+  const messages = passMessages(tcpdump.stderr, sink)
   const copied = pipeline(tcpdump.stdout, sink.stream, { end: sink.end }).then(
     () => null,
     (error: NodeJS.ErrnoException) => {
@@ -110,48 +110,48 @@ async function follow(
       return error
     }
   )
-  const [status, words, failure] = await Promise.all([tcpdump.status, said, copied])
+  const [status, lines, failure] = await Promise.all([tcpdump.status, messages, copied])
   signal.removeEventListener('abort', endSoon)
   over.abort()
-  // Nothing can be said to a reader who has gone.
+  // A reader that has gone needs no more.
   if (failure?.code === 'EPIPE') return
   if (failure !== null) throw unwritable(failure.message)
-  if (status === 0) for (const line of words) sink.say(line)
-  if (await parted) throw gone(port.span)
-  if (status !== 0 && !signal.aborted) throw failed(status, words)
+  if (status === 0) for (const line of lines) sink.say(line)
+  if (await removed) throw spanGone(port.span)
+  if (status !== 0 && !signal.aborted) throw tcpdumpFailed(status, lines)
 }
 
-/** Passes on that tcpdump listens, as soon as it does; gives what it says besides. */
-async function passOn(stderr: Readable, { say }: Sink): Promise<readonly string[]> {
-  const words: string[] = []
+/** Passes on at once that tcpdump listens. Gives its other lines. */
+async function passMessages(stderr: Readable, { say }: Sink): Promise<readonly string[]> {
+  const lines: string[] = []
   for await (const line of createInterface({ input: stderr })) {
     const text = line.replace(/^tcpdump: /, '')
     if (text.startsWith('listening on ')) say(text)
-    else if (!text.startsWith('verbose output suppressed')) words.push(text)
+    else if (!text.startsWith('verbose output suppressed')) lines.push(text)
   }
-  return words
+  return lines
 }
 
-/** Whether the port is none of the span's any more, while it is listened at: of one that is made anew, nothing comes. */
-async function untilParted({ name, span }: CapturePort, over: AbortSignal): Promise<boolean> {
+/** Waits until the port is no longer on the span's bridge. false: the capture is over before. */
+async function waitUntilRemoved({ name, span }: CapturePort, over: AbortSignal): Promise<boolean> {
   try {
     for (;;) {
-      await sleep(period, null, { signal: over })
+      await sleep(checkInterval, null, { signal: over })
       const { stdout } = await run(['ip', '-json', 'link', 'show', 'dev', name])
       if (!stdout.includes(`"master":"${span}"`)) return !over.aborted
     }
   } catch {
-    // It is over, or ip hangs.
+    // The capture is over, or ip hangs.
     return false
   }
 }
 
-function failed(status: number, words: readonly string[]): SpanplanError {
-  const message = `tcpdump ended with status ${status}: ${words.join('; ') || 'it did not say why'}`
+function tcpdumpFailed(status: number, lines: readonly string[]): SpanplanError {
+  const message = `tcpdump ended with status ${status}: ${lines.join('; ') || 'it did not say why'}`
   return new SpanplanError({ code: 'COMMAND_FAILED', message })
 }
 
-function gone(span: string): SpanplanError {
+function spanGone(span: string): SpanplanError {
   const message = `${span} was removed or recreated during the capture: no more frames come from it`
   return new SpanplanError({ code: 'SPAN_GONE', message, hint: 'look at it with: spanplan plan; then start again' })
 }

@@ -1,46 +1,46 @@
 import type { Argv } from '../host/exec.ts'
-import { enter, inside } from './capture-interface.ts'
+import { enterNamespace, peerName } from './capture-port.ts'
 
-/** What is to be captured, and how it is told. */
-export interface CaptureOrder {
-  /** The bridge. */
+/** What to capture, and in which form. */
+export interface CaptureRequest {
+  /** The bridge's name. */
   readonly span: string
   /** Its MTU, in bytes. */
   readonly mtu: number
-  /** In pcap-filter(7)'s words; empty: every frame. */
+  /** A pcap-filter(7) expression; empty: every frame. */
   readonly expression: string
-  /** How many frames end it; undefined: it goes on. */
+  /** The number of frames after which the capture ends; undefined: it goes on. */
   readonly count: number | undefined
   readonly form: 'text' | 'pcap'
 }
 
-/** nobody and nogroup, whose numbers are the same everywhere. */
+/** The number of nobody and of nogroup. */
 const nobody = '65534'
 
 /**
- * tcpdump takes what comes from anybody apart: it does so with no right but to listen, and ends when we do, however we do.
- * It is not left to -Z, as the kernel forgets who is to end with whom when a process changes its user.
+ * tcpdump decodes frames from anybody. So it runs as nobody, with no capability but CAP_NET_RAW, and the kernel kills it when
+ * this process ends. tcpdump's own -Z does not do: a process that changes its user loses PR_SET_PDEATHSIG (prctl(2)).
  */
 const confined: Argv = [
   ...(['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--no-new-privs'] as const),
   ...['--inh-caps=-all,+net_raw', '--ambient-caps=-all,+net_raw', '--pdeathsig=KILL', '--']
 ]
 
-/** Room for a burst, in KiB: 40,000 frames of 1,500 bytes. The default of 2 MiB is full after two milliseconds of 10 Gbit/s. */
-const buffer = 65_536
+/** KiB of tcpdump's buffer: 40,000 frames of 1,500 bytes. Its default of 2 MiB is full after two milliseconds at 10 Gbit/s. */
+const bufferSize = 65_536
 
 const forms = {
-  // With addresses of Ethernet, and VLAN tags; a line as soon as it is there.
+  // -e: Ethernet addresses and VLAN tags; -l: each line at once.
   text: ['-e', '-l'],
   pcap: ['-U', '-w', '-']
-} as const satisfies Record<CaptureOrder['form'], readonly string[]>
+} as const satisfies Record<CaptureRequest['form'], readonly string[]>
 
 /** The command that listens in the network namespace of a process. */
-export function listenCommand(pid: number, { expression, count, form }: CaptureOrder): Argv {
-  return enter(pid, [
+export function listenCommand(pid: number, { expression, count, form }: CaptureRequest): Argv {
+  return enterNamespace(pid, [
     ...confined,
-    // Numbers for names: there is nobody to ask in there. Only what comes in: a sensor, too, sends nothing.
-    ...['tcpdump', '-i', inside, '-n', '-Q', 'in', '-B', String(buffer), ...forms[form]],
+    // -n: no name server can be asked in that namespace. -Q in: the port sends nothing, as a sensor does.
+    ...['tcpdump', '-i', peerName, '-n', '-Q', 'in', '-B', String(bufferSize), ...forms[form]],
     ...(count === undefined ? [] : ['-c', String(count)]),
     '--',
     ...(expression === '' ? [] : [expression])

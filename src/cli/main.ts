@@ -1,88 +1,36 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit, type ExitCode } from '../errors.ts'
 import { printableLines } from '../printable.ts'
-import type { ListenAddress } from '../watch/serve/http-listener.ts'
 import { parseDuration } from './input/duration.ts'
-import { parseListenAddress } from './input/listen-address.ts'
+import {
+  adoptOption,
+  colorOption,
+  deferOption,
+  dryRunOption,
+  emptyOption,
+  exitcodeOption,
+  fileOption,
+  insecureOption,
+  intervalOption,
+  jsonOption,
+  listenOption,
+  lockOption,
+  outOption,
+  parseCount,
+  parseWrite,
+  pruneOption,
+  rollbackOption,
+  spanOption,
+  waitOption,
+  yesOption
+} from './options.ts'
 import type { ColorChoice } from './output/terminal.ts'
 import { runCommand, type Session } from './session.ts'
 
-const debounce = (value: string, list: readonly string[]): string[] => [...list, value]
+/** A saved plan has these options already. */
+const optionsOfPlan: ReadonlySet<string> = new Set(['file', 'span', 'prune', 'adopt', 'deferDocker'])
 
-const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spanplan') =>
-  new Option('-f, --file <path>', 'a file, a folder of *.yaml, or - for stdin; may be given again')
-    .argParser(debounce)
-    .default([] as string[], otherwise)
-const spanOption = () =>
-  new Option('--span <name>', 'only this span; may be given again').argParser(debounce).default([] as string[], 'all')
-const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
-const colorOption = () =>
-  new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
-const outOption = () => new Option('--out <file>', 'also save the plan, for apply').argParser(parseOut)
-const pruneOption = () => new Option('--no-prune', 'keep spans that are live, and no longer in the file')
-const adoptOption = () =>
-  new Option('--adopt', 'take over foreign bridges, networks, qdiscs and mirrors that a span needs').default(false)
-const emptyOption = () => new Option('--allow-empty', 'let a file without spans remove all that is live').default(false)
-const rollbackOption = () =>
-  new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless it is confirmed')
-    .argParser((text: string): number | null => parseDuration(text))
-    .default(null as number | null, 'never')
-const waitOption = () =>
-  new Option('--wait <duration>', 'wait so long for sensors that are not there, as in 60s, and connect them')
-    .argParser((text: string): number | null => parseDuration(text))
-    .default(null as number | null, 'not at all')
-    .conflicts(['rollbackAfter', 'deferDocker'])
-const deferOption = () => new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
-const yesOption = () => new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
-const intervalOption = () =>
-  new Option('--interval <duration>', 'look again after so long, though nothing has happened')
-    .argParser(parseInterval)
-    .default(60_000, '60s')
-const listenOption = () =>
-  new Option('--listen <address>', 'serve metrics and health there, as in 127.0.0.1:9477')
-    .argParser((text: string): ListenAddress | null => parseListenAddress(text))
-    .default(null as ListenAddress | null, 'nowhere')
-const dryRunOption = () => new Option('--dry-run', 'only report what differs, and change nothing').default(false)
-const insecureOption = () =>
-  new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
-const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
-  new Option('--lock-timeout <duration>', 'wait so long for another spanplan, as in 30s or 5m')
-    .argParser(parseDuration)
-    .default(milliseconds, otherwise)
-const exitcodeOption = (what: string) =>
-  new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
-
-/** Milliseconds: a look takes a tenth of that. */
-const shortestInterval = 1000
-
-/** What a saved plan was made with cannot be chosen again. */
-const settledByPlan: ReadonlySet<string> = new Set(['file', 'span', 'prune', 'adopt', 'deferDocker'])
-
-/** Standard output has the plan for people already. */
-function parseOut(path: string): string {
-  if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
-  return path
-}
-
-function parseInterval(text: string): number {
-  const interval = parseDuration(text)
-  if (interval < shortestInterval) throw new InvalidArgumentError('It must be 1s at least.')
-  return interval
-}
-
-function parseWrite(path: string): string {
-  if (path === '') throw new InvalidArgumentError('It is the name of a file, or -.')
-  return path
-}
-
-/** tcpdump's own limit is that of an int. */
-function parseCount(text: string): number {
-  const count = Number(text)
-  if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1) throw new InvalidArgumentError('It is a number from 1 on.')
-  return count
-}
-
-/** Commander's own adds "default: false" to every flag. */
+/** Unlike commander's own, it adds no "default: false" to flags. */
 function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
   const choices = argChoices ? [`one of ${argChoices.join(', ')}`] : []
   const defaults = defaultValueDescription ? [`default: ${defaultValueDescription}`] : []
@@ -95,7 +43,7 @@ const decisions = {
   rollback: 'roll back at once what an apply with --rollback-after has done'
 } as const
 
-/** The whole command line, as data: `spanplan completion` walks it too. */
+/** The whole command line, which `spanplan completion` reads too. */
 function buildProgram() {
   const program = new Command('spanplan')
     .description("Gives containers a switch's mirrored traffic, as spans.yaml says.")
@@ -105,7 +53,7 @@ function buildProgram() {
     .showSuggestionAfterError()
     .showHelpAfterError('(see --help)')
     .exitOverride()
-    // What was typed is said again.
+    // The message repeats what was typed.
     .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
 
   program
@@ -127,7 +75,7 @@ function buildProgram() {
     .addOption(colorOption())
     .action((options) =>
       start(options, async (session) =>
-        (await import('./commands/plan.ts')).plan(session, { ...options, out: options.out })
+        (await import('./commands/plan.ts')).planCommand(session, { ...options, out: options.out })
       )
     )
 
@@ -150,12 +98,12 @@ function buildProgram() {
     .addOption(exitcodeOption('were'))
     .addOption(colorOption())
     .action((plan, options, command) => {
-      const chosen = command.options.filter(
+      const refused = command.options.filter(
         (option) =>
-          settledByPlan.has(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === 'cli'
+          optionsOfPlan.has(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === 'cli'
       )
-      if (plan !== undefined && chosen.length > 0) {
-        const flags = chosen.map(({ long }) => long).join(', ')
+      if (plan !== undefined && refused.length > 0) {
+        const flags = refused.map(({ long }) => long).join(', ')
         command.error(`error: a saved plan is made with these already: ${flags}`)
       }
       if (plan !== undefined && options.wait !== null) {
@@ -311,7 +259,7 @@ function buildProgram() {
     .addOption(jsonOption())
     .addOption(colorOption())
     .action((options) =>
-      start(options, async (session) => (await import('./commands/validate.ts')).validate(session, options))
+      start(options, async (session) => (await import('./commands/validate.ts')).validateCommand(session, options))
     )
 
   program
@@ -346,18 +294,18 @@ async function start(
   await runCommand(session, () => command(session))
 }
 
-/** A reader that has gone (`spanplan apply | head`) is no error, and no reason to stop half-way: what more comes is dropped. */
+/** A reader of stdout that has gone (`spanplan apply | head`) is no error: what is written after that is dropped. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') process.stderr.write(`error: stdout cannot be written to: ${error.message}\n`)
 })
 
-/** Nor is one to whom nothing can be said any more: a terminal that has gone. */
+/** A terminal that has gone is no error either. */
 process.stderr.on('error', () => undefined)
 
 buildProgram()
   .parseAsync()
   .catch((error: unknown) => {
-    // Commander has printed what is wrong, or the help that was asked for.
+    // commander has printed the error, or the help.
     if (!(error instanceof CommanderError)) throw error
     process.exitCode = error.exitCode === 0 ? Exit.done : Exit.usage
   })

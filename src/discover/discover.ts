@@ -7,62 +7,62 @@ import { checkInterface } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { Direction, TcHook } from '../spec/spec.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
-import { type Translation, translate, unite } from './filter-to-pcap.ts'
+import { filterToPcap, joinParts, type PcapResult } from './filter-to-pcap.ts'
 
-/** What a card gives to a span, and what there is to say of it. */
-export interface FoundSource {
+/** A source of a discovered span, with remarks for the user. */
+export interface DiscoveredSource {
   readonly interface: string
   readonly direction: Direction
   readonly filter: string | null
   readonly remarks: readonly string[]
 }
 
-/** A bridge that mirrors feed, as the file can have it. */
-export interface FoundSpan {
+/** A bridge that mirrors feed, as a span of a file. */
+export interface DiscoveredSpan {
   readonly name: string
   readonly remarks: readonly string[]
-  readonly sources: readonly FoundSource[]
+  readonly sources: readonly DiscoveredSource[]
   readonly network: { readonly name: string; readonly subnet: string | null } | null
   readonly sensors: readonly string[]
   readonly mtu: number | null
 }
 
-/** The mirrors of a host, whoever made them. */
-export interface Found {
-  /** Whose marks the mirrors bear, if it is one owner's. */
+/** The mirrors of a host, of spanplan and of others. */
+export interface Discovery {
+  /** The name in the marks; null: there is no mark, or there are marks of several names. */
   readonly owner: string | null
-  readonly spans: readonly FoundSpan[]
-  /** What cannot stand in the file. */
+  readonly spans: readonly DiscoveredSpan[]
+  /** What the file cannot express. */
   readonly remarks: readonly string[]
 }
 
-/** A copy that is really made: one filter, one target. */
+/** A mirror action that is reached: one filter, one target. */
 interface Copy {
   readonly filter: Filter | ClassFilter
   readonly tcHook: TcHook
   readonly action: MirrorAction
 }
 
-/** The bridges that mirrors of this host feed: what is to be asked of Docker. */
-export function findTargets(host: HostIndex): string[] {
+/** The names of the bridges that mirrors of this host feed. */
+export function discoverBridges(host: HostIndex): string[] {
   const targets = new Set(findCopies(host).map(({ action }) => action.target))
   return host.links.filter(({ kind, name }) => kind === 'bridge' && targets.has(name)).map(({ name }) => name)
 }
 
-/** Makes of a host's mirrors what a file can say of them. */
-export function findSpans(host: HostIndex): Found {
+/** Discovers the spans that the mirrors of a host make. */
+export function discoverSpans(host: HostIndex): Discovery {
   const copies = findCopies(host)
-  const remarks: string[] = [...findLost(host)]
-  const spans: FoundSpan[] = []
+  const remarks: string[] = [...describeUnreached(host)]
+  const spans: DiscoveredSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
     const own = copies.filter(({ action }) => action.target === target)
     const bridge = host.linkOf(target)
-    const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridge(target, bridge)
+    const problem = bridge?.kind === 'bridge' ? problemOf(target) : describeNoBridge(target, bridge)
     if (bridge === undefined || problem !== null) {
       remarks.push(...placesOf(own).map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
-    const span = findSpan(bridge, own, host)
+    const span = discoverSpan(bridge, own, host)
     if (span.sources.length > 0) spans.push(span)
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
@@ -72,7 +72,7 @@ export function findSpans(host: HostIndex): Found {
 
 function findCopies(host: HostIndex): Copy[] {
   const hooked = host.filters.map((filter) => ({ filter, tcHook: filter.tcHook }))
-  // What a queueing discipline sorts is what the device sends.
+  // A classful qdisc classifies the frames that the device sends.
   const sorted = host.classFilters.map((filter) => ({ filter, tcHook: 'egress' as const }))
   return [...hooked, ...sorted]
     .filter(({ filter }) => !filter.directAction)
@@ -83,39 +83,39 @@ function findCopies(host: HostIndex): Copy[] {
     })
 }
 
-/** A program with "direct action" decides alone: the actions beside it are never run. */
-function findLost(host: HostIndex): string[] {
+/** tc-bpf(8): with direct-action, the program's return value decides, and the filter's actions are never run. */
+function describeUnreached(host: HostIndex): string[] {
   return [...host.filters, ...host.classFilters]
     .filter(({ directAction, copies }) => directAction && copies.length > 0)
     .map((filter) => `${placeOf(filter)}: its mirror never copies, for the filter is "direct-action"`)
 }
 
-function noBridge(target: string, link: Link | undefined): string {
+function describeNoBridge(target: string, link: Link | undefined): string {
   if (target === '*' || link === undefined) return 'that interface is gone'
   return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }
 
-function findSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): FoundSpan {
-  const devices = [...new Set(copies.map(({ filter }) => filter.device))]
-  const found = devices.map((device) => {
+function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): DiscoveredSpan {
+  const names = [...new Set(copies.map(({ filter }) => filter.device))]
+  const devices = names.map((device) => {
     const link = host.linkOf(device)
     const refused =
       link &&
       (checkInterface(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
     if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that interface is gone'}`] }
     const own = copies.filter(({ filter }) => filter.device === device)
-    return { link, sources: joinHooks(hooksOf(device, own, host)) }
+    return { link, sources: joinHooks(sourcesOf(device, own, host)) }
   })
-  const sources = found.flatMap((one) => one.sources ?? [])
-  const largest = Math.max(...found.map(({ link }) => link?.mtu ?? 0))
+  const sources = devices.flatMap((device) => device.sources ?? [])
+  const largest = Math.max(...devices.map(({ link }) => link?.mtu ?? 0))
   const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
-  const { network, sensors, remarks: networkRemarks } = findNetwork(bridge.name, host)
+  const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
   return {
     ...{ name: bridge.name, network, sensors },
     sources,
     mtu: differs && sources.length > 0 ? bridge.mtu : null,
     remarks: [
-      ...found.flatMap(({ remarks }) => remarks ?? []),
+      ...devices.flatMap(({ remarks }) => remarks ?? []),
       ...networkRemarks,
       ...(differs && bridge.mtu < largest
         ? [`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`]
@@ -124,43 +124,42 @@ function findSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): Found
   }
 }
 
-function hooksOf(device: string, copies: readonly Copy[], host: HostIndex): FoundSource[] {
-  return (['ingress', 'egress'] as const).flatMap((tcHook): FoundSource[] => {
+/** One source for each tc hook that is mirrored. */
+function sourcesOf(device: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
+  return (['ingress', 'egress'] as const).flatMap((tcHook): DiscoveredSource[] => {
     const own = copies.filter((copy) => copy.tcHook === tcHook)
     if (own.length === 0) return []
-    const translations = own.map(({ filter }) => ({ filter, translation: translateAt(filter, host) }))
-    const parts = translations.flatMap(({ translation }) =>
-      translation.state === 'expressed' ? [translation.part] : []
+    const results = own.map(({ filter }) => ({ filter, result: expressFilter(filter, host) }))
+    const parts = results.flatMap(({ result }) => (result.state === 'expressed' ? [result.part] : []))
+    const every = results.some(({ result }) => result.state === 'every frame')
+    const problems = results.flatMap(({ filter, result }) =>
+      result.state === 'unknown' ? [`${placeOf(filter)}: ${result.reason}.`] : []
     )
-    const every = translations.some(({ translation }) => translation.state === 'every frame')
-    const puzzles = translations.flatMap(({ filter, translation }) =>
-      translation.state === 'unknown' ? [`${placeOf(filter)}: ${translation.reason}.`] : []
-    )
-    const filter = every || puzzles.length > 0 ? null : unite(parts)
-    if (filter === null && !every && puzzles.length === 0)
-      puzzles.push('its filters look for frames with and without a VLAN tag.')
+    const filter = every || problems.length > 0 ? null : joinParts(parts)
+    if (filter === null && !every && problems.length === 0)
+      problems.push('its filters look for frames with and without a VLAN tag.')
     const missing =
-      every || puzzles.length === 0 ? [] : ['THIS COPIES EVERY FRAME: put your expression here, as "filter: …".']
+      every || problems.length === 0 ? [] : ['THIS COPIES EVERY FRAME: put your expression here, as "filter: …".']
     return [
-      { interface: device, direction: tcHook, filter, remarks: [...puzzles, ...missing, ...remarksOf(own, host)] }
+      { interface: device, direction: tcHook, filter, remarks: [...problems, ...missing, ...remarksOf(own, host)] }
     ]
   })
 }
 
-/** Where a filter only gets what others hand on to it, its own words are not all. */
-function translateAt(filter: Filter | ClassFilter, host: HostIndex): Translation {
+/** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
+function expressFilter(filter: Filter | ClassFilter, host: HostIndex): PcapResult {
   if (filter.chain !== 0) return { state: 'unknown', reason: `it sees what is sent on to chain ${filter.chain}` }
   const inner =
     'parent' in filter &&
     host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
-  return inner ? { state: 'unknown', reason: 'it sees what is sorted into its class' } : translate(filter)
+  return inner ? { state: 'unknown', reason: 'it sees what is sorted into its class' } : filterToPcap(filter)
 }
 
-/** What becomes of a frame that several filters take, and what they do besides copying. */
+/** Remarks on frames that several filters match, and on what the filters do besides copying. */
 function remarksOf(own: readonly Copy[], host: HostIndex): string[] {
   const filters = [...new Set(own.map(({ filter }) => filter))]
   const [first] = filters
-  const twice =
+  const copiesTwice =
     filters.length < own.length || filters.slice(0, -1).some(({ copies }) => copies.at(-1)?.control === 'continue')
   const others = findCopies(host).filter(
     ({ filter, action, tcHook }) =>
@@ -170,7 +169,7 @@ function remarksOf(own: readonly Copy[], host: HostIndex): string[] {
     others.filter((other) => endsBefore(other.filter, filter)).map((other) => other.filter.pref)
   )
   return [
-    ...(twice ? ['what more than one of its mirrors took was copied as often; spanplan copies it once.'] : []),
+    ...(copiesTwice ? ['what more than one of its mirrors took was copied as often; spanplan copies it once.'] : []),
     ...(hiding.length > 0
       ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
       : []),
@@ -189,27 +188,27 @@ function remarksOf(own: readonly Copy[], host: HostIndex): string[] {
   ]
 }
 
-/** A tag that is still in the frame comes before the network header; pcap counts from the frame's first byte. */
+/** Whether tc looks behind a VLAN tag that is still in the frame. pcap counts from the frame's first byte. */
 function looksBehindTags({ protocol, selects }: TcFilter): boolean {
   if (selects.kind === 'u32') return protocol === 'all' && selects.keys.some(({ mask }) => mask !== 0)
   return selects.kind === 'flower' && ('vlan_id' in selects.keys || 'vlan_ethtype' in selects.keys)
 }
 
-/** Only "continue" hands a frame to the next filter. */
+/** Whether a frame that `one` matches never gets to `other`. Only "continue" passes a frame on to the next filter. */
 function endsBefore(one: Filter | ClassFilter, other: Filter | ClassFilter): boolean {
   const place = ['tcHook' in one ? one.tcHook : one.parent, one.chain].join()
   if (place !== ['tcHook' in other ? other.tcHook : other.parent, other.chain].join()) return false
   return one.pref < other.pref && one.copies.at(-1)?.control !== 'continue'
 }
 
-/** Both hooks as one source, where they say the same. */
-function joinHooks(sources: readonly FoundSource[]): FoundSource[] {
+/** Joins both hooks of a device into one source, where their filters are the same. */
+function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
   if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
   return [{ ...one, direction: 'both', remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 
-function findNetwork(bridge: string, host: HostIndex): Pick<FoundSpan, 'network' | 'sensors' | 'remarks'> {
+function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {
   const networks = host.docker.state === 'read' ? host.docker.networks : []
   const network = networks.find((one) => dockerBridge(one) === bridge)
   const problem = network && problemOf(bridge, { network: network.name })
@@ -233,7 +232,7 @@ function findNetwork(bridge: string, host: HostIndex): Pick<FoundSpan, 'network'
   }
 }
 
-/** What the file's own rules have against this part of a span, in their words; null if nothing. */
+/** Why the rules of spans.yaml refuse this part of a span, in their own message; null: they do not. */
 function problemOf(span: string, part: Readonly<Record<string, unknown>> = {}): string | null {
   return refusalOf({ spans: { [span]: { sources: [{ interface: 'lo' }], ...part } } })
 }
@@ -248,9 +247,9 @@ function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
   }
 }
 
-/** The cookies hold but a hash of the name; the bridges' aliases hold the name. */
+/** The owner's name, from the bridges' aliases. The mirrors' cookies have a hash of it only. */
 function findOwner(
-  spans: readonly FoundSpan[],
+  spans: readonly DiscoveredSpan[],
   copies: readonly Copy[],
   host: HostIndex
 ): { readonly owner: string | null; readonly remark: string | null } {

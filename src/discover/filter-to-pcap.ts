@@ -1,44 +1,46 @@
 import type { Selection, TcFilter, U32Key } from '../host/snapshot.ts'
 
-/** What a filter takes, in pcap-filter(7)'s words. */
-export type Translation =
+/** What a tc filter matches, as a pcap-filter(7) expression. */
+export type PcapResult =
   | { readonly state: 'every frame' }
-  | { readonly state: 'expressed'; readonly part: Part }
+  | { readonly state: 'expressed'; readonly part: PcapPart }
   | { readonly state: 'unknown'; readonly reason: string }
 
-/** An expression that can be one of several. */
-export interface Part {
+/** An expression that {@link joinParts} can join with others. */
+export interface PcapPart {
   readonly text: string
   /**
-   * `any`: whether a frame has a VLAN tag makes no difference. `untagged`: it must have none, which the text does not say.
-   * `tagged`: the text says what tag it must have, and no part may come after it: `vlan` moves the offsets of all that
-   * follows.
+   * `any`: the part matches frames with and without a VLAN tag. `untagged`: it matches frames without one, which the text
+   * does not say. `tagged`: the text says which tag, and no part may come after it, because `vlan` moves the offsets of all
+   * that follows (pcap-filter(7)).
    */
   readonly tag: 'any' | 'untagged' | 'tagged'
-  /** How many bytes a frame must have for all tests to be made: pcap drops a shorter one, whatever other parts say. */
+  /** The bytes that a frame must have for all tests. A shorter frame does not match, whatever the other parts say. */
   readonly reach: number
 }
 
-/** The EtherTypes of tc's names (iproute2, lib/ll_proto.c) that are of use. */
+/** The EtherTypes of tc's protocol names (iproute2, lib/ll_proto.c) for which pcap has no name. */
 const etherTypes: Readonly<Record<string, string>> = {
   ...{ loop: '0x0060', rarp: '0x8035', aarp: '0x80f3', ipx: '0x8137', ppp_disc: '0x8863', ppp_ses: '0x8864' },
   ...{ mpls_uc: '0x8847', mpls_mc: '0x8848', profinet: '0x8892', aoe: '0x88a2', ethercat: '0x88a4', LLDP: '0x88cc' }
 }
 
-/** tc's own names of what pcap has a word for. */
-const words: Readonly<Record<string, string>> = { ip: 'ip', ipv4: 'ip', ipv6: 'ip6', arp: 'arp' }
+/** pcap's names of tc's protocols. */
+const protocolNames: Readonly<Record<string, string>> = { ip: 'ip', ipv4: 'ip', ipv6: 'ip6', arp: 'arp' }
 
-const tags = ['802.1Q', '802.1ad']
+/** tc's protocol names of frames with a VLAN tag. */
+const tagProtocols = ['802.1Q', '802.1ad']
 
+/** Bytes. */
 const header = { ethernet: 14, ip: 20, ip6: 40 }
 
 /**
- * Says what a filter takes. A tagged frame is of the protocol 802.1Q to tc, whatever is in it, and its network header
- * comes after the tag; at the hook, pcap does not see the tag unless it is asked for it.
+ * Expresses what a tc filter matches. To tc, a frame with a VLAN tag is of the protocol 802.1Q, whatever is in it, and its
+ * network header comes after the tag. pcap does not look at the tag unless the expression says `vlan`.
  */
-export function translate(filter: TcFilter): Translation {
+export function filterToPcap(filter: TcFilter): PcapResult {
   const { protocol, selects } = filter
-  if (tags.includes(protocol)) return translateTagged(selects)
+  if (tagProtocols.includes(protocol)) return taggedToPcap(selects)
   const layer = protocol === 'all' ? null : layerOf(protocol)
   if (layer === undefined) return unknown(`tc's protocol ${protocol} has no name in pcap-filter(7)`)
   const tests = testsOf(filter, layer)
@@ -49,16 +51,15 @@ export function translate(filter: TcFilter): Translation {
   return expressed(all, layer === null ? 'any' : 'untagged')
 }
 
-/** One condition, and the bytes that it looks at. */
+/** One condition, and the bytes that a frame must have for it. */
 interface Test {
   readonly text: string
   readonly reach: number
 }
 
-function translateTagged(selects: Selection): Translation {
+function taggedToPcap(selects: Selection): PcapResult {
   if (selects.kind === 'matchall') return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
-  if (selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0))
-    return translateTagged({ kind: 'matchall' })
+  if (selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0)) return taggedToPcap({ kind: 'matchall' })
   if (selects.kind !== 'flower') return unknown('it looks into frames with a VLAN tag')
   const { vlan_id, vlan_ethtype, eth_type, ...keys } = selects.keys
   const layer = vlan_ethtype === undefined ? null : layerOf(String(vlan_ethtype))
@@ -74,16 +75,16 @@ function translateTagged(selects: Selection): Translation {
 function layerOf(protocol: string): string | undefined {
   const [, decimal] = /^\[(\d+)\]$/.exec(protocol) ?? []
   const type = decimal === undefined ? etherTypes[protocol] : `0x${Number(decimal).toString(16).padStart(4, '0')}`
-  return words[protocol] ?? (type && `ether proto ${type}`)
+  return protocolNames[protocol] ?? (type && `ether proto ${type}`)
 }
 
-/** The conditions besides the protocol, or why there are none. */
+/** The conditions besides the protocol, or why they cannot be expressed. */
 function testsOf({ selects, program, directAction }: TcFilter, layer: string | null): Test[] | string {
   switch (selects.kind) {
     case 'matchall':
       return []
     case 'bpf':
-      // Whatever a program returns that is not 0 is a match.
+      // A program that always returns a number other than 0 matches every frame.
       return !directAction && /^1,6 0 0 [1-9]/.test(program ?? '')
         ? []
         : `its program of ${Number.parseInt(program ?? '0', 10)} instructions cannot be turned back into an expression`
@@ -102,7 +103,7 @@ function testsOf({ selects, program, directAction }: TcFilter, layer: string | n
 
 function u32Test(key: U32Key, layer: string | null): Test | null {
   const place = narrow(key)
-  const friendly = layer === 'ip' ? ipTest(key) : null
+  const named = layer === 'ip' ? ipTest(key) : null
   const [base, start] =
     (layer === 'ip' || layer === 'ip6') && place.offset >= 0
       ? [layer, place.offset]
@@ -113,12 +114,12 @@ function u32Test(key: U32Key, layer: string | null): Test | null {
   const load = `${base}[${place.size === 1 ? start : `${start}:${place.size}`}]`
   const test = place.mask === full ? load : `${load} & ${hex(place.mask, digits)}`
   return {
-    text: friendly ?? `${test} = ${hex(place.value, digits)}`,
+    text: named ?? `${test} = ${hex(place.value, digits)}`,
     reach: header.ethernet + place.offset + place.size
   }
 }
 
-/** The fewest bytes, 1, 2 or 4, that hold all of a mask. */
+/** The smallest load, of 1, 2 or 4 bytes, that has all bits of the mask. */
 function narrow({ offset, value, mask }: U32Key): { offset: number; size: number; value: number; mask: number } {
   for (const size of [1, 2]) {
     for (let skipped = 0; skipped + size <= 4; skipped++) {
@@ -131,12 +132,12 @@ function narrow({ offset, value, mask }: U32Key): { offset: number; size: number
   return { offset, size: 4, mask, value: and(value, mask) }
 }
 
-/** `&` makes signed numbers of 32 bits. */
+/** `&` alone gives a signed number of 32 bits. */
 const and = (one: number, other: number) => (one & other) >>> 0
 
 const hex = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, '0')}`
 
-/** The places in an IPv4 header that have a name. */
+/** A test of the protocol or an address of the IPv4 header, by name; null: a test of anything else. */
 function ipTest({ offset, value, mask }: U32Key): string | null {
   if (offset === 8 && mask === 0x00ff0000) return `ip proto ${and(value, mask) >>> 16}`
   const side = offset === 12 ? 'src' : offset === 16 ? 'dst' : null
@@ -149,8 +150,8 @@ function ipTest({ offset, value, mask }: U32Key): string | null {
 
 const ipProtocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 }
 
-/** How each key of flower reads in pcap-filter(7); null where it has no word for that. */
-const flowerWords: Readonly<Record<string, (value: string, layer: string | null, transport: string) => string | null>> =
+/** How pcap-filter(7) expresses each key of flower; null: it cannot. */
+const flowerTexts: Readonly<Record<string, (value: string, layer: string | null, transport: string) => string | null>> =
   {
     ip_proto: (value, layer) => {
       const number = ipProtocols[value] ?? (/^[0-9a-f]{2}$/.test(value) ? Number.parseInt(value, 16) : null)
@@ -167,12 +168,12 @@ const flowerWords: Readonly<Record<string, (value: string, layer: string | null,
 function flowerTests(keys: Readonly<Record<string, string | number>>, layer: string | null): Test[] | string {
   const transport = String(keys.ip_proto)
   const tests = Object.entries(keys).map(([key, value]): Test | string => {
-    const text = flowerWords[key]?.(String(value), layer, transport) ?? null
-    // Ports are what flower looks deepest for.
+    const text = flowerTexts[key]?.(String(value), layer, transport) ?? null
+    // The ports are the last bytes that flower looks at.
     return text === null ? key : { text, reach: header.ethernet + (layer === 'ip6' ? header.ip6 : header.ip) + 4 }
   })
-  const strange = tests.filter((test) => typeof test === 'string')
-  if (strange.length > 0) return `pcap-filter(7) has no word for its ${strange.join(', ')}`
+  const unknownKeys = tests.filter((test) => typeof test === 'string')
+  if (unknownKeys.length > 0) return `pcap-filter(7) has no word for its ${unknownKeys.join(', ')}`
   return tests.filter((test) => typeof test !== 'string')
 }
 
@@ -185,25 +186,25 @@ function mac(side: string, value: string): string | null {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(value) ? `ether ${side} ${value}` : null
 }
 
-function unknown(reason: string): Translation {
+function unknown(reason: string): PcapResult {
   return { state: 'unknown', reason }
 }
 
-function expressed(tests: readonly Test[], tag: Part['tag']): Translation {
+function expressed(tests: readonly Test[], tag: PcapPart['tag']): PcapResult {
   const text = tests.map((test) => test.text).join(' and ')
   return { state: 'expressed', part: { text, tag, reach: Math.max(...tests.map(({ reach }) => reach)) } }
 }
 
-/** An ARP packet, the shortest frame that is sent without padding. */
-const shortest = 42
+/** Bytes of an ARP packet, the shortest frame that is sent without padding. */
+const shortestFrame = 42
 
 /**
- * One expression that takes what any of the parts takes.
+ * Joins parts into one expression that matches what any of them matches.
  *
- * @returns null where pcap-filter(7) has none: after `vlan`, it looks for all else behind the tag.
+ * @returns null where pcap-filter(7) has no such expression: after `vlan`, all tests look behind the tag.
  */
-export function unite(parts: readonly Part[]): string | null {
-  const of = (tag: Part['tag']) => [
+export function joinParts(parts: readonly PcapPart[]): string | null {
+  const of = (tag: PcapPart['tag']) => [
     ...new Set(parts.filter((part) => part.tag === tag).map((part) => guard(part, parts)))
   ]
   const [any, untagged, tagged] = [of('any'), of('untagged'), of('tagged')]
@@ -215,9 +216,9 @@ export function unite(parts: readonly Part[]): string | null {
   return either([...any, ...last])
 }
 
-/** A part that a short frame passes by, so that the others are asked. */
-function guard({ text, reach }: Part, parts: readonly Part[]): string {
-  return parts.length > 1 && reach > shortest ? `greater ${reach} and ${text}` : text
+/** Adds a length test, so that the other parts are tested too where a frame is too short for this one. */
+function guard({ text, reach }: PcapPart, parts: readonly PcapPart[]): string {
+  return parts.length > 1 && reach > shortestFrame ? `greater ${reach} and ${text}` : text
 }
 
 function either(texts: readonly string[]): string {

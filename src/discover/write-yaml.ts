@@ -1,23 +1,23 @@
 import { Document, type Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { printable } from '../printable.ts'
-import { type Found, type FoundSource, type FoundSpan, findSpans } from './discover.ts'
+import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
 /**
- * Writes a spans.yaml for the mirrors that a host has, whoever made them; what it cannot say stands in comments. Whatever
- * things are called there, the file is valid.
+ * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
+ * file is valid, whatever names the host has.
  *
- * @param context the version of spanplan, and when this was, for the head of the file.
+ * @param context the version of spanplan, and the time, for the head of the file.
  */
 export function writeImport(host: HostIndex, context: { readonly version: string; readonly created: string }): string {
-  const found = findSpans(host)
-  // What YAML 1.1 reads otherwise (yes, 0o7) is in quotes, for other tools.
+  const discovery = discoverSpans(host)
+  // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
   const value = (of: unknown): Node => document.createNode(of)
 
-  const source = ({ interface: name, direction, filter, remarks }: FoundSource): Node =>
+  const source = ({ interface: name, direction, filter, remarks }: DiscoveredSource): Node =>
     remarked(value({ interface: name, direction, ...(filter !== null && { filter }) }), remarks)
-  const span = ({ sources, network, sensors, mtu }: FoundSpan): Node =>
+  const span = ({ sources, network, sensors, mtu }: DiscoveredSpan): Node =>
     mapping([
       pair('sources', list(sources.map(source))),
       ...(network === null ? [] : [pair('network', value(network.subnet === null ? network.name : { ...network }))]),
@@ -27,10 +27,10 @@ export function writeImport(host: HostIndex, context: { readonly version: string
 
   document.contents = mapping([
     pair('version', value(1)),
-    ...(found.owner === null ? [] : [pair('name', value(found.owner))]),
-    pair('spans', mapping(found.spans.map((one) => pair(one.name, span(one), one.remarks))), found.remarks)
+    ...(discovery.owner === null ? [] : [pair('name', value(discovery.owner))]),
+    pair('spans', mapping(discovery.spans.map((one) => pair(one.name, span(one), one.remarks))), discovery.remarks)
   ])
-  document.commentBefore = writeComment(headOf(found, host, context))
+  document.commentBefore = writeComment(headOf(discovery, host, context))
   return document.toString({ lineWidth: 0 })
 }
 
@@ -55,7 +55,7 @@ function remarked<Remarked extends Node>(node: Remarked, remarks: readonly strin
   return node
 }
 
-/** Names are anybody's: none may end a comment. */
+/** A name from the host must not end the comment. */
 function writeComment(lines: readonly string[]): string {
   return lines.map((line) => ` ${printable(line)}`).join('\n')
 }
@@ -63,15 +63,15 @@ function writeComment(lines: readonly string[]): string {
 const untagged = /and not vlan\)?$/
 
 function headOf(
-  found: Found,
+  discovery: Discovery,
   host: HostIndex,
   context: { readonly version: string; readonly created: string }
 ): string[] {
-  const expressions = found.spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
+  const expressions = discovery.spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
   return [
     `Written by spanplan ${context.version} import at ${context.created}, from the mirrors that this host has.`,
     'Nothing was changed. What would be, once this is in FILE: spanplan plan --adopt -f FILE',
-    ...(found.spans.length === 0
+    ...(discovery.spans.length === 0
       ? ['There are no mirrors that a span could be made of.']
       : ['"sealed" and "wire" are left at their defaults, true: sensors cannot send, and get frames as on the wire.']),
     ...(expressions.some((expression) => untagged.test(expression))

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { TcHook } from '../spec/spec.ts'
-import { isSandbox } from './docker/read-veths.ts'
+import { isSandbox } from './docker/container-veths.ts'
 import { forEachConcurrently, type RunLimits, run } from './exec.ts'
 import {
   type LinkCounters,

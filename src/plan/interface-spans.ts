@@ -2,30 +2,30 @@ import type { HostIndex } from '../host/host-index.ts'
 import { findInterface, matchOf } from '../resources/sources/interface.ts'
 import type { Spec } from '../spec/spec.ts'
 
-/** What an interface has to do with the spans of a file. */
+/** An interface, and the spans of a file that copy from it. */
 export interface InterfaceSpans {
-  /** The name that its device has; the name that was asked for where there is no device. */
-  readonly card: string
-  /** The spans that copy from it, by name. */
+  /** The name of its device; the name that was asked for where there is no device. */
+  readonly device: string
+  /** The names of the spans. */
   readonly spans: readonly string[]
 }
 
 /**
- * The spans of the file that copy from an interface, however the file calls that: by its name, by an altname, or by its MAC
- * address. One that is not there is known by the name alone.
+ * Finds the spans of a file that copy from an interface. The file may call it by its name, by an altname, or by its MAC
+ * address. Where there is no device, only the name is compared.
  *
- * @param name a device's, or one of its altnames.
+ * @param name of a device, or one of its altnames.
  */
 export function findInterfaceSpans(spec: Spec, name: string, host: HostIndex): InterfaceSpans {
-  const card = host.findLink(name)
-  const concerns = (source: string) => {
-    const match = matchOf(spec, source)
-    if (card === undefined) return 'name' in match && match.name === name
-    const found = findInterface(match, host)
-    return !('code' in found) && found.index === card.index
+  const link = host.findLink(name)
+  const isThisInterface = (key: string) => {
+    const match = matchOf(spec, key)
+    if (link === undefined) return 'name' in match && match.name === name
+    const matched = findInterface(match, host)
+    return !('code' in matched) && matched.index === link.index
   }
   const spans = spec.spans.filter(({ sources }) =>
-    sources.some((source) => 'interface' in source && concerns(source.interface))
+    sources.some((source) => 'interface' in source && isThisInterface(source.interface))
   )
-  return { card: card?.name ?? name, spans: spans.map((span) => span.name) }
+  return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
 }

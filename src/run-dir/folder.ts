@@ -1,4 +1,4 @@
-/** The run directory: what spanplans of one network namespace tell each other lies there, and goes with the machine. */
+/** The run directory: the files by which the spanplan processes of one network namespace know of each other. A restart empties it. */
 import {
   chmodSync,
   closeSync,
@@ -22,46 +22,46 @@ import { printable } from '../printable.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 
-/** Root's, unless root names another. What it holds, holds for every user. */
+/** The run directory of root. The pauses in it are for every user. */
 export const systemFolder = '/run/spanplan'
 
-/** Bytes of a file that is read: a thousand pauses have a tenth of that. */
+/** Bytes of a file that is read. A thousand pauses take a tenth of that. */
 const largestFile = 1024 * 1024
 
-/** This process's. */
+/** The run directory of this process. */
 export function runFolder(): string {
   return process.env.SPANPLAN_RUN_DIR || systemFolder
 }
 
-/** A file of this network namespace's own in a run directory; `kind` says which. */
+/** The path of a file of this network namespace. `kind` says which file. */
 export function runFile(kind: string, folder = runFolder()): string {
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? ''
   return join(folder, `net-${namespace}.${kind}`)
 }
 
 /**
- * What no other network namespace is called that there was since the machine was started: an inode's number is given to the
- * next one, once a namespace is gone. The kernel makes a socket of its own in each, for rtnetlink, of which any user may read
- * the number; and that number counts up, over all inodes without a file system.
+ * Identifies this network namespace among all since the machine was started. Its inode number does not: the kernel gives that
+ * to another namespace later. The inode number of the kernel's own rtnetlink socket in the namespace does: it counts up, over
+ * all inodes without a file system, and any user may read it.
  */
 export function namespaceId(): string {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  // proc(5): Eth, the protocol, is 0 for NETLINK_ROUTE; Pid is 0 for the kernel's own end; Inode comes last.
+  // proc(5): Eth, the protocol, is 0 for NETLINK_ROUTE; Pid is 0 for the kernel's socket; Inode comes last.
   const socket = /^\S+\s+0\s+0\s.*?(\d+)\s*$/m.exec(readFileSync('/proc/net/netlink', 'utf8'))?.[1] ?? ''
   return `${boot}/${socket}`
 }
 
 /**
- * Makes this process's run directory, if it is not there.
+ * Makes the run directory of this process, if it is missing.
  *
- * @throws what the file system refuses.
- * @throws SpanplanError RIGHT_MISSING if others may put something there.
+ * @throws the error of the file system.
+ * @throws SpanplanError RIGHT_MISSING if other users may write there.
  */
 export function openRunFolder(): string {
   const folder = runFolder()
   try {
     mkdirSync(folder)
-    // Whatever the umask is.
+    // mkdir obeys the umask.
     chmodSync(folder, 0o755)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
@@ -71,8 +71,7 @@ export function openRunFolder(): string {
 }
 
 /**
- * Nothing is believed of a directory that others may write to, and nothing is written there: they could answer in
- * spanplan's place, or lay links.
+ * Checks that no other user may write to the run directory: they could answer in spanplan's place, or put links there.
  *
  * @throws SpanplanError RIGHT_MISSING.
  */
@@ -86,7 +85,7 @@ export function checkRunFolder(): void {
   })
 }
 
-/** Whether what lies in a run directory is this user's, or root's, and nobody else's. */
+/** Whether only this user and root may write to a run directory. */
 export function isTrustedFolder(folder = runFolder()): boolean {
   try {
     return distrustOf(folder) === null
@@ -95,7 +94,7 @@ export function isTrustedFolder(folder = runFolder()): boolean {
   }
 }
 
-/** Who else may write to a folder, or put another one in its place; null: nobody, or it is not there. */
+/** Why other users may write to a folder, or put another folder in its place; null: they may not, or it does not exist. */
 function distrustOf(folder: string): string | null {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) return null
   const path = realpathSync(folder)
@@ -108,16 +107,16 @@ function distrustOf(folder: string): string | null {
   }
 }
 
-/** Gives what is in a file of a run directory; null if it is not there, or not to be believed. */
+/** Reads a file of a run directory; null: it does not exist, or other users could have written it. */
 export function readRunFile(kind: string, folder = runFolder()): string | null {
   if (!isTrustedFolder(folder)) return null
   try {
     const file = openSync(runFile(kind, folder), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stats = fstatSync(file)
-      const isBelieved =
+      const isTrusted =
         stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats) && stats.size <= largestFile
-      return isBelieved ? readFileSync(file, 'utf8') : null
+      return isTrusted ? readFileSync(file, 'utf8') : null
     } finally {
       closeSync(file)
     }
@@ -127,18 +126,18 @@ export function readRunFile(kind: string, folder = runFolder()): string | null {
 }
 
 /**
- * Writes a file of this process's run directory, at once and whole, for everybody to read. Whoever holds the lock may call it.
+ * Writes a file of this process's run directory atomically. Every user may read it. The caller holds the lock.
  *
  * @throws if it cannot be written.
  */
 export function writeRunFile(kind: string, text: string): void {
   const path = runFile(kind)
   const draft = `${path}.new`
-  // What one that was killed has left, or anybody has laid.
+  // A process that was killed may have left one.
   rmSync(draft, { force: true })
   const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
   try {
-    // Whatever the umask is.
+    // open obeys the umask.
     fchmodSync(file, 0o644)
     writeSync(file, text)
   } finally {

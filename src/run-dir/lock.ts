@@ -19,41 +19,41 @@ import { localTime } from '../local-time.ts'
 import { printable } from '../printable.ts'
 import { openRunFolder, readRunFile, runFile, systemFolder } from './folder.ts'
 
-const holderDocument = z.object({
+const holderSchema = z.object({
   pid: z.int().positive(),
   command: z.string(),
   since: z.iso.datetime(),
   waits_until: z.iso.datetime().optional()
 })
 
-/** Who holds the lock, as it says itself in the lock's file. Times are ISO 8601. */
-export type Holder = z.infer<typeof holderDocument>
+/** The process that holds a lock, as it has written itself into the lock's file. Times are ISO 8601. */
+export type Holder = z.infer<typeof holderSchema>
 
-/** Held until it is released, or until this process ends, in whatever way: then the kernel frees it. */
+/** A lock that is held until it is released or the process ends: then the kernel frees it. */
 export interface Lock {
   release(): void
-  /** Says more of what the holder is at, for those who find the lock held. */
+  /** Changes what others read of the holder. */
   announce(holder: Partial<Holder>): void
 }
 
 interface LockOptions {
-  /** Which: there is one for all that changes something, `lock`, and one for the watch of each name. */
+  /** Which lock: `lock` is for every command that changes the host. The watch of each name has one of its own. */
   readonly kind?: string
-  /** As typed, for those who find the lock held. */
+  /** The command line, which others read of the holder. */
   readonly command: string
-  /** Milliseconds to wait for another's; 0: not at all. */
+  /** Milliseconds to wait for another holder; 0: not at all. */
   readonly timeout: number
   /** Ends the waiting. */
   readonly signal: AbortSignal
 }
 
-/** Milliseconds between two looks at whether the holder waits for a person by now, or a signal has come. */
-const patience = 500
+/** Milliseconds for one call of flock. Between two calls, it is checked whether the holder waits for a person, and the signal. */
+const flockTimeLimit = 500
 
 /**
  * Takes a lock of this network namespace.
  *
- * @throws SpanplanError LOCKED if another has it; RIGHT_MISSING if its file cannot be made; INTERRUPTED while waiting.
+ * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING if its file cannot be made; INTERRUPTED while waiting.
  */
 export async function takeLock({ kind = 'lock', ...options }: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
@@ -62,11 +62,11 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
     const file = openLock(path)
     try {
       await lockFile(file, kind, deadline, options.signal)
-      // Else somebody has tidied up while we waited, and others lock another file by now.
+      // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
-        if (isOwn(file, path)) return usable(path, () => hold(file, path, options.command))
-        // Nobody holds it, whoever has left it there.
-        usable(path, () => rmSync(path))
+        if (isOwn(file, path)) return explainErrors(path, () => hold(file, path, options.command))
+        // Another user's file, which nobody holds.
+        explainErrors(path, () => rmSync(path))
       }
     } catch (error) {
       closeSync(file)
@@ -77,13 +77,13 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
 }
 
 /**
- * Who has the lock, without taking it. What a killed holder wrote stays, but says nothing once its process is gone.
+ * Reads who holds a lock, without taking it. What a killed process wrote is ignored.
  *
- * @returns null if nobody has it, it cannot be read, or its holder has not yet said who it is.
+ * @returns null if nobody holds it, the file cannot be read, or the holder has not written itself yet.
  */
 export function readHolder(kind = 'lock'): Holder | null {
   try {
-    const holder = holderDocument.parse(JSON.parse(readRunFile(kind) ?? ''))
+    const holder = holderSchema.parse(JSON.parse(readRunFile(kind) ?? ''))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
@@ -91,42 +91,42 @@ export function readHolder(kind = 'lock'): Holder | null {
 }
 
 function openLock(path: string): number {
-  return usable(path, () => {
+  return explainErrors(path, () => {
     openRunFolder()
     for (;;) {
       const file = tryToOpen(path)
       if (file !== null && fstatSync(file).isFile()) return file
       if (file !== null) closeSync(file)
-      // A lock is a file, and one that its folder's owner may open.
+      // Something else is there. A lock is a regular file that the owner of its folder may open.
       rmSync(path)
     }
   })
 }
 
-/** null: there is something else than a file that this user may open, in a folder that is his. */
+/** null: this user's folder has something else there, or a file that this user may not open. */
 function tryToOpen(path: string): number | null {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
   try {
-    // Closed where another program is started, as everything that Node opens.
+    // Node opens it with O_CLOEXEC: no program that is started keeps the lock.
     return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : ''
-    const isOdd = code === 'ELOOP' || code === 'ENXIO'
-    const isLeft = code === 'EACCES' && existsSync(path) && statSync(dirname(path)).uid === process.geteuid?.()
-    if (isOdd || isLeft) return null
+    const isNoFile = code === 'ELOOP' || code === 'ENXIO'
+    const isForeign = code === 'EACCES' && existsSync(path) && statSync(dirname(path)).uid === process.geteuid?.()
+    if (isNoFile || isForeign) return null
     throw error
   }
 }
 
-/** Words what the file system refuses. */
-function usable<T>(path: string, action: () => T): T {
+/** @throws SpanplanError RIGHT_MISSING that explains an error of the file system. */
+function explainErrors<T>(path: string, action: () => T): T {
   try {
     return action()
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
     const folder = dirname(path)
     const reason = reasons[String(error.code)] ?? error.message
-    // Not the one that is there: it is somebody's.
+    // Not a folder that exists: it may be another user's.
     const own = folder === systemFolder || existsSync(folder) ? `${folder}-USER` : folder
     const what = existsSync(path)
       ? `the lock's file ${path} cannot be used`
@@ -149,7 +149,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full'
 }
 
-/** Whether a lock is one that this process has made, or may have made: nobody else can write to it, by no other name either. */
+/** Whether only this user and the folder's owner can write to the lock's file, and it has no second name. */
 function isOwn(file: number, path: string): boolean {
   const stats = fstatSync(file)
   const owners = [process.geteuid?.(), statSync(dirname(path)).uid]
@@ -157,7 +157,7 @@ function isOwn(file: number, path: string): boolean {
 }
 
 async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {
-  // Without a wait first: where the holder waits for a person, so would we.
+  // The first time without waiting: a holder that waits for a person is not waited for.
   for (let wait = 0; !(await tryFlock(file, wait)); ) {
     const holder = readHolder(kind)
     const left = deadline - performance.now()
@@ -166,11 +166,11 @@ async function lockFile(file: number, kind: string, deadline: number, signal: Ab
       const message = 'interrupted while another spanplan was at work.\nNothing was changed.'
       throw new SpanplanError({ code: 'INTERRUPTED', message }, interruptedExit(signal))
     }
-    wait = Math.min(left, patience)
+    wait = Math.min(left, flockTimeLimit)
   }
 }
 
-/** The lock is of the open file, which flock shares with us, not of the process: it outlives flock, and ends with us. */
+/** flock(2): the lock belongs to the open file, which flock inherits: it stays when flock ends, and ends with this process. */
 async function tryFlock(file: number, wait: number): Promise<boolean> {
   const how = wait > 0 ? ['--wait', (wait / 1000).toFixed(3)] : ['--nonblock']
   const argv = ['flock', '--exclusive', ...how, '0'] as const
@@ -187,13 +187,13 @@ function isAt(file: number, path: string): boolean {
 
 function hold(file: number, path: string, command: string): Lock {
   let holder: Holder = { pid: process.pid, command, since: new Date().toISOString() }
-  let held = true
+  let isHeld = true
   const write = () => {
     ftruncateSync(file)
     writeSync(file, `${JSON.stringify(holder)}\n`, 0)
   }
   write()
-  // The user who called sudo may take the lock in their own folder after root has.
+  // So that the user who called sudo can take the lock in their own folder later.
   const { uid, gid } = statSync(dirname(path))
   if (process.geteuid?.() === 0 && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
   return {
@@ -202,19 +202,19 @@ function hold(file: number, path: string, command: string): Lock {
       try {
         write()
       } catch {
-        // It is for people only: where the disk is full, they are told less.
+        // The disk is full. The lock is held all the same; only people read this.
       }
     },
     release: () => {
-      if (!held) return
-      held = false
+      if (!isHeld) return
+      isHeld = false
       ftruncateSync(file)
       closeSync(file)
     }
   }
 }
 
-/** Also one that we may send no signal to. */
+/** Whether a process exists. EPERM: it exists, and belongs to another user. */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -224,7 +224,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Until a holder that waits for a person gives up; 0 if it waits for nobody. */
+/** Seconds until a holder stops waiting for a person; 0: it does not wait for a person. */
 function secondsLeft({ waits_until: until }: Holder): number {
   return until === undefined ? 0 : Math.max(0, Math.ceil((Date.parse(until) - Date.now()) / 1000))
 }

@@ -43,8 +43,8 @@ interface ApplyRequest {
  */
 export async function applyCommand(session: Session, options: SpecOptions): Promise<ExitCode> {
   if (options.plan !== undefined) {
-    const { openSaved } = await import('../input/saved-plan.ts')
-    const saved = await openSaved(session, options.plan, options)
+    const { openSavedPlan } = await import('../input/saved-plan.ts')
+    const saved = await openSavedPlan(session, options.plan, options)
     return applyAndWait(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
   }
   const target = await loadSpecTarget(session, options)

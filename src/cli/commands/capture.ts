@@ -5,23 +5,23 @@ import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
-import { everyone, type Listing, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
+import { everyOwner, type FileSelection, listedSpans, readKernelHost, spanUnknown } from '../input/known-spans.ts'
 import { openOutput } from '../output/open-output.ts'
 
-interface CaptureOptions extends Listing {
+interface CaptureOptions extends FileSelection {
   readonly span: string
-  /** The words of a pcap-filter(7) expression. */
+  /** A pcap-filter(7) expression, in parts. */
   readonly filter: readonly string[]
-  /** A file for frames, or `-`; undefined: they are shown. */
+  /** The file to write the frames to, or `-`; undefined: they are shown as text. */
   readonly write: string | undefined
-  /** How many frames end it. */
+  /** The number of frames to capture; undefined: until a signal ends it. */
   readonly count: number | undefined
 }
 
-/** What ends a capture, as it ends tcpdump. */
-const ending = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** The signals that end a capture, as they end tcpdump. */
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** `spanplan capture`: shows, or writes as pcap, what a sensor on the span gets. */
+/** `spanplan capture`: shows the frames that a sensor on the span gets, or writes them as pcap. */
 export async function captureCommand(options: CaptureOptions): Promise<ExitCode> {
   const { span, write, count } = options
   if (write === '-' && process.stdout.isTTY === true) throw binaryOnTerminal()
@@ -32,7 +32,7 @@ export async function captureCommand(options: CaptureOptions): Promise<ExitCode>
   const sink = openSink(write)
   const controller = new AbortController()
   const end = () => controller.abort()
-  for (const signal of ending) process.on(signal, end)
+  for (const signal of endSignals) process.on(signal, end)
   try {
     await capture(
       { span, mtu, expression, count, form: write === undefined ? 'text' : 'pcap' },
@@ -40,18 +40,18 @@ export async function captureCommand(options: CaptureOptions): Promise<ExitCode>
       controller.signal
     )
   } finally {
-    for (const signal of ending) process.off(signal, end)
+    for (const signal of endSignals) process.off(signal, end)
   }
   return Exit.done
 }
 
-/** The bridge of the span, whoever's it is. */
-async function findBridge({ span, ...listing }: CaptureOptions): Promise<Link> {
-  const host = await readLinks()
-  const live = liveSpans({ scope: everyone }, host)
+/** The bridge of the span, of whatever owner. */
+async function findBridge({ span, ...files }: CaptureOptions): Promise<Link> {
+  const host = await readKernelHost()
+  const live = liveSpans({ scope: everyOwner }, host)
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
   if (bridge !== undefined) return bridge
-  const listed = await listedSpans(listing)
+  const listed = await listedSpans(files)
   if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])
   const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
   throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })

@@ -1,4 +1,4 @@
-/** What of the command line a completion needs: commander's commands, arguments and options have it. */
+/** The part of commander's types that completion reads. */
 interface Commands {
   readonly commands: readonly Command[]
 }
@@ -13,10 +13,10 @@ interface Command {
 interface Option {
   readonly long?: string | undefined
   readonly short?: string | undefined
-  /** All of it, as in `-f, --file <path>`. */
+  /** As in `-f, --file <path>`. */
   readonly flags: string
   readonly description: string
-  /** A value has to follow. */
+  /** The option needs a value. */
   readonly required: boolean
   readonly argChoices?: readonly string[] | undefined
 }
@@ -30,13 +30,13 @@ interface Argument {
 
 type Shell = 'bash' | 'zsh' | 'fish'
 
-/** What can be offered for a value: some words, the names of files, or nothing, as nobody can know it. */
-type Offer = readonly string[] | 'files' | 'nothing'
+/** What completes a value: a list of values, file names, or nothing. */
+type Candidates = readonly string[] | 'files' | 'nothing'
 
-/** What stands for a file in a usage line. */
-const fileWords: ReadonlySet<string> = new Set(['file', 'path', 'plan'])
+/** The placeholders of file names in a usage line. */
+const filePlaceholders: ReadonlySet<string> = new Set(['file', 'path', 'plan'])
 
-/** A script for the shell that completes commands, flags, and the values that are known. */
+/** Writes a script for the shell that completes commands, options, and the values that are known. */
 export function completionScript(shell: Shell, program: Commands): string {
   return scripts[shell](program)
 }
@@ -47,7 +47,7 @@ const scripts: Readonly<Record<Shell, (program: Commands) => string>> = {
   case $before in
 ${bashValues(commands)}
     *) case \${COMP_WORDS[1]} in
-${commands.map((command) => `      ${command.name()}) ${bashOffers(command)} ;;`).join('\n')}
+${commands.map((command) => `      ${command.name()}) ${bashCandidates(command)} ;;`).join('\n')}
     esac ;;
   esac
   [ "$COMP_CWORD" -gt 1 ] || words='${commands.map((command) => command.name()).join(' ')}' files=
@@ -69,7 +69,7 @@ ${commands.map((command) => `    ${quote(`${command.name()}:${command.descriptio
   shift words
   (( CURRENT-- ))
   case $words[1] in
-${commands.map((command) => `    ${command.name()}) _arguments ${zshOffers(command).map(quote).join(' ')} ;;`).join('\n')}
+${commands.map((command) => `    ${command.name()}) _arguments ${zshCandidates(command).map(quote).join(' ')} ;;`).join('\n')}
   esac
 }
 compdef _spanplan spanplan
@@ -79,7 +79,7 @@ compdef _spanplan spanplan
       'complete -c spanplan -f',
       ...commands.flatMap((command) => [
         `complete -c spanplan -n __fish_use_subcommand -a ${command.name()} -d ${quote(command.description())}`,
-        ...fishOffers(command).map(
+        ...fishCandidates(command).map(
           (words) => `complete -c spanplan -n '__fish_seen_subcommand_from ${command.name()}' ${words}`
         )
       ]),
@@ -87,73 +87,73 @@ compdef _spanplan spanplan
     ].join('\n')
 }
 
-/** One of a name is like any other of it, whatever the command. */
+/** An option of one name takes the same values in every command. */
 function bashValues(commands: readonly Command[]): string {
   const valued = commands.flatMap((command) => command.options.filter(({ required }) => required))
-  return [...new Map(valued.flatMap((option) => flagsOf(option).map((flag) => [flag, offerFor(option)] as const)))]
-    .map(([flag, offer]) => `    ${flag}) ${bashSet(offer, [])} ;;`)
+  return [...new Map(valued.flatMap((option) => flagsOf(option).map((flag) => [flag, candidatesFor(option)] as const)))]
+    .map(([flag, candidates]) => `    ${flag}) ${bashSet(candidates, [])} ;;`)
     .join('\n')
 }
 
-function bashOffers({ options, registeredArguments: [first] }: Command): string {
-  return bashSet(first ? offerFor(first) : 'nothing', options.flatMap(flagsOf))
+function bashCandidates({ options, registeredArguments: [first] }: Command): string {
+  return bashSet(first ? candidatesFor(first) : 'nothing', options.flatMap(flagsOf))
 }
 
-function bashSet(offer: Offer, more: readonly string[]): string {
-  const words = [...(typeof offer === 'string' ? [] : offer), ...more].join(' ')
-  return `words='${words}'${offer === 'files' ? ' files=yes' : ''}`
+function bashSet(candidates: Candidates, more: readonly string[]): string {
+  const words = [...(typeof candidates === 'string' ? [] : candidates), ...more].join(' ')
+  return `words='${words}'${candidates === 'files' ? ' files=yes' : ''}`
 }
 
-function zshOffers({ options, registeredArguments }: Command): string[] {
+function zshCandidates({ options, registeredArguments }: Command): string[] {
   return [
     ...options.flatMap((option) =>
       flagsOf(option).map((flag) => `*${flag}[${zshText(option.description)}]${zshValue(option)}`)
     ),
     ...registeredArguments.map((argument) => {
       const place = argument.variadic ? '*:' : argument.required ? ':' : '::'
-      return `${place}${argument.name()}:${zshOffer(offerFor(argument))}`
+      return `${place}${argument.name()}:${zshAction(candidatesFor(argument))}`
     })
   ]
 }
 
 function zshValue(option: Option): string {
-  return option.required ? `:${placeholder(option)}:${zshOffer(offerFor(option))}` : ''
+  return option.required ? `:${placeholder(option)}:${zshAction(candidatesFor(option))}` : ''
 }
 
-function zshOffer(offer: Offer): string {
-  if (offer === 'files') return '_files'
-  return offer === 'nothing' ? ' ' : `(${offer.join(' ')})`
+function zshAction(candidates: Candidates): string {
+  if (candidates === 'files') return '_files'
+  return candidates === 'nothing' ? ' ' : `(${candidates.join(' ')})`
 }
 
 function zshText(text: string): string {
   return text.replaceAll(/[[\]\\]/g, '\\$&')
 }
 
-function fishOffers({ options, registeredArguments }: Command): string[] {
+function fishCandidates({ options, registeredArguments }: Command): string[] {
   return [
     ...options.map((option) => {
       const names = [option.short && `-s ${option.short.slice(1)}`, option.long && `-l ${option.long.slice(2)}`]
-      const value = option.required ? [`-r ${fishOffer(offerFor(option))}`] : []
+      const value = option.required ? [`-r ${fishArgument(candidatesFor(option))}`] : []
       return [...names, ...value, `-d ${quote(option.description)}`].filter(Boolean).join(' ')
     }),
     ...registeredArguments.flatMap((argument) => {
-      const offer = offerFor(argument)
-      return offer === 'nothing' ? [] : [fishOffer(offer)]
+      const candidates = candidatesFor(argument)
+      return candidates === 'nothing' ? [] : [fishArgument(candidates)]
     })
   ]
 }
 
-function fishOffer(offer: Offer): string {
-  if (offer === 'files') return '-F'
-  return offer === 'nothing' ? '-f' : `-f -a ${quote(offer.join(' '))}`
+function fishArgument(candidates: Candidates): string {
+  if (candidates === 'files') return '-F'
+  return candidates === 'nothing' ? '-f' : `-f -a ${quote(candidates.join(' '))}`
 }
 
 function flagsOf({ short, long }: Option): string[] {
   return [short, long].filter((flag) => flag !== undefined)
 }
 
-function offerFor(value: Option | Argument): Offer {
-  return value.argChoices ?? (fileWords.has(placeholder(value)) ? 'files' : 'nothing')
+function candidatesFor(value: Option | Argument): Candidates {
+  return value.argChoices ?? (filePlaceholders.has(placeholder(value)) ? 'files' : 'nothing')
 }
 
 function placeholder(value: Option | Argument): string {

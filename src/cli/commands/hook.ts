@@ -101,7 +101,7 @@ async function runHook(
   const spec = await loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
   // Only now: a file may be an inherited descriptor.
   closeInherited()
-  const { card: device, spans, links } = await findSpansOf(spec, call)
+  const { device, spans, links } = await findSpansOf(spec, call)
   if (spans.length === 0) return
   const { signal, stop } = catchSignals()
   try {
@@ -125,7 +125,7 @@ async function findSpansOf(
   spec: Spec,
   { name }: HookCall
 ): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
-  if (name === everyInterface) return { card: name, spans: spec.spans.map((span) => span.name), links: [] }
+  if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name), links: [] }
   const scope = { name: spec.name, spans: everySpan }
   const { host } = await readFactsFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
   return { ...findInterfaceSpans(spec, name, host), links: host.links }

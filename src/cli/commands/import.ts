@@ -1,4 +1,4 @@
-import { findTargets } from '../../discover/discover.ts'
+import { discoverBridges } from '../../discover/discover.ts'
 import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { HostIndex } from '../../host/host-index.ts'
@@ -10,10 +10,10 @@ export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
   const request = { networks: none, bridges: none, containers: [], copies: false, routed: () => [] }
   const first = await readSnapshot({ ...request, deferDocker: true })
-  const targets = findTargets(new HostIndex(first))
-  // Docker is asked for the containers of the bridges that were found.
+  const bridges = discoverBridges(new HostIndex(first))
+  // Then Docker is read for the networks and containers of these bridges.
   const host = new HostIndex(
-    targets.length === 0 ? first : await readSnapshot({ ...request, bridges: new Set(targets), deferDocker: false })
+    bridges.length === 0 ? first : await readSnapshot({ ...request, bridges: new Set(bridges), deferDocker: false })
   )
   if (host.docker.state === 'unreachable' && host.docker.reason.code === 'DOCKER_FORBIDDEN') {
     warn(session, [host.docker.reason])

@@ -5,21 +5,21 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
-import { everyone, listedSpans, readLinks, spanUnknown } from '../input/known-spans.ts'
+import { everyOwner, listedSpans, readKernelHost, spanUnknown } from '../input/known-spans.ts'
 import { printEvent } from '../output/progress.ts'
-import type { Session } from '../session.ts'
+import { commandLine, type Session } from '../session.ts'
 
 interface PauseOptions {
   readonly file: readonly string[]
   readonly insecureFile: boolean
-  /** undefined: all of them. */
+  /** undefined: every span. */
   readonly span: string | undefined
 }
 
-/** Milliseconds to wait for another spanplan: a watch may be at work. */
-const patience = 30_000
+/** Milliseconds to wait for the lock: a watch may be in the middle of a run. */
+const lockTimeout = 30_000
 
-/** `spanplan pause`: keeps watches and hooks off a span, or off all, for a while. */
+/** `spanplan pause`: has watches and hooks leave a span, or every span, alone for a while. */
 export async function pauseCommand(
   session: Session,
   { span, for: milliseconds, ...options }: PauseOptions & { readonly for: number }
@@ -40,29 +40,32 @@ export async function resumeCommand(session: Session, { span }: Pick<PauseOption
   let ended: readonly Pause[] = []
   await changePauses((pauses) => {
     ended = pauses.filter((pause) => span === undefined || pause.span === span)
-    const all = pauses.find((pause) => pause.span === null)
-    if (ended.length === 0 && span !== undefined) throw notPaused(span, pauses, all)
+    if (ended.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
   })
   if (session.json) printEvent('resumed', { spans: ended.map((pause) => pause.span) })
-  else process.stdout.write(`${describeEnded(ended)}\n${span === undefined ? describeLeft() : ''}`)
+  else process.stdout.write(`${renderEnded(ended)}\n${span === undefined ? renderPausesLeft() : ''}`)
   return Exit.done
 }
 
-function describeEnded(ended: readonly Pause[]): string {
+function renderEnded(ended: readonly Pause[]): string {
   if (ended.length === 0) return 'Nothing was paused.'
-  const names = ended.map(({ span }) => span ?? 'all spans')
-  return `Not paused any more: ${names.join(', ')}.`
+  return `Not paused any more: ${listSpans(ended)}.`
 }
 
-/** Of root's, in root's own run directory, another user cannot end any. */
-function describeLeft(): string {
-  const names = readPauses(Date.now()).pauses.map(({ span }) => span ?? 'all spans')
-  return names.length === 0 ? '' : `Paused by root: ${names.join(', ')}. To end it: sudo spanplan resume\n`
+/** The pauses in root's run directory, which another user cannot end. */
+function renderPausesLeft(): string {
+  const { pauses } = readPauses(Date.now())
+  return pauses.length === 0 ? '' : `Paused by root: ${listSpans(pauses)}. To end it: sudo spanplan resume\n`
 }
 
-function notPaused(span: string, pauses: readonly Pause[], all: Pause | undefined): SpanplanError {
+function listSpans(pauses: readonly Pause[]): string {
+  return pauses.map(({ span }) => span ?? 'all spans').join(', ')
+}
+
+function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {
   const named = pauses.flatMap((pause) => pause.span ?? [])
+  const all = pauses.find((pause) => pause.span === null)
   return new SpanplanError({
     code: 'NOT_PAUSED',
     message: `${span} is not paused${all ? `, but all spans together are, until ${localTime(all.until)}` : ''}`,
@@ -70,22 +73,26 @@ function notPaused(span: string, pauses: readonly Pause[], all: Pause | undefine
   })
 }
 
+/** Changes the pauses, and has every watch make a run. */
 async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause[]): Promise<void> {
-  const command = ['spanplan', ...process.argv.slice(2)].join(' ')
-  const lock = await takeLock({ command, timeout: patience, signal: new AbortController().signal })
+  const lock = await takeLock({
+    command: commandLine(),
+    timeout: lockTimeout,
+    signal: new AbortController().signal
+  })
   try {
-    const holds = readOwnPauses(Date.now())
-    writePauses({ ...holds, pauses: change(holds.pauses) })
+    const own = readOwnPauses(Date.now())
+    writePauses({ ...own, pauses: change(own.pauses) })
   } finally {
     lock.release()
   }
   await Promise.all(watchNames().map((name) => askWatch(name, 'resume')))
 }
 
-/** A span that neither the file nor the host knows is a slip of the pen; a file that is broken or missing is no obstacle. */
+/** Checks that the file or the host knows a span. A file that is broken or missing does not matter. */
 async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
   const listed = await listedSpans(options)
   if (listed.includes(span)) return
-  const names = [...listed, ...liveSpans({ scope: everyone }, await readLinks())]
+  const names = [...listed, ...liveSpans({ scope: everyOwner }, await readKernelHost())]
   if (!names.includes(span)) throw spanUnknown(span, names)
 }

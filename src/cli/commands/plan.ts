@@ -3,8 +3,9 @@ import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { printableJson } from '../../printable.ts'
-import { describeSelection, writePlan } from '../input/saved-plan.ts'
+import { describeSelection } from '../input/saved-plan.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
+import { savePlan } from '../output/save-plan.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -12,12 +13,12 @@ interface PlanOptions extends SpecSelection {
   readonly diff: boolean
   readonly commands: boolean
   readonly detailedExitcode: boolean
-  /** The file that `spanplan apply` is to be given. */
+  /** The file to save the plan to, for `spanplan apply`. */
   readonly out: string | undefined
 }
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
-export async function plan(session: Session, options: PlanOptions): Promise<ExitCode> {
+export async function planCommand(session: Session, options: PlanOptions): Promise<ExitCode> {
   const target = await loadSpecTarget(session, options)
   const view = await refreshAndCheckSpans(target)
   warn(session, view.plan.warnings)
@@ -29,7 +30,7 @@ export async function plan(session: Session, options: PlanOptions): Promise<Exit
     created: new Date().toISOString()
   }
   const document = planDocument(view.plan, context)
-  if (options.out !== undefined) writePlan(options.out, document, describeSelection(options, session.files))
+  if (options.out !== undefined) savePlan(options.out, document, describeSelection(options, session.files))
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
   else if (options.diff) {
     const { renderDiff } = await import('../../plan/output/diff.ts')

@@ -16,23 +16,24 @@ import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 
 interface StatusOptions extends Omit<Selection, 'deferDocker'> {
-  /** Milliseconds between the two samples; `watch`: the first one is the watch's. */
+  /** Milliseconds between the two samples; `watch`: since the watch's first sample. */
   readonly for: number | 'watch'
   readonly live: boolean
 }
 
-/** `spanplan status`: what is live, with counters, and whether it is healthy. */
+/** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
-    return showLive(session, {
-      refresh: (first) => lookAtStatus(session, options, first ? refreshAndCheckSpans : refresh),
+    const last = await showLive(session, {
+      refresh: (first) => refreshStatus(session, options, first ? refreshAndCheckSpans : refresh),
       report
     })
+    return last === null ? Exit.done : exitOf(last)
   }
-  const first = await beginCounting(await lookAtStatus(session, options, refreshAndCheckSpans), options.for)
-  // What was so when the counting began may be otherwise by now.
-  const view = await lookAtStatus(session, options, refresh)
+  const first = await takeFirstSample(await refreshStatus(session, options, refreshAndCheckSpans), options.for)
+  // The host may have changed since the first sample.
+  const view = await refreshStatus(session, options, refresh)
   const result = await report(view, first, await takeSample(framePathsOf(view)))
   warn(session, result.unread)
   if (session.json) {
@@ -42,8 +43,8 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   return exitOf(result)
 }
 
-/** Gives the first sample when it is time for the later one. */
-async function beginCounting(view: PlanView, span: StatusOptions['for']): Promise<Sample> {
+/** Gives the first sample once it is time for the second. */
+async function takeFirstSample(view: PlanView, span: StatusOptions['for']): Promise<Sample> {
   if (span !== 'watch') {
     const sample = await takeSample(framePathsOf(view))
     await sleep(span)
@@ -59,30 +60,29 @@ async function beginCounting(view: PlanView, span: StatusOptions['for']): Promis
   })
 }
 
-/** 2 where something is not healthy. */
-export function exitOf({ healthy }: Report): ExitCode {
+function exitOf({ healthy }: Report): ExitCode {
   return healthy ? Exit.done : Exit.unhealthy
 }
 
 /**
- * As a watch sees it: what is missing is waited for, and what the file does not have is to go. A span that cannot go,
- * because others use its bridge, does not hide how the other spans are.
+ * Reads the host and plans as a watch does: what is missing is waited for, and spans that are not in the file are removed. A
+ * span whose bridge others use cannot be removed; then the plan is made without removals, so that the other spans are shown.
  */
-async function lookAtStatus(
+async function refreshStatus(
   session: Session,
   options: StatusOptions,
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<PlanView> {
-  const currentTarget = async (prune: boolean): Promise<Target> => {
+  const makeTarget = async (prune: boolean): Promise<Target> => {
     const target = await loadSpecTarget(session, { ...options, deferDocker: false, prune, adopt: false })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
   try {
-    return await refresh(await currentTarget(true))
+    return await refresh(await makeTarget(true))
   } catch (error) {
     const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || options.span.length > 0) throw error
-    return refresh(await currentTarget(false))
+    return refresh(await makeTarget(false))
   }
 }
 

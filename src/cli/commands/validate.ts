@@ -4,8 +4,8 @@ import { printSpec } from '../../spec/print.ts'
 import { loadFiles } from '../input/spec-files.ts'
 import type { Session } from '../session.ts'
 
-/** `spanplan validate`: checks the files alone, not the host. */
-export async function validate(
+/** `spanplan validate`: checks the files, without reading the host. */
+export async function validateCommand(
   session: Session,
   options: { readonly file: readonly string[]; readonly print: boolean }
 ): Promise<ExitCode> {

@@ -5,7 +5,7 @@ import type { ListenAddress } from '../../watch/serve/http-listener.ts'
 import { openWatch } from '../../watch/watch.ts'
 import { choosePaths, openFiles } from '../input/spec-files.ts'
 import { openEventPrinter } from '../output/watch-events.ts'
-import type { Session } from '../session.ts'
+import { commandLine, type Session } from '../session.ts'
 
 interface WatchOptions {
   readonly file: readonly string[]
@@ -19,30 +19,31 @@ interface WatchOptions {
 }
 
 /**
- * V8 keeps what it once needed while much happened; a watch has time to collect more often. Measured over 10,000 link events
- * in 30 s: 122 MB resident without these, 80 MB with them.
+ * V8's options for a small heap: a watch has time for more garbage collections. Measured over 10,000 link events in 30 s:
+ * 122 MB resident without these options, 80 MB with them.
  */
 const smallHeap = '--optimize-for-size --max-semi-space-size=1 --semi-space-growth-factor=1'
 
-/** `spanplan watch`: keeps the host as the files say, until a signal comes; then leaves all as it is. */
+/** `spanplan watch`: keeps the spans of the files live until a signal ends it. Then everything stays as it is. */
 export async function watchCommand(session: Session, options: WatchOptions): Promise<ExitCode> {
   setFlagsFromString(smallHeap)
   let hangUp: () => void = () => undefined
   process.on('SIGHUP', () => hangUp())
-  const chosen = choosePaths(options.file)
-  const readFiles = await openFiles(chosen, options.insecureFile ? 'all' : 'safe')
+  const paths = choosePaths(options.file)
+  const readFiles = await openFiles(paths, options.insecureFile ? 'all' : 'safe')
   const stop = new AbortController()
   const abort = () => stop.abort()
-  // Before, and the second time, it ends at once, as if nobody listened.
+  // Before this line, and the second time, a signal ends the process at once.
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
-  const paths = chosen.map(({ path }) => path)
   const read = () => {
     const files = readFiles()
     session.files = files
     return files
   }
-  const command = ['spanplan', ...process.argv.slice(2)].join(' ')
-  const watch = await openWatch({ ...options, paths, read, command }, openEventPrinter(session))
+  const watch = await openWatch(
+    { ...options, paths: paths.map(({ path }) => path), read, command: commandLine() },
+    openEventPrinter(session)
+  )
   hangUp = () => watch.wake('hangup')
   try {
     const stopped = stop.signal.aborted ? Promise.resolve() : once(stop.signal, 'abort')

@@ -2,9 +2,9 @@ import { InvalidArgumentError } from '@commander-js/extra-typings'
 import { readDuration } from '../../spec/values/duration.ts'
 
 /**
- * A duration with a unit, in milliseconds.
+ * Parses a duration with a unit, into milliseconds.
  *
- * @throws InvalidArgumentError, which commander words with the flag's name.
+ * @throws InvalidArgumentError, to which commander adds the option's name.
  */
 export function parseDuration(text: string): number {
   const duration = readDuration(text)

@@ -5,17 +5,17 @@ import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { everySpan, type Scope } from '../../spec/scope.ts'
 import { loadFiles } from './spec-files.ts'
 
-/** Where the spans are listed. */
-export interface Listing {
+/** The options that say which files list the spans. */
+export interface FileSelection {
   readonly file: readonly string[]
   readonly insecureFile: boolean
 }
 
-/** All spans of all names. */
-export const everyone: Scope = { name: null, spans: everySpan }
+/** Every span of every owner. */
+export const everyOwner: Scope = { name: null, spans: everySpan }
 
-/** The spans of the file; none where that is broken or missing. */
-export async function listedSpans({ file, insecureFile }: Listing): Promise<string[]> {
+/** The names of the spans in the files; none where a file is broken or missing. */
+export async function listedSpans({ file, insecureFile }: FileSelection): Promise<string[]> {
   try {
     const spec = await loadFiles(file, { trust: insecureFile ? 'all' : 'safe', onFiles: () => undefined })
     return spec.spans.map(({ name }) => name)
@@ -26,16 +26,16 @@ export async function listedSpans({ file, insecureFile }: Listing): Promise<stri
 }
 
 /**
- * The host, less its Docker.
+ * Reads the host without Docker.
  *
- * @throws SpanplanError if it cannot be read.
+ * @throws SpanplanError if the kernel's state cannot be read.
  */
-export async function readLinks(): Promise<HostIndex> {
-  const target = { want: 'nothing', owner: 'default', scope: everyone, known: [], deferDocker: true } as const
+export async function readKernelHost(): Promise<HostIndex> {
+  const target = { want: 'nothing', owner: 'default', scope: everyOwner, known: [], deferDocker: true } as const
   return (await readFactsFor(target)).host
 }
 
-/** A slip of the pen. */
+/** The error for a span that neither the files nor the host know. */
 export function spanUnknown(span: string, names: readonly string[]): SpanplanError {
   return new SpanplanError(
     {

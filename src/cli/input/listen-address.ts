@@ -3,10 +3,10 @@ import { InvalidArgumentError } from '@commander-js/extra-typings'
 import type { ListenAddress } from '../../watch/serve/http-listener.ts'
 
 /**
- * An address and a port as `127.0.0.1:9477` or `[::1]:9477`. A name would have to be looked up, and without an address it
- * would be open to all the world.
+ * Parses an address and a port, as `127.0.0.1:9477` or `[::1]:9477`. A host name is refused, because it would have to be
+ * looked up; so is a port alone, because it would be open to the whole network.
  *
- * @throws InvalidArgumentError, which commander words with the flag's name.
+ * @throws InvalidArgumentError, to which commander adds the option's name.
  */
 export function parseListenAddress(text: string): ListenAddress {
   const [, bracketed, bare, digits] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? []

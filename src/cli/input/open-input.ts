@@ -1,17 +1,17 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute } from 'node:path'
 import type { Diagnostic } from '../../errors.ts'
-import { distrustFile, distrustLink, distrustParent, distrustPlace } from './trust.ts'
+import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from './trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
-/** O_PATH in asm-generic/fcntl.h, on x86-64 and arm64: a folder that may not be listed can be gone through all the same. */
+/** O_PATH of asm-generic/fcntl.h, on x86-64 and arm64: it opens a folder that may be entered but not read. */
 const O_PATH = 0o10000000
 
-/** Symbolic links on the way to one file, as in path_resolution(7). */
+/** The most symbolic links that are followed to one file: the kernel's own limit, path_resolution(7). */
 const mostLinks = 40
 
-/** A file or folder that is open, and why root had better not do what it says. Whoever opens it closes it. */
+/** An open file or folder, and why root must not trust it. The caller closes it. */
 export interface Input {
   readonly file: number
   readonly stats: Stats
@@ -20,7 +20,7 @@ export interface Input {
 
 const standard = ['/dev/stdin', '/dev/stdout', '/dev/stderr']
 
-/** The number of the descriptor that a path stands for; null: it stands for none. */
+/** The number of the descriptor that a path stands for, as /dev/fd/3 does; null: the path is of a file. */
 export function descriptorOf(path: string): number | null {
   if (standard.includes(path)) return standard.indexOf(path)
   const number = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(path)?.[1]
@@ -28,8 +28,8 @@ export function descriptorOf(path: string): number | null {
 }
 
 /**
- * Opens what stands at a path, and never waits for it. What is judged is what was opened: each folder that a link may lead on
- * from is opened itself, and what is in it by that folder.
+ * Opens the file at a path without blocking. Links are followed one by one. What is checked is what was opened: the folder of
+ * each link is opened first, and its entries are opened through it.
  *
  * @throws if it cannot be opened.
  */
@@ -45,10 +45,10 @@ export function openInput(path: string): Input {
 }
 
 /**
- * Opens what a descriptor of this process stands for. What it says is the affair of who opened it.
+ * Opens a descriptor of this process again, so that reading it does not block. Whoever gave it to this process is trusted.
  *
- * @returns the descriptor itself where it cannot be opened by its name: a socket, or what another user has made.
- * @throws if there is none.
+ * @returns the descriptor itself where it cannot be opened again: a socket, or a pipe that another user made.
+ * @throws if this process has no such descriptor.
  */
 export function openDescriptor(descriptor: number): Input {
   const stats = fstatSync(descriptor)
@@ -61,18 +61,18 @@ export function openDescriptor(descriptor: number): Input {
 }
 
 /**
- * Opens a file of the current folder that nobody has named: no link, and nothing but a file.
+ * Opens a default file in the current folder, which the user has not named. It must be a regular file and no link.
  *
- * @throws if it cannot be opened, or is no such file.
+ * @throws if it cannot be opened, or is no regular file.
  */
-export function openFound(name: string): Input {
+export function openDefault(name: string): Input {
   const folder = openSync('.', O_PATH | O_DIRECTORY)
   try {
-    const place = distrustPlace(process.cwd(), fstatSync(folder))
+    const around = distrustDefaultFolder(process.cwd(), fstatSync(folder))
     const file = openIn(folder, name)
     if (file === null) throw new Error('it is a symbolic link, and nobody has named it: name it with -f')
     const stats = fstatSync(file)
-    if (stats.isFile()) return { file, stats, distrust: [...place, ...distrustFile(name, stats)] }
+    if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats)] }
     closeSync(file)
     throw new Error('it is no regular file, and nobody has named it')
   } finally {
@@ -80,7 +80,7 @@ export function openFound(name: string): Input {
   }
 }
 
-/** The file itself, or where the link leads that stands there. */
+/** Opens the file at a path, or gives the target of the link there. */
 function openStep(path: string): Input | { readonly target: string; readonly distrust: readonly Diagnostic[] } {
   const parent = dirname(path)
   const folder = openSync(parent, O_PATH | O_DIRECTORY)
@@ -90,7 +90,7 @@ function openStep(path: string): Input | { readonly target: string; readonly dis
     if (file === null) {
       const link = entryOf(folder, basename(path))
       const target = readlinkSync(link)
-      // Joined as they stand: what ".." means after a link, the kernel knows.
+      // Not normalised: only the kernel knows what ".." means after a link.
       return {
         target: isAbsolute(target) ? target : `${parent}/${target}`,
         distrust: [...distrustParent(parent, around), ...distrustLink(path, lstatSync(link), around)]
@@ -104,7 +104,7 @@ function openStep(path: string): Input | { readonly target: string; readonly dis
   }
 }
 
-/** null: it is a link. */
+/** null: the entry is a symbolic link. */
 function openIn(folder: number, name: string): number | null {
   try {
     return openSync(entryOf(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)

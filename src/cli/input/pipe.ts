@@ -3,66 +3,69 @@ import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Milliseconds that a pipe is given to say all that it has: as long as any program that spanplan starts. */
-const timeLimit = 30_000
+/** Milliseconds to read a pipe to its end: the same as for any program that spanplan starts. */
+const defaultTimeLimit = 30_000
 
-/** Milliseconds between two looks at a pipe that had nothing to say. */
-const period = 10
+/** Milliseconds between two reads of an empty pipe. */
+const interval = 10
 
-/** A pipe, and how far it is read. */
+/** How a pipe is read. */
 export interface PipeOptions {
-  /** Bytes: no more of it is read than shows that it has more. */
-  readonly most: number
-  /** Nobody may have opened it for writing yet: until somebody has, it looks as if it had ended. */
+  /** Bytes. Reading stops once there are more. */
+  readonly limit: number
+  /** No process may have opened it for writing yet. Until then, reading it gives an end of file. */
   readonly awaitWriter: boolean
   /** Milliseconds. */
-  readonly within?: number
+  readonly timeLimit?: number
 }
 
 /**
- * Reads a pipe to its end. Signals are heard meanwhile.
+ * Reads a pipe to its end. Signals are handled meanwhile.
  *
  * @param file a descriptor that does not block.
  * @throws if it does not end in time.
  */
-export async function readPipe(file: number, { most, awaitWriter, within = timeLimit }: PipeOptions): Promise<Buffer> {
-  const deadline = performance.now() + within
+export async function readPipe(
+  file: number,
+  { limit, awaitWriter, timeLimit = defaultTimeLimit }: PipeOptions
+): Promise<Buffer> {
+  const deadline = performance.now() + timeLimit
   const chunks: Buffer[] = []
   let size = 0
-  while (size <= most) {
-    if (performance.now() > deadline) throw tooLate(within, size)
+  while (size <= limit) {
+    if (performance.now() > deadline) throw tooLate(timeLimit, size)
     const chunk = tryRead(file)
     if (chunk?.length === 0 && !(awaitWriter && size === 0)) break
     if (chunk === null || chunk.length === 0) {
-      await sleep(period)
+      await sleep(interval)
       continue
     }
     chunks.push(chunk)
     size += chunk.length
-    // A pipe that never runs dry keeps nothing else from being done.
+    // So that a pipe that always has data does not keep timers and signals from being handled.
     await sleep(0)
   }
   return Buffer.concat(chunks)
 }
 
 /**
- * The same for what cannot be opened by its descriptor: a socket, or a pipe that another user has made.
+ * Reads a descriptor that cannot be opened again to its end: a socket, or a pipe that another user made.
  *
  * @throws if it does not end in time.
  */
 export async function readStream(
   file: number,
-  { most, within = timeLimit }: Omit<PipeOptions, 'awaitWriter'>
+  { limit, timeLimit = defaultTimeLimit }: Omit<PipeOptions, 'awaitWriter'>
 ): Promise<Buffer> {
   const stream: Readable = file === 0 ? process.stdin : new Socket({ fd: file, writable: false })
   const chunks: Buffer[] = []
   let size = 0
-  const timer = setTimeout(() => stream.destroy(tooLate(within, size)), within)
+  const timer = setTimeout(() => stream.destroy(tooLate(timeLimit, size)), timeLimit)
   try {
     for await (const chunk of stream) {
       chunks.push(chunk)
       size += chunk.length
-      if (size > most) break
+      if (size > limit) break
     }
   } finally {
     clearTimeout(timer)
@@ -70,7 +73,7 @@ export async function readStream(
   return Buffer.concat(chunks)
 }
 
-/** null: it has nothing to say at the moment. */
+/** null: the pipe is empty at the moment. */
 function tryRead(file: number): Buffer | null {
   const chunk = Buffer.alloc(64 * 1024)
   try {
@@ -81,7 +84,7 @@ function tryRead(file: number): Buffer | null {
   }
 }
 
-function tooLate(within: number, size: number): Error {
-  const seconds = within / 1000
+function tooLate(timeLimit: number, size: number): Error {
+  const seconds = timeLimit / 1000
   return new Error(size === 0 ? `nothing came from it for ${seconds} s` : `it did not end within ${seconds} s`)
 }

@@ -6,37 +6,37 @@ import { loadSpec } from '../../spec/load.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
-import { descriptorOf, type Input, openDescriptor, openFound, openInput } from './open-input.ts'
+import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
 import { distrustFile } from './trust.ts'
 
-/** Tried in this order where no -f is given, after $SPANPLAN_FILE. */
-const defaults = ['spans.yaml', '/etc/spanplan']
+/** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
+const defaultPaths = ['spans.yaml', '/etc/spanplan']
 
-/** Whether root also does what a file says that others may write. */
+/** Which files root does not refuse: all, or only those that no other user may write to. */
 export type Trust = 'all' | 'safe'
 
 interface LoadOptions {
   readonly trust: Trust
-  /** Gets them before they are checked, so that errors can show their lines. */
+  /** Gets the files before they are checked, so that errors can quote their lines. */
   readonly onFiles: (files: readonly SourceFile[]) => void
 }
 
-/** What was chosen to be read. */
-export interface Chosen {
+/** A file or folder to read. */
+export interface SpecPath {
   readonly path: string
-  /** Nobody has named it: it was looked for in the folder that spanplan was started in. */
-  readonly found: boolean
+  /** It is a default in the current folder: the user has not named it. */
+  readonly isDefault: boolean
 }
 
-/** What was read, and why it had better not be trusted. */
-interface Found {
+/** What was read, and why root must not trust it. */
+interface Content {
   readonly files: readonly SourceFile[]
   readonly distrust: readonly Diagnostic[]
 }
 
 /**
- * Reads and checks the files and folders, or what stands where spanplan looks without being told.
+ * Reads and checks files and folders, or the default ones.
  *
  * @throws SpanplanError with all that is wrong.
  */
@@ -48,55 +48,59 @@ export async function loadFiles(paths: readonly string[], { trust, onFiles }: Lo
 }
 
 /**
- * Reads what can be read only once, which are pipes, and gives what reads the rest, as often as it is called, without looking
- * at what it says. That throws a SpanplanError if something cannot be read, or not be trusted.
+ * Reads the pipes among the paths, which can be read only once.
  *
- * @throws SpanplanError if a pipe cannot be read, or not be trusted.
+ * @returns a function that reads all the paths, as often as it is called, without checking the YAML. It throws a
+ * SpanplanError if a file cannot be read or is not trusted.
+ * @throws SpanplanError if a pipe cannot be read or is not trusted.
  */
-export async function openFiles(chosen: readonly Chosen[], trust: Trust): Promise<() => readonly SourceFile[]> {
-  for (const one of chosen) await drain(one, trust, largestFile)
+export async function openFiles(paths: readonly SpecPath[], trust: Trust): Promise<() => readonly SourceFile[]> {
+  for (const path of paths) await readIfPipe(path, trust, largestFile)
   return () => {
-    const found = chosen.map((one) => readChosen(one, largestFile))
-    if (trust === 'safe') checkTrust(found)
-    return found.flatMap((one) => one.files)
+    const contents = paths.map((path) => readPath(path, largestFile))
+    if (trust === 'safe') checkTrust(contents)
+    return contents.flatMap(({ files }) => files)
   }
 }
 
 /**
- * The files and folders that were named, or what stands where spanplan looks without being told.
+ * The files and folders that the user named, or the default ones.
  *
- * @throws SpanplanError if nothing does.
+ * @throws SpanplanError FILE_MISSING if there is no default either.
  */
-export function choosePaths(paths: readonly string[]): readonly Chosen[] {
-  if (paths.length > 0) return paths.map(named)
-  const told = process.env.SPANPLAN_FILE
-  return [told ? named(told) : findDefault()]
+export function choosePaths(paths: readonly string[]): readonly SpecPath[] {
+  if (paths.length > 0) return paths.map(namedPath)
+  const fromEnvironment = process.env.SPANPLAN_FILE
+  return [fromEnvironment ? namedPath(fromEnvironment) : findDefaultPath()]
 }
 
 /**
- * Reads one file, with the same care: no more of it than shows that it has more than so many bytes.
+ * Reads one file of any kind, with the same checks.
  *
- * @throws SpanplanError if it cannot be read, or not be trusted.
+ * @param limit bytes. Reading stops once there are more.
+ * @throws SpanplanError if it cannot be read or is not trusted.
  */
-export async function loadFile(path: string, trust: Trust, most: number): Promise<Uint8Array> {
-  const chosen = named(path)
-  await drain(chosen, trust, most)
-  const found = readChosen(chosen, most)
-  if (trust === 'safe') checkTrust([found])
-  return Buffer.concat(found.files.map(({ bytes }) => bytes))
+export async function loadFile(path: string, trust: Trust, limit: number): Promise<Uint8Array> {
+  const named = namedPath(path)
+  await readIfPipe(named, trust, limit)
+  const content = readPath(named, limit)
+  if (trust === 'safe') checkTrust([content])
+  return Buffer.concat(content.files.map(({ bytes }) => bytes))
 }
 
-const named = (path: string): Chosen => ({ path: path === '-' ? '/dev/stdin' : path, found: false })
+const namedPath = (path: string): SpecPath => ({ path: path === '-' ? '/dev/stdin' : path, isDefault: false })
 
-function checkTrust(found: readonly Pick<Found, 'distrust'>[]): void {
-  const distrust = new Map(found.flatMap((one) => one.distrust).map((diagnostic) => [diagnostic.message, diagnostic]))
+function checkTrust(contents: readonly Pick<Content, 'distrust'>[]): void {
+  const distrust = new Map(
+    contents.flatMap((content) => content.distrust).map((diagnostic) => [diagnostic.message, diagnostic])
+  )
   if (distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
 }
 
-function findDefault(): Chosen {
-  for (const path of defaults) {
-    // A link that leads nowhere is there, too.
-    if (lstatSync(path, { throwIfNoEntry: false })) return { path, found: path === basename(path) }
+function findDefaultPath(): SpecPath {
+  for (const path of defaultPaths) {
+    // lstat: a link that leads nowhere counts as there.
+    if (lstatSync(path, { throwIfNoEntry: false })) return { path, isDefault: path === basename(path) }
   }
   throw new SpanplanError(
     {
@@ -108,41 +112,35 @@ function findDefault(): Chosen {
   )
 }
 
-/** What pipes have said: they say it once. */
-const drained = new Map<string, Found>()
+/** The contents of the pipes that were read, by path. */
+const pipeContents = new Map<string, Content>()
 
-/** Reads it if it is a pipe. */
-async function drain({ path, found }: Chosen, trust: Trust, most: number): Promise<void> {
-  if (found || drained.has(path)) return
+async function readIfPipe({ path, isDefault }: SpecPath, trust: Trust, limit: number): Promise<void> {
+  if (isDefault || pipeContents.has(path)) return
   const descriptor = descriptorOf(path)
-  const { file, stats, distrust } = tryRead(path, () => openNamed(path))
+  const { file, stats, distrust } = tryToRead(path, () => openNamed(path))
   try {
     if (stats.isFile() || stats.isDirectory()) return
     if (trust === 'safe') checkTrust([{ distrust }])
-    const read =
+    const reading =
       file === descriptor
-        ? readStream(file, { most })
-        : readPipe(file, { most, awaitWriter: stats.isFIFO() && descriptor === null })
-    const bytes = await read.catch((error: unknown) => {
+        ? readStream(file, { limit })
+        : readPipe(file, { limit, awaitWriter: stats.isFIFO() && descriptor === null })
+    const bytes = await reading.catch((error: unknown) => {
       throw unreadable(path, reasonOf(error))
     })
-    drained.set(path, { files: [{ path, bytes }], distrust })
+    pipeContents.set(path, { files: [{ path, bytes }], distrust })
   } finally {
     if (file !== descriptor) closeSync(file)
   }
 }
 
-function readChosen({ path, found }: Chosen, most: number): Found {
-  const known = drained.get(path)
+function readPath({ path, isDefault }: SpecPath, limit: number): Content {
+  const known = pipeContents.get(path)
   if (known !== undefined) return known
-  return tryRead(path, () => {
-    const input = found ? openFound(path) : openNamed(path)
-    try {
-      return input.stats.isDirectory() ? readFolder(path, input, most) : readOpen(path, input, most)
-    } finally {
-      if (input.file !== descriptorOf(path)) closeSync(input.file)
-    }
-  })
+  return readInput(path, isDefault ? openDefault : openNamed, (input) =>
+    input.stats.isDirectory() ? readFolder(path, input, limit) : readOpenFile(path, input, limit)
+  )
 }
 
 function openNamed(path: string): Input {
@@ -150,34 +148,38 @@ function openNamed(path: string): Input {
   return descriptor === null ? openInput(path) : openDescriptor(descriptor)
 }
 
-function readFolder(path: string, { file, stats, distrust }: Input, most: number): Found {
-  const names = readdirSync(`/proc/self/fd/${file}`).filter(isSpecFile).sort()
-  if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
-  const found = names.map((name) => readEntry(join(path, name), most))
-  return {
-    files: found.flatMap((one) => one.files),
-    distrust: [...distrust, ...distrustFile(path, stats), ...found.flatMap((one) => one.distrust)]
-  }
-}
-
-function readEntry(path: string, most: number): Found {
-  return tryRead(path, () => {
-    const input = openInput(path)
+/** Opens a path, reads it, and closes it. A descriptor that this process was given stays open. */
+function readInput(path: string, open: (path: string) => Input, read: (input: Input) => Content): Content {
+  return tryToRead(path, () => {
+    const input = open(path)
     try {
-      return readOpen(path, input, most)
+      return read(input)
     } finally {
-      closeSync(input.file)
+      if (input.file !== descriptorOf(path)) closeSync(input.file)
     }
   })
 }
 
-/** No more of it than shows that it is too large. */
-function readOpen(path: string, { file, stats, distrust }: Input, most: number): Found {
+function readFolder(path: string, { file, stats, distrust }: Input, limit: number): Content {
+  const names = readdirSync(`/proc/self/fd/${file}`).filter(isSpecFile).sort()
+  if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
+  const contents = names.map((name) => {
+    const entry = join(path, name)
+    return readInput(entry, openInput, (input) => readOpenFile(entry, input, limit))
+  })
+  return {
+    files: contents.flatMap(({ files }) => files),
+    distrust: [...distrust, ...distrustFile(path, stats), ...contents.flatMap((content) => content.distrust)]
+  }
+}
+
+/** Reads until the end, or until there are more bytes than the limit. */
+function readOpenFile(path: string, { file, stats, distrust }: Input, limit: number): Content {
   if (stats.isDirectory()) throw new Error('it is a folder')
   if (!stats.isFile()) throw new Error('it is no regular file')
   const chunks: Buffer[] = []
   let size = 0
-  while (size <= most) {
+  while (size <= limit) {
     const chunk = Buffer.alloc(64 * 1024)
     const count = readSync(file, chunk, 0, chunk.length, size)
     if (count === 0) break
@@ -187,7 +189,7 @@ function readOpen(path: string, { file, stats, distrust }: Input, most: number):
   return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust }
 }
 
-function tryRead<T>(path: string, read: () => T): T {
+function tryToRead<T>(path: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
@@ -211,6 +213,6 @@ const reasons: Readonly<Record<string, string>> = {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // What follows is the path by which it was opened.
+  // Without the path by which it was opened, which is in /proc.
   return reasons['code' in error ? String(error.code) : ''] ?? error.message.replace(/, \w+ '.*'$/s, '')
 }

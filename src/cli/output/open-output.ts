@@ -10,25 +10,25 @@ const reasons: Readonly<Record<string, string>> = {
 }
 
 /**
- * Opens a file to be written, for its owner alone where it is new; also a pipe that somebody reads, a device, or a descriptor.
- * It writes through no link, and nothing into what another user has put there for it.
+ * Opens a file for writing. It may also be a pipe that somebody reads, a device, or a descriptor of this process. A new file
+ * is for its owner alone. A symbolic link is not followed, and a file of another user is not written to.
  *
  * @returns a descriptor.
- * @throws if it cannot be written, or had better not be.
+ * @throws if it cannot be opened, or is refused.
  */
 export function openOutput(path: string): number {
   const descriptor = descriptorOf(path)
   if (descriptor !== null) return descriptor
-  const file = openQuickly(path)
+  const file = openNonblocking(path)
   try {
     const stats = fstatSync(file)
     const { uid, nlink } = stats
     if (!isTrustedUser(uid)) throw new Error(`it belongs to another user (uid ${uid})`)
     if (!stats.isFile()) {
-      // What is written to it waits for whoever reads it.
-      const waiting = openSync(`/proc/self/fd/${file}`, O_WRONLY | O_NOCTTY)
+      // Opened again so that writing blocks until the reader has read.
+      const blocking = openSync(`/proc/self/fd/${file}`, O_WRONLY | O_NOCTTY)
       closeSync(file)
-      return waiting
+      return blocking
     }
     if (nlink > 1) throw new Error('it has a second name elsewhere')
     ftruncateSync(file)
@@ -39,8 +39,8 @@ export function openOutput(path: string): number {
   }
 }
 
-/** Never waits for a reader. */
-function openQuickly(path: string): number {
+/** Does not block where a pipe has no reader: it throws. */
+function openNonblocking(path: string): number {
   try {
     return openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600)
   } catch (error) {

@@ -21,12 +21,12 @@ const colours = {
  * The colours for a stream: none where it is no terminal, unless the user wants them. --color decides, then NO_COLOR
  * (no-color.org) and FORCE_COLOR.
  */
-export function choosePaint(choice: ColorChoice, stream: NodeJS.WriteStream): Paint {
-  return wantsColour(choice, stream) ? (tone, text) => styleText(colours[tone], text, { validateStream: false }) : plain
+export function choosePaint(color: ColorChoice, stream: NodeJS.WriteStream): Paint {
+  return isColoured(color, stream) ? (tone, text) => styleText(colours[tone], text, { validateStream: false }) : plain
 }
 
-function wantsColour(choice: ColorChoice, stream: NodeJS.WriteStream): boolean {
-  if (choice !== 'auto') return choice === 'always'
+function isColoured(color: ColorChoice, stream: NodeJS.WriteStream): boolean {
+  if (color !== 'auto') return color === 'always'
   if (process.env.NO_COLOR) return false
   const forced = process.env.FORCE_COLOR
   if (forced !== undefined) return forced !== '0' && forced !== 'false'

@@ -5,11 +5,10 @@ import type { ReadRequest } from '../read-request.ts'
 import { parseOutput } from '../run-json.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import { selectContainers } from './container-match.ts'
+import { addPorts, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
-import { addPorts } from './endpoint-ports.ts'
-import { readVeths } from './read-veths.ts'
 
 /**
  * Reads Docker's part of the snapshot. Docker's API blocks while a container starts or stops.

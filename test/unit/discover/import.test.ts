@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { translate, unite } from '../../../src/discover/filter-to-pcap.ts'
+import { filterToPcap, joinParts } from '../../../src/discover/filter-to-pcap.ts'
 import { writeImport } from '../../../src/discover/write-yaml.ts'
 import { run } from '../../../src/host/exec.ts'
 import { HostIndex } from '../../../src/host/host-index.ts'
@@ -23,12 +23,12 @@ const write = (host: Snapshot) =>
 /** The host of a case, less what its fixture says, with all filters that the stock kernel was given. */
 function stockHost(): Snapshot {
   const host = hostOf('converged')
-  const [card, bridge] = ['ens192', 'span0'].map((name) => host.links.find((link) => link.name === name))
-  if (card === undefined || bridge === undefined) throw new Error('the fixture has changed')
+  const [source, bridge] = ['ens192', 'span0'].map((name) => host.links.find((link) => link.name === name))
+  if (source === undefined || bridge === undefined) throw new Error('the fixture has changed')
   return {
     ...host,
     links: [
-      { ...card, name: 'veth0', mtu: 1500 },
+      { ...source, name: 'veth0', mtu: 1500 },
       { ...bridge, name: 'br0', mtu: 1500, alias: null },
       { ...bridge, name: 'br1', mtu: 1400, alias: null }
     ],
@@ -41,7 +41,7 @@ function stockHost(): Snapshot {
   }
 }
 
-/** Each filter of the stock kernel alone, so that all translations are seen. */
+/** Each filter of the stock kernel alone, so that the expression of each is seen. */
 function oneByOne(): string[] {
   const host = stockHost()
   return [...host.filters, ...host.classFilters].map((filter) => {
@@ -86,8 +86,8 @@ test.each([
 ] as const)('flower on protocol %s: %j', async (protocol, keys, expression) => {
   const [filter] = stockHost().filters
   if (filter === undefined) throw new Error('the fixture has changed')
-  const translation = translate({ ...filter, protocol, selects: { kind: 'flower', keys } })
-  const text = translation.state === 'expressed' ? unite([translation.part]) : null
+  const result = filterToPcap({ ...filter, protocol, selects: { kind: 'flower', keys } })
+  const text = result.state === 'expressed' ? joinParts([result.part]) : null
   expect(text).toBe(expression)
   if (text !== null) expect(parseCompiled(text, await run(compileCommand(text)))).toMatchObject({ state: 'compiled' })
 })
@@ -101,8 +101,8 @@ describe('the file that is written', () => {
 
   test('has expressions that tcpdump understands', async () => {
     const host = stockHost()
-    const parts = [...host.filters, ...host.classFilters].map(translate)
-    const texts = parts.flatMap((one) => (one.state === 'expressed' ? (unite([one.part]) ?? []) : []))
+    const parts = [...host.filters, ...host.classFilters].map(filterToPcap)
+    const texts = parts.flatMap((one) => (one.state === 'expressed' ? (joinParts([one.part]) ?? []) : []))
     expect(texts.length).toBeGreaterThan(10)
     for (const text of texts) {
       const compiled = parseCompiled(text, await run(compileCommand(text)))
@@ -114,7 +114,7 @@ describe('the file that is written', () => {
     await expect(`${oneByOne().join('\n')}\n`).toMatchFileSnapshot(fixture('import/filters.txt').pathname)
   })
 
-  test('is valid, whatever things are called', () => {
+  test('is valid, whatever names the host has', () => {
     const name = fc.oneof(
       fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
       fc.constantFrom(
@@ -136,42 +136,45 @@ describe('the file that is written', () => {
       )
     )
     fc.assert(
-      fc.property(fc.record({ card: name, bridge: name, network: name, container: name, owner: name }), (names) => {
-        const host = hostOf('converged')
-        const rename = (one: string) => (one === 'ens192' ? names.card : one === 'span0' ? names.bridge : one)
-        const text = write({
-          ...host,
-          links: host.links.map((link) => ({
-            ...{ ...link, name: rename(link.name) },
-            alias: link.alias && `spanplan:${names.owner}:owned:`
-          })),
-          filters: host.filters.map((filter) => ({
-            ...{ ...filter, device: rename(filter.device) },
-            copies: filter.copies.map((copy) => ({ ...copy, target: rename(copy.target), cookie: null }))
-          })),
-          docker:
-            host.docker.state === 'read'
-              ? {
-                  ...host.docker,
-                  networks: host.docker.networks.map((network) => ({
-                    ...{ ...network, name: names.network },
-                    options: { 'com.docker.network.bridge.name': names.bridge }
-                  })),
-                  // Docker gives no name twice.
-                  containers: host.docker.containers.map((container, index) => ({
-                    ...{ ...container, name: `${names.container}${index || ''}` },
-                    endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, network: names.network }))
-                  }))
-                }
-              : host.docker
-        })
-        for (const span of load(text).spans) {
-          expect(span.name).toBe(names.bridge)
-          expect(span.sources.every((source) => source.interface === names.card)).toBe(true)
+      fc.property(
+        fc.record({ interface: name, bridge: name, network: name, container: name, owner: name }),
+        (names) => {
+          const host = hostOf('converged')
+          const rename = (one: string) => (one === 'ens192' ? names.interface : one === 'span0' ? names.bridge : one)
+          const text = write({
+            ...host,
+            links: host.links.map((link) => ({
+              ...{ ...link, name: rename(link.name) },
+              alias: link.alias && `spanplan:${names.owner}:owned:`
+            })),
+            filters: host.filters.map((filter) => ({
+              ...{ ...filter, device: rename(filter.device) },
+              copies: filter.copies.map((copy) => ({ ...copy, target: rename(copy.target), cookie: null }))
+            })),
+            docker:
+              host.docker.state === 'read'
+                ? {
+                    ...host.docker,
+                    networks: host.docker.networks.map((network) => ({
+                      ...{ ...network, name: names.network },
+                      options: { 'com.docker.network.bridge.name': names.bridge }
+                    })),
+                    // Docker gives no name twice.
+                    containers: host.docker.containers.map((container, index) => ({
+                      ...{ ...container, name: `${names.container}${index || ''}` },
+                      endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, network: names.network }))
+                    }))
+                  }
+                : host.docker
+          })
+          for (const span of load(text).spans) {
+            expect(span.name).toBe(names.bridge)
+            expect(span.sources.every((source) => source.interface === names.interface)).toBe(true)
+          }
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+          expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
         }
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-        expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
-      }),
+      ),
       { numRuns: 300 }
     )
   })

@@ -1,4 +1,4 @@
-/** What hooks have said of interfaces, until it does not hold any more. */
+/** The pauses of the run directory, and its records of interfaces that go down. */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -9,7 +9,7 @@ import { readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
 let folder: string
 
 beforeEach(() => {
-  folder = mkdtempSync('/tmp/spanplan-holds-')
+  folder = mkdtempSync('/tmp/spanplan-pauses-')
   vi.stubEnv('SPANPLAN_RUN_DIR', folder)
 })
 afterEach(() => {
@@ -20,24 +20,24 @@ afterEach(() => {
 const up = { index: 7, up: true }
 const down = { index: 7, up: false }
 
-describe('an interface of which a hook says that it is being taken down', () => {
-  test('is, while it is still up', () => {
+describe('a record of an interface that goes down', () => {
+  test('holds while the interface is still up', () => {
     expect(stillGoingDown([startGoingDown(up)], [up])).toHaveLength(1)
   })
 
-  test('is, once it is down, and not any more once it is up again', () => {
+  test('holds while the interface is down, and not once it is up again', () => {
     const seen = stillGoingDown([startGoingDown(up)], [down])
     expect(seen).toMatchObject([{ index: 7, settled: true }])
     expect(stillGoingDown(seen, [up])).toEqual([])
     expect(stillGoingDown([startGoingDown(down)], [up])).toEqual([])
   })
 
-  test('is not where it is gone, or another one has come', () => {
+  test('does not hold once the interface is gone, or another one has come', () => {
     expect(stillGoingDown([startGoingDown(down)], [])).toEqual([])
     expect(stillGoingDown([startGoingDown(down)], [{ index: 8, up: false }])).toEqual([])
   })
 
-  test('is not where it was up a minute after the hook; where it is down, it is', () => {
+  test('does not hold where the interface is up a minute after the hook; where it is down, it does', () => {
     const old = { ...startGoingDown(up), since: uptime() - 61 }
     writePauses({ pauses: [], goingDown: [old] })
     const { goingDown } = readOwnPauses(Date.now())
@@ -48,7 +48,7 @@ describe('an interface of which a hook says that it is being taken down', () => 
   })
 })
 
-test('what is held is written for all to read, and only of this namespace is it believed', () => {
+test('every user may read the pauses, and those of another network namespace are ignored', () => {
   const pauses = [{ span: 'span0', until: new Date(Date.now() + 60_000).toISOString() }]
   writePauses({ pauses, goingDown: [] })
   const text = readFileSync(runFile('pauses'), 'utf8')

@@ -1,4 +1,4 @@
-/** Real pipes, and limits that are short. */
+/** Real pipes, with short time limits. */
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,31 +21,31 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-const options = { most: 1000, awaitWriter: true, within: 100 }
+const options = { limit: 1000, awaitWriter: true, timeLimit: 100 }
 
-test('one to which nobody writes is an error after the time limit', async () => {
+test('a pipe that nobody writes to is an error after the time limit', async () => {
   await expect(readPipe(file, options)).rejects.toThrow('nothing came from it for 0.1 s')
 })
 
-test('so is one that is held open, or drips', async () => {
+test('so is a pipe that is kept open, or gets a byte now and then', async () => {
   const writer = openSync(pipe, constants.O_WRONLY)
   await expect(readPipe(file, options)).rejects.toThrow('nothing came from it for 0.1 s')
   const drip = setInterval(() => writeSync(writer, '.'), 5)
-  await expect(readPipe(file, { ...options, within: 2000 })).rejects.toThrow('it did not end within 2 s')
+  await expect(readPipe(file, { ...options, timeLimit: 2000 })).rejects.toThrow('it did not end within 2 s')
   clearInterval(drip)
   closeSync(writer)
 })
 
-test('one that nobody can write to any more has ended, though it was empty', async () => {
+test('a pipe that nobody can write to any more has ended, though it was empty', async () => {
   expect(await readPipe(file, { ...options, awaitWriter: false })).toHaveLength(0)
 })
 
-test('no more of it is read than shows that it is too large, and others have their turn', async () => {
+test('reading stops once the limit is passed, and timers go on meanwhile', async () => {
   const endless = spawn('sh', ['-c', `exec cat /dev/zero >${pipe}`], { stdio: 'ignore' })
   let turns = 0
   const ticking = setInterval(() => turns++, 1)
   const size = 8 * 1024 * 1024
-  const bytes = await readPipe(file, { most: size, awaitWriter: true, within: 120_000 })
+  const bytes = await readPipe(file, { limit: size, awaitWriter: true, timeLimit: 120_000 })
   clearInterval(ticking)
   endless.kill()
   expect(bytes.length).toBeGreaterThan(size)

@@ -1,16 +1,11 @@
-/** Limits of one call, with a daemon that drips, floods, or never answers. */
+/** What one call may take, of a daemon that drips, floods, or says nothing: it has limits as a whole. */
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import {
-  callDocker,
-  connectDocker,
-  type DockerClient,
-  followEvents
-} from '../../../../src/host/docker/docker-client.ts'
+import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
 
 let folder: string
 let server: Server
@@ -34,16 +29,16 @@ afterEach(async () => {
 })
 
 const limits = { milliseconds: 400, bytes: 100_000 }
-/** For answers that have to be in time on any machine. */
+/** For what is to be in time on any machine. */
 const wide = { ...limits, milliseconds: 3000 }
 
-/** Tries until the daemon answers a ping within the limits: a busy machine may need more than one attempt. */
-async function connect(within = limits): Promise<DockerClient> {
-  const connection = await connectDocker(within)
-  return 'reason' in connection ? connect(within) : connection
+async function connect(within = limits) {
+  const daemon = await connectDocker(within)
+  if ('reason' in daemon) throw new Error(daemon.reason.message)
+  return daemon
 }
 
-/** Sends a byte every now and then, so that the connection is never silent for long. */
+/** A byte every now and then, so that it is never silent for long. */
 function drip(response: ServerResponse): void {
   const timer = setInterval(() => response.write(' '), 20)
   response.once('close', () => clearInterval(timer))
@@ -57,7 +52,7 @@ test('an answer that drips is given up', async () => {
   await expect(docker.listNetworks()).rejects.toMatchObject({ message: late, diagnostics: [{ code: 'DOCKER_FAILED' }] })
 })
 
-test('so is an answer that never begins, a refusal that drips, and a daemon that does not answer a ping', async () => {
+test('so is one that never begins, a refusal that drips, and a daemon that does not say whether it is there', async () => {
   answer = () => undefined
   const { docker } = await connect()
   await expect(docker.listNetworks()).rejects.toThrow(late)
@@ -80,13 +75,13 @@ test('an answer without an end is given up once it is too large', async () => {
     response.on('drain', flood)
     flood()
   }
-  const { docker } = await connect(wide)
+  const { docker } = await connect()
   await expect(docker.listNetworks()).rejects.toThrow('is larger than')
-  // The client stopped reading early.
+  // It was not read to the end of the time.
   expect(sent).toBeLessThan(10_000_000)
 })
 
-test('complete answers are returned as ever: JSON, nothing, and the message of a refusal', async () => {
+test('what is whole is answered as ever: JSON, nothing, and a refusal in the words of the daemon', async () => {
   const bodies: Record<string, string> = { '/networks': '[{"Id":"1"}]', '/containers/json?all=true': '[]' }
   answer = (url, response) => {
     if (url.startsWith('/networks/')) response.writeHead(404).end('{"message":"no such network"}')
@@ -102,21 +97,21 @@ test('complete answers are returned as ever: JSON, nothing, and the message of a
   await expect(callDocker(docker, call)).rejects.toThrow('Docker refused: no such network')
 })
 
-test('the stream of events has to begin in time, and may last for ever', async () => {
+test('events have to begin in time, and go on for as long as they like', async () => {
   answer = () => undefined
   const stop = new AbortController()
   let [started, events] = [0, 0]
-  const listener = { onStart: () => started++, onEvent: () => events++ }
-  await expect(followEvents(await connect(), listener, stop.signal)).rejects.toThrow('GET /events did not end within')
+  const follower = { onStart: () => started++, onEvent: () => events++ }
+  await expect(followEvents(await connect(), follower, stop.signal)).rejects.toThrow('GET /events did not end within')
   expect(started).toBe(0)
   const writers: ServerResponse[] = []
   answer = (_, response) => {
     response.flushHeaders()
     writers.push(response)
   }
-  const followed = followEvents(await connect(wide), listener, stop.signal)
+  const followed = followEvents(await connect(wide), follower, stop.signal)
   await expect.poll(() => started).toBe(1)
-  // Longer than the limit.
+  // Longer than any other call may take.
   await new Promise((resolve) => setTimeout(resolve, 1.5 * wide.milliseconds))
   writers[0]?.write('{}')
   await expect.poll(() => events).toBe(1)

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { parseClassFilters, parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { findClassful, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
-import { everyFrame } from '../../../../src/host/tc-syntax.ts'
 import { writeFilter } from '../../../../src/host/write-filters.ts'
 
 const read = (name: string) =>
@@ -115,50 +114,4 @@ test('what is not wholly understood is not written', () => {
   expect(unwritten(egress)).toEqual([10, 11, 12, 15, 16])
   const [gone] = parseFilters('ens224', 'ingress', read('tc-filter-foreign'))
   expect(gone && writeFilter(gone)).toBeNull()
-})
-
-describe('filters of a span, and of others', () => {
-  test('a mirror of ours', () => {
-    const [filter, ...others] = parseFilters('ens192', 'ingress', read('tc-filter-ingress'))
-    expect(others).toEqual([])
-    expect(filter).toMatchObject({
-      device: 'ens192',
-      tcHook: 'ingress',
-      pref: 8,
-      protocol: 'all',
-      kind: 'bpf',
-      handle: 456257237,
-      program: expect.stringMatching(/^24,40 0 0 12,.*,6 0 0 262144$/),
-      directAction: false,
-      mirror: { target: 'span0', control: 'continue', cookie: '7370616e706c616e01018300ed954e41' }
-    })
-  })
-
-  test('a mirror whose target is gone, u32 with duplicate keys, a redirect', () => {
-    const u32 = { kind: 'u32', program: null, directAction: false }
-    expect(parseFilters('ens224', 'ingress', read('tc-filter-foreign'))).toMatchObject([
-      { pref: 8, handle: 7, program: everyFrame, mirror: { target: '*', control: 'continue', cookie: '00112233' } },
-      {
-        ...u32,
-        pref: 20,
-        handle: 0x80000800,
-        selects: {
-          kind: 'u32',
-          keys: [
-            { offset: 8, value: 0x60000, mask: 0xff0000 },
-            { offset: 20, value: 22, mask: 0xffff }
-          ]
-        },
-        others: false,
-        mirror: { target: 'other', control: 'pipe', cookie: null }
-      },
-      { ...u32, pref: 30, handle: 0x80200800, copies: [], others: true, mirror: null }
-    ])
-  })
-
-  test('a direct action', () => {
-    expect(parseFilters('ens224', 'egress', read('tc-filter-egress'))).toMatchObject([
-      { pref: 9, program: '1,6 0 0 2', directAction: true, mirror: null }
-    ])
-  })
 })

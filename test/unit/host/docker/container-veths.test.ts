@@ -1,10 +1,39 @@
-/** The port of each endpoint: found by what the kernel says, and only if it is certain. */
+/** Which veth pair is which endpoint's: by what the kernel tells, and only where that leaves no choice. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { addPorts } from '../../../../src/host/docker/endpoint-ports.ts'
-import type { Veth } from '../../../../src/host/parsers/veths.ts'
+import { addPorts, parseVeths, type Veth } from '../../../../src/host/docker/container-veths.ts'
 import type { Container, DockerNetwork } from '../../../../src/host/snapshot.ts'
 
+const read = (name: string): unknown =>
+  JSON.parse(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
+
 const folder = '/run/docker/netns'
+
+test('veth pairs, by the namespace at their other end', () => {
+  const veths = parseVeths(folder, read('ip-addr-veth'), read('ip-netns'))
+  const own = { namespace: 1, hasAddress: false }
+  expect([...veths]).toEqual([
+    [
+      `${folder}/174f35cc26d7`,
+      [
+        { ...own, host: 13, inside: 12, master: 'span0' },
+        { ...own, host: 16, inside: 15, master: 'br-5d39b7d54f25' },
+        { ...own, host: 22, inside: 21, master: null, hasAddress: true }
+      ]
+    ],
+    [`${folder}/bafb2df18845`, [{ host: 18, inside: 17, namespace: 2, master: 'br-5d39b7d54f25', hasAddress: false }]]
+  ])
+})
+
+test('what is no veth pair, or leads nowhere else, is none', () => {
+  const link = { ifindex: 2, link_index: 3, link_netnsid: 1, linkinfo: { info_kind: 'veth' }, addr_info: [] }
+  const links = [
+    {},
+    { ...link, linkinfo: { info_kind: 'macvlan' } },
+    { ...link, link_netnsid: undefined, link: 'blk0' }
+  ]
+  expect([...parseVeths(folder, links, [{ nsid: 0 }, { nsid: 1, name: 'a' }])]).toEqual([[`${folder}/a`, []]])
+})
 
 const network = (name: string, driver = 'bridge'): DockerNetwork => ({
   ...{ id: `id of ${name}`, name, driver, internal: true, ipv6: false, attachable: false },
@@ -30,11 +59,11 @@ function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox
       ...{ fixedAddress: null, port: 'unknown' }
     }))
   }
-  const complete = veths.map((veth, index): Veth => {
+  const whole = veths.map((veth, index): Veth => {
     const place = { host: 10 + index, inside: 20 + index, namespace: 1 }
     return { ...place, master: null, hasAddress: false, ...veth }
   })
-  const { endpoints } = addPorts(container, networks, new Map([[`${folder}/a`, complete]]))
+  const { endpoints } = addPorts(container, networks, new Map([[`${folder}/a`, whole]]))
   return endpoints.map(({ port }) => (typeof port === 'string' ? port : port.host))
 }
 

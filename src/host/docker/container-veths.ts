@@ -1,0 +1,185 @@
+import { lstatSync, statfsSync, statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import * as z from 'zod'
+import type { Argv } from '../exec.ts'
+import { parseOutput, runJsonBatch } from '../run-json.ts'
+import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
+import { dockerBridge } from './docker-names.ts'
+
+/**
+ * Finds the host's end of each interface of a container. What a container says of itself cannot be trusted, and a PID may be used
+ * again: only the kernel and Docker are asked. The kernel numbers the network namespaces that this one has links to. Docker keeps a
+ * file for each container's namespace, from which `ip netns` gets the name for a number.
+ */
+
+/** The host's end of a veth pair whose other end is in another network namespace. */
+export interface Veth {
+  /** The index on the host, and the index of the other end in the other namespace. */
+  readonly host: number
+  readonly inside: number
+  /** The kernel's number for the other namespace. It is valid in this namespace alone. */
+  readonly namespace: number
+  readonly master: string | null
+  /** The host's end has an address. Docker's ports have none. */
+  readonly hasAddress: boolean
+}
+
+/** The veth pairs into each container's network namespace, by the namespace's file. Other namespaces are not known. */
+export type VethsBySandbox = ReadonlyMap<string, readonly Veth[]>
+
+const noVeths: VethsBySandbox = new Map()
+
+/** NSFS_MAGIC in linux/magic.h: the file is a namespace. */
+const nsfs = 0x6e736673
+
+/** S_IWGRP and S_IWOTH, as in inode(7). */
+const othersWrite = 0o022
+
+/** Whether a file is a namespace, and only root can have made it. No other file is opened. */
+export function isSandbox(file: string): boolean {
+  try {
+    const [folder, status] = [lstatSync(dirname(file)), lstatSync(file)]
+    const isFolderSafe = folder.isDirectory() && folder.uid === 0 && (folder.mode & othersWrite) === 0
+    return (
+      isFolderSafe && resolve(file) === file && status.isFile() && status.uid === 0 && statfsSync(file).type === nsfs
+    )
+  } catch {
+    // The file is gone, or this process may not see it.
+    return false
+  }
+}
+
+/** The folder in which `ip netns` finds names: NETNS_RUN_DIR of iproute2. */
+const namesFolder = '/run/netns'
+
+/**
+ * Binds the parent of Docker's folder over /run, in a new mount namespace: the host's /run stays as it is, and may have no
+ * /run/netns. `--rbind` includes the namespaces' files, which are mounts. A shell starts the program, because mount cannot. All that
+ * varies is an argument.
+ */
+const bindOverRun = [
+  'unshare',
+  '--mount',
+  '--',
+  'sh',
+  '-c',
+  'mount --rbind "$1" /run && shift && exec "$@"',
+  'sh'
+] as const
+
+const ip = ['ip', '-json', '-details', '-force', '-batch', '-'] as const
+
+/** The command that lists links and names with Docker's folder in place of iproute2's; null: the folder has another name. */
+function ipCommand(folder: string): Argv | null {
+  if (isSame(folder, namesFolder)) return ip
+  return basename(folder) === basename(namesFolder) ? [...bindOverRun, dirname(folder), ...ip] : null
+}
+
+/** The systemd unit binds Docker's folder over iproute2's. */
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [statSync(one), statSync(other, { throwIfNoEntry: false })]
+  return a.dev === b?.dev && a.ino === b.ino
+}
+
+/** Reads the veth pairs into these namespaces, each given by its file. A namespace that cannot be read is left out. */
+export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
+  const sandboxes = [...new Set(files)].filter(isSandbox)
+  const folders = [...new Set(sandboxes.map((file) => dirname(file)))]
+  const found = await Promise.all(folders.map(readFolder))
+  const all = new Map(found.flatMap((veths) => [...veths]))
+  return new Map(sandboxes.flatMap((file) => (all.has(file) ? [[file, all.get(file) ?? []]] : [])))
+}
+
+async function readFolder(folder: string): Promise<VethsBySandbox> {
+  try {
+    const argv = ipCommand(folder)
+    if (argv === null) return noVeths
+    const [links, names] = await runJsonBatch(argv, [
+      ['addr', 'show', 'type', 'veth'],
+      ['netns', 'list-id']
+    ])
+    return parseOutput('ip', () => parseVeths(folder, links, names))
+  } catch {
+    // A right or a program is missing.
+    return noVeths
+  }
+}
+
+const vethOutput = z.object({
+  ifindex: z.number(),
+  link_index: z.number(),
+  link_netnsid: z.number(),
+  master: z.string().optional(),
+  linkinfo: z.object({ info_kind: z.literal('veth') }),
+  addr_info: z.array(z.object({ protocol: z.string().optional() }))
+})
+
+const namesOutput = z.array(z.object({ nsid: z.number(), name: z.string().optional() }))
+
+/**
+ * Parses `ip -json -details addr show type veth` and `ip -json netns list-id`. A namespace has a number since the first veth pair
+ * into it, and keeps the number.
+ */
+export function parseVeths(folder: string, links: unknown, names: unknown): VethsBySandbox {
+  const veths = z
+    .array(z.unknown())
+    .parse(links)
+    .flatMap((link): Veth[] => {
+      const read = vethOutput.safeParse(link)
+      if (!read.success) return []
+      const { ifindex, link_index, link_netnsid, master = null, addr_info } = read.data
+      const hasAddress = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
+      return [{ host: ifindex, inside: link_index, namespace: link_netnsid, master, hasAddress }]
+    })
+  return new Map(
+    namesOutput
+      .parse(names)
+      .flatMap(({ nsid, name }) =>
+        name === undefined ? [] : [[`${folder}/${name}`, veths.filter(({ namespace }) => namespace === nsid)]]
+      )
+  )
+}
+
+/** Adds its ports to a container. A port is found by its bridge: each Docker network has one. */
+export function addPorts(
+  container: Container,
+  networks: readonly DockerNetwork[],
+  vethsBySandbox: VethsBySandbox
+): Container {
+  const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
+  if (veths === undefined) return container
+  const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
+  const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths)
+  return {
+    ...container,
+    veths: veths.map(({ inside, host }) => ({ inside, host })),
+    endpoints: container.endpoints.map((endpoint, index) => ({ ...endpoint, port: ports[index] ?? 'unknown' }))
+  }
+}
+
+function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNetwork[]): string | null {
+  const own = networks.find(({ id }) => id === networkId) ?? networks.find(({ name }) => name === network)
+  return own === undefined ? null : dockerBridge(own)
+}
+
+/**
+ * The port on each of a container's bridges. If exactly one bridge has no port, and exactly one veth pair is on no bridge, these
+ * belong together. If there are more, nothing tells which belong together: the ports are absent, and Docker can make new ones.
+ */
+function findPorts(
+  bridges: readonly (string | null)[],
+  dockerBridges: ReadonlySet<string | null>,
+  veths: readonly Veth[]
+): Endpoint['port'][] {
+  const on = (bridge: string | null) => veths.filter(({ master }) => master !== null && master === bridge)
+  const withoutPort = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
+  const unbridged = veths.filter(({ master, hasAddress }) => master === null && !hasAddress)
+  // Somebody has put it on another bridge, on purpose.
+  const moved = veths.some(({ master }) => master !== null && !dockerBridges.has(master))
+  const matched = withoutPort.length === 1 && unbridged.length === 1 ? unbridged : []
+  return bridges.map((bridge) => {
+    const [port, ...more] = on(bridge).length > 0 ? on(bridge) : matched
+    if (bridge === null || more.length > 0 || (moved && withoutPort.includes(bridge))) return 'unknown'
+    return port === undefined ? 'absent' : { inside: port.inside, host: port.host }
+  })
+}
