@@ -140,14 +140,14 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list(), ...statistics.read() },
       file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
     }),
-    paths: () => [...config.paths, ...files.files.map(({ path }) => path)].map((path) => resolve(path)),
+    paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
     start: () => {
       emit({ type: 'started', name, dryRun })
       emitFiles()
     },
     reload: () => {
       const result = files.reload(performance.now())
-      if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.files })
+      if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
       if (result !== 'accepted') return
       isNewFile = true
       degradation.clear()

@@ -9,8 +9,8 @@ export interface WatchedFiles {
   readonly spec: Spec
   /** Why the files as they are now are not in force; nothing: they are. */
   readonly diagnostics: readonly Diagnostic[]
-  /** As they were last read. */
-  readonly files: readonly SourceFile[]
+  /** The files' contents at the last reload. */
+  readonly lastRead: readonly SourceFile[]
   /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
   readonly settlesAt: number | null
   /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
@@ -64,7 +64,7 @@ export function openFiles(read: () => readonly SourceFile[], check: SpecCheck): 
     get diagnostics() {
       return diagnostics
     },
-    get files() {
+    get lastRead() {
       return files
     },
     get settlesAt() {

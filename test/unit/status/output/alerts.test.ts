@@ -22,7 +22,7 @@ test('each alert fires on what it is for, and on nothing else', async () => {
   await promtool('test', 'rules', 'test/fixtures/prometheus/alerts.yml')
 })
 
-test('they rest on metrics that there are', () => {
+test('they use metrics that exist', () => {
   const rules = readFileSync(`${folder}/spanplan.rules.yml`, 'utf8')
   const used = new Set(rules.match(/spanplan_\w+/g))
   const known = makeMetrics('0.1.0', watch, measure()).map(({ name }) => name)

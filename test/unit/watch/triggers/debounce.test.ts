@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { debounce } from '../../../../src/watch/triggers/debounce.ts'
 
-test('a burst is one, soon after its end; what comes later is another', async () => {
+test('a burst of calls acts once, soon after its end; a later call acts again', async () => {
   let acts = 0
   const wake = debounce(() => acts++)
   for (let count = 0; count < 1000; count++) wake()
@@ -14,7 +14,7 @@ test('a burst is one, soon after its end; what comes later is another', async ()
   expect(acts).toBe(2)
 })
 
-test('one that does not end is not waited for, and one that is closed comes to nothing', async () => {
+test('a burst that does not end acts after the longest wait; after close() nothing acts', async () => {
   let acts = 0
   const wake = debounce(() => acts++)
   for (let count = 0; count < 120; count++) {

@@ -25,10 +25,10 @@ afterEach(() => {
 const sh = (script: string) => execFileSync('sh', ['-ec', script], { cwd: folder })
 const follow = (...names: string[]) => files.follow(names.map((name) => join(folder, name)))
 
-/** Long enough for what the kernel has to tell. */
+/** Long enough for the kernel's events. */
 const settle = () => sleep(100)
 
-/** Each of these leads to a wake, also after all those before. */
+/** Each script leads to a wake, also after those before. */
 async function expectWakes(...scripts: readonly string[]): Promise<void> {
   for (const script of scripts) {
     await settle()
@@ -70,7 +70,7 @@ describe('a file', () => {
     await expectWakes('echo 2 >new && touch -r etc/net/spans.yaml new && mv new etc/net/spans.yaml')
   })
 
-  test('whose folder, or one further up, goes and comes again', async () => {
+  test('whose folder, or one further up, is removed and recreated', async () => {
     follow('etc/net/spans.yaml')
     const make = 'mkdir -p etc/net && echo 1 >etc/net/spans.yaml'
     const write = 'echo 2 >>etc/net/spans.yaml'
@@ -84,7 +84,7 @@ describe('a file', () => {
     await expectWakes('mkdir srv', 'mkdir srv/net', 'echo 1 >srv/net/spans.yaml', 'echo 2 >>srv/net/spans.yaml')
   })
 
-  test('that is only read, beside others that change', async () => {
+  test('that is only read, while other files change', async () => {
     follow('etc/net/spans.yaml')
     await expectSilence(
       'cat etc/net/spans.yaml',
@@ -97,7 +97,7 @@ describe('a file', () => {
 })
 
 describe('a link', () => {
-  test('as Kubernetes swaps a ConfigMap behind it', async () => {
+  test('to a ConfigMap that Kubernetes replaces', async () => {
     const update = (name: string, text: string) =>
       `mkdir ..${name} && echo ${text} >..${name}/spans.yaml && ${swap(`..${name}`, '..data')}`
     sh(`${update('2024', 'a')} && ln -s ..data/spans.yaml spans.yaml`)
@@ -110,7 +110,7 @@ describe('a link', () => {
     await expectSilence('mkdir ..2027', 'echo d >..2027/spans.yaml', 'rm -r ..2027')
   })
 
-  test('the same, of a folder that is followed', async () => {
+  test('the same, to a folder that is watched', async () => {
     sh('mkdir etc etc/..1 && echo a >etc/..1/a.yaml && ln -s ..1 etc/..data && ln -s ..data/a.yaml etc/a.yaml')
     follow('etc')
     await expectWakes(
@@ -119,7 +119,7 @@ describe('a link', () => {
     )
   })
 
-  test('to a folder, that leads to another, nowhere, in a circle, and back', async () => {
+  test('to a folder, then to another folder, to nothing, in a circle, and back', async () => {
     sh(
       'mkdir -p releases/1 releases/2 && echo 1 | tee releases/1/a.yaml >releases/2/a.yaml && ln -s releases/1 current'
     )
@@ -141,13 +141,13 @@ describe('a link', () => {
 describe('a folder', () => {
   beforeEach(() => sh('mkdir etc && echo 1 >etc/a.yaml'))
 
-  test('whose files come, change and go', async () => {
+  test('whose files are created, changed and removed', async () => {
     follow('etc')
     await expectWakes('echo 1 >etc/b.yml', 'echo 2 >etc/b.yml', 'mv etc/b.yml etc/c.yml', 'rm etc/c.yml etc/a.yaml')
     await expectWakes('rmdir etc', 'mkdir etc', 'echo 1 >etc/a.yaml')
   })
 
-  test('with what is no file of spans', async () => {
+  test('with files that are no spec files', async () => {
     follow('etc')
     await expectSilence('echo 1 >etc/README', 'echo 1 >etc/.a.yaml.swp', 'mkdir etc/more', 'rm etc/README')
   })
@@ -168,7 +168,7 @@ test('of a clone that git pulls and checks out', async () => {
   await expectSilence(`cd clone && ${git} checkout -q other`, `cd clone && ${git} gc -q`)
 })
 
-test('others are followed from then on; what changed of those that stay is told', async () => {
+test('with other paths, those are watched from then on; a change of a path that stays wakes', async () => {
   sh('echo 1 | tee a.yaml b.yaml >c.yaml')
   follow('a.yaml', 'b.yaml')
   sh('echo 2 >b.yaml')
@@ -178,7 +178,7 @@ test('others are followed from then on; what changed of those that stay is told'
   await expectSilence('echo 3 >a.yaml')
 })
 
-test('after the end nobody is woken', async () => {
+test('after close() nothing wakes', async () => {
   sh('echo 1 >a.yaml')
   follow('a.yaml')
   files.close()
