@@ -42,8 +42,8 @@ function isSequential(tool: string): boolean {
 }
 
 /**
- * Gathers the steps into as few batches as their order allows. Changes of one rank do not depend on each other, so their
- * steps by the same tool share a batch; the steps of one change stay in order. Steps of two ranks share a batch only where
+ * Gathers the steps into as few batches as their order allows. Changes of one turn do not depend on each other, so their
+ * steps by the same tool share a batch; the steps of one change stay in order. Steps of two turns share a batch only where
  * it is sequential.
  *
  * @param done steps to leave out.
@@ -52,15 +52,15 @@ export function makeBatches(
   stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[],
   done: ReadonlySet<Step>
 ): Batch[] {
-  const batches: { tool: string; rank: number; tasks: Task[] }[] = []
-  const append = (tool: string, rank: number, tasks: readonly Task[]) => {
+  const batches: { tool: string; turn: number; tasks: Task[] }[] = []
+  const append = (tool: string, turn: number, tasks: readonly Task[]) => {
     const last = batches.at(-1)
-    if (last?.tool === tool && (last.rank === rank || isSequential(tool))) last.tasks.push(...tasks)
-    else batches.push({ tool, rank, tasks: [...tasks] })
+    if (last?.tool === tool && (last.turn === turn || isSequential(tool))) last.tasks.push(...tasks)
+    else batches.push({ tool, turn, tasks: [...tasks] })
   }
-  for (const rank of new Set(stages.map(({ stage }) => stage.rank))) {
+  for (const turn of new Set(stages.map(({ stage }) => stage.turn))) {
     const queues = stages
-      .filter(({ stage }) => stage.rank === rank)
+      .filter(({ stage }) => stage.turn === turn)
       .map(({ change, stage }) => stage.steps.filter((step) => !done.has(step)).map((step) => ({ change, step })))
     for (;;) {
       const [next] = queues.find((queue) => queue.length > 0) ?? []
@@ -68,7 +68,7 @@ export function makeBatches(
       const tool = toolOf(next.step)
       for (const queue of queues) {
         const other = queue.findIndex(({ step }) => toolOf(step) !== tool)
-        append(tool, rank, queue.splice(0, other === -1 ? queue.length : other))
+        append(tool, turn, queue.splice(0, other === -1 ? queue.length : other))
       }
     }
   }

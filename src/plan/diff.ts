@@ -78,5 +78,5 @@ export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & st
 }
 
 function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates): 'replace' | 'remove' | undefined {
-  return kind.hangsOn && fates.get(kind.hangsOn(resource))
+  return kind.hangsOn && fates.get(`${kind.hangsOn.kind} ${kind.hangsOn.id(resource)}`)
 }

@@ -9,10 +9,11 @@ import {
   type Remembered,
   type Resource,
   type Step,
+  type Transition,
   type Wait,
   writeAddress
 } from '../resources/kind.ts'
-import { kinds } from '../resources/registry.ts'
+import { dependenciesFirst, kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import type { Resolution } from './resolve.ts'
 
@@ -26,9 +27,9 @@ export interface Fact {
   readonly changed: boolean
 }
 
-/** Steps that are done one after the other, among those of all changes in the order of their ranks. */
+/** Steps that are done one after the other, when it is their turn among those of all changes. */
 export interface Stage {
-  readonly rank: number
+  readonly turn: number
   readonly steps: readonly Step[]
 }
 
@@ -123,7 +124,7 @@ export function makePlan(
 
 /** In the order in which a plan shows the kinds. */
 function sortByKind(waits: readonly Wait[]): Wait[] {
-  const names = kinds.map((any) => any.visit<string>(({ kind }) => kind))
+  const names = kinds.map(({ kind }) => kind)
   return [...waits].sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind))
 }
 
@@ -174,7 +175,7 @@ export function findBlockers(changes: readonly PlannedChange[], now: ObservedSta
 
 /** Whether something foreign may keep a change from being done. */
 export function isBlockable(change: PlannedChange): boolean {
-  return takesAway(change) && kinds.some((any) => any.visit(({ kind, blockers }) => kind === change.kind && blockers))
+  return takesAway(change) && kinds.some((any) => any.kind === change.kind && any.visit(({ blockers }) => blockers))
 }
 
 function takesAway({ action }: PlannedChange): boolean {
@@ -198,40 +199,41 @@ interface Draft {
   readonly withheld: Withheld | null
 }
 
+/** The drafts of all kinds, in the order in which a plan shows them. */
 function planKinds(
   host: HostIndex,
   adopt: boolean,
   sides: <R extends Resource>(kind: Kind<R>) => { readonly live: readonly R[]; readonly desired: readonly R[] }
 ): Draft[] {
   const fates = new Map<string, 'replace' | 'remove'>()
-  return kinds.flatMap((any) =>
-    any.visit((kind) => {
-      const { live, desired } = sides(kind)
-      const found = diff(kind, live, desired, fates, adopt)
-      const changes = kind.finalize?.(found.changes, host) ?? found.changes
-      for (const change of changes) {
-        if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
-        else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
-      }
-      return [
-        ...changes.map((change) => ({
-          change: planChange(kind, change),
-          conflict: [],
-          withheld:
-            change.action === 'create'
-              ? withhold(kind, change.after, 'desired', host)
-              : change.action === 'update'
-                ? null
-                : withhold(kind, change.before, 'live', host, change.action === 'remove' ? ', to be removed' : '')
-        })),
-        ...found.conflicts.map((conflict) => ({
-          change: null,
-          conflict: explain(kind, conflict, host, adopt),
-          withheld: withhold(kind, conflict.live, 'live', host, ', which knows whose it is')
-        }))
-      ]
-    })
-  )
+  const planKind = <R extends Resource>(kind: Kind<R>): Draft[] => {
+    const { live, desired } = sides(kind)
+    const found = diff(kind, live, desired, fates, adopt)
+    const changes = kind.finalize?.(found.changes, host) ?? found.changes
+    for (const change of changes) {
+      if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
+      else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
+    }
+    return [
+      ...changes.map((change) => ({
+        change: planChange(kind, change),
+        conflict: [],
+        withheld:
+          change.action === 'create'
+            ? withhold(kind, change.after, 'desired', host)
+            : change.action === 'update'
+              ? null
+              : withhold(kind, change.before, 'live', host, change.action === 'remove' ? ', to be removed' : '')
+      })),
+      ...found.conflicts.map((conflict) => ({
+        change: null,
+        conflict: explain(kind, conflict, host, adopt),
+        withheld: withhold(kind, conflict.live, 'live', host, ', which knows whose it is')
+      }))
+    ]
+  }
+  const drafts = new Map(dependenciesFirst.map((any) => [any.kind, any.visit(planKind)]))
+  return kinds.flatMap(({ kind }) => drafts.get(kind) ?? [])
 }
 
 const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
@@ -296,11 +298,11 @@ function headings({ spans }: DesiredState, rows: readonly Pick<PlannedChange, 's
   return [...names, ...[...others].sort().map((name) => ({ name, description: null }))]
 }
 
-/** The stages of all changes, in the order in which they are to be done: those of one rank may be done side by side. */
+/** The stages of all changes, in the order in which they are to be done: those that have one turn may be done side by side. */
 export function orderStages(changes: readonly PlannedChange[]): { change: PlannedChange; stage: Stage }[] {
   return changes
     .flatMap((change) => change.stages.map((stage) => ({ change, stage })))
-    .sort((a, b) => a.stage.rank - b.stage.rank)
+    .sort((a, b) => a.stage.turn - b.stage.turn)
 }
 
 /** Whether a change takes something away that is there, or takes it over: those are asked about. */
@@ -352,8 +354,12 @@ function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fa
 }
 
 function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[] {
-  const removal = (before: R) => ({ rank: kind.rank.remove, steps: kind.steps({ action: 'remove', before }) })
-  const creation = (after: R) => ({ rank: kind.rank.create, steps: kind.steps({ action: 'create', after }) })
+  const stage = (phase: Phase, transition: Transition<R>): Stage => ({
+    turn: turnOf(phase, kind.kind),
+    steps: kind.steps(transition)
+  })
+  const removal = (before: R) => stage('remove', { action: 'remove', before })
+  const creation = (after: R) => stage('make', { action: 'create', after })
   switch (change.action) {
     case 'create':
       return [creation(change.after)]
@@ -361,7 +367,7 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
     case 'update': {
       const { before, after, fields } = change
       if (isAnew(kind, change)) return [removal(before), creation(after)]
-      return [{ rank: kind.rank.create, steps: kind.steps({ action: 'update', before, after, fields }) }]
+      return [stage('make', { action: 'update', before, after, fields })]
     }
     case 'replace':
       return [removal(change.before), creation(change.after)]

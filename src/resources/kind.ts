@@ -77,12 +77,11 @@ export interface ObservedState {
 export type Remembered = { readonly device: string } | { readonly container: string }
 
 /**
- * One kind of resource: all that spanplan knows of it. What every kind has comes first; the rest has a default that most
- * kinds keep. Ranks say in which order things are done, low ranks first, creations (and changes) and removals on one scale.
+ * One kind of resource: all that spanplan knows of it, but when its turn is: the registry has the order. What every kind has
+ * comes first; the rest has a default that most kinds keep.
  */
 export interface Kind<R extends Resource = Resource> {
   readonly kind: R['kind']
-  readonly rank: { readonly create: number; readonly remove: number }
   readonly fields: Fields<R>
   /** What the spans want, all together: a card may serve several. */
   desire(wanted: DesiredState, host: HostIndex): R[]
@@ -101,8 +100,8 @@ export interface Kind<R extends Resource = Resource> {
   device?(resource: R): string
   /** The name of the container that it is about: where that has gone, so has it. None: no container's. */
   container?(resource: R): string
-  /** The resource, as `KIND ID`, that this one cannot outlive, and has to be made anew with. None: it stands alone. */
-  hangsOn?(resource: R): string
+  /** The kind and the id of the resource that this one depends on: removed or recreated, it takes this one along. None: no other. */
+  readonly hangsOn?: { readonly kind: string; readonly id: (resource: R) => string }
   /**
    * What else than the kernel has to be read to know that a resource is there, or whose it is. While an input is not read, the
    * resource is neither created nor removed, and is no conflict. None: the kernel alone tells.

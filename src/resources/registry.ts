@@ -9,17 +9,17 @@ import { port } from './kinds/port.ts'
 import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
 
-/** A kind, and resources of it, without saying which: `visit` is handed both with their type. */
-export interface AnyKind {
+/** A kind, without saying of which type its resources are: `visit` is handed it with that type. */
+export interface AnyKind<Name extends string = string> {
+  readonly kind: Name
   visit<T>(visitor: <R extends Resource>(kind: Kind<R>) => T): T
 }
 
-function any<R extends Resource>(kind: Kind<R>): AnyKind {
-  return { visit: (visitor) => visitor(kind) }
+function any<R extends Resource>(kind: Kind<R>): AnyKind<R['kind']> {
+  return { kind: kind.kind, visit: (visitor) => visitor(kind) }
 }
 
-/** Every kind, in the order in which a plan shows them. */
-export const kinds: readonly AnyKind[] = [
+const registered = [
   any(bridge),
   any(address),
   any(qdisc),
@@ -29,4 +29,68 @@ export const kinds: readonly AnyKind[] = [
   any(sensor),
   any(note),
   any(port)
+] as const
+
+/** Every kind, in the order in which a plan shows them. */
+export const kinds: readonly AnyKind[] = registered
+
+/** Every kind, each after the one that its resources depend on. */
+export const dependenciesFirst: readonly AnyKind[] = [...new Set(kinds.flatMap(withDependency))]
+
+function withDependency(any: AnyKind): AnyKind[] {
+  const dependency = any.visit(({ hangsOn }) => kinds.find(({ kind }) => kind === hangsOn?.kind))
+  return dependency === undefined ? [any] : [...withDependency(dependency), any]
+}
+
+/** What is done to resources of a kind. To make is also to change. */
+export type Phase = 'make' | 'remove'
+
+type Turn = `${Phase} ${(typeof registered)[number]['kind']}`
+
+/** Anything, if the list has every turn once; else what is wrong with the list. */
+type EachOnce<List extends readonly unknown[], Left extends Turn = Turn> = List extends readonly [
+  infer First,
+  ...infer Rest
 ]
+  ? First extends Left
+    ? EachOnce<Rest, Exclude<Left, First>>
+    : { readonly twice: First }
+  : [Left] extends [never]
+    ? unknown
+    : { readonly missing: Left }
+
+function eachOnce<const List extends readonly Turn[]>(turns: List & EachOnce<List>): readonly string[] {
+  return turns
+}
+
+/** The order in which a plan is carried out. Changes that have one turn do not depend on each other. */
+const order = eachOnce([
+  // Before sensors are disconnected, to be connected again: that takes their ports away.
+  'make port',
+  // Before the network: only that tells whose the address is.
+  'remove address',
+  'remove sensor',
+  'remove network',
+  'make bridge',
+  'make qdisc',
+  // Before old mirrors are removed: no frame is missed.
+  'make mirror',
+  'make interface',
+  'make address',
+  'make network',
+  'make sensor',
+  // When the networks and the listed sensors are in place.
+  'make note',
+  'remove note',
+  'remove interface',
+  'remove mirror',
+  'remove qdisc',
+  'remove bridge',
+  // After the bridge: until then, what comes from a port would enter it.
+  'remove port'
+])
+
+/** When something is done to resources of a kind: its place in the order. */
+export function turnOf(phase: Phase, kind: string): number {
+  return order.indexOf(`${phase} ${kind}`)
+}

@@ -17,8 +17,6 @@ export interface HostAddress extends Resource {
 /** How such addresses are found and taken away; none is ever wanted. */
 export const address: Kind<HostAddress> = {
   kind: 'address',
-  // Before the network is removed: only that tells whose the address is.
-  rank: { create: 49, remove: 2 },
   fields: {},
   desire: () => [],
   observe: (wanted, host) =>

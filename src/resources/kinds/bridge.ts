@@ -67,7 +67,6 @@ const wireSize = { tx: false, tso: false, gso: false } as const
 /** How bridges are wanted, found, and made what they should be. */
 export const bridge: Kind<Bridge> = {
   kind: 'bridge',
-  rank: { create: 10, remove: 83 },
   fields: {
     // An alias of somebody else's may have 255 bytes.
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },

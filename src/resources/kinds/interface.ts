@@ -38,7 +38,6 @@ const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly 
 /** How cards are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
   kind: 'interface',
-  rank: { create: 40, remove: 80 },
   fields: {
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
     promiscuous: { label: 'promiscuous', words: onOff },

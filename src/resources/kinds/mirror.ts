@@ -57,7 +57,6 @@ export interface Mirror extends Resource {
 /** How mirrors are wanted, found, and made what they should be. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
-  rank: { create: 30, remove: 81 },
   fields: {
     target: { label: 'target', words: nameTarget },
     program: {

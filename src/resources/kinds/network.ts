@@ -39,7 +39,6 @@ export interface Network extends Resource {
 /** How Docker networks are wanted, found, made and made anew. */
 export const network: Kind<Network> = {
   kind: 'network',
-  rank: { create: 50, remove: 3 },
   fields: {
     bridge: { label: 'bridge', words: (bridge) => (bridge === '' ? 'none' : bridge), immutable: true },
     driver: { label: 'driver', words: String, immutable: true },

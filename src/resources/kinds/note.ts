@@ -25,8 +25,6 @@ export interface Note extends Resource {
 /** How such containers are found, and put back. */
 export const note: Kind<Note> = {
   kind: 'note',
-  // When the networks and the listed sensors are in place.
-  rank: { create: 70, remove: 70 },
   fields: { back: { label: 'put back', words: yesNo } },
   desire: (wanted, host) => observeNotes(wanted, host).map((one) => ({ ...one, back: true })),
   observe: observeNotes,

@@ -57,9 +57,6 @@ export interface Port extends Resource {
 /** How the ports of bridges are found, sealed, and given back; Docker or others make them. */
 export const port: Kind<Port> = {
   kind: 'port',
-  // Before sensors are disconnected, to be connected again: that takes their ports away. Given back after the bridge has gone:
-  // until then, what comes from a port would enter.
-  rank: { create: 1, remove: 84 },
   fields: {
     mtu: { label: 'mtu', words: String },
     up: { label: 'state', words: (up) => (up ? 'up' : 'down') },

@@ -19,7 +19,6 @@ export interface Clsact extends Resource {
 /** How clsact qdiscs are wanted, found, added and removed. */
 export const qdisc: Kind<Clsact> = {
   kind: 'qdisc',
-  rank: { create: 20, remove: 82 },
   fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (wanted) =>
     wanted.marks.interfaces

@@ -56,7 +56,6 @@ export interface Sensor extends Resource {
 /** How containers are connected, kept connected, and disconnected. */
 export const sensor: Kind<Sensor> = {
   kind: 'sensor',
-  rank: { create: 60, remove: 2 },
   fields: {
     current: { label: 'on this network', words: yesNo, immutable: true },
     present: { label: 'interface present', words: yesNo, immutable: true },
@@ -78,7 +77,7 @@ export const sensor: Kind<Sensor> = {
     ].join(', '),
   address: ({ network, container }) => [network, container],
   replaceNote: 'its interface may be renamed: restart the sensor',
-  hangsOn: ({ network }) => `network ${network}`,
+  hangsOn: { kind: 'network', id: ({ network }) => network },
   container: ({ container }) => container
 }
 

@@ -9,14 +9,14 @@ import type { PlannedChange, Stage } from '../../../src/plan/plan.ts'
 type Work = { readonly change: PlannedChange; readonly stage: Stage }
 
 /** A change whose steps are by the tools of these names, one after the other. */
-function work(title: string, rank: number, tools: readonly string[]): Work {
+function work(title: string, turn: number, tools: readonly string[]): Work {
   const steps = tools.map((tool, index) => {
     const summary = `${title}.${index}`
     return tool === 'docker'
       ? ({ summary, docker: { call: 'removeNetwork', network: title } } as const)
       : ({ summary, argv: [tool, summary] } as const)
   })
-  const stage = { rank, steps }
+  const stage = { turn, steps }
   const change: PlannedChange = {
     ...{
       address: title,
@@ -68,7 +68,7 @@ describe('runBatch', () => {
 describe('makeBatches', () => {
   test('nothing', () => expect(makeBatches([], new Set())).toEqual([]))
 
-  test('changes of one rank are done together', () => {
+  test('changes of one turn are done together', () => {
     const bridge = ['ip', 'ip', 'ethtool', 'tc']
     expect(show([work('a', 10, bridge), work('b', 10, bridge)])).toEqual([
       'ip a.0 a.1 b.0 b.1',
@@ -77,7 +77,7 @@ describe('makeBatches', () => {
     ])
   })
 
-  test('ranks come one after the other, and share a batch where they meet', () => {
+  test('turns come one after the other, and share a batch where they meet', () => {
     expect(show([work('a', 10, ['ip', 'tc']), work('b', 20, ['tc']), work('c', 30, ['ip'])])).toEqual([
       'ip a.0',
       'tc a.1 b.0',
@@ -85,7 +85,7 @@ describe('makeBatches', () => {
     ])
   })
 
-  test('a batch that is not sequential holds steps of one rank', () => {
+  test('a batch that is not sequential holds steps of one turn', () => {
     expect(
       show([work('a', 10, ['ethtool', 'ethtool']), work('b', 10, ['ethtool']), work('c', 20, ['ethtool'])])
     ).toEqual(['ethtool a.0 a.1 b.0', 'ethtool c.0'])
@@ -98,11 +98,11 @@ describe('makeBatches', () => {
     expect(makeBatches([...bridges, ...mirrors], new Set())).toHaveLength(4)
   })
 
-  test('each step once; a change keeps its order, and so do ranks; no batch mixes tools', () => {
+  test('each step once; a change keeps its order, and so do turns; no batch mixes tools', () => {
     const tools = fc.array(fc.constantFrom('ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'docker'), { maxLength: 6 })
     const works = fc
       .array(fc.tuple(fc.constantFrom(1, 10, 20), tools), { maxLength: 12 })
-      .map((list) => list.sort(([a], [b]) => a - b).map(([rank, steps], index) => work(`w${index}`, rank, steps)))
+      .map((list) => list.sort(([a], [b]) => a - b).map(([turn, steps], index) => work(`w${index}`, turn, steps)))
     fc.assert(
       fc.property(works, (list) => {
         const batches = makeBatches(list, new Set())
@@ -111,8 +111,8 @@ describe('makeBatches', () => {
         for (const { change, stage } of list) {
           expect(done.filter((task) => task.change === change).map(({ step }) => step)).toEqual(stage.steps)
         }
-        const ranks = done.map(({ change }) => change.stages[0]?.rank ?? 0)
-        expect(ranks).toEqual([...ranks].sort((a, b) => a - b))
+        const turns = done.map(({ change }) => change.stages[0]?.turn ?? 0)
+        expect(turns).toEqual([...turns].sort((a, b) => a - b))
         for (const { tool, tasks } of batches) {
           expect(tasks.map(({ step }) => ('argv' in step ? step.argv[0] : 'docker'))).toEqual(tasks.map(() => tool))
         }
@@ -120,7 +120,7 @@ describe('makeBatches', () => {
         for (const [index, { tool, tasks }] of batches.entries()) {
           const next = batches[index + 1]
           if (sequential.includes(tool)) expect(next?.tool).not.toBe(tool)
-          else expect(new Set(tasks.map(({ change }) => change.stages[0]?.rank)).size).toBe(1)
+          else expect(new Set(tasks.map(({ change }) => change.stages[0]?.turn)).size).toBe(1)
         }
       })
     )

@@ -14,7 +14,6 @@ interface Thing extends Resource {
 /** A kind of nothing: what differs in `place` has to be made anew, `note` is not compared. */
 const kind: Kind<Thing> = {
   kind: 'thing',
-  rank: { create: 1, remove: 2 },
   fields: {
     size: { label: 'size', words: String },
     tags: { label: 'tags', words: (tags) => tags.join(' ') },
@@ -27,7 +26,7 @@ const kind: Kind<Thing> = {
   summary: () => '',
   address: ({ id }) => [id],
   conflict: (live) => ({ code: 'TAKEN', message: `${live.id} is taken` }),
-  hangsOn: ({ place }) => `place ${place}`
+  hangsOn: { kind: 'place', id: ({ place }) => place }
 }
 
 const thing = (id: string, more: Partial<Thing> = {}): Thing => ({
