@@ -2,7 +2,7 @@ import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { Pauses } from '../run-dir/pauses.ts'
+import type { Pause } from '../run-dir/pauses.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
 import { framePathOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
@@ -36,14 +36,14 @@ export interface Report {
 /** What a report is made of: two samples, and the plan at the time of the later one. */
 export interface ReportInput {
   readonly view: PlanView
-  readonly holds: Pauses
+  readonly pauses: readonly Pause[]
   readonly watch: WatchState | null
   readonly first: Sample
   readonly later: Sample
 }
 
 /** Compares two samples, and judges the spans and the host. */
-export function makeReport({ view, holds, watch, first, later }: ReportInput): Report {
+export function makeReport({ view, pauses, watch, first, later }: ReportInput): Report {
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
   const spans = view.desired.spans.map((span): SpanReport => {
@@ -56,7 +56,7 @@ export function makeReport({ view, holds, watch, first, later }: ReportInput): R
       sources: readSources(path, later)
     }
     const unhealthy = judgeSpan(span, state, warnings, degraded)
-    return { name, description, ...state, pausedUntil: lastPause(name, holds), unhealthy }
+    return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
@@ -71,7 +71,7 @@ export function makeReport({ view, holds, watch, first, later }: ReportInput): R
   }
 }
 
-function lastPause(span: string, { pauses }: Pauses): string | null {
+function lastPause(span: string, pauses: readonly Pause[]): string | null {
   const ends = pauses.flatMap((pause) => (pause.span === null || pause.span === span ? [pause.until] : []))
   return ends.sort().at(-1) ?? null
 }

@@ -88,5 +88,5 @@ async function refreshStatus(
 
 async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.owner, 'state')
-  return makeReport({ view, holds: readPauses(Date.now()), watch, first, later })
+  return makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, first, later })
 }

@@ -95,7 +95,7 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     const sample = await nullIfForeseen(takeSample(paths))
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
-    const input = { view, holds: readPauses(Date.now()), watch: watched.state() }
+    const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state() }
     const report = makeReport({ ...input, first: last ?? sample, later: sample })
     last = sample
     return { report, paths, sample, losses }

@@ -4,10 +4,10 @@ import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
-import { converged, fixture, noHolds, samplesOf, see, type Traffic, watch } from './views.ts'
+import { converged, fixture, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
-  return makeReport({ view, holds: noHolds, watch: null, ...samplesOf(view, traffic), ...more })
+  return makeReport({ view, pauses: [], watch: null, ...samplesOf(view, traffic), ...more })
 }
 
 /** The codes of all that is wrong. */
@@ -25,8 +25,8 @@ describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
 
   test('a pause is healthy', () => {
-    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
-    const { healthy, spans } = report(see(), {}, { holds })
+    const pauses = [{ span: null, until: '2026-01-01T00:30:00.000Z' }]
+    const { healthy, spans } = report(see(), {}, { pauses })
     expect([healthy, spans[0]?.pausedUntil]).toEqual([true, '2026-01-01T00:30:00.000Z'])
   })
 

@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
-import type { Pauses } from '../../../src/run-dir/pauses.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
@@ -61,8 +60,6 @@ export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}):
   }
   return { first: sample(0, 0), later: sample(1, 1000) }
 }
-
-export const noHolds: Pauses = { pauses: [], goingDown: [] }
 
 /** A watch that has not run yet. */
 export const watch: WatchState = {

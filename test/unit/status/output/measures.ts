@@ -1,14 +1,19 @@
-import type { Pauses } from '../../../../src/run-dir/pauses.ts'
+import type { Pause } from '../../../../src/run-dir/pauses.ts'
 import { framePathsOf } from '../../../../src/status/counters/frame-path.ts'
 import { addLosses } from '../../../../src/status/counters/loss-totals.ts'
 import type { Measurement } from '../../../../src/status/output/metrics.ts'
 import { makeReport } from '../../../../src/status/report.ts'
-import { noHolds, samplesOf, see, type Traffic, watch } from '../views.ts'
+import { samplesOf, see, type Traffic, watch } from '../views.ts'
 
 /** What a scrape measures once frames have passed. */
-export function measure(view = see(), traffic: Traffic = {}, state = watch, holds: Pauses = noHolds): Measurement {
+export function measure(
+  view = see(),
+  traffic: Traffic = {},
+  state = watch,
+  pauses: readonly Pause[] = []
+): Measurement {
   const { first, later } = samplesOf(view, traffic)
   const paths = framePathsOf(view)
   const losses = addLosses(addLosses(new Map(), paths, first), paths, later)
-  return { report: makeReport({ view, holds, watch: state, first, later }), paths, sample: later, losses }
+  return { report: makeReport({ view, pauses, watch: state, first, later }), paths, sample: later, losses }
 }

@@ -41,11 +41,11 @@ function expectUnique(text: string): void {
 }
 
 test('Prometheus takes them: before the first scrape, and with all that there is', async () => {
-  const holds = { pauses: [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
+  const pauses = [{ span: 'span0', until: '2026-01-01T00:30:00.000Z' }]
   const view = see({ ...converged, links: converged.links }, fixture('spans.yaml').replace('zeek', 'zeek, snort'))
   for (const families of [
     makeMetrics('0.1.0', watch, null),
-    makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, holds))
+    makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, pauses))
   ]) {
     const text = writeExposition(families)
     await expectMetrics(text)
@@ -84,8 +84,8 @@ spanplan_reconcile_duration_seconds_count 3
 
   test('of one that is not', () => {
     const view = see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort, arkime'))
-    const holds = { pauses: [{ span: null, until: '2026-01-01T00:30:00.000Z' }], goingDown: [] }
-    const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, holds))
+    const pauses = [{ span: null, until: '2026-01-01T00:30:00.000Z' }]
+    const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, pauses))
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_problems')).toEqual({
       ...{ 'span0 SENSOR_MISSING': 2, 'span0 CONTESTED': 1, 'span0 FRAMES_LOST': 1 }
@@ -170,8 +170,7 @@ test('names of anybody’s stay within their quotes', async () => {
 })
 
 test('the README has each of them, with its type, its labels and what it is', () => {
-  const holds = { pauses: [], goingDown: [] }
-  const families = makeMetrics('0.1.0', busyWatch, measure(see(), { lost: 3 }, busyWatch, holds))
+  const families = makeMetrics('0.1.0', busyWatch, measure(see(), { lost: 3 }, busyWatch))
   const labelsOf = (family: Family) => {
     const names = family.type === 'histogram' ? [] : family.points.flatMap(({ labels = {} }) => Object.keys(labels))
     return [...new Set(names)].sort()
