@@ -12,7 +12,7 @@ import { type Facts, type PlanView, planRollback, planTarget } from '../plan/pla
 import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { readMarks } from '../resources/mark-inventory.ts'
+import { readMarks } from '../resources/read-marks.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.

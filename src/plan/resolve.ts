@@ -3,8 +3,8 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
-import { readMarks } from '../resources/mark-inventory.ts'
 import { mirrorHandle, readMark } from '../resources/marks.ts'
+import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
 import {
   type Context,

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { expect, test } from 'vitest'
+
+/** The stages of the pipeline: a file imports from its own stage, and from those before. */
+const stages = [
+  ['errors.ts', 'printable.ts', 'local-time.ts'],
+  ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
+  ...[['watch'], ['cli']]
+]
+
+/** What Node offers that is a function of its arguments alone. */
+const pureModules = ['node:buffer', 'node:crypto', 'node:util']
+
+/** Until the type is in a file of its own. */
+const knownCircles = ['src/resources/kinds/bridge.ts → src/resources/kinds/bridge-steps.ts']
+
+const mostFiles = 14
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name))
+
+/** Each file with what it imports, types too: files by their path, packages by their name. */
+const imports = new Map(
+  files.map((file) => {
+    const targets = [...readFileSync(file, 'utf8').matchAll(/\b(?:from |import |import\()'([^']+)'/g)]
+    return [file, targets.map(([, to = '']) => (to.startsWith('.') ? normalize(join(dirname(file), to)) : to))]
+  })
+)
+const importsOf = (file: string): readonly string[] => imports.get(file) ?? []
+
+function stageOf(file: string): number {
+  return stages.findIndex((names) => names.includes(file.split('/')[1] ?? ''))
+}
+
+test('every file belongs to a stage, and imports from its own stage or from those before', () => {
+  expect(importsOf('src/cli/main.ts')).toEqual(expect.arrayContaining(['src/errors.ts', 'src/cli/commands/plan.ts']))
+  expect(files.filter((file) => stageOf(file) === -1)).toEqual([])
+  const down = files.flatMap((file) =>
+    importsOf(file)
+      .filter((to) => to.startsWith('src/') && !isBefore(stageOf(to), file, to))
+      .map((to) => `${file} → ${to}`)
+  )
+  expect(down).toEqual([])
+})
+
+/** Of two names in one stage, neither imports from the other. */
+function isBefore(stage: number, file: string, to: string): boolean {
+  return stage < stageOf(file) || to.split('/')[1] === file.split('/')[1]
+}
+
+test('no import circles, of types neither', () => {
+  const circles: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, way: readonly string[]) => {
+    if (way.includes(file)) circles.push(way.slice(way.indexOf(file)).join(' → '))
+    if (way.includes(file) || done.has(file)) return
+    for (const to of importsOf(file)) visit(to, [...way, file])
+    done.add(file)
+  }
+  for (const file of files) visit(file, [])
+  expect(circles).toEqual(knownCircles)
+})
+
+test('the spec, the resources and the plan read no file, no clock and no environment', () => {
+  const impure = files
+    .filter((file) => /^src\/(spec|resources|plan)\//.test(file))
+    .filter(
+      (file) =>
+        /\bawait\b|\bDate\.now\b|\bprocess\./.test(code(file)) ||
+        importsOf(file).some((to) => to.startsWith('node:') && !pureModules.includes(to))
+    )
+  expect(impure).toEqual([])
+})
+
+/** Without comments. */
+function code(file: string): string {
+  return readFileSync(file, 'utf8').replace(/\/\*\*[\s\S]*?\*\/|\/\/.*/g, '')
+}
+
+test(`no folder of src holds more than ${mostFiles} files`, () => {
+  const counts = new Map<string, number>()
+  for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
+  expect([...counts].filter(([, count]) => count > mostFiles)).toEqual([])
+})
