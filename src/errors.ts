@@ -106,3 +106,13 @@ export function diagnosticOf(error: unknown): Diagnostic {
 export function diagnostic(code: string, message: string, hint?: string, origin?: Origin): Diagnostic {
   return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
 }
+
+/** The code of a system error, such as ENOENT; undefined: the error has none. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

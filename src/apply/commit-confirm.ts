@@ -1,5 +1,13 @@
 import * as z from 'zod'
-import { type Diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import {
+  type Diagnostic,
+  Exit,
+  type ExitCode,
+  interruptedExit,
+  messageOf,
+  SpanplanError,
+  systemCode
+} from '../errors.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import type { Lock } from '../run-dir/lock.ts'
@@ -90,7 +98,7 @@ export async function sendDecision(decision: Decision): Promise<Answer> {
 }
 
 function describe(error: unknown): Diagnostic {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = systemCode(error)
   if (code === 'EACCES') {
     return {
       code: 'RIGHT_MISSING',
@@ -98,7 +106,7 @@ function describe(error: unknown): Diagnostic {
       hint: 'run it as that user, or as root'
     }
   }
-  if (typeof code === 'string' && nobodyListens.includes(code)) {
+  if (code !== undefined && nobodyListens.includes(code)) {
     return {
       code: 'NOTHING_WAITS',
       message: 'no apply waits for confirmation here',
@@ -150,7 +158,7 @@ export async function confirmOrRollBack(
   const withdraw = new AbortController()
   const ask = () => prompt(until, withdraw.signal)
   const confirmWindow = await openConfirmWindow(milliseconds, ask, signal).catch((error: unknown) =>
-    rollBack(`nobody could confirm it: ${error instanceof Error ? error.message : String(error)}`, Exit.rolledBack)
+    rollBack(`nobody could confirm it: ${messageOf(error)}`, Exit.rolledBack)
   )
   const result = await confirmWindow.result
   withdraw.abort()

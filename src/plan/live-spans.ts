@@ -30,12 +30,21 @@ export function checkSelectedSpans(target: Target, host: HostIndex): void {
     ...liveSpans(target, host)
   ]
   const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
-  if (unknown.length === 0) return
-  throw new SpanplanError(
-    unknown.map((span) => ({
+  if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
+}
+
+/**
+ * The error for spans that neither the file nor the host knows.
+ *
+ * @param names of the known spans.
+ * @param option stands before the name in the message.
+ */
+export function spanUnknown(spans: readonly string[], names: readonly string[], option = ''): SpanplanError {
+  return new SpanplanError(
+    spans.map((span) => ({
       code: 'SPAN_UNKNOWN',
-      message: `--span ${span}: neither the file nor this host has such a span`,
-      hint: suggestHint(span, names) ?? `there are: ${names.join(', ') || 'none'}`
+      message: `${option}${span}: neither the file nor this host has such a span`,
+      hint: suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
     })),
     Exit.usage
   )

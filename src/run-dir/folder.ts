@@ -16,7 +16,7 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SpanplanError } from '../errors.ts'
+import { SpanplanError, systemCode } from '../errors.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/file-permissions.ts'
 import { printable } from '../printable.ts'
 
@@ -64,7 +64,7 @@ export function openRunFolder(): string {
     // mkdir obeys the umask.
     chmodSync(folder, 0o755)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (systemCode(error) !== 'EEXIST') throw error
   }
   checkRunFolder()
   return folder

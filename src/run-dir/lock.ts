@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import * as z from 'zod'
-import { interruptedExit, SpanplanError } from '../errors.ts'
+import { interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { commandFailed, run } from '../host/exec.ts'
 import { mayOthersWrite } from '../host/file-permissions.ts'
 import { localTime } from '../local-time.ts'
@@ -110,7 +110,7 @@ function tryToOpen(path: string): number | null {
     // Node opens it with O_CLOEXEC: no program that is started keeps the lock.
     return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : ''
+    const code = systemCode(error)
     const isNoFile = code === 'ELOOP' || code === 'ENXIO'
     const isForeign = code === 'EACCES' && existsSync(path) && statSync(dirname(path)).uid === process.geteuid?.()
     if (isNoFile || isForeign) return null
@@ -123,9 +123,10 @@ function explainErrors<T>(path: string, action: () => T): T {
   try {
     return action()
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error
+    const code = systemCode(error)
+    if (code === undefined) throw error
     const folder = dirname(path)
-    const reason = reasons[String(error.code)] ?? error.message
+    const reason = reasons[code] ?? messageOf(error)
     // Not a folder that exists: it may be another user's.
     const own = folder === systemFolder || existsSync(folder) ? `${folder}-USER` : folder
     const what = existsSync(path)
@@ -220,7 +221,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return systemCode(error) === 'EPERM'
   }
 }
 

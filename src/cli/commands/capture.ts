@@ -1,11 +1,11 @@
 import { createWriteStream } from 'node:fs'
 import { checkCaptureRights } from '../../apply/preflight.ts'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
-import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { Exit, type ExitCode, messageOf, SpanplanError } from '../../errors.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { liveSpans } from '../../plan/live-spans.ts'
+import { liveSpans, spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
-import { everyOwner, type FileSelection, listedSpans, readKernelHost, spanUnknown } from '../input/known-spans.ts'
+import { everyOwner, type FileSelection, listedSpans, readKernelHost } from '../input/known-spans.ts'
 import { openOutput } from '../output/open-output.ts'
 
 interface CaptureOptions extends FileSelection {
@@ -52,7 +52,7 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<Link> {
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
   if (bridge !== undefined) return bridge
   const listed = await listedSpans(files)
-  if (!listed.includes(span)) throw spanUnknown(span, [...live, ...listed])
+  if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
   const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
   throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })
 }
@@ -65,10 +65,9 @@ function openSink(path: string | undefined): Sink {
   try {
     return { stream: createWriteStream(path, { fd: openOutput(path) }), end: true, say }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
     throw new SpanplanError({
       code: 'FILE_UNWRITABLE',
-      message: `frames cannot be written to ${printable(path)}: ${printable(reason)}`,
+      message: `frames cannot be written to ${printable(path)}: ${printable(messageOf(error))}`,
       hint: 'name another file with --write'
     })
   }

@@ -1,11 +1,11 @@
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { liveSpans } from '../../plan/live-spans.ts'
+import { liveSpans, spanUnknown } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
-import { everyOwner, listedSpans, readKernelHost, spanUnknown } from '../input/known-spans.ts'
+import { everyOwner, listedSpans, readKernelHost } from '../input/known-spans.ts'
 import { printEvent } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
 
@@ -94,5 +94,5 @@ async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Pro
   const listed = await listedSpans(options)
   if (listed.includes(span)) return
   const names = [...listed, ...liveSpans({ scope: everyOwner }, await readKernelHost())]
-  if (!names.includes(span)) throw spanUnknown(span, names)
+  if (!names.includes(span)) throw spanUnknown([span], names)
 }

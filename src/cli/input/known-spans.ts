@@ -1,7 +1,6 @@
 import { readFactsFor } from '../../apply/refresh.ts'
-import { Exit, SpanplanError } from '../../errors.ts'
+import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { everySpan, type Scope } from '../../spec/scope.ts'
 import { loadFiles } from './spec-files.ts'
 
@@ -33,16 +32,4 @@ export async function listedSpans({ file, insecureFile }: FileSelection): Promis
 export async function readKernelHost(): Promise<HostIndex> {
   const target = { want: 'nothing', owner: 'default', scope: everyOwner, known: [], deferDocker: true } as const
   return (await readFactsFor(target)).host
-}
-
-/** The error for a span that neither the files nor the host know. */
-export function spanUnknown(span: string, names: readonly string[]): SpanplanError {
-  return new SpanplanError(
-    {
-      code: 'SPAN_UNKNOWN',
-      message: `${span}: neither the file nor this host has such a span`,
-      hint: suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
-    },
-    Exit.usage
-  )
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute } from 'node:path'
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, systemCode } from '../../errors.ts'
 import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from './trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
@@ -55,7 +55,7 @@ export function openDescriptor(descriptor: number): Input {
   try {
     return { file: openSync(`/proc/self/fd/${descriptor}`, O_RDONLY | O_NONBLOCK | O_NOCTTY), stats, distrust: [] }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'ENXIO' || error.code === 'EACCES'))) throw error
+    if (!['ENXIO', 'EACCES'].includes(systemCode(error) ?? '')) throw error
     return { file: descriptor, stats, distrust: [] }
   }
 }
@@ -109,7 +109,7 @@ function openIn(folder: number, name: string): number | null {
   try {
     return openSync(entryOf(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ELOOP') return null
+    if (systemCode(error) === 'ELOOP') return null
     throw error
   }
 }

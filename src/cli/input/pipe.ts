@@ -2,6 +2,7 @@ import { readSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { systemCode } from '../../errors.ts'
 
 /** Milliseconds to read a pipe to its end: the same as for any program that spanplan starts. */
 const defaultTimeLimit = 30_000
@@ -79,7 +80,7 @@ function tryRead(file: number): Buffer | null {
   try {
     return chunk.subarray(0, readSync(file, chunk))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return null
+    if (systemCode(error) === 'EAGAIN') return null
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
@@ -212,7 +212,6 @@ const reasons: Readonly<Record<string, string>> = {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
   // Without the path by which it was opened, which is in /proc.
-  return reasons['code' in error ? String(error.code) : ''] ?? error.message.replace(/, \w+ '.*'$/s, '')
+  return reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
 }

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { systemCode } from '../../errors.ts'
 import { isTrustedUser } from '../../host/file-permissions.ts'
 import { descriptorOf } from '../input/open-input.ts'
 
@@ -44,7 +45,7 @@ function openNonblocking(path: string): number {
   try {
     return openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600)
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? reasons[String(error.code)] : undefined
+    const reason = reasons[systemCode(error) ?? '']
     throw reason === undefined ? error : new Error(reason)
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { SpanplanError } from '../../errors.ts'
+import { messageOf, SpanplanError } from '../../errors.ts'
 import { isTrustedUser } from '../../host/file-permissions.ts'
 import { type PlanDocument, type SavedSelection, savedDocument } from '../../plan/output/json.ts'
 import { printable, printableJson } from '../../printable.ts'
@@ -24,10 +24,9 @@ export function savePlan(path: string, document: PlanDocument, selection: SavedS
     renameSync(draft, path)
   } catch (error) {
     rmSync(draft, { force: true })
-    const reason = error instanceof Error ? error.message : String(error)
     throw new SpanplanError({
       code: 'FILE_UNWRITABLE',
-      message: `the plan cannot be written to ${printable(path)}: ${printable(reason)}`,
+      message: `the plan cannot be written to ${printable(path)}: ${printable(messageOf(error))}`,
       hint: 'name another file with --out'
     })
   }
