@@ -38,7 +38,7 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
 }
 
 /**
- * Tells until when an apply can be confirmed, and asks where there is a terminal. A terminal that goes away decides nothing.
+ * Prints until when an apply can be confirmed, and asks where there is a terminal. A terminal that goes away decides nothing.
  *
  * @returns null: there is no terminal to ask on.
  */

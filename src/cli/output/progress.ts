@@ -37,10 +37,14 @@ function lineProgress(plan: Plan): Progress & { close(): void } {
     0
   )
   let done = 0
-  const clear = () => process.stderr.write('\r\u001b[K')
+  let isShown = false
+  const clear = () => {
+    if (isShown) process.stderr.write('\r\u001b[K')
+  }
   return {
     start: ([first]) => {
       clear()
+      isShown = true
       const text = first ? printable(first.step.summary) : ''
       process.stderr.write(
         `[${Math.min(done + 1, total)}/${total}] ${text}`.slice(0, (process.stderr.columns || 80) - 1)
