@@ -9,7 +9,7 @@ import { writeAddress } from '../resources/kind.ts'
 import { isTransparent } from '../resources/seal.ts'
 import type { TcHook } from '../spec/spec.ts'
 
-/** What others have put on the bridge and its ports, and copies or what sensors send may meet there. */
+/** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
 export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Diagnostic[] {
   const bridge = host.linkOf(name)
   return [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name)].flatMap((link) => {
@@ -21,7 +21,7 @@ export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Di
   })
 }
 
-/** Copies leave the bridge, and each port, by way of what is at their egress. */
+/** Copies pass the egress filters of the bridge and of each port. */
 function warnOfFilters(link: Link, host: HostIndex): Diagnostic[] {
   const filter = host.filtersAt(link.name, 'egress').find((one) => one.chain === 0 && !isTransparent(one))
   if (filter === undefined) return []
@@ -51,7 +51,7 @@ function warnOfPortPrograms(link: Link, sealed: boolean, host: HostIndex): Diagn
     )
 }
 
-/** What keeps frames from coming to a mirror. */
+/** Warns of what may keep frames from a mirror. */
 export function warnOfSource(
   span: string,
   { source, device: { link }, tcHook, direction, origin }: CopyPoint,
@@ -63,7 +63,7 @@ export function warnOfSource(
   return [...hidden, ...warnOfPrograms(link, tcHook, host)].map((found) => ({ ...found, origin }))
 }
 
-/** What a filter of lower preference ends never comes to the mirrors. */
+/** Where a filter of a lower preference ends classification, the mirrors do not see the frame. */
 function warnOfHiding(link: Link, tcHook: TcHook, host: HostIndex): Diagnostic[] {
   const before = host
     .filtersAt(link.name, tcHook)
@@ -78,7 +78,7 @@ function warnOfHiding(link: Link, tcHook: TcHook, host: HostIndex): Diagnostic[]
   ]
 }
 
-/** What an eBPF program before the filters does not let pass never comes to the mirrors. */
+/** What an eBPF program before the filters drops or redirects, the mirrors do not see. */
 function warnOfPrograms(link: Link, tcHook: TcHook, host: HostIndex): Diagnostic[] {
   return host
     .programsBefore(link)

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Change, Kind, Resource } from '../resources/kind.ts'
 
-/** Something of nobody's or of others' where a desired resource should be. */
+/** A foreign thing in the place of a desired resource. */
 export interface Conflict<R extends Resource> {
   readonly live: R
   readonly desired: R
 }
 
-/** What leads from live to desired, and what stands in the way. */
+/** The changes that lead from live to desired, and the conflicts in the way. */
 export interface Difference<R extends Resource> {
   readonly changes: readonly Change<R>[]
   readonly conflicts: readonly Conflict<R>[]
@@ -17,8 +17,8 @@ export interface Difference<R extends Resource> {
 export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
 
 /**
- * What leads from the live resources of one kind to the desired ones. Where something of nobody's or of others' stands in
- * the way, it is a conflict and no change, unless it may be and is to be adopted.
+ * Compares the live resources of one kind with the desired ones. A foreign thing in the place of a desired resource is a
+ * conflict, unless it can be adopted and `adopt` says so.
  */
 export function diff<R extends Resource>(
   kind: Kind<R>,

@@ -20,7 +20,7 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): st
 }
 
 /**
- * Checks that the file or the host knows each span that is selected by name: else the name is a slip of the pen.
+ * Checks that the file or the host knows each span that is selected by name: any other name is a typing error.
  *
  * @throws SpanplanError SPAN_UNKNOWN.
  */

@@ -4,7 +4,7 @@ import type { Link } from '../host/snapshot.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { TcHook } from '../spec/spec.ts'
 
-/** A source that would have its span fed by itself, maybe by way of other spans. */
+/** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {
   readonly span: string
   readonly mirrors: readonly CopyPoint[]
@@ -12,11 +12,11 @@ export interface Loop {
 }
 
 /**
- * Finds the circles in which a frame would go round for ever, and takes out of the spans the sources that close them.
+ * Finds the loops in which a frame would go round for ever, and leaves the sources that close them out of the spans.
  *
- * A frame that a bridge hands out is followed through what passes frames on as they are: ports, other bridges, both ends of a
- * cable, bonds, VLANs, macvlans. What happens in another network namespace, as in a container that bridges two sensors'
- * interfaces, cannot be known here; and what goes out through a tunnel or a physical interface has left.
+ * A frame that a bridge sends is followed through everything that forwards frames unchanged: ports, other bridges, both ends of
+ * a cable, bonds, VLANs, macvlans. Paths through another network namespace (a container that bridges two sensors' interfaces)
+ * cannot be seen. A frame that leaves through a tunnel or a physical interface is not followed.
  */
 export function breakLoops(
   spans: readonly DesiredSpan[],
@@ -66,7 +66,7 @@ function findLoop(spans: readonly DesiredSpan[], reached: Reached): Loop | null 
   return null
 }
 
-/** From a span back to one that feeds it. */
+/** A step from a span back to a span that feeds it. */
 interface Hop {
   readonly from: DesiredSpan
   readonly via: CopyPoint
@@ -87,7 +87,7 @@ function walk(start: DesiredSpan, at: DesiredSpan, feeds: Feeds, seen: Set<strin
   return null
 }
 
-/** A hook that frames pass, and the one that they have passed just before. */
+/** A hook that frames pass, and the hook that they passed just before. */
 interface Place {
   readonly link: Link
   readonly tcHook: TcHook
@@ -96,7 +96,7 @@ interface Place {
 
 const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
-/** The names of the links on the way back to the bridge, that left out; of a cable, the far end stands for both. */
+/** The names of the links on the way back to the bridge, without the bridge; of a cable, only the far end. */
 function wayTo(place: Place): string[] {
   const links: Link[] = []
   for (let at: Place | null = place; at !== null; at = at.before) if (links.at(-1) !== at.link) links.push(at.link)
@@ -104,7 +104,7 @@ function wayTo(place: Place): string[] {
   return far.map(({ name }) => name).slice(0, -1)
 }
 
-/** What is near a link, in this network namespace. */
+/** The neighbours of a link, in this network namespace. */
 interface Graph {
   readonly find: (name: string) => Link | undefined
   readonly portsOf: (link: Link) => readonly Link[]
@@ -114,7 +114,7 @@ interface Graph {
   readonly peerOf: (link: Link) => Link | undefined
 }
 
-/** What they send is packed into packets of the host's own, which other filters can tell from what is in them. */
+/** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
 const tunnels: ReadonlySet<string> = new Set([
   ...['vxlan', 'geneve', 'gre', 'gretap', 'erspan', 'ip6gre', 'ip6gretap', 'ip6erspan', 'ipip', 'sit', 'ip6tnl'],
   ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
@@ -125,7 +125,7 @@ function openGraph({ links }: HostIndex): Graph {
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const masterOf = ({ master }: Link) => {
     const found = byName.get(master ?? '')
-    // What the interfaces of a VRF have in common is routes.
+    // A VRF does not forward frames between its interfaces: they share routes only.
     return found?.kind === 'vrf' ? undefined : found
   }
   const lowerOf = ({ lower, kind }: Link) => (tunnels.has(kind ?? '') ? undefined : byIndex.get(lower ?? -1))
@@ -164,7 +164,7 @@ function leadsTo({ peer, foreignPeer }: Link, { index }: Link): boolean {
   return !foreignPeer && peer === index
 }
 
-/** The hooks that a frame in a span's bridge can come to; whoever is on one of its ports may send it back. */
+/** The hooks that a frame in a span's bridge can reach. A port may send the frame back, so its ingress counts too. */
 function followFrom(bridge: string, graph: Graph): ReadonlyMap<string, Place> {
   const link = graph.find(bridge)
   const reached = new Map<string, Place>()
@@ -191,7 +191,7 @@ function next({ link, tcHook }: Place, graph: Graph): Step[] {
     links.flatMap((one): Step[] => (one === undefined ? [] : [[side, one]]))
   if (tcHook === 'egress') {
     const lower = graph.lowerOf(link)
-    // In bridge mode, macvlans of one interface hear each other.
+    // In bridge mode, macvlans of one interface reach each other.
     const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? graph.uppersOf(lower) : []
     return [
       ...to('ingress', [graph.peerOf(link)]),

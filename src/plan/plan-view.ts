@@ -48,7 +48,7 @@ export function planRollback(first: PlanView, host: HostIndex): PlanView {
   return { host, filters: first.filters, desired, plan }
 }
 
-/** A span goes as a whole, or waits as a whole. */
+/** Plans the target without the spans that have to wait: a span is planned completely, or waits completely. */
 function planAround(
   target: Target,
   facts: Facts,

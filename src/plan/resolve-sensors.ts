@@ -10,8 +10,9 @@ import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
 /**
- * The containers that a span's sensors are now, each once: where several items choose one, the first does. One that is named
- * is connected whether it runs or not; of those that are chosen otherwise, those that run, or are on the network already.
+ * The containers that a span's sensors match now, each once: where several sensors match a container, the first counts. A
+ * container that is named is connected whether it runs or not; one that is matched by label or Compose service, if it runs or
+ * is on the network already.
  */
 export function resolveSensors(span: SpanSpec, host: HostIndex): Resolved<DesiredSensor> {
   const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, host)))
@@ -63,7 +64,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, host: HostIndex): Res
   }
 }
 
-/** As a plan calls it. */
+/** The selector as a plan shows it. */
 function describeSelector(choice: ContainerSelector): string {
   const { kind, value } = writeSelector(choice)
   return kind === 'container' ? value : `${kind} ${value}`
@@ -76,7 +77,7 @@ function describeAwaited(choice: ContainerSelector): string {
   return `a running container of the service ${service} of the Compose project ${project}`
 }
 
-/** It has no network of its own, so that Docker can connect it to none. */
+/** Whether a container has no network namespace of its own: Docker cannot connect it to a network. */
 function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
@@ -90,7 +91,7 @@ function explainMode(span: SpanSpec, { name, networkMode }: Container, origin: O
   )
 }
 
-/** What an interface is to be called, as far as Docker can. */
+/** The name for a sensor's interface, where this Docker can set it. */
 function resolveName(
   span: SpanSpec,
   { interfaceName, origin }: SensorSpec,
@@ -106,7 +107,7 @@ function resolveName(
   return { interfaceName: null, warnings: [warning] }
 }
 
-/** Two spans may have one sensor, but not call its interfaces by one name. */
+/** Two spans may share a sensor, but not give two of its interfaces the same name. */
 export function findSharedNames(spans: readonly DesiredSpan[]): Diagnostic[] {
   const seen = new Map<string, string>()
   const diagnostics: Diagnostic[] = []

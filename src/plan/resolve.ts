@@ -54,7 +54,7 @@ export function resolveSpec({ spec, scope, patient }: SpecTarget, context: Conte
   }
 }
 
-/** A watch goes on without the source, and its mirror goes: a loop that somebody closes under a watch is a storm at once. */
+/** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
 function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
   return mirrors.map(({ source, direction }) => ({
     ...{ kind: 'mirror', span, title: writeMirrorTitle(source, direction, span) },
@@ -62,7 +62,7 @@ function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
   }))
 }
 
-/** In the order of the files and their lines; what has no place comes last. */
+/** Sorts by file and line; a diagnostic without a place comes last. */
 function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
   const rank = ({ origin }: Diagnostic): readonly number[] =>
     origin ? [files.indexOf(origin.file), origin.line, origin.column] : [files.length]
@@ -72,7 +72,7 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
   })
 }
 
-/** Wants nothing of what is in scope: what is there is removed. */
+/** The desired state in which nothing in scope exists: all that is there is removed. */
 export function resolveNothing({ owner, scope, known }: NothingTarget, host: HostIndex): Resolution {
   const names = knownSpans([...namedSpans(scope.spans), ...known], host)
   const nothing = { spans: [], also: new Set<number>(), goingDown: new Set<string>() }
@@ -138,7 +138,7 @@ function warnOfMtu(span: SpanSpec, largest: number): Diagnostic[] {
 /** Bytes: Ethernet's own (RFC 894), which most interfaces have. */
 const ethernetMtu = 1500
 
-/** For a source that is not there, the bridge remembers the MTU: else it would be recreated whenever an interface goes. */
+/** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
   const present = points.flatMap(({ device }) => device.link?.mtu ?? [])
   const isComplete = sources.every(({ origin }) => points.some((point) => point.origin === origin))
@@ -173,7 +173,7 @@ function resolveMirrors(
   }
 }
 
-/** The mirrors of a span on devices that lead into containers, as they are. */
+/** The live mirrors of a span on interfaces that lead into containers, as they are: they stay while the source is not read. */
 function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec, host }: Context): CopyPoint[] {
   return host.links
     .filter(({ foreignPeer }) => foreignPeer)
@@ -187,7 +187,7 @@ function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec,
     )
 }
 
-/** What only the host tells: two names of one interface. */
+/** Refuses two sources that are one interface under two names: only the host tells. */
 function findTwice(span: SpanSpec, points: readonly CopyPoint[]): Diagnostic[] {
   return points
     .filter((point, index) => points.slice(0, index).some((other) => isAt(other, point)))

@@ -5,23 +5,23 @@ import type { GoingDown } from '../run-dir/going-down.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec, Spec } from '../spec/spec.ts'
 
-/** What a command is to make of the host: what a file says, or nothing. */
+/** What a command brings the host to: the spans of a file, or nothing. */
 export type Target = SpecTarget | NothingTarget
 
 /** The spans of a file. */
 export interface SpecTarget {
   readonly want: 'spec'
   readonly spec: Spec
-  /** Of the live spans in it, those that the file does not have are removed. */
+  /** Live spans in scope that the file does not have are removed. */
   readonly scope: Scope
-  /** What is foreign, and may be adopted, is. */
+  /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
-  /** An interface that is not there, or a Docker that does not answer, is waited for; else it is an error. */
+  /** A missing interface, or a Docker that does not answer, is a wait; else it is an error. */
   readonly patient: boolean
   readonly deferDocker: boolean
   /** What hooks have recorded. Which of these interfaces are still going down depends on the host. */
   readonly goingDown: readonly GoingDown[]
-  /** Milliseconds for which tcpdump is waited for; null: as long as it takes. */
+  /** Milliseconds to wait for tcpdump; null: as long as it takes. */
   readonly filterPatience: number | null
 }
 

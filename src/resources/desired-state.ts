@@ -5,17 +5,17 @@ import type { NetworkSpec, TcHook } from '../spec/spec.ts'
 import type { MarkInventory } from './mark-inventory.ts'
 import type { InterfaceSetting } from './marks.ts'
 
-/** What a source is called, in parts: an interface's name; a container's, and the Docker network of one of its interfaces. */
+/** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
 export type SourceId = readonly [string, ...string[]]
 
 /** A network device of this host. */
 export interface Device {
   readonly name: string
-  /** null: it is not there yet. */
+  /** null: the device does not exist yet. */
   readonly link: Link | null
 }
 
-/** One hook of one device, to be copied into a span. */
+/** One hook of one device, whose frames are copied into a span. */
 export interface CopyPoint {
   readonly source: SourceId
   readonly device: Device
@@ -24,20 +24,20 @@ export interface CopyPoint {
   /** The direction, as the source sees it. */
   readonly direction: TcHook
   readonly expression: string | null
-  /** null: it is not known. A program that is there stays. */
+  /** null: not known. A live program stays as it is. */
   readonly program: Program | null
   /** What the device needs besides its clsact qdisc. */
   readonly settings: readonly InterfaceSetting[]
-  /** Milliseconds without any frame of this source after which it is unhealthy; null: however long. */
+  /** Milliseconds without a frame after which the source is unhealthy; null: no limit. */
   readonly maxIdle: number | null
-  /** Of the source: all copy points of one have the same. */
+  /** The place of the source in the file: the same for all copy points of a source. */
   readonly origin: Origin
 }
 
-/** A container that is to be connected. */
+/** A container to connect. */
 export interface DesiredSensor {
   readonly container: Container
-  /** What its interface is to be called; null: as it is, or as Docker chooses. */
+  /** The name for its interface; null: as it is, or as Docker chooses. */
   readonly interfaceName: string | null
   readonly origin: Origin
 }
@@ -52,26 +52,26 @@ export interface DesiredSpan {
   readonly sealed: boolean
   readonly mirrors: readonly CopyPoint[]
   readonly network: NetworkSpec | null
-  /** The containers that exist; the others wait. */
+  /** The containers that exist. Those that do not are waits. */
   readonly sensors: readonly DesiredSensor[]
   readonly origin: Origin
 }
 
-/** What a command wants of the host, whatever marks the host bears. */
+/** The desired spans of a command, without the marks of the host. */
 export interface DesiredSpans {
-  /** The owner of what is made. */
+  /** The owner in the marks of what is made. */
   readonly owner: string
   readonly scope: Scope
   readonly spans: readonly DesiredSpan[]
-  /** The names of spans, of the file and of the host, that a mirror without a target may belong to. */
+  /** The names of all spans of the file and of the host: a mirror whose target is gone may belong to any of them. */
   readonly known: readonly string[]
-  /** By index: interfaces that concern it though no span copies from them and no mark speaks of them. */
+  /** By index: interfaces to consider though no span copies from them and no mark describes them. */
   readonly also: ReadonlySet<number>
-  /** The names of interfaces that are going down: whether they are up is for whoever takes them down to say. */
+  /** The names of interfaces that are going down: spanplan does not set these up. */
   readonly goingDown: ReadonlySet<string>
 }
 
-/** The same, beside the marks that the host bears. */
+/** The desired spans, with the marks of the host. */
 export interface DesiredState extends DesiredSpans {
   readonly marks: MarkInventory
 }

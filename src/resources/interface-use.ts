@@ -2,7 +2,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { readCookie, readMark } from './marks.ts'
 
-/** Whether somebody uses a link. Setting it down would cut them off, and lose its addresses and routes for good. */
+/** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
 export function isInUse(host: HostIndex, link: Link): boolean {
   return (
     link.master !== null ||
@@ -13,10 +13,10 @@ export function isInUse(host: HostIndex, link: Link): boolean {
 }
 
 /**
- * The names of the links whose routes matter: those that may be set down, for their marks say that they were down before
- * the first span, and the bridges of spans that may go.
+ * The names of the links whose routes have to be read: links that may be set down, because their marks say that they were
+ * down before the first span; and bridges of spans that may be removed.
  *
- * @param stays whether the span of that name is wanted.
+ * @param stays whether the span of that name is desired.
  */
 export function routedLinks(
   links: readonly Link[],

@@ -3,20 +3,20 @@ import type { Link } from '../host/snapshot.ts'
 import type { TcHook } from '../spec/spec.ts'
 
 /**
- * Marks are all the state there is. A mark sits on the thing it speaks of, and lives as long as that does: the alias of a
+ * Marks are all the state there is. A mark is on the thing that it describes, and lives as long as that thing: the alias of a
  * bridge, the cookie of a mirror's action.
  */
 
-/** What spanplan switches on a card, in the order of its bits. */
+/** The settings of an interface that spanplan switches, in the order of their bits in a mark. */
 export const interfaceSettings = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
 
-/** One of the traits above. */
+/** One of the settings of an interface. */
 export type InterfaceSetting = (typeof interfaceSettings)[number]
 
-/** What a card was like before the first span used it. */
+/** The settings that an interface had before the first span used it. */
 export interface InterfaceMark {
   readonly before: ReadonlySet<InterfaceSetting>
-  /** The traits that spanplan has taken charge of, and gives back; the others are none of its business. */
+  /** The settings that spanplan manages, and gives back. It leaves the others alone. */
   readonly managed: ReadonlySet<InterfaceSetting>
 }
 
@@ -26,13 +26,13 @@ export interface MirrorMark {
   readonly source: InterfaceMark
 }
 
-/** What a bridge has, or has not, in the order of its bits. */
+/** The settings of a bridge, in the order of their bits in a mark. */
 const bridgeSettings = [
   ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
   ...(['tx', 'tso', 'gso', 'clsact', 'linkLocal'] as const)
 ] as const
 
-/** One of the traits above. */
+/** One of the settings of a bridge. */
 export type BridgeSetting = (typeof bridgeSettings)[number]
 
 /** What a bridge was like before it was adopted. Times are in hundredths of a second. */
@@ -45,10 +45,10 @@ export interface BridgeOrigin {
   readonly interfaceSettings: ReadonlySet<BridgeSetting>
 }
 
-/** What a port has, or has not, in the order of its bits. */
+/** The settings of a port, in the order of their bits in a mark. */
 const portSettings = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
 
-/** One of the traits above. */
+/** One of the settings of a port. */
 export type PortSetting = (typeof portSettings)[number]
 
 /** What a port was like before a span used it. */
@@ -61,11 +61,11 @@ export interface PortOrigin {
 /** What the alias of a bridge says. */
 export interface BridgeMark {
   readonly owner: string
-  /** A Docker network is on it, or is to be: whoever removes the span needs Docker. */
+  /** A Docker network is on the bridge, or will be: Docker is needed to remove the span. */
   readonly network: boolean
-  /** What it was like before it was adopted; null for one that spanplan made. */
+  /** What the bridge was like before it was adopted; null for a bridge that spanplan made. */
   readonly original: BridgeOrigin | null
-  /** By interface index: that is the card itself, whatever it is called now, and never its successor. */
+  /** By interface index: an index stays with an interface that is renamed, and no later interface gets it. */
   readonly interfaces: ReadonlyMap<number, InterfaceMark>
 }
 
@@ -74,11 +74,11 @@ const magic = '7370616e706c616e'
 const version = '01'
 
 /** Writes the 16 bytes of an action's cookie, in hexadecimal: TC_COOKIE_MAX_SIZE in linux/pkt_cls.h. */
-export function writeCookie(owner: string, card: InterfaceMark): string {
-  return `${magic}${version}${writeBits(card.before)}${writeBits(card.managed)}00${hex(hashOf(owner), 8)}`
+export function writeCookie(owner: string, mark: InterfaceMark): string {
+  return `${magic}${version}${writeBits(mark.before)}${writeBits(mark.managed)}00${hex(hashOf(owner), 8)}`
 }
 
-/** Reads what {@link writeCookie} wrote; null for anybody else's. */
+/** Reads what {@link writeCookie} wrote; null for a foreign cookie. */
 export function readCookie(cookie: string | null): MirrorMark | null {
   if (cookie === null || cookie.length !== 32 || !cookie.startsWith(magic + version)) return null
   return {
@@ -90,13 +90,13 @@ export function readCookie(cookie: string | null): MirrorMark | null {
 /** IFALIASZ - 1 in linux/if.h, in bytes. */
 const longestAlias = 255
 
-/** Writes a bridge's alias. Cards that do not fit are left out: their mirrors' cookies still know them. */
+/** Writes a bridge's alias. Interfaces that do not fit are left out: the cookies of their mirrors say the same. */
 export function writeAlias(mark: BridgeMark): string {
   const how = `${mark.original ? 'adopted' : 'owned'}${mark.network ? '+network' : ''}`
   let alias = ['spanplan', mark.owner, how, ...(mark.original ? [writeOrigin(mark.original)] : []), ''].join(':')
   let separator = ''
-  for (const [index, card] of [...mark.interfaces].sort(([a], [b]) => a - b)) {
-    const entry = `${separator}${index.toString(36)}.${writeBits(card.before)}${writeBits(card.managed)}`
+  for (const [index, link] of [...mark.interfaces].sort(([a], [b]) => a - b)) {
+    const entry = `${separator}${index.toString(36)}.${writeBits(link.before)}${writeBits(link.managed)}`
     if (alias.length + entry.length > longestAlias) break
     alias += entry
     separator = ','
@@ -104,12 +104,12 @@ export function writeAlias(mark: BridgeMark): string {
   return alias
 }
 
-/** The mark of a bridge; null for one of others', and for any other link: whatever its alias says, no span is made of it. */
+/** The mark of a bridge; null for a foreign bridge, and for a link of any other kind, whatever its alias says. */
 export function readMark(link: Pick<Link, 'kind' | 'alias'> | undefined): BridgeMark | null {
   return link?.kind === 'bridge' ? readAlias(link.alias) : null
 }
 
-/** Reads what {@link writeAlias} wrote; null for anybody else's. */
+/** Reads what {@link writeAlias} wrote; null for a foreign alias. */
 export function readAlias(alias: string | null): BridgeMark | null {
   const [magicWord, owner, how, ...rest] = alias?.split(':') ?? []
   const [, verb, network] = /^(owned|adopted)(\+network)?$/.exec(how ?? '') ?? []
@@ -132,14 +132,14 @@ export function readAlias(alias: string | null): BridgeMark | null {
 const portMagic = '53'
 
 /**
- * Writes what a port was like as the class of the filter on it, in tc's words: the MTU, and the traits. A filter that decides
- * by itself (direct-action) sorts nothing into its class, and clsact has no classes.
+ * Writes what a port was like before as the class id of the filter on the port, as tc writes it: the MTU, and the settings.
+ * The class id is free for that: a filter with direct-action ignores its class, and clsact has no classes (tc-bpf(8)).
  */
 export function writePortClass({ mtu, interfaceSettings }: PortOrigin): string {
   return `${Math.min(mtu, 0xffff).toString(16)}:${portMagic}${hex(toBits(portSettings, interfaceSettings), 2)}`
 }
 
-/** Reads what {@link writePortClass} wrote; null for anybody else's. */
+/** Reads what {@link writePortClass} wrote; null for a foreign class id. */
 export function readPortClass(classId: string | null): PortOrigin | null {
   const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
   if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
@@ -177,19 +177,19 @@ function readOrigin(text: string): BridgeOrigin | null {
   }
 }
 
-/** The handle of a mirror, never 0, which tc takes as "any". */
+/** The handle of a mirror; never 0, which tc takes as "any". */
 export function mirrorHandle(owner: string, span: string, device: string, tcHook: TcHook): number {
   return hashOf('mirror', owner, span, device, tcHook) || 1
 }
 
-/** The handle of the filter that seals a device. */
+/** The handle of the filter that seals an interface. */
 export function sealHandle(device: string): number {
   return hashOf('seal', device) || 1
 }
 
 /**
- * A bridge's MAC address: locally administered (bit 1 of the first byte, IEEE 802), and so much its span's own that it is a
- * mark by itself, from the moment in which the kernel makes the bridge.
+ * A bridge's MAC address: locally administered (bit 1 of the first byte, IEEE 802), and made of the owner and the span, so
+ * that the address is a mark as soon as the kernel has made the bridge.
  */
 export function bridgeMac(owner: string, span: string): string {
   const digest = createHash('sha256')
@@ -198,7 +198,7 @@ export function bridgeMac(owner: string, span: string): string {
   return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':')
 }
 
-/** The 32 bits by which a cookie knows its owner. */
+/** The 32 bits that stand for an owner in a cookie. */
 export function hashOf(...words: readonly string[]): number {
   return createHash('sha256').update(JSON.stringify(words)).digest().readUInt32BE(0)
 }

@@ -10,13 +10,13 @@ import { countFilters, describeFilter } from './foreign/describe-filter.ts'
 import { type Field, yesNo } from './kind.ts'
 import { readPortClass, sealHandle } from './marks.ts'
 
-/** What keeps a device from being sealed, or what enters it from meeting the seal; null if nothing does. */
-export function sealObstacle(wanted: DesiredState, host: HostIndex, span: string, device: string): string | null {
-  if (!wanted.spans.some(({ name, sealed }) => name === span && sealed)) return null
+/** Why an interface cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
+export function sealObstacle(desired: DesiredState, host: HostIndex, span: string, device: string): string | null {
+  if (!desired.spans.some(({ name, sealed }) => name === span && sealed)) return null
   return findObstacle(host, device) ?? findBefore(host, device)
 }
 
-/** What keeps spanplan's filter from being added to a device, or from being the device's own; null if nothing does. */
+/** Why spanplan's filter cannot be added to an interface, or would not be this interface's alone; null if it can. */
 export function findObstacle(host: HostIndex, device: string): string | null {
   const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
   if (qdisc && qdisc.block !== null) {
@@ -35,7 +35,7 @@ export function findObstacle(host: HostIndex, device: string): string | null {
     : null
 }
 
-/** What enters a device may never come to the filter that seals it; null if it does. */
+/** Why a frame that enters an interface may not come to the filter that seals it; null if every frame does. */
 function findBefore(host: HostIndex, device: string): string | null {
   const filter = host
     .filtersAt(device, 'ingress')
@@ -45,13 +45,13 @@ function findBefore(host: HostIndex, device: string): string | null {
     : null
 }
 
-/** It leaves every frame to the next filter, whatever it does besides. */
+/** Whether a filter leaves every frame to the next filter, whatever else it does. */
 export function isTransparent({ program, directAction, copies, others }: TcFilter): boolean {
   if (directAction) return program === passProgram
   return !others && copies.length > 0 && copies.every(({ control }) => control === 'continue')
 }
 
-/** The conflict that this is. */
+/** An obstacle as a conflict. */
 export function sealConflict(obstacle: string, device: string): Diagnostic {
   return diagnostic(
     'SEAL_BLOCKED',
@@ -61,49 +61,50 @@ export function sealConflict(obstacle: string, device: string): Diagnostic {
 }
 
 /**
- * How far a device is sealed: not at all; it has the clsact qdisc; our filter stands there, changed by others so that it
- * does not do its work; it lets all in, and only says what the device was like before; or it drops all that enters.
+ * How far an interface is sealed. `none`: not at all. `qdisc`: it has a clsact qdisc. `broken`: it has our filter, which
+ * somebody has changed so that it does not work. `marked`: our filter lets every frame in, and only keeps what the interface
+ * was like before. `sealed`: our filter drops every frame that enters.
  */
 export type Seal = 'none' | 'qdisc' | 'broken' | 'marked' | 'sealed'
 
-/** How that is shown. */
+/** How a seal is shown. */
 export const sealField: Field<{ seal: Seal }, 'seal'> = {
   label: 'sealed',
   words: (seal) => yesNo(seal === 'sealed')
 }
 
-/** How far a device is sealed. */
+/** Reads how far an interface is sealed. */
 export function readSeal(host: HostIndex, device: string): Seal {
   const filter = findSeal(host, device)
   if (filter) return stateOf(filter)
   return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
 }
 
-/** How far it is to be, for all that was there before: an empty qdisc harms nobody. */
+/** How far an interface will be sealed. A qdisc that is there stays: an empty one harms nobody. */
 export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): Seal {
   if (target !== 'qdisc') return target
   return now === 'none' ? 'none' : 'qdisc'
 }
 
-/** How far it can be sealed again as it was: a hook that holds others' filters stays, and what did no work does not come back. */
+/** How far a rollback can seal an interface: a qdisc with foreign filters stays, and a broken seal is not made again. */
 export function rollbackSeal(then: Seal, host: HostIndex, device: string): Seal {
   if (then === 'broken') return 'qdisc'
   return then === 'none' && hasOtherFilters(host, device) ? 'qdisc' : then
 }
 
-/** Whether others' filters, or mirrors, hang on a device: its hook holds them. */
+/** Whether an interface has filters besides our seal: its qdisc holds these. */
 export function hasOtherFilters(host: HostIndex, device: string): boolean {
   const ours = findSeal(host, device)
   return host.filtersOf(device).some((filter) => filter !== ours)
 }
 
-/** What our filter on a device is known by, and what it says in its class. */
+/** The handle of our filter on an interface, and the class id that is its mark. */
 export interface SealPlace {
   readonly handle?: number
   readonly classId?: string
 }
 
-/** The commands that lead from one to the other. */
+/** The commands that lead from one state of the seal to another. */
 export function sealCommands(
   device: string,
   from: Seal,
@@ -128,8 +129,8 @@ export function sealCommands(
 }
 
 /**
- * Our filter on a device, where what enters the device meets it. It is known by its handle, or by its mark: the handle is of
- * the name, and somebody may give the device another one.
+ * Our filter on an interface, in the place where every frame that enters meets it. The filter is recognised by its handle, or
+ * by its mark: the handle is made of the interface's name, and somebody may rename the interface.
  */
 export function findSeal(host: HostIndex, device: string): Filter | undefined {
   return host

@@ -2,7 +2,7 @@ import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff'
 import { printable } from '../../printable.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 
-/** A unified diff from what is live to what is wanted, of everything that changes; empty if nothing does. */
+/** A unified diff from the live to the desired state, of everything that changes; empty if nothing does. */
 export function renderDiff(plan: Plan): string {
   if (plan.changes.length === 0) return ''
   const text = (side: 'from' | 'to') => plan.changes.map((change) => describe(change, side)).join('')

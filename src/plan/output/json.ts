@@ -11,11 +11,11 @@ export const formatVersion = '1.0'
 /** The file that a plan rests on; null for one that rests on the host alone. */
 export type PlanSpec = Pick<Spec, 'name' | 'files' | 'digest'> | null
 
-/** What it takes to look at the same spans of the same files once more; paths are absolute. */
+/** What it takes to plan for the same spans of the same files again; paths are absolute. */
 export interface SavedSelection {
-  /** As they were named: files, and folders of files. */
+  /** As they were given: files, and folders of files. */
   readonly files: readonly string[]
-  /** The digest of each file that was read, by its path: they tell which of them has changed. */
+  /** The digest of each file that was read, by its path: it shows which file has changed. */
   readonly digests: Readonly<Record<string, string>>
   /** null: all. */
   readonly spans: readonly string[] | null
@@ -61,23 +61,23 @@ function changeDocument(change: PlannedChange) {
   }
 }
 
-/** The plan as it is saved: with what to look at again, and a digest that shows whether it is still whole. */
+/** The plan as it is saved: with the selection to plan for again, and a digest that shows whether the file is complete. */
 export function savedDocument(document: PlanDocument, selection: SavedSelection) {
   const saved = { ...document, selection }
-  // As it will be read again: JSON leaves out what is undefined.
+  // As it will be read later: JSON leaves out what is undefined.
   return { ...saved, digest: digestSaved(JSON.parse(JSON.stringify(saved))) }
 }
 
 /**
- * Of everything in a saved plan but its digest, in whatever order and with whatever white space it stands there.
+ * The digest of everything in a saved plan but its digest, whatever the order of its keys and its white space.
  *
- * @throws RangeError if it is nested more deeply than any plan.
+ * @throws RangeError if the document is nested more deeply than any plan.
  */
 export function digestSaved({ digest: _, ...document }: Readonly<Record<string, unknown>>): string {
   return digestText(JSON.stringify(sortKeys(document)))
 }
 
-/** Objects become lists of their pairs, so that no key means anything to what holds it. */
+/** Objects become lists of their pairs: a key such as `__proto__` has no effect in a list. */
 function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return ['[]', ...value.map(sortKeys)]
   if (typeof value !== 'object' || value === null) return value
@@ -99,7 +99,7 @@ function withoutOrigin({ origin: _, ...rest }: Resource) {
   return rest
 }
 
-/** A digest of every fact that was read, less the boot, which is told apart. */
+/** A digest of every fact that was read, without the boot id, which is compared by itself. */
 function digestFacts({ host, filters }: Facts): string {
   const { links, qdiscs, filters: attached, classFilters, attached: programs, routes, docker } = host
   return digestText(

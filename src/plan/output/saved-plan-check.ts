@@ -4,7 +4,7 @@ import type { ShownChange, ShownPlan } from './saved-plan.ts'
 
 type Action = ShownChange['action']
 
-/** What becomes of the thing. */
+/** What becomes of a resource. */
 const participles: Readonly<Record<Action, string>> = {
   create: 'created',
   update: 'changed',
@@ -13,12 +13,12 @@ const participles: Readonly<Record<Action, string>> = {
   adopt: 'adopted'
 }
 
-/** In a message, a value is to be recognised, not read: the longest are programs of filters. */
+/** The longest values are the programs of filters. In a message, the start of a value is enough to recognise it. */
 const mostCharacters = 100
 
 /**
- * In what the host differs from when a plan was shown, a line each; nothing if the same plan is made once more. A plan is
- * a function of the files and of the host: if it is the same, so is all that it rests on, whatever else has happened.
+ * How the host differs from the host that a plan was shown for, a line each; empty if planning again makes the same plan. A
+ * plan is a function of the files and of the host: if the plan is the same, so is all that it depends on.
  */
 export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
   const differences = [
@@ -29,12 +29,12 @@ export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
     })
   ]
   const same = isDeepStrictEqual(was.changes.map(withoutOrigin), is.changes.map(withoutOrigin))
-  // They are carried out in their order, so that is compared too.
+  // Changes are applied in their order, so the order is compared too.
   const others = same || differences.length > 0 ? [] : ['the changes were in another order']
   return [...differences, ...others].map(printable)
 }
 
-/** What is planned for the same thing then and now; undefined on the side on which nothing is. */
+/** The changes of the same address then and now; undefined on the side that has none. */
 function pair(was: readonly ShownChange[], is: readonly ShownChange[]) {
   const left = new Set(is)
   const pairs = was.map((change) => {
@@ -62,7 +62,7 @@ function compare(
   return []
 }
 
-/** The file may have been moved, or told where it is in another way. */
+/** The file may have been moved, or named by another path. */
 function withoutOrigin({ origin: _, ...change }: ShownChange): object {
   return change
 }
@@ -85,7 +85,7 @@ function changedFacts({ facts, fields }: ShownChange): ShownChange['facts'] {
   return facts.filter(({ key }) => fields.includes(key))
 }
 
-/** In words, as the plan has them. */
+/** Compares the facts, in the words of the plan. */
 function compareFacts(was: ShownChange, is: ShownChange): string[] {
   const existence = was.before === null ? ['was missing, is there'] : ['was there, is missing']
   const wish = was.after === null ? ['was to go, is to stay'] : ['was to stay, is to go']
@@ -105,7 +105,7 @@ function compareFacts(was: ShownChange, is: ShownChange): string[] {
   return [...(appeared ? existence : []), ...((was.after === null) !== (is.after === null) ? wish : []), ...values]
 }
 
-/** What is not compared by the kind, or differs where its words do not. */
+/** Compares the fields that the kind does not compare, and values that differ though their words do not. */
 function compareRaw(was: ShownChange, is: ShownChange): string[] {
   const differing = (verb: string, then: ShownChange['before'], now: ShownChange['before']) =>
     [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
@@ -114,7 +114,7 @@ function compareRaw(was: ShownChange, is: ShownChange): string[] {
   return [...differing('', was.before, is.before), ...differing('to be ', was.after, is.after)]
 }
 
-/** Of the same facts, another plan: the file was edited, or written by another version. */
+/** The facts are the same, but the plan is not: the saved plan was edited, or another version wrote it. */
 function compareRest(was: ShownChange, is: ShownChange): string[] {
   if (was.action !== is.action) {
     return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]

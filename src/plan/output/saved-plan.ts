@@ -19,7 +19,7 @@ const change = z.looseObject({
   steps: z.array(z.looseObject({ summary: text, argv: z.array(text) }))
 })
 
-/** What of a plan is compared with another look. */
+/** The parts of a plan that are compared when it is planned again. */
 const shownPlan = z.looseObject({
   spanplan_version: text,
   host: z.looseObject({ boot_id: text }),
@@ -53,7 +53,7 @@ export type SavedPlan = z.infer<typeof savedPlan>
  * Reads a plan that `plan --out` wrote.
  *
  * @param name the file's, for messages.
- * @throws SpanplanError PLAN_INVALID if it is not whole, or no such plan; PLAN_VERSION if it is one of another major format.
+ * @throws SpanplanError PLAN_INVALID if the file is incomplete or no saved plan; PLAN_VERSION if it has another major format.
  */
 export function readSavedPlan(bytes: Uint8Array, name: string): SavedPlan {
   const document = parse(bytes, name)
@@ -69,7 +69,7 @@ export function readSavedPlan(bytes: Uint8Array, name: string): SavedPlan {
   return read.data
 }
 
-/** A plan of now, as it would be read after it was saved. */
+/** A plan that was made just now, as it would be read after it was saved. */
 export function asShown(document: PlanDocument): ShownPlan {
   return shownPlan.parse(JSON.parse(JSON.stringify(document)))
 }

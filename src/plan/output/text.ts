@@ -58,7 +58,7 @@ export function countActions(plan: Plan) {
   }
 }
 
-/** What waits for one of these was not checked: nobody knows whether it is in sync. */
+/** The codes of waits for an input that was not read: what waits was not checked, and may not be in sync. */
 const notRead: ReadonlySet<string> = new Set([
   ...['DOCKER_DEFERRED', 'SENSOR_UNREAD', 'SOURCE_UNREAD', 'SOURCE_UNSEEN'],
   ...['FILTER_FORBIDDEN', 'FILTER_PENDING']
@@ -102,7 +102,7 @@ function changeRow(change: PlannedChange): Row {
   }
 }
 
-/** A text of the file may have lines of its own. */
+/** Texts of the file, such as descriptions, may have several lines. */
 function inOneLine(text: string): string {
   return printable(text.trim().replace(/\s+/g, ' '))
 }

@@ -20,7 +20,7 @@ interface BridgeUser {
   readonly removal: readonly (readonly string[])[]
 }
 
-/** What others have put on a span's bridge: removing the bridge would remove it too, or cut it off. */
+/** The foreign things on a span's bridge: to remove the bridge would remove these too, or cut them off. */
 export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState, planned: ObservedState): Diagnostic[] {
   const link = host.linkOf(bridge)
   if (link === undefined) return []
@@ -47,8 +47,8 @@ export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState,
   )
 }
 
-function isOurs(wanted: DesiredState, { labels }: DockerNetwork): boolean {
-  return isInScope(wanted, labels[label.name], labels[label.span] ?? '')
+function isOurs(desired: DesiredState, { labels }: DockerNetwork): boolean {
+  return isInScope(desired, labels[label.name], labels[label.span] ?? '')
 }
 
 function describeUpper({ name, kind, addresses }: Link): BridgeUser {
@@ -60,7 +60,7 @@ function describeUpper({ name, kind, addresses }: Link): BridgeUser {
   }
 }
 
-/** Those that were there when the plan was made are rows of it, and get back what they had. */
+/** The ports that have come since the plan was made. Ports that were there before have rows in the plan, and are given back. */
 function newPorts(bridge: string, now: HostIndex, planned: HostIndex): Link[] {
   const isPort = ({ master }: Link) => master === bridge
   const known = new Set(planned.links.filter(isPort).map(({ index }) => index))
@@ -74,7 +74,7 @@ function describePort({ name, kind }: Link): BridgeUser {
   }
 }
 
-/** Docker's networks of macvlans and ipvlans on the bridge: in the containers, no link of the host shows these. */
+/** Docker's macvlan and ipvlan networks on the bridge. Their interfaces are in containers: the host has no links of them. */
 function networksAbove({ docker }: HostIndex, bridge: string): DockerNetwork[] {
   if (docker.state !== 'read') return []
   return docker.networks.filter(
@@ -96,7 +96,7 @@ function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
   }
 }
 
-/** Less those that Docker has put there for its networks. */
+/** The bridge's addresses, without those that Docker has given it for its networks. */
 function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Address[] {
   const known = networks.map((network) => dockerAddress(bridge, network))
   return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
@@ -111,11 +111,11 @@ function writeAddress({ address, prefix }: Address): string {
   return `${address}/${prefix}`
 }
 
-/** Less the seal, and the mirrors that go too. */
-function foreignFilters(wanted: DesiredState, host: HostIndex, bridge: string): Filter[] {
+/** The bridge's filters, without the seal and the mirrors that are removed with it. */
+function foreignFilters(desired: DesiredState, host: HostIndex, bridge: string): Filter[] {
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
-  const goes = (filter: Filter) => wanted.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
+  const goes = (filter: Filter) => desired.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
   return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !goes(filter))
 }
 

@@ -9,10 +9,10 @@ import type { BridgeOrigin, BridgeSetting } from '../marks.ts'
 /** Whether a foreign thing may be taken over, or why not. */
 export type Adoption = NonNullable<Resource['adoption']>
 
-/** Bytes: with more, the alias that is to be kept would leave the mark no room. */
+/** Bytes: the mark keeps the alias, and a longer alias would leave no room for the rest. */
 const longestAlias = 64
 
-/** What a bridge is like, to be given back later. */
+/** What a bridge is like before it is adopted, to be given back later. */
 export function originOf(host: HostIndex, link: Link, options: BridgeOptions): BridgeOrigin {
   const interfaceSettings: Record<BridgeSetting, boolean> = {
     up: link.up,
@@ -41,13 +41,13 @@ export function originOf(host: HostIndex, link: Link, options: BridgeOptions): B
 }
 
 /**
- * Whether a span may take a bridge over. Only one that serves nothing but sensors: what else uses it would be cut off,
- * for a span's bridge has no address, and its ports hear one another no more.
+ * Whether a span may adopt a bridge: only a bridge that serves nothing but sensors. Any other use would be cut off, because a
+ * span's bridge has no address, and its ports are isolated from each other.
  */
-export function judgeBridge(wanted: DesiredState, host: HostIndex, link: Link): Adoption {
+export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link): Adoption {
   const [reason] = reasons(
     host,
-    wanted.spans.some(({ name, network }) => name === link.name && network !== null),
+    desired.spans.some(({ name, network }) => name === link.name && network !== null),
     link
   )
   return reason === undefined ? { possible: true } : { possible: false, reason }
@@ -74,15 +74,14 @@ function reasons(host: HostIndex, hasNetwork: boolean, link: Link): string[] {
   ]
 }
 
-/** Whether a link has the IPv6 address that the kernel gives it by itself. */
+/** Whether a link has the IPv6 address that the kernel gives by itself. */
 export function hasLinkLocal({ addresses }: Link): boolean {
   return addresses.some(({ automatic }) => automatic)
 }
 
 /**
- * The address that Docker has put on a network's bridge for the host. Of a network that was made with a subnet and
- * without a gateway, Docker (26.1) names the one that it chose only after it was restarted: then it is the only address
- * of the subnet that the bridge has.
+ * The address that Docker has given a network's bridge for the host. For a network with a subnet and without a gateway,
+ * Docker (26.1) names the gateway that it chose only after a restart; before, that is the bridge's only address in the subnet.
  */
 export function dockerAddress(link: Link, { options, pools }: DockerNetwork): Address | undefined {
   if (options[networkOption.noAddress] === 'true') return undefined

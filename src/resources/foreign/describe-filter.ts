@@ -2,7 +2,7 @@ import type { TcFilter } from '../../host/snapshot.ts'
 import { writeHandle } from '../../host/write-filters.ts'
 import { joinAnd } from './device-origin.ts'
 
-/** What a filter of others' is and does, as far as spanplan understands it. */
+/** What a foreign filter is and does, as far as spanplan can read it. */
 export function describeFilter(filter: TcFilter): string {
   const handle = writeHandle(filter)
   return [filter.kind, `protocol ${filter.protocol}`, ...(handle === null ? [] : [`handle ${handle}`])]
@@ -10,7 +10,7 @@ export function describeFilter(filter: TcFilter): string {
     .concat(`, which ${workOf(filter, 1)}`)
 }
 
-/** What several filters are and do: those of a kind that do the same are counted. */
+/** What several filters are and do. Filters of one kind that do the same are counted. */
 export function countFilters(filters: readonly TcFilter[]): string {
   const keyOf = (filter: TcFilter) => `${filter.kind} ${workOf(filter, 1)}`
   const groups = [...new Set(filters.map(keyOf))].map((key) => filters.filter((filter) => keyOf(filter) === key))
@@ -23,7 +23,7 @@ export function countFilters(filters: readonly TcFilter[]): string {
   return words.length === 0 ? 'no filter' : joinAnd(words)
 }
 
-/** A filter that copies with mirred, and no more, is most often what an old script made. */
+/** Whether an old script is likely to have made a filter: it copies with mirred, and does nothing else. */
 export function isOfScripts({ kind, copies, others }: TcFilter): boolean {
   return (kind === 'u32' || kind === 'matchall') && copies.length === 1 && !others
 }

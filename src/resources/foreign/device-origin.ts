@@ -4,7 +4,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 
-/** What tools call the devices that they make; the first that fits. */
+/** The names that tools give to the interfaces they make, and whose these are; the first match counts. */
 const makers: readonly (readonly [RegExp, string])[] = [
   [/^(vnet|virbr)\d/, "libvirt's"],
   [/^docker(0$|_gwbridge$)|^br-[0-9a-f]{12}$/, "Docker's"],
@@ -18,19 +18,19 @@ const makers: readonly (readonly [RegExp, string])[] = [
   [/^veth/, "containers'"]
 ]
 
-/** Whose a device seems to be, by its name alone. */
+/** Whose an interface seems to be, by its name alone. */
 function guessMaker(name: string): string | null {
   return makers.find(([pattern]) => pattern.test(name))?.[1] ?? null
 }
 
-/** How each tool takes away a device of its own, and where it would come from again. */
+/** How each tool removes an interface of its own, and the configuration from which it would make the interface again. */
 const removals: Readonly<Record<Manager, { readonly words: readonly string[]; readonly place: string }>> = {
   ifupdown: { words: ['ifdown'], place: '/etc/network/interfaces' },
   'systemd-networkd': { words: ['networkctl', 'delete'], place: '/etc/systemd/network' },
   NetworkManager: { words: ['nmcli', 'device', 'delete'], place: "NetworkManager's connections" }
 }
 
-/** What a device is that has a span's name, whose it seems to be, and what to do. */
+/** What a foreign interface with a span's name is, whose it seems to be, and what to do. */
 export function explainDevice(host: HostIndex, name: string): Diagnostic {
   const link = host.findLink(name)
   if (link?.bridge) {
@@ -48,7 +48,7 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
   )
 }
 
-/** Whose a device seems to be, and what is on it; empty where nothing tells. */
+/** Whose an interface seems to be, and what is on it; empty where nothing tells. */
 function describeUse(host: HostIndex, link: Link): string {
   const maker = link.manager === null ? guessMaker(link.name) : `${link.manager}'s`
   const networks = host.networksOn(link.name).map(({ name }) => name)
@@ -62,7 +62,7 @@ function describeUse(host: HostIndex, link: Link): string {
   return facts.length === 0 ? '' : `; ${joinAnd(facts)}`
 }
 
-/** The command that removes a device, as whoever made it would. */
+/** The command that removes an interface, with the tool that made it. */
 function removeDevice(host: HostIndex, link: Link): string {
   const [network] = host.networksOn(link.name)
   if (network !== undefined) return shellLine(['docker', 'network', 'rm', referTo(network)])
@@ -71,14 +71,14 @@ function removeDevice(host: HostIndex, link: Link): string {
   return `${shellLine([...words, link.name])} (and take it out of ${place})`
 }
 
-/** What a device is, with what it is on. */
+/** The kind of an interface, and its lower interface. */
 function describeKind(host: HostIndex, { kind, type, lower }: Link): string {
   const below = lower === null ? undefined : host.linkAt(lower)
   const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
 }
 
-/** One fact for each maker of ports, and one for those of nobody's. */
+/** One fact for each maker of ports, and one for the ports of unknown makers. */
 function describePorts(host: HostIndex, bridge: Link): string[] {
   const ports = host.membersOf(bridge.name).map(({ name }) => name)
   return [...new Set(ports.map(guessMaker))].map((maker) => {

@@ -9,40 +9,40 @@ import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { isSameFilter } from '../mark-inventory.ts'
 import { isOfScripts } from './describe-filter.ts'
 
-/** A filter of others', on a device that a span copies from, that copies into that span's bridge too. */
+/** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter
 
-/** What stands in the way of a mirror, on its hook of its device. */
+/** The foreign filters in the way of a mirror, at its hook of its interface. */
 export interface ForeignMirrors {
-  /** Sensors would see each frame twice. */
+  /** Filters that copy into the same span: with the mirror beside them, sensors would see each frame twice. */
   readonly copying: readonly ForeignMirror[]
-  /** It has the mirror's preference, and does something else. */
+  /** A filter at the mirror's preference that does something else. */
   readonly blocking: Filter | undefined
 }
 
-/** The filters of others' that a wanted mirror meets. */
+/** Finds the foreign filters in the way of a desired mirror. */
 export function findForeignMirrors(
-  wanted: DesiredState,
+  desired: DesiredState,
   host: HostIndex,
   span: string,
   { device: { name: device }, tcHook }: CopyPoint
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => filter.copies.some(({ target }) => target === span)
-  const marked = wanted.marks.mirrors.filter(({ filter }) => filter.device === device)
+  const marked = desired.marks.mirrors.filter(({ filter }) => filter.device === device)
   const onHook = host
     .filtersAt(device, tcHook)
     .filter((filter) => !marked.some((live) => isSameFilter(live.filter, filter)))
-  // What a device sends passes its own queueing discipline too.
+  // Frames that an interface sends pass its root qdisc too.
   const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []
   return {
     copying: [...onHook, ...onRoot].filter(copies),
     blocking: onHook.find(
-      (filter) => filter.chain === 0 && filter.pref === mirrorPref && !copies(filter) && !isOtherSpans(wanted, filter)
+      (filter) => filter.chain === 0 && filter.pref === mirrorPref && !copies(filter) && !isOtherSpans(desired, filter)
     )
   }
 }
 
-/** It copies into another span what that copies too, which is that span's conflict; the kernel adds any mirror beside it. */
+/** Whether a filter copies what another span copies too: that is the other span's conflict, and leaves room for our mirror. */
 function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
   const isBeside = filter.kind === 'bpf' && filter.protocol === 'all'
   const meets = ({ device, tcHook }: CopyPoint) => device.name === filter.device && tcHook === filter.tcHook
@@ -52,23 +52,23 @@ function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
   )
 }
 
-/** Why a rival cannot be replaced by a mirror; null if it can, and could be put back. */
+/** Why a foreign mirror cannot be adopted; null if it can be, and if a rollback can put it back. */
 export function refuseAdoption(filter: ForeignMirror): string | null {
   const what = `the ${filter.kind} filter at preference ${filter.pref}`
   if (filter.copies.length !== 1 || filter.others) return `${what} does more than copy into this span`
-  // A filter of a queueing discipline also chooses the class.
+  // A filter of a root qdisc also chooses the class.
   if ('parent' in filter && filter.classId !== null) return `${what} also sorts frames into the class ${filter.classId}`
   if (writeFilter(filter) === null) return `${what} is not completely understood, so it could not be written again`
   return null
 }
 
-/** What a rival is, and where it hangs, in words. */
+/** What a foreign mirror is, and where, in words. */
 export function describeForeignMirror(filter: ForeignMirror): string {
   const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.tcHook} hook`
   return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
 }
 
-/** The commands that show what hangs where a device's rivals can. */
+/** The commands that show the filters in each place where a foreign mirror can be. */
 export function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHook): string {
   const parents = host.classFiltersOf(device).map(({ parent }) => parent)
   const places = [
@@ -78,14 +78,14 @@ export function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHo
   return places.map((place) => shellLine(['tc', 'filter', 'show', 'dev', device, ...place])).join('; ')
 }
 
-/** The filter of others' at the mirrors' preference, of that handle. */
+/** The foreign filter at the mirrors' preference that has a handle. */
 export function findBlocking(host: HostIndex, device: string, tcHook: TcHook, handle: number): Filter | undefined {
   return host
     .filtersAt(device, tcHook)
     .find(({ chain, pref, ...filter }) => chain === 0 && pref === mirrorPref && (filter.handle ?? 0) === handle)
 }
 
-/** The rivals' queueing disciplines that hold nothing else, and do nothing but what the default does. */
+/** The root qdiscs that hold nothing but these foreign mirrors, and treat frames as the default qdisc does. */
 function emptied(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): { device: string; handle: string }[] {
   const devices = [...new Set(foreignMirrors.map(({ device }) => device))]
   return devices
@@ -103,7 +103,7 @@ function emptied(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): { d
     })
 }
 
-/** The commands that remove the rivals; those on an old ingress qdisc go with it. */
+/** The commands that remove foreign mirrors. Those on an ingress qdisc are removed with that qdisc. */
 export function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   const roots = emptied(host, foreignMirrors)
   const alone = foreignMirrors.filter(
@@ -117,7 +117,7 @@ export function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly F
   ]
 }
 
-/** The commands that put them back. */
+/** The commands that put foreign mirrors back. */
 export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   return [
     ...emptied(host, foreignMirrors).map(
@@ -126,7 +126,7 @@ export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly 
     ...foreignMirrors.flatMap((filter): Argv[] => {
       const words = writeFilter(filter)
       if (words === null) return []
-      // tc tells of it as it was added; on the old ingress qdisc, scripts say "parent ffff:".
+      // On the old ingress qdisc, a filter's parent is ffff:, as scripts write it.
       const old = hasIngress(host, filter.device)
       return [
         [
@@ -138,7 +138,7 @@ export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly 
   ]
 }
 
-/** The device has the old ingress qdisc, not clsact. */
+/** Whether an interface has the old ingress qdisc instead of clsact. */
 export function hasIngress(host: HostIndex, device: string): boolean {
   return host.hasQdisc(device, 'ingress')
 }
