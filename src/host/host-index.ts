@@ -175,6 +175,12 @@ export class HostIndex implements Snapshot {
   attachmentOf({ index, peer, foreignPeer }: Link): Attachment | undefined {
     return foreignPeer && peer !== null ? this.#attachments.get(keyOf({ host: index, inside: peer })) : undefined
   }
+
+  /** The veth that leads to a container's endpoint: the other way round than attachmentOf(). */
+  vethTo(endpoint: Endpoint): Link | undefined {
+    const link = typeof endpoint.port === 'string' ? undefined : this.linkAt(endpoint.port.host)
+    return link && this.attachmentOf(link)?.endpoint === endpoint ? link : undefined
+  }
 }
 
 function keyOf({ host, inside }: VethPair): string {

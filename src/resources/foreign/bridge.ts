@@ -56,14 +56,10 @@ export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link):
 function reasons(host: HostIndex, hasNetwork: boolean, link: Link): string[] {
   const networks = hasNetwork ? host.networksOn(link.name) : []
   const known = networks.map((network) => dockerAddress(link, network))
-  const sensors = host.containers.flatMap(({ endpoints }) =>
-    endpoints.flatMap(({ network, port }) =>
-      networks.some(({ name }) => name === network) && typeof port === 'object' ? [port.host] : []
-    )
-  )
+  const isSensors = (port: Link) => networks.some(({ name }) => name === host.attachmentOf(port)?.endpoint?.network)
   const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
   const upper = host.links.find((other) => other.lower === link.index)
-  const port = host.links.find((other) => other.master === link.name && !sensors.includes(other.index))
+  const port = host.membersOf(link.name).find((one) => !isSensors(one))
   return [
     ...(link.bridge === null ? ['it is not a bridge'] : []),
     ...(address ? [`it has the address ${address.address}/${address.prefix}, so the host uses it`] : []),

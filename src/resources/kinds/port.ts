@@ -1,6 +1,6 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { Endpoint, Link } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
 import { type PortOrigin, type PortSetting, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
@@ -21,13 +21,14 @@ import {
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { liveNetworks, networkMtu } from './network.ts'
-import { sensor } from './sensor.ts'
 
 /** A port of a span's bridge: the host's end of a sensor's interface, most often. Or one that was, and still bears our mark. */
 export interface Port extends Resource {
   readonly kind: 'port'
   /** It is a port of a bridge. */
   readonly attached: boolean
+  /** The container that it leads into, and the network that it belongs to; null: it is foreign, or nothing tells. */
+  readonly endpoint: { readonly container: string; readonly network: string } | null
   readonly mac: string
   /** Bytes. */
   readonly mtu: number
@@ -106,17 +107,16 @@ function observeOrphan({ wanted, host }: ObservedState, link: Link): Port {
 }
 
 /** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
-function mayBeContainers({ spans }: DesiredState, { docker, links }: HostIndex, { index }: Link): boolean {
+function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): boolean {
+  const { docker, links } = host
   if (docker.state !== 'read') {
-    return spans.some(({ network }) => network !== null) || links.some((link) => readMark(link)?.network === true)
+    return spans.some(({ network }) => network !== null) || links.some((one) => readMark(one)?.network === true)
   }
   const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
-  const places = docker.containers
-    .filter(({ running }) => running)
-    .flatMap(({ endpoints }) =>
-      endpoints.flatMap(({ networkId, port: place }) => (networks.has(networkId) ? place : []))
-    )
-  return docker.unread.length > 0 || places.some((place) => typeof place === 'string' || place.host === index)
+  const endpoint = host.attachmentOf(link)?.endpoint
+  const places = docker.containers.flatMap(({ running, endpoints }) => (running ? endpoints : []))
+  const isOrMayBe = (place: Endpoint) => place === endpoint || typeof place.port === 'string'
+  return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
 }
 
 /** Of any name's spans. */
@@ -125,13 +125,13 @@ function isSpanBridge(wanted: DesiredState, link: Link): boolean {
 }
 
 /** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
-function goesWithNetwork(wanted: DesiredState, host: HostIndex, link: Link): boolean {
-  const networks = new Set(liveNetworks(wanted, host).map(({ name }) => name))
-  return host.containers.some(({ endpoints }) =>
-    endpoints.some(
-      ({ network, port: place }) => networks.has(network) && typeof place === 'object' && place.host === link.index
-    )
-  )
+function goesWithNetwork(wanted: DesiredState, host: HostIndex, endpoint: Port['endpoint']): boolean {
+  return endpoint !== null && liveNetworks(wanted, host).some(({ name }) => name === endpoint.network)
+}
+
+function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {
+  const { container, endpoint } = host.attachmentOf(link) ?? {}
+  return container && endpoint ? { container: container.name, network: endpoint.network } : null
 }
 
 /**
@@ -206,13 +206,15 @@ function observePort(
   const seal = findSeal(host, link.name)
   // One that loses its bridge is a row of the plan, whatever else it gets back.
   const changed = bridgeStays ? link.port?.learning === false : span !== null
-  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(wanted, host, link)
+  const endpoint = endpointOf(host, link)
+  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(wanted, host, endpoint)
   return {
     kind: 'port',
     id: link.name,
     spans: span === null ? [] : [span],
     owner: obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
     attached: span !== null,
+    endpoint,
     mac: link.mac,
     mtu: link.mtu,
     up: link.up,
@@ -236,21 +238,13 @@ function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
 }
 
 /**
- * Where a sensor was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
+ * Where a container was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
  * others may have changed meanwhile; and a port that others have taken off its bridge stays off.
  */
 function rollbackPorts(ports: readonly Port[], then: ObservedState, now: ObservedState): Port[] {
-  const sensors = sensor.observe(now.wanted, now.host)
-  const names = new Map(
-    sensor.observe(then.wanted, then.host).flatMap(({ id, port: name }) => {
-      const again = sensors.find((other) => other.id === id)?.port
-      return name !== null && again ? [[name, again]] : []
-    })
-  )
   const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.linkOf(span ?? null)
   return ports.flatMap((one) => {
-    const id = names.get(one.id) ?? one.id
-    const link = now.host.linkOf(id)
+    const link = findAgain(now.host, one)
     if (link === undefined) return []
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
@@ -260,8 +254,16 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
       if (is.index === was?.index) return []
     }
     const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
-    return [{ ...one, ...theirs, id, mac: link.mac, seal: rollbackSeal(one.seal, now.host, id) }]
+    const { name: id, mac } = link
+    return [{ ...one, ...theirs, id, mac, seal: rollbackSeal(one.seal, now.host, id) }]
   })
+}
+
+/** The port that leads to the same endpoint now; else the link of the same name. */
+function findAgain(host: HostIndex, { id, attached, endpoint }: Port): Link | undefined {
+  const endpoints = (attached && endpoint && host.containerOf(endpoint.container)?.endpoints) || []
+  const again = endpoints.find(({ network }) => network === endpoint?.network)
+  return (again && host.vethTo(again)) ?? host.linkOf(id)
 }
 
 /** What comes from it is another's: of a container or another namespace, or, through a tap, of a virtual machine. */

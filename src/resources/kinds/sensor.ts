@@ -175,16 +175,15 @@ function observeNetwork(wanted: DesiredState, host: HostIndex, network: DockerNe
     container.endpoints
       .filter((endpoint) => endpoint.network === network.name)
       .map((endpoint): Sensor => {
-        const { port } = endpoint
         const bridge = span?.name ?? network.labels[label.span] ?? ''
-        const link = findPort(wanted, host, port, bridge)
+        const link = findPort(wanted, host, endpoint, bridge)
         return {
           ...build(container, network.name, bridge, network.labels[label.name] ?? wanted.owner),
           reference: referTo(network),
           sealed: span?.sealed ?? true,
           owner: isInScope(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
-          present: port !== 'absent',
+          present: endpoint.port !== 'absent',
           interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
           port: link?.name ?? null,
           bridged: link === undefined || link.master === bridge,
@@ -197,15 +196,11 @@ function observeNetwork(wanted: DesiredState, host: HostIndex, network: DockerNe
   )
 }
 
-/**
- * The host's end of a container's interface, which may have changed since: a veth pair of these two ends, that no other bridge
- * has, and that is no card of a span.
- */
-function findPort(wanted: DesiredState, host: HostIndex, port: Endpoint['port'], bridge: string): Link | undefined {
-  const link = typeof port === 'string' ? undefined : host.linkAt(port.host)
-  if (link === undefined || typeof port === 'string') return undefined
-  const isThis = link.foreignPeer && link.peer === port.inside && (link.master ?? bridge) === bridge
-  return isThis && !wanted.marks.interfaces.some((one) => one.link.index === link.index) ? link : undefined
+/** The veth that leads to an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
+function findPort(wanted: DesiredState, host: HostIndex, endpoint: Endpoint, bridge: string): Link | undefined {
+  const link = host.vethTo(endpoint)
+  const isSource = wanted.marks.interfaces.some((one) => one.link.index === link?.index)
+  return (link?.master ?? bridge) === bridge && !isSource ? link : undefined
 }
 
 /** A container that does not run has the network's name only: it gets whatever bears that when it starts. */

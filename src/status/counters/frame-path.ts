@@ -66,14 +66,9 @@ export function framePathOf(span: DesiredSpan, { host, desired }: PlanView): Fra
 }
 
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {
-  const [sensor = null] = host.containers.flatMap(({ name, sandbox, endpoints }) =>
-    endpoints.flatMap(({ network, port }) => {
-      const isOfSpan = network === span.network?.name && typeof port !== 'string' && link.foreignPeer
-      const isPort = isOfSpan && port.host === link.index && port.inside === link.peer
-      return isPort && sandbox !== null ? [{ container: name, inside: { sandbox, index: port.inside } }] : []
-    })
-  )
-  return sensor
+  const { container, endpoint } = host.attachmentOf(link) ?? {}
+  if (!container?.sandbox || !endpoint || endpoint.network !== span.network?.name || link.peer === null) return null
+  return { container: container.name, inside: { sandbox: container.sandbox, index: link.peer } }
 }
 
 /**
