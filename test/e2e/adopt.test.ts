@@ -177,7 +177,7 @@ describe('names', () => {
     await expectHeard(lab, [suricata])
   })
 
-  test('a network of the wanted name on another bridge is never taken over', async () => {
+  test('a network of the desired name on another bridge is never taken over', async () => {
     await ip('link', 'add', 'other0', 'type', 'bridge')
     await docker('network', 'create', '--internal', '-o', 'com.docker.network.bridge.name=other0', 'span')
     await lab.startSensor('suricata', { NetworkMode: 'span' })

@@ -219,12 +219,12 @@ describe('a plan', () => {
     await expectHeard(lab, [suricata])
   })
 
-  test('as a diff shows live against wanted', async () => {
+  test('as a diff shows live against desired', async () => {
     await writeSpans(lab, oneSpan)
     await spanplan(lab, ['apply'])
     await ip('link', 'set', 'dev', 'span0', 'type', 'bridge', 'ageing_time', '30000')
     const { stdout } = await spanplan(lab, ['plan', '--diff'])
-    expect(stdout).toContain('--- live\n+++ wanted\n')
+    expect(stdout).toContain('--- live\n+++ desired\n')
     expect(stdout).toMatch(/^- {2}ageing: 300\n\+ {2}ageing: 0$/m)
     await spanplan(lab, ['apply'])
     expect((await spanplan(lab, ['plan', '--diff'])).stdout).toBe('')

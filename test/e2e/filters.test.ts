@@ -214,7 +214,7 @@ describe('without the right that a vlan expression needs', () => {
     expect(await expectRefusal(lab, ['plan', '--detailed-exitcode'], 2, { through: weakRoot })).toBe('')
   })
 
-  test('plan finds nothing to do where all is as wanted', async () => {
+  test('plan finds nothing to do where all is in sync', async () => {
     await writeSpans(lab, twoSpans)
     await spanplan(lab, ['apply'])
     const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 0, { through: weakRoot })

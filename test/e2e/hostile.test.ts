@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterEach(() => expectNoMarker(lab))
 afterAll(() => lab?.close())
 
-/** As if an earlier file had wanted networks of these names; one has another's id for its name. */
+/** As if an earlier file had asked for networks of these names; one has another's id for its name. */
 async function makeNetworks(span: string): Promise<void> {
   const { Id } = await lab.docker.getNetwork('bystander').inspect()
   const labels = { 'spanplan.name': 'default', 'spanplan.span': span, 'spanplan.bridge': 'owned' }

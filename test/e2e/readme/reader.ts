@@ -88,7 +88,7 @@ export class Reader {
     await this.run(`[[ ! -f ${file} ]] || { kill $(<${file}) && tail --pid=$(<${file}) -f /dev/null && rm ${file}; }`)
   }
 
-  /** From the file that the README has put in /etc/spanplan, all is as wanted. */
+  /** From the file that the README has put in /etc/spanplan, all is in sync. */
   async expectConverged(): Promise<void> {
     expect(await this.run('spanplan plan -f /etc/spanplan --detailed-exitcode')).toContain('No changes')
   }

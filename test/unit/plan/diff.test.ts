@@ -72,7 +72,7 @@ describe('diff', () => {
     ['ours', ['remove a']],
     ['shared', []],
     ['foreign', []]
-  ])('what is %s and not wanted', (owner, expected) => {
+  ])('what is %s and not desired', (owner, expected) => {
     expect(changesOf([thing('a', { owner })], [])).toEqual(expected)
   })
 

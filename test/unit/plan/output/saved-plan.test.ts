@@ -193,7 +193,7 @@ describe('what has changed since', () => {
     expect(lines).toEqual(['span0/bridge: mtu was 1500, is 1400'])
   })
 
-  test('a fact that was as wanted', () => {
+  test('a fact that was in sync', () => {
     expect(differences('converged', withLink('span0', { mtu: 1400 }))).toEqual([
       'span0/bridge: mtu was in sync, is 1400'
     ])
