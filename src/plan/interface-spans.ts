@@ -25,7 +25,7 @@ export function findInterfaceSpans(spec: Spec, name: string, host: HostIndex): I
     return !('code' in matched) && matched.index === link.index
   }
   const spans = spec.spans.filter(({ sources }) =>
-    sources.some((source) => 'interface' in source && isThisInterface(source.interface))
+    sources.some((source) => source.kind === 'interface' && isThisInterface(source.interface))
   )
   return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
 }

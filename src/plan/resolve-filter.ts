@@ -1,6 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import type { CompiledFilters } from '../host/parsers/pcap.ts'
-import { longestProgram } from '../host/parsers/pcap.ts'
+import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'

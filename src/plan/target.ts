@@ -1,6 +1,7 @@
 import type { ReadRequest } from '../host/read-request.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
+import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec, Spec } from '../spec/spec.ts'
@@ -51,7 +52,7 @@ export function readRequestOf(target: Target): ReadRequest {
     },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
-    containers: spans.flatMap(({ sensors }) => sensors),
+    containers: spans.flatMap(({ sensors, sources }) => [...sensors, ...sources.flatMap(sourceContainers)]),
     deferDocker: target.deferDocker
   }
 }

@@ -25,6 +25,9 @@ export type SourceSpec = SourceByKind & {
   readonly origin: Origin
 }
 
+/** What a span copies from, of one kind. */
+export type SourceOf<Kind extends SourceSpec['kind']> = Extract<SourceSpec, { readonly kind: Kind }>
+
 /** The Docker network that hands out a span. */
 export interface NetworkSpec {
   readonly name: string

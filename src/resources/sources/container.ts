@@ -1,7 +1,33 @@
-import type { Attachment } from '../../host/host-index.ts'
-import type { Link } from '../../host/snapshot.ts'
-import type { TcHook } from '../../spec/spec.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { matchesContainer } from '../../host/docker/container-match.ts'
+import { label } from '../../host/docker/docker-names.ts'
+import type { Attachment, HostIndex } from '../../host/host-index.ts'
+import type { Container, Link } from '../../host/snapshot.ts'
+import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
+import { writeSelector } from '../../spec/values/container-selector.ts'
 import type { SourceId } from '../desired-state.ts'
+import { readMark } from '../marks.ts'
+import { checkInterface } from './interface.ts'
+import {
+  type Context,
+  directionsOf,
+  joinResolved,
+  nothingResolved,
+  type Resolved,
+  type ResolvedSource,
+  type SourceHook,
+  type SourceKind,
+  waitForMirrors
+} from './source-kind.ts'
+
+/**
+ * The interfaces of containers, found by the host's ends of their veth pairs: nothing inside a container is read. A container's
+ * ports on spans' bridges are left out, for a sensor that is a source would otherwise hear itself again and again.
+ */
+export const containerSource: SourceKind<SourceOf<'container'>> = {
+  resolve: resolveContainers,
+  containers: (source) => [source]
+}
 
 /** What the host receives on its end of a veth is what the container sends. */
 export function seenFromInside(tcHook: TcHook): TcHook {
@@ -11,4 +37,111 @@ export function seenFromInside(tcHook: TcHook): TcHook {
 /** What one interface of a container is called as a source: an interface's own name says nothing, and changes with each start. */
 export function containerSourceId({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
   return [container.name, endpoint?.network ?? name]
+}
+
+function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec, host }: Context): ResolvedSource {
+  const { kind, value } = writeSelector(source)
+  const isNamed = 'container' in source
+  const wait = (code: string, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
+    waitForMirrors(span, source, [name], diagnostic(code, `waits for ${message}`, hint))
+  const { docker } = host
+  if (docker.state !== 'read') {
+    return { ...nothingResolved, waits: wait('DOCKER_DEFERRED', 'Docker'), isUnread: true }
+  }
+  if (isNamed && docker.unread.some(({ name }) => name === source.container)) {
+    const waits = wait('SOURCE_UNREAD', `what Docker has to say of the container ${source.container}`)
+    return { ...nothingResolved, waits, isUnread: true }
+  }
+  const matching = docker.containers.filter((container) => matchesContainer(source, container))
+  const running = matching.filter((container) => container.running && !container.restarting)
+  const shared = running
+    .filter(({ networkMode }) => sharesNetwork(networkMode))
+    .map((one) => explainMode(span, one, source))
+  const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
+  const unseen = own.filter(({ veths }) => veths === null)
+  const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
+  const isMissing = own.length + shared.length === 0
+  return joinUnread(unseen.length > 0 || docker.unread.length > 0, [
+    ...hooks,
+    {
+      ...nothingResolved,
+      waits: [
+        ...(isMissing
+          ? wait(
+              'SOURCE_MISSING',
+              isNamed ? `the container ${value} to run` : `a running container of the ${kind} ${value}`
+            )
+          : []),
+        ...unseen.flatMap(({ name }) =>
+          wait('SOURCE_UNSEEN', `the right to see which interfaces are the container ${name}'s`, 'run it as root', name)
+        )
+      ],
+      errors: isNamed ? shared : [],
+      warnings: isNamed ? [] : shared
+    }
+  ])
+}
+
+function joinUnread(isUnread: boolean, parts: readonly Resolved<SourceHook>[]): ResolvedSource {
+  return { ...joinResolved(parts), isUnread }
+}
+
+/** It has no interface of its own. */
+function sharesNetwork(networkMode: string): boolean {
+  return networkMode === 'host' || networkMode.startsWith('container:')
+}
+
+function explainMode(span: SpanSpec, { name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
+  const hint =
+    networkMode === 'host' ? 'mirror the interfaces of the host instead' : 'name the container whose network it shares'
+  const message = `span ${span.name}: the container ${name} has no interface of its own (network_mode: ${networkMode})`
+  return diagnostic('SOURCE_NETWORK_MODE', message, hint, origin)
+}
+
+function resolveContainer(
+  container: Container,
+  source: SourceOf<'container'>,
+  span: SpanSpec,
+  { spec, host }: Pick<Context, 'spec' | 'host'>
+): Resolved<SourceHook> {
+  if (container.veths === null) return nothingResolved
+  const spans = new Set(spec.spans.map(({ name }) => name))
+  const links = container.veths.flatMap((pair) => {
+    const link = host.linkAt(pair.host)
+    return link?.foreignPeer && link.peer === pair.inside && !isSpansPort(host, spans, link) ? [link] : []
+  })
+  if (links.length === 0) {
+    const message = `an interface of the container ${container.name} with an end on the host`
+    const none = diagnostic(
+      'SOURCE_NO_INTERFACE',
+      `waits for ${message}`,
+      'macvlans and ipvlans have none: mirror the interface below them'
+    )
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], none) }
+  }
+  return {
+    ...nothingResolved,
+    items: links.flatMap((link) =>
+      directionsOf(source).map((direction) => ({
+        source: containerSourceId(host.attachmentOf(link) ?? { container, endpoint: null }, link),
+        device: { name: link.name, link },
+        tcHook: seenFromInside(direction),
+        direction,
+        settings: []
+      }))
+    ),
+    errors: links
+      .flatMap((link) => checkInterface(link, false, host) ?? [])
+      .map((found) => ({ ...found, origin: source.origin }))
+  }
+}
+
+/** It is a port of a span's bridge, whoever's span that is. */
+function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, { master }: Link): boolean {
+  if (master === null) return false
+  return (
+    spans.has(master) ||
+    readMark(host.linkOf(master)) !== null ||
+    host.networksOn(master).some(({ labels }) => labels[label.span] !== undefined)
+  )
 }

@@ -5,7 +5,7 @@ import type { Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
-import type { SourceSpec, SpanSpec, Spec } from '../../spec/spec.ts'
+import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
 import type { InterfaceSetting } from '../marks.ts'
 import {
   type Context,
@@ -22,12 +22,13 @@ const everyInterface: readonly InterfaceSetting[] = ['up', 'promiscuous']
 const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
 
 /** An interface of the host: both hooks of it are a source's, as the host sees them. */
-export const interfaceSource: SourceKind<SourceSpec> = {
+export const interfaceSource: SourceKind<SourceOf<'interface'>> = {
+  containers: () => [],
   resolve: (source, span, context) => ({ ...resolveInterface(source, span, context), isUnread: false })
 }
 
 function resolveInterface(
-  source: SourceSpec,
+  source: SourceOf<'interface'>,
   span: SpanSpec,
   { spec, host, patient, goingDown }: Context
 ): Resolved<SourceHook> {
@@ -110,7 +111,9 @@ export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Di
  */
 function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): string | undefined {
   if (!('name' in match)) return undefined
-  const used = spec.spans.flatMap(({ sources }) => sources.map((source) => matchOf(spec, source.interface)))
+  const used = spec.spans.flatMap(({ sources }) =>
+    sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
+  )
   const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
   return suggestHint(
     match.name,

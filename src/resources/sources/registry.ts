@@ -1,8 +1,27 @@
-import type { SourceSpec, SpanSpec } from '../../spec/spec.ts'
+import type { SourceOf, SourceSpec, SpanSpec } from '../../spec/spec.ts'
+import type { ContainerSelector } from '../../spec/values/container-selector.ts'
+import { containerSource } from './container.ts'
 import { interfaceSource } from './interface.ts'
-import type { Context, ResolvedSource } from './source-kind.ts'
+import type { Context, ResolvedSource, SourceKind } from './source-kind.ts'
+
+/** The kinds of source. */
+const kinds: { readonly [Kind in SourceSpec['kind']]: SourceKind<SourceOf<Kind>> } = {
+  interface: interfaceSource,
+  container: containerSource
+}
 
 /** Resolves a source, as its kind does. */
-export function resolveSource(source: SourceSpec, span: SpanSpec, context: Context): ResolvedSource {
-  return interfaceSource.resolve(source, span, context)
+export function resolveSource<Kind extends SourceSpec['kind']>(
+  source: SourceOf<Kind>,
+  span: SpanSpec,
+  context: Context
+): ResolvedSource {
+  return kinds[source.kind].resolve(source, span, context)
+}
+
+/** The containers that have to be read to resolve a source. */
+export function sourceContainers<Kind extends SourceSpec['kind']>(
+  source: SourceOf<Kind>
+): readonly ContainerSelector[] {
+  return kinds[source.kind].containers(source)
 }

@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
+import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
 import { type Wait, writeAddress } from '../kind.ts'
 
@@ -50,6 +51,8 @@ export interface ResolvedSource extends Resolved<SourceHook> {
 export interface SourceKind<S extends SourceSpec> {
   /** The hooks of the devices that the source ends in, or why it ends in none now. */
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
+  /** The containers that have to be read for that. */
+  containers(source: S): readonly ContainerSelector[]
 }
 
 /** The directions in which a source is copied. */

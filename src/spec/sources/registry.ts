@@ -1,13 +1,14 @@
 import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
+import { containerSource } from './container.ts'
 import { interfaceSource } from './interface.ts'
 import type { SourceFacts, SourceKind } from './kind.ts'
 
 /** The kinds of source. */
-const kinds = { interface: interfaceSource }
+const kinds = { interface: interfaceSource, container: containerSource }
 
 /** The keys of all kinds: an item of `sources` has exactly one of them. */
-export const sourceKeys = { ...interfaceSource.keys }
+export const sourceKeys = { ...interfaceSource.keys, ...containerSource.keys }
 
 type Kinds = typeof kinds
 type DataOf<K extends keyof Kinds> = Parameters<Kinds[K]['load']>[0]

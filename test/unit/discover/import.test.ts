@@ -169,7 +169,9 @@ describe('the file that is written', () => {
           })
           for (const span of load(text).spans) {
             expect(span.name).toBe(names.bridge)
-            expect(span.sources.every((source) => source.interface === names.interface)).toBe(true)
+            expect(
+              span.sources.every((source) => source.kind === 'interface' && source.interface === names.interface)
+            ).toBe(true)
           }
           // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
           expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
