@@ -69,7 +69,6 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
     if (served.has(request.socket)) return
     served.add(request.socket)
     limit.onRequest(request.socket)
-    response.once('finish', () => limit.onAnswer(request.socket))
     void answer(request, response, pages)
   })
   server.on('connection', (socket) => {
@@ -94,38 +93,35 @@ interface ConnectionLimit {
   onConnect(socket: Socket): void
   /** The request is complete. */
   onRequest(socket: Socket): void
-  /** The kernel has the whole answer. */
-  onAnswer(socket: Socket): void
 }
 
 /**
- * Keeps `most` connections. For each further one, one is closed: the oldest that has its answer, and does not end; else the
- * oldest without a request; else the oldest.
+ * Keeps `most` connections. For each further one, the oldest is closed: of those without a request where these have more than
+ * half of the seats, else of those that wait for their answer. So neither a flood of silent clients nor one of slow pages keeps
+ * a probe from asking and being answered.
  *
  * A probe among a thousand clients that connect at once is answered, too. Node accepts one connection in a round of its event
  * loop (seen with libuv 1.46) and reads from it in the next round: by then, `most` others cannot have come.
  */
 function limitConnections(most: number): ConnectionLimit {
-  const [answered, silent, requesting] = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()]
+  const [silent, requesting] = [new Set<Socket>(), new Set<Socket>()]
   const remove = (socket: Socket) => {
-    for (const sockets of [answered, silent, requesting]) sockets.delete(socket)
+    silent.delete(socket)
+    requesting.delete(socket)
   }
   return {
     onConnect: (socket) => {
       socket.once('close', () => remove(socket))
       silent.add(socket)
-      if (answered.size + silent.size + requesting.size <= most) return
-      const [oldest] = [...answered, ...silent, ...requesting]
+      if (silent.size + requesting.size <= most) return
+      const [oldest] = silent.size > most / 2 ? silent : requesting
       if (oldest === undefined) return
       remove(oldest)
       oldest.destroy()
     },
     onRequest: (socket) => {
-      remove(socket)
+      silent.delete(socket)
       if (!socket.destroyed) requesting.add(socket)
-    },
-    onAnswer: (socket) => {
-      if (requesting.delete(socket)) answered.add(socket)
     }
   }
 }
