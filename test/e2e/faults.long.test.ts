@@ -129,7 +129,8 @@ describe('a signal', () => {
       const env = await setUp(scene, { request: { request, how: 'hold before' }, meanwhile })
       const run = scene.lab.startSpanplan(applyNew, { env })
       interrupt = () => run.kill('SIGTERM')
-      const { stdout, stderr, exitCode = 0 } = await run
+      const { stdout, stderr, exitCode, signal } = await run
+      if (exitCode === undefined) throw new Error(`spanplan ended by ${signal}: ${stderr}`)
       await expectVerdict(scene, { stdout, stderr, exitCode }, { exits: [143] })
     }
   )

@@ -178,6 +178,8 @@ export class Lab implements AsyncDisposable {
       ...surroundings,
       env: { ...surroundings.env, ...env },
       cwd,
+      // A signal is answered in its own time, however busy the machine is.
+      forceKillAfterDelay: false,
       reject: false,
       stripFinalNewline: false,
       ...(input === undefined ? {} : { input })
