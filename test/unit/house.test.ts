@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -16,6 +16,8 @@ const pureModules = ['node:buffer', 'node:crypto', 'node:util']
 const knownCircles = ['src/resources/kinds/bridge.ts → src/resources/kinds/bridge-steps.ts']
 
 const mostFiles = 14
+
+const codePath = /`((?:src|test|docs|examples|schemas)\/[\w./-]+)`/g
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
@@ -83,4 +85,24 @@ test(`no folder of src holds more than ${mostFiles} files`, () => {
   const counts = new Map<string, number>()
   for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
   expect([...counts].filter(([, count]) => count > mostFiles)).toEqual([])
+})
+
+const explanations = readdirSync('docs/explanation').map((name) => join('docs/explanation', name))
+
+test.each(explanations)('%s: every path exists, and every function is in a file beside which it is named', (page) => {
+  const text = readFileSync(page, 'utf8')
+  const linked = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, to = '']) => join(dirname(page), to))
+  const named = [...text.matchAll(codePath)].map(([, to = '']) => to)
+  expect([...linked, ...named].filter((path) => !existsSync(path))).toEqual([])
+  // A row of a table, an item of a list, or a paragraph.
+  const strange = text.split(/\n(?:\s*\n|(?=\||- |\d+\. ))/).flatMap((block) => {
+    const beside = [...block.matchAll(codePath)].flatMap(([, to = '']) =>
+      to.endsWith('.ts') ? [readFileSync(to, 'utf8')] : []
+    )
+    const functions = [...block.matchAll(/`(\w+)\(\)`/g)].map(([, name = '']) => name)
+    return functions.filter(
+      (name) => !beside.some((source) => new RegExp(`\\bfunction ${name}\\b|\\bconst ${name} = `).test(source))
+    )
+  })
+  expect(strange).toEqual([])
 })
