@@ -25,7 +25,8 @@ export async function takeDockerWalks(count: number, usual: number): Promise<voi
   let world: World | undefined
   try {
     await searchWalks(
-      fc.asyncProperty(walk, async (one) => {
+      walk,
+      async (one) => {
         world ??= await World.create()
         try {
           await takeWalk(world, one)
@@ -37,7 +38,7 @@ export async function takeDockerWalks(count: number, usual: number): Promise<voi
             `${error instanceof Error ? error.message : error}\n\nIn a lab with Docker:\n${log.join('\n')}`
           )
         }
-      }),
+      },
       count,
       usual
     )
