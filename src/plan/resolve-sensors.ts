@@ -38,7 +38,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, host: HostIndex): Res
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
   const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
-  const able = matching.filter(({ networkMode }) => !sharesNetwork(networkMode))
+  const able = matching.filter(({ networkMode }) => !sharesNetwork(networkMode) && !hasLostNetwork(host, networkMode))
   const isNamed = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
   const unable = matching.filter((container) => !able.includes(container)).map((one) => explainMode(span, one, origin))
@@ -82,7 +82,21 @@ function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
 
+/** The network that it was created on is gone: Docker then connects the container to none. */
+function hasLostNetwork(host: HostIndex, networkMode: string): boolean {
+  const isKnown = ['none', 'default'].includes(networkMode)
+  return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
+}
+
 function explainMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Diagnostic {
+  if (!sharesNetwork(networkMode)) {
+    return diagnostic(
+      'SENSOR_NETWORK_LOST',
+      `span ${span.name}: Docker can connect the container ${name} to no network any more: ${networkMode}, on which it was created, is gone`,
+      'recreate the container, or that network',
+      origin
+    )
+  }
   return diagnostic(
     'SENSOR_NETWORK_MODE',
     `span ${span.name}: the container ${name} has no network of its own (network_mode: ${networkMode})`,

@@ -6,6 +6,7 @@ import { createLab, type Lab } from './lab.ts'
 import {
   expectConverged,
   expectHeard,
+  expectRefusal,
   findTap,
   interfacesOf,
   networksOf,
@@ -57,6 +58,16 @@ test('a container of others that cannot be connected again is told, and is where
   await lab.docker.getContainer('zeek').remove({ force: true })
   await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
+})
+
+test('a container whose own network is gone is refused before anything is changed', async () => {
+  await lab.docker.createNetwork({ Name: 'lost', IPAM: { Config: [{ Subnet: '198.18.11.0/26' }] } })
+  const zeek = await lab.startSensor('zeek', { NetworkMode: 'lost' })
+  await lab.docker.getNetwork('lost').disconnect({ Container: 'zeek' })
+  await lab.docker.getNetwork('lost').remove()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [zeek]}}')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('lost, on which it was created, is gone')
+  await zeek.remove({ force: true })
 })
 
 test('a sensor that ends as soon as it starts waits, and keeps no other from being connected', async () => {
