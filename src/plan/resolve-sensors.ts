@@ -84,7 +84,7 @@ function sharesNetwork(networkMode: string): boolean {
 
 /** The network that it was created on is gone: Docker then connects the container to none. */
 function hasLostNetwork(host: HostIndex, networkMode: string): boolean {
-  const isKnown = ['none', 'default'].includes(networkMode)
+  const isKnown = ['none', 'default', 'bridge'].includes(networkMode)
   return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
 }
 
