@@ -505,7 +505,7 @@ describe('without Docker', () => {
     await expectConverged(lab)
     await expectHeard(lab, [suricata])
     const { stdout: deferred } = await spanplan(lab, ['plan', '--defer-docker', '--detailed-exitcode'], 0, away)
-    expect(deferred).toContain('No changes; 2 wait.')
+    expect(deferred).toContain('No changes to what was checked; 2 wait.')
   })
 
   test('a span without a network needs none', async () => {
@@ -536,7 +536,7 @@ describe('a step that fails', () => {
     })
     const { stderr } = await spanplan(lab, ['apply'], 4, options)
     expect(stderr).toMatch(/It could not be rolled back completely:\n {2}could not remove the bridge span0: .*made up/)
-    expect(stderr).toMatch(/Still to be done for the host to be as it was:\n {2}- bridge span0\n/)
+    expect(stderr).toMatch(/What is left to do for the host to be as it was before:\n {2}- bridge span0\n/)
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
   })
