@@ -1,3 +1,4 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -7,7 +8,8 @@ import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { isSameFilter } from '../mark-inventory.ts'
-import { isOfScripts } from './describe-filter.ts'
+import type { Adoption } from './bridge.ts'
+import { describeFilter, isOfScripts } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter
@@ -52,8 +54,42 @@ function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
   )
 }
 
-/** Why a foreign mirror cannot be adopted; null if it can be, and if a rollback can put it back. */
-export function refuseAdoption(filter: ForeignMirror): string | null {
+/** The foreign mirrors that a mirror of ours replaces. */
+export interface ReplacedMirrors {
+  /** What each is, and where, in words. */
+  readonly foreignMirrors: readonly string[]
+  /** The commands that remove them. */
+  readonly removal: readonly Argv[]
+  /** The commands that restore them. */
+  readonly restoration: readonly Argv[]
+  /** The interface has the old ingress qdisc. The kernel removes the filters with it, and so it does with clsact's. */
+  readonly onIngress: boolean
+}
+
+/** A mirror that replaces none. */
+export const replacesNone: ReplacedMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false }
+
+/** How a mirror of an interface replaces foreign mirrors. */
+export function planReplacement(
+  host: HostIndex,
+  device: string,
+  foreignMirrors: readonly ForeignMirror[]
+): ReplacedMirrors {
+  return {
+    foreignMirrors: foreignMirrors.map(describeForeignMirror),
+    removal: removeForeignMirrors(host, foreignMirrors),
+    restoration: restoreForeignMirrors(host, foreignMirrors),
+    onIngress: hasIngress(host, device)
+  }
+}
+
+/** Whether foreign mirrors may be adopted: a rollback has to be able to restore each. */
+export function judgeForeignMirrors(foreignMirrors: readonly ForeignMirror[]): Adoption {
+  const [reason] = foreignMirrors.flatMap((filter) => refuseAdoption(filter) ?? [])
+  return reason === undefined ? { possible: true } : { possible: false, reason }
+}
+
+function refuseAdoption(filter: ForeignMirror): string | null {
   const what = `the ${filter.kind} filter at preference ${filter.pref}`
   if (filter.copies.length !== 1 || filter.others) return `${what} does more than copy into this span`
   // A filter of a root qdisc also chooses the class.
@@ -62,14 +98,46 @@ export function refuseAdoption(filter: ForeignMirror): string | null {
   return null
 }
 
-/** What a foreign mirror is, and where, in words. */
-export function describeForeignMirror(filter: ForeignMirror): string {
+function describeForeignMirror(filter: ForeignMirror): string {
   const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.tcHook} hook`
   return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
 }
 
-/** The commands that show the filters in each place where a foreign mirror can be. */
-export function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHook): string {
+/** The place of a mirror of ours. */
+interface Place {
+  readonly device: string
+  readonly tcHook: TcHook
+  readonly handle: number
+  readonly spans: readonly string[]
+}
+
+/** Explains the conflict of a mirror of ours with the foreign filters in its place. */
+export function explainForeignMirrors(
+  { device, tcHook, handle, spans, foreignMirrors, removal }: Place & ReplacedMirrors,
+  host: HostIndex
+): Diagnostic {
+  if (foreignMirrors.length > 0) {
+    return diagnostic(
+      'MIRROR_TWICE',
+      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
+    )
+  }
+  const filter = findBlocking(host, device, tcHook, handle)
+  const words = filter && removeFilter(filter)
+  return diagnostic(
+    'FILTER_FOREIGN',
+    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
+  )
+}
+
+function alternative(commands: readonly Argv[]): string {
+  return commands.length === 0 ? '' : `; if nothing needs it: ${commands.map(shellLine).join('; ')}`
+}
+
+/** The commands that show the filters at each place where foreign mirrors of an interface can be. */
+function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHook): string {
   const parents = host.classFiltersOf(device).map(({ parent }) => parent)
   const places = [
     ...(host.filtersAt(device, tcHook).length > 0 ? [[tcHook]] : []),
@@ -79,7 +147,7 @@ export function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHo
 }
 
 /** The foreign filter at the mirrors' preference that has a handle. */
-export function findBlocking(host: HostIndex, device: string, tcHook: TcHook, handle: number): Filter | undefined {
+function findBlocking(host: HostIndex, device: string, tcHook: TcHook, handle: number): Filter | undefined {
   return host
     .filtersAt(device, tcHook)
     .find(({ chain, pref, ...filter }) => chain === 0 && pref === mirrorPref && (filter.handle ?? 0) === handle)
@@ -103,8 +171,8 @@ function emptied(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): { d
     })
 }
 
-/** The commands that remove foreign mirrors. Those on an ingress qdisc are removed with that qdisc. */
-export function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
+/** Foreign mirrors on an ingress qdisc are removed with that qdisc. */
+function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   const roots = emptied(host, foreignMirrors)
   const alone = foreignMirrors.filter(
     (filter) =>
@@ -117,8 +185,7 @@ export function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly F
   ]
 }
 
-/** The commands that put foreign mirrors back. */
-export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
+function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
   return [
     ...emptied(host, foreignMirrors).map(
       ({ device, handle }): Argv => ['tc', 'qdisc', 'add', 'dev', device, 'root', 'handle', handle, 'prio']
@@ -138,7 +205,6 @@ export function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly 
   ]
 }
 
-/** Whether an interface has the old ingress qdisc instead of clsact. */
-export function hasIngress(host: HostIndex, device: string): boolean {
+function hasIngress(host: HostIndex, device: string): boolean {
   return host.hasQdisc(device, 'ingress')
 }

@@ -1,22 +1,17 @@
-import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Program } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
-import { deleteFilter, removeFilter, writeMirror } from '../../host/write-filters.ts'
+import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
-import { describeFilter } from '../foreign/describe-filter.ts'
 import {
-  describeForeignMirror,
-  findBlocking,
+  explainForeignMirrors,
   findForeignMirrors,
-  hasIngress,
-  refuseAdoption,
-  removeForeignMirrors,
-  restoreForeignMirrors,
-  showForeignMirrors
+  judgeForeignMirrors,
+  planReplacement,
+  type ReplacedMirrors,
+  replacesNone
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
 import { interfaceMark } from '../mark-inventory.ts'
@@ -25,7 +20,7 @@ import { containerSourceId, seenFromInside } from '../sources/container.ts'
 import { writeMirrorTitle } from '../sources/source-kind.ts'
 
 /** One tc filter: copies what passes one hook of one device into one span. */
-export interface Mirror extends Resource {
+export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
   readonly device: string
   readonly tcHook: TcHook
@@ -45,13 +40,6 @@ export interface Mirror extends Resource {
   /** The program itself says what becomes of a frame, and the action, which copies, is not run. */
   readonly directAction: boolean
   readonly cookie: string
-  /** The filters of others' that copy the same into the same span, in tc's words. */
-  readonly foreignMirrors: readonly string[]
-  /** The commands that remove these, and that put them back. */
-  readonly removal: readonly Argv[]
-  readonly restoration: readonly Argv[]
-  /** The device has the old ingress qdisc: where that gives way to clsact, or comes back, the filters on it go too. */
-  readonly onIngress: boolean
 }
 
 /** How mirrors are wanted, found, and made what they should be. */
@@ -99,7 +87,7 @@ export const mirror: Kind<Mirror> = {
   ],
   device: ({ device }) => device,
   remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
-  conflict: explainConflict,
+  conflict: (live, _, host) => explainForeignMirrors(live, host),
   adoptNote: 'a later destroy removes it'
 }
 
@@ -135,38 +123,11 @@ function desireMirrors(wanted: DesiredState, host: HostIndex, span: DesiredSpan)
           expression,
           ...{ control: 'continue', protocol: 'all', directAction: false },
           cookie: writeCookie(wanted.owner, interfaceMark(marked)),
-          ...noForeignMirrors
+          ...replacesNone
         }
       ]
     }
   )
-}
-
-const noForeignMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false } as const
-
-function explainConflict(
-  { device, tcHook, handle, spans, foreignMirrors, removal }: Mirror,
-  _: Mirror,
-  host: HostIndex
-): Diagnostic {
-  if (foreignMirrors.length > 0) {
-    return diagnostic(
-      'MIRROR_TWICE',
-      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
-      `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
-    )
-  }
-  const filter = findBlocking(host, device, tcHook, handle)
-  const words = filter && removeFilter(filter)
-  return diagnostic(
-    'FILTER_FOREIGN',
-    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
-    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
-  )
-}
-
-function alternative(commands: readonly Argv[]): string {
-  return commands.length === 0 ? '' : `; if nothing needs it: ${commands.map(shellLine).join('; ')}`
 }
 
 function nameTarget(target: string): string {
@@ -205,7 +166,7 @@ function describe(wanted: DesiredState, host: HostIndex, filter: Filter): Mirror
     protocol: filter.protocol,
     directAction: filter.directAction,
     cookie: filter.mirror?.cookie ?? '',
-    ...noForeignMirrors
+    ...replacesNone
   }
 }
 
@@ -219,18 +180,8 @@ function standingInTheWay(wanted: DesiredState, host: HostIndex, span: DesiredSp
     const meant = desired.find((one) => one.id === id)
     if (blocking) return [{ ...describe(wanted, host, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
-    const reason = copying.map(refuseAdoption).find((one) => one !== null)
-    return [
-      {
-        ...meant,
-        owner: 'foreign',
-        adoption: reason === undefined || reason === null ? { possible: true } : { possible: false, reason },
-        foreignMirrors: copying.map(describeForeignMirror),
-        removal: removeForeignMirrors(host, copying),
-        restoration: restoreForeignMirrors(host, copying),
-        onIngress: hasIngress(host, device.name)
-      }
-    ]
+    const adoption = judgeForeignMirrors(copying)
+    return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(host, device.name, copying) }]
   })
 }
 
@@ -259,7 +210,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
           summary: `remove what stands in the way of the mirror ${name(before)}`,
           argv
         })),
-        // Where the old ingress qdisc has come back, the mirror went with its hook; and where rivals are, it is not there yet.
+        // Where the old ingress qdisc has come back, the mirror went with its hook; and where foreign mirrors are, it is not there yet.
         ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
           ? removeSteps(before)
           : []),

@@ -5,7 +5,7 @@ import type { Qdisc } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
-import { findForeignMirrors, refuseAdoption } from '../foreign/mirrors.ts'
+import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
 import type { Kind, ObservedState, Resource, Step, Transition } from '../kind.ts'
 import { isSameFilter } from '../mark-inventory.ts'
 
@@ -94,8 +94,7 @@ function judgeQdisc(wanted: DesiredState, host: HostIndex, { device, block }: Qd
       reason: `it holds a ${other.kind} filter at preference ${other.pref} that does other work`
     }
   }
-  const reason = foreignMirrors.map(refuseAdoption).find((one) => one !== null)
-  return typeof reason === 'string' ? { possible: false, reason } : { possible: true }
+  return judgeForeignMirrors(foreignMirrors)
 }
 
 /** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
