@@ -155,7 +155,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   const { target, log, progress, signal } = run
   const result = await runSteps(changes, log, progress, {
     signal,
-    planned: { wanted: before.desired, host: before.host },
+    planned: { desired: before.desired, host: before.host },
     observe: () => observeDuringApply(target, before)
   })
   if (result.ended === 'interrupted') throw interrupted(signal)

@@ -124,5 +124,5 @@ export async function observeDuringApply(
 ): Promise<ObservedState> {
   const kernel = await readKernel(readRequestOf(target))
   const host = new HostIndex({ ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker })
-  return { wanted: readMarks(desired, host), host }
+  return { desired: readMarks(desired, host), host }
 }

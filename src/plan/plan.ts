@@ -17,17 +17,17 @@ import { dependenciesFirst, kinds, type Phase, turnOf } from '../resources/regis
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import type { Resolution } from './resolve.ts'
 
-/** One field in words, as it is and as it is to be; null on the side on which the resource is not there. */
+/** One field in words, live and desired; null on the side on which the resource does not exist. */
 export interface Fact {
   readonly key: string
   readonly label: string
   readonly from: string | null
   readonly to: string | null
-  /** It differs: that is why there is a change. */
+  /** The field differs: that is why there is a change. */
   readonly changed: boolean
 }
 
-/** Steps that are done one after the other, when it is their turn among those of all changes. */
+/** Steps that are carried out one after the other, when it is their turn among the steps of all changes. */
 export interface Stage {
   readonly turn: number
   readonly steps: readonly Step[]
@@ -37,14 +37,14 @@ export interface Stage {
 export interface PlannedChange {
   readonly address: string
   readonly kind: string
-  /** null: to which span it belonged cannot be told any more. */
+  /** null: nothing tells any more which span the resource belonged to. */
   readonly span: string | null
   readonly action: Change['action']
-  /** The device that it is about; null for what is Docker's. */
+  /** The network device that the change is about; null: it is Docker's. */
   readonly device: string | null
-  /** The name of the container that it is about; null for none. */
+  /** The name of the container that the change is about; null: none. */
   readonly container: string | null
-  /** Whose earlier state the mark keeps that is there now. */
+  /** The interfaces and containers whose earlier state the live mark keeps. */
   readonly remembers: readonly Remembered[]
   readonly title: string
   readonly summary: string
@@ -53,13 +53,13 @@ export interface PlannedChange {
   /** Every field that is compared. */
   readonly facts: readonly Fact[]
   readonly reason: string
-  /** What it means that it is made anew, or taken over; none for any other action. */
+  /** What it means that the resource is recreated or adopted; none for any other action. */
   readonly notes: readonly string[]
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
 }
 
-/** All that is to be done, what has to wait, and what is worth a warning. */
+/** All that will be done, what has to wait, and what is worth a warning. */
 export interface Plan {
   /** The spans concerned, in the file's order, with their descriptions; then those that only the host knows. */
   readonly spans: readonly { readonly name: string; readonly description: string | null }[]
@@ -76,9 +76,9 @@ interface Withheld {
 
 /** How far a plan goes. */
 export interface PlanOptions {
-  /** What is foreign, and may be adopted, is. */
+  /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
-  /** What is not there yet, or was not read, is waited for; else it is an error. */
+  /** What is missing or was not read is a wait; else it is an error. */
   readonly patient: boolean
 }
 
@@ -116,7 +116,7 @@ export function makePlan(
   }
   const known = drafts.filter((draft) => draft.withheld === null)
   const changes = known.flatMap(({ change }) => change ?? [])
-  const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { wanted: desired, host })]
+  const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { desired, host })]
   if (refusals.length > 0) throw new SpanplanError(refusals)
   const waiting = sortByKind([...waits, ...creations.flatMap(({ withheld: one }) => one?.wait ?? [])])
   return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
@@ -133,8 +133,8 @@ function partition<Item>(items: readonly Item[], test: (item: Item) => boolean):
 }
 
 /**
- * What leads back from the host as it is now to what it was like at an earlier moment, after a plan from there was begun.
- * What is of others' and that plan was not about is left as they have made it meanwhile.
+ * Plans what leads from the host as it is now back to an earlier state, after a plan that was made for that state was begun.
+ * Foreign things that the plan did not change stay as others have made them meanwhile.
  */
 export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState): Plan {
   const planned = (actions: readonly Change['action'][]) =>
@@ -143,28 +143,28 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   const unmade = planned(['adopt', 'replace', 'remove'])
   const drafts = planKinds(now.host, false, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
-    const live = setApart(kind.observe(now.wanted, now.host).filter(touched))
-    const before = setApart(kind.observe(then.wanted, then.host).filter(touched))
+    const live = setApart(kind.observe(now.desired, now.host).filter(touched))
+    const before = setApart(kind.observe(then.desired, then.host).filter(touched))
     const recalled = kind.rollbackTarget ? kind.rollbackTarget(before, then, now) : before
     const there = new Set(live.map(({ id }) => id))
     return {
       live: live.map((resource) => ({ ...resource, owner: resource.owner === 'foreign' ? 'shared' : resource.owner })),
-      // What others had made, and this plan did not unmake, they have taken away themselves.
+      // A foreign thing that is gone, and that this plan did not remove, was removed by others.
       desired: recalled.filter((one) => one.owner !== 'shared' || there.has(one.id) || unmade.has(nameOf(one)))
     }
   })
   const changes = drafts.flatMap(({ change }) => change ?? [])
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
-  return { spans: headings(now.wanted, possible), changes: possible, waiting: [], warnings: [] }
+  return { spans: headings(now.desired, possible), changes: possible, waiting: [], warnings: [] }
 }
 
-/** What keeps the removals among the changes from being done, each with the address of its change. */
+/** The foreign things that block removals, each with the address of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
   return kinds.flatMap((any) =>
     any.visit((kind) => {
       const going = changes.filter((change) => change.kind === kind.kind && takesAway(change))
       if (kind.blockers === undefined || going.length === 0) return []
-      return kind.observe(now.wanted, now.host).flatMap((live) => {
+      return kind.observe(now.desired, now.host).flatMap((live) => {
         const address = addressOf(kind, live)
         if (!going.some((change) => change.address === address)) return []
         return kind.blockers?.(live, now, planned).map((blocker) => ({ ...blocker, address })) ?? []
@@ -173,7 +173,7 @@ export function findBlockers(changes: readonly PlannedChange[], now: ObservedSta
   )
 }
 
-/** Whether something foreign may keep a change from being done. */
+/** Whether foreign things can block a change. */
 export function isBlockable(change: PlannedChange): boolean {
   return takesAway(change) && kinds.some((any) => any.kind === change.kind && any.visit(({ blockers }) => blockers))
 }
@@ -182,7 +182,7 @@ function takesAway({ action }: PlannedChange): boolean {
   return action === 'remove' || action === 'replace'
 }
 
-/** Of two in one place, one of others' that may be adopted comes last, and is compared; ours is there beside it. */
+/** Of two resources with one id, the last is compared: a foreign one that can be adopted comes last. Ours gets another id. */
 function setApart<R extends Resource>(resources: readonly R[]): R[] {
   const last = new Map(resources.map((one) => [one.id, one]))
   return resources.map((one) => (last.get(one.id) === one ? one : { ...one, id: `${one.id} beside` }))
@@ -212,7 +212,7 @@ function planKinds(
     const changes = kind.finalize?.(found.changes, host) ?? found.changes
     for (const change of changes) {
       if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
-      else if (isAnew(kind, change)) fates.set(nameOf(change.after), 'replace')
+      else if (isRecreated(kind, change)) fates.set(nameOf(change.after), 'replace')
     }
     return [
       ...changes.map((change) => ({
@@ -238,7 +238,7 @@ function planKinds(
 
 const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
 
-/** Why nothing is done about a resource; null: all is read that its plan rests on. */
+/** Why nothing is done about a resource; null: all that its plan depends on was read. */
 function withhold<R extends Resource>(
   kind: Kind<R>,
   resource: R,
@@ -264,7 +264,7 @@ function withhold<R extends Resource>(
   return null
 }
 
-/** Whose it is and what to do, at its place in the file. */
+/** A conflict in words, at its place in the file. */
 function explain<R extends Resource>(
   kind: Kind<R>,
   { live, desired }: Conflict<R>,
@@ -276,7 +276,7 @@ function explain<R extends Resource>(
   return [{ ...diagnostic, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
 }
 
-/** What adoption would do about it is said where it was not asked for; why it cannot, where it was. */
+/** Without `--adopt`, the hint says that adoption would help; with it, the message says why it does not. */
 function addAdoption(diagnostic: Diagnostic, { adoption }: Resource, adopt: boolean): Diagnostic {
   if (adoption === undefined) return diagnostic
   if (!adoption.possible) {
@@ -305,7 +305,7 @@ export function orderStages(changes: readonly PlannedChange[]): { change: Planne
     .sort((a, b) => a.stage.turn - b.stage.turn)
 }
 
-/** Whether a change takes something away that is there, or takes it over: those are asked about. */
+/** Whether a change removes, recreates or adopts something: apply asks before. */
 export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolean {
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
@@ -328,7 +328,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
     notes: [
-      ...(isAnew(kind, change) && kind.replaceNote !== undefined ? [kind.replaceNote] : []),
+      ...(isRecreated(kind, change) && kind.replaceNote !== undefined ? [kind.replaceNote] : []),
       ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
     ],
     origin: subject.origin,
@@ -366,7 +366,7 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
     case 'adopt':
     case 'update': {
       const { before, after, fields } = change
-      if (isAnew(kind, change)) return [removal(before), creation(after)]
+      if (isRecreated(kind, change)) return [removal(before), creation(after)]
       return [stage('make', { action: 'update', before, after, fields })]
     }
     case 'replace':
@@ -376,8 +376,8 @@ function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[]
   }
 }
 
-/** It cannot be changed in place. */
-function isAnew<R extends Resource>(kind: Kind<R>, change: Change<R>): boolean {
+/** Whether a change recreates the resource. */
+function isRecreated<R extends Resource>(kind: Kind<R>, change: Change<R>): boolean {
   if (change.action === 'replace') return true
   return (
     change.action === 'adopt' &&

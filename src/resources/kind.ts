@@ -69,7 +69,7 @@ export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
 
 /** The host at one time, with the desired state that its marks were read for. */
 export interface ObservedState {
-  readonly wanted: DesiredState
+  readonly desired: DesiredState
   readonly host: HostIndex
 }
 

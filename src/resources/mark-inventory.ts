@@ -38,7 +38,7 @@ export interface MarkedInterface {
   /** The settings that the desired spans manage; their marks will say so. */
   readonly own: ReadonlySet<InterfaceSetting>
   /** The settings that spans of any name manage once all is in sync; empty for an interface that is given back. */
-  readonly wanted: ReadonlySet<InterfaceSetting>
+  readonly desired: ReadonlySet<InterfaceSetting>
   /** The settings that foreign things have come to depend on: they are not switched off. */
   readonly needed: ReadonlySet<InterfaceSetting>
 }
@@ -71,7 +71,7 @@ export function interfaceMark(marked: MarkedInterface): InterfaceMark {
 }
 
 /** Whether a setting has to be given back: no span manages the setting any more, and its value differs from before. */
-export function isOwed({ live, wanted, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
+export function isOwed({ live, desired, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
   const isKept = needed.has(setting) && now.has(setting)
-  return live.has(setting) && !wanted.has(setting) && !isKept && now.has(setting) !== before.has(setting)
+  return live.has(setting) && !desired.has(setting) && !isKept && now.has(setting) !== before.has(setting)
 }

@@ -119,7 +119,7 @@ function readInterface(
       ),
       live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
       own,
-      wanted: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
+      desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
       needed: neededSettings(host, link, marked.get(link.name) ?? [])
     }
   ]

@@ -21,21 +21,25 @@ interface BridgeUser {
 }
 
 /** The foreign things on a span's bridge: to remove the bridge would remove these too, or cut them off. */
-export function findBridgeUsers(bridge: string, { wanted, host }: ObservedState, planned: ObservedState): Diagnostic[] {
+export function findBridgeUsers(
+  bridge: string,
+  { desired, host }: ObservedState,
+  planned: ObservedState
+): Diagnostic[] {
   const link = host.linkOf(bridge)
   if (link === undefined) return []
   const networks = host.networksOn(bridge)
   const guests = [
     ...host.uppersOf(link).map(describeUpper),
     ...newPorts(bridge, host, planned.host).map(describePort),
-    ...networks.filter((network) => !isOurs(wanted, network)).map((network) => describeNetwork(host, network)),
+    ...networks.filter((network) => !isOurs(desired, network)).map((network) => describeNetwork(host, network)),
     ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
     ...host.routesOf(link).map((route) => ({
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
-    ...foreignFilters(wanted, host, bridge).map(describeForeignFilter),
+    ...foreignFilters(desired, host, bridge).map(describeForeignFilter),
     ...describeMaster(link)
   ]
   return guests.map(({ words, removal }) =>

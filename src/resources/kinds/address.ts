@@ -4,28 +4,28 @@ import type { Kind, Resource, Step, Transition } from '../kind.ts'
 import { isInScope } from '../ownership.ts'
 
 /**
- * The address of the host's that Docker has put on the bridge of a network that is to be taken over. Docker leaves it there
- * when the network goes, and sensors could reach the host by it.
+ * The host's address that Docker has given the bridge of a network that is adopted. Docker leaves the address there when the
+ * network is removed, and sensors could reach the host through it.
  */
 export interface HostAddress extends Resource {
   readonly kind: 'address'
   readonly bridge: string
-  /** With its prefix length. */
+  /** The address with its prefix length. */
   readonly address: string
 }
 
-/** How such addresses are found and taken away; none is ever wanted. */
+/** How these addresses are found and removed. None is ever desired. */
 export const address: Kind<HostAddress> = {
   kind: 'address',
   fields: {},
   desire: () => [],
-  observe: (wanted, host) =>
-    wanted.spans
+  observe: (desired, host) =>
+    desired.spans
       .filter(({ network }) => network !== null)
       .flatMap(({ name: span }) =>
         host
           .networksOn(span)
-          .filter(({ labels }) => !isInScope(wanted, labels[label.name], labels[label.span] ?? ''))
+          .filter(({ labels }) => !isInScope(desired, labels[label.name], labels[label.span] ?? ''))
           .flatMap((network): HostAddress[] => {
             const link = host.linkOf(span)
             const found = link && dockerAddress(link, network)
@@ -47,7 +47,7 @@ export const address: Kind<HostAddress> = {
 function addressSteps(transition: Transition<HostAddress>): Step[] {
   switch (transition.action) {
     case 'create': {
-      // Docker may have put it back with the network.
+      // Docker may have restored the address with the network.
       const { address, bridge } = transition.after
       const words = ['addr', 'replace', address, 'brd', '+', 'dev', bridge] as const
       return [{ summary: `put the address ${address} back on ${bridge}`, argv: ['ip', ...words] }]

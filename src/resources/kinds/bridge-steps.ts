@@ -1,15 +1,53 @@
-import { onOff, type Step, type Transition } from '../kind.ts'
+import { onOff, type Resource, type Step, type Transition } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
-import { sealCommands } from '../seal.ts'
-import type { Bridge } from './bridge.ts'
+import { type Seal, sealCommands } from '../seal.ts'
 
-/** Where the bridge is the host's own end of a segment, these leave it work that only a real card would do. */
+/** The offloads with which a bridge leaves work to a network card: segments and checksums of the host's own frames. */
 export const wireOffloads = ['tx', 'tso', 'gso'] as const
 
-/** One of these. */
+/** One of these offloads. */
 export type WireOffload = (typeof wireOffloads)[number]
 
-/** The commands that make, change, remove or give back a bridge. */
+/** The bridge of a span. It learns nothing, so it sends every frame to every port. */
+export interface Bridge extends Resource {
+  readonly kind: 'bridge'
+  readonly isBridge: boolean
+  /** Whether the span has a Docker network, or may have: the kernel alone does not tell. */
+  readonly hasNetwork: boolean
+  /** The alias: the owner, what the interfaces were like before, and what the bridge was like before if it was adopted. */
+  readonly mark: string
+  /** The interfaces that the mark describes. */
+  readonly remembered: readonly string[]
+  readonly mac: string
+  /** Bytes. */
+  readonly mtu: number
+  readonly up: boolean
+  /** Hundredths of a second, as the forward delay. */
+  readonly ageing: number
+  readonly forwardDelay: number
+  readonly stp: boolean
+  readonly snooping: boolean
+  readonly vlanFiltering: boolean
+  readonly ipv6: boolean
+  /** Whether the bridge has the kernel's link-local address. It gets one with its first carrier. */
+  readonly linkLocal: boolean
+  /** A forwarding entry for the bridge's own MAC address: it keeps frames to that address from the sensors. */
+  readonly ownMacEntry: boolean
+  /** With all of them off, frames leave the bridge as on a wire: segmented, and with checksums. */
+  readonly offloads: Readonly<Record<WireOffload, boolean>>
+  /** How far the bridge is sealed: what enters it is dropped. */
+  readonly seal: Seal
+  /** The bridge's clsact holds foreign filters. */
+  readonly qdiscInUse: boolean
+  /** Why the bridge cannot be sealed. */
+  readonly obstacle: string | null
+  /** The host uses the bridge: set down, it would cut that use off. */
+  readonly inUse: boolean
+  /** What the bridge was like before it was adopted; null: it was not adopted. */
+  readonly original: BridgeOrigin | null
+}
+
+/** The commands that create, change, remove or give back a bridge. */
 export function bridgeSteps(transition: Transition<Bridge>): Step[] {
   switch (transition.action) {
     case 'remove': {
@@ -24,7 +62,7 @@ export function bridgeSteps(transition: Transition<Bridge>): Step[] {
   }
 }
 
-/** What an adopted bridge was like. The hook that sealed it goes too, if spanplan brought it and nobody else has come to use it. */
+/** The bridge as it was before it was adopted. A clsact that spanplan has added goes too, unless it holds foreign filters. */
 function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, interfaceSettings }: BridgeOrigin): Bridge {
   const has = (setting: Parameters<typeof interfaceSettings.has>[0]) => interfaceSettings.has(setting)
   return {
@@ -42,11 +80,11 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, inter
   }
 }
 
-/** IPV6_MIN_MTU in linux/ipv6.h: below it, a device has no IPv6, and none of its settings. */
+/** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
 export const smallestIpv6Mtu = 1280
 
 function createSteps(after: Bridge): Step[] {
-  // A bridge keeps an MTU of its own only once one was set that differs from what it had: else the first port decides.
+  // A bridge keeps an MTU only after it was set to a different value. Else the MTU follows the first port.
   const mtu = after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1
   const made: Bridge = {
     ...after,
@@ -65,12 +103,12 @@ function createSteps(after: Bridge): Step[] {
 
 function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
-  // With the MTU that it needs, IPv6 comes back as the kernel's default is; below it, there is nothing to be set.
+  // Once the MTU is large enough, IPv6 comes back with the kernel's defaults. Below, there is nothing to set.
   const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu
   const before = wakes ? { ...then, ipv6: true } : then
   const differs = (field: keyof Bridge) => before[field] !== after[field]
   const setsIpv6 = differs('ipv6') && after.mtu >= smallestIpv6Mtu
-  // ip only allows a bridge that is up an address, from its next start on; sysctl gives it one.
+  // For a bridge that is up, ip sets the mode for its next start only. sysctl makes the address at once.
   const wakesIpv6 = setsIpv6 && after.ipv6 && after.linkLocal && before.up && after.up
   const generation = setsIpv6 && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : []
   const link = [
@@ -88,16 +126,16 @@ function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
   const set = ['ip', 'link', 'set', 'dev', device] as const
   const stp = differs('stp') ? [step(after, verb, [...set, 'type', 'bridge', 'stp_state', bit(after.stp)])] : []
   const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', after.mac, 'dev', device, 'self'] as const
-  // With another address, the bridge has made itself an entry.
+  // With a new MAC address, the bridge has added an entry itself.
   const hasEntry = before.ownMacEntry || differs('mac')
   return [
     ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
     ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
-    // Off before the delay, on after it, in a command of its own: while it is on, a delay of 0 is out of range.
+    // STP goes off before the delay is set, and on after, in a command of its own: with STP, a delay of 0 is out of range.
     ...(after.stp ? [] : stp),
     ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
     ...(after.stp ? stp : []),
-    // What it had learned while it aged is kept for good with an ageing time of 0.
+    // With an ageing time of 0, entries that the bridge has learned would stay for good.
     ...(differs('ageing') && after.ageing === 0
       ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
       : []),

@@ -6,69 +6,21 @@ import { hasLinkLocal, judgeBridge, originOf } from '../foreign/bridge.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
-import { type Kind, onOff, type Resource, yesNo } from '../kind.ts'
+import { type Kind, onOff, yesNo } from '../kind.ts'
 import { interfaceMark, isOwed } from '../mark-inventory.ts'
-import { type BridgeOrigin, bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
+import { bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
-import {
-  desiredSeal,
-  hasOtherFilters,
-  readSeal,
-  rollbackSeal,
-  type Seal,
-  sealConflict,
-  sealField,
-  sealObstacle
-} from '../seal.ts'
-import { bridgeSteps, type WireOffload, wireOffloads } from './bridge-steps.ts'
+import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
+import { type Bridge, bridgeSteps, wireOffloads } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
-
-/** The bridge of a span: it learns nothing, so it hands every frame to every port. */
-export interface Bridge extends Resource {
-  readonly kind: 'bridge'
-  readonly isBridge: boolean
-  /** Its span has a Docker network, or that cannot be told by the kernel alone. */
-  readonly hasNetwork: boolean
-  /** Whose it is, what its cards were like, and what it was like itself if it was adopted. */
-  readonly mark: string
-  /** The cards of which its mark speaks. */
-  readonly remembered: readonly string[]
-  readonly mac: string
-  /** Bytes. */
-  readonly mtu: number
-  readonly up: boolean
-  /** Hundredths of a second, like the delay. */
-  readonly ageing: number
-  readonly forwardDelay: number
-  readonly stp: boolean
-  readonly snooping: boolean
-  readonly vlanFiltering: boolean
-  readonly ipv6: boolean
-  /** It has the IPv6 address that the kernel gives it: not before it has had a carrier. */
-  readonly linkLocal: boolean
-  /** A forwarding entry keeps frames to the bridge's own address from the sensors. */
-  readonly ownMacEntry: boolean
-  /** With all of them off, frames leave as they go on a wire: nothing is left for a card to segment or to sum. */
-  readonly offloads: Readonly<Record<WireOffload, boolean>>
-  /** Whether what sensors send into it is dropped. */
-  readonly seal: Seal
-  /** Others' filters hang on its hook. */
-  readonly qdiscInUse: boolean
-  /** What keeps it from being sealed. */
-  readonly obstacle: string | null
-  /** Set down, it would cut somebody off. */
-  readonly inUse: boolean
-  /** What it was like before it was adopted. */
-  readonly original: BridgeOrigin | null
-}
 
 const wireSize = { tx: false, tso: false, gso: false } as const
 
-/** How bridges are wanted, found, and made what they should be. */
+/** How bridges are desired, observed and changed. */
 export const bridge: Kind<Bridge> = {
   kind: 'bridge',
   fields: {
-    // An alias of somebody else's may have 255 bytes.
+    // A foreign alias may have 255 bytes.
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },
     mac: { label: 'address', words: String },
     mtu: { label: 'mtu', words: String },
@@ -83,8 +35,8 @@ export const bridge: Kind<Bridge> = {
     offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
     seal: sealField
   },
-  desire: (wanted, host) => wanted.spans.map((span) => desireBridge(wanted, host, span)),
-  observe: (wanted, host) => host.links.flatMap((link) => observeBridge(wanted, host, link)),
+  desire: (desired, host) => desired.spans.map((span) => desireBridge(desired, host, span)),
+  observe: (desired, host) => host.links.flatMap((link) => observeBridge(desired, host, link)),
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
@@ -100,7 +52,7 @@ export const bridge: Kind<Bridge> = {
   device: ({ id }) => id,
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
-  // One that was adopted is given back, with all that is on it.
+  // An adopted bridge is given back, with all that is on it.
   blockers: ({ id, original }, now, planned) => (original === null ? findBridgeUsers(id, now, planned) : []),
   removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adoptNote: 'a later destroy gives it back'
@@ -120,10 +72,10 @@ function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, ho
   return explainDevice(host, id)
 }
 
-function desireBridge(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Bridge {
+function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan): Bridge {
   const link = host.linkOf(span.name)
-  const live = link && observeBridge(wanted, host, link)[0]
-  const interfaces = rememberedCards(wanted, host, span.name)
+  const live = link && observeBridge(desired, host, link)[0]
+  const interfaces = rememberedInterfaces(desired, host, span.name)
   return {
     kind: 'bridge',
     id: span.name,
@@ -133,13 +85,13 @@ function desireBridge(wanted: DesiredState, host: HostIndex, span: DesiredSpan):
     isBridge: true,
     hasNetwork: span.network !== null,
     mark: writeAlias({
-      owner: wanted.owner,
+      owner: desired.owner,
       network: span.network !== null,
       original: live?.original ?? null,
       interfaces
     }),
     remembered: namesOf(host, interfaces),
-    mac: bridgeMac(wanted.owner, span.name),
+    mac: bridgeMac(desired.owner, span.name),
     mtu: span.mtu,
     up: true,
     ageing: 0,
@@ -159,7 +111,7 @@ function desireBridge(wanted: DesiredState, host: HostIndex, span: DesiredSpan):
   }
 }
 
-/** Without `wire`, any will do but those that `wire` leaves. */
+/** Without `wire`, any offloads will do, except that `wire`'s own do not stay. */
 function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridge['offloads'] {
   if (wire) return wireSize
   return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
@@ -169,31 +121,31 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
   return host.links.filter(({ index }) => interfaces.has(index)).map(({ name }) => name)
 }
 
-/** The cards that feed the span, and those that did and are not given back yet. */
-function rememberedCards(wanted: DesiredState, host: HostIndex, span: string) {
+/** The interfaces that feed the span, and those that did before and are not given back yet. */
+function rememberedInterfaces(desired: DesiredState, host: HostIndex, span: string) {
   const link = host.linkOf(span)
   const old = readMark(link)?.interfaces
   return new Map(
-    wanted.marks.interfaces.flatMap((card) => {
-      const used = wanted.spans.some(
-        ({ name, mirrors }) => name === span && mirrors.some(({ device }) => device.name === card.link.name)
+    desired.marks.interfaces.flatMap((marked) => {
+      const used = desired.spans.some(
+        ({ name, mirrors }) => name === span && mirrors.some(({ device }) => device.name === marked.link.name)
       )
-      if (used) return [[card.link.index, interfaceMark(card)] as const]
-      const remembered = old?.get(card.link.index)
-      const owed = [...card.live].some((setting) => isOwed(card, setting))
-      return remembered && owed ? [[card.link.index, remembered] as const] : []
+      if (used) return [[marked.link.index, interfaceMark(marked)] as const]
+      const remembered = old?.get(marked.link.index)
+      const owed = [...marked.live].some((setting) => isOwed(marked, setting))
+      return remembered && owed ? [[marked.link.index, remembered] as const] : []
     })
   )
 }
 
-function observeBridge(wanted: DesiredState, host: HostIndex, link: Link): Bridge[] {
-  const desired = wanted.spans.find((span) => span.name === link.name)
+function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge[] {
+  const span = desired.spans.find(({ name }) => name === link.name)
   const mark = readMark(link)
-  const label = mark === null ? dockerBridgeMark(wanted, host, link.name) : null
-  const ours = ownsBridge(wanted, link) || label !== null
-  if (!ours && desired === undefined) return []
+  const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
+  const ours = ownsBridge(desired, link) || label !== null
+  if (!ours && span === undefined) return []
   const { bridge: options, offloads } = link
-  const obstacle = ours ? sealObstacle(wanted, host, link.name, link.name) : null
+  const obstacle = ours ? sealObstacle(desired, host, link.name, link.name) : null
   const adopted = !ours || label === 'adopted'
   const usable = ours && options !== null && obstacle === null
   const original =
@@ -204,9 +156,9 @@ function observeBridge(wanted: DesiredState, host: HostIndex, link: Link): Bridg
       id: link.name,
       spans: [link.name],
       owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
-      ...(!ours && mark === null && { adoption: judgeBridge(wanted, host, link) }),
+      ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
       isBridge: options !== null,
-      hasNetwork: mark === null ? link.kind === 'bridge' && desired?.network != null : mark.network,
+      hasNetwork: mark === null ? link.kind === 'bridge' && span?.network != null : mark.network,
       mark: link.alias ?? '',
       remembered: namesOf(host, mark?.interfaces ?? new Map()),
       mac: link.mac,

@@ -3,7 +3,7 @@ import { type Kind, type ObservedState, onOff, type Resource, type Step, type Tr
 import { type MarkedInterface, settingTarget } from '../mark-inventory.ts'
 import type { InterfaceSetting } from '../marks.ts'
 
-/** The card that traffic is copied from, as far as a span has to do with it. */
+/** An interface that traffic is copied from, with the settings that a span manages. */
 export interface SourceInterface extends Resource {
   readonly kind: 'interface'
   readonly up: boolean
@@ -13,7 +13,7 @@ export interface SourceInterface extends Resource {
   readonly gro: boolean
   readonly hardwareGro: boolean
   readonly lro: boolean
-  /** What has to change for it to be as it was before the first span. */
+  /** The settings to change so that the interface is as it was before the first span. */
   readonly giveBack: Readonly<Partial<Record<InterfaceSetting, boolean>>>
 }
 
@@ -32,10 +32,10 @@ type SettingOfKind = keyof typeof fieldOf
 // Object.keys forgets that its keys are the table's own.
 const settingNames = Object.keys(fieldOf) as SettingOfKind[]
 
-/** Those whose name is also ethtool's. */
+/** The settings that ethtool knows by the same name. */
 const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
 
-/** How cards are set, and given back. */
+/** How interfaces are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
   kind: 'interface',
   fields: {
@@ -47,17 +47,17 @@ export const sourceInterface: Kind<SourceInterface> = {
     hardwareGro: { label: 'hardware GRO', words: onOff },
     lro: { label: 'LRO', words: onOff }
   },
-  desire: (wanted) =>
-    wanted.marks.interfaces
-      .filter((card) => card.wanted.size > 0)
-      .map((card) => build(card, 'ours', (setting) => desiredSetting(card, setting))),
-  observe: (wanted) =>
-    wanted.marks.interfaces.map((card) => ({
-      ...build(card, card.ours ? 'ours' : 'shared', (setting) => card.now.has(setting)),
+  desire: (desired) =>
+    desired.marks.interfaces
+      .filter((marked) => marked.desired.size > 0)
+      .map((marked) => build(marked, 'ours', (setting) => desiredSetting(marked, setting))),
+  observe: (desired) =>
+    desired.marks.interfaces.map((marked) => ({
+      ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
       giveBack: Object.fromEntries(
         settingNames.flatMap((setting) => {
-          const before = desiredSetting({ ...card, wanted: new Set() }, setting)
-          return before === card.now.has(setting) ? [] : [[setting, before]]
+          const before = desiredSetting({ ...marked, desired: new Set() }, setting)
+          return before === marked.now.has(setting) ? [] : [[setting, before]]
         })
       )
     })),
@@ -77,14 +77,14 @@ export const sourceInterface: Kind<SourceInterface> = {
 }
 
 function build(
-  card: MarkedInterface,
+  marked: MarkedInterface,
   owner: SourceInterface['owner'],
   read: (setting: SettingOfKind) => boolean
 ): SourceInterface {
   return {
     kind: 'interface',
-    id: card.link.name,
-    spans: card.spans,
+    id: marked.link.name,
+    spans: marked.spans,
     owner,
     up: read('up'),
     promiscuous: read('promiscuous'),
@@ -97,28 +97,28 @@ function build(
   }
 }
 
-/** What a span has charge of is set; what one had charge of goes back; the rest stays. */
-function desiredSetting(card: MarkedInterface, setting: SettingOfKind): boolean {
-  const now = card.now.has(setting)
-  if (offloadSettings.some((name) => name === setting && card.link.offloads[name]?.fixed)) return now
-  if (card.wanted.has(setting)) return settingTarget[setting]
-  if (!card.live.has(setting)) return now
-  if (now && card.needed.has(setting)) return true
-  return card.before.has(setting)
+/** A setting that a span manages is set, one that a span has managed is given back, and any other stays. */
+function desiredSetting(marked: MarkedInterface, setting: SettingOfKind): boolean {
+  const now = marked.now.has(setting)
+  if (offloadSettings.some((name) => name === setting && marked.link.offloads[name]?.fixed)) return now
+  if (marked.desired.has(setting)) return settingTarget[setting]
+  if (!marked.live.has(setting)) return now
+  if (now && marked.needed.has(setting)) return true
+  return marked.before.has(setting)
 }
 
-/** What no span has charge of is as others have set it meanwhile, and a card that somebody has begun to use stays up. */
+/** Settings that no span manages stay as others have set them, and an interface that the host has come to use stays up. */
 function rollbackInterfaces(
   sources: readonly SourceInterface[],
   then: ObservedState,
   now: ObservedState
 ): SourceInterface[] {
   return sources.flatMap(({ id, owner }) => {
-    const was = then.wanted.marks.interfaces.find(({ link }) => link.name === id)
-    const is = now.wanted.marks.interfaces.find(({ link }) => link.name === id)
+    const was = then.desired.marks.interfaces.find(({ link }) => link.name === id)
+    const is = now.desired.marks.interfaces.find(({ link }) => link.name === id)
     if (was === undefined || is === undefined) return []
     const kept = (setting: SettingOfKind) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
-    const charged = (setting: SettingOfKind) => was.wanted.has(setting) || was.live.has(setting)
+    const charged = (setting: SettingOfKind) => was.desired.has(setting) || was.live.has(setting)
     return [
       build(was, owner, (setting) => (charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)))
     ]
@@ -139,7 +139,7 @@ function interfaceSteps(transition: Transition<SourceInterface>): Step[] {
   }
 }
 
-/** IPv6 goes off before anything, and comes back after all: a card that is up with it would send into the mirrored line. */
+/** IPv6 goes off first, and comes back last: an interface that is up with IPv6 would send frames into the mirrored line. */
 function write(device: string, values: Readonly<Partial<Record<InterfaceSetting, boolean>>>): Step[] {
   const flags = [
     ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),

@@ -19,30 +19,30 @@ import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
 import { containerSourceId, seenFromInside } from '../sources/container.ts'
 import { writeMirrorTitle } from '../sources/source-kind.ts'
 
-/** One tc filter: copies what passes one hook of one device into one span. */
+/** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
   readonly device: string
   readonly tcHook: TcHook
-  /** What is copied, in which direction as seen from there. */
+  /** The source, and the direction as the source sees it. */
   readonly source: SourceId
   readonly direction: TcHook
   readonly handle: number
-  /** The bridge that gets the copies; `*` once it has gone, also when one of its name has come back. */
+  /** The bridge that gets the copies; `*` if that bridge is gone, also where there is a new bridge of the same name. */
   readonly target: string
   readonly program: Program
-  /** The program in the user's words; null for every frame, or where only the program is known. */
+  /** The pcap expression; null for every frame, or where only the program is known. */
   readonly expression: string | null
-  /** What becomes of the frame itself: `continue` hands it to the next filter. */
+  /** What happens to the frame itself: `continue` hands it to the next filter. */
   readonly control: string
-  /** The frames that are asked about at all: those of one protocol, or `all`. */
+  /** The protocol of the frames that the filter sees, or `all`. */
   readonly protocol: string
-  /** The program itself says what becomes of a frame, and the action, which copies, is not run. */
+  /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
   readonly cookie: string
 }
 
-/** How mirrors are wanted, found, and made what they should be. */
+/** How mirrors are desired, observed and changed. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
   fields: {
@@ -57,22 +57,22 @@ export const mirror: Kind<Mirror> = {
     cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
-  desire: (wanted, host) => wanted.spans.flatMap((span) => desireMirrors(wanted, host, span)),
-  observe: (wanted, host) => [
-    ...wanted.marks.mirrors
+  desire: (desired, host) => desired.spans.flatMap((span) => desireMirrors(desired, host, span)),
+  observe: (desired, host) => [
+    ...desired.marks.mirrors
       .filter((live) => live.inScope)
       .map(
         ({ filter, span }): Mirror => ({
-          ...describe(wanted, host, filter),
+          ...describe(desired, host, filter),
           spans: span === null ? [] : [span],
           owner: 'ours'
         })
       ),
-    ...wanted.spans.flatMap((span) => standingInTheWay(wanted, host, span))
+    ...desired.spans.flatMap((span) => standingInTheWay(desired, host, span))
   ],
   rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.linkOf(device) !== undefined),
   finalize: finalizeMirrors,
-  // Of a bridge that has lost its mark, Docker's labels may still say that it is a span's.
+  // For a bridge that has lost its mark, Docker's labels may still say that it is a span's.
   evidence: ({ spans: [span] }, side, host) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
     return side === 'live' && bridge?.kind === 'bridge' && readMark(bridge) === null ? ['docker'] : []
@@ -95,14 +95,14 @@ function describeProgram({ expression, program }: Mirror): string {
   return expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
 }
 
-function desireMirrors(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
+function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
   return span.mirrors.flatMap(
     ({ source, device: { name: device }, tcHook, direction, expression, program, origin }) => {
-      const handle = mirrorHandle(wanted.owner, span.name, device, tcHook)
+      const handle = mirrorHandle(desired.owner, span.name, device, tcHook)
       const id = idOf(device, tcHook, handle)
-      // A program that is there stays while it is not known what it should be; and of none, no mirror can be made.
+      // While the desired program is not known, a live one stays. Without either, there is no mirror.
       const known = program ?? host.filtersAt(device, tcHook).find((filter) => filterId(filter) === id)?.program
-      const marked = wanted.marks.interfaceOf.get(device)
+      const marked = desired.marks.interfaceOf.get(device)
       if (known === undefined || known === null || marked === undefined) return []
       return [
         {
@@ -122,7 +122,7 @@ function desireMirrors(wanted: DesiredState, host: HostIndex, span: DesiredSpan)
           program: known,
           expression,
           ...{ control: 'continue', protocol: 'all', directAction: false },
-          cookie: writeCookie(wanted.owner, interfaceMark(marked)),
+          cookie: writeCookie(desired.owner, interfaceMark(marked)),
           ...replacesNone
         }
       ]
@@ -134,7 +134,7 @@ function nameTarget(target: string): string {
   return target === '*' ? 'a bridge that is gone' : target
 }
 
-/** A veth that leads into a container is called by the container's name; else a device is its own source. */
+/** The source of a veth that leads into a container is the container. Any other interface is a source itself. */
 function sourceOf(
   { spans }: DesiredState,
   host: HostIndex,
@@ -149,9 +149,9 @@ function sourceOf(
   return { source: containerSourceId(attachment, link), direction: seenFromInside(tcHook) }
 }
 
-function describe(wanted: DesiredState, host: HostIndex, filter: Filter): Mirror {
+function describe(desired: DesiredState, host: HostIndex, filter: Filter): Mirror {
   const { device, tcHook } = filter
-  const { source, direction } = sourceOf(wanted, host, filter)
+  const { source, direction } = sourceOf(desired, host, filter)
   return {
     kind: 'mirror',
     id: filterId(filter),
@@ -170,22 +170,22 @@ function describe(wanted: DesiredState, host: HostIndex, filter: Filter): Mirror
   }
 }
 
-/** Filters of others that a wanted mirror meets on its hook; each as if it were that mirror. */
-function standingInTheWay(wanted: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
-  const desired = desireMirrors(wanted, host, span)
+/** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
+function standingInTheWay(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
+  const mirrors = desireMirrors(desired, host, span)
   return span.mirrors.flatMap((want): Mirror[] => {
-    const { copying, blocking } = findForeignMirrors(wanted, host, span.name, want)
+    const { copying, blocking } = findForeignMirrors(desired, host, span.name, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, mirrorHandle(wanted.owner, span.name, device.name, tcHook))
-    const meant = desired.find((one) => one.id === id)
-    if (blocking) return [{ ...describe(wanted, host, blocking), id, spans: [span.name] }]
+    const id = idOf(device.name, tcHook, mirrorHandle(desired.owner, span.name, device.name, tcHook))
+    const meant = mirrors.find((one) => one.id === id)
+    if (blocking) return [{ ...describe(desired, host, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
     return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(host, device.name, copying) }]
   })
 }
 
-/** The kernel does not change the protocol of a preference: all mirrors of a hook go before the first comes back. */
+/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
 function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
   const moves = changes.flatMap((change) =>
     change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
@@ -210,7 +210,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
           summary: `remove what stands in the way of the mirror ${name(before)}`,
           argv
         })),
-        // Where the old ingress qdisc has come back, the mirror went with its hook; and where foreign mirrors are, it is not there yet.
+        // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
         ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
           ? removeSteps(before)
           : []),
@@ -222,7 +222,7 @@ function mirrorSteps(transition: Transition<Mirror>): Step[] {
   }
 }
 
-/** One of others' is put back, one of ours made. */
+/** Restores foreign mirrors, or makes ours. */
 function makeSteps(after: Mirror, verb: string): Step[] {
   if (after.foreignMirrors.length > 0) {
     return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${name(after)}`, argv }))

@@ -11,32 +11,32 @@ import { type Kind, type Resource, type Step, type Transition, yesNo } from '../
 import { hashOf, readMark } from '../marks.ts'
 import { isInScope, leftNotes, ownsBridge } from '../ownership.ts'
 
-/** The Docker network that hands a span out. Docker can change nothing of one: what differs, it is recreated for. */
+/** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
 export interface Network extends Resource {
   readonly kind: 'network'
-  /** As Docker calls it; the id is that of the wanted network in whose way a foreign one stands. */
+  /** The network's name. For a foreign network, the id is that of the desired network in whose place it is. */
   readonly name: string
-  /** What it is called in a request. */
+  /** The reference to the network in a call of Docker. */
   readonly reference: string
   readonly bridge: string
   readonly driver: string
   readonly internal: boolean
   readonly ipv6: boolean
-  /** Docker gives the bridge an address of the host's, which sensors could reach. */
+  /** Docker gives the bridge an address for the host, which sensors could reach. */
   readonly hostAddress: boolean
-  /** Bytes, of the host's and the container's end alike. */
+  /** Bytes, of both ends of each interface. */
   readonly mtu: number
   readonly subnet: string
-  /** Whose it is, by its labels. */
+  /** The owner, from the labels. */
   readonly mark: string
   readonly labels: Readonly<Record<string, string>>
-  /** With the rest, what it takes to make it again. */
+  /** Further options and labels that it takes to create the network again. */
   readonly attachable: boolean
   readonly pools: readonly Pool[]
   readonly options: Readonly<Record<string, string>>
 }
 
-/** How Docker networks are wanted, found, made and made anew. */
+/** How Docker networks are desired, observed, created and recreated. */
 export const network: Kind<Network> = {
   kind: 'network',
   fields: {
@@ -50,7 +50,7 @@ export const network: Kind<Network> = {
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
   },
   desire: desireNetworks,
-  observe: (wanted, host) => liveNetworks(wanted, host).map((live) => observeNetwork(wanted, live)),
+  observe: (desired, host) => liveNetworks(desired, host).map((live) => observeNetwork(desired, live)),
   evidence: () => ['docker'],
   steps: networkSteps,
   title: (resource) => resource.id,
@@ -87,7 +87,7 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
       )
 }
 
-/** Whose a network seems to be, and who is on it. */
+/** Whose a network seems to be, and which containers are on it. */
 function describeMembers({ name, subnet, labels }: Network, host: HostIndex): string {
   const project = labels[composeLabel.project]
   const members = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
@@ -100,23 +100,23 @@ function describeMembers({ name, subnet, labels }: Network, host: HostIndex): st
   ])
 }
 
-/** As what a network with our labels knows the bridge below it: whatever made that anew left no mark on it. */
-export function dockerBridgeMark(wanted: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
+/** How the labels of our network describe the bridge below it: a bridge that Docker has recreated bears no mark itself. */
+export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
   if (host.docker.state !== 'read') return null
   const ours = host.docker.networks.find(
-    (live) => live.options[networkOption.bridge] === bridge && isInScope(wanted, live.labels[label.name], bridge)
+    (live) => live.options[networkOption.bridge] === bridge && isInScope(desired, live.labels[label.name], bridge)
   )
   return ours?.labels[label.bridge] ?? null
 }
 
-/** Our networks, and what stands where one of ours should be. */
-export function liveNetworks(wanted: DesiredState, host: HostIndex): readonly DockerNetwork[] {
+/** Our networks, and foreign networks in the place of ours. */
+export function liveNetworks(desired: DesiredState, host: HostIndex): readonly DockerNetwork[] {
   if (host.docker.state !== 'read') return []
   const networks = host.docker.networks.filter(({ labels }) => labels[label.note] === undefined)
   return networks.filter(
     ({ labels, name, options }) =>
-      isInScope(wanted, labels[label.name], labels[label.span] ?? '') ||
-      wanted.spans.some(
+      isInScope(desired, labels[label.name], labels[label.span] ?? '') ||
+      desired.spans.some(
         (span) => span.network !== null && (span.network.name === name || span.name === options[networkOption.bridge])
       )
   )
@@ -127,13 +127,13 @@ export function networkMtu(live: DockerNetwork): number {
   return Number(live.options[networkOption.mtu] ?? 1500)
 }
 
-function observeNetwork(wanted: DesiredState, live: DockerNetwork): Network {
+function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
-  const user = wanted.spans.find((span) => span.network?.name === live.name || span.name === bridge)
-  const ours = isInScope(wanted, live.labels[label.name], live.labels[label.span] ?? '')
+  const user = desired.spans.find((span) => span.network?.name === live.name || span.name === bridge)
+  const ours = isInScope(desired, live.labels[label.name], live.labels[label.span] ?? '')
   return {
     kind: 'network',
-    // On the bridge of a span whose network has another name, a foreign network stands in that one's way.
+    // A foreign network on the bridge of a span is in the place of that span's network, whatever its name.
     id: !ours && user?.network ? user.network.name : live.name,
     name: live.name,
     reference: referTo(live),
@@ -158,20 +158,20 @@ function observeNetwork(wanted: DesiredState, live: DockerNetwork): Network {
   }
 }
 
-function desireNetworks(wanted: DesiredState, host: HostIndex): Network[] {
-  const taken = takenSubnets(wanted, host)
-  const notes = leftNotes(wanted, host)
+function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
+  const taken = takenSubnets(desired, host)
+  const notes = leftNotes(desired, host)
   const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
-  return wanted.spans.flatMap((span): Network[] => {
+  return desired.spans.flatMap((span): Network[] => {
     if (span.network === null) return []
     const live = host.networkOf(span.network.name)
-    const ours = live && isInScope(wanted, live.labels[label.name], span.name)
+    const ours = live && isInScope(desired, live.labels[label.name], span.name)
     const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
     const subnet =
       span.network.subnet ?? kept?.pools[0]?.subnet ?? noted(span.network.name) ?? findFreeSubnet(span.name, taken)
     taken.push(...readSubnets([subnet]))
-    const how = (ours && live.labels[label.bridge]) || (isAdopted(wanted, host, span.name) ? 'adopted' : 'owned')
-    const labels = { [label.name]: wanted.owner, [label.span]: span.name, [label.bridge]: how }
+    const how = (ours && live.labels[label.bridge]) || (isAdopted(desired, host, span.name) ? 'adopted' : 'owned')
+    const labels = { [label.name]: desired.owner, [label.span]: span.name, [label.bridge]: how }
     return [
       {
         kind: 'network',
@@ -189,7 +189,7 @@ function desireNetworks(wanted: DesiredState, host: HostIndex): Network[] {
         mtu: span.mtu,
         subnet,
         mark: Object.values(labels).join(' '),
-        // What others have set besides is none of the span's business, and is there for a reason.
+        // Other options and labels are foreign: they stay.
         labels: { ...kept?.labels, ...labels },
         attachable: kept?.attachable ?? false,
         pools: [
@@ -206,23 +206,23 @@ function desireNetworks(wanted: DesiredState, host: HostIndex): Network[] {
   })
 }
 
-/** Whether the bridge was, or is being, taken over from others. */
-function isAdopted(wanted: DesiredState, host: HostIndex, span: string): boolean {
+/** Whether the bridge was adopted, or is being adopted. */
+function isAdopted(desired: DesiredState, host: HostIndex, span: string): boolean {
   const link = host.linkOf(span)
   if (link === undefined) return false
   const mark = readMark(link)
-  return mark === null ? !ownsBridge(wanted, link) : mark.original !== null
+  return mark === null ? !ownsBridge(desired, link) : mark.original !== null
 }
 
 function judgeFor(live: DockerNetwork, name: string, span: string): Adoption {
   if (live.labels[label.name] !== undefined) return { possible: false, reason: "it is another span's" }
-  // Whoever uses it knows it by its name.
+  // Its users know the network by its name.
   if (live.name !== name)
     return { possible: false, reason: `its name is ${live.name}: write that in the file (network: ${live.name})` }
   return judgeNetwork(live, span)
 }
 
-/** Whether a span may take a network over: only one that hands out that span's bridge. */
+/** Whether a span may adopt a network: only a network on that span's bridge. */
 function judgeNetwork({ driver, internal, options, pools }: DockerNetwork, span: string): Adoption {
   const bridge = options[networkOption.bridge]
   if (driver !== 'bridge') return { possible: false, reason: `its driver is ${driver}` }
@@ -233,38 +233,38 @@ function judgeNetwork({ driver, internal, options, pools }: DockerNetwork, span:
   return { possible: true }
 }
 
-/** 198.18.0.0/15 is for benchmarks of networks (RFC 2544), so nobody's hosts are there. */
+/** 198.18.0.0/15 is for benchmarks of networks (RFC 2544): no real hosts have addresses there. */
 const pool = { base: 198 * 2 ** 24 + 18 * 2 ** 16, length: 15 } as const
 const length = 26
 const size = 2 ** (32 - length)
 const poolSize = 2 ** (length - pool.length)
 
-/** A /26 of the pool that nobody has, the first from a place that the span's name says. */
+/** A free /26 of the pool: the first after a place that is a hash of the span's name. */
 function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
   const first = hashOf('subnet', span) % poolSize
   for (let offset = 0; offset < poolSize; offset++) {
     const subnet = { base: pool.base + ((first + offset) % poolSize) * size, length }
     if (!taken.some((other) => subnetsOverlap(other, subnet))) return writeSubnet(subnet)
   }
-  // Docker then says what is wrong: 2,048 networks are there.
+  // All 2,048 are taken. Docker then says what is wrong.
   return writeSubnet({ base: pool.base + first * size, length })
 }
 
-function takenSubnets(wanted: DesiredState, host: HostIndex): Subnet[] {
+function takenSubnets(desired: DesiredState, host: HostIndex): Subnet[] {
   const networks = host.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet))
   const addresses = host.links.flatMap((link) =>
     link.addresses.filter(({ family }) => family === 'inet').map(({ address, prefix }) => networkOf(address, prefix))
   )
-  const asked = wanted.spans.flatMap((span) => span.network?.subnet ?? [])
+  const asked = desired.spans.flatMap((span) => span.network?.subnet ?? [])
   return readSubnets([...networks, ...addresses, ...asked])
 }
 
-/** Of any length: a single address of the host's is taken too. */
+/** Prefixes of any length: a single address of the host is taken too. */
 function readSubnets(texts: readonly string[]): Subnet[] {
   return texts.flatMap((text) => readSubnet(text) ?? [])
 }
 
-/** The prefix that an address with a prefix length is in. */
+/** The prefix of an address with a prefix length. */
 function networkOf(address: string, prefix: number): string {
   const base = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
   return writeSubnet({ base: base - (base % 2 ** (32 - prefix)), length: prefix })

@@ -8,25 +8,25 @@ import { leftNotes } from '../ownership.ts'
 import { connect } from './sensor.ts'
 
 /**
- * A container that a run, which was killed just then, had taken off a network for a moment. A note is left in Docker before
- * a container is taken off, and dropped when it is back: a network of labels alone.
+ * A note that a killed run has left of a container that it had disconnected. Before a container is disconnected for a moment,
+ * a note is made in Docker, as a network of labels alone; it is removed when the container is connected again.
  */
 export interface Note extends Resource {
   readonly kind: 'note'
   readonly note: string
   readonly place: EndpointNote
-  /** What the container is called in a request. */
+  /** The reference to the container in a call of Docker. */
   readonly reference: string
-  /** It is to be connected again; else the note is of no account any more. */
+  /** The container will be connected again; else the note is obsolete. */
   readonly misses: boolean
   readonly back: boolean
 }
 
-/** How such containers are found, and put back. */
+/** How these containers are observed, and connected again. */
 export const note: Kind<Note> = {
   kind: 'note',
   fields: { back: { label: 'put back', words: yesNo } },
-  desire: (wanted, host) => observeNotes(wanted, host).map((one) => ({ ...one, back: true })),
+  desire: (desired, host) => observeNotes(desired, host).map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
   evidence: () => ['docker'],
@@ -38,11 +38,11 @@ export const note: Kind<Note> = {
   address: ({ place }) => [place.network, place.container]
 }
 
-function observeNotes(wanted: DesiredState, host: HostIndex): Note[] {
-  return leftNotes(wanted, host).map(({ note, span, place }) => ({
+function observeNotes(desired: DesiredState, host: HostIndex): Note[] {
+  return leftNotes(desired, host).map(({ note, span, place }) => ({
     ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
     reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
-    misses: misses(wanted, host, place),
+    misses: misses(desired, host, place),
     back: false
   }))
 }
@@ -51,20 +51,20 @@ function findContainer(host: HostIndex, { container }: EndpointNote): Container 
   return host.containers.find(({ name }) => name === container)
 }
 
-/** It is there, it is not on the network by now, and nothing else will put it there or elsewhere. */
-function misses(wanted: DesiredState, host: HostIndex, place: EndpointNote): boolean {
+/** Whether the container exists, is not on the network, and no other resource will connect it. */
+function misses(desired: DesiredState, host: HostIndex, place: EndpointNote): boolean {
   const { network, container } = place
   const endpoints = findContainer(host, place)?.endpoints
-  const listed = wanted.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
+  const listed = desired.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
   if (endpoints === undefined || listed || endpoints.some((one) => one.network === network)) return false
-  return network === 'none' ? endpoints.length === 0 : wanted.spans.some((span) => span.network?.name === network)
+  return network === 'none' ? endpoints.length === 0 : desired.spans.some((span) => span.network?.name === network)
 }
 
-/** Whom this run has taken off "none" is put back there; onto other networks, sensors are put back as such. Older notes stay. */
+/** The containers that this run took off "none" are put back there; the sensor kind puts back the others. Older notes stay. */
 function rollbackNotes(notes: readonly Note[], then: ObservedState, now: ObservedState): Note[] {
   const networksOf = ({ host }: ObservedState, container: string) =>
     host.containers.find(({ name }) => name === container)?.endpoints.map(({ network }) => network)
-  const own = observeNotes(now.wanted, now.host)
+  const own = observeNotes(now.desired, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
       const was = networksOf(then, one.place.container)

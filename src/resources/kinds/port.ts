@@ -22,12 +22,12 @@ import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { liveNetworks, networkMtu } from './network.ts'
 
-/** A port of a span's bridge: the host's end of a sensor's interface, most often. Or one that was, and still bears our mark. */
+/** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
 export interface Port extends Resource {
   readonly kind: 'port'
-  /** It is a port of a bridge. */
+  /** Whether the link is a port of a bridge now. */
   readonly attached: boolean
-  /** The container that it leads into, and the network that it belongs to; null: it is foreign, or nothing tells. */
+  /** The container and the network that the port leads to; null: the port is foreign, or not known. */
   readonly endpoint: { readonly container: string; readonly network: string } | null
   readonly mac: string
   /** Bytes. */
@@ -37,25 +37,25 @@ export interface Port extends Resource {
   readonly learning: boolean
   readonly flooding: boolean
   readonly ipv6: boolean
-  /** A forwarding entry keeps frames to the port's own address from the other sensors. */
+  /** A forwarding entry for the port's own MAC address: it keeps frames to that address from the other sensors. */
   readonly ownMacEntry: boolean
-  /** Of a device whose other end is elsewhere: what comes from there is dropped. The filter also says what the port was like. */
+  /** For a port that leads out of this namespace: what comes from there is dropped. The filter is also the port's mark. */
   readonly seal: Seal
-  /** The handle of that filter. */
+  /** The handle of the filter that seals the port. */
   readonly handle: number
-  /** What it was like before, and is to be again. */
+  /** What the port was like before, to be given back. */
   readonly original: PortOrigin
-  /** Somebody uses it: set down, it would lose addresses. */
+  /** The host uses the link: set down, it would lose addresses. */
   readonly inUse: boolean
-  /** Others' filters hang on its hook. */
+  /** The port's clsact holds foreign filters. */
   readonly qdiscInUse: boolean
   /** The bridge is given back, and keeps its ports. */
   readonly bridgeStays: boolean
-  /** What keeps it from being sealed. */
+  /** Why the port cannot be sealed. */
   readonly obstacle: string | null
 }
 
-/** How the ports of bridges are found, sealed, and given back; Docker or others make them. */
+/** How ports of bridges are observed, sealed and given back. Docker or others create them. */
 export const port: Kind<Port> = {
   kind: 'port',
   fields: {
@@ -68,16 +68,16 @@ export const port: Kind<Port> = {
     ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
     seal: sealField
   },
-  desire: (wanted, host) =>
-    wanted.spans.flatMap((span) => host.portsOf(span.name).map((link) => desirePort(wanted, host, span, link))),
-  observe: (wanted, host) => {
-    const bridges = bridge.observe(wanted, host).filter(({ isBridge }) => isBridge)
-    const orphans = host.links.filter((link) => isOrphan(wanted, host, link))
+  desire: (desired, host) =>
+    desired.spans.flatMap((span) => host.portsOf(span.name).map((link) => desirePort(desired, host, span, link))),
+  observe: (desired, host) => {
+    const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
+    const orphans = host.links.filter((link) => isOrphan(desired, host, link))
     return [
       ...bridges.flatMap(({ id, owner }) =>
-        host.portsOf(id).map((link) => observePort(wanted, host, link, { span: id, bridgeStays: owner === 'adopted' }))
+        host.portsOf(id).map((link) => observePort(desired, host, link, { span: id, bridgeStays: owner === 'adopted' }))
       ),
-      ...orphans.map((link) => observeOrphan({ wanted, host }, link))
+      ...orphans.map((link) => observeOrphan({ desired, host }, link))
     ]
   },
   rollbackTarget: rollbackPorts,
@@ -91,22 +91,22 @@ export const port: Kind<Port> = {
 }
 
 /**
- * It bears our mark, and is no port of a span's any more, whoever's that was. What may be a container's is left sealed: its
- * frames would enter the host. So is everything where some spans are left out, for it may be a port of these.
+ * Links that bear our mark and are no port of a span any more. What may be a container's stays sealed, because its frames would
+ * enter the host. Where some spans are out of scope, all stay sealed: they may be ports of these spans.
  */
-function isOrphan(wanted: DesiredState, host: HostIndex, link: Link): boolean {
-  const { spans } = wanted.scope
+function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
+  const { spans } = desired.scope
   if ('only' in spans || spans.except.size > 0) return false
   if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
   const master = host.linkOf(link.master)
-  return (master === undefined || !isSpanBridge(wanted, master)) && !mayBeContainers(wanted, host, link)
+  return (master === undefined || !isSpanBridge(desired, master)) && !mayBeContainers(desired, host, link)
 }
 
-function observeOrphan({ wanted, host }: ObservedState, link: Link): Port {
-  return observePort(wanted, host, link, { span: null, bridgeStays: false })
+function observeOrphan({ desired, host }: ObservedState, link: Link): Port {
+  return observePort(desired, host, link, { span: null, bridgeStays: false })
 }
 
-/** Docker has a container of any name's spans whose port it is, or may be; or is not read, where any span uses Docker. */
+/** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
 function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): boolean {
   const { docker, links } = host
   if (docker.state !== 'read') {
@@ -119,14 +119,14 @@ function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): 
   return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
 }
 
-/** Of any name's spans. */
-function isSpanBridge(wanted: DesiredState, link: Link): boolean {
-  return readMark(link) !== null || ownsBridge(wanted, link) || wanted.spans.some(({ name }) => name === link.name)
+/** The bridges of spans of any owner. */
+function isSpanBridge(desired: DesiredState, link: Link): boolean {
+  return readMark(link) !== null || ownsBridge(desired, link) || desired.spans.some(({ name }) => name === link.name)
 }
 
-/** Docker takes it away with the network, or with the container's place on it, and makes another where the network is recreated. */
-function goesWithNetwork(wanted: DesiredState, host: HostIndex, endpoint: Port['endpoint']): boolean {
-  return endpoint !== null && liveNetworks(wanted, host).some(({ name }) => name === endpoint.network)
+/** Docker removes the port with the network or the endpoint, and creates another when the network is recreated. */
+function goesWithNetwork(desired: DesiredState, host: HostIndex, endpoint: Port['endpoint']): boolean {
+  return endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
 }
 
 function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {
@@ -135,8 +135,8 @@ function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {
 }
 
 /**
- * What it was like: as its mark says; as the kernel makes a port, where our filter has no mark, or has been taken off one that
- * is as a span sets its ports; else as it is.
+ * What a port was like before: what its mark says. Where our filter has no mark, or is gone from a port with the settings of a
+ * span's port: as the kernel makes a port. Else as the port is now.
  */
 function originOf(host: HostIndex, link: Link): PortOrigin {
   const seal = findSeal(host, link.name)
@@ -157,7 +157,7 @@ function originOf(host: HostIndex, link: Link): PortOrigin {
   return { mtu: link.mtu, interfaceSettings: set }
 }
 
-/** As the kernel and Docker make a port. */
+/** The settings with which the kernel and Docker make a port. */
 const usual: Record<PortSetting, boolean> = {
   ...{ up: true, isolated: false, learning: true, flooding: true, ipv6: true, ownMacEntry: true, clsact: false }
 }
@@ -170,9 +170,9 @@ function flagsOf({ port: options }: Link): Pick<Port, 'isolated' | 'learning' | 
   }
 }
 
-/** A device that somebody has put on the bridge, and whose other end is no other namespace's, may have another life. */
-function desirePort(wanted: DesiredState, host: HostIndex, span: DesiredSpan, link: Link): Port {
-  const live = observePort(wanted, host, link, { span: span.name, bridgeStays: false })
+/** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
+function desirePort(desired: DesiredState, host: HostIndex, span: DesiredSpan, link: Link): Port {
+  const live = observePort(desired, host, link, { span: span.name, bridgeStays: false })
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
     ...live,
@@ -182,7 +182,7 @@ function desirePort(wanted: DesiredState, host: HostIndex, span: DesiredSpan, li
     isolated: span.sealed || (leadsAway(link) && live.original.interfaceSettings.has('isolated')),
     learning: false,
     flooding: true,
-    // An address of somebody's would be lost with it for good.
+    // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!leadsAway(link) || hasAddress),
     ownMacEntry: false,
     seal: portSeal(host, span, link, live.seal),
@@ -197,17 +197,17 @@ function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Seal): Se
 }
 
 function observePort(
-  wanted: DesiredState,
+  desired: DesiredState,
   host: HostIndex,
   link: Link,
   { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
 ): Port {
-  const obstacle = leadsAway(link) && span !== null ? sealObstacle(wanted, host, span, link.name) : null
+  const obstacle = leadsAway(link) && span !== null ? sealObstacle(desired, host, span, link.name) : null
   const seal = findSeal(host, link.name)
-  // One that loses its bridge is a row of the plan, whatever else it gets back.
+  // A port that loses its bridge has a row in the plan, whatever else is given back.
   const changed = bridgeStays ? link.port?.learning === false : span !== null
   const endpoint = endpointOf(host, link)
-  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(wanted, host, endpoint)
+  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(desired, host, endpoint)
   return {
     kind: 'port',
     id: link.name,
@@ -231,15 +231,15 @@ function observePort(
   }
 }
 
-/** A container's port as Docker makes it; a network of another MTU is made anew, and its ports with it. */
+/** A container's port as Docker makes it. With another MTU, the network is recreated, and its ports with it. */
 function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
   const network = span.network && host.networkOf(span.network.name)
   return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
 /**
- * Where a container was connected again, its port has another name. What spanplan leaves alone of a port that leads nowhere else,
- * others may have changed meanwhile; and a port that others have taken off its bridge stays off.
+ * After a container was connected again, its port has another name. Settings that spanplan does not manage stay as others have
+ * set them meanwhile, and a port that others have taken off the bridge stays off.
  */
 function rollbackPorts(ports: readonly Port[], then: ObservedState, now: ObservedState): Port[] {
   const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.linkOf(span ?? null)
@@ -248,9 +248,9 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
     if (link === undefined) return []
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
-      // A bridge that has gone is made first, and the port stays as it is until then.
-      if (is === undefined) return isOrphan(now.wanted, now.host, link) ? [observeOrphan(now, link)] : []
-      // Off a bridge that has stayed, others have taken it.
+      // A bridge that is gone is created first. Until then, the port stays as it is.
+      if (is === undefined) return isOrphan(now.desired, now.host, link) ? [observeOrphan(now, link)] : []
+      // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }
     const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
@@ -266,7 +266,7 @@ function findAgain(host: HostIndex, { id, attached, endpoint }: Port): Link | un
   return (again && host.vethTo(again)) ?? host.linkOf(id)
 }
 
-/** What comes from it is another's: of a container or another namespace, or, through a tap, of a virtual machine. */
+/** Whether frames from a link come from a container, from another namespace or, through a tap, from a virtual machine. */
 function leadsAway({ foreignPeer, kind }: Link): boolean {
   return foreignPeer || kind === 'tun'
 }
@@ -289,7 +289,7 @@ function portSteps(transition: Transition<Port>): Step[] {
   }
 }
 
-/** Put back onto a bridge, it is as the kernel makes a port, whatever it was; closed before it is there. */
+/** A port that is put on a bridge again has the kernel's defaults; it is sealed before. */
 function joinSteps(after: Port): Step[] {
   const fresh = { ...after, ...usual, seal: 'none' } as const
   const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
@@ -303,7 +303,7 @@ function joinSteps(after: Port): Step[] {
   ]
 }
 
-/** What only a port has goes when it leaves the bridge. */
+/** Settings that only a port has are gone when the link leaves the bridge. */
 function giveBack(before: Port): Port {
   const { mtu, interfaceSettings } = before.original
   const has = (setting: PortSetting) => interfaceSettings.has(setting)
@@ -334,7 +334,7 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, ve
   const set = ['ip', 'link', 'set', 'dev', id] as const
   const disabled = after.ipv6 ? '0' : '1'
   const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', before.mac, 'dev', id, 'master'] as const
-  // With the MTU that it needs, IPv6 comes back as the kernel's default is.
+  // Once the MTU is large enough, IPv6 comes back with the kernel's defaults.
   const wakes = before.mtu < smallestIpv6Mtu && !after.ipv6
   const setsIpv6 = after.mtu >= smallestIpv6Mtu && (changed.has('ipv6') || wakes)
   const place = { handle: after.handle, classId: writePortClass(after.original) }

@@ -9,43 +9,43 @@ import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
 import type { Kind, ObservedState, Resource, Step, Transition } from '../kind.ts'
 import { isSameFilter } from '../mark-inventory.ts'
 
-/** The clsact qdisc of a card: the two hooks at which its mirrors hang, beside the root qdisc, which is left alone. */
+/** The clsact qdisc of an interface: it has the two hooks for mirrors, and leaves the root qdisc alone. */
 export interface Clsact extends Resource {
   readonly kind: 'qdisc'
   readonly qdisc: string
   readonly block: number | null
 }
 
-/** How clsact qdiscs are wanted, found, added and removed. */
+/** How clsact qdiscs are desired, observed, added and removed. */
 export const qdisc: Kind<Clsact> = {
   kind: 'qdisc',
   fields: { qdisc: { label: 'qdisc', words: String } },
-  desire: (wanted) =>
-    wanted.marks.interfaces
-      .filter((card) => card.wanted.has('clsact'))
-      .map((card) => ({
+  desire: (desired) =>
+    desired.marks.interfaces
+      .filter((marked) => marked.desired.has('clsact'))
+      .map((marked) => ({
         kind: 'qdisc',
-        id: card.link.name,
-        spans: card.spans,
+        id: marked.link.name,
+        spans: marked.spans,
         owner: 'ours',
         qdisc: 'clsact',
         block: null
       })),
-  observe: (wanted, host) =>
-    wanted.marks.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
+  observe: (desired, host) =>
+    desired.marks.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
       const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
-      // Removed with the qdisc, a filter that is none of our mirrors would be lost.
+      // A foreign filter would be lost with the qdisc.
       const others = host
         .filtersOf(link.name)
-        .some((filter) => !wanted.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter)))
+        .some((filter) => !desired.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter)))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
         {
           ...{ kind: 'qdisc', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
           owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
-          ...(!usable && { adoption: judgeQdisc(wanted, host, qdisc) })
+          ...(!usable && { adoption: judgeQdisc(desired, host, qdisc) })
         }
       ]
     }),
@@ -81,11 +81,11 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostInde
   )
 }
 
-/** An old ingress qdisc may give way to clsact if all that it holds does too. */
-function judgeQdisc(wanted: DesiredState, host: HostIndex, { device, block }: Qdisc): Adoption {
+/** An old ingress qdisc may be replaced with clsact if all filters on it can be adopted. */
+function judgeQdisc(desired: DesiredState, host: HostIndex, { device, block }: Qdisc): Adoption {
   if (block !== null) return { possible: false, reason: 'other interfaces use its filters too' }
-  const foreignMirrors = wanted.spans.flatMap((span) =>
-    span.mirrors.flatMap((mirror) => findForeignMirrors(wanted, host, span.name, mirror).copying)
+  const foreignMirrors = desired.spans.flatMap((span) =>
+    span.mirrors.flatMap((mirror) => findForeignMirrors(desired, host, span.name, mirror).copying)
   )
   const [other] = host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
   if (other) {
@@ -97,11 +97,11 @@ function judgeQdisc(wanted: DesiredState, host: HostIndex, { device, block }: Qd
   return judgeForeignMirrors(foreignMirrors)
 }
 
-/** Filters that others have put on the clsact meanwhile would go with it: the old qdisc does not come back in its place. */
-function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { wanted, host }: ObservedState): Clsact[] {
+/** Where clsact holds foreign filters by now, it stays: the old ingress qdisc does not come back. */
+function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { desired, host }: ObservedState): Clsact[] {
   return hooks.filter(({ id, qdisc }) => {
-    const card = wanted.marks.interfaces.find(({ link }) => link.name === id)
-    const occupied = card?.now.has('clsact') && card.needed.has('clsact')
+    const marked = desired.marks.interfaces.find(({ link }) => link.name === id)
+    const occupied = marked?.now.has('clsact') && marked.needed.has('clsact')
     return host.linkOf(id) !== undefined && !(qdisc === 'ingress' && occupied)
   })
 }
@@ -113,7 +113,7 @@ function qdiscSteps(transition: Transition<Clsact>): Step[] {
     case 'remove':
       return [removeStep(transition.before)]
     case 'update':
-      // They exclude each other. Each stops what the card sends for about a millisecond: net/sched/sch_api.c takes a device's
+      // They exclude each other. Each stops what the marked sends for about a millisecond: net/sched/sch_api.c takes a device's
       // queues away while a qdisc is grafted, also one that has none.
       return [removeStep(transition.before), addStep(transition.after)]
   }

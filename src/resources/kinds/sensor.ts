@@ -16,44 +16,44 @@ import { hashOf } from '../marks.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { liveNetworks } from './network.ts'
 
-/** A container's place on the network of a span. */
+/** A container's endpoint on the network of a span. */
 export interface Sensor extends Resource {
   readonly kind: 'sensor'
   readonly network: string
-  /** What the network is called in a request. */
+  /** The reference to the network in a call of Docker. */
   readonly reference: string
   readonly container: string
-  /** What the container is called in a request. */
+  /** The reference to the container in a call of Docker. */
   readonly containerReference: string
-  /** Its interface belongs to this network, not to one of that name that is gone. */
+  /** The endpoint is of this network, not of an earlier network of the same name. */
   readonly current: boolean
   /** The interface exists in the container. */
   readonly present: boolean
-  /** What it is called in the container, where that was asked for. */
+  /** The name of the interface in the container, where the file gives one. */
   readonly interfaceName: string | null
-  /** The host's end of it, where that is known. */
+  /** The host's end of the interface, where it is known. */
   readonly port: string | null
-  /** That end is a port of the span's bridge. */
+  /** The host's end is a port of the span's bridge. */
   readonly bridged: boolean
   readonly options: Readonly<Record<string, string>>
   readonly aliases: readonly string[]
   readonly address: string | null
-  /** Docker's network "none" bars any other. */
+  /** The container is on Docker's network "none", which excludes any other. */
   readonly barred: boolean
-  /** The last of its networks goes with this: then it is back on "none", where it came from. */
+  /** This is the container's last network: without it, the container goes back to "none". */
   readonly backToNone: boolean
-  /** While it is off, a note says where it belongs. */
+  /** While the container is disconnected, a note says where it belongs. */
   readonly noted: boolean
-  /** Whose the note is. */
+  /** The owner of the note. */
   readonly noteOwner: string
-  /** Of the network, as the note keeps it. */
+  /** The subnet of the network, for the note. */
   readonly subnet: string | null
   readonly bridge: string
-  /** Its port is sealed as soon as Docker has given it a name. */
+  /** The port will be sealed as soon as Docker has named it. */
   readonly sealed: boolean
 }
 
-/** How containers are connected, kept connected, and disconnected. */
+/** How sensors are desired, observed, connected and disconnected. */
 export const sensor: Kind<Sensor> = {
   kind: 'sensor',
   fields: {
@@ -62,7 +62,7 @@ export const sensor: Kind<Sensor> = {
     interfaceName: { label: 'interface', words: (name) => name ?? 'as Docker names it', immutable: true },
     bridged: { label: 'port on the bridge', words: yesNo }
   },
-  desire: (wanted, host) => [...desireListed(wanted, host), ...keepOthers(wanted, host)],
+  desire: (desired, host) => [...desireListed(desired, host), ...keepOthers(desired, host)],
   observe: observeSensors,
   rollbackTarget: rollbackSensors,
   finalize: finalizeSensors,
@@ -81,23 +81,23 @@ export const sensor: Kind<Sensor> = {
   container: ({ container }) => container
 }
 
-function desireListed(wanted: DesiredState, host: HostIndex): Sensor[] {
-  const notes = leftNotes(wanted, host).map(({ place }) => place)
-  return wanted.spans.flatMap((span) => {
+function desireListed(desired: DesiredState, host: HostIndex): Sensor[] {
+  const notes = leftNotes(desired, host).map(({ place }) => place)
+  return desired.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
     const live = host.networkOf(network.name)
-    const connected = live ? observeNetwork(wanted, host, live) : []
+    const connected = live ? observeNetwork(desired, host, live) : []
     return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
-      const sensor = build(container, network.name, span.name, wanted.owner)
+      const sensor = build(container, network.name, span.name, desired.owner)
       const own = { ...sensor, sealed: span.sealed, owner: 'ours', origin } as const
-      // Whom others connected stays theirs, with the names and the address that they gave it; also where a run was killed.
+      // A container that others connected stays theirs, with their aliases and address, also after a run was killed.
       const now = connected.find((one) => one.container === container.name)
       const left = notes.find((one) => one.network === network.name && one.container === container.name)
       const others = now === undefined ? left : now.owner === 'shared' ? now : undefined
       const theirs = others && { aliases: others.aliases, address: others.address }
       const options = {
-        ...(others?.options ?? { [label.name]: wanted.owner }),
+        ...(others?.options ?? { [label.name]: desired.owner }),
         ...(interfaceName !== null && { [interfaceOption.key]: interfaceName })
       }
       return { ...own, ...theirs, options, interfaceName: options[interfaceOption.key] ?? null }
@@ -105,27 +105,27 @@ function desireListed(wanted: DesiredState, host: HostIndex): Sensor[] {
   })
 }
 
-/** Containers that others connected stay, also when the network is made anew. */
-function keepOthers(wanted: DesiredState, host: HostIndex): Sensor[] {
-  return wanted.spans.flatMap((span) => {
+/** Containers that others connected stay connected, also when the network is recreated. */
+function keepOthers(desired: DesiredState, host: HostIndex): Sensor[] {
+  return desired.spans.flatMap((span) => {
     const live = span.network && host.networkOf(span.network.name)
     if (!live) return []
     const listed = new Set(span.sensors.map(({ container }) => container.name))
-    return observeNetwork(wanted, host, live)
+    return observeNetwork(desired, host, live)
       .filter((other) => other.owner === 'shared' && !listed.has(other.container))
       .map(settled)
   })
 }
 
-function observeSensors(wanted: DesiredState, host: HostIndex): Sensor[] {
-  return liveNetworks(wanted, host).flatMap((network) => observeNetwork(wanted, host, network))
+function observeSensors(desired: DesiredState, host: HostIndex): Sensor[] {
+  return liveNetworks(desired, host).flatMap((network) => observeNetwork(desired, host, network))
 }
 
-/** A container that has gone meanwhile cannot be connected again; one that others have connected stays, as in keepOthers(). */
+/** A container that is gone cannot be connected again. One that others connected stays, as in keepOthers(). */
 function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: ObservedState): readonly Sensor[] {
   if (now.host.docker.state !== 'read') return sensors
-  const networks = liveNetworks(then.wanted, then.host).map(({ name }) => name)
-  const others = observeSensors(now.wanted, now.host).filter(
+  const networks = liveNetworks(then.desired, then.host).map(({ name }) => name)
+  const others = observeSensors(now.desired, now.host).filter(
     ({ id, owner, network }) =>
       owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
   )
@@ -135,12 +135,12 @@ function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: O
   ]
 }
 
-/** As it should be once it is connected to the network that is there then. */
+/** The sensor as it will be on the network that exists then. */
 function settled(sensor: Sensor): Sensor {
   return { ...sensor, current: true, present: true, bridged: true }
 }
 
-/** Of several spans, the first takes a container off the network "none", and the last puts it back there. */
+/** Of several spans, the first disconnects a container from "none", and the last connects it again. */
 function finalizeSensors(changes: readonly Change<Sensor>[], host: HostIndex): Change<Sensor>[] {
   const of = (container: Container, actions: readonly Change['action'][]) =>
     changes.filter((change) => actions.includes(change.action) && subjectOf(change).container === container.name)
@@ -151,9 +151,9 @@ function finalizeSensors(changes: readonly Change<Sensor>[], host: HostIndex): C
       container.endpoints.length > 0 &&
       of(container, ['remove']).length === container.endpoints.length
   )
-  // While others' containers are off, for their network to be made anew, a note says where they belong.
+  // While a network is recreated, notes say where foreign containers belong.
   const moved = new Set(changes.filter((change) => change.action === 'replace' && change.before.owner === 'shared'))
-  // One that loses all its places for others goes by way of "none": killed between, it is where it came from.
+  // A container that moves to other networks goes by way of "none": if the run is killed, it is where it came from.
   const fromNone = [...barred, ...emptied]
   const first = new Set(fromNone.flatMap((container) => of(container, ['create', 'replace']).slice(0, 1)))
   const last = new Set(emptied.flatMap((container) => of(container, ['remove']).slice(-1)))
@@ -169,19 +169,19 @@ function subjectOf(change: Change<Sensor>): Sensor {
   return change.action === 'remove' ? change.before : change.after
 }
 
-function observeNetwork(wanted: DesiredState, host: HostIndex, network: DockerNetwork): Sensor[] {
-  const span = wanted.spans.find((candidate) => candidate.network?.name === network.name)
+function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerNetwork): Sensor[] {
+  const span = desired.spans.find((candidate) => candidate.network?.name === network.name)
   return host.containers.flatMap((container) =>
     container.endpoints
       .filter((endpoint) => endpoint.network === network.name)
       .map((endpoint): Sensor => {
         const bridge = span?.name ?? network.labels[label.span] ?? ''
-        const link = findPort(wanted, host, endpoint, bridge)
+        const link = findPort(desired, host, endpoint, bridge)
         return {
-          ...build(container, network.name, bridge, network.labels[label.name] ?? wanted.owner),
+          ...build(container, network.name, bridge, network.labels[label.name] ?? desired.owner),
           reference: referTo(network),
           sealed: span?.sealed ?? true,
-          owner: isInScope(wanted, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
+          owner: isInScope(desired, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
           current: isCurrent(endpoint, network),
           present: endpoint.port !== 'absent',
           interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
@@ -196,14 +196,14 @@ function observeNetwork(wanted: DesiredState, host: HostIndex, network: DockerNe
   )
 }
 
-/** The veth that leads to an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
-function findPort(wanted: DesiredState, host: HostIndex, endpoint: Endpoint, bridge: string): Link | undefined {
+/** The veth of an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
+function findPort(desired: DesiredState, host: HostIndex, endpoint: Endpoint, bridge: string): Link | undefined {
   const link = host.vethTo(endpoint)
-  const isSource = wanted.marks.interfaces.some((one) => one.link.index === link?.index)
+  const isSource = desired.marks.interfaces.some((one) => one.link.index === link?.index)
   return (link?.master ?? bridge) === bridge && !isSource ? link : undefined
 }
 
-/** A container that does not run has the network's name only: it gets whatever bears that when it starts. */
+/** A container that does not run knows its network by name: it gets the network of that name when it starts. */
 function isCurrent(endpoint: Endpoint, network: DockerNetwork): boolean {
   return endpoint.networkId === '' || endpoint.networkId === network.id
 }
@@ -269,7 +269,7 @@ function sensorSteps(transition: Transition<Sensor>): Step[] {
   }
 }
 
-/** How a container is on Docker's network "none". */
+/** A container's endpoint on Docker's network "none". */
 const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null } as const
 
 function leaveNote(off: Sensor): Step {
@@ -291,9 +291,9 @@ function nameNote({ network, container }: Sensor): string {
 }
 
 /**
- * The request that puts a container on a network, as it was or is to be there.
+ * The call that connects a container to a network, with the endpoint as it was or will be.
  *
- * @param reference what the container is called in it.
+ * @param reference to the container in the call.
  */
 export function connect(place: Omit<EndpointNote, 'subnet'>, reference: string): Step {
   const { network, container, options, aliases, address } = place
@@ -303,7 +303,7 @@ export function connect(place: Omit<EndpointNote, 'subnet'>, reference: string):
   }
 }
 
-/** The request that takes a container off a network, by what that is called in it. */
+/** The call that disconnects a container from a network, by the references to both. */
 function disconnect(reference: string, { network, container, containerReference }: Sensor): Step {
   return {
     summary: `disconnect ${container} from ${network}`,

@@ -34,7 +34,7 @@ export function seenFromInside(tcHook: TcHook): TcHook {
   return tcHook === 'ingress' ? 'egress' : 'ingress'
 }
 
-/** What one interface of a container is called as a source: an interface's own name says nothing, and changes with each start. */
+/** The id of a container's interface as a source. The interface's own name is no id: it changes with each start. */
 export function containerSourceId({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
   return [container.name, endpoint?.network ?? name]
 }
@@ -86,7 +86,7 @@ function joinUnread(isUnread: boolean, parts: readonly Resolved<SourceHook>[]): 
   return { ...joinResolved(parts), isUnread }
 }
 
-/** It has no interface of its own. */
+/** Whether a container has no interface of its own. */
 function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
@@ -136,7 +136,7 @@ function resolveContainer(
   }
 }
 
-/** It is a port of a span's bridge, whoever's span that is. */
+/** Whether a link is a port of the bridge of a span of any owner. */
 function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, { master }: Link): boolean {
   if (master === null) return false
   return (

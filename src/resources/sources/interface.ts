@@ -17,11 +17,11 @@ import {
   waitForMirrors
 } from './source-kind.ts'
 
-/** What a span takes charge of on an interface that it copies from. */
+/** The settings that a span manages on an interface that it copies from. */
 const everyInterface: readonly InterfaceSetting[] = ['up', 'promiscuous']
 const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
 
-/** An interface of the host: both hooks of it are a source's, as the host sees them. */
+/** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: SourceKind<SourceOf<'interface'>> = {
   containers: () => [],
   resolve: (source, span, context) => ({ ...resolveInterface(source, span, context), isUnread: false })
@@ -65,29 +65,29 @@ function describeMatch(match: InterfaceMatch): string {
   return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
 }
 
-/** What a source's interface is found by: as the file says of it, or by that very name. */
+/** How a source's interface is found: by its entry in the file, or by its name. */
 export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
   return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
 }
 
-/** Whether a card is the one that the file means. */
+/** Whether a link is the interface that the file means. */
 function isMatch(match: InterfaceMatch, link: Link): boolean {
   return 'name' in match
     ? match.name === link.name || link.altnames.includes(match.name)
-    : match.macaddress === link.permanentMac && isCard(link)
+    : match.macaddress === link.permanentMac && hasOwnAddress(link)
 }
 
-/** The names of the interfaces that are to be dedicated to capture: whatever else uses one of them would be cut off. */
+/** The names of the interfaces that are dedicated to capture. Any other use of such an interface would be cut off. */
 export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
   const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
   return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
 }
 
-/** The one card of this host that the file means, or why there is none. */
+/** The one link of this host that the file means, or why there is none. */
 export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Diagnostic {
   if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
   const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
-  const interfaces = all.filter(isCard)
+  const interfaces = all.filter(hasOwnAddress)
   const [link, ...others] = interfaces.length > 0 ? interfaces : all
   if (link === undefined) {
     return diagnostic(
@@ -106,8 +106,8 @@ export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Di
 }
 
 /**
- * What may be meant by the name of an interface that is waited for, and may be a slip of the pen; none that the file has a
- * source of already. undefined: nothing is like it.
+ * A hint for a missing interface, whose name may be a typing error: a similar name that the file has no source of yet;
+ * undefined: there is none.
  */
 function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): string | undefined {
   if (!('name' in match)) return undefined
@@ -121,7 +121,7 @@ function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): s
   )
 }
 
-/** Why frames cannot be copied from a card, or it cannot be dedicated to that; undefined if they can. */
+/** Why frames cannot be copied from an interface, or why it cannot be dedicated to capture; undefined: they can. */
 export function checkInterface(link: Link, dedicated: boolean, host: HostIndex): Diagnostic | undefined {
   const program = findConfused(link.name, dedicated)
   if (program !== undefined) {
@@ -141,7 +141,7 @@ export function checkInterface(link: Link, dedicated: boolean, host: HostIndex):
   return dedicated ? checkDedicated(link, host) : undefined
 }
 
-/** A dedicated interface has neither ARP nor IPv6: whoever uses it would be cut off. */
+/** A dedicated interface has neither ARP nor IPv6: any other use would be cut off. */
 function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
@@ -163,7 +163,7 @@ function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
   )
 }
 
-/** The program that would not take the name for that of the card. A name that is no UTF-8 was read with U+FFFD in it. */
+/** The program that would misread the interface's name; undefined: none. A name that is no UTF-8 was read with U+FFFD in it. */
 function findConfused(name: string, dedicated: boolean): string | undefined {
   if (batchWord(name) === null || printable(name) !== name || name.includes('\ufffd')) return 'tc'
   if (!dedicated) return undefined
@@ -171,15 +171,15 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
   return name === '*' ? 'ethtool' : undefined
 }
 
-/** Frames that the card has merged are none that were on the wire; its driver may not let it be told. */
+/** Warns of an interface that merges frames, and whose driver cannot stop that: sensors do not see these frames as on the wire. */
 function warnOfMerging(link: Link): Diagnostic[] {
   return (['gro', 'rx-gro-hw', 'lro'] as const)
     .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
     .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
 }
 
-/** Vlans, bridges, bonds and the like borrow the address of a card below them. */
-function isCard(link: Link): boolean {
+/** Whether a link has a MAC address of its own: VLANs, bridges and bonds borrow that of an interface below them. */
+function hasOwnAddress(link: Link): boolean {
   return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
 }
 

@@ -11,13 +11,13 @@ export interface Context {
   readonly spec: Spec
   readonly host: HostIndex
   readonly filters: CompiledFilters
-  /** What is not there yet is waited for; else it is an error. */
+  /** What is missing is a wait; else it is an error. */
   readonly patient: boolean
   /** The names of interfaces that are going down: they count as not there. */
   readonly goingDown: ReadonlySet<string>
 }
 
-/** What came of resolving a part of a span. All that is wrong is gathered, so that all of it is reported at once. */
+/** The result of resolving a part of a span. All errors are collected, and reported at once. */
 export interface Resolved<Item> {
   readonly items: readonly Item[]
   readonly waits: readonly Wait[]
@@ -41,7 +41,7 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
 export type SourceHook = Pick<CopyPoint, 'source' | 'device' | 'tcHook' | 'direction' | 'settings'>
 
-/** What came of resolving a source. */
+/** The result of resolving a source. */
 export interface ResolvedSource extends Resolved<SourceHook> {
   /** An input was not read, so where the source ends is not known: the mirrors that it may have are kept. */
   readonly isUnread: boolean
@@ -60,7 +60,7 @@ export function directionsOf({ direction }: { readonly direction: Direction }): 
   return direction === 'both' ? ['ingress', 'egress'] : [direction]
 }
 
-/** Has each mirror of a source wait. */
+/** A wait for each mirror of a source. */
 export function waitForMirrors(
   span: SpanSpec,
   source: SourceSpec,
@@ -76,7 +76,7 @@ export function waitForMirrors(
   }))
 }
 
-/** What a mirror is called in a plan. */
+/** The name of a mirror in a plan. */
 export function writeMirrorTitle([name, ...parts]: SourceId, direction: TcHook, span: string): string {
   return `${[name, ...parts.map((part) => `(${part})`)].join(' ')} ${direction} → ${span}`
 }
