@@ -78,11 +78,9 @@ export function withDocker({ kernel, filters }: KernelFacts, docker: DockerState
  * @throws SpanplanError if the kernel's state cannot be read, or tcpdump cannot be run.
  */
 export async function readKernelFor(target: Target): Promise<KernelFacts> {
-  const expressions = target.want === 'spec' ? expressionsOf(target.spec.spans) : []
-  const patience = target.want === 'spec' ? target.filterPatience : null
   const [kernel, filters] = await Promise.all([
     readKernel(readRequestOf(target)),
-    compileFilters(expressions, patience)
+    compileFilters(expressionsOf(target.spec), target.filterPatience)
   ])
   return { kernel, filters }
 }

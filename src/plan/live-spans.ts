@@ -25,10 +25,7 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): st
  * @throws SpanplanError SPAN_UNKNOWN.
  */
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
-  const names = [
-    ...(target.want === 'spec' ? target.spec.spans.map(({ name }) => name) : target.known),
-    ...liveSpans(target, host)
-  ]
+  const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
   const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
   if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
 }

@@ -10,8 +10,8 @@ import { readMarks } from '../resources/read-marks.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
 import { exceptSpans } from '../spec/scope.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
-import { type Resolution, resolveNothing, resolveSpec } from './resolve.ts'
-import type { SpecTarget, Target } from './target.ts'
+import { type Resolution, resolveSpec } from './resolve.ts'
+import type { Target } from './target.ts'
 
 /** What a plan is made from, besides the target. */
 export interface Facts {
@@ -35,7 +35,7 @@ export function planTarget(target: Target, facts: Facts): PlanView {
   const { resolution, plan } = planAround(target, facts, [])
   const { desired } = resolution
   const warnings = [...plan.warnings, ...warnOfUnreadContainers(host)]
-  if (target.want === 'nothing') return { ...facts, desired, plan: { ...plan, warnings } }
+  if (target.isDestroy) return { ...facts, desired, plan: { ...plan, warnings } }
   const more = [...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
   return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
@@ -56,8 +56,7 @@ function planAround(
 ): { readonly resolution: Resolution; readonly plan: Plan } {
   const resolved = resolve(target, facts)
   const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
-  const options = target.want === 'spec' ? target : { adopt: false, patient: false }
-  const plan = makePlan(resolution, facts.host, options)
+  const plan = makePlan(resolution, facts.host, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
   const without = { ...scope, spans: exceptSpans(scope.spans, plan.spans) }
@@ -65,7 +64,6 @@ function planAround(
 }
 
 function resolve(target: Target, { host, filters }: Facts): Resolution {
-  if (target.want === 'nothing') return resolveNothing(target, host)
   const { spec, patient } = target
   return resolveSpec(target, { spec, host, filters, patient, goingDown: namesGoingDown(target.goingDown, host.links) })
 }
@@ -83,18 +81,18 @@ function warnOfUnreadContainers({ docker }: HostIndex) {
 
 /** How many resources a plan removes because the file has no spans: probably by accident. 0 where the file has spans. */
 export function countEmptyFileRemovals(target: Target, { changes }: Plan): number {
-  if (target.want === 'nothing' || target.spec.spans.length > 0) return 0
+  if (target.isDestroy || target.spec.spans.length > 0) return 0
   return changes.filter(({ action }) => action === 'remove').length
 }
 
-function warnOfEmptyFile(target: SpecTarget, plan: Plan) {
+function warnOfEmptyFile(target: Target, plan: Plan) {
   if (countEmptyFileRemovals(target, plan) === 0) return []
   const message = `the file has no spans: apply would remove all that the name ${target.spec.name} has here`
   return [diagnostic('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
 }
 
 /** Live spans with the file's name that neither the file nor the scope has. */
-function warnOfUnlistedSpans({ spec, scope }: SpecTarget, host: HostIndex) {
+function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
   return host.links
     .filter(
       (link) =>

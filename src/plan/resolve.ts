@@ -19,7 +19,7 @@ import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { resolveFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
-import type { NothingTarget, SpecTarget } from './target.ts'
+import type { Target } from './target.ts'
 
 /** The desired state, with what waits and what is worth a warning. */
 export interface Resolution {
@@ -34,7 +34,7 @@ export interface Resolution {
  * @throws SpanplanError with all that cannot be resolved: an interface that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected.
  */
-export function resolveSpec({ spec, scope, patient }: SpecTarget, context: Context): Resolution {
+export function resolveSpec({ spec, scope, patient, known }: Target, context: Context): Resolution {
   const { host, goingDown } = context
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const resolved = joinResolved(specs.map((span) => resolveSpan(span, context)))
@@ -45,7 +45,7 @@ export function resolveSpec({ spec, scope, patient }: SpecTarget, context: Conte
     ...findSharedNames(spans)
   ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
-  const names = spec.spans.map(({ name }) => name)
+  const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const desired = { owner: spec.name, scope, spans, known: knownSpans(names, host), also: new Set<number>(), goingDown }
   return {
     desired: readMarks(desired, host),
@@ -70,13 +70,6 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
     const [x, y] = [rank(a), rank(b)]
     return x.map((value, index) => value - (y[index] ?? 0)).find((difference) => difference !== 0) ?? 0
   })
-}
-
-/** The desired state in which nothing in scope exists: all that is there is removed. */
-export function resolveNothing({ owner, scope, known }: NothingTarget, host: HostIndex): Resolution {
-  const names = knownSpans([...namedSpans(scope.spans), ...known], host)
-  const nothing = { spans: [], also: new Set<number>(), goingDown: new Set<string>() }
-  return { desired: readMarks({ owner, scope, known: names, ...nothing }, host), waits: [], warnings: [] }
 }
 
 /** The names of spans that the file or the host knows. */

@@ -3,18 +3,19 @@ import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces } from '../resources/sources/interface.ts'
 import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
-import type { Scope } from '../spec/scope.ts'
-import type { SpanSpec, Spec } from '../spec/spec.ts'
+import { everySpan, type Scope } from '../spec/scope.ts'
+import type { Spec } from '../spec/spec.ts'
 
-/** What a command brings the host to: the spans of a file, or nothing. */
-export type Target = SpecTarget | NothingTarget
-
-/** The spans of a file. */
-export interface SpecTarget {
-  readonly want: 'spec'
+/** What a command brings the host to: the spans of a file, or none. */
+export interface Target {
+  /** For a destroy, a spec without spans. */
   readonly spec: Spec
-  /** Live spans in scope that the file does not have are removed. */
+  /** All that is in scope is removed. */
+  readonly isDestroy: boolean
+  /** Live spans in scope that the spec does not have are removed. */
   readonly scope: Scope
+  /** The names of further spans that a mirror without a target may belong to. */
+  readonly known: readonly string[]
   /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
   /** A missing interface, or a Docker that does not answer, is a wait; else it is an error. */
@@ -26,29 +27,31 @@ export interface SpecTarget {
   readonly filterPatience: number | null
 }
 
-/** Nothing: all that spanplan made in this scope is removed. */
-export interface NothingTarget {
-  readonly want: 'nothing'
-  readonly owner: string
-  readonly scope: Scope
-  /** The names of the spans in the file; none without a file. */
-  readonly known: readonly string[]
-  readonly deferDocker: boolean
+/** The target of a spec, without anything that may be waived: the rest says what is. */
+export function makeTarget(spec: Spec, rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker'>): Target {
+  const usual = { isDestroy: false, known: [], adopt: false, patient: false, goingDown: [], filterPatience: null }
+  return { spec, ...usual, ...rest }
+}
+
+/** The target without any span of an owner: null is every owner. */
+export function makeDestroyTarget(owner: string | null, rest: Partial<Target> & Pick<Target, 'deferDocker'>): Target {
+  const spec = { name: owner ?? 'default', files: [], digest: '', interfaces: [], spans: [] }
+  return makeTarget(spec, { isDestroy: true, scope: { name: owner, spans: everySpan }, ...rest })
 }
 
 /** The pcap expressions of these spans. */
-export function expressionsOf(spans: readonly SpanSpec[]): string[] {
+export function expressionsOf({ spans }: Spec): string[] {
   return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
 }
 
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
-  const spans = target.want === 'spec' ? target.spec.spans : []
+  const { spans } = target.spec
   return {
     copies: spans.length > 0,
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...(target.want === 'spec' ? dedicatedInterfaces(target.spec, links) : [])])]
+      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, links)])]
     },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),

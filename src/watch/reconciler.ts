@@ -3,7 +3,7 @@ import { type Diagnostic, diagnosticOf, SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import { expressionsOf, type SpecTarget } from '../plan/target.ts'
+import { expressionsOf, type Target } from '../plan/target.ts'
 import { type Lock, takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -100,7 +100,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const spans = () => files.spec.spans.map((span) => span.name)
   const emitFiles = () => emit({ type: 'file', files: files.spec.files, spans: spans() })
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
-    recompileFilters(expressionsOf(files.spec.spans), which)
+    recompileFilters(expressionsOf(files.spec), which)
 
   const runOnce = async (
     trigger: Trigger,
@@ -207,7 +207,7 @@ const nothingDone: RunOutcome = { view: null, needed: [], done: [], failures: []
  * @param obstacle why the run cannot begin.
  */
 async function tryToReconcile(
-  target: SpecTarget | null,
+  target: Target | null,
   obstacle: Diagnostic | null,
   options: RunOptions
 ): Promise<RunOutcome> {

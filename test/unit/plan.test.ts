@@ -25,7 +25,7 @@ function writeTexts(name: string): Texts {
       ? planRollback(view, factsOf(readSnapshot(path, 'after.json')).host).plan
       : null
     return {
-      'plan.txt': [...warnings, renderPlan(plan, target.want === 'spec' ? target.spec.files : [], plain)].join(''),
+      'plan.txt': [...warnings, renderPlan(plan, target.spec.files, plain)].join(''),
       'commands.txt': plan.changes.length > 0 ? renderCommands(plan) : null,
       'return.txt': back && [...back.changes.map(renderChange), '', renderCommands(back)].join('\n')
     }

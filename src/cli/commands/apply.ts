@@ -6,7 +6,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { askForApproval, askToConfirm, needsApproval } from '../input/approve.ts'
-import { loadNothingTarget, loadSpecTarget, type Selection, type SpecSelection } from '../input/target.ts'
+import { loadDestroyTarget, loadSpecTarget, type Selection, type SpecSelection } from '../input/target.ts'
 import { printConfirmed, printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import { commandLine, type Session, warn } from '../session.ts'
@@ -56,7 +56,7 @@ export async function destroyCommand(
   session: Session,
   options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
 ): Promise<ExitCode> {
-  const target = await loadNothingTarget(session, options)
+  const target = await loadDestroyTarget(session, options)
   const more = { allowEmpty: true, rollbackAfter: null, wait: null }
   return applyAndWait(session, {
     target,

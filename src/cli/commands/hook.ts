@@ -6,11 +6,10 @@ import type { Link } from '../../host/snapshot.ts'
 import { localTime } from '../../local-time.ts'
 import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-spans.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, type Pauses, readPauses, recordHook } from '../../run-dir/pauses.ts'
-import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { loadFiles } from '../input/spec-files.ts'
@@ -111,7 +110,7 @@ async function runHook(
       const pauses = readPauses(Date.now())
       if (await leaveToWatch(spec)) return
       const active = leavePaused(spans, pauses, say)
-      if (active.length > 0) await repair(session, makeTarget(spec, active, pauses), signal, say)
+      if (active.length > 0) await repair(session, makeHookTarget(spec, active, pauses), signal, say)
     } finally {
       lock.release()
     }
@@ -126,8 +125,7 @@ async function findSpansOf(
   { name }: HookCall
 ): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
   if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name), links: [] }
-  const scope = { name: spec.name, spans: everySpan }
-  const { host } = await readFactsFor({ want: 'nothing', owner: spec.name, scope, known: [], deferDocker: true })
+  const { host } = await readFactsFor(makeDestroyTarget(spec.name, { deferDocker: true }))
   return { ...findInterfaceSpans(spec, name, host), links: host.links }
 }
 
@@ -147,14 +145,14 @@ function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: s
   return spans.filter((span) => pauseOf(span) === undefined)
 }
 
-function makeTarget(spec: Spec, spans: readonly string[], { goingDown }: Pauses): SpecTarget {
+function makeHookTarget(spec: Spec, spans: readonly string[], { goingDown }: Pauses): Target {
   const scope = { name: spec.name, spans: { only: new Set(spans) } }
-  return { want: 'spec', spec, scope, adopt: false, deferDocker: true, patient: true, goingDown, filterPatience: null }
+  return makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
 }
 
 async function repair(
   session: Session,
-  target: SpecTarget,
+  target: Target,
   signal: AbortSignal,
   say: (text: string) => void
 ): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { makeDestroyTarget } from '../../plan/target.ts'
 import { everySpan, type Scope } from '../../spec/scope.ts'
 import { loadFiles } from './spec-files.ts'
 
@@ -30,6 +31,5 @@ export async function listedSpans({ file, insecureFile }: FileSelection): Promis
  * @throws SpanplanError if the kernel's state cannot be read.
  */
 export async function readKernelHost(): Promise<HostIndex> {
-  const target = { want: 'nothing', owner: 'default', scope: everyOwner, known: [], deferDocker: true } as const
-  return (await readFactsFor(target)).host
+  return (await readFactsFor(makeDestroyTarget(null, { deferDocker: true }))).host
 }

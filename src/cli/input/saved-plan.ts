@@ -5,7 +5,7 @@ import { digestText, planDocument, type SavedSelection } from '../../plan/output
 import { asShown, readSavedPlan, type SavedPlan } from '../../plan/output/saved-plan.ts'
 import { findDifferences } from '../../plan/output/saved-plan-check.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
@@ -23,7 +23,7 @@ const listedDifferences = 10
 
 /** A saved plan that is to be applied. */
 export interface OpenedPlan {
-  readonly target: SpecTarget
+  readonly target: Target
   /**
    * Reads the host and plans again.
    *
@@ -75,8 +75,8 @@ async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8A
   }
 }
 
-async function loadSavedTarget(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<SpecTarget> {
-  let target: SpecTarget
+async function loadSavedTarget(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Target> {
+  let target: Target
   try {
     target = await loadSpecTarget(session, selection)
   } catch (error) {
@@ -103,7 +103,7 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
   return Object.fromEntries(files.map(({ path, bytes }) => [resolve(path), digestText(bytes)]))
 }
 
-async function refreshAndCheck(target: SpecTarget, saved: SavedPlan): Promise<PlanView> {
+async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
   const view = planAgain(target, await readFactsFor(target), saved)
   const { plan, host, filters } = view
   const document = planDocument(plan, { spec: null, host, filters, version: SPANPLAN_VERSION, created: '' })
@@ -113,7 +113,7 @@ async function refreshAndCheck(target: SpecTarget, saved: SavedPlan): Promise<Pl
 }
 
 /** A conflict that there is now was not there when the plan was saved. Docker that cannot be asked may answer later. */
-function planAgain(target: SpecTarget, facts: Facts, saved: SavedPlan): PlanView {
+function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
   try {
     return planTarget(target, facts)
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { NothingTarget, SpecTarget } from '../../plan/target.ts'
+import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
@@ -24,37 +24,29 @@ export interface SpecSelection extends Selection {
  *
  * @throws SpanplanError with all that is wrong with the files.
  */
-export async function loadSpecTarget(session: Session, selection: SpecSelection): Promise<SpecTarget> {
+export async function loadSpecTarget(session: Session, selection: SpecSelection): Promise<Target> {
   const spec = await loadSessionFiles(session, selection)
   const { span, prune, adopt, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
   const selected = span.length > 0 ? span : prune ? null : listed
   const spans = selected ? { only: new Set(selected) } : everySpan
-  return {
-    ...{ want: 'spec', spec, scope: { name: spec.name, spans }, deferDocker, adopt },
-    ...{ patient: false, goingDown: [], filterPatience: null }
-  }
+  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt })
 }
 
 /**
- * Makes nothing the target: of one name, which is the file's if none is given, or of every name.
+ * Makes no span the target: of one name, which is the file's if none is given, or of every name.
  *
  * @throws SpanplanError with all that is wrong with the files, where the name is theirs.
  */
-export async function loadNothingTarget(
+export async function loadDestroyTarget(
   session: Session,
   selection: Selection & { readonly name: string | undefined; readonly all: boolean }
-): Promise<NothingTarget> {
+): Promise<Target> {
   const spec = selection.all || selection.name !== undefined ? null : await loadSessionFiles(session, selection)
   const owner = selection.all ? null : (selection.name ?? spec?.name ?? null)
   const spans = selection.span.length > 0 ? { only: new Set(selection.span) } : everySpan
-  return {
-    want: 'nothing',
-    owner: owner ?? 'default',
-    scope: { name: owner, spans },
-    known: spec?.spans.map(({ name }) => name) ?? [],
-    deferDocker: selection.deferDocker
-  }
+  const known = spec?.spans.map(({ name }) => name) ?? []
+  return makeDestroyTarget(owner, { scope: { name: owner, spans }, known, deferDocker: selection.deferDocker })
 }
 
 /** Reads the files. From then on, errors can point into them. */

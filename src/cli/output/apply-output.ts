@@ -11,7 +11,7 @@ import { choosePaint } from './terminal.ts'
 
 /** Prints the plan before it is applied. */
 export function printPlan(session: Session, target: Target, { host, filters, plan }: PlanView): void {
-  const spec = target.want === 'spec' ? target.spec : null
+  const spec = target.isDestroy ? null : target.spec
   warn(session, plan.warnings)
   if (session.json) {
     printEvent('version', { spanplan_version: SPANPLAN_VERSION })
@@ -36,9 +36,12 @@ function renderSummary(
 ): string {
   const adopted = adopt === 0 ? '' : `, ${adopt} adopted`
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
-  return target.want === 'spec'
-    ? `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is in sync.`
-    : `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}. Checked: nothing of it is left${target.deferDocker ? ', but in Docker: run it again without --defer-docker' : ''}.`
+  if (!target.isDestroy) {
+    return `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is in sync.`
+  }
+  const rest =
+    wait === 0 ? 'Checked: nothing of it is left.' : 'The rest waits for Docker: run it again without --defer-docker.'
+  return `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}${waits}. ${rest}`
 }
 
 /** Prints that an apply with `--rollback-after` was confirmed. */

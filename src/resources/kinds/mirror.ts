@@ -73,9 +73,11 @@ export const mirror: Kind<Mirror> = {
   rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.linkOf(device) !== undefined),
   finalize: finalizeMirrors,
   // For a bridge that has lost its mark, Docker's labels may still say that it is a span's.
-  evidence: ({ spans: [span] }, side, host) => {
+  evidence: ({ owner, spans: [span] }, side, host) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
-    return side === 'live' && bridge?.kind === 'bridge' && readMark(bridge) === null ? ['docker'] : []
+    return side === 'live' && owner === 'ours' && bridge?.kind === 'bridge' && readMark(bridge) === null
+      ? ['docker']
+      : []
   },
   steps: mirrorSteps,
   title: ({ source, direction, target, spans }) => writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target)),

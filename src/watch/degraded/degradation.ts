@@ -1,4 +1,4 @@
-import type { SpecTarget } from '../../plan/target.ts'
+import type { Target } from '../../plan/target.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
@@ -18,7 +18,7 @@ export interface Degradation {
    *
    * @param isNewFile it was the first run with this file: no other program has undone what it changed.
    */
-  update(target: SpecTarget, outcome: RunOutcome, isNewFile: boolean, now: number): void
+  update(target: Target, outcome: RunOutcome, isNewFile: boolean, now: number): void
   /** Whether no run tries the span now. */
   isBackedOff(span: string | null, now: number): boolean
   list(): readonly Degraded[]

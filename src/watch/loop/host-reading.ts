@@ -3,13 +3,13 @@ import { readDockerFor, readKernelFor, withDocker } from '../../apply/refresh.ts
 import { diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
 import type { Facts } from '../../plan/plan-view.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import type { Target } from '../../plan/target.ts'
 import type { Failure } from './partial-plan.ts'
 import { throttleAfter } from './throttle.ts'
 
 /** What was read of the host, and the target that can be planned with it. */
 export interface HostReading {
-  readonly target: SpecTarget
+  readonly target: Target
   readonly facts: Facts
   readonly failures: readonly Failure[]
 }
@@ -24,7 +24,7 @@ export interface KernelPass {
   /** Settles at the next event of the host: the pass is done again then. */
   nextWake(): Promise<unknown>
   /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
-  repair(target: SpecTarget, facts: Facts): Promise<boolean>
+  repair(target: Target, facts: Facts): Promise<boolean>
 }
 
 /** Waits for Docker, and repairs nothing before. */
@@ -41,7 +41,7 @@ export const noKernelPass: KernelPass = {
  *
  * @throws SpanplanError if the kernel cannot be read, or Docker's answer is not understood.
  */
-export async function readHost(target: SpecTarget, { eager, nextWake, repair }: KernelPass): Promise<HostReading> {
+export async function readHost(target: Target, { eager, nextWake, repair }: KernelPass): Promise<HostReading> {
   const kernelTarget = { ...target, deferDocker: true }
   const request = readDockerFor(target).then(
     (docker): DockerAnswer => ({ target, docker, failures: [] }),

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnosticOf } from '../../errors.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import type { Target } from '../../plan/target.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import { spansOf, withoutSpans } from './targets.ts'
 
@@ -16,13 +16,13 @@ export interface Failure {
 
 /** A plan without the spans that cannot be planned. */
 export interface PartialPlan {
-  readonly target: SpecTarget
+  readonly target: Target
   readonly view: PlanView
   readonly failures: readonly Failure[]
 }
 
 /** Plans as many spans as can be planned together. */
-export function makePartialPlan(target: SpecTarget, facts: Facts): PartialPlan {
+export function makePartialPlan(target: Target, facts: Facts): PartialPlan {
   const complete = tryToPlan(target, facts)
   if ('view' in complete) return { target, view: complete.view, failures: loopsIn(complete.view) }
   const planned = new Set<string>()
@@ -50,10 +50,7 @@ function loopsIn({ plan }: PlanView): Failure[] {
     .map(({ span, diagnostic }) => ({ span, diagnostic, backsOff: false }))
 }
 
-function tryToPlan(
-  target: SpecTarget,
-  facts: Facts
-): { readonly view: PlanView } | { readonly diagnostic: Diagnostic } {
+function tryToPlan(target: Target, facts: Facts): { readonly view: PlanView } | { readonly diagnostic: Diagnostic } {
   try {
     return { view: planTarget(target, facts) }
   } catch (error) {
@@ -62,6 +59,6 @@ function tryToPlan(
 }
 
 /** The live spans that are not in the file, and in the target's scope. */
-function spansToRemove(target: SpecTarget, { host }: Facts): string[] {
+function spansToRemove(target: Target, { host }: Facts): string[] {
   return liveSpans(target, host).filter((name) => matchesSpan(target.scope.spans, name))
 }

@@ -4,7 +4,7 @@ import { refresh } from '../../apply/refresh.ts'
 import { diagnosticOf } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import type { Target } from '../../plan/target.ts'
 import { type KernelPass, noKernelPass, readHost } from './host-reading.ts'
 import { type Failure, makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { withoutSpans } from './targets.ts'
@@ -34,7 +34,7 @@ export interface RunOptions {
 }
 
 /** Brings the spans of a target in sync. A span that fails stops no other. */
-export async function reconcile(target: SpecTarget, options: RunOptions): Promise<RunOutcome> {
+export async function reconcile(target: Target, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
   const early: PlannedChange[] = []
   try {
@@ -89,7 +89,7 @@ function makeKernelPass(
  *
  * @throws SpanplanError if the host cannot be read.
  */
-export async function refreshPartially(target: SpecTarget): Promise<PlanView> {
+export async function refreshPartially(target: Target): Promise<PlanView> {
   const reading = await readHost(target, noKernelPass)
   return makePartialPlan(reading.target, reading.facts).view
 }
@@ -124,7 +124,7 @@ async function applyPartially({ target, view }: PartialPlan): Promise<PartialRes
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */
-async function applyView(target: SpecTarget, view: PlanView): Promise<PartialResult> {
+async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
   const { done, unverified } = await applyPlan(target, view, { allowEmpty: true })
   return { done, failures: unverified === null ? [] : [{ ...failureOf(null, unverified), backsOff: false }] }
 }
@@ -134,7 +134,7 @@ function failureOf(span: string | null, error: unknown): Failure {
 }
 
 /** @param span null: the changes that belong to no span of the file. */
-function targetOfSpan(target: SpecTarget, span: string | null): SpecTarget {
+function targetOfSpan(target: Target, span: string | null): Target {
   if (span !== null) return { ...target, scope: { ...target.scope, spans: { only: new Set([span]) } } }
   return withoutSpans(
     target,

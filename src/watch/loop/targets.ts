@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import type { SpecTarget } from '../../plan/target.ts'
+import { makeTarget, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
 import { everySpan, exceptSpans, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -22,7 +22,7 @@ export function makeRunTarget(
   spec: Spec,
   { pauses, goingDown }: Pauses,
   isBackedOff: (span: string) => boolean
-): SpecTarget | null {
+): Target | null {
   if (pauses.some(({ span }) => span === null)) return null
   const paused = pauses.flatMap(({ span }) => span ?? [])
   const backedOff = spec.spans.map(({ name }) => name).filter(isBackedOff)
@@ -33,22 +33,20 @@ export function makeRunTarget(
 const filterPatience = 2000
 
 /** All that the file says, paused or not. */
-export function makeFileTarget({ prune }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): SpecTarget {
+export function makeFileTarget({ prune }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
-  return {
-    ...{ want: 'spec', spec, scope: { name: spec.name, spans } },
-    ...{ adopt: false, patient: true, goingDown, deferDocker: false, filterPatience }
-  }
+  const scope = { name: spec.name, spans }
+  return makeTarget(spec, { scope, patient: true, goingDown, deferDocker: false, filterPatience })
 }
 
 /** The same target without some spans. null among them is left out: it is no span's name. */
-export function withoutSpans(target: SpecTarget, spans: readonly (string | null)[]): SpecTarget {
+export function withoutSpans(target: Target, spans: readonly (string | null)[]): Target {
   const names = spans.filter((span) => span !== null)
   return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, names) } }
 }
 
 /** The names of the file's spans that are in the target's scope. */
-export function spansOf({ spec, scope }: SpecTarget): string[] {
+export function spansOf({ spec, scope }: Target): string[] {
   return spec.spans.map(({ name }) => name).filter((name) => matchesSpan(scope.spans, name))
 }
 

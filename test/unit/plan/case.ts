@@ -15,7 +15,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
-import type { Target } from '../../../src/plan/target.ts'
+import { makeDestroyTarget, makeTarget, type Target } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import type { SourceFile } from '../../../src/spec/spec.ts'
@@ -57,10 +57,9 @@ export function readTarget(path: string, links: Snapshot['links']): Target {
     const scope = { name: spec.name, spans: everySpan }
     const going = links.filter(({ name }) => patient?.goingDown.includes(name))
     const goingDown = going.map(({ index }) => ({ index, since: 0, settled: false }))
-    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined, filterPatience: null }
-    return { want: 'spec', spec, scope, ...how, goingDown }
+    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined }
+    return makeTarget(spec, { scope, ...how, goingDown })
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
-  const scope = { name: destroy.name, spans }
-  return { want: 'nothing', owner: destroy.name ?? 'default', scope, known: [], deferDocker: false }
+  return makeDestroyTarget(destroy.name, { scope: { name: destroy.name, spans }, deferDocker: false })
 }

@@ -14,7 +14,7 @@ function planReturn(name: string, become: Change, { from = (host) => host, adopt
   const path = join(casesFolder, name)
   const host = from(readSnapshot(path, 'host.json'))
   const target = readTarget(path, host.links)
-  const first = planTarget(target.want === 'spec' ? { ...target, adopt } : target, factsOf(host))
+  const first = planTarget({ ...target, adopt }, factsOf(host))
   return planRollback(first, factsOf(become(host)).host).plan.changes.map(renderChange)
 }
 

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
+import { makeTarget } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
@@ -20,8 +21,7 @@ export const converged = readHostFile(fixture('host.json'))
 export function see(host: CapturedHost = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  const how = { deferDocker: false, adopt: false, patient: true, goingDown: [], filterPatience: null }
-  return planTarget({ want: 'spec', spec, scope, ...how }, factsOf(host))
+  return planTarget(makeTarget(spec, { scope, deferDocker: false, patient: true }), factsOf(host))
 }
 
 /** The frames that come. */
