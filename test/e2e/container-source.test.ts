@@ -3,7 +3,16 @@ import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRefusal, interfacesOf, listen, spanplan, until, writeSpans } from './spans.ts'
+import {
+  expectConverged,
+  expectRefusal,
+  expectRestored,
+  interfacesOf,
+  listen,
+  spanplan,
+  until,
+  writeSpans
+} from './spans.ts'
 import { startWatch } from './watching.ts'
 
 let lab: Lab
@@ -67,14 +76,18 @@ const write = (source: string, sensors = 'suricata') =>
   writeSpans(lab, `spans:\n  span0:\n    sources: [{${source}}]\n    sensors: [${sensors}]\n`)
 
 describe('what a container sends and receives', () => {
-  test('arrives once, both ways', async () => {
+  test('arrives once, both ways; and nothing of the mirrors is left after a destroy', async () => {
     const web = await startWeb()
+    const before = await lab.snapshotText()
     await write('container: web')
     const { stdout } = await spanplan(lab, ['apply', '--yes'])
     expect(stdout).toContain('mirror     web (shop) ingress → span0')
     expect(stdout).toContain('mirror     web (shop) egress → span0')
     await expectConverged(lab)
     expect(await listenTo(web)).toEqual(['sent', 'received'])
+    expect((await spanplan(lab, ['status', '--for', '10ms'])).stdout).toMatch(/^ {2}mirror +web \(shop\) egress /m)
+    await spanplan(lab, ['destroy', '--yes'])
+    await expectRestored(lab, before)
   })
 
   test('arrives in the direction that is asked for, as the container sees it', async () => {

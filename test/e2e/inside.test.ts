@@ -300,7 +300,7 @@ describe('what Docker says of a container', () => {
       await expectConverged(lab, options)
       const { stdout, stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, options)
       expect(stderr).toContain('there is no right to see which ports are those of zeek')
-      expect(stdout).not.toContain('sensor zeek')
+      expect(stdout).not.toMatch(/sensor +zeek/)
     } finally {
       await chmod(dirname(key), 0o755)
     }

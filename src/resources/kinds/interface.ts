@@ -49,10 +49,10 @@ export const sourceInterface: Kind<SourceInterface> = {
   },
   desire: (desired) =>
     desired.marks.interfaces
-      .filter((marked) => marked.desired.size > 0)
+      .filter((marked) => marked.desired.size > 0 && hasSettings(marked))
       .map((marked) => build(marked, 'ours', (setting) => desiredSetting(marked, setting))),
   observe: (desired) =>
-    desired.marks.interfaces.map((marked) => ({
+    desired.marks.interfaces.filter(hasSettings).map((marked) => ({
       ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
       giveBack: Object.fromEntries(
         settingNames.flatMap((setting) => {
@@ -74,6 +74,12 @@ export const sourceInterface: Kind<SourceInterface> = {
   address: (resource) => [resource.id],
   device: ({ id }) => id,
   removalNote: (resource) => sourceInterface.summary(resource)
+}
+
+/** Of a container's interface, spans have charge of its clsact alone: there is nothing to set on it, or to give back. */
+function hasSettings({ desired, live }: MarkedInterface): boolean {
+  const charges = [...desired, ...live]
+  return charges.length === 0 || charges.some((setting) => setting !== 'clsact')
 }
 
 function build(

@@ -77,6 +77,11 @@ export function waitForMirrors(
 }
 
 /** The name of a mirror in a plan. */
-export function writeMirrorTitle([name, ...parts]: SourceId, direction: TcHook, span: string): string {
-  return `${[name, ...parts.map((part) => `(${part})`)].join(' ')} ${direction} → ${span}`
+export function writeMirrorTitle(id: SourceId, direction: TcHook, span: string): string {
+  return `${writeSourceName(id)} ${direction} → ${span}`
+}
+
+/** What a source is called. */
+export function writeSourceName([name, ...parts]: SourceId): string {
+  return [name, ...parts.map((part) => `(${part})`)].join(' ')
 }

@@ -1,5 +1,7 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import type { SourceId } from '../../resources/desired-state.ts'
+import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { Cause } from './causes.ts'
 import {
@@ -36,10 +38,12 @@ interface HopCounts {
 /** One hop of a frame path. What is lost at a hop did not come to the next one. */
 export type Hop = HopCounts &
   (
-    | { readonly kind: 'interface'; readonly device: string }
+    | { readonly kind: 'interface'; readonly device: string; readonly source: SourceId }
     | {
         readonly kind: 'mirror'
         readonly device: string
+        readonly source: SourceId
+        readonly direction: TcHook
         readonly tcHook: TcHook
         readonly expression: string | null
         /** Since the filter was made; null: there is no filter. */
@@ -58,7 +62,8 @@ export type Hop = HopCounts &
 
 /** What a hop is called beside its kind: the interface, with the tc hook of a mirror; or the container. */
 export function hopTitle(hop: Hop): string {
-  if (hop.kind === 'mirror') return `${hop.device} ${hop.tcHook}`
+  if (hop.kind === 'mirror') return `${writeSourceName(hop.source)} ${hop.direction}`
+  if (hop.kind === 'interface') return writeSourceName(hop.source)
   return hop.kind === 'sensor' ? hop.container : hop.device
 }
 
@@ -98,7 +103,7 @@ function loss(cause: Cause, frames: number): Loss[] {
 const absent: HopCounts = { frames: null, bytes: null, reset: false, losses: [] }
 
 function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
-  const hop = { kind: 'interface', device: mirror.device } as const
+  const hop = { kind: 'interface', device: mirror.device, source: mirror.source } as const
   const pair = pairLinks(mirror.index, ...window)
   if (pair === undefined) return { ...hop, ...absent }
   const received = frameDelta(pair, 'rx', window)
@@ -158,8 +163,8 @@ const countDropped = ({ drops }: MirrorCounters) => drops
 
 function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const pair = pairMirrors(mirror, ...window)
-  const { device, tcHook, expression } = mirror
-  const hop = { kind: 'mirror', device, tcHook, expression, counters: pair?.later ?? null } as const
+  const { device, source, tcHook, direction, expression } = mirror
+  const hop = { kind: 'mirror', device, source, tcHook, direction, expression, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...hop, ...absent }
   const mirrored = counterDelta(pair, countPackets)
   return {

@@ -2,18 +2,19 @@ import type { Origin } from '../../errors.ts'
 import { type ContainerInterface, type CounterRequest, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { DesiredSpan } from '../../resources/desired-state.ts'
+import type { DesiredSpan, SourceId } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
 import type { TcHook } from '../../spec/spec.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror {
-  /** What is copied: an interface, or a container. */
-  readonly source: string
+  readonly source: SourceId
   readonly device: string
   /** The device's index: a new device of the same name is another one; null: it is not there. */
   readonly index: number | null
   readonly tcHook: TcHook
+  /** The direction, as the source sees it. */
+  readonly direction: TcHook
   readonly handle: number
   /** The pcap expression as the user wrote it; null: the mirror copies every frame. */
   readonly expression: string | null
@@ -55,8 +56,8 @@ export function framePathOf(span: DesiredSpan, { host, desired }: PlanView): Fra
     span: span.name,
     wire: span.wire,
     mirrors: span.mirrors.map(
-      ({ device: { name: device, link }, tcHook, expression, maxIdle, origin, source: [source] }) => ({
-        ...{ device, index: link?.index ?? null, tcHook, expression, maxIdle, origin, source },
+      ({ source, device: { name: device, link }, tcHook, direction, expression, maxIdle, origin }) => ({
+        ...{ source, device, index: link?.index ?? null, tcHook, direction, expression, maxIdle, origin },
         handle: mirrorHandle(desired.owner, span.name, device, tcHook)
       })
     ),

@@ -32,13 +32,13 @@ export function readIdleness(mirrors: readonly PathMirror[], sample: Sample): Id
 /** The sources of a span that have a max_idle and a filter. */
 export function readSources({ mirrors }: FramePath, sample: Sample): SourceIdleness[] {
   const sources = new Map(mirrors.map((mirror) => [mirror.origin, mirror]))
-  return [...sources.values()].flatMap(({ source, maxIdle, origin }) => {
+  return [...sources.values()].flatMap(({ source: [name], maxIdle, origin }) => {
     if (maxIdle === null) return []
     const idleness = readIdleness(
       mirrors.filter((mirror) => mirror.origin === origin),
       sample
     )
-    return idleness === null ? [] : [{ ...idleness, device: source, maxIdle, origin }]
+    return idleness === null ? [] : [{ ...idleness, device: name, maxIdle, origin }]
   })
 }
 

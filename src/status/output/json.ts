@@ -1,3 +1,4 @@
+import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
@@ -70,9 +71,9 @@ function detailsOf(hop: Hop) {
     case 'port':
       return {}
     case 'mirror': {
-      const { tcHook, expression, counters } = hop
+      const { source, direction, expression, counters } = hop
       return {
-        ...{ direction: tcHook, filter: expression },
+        ...{ source: writeSourceName(source), direction, filter: expression },
         total_frames: counters?.packets ?? null,
         total_bytes: counters?.bytes ?? null,
         installed_seconds: counters?.installed ?? null,

@@ -1,4 +1,5 @@
 import type { Sample } from '../../host/read-counters.ts'
+import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
 import type { Hop } from '../counters/flow-report.ts'
 import type { FramePath } from '../counters/frame-path.ts'
@@ -137,16 +138,18 @@ function degradedPoints(degraded: readonly Degraded[], span: string | null): Poi
 /** Metrics along the frame paths: the kernel's counters as they are. */
 function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   const interfaces = new Map(
-    paths.flatMap(({ mirrors }) => mirrors.map(({ device, index }) => [device, index] as const))
+    paths.flatMap(({ mirrors }) => mirrors.map(({ source, index }) => [writeSourceName(source), index] as const))
   )
-  const ofInterfaces = [...interfaces].flatMap(([device, index]) => {
+  const ofInterfaces = [...interfaces].flatMap(([name, index]) => {
     const link = findLink(index, sample)
-    return link ? [{ labels: { interface: device }, link }] : []
+    return link ? [{ labels: { interface: name }, link }] : []
   })
   const ofMirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {
       const counters = findMirror(mirror, sample)
-      return counters ? [{ labels: { span, interface: mirror.device, direction: mirror.tcHook }, counters }] : []
+      return counters
+        ? [{ labels: { span, interface: writeSourceName(mirror.source), direction: mirror.direction }, counters }]
+        : []
     })
   )
   const ofBridges = paths.flatMap(({ span, bridge }) => {
@@ -218,12 +221,12 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
 /** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
-    [...new Set(mirrors.map(({ device }) => device))].flatMap((device) => {
+    [...new Set(mirrors.map(({ source }) => writeSourceName(source)))].flatMap((name) => {
       const idleness = readIdleness(
-        mirrors.filter((mirror) => mirror.device === device),
+        mirrors.filter(({ source }) => writeSourceName(source) === name),
         sample
       )
-      return idleness === null ? [] : [{ labels: { span, interface: device }, value: idleness.idle / 1000 }]
+      return idleness === null ? [] : [{ labels: { span, interface: name }, value: idleness.idle / 1000 }]
     })
   )
 }
@@ -256,8 +259,8 @@ function lossFamilies(losses: LossTotals): Family[] {
 
 function hopLabels(hop: Hop): Labels {
   return {
-    interface: hop.device,
-    ...(hop.kind === 'mirror' && { direction: hop.tcHook }),
+    interface: 'source' in hop ? writeSourceName(hop.source) : hop.device,
+    ...(hop.kind === 'mirror' && { direction: hop.direction }),
     ...(hop.kind === 'sensor' && sensorLabel(hop.container))
   }
 }

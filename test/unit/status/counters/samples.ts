@@ -10,7 +10,8 @@ export const path: FramePath = {
   wire: true,
   mirrors: [
     {
-      source: 'ens192',
+      source: ['ens192'],
+      direction: 'ingress',
       device: 'ens192',
       index: 2,
       tcHook: 'ingress',
