@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
-import { matchesContainer } from '../host/docker/container-match.ts'
+import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container } from '../host/snapshot.ts'
@@ -75,11 +75,6 @@ function describeAwaited(choice: ContainerSelector): string {
   if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
   const { project, service } = choice.compose
   return `a running container of the service ${service} of the Compose project ${project}`
-}
-
-/** Whether a container has no network namespace of its own: Docker cannot connect it to a network. */
-function sharesNetwork(networkMode: string): boolean {
-  return networkMode === 'host' || networkMode.startsWith('container:')
 }
 
 /** The network that it was created on is gone: Docker then connects the container to none. */

@@ -37,3 +37,8 @@ export function matchesContainer(
     labels[composeLabel.oneoff]?.toLowerCase() !== 'true'
   )
 }
+
+/** Whether a container has no network namespace of its own, but the host's or another container's: Docker connects it to none. */
+export function sharesNetwork(networkMode: string): boolean {
+  return networkMode === 'host' || networkMode.startsWith('container:')
+}

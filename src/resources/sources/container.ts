@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { matchesContainer } from '../../host/docker/container-match.ts'
+import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
 import { label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
@@ -84,11 +84,6 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
 
 function joinUnread(isUnread: boolean, parts: readonly Resolved<SourceHook>[]): ResolvedSource {
   return { ...joinResolved(parts), isUnread }
-}
-
-/** Whether a container has no interface of its own. */
-function sharesNetwork(networkMode: string): boolean {
-  return networkMode === 'host' || networkMode.startsWith('container:')
 }
 
 function explainMode(span: SpanSpec, { name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
