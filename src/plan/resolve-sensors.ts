@@ -1,11 +1,10 @@
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
 import type { Container } from '../host/snapshot.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
-import { joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
+import { type Context, joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
@@ -14,14 +13,14 @@ import { type ContainerSelector, writeSelector } from '../spec/values/container-
  * container that is named is connected whether it runs or not; one that is matched by label or Compose service, if it runs or
  * is on the network already.
  */
-export function resolveSensors(span: SpanSpec, host: HostIndex): Resolved<DesiredSensor> {
-  const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, host)))
+export function resolveSensors(span: SpanSpec, context: Context): Resolved<DesiredSensor> {
+  const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, context)))
   const isFirst = ({ container }: DesiredSensor, index: number) =>
     resolved.items.findIndex((other) => other.container.id === container.id) === index
   return { ...resolved, items: resolved.items.filter(isFirst) }
 }
 
-function resolveSensor(span: SpanSpec, sensor: SensorSpec, host: HostIndex): Resolved<DesiredSensor> {
+function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
   const wait = (code: string, message: string, name = describeSelector(sensor)): Wait => ({
@@ -31,14 +30,16 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, host: HostIndex): Res
       address: writeAddress(span.name, 'sensor', network, name)
     }
   })
-  const { docker } = host
+  const { docker } = context.host
   if (docker.state !== 'read') return { ...nothingResolved, waits: [wait('DOCKER_DEFERRED', 'Docker')] }
   if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
     const message = `what Docker has to say of the container ${sensor.container}`
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
   const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
-  const able = matching.filter(({ networkMode }) => !sharesNetwork(networkMode) && !hasLostNetwork(host, networkMode))
+  const able = matching.filter(
+    ({ networkMode }) => !sharesNetwork(networkMode) && !hasLostNetwork(context, networkMode)
+  )
   const isNamed = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
   const unable = matching.filter((container) => !able.includes(container)).map((one) => explainMode(span, one, origin))
@@ -78,8 +79,10 @@ function describeAwaited(choice: ContainerSelector): string {
 }
 
 /** The network that it was created on is gone: Docker then connects the container to none. */
-function hasLostNetwork(host: HostIndex, networkMode: string): boolean {
-  const isKnown = ['none', 'default', 'bridge'].includes(networkMode)
+function hasLostNetwork({ spec, host }: Context, networkMode: string): boolean {
+  // A network of the file is created before the container is connected.
+  const made = spec.spans.flatMap(({ network }) => network?.name ?? [])
+  const isKnown = ['none', 'default', 'bridge', ...made].includes(networkMode)
   return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
 }
 

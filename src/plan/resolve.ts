@@ -86,7 +86,7 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
   const unread = span.sources.find((_, index) => parts[index]?.isUnread)
   const kept = unread === undefined ? [] : keptPoints(span, unread, context)
   const points = [...mirrors.items, ...kept.filter((one) => !mirrors.items.some((other) => isAt(one, other)))]
-  const sensors = resolveSensors(span, host)
+  const sensors = resolveSensors(span, context)
   const largest = largestMtu(span, points, host)
   const resolved: DesiredSpan = {
     name: span.name,
