@@ -100,7 +100,7 @@ export function makePlan(
   host: HostIndex,
   { adopt, patient }: PlanOptions
 ): Plan | Postponed {
-  const drafts = planKinds(host, adopt, (kind) => ({
+  const drafts = planKinds({ desired, host }, adopt, (kind) => ({
     live: kind.observe(desired, host),
     desired: kind.desire(desired, host)
   }))
@@ -141,7 +141,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
     new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
   const adopted = planned(['adopt'])
   const unmade = planned(['adopt', 'replace', 'remove'])
-  const drafts = planKinds(now.host, false, (kind) => {
+  const drafts = planKinds(now, false, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = setApart(kind.observe(now.desired, now.host).filter(touched))
     const before = setApart(kind.observe(then.desired, then.host).filter(touched))
@@ -201,7 +201,7 @@ interface Draft {
 
 /** The drafts of all kinds, in the order in which a plan shows them. */
 function planKinds(
-  host: HostIndex,
+  state: ObservedState,
   adopt: boolean,
   sides: <R extends Resource>(kind: Kind<R>) => { readonly live: readonly R[]; readonly desired: readonly R[] }
 ): Draft[] {
@@ -209,7 +209,7 @@ function planKinds(
   const planKind = <R extends Resource>(kind: Kind<R>): Draft[] => {
     const { live, desired } = sides(kind)
     const found = diff(kind, live, desired, fates, adopt)
-    const changes = kind.finalize?.(found.changes, host) ?? found.changes
+    const changes = kind.finalize?.(found.changes, state.host) ?? found.changes
     for (const change of changes) {
       if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
       else if (isRecreated(kind, change)) fates.set(nameOf(change.after), 'replace')
@@ -220,15 +220,15 @@ function planKinds(
         conflict: [],
         withheld:
           change.action === 'create'
-            ? withhold(kind, change.after, 'desired', host)
+            ? withhold(kind, change.after, 'desired', state)
             : change.action === 'update'
               ? null
-              : withhold(kind, change.before, 'live', host, change.action === 'remove' ? ', to be removed' : '')
+              : withhold(kind, change.before, 'live', state, change.action === 'remove' ? ', to be removed' : '')
       })),
       ...found.conflicts.map((conflict) => ({
         change: null,
-        conflict: explain(kind, conflict, host, adopt),
-        withheld: withhold(kind, conflict.live, 'live', host, ', which knows whose it is')
+        conflict: explain(kind, conflict, state.host, adopt),
+        withheld: withhold(kind, conflict.live, 'live', state, ', which knows whose it is')
       }))
     ]
   }
@@ -243,11 +243,11 @@ function withhold<R extends Resource>(
   kind: Kind<R>,
   resource: R,
   side: 'live' | 'desired',
-  host: HostIndex,
+  state: ObservedState,
   purpose = ''
 ): Withheld | null {
-  for (const input of kind.evidence?.(resource, side, host) ?? []) {
-    const reading = host.readingOf(input)
+  for (const input of kind.evidence?.(resource, side, state) ?? []) {
+    const reading = state.host.readingOf(input)
     if (reading === 'read') continue
     const message = `waits for ${inputNames[input]}${purpose}`
     return {

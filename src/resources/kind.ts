@@ -106,7 +106,7 @@ export interface Kind<R extends Resource = Resource> {
    * The inputs, besides the kernel, that have to be read to know whether a resource exists, or whose it is. While an input is
    * not read, the resource is neither created nor removed, and is no conflict. None: the kernel alone tells.
    */
-  evidence?(resource: R, side: 'live' | 'desired', host: HostIndex): readonly Input[]
+  evidence?(resource: R, side: 'live' | 'desired', state: ObservedState): readonly Input[]
   /** Why a foreign thing in the place of a desired resource is not ours, and what to do. None: nothing of the kind is foreign. */
   conflict?(live: R, desired: R, host: HostIndex): Diagnostic
   /**

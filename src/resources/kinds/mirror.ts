@@ -16,6 +16,7 @@ import {
 import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
 import { interfaceMark } from '../mark-inventory.ts'
 import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
+import { ownsBridge } from '../ownership.ts'
 import { containerSourceId, seenFromInside } from '../sources/container.ts'
 import { writeMirrorTitle } from '../sources/source-kind.ts'
 
@@ -72,12 +73,11 @@ export const mirror: Kind<Mirror> = {
   ],
   rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.linkOf(device) !== undefined),
   finalize: finalizeMirrors,
-  // For a bridge that has lost its mark, Docker's labels may still say that it is a span's.
-  evidence: ({ owner, spans: [span] }, side, host) => {
+  // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
+  evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
-    return side === 'live' && owner === 'ours' && bridge?.kind === 'bridge' && readMark(bridge) === null
-      ? ['docker']
-      : []
+    const isUnknown = bridge?.kind === 'bridge' && readMark(bridge) === null && !ownsBridge(desired, bridge)
+    return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
   },
   steps: mirrorSteps,
   title: ({ source, direction, target, spans }) => writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target)),
