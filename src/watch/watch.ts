@@ -36,7 +36,7 @@ export interface Watch {
  */
 const reloading: ReadonlySet<Trigger> = new Set(['start', 'file', 'hangup', 'interval'])
 
-/** The service manager is told that the watch is ready after runs with these triggers. */
+/** After runs with these triggers, the watch reports to the service manager that it is ready. */
 const readyAfter: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
 
 /**

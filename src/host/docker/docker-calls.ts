@@ -1,19 +1,9 @@
 import type { Argv } from '../exec.ts'
-import type { Pool } from '../snapshot.ts'
+import type { DockerNetwork } from '../snapshot.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
 export type DockerCall =
-  | {
-      readonly call: 'createNetwork'
-      readonly network: string
-      readonly driver: string
-      readonly internal: boolean
-      readonly ipv6: boolean
-      readonly attachable: boolean
-      readonly pools: readonly Pool[]
-      readonly options: Readonly<Record<string, string>>
-      readonly labels: Readonly<Record<string, string>>
-    }
+  | (Omit<DockerNetwork, 'id' | 'name'> & { readonly call: 'createNetwork'; readonly network: string })
   | {
       /** A network that only carries labels: it has no bridge and no addresses. */
       readonly call: 'createNote'
