@@ -196,7 +196,7 @@ class Stage {
 
 async function demonstrate(): Promise<void> {
   tell(
-    'spanplan gives the containers of an intrusion detection system what a switch mirrors to a card. This demonstration builds a host of its own, in a network namespace: a card, ens192, on a cable to a switch, a private Docker, and a container, suricata, with no right but NET_RAW. It touches nothing outside, and leaves nothing behind.'
+    'spanplan gives the containers of an intrusion detection system what a switch mirrors to a network interface. This demonstration builds a host of its own, in a network namespace: an interface, ens192, on a cable to a switch, a private Docker, and a container, suricata, with no right but NET_RAW. It touches nothing outside, and leaves nothing behind.'
   )
   print(paint('dim', '\nbuilding it …'))
   await using lab = await createLab({ docker: true })
