@@ -59,8 +59,11 @@ function planAround(
   const plan = makePlan(resolution, facts.host, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
-  const without = { ...scope, spans: exceptSpans(scope.spans, plan.spans) }
-  return planAround({ ...target, scope: without }, facts, [...waits, ...plan.waits])
+  const spans = exceptSpans(
+    scope.spans,
+    plan.waits.map(({ span }) => span)
+  )
+  return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan.waits])
 }
 
 function resolve(target: Target, { host, filters }: Facts): Resolution {

@@ -9,11 +9,10 @@ import {
   type Remembered,
   type Resource,
   type Step,
-  type Transition,
   type Wait,
   writeAddress
 } from '../resources/kind.ts'
-import { dependenciesFirst, kinds, type Phase, turnOf } from '../resources/registry.ts'
+import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import type { Resolution } from './resolve.ts'
 
@@ -70,6 +69,8 @@ export interface Plan {
 
 /** What a plan needs that was not read, so that a part of the plan waits. */
 interface Withheld {
+  /** Of a desired resource, only the creation waits; of a live one, the whole span. */
+  readonly side: 'live' | 'desired'
   readonly unread: Exclude<Reading, 'read'>['unread']
   readonly wait: Wait
 }
@@ -82,9 +83,8 @@ export interface PlanOptions {
   readonly patient: boolean
 }
 
-/** Spans whose plan rests on what was not read: they wait completely, and are planned around. */
+/** The waits of spans whose plan rests on what was not read, one for each: the spans wait completely, and are planned around. */
 export interface Postponed {
-  readonly spans: readonly string[]
   readonly waits: readonly Wait[]
 }
 
@@ -92,7 +92,7 @@ export interface Postponed {
  * Plans what leads from the host to the desired state. What was not read removes nothing and is no conflict: the plan waits
  * for it.
  *
- * @returns the plan, or the spans to plan again without.
+ * @returns the plan, or what to plan again without.
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
 export function makePlan(
@@ -104,21 +104,19 @@ export function makePlan(
     live: kind.observe(desired, host),
     desired: kind.desire(desired, host)
   }))
-  const [creations, others] = partition(drafts, ({ change }) => change?.action === 'create')
-  const withheld = [...creations, ...others].flatMap(({ withheld: one }) => one ?? [])
+  const withheld = drafts.flatMap((draft) => draft.withheld ?? [])
   const failure = withheld.map(({ unread }) => unread).find((unread) => unread !== 'deferred')
   if (failure !== undefined && !patient) throw new SpanplanError(failure)
-  const spans = [...new Set(others.flatMap(({ withheld: one }) => one?.wait.span ?? []))]
-  if (spans.length > 0) {
-    const first = (span: string) =>
-      others.flatMap(({ withheld: one }) => one?.wait ?? []).find((wait) => wait.span === span)
-    return { spans, waits: spans.flatMap((span) => first(span) ?? []) }
+  const postponed = new Map<string, Wait>()
+  for (const { side, wait } of withheld) {
+    if (side === 'live' && !postponed.has(wait.span)) postponed.set(wait.span, wait)
   }
+  if (postponed.size > 0) return { waits: [...postponed.values()] }
   const known = drafts.filter((draft) => draft.withheld === null)
   const changes = known.flatMap(({ change }) => change ?? [])
   const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { desired, host })]
   if (refusals.length > 0) throw new SpanplanError(refusals)
-  const waiting = sortByKind([...waits, ...creations.flatMap(({ withheld: one }) => one?.wait ?? [])])
+  const waiting = sortByKind([...waits, ...withheld.map(({ wait }) => wait)])
   return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
 }
 
@@ -126,10 +124,6 @@ export function makePlan(
 function sortByKind(waits: readonly Wait[]): Wait[] {
   const names = kinds.map(({ kind }) => kind)
   return [...waits].sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind))
-}
-
-function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): [Item[], Item[]] {
-  return [items.filter(test), items.filter((item) => !test(item))]
 }
 
 /**
@@ -160,30 +154,19 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
 
 /** The foreign things that block removals, each with the address of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
-  return kinds.flatMap((any) =>
-    any.visit((kind) => {
-      const going = changes.filter((change) => change.kind === kind.kind && takesAway(change))
-      if (kind.blockers === undefined || going.length === 0) return []
-      return kind.observe(now.desired, now.host).flatMap((live) => {
-        const address = addressOf(kind, live)
-        if (!going.some((change) => change.address === address)) return []
-        return kind.blockers?.(live, now, planned).map((blocker) => ({ ...blocker, address })) ?? []
-      })
-    })
-  )
+  return changes.filter(isBlockable).flatMap(({ kind: name, before, address }) => {
+    const kind = kinds.find((one) => one.kind === name)
+    return (before && kind?.blockers?.(before, now, planned).map((blocker) => ({ ...blocker, address }))) ?? []
+  })
 }
 
 /** Whether foreign things can block a change. */
-export function isBlockable(change: PlannedChange): boolean {
-  return takesAway(change) && kinds.some((any) => any.kind === change.kind && any.visit(({ blockers }) => blockers))
-}
-
-function takesAway({ action }: PlannedChange): boolean {
-  return action === 'remove' || action === 'replace'
+export function isBlockable({ action, kind: name }: PlannedChange): boolean {
+  return (action === 'remove' || action === 'replace') && kinds.some(({ kind, blockers }) => kind === name && blockers)
 }
 
 /** Of two resources with one id, the last is compared: a foreign one that can be adopted comes last. Ours gets another id. */
-function setApart<R extends Resource>(resources: readonly R[]): R[] {
+function setApart(resources: readonly Resource[]): Resource[] {
   const last = new Map(resources.map((one) => [one.id, one]))
   return resources.map((one) => (last.get(one.id) === one ? one : { ...one, id: `${one.id} beside` }))
 }
@@ -203,10 +186,10 @@ interface Draft {
 function planKinds(
   state: ObservedState,
   adopt: boolean,
-  sides: <R extends Resource>(kind: Kind<R>) => { readonly live: readonly R[]; readonly desired: readonly R[] }
+  sides: (kind: Kind) => { readonly live: readonly Resource[]; readonly desired: readonly Resource[] }
 ): Draft[] {
   const fates = new Map<string, 'replace' | 'remove'>()
-  const planKind = <R extends Resource>(kind: Kind<R>): Draft[] => {
+  return kinds.flatMap((kind): Draft[] => {
     const { live, desired } = sides(kind)
     const found = diff(kind, live, desired, fates, adopt)
     const changes = kind.finalize?.(found.changes, state.host) ?? found.changes
@@ -231,18 +214,16 @@ function planKinds(
         withheld: withhold(kind, conflict.live, 'live', state, ', which knows whose it is')
       }))
     ]
-  }
-  const drafts = new Map(dependenciesFirst.map((any) => [any.kind, any.visit(planKind)]))
-  return kinds.flatMap(({ kind }) => drafts.get(kind) ?? [])
+  })
 }
 
 const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
 
 /** Why nothing is done about a resource; null: all that its plan depends on was read. */
-function withhold<R extends Resource>(
-  kind: Kind<R>,
-  resource: R,
-  side: 'live' | 'desired',
+function withhold(
+  kind: Kind,
+  resource: Resource,
+  side: Withheld['side'],
   state: ObservedState,
   purpose = ''
 ): Withheld | null {
@@ -251,9 +232,10 @@ function withhold<R extends Resource>(
     if (reading === 'read') continue
     const message = `waits for ${inputNames[input]}${purpose}`
     return {
+      side,
       unread: reading.unread,
       wait: {
-        ...{ kind: kind.kind, span: resource.spans[0] ?? '', title: kind.title(resource) },
+        ...{ kind: kind.kind, span: resource.spans[0] ?? '', title: titleOf(kind, resource) },
         diagnostic: {
           ...diagnostic('DOCKER_DEFERRED', message, undefined, resource.origin),
           address: addressOf(kind, resource)
@@ -265,12 +247,7 @@ function withhold<R extends Resource>(
 }
 
 /** A conflict in words, at its place in the file. */
-function explain<R extends Resource>(
-  kind: Kind<R>,
-  { live, desired }: Conflict<R>,
-  host: HostIndex,
-  adopt: boolean
-): Diagnostic[] {
+function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex, adopt: boolean): Diagnostic[] {
   if (kind.conflict === undefined) return []
   const diagnostic = addAdoption(kind.conflict(live, desired, host), live, adopt)
   return [{ ...diagnostic, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
@@ -310,7 +287,7 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
-function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): PlannedChange {
+function planChange(kind: Kind, change: Change): PlannedChange {
   const subject = change.action === 'remove' ? change.before : change.after
   const span = subject.spans[0] ?? null
   return {
@@ -321,7 +298,7 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
     device: kind.device?.(subject) ?? null,
     container: kind.container?.(subject) ?? null,
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
-    title: kind.title(subject),
+    title: titleOf(kind, subject),
     summary: change.action === 'remove' ? (kind.removalNote?.(subject) ?? '') : kind.summary(subject),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
@@ -336,9 +313,13 @@ function planChange<R extends Resource>(kind: Kind<R>, change: Change<R>): Plann
   }
 }
 
-function addressOf<R extends Resource>(kind: Kind<R>, resource: R): string {
+function addressOf(kind: Kind, resource: Resource): string {
   const [span] = resource.spans
-  return writeAddress(...(span === undefined ? [] : [span]), kind.kind, ...kind.address(resource))
+  return writeAddress(...(span === undefined ? [] : [span]), kind.kind, ...(kind.address?.(resource) ?? [resource.id]))
+}
+
+function titleOf(kind: Kind, resource: Resource): string {
+  return kind.title?.(resource) ?? resource.id
 }
 
 function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
@@ -353,31 +334,18 @@ function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fa
   })
 }
 
-function stagesOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Stage[] {
-  const stage = (phase: Phase, transition: Transition<R>): Stage => ({
-    turn: turnOf(phase, kind.kind),
-    steps: kind.steps(transition)
-  })
-  const removal = (before: R) => stage('remove', { action: 'remove', before })
-  const creation = (after: R) => stage('make', { action: 'create', after })
-  switch (change.action) {
-    case 'create':
-      return [creation(change.after)]
-    case 'adopt':
-    case 'update': {
-      const { before, after, fields } = change
-      if (isRecreated(kind, change)) return [removal(before), creation(after)]
-      return [stage('make', { action: 'update', before, after, fields })]
-    }
-    case 'replace':
-      return [removal(change.before), creation(change.after)]
-    case 'remove':
-      return [removal(change.before)]
-  }
+function stagesOf(kind: Kind, change: Change): Stage[] {
+  const stage = (phase: Phase, steps: readonly Step[] = []) => ({ turn: turnOf(phase, kind.kind), steps })
+  if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
+  if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
+  const { before, after, fields } = change
+  return isRecreated(kind, change)
+    ? [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
+    : [stage('make', kind.update?.(before, after, fields))]
 }
 
 /** Whether a change recreates the resource. */
-function isRecreated<R extends Resource>(kind: Kind<R>, change: Change<R>): boolean {
+function isRecreated(kind: Kind, change: Change): boolean {
   if (change.action === 'replace') return true
   return (
     change.action === 'adopt' &&

@@ -45,12 +45,6 @@ export type Change<R extends Resource = Resource> =
     }
   | { readonly action: 'remove'; readonly before: R; readonly reason: string }
 
-/** What a kind writes steps for. A replace is a removal and, later, a creation; an adoption is an update. */
-export type Transition<R extends Resource> =
-  | { readonly action: 'create'; readonly after: R }
-  | { readonly action: 'update'; readonly before: R; readonly after: R; readonly fields: readonly string[] }
-  | { readonly action: 'remove'; readonly before: R }
-
 /** One command or Docker call, and what it is for. */
 export type Step =
   | { readonly summary: string; readonly argv: Argv }
@@ -59,7 +53,7 @@ export type Step =
 /** How a field is shown in a plan: its label, and its value in words. */
 export interface Field<R, Key extends keyof R> {
   readonly label: string
-  readonly words: (value: R[Key], resource: R) => string
+  words(value: R[Key], resource: R): string
   /** The field cannot be changed in place: the resource is recreated. */
   readonly immutable?: true
 }
@@ -78,7 +72,8 @@ export type Remembered = { readonly device: string } | { readonly container: str
 
 /**
  * One kind of resource: all that spanplan knows of it, but when its turn is: the registry has the order. What every kind has
- * comes first; the rest has a default that most kinds keep.
+ * comes first; the rest has a default that most kinds keep. All are methods, so that a list of kinds may have kinds of
+ * different resources: a kind is only handed what it has desired or observed itself.
  */
 export interface Kind<R extends Resource = Resource> {
   readonly kind: R['kind']
@@ -87,21 +82,25 @@ export interface Kind<R extends Resource = Resource> {
   desire(desired: DesiredState, host: HostIndex): R[]
   /** The live resources. */
   observe(desired: DesiredState, host: HostIndex): R[]
-  /** The steps from one state to the other, whichever these are: a rollback goes in the other direction. */
-  steps(transition: Transition<R>): Step[]
-  /** The name of the resource in a plan. */
-  title(resource: R): string
   /** What a plan says of a resource that will be created. */
   summary(resource: R): string
-  /** The parts of the resource's address after span and kind. */
-  address(resource: R): readonly string[]
 
+  /** The steps that create the resource; also for a replace, and for a rollback. None: others create it. */
+  create?(after: R): Step[]
+  /** The steps from one state to the other, also for an adoption. None: it is replaced, or its difference is only shown. */
+  update?(before: R, after: R, fields: readonly string[]): Step[]
+  /** The steps that remove the resource or give it back; also for a replace, before the creation. None: it goes by itself. */
+  remove?(before: R): Step[]
+  /** The name of the resource in a plan. None: its id. */
+  title?(resource: R): string
+  /** The parts of the resource's address after span and kind. None: its id. */
+  address?(resource: R): readonly string[]
   /** The network device that the resource is, or is on: without the device, the resource is gone. None: it is Docker's. */
   device?(resource: R): string
   /** The name of the container that the resource is about: without the container, the resource is gone. None: no container. */
   container?(resource: R): string
   /** The resource that this one depends on, and is removed or recreated with. None: it depends on no other. */
-  readonly hangsOn?: { readonly kind: string; readonly id: (resource: R) => string }
+  readonly hangsOn?: { readonly kind: string; id(resource: R): string }
   /**
    * The inputs, besides the kernel, that have to be read to know whether a resource exists, or whose it is. While an input is
    * not read, the resource is neither created nor removed, and is no conflict. None: the kernel alone tells.

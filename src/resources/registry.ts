@@ -1,4 +1,4 @@
-import type { Kind, Resource } from './kind.ts'
+import type { Kind } from './kind.ts'
 import { address } from './kinds/address.ts'
 import { bridge } from './kinds/bridge.ts'
 import { sourceInterface } from './kinds/interface.ts'
@@ -9,38 +9,10 @@ import { port } from './kinds/port.ts'
 import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
 
-/** A kind, without saying of which type its resources are: `visit` is handed it with that type. */
-export interface AnyKind<Name extends string = string> {
-  readonly kind: Name
-  visit<T>(visitor: <R extends Resource>(kind: Kind<R>) => T): T
-}
+const registered = [bridge, address, qdisc, mirror, sourceInterface, network, sensor, note, port] as const
 
-function any<R extends Resource>(kind: Kind<R>): AnyKind<R['kind']> {
-  return { kind: kind.kind, visit: (visitor) => visitor(kind) }
-}
-
-const registered = [
-  any(bridge),
-  any(address),
-  any(qdisc),
-  any(mirror),
-  any(sourceInterface),
-  any(network),
-  any(sensor),
-  any(note),
-  any(port)
-] as const
-
-/** Every kind, in the order in which a plan shows them. */
-export const kinds: readonly AnyKind[] = registered
-
-/** Every kind, each after the one that its resources depend on. */
-export const dependenciesFirst: readonly AnyKind[] = [...new Set(kinds.flatMap(withDependency))]
-
-function withDependency(any: AnyKind): AnyKind[] {
-  const dependency = any.visit(({ hangsOn }) => kinds.find(({ kind }) => kind === hangsOn?.kind))
-  return dependency === undefined ? [any] : [...withDependency(dependency), any]
-}
+/** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
+export const kinds: readonly Kind[] = registered
 
 /** What is done to resources of a kind. To make is also to change. */
 export type Phase = 'make' | 'remove'

@@ -1,6 +1,6 @@
 import { label } from '../../host/docker/docker-names.ts'
 import { dockerAddress } from '../foreign/bridge.ts'
-import type { Kind, Resource, Step, Transition } from '../kind.ts'
+import type { Kind, Resource } from '../kind.ts'
 import { isInScope } from '../ownership.ts'
 
 /**
@@ -35,30 +35,20 @@ export const address: Kind<HostAddress> = {
           })
       ),
   evidence: () => ['docker'],
-  steps: addressSteps,
+  create: ({ address, bridge }) => [
+    {
+      summary: `put the address ${address} back on ${bridge}`,
+      // Docker may have restored the address with the network.
+      argv: ['ip', 'addr', 'replace', address, 'brd', '+', 'dev', bridge]
+    }
+  ],
+  remove: ({ address, bridge }) => [
+    { summary: `take the address ${address} off ${bridge}`, argv: ['ip', 'addr', 'del', address, 'dev', bridge] }
+  ],
   title: (resource) => resource.address,
   summary: ({ bridge }) => `Docker's, on ${bridge}`,
   removalNote: ({ bridge }) =>
     `Docker has put it on ${bridge} for the network: without it, sensors do not reach the host`,
   address: (resource) => [resource.address],
   device: ({ bridge }) => bridge
-}
-
-function addressSteps(transition: Transition<HostAddress>): Step[] {
-  switch (transition.action) {
-    case 'create': {
-      // Docker may have restored the address with the network.
-      const { address, bridge } = transition.after
-      const words = ['addr', 'replace', address, 'brd', '+', 'dev', bridge] as const
-      return [{ summary: `put the address ${address} back on ${bridge}`, argv: ['ip', ...words] }]
-    }
-    case 'update':
-      return []
-    case 'remove': {
-      const { address, bridge } = transition.before
-      return [
-        { summary: `take the address ${address} off ${bridge}`, argv: ['ip', 'addr', 'del', address, 'dev', bridge] }
-      ]
-    }
-  }
 }

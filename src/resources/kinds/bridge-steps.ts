@@ -1,4 +1,4 @@
-import { onOff, type Resource, type Step, type Transition } from '../kind.ts'
+import { onOff, type Resource, type Step } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
 
@@ -47,19 +47,10 @@ export interface Bridge extends Resource {
   readonly original: BridgeOrigin | null
 }
 
-/** The commands that create, change, remove or give back a bridge. */
-export function bridgeSteps(transition: Transition<Bridge>): Step[] {
-  switch (transition.action) {
-    case 'remove': {
-      const { before } = transition
-      if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
-      return updateSteps(before, giveBack(before, before.original), 'give back')
-    }
-    case 'create':
-      return createSteps(transition.after)
-    case 'update':
-      return updateSteps(transition.before, transition.after, 'set')
-  }
+/** The commands that remove a bridge, or give it back. */
+export function removeBridge(before: Bridge): Step[] {
+  if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
+  return changeBridge(before, giveBack(before, before.original), 'give back')
 }
 
 /** The bridge as it was before it was adopted. A clsact that spanplan has added goes too, unless it holds foreign filters. */
@@ -83,7 +74,8 @@ function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, inter
 /** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
 export const smallestIpv6Mtu = 1280
 
-function createSteps(after: Bridge): Step[] {
+/** The commands that create a bridge. */
+export function createBridge(after: Bridge): Step[] {
   // A bridge keeps an MTU only after it was set to a different value. Else the MTU follows the first port.
   const mtu = after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1
   const made: Bridge = {
@@ -97,11 +89,16 @@ function createSteps(after: Bridge): Step[] {
       ...(['ip', 'link', 'add', 'dev', after.id, 'address', after.mac, 'mtu', String(mtu)] as const),
       ...['type', 'bridge', ...options]
     ]),
-    ...updateSteps(made, after, 'set')
+    ...updateBridge(made, after)
   ]
 }
 
-function updateSteps(then: Bridge, after: Bridge, verb: string): Step[] {
+/** The commands that change a bridge. */
+export function updateBridge(before: Bridge, after: Bridge): Step[] {
+  return changeBridge(before, after, 'set')
+}
+
+function changeBridge(then: Bridge, after: Bridge, verb: string): Step[] {
   const device = after.id
   // Once the MTU is large enough, IPv6 comes back with the kernel's defaults. Below, there is nothing to set.
   const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu

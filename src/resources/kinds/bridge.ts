@@ -11,7 +11,7 @@ import { interfaceMark, isOwed } from '../mark-inventory.ts'
 import { bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
-import { type Bridge, bridgeSteps, wireOffloads } from './bridge-steps.ts'
+import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
 
 const wireSize = { tx: false, tso: false, gso: false } as const
@@ -40,8 +40,9 @@ export const bridge: Kind<Bridge> = {
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
-  steps: bridgeSteps,
-  title: (resource) => resource.id,
+  create: createBridge,
+  update: updateBridge,
+  remove: removeBridge,
   summary: (resource) =>
     [
       ...['ageing 0', 'multicast snooping off', `mtu ${resource.mtu}`],

@@ -1,5 +1,5 @@
 import type { OffloadName } from '../../host/snapshot.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition } from '../kind.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step } from '../kind.ts'
 import { type MarkedInterface, settingTarget } from '../mark-inventory.ts'
 import type { InterfaceSetting } from '../marks.ts'
 
@@ -62,8 +62,11 @@ export const sourceInterface: Kind<SourceInterface> = {
       )
     })),
   rollbackTarget: rollbackInterfaces,
-  steps: interfaceSteps,
-  title: (resource) => resource.id,
+  update: (_, after, fields) => {
+    const changed = settingNames.filter((setting) => fields.includes(fieldOf[setting]))
+    return write(after.id, Object.fromEntries(changed.map((setting) => [setting, after[fieldOf[setting]]])))
+  },
+  remove: ({ id, giveBack }) => write(id, giveBack),
   summary: ({ giveBack }) => {
     const back = settingNames.flatMap((setting) => {
       const before = giveBack[setting]
@@ -71,7 +74,6 @@ export const sourceInterface: Kind<SourceInterface> = {
     })
     return back.length > 0 ? back.join(', ') : 'left as it is'
   },
-  address: (resource) => [resource.id],
   device: ({ id }) => id,
   removalNote: (resource) => sourceInterface.summary(resource)
 }
@@ -129,20 +131,6 @@ function rollbackInterfaces(
       build(was, owner, (setting) => (charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)))
     ]
   })
-}
-
-function interfaceSteps(transition: Transition<SourceInterface>): Step[] {
-  switch (transition.action) {
-    case 'create':
-      return []
-    case 'update': {
-      const { after, fields } = transition
-      const changed = settingNames.filter((setting) => fields.includes(fieldOf[setting]))
-      return write(after.id, Object.fromEntries(changed.map((setting) => [setting, after[fieldOf[setting]]])))
-    }
-    case 'remove':
-      return write(transition.before.id, transition.before.giveBack)
-  }
 }
 
 /** IPv6 goes off first, and comes back last: an interface that is up with IPv6 would send frames into the mirrored line. */

@@ -13,7 +13,7 @@ import {
   type ReplacedMirrors,
   replacesNone
 } from '../foreign/mirrors.ts'
-import { type Change, type Kind, onOff, type Resource, type Step, type Transition } from '../kind.ts'
+import { type Change, type Kind, onOff, type Resource, type Step } from '../kind.ts'
 import { interfaceMark } from '../mark-inventory.ts'
 import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
@@ -79,8 +79,10 @@ export const mirror: Kind<Mirror> = {
     const isUnknown = bridge?.kind === 'bridge' && readMark(bridge) === null && !ownsBridge(desired, bridge)
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
   },
-  steps: mirrorSteps,
-  title: ({ source, direction, target, spans }) => writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target)),
+  create: (after) => makeSteps(after, 'add'),
+  update: updateSteps,
+  remove: removeSteps,
+  title: nameMirror,
   summary: describeProgram,
   address: ({ source, direction, spans, handle }) => [
     ...source,
@@ -201,47 +203,36 @@ function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mi
   })
 }
 
-function mirrorSteps(transition: Transition<Mirror>): Step[] {
-  switch (transition.action) {
-    case 'create':
-      return makeSteps(transition.after, 'add')
-    case 'update': {
-      const { before, after } = transition
-      return [
-        ...before.removal.map((argv) => ({
-          summary: `remove what stands in the way of the mirror ${name(before)}`,
-          argv
-        })),
-        // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
-        ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
-          ? removeSteps(before)
-          : []),
-        ...makeSteps(after, 'repair')
-      ]
-    }
-    case 'remove':
-      return removeSteps(transition.before)
-  }
+function updateSteps(before: Mirror, after: Mirror): Step[] {
+  const summary = `remove what stands in the way of the mirror ${nameMirror(before)}`
+  return [
+    ...before.removal.map((argv) => ({ summary, argv })),
+    // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
+    ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
+      ? removeSteps(before)
+      : []),
+    ...makeSteps(after, 'repair')
+  ]
 }
 
 /** Restores foreign mirrors, or makes ours. */
 function makeSteps(after: Mirror, verb: string): Step[] {
   if (after.foreignMirrors.length > 0) {
-    return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${name(after)}`, argv }))
+    return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${nameMirror(after)}`, argv }))
   }
-  return [{ summary: `${verb} the mirror ${name(after)}`, argv: ['tc', ...writeMirror(after)] }]
+  return [{ summary: `${verb} the mirror ${nameMirror(after)}`, argv: ['tc', ...writeMirror(after)] }]
 }
 
 function removeSteps(before: Mirror): Step[] {
-  return [{ summary: `remove the mirror ${name(before)}`, argv: deletion(before) }]
+  return [{ summary: `remove the mirror ${nameMirror(before)}`, argv: deletion(before) }]
 }
 
 function deletion({ device, tcHook, handle }: Mirror): Argv {
   return ['tc', ...deleteFilter(device, tcHook, mirrorPref, handle)]
 }
 
-function name(resource: Mirror): string {
-  return mirror.title(resource)
+function nameMirror({ source, direction, target, spans }: Mirror): string {
+  return writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target))
 }
 
 function filterId(filter: Filter): string {

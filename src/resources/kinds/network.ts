@@ -7,7 +7,7 @@ import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec
 import type { DesiredState } from '../desired-state.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
-import { type Kind, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { type Kind, type Resource, yesNo } from '../kind.ts'
 import { hashOf, readMark } from '../marks.ts'
 import { isInScope, leftNotes, ownsBridge } from '../ownership.ts'
 
@@ -52,10 +52,14 @@ export const network: Kind<Network> = {
   desire: desireNetworks,
   observe: (desired, host) => liveNetworks(desired, host).map((live) => observeNetwork(desired, live)),
   evidence: () => ['docker'],
-  steps: networkSteps,
-  title: (resource) => resource.id,
+  create: ({ id, driver, internal, ipv6, attachable, pools, options, labels }) => {
+    const request = { network: id, driver, internal, ipv6, attachable, pools, options, labels }
+    return [{ summary: `create the network ${id}`, docker: { call: 'createNetwork', ...request } }]
+  },
+  remove: ({ id, reference }) => [
+    { summary: `remove the network ${id}`, docker: { call: 'removeNetwork', network: reference } }
+  ],
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
-  address: (resource) => [resource.id],
   replaceNote: 'Docker cannot change a network: it is recreated',
   conflict: explainConflict,
   adoptNote: 'a later destroy removes it'
@@ -268,20 +272,4 @@ function readSubnets(texts: readonly string[]): Subnet[] {
 function networkOf(address: string, prefix: number): string {
   const base = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
   return writeSubnet({ base: base - (base % 2 ** (32 - prefix)), length: prefix })
-}
-
-function networkSteps(transition: Transition<Network>): Step[] {
-  switch (transition.action) {
-    case 'create': {
-      const { id, driver, internal, ipv6, attachable, pools, options, labels } = transition.after
-      const request = { network: id, driver, internal, ipv6, attachable, pools, options, labels }
-      return [{ summary: `create the network ${id}`, docker: { call: 'createNetwork', ...request } }]
-    }
-    case 'remove': {
-      const { id, reference } = transition.before
-      return [{ summary: `remove the network ${id}`, docker: { call: 'removeNetwork', network: reference } }]
-    }
-    case 'update':
-      return []
-  }
 }

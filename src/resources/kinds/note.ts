@@ -3,7 +3,7 @@ import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Container } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
 import { leftNotes } from '../ownership.ts'
 import { connect } from './sensor.ts'
 
@@ -30,7 +30,8 @@ export const note: Kind<Note> = {
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
   evidence: () => ['docker'],
-  steps: noteSteps,
+  update: (before, { misses, place, reference }) => [...(misses ? [connect(place, reference)] : []), dropNote(before)],
+  remove: (before) => [dropNote(before)],
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
   removalNote: ({ note }) => `the note on it, the network ${note}, is dropped`,
@@ -72,20 +73,6 @@ function rollbackNotes(notes: readonly Note[], then: ObservedState, now: Observe
       return { ...one, back: true, misses: was?.includes('none') === true && is?.length === 0 }
     })
   return [...notes, ...own]
-}
-
-function noteSteps(transition: Transition<Note>): Step[] {
-  switch (transition.action) {
-    case 'create':
-      return []
-    case 'update':
-      return [
-        ...(transition.after.misses ? [connect(transition.after.place, transition.after.reference)] : []),
-        dropNote(transition.before)
-      ]
-    case 'remove':
-      return [dropNote(transition.before)]
-  }
 }
 
 function dropNote({ note, place }: Note): Step {

@@ -2,7 +2,7 @@ import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Endpoint, Link } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step, type Transition, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step, yesNo } from '../kind.ts'
 import { type PortOrigin, type PortSetting, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -81,10 +81,12 @@ export const port: Kind<Port> = {
     ]
   },
   rollbackTarget: rollbackPorts,
-  steps: portSteps,
+  create: joinSteps,
+  update: (before, after, fields) =>
+    after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields)),
+  remove: giveBackSteps,
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
-  address: (resource) => [resource.id],
   device: ({ id }) => id,
   conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id),
   removalNote: () => 'given back as it was before it was a port'
@@ -271,22 +273,11 @@ function leadsAway({ foreignPeer, kind }: Link): boolean {
   return foreignPeer || kind === 'tun'
 }
 
-function portSteps(transition: Transition<Port>): Step[] {
-  switch (transition.action) {
-    case 'create':
-      return joinSteps(transition.after)
-    case 'remove': {
-      const { before } = transition
-      const after = giveBack(before)
-      // Object.keys forgets that its keys are the table's own.
-      const keys = Object.keys(port.fields) as (keyof Port)[]
-      return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
-    }
-    case 'update': {
-      const { before, after, fields } = transition
-      return after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields))
-    }
-  }
+function giveBackSteps(before: Port): Step[] {
+  const after = giveBack(before)
+  // Object.keys forgets that its keys are the table's own.
+  const keys = Object.keys(port.fields) as (keyof Port)[]
+  return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
 }
 
 /** A port that is put on a bridge again has the kernel's defaults; it is sealed before. */

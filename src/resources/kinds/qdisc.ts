@@ -6,7 +6,7 @@ import type { DesiredState } from '../desired-state.ts'
 import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
-import type { Kind, ObservedState, Resource, Step, Transition } from '../kind.ts'
+import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { isSameFilter } from '../mark-inventory.ts'
 
 /** The clsact qdisc of an interface: it has the two hooks for mirrors, and leaves the root qdisc alone. */
@@ -50,10 +50,12 @@ export const qdisc: Kind<Clsact> = {
       ]
     }),
   rollbackTarget: rollbackQdiscs,
-  steps: qdiscSteps,
-  title: (resource) => resource.id,
+  create: (after) => [addStep(after)],
+  // They exclude each other. Each stops what the interface sends for about a millisecond: net/sched/sch_api.c takes a device's
+  // queues away while a qdisc is grafted, also one that has none.
+  update: (before, after) => [removeStep(before), addStep(after)],
+  remove: (before) => [removeStep(before)],
   summary: () => 'clsact, beside the root qdisc',
-  address: (resource) => [resource.id],
   device: ({ id }) => id,
   conflict: explainConflict,
   adoptNote: 'a later destroy removes it'
@@ -104,19 +106,6 @@ function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { desired, h
     const occupied = marked?.now.has('clsact') && marked.needed.has('clsact')
     return host.linkOf(id) !== undefined && !(qdisc === 'ingress' && occupied)
   })
-}
-
-function qdiscSteps(transition: Transition<Clsact>): Step[] {
-  switch (transition.action) {
-    case 'create':
-      return [addStep(transition.after)]
-    case 'remove':
-      return [removeStep(transition.before)]
-    case 'update':
-      // They exclude each other. Each stops what the marked sends for about a millisecond: net/sched/sch_api.c takes a device's
-      // queues away while a qdisc is grafted, also one that has none.
-      return [removeStep(transition.before), addStep(transition.after)]
-  }
 }
 
 function addStep({ id, qdisc }: Clsact): Step {

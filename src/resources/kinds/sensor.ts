@@ -3,15 +3,7 @@ import { type EndpointNote, writeNote } from '../../host/docker/endpoint-note.ts
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork, Endpoint, Link } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import {
-  type Change,
-  type Kind,
-  type ObservedState,
-  type Resource,
-  type Step,
-  type Transition,
-  yesNo
-} from '../kind.ts'
+import { type Change, type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
 import { hashOf } from '../marks.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { liveNetworks } from './network.ts'
@@ -67,7 +59,14 @@ export const sensor: Kind<Sensor> = {
   rollbackTarget: rollbackSensors,
   finalize: finalizeSensors,
   evidence: () => ['docker'],
-  steps: sensorSteps,
+  create: createSteps,
+  // The interface in the container stays as it is, so the sensor need not be restarted.
+  update: ({ container, port, bridge }) => {
+    if (port === null) return []
+    const argv = ['ip', 'link', 'set', 'dev', port, 'master', bridge, 'up'] as const
+    return [{ summary: `put ${container} back on the bridge`, argv }]
+  },
+  remove: removeSteps,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: ({ sealed, options, interfaceName }) =>
     [
@@ -237,36 +236,26 @@ function build(
   }
 }
 
-function sensorSteps(transition: Transition<Sensor>): Step[] {
-  switch (transition.action) {
-    case 'create': {
-      const { containerReference, barred, noted } = transition.after
-      const off = { ...transition.after, ...onNone }
-      return [
-        ...(barred ? [leaveNote(off), disconnect('none', off)] : []),
-        connect(transition.after, containerReference),
-        ...(barred ? [dropNote(off)] : []),
-        ...(noted ? [dropNote(transition.after)] : [])
-      ]
-    }
-    case 'update': {
-      // The interface in the container stays as it is, so the sensor need not be restarted.
-      const { before } = transition
-      if (before.port === null) return []
-      const set = ['ip', 'link', 'set', 'dev', before.port] as const
-      return [{ summary: `put ${before.container} back on the bridge`, argv: [...set, 'master', before.bridge, 'up'] }]
-    }
-    case 'remove': {
-      const { reference, containerReference, backToNone, noted } = transition.before
-      const off = { ...transition.before, ...onNone }
-      return [
-        ...(noted ? [leaveNote(transition.before)] : []),
-        ...(backToNone ? [leaveNote(off)] : []),
-        disconnect(reference, transition.before),
-        ...(backToNone ? [connect(off, containerReference), dropNote(off)] : [])
-      ]
-    }
-  }
+function createSteps(after: Sensor): Step[] {
+  const { containerReference, barred, noted } = after
+  const off = { ...after, ...onNone }
+  return [
+    ...(barred ? [leaveNote(off), disconnect('none', off)] : []),
+    connect(after, containerReference),
+    ...(barred ? [dropNote(off)] : []),
+    ...(noted ? [dropNote(after)] : [])
+  ]
+}
+
+function removeSteps(before: Sensor): Step[] {
+  const { reference, containerReference, backToNone, noted } = before
+  const off = { ...before, ...onNone }
+  return [
+    ...(noted ? [leaveNote(before)] : []),
+    ...(backToNone ? [leaveNote(off)] : []),
+    disconnect(reference, before),
+    ...(backToNone ? [connect(off, containerReference), dropNote(off)] : [])
+  ]
 }
 
 /** A container's endpoint on Docker's network "none". */

@@ -21,10 +21,7 @@ const kind: Kind<Thing> = {
   },
   desire: () => [],
   observe: () => [],
-  steps: () => [],
-  title: ({ id }) => id,
   summary: () => '',
-  address: ({ id }) => [id],
   conflict: (live) => ({ code: 'TAKEN', message: `${live.id} is taken` }),
   hangsOn: { kind: 'place', id: ({ place }) => place }
 }
