@@ -1,10 +1,10 @@
-import type { Diagnostic, Origin } from '../errors.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { printable, quote } from '../printable.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import { describeSource } from './sources/registry.ts'
-import type { NetworkSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
+import type { SensorSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
-import { parseSubnet, subnetsOverlap } from './values/subnet.ts'
+import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 
 /** `line 5`, or `b.yaml:5:3` if the place is in another file. */
 export function describePlace(place: Origin, from: Origin): string {
@@ -23,19 +23,29 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
   ]
 }
 
+/** Reports each item whose identity an earlier item has. The earlier item is the second argument of `report`. */
+export function checkRepeats<Item>(
+  items: readonly Item[],
+  identityOf: (item: Item) => string,
+  report: (item: Item, earlier: Item) => Diagnostic
+): Diagnostic[] {
+  const seen = new Map<string, Item>()
+  return items.flatMap((item) => {
+    const identity = identityOf(item)
+    const earlier = seen.get(identity)
+    if (earlier !== undefined) return [report(item, earlier)]
+    seen.set(identity, item)
+    return []
+  })
+}
+
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
-  const seen = new Map<string, InterfaceSpec>()
-  const diagnostics: Diagnostic[] = []
-  for (const one of interfaces) {
-    const identity = writeMatch(one.match)
-    const other = seen.get(identity)
-    if (other) {
-      const place = describePlace(other.origin, one.origin)
-      const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identity)}`
-      diagnostics.push({ code: 'INTERFACE_TWICE', message, hint: 'put them together', origin: one.origin })
-    } else seen.set(identity, one)
-  }
-  return diagnostics
+  const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)
+  return checkRepeats(interfaces, identityOf, (one, other) => {
+    const place = describePlace(other.origin, one.origin)
+    const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identityOf(one))}`
+    return diagnostic('INTERFACE_TWICE', message, 'put them together', one.origin)
+  })
 }
 
 const directionsOf = ({ direction }: SourceSpec): readonly TcHook[] =>
@@ -65,66 +75,47 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
 }
 
 function checkSensors(span: SpanSpec): Diagnostic[] {
-  const seen = new Map<string, Origin>()
-  const diagnostics: Diagnostic[] = []
-  for (const sensor of span.sensors) {
-    const { origin } = sensor
+  const describe = (sensor: SensorSpec) => {
     const { kind, value } = writeSelector(sensor)
-    const selector = `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
-    const other = seen.get(selector)
-    if (other) {
-      const message = `sensor ${selector} is in span ${quote(span.name)} already (${describePlace(other, origin)})`
-      diagnostics.push({ code: 'SENSOR_TWICE', message, hint: 'take one out', origin })
-    } else seen.set(selector, origin)
+    return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
   }
-  return diagnostics
+  return checkRepeats(span.sensors, describe, (sensor, { origin }) => {
+    const place = describePlace(origin, sensor.origin)
+    const message = `sensor ${describe(sensor)} is in span ${quote(span.name)} already (${place})`
+    return diagnostic('SENSOR_TWICE', message, 'take one out', sensor.origin)
+  })
 }
 
 function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
-  const seen = new Map<string, { span: SpanSpec; network: NetworkSpec }>()
-  const diagnostics: Diagnostic[] = []
-  for (const span of spans) {
-    const { network } = span
-    if (!network) continue
-    const other = seen.get(network.name)
-    if (other) {
-      const place = describePlace(other.network.origin, network.origin)
-      const message = `network ${quote(network.name)} of span ${quote(span.name)} is that of span ${quote(other.span.name)} already (${place})`
-      diagnostics.push({
-        code: 'NETWORK_TWICE',
-        message,
-        hint: 'give each span a network of its own',
-        origin: network.origin
-      })
-    } else seen.set(network.name, { span, network })
-  }
-  return diagnostics
+  const networks = spans.flatMap(({ name: span, network }) => (network ? [{ ...network, span }] : []))
+  return checkRepeats(
+    networks,
+    ({ name }) => name,
+    ({ name, span, origin }, other) => {
+      const place = describePlace(other.origin, origin)
+      const message = `network ${quote(name)} of span ${quote(span)} is that of span ${quote(other.span)} already (${place})`
+      return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
+    }
+  )
 }
 
 function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
-  const subnets = spans.flatMap(({ name, network }) => {
-    const subnet = network?.subnet ? parseSubnet(network.subnet) : undefined
-    return network?.subnet && subnet && !('problem' in subnet)
-      ? [{ span: name, network, subnet, text: network.subnet }]
-      : []
+  const subnets = spans.flatMap(({ name: span, network }) => {
+    const subnet = network?.subnet ? readSubnet(network.subnet) : undefined
+    return network && subnet ? [{ ...subnet, span, text: network.subnet, origin: network.origin }] : []
   })
   // In the order of addresses, a subnet that overlaps any earlier one overlaps the last one kept here.
-  subnets.sort((one, other) => one.subnet.base - other.subnet.base || one.subnet.length - other.subnet.length)
-  const diagnostics: Diagnostic[] = []
-  let [widest] = subnets
-  for (const one of subnets.slice(1)) {
-    if (widest && subnetsOverlap(widest.subnet, one.subnet)) {
-      const place = describePlace(widest.network.origin, one.network.origin)
-      const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${widest.text} of span ${quote(widest.span)} (${place})`
-      diagnostics.push({
-        code: 'SUBNET_OVERLAP',
-        message,
-        hint: 'give each network a prefix of its own',
-        origin: one.network.origin
-      })
-    } else widest = one
-  }
-  return diagnostics
+  const [first, ...others] = subnets.sort((one, other) => one.base - other.base || one.length - other.length)
+  let widest = first
+  return others.flatMap((one) => {
+    if (!widest || !subnetsOverlap(widest, one)) {
+      widest = one
+      return []
+    }
+    const place = describePlace(widest.origin, one.origin)
+    const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${widest.text} of span ${quote(widest.span)} (${place})`
+    return [diagnostic('SUBNET_OVERLAP', message, 'give each network a prefix of its own', one.origin)]
+  })
 }
 
 /** Spans of a loop that a message shows; a longer loop is shortened. */

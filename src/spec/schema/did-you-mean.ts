@@ -4,29 +4,18 @@ import { distance } from 'fastest-levenshtein'
 const longestWord = 64
 
 /** Other names that people know a key or a value by. */
-const synonyms: ReadonlyMap<string, string> = new Map([
-  ['in', 'ingress'],
-  ['rx', 'ingress'],
-  ['receive', 'ingress'],
-  ['out', 'egress'],
-  ['tx', 'egress'],
-  ['transmit', 'egress'],
-  ['all', 'both'],
-  ['any', 'both'],
-  ['inout', 'both'],
-  ['yes', 'true'],
-  ['on', 'true'],
-  ['y', 'true'],
-  ['no', 'false'],
-  ['off', 'false'],
-  ['n', 'false'],
-  ['mac', 'macaddress'],
-  ['bpf', 'filter'],
-  ['containers', 'sensors'],
-  ['name', 'container'],
-  ['service', 'compose'],
-  ['ifname', 'interface_name'],
-  ['interface', 'interface_name']
+const synonyms: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ingress', ['in', 'rx', 'receive']],
+  ['egress', ['out', 'tx', 'transmit']],
+  ['both', ['all', 'any', 'inout']],
+  ['true', ['yes', 'on', 'y']],
+  ['false', ['no', 'off', 'n']],
+  ['macaddress', ['mac']],
+  ['filter', ['bpf']],
+  ['sensors', ['containers']],
+  ['container', ['name']],
+  ['compose', ['service']],
+  ['interface_name', ['ifname', 'interface']]
 ])
 
 const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')
@@ -35,8 +24,8 @@ const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   if (word.length > longestWord) return undefined
   const normalised = normalise(word)
-  const synonym = synonyms.get(normalised)
-  if (synonym !== undefined && candidates.includes(synonym)) return synonym
+  const known = candidates.find((candidate) => synonyms.get(candidate)?.includes(normalised))
+  if (known !== undefined) return known
   let best: string | undefined
   let least = Math.max(1, Math.round(normalised.length * 0.4)) + 1
   for (const candidate of candidates) {

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
 import { findKeyPlace, findTree, findValuePlace, type Path, type ScalarTree, type Tree } from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
@@ -23,37 +23,40 @@ const unsupported: ReadonlyMap<string, string> = new Map([
 ])
 
 /** The kind of a place. */
-function kindOf(path: Path): 'source' | 'sensor' | 'span' | 'other' {
-  if (path[0] !== 'spans') return 'other'
-  if (path.length === 2) return 'span'
-  if (path.length === 4 && path[2] === 'sources') return 'source'
-  if (path.length === 4 && path[2] === 'sensors') return 'sensor'
-  return 'other'
+function kindOf([group, ...path]: Path): 'source' | 'sensor' | 'span' | 'other' {
+  if (group !== 'spans') return 'other'
+  if (path.length === 1) return 'span'
+  if (path.length === 3 && path[1] === 'sources') return 'source'
+  return path.length === 3 && path[1] === 'sensors' ? 'sensor' : 'other'
+}
+
+/** `span "span0"`, `interface "tap-a"`; undefined: the place is at the top level. */
+function describeOwner([group, name]: Path): string | undefined {
+  if (name === undefined) return undefined
+  return `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
 }
 
 /** ` in span "span0"`, or nothing at the top level. */
-function describeOwner(path: Path): string {
-  const [group, key] = path
-  if (path.length < 2) return ''
-  if (group === 'spans') return ` in span ${quote(String(key))}`
-  if (group === 'interfaces') return ` in interface ${quote(String(key))}`
-  return ''
+function inOwner(path: Path): string {
+  const owner = describeOwner(path)
+  return owner === undefined ? '' : ` in ${owner}`
 }
 
 /** `mtu in span "span0"`, `a sensor in span "span0"`. */
 function describeSubject(path: Path): string {
   if (path.length === 0) return 'the file'
-  if (path.length === 2) return `${path[0] === 'spans' ? 'span' : 'interface'} ${quote(String(path[1]))}`
   const kind = kindOf(path)
   const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : String(path.at(-1))
-  return `${name}${describeOwner(path)}`
+  return path.length === 2 ? String(describeOwner(path)) : `${name}${inOwner(path)}`
 }
 
-function describeValue(tree: Tree): string {
+const shorten = ({ text }: ScalarTree) => printable(text.slice(0, 60))
+
+function describeValue(tree: Tree, issue: Issue): string {
   if (tree.kind === 'list') return tree.items.length === 0 ? 'an empty list' : 'a list'
   if (tree.kind !== 'scalar') return 'a mapping'
   if (typeof tree.value === 'string') return quote(tree.value)
-  return String(tree.value === null ? null : printable(tree.text.slice(0, 60)))
+  return typeof tree.value === 'number' && expectsText(issue) ? `the number ${shorten(tree)}` : shorten(tree)
 }
 
 const expectsText = (issue: Issue) => issue.code === 'invalid_type' && issue.expected === 'string'
@@ -80,17 +83,14 @@ function suggestFlag(word: string): string | undefined {
 function suggestFix(issue: Issue, tree: Tree): string | undefined {
   const key = issue.path.at(-1)
   if (issue.code === 'invalid_type' && issue.expected === 'array') {
-    const text = tree.kind === 'scalar' ? printable(tree.text.slice(0, 60)) : undefined
-    if (text !== undefined) return key === 'sources' ? `write "- interface: ${text}"` : `write [${text}]`
+    if (tree.kind === 'scalar')
+      return key === 'sources' ? `write "- interface: ${shorten(tree)}"` : `write [${shorten(tree)}]`
     return tree.kind === 'map' ? 'begin each item with "- "' : undefined
   }
-  if (kindOf(issue.path) === 'source' && tree.kind === 'scalar')
-    return `write "interface: ${printable(tree.text.slice(0, 60))}"`
   if (tree.kind !== 'scalar') return undefined
+  if (kindOf(issue.path) === 'source') return `write "interface: ${shorten(tree)}"`
   const { value } = tree
-  if (typeof value !== 'string') {
-    return expectsText(issue) ? suggestText(tree, key) : undefined
-  }
+  if (typeof value !== 'string') return expectsText(issue) ? suggestText(tree, key) : undefined
   if (issue.code === 'invalid_type' && issue.expected === 'boolean') return suggestFlag(value)
   if (issue.code === 'invalid_value') {
     const allowed = issue.values.map(String)
@@ -105,27 +105,23 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
 
 function explainUnknownKey(key: string, path: Path, known: readonly string[], tree: Tree): Diagnostic {
   const origin = findKeyPlace(tree, [...path, key])
-  const owner = path.length === 0 ? '' : describeOwner(path)
-  const message = `unknown key ${quote(key)}${owner}`
+  const subject = `${quote(key)}${inOwner(path)}`
   const feature = unsupported.get(`${kindOf(path)} ${key}`)
   if (feature !== undefined) {
     const hint = `this version of spanplan does not support ${feature} yet`
-    return { code: 'KEY_UNSUPPORTED', message: `${quote(key)}${owner} is not supported`, hint, origin }
+    return diagnostic('KEY_UNSUPPORTED', `${subject} is not supported`, hint, origin)
   }
-  return { code: 'KEY_UNKNOWN', message, hint: suggestHint(key, known) ?? `known here: ${known.join(', ')}`, origin }
+  const hint = suggestHint(key, known) ?? `known here: ${known.join(', ')}`
+  return diagnostic('KEY_UNKNOWN', `unknown key ${subject}`, hint, origin)
 }
 
 /** The paths at which an unknown key explains another issue: the path of its mapping, and that of the key that is meant. */
 function listExplained(issue: Issue): string[] {
   if (issue.code !== 'unrecognized_keys') return []
   const known = issue.message.split(', ')
-  return issue.keys.flatMap((key) => {
-    // An unknown key of a source or of `match` may be meant as the one key that these need.
-    const suggestion = suggest(key, known)
-    return [issue.path, ...(suggestion === undefined ? [] : [[...issue.path, suggestion]])].map((path) =>
-      path.join('\0')
-    )
-  })
+  // An unknown key of a source or of `match` may be meant as the one key that these need.
+  const meant = issue.keys.flatMap((key) => suggest(key, known) ?? [])
+  return [issue.path, ...meant.map((key) => [...issue.path, key])].map((path) => path.join('\0'))
 }
 
 /** The diagnostics for zod's issues with a file. An issue that is the consequence of another one has none. */
@@ -156,34 +152,31 @@ function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
       return explainIssues(absolute, root)
     }
   }
-  if (tree?.kind === 'broken') return []
-  const subject = describeSubject(path)
+  return tree?.kind === 'broken' ? [] : [explainValue(issue, tree, root)]
+}
+
+function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnostic {
+  const { path } = issue
   const key = String(path.at(-1))
   if (!tree) {
-    const hint = missingKeyHints.get(key)
-    const message = `${quote(key)} is missing${describeOwner(path.slice(0, -1))}`
-    return [{ code: 'KEY_MISSING', message, ...(hint !== undefined && { hint }), origin: findKeyPlace(root, path) }]
+    const message = `${quote(key)} is missing${inOwner(path.slice(0, -1))}`
+    return diagnostic('KEY_MISSING', message, missingKeyHints.get(key), findKeyPlace(root, path))
   }
   const origin = findValuePlace(root, path)
+  const subject = describeSubject(path)
   if (tree.kind === 'scalar' && tree.value === null) {
-    const hint =
-      missingKeyHints.get(key) ??
-      (path.length === 2 || path.length === 4
-        ? 'write what belongs here, or take it out'
-        : 'give it a value, or take the key out')
-    return [{ code: 'VALUE_MISSING', message: `${subject} has no value`, hint, origin }]
+    const isEntry = path.length === 2 || path.length === 4
+    const hint = isEntry ? 'write what belongs here, or take it out' : 'give it a value, or take the key out'
+    return diagnostic('VALUE_MISSING', `${subject} has no value`, missingKeyHints.get(key) ?? hint, origin)
   }
   if (issue.code === 'custom') {
     const { code, hint } = readParams(issue)
-    if (tree.kind !== 'scalar') return [{ code, message: `${subject} ${issue.message}`, ...hint, origin }]
-    const fix = key === 'macaddress' && bareMac.test(tree.text) ? { hint: suggestColons(tree.text) } : hint
-    return [{ code, message: `${subject} ${nameValue(issue.message, tree.text)}`, ...fix, origin }]
+    if (tree.kind !== 'scalar') return diagnostic(code, `${subject} ${issue.message}`, hint, origin)
+    const fix = key === 'macaddress' && bareMac.test(tree.text) ? suggestColons(tree.text) : hint
+    return diagnostic(code, `${subject} ${nameValue(issue.message, tree.text)}`, fix, origin)
   }
-  const hint = suggestFix(issue, tree)
-  const isNumber = tree.kind === 'scalar' && typeof tree.value === 'number'
-  const type = isNumber && expectsText(issue) ? 'the number ' : ''
-  const message = `${subject} ${issue.message}, not ${type}${describeValue(tree)}`
-  return [{ code: 'VALUE_INVALID', message, ...(hint !== undefined && { hint }), origin }]
+  const message = `${subject} ${issue.message}, not ${describeValue(tree, issue)}`
+  return diagnostic('VALUE_INVALID', message, suggestFix(issue, tree), origin)
 }
 
 /** Adds the value to a message that does not have it yet. */
@@ -196,22 +189,14 @@ function nameValue(message: string, text: string): string {
 function explainName(issue: Issue, path: Path, root: Tree): Diagnostic {
   const [group, name] = path
   const subject = group === 'spans' ? "a span's name" : "an interface's name"
-  const { code, hint } = issue.code === 'custom' ? readParams(issue) : { code: 'NAME_INVALID', hint: {} }
-  return {
-    code,
-    message: `${subject} ${nameValue(issue.message, String(name))}`,
-    ...hint,
-    origin: findKeyPlace(root, path)
-  }
+  const { code, hint } = readParams(issue)
+  return diagnostic(code, `${subject} ${nameValue(issue.message, String(name))}`, hint, findKeyPlace(root, path))
 }
 
 /** The code and the hint of a rule: the schema puts nothing else into the parameters of an issue. */
-function readParams(issue: z.core.$ZodIssueCustom): { code: string; hint: { hint?: string } } {
-  const { code, hint }: Record<string, unknown> = issue.params ?? {}
-  return {
-    code: typeof code === 'string' ? code : 'VALUE_INVALID',
-    hint: typeof hint === 'string' ? { hint } : {}
-  }
+function readParams(issue: Issue): { readonly code: string; readonly hint: string | undefined } {
+  const params: { code?: string; hint?: string } = (issue.code === 'custom' && issue.params) || {}
+  return { code: params.code ?? 'VALUE_INVALID', hint: params.hint }
 }
 
 /** The issues of the form that the value has, of those that it may have: the form that accepts the value's type. */

@@ -1,28 +1,29 @@
 import type { z } from 'zod'
 import type { Diagnostic, Origin } from '../../errors.ts'
-import { findTree, type MapTree, type Path, removePaths, type Tree, toData } from '../yaml/tree.ts'
+import { findTree, type MapTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
 import { explainIssues } from './errors.ts'
 import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
 
-/** One entry of `interfaces` or `spans`: its data, and the tree with the place of each value. */
-export interface Named<Data> {
-  readonly name: string
+/** The valid data of a value, and the tree with the place of each part of the data. */
+interface Valid<Data> {
   readonly data: Data
   readonly tree: Tree
-  /** The place of its key. */
-  readonly at: Origin
 }
 
-/** The name and place of an entry, which need not be valid. */
-export type Key = Pick<Named<unknown>, 'name' | 'at'>
+/** One entry of `interfaces` or `spans`, which has a valid name. */
+export interface Entry<Data> {
+  readonly name: string
+  /** The place of its key. */
+  readonly origin: Origin
+  /** undefined: nothing sensible is left without the invalid values. */
+  readonly valid: Valid<Data> | undefined
+}
 
-/** The valid part of one file. */
+/** What is valid in one file. */
 export interface Part {
-  readonly owner: Key | undefined
-  readonly interfaceKeys: readonly Key[]
-  readonly spanKeys: readonly Key[]
-  readonly interfaces: readonly Named<InterfaceData>[]
-  readonly spans: readonly Named<SpanData>[]
+  readonly owner: Valid<string> | undefined
+  readonly interfaces: readonly Entry<InterfaceData>[]
+  readonly spans: readonly Entry<SpanData>[]
 }
 
 /**
@@ -31,45 +32,32 @@ export interface Part {
  */
 export function readPart(file: Tree): { readonly part: Part; readonly diagnostics: readonly Diagnostic[] } {
   const tree = file.kind === 'map' ? withoutOwnKeys(file) : file
-  const result = schemas.file.safeParse(toData(tree))
-  const diagnostics = result.success ? [] : explainIssues(result.error.issues, tree)
-  const owner = keepValid(schemas.owner, findTree(tree, ['name']))
-  const badNames = new Set(
-    (result.error?.issues ?? []).filter(({ code }) => code === 'invalid_key').map(({ path }) => path.join('\0'))
-  )
-  const entries = (group: string) =>
-    listEntries(tree, group).filter(({ name }) => !badNames.has([group, name].join('\0')))
-  const interfaceEntries = entries('interfaces')
-  const spanEntries = entries('spans')
+  const { error } = schemas.file.safeParse(toData(tree))
   const part = {
-    owner: owner && { name: owner.data, at: owner.tree.at },
-    interfaceKeys: interfaceEntries,
-    spanKeys: spanEntries,
-    interfaces: interfaceEntries.flatMap((entry) => keepValidEntry(schemas.interface, entry)),
-    spans: spanEntries.flatMap((entry) => keepValidEntry(schemas.span, entry))
+    owner: keepValid(schemas.owner, findTree(tree, ['name'])),
+    interfaces: listEntries(findTree(tree, ['interfaces']), schemas.interfaceName, schemas.interface),
+    spans: listEntries(findTree(tree, ['spans']), schemas.spanName, schemas.span)
   }
-  return { part, diagnostics }
+  return { part, diagnostics: error ? explainIssues(error.issues, tree) : [] }
 }
 
 function withoutOwnKeys(tree: MapTree): MapTree {
   return { ...tree, entries: new Map([...tree.entries].filter(([key]) => !isOwnKey(key))) }
 }
 
-function listEntries(tree: Tree, group: string): (Key & { tree: Tree })[] {
-  const map = findTree(tree, [group])
-  return map?.kind === 'map' ? [...map.entries].map(([name, { at, value }]) => ({ name, at, tree: value })) : []
-}
-
-function keepValidEntry<Data>(schema: z.ZodType<Data>, entry: Key & { tree: Tree }): Named<Data>[] {
-  const found = keepValid(schema, entry.tree)
-  return found ? [{ name: entry.name, at: entry.at, ...found }] : []
+function listEntries<Data>(
+  group: Tree | undefined,
+  nameSchema: z.ZodType<string>,
+  schema: z.ZodType<Data>
+): Entry<Data>[] {
+  if (group?.kind !== 'map') return []
+  return [...group.entries]
+    .filter(([name]) => nameSchema.safeParse(name).success)
+    .map(([name, { at, value }]) => ({ name, origin: at, valid: keepValid(schema, value) }))
 }
 
 /** The data of a tree without the invalid values, and the tree for it; undefined: nothing sensible is left. */
-function keepValid<Data>(
-  schema: z.ZodType<Data>,
-  tree: Tree | undefined
-): { readonly data: Data; readonly tree: Tree } | undefined {
+function keepValid<Data>(schema: z.ZodType<Data>, tree: Tree | undefined): Valid<Data> | undefined {
   for (let rest = tree; rest; ) {
     const result = schema.safeParse(toData(rest))
     if (result.success) return { data: result.data, tree: rest }
@@ -82,9 +70,9 @@ function removeInvalid(tree: Tree, issues: readonly z.core.$ZodIssue[]): Tree | 
   const invalid = issues.flatMap((issue): Path[] =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : listRemovals(issue.path)
   )
+  const values = invalid.map((path) => findTree(tree, path))
   // A missing value cannot be removed, nor can the tree itself.
-  const canRemove = invalid.every((path) => path.length > 0 && findTree(tree, path) !== undefined)
-  return canRemove ? removePaths(tree, invalid) : undefined
+  return values.includes(undefined) || values.includes(tree) ? undefined : withoutValues(tree, new Set(values))
 }
 
 /**
@@ -93,8 +81,7 @@ function removeInvalid(tree: Tree, issues: readonly z.core.$ZodIssue[]): Tree | 
  */
 function listRemovals(path: Path): Path[] {
   const [key] = path
-  if (key === 'sources' && path.length > 1) return [path.slice(0, 2)]
-  if (key === 'sensors' && path.length > 1) return [path.slice(0, 2)]
+  if ((key === 'sources' || key === 'sensors') && path.length > 1) return [path.slice(0, 2)]
   // A span with sensors and without a network would get a network of the span's name.
   if (key === 'network') return [['network'], ['sensors']]
   return key === 'match' ? [[]] : [path.slice(0, 1)]

@@ -31,17 +31,39 @@ export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   })
 }
 
-/** The check that a mapping has exactly one of these keys. `none` and `several` are hints. */
-export function checkOneKey(
+/** What {@link mappingWithOne} says: in the JSON Schema, and with another number of the keys. */
+interface OneKeyTexts {
+  readonly description?: string
+  readonly message: string
+  /** A hint, with none of the keys. */
+  readonly none?: string
+  /** A hint, with several of the keys. */
+  readonly several?: string
+}
+
+/** The schema of a mapping that has exactly one of these keys. */
+export function mappingWithOne<Shape extends z.ZodRawShape>(
   keys: readonly string[],
-  { message, none, several }: { readonly message: string; readonly none?: string; readonly several?: string }
-): z.core.CheckFn<Readonly<Record<string, unknown>>> {
-  return ({ value, issues }) => {
+  { description, message, none, several }: OneKeyTexts,
+  shape: Shape
+) {
+  const check: z.core.CheckFn<Readonly<Record<string, unknown>>> = ({ value, issues }) => {
     const given = keys.filter((key) => value[key] !== undefined)
     if (given.length === 1) return
     const hint = given.length === 0 ? none : several
-    issues.push({ code: 'custom', input: value, message, params: { code: 'VALUE_INVALID', hint } })
+    issues.push({ code: 'custom', input: value, message, params: { hint } })
   }
+  return mapping(shape)
+    .check(check)
+    .meta({ description, oneOf: keys.map((key) => ({ required: [key] })) })
+}
+
+/** A rule for a name. */
+export const nameRule = (message: string, broken: Rule['broken']): Rule => ({ broken, message, code: 'NAME_INVALID' })
+
+/** The rule that a name is not too long. `most` says how long a name may be. */
+export function lengthRule(limit: number, most: string, measure = (value: string) => value.length): Rule {
+  return { broken: (value) => measure(value) > limit, message: `is too long: ${most}`, code: 'NAME_TOO_LONG' }
 }
 
 /** A rule's test: the text is one of these. */
@@ -55,24 +77,17 @@ export const countBytes = (value: string) => Buffer.byteLength(value)
 
 /** Rules for a link's name. `all` and `default` mean every link in /proc/sys/net/ipv4/conf, and `-` begins an option. */
 export const linkRules: readonly Rule[] = [
-  { broken: (value) => value === '', message: 'must not be empty', code: 'NAME_INVALID' },
-  { broken: (value) => value.startsWith('-'), message: 'must not begin with "-"', code: 'NAME_INVALID' },
-  { broken: oneOf(['.', '..']), message: 'must not be "." or ".."', code: 'NAME_INVALID' },
-  {
-    broken: oneOf(['all', 'default']),
-    message: 'must not be "all" or "default": the kernel means every link by it',
-    code: 'NAME_INVALID'
-  }
+  nameRule('must not be empty', (value) => value === ''),
+  nameRule('must not begin with "-"', (value) => value.startsWith('-')),
+  nameRule('must not be "." or ".."', oneOf(['.', '..'])),
+  nameRule('must not be "all" or "default": the kernel means every link by it', oneOf(['all', 'default']))
 ]
 
 /** The characters of a link's name: dev_valid_name() in net/core/dev.c. */
-export const linkCharacters: readonly Rule[] = [
-  {
-    broken: (value) => /[/:\s]/.test(value) || hasControls(value),
-    message: 'must have no "/", no ":" and no spaces',
-    code: 'NAME_INVALID'
-  }
-]
+export const linkCharacters = nameRule(
+  'must have no "/", no ":" and no spaces',
+  (value) => /[/:\s]/.test(value) || hasControls(value)
+)
 
 /** Bytes. IFNAMSIZ in linux/if.h is 16, with the terminating zero. */
 export const longestLinkName = 15
@@ -82,12 +97,8 @@ const longestAltname = 127
 /** The name of an interface of the host, or one of its altnames. */
 export const interfaceName = text('the name of a network interface', [
   ...linkRules,
-  ...linkCharacters,
-  {
-    broken: (value) => countBytes(value) > longestAltname,
-    message: `is too long: a name has at most ${longestAltname} bytes`,
-    code: 'NAME_TOO_LONG'
-  }
+  linkCharacters,
+  lengthRule(longestAltname, `a name has at most ${longestAltname} bytes`, countBytes)
 ]).meta({
   pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
 })
@@ -99,14 +110,6 @@ export const longestDockerName = 255
 
 /** Rules for the name of a Docker container or network. */
 export const dockerRules: readonly Rule[] = [
-  {
-    broken: (value) => !dockerPattern.test(value),
-    message: 'must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -',
-    code: 'NAME_INVALID'
-  },
-  {
-    broken: (value) => value.length > longestDockerName,
-    message: `is too long: a name has at most ${longestDockerName} characters`,
-    code: 'NAME_TOO_LONG'
-  }
+  nameRule('must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -', (value) => !dockerPattern.test(value)),
+  lengthRule(longestDockerName, `a name has at most ${longestDockerName} characters`)
 ]

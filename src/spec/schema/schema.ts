@@ -4,15 +4,17 @@ import { sourceKeys } from '../sources/registry.ts'
 import { readDuration } from '../values/duration.ts'
 import { parseSubnet } from '../values/subnet.ts'
 import {
-  checkOneKey,
   countBytes,
   dockerPattern,
   dockerRules,
   interfaceName,
+  lengthRule,
   linkRules,
   longestDockerName,
   longestLinkName,
   mapping,
+  mappingWithOne,
+  nameRule,
   oneOf,
   text
 } from './rules.ts'
@@ -25,16 +27,8 @@ import { sensor } from './sensor.ts'
 
 const spanName = text('a name', [
   ...linkRules,
-  {
-    broken: (value) => !/^[A-Za-z0-9_.-]+$/.test(value),
-    message: 'must have only A-Z a-z 0-9 _ . -',
-    code: 'NAME_INVALID'
-  },
-  {
-    broken: (value) => value.length > longestLinkName,
-    message: `is too long: it becomes the name of a bridge, which has at most ${longestLinkName} characters`,
-    code: 'NAME_TOO_LONG'
-  }
+  nameRule('must have only A-Z a-z 0-9 _ . -', (value) => !/^[A-Za-z0-9_.-]+$/.test(value)),
+  lengthRule(longestLinkName, `it becomes the name of a bridge, which has at most ${longestLinkName} characters`)
 ]).meta({
   description: `The span's name, and that of its bridge: 1 to ${longestLinkName} of A-Z a-z 0-9 _ . -`,
   pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestLinkName}}$`
@@ -42,11 +36,7 @@ const spanName = text('a name', [
 
 const networkName = text('the name of a Docker network', [
   ...dockerRules,
-  {
-    broken: oneOf(['bridge', 'host', 'none', 'default']),
-    message: 'must not be one of the networks that Docker itself makes',
-    code: 'NAME_INVALID'
-  }
+  nameRule('must not be one of the networks that Docker itself makes', oneOf(['bridge', 'host', 'none', 'default']))
 ]).meta({
   pattern: `^(?!(?:bridge|host|none|default)$)${dockerPattern.source.slice(1)}`,
   maxLength: longestDockerName
@@ -55,25 +45,24 @@ const networkName = text('the name of a Docker network', [
 const macPattern = /^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i
 
 const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
-  {
-    broken: (value) => !macPattern.test(value),
-    message: 'must be a MAC address such as "00:1b:21:aa:00:01"'
-  }
+  { broken: (value) => !macPattern.test(value), message: 'must be a MAC address such as "00:1b:21:aa:00:01"' }
 ]).meta({
   description:
     "The interface's permanent MAC address, with : or -. Put it in quotes: YAML reads some addresses as numbers",
   pattern: '^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$'
 })
 
-const match = mapping({
-  macaddress: macaddress.optional(),
-  name: interfaceName.optional().describe("The interface's name, or one of its altnames")
-})
-  .check(checkOneKey(['macaddress', 'name'], { message: 'must have either macaddress or name' }))
-  .meta({
+const match = mappingWithOne(
+  ['macaddress', 'name'],
+  {
     description: 'How the interface is found. Without it, the key is its name',
-    oneOf: [{ required: ['macaddress'] }, { required: ['name'] }]
-  })
+    message: 'must have either macaddress or name'
+  },
+  {
+    macaddress: macaddress.optional(),
+    name: interfaceName.optional().describe("The interface's name, or one of its altnames")
+  }
+)
 
 const flag = () => z.boolean({ error: 'must be true or false' })
 
@@ -98,41 +87,40 @@ const filter = text('text: a pcap-filter(7) expression', [
 
 const durationPattern = ['h', 'm', 's', 'ms'].map((unit) => `(?:[0-9]+(?:\\.[0-9]+)?${unit})?`).join('')
 
-const duration = z.string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' }).check((payload) => {
-  const value = readDuration(payload.value)
-  const problem = typeof value !== 'number' ? value.problem : value < 1 ? 'be more than 0' : null
-  if (problem === null) return
-  const params = { code: 'VALUE_INVALID' }
-  payload.issues.push({ code: 'custom', input: payload.value, message: `must ${problem}`, params })
-})
-
-const maxIdle = duration.meta({
-  description:
-    'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m. Default: never',
-  examples: ['5m'],
-  pattern: `^(?=.)${durationPattern}$`
-})
-
-const source = mapping({
-  ...sourceKeys,
-  direction: z
-    .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
-    .optional()
-    .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated interface'),
-  filter: filter.optional(),
-  max_idle: maxIdle.optional()
-})
-  .check(
-    checkOneKey(Object.keys(sourceKeys), {
-      message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
-      none: 'say what is copied, for example "- interface: eth1"',
-      several: 'write an item for each'
-    })
-  )
+const maxIdle = z
+  .string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' })
   .meta({
-    description: 'Where traffic is copied from',
-    oneOf: Object.keys(sourceKeys).map((key) => ({ required: [key] }))
+    description:
+      'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m. Default: never',
+    examples: ['5m'],
+    pattern: `^(?=.)${durationPattern}$`
   })
+  .transform((value, { issues }) => {
+    const duration = readDuration(value)
+    if (typeof duration === 'number' && duration >= 1) return duration
+    const problem = typeof duration === 'number' ? 'be more than 0' : duration.problem
+    issues.push({ code: 'custom', input: value, message: `must ${problem}` })
+    return z.NEVER
+  })
+
+const source = mappingWithOne(
+  Object.keys(sourceKeys),
+  {
+    description: 'Where traffic is copied from',
+    message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
+    none: 'say what is copied, for example "- interface: eth1"',
+    several: 'write an item for each'
+  },
+  {
+    ...sourceKeys,
+    direction: z
+      .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
+      .optional()
+      .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated interface'),
+    filter: filter.optional(),
+    max_idle: maxIdle.optional()
+  }
+)
 
 const subnet = z
   .string({ error: 'must be an IPv4 prefix such as 198.18.0.0/26' })
@@ -151,10 +139,7 @@ const network = z
   .union(
     [
       networkName.describe('The name of the Docker network'),
-      mapping({
-        name: networkName.describe('The name of the Docker network'),
-        subnet: subnet.optional()
-      })
+      mapping({ name: networkName.describe('The name of the Docker network'), subnet: subnet.optional() })
     ],
     { error: 'must be the name of a Docker network, or {name: …, subnet: …}' }
   )
@@ -191,17 +176,9 @@ const span = mapping({
 const longestOwner = 32
 
 const owner = text('text', [
-  {
-    broken: (value) => !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(value),
-    message: 'must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -',
-    code: 'NAME_INVALID'
-  },
-  {
-    broken: (value) => value.length > longestOwner,
-    message: `is too long: it has at most ${longestOwner} characters`,
-    code: 'NAME_TOO_LONG'
-  },
-  { broken: oneOf(['all']), message: 'must not be "all"', code: 'NAME_INVALID' }
+  nameRule('must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -', (value) => !dockerPattern.test(value)),
+  lengthRule(longestOwner, `it has at most ${longestOwner} characters`),
+  nameRule('must not be "all"', oneOf(['all']))
 ]).meta({
   description: 'Whose these spans are: prune and destroy stay within it',
   default: 'default',
@@ -221,7 +198,7 @@ const file = mapping({
 })
 
 /** The schema of a file, and of the parts that are checked by themselves if the file has errors. */
-export const schemas = { file, owner, interface: interfaceEntry, span, network: networkName }
+export const schemas = { file, owner, interfaceName, interface: interfaceEntry, spanName, span, network: networkName }
 
 /** An entry of `interfaces`, as the schema returns it. */
 export type InterfaceData = z.output<typeof interfaceEntry>

@@ -61,15 +61,16 @@ export function toData(tree: Tree): unknown {
   }
 }
 
+/** A key of a mapping, or an item of a list, which has no key but its own place. */
+function entryAt(tree: Tree | undefined, step: PropertyKey): Entry | undefined {
+  if (tree?.kind === 'map') return tree.entries.get(String(step))
+  const item = tree?.kind === 'list' ? tree.items[Number(step)] : undefined
+  return item && { at: item.at, value: item }
+}
+
 /** The value at a path; undefined: there is none. */
 export function findTree(tree: Tree, path: Path): Tree | undefined {
-  let found: Tree | undefined = tree
-  for (const step of path) {
-    if (found?.kind === 'map') found = found.entries.get(String(step))?.value
-    else if (found?.kind === 'list') found = found.items[Number(step)]
-    else return undefined
-  }
-  return found
+  return path.reduce<Tree | undefined>((around, step) => entryAt(around, step)?.value, tree)
 }
 
 /** The place of the value at a path, else of the nearest value around it. */
@@ -79,45 +80,29 @@ export function findValuePlace(tree: Tree, path: Path): Origin {
 
 /** The place of the key or the list item at a path, else of the nearest one around it. */
 export function findKeyPlace(tree: Tree, path: Path): Origin {
-  for (let length = path.length; length > 0; length--) {
-    const parent = findTree(tree, path.slice(0, length - 1))
-    const step = path[length - 1]
-    if (parent?.kind === 'map') {
-      const entry = parent.entries.get(String(step))
-      if (entry) return entry.at
-    } else if (parent?.kind === 'list') {
-      const item = parent.items[Number(step)]
-      if (item) return item.at
-    }
+  let place = tree.at
+  let around: Tree | undefined = tree
+  for (const step of path) {
+    const found: Entry | undefined = entryAt(around, step)
+    if (!found) break
+    place = found.at
+    around = found.value
   }
-  return tree.at
+  return place
 }
 
-/** A tree without the values at these paths. */
-export function removePaths(tree: Tree, paths: readonly Path[]): Tree {
-  const below = new Map<string, Path[]>()
-  for (const [step, ...rest] of paths) {
-    const key = String(step)
-    const list = below.get(key)
-    if (list) list.push(rest)
-    else below.set(key, [rest])
-  }
-  const keep = (key: string, value: Tree): Tree | undefined => {
-    const rests = below.get(key)
-    if (!rests) return value
-    return rests.some((rest) => rest.length === 0) ? undefined : removePaths(value, rests)
-  }
+/** A tree without these values, wherever they are in it. */
+export function withoutValues(tree: Tree, values: ReadonlySet<Tree | undefined>): Tree {
   if (tree.kind === 'list') {
-    const items = tree.items.map((item, index) => keep(String(index), item)).filter((item) => item !== undefined)
-    return { ...tree, items }
+    const items = tree.items.filter((item) => !values.has(item))
+    return { ...tree, items: items.map((item) => withoutValues(item, values)) }
   }
   if (tree.kind === 'map') {
-    const entries = new Map<string, Entry>()
-    for (const [key, entry] of tree.entries) {
-      const value = keep(key, entry.value)
-      if (value) entries.set(key, { at: entry.at, value })
+    const entries = [...tree.entries].filter(([, { value }]) => !values.has(value))
+    return {
+      ...tree,
+      entries: new Map(entries.map(([key, { at, value }]) => [key, { at, value: withoutValues(value, values) }]))
     }
-    return { ...tree, entries }
   }
   return tree
 }
