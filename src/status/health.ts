@@ -48,7 +48,7 @@ export function judgeSpan(
         ? []
         : [diagnostic('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
     ),
-    ...sources.filter(isIdle).map((source) => describeIdleness(span.name, source)),
+    ...sources.filter(isIdle).map(describeIdleness),
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport))
   ]
 }
@@ -86,7 +86,7 @@ function countDrift({ length }: readonly PlannedChange[], what: string): Diagnos
 }
 
 /** What is wrong with a source that is idle. */
-export function describeIdleness(span: string, { device, idle, maxIdle, origin }: SourceIdleness): Diagnostic {
+export function describeIdleness({ span, device, idle, maxIdle, origin }: SourceIdleness): Diagnostic {
   const message = `no frame has come from ${device} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
   return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }

@@ -1,24 +1,22 @@
 import { resolve } from 'node:path'
-import { type Diagnostic, diagnosticOf, SpanplanError } from '../errors.ts'
+import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
-import type { PlanView } from '../plan/plan-view.ts'
-import { expressionsOf, type Target } from '../plan/target.ts'
-import { type Lock, takeLock } from '../run-dir/lock.ts'
+import { expressionsOf } from '../plan/target.ts'
+import { takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
-import { describeIdleness } from '../status/health.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
+import { failureOf, type Problem } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
-import { type IdleSource, trackIdleSources } from './events/idle-sources.ts'
+import { trackIdleSources } from './events/idle-sources.ts'
 import { monotonicTime } from './loop/clock.ts'
-import type { Failure } from './loop/partial-plan.ts'
-import { type RunOptions, type RunOutcome, reconcile, refreshPartially } from './loop/reconcile.ts'
+import { type RunOutcome, reconcile, refreshPartially } from './loop/reconcile.ts'
+import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
-import type { Deadline } from './loop/scheduler.ts'
 import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy } from './loop/targets.ts'
 import { openFiles } from './triggers/watched-files.ts'
 
@@ -35,36 +33,6 @@ export interface ReconcilerConfig extends RemovalPolicy {
   readonly command: string
 }
 
-/** Keeps the host in sync with files, one run at a time. */
-export interface Reconciler {
-  /** The name whose spans it keeps in sync. */
-  readonly name: string
-  state(): Omit<WatchState, 'failedMonitors'>
-  /** The absolute paths of the files and folders that it reads. */
-  paths(): readonly string[]
-  /** Emits the first events. */
-  start(): void
-  /** Reads the files again. */
-  reload(): void
-  /**
-   * Reads the host, plans, and applies.
-   *
-   * @param triggers why it runs; the first one is reported.
-   * @param nextWake settles at the next event.
-   * @returns when the next runs are due.
-   */
-  run(triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]>
-  /**
-   * Reads the host and plans all that the files say, paused or not. It changes nothing.
-   *
-   * @throws SpanplanError if the host cannot be read.
-   */
-  refresh(): Promise<PlanView>
-  /** The counters at the first run; null: they could not be read yet. */
-  firstSample(): Sample | null
-  close(): void
-}
-
 /** Milliseconds to wait for the lock, and then again until the next attempt. */
 const lockPatience = 2000
 
@@ -78,22 +46,19 @@ const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 const harmlessLockFailures: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 
 /**
- * Reads the files for the first time.
+ * Makes what keeps the host in sync with files, one run at a time. Reads the files for the first time.
  *
  * @param emit gets each event as it happens.
  * @param signal ends the waiting for the lock.
  * @throws SpanplanError with all errors of the files.
  */
-export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal): Reconciler {
+export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
   const { dryRun, interval } = config
   const files = openFiles(config.read, (next, before) => checkSpecChange(config, next, before))
   const { name } = files.spec
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
-  const idleSources = trackIdleSources(({ started, ended }) => {
-    for (const source of started) emit({ type: 'idle', ...describeSource(source) })
-    for (const source of ended) emit({ type: 'idle_over', ...describeSource(source) })
-  })
+  const idleSources = trackIdleSources(emit)
   let isNewFile = true
   let firstSample: Sample | null = null
 
@@ -102,11 +67,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
     recompileFilters(expressionsOf(files.spec), which)
 
+  /** @param obstacle why the run cannot begin; null: it can. */
   const runOnce = async (
     trigger: Trigger,
     isOnDemand: boolean,
     pauses: Pauses,
-    obstacle: Diagnostic | null,
+    obstacle: Problem | null,
     nextWake: () => Promise<unknown>
   ): Promise<void> => {
     const began = performance.now()
@@ -116,9 +82,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       if (target !== null) degradation.update(target, outcome, isNewFile, performance.now())
       return degradation.list()
     }
-    const onEarlyFailures = (failures: readonly Failure[]) =>
+    const onEarlyFailures = (failures: readonly Problem[]) =>
       recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
-    const outcome = await tryToReconcile(target, obstacle, { ...config, isNewFile, nextWake, onEarlyFailures })
+    const outcome =
+      obstacle === null && target !== null
+        ? await reconcile(target, { ...config, isNewFile, nextWake, onEarlyFailures })
+        : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
     const at = new Date().toISOString()
@@ -135,16 +104,20 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   }
 
   return {
+    /** The name whose spans it keeps in sync. */
     name,
-    state: () => ({
+    state: (): Omit<WatchState, 'failedMonitors'> => ({
       ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list(), ...statistics.read() },
       file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
     }),
+    /** The absolute paths of the files and folders that it reads. */
     paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
+    /** Emits the first events. */
     start: () => {
       emit({ type: 'started', name, dryRun })
       emitFiles()
     },
+    /** Reads the files again. */
     reload: () => {
       const result = files.reload(performance.now())
       if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
@@ -154,7 +127,14 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       recompile('all')
       emitFiles()
     },
-    run: async (triggers, nextWake) => {
+    /**
+     * Reads the host, plans, and applies.
+     *
+     * @param triggers why it runs; the first one is reported.
+     * @param nextWake settles at the next event.
+     * @returns when the next runs are due.
+     */
+    run: async (triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]> => {
       const [trigger = 'retry'] = triggers
       if (triggers.includes('hangup')) {
         degradation.clear()
@@ -163,7 +143,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       const isOnDemand = triggers.some((one) => onDemand.has(one))
       const { lock, obstacle } = await tryToLock(config, signal)
       try {
-        const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.code)
+        const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
         const pauses = readPauses(Date.now())
         recorder.pauses(pauses.pauses)
         const isBackedOff = !isOnDemand && degradation.isBackedOff(null, performance.now())
@@ -181,44 +161,29 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         lock?.release()
       }
     },
+    /**
+     * Reads the host and plans all that the files say, paused or not. It changes nothing.
+     *
+     * @throws SpanplanError if the host cannot be read.
+     */
     refresh: () => refreshPartially(makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)),
+    /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample,
     close: idleSources.close
   }
 }
 
 /** A dry run needs no lock. */
-async function tryToLock(
-  { dryRun, command }: ReconcilerConfig,
-  signal: AbortSignal
-): Promise<{ readonly lock: Lock | null; readonly obstacle: Diagnostic | null }> {
+async function tryToLock({ dryRun, command }: ReconcilerConfig, signal: AbortSignal) {
   if (dryRun) return { lock: null, obstacle: null }
   try {
     return { lock: await takeLock({ command, timeout: lockPatience, signal }), obstacle: null }
   } catch (error) {
-    return { lock: null, obstacle: diagnosticOf(error) }
+    return { lock: null, obstacle: failureOf(null, error) }
   }
 }
 
 const nothingDone: RunOutcome = { view: null, needed: [], done: [], failures: [] }
-
-/**
- * @param target null: all spans are paused.
- * @param obstacle why the run cannot begin.
- */
-async function tryToReconcile(
-  target: Target | null,
-  obstacle: Diagnostic | null,
-  options: RunOptions
-): Promise<RunOutcome> {
-  if (obstacle !== null) return { ...nothingDone, failures: [{ span: null, diagnostic: obstacle, backsOff: true }] }
-  return target === null ? nothingDone : reconcile(target, options)
-}
-
-function describeSource(source: IdleSource) {
-  const { span, device } = source
-  return { span, device, diagnostic: describeIdleness(span, source) }
-}
 
 function resultOf({ needed, done, failures }: RunOutcome, dryRun: boolean): Result {
   if (failures.length > 0) return 'failed'

@@ -3,7 +3,6 @@ import { serveRequests } from '../run-dir/socket.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openRunQueue } from './loop/run-queue.ts'
-import { openScheduler } from './loop/scheduler.ts'
 import { openReconciler, type ReconcilerConfig } from './reconciler.ts'
 import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
 import { claimName } from './serve/claim-name.ts'
@@ -11,23 +10,13 @@ import type { ListenAddress } from './serve/http-listener.ts'
 import { servePages } from './serve/pages.ts'
 import { openServiceManager } from './serve/service-manager.ts'
 import { debounce } from './triggers/debounce.ts'
-import { trackFailedMonitors } from './triggers/failed-monitors.ts'
 import { watchFiles } from './triggers/file-events.ts'
-import { followHost } from './triggers/host-events.ts'
+import { followHost, trackFailedMonitors } from './triggers/host-events.ts'
 
 /** What a watch does. */
 export interface WatchConfig extends ReconcilerConfig {
   /** Where metrics and probes are served; null: nowhere. */
   readonly listen: ListenAddress | null
-}
-
-/** A watch that runs. */
-export interface Watch {
-  wake(trigger: Trigger): void
-  /** Rejects when the watch cannot go on. */
-  readonly failed: Promise<never>
-  /** Finishes the run under way, and leaves the host as it is. */
-  close(): Promise<void>
 }
 
 /**
@@ -46,7 +35,7 @@ const readyAfter: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
  * @throws SpanplanError if the files are invalid, a watch of this name runs already, a right is missing, or the address of
  * the metrics cannot be used.
  */
-export async function openWatch(config: WatchConfig, emit: EmitEvent): Promise<Watch> {
+export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const stop = new AbortController()
   const reconciler = openReconciler(config, emit, stop.signal)
   const { name } = reconciler
@@ -66,12 +55,12 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent): Promise<W
       reconciler.reload()
       files.follow(reconciler.paths())
     }
-    scheduler.set(await reconciler.run(triggers, runQueue.nextWake))
+    const deadlines = await reconciler.run(triggers, runQueue.nextWake)
     if (triggers.some((trigger) => readyAfter.has(trigger))) await serviceManager.ready()
+    return deadlines
   }
   const runQueue = openRunQueue(run, fail)
   const { wake } = runQueue
-  const scheduler = openScheduler(wake)
   const serviceManager = openServiceManager(
     runQueue.busySince,
     (diagnostic) => emit({ type: 'warning', diagnostic }),
@@ -103,7 +92,9 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent): Promise<W
   followFilters(() => wake('retry'), stop.signal)
   return {
     wake,
+    /** Rejects when the watch cannot go on. */
     failed,
+    /** Finishes the run under way, and leaves the host as it is. */
     close: async () => {
       stop.abort()
       socket.close()
@@ -111,7 +102,6 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent): Promise<W
       onFileEvent.close()
       listener?.close()
       await Promise.all([serviceManager.stopping(), runQueue.close()])
-      scheduler.close()
       reconciler.close()
       claim.release()
       emit({ type: 'stopped' })

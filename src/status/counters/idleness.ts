@@ -13,6 +13,7 @@ interface Idleness {
 
 /** A source with a max_idle, and how long it has been without a frame. */
 export interface SourceIdleness extends Idleness {
+  readonly span: string
   readonly device: string
   /** Milliseconds. */
   readonly maxIdle: number
@@ -30,7 +31,7 @@ export function readIdleness(mirrors: readonly PathMirror[], sample: Sample): Id
 }
 
 /** The sources of a span that have a max_idle and a filter. */
-export function readSources({ mirrors }: FramePath, sample: Sample): SourceIdleness[] {
+export function readSources({ span, mirrors }: FramePath, sample: Sample): SourceIdleness[] {
   const sources = new Map(mirrors.map((mirror) => [mirror.origin, mirror]))
   return [...sources.values()].flatMap(({ source: [name], maxIdle, origin }) => {
     if (maxIdle === null) return []
@@ -38,7 +39,7 @@ export function readSources({ mirrors }: FramePath, sample: Sample): SourceIdlen
       mirrors.filter((mirror) => mirror.origin === origin),
       sample
     )
-    return idleness === null ? [] : [{ ...idleness, device: name, maxIdle, origin }]
+    return idleness === null ? [] : [{ ...idleness, span, device: name, maxIdle, origin }]
   })
 }
 

@@ -1,3 +1,4 @@
+import { diagnosticOf } from '../../errors.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 
 /** Milliseconds from a failure to the next attempt. The delay grows by the factor with each failure. */
@@ -6,66 +7,60 @@ const factor = 3
 const longestDelay = 300_000
 
 /** Why a span is not kept in sync. */
-interface Problem extends Pick<Degraded, 'span' | 'reason' | 'diagnostic'> {
+export interface Problem extends Omit<Degraded, 'until'> {
   /** Whether no run tries the span before the next attempt is due. Else each run tries it, as that costs nothing. */
   readonly backsOff: boolean
 }
 
+/** The problem that a span could not be brought in sync. */
+export function failureOf(span: string | null, error: unknown, backsOff = true): Problem {
+  return { span, reason: 'failed', diagnostic: diagnosticOf(error), backsOff }
+}
+
 interface Entry extends Problem {
   readonly delay: number
-  /** When the next attempt is due, in milliseconds of the monotonic clock, as all times here. */
+  /** When the next attempt is due. */
   readonly until: number
 }
 
-/** The spans that are not kept in sync, and when each is tried next. A span of null stands for all spans. */
-export interface Backoff {
-  /** The span failed. */
-  add(problem: Problem, now: number): void
-  /** The span does not fail now, but may again before `until`: it stays listed, and each run tries it. */
-  suspect(span: string | null, until: number): void
-  /** The span does not fail any more. */
-  remove(span: string | null): void
-  /** Forgets all failures: the next run tries every span. */
-  clear(): void
-  /** Whether no run tries the span now. */
-  isBackedOff(span: string | null, now: number): boolean
-  /** @param write gives a time as ISO 8601. */
-  list(write: (time: number) => string): readonly Degraded[]
-  /** When the next attempt of any span is due; null: no span is listed. */
-  next(): number | null
-}
-
-/** Makes an empty list. */
-export function openBackoff(): Backoff {
+/**
+ * Makes an empty list of spans that are not kept in sync, with when each is tried next. A span of null stands for all spans.
+ * Times are milliseconds of the monotonic clock.
+ */
+export function openBackoff() {
   const entries = new Map<string | null, Entry>()
   return {
-    add: (problem, now) => {
+    /** The span failed. */
+    add: (problem: Problem, now: number): void => {
       const before = entries.get(problem.span)
       // An attempt before it was due does not delay the next one.
       const isEarly = before !== undefined && now < before.until && (before.backsOff || !problem.backsOff)
       const delay = isEarly ? before.delay : delayAfter(before?.delay)
       entries.set(problem.span, { ...problem, delay, until: isEarly ? before.until : now + delay })
     },
-    suspect: (span, until) => {
+    /** The span does not fail now, but may again before `until`: it stays listed, and each run tries it. */
+    suspect: (span: string | null, until: number): void => {
       const entry = entries.get(span)
       if (entry !== undefined) entries.set(span, { ...entry, backsOff: false, until })
     },
-    remove: (span) => {
-      entries.delete(span)
-    },
+    /** The span does not fail any more. */
+    remove: (span: string | null) => entries.delete(span),
+    /** Forgets all failures: the next run tries every span. */
     clear: () => entries.clear(),
-    isBackedOff: (span, now) => {
+    /** Whether no run tries the span now. */
+    isBackedOff: (span: string | null, now: number): boolean => {
       const { backsOff = false, until = now } = entries.get(span) ?? {}
       return backsOff && now < until
     },
-    list: (write) =>
+    /** @param write gives a time as ISO 8601. */
+    list: (write: (time: number) => string): readonly Degraded[] =>
       [...entries.values()].map(({ span, reason, diagnostic, until }) => ({
-        span,
-        reason,
-        diagnostic,
+        ...{ span, reason, diagnostic },
         until: write(until)
       })),
-    next: () => (entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until)))
+    /** When the next attempt of any span is due; null: no span is listed. */
+    next: (): number | null =>
+      entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until))
   }
 }
 

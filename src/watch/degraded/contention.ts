@@ -1,54 +1,54 @@
+import type { Diagnostic } from '../../errors.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { readManager } from '../../host/read-snapshot.ts'
+import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 
 /** A change is contested if it was needed again `limit` times within so many milliseconds. */
 const window = 60_000
 const limit = 5
 
-/** Recognises changes that another program undoes again and again. Times are milliseconds of the monotonic clock. */
-export interface Contention {
-  /** Takes the changes that a run has applied, and gives those of them that are contested. */
-  add(changes: readonly PlannedChange[], now: number): readonly PlannedChange[]
-  /** When the contention of a span is over if no contested change is needed before; null: there is none. */
-  suspectedUntil(span: string | null, now: number): number | null
-  clear(): void
-}
-
-/** When a contested change was last needed. */
-interface Contested {
+/** How often a change was needed. */
+interface Repeats {
   readonly span: string | null
-  readonly last: number
+  /** The last times, at most `limit`. */
+  readonly times: readonly number[]
+  readonly isContested: boolean
 }
 
-/** Makes a record of no changes. It forgets changes that are older than the window. */
-export function openContention(): Contention {
-  const times = new Map<string, readonly number[]>()
-  const contested = new Map<string, Contested>()
+/** Makes a record that recognises changes that another program undoes again and again. Times are of the monotonic clock. */
+export function openContention() {
+  const records = new Map<string, Repeats>()
+  const lastOf = ({ times }: Repeats) => times.at(-1) ?? 0
   const forgetOld = (now: number) => {
-    for (const [key, list] of times) if (list.every((time) => time <= now - window)) times.delete(key)
+    for (const [key, record] of records) {
+      if (!record.isContested && lastOf(record) <= now - window) records.delete(key)
+    }
   }
-  const addKey = (key: string, { span }: PlannedChange, now: number): boolean => {
-    const recent = [...(times.get(key) ?? []), now].filter((time) => time > now - window).slice(-limit)
-    times.set(key, recent)
-    if (recent.length < limit && !contested.has(key)) return false
-    contested.set(key, { span, last: now })
-    return true
+  /** @returns whether it is contested. */
+  const addKey = (key: string, span: string | null, now: number): boolean => {
+    const before = records.get(key)
+    const times = [...(before?.times ?? []), now].filter((time) => time > now - window).slice(-limit)
+    const isContested = times.length >= limit || before?.isContested === true
+    records.set(key, { span, times, isContested })
+    return isContested
   }
   return {
-    add: (changes, now) => {
+    /** Takes the changes that a run has applied, and gives those of them that are contested. */
+    add: (changes: readonly PlannedChange[], now: number): readonly PlannedChange[] => {
       forgetOld(now)
-      return changes.filter((change) => keysOf(change).filter((key) => addKey(key, change, now)).length > 0)
+      return changes.filter((change) => keysOf(change).filter((key) => addKey(key, change.span, now)).length > 0)
     },
-    suspectedUntil: (span, now) => {
-      const ofSpan = [...contested].filter(([, one]) => one.span === span)
-      const until = Math.max(0, ...ofSpan.map(([, { last }]) => last + window))
+    /** When the contention of a span is over if no contested change is needed before; null: there is none. */
+    suspectedUntil: (span: string | null, now: number): number | null => {
+      const contested = [...records].filter(([, record]) => record.isContested && record.span === span)
+      const until = Math.max(0, ...contested.map(([, record]) => lastOf(record) + window))
       if (until > now) return until
-      for (const [key] of ofSpan) contested.delete(key)
+      for (const [key] of contested) records.delete(key)
       return null
     },
-    clear: () => {
-      times.clear()
-      contested.clear()
-    }
+    clear: () => records.clear()
   }
 }
 
@@ -56,4 +56,36 @@ export function openContention(): Contention {
 function keysOf({ address, action, facts }: PlannedChange): string[] {
   const fields = facts.filter(({ changed }) => changed).map(({ key }) => key)
   return (fields.length > 0 ? fields : [action]).map((field) => `${address} ${field}`)
+}
+
+/** Who else may change resources of a kind, and the command that shows it. */
+interface Suspect {
+  readonly who: string
+  readonly show: string
+}
+
+const links: Suspect = { who: 'a tool of network configuration, or a script', show: 'ip monitor link' }
+const filters: Suspect = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
+const docker: Suspect = { who: 'somebody who uses Docker: Compose, or a script', show: 'docker events' }
+
+/** By kind; for all other kinds, it is `links`. */
+const suspects: Readonly<Record<string, Suspect>> = {
+  ...{ mirror: filters, qdisc: filters },
+  ...{ network: docker, sensor: docker, address: docker }
+}
+
+/** Says which change is undone again and again, and who may be doing so. */
+export function explainContention(change: PlannedChange, { host }: PlanView): Diagnostic {
+  const { who, show } = suspects[change.kind] ?? links
+  const link = host.linkOf(change.device)
+  const manager = link && readManager(link)
+  const suspect = manager ? `${manager}, which has ${link.name} set up` : who
+  const pause = shellLine(['spanplan', 'pause', ...(change.span === null ? [] : [change.span]), '--for', '30m'])
+  return {
+    code: 'CONTESTED',
+    message: `something undoes this again and again: ${renderChange(change)}; likely ${suspect}`,
+    hint: `${show} shows when, and who runs then; meanwhile: ${pause}`,
+    address: change.address,
+    ...(change.origin && { origin: change.origin })
+  }
 }

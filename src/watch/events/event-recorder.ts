@@ -23,20 +23,11 @@ interface EndedRun {
   readonly dryRun: boolean
 }
 
-/** Makes events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
-export interface EventRecorder {
-  /** @returns how many changes were needed that were not needed before, and that no new file brought. */
-  run(run: EndedRun): number
-  /** Takes the degraded spans before the end of a run. */
-  degraded(trigger: Trigger, degraded: readonly Degraded[]): void
-  pauses(pauses: readonly Pause[]): void
-}
-
 /** Codes of waits for Docker as a whole: the event docker_away reports them. */
 const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
 
-/** Makes a recorder that has emitted nothing yet. */
-export function openEventRecorder(emit: EmitEvent): EventRecorder {
+/** Makes what emits the events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
+export function openEventRecorder(emit: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
@@ -70,8 +61,10 @@ export function openEventRecorder(emit: EmitEvent): EventRecorder {
     for (const wait of ended) emit({ type: 'wait_over', trigger, wait })
   }
   return {
+    /** Takes the degraded spans before the end of a run. */
     degraded: recordDegraded,
-    run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }) => {
+    /** @returns how many changes were needed that were not needed before, and that no new file brought. */
+    run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }: EndedRun): number => {
       const { view, needed, done } = outcome
       for (const change of done) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded)
@@ -83,7 +76,7 @@ export function openEventRecorder(emit: EmitEvent): EventRecorder {
       for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
       return isNewFile ? 0 : newDrift.length
     },
-    pauses: (current) => {
+    pauses: (current: readonly Pause[]): void => {
       const { started, ended } = pausedSpans.update(current)
       for (const pause of ended) {
         if (!current.some(({ span }) => span === pause.span)) emit({ type: 'resumed', pause })

@@ -1,32 +1,20 @@
 import type { PlanView } from '../../plan/plan-view.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { isIdle, readSources, type SourceIdleness } from '../../status/counters/idleness.ts'
-import { type Transitions, trackTransitions } from './transition-tracker.ts'
-
-/** A source with a max_idle, and its span. */
-export interface IdleSource extends SourceIdleness {
-  readonly span: string
-}
-
-/** Watches which sources are idle. */
-export interface IdleTracker {
-  /** From now on, the sources of this plan are watched, and no others. */
-  follow(view: PlanView): void
-  close(): void
-}
+import { describeIdleness } from '../../status/health.ts'
+import type { EmitEvent } from './event.ts'
+import { trackTransitions } from './transition-tracker.ts'
 
 /** Milliseconds from one sample to the next: a share of the shortest max_idle, so that the event is not late. */
 const [shortestPeriod, longestPeriod] = [1000, 5000]
 const shareOfMaxIdle = 0.1
 
 /**
- * Counts the frames of the sources that have a max_idle. It takes two processes each time, and none where there is no such
- * source.
- *
- * @param onChange gets the sources that are idle from now on, and those that are not any more.
+ * Counts the frames of the sources that have a max_idle, and emits an event when one is idle from now on, and when it is not
+ * any more. It takes two processes each time, and none where there is no such source.
  */
-export function trackIdleSources(onChange: (changes: Transitions<IdleSource>) => void): IdleTracker {
-  const idleSources = trackTransitions<IdleSource>(keyOf)
+export function trackIdleSources(emit: EmitEvent) {
+  const idleSources = trackTransitions<SourceIdleness>(keyOf)
   let current: PlanView | null = null
   let timer: NodeJS.Timeout | null = null
   let closed = false
@@ -34,33 +22,40 @@ export function trackIdleSources(onChange: (changes: Transitions<IdleSource>) =>
     const period = current === null ? null : periodOf(current)
     timer = period === null || closed ? null : setTimeout(() => void count(), period)
   }
-  const update = (sources: readonly IdleSource[]) => {
+  const emitChanges = (sources: readonly SourceIdleness[]) => {
     const counted = new Map(sources.map((source) => [keyOf(source), source]))
-    const wasRecreated = (source: IdleSource) => counted.get(keyOf(source))?.heard === false
+    const wasRecreated = (source: SourceIdleness) => counted.get(keyOf(source))?.heard === false
     const { started, ended } = idleSources.update(sources.filter(isIdle), wasRecreated)
+    for (const source of started) emit({ type: 'idle', ...describeSource(source) })
     // A source that has no max_idle any more has not become busy.
-    return { started, ended: ended.filter((source) => counted.has(keyOf(source))) }
+    for (const source of ended) if (counted.has(keyOf(source))) emit({ type: 'idle_over', ...describeSource(source) })
   }
   const count = async () => {
     // What cannot be read now is read the next time.
     const sources = current === null ? null : await readIdleSources(current).catch(() => null)
-    if (sources !== null && !closed) onChange(update(sources))
+    if (sources !== null && !closed) emitChanges(sources)
     schedule()
   }
   return {
-    follow: (view) => {
+    /** From now on, the sources of this plan are watched, and no others. */
+    follow: (view: PlanView): void => {
       current = view
       if (timer === null) schedule()
     },
-    close: () => {
+    close: (): void => {
       closed = true
       if (timer !== null) clearTimeout(timer)
     }
   }
 }
 
-function keyOf({ span, device, origin }: IdleSource): string {
+function keyOf({ span, device, origin }: SourceIdleness): string {
   return JSON.stringify([span, device, origin])
+}
+
+function describeSource(source: SourceIdleness) {
+  const { span, device } = source
+  return { span, device, diagnostic: describeIdleness(source) }
 }
 
 /** null: no source has a max_idle. */
@@ -70,10 +65,10 @@ function periodOf({ desired }: PlanView): number | null {
   return Math.min(longestPeriod, Math.max(shortestPeriod, shareOfMaxIdle * Math.min(...limits)))
 }
 
-async function readIdleSources(view: PlanView): Promise<IdleSource[]> {
+async function readIdleSources(view: PlanView): Promise<SourceIdleness[]> {
   // The sockets of sensors do not matter here, and cost a process each.
   const paths = framePathsOf(view).map((path) => ({ ...path, ports: [] }))
   const watched = paths.filter(({ mirrors }) => mirrors.some(({ maxIdle }) => maxIdle !== null))
   const sample = await takeSample(watched)
-  return watched.flatMap((path) => readSources(path, sample).map((source) => ({ ...source, span: path.span })))
+  return watched.flatMap((path) => readSources(path, sample))
 }

@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readDockerFor, readKernelFor, withDocker } from '../../apply/refresh.ts'
-import { diagnosticOf, SpanplanError } from '../../errors.ts'
+import { SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
 import type { Facts } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import type { Failure } from './partial-plan.ts'
-import { throttleAfter } from './throttle.ts'
-
-/** What was read of the host, and the target that can be planned with it. */
-export interface HostReading {
-  readonly target: Target
-  readonly facts: Facts
-  readonly failures: readonly Failure[]
-}
+import { failureOf, type Problem } from '../degraded/backoff.ts'
+import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
+import { throttleAfter } from './run-queue.ts'
 
 /** Milliseconds for Docker to answer, before a kernel pass that is not eager. */
 const dockerPatience = 2000
@@ -34,26 +28,25 @@ export const noKernelPass: KernelPass = {
   repair: async () => false
 }
 
+/** What Docker has answered, and what can be planned with that. */
+interface DockerAnswer {
+  readonly target: Target
+  readonly docker: DockerState
+  readonly failures: readonly Problem[]
+}
+
+const deferred: DockerState = { state: 'deferred' }
+
 /**
- * Reads the host. Docker's API blocks while a container starts, and then its port comes, which is not sealed yet. So what
- * depends on the kernel alone is repaired first, and again at each event, until Docker answers. Where Docker fails, as while
- * it stops, the rest is planned without it.
+ * Reads the host, and plans as many spans as can be planned. Docker's API blocks while a container starts, and then its port
+ * comes, which is not sealed yet. So what depends on the kernel alone is repaired first, and again at each event, until Docker
+ * answers. Where Docker fails, as while it stops, the rest is planned without it.
  *
  * @throws SpanplanError if the kernel cannot be read, or Docker's answer is not understood.
  */
-export async function readHost(target: Target, { eager, nextWake, repair }: KernelPass): Promise<HostReading> {
+export async function planHost(target: Target, { eager, nextWake, repair }: KernelPass): Promise<PartialPlan> {
   const kernelTarget = { ...target, deferDocker: true }
-  const request = readDockerFor(target).then(
-    (docker): DockerAnswer => ({ target, docker, failures: [] }),
-    (error: unknown): DockerAnswer => {
-      if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
-      return {
-        target: kernelTarget,
-        docker: deferred,
-        failures: [{ span: null, diagnostic: diagnosticOf(error), backsOff: false }]
-      }
-    }
-  )
+  const request = askDocker(target, kernelTarget)
   // Where the kernel cannot be read, nothing awaits the request.
   request.catch(() => undefined)
   for (let streak = 0; ; streak++) {
@@ -63,14 +56,20 @@ export async function readHost(target: Target, { eager, nextWake, repair }: Kern
     const answer = await Promise.race([request, eager ? null : sleep(dockerPatience, null, { ref: false })])
     const isDue = answer === null || (eager && streak === 0)
     const repaired = isDue && (await repair(kernelTarget, withDocker(kernel, deferred)))
-    if (answer !== null && !repaired) return { ...answer, facts: withDocker(kernel, answer.docker) }
+    if (answer !== null && !repaired) {
+      const partial = makePartialPlan(answer.target, withDocker(kernel, answer.docker))
+      return { ...partial, failures: [...answer.failures, ...partial.failures] }
+    }
     const took = performance.now() - began
     await Promise.race([request, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)])
   }
 }
 
-interface DockerAnswer extends Omit<HostReading, 'facts'> {
-  readonly docker: DockerState
+async function askDocker(target: Target, kernelTarget: Target): Promise<DockerAnswer> {
+  try {
+    return { target, docker: await readDockerFor(target), failures: [] }
+  } catch (error) {
+    if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
+    return { target: kernelTarget, docker: deferred, failures: [failureOf(null, error, false)] }
+  }
 }
-
-const deferred: DockerState = { state: 'deferred' }

@@ -1,12 +1,12 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { refresh } from '../../apply/refresh.ts'
-import { diagnosticOf } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import { type KernelPass, noKernelPass, readHost } from './host-reading.ts'
-import { type Failure, makePartialPlan, type PartialPlan } from './partial-plan.ts'
+import { failureOf, type Problem } from '../degraded/backoff.ts'
+import { type KernelPass, noKernelPass, planHost } from './host-reading.ts'
+import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { withoutSpans } from './targets.ts'
 
 /** What came of a run. */
@@ -17,7 +17,7 @@ export interface RunOutcome {
   readonly needed: readonly PlannedChange[]
   /** The changes that were applied. */
   readonly done: readonly PlannedChange[]
-  readonly failures: readonly Failure[]
+  readonly failures: readonly Problem[]
 }
 
 /** What a run may do. */
@@ -30,7 +30,7 @@ export interface RunOptions {
   /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
   /** Gets what failed before Docker answered. */
-  readonly onEarlyFailures: (failures: readonly Failure[]) => void
+  readonly onEarlyFailures: (failures: readonly Problem[]) => void
 }
 
 /** Brings the spans of a target in sync. A span that fails stops no other. */
@@ -38,15 +38,13 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
   let view: PlanView | null = null
   const early: PlannedChange[] = []
   try {
-    const reading = await readHost(target, makeKernelPass(options, early))
-    const partial = makePartialPlan(reading.target, reading.facts)
+    const partial = await planHost(target, makeKernelPass(options, early))
     view = partial.view
-    const failures = [...reading.failures, ...partial.failures]
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
-    if (options.dryRun) return { view, needed, done: [], failures }
+    if (options.dryRun) return { view, needed, done: [], failures: partial.failures }
     const applied = await applyPartially(partial)
-    return { view, needed, done: [...early, ...applied.done], failures: [...failures, ...applied.failures] }
+    return { view, needed, done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
     return { view, needed: early, done: early, failures: [failureOf(null, error)] }
   }
@@ -64,7 +62,7 @@ function makeKernelPass(
 ): KernelPass {
   if (dryRun) return noKernelPass
   const failed = new Set<string | null>()
-  const report = (failures: readonly Failure[]) => {
+  const report = (failures: readonly Problem[]) => {
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
@@ -90,8 +88,7 @@ function makeKernelPass(
  * @throws SpanplanError if the host cannot be read.
  */
 export async function refreshPartially(target: Target): Promise<PlanView> {
-  const reading = await readHost(target, noKernelPass)
-  return makePartialPlan(reading.target, reading.facts).view
+  return (await planHost(target, noKernelPass)).view
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'failures'>
@@ -109,7 +106,7 @@ async function applyPartially({ target, view }: PartialPlan): Promise<PartialRes
     if (spans.length === 1) return { done: [], failures: [failureOf(only, error)] }
   }
   const done: PlannedChange[] = []
-  const failures: Failure[] = []
+  const failures: Problem[] = []
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
@@ -126,11 +123,7 @@ async function applyPartially({ target, view }: PartialPlan): Promise<PartialRes
 /** Where the result of an apply could not be verified, the next run does so. */
 async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
   const { done, unverified } = await applyPlan(target, view, { allowEmpty: true })
-  return { done, failures: unverified === null ? [] : [{ ...failureOf(null, unverified), backsOff: false }] }
-}
-
-function failureOf(span: string | null, error: unknown): Failure {
-  return { span, diagnostic: diagnosticOf(error), backsOff: true }
+  return { done, failures: unverified === null ? [] : [failureOf(null, unverified, false)] }
 }
 
 /** @param span null: the changes that belong to no span of the file. */

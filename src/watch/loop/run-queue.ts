@@ -1,45 +1,53 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Trigger } from '../../status/watch-state.ts'
-import { throttleAfter } from './throttle.ts'
+
+/** When a run is due, in milliseconds of the monotonic clock, and its trigger; null: never. */
+export type Deadline = readonly [time: number | null, trigger: Trigger]
 
 /** Does one run at a time, with at most one more queued. */
-export interface RunQueue {
-  /** Queues a run: it begins at once, or after the run under way. A run that is queued already takes the trigger along. */
-  wake(trigger: Trigger): void
-  /** Settles at the next call of wake(), for a run that takes long. */
-  nextWake(): Promise<unknown>
-  /** When the run under way began, in milliseconds of the monotonic clock; null: there is none. */
-  busySince(): number | null
-  /** When the last run ended, or the queue was made, in milliseconds of the monotonic clock. */
-  lastEnd(): number
-  /** Begins no further run; settles when the run under way has ended. */
-  close(): Promise<void>
-}
+export type RunQueue = ReturnType<typeof openRunQueue>
 
 /**
  * Makes an empty queue. Runs that follow each other directly are throttled.
  *
- * @param work one run; it gets its triggers, each once, in their order.
+ * @param work one run; it gets its triggers, each once, in their order, and gives when the next runs are due.
  * @param fail gets what a run throws. No run follows it.
  */
 export function openRunQueue(
-  work: (triggers: readonly Trigger[]) => Promise<void>,
+  work: (triggers: readonly Trigger[]) => Promise<readonly Deadline[]>,
   fail: (error: unknown) => void
-): RunQueue {
+) {
   const queued = new Set<Trigger>()
   const wakes = new EventEmitter()
   const stop = new AbortController()
   let busySince: number | null = null
   let lastEnd = performance.now()
   let loop: Promise<void> | null = null
+  let timer: NodeJS.Timeout | undefined
+  /** Queues a run: it begins at once, or after the run under way. A run that is queued already takes the trigger along. */
+  const wake = (trigger: Trigger) => {
+    if (stop.signal.aborted) return
+    queued.add(trigger)
+    wakes.emit('wake')
+    loop ??= runAll().catch((error: unknown) => {
+      stop.abort()
+      fail(error)
+    })
+  }
+  const wakeAtFirst = (deadlines: readonly Deadline[]) => {
+    clearTimeout(timer)
+    const times = deadlines.flatMap(([time, trigger]) => (time === null ? [] : [{ time, trigger }]))
+    const [next] = times.sort((a, b) => a.time - b.time)
+    if (next !== undefined) timer = setTimeout(wake, Math.max(0, next.time - performance.now()), next.trigger)
+  }
   const runAll = async () => {
     for (let streak = 0; queued.size > 0 && !stop.signal.aborted; streak++) {
       const triggers = [...queued]
       queued.clear()
       const began = performance.now()
       busySince = began
-      await work(triggers)
+      wakeAtFirst(await work(triggers))
       busySince = null
       lastEnd = performance.now()
       const pause = throttleAfter(lastEnd - began, streak)
@@ -49,21 +57,33 @@ export function openRunQueue(
     loop = null
   }
   return {
-    wake: (trigger) => {
-      if (stop.signal.aborted) return
-      queued.add(trigger)
-      wakes.emit('wake')
-      loop ??= runAll().catch((error: unknown) => {
-        stop.abort()
-        fail(error)
-      })
-    },
-    nextWake: () => once(wakes, 'wake'),
+    wake,
+    /** Settles at the next call of wake(), for a run that takes long. */
+    nextWake: (): Promise<unknown> => once(wakes, 'wake'),
+    /** When the run under way began, in milliseconds of the monotonic clock; null: there is none. */
     busySince: () => busySince,
+    /** When the last run ended, or the queue was made, in milliseconds of the monotonic clock. */
     lastEnd: () => lastEnd,
+    /** Begins no further run; settles when the run under way has ended. */
     close: async () => {
       stop.abort()
       await loop
+      clearTimeout(timer)
     }
   }
+}
+
+/** Milliseconds. Even a storm of events makes no more runs than these pauses leave room for. */
+const shortestPause = 50
+const longestPause = 1000
+
+/**
+ * Milliseconds to pause after a run: half of its duration, doubled with each further run of a streak. The second run of a
+ * streak is not throttled more than the first: what a run changes wakes the next one, which finds nothing to do.
+ *
+ * @param milliseconds the duration of the run.
+ * @param streak how many runs came directly before it.
+ */
+export function throttleAfter(milliseconds: number, streak: number): number {
+  return Math.min(longestPause, Math.max(shortestPause, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak - 1)))
 }

@@ -88,13 +88,6 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
   }
 }
 
-/** Decides which connections are kept: a probe gets its answer, however many silent clients connect, and however fast. */
-interface ConnectionLimit {
-  onConnect(socket: Socket): void
-  /** The request is complete. */
-  onRequest(socket: Socket): void
-}
-
 /**
  * Keeps `most` connections. For each further one, the oldest is closed: of those without a request where these have more than
  * half of the seats, else of those that wait for their answer. So neither a flood of silent clients nor one of slow pages keeps
@@ -103,14 +96,14 @@ interface ConnectionLimit {
  * A probe among a thousand clients that connect at once is answered, too. Node accepts one connection in a round of its event
  * loop (seen with libuv 1.46) and reads from it in the next round: by then, `most` others cannot have come.
  */
-function limitConnections(most: number): ConnectionLimit {
+function limitConnections(most: number) {
   const [silent, requesting] = [new Set<Socket>(), new Set<Socket>()]
   const remove = (socket: Socket) => {
     silent.delete(socket)
     requesting.delete(socket)
   }
   return {
-    onConnect: (socket) => {
+    onConnect: (socket: Socket): void => {
       socket.once('close', () => remove(socket))
       silent.add(socket)
       if (silent.size + requesting.size <= most) return
@@ -119,7 +112,8 @@ function limitConnections(most: number): ConnectionLimit {
       remove(oldest)
       oldest.destroy()
     },
-    onRequest: (socket) => {
+    /** The request is complete. */
+    onRequest: (socket: Socket): void => {
       silent.delete(socket)
       if (!socket.destroyed) requesting.add(socket)
     }

@@ -2,16 +2,9 @@ import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { commandFailed, run } from '../../host/exec.ts'
 import { longestRun } from './probes.ts'
 
-/** Notifies the service manager (sd_notify(3)), where there is one that listens. */
-export interface ServiceManager {
-  /** The first run has ended, or the run that read the files again. */
-  ready(): Promise<void>
-  reloading(): Promise<void>
-  stopping(): Promise<void>
-}
-
 /**
- * Notifies the service manager with systemd-notify; also that the watch is alive, as often as its watchdog asks for that.
+ * Notifies the service manager (sd_notify(3)) with systemd-notify, where one listens; also that the watch is alive, as often as
+ * its watchdog asks for that.
  *
  * @param busySince when the run under way began, in milliseconds of the monotonic clock; null: none is.
  * @param warn gets the first failure to notify.
@@ -21,13 +14,10 @@ export function openServiceManager(
   busySince: () => number | null,
   warn: (diagnostic: Diagnostic) => void,
   signal: AbortSignal
-): ServiceManager {
-  if (!process.env.NOTIFY_SOCKET) {
-    const nothing = async () => undefined
-    return { ready: nothing, reloading: nothing, stopping: nothing }
-  }
+) {
   let failed = false
-  const notify = async (...args: readonly string[]) => {
+  const notify = async (...args: readonly string[]): Promise<void> => {
+    if (!process.env.NOTIFY_SOCKET) return
     try {
       const argv = ['systemd-notify', ...args] as const
       const output = await run(argv)
@@ -44,6 +34,7 @@ export function openServiceManager(
     signal.addEventListener('abort', () => clearInterval(timer), { once: true })
   }
   return {
+    /** The first run has ended, or the run that read the files again. */
     ready: () => notify('--ready'),
     reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
     stopping: () => notify('STOPPING=1')

@@ -2,14 +2,11 @@
 const quietTime = 50
 const longestBurst = 500
 
-/** A debounced function: files are written in pieces, and folders file by file. */
-export interface Debounced {
-  (): void
-  close(): void
-}
-
-/** Gives a function that calls `act` once for a burst of calls, soon after its end. */
-export function debounce(act: () => void): Debounced {
+/**
+ * Gives a function that calls `act` once for a burst of calls, soon after its end: files are written in pieces, and folders file
+ * by file.
+ */
+export function debounce(act: () => void) {
   let timer: NodeJS.Timeout | undefined
   let deadline: number | null = null
   const finish = () => {

@@ -3,13 +3,6 @@ import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 
-/** Watches spec files. */
-export interface FileWatch {
-  /** From now on, these paths are watched, and no others: files, folders and links to them, whether they exist or not. */
-  follow(paths: readonly string[]): void
-  close(): void
-}
-
 /** What the watched paths depend on. */
 interface Dependencies {
   /** By folder, the names in it that lead to a path. */
@@ -28,7 +21,7 @@ const mostLinks = 40
  * Every folder on the path is watched for the one name in it that counts, and after each event the path is resolved again:
  * the kernel's watch stays with its folder, also when another folder has taken its place.
  */
-export function watchFiles(wake: () => void): FileWatch {
+export function watchFiles(wake: () => void) {
   const watchers = new Map<string, FSWatcher>()
   let dependencies: Dependencies = { names: new Map(), specFolders: new Set() }
   /** The last description, by path. */
@@ -69,8 +62,9 @@ export function watchFiles(wake: () => void): FileWatch {
     follow([...known.keys()])
   }
   return {
+    /** From now on, these paths are watched, and no others: files, folders and links to them, whether they exist or not. */
     follow,
-    close: () => {
+    close: (): void => {
       for (const folder of [...watchers.keys()]) end(folder)
     }
   }

@@ -4,16 +4,21 @@ import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Trigger } from '../../status/watch-state.ts'
-import type { FailedMonitors } from './failed-monitors.ts'
+import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
+import type { EmitEvent } from '../events/event.ts'
 
 /** Gets the events of the host and of its monitors. */
-export interface HostFollower extends Pick<FailedMonitors, 'onFail' | 'onListen'> {
+export interface HostListener {
   readonly wake: (trigger: Trigger) => void
+  /** A monitor fails to start, again and again. */
+  readonly onFail: (monitor: FailedMonitor) => void
+  /** A monitor has begun to listen. */
+  readonly onListen: (trigger: Trigger) => void
 }
 
 /** Gets the events of one monitor. */
-interface Listener {
+interface MonitorListener {
+  /** Something has changed. */
   readonly wake: () => void
   /** From now on, the monitor misses nothing. */
   readonly onListen: () => void
@@ -28,14 +33,24 @@ const mostFailures = 3
 /** Milliseconds between checks whether a program listens by now. */
 const listenInterval = 5
 
+/** What reports changes of the host. */
+interface Monitor {
+  readonly trigger: Trigger
+  readonly what: string
+  /** The program, or one that shows the same. */
+  readonly argv: Argv
+  /** Listens until it ends; gives the reason, or null where the end is no failure. */
+  readonly listen: (argv: Argv, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
+}
+
 /**
- * The programs that report changes. For links that are up, ip reports bridge options, port flags and offloads too. Changes of
- * forwarding tables and of IPv6's settings are left to the run at each interval: the monitor of those reports every neighbour
- * and address as well.
+ * For links that are up, ip reports bridge options, port flags and offloads too. Changes of forwarding tables and of IPv6's
+ * settings are left to the run at each interval: the monitor of those reports every neighbour and address as well.
  */
-const monitors: readonly { readonly trigger: Trigger; readonly what: string; readonly argv: Argv }[] = [
-  { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'] },
-  { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] }
+const monitors: readonly Monitor[] = [
+  { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'], listen: followProgram },
+  { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'], listen: followProgram },
+  { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
 ]
 
 /**
@@ -44,31 +59,14 @@ const monitors: readonly { readonly trigger: Trigger; readonly what: string; rea
  *
  * @param signal ends it.
  */
-export function followHost({ wake, onFail, onListen }: HostFollower, signal: AbortSignal): void {
-  const start = (trigger: Trigger, what: string, hint: string, monitor: Monitor) => {
-    const listener = { wake: () => wake(trigger), onListen: () => onListen(trigger) }
-    const fail = (error: unknown) => {
-      const message = `changes of ${what} are not reported, and are found at the regular look only: ${diagnosticOf(error).message}`
-      onFail(trigger, { code: 'MONITOR_FAILED', message, hint })
-    }
-    void repeat(monitor, listener, fail, signal)
-  }
-  for (const { trigger, what, argv } of monitors) {
-    start(trigger, what, `try it: ${shellLine(argv)}`, (listener) => followMonitor(argv, listener, signal))
-  }
-  start('docker', "Docker's networks and containers", 'try it: docker events', (listener) =>
-    followDocker(listener, signal)
-  )
+export function followHost(listener: HostListener, signal: AbortSignal): void {
+  for (const monitor of monitors) void repeat(monitor, listener, signal)
 }
-
-/** Listens until it ends; gives the reason, or null where the end is no failure. */
-type Monitor = (listener: Listener) => Promise<unknown>
 
 /** Starts a monitor again each time that it has ended, with pauses. */
 async function repeat(
-  monitor: Monitor,
-  { wake, onListen }: Listener,
-  fail: (error: unknown) => void,
+  { trigger, what, argv, listen }: Monitor,
+  { wake, onFail, onListen }: HostListener,
   signal: AbortSignal
 ): Promise<void> {
   let pause = shortestPause
@@ -77,28 +75,51 @@ async function repeat(
     let succeeded = false
     const onSuccess = () => {
       succeeded = true
-      onListen()
+      onListen(trigger)
+      wake(trigger)
     }
-    const error = await monitor({ wake, onListen: onSuccess })
+    const error = await listen(argv, { wake: () => wake(trigger), onListen: onSuccess }, signal)
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
-    if (failures === mostFailures && !signal.aborted) fail(error)
+    if (failures === mostFailures && !signal.aborted) {
+      const message = `changes of ${what} are not reported, and are found at the regular look only: ${diagnosticOf(error).message}`
+      onFail({ trigger, diagnostic: { code: 'MONITOR_FAILED', message, hint: `try it: ${shellLine(argv)}` } })
+    }
     await delay(pause, undefined, { signal }).catch(() => undefined)
   }
 }
 
-async function followMonitor(argv: Argv, { wake, onListen }: Listener, signal: AbortSignal): Promise<SpanplanError> {
+/** Knows which monitors fail. Emits an event when one fails, and when it listens again. */
+export function trackFailedMonitors(emit: EmitEvent) {
+  const failed = new Map<Trigger, FailedMonitor>()
+  return {
+    failed: (): readonly FailedMonitor[] => [...failed.values()],
+    onFail: (monitor: FailedMonitor): void => {
+      if (failed.has(monitor.trigger)) return
+      failed.set(monitor.trigger, monitor)
+      emit({ type: 'monitor_failed', monitor })
+    },
+    onListen: (trigger: Trigger): void => {
+      const monitor = failed.get(trigger)
+      if (monitor === undefined) return
+      failed.delete(trigger)
+      emit({ type: 'monitor_back', monitor })
+    }
+  }
+}
+
+async function followProgram(
+  argv: Argv,
+  { wake, onListen }: MonitorListener,
+  signal: AbortSignal
+): Promise<SpanplanError> {
   const ended = new AbortController()
   const begin = async (pid: number) => {
     while (!isListening(pid)) await delay(listenInterval, undefined, { signal: ended.signal })
     onListen()
-    wake()
   }
-  const reason = await follow(
-    argv,
-    { onStart: (pid) => void begin(pid).catch(() => undefined), onOutput: wake },
-    signal
-  )
+  const onStart = (pid: number) => void begin(pid).catch(() => undefined)
+  const reason = await follow(argv, { onStart, onOutput: wake }, signal)
   ended.abort()
   return reason
 }
@@ -117,7 +138,7 @@ function isListening(pid: number): boolean {
   }
 }
 
-async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): Promise<unknown> {
+async function followDocker(_: Argv, { wake, onListen }: MonitorListener, signal: AbortSignal): Promise<unknown> {
   const client = await connectDocker()
   // The reading of the host reports why there is no Docker.
   if ('reason' in client) return null
@@ -125,7 +146,6 @@ async function followDocker({ wake, onListen }: Listener, signal: AbortSignal): 
   const onStart = () => {
     connected = true
     onListen()
-    wake()
   }
   const reason = await followEvents(client, { onStart, onEvent: wake }, signal).catch(dockerFailed)
   if (connected && !signal.aborted) wake()

@@ -3,19 +3,8 @@ import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 
-/** The files of a watch. The last valid ones are in force, whatever they say now. */
-export interface WatchedFiles {
-  /** What is in force. */
-  readonly spec: Spec
-  /** Why the files as they are now are not in force; nothing: they are. */
-  readonly diagnostics: readonly Diagnostic[]
-  /** The files' contents at the last reload. */
-  readonly lastRead: readonly SourceFile[]
-  /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
-  readonly settlesAt: number | null
-  /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
-  reload(now: number): 'same' | 'accepted' | 'refused'
-}
+/** The files of a watch. */
+export type WatchedFiles = ReturnType<typeof openFiles>
 
 /**
  * Milliseconds for which files must stay the same, where they are invalid or lack a span that they had. A `git pull` removes
@@ -23,23 +12,23 @@ export interface WatchedFiles {
  */
 const doubtTime = 1000
 
-/** Why a valid file is not accepted; null: it is. */
-type SpecCheck = (next: Spec, before: Spec) => Diagnostic | null
+/** What the files say now: a spec that is accepted, or why there is none. */
+type Loaded = { readonly next: Spec } | { readonly refusals: readonly Diagnostic[] }
 
 /**
- * Reads the files for the first time.
+ * Reads the files for the first time. The last valid ones are in force, whatever they say later.
  *
  * @param read gives the files, or throws a SpanplanError.
- * @param check is asked whether a change of the files is accepted.
+ * @param check says why a valid file is not accepted; null: it is.
  * @throws SpanplanError with all errors of the files.
  */
-export function openFiles(read: () => readonly SourceFile[], check: SpecCheck): WatchedFiles {
+export function openFiles(read: () => readonly SourceFile[], check: (next: Spec, before: Spec) => Diagnostic | null) {
   let files = read()
   let seen = fingerprint(files)
   let spec = loadSpec(files)
   let diagnostics: readonly Diagnostic[] = []
   let doubt: { readonly print: string; readonly until: number } | null = null
-  const load = (): { readonly next: Spec } | { readonly refusals: readonly Diagnostic[] } => {
+  const load = (): Loaded => {
     try {
       const next = loadSpec(files)
       const refusal = check(next, spec)
@@ -48,35 +37,40 @@ export function openFiles(read: () => readonly SourceFile[], check: SpecCheck): 
       return { refusals: asForeseen(error).diagnostics }
     }
   }
-  const tryToRead = (): { readonly print: string; readonly failures: readonly Diagnostic[] } => {
+  const tryToRead = (): { readonly print: string; readonly load: () => Loaded } => {
     try {
       files = read()
-      return { print: fingerprint(files), failures: [] }
+      return { print: fingerprint(files), load }
     } catch (error) {
-      const failures = asForeseen(error).diagnostics
-      return { print: JSON.stringify(failures), failures }
+      const refusals = asForeseen(error).diagnostics
+      return { print: JSON.stringify(refusals), load: () => ({ refusals }) }
     }
   }
   return {
+    /** What is in force. */
     get spec() {
       return spec
     },
+    /** Why the files as they are now are not in force; nothing: they are. */
     get diagnostics() {
       return diagnostics
     },
+    /** The files' contents at the last reload. */
     get lastRead() {
       return files
     },
+    /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
     get settlesAt() {
       return doubt?.until ?? null
     },
-    reload: (now) => {
-      const { print, failures } = tryToRead()
+    /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
+    reload: (now: number): 'same' | 'accepted' | 'refused' => {
+      const { print, load } = tryToRead()
       if (print === seen) {
         doubt = null
         return 'same'
       }
-      const loaded = failures.length > 0 ? { refusals: failures } : load()
+      const loaded = load()
       if (!('next' in loaded) || losesSpans(loaded.next, spec)) {
         if (doubt?.print !== print) doubt = { print, until: now + doubtTime }
         if (now < doubt.until) return 'same'

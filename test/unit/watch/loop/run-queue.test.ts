@@ -15,6 +15,7 @@ test('all wakes during a run make one more, which gets all their triggers', asyn
   const runQueue = openRunQueue(async (triggers) => {
     runs.push(triggers)
     await sleep(20)
+    return []
   }, noFailure)
   runQueue.wake('start')
   expect(runs).toEqual([['start']])
@@ -36,6 +37,7 @@ test('a storm is throttled, and a run follows the last event', async () => {
   const runQueue = openRunQueue(async () => {
     runs++
     seen = events
+    return []
   }, noFailure)
   for (; events < 300; events++) {
     runQueue.wake('link')
@@ -55,6 +57,7 @@ test('closing it waits for the run under way, and makes no more', async () => {
   const runQueue = openRunQueue(async () => {
     await sleep(50)
     ended++
+    return []
   }, noFailure)
   runQueue.wake('start')
   runQueue.wake('link')
@@ -77,4 +80,24 @@ test('a run that throws is the last one', async () => {
   runQueue.wake('link')
   await runQueue.close()
   expect(failures).toEqual([new Error('no')])
+})
+
+test('the first deadline that a run gives wakes, and none of those of an earlier run', async () => {
+  const runs: (readonly Trigger[])[] = []
+  const runQueue = openRunQueue(async (triggers) => {
+    runs.push(triggers)
+    const now = performance.now()
+    if (runs.length > 1) return [[null, 'retry']]
+    return [
+      [now + 3_600_000, 'interval'],
+      [null, 'file'],
+      [now + 100, 'retry'],
+      [now + 300, 'resume']
+    ]
+  }, noFailure)
+  runQueue.wake('start')
+  while (runs.length < 2) await sleep(20)
+  await idle(runQueue)
+  expect(runs).toEqual([['start'], ['retry']])
+  await runQueue.close()
 })

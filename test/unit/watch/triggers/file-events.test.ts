@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type FileWatch, watchFiles } from '../../../../src/watch/triggers/file-events.ts'
+import { watchFiles } from '../../../../src/watch/triggers/file-events.ts'
 
 let folder: string
-let files: FileWatch
+let files: ReturnType<typeof watchFiles>
 let wakes: number
 
 beforeEach(() => {
