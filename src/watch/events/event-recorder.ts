@@ -23,8 +23,8 @@ interface EndedRun {
   readonly dryRun: boolean
 }
 
-/** Codes of waits for Docker as a whole: the event docker_away reports them. */
-const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'DOCKER_UNREACHABLE'])
+/** Waits for Docker as a whole: the event docker_away reports them. */
+const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
 
 /** Makes what emits the events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
 export function openEventRecorder(emit: EmitEvent) {
@@ -52,13 +52,19 @@ export function openEventRecorder(emit: EmitEvent) {
     for (const diagnostic of started) emit({ type: 'docker_away', trigger, diagnostic })
     for (const diagnostic of ended) emit({ type: 'docker_back', trigger, diagnostic })
   }
-  const recordWaits = (trigger: Trigger, view: PlanView, spans: readonly string[]) => {
+  const recordWaits = (trigger: Trigger, { desired, plan: { waiting } }: PlanView, spans: readonly string[]) => {
+    const isPlanned = (span: string) => desired.spans.some(({ name }) => name === span)
+    const waitsForDocker = ({ kind, span }: Wait) =>
+      waiting.some((other) => isForDocker(other) && other.span === span && other.kind === kind)
     const { started, ended } = waits.update(
-      view.plan.waiting.filter(({ diagnostic }) => !dockerCodes.has(diagnostic.code)),
-      ({ kind, span }) => spans.includes(span) && !wasPlanned(view, kind, span)
+      waiting.filter((wait) => !isForDocker(wait)),
+      (wait) => spans.includes(wait.span) && (!isPlanned(wait.span) || waitsForDocker(wait))
     )
     for (const wait of started) emit({ type: 'wait', trigger, wait })
-    for (const wait of ended) emit({ type: 'wait_over', trigger, wait })
+    for (const wait of ended) {
+      // With another reason, it is waited for all the same.
+      if (!waiting.some((other) => isSameWait(other, wait))) emit({ type: 'wait_over', trigger, wait })
+    }
   }
   return {
     /** Takes the degraded spans before the end of a run. */
@@ -86,8 +92,6 @@ export function openEventRecorder(emit: EmitEvent) {
   }
 }
 
-/** Whether a run has planned what waited: not where its span was left alone, or it depends on Docker and Docker is missing. */
-function wasPlanned({ host, desired }: PlanView, kind: string, span: string): boolean {
-  const wasRead = kind === 'mirror' || host.docker.state === 'read'
-  return wasRead && desired.spans.some(({ name }) => name === span)
+function isSameWait(one: Wait, other: Wait): boolean {
+  return one.kind === other.kind && one.span === other.span && one.title === other.title
 }

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import type { PlanView } from '../../../../src/plan/plan-view.ts'
+import type { WatchEvent } from '../../../../src/watch/events/event.ts'
+import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
+import { converged, fixture, see } from '../../status/views.ts'
+
+/** The fixture's file, with a source more. */
+const withSource = (source: string) => fixture('spans.yaml').replace('sources:\n', `sources:\n      - ${source}\n`)
+const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' }
+const withoutDocker = { ...converged, docker: { state: 'unreachable', reason } } as const
+
+/** What is said of waits in one run after the other, each as its type and the code of its reason. */
+function recordWaits(...views: readonly PlanView[]): string[][] {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((event) => events.push(event))
+  return views.map((view) => {
+    const outcome = { view, needed: [], done: [], failures: [] }
+    const run = { trigger: 'docker', milliseconds: 1, degraded: [], isNewFile: false, dryRun: false } as const
+    recorder.run({ ...run, outcome, spans: ['span0'] })
+    return events
+      .splice(0)
+      .flatMap((event) => ('wait' in event ? [`${event.type} ${event.wait.kind} ${event.wait.diagnostic.code}`] : []))
+  })
+}
+
+test.each([
+  ['source', withSource('container: web'), ['wait mirror SOURCE_MISSING', 'wait mirror SOURCE_MISSING']],
+  ['sensor', fixture('spans.yaml').replace('zeek', 'zeek, snort'), ['wait sensor SENSOR_MISSING']]
+])('a %s that is waited for is waited for while Docker is away, and after that', (_, text, waits) => {
+  const [missing, away] = [see(converged, text), see(withoutDocker, text)]
+  expect(recordWaits(missing, away, missing)).toEqual([waits, [], []])
+})
+
+test('an interface that comes while Docker is away is not waited for any more', () => {
+  const text = withSource('{interface: eth7, direction: ingress}')
+  const links = converged.links.flatMap((link) =>
+    link.name === 'ens192' ? [link, { ...link, name: 'eth7', index: 99 }] : [link]
+  )
+  expect(recordWaits(see(converged, text), see({ ...withoutDocker, links }, text))).toEqual([
+    ['wait mirror INTERFACE_MISSING'],
+    ['wait_over mirror INTERFACE_MISSING']
+  ])
+})
+
+test('what is waited for with another reason is waited for all the same', () => {
+  const text = withSource('container: web')
+  const { docker } = converged
+  if (docker.state !== 'read') throw new Error('the fixture has no Docker')
+  const unread = see({ ...converged, docker: { ...docker, unread: [{ name: 'web', reason }] } }, text)
+  expect(recordWaits(see(converged, text), unread, see(converged, fixture('spans.yaml')))).toEqual([
+    ['wait mirror SOURCE_MISSING', 'wait mirror SOURCE_MISSING'],
+    ['wait mirror SOURCE_UNREAD', 'wait mirror SOURCE_UNREAD'],
+    ['wait_over mirror SOURCE_UNREAD', 'wait_over mirror SOURCE_UNREAD']
+  ])
+})
