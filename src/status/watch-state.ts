@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../errors.ts'
+import type { Histogram } from './output/exposition.ts'
 
 /** What starts a run of the watch. */
 export type Trigger =
@@ -36,15 +37,6 @@ export interface Run {
   readonly milliseconds: number
 }
 
-/** How long runs took. */
-export interface Durations {
-  /** How many runs took at most so many seconds; in rising order, each with the runs of those before it. */
-  readonly buckets: readonly { readonly seconds: number; readonly count: number }[]
-  readonly count: number
-  /** Seconds. */
-  readonly sum: number
-}
-
 /** A monitor of the host that fails. What it would report is found by the next run at an interval. */
 export interface FailedMonitor {
   readonly trigger: Trigger
@@ -68,7 +60,8 @@ export interface WatchState {
   readonly failedMonitors: readonly FailedMonitor[]
   /** How many runs there were since the watch started, by trigger and result. */
   readonly runs: readonly { readonly trigger: Trigger; readonly result: Result; readonly count: number }[]
-  readonly durations: Durations
+  /** How many seconds runs took. */
+  readonly durations: Histogram
   /** How many changes were needed in runs after the first one of each file. */
   readonly drift: number
 }

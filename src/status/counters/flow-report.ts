@@ -102,32 +102,25 @@ function loss(cause: Cause, frames: number): Loss[] {
 
 const absent: HopCounts = { frames: null, bytes: null, reset: false, losses: [] }
 
+function countsOf(frames: CounterDelta, bytes: CounterDelta, losses: readonly Loss[]): HopCounts {
+  return { frames: frames.count, bytes: bytes.count, reset: frames.reset, losses }
+}
+
 function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const hop = { kind: 'interface', device: mirror.device, source: mirror.source } as const
   const pair = pairLinks(mirror.index, ...window)
   if (pair === undefined) return { ...hop, ...absent }
   const received = frameDelta(pair, 'rx', window)
-  const count = (read: (rx: LinkCounters['rx']) => number) => counterDelta(pair, ({ rx }) => read(rx)).count
+  const delta = (counter: keyof LinkCounters['rx']) => counterDelta(pair, ({ rx }) => rx[counter])
   // Each driver counts the same losses under one of the two.
-  const overrun = Math.max(
-    count(({ over }) => over),
-    count(({ fifo }) => fifo)
-  )
-  return {
-    ...hop,
-    frames: received.count,
-    bytes: count(({ bytes }) => bytes),
-    reset: received.reset,
-    losses: [
-      ...(lostCarrier(pair) ? [{ cause: 'no_carrier', frames: null } as const] : []),
-      ...loss('ring_overrun', count(({ missed }) => missed) + overrun),
-      ...loss(
-        'damaged',
-        count(({ errors }) => errors)
-      ),
-      ...lossBeforeMirror(path, mirror, received, window)
-    ]
-  }
+  const overrun = Math.max(delta('over').count, delta('fifo').count)
+  const losses = [
+    ...(lostCarrier(pair) ? [{ cause: 'no_carrier', frames: null } as const] : []),
+    ...loss('ring_overrun', delta('missed').count + overrun),
+    ...loss('damaged', delta('errors').count),
+    ...lossBeforeMirror(path, mirror, received, window)
+  ]
+  return { ...hop, ...countsOf(received, delta('bytes'), losses) }
 }
 
 /** Whether the interface has no carrier, or had none for a while. */
@@ -143,7 +136,7 @@ function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: Counter
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
   if (mirror.expression !== null) return []
-  return loss('unexplained', missingFrames(received, counterDelta(pair, countPackets)))
+  return loss('unexplained', missingFrames(received, mirrorDelta(pair, 'packets')))
 }
 
 /**
@@ -157,26 +150,23 @@ function countUnmirrored(path: FramePath, mirror: PathMirror, received: CounterD
   return lost > 0 ? lost : null
 }
 
-const countPackets = ({ packets }: MirrorCounters) => packets
-const countRefused = ({ overlimits }: MirrorCounters) => overlimits
-const countDropped = ({ drops }: MirrorCounters) => drops
+function mirrorDelta(
+  pair: CounterPair<MirrorCounters>,
+  counter: 'packets' | 'bytes' | 'overlimits' | 'drops'
+): CounterDelta {
+  return counterDelta(pair, (counters) => counters[counter])
+}
 
 function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const pair = pairMirrors(mirror, ...window)
   const { device, source, tcHook, direction, expression } = mirror
   const hop = { kind: 'mirror', device, source, tcHook, direction, expression, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...hop, ...absent }
-  const mirrored = counterDelta(pair, countPackets)
-  return {
-    ...hop,
-    frames: mirrored.count,
-    bytes: counterDelta(pair, ({ bytes }) => bytes).count,
-    reset: mirrored.reset,
-    losses: [
-      ...loss(causeOfRefusal(path, pair.later), counterDelta(pair, countRefused).count),
-      ...loss('action_dropped', counterDelta(pair, countDropped).count)
-    ]
-  }
+  const losses = [
+    ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
+    ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
+  ]
+  return { ...hop, ...countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses) }
 }
 
 function causeOfRefusal({ ports }: FramePath, { target }: MirrorCounters): Cause {
@@ -190,20 +180,14 @@ function bridgeHop(path: FramePath, window: Window): Hop {
   if (pair === undefined) return { ...hop, ...absent }
   const sent = frameDelta(pair, 'tx', window)
   const mirrors = path.mirrors.flatMap((mirror) => pairMirrors(mirror, ...window) ?? [])
-  const known = mirrors.reduce(
-    (total, mirror) => total + counterDelta(mirror, countRefused).count + counterDelta(mirror, countDropped).count,
-    0
-  )
-  const mirrored = sumDeltas(mirrors.map((mirror) => counterDelta(mirror, countPackets)))
-  return {
-    ...hop,
-    frames: sent.count,
-    bytes: counterDelta(pair, ({ tx }) => tx.bytes).count,
-    reset: sent.reset,
-    // A mirror counts the frames in a merged frame. The bridge counts the merged frame, unless it is split before.
-    losses: path.wire ? loss('unexplained', missingFrames(mirrored, sent, known)) : []
-  }
+  const lost = mirrors.flatMap((mirror) => [mirrorDelta(mirror, 'overlimits'), mirrorDelta(mirror, 'drops')])
+  const mirrored = sumDeltas(mirrors.map((mirror) => mirrorDelta(mirror, 'packets')))
+  // A mirror counts the frames in a merged frame. The bridge counts the merged frame, unless it is split before.
+  const losses = path.wire ? loss('unexplained', missingFrames(mirrored, sent, sumDeltas(lost).count)) : []
+  return { ...hop, ...countsOf(sent, sentBytes(pair), losses) }
 }
+
+const sentBytes = (pair: CounterPair<LinkCounters>) => counterDelta(pair, ({ tx }) => tx.bytes)
 
 function portHops(path: FramePath, { device, index, sensor }: PathPort, window: Window): Hop[] {
   const hop = { kind: 'port', device } as const
@@ -213,14 +197,9 @@ function portHops(path: FramePath, { device, index, sensor }: PathPort, window: 
   const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
   const bridge = pairLinks(path.bridge, ...window)
   const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', window), sent, refused)
+  const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, window), lost)]
   return [
-    {
-      ...hop,
-      frames: sent.count,
-      bytes: counterDelta(pair, ({ tx }) => tx.bytes).count,
-      reset: sent.reset,
-      losses: [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, window), lost)]
-    },
+    { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
     ...(sensor === null ? [] : [sensorHop(device, sensor, sent, window)])
   ]
 }

@@ -1,5 +1,5 @@
 import type { Origin } from '../../errors.ts'
-import { type ContainerInterface, type CounterRequest, readSample, type Sample } from '../../host/read-counters.ts'
+import { type ContainerInterface, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { DesiredSpan, SourceId } from '../../resources/desired-state.ts'
@@ -78,14 +78,10 @@ function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): Path
  * @throws SpanplanError as readSample() does.
  */
 export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
-  return readSample(placesOf(paths))
-}
-
-function placesOf(paths: readonly FramePath[]): CounterRequest {
   const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ device, tcHook }) => ({ device, tcHook })))
-  return {
+  return readSample({
     // Several spans may mirror one tc hook.
     tcHooks: [...new Map(tcHooks.map((one) => [`${one.device} ${one.tcHook}`, one])).values()],
     interfaces: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
-  }
+  })
 }

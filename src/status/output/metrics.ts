@@ -44,37 +44,25 @@ function counter(name: string, help: string, points: readonly Point[]): Family {
 }
 
 function truth(holds: boolean, labels: Labels = {}): Point {
-  return { labels, value: holds ? 1 : 0 }
+  return { labels, value: Number(holds) }
 }
 
 /** Metrics of the watch itself. */
 function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }: WatchState): Family[] {
+  const counts = runs.map(({ trigger, result, count }) => ({ labels: { trigger, result }, value: count }))
+  const [isValid, changes] = [truth(file.valid), { value: drift }]
+  const success = 'When the last run ended after which all was as the file says.'
   return [
     gauge('spanplan_watch_start_timestamp_seconds', 'When the watch began.', pointsAt(since)),
-    gauge('spanplan_file_valid', 'Whether the file is valid; if not, the last good one is in force.', [
-      truth(file.valid)
-    ]),
-    counter(
-      'spanplan_reconciles_total',
-      'Runs of the watch, by what triggered them and what came of them.',
-      runs.map(({ trigger, result, count }) => ({ labels: { trigger, result }, value: count }))
-    ),
+    gauge('spanplan_file_valid', 'Whether the file is valid; if not, the last good one is in force.', [isValid]),
+    counter('spanplan_reconciles_total', 'Runs of the watch, by what triggered them and what came of them.', counts),
     {
       ...{ name: 'spanplan_reconcile_duration_seconds', type: 'histogram', help: 'How long runs took.' },
-      histogram: {
-        ...durations,
-        buckets: durations.buckets.map(({ seconds, count }) => ({ bound: seconds, count }))
-      }
+      histogram: durations
     },
     gauge('spanplan_last_reconcile_timestamp_seconds', 'When the last run ended.', pointsAt(last?.at ?? null)),
-    gauge(
-      'spanplan_last_success_timestamp_seconds',
-      'When the last run ended after which all was as the file says.',
-      pointsAt(lastSuccess)
-    ),
-    counter('spanplan_drift_changes_total', 'Changes that runs after the first one found to be needed.', [
-      { value: drift }
-    ])
+    gauge('spanplan_last_success_timestamp_seconds', success, pointsAt(lastSuccess)),
+    counter('spanplan_drift_changes_total', 'Changes that runs after the first one found to be needed.', [changes])
   ]
 }
 
@@ -89,31 +77,24 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
     .filter((name) => !spans.some((span) => span.name === name))
     .map((name) => ({ name, unhealthy: degraded.flatMap((one) => (one.span === name ? [one.diagnostic] : [])) }))
   const judged = [...spans, ...others]
+  const healthy = judged.map((span) => truth(span.unhealthy.length === 0, { span: span.name }))
+  const problems = judged.flatMap((span) => countCodes(span.unhealthy, { span: span.name }))
+  const waiting = spans.map((span) => ({ labels: { span: span.name }, value: span.waiting.length }))
+  const paused = spans.map(({ name, pausedUntil }) => truth(pausedUntil !== null, { span: name }))
+  const reasons = [null, ...judged.map(({ name }) => name)].flatMap((span) => degradedPoints(degraded, span))
   return [
-    gauge(
-      'spanplan_healthy',
-      'Whether nothing is wrong with the span.',
-      judged.map((span) => truth(span.unhealthy.length === 0, { span: span.name }))
-    ),
+    gauge('spanplan_healthy', 'Whether nothing is wrong with the span.', healthy),
     gauge('spanplan_host_healthy', 'Whether nothing else is wrong, as with Docker.', [truth(unhealthy.length === 0)]),
     gauge('spanplan_problems', 'What is wrong, by the code of the message; without a span, with the host.', [
       ...countCodes(unhealthy, {}),
-      ...judged.flatMap((span) => countCodes(span.unhealthy, { span: span.name }))
+      ...problems
     ]),
-    gauge(
-      'spanplan_waiting',
-      'What cannot be made yet.',
-      spans.map(({ name, waiting }) => ({ labels: { span: name }, value: waiting.length }))
-    ),
-    gauge(
-      'spanplan_paused',
-      'Whether the span is paused.',
-      spans.map(({ name, pausedUntil }) => truth(pausedUntil !== null, { span: name }))
-    ),
+    gauge('spanplan_waiting', 'What cannot be made yet.', waiting),
+    gauge('spanplan_paused', 'Whether the span is paused.', paused),
     gauge(
       'spanplan_degraded',
       'Whether the watch cannot keep the span in sync, and why; without a span, all of them.',
-      [...degradedPoints(degraded, null), ...judged.flatMap(({ name }) => degradedPoints(degraded, name))]
+      reasons
     )
   ]
 }
@@ -135,86 +116,67 @@ function degradedPoints(degraded: readonly Degraded[], span: string | null): Poi
   )
 }
 
+/** Frames and bytes that the kernel counts at one place. */
+interface Traffic {
+  readonly labels: Labels
+  readonly packets: number
+  readonly bytes: number
+}
+
 /** Metrics along the frame paths: the kernel's counters as they are. */
 function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
-  const interfaces = new Map(
+  const traffic = (labels: Labels, counts: Omit<Traffic, 'labels'> | undefined): Traffic[] =>
+    counts === undefined ? [] : [{ labels, packets: counts.packets, bytes: counts.bytes }]
+  const indexes = new Map(
     paths.flatMap(({ mirrors }) => mirrors.map(({ source, index }) => [writeSourceName(source), index] as const))
   )
-  const ofInterfaces = [...interfaces].flatMap(([name, index]) => {
+  const sources = [...indexes].flatMap(([name, index]) => {
     const link = findLink(index, sample)
     return link ? [{ labels: { interface: name }, link }] : []
   })
-  const ofMirrors = paths.flatMap(({ span, mirrors }) =>
+  const carriers = sources.map(({ labels, link }) => truth(link.running, labels))
+  const interfaces = sources.flatMap(({ labels, link }) => traffic(labels, link.rx))
+  const mirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {
-      const counters = findMirror(mirror, sample)
-      return counters
-        ? [{ labels: { span, interface: writeSourceName(mirror.source), direction: mirror.direction }, counters }]
-        : []
+      const labels = { span, interface: writeSourceName(mirror.source), direction: mirror.direction }
+      return traffic(labels, findMirror(mirror, sample))
     })
   )
-  const ofBridges = paths.flatMap(({ span, bridge }) => {
-    const link = findLink(bridge, sample)
-    return link ? [{ labels: { span }, link }] : []
-  })
-  const ofPorts = paths.flatMap(({ span, ports }) =>
-    ports.flatMap(({ device, index, sensor }) => {
-      const link = findLink(index, sample)
-      return link ? [{ labels: { span, interface: device, ...sensorLabel(sensor?.container) }, link }] : []
-    })
-  )
-  const traffic = <Place extends { readonly labels: Labels }>(
-    prefix: string,
-    [frames, bytes]: readonly [frames: string, bytes: string],
-    places: readonly Place[],
-    read: (place: Place) => { readonly packets: number; readonly bytes: number }
-  ): Family[] => [
-    counter(
-      `${prefix}_frames_total`,
-      frames,
-      places.map((place) => ({ labels: place.labels, value: read(place).packets }))
-    ),
-    counter(
-      `${prefix}_bytes_total`,
-      bytes,
-      places.map((place) => ({ labels: place.labels, value: read(place).bytes }))
+  const bridges = paths.flatMap(({ span, bridge }) => traffic({ span }, findLink(bridge, sample)?.tx))
+  const ports = paths.flatMap(({ span, ports }) =>
+    ports.flatMap(({ device, index, sensor }) =>
+      traffic({ span, interface: device, ...sensorLabel(sensor?.container) }, findLink(index, sample)?.tx)
     )
-  ]
+  )
+  const idle = "Seconds since the last frame that the span's mirrors took from the interface, or since they are there."
+  const port = 'Copies that went to a sensor; the interface is the end on the host.'
   return [
-    gauge(
-      'spanplan_source_carrier',
-      'Whether the interface is up and has a carrier.',
-      ofInterfaces.map(({ labels, link }) => truth(link.running, labels))
+    gauge('spanplan_source_carrier', 'Whether the interface is up and has a carrier.', carriers),
+    gauge('spanplan_source_idle_seconds', idle, idlePoints(paths, sample)),
+    ...trafficFamilies(
+      'interface',
+      interfaces,
+      'Frames that the interface has received.',
+      'Bytes that the interface has received.'
     ),
-    gauge(
-      'spanplan_source_idle_seconds',
-      "Seconds since the last frame that the span's mirrors took from the interface, or since they are there.",
-      idlePoints(paths, sample)
+    ...trafficFamilies('mirror', mirrors, 'Frames that the mirror has taken.', 'Bytes that the mirror has taken.'),
+    ...trafficFamilies(
+      'bridge',
+      bridges,
+      "Copies that the span's bridge was handed.",
+      "Bytes that the span's bridge was handed."
     ),
-    ...traffic(
-      'spanplan_interface',
-      ['Frames that the interface has received.', 'Bytes that the interface has received.'],
-      ofInterfaces,
-      ({ link }) => link.rx
-    ),
-    ...traffic(
-      'spanplan_mirror',
-      ['Frames that the mirror has taken.', 'Bytes that the mirror has taken.'],
-      ofMirrors,
-      ({ counters }) => counters
-    ),
-    ...traffic(
-      'spanplan_bridge',
-      ["Copies that the span's bridge was handed.", "Bytes that the span's bridge was handed."],
-      ofBridges,
-      ({ link }) => link.tx
-    ),
-    ...traffic(
-      'spanplan_port',
-      ['Copies that went to a sensor; the interface is the end on the host.', 'Bytes that went to a sensor.'],
-      ofPorts,
-      ({ link }) => link.tx
-    ),
+    ...trafficFamilies('port', ports, port, 'Bytes that went to a sensor.'),
     ...lossFamilies(losses)
+  ]
+}
+
+function trafficFamilies(place: string, traffic: readonly Traffic[], frames: string, bytes: string): Family[] {
+  const framePoints = traffic.map(({ labels, packets }) => ({ labels, value: packets }))
+  const bytePoints = traffic.map(({ labels, bytes }) => ({ labels, value: bytes }))
+  return [
+    counter(`spanplan_${place}_frames_total`, frames, framePoints),
+    counter(`spanplan_${place}_bytes_total`, bytes, bytePoints)
   ]
 }
 
@@ -233,27 +195,20 @@ function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
 
 /** Each cause has a value, also where it is 0: else an alert would miss the first loss. */
 function lossFamilies(losses: LossTotals): Family[] {
-  const places = [...losses].flatMap(([span, { hops }]) =>
-    hops.map((hop) => ({ hop, labels: { span, ...hopLabels(hop) } }))
+  const places = [...losses].flatMap(([span, { hops }]) => hops.map((hop) => ({ span, hop, labels: hopLabels(hop) })))
+  const lost = places.flatMap(({ span, hop, labels }) =>
+    causesAt[hop.kind].map((reason) => ({
+      labels: { span, hop: hop.kind, ...labels, reason },
+      value: hop.losses.find(({ cause }) => cause === reason)?.frames ?? 0
+    }))
   )
+  const sockets = places.flatMap(({ span, hop, labels }) =>
+    hop.kind === 'sensor' && hop.sockets !== null ? [{ labels: { span, ...labels }, value: hop.sockets.length }] : []
+  )
+  const help = 'Frames lost at a place on the way, and why, since the first scrape of this watch.'
   return [
-    counter(
-      'spanplan_lost_frames_total',
-      'Frames lost at a place on the way, and why, since the first scrape of this watch.',
-      places.flatMap(({ hop, labels: { span, ...rest } }) =>
-        causesAt[hop.kind].map((reason) => ({
-          labels: { span, hop: hop.kind, ...rest, reason },
-          value: hop.losses.find(({ cause }) => cause === reason)?.frames ?? 0
-        }))
-      )
-    ),
-    gauge(
-      'spanplan_sensor_sockets',
-      'Packet sockets by which the sensor listens on its interface.',
-      places.flatMap(({ hop, labels }) =>
-        hop.kind === 'sensor' && hop.sockets !== null ? [{ labels, value: hop.sockets.length }] : []
-      )
-    )
+    counter('spanplan_lost_frames_total', help, lost),
+    gauge('spanplan_sensor_sockets', 'Packet sockets by which the sensor listens on its interface.', sockets)
   ]
 }
 

@@ -7,7 +7,6 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
-import { writeBytes, writeCount } from './units.ts'
 
 /** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
 export function renderReport(report: Report, paint: Paint): string {
@@ -60,18 +59,15 @@ function hang(text: string): string {
 }
 
 /** Widths, for a terminal of 80 columns. */
-const columns = { kind: 10, title: 25, frames: 10, rate: 11, bytes: 11, lost: 9 } as const
+const kindWidth = 10
+const titleWidth = 25
+const numberWidths = [10, 11, 11, 9] as const
 
-const headings = row('', '', 'frames', 'frames/s', 'bytes/s', 'lost')
+const headings = row('', '', ['frames', 'frames/s', 'bytes/s', 'lost'])
 
-function row(kind: string, title: string, frames: string, rate: string, bytes: string, lost: string): string {
-  const numbers = [
-    frames.padStart(columns.frames),
-    rate.padStart(columns.rate),
-    bytes.padStart(columns.bytes),
-    lost.padStart(columns.lost)
-  ]
-  return `  ${kind.padEnd(columns.kind)}${title.padEnd(columns.title)}${numbers.join('')}`.trimEnd()
+function row(kind: string, title: string, numbers: readonly string[]): string {
+  const columns = numberWidths.map((width, index) => (numbers[index] ?? '').padStart(width))
+  return `  ${kind.padEnd(kindWidth)}${title.padEnd(titleWidth)}${columns.join('')}`.trimEnd()
 }
 
 function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
@@ -80,14 +76,9 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
   const per = (count: number) => (seconds > 0 ? count / seconds : 0)
   const numbers =
     frames === null
-      ? (['gone', '', '', lost === 0 ? '' : writeCount(lost)] as const)
-      : ([
-          writeCount(frames),
-          writeCount(per(frames)),
-          bytes === null ? '' : writeBytes(per(bytes)),
-          writeCount(lost)
-        ] as const)
-  const text = row(kind, printable(hopTitle(hop)), ...numbers)
+      ? ['gone', '', '', lost === 0 ? '' : writeCount(lost)]
+      : [writeCount(frames), writeCount(per(frames)), bytes === null ? '' : writeBytes(per(bytes)), writeCount(lost)]
+  const text = row(kind, printable(hopTitle(hop)), numbers)
   const notes = [...remarks(hop), ...hop.losses.map(describeLoss)]
   const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
   return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
@@ -107,7 +98,7 @@ function wrap(text: string, room: number): string[] {
   return lines
 }
 
-const indent = ' '.repeat(2 + columns.kind)
+const indent = ' '.repeat(2 + kindWidth)
 
 function describeLoss({ cause, frames }: Hop['losses'][number]): string {
   const { text, hint } = causes[cause]
@@ -156,4 +147,20 @@ function describeWatch(watch: WatchState | null): string {
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
   return `watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}`
+}
+
+/** Decimal, as rates of interfaces are. */
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P'] as const
+
+/** A whole number of frames, in groups of three digits: `1,234,567`. */
+function writeCount(count: number): string {
+  return Math.round(count).toLocaleString('en')
+}
+
+/** A number of bytes, with three digits: `12.3 MB`. */
+function writeBytes(bytes: number): string {
+  const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.round(bytes))) / 3)))
+  const value = bytes / 1000 ** power
+  const digits = power === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
+  return `${value.toFixed(digits)} ${prefixes[power]}B`
 }

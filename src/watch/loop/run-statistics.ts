@@ -6,7 +6,7 @@ const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 /** Makes statistics of no runs. Their size depends on the number of triggers and results, not of runs. */
 export function openRunStatistics() {
   const counts = new Map<string, WatchState['runs'][number]>()
-  const buckets = bounds.map((seconds) => ({ seconds, count: 0 }))
+  const buckets = bounds.map((bound) => ({ bound, count: 0 }))
   const totals = { count: 0, sum: 0, drift: 0 }
   let last: Run | null = null
   let lastSuccess: string | null = null
@@ -20,7 +20,7 @@ export function openRunStatistics() {
       const key = `${trigger} ${result}`
       counts.set(key, { trigger, result, count: (counts.get(key)?.count ?? 0) + 1 })
       const seconds = run.milliseconds / 1000
-      for (const bucket of buckets) if (seconds <= bucket.seconds) bucket.count++
+      for (const bucket of buckets) if (seconds <= bucket.bound) bucket.count++
       totals.count++
       totals.sum += seconds
       totals.drift += drift

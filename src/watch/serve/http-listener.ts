@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { BlockList, isIPv6, type Socket } from 'node:net'
-import { SpanplanError } from '../../errors.ts'
+import { messageOf, SpanplanError, systemCode } from '../../errors.ts'
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -141,11 +141,12 @@ const reasons: Readonly<Record<string, { readonly reason: string; readonly hint:
 }
 
 function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
-  if (!(error instanceof Error && 'code' in error)) throw error
-  const known = reasons[String(error.code)]
+  const code = systemCode(error)
+  if (code === undefined) throw error
+  const known = reasons[code]
   return new SpanplanError({
     code: 'LISTEN_FAILED',
-    message: `cannot listen at ${writeListenAddress(address)}: ${known?.reason ?? error.message}`,
+    message: `cannot listen at ${writeListenAddress(address)}: ${known?.reason ?? messageOf(error)}`,
     ...(known && { hint: known.hint })
   })
 }
@@ -171,7 +172,7 @@ async function findPage({ method, url = '' }: IncomingMessage, pages: Pages): Pr
   try {
     return await page()
   } catch (error) {
-    return plainPage(500, `This is a bug in spanplan: ${error instanceof Error ? error.message : String(error)}`)
+    return plainPage(500, `This is a bug in spanplan: ${messageOf(error)}`)
   }
 }
 

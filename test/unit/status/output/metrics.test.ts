@@ -22,7 +22,7 @@ const busyWatch: WatchState = {
     { trigger: 'start', result: 'changed', count: 1 },
     { trigger: 'file', result: 'failed', count: 2 }
   ],
-  durations: { buckets: [{ seconds: 0.1, count: 1 }], count: 3, sum: 1.25 },
+  durations: { buckets: [{ bound: 0.1, count: 1 }], count: 3, sum: 1.25 },
   drift: 7
 }
 
