@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
 import { compileFilters } from '../host/compile-filters.ts'
 import { readDocker } from '../host/docker/read-docker.ts'
-import { HostIndex } from '../host/host-index.ts'
+import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState } from '../host/snapshot.ts'
@@ -69,7 +69,7 @@ export interface KernelFacts extends Pick<Facts, 'filters'> {
 
 /** Completes the kernel's part of the facts. */
 export function withDocker({ kernel, filters }: KernelFacts, docker: DockerState): Facts {
-  return { host: new HostIndex({ ...kernel, docker }), filters }
+  return { host: indexHost({ ...kernel, docker }), filters }
 }
 
 /**
@@ -107,7 +107,7 @@ export async function refreshForRollback(target: Target, first: PlanView): Promi
   const containers = [...request.containers, ...known]
   // The rollback removes the bridges that this apply has created.
   const routed: ReadRequest['routed'] = (links, filters) => routedLinks(links, filters, () => false)
-  return planRollback(first, new HostIndex(await readSnapshot({ ...request, containers, routed })))
+  return planRollback(first, indexHost(await readSnapshot({ ...request, containers, routed })))
 }
 
 /**
@@ -121,6 +121,6 @@ export async function observeDuringApply(
   { host: { docker }, desired }: PlanView
 ): Promise<ObservedState> {
   const kernel = await readKernel(readRequestOf(target))
-  const host = new HostIndex({ ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker })
+  const host = indexHost({ ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker })
   return { desired: readMarks(desired, host), host }
 }

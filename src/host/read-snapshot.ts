@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
 import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
-import { parseClassFilters, parseFilters } from './parsers/filters.ts'
+import { parseFilters } from './parsers/filters.ts'
 import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { managerFiles } from './parsers/managers.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
@@ -9,8 +9,8 @@ import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import type { ReadRequest } from './read-request.ts'
 import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
-import type { AttachedProgram, KernelState, Link, Manager, Route, Snapshot } from './snapshot.ts'
-import { clsactHandle } from './tc-syntax.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Manager, Route, Snapshot } from './snapshot.ts'
+import { writePlace } from './tc-syntax.ts'
 
 /**
  * Reads the snapshot.
@@ -112,24 +112,19 @@ async function readPrograms(): Promise<AttachedProgram[]> {
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
   const document = await runJson(['tc', '-json', 'qdisc', 'show'])
   const qdiscs = parseOutput('tc', () => parseQdiscs(document))
-  const [tcHooks, classful] = [findHooks(qdiscs), findClassful(qdiscs)]
-  const places = [
-    ...tcHooks.map(({ device, tcHook }) => ({ device, qdisc: clsactHandle, parent: [tcHook] })),
-    ...classful.map(({ device, handle }) => ({ device, qdisc: handle, parent: ['parent', handle] }))
-  ]
-  const show = places.map(({ device, parent }) => ['filter', 'show', 'dev', device, ...parent])
-  const documents = await readFilters(show)
+  const tcHooks = findHooks(qdiscs)
+  const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))
+  const places = [...tcHooks, ...classful]
+  const documents = await readFilters(places.map((place) => ['filter', 'show', ...writePlace(place)]))
   const uncertain = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
   const answers = await readFilters(uncertain.map(rootTableCommand))
   const roots = uncertain.map((root, index) => parseRoot(root, answers[index]))
+  const parse = <Place extends HookPlace | ClassPlace>(place: Place, index: number) =>
+    parseFilters(place, documents[index] ?? [], roots)
   return parseOutput('tc', () => ({
     qdiscs,
-    filters: tcHooks.flatMap(({ device, tcHook }, index) =>
-      parseFilters(device, tcHook, documents[index] ?? [], roots)
-    ),
-    classFilters: classful.flatMap(({ device, handle }, index) =>
-      parseClassFilters(device, handle, documents[tcHooks.length + index] ?? [], roots)
-    )
+    filters: tcHooks.flatMap(parse),
+    classFilters: classful.flatMap((place, index) => parse(place, tcHooks.length + index))
   }))
 }
 

@@ -130,7 +130,6 @@ export type Selection =
 
 /** A tc filter, on a hook or on a queueing discipline. */
 export interface TcFilter {
-  readonly device: string
   /** A frame begins at chain 0. It reaches other chains only by a jump. */
   readonly chain: number
   readonly pref: number
@@ -150,16 +149,24 @@ export interface TcFilter {
   readonly mirror: MirrorAction | null
 }
 
-/** A tc filter on a hook of a device. */
-export interface Filter extends TcFilter {
+/** A hook of a device. */
+export interface HookPlace {
+  readonly device: string
   readonly tcHook: TcHook
 }
 
-/** A tc filter of a queueing discipline with classes: it assigns frames that the device sends to a class. */
-export interface ClassFilter extends TcFilter {
-  /** The handle of that queueing discipline. */
+/** A queueing discipline with classes. Its filters assign frames that the device sends to a class. */
+export interface ClassPlace {
+  readonly device: string
+  /** The handle of the queueing discipline. */
   readonly parent: string
 }
+
+/** A tc filter on a hook of a device. */
+export type Filter = TcFilter & HookPlace
+
+/** A tc filter of a queueing discipline with classes. */
+export type ClassFilter = TcFilter & ClassPlace
 
 /** An eBPF program on a device, which runs before all filters. */
 export interface AttachedProgram {

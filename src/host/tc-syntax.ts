@@ -1,4 +1,4 @@
-import type { Program } from './snapshot.ts'
+import type { ClassPlace, HookPlace, Program } from './snapshot.ts'
 
 /** What the writers of tc filters and the parsers of tc's output have to agree on. */
 
@@ -52,7 +52,32 @@ export function nodeOf(handle: number): number {
   return handle % bucketSize
 }
 
+/** tc's arguments that say where filters are. */
+export function writePlace(place: HookPlace | ClassPlace): string[] {
+  return ['dev', place.device, ...('tcHook' in place ? [place.tcHook] : ['parent', place.parent])]
+}
+
+/** What a filter is found by, besides its handle. */
+export type FilterKey = (HookPlace | ClassPlace) & {
+  readonly chain?: number
+  /** Without a protocol, tc finds the filter of any protocol. */
+  readonly protocol?: string
+  readonly pref: number
+  readonly kind: string
+}
+
+/** tc's arguments that begin a command about one filter. */
+export function writeKey(verb: 'add' | 'replace' | 'del' | 'get', filter: FilterKey, handle: string): string[] {
+  const { chain = 0, protocol, pref, kind } = filter
+  return [
+    ...['filter', verb, ...writePlace(filter)],
+    ...(chain === 0 ? [] : ['chain', String(chain)]),
+    ...(protocol === undefined ? [] : ['protocol', writeProtocol(protocol)]),
+    ...['pref', String(pref), 'handle', handle, kind]
+  ]
+}
+
 /** A protocol as tc reads it: tc prints a number that has no name as `[34997]`, and does not read that. */
-export function writeProtocol(protocol: string): string {
+function writeProtocol(protocol: string): string {
   return /^\[(\d+)\]$/.exec(protocol)?.[1] ?? protocol
 }

@@ -1,6 +1,6 @@
 import type { TcHook } from '../spec/spec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, TcFilter } from './snapshot.ts'
-import { dropProgram, mirrorPref, nodeOf, sealPref, writeProtocol, writeU32Handle } from './tc-syntax.ts'
+import { dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
 export function writeMirror(mirror: {
@@ -14,9 +14,9 @@ export function writeMirror(mirror: {
   target: string
   cookie: string
 }): string[] {
-  const { target, cookie } = mirror
+  const { device, tcHook, handle, protocol = 'all', target, cookie } = mirror
   return [
-    ...writeOwnFilter('replace', mirror.device, mirror.tcHook, mirrorPref, mirror.handle, mirror.protocol ?? 'all'),
+    ...writeKey('replace', { device, tcHook, protocol, pref: mirrorPref, kind: 'bpf' }, hexadecimal(handle)),
     ...(mirror.directAction === true ? ['da'] : []),
     ...['bytecode', mirror.program],
     // mirred's own default, "pipe", ends classification: a second mirror would see nothing.
@@ -26,31 +26,16 @@ export function writeMirror(mirror: {
 
 /** tc's arguments for spanplan's filter on a device that drops every frame that enters, or passes it. */
 export function writeSeal(device: string, handle: number, program: Program = dropProgram, classId = ''): string[] {
+  const key = { device, tcHook: 'ingress', protocol: 'all', pref: sealPref, kind: 'bpf' } as const
   return [
-    ...writeOwnFilter('replace', device, 'ingress', sealPref, handle, 'all'),
+    ...writeKey('replace', key, hexadecimal(handle)),
     ...['da', ...(classId === '' ? [] : ['classid', classId]), 'bytecode', program]
   ]
 }
 
 /** tc's arguments that delete one of spanplan's filters. */
 export function deleteFilter(device: string, tcHook: TcHook, pref: number, handle: number): string[] {
-  return writeOwnFilter('del', device, tcHook, pref, handle)
-}
-
-/** Without a protocol, tc deletes the filter of any protocol. */
-function writeOwnFilter(
-  verb: 'replace' | 'del',
-  device: string,
-  tcHook: TcHook,
-  pref: number,
-  handle: number,
-  protocol?: string
-): string[] {
-  return [
-    ...['filter', verb, 'dev', device, tcHook],
-    ...(protocol === undefined ? [] : ['protocol', writeProtocol(protocol)]),
-    ...['pref', String(pref), 'handle', `0x${handle.toString(16)}`, 'bpf']
-  ]
+  return writeKey('del', { device, tcHook, pref, kind: 'bpf' }, hexadecimal(handle))
 }
 
 /**
@@ -69,7 +54,7 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
   if (selection === null || filter.handle === null || filter.others || unwritable) return null
   const handle = filter.kind === 'u32' ? nodeOf(filter.handle) : filter.handle
   return [
-    ...writePlace('add', filter, `0x${handle.toString(16)}`),
+    ...writeKey('add', filter, hexadecimal(handle)),
     ...selection,
     ...(filter.classId === null ? [] : ['classid', filter.classId]),
     ...filter.copies.flatMap(writeAction)
@@ -79,22 +64,17 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
 /** tc's arguments that delete a filter, whoever made it; null: the filter has no handle. */
 export function removeFilter(filter: Filter | ClassFilter): string[] | null {
   const handle = writeHandle(filter)
-  return handle === null ? null : writePlace('del', filter, handle)
+  return handle === null ? null : writeKey('del', filter, handle)
 }
 
 /** A filter's handle as tc reads it; null: the filter has none. */
 export function writeHandle({ kind, handle }: TcFilter): string | null {
   if (handle === null) return null
-  return kind === 'u32' ? writeU32Handle(handle) : `0x${handle.toString(16)}`
+  return kind === 'u32' ? writeU32Handle(handle) : hexadecimal(handle)
 }
 
-function writePlace(verb: 'add' | 'del', filter: Filter | ClassFilter, handle: string): string[] {
-  return [
-    ...['filter', verb, 'dev', filter.device],
-    ...('tcHook' in filter ? [filter.tcHook] : ['parent', filter.parent]),
-    ...(filter.chain === 0 ? [] : ['chain', String(filter.chain)]),
-    ...['protocol', writeProtocol(filter.protocol), 'pref', String(filter.pref), 'handle', handle, filter.kind]
-  ]
+function hexadecimal(handle: number): string {
+  return `0x${handle.toString(16)}`
 }
 
 function writeSelection({ selects, program, directAction }: TcFilter): string[] | null {

@@ -228,7 +228,7 @@ function withhold(
   purpose = ''
 ): Withheld | null {
   for (const input of kind.evidence?.(resource, side, state) ?? []) {
-    const reading = state.host.readingOf(input)
+    const reading = state.host.readings[input]
     if (reading === 'read') continue
     const message = `waits for ${inputNames[input]}${purpose}`
     return {

@@ -37,7 +37,7 @@ describe('the largest program', () => {
     const program = programOf(longestProgram)
     await addMirror(program)
     const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', card, 'ingress'])
-    expect(parseFilters(card, 'ingress', JSON.parse(output))).toMatchObject([{ program }])
+    expect(parseFilters({ device: card, tcHook: 'ingress' }, JSON.parse(output))).toMatchObject([{ program }])
   })
 
   test('could hardly be larger', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseClassFilters, parseFilters } from '../../src/host/parsers/filters.ts'
+import { parseFilters } from '../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../src/host/parsers/json.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote-command.ts'
 import type { Program } from '../../src/host/snapshot.ts'
@@ -38,7 +38,7 @@ const cookie = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Bu
 
 async function readBack(tcHook: TcHook) {
   const output = await lab.run(['tc', '-json', 'filter', 'show', 'dev', 'ens192', tcHook])
-  return parseFilters('ens192', tcHook, JSON.parse(output))
+  return parseFilters({ device: 'ens192', tcHook }, JSON.parse(output))
 }
 
 describe('what is written with tc is read back', () => {
@@ -120,8 +120,8 @@ const rules = {
 }
 
 test.each([
-  ['a hook', ['ingress'], (rows: unknown) => parseFilters('ens192', 'ingress', rows)],
-  ['a queueing discipline', ['parent', '1:'], (rows: unknown) => parseClassFilters('ens192', '1:', rows)]
+  ['a hook', ['ingress'], (rows: unknown) => parseFilters({ device: 'ens192', tcHook: 'ingress' }, rows)],
+  ['a queueing discipline', ['parent', '1:'], (rows: unknown) => parseFilters({ device: 'ens192', parent: '1:' }, rows)]
 ] as const)("anybody's filter on %s is put back as it was", async (_, place, parse) => {
   const renew = async () => {
     const lines = ['qdisc del dev ens192 clsact', 'qdisc del dev ens192 root', 'qdisc add dev ens192 clsact']

@@ -1,7 +1,7 @@
 import { discoverBridges } from '../../discover/discover.ts'
 import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
-import { HostIndex } from '../../host/host-index.ts'
+import { indexHost } from '../../host/host-index.ts'
 import { readSnapshot } from '../../host/read-snapshot.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -10,9 +10,9 @@ export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
   const request = { networks: none, bridges: none, containers: [], copies: false, routed: () => [] }
   const first = await readSnapshot({ ...request, deferDocker: true })
-  const bridges = discoverBridges(new HostIndex(first))
+  const bridges = discoverBridges(indexHost(first))
   // Then Docker is read for the networks and containers of these bridges.
-  const host = new HostIndex(
+  const host = indexHost(
     bridges.length === 0 ? first : await readSnapshot({ ...request, bridges: new Set(bridges), deferDocker: false })
   )
   if (host.docker.state === 'unreachable' && host.docker.reason.code === 'DOCKER_FORBIDDEN') {

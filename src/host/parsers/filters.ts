@@ -1,8 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
-import type { TcHook } from '../../spec/spec.ts'
-import type { ClassFilter, Filter, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
+import type { ClassPlace, HookPlace, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
 import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-syntax.ts'
-import { isSamePref, isTable, type Place, type Root, type Row, rowOutput, tableOf } from './u32.ts'
+import { isSamePref, isTable, type Root, type Row, rowOutput, tableOf } from './u32.ts'
 
 /** Loose, so that unknown keys can be noticed. */
 const mirredOutput = z.looseObject({
@@ -54,42 +54,35 @@ const actionOptions: ReadonlySet<string> = new Set([
 
 type Options = NonNullable<Row['options']>
 
-/** Parses `tc -json filter show dev DEVICE HOOK`; leaves out the summary row of each preference. */
-export function parseFilters(device: string, tcHook: TcHook, document: unknown, roots: readonly Root[] = []): Filter[] {
-  const place = { device, qdisc: clsactHandle, parent: [tcHook] }
-  return parseRows(place, document, roots).map((filter) => ({ ...filter, tcHook }))
-}
-
-/** Parses `tc -json filter show dev DEVICE parent HANDLE`, as {@link parseFilters} does for a hook. */
-export function parseClassFilters(
-  device: string,
-  parent: string,
+/** Parses `tc -json filter show` of a place; leaves out the summary row of each preference. */
+export function parseFilters<Place extends HookPlace | ClassPlace>(
+  place: Place,
   document: unknown,
   roots: readonly Root[] = []
-): ClassFilter[] {
-  const place = { device, qdisc: parent, parent: ['parent', parent] }
-  return parseRows(place, document, roots).map((filter) => ({ ...filter, parent }))
-}
-
-function parseRows(place: Place, document: unknown, roots: readonly Root[]): TcFilter[] {
+): (TcFilter & Place)[] {
   const rows = z.array(rowOutput).parse(document)
   const tables = rows.filter(isTable)
-  const local = roots.filter(({ device, qdisc }) => device === place.device && qdisc === place.qdisc)
-  return rows.flatMap((row): TcFilter[] => {
+  const local = roots.filter((root) => root.place.device === place.device && qdiscOf(root.place) === qdiscOf(place))
+  return rows.flatMap((row) => {
     const { options } = row
     if (options === undefined) return []
     const [only, ...others] = tables.filter((table) => isSamePref(table, row))
-    const own = local.find((root) => isSamePref(root, row) && root.parent.join() === place.parent.join())
+    const own = local.find((root) => isSamePref(root, row) && isDeepStrictEqual(root.place, place))
     const root = others.length === 0 ? only?.options?.fh : own?.table
     const table = tableOf(options)
     const isOfAnotherParent = local.some((one) => one.table === table && one !== own)
     // A root table is no filter.
     if (table !== null && (isOfAnotherParent || (table === root && isTable(row)))) return []
-    return [parseRow(place.device, row, options, table !== null && table === root)]
+    return [{ ...place, ...parseRow(row, options, table !== null && table === root) }]
   })
 }
 
-function parseRow(device: string, row: Row, options: Options, inRoot: boolean): TcFilter {
+/** The handle of the queueing discipline that a place is in. */
+function qdiscOf(place: HookPlace | ClassPlace): string {
+  return 'parent' in place ? place.parent : clsactHandle
+}
+
+function parseRow(row: Row, options: Options, inRoot: boolean): TcFilter {
   const actions = Array.isArray(options.actions) ? options.actions : []
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
   const copies = mirrors.map(({ mirror }) => mirror)
@@ -100,7 +93,6 @@ function parseRow(device: string, row: Row, options: Options, inRoot: boolean): 
   const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
   const classId = options.flowid ?? options.classid
   return {
-    device,
     chain: row.chain,
     pref: row.pref,
     protocol: row.protocol,

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
-import type { Qdisc } from '../snapshot.ts'
+import type { HookPlace, Qdisc } from '../snapshot.ts'
 
 const qdiscOutput = z.object({
   kind: z.string(),
@@ -32,33 +32,16 @@ export function parseQdiscs(document: unknown): Qdisc[] {
 }
 
 /** The tc hooks of the devices that have any. */
-export function findHooks(qdiscs: readonly Qdisc[]): { device: string; tcHook: TcHook }[] {
-  return qdiscs.flatMap(({ device, kind }): { device: string; tcHook: TcHook }[] => {
-    if (kind === 'clsact')
-      return [
-        { device, tcHook: 'ingress' },
-        { device, tcHook: 'egress' }
-      ]
-    return kind === 'ingress' ? [{ device, tcHook: 'ingress' }] : []
-  })
+export function findHooks(qdiscs: readonly Qdisc[]): HookPlace[] {
+  return qdiscs.flatMap(({ device, kind }) => (hooksOf[kind] ?? []).map((tcHook) => ({ device, tcHook })))
 }
+
+const hooksOf: Readonly<Record<string, readonly TcHook[]>> = { clsact: ['ingress', 'egress'], ingress: ['ingress'] }
 
 /** The kinds that have no filters of their own (those without a `tcf_block` in the kernel's net/sched). */
 const withoutFilters: ReadonlySet<string> = new Set([
-  ...[
-    'clsact',
-    'ingress',
-    'noop',
-    'noqueue',
-    'mq',
-    'mqprio',
-    'taprio',
-    'pfifo',
-    'bfifo',
-    'pfifo_fast',
-    'pfifo_head_drop'
-  ],
-  ...['fq', 'codel', 'pie', 'tbf', 'red', 'gred', 'netem', 'etf', 'cbs', 'plug', 'blackhole']
+  ...['clsact', 'ingress', 'noop', 'noqueue', 'mq', 'mqprio', 'taprio', 'fq', 'codel', 'pie', 'tbf', 'red', 'gred'],
+  ...['pfifo', 'bfifo', 'pfifo_fast', 'pfifo_head_drop', 'netem', 'etf', 'cbs', 'plug', 'blackhole']
 ])
 
 /**

@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { writeProtocol } from '../tc-syntax.ts'
+import type { ClassPlace, HookPlace } from '../snapshot.ts'
+import { writeKey } from '../tc-syntax.ts'
 
 /** A row of `tc -json filter show`: a filter, a table of u32, or the summary of a preference, which has no options. */
 export const rowOutput = z.object({
@@ -16,17 +17,9 @@ export type Row = z.infer<typeof rowOutput>
 /** tc prints the hash tables of u32 among the filters. */
 const tableOutput = z.object({ options: z.object({ ht_divisor: z.number() }) })
 
-/** The parent of filters: a queueing discipline (clsact and ingress among them), and the hook or class in it. */
-export interface Place {
-  readonly device: string
-  /** The handle of the queueing discipline. */
-  readonly qdisc: string
-  /** tc's arguments: `ingress` or `egress`, or `parent 1:`. */
-  readonly parent: readonly string[]
-}
-
-/** The root table of u32 for a preference: a frame begins there. */
-export interface Root extends Place {
+/** The root table of u32 for a preference of a place: a frame begins there. */
+export interface Root {
+  readonly place: HookPlace | ClassPlace
   readonly chain: number
   readonly pref: number
   readonly protocol: string
@@ -38,20 +31,18 @@ export interface Root extends Place {
  * The preferences for which tc shows more than one table of u32, so that the root table is not certain. The kernel shows the tables
  * of the whole queueing discipline: at egress of clsact also those of ingress (u32_walk() in net/sched/cls_u32.c).
  */
-export function findRoots(place: Place, document: unknown): Root[] {
+export function findRoots(place: Root['place'], document: unknown): Root[] {
   // Most devices have none, and parsing each row takes time.
   if (!Array.isArray(document) || !document.some((row) => tableOutput.safeParse(row).success)) return []
   const tables = z.array(rowOutput).parse(document).filter(isTable)
   return tables
-    .filter((table, index) => tables.findIndex((one) => isSamePref(one, table)) < index)
-    .filter((table, index, several) => several.findIndex((one) => isSamePref(one, table)) === index)
-    .map(({ chain, pref, protocol }) => ({ ...place, chain, pref, protocol, table: null }))
+    .filter((table) => tables.filter((one) => isSamePref(one, table))[1] === table)
+    .map(({ chain, pref, protocol }) => ({ place, chain, pref, protocol, table: null }))
 }
 
 /** tc's arguments that read the root table: its handle is TC_U32_ROOT in linux/pkt_cls.h. */
-export function rootTableCommand({ device, parent, chain, pref, protocol }: Root): string[] {
-  const place = ['filter', 'get', 'dev', device, ...parent, 'chain', String(chain)]
-  return [...place, 'protocol', writeProtocol(protocol), 'pref', String(pref), 'handle', 'fff:', 'u32']
+export function rootTableCommand({ place, chain, pref, protocol }: Root): string[] {
+  return writeKey('get', { ...place, chain, pref, protocol, kind: 'u32' }, 'fff:')
 }
 
 /** Parses the output of {@link rootTableCommand}. */

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { filterToPcap, joinParts } from '../../../src/discover/filter-to-pcap.ts'
 import { writeImport } from '../../../src/discover/write-yaml.ts'
 import { run } from '../../../src/host/exec.ts'
-import { HostIndex } from '../../../src/host/host-index.ts'
-import { parseClassFilters, parseFilters } from '../../../src/host/parsers/filters.ts'
+import { indexHost } from '../../../src/host/host-index.ts'
+import { parseFilters } from '../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../src/host/parsers/json.ts'
 import { compileCommand, parseCompiled } from '../../../src/host/parsers/pcap.ts'
 import { parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
@@ -18,7 +18,7 @@ const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${na
 const hostOf = (name: string) => readHostFile(readFileSync(fixture(`plan/${name}/host.json`), 'utf8'))
 const load = (text: string) => loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(text) }])
 const write = (host: Snapshot) =>
-  writeImport(new HostIndex(host), { version: '0.0.0', created: '2026-01-01T00:00:00.000Z' })
+  writeImport(indexHost(host), { version: '0.0.0', created: '2026-01-01T00:00:00.000Z' })
 
 /** The host of a case, less what its fixture says, with all filters that the stock kernel was given. */
 function stockHost(): Snapshot {
@@ -34,10 +34,10 @@ function stockHost(): Snapshot {
     ],
     qdiscs: parseQdiscs(captured('tc-stock-qdisc')),
     filters: [
-      ...parseFilters('veth0', 'ingress', captured('tc-stock-ingress')),
-      ...parseFilters('veth0', 'egress', captured('tc-stock-egress'))
+      ...parseFilters({ device: 'veth0', tcHook: 'ingress' }, captured('tc-stock-ingress')),
+      ...parseFilters({ device: 'veth0', tcHook: 'egress' }, captured('tc-stock-egress'))
     ],
-    classFilters: parseClassFilters('veth0', '1:', captured('tc-stock-class'))
+    classFilters: parseFilters({ device: 'veth0', parent: '1:' }, captured('tc-stock-class'))
   }
 }
 

@@ -1,4 +1,4 @@
-import { HostIndex } from '../../../src/host/host-index.ts'
+import { type HostIndex, indexHost } from '../../../src/host/host-index.ts'
 import type { Compiled, CompiledFilters } from '../../../src/host/parsers/pcap.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
 import type { Facts } from '../../../src/plan/plan-view.ts'
@@ -13,7 +13,7 @@ type HostFile = Omit<CapturedHost, 'programs'> & { readonly programs: Readonly<R
 
 /** What a plan is made from. */
 export function factsOf(captured: CapturedHost): Facts {
-  return { host: new HostIndex(captured), filters: captured.programs }
+  return { host: indexHost(captured), filters: captured.programs }
 }
 
 /** One link, qdisc and filter a line, so that what a case has edited is seen at a glance. */

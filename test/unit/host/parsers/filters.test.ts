@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parseClassFilters, parseFilters } from '../../../../src/host/parsers/filters.ts'
+import { parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
 import { findClassful, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
+import type { Filter } from '../../../../src/host/snapshot.ts'
 import { writeFilter } from '../../../../src/host/write-filters.ts'
 
 const read = (name: string) =>
   parseToolJson(readFileSync(new URL(`../../../fixtures/host/${name}.json`, import.meta.url), 'utf8'))
 
-const ingress = parseFilters('veth0', 'ingress', read('tc-stock-ingress'))
-const egress = parseFilters('veth0', 'egress', read('tc-stock-egress'))
+const ingress: Filter[] = parseFilters({ device: 'veth0', tcHook: 'ingress' }, read('tc-stock-ingress'))
+const egress: Filter[] = parseFilters({ device: 'veth0', tcHook: 'egress' }, read('tc-stock-egress'))
 const at = (filters: typeof ingress, pref: number) => filters.filter((filter) => filter.pref === pref)
 const copy = { target: 'br0', control: 'pipe', cookie: null }
 
@@ -73,7 +74,7 @@ test('filters of a queueing discipline', () => {
     { device: 'veth0', kind: 'htb', handle: '10:', root: false, parent: '1:1' },
     { device: 'veth0', kind: 'drr', handle: '20:', root: false, parent: '10:1' }
   ])
-  expect(parseClassFilters('veth0', '1:', read('tc-stock-class'))).toMatchObject([
+  expect(parseFilters({ device: 'veth0', parent: '1:' }, read('tc-stock-class'))).toMatchObject([
     { parent: '1:', pref: 5, kind: 'u32', classId: '1:1', copies: [copy] },
     { parent: '1:', pref: 6, kind: 'matchall', classId: null, copies: [copy] }
   ])
@@ -112,6 +113,6 @@ test('what is not wholly understood is not written', () => {
   ]
   expect(unwritten(ingress)).toEqual([12, 14, 15, 17, 19, 20, 23, 33, 34, 43, 45])
   expect(unwritten(egress)).toEqual([10, 11, 12, 15, 16])
-  const [gone] = parseFilters('ens224', 'ingress', read('tc-filter-foreign'))
+  const [gone] = parseFilters({ device: 'ens224', tcHook: 'ingress' }, read('tc-filter-foreign'))
   expect(gone && writeFilter(gone)).toBeNull()
 })

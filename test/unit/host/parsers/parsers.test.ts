@@ -123,7 +123,7 @@ describe('tc', () => {
   })
 
   test('a mirror of ours', () => {
-    const [filter, ...others] = parseFilters('ens192', 'ingress', read('tc-filter-ingress'))
+    const [filter, ...others] = parseFilters({ device: 'ens192', tcHook: 'ingress' }, read('tc-filter-ingress'))
     expect(others).toEqual([])
     expect(filter).toMatchObject({
       device: 'ens192',
@@ -140,7 +140,7 @@ describe('tc', () => {
 
   test('a mirror whose target is gone, u32 with duplicate keys, a redirect', () => {
     const u32 = { kind: 'u32', program: null, directAction: false }
-    expect(parseFilters('ens224', 'ingress', read('tc-filter-foreign'))).toMatchObject([
+    expect(parseFilters({ device: 'ens224', tcHook: 'ingress' }, read('tc-filter-foreign'))).toMatchObject([
       { pref: 8, handle: 7, program: everyFrame, mirror: { target: '*', control: 'continue', cookie: '00112233' } },
       {
         ...u32,
@@ -161,7 +161,7 @@ describe('tc', () => {
   })
 
   test('a direct action', () => {
-    expect(parseFilters('ens224', 'egress', read('tc-filter-egress'))).toMatchObject([
+    expect(parseFilters({ device: 'ens224', tcHook: 'egress' }, read('tc-filter-egress'))).toMatchObject([
       { pref: 9, program: '1,6 0 0 2', directAction: true, mirror: null }
     ])
   })
