@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import { forEachConcurrently, run, timeLimit } from './exec.ts'
+import { forEachConcurrently, run, timeLimit, within } from './exec.ts'
 import { type Compiled, type CompiledFilters, compileCommand, parseCompiled } from './parsers/pcap.ts'
 
 /** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
@@ -9,7 +8,7 @@ interface Entry {
   /** null: not compiled yet. */
   readonly result: Compiled | null
   /** The compilation that is running, and its start; null: none is running. */
-  readonly work: { readonly done: Promise<void>; readonly since: number } | null
+  work: { readonly done: Promise<void>; readonly since: number } | null
   /** A caller did not wait for the running compilation. */
   missed: boolean
   /** The result is used until then. */
@@ -72,25 +71,18 @@ export function followFilters(wake: () => void, signal: AbortSignal): void {
 
 async function waitFor(work: Entry['work'], patience: number | null): Promise<void> {
   if (work === null || patience === null) return work?.done
-  const timer = new AbortController()
-  const left = Math.max(0, work.since + patience - performance.now())
-  const late = sleep(left, undefined, { signal: timer.signal }).catch(() => undefined)
-  await Promise.race([work.done, late]).finally(() => timer.abort())
+  await within(Math.max(0, work.since + patience - performance.now()), work.done)
 }
 
 /** Starts to compile the expressions that are not being compiled already. */
 function startCompiling(texts: readonly string[]): void {
   const idle = texts.filter((text) => !entries.get(text)?.work)
   if (idle.length === 0) return
-  const done = forEachConcurrently(idle, compileOne)
-  const since = performance.now()
-  for (const text of idle) entries.set(text, { ...(entries.get(text) ?? unknown), work: { done, since } })
+  const work = { done: forEachConcurrently(idle, compileOne), since: performance.now() }
+  for (const text of idle) entries.set(text, { ...(entries.get(text) ?? unknown), work })
   // Whoever waits for the compilation gets the error too.
-  done.catch(() => {
-    for (const text of idle) {
-      const entry = entries.get(text)
-      if (entry?.work?.done === done) entries.set(text, { ...entry, work: null })
-    }
+  work.done.catch(() => {
+    for (const entry of entries.values()) if (entry.work === work) entry.work = null
   })
 }
 

@@ -1,12 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
-import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { SpanplanError } from '../errors.ts'
+import { diagnostic, SpanplanError } from '../errors.ts'
 
 /** A program and its arguments. They never reach a shell. */
 export type Argv = readonly [string, ...string[]]
+
+/** An option and its value as two arguments; none where there is no value. */
+export function option(name: string, value: string | number | null | undefined): string[] {
+  return value === null || value === undefined ? [] : [name, String(value)]
+}
 
 /** The result of a program that has ended. */
 export interface Output {
@@ -79,10 +83,7 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
     maxBuffer: bytes,
     ...(cancel && { cancelSignal: cancel })
   })
-  const timer = new AbortController()
-  const late = sleep(milliseconds + killGrace, null, { signal: timer.signal }).catch(() => null)
-  const result = await Promise.race([child, late])
-  timer.abort()
+  const result = await within(milliseconds + killGrace, child)
   if (result === null) abandon(child)
   if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
   if (result.isMaxBuffer) throw outputTooLong(argv, bytes)
@@ -90,6 +91,13 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
   return { stdout, stderr, status: statusOf(exitCode, signal) }
+}
+
+/** Waits for a promise, but no longer than so many milliseconds; null: it is not settled by then. */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | null> {
+  const timer = new AbortController()
+  const late = sleep(milliseconds, null, { signal: timer.signal }).catch(() => null)
+  return Promise.race([promise, late]).finally(() => timer.abort())
 }
 
 /**
@@ -108,22 +116,14 @@ function abandon(child: ChildProcess): void {
 }
 
 /** A program that runs until it exits or is ended. When this process exits, the program goes on, unless it takes care itself. */
-export interface RunningProgram {
-  readonly pid: number
-  readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable
-  end(signal: NodeJS.Signals): void
-  /** The status as in {@link Output}, once the program has ended. */
-  readonly status: Promise<number>
-}
+export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
 
 /**
  * Starts a program, in the C locale, with pipes. The caller has to read its output at once.
  *
  * @throws SpanplanError PROGRAM_MISSING.
  */
-export async function start([file, ...args]: Argv): Promise<RunningProgram> {
+export async function start([file, ...args]: Argv) {
   const child = execa(file, args, { ...commonOptions, buffer: false })
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined) {
@@ -132,7 +132,8 @@ export async function start([file, ...args]: Argv): Promise<RunningProgram> {
   }
   return {
     ...{ pid, stdin, stdout, stderr },
-    end: (signal) => child.kill(signal),
+    end: (signal: NodeJS.Signals) => child.kill(signal),
+    /** The status as in {@link Output}, once the program has ended. */
     status: child.then(({ exitCode, signal }) => statusOf(exitCode, signal))
   }
 }
@@ -141,25 +142,19 @@ function statusOf(exitCode: number | undefined, signal: NodeJS.Signals | undefin
   return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal])
 }
 
-/** Is called for a program that {@link follow} runs. */
-export interface ProgramListener {
-  /** The program has started. */
-  readonly onStart: (pid: number) => void
-  /** The program has written something to stdout or stderr, which is not kept. */
-  readonly onOutput: () => void
-}
-
 /** Characters of stderr that are kept. */
 const longestStderr = 1000
 
 /**
  * Runs a program until it ends by itself, or `signal` ends it. It ends when this process ends, also when this process is killed.
  *
+ * @param onStart is called once the program has started.
+ * @param onOutput is called when it has written something, which is not kept.
  * @returns why the program has ended.
  */
 export async function follow(
   argv: Argv,
-  { onStart, onOutput }: ProgramListener,
+  { onStart, onOutput }: { readonly onStart: (pid: number) => void; readonly onOutput: () => void },
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const [file, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
@@ -209,32 +204,24 @@ export async function forEachConcurrently<Item>(
 function programMissing(file: string, code = '', reason = 'it does not start'): SpanplanError {
   const debianPackage = packageOf[file]
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'it is not installed', EACCES: 'permission denied' }
-  return new SpanplanError({
-    code: 'PROGRAM_MISSING',
-    message: `the program ${file} cannot be run: ${reasons[code] ?? reason}`,
-    ...(debianPackage && { hint: `install it: apt-get install ${debianPackage}` })
-  })
+  const message = `the program ${file} cannot be run: ${reasons[code] ?? reason}`
+  const hint = debianPackage && `install it: apt-get install ${debianPackage}`
+  return new SpanplanError(diagnostic('PROGRAM_MISSING', message, hint))
 }
 
 function outputTooLong(argv: Argv, bytes: number): SpanplanError {
-  return new SpanplanError({
-    code: 'OUTPUT_TOO_LONG',
-    message: `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
-  })
+  const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
+  return new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
 }
 
 function programHangs(argv: Argv, milliseconds: number): SpanplanError {
-  return new SpanplanError({
-    code: 'PROGRAM_HANGS',
-    message: `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`,
-    hint: 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
-  })
+  const message = `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`
+  const hint = 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
+  return new SpanplanError(diagnostic('PROGRAM_HANGS', message, hint))
 }
 
 /** The error for a program that has failed: its command, its status and its stderr. */
-export function commandFailed(argv: Argv, output: Output): SpanplanError {
-  return new SpanplanError({
-    code: 'COMMAND_FAILED',
-    message: `${argv.join(' ')} failed with status ${output.status}: ${output.stderr.trim() || 'it said nothing'}`
-  })
+export function commandFailed(argv: Argv, { status, stderr }: Output): SpanplanError {
+  const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it said nothing'}`
+  return new SpanplanError(diagnostic('COMMAND_FAILED', message))
 }

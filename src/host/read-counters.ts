@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import type { TcHook } from '../spec/spec.ts'
 import { isSandbox } from './docker/container-veths.ts'
 import { forEachConcurrently, type RunLimits, run } from './exec.ts'
 import {
@@ -14,6 +13,7 @@ import {
   parseTotals
 } from './parsers/counters.ts'
 import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
+import type { HookPlace } from './snapshot.ts'
 
 /** An interface in a container. */
 export interface ContainerInterface {
@@ -25,7 +25,7 @@ export interface ContainerInterface {
 
 /** What to read, besides the counters of all links. */
 export interface CounterRequest {
-  readonly tcHooks: readonly { readonly device: string; readonly tcHook: TcHook }[]
+  readonly tcHooks: readonly HookPlace[]
   readonly interfaces: readonly ContainerInterface[]
 }
 
@@ -54,13 +54,16 @@ export interface Sample {
 export async function readSample({ tcHooks, interfaces }: CounterRequest): Promise<Sample> {
   const links = await runJson(['ip', '-s', '-s', '-json', 'link', 'show'])
   const at = monotonicNow()
-  const [filters, listeners] = await Promise.all([readFilters(tcHooks), readListeners(interfaces)])
+  const [filters, listeners] = await Promise.all([
+    runJsonBatch(['tc', '-s', '-json'], tcHooks.map(mirrorsCommand)),
+    readListeners(interfaces)
+  ])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
     at,
     links: parseOutput('ip', () => parseLinkCounters(links)),
     mirrors: parseOutput('tc', () =>
-      tcHooks.flatMap(({ device, tcHook }, index) => parseMirrorCounters(device, tcHook, filters[index] ?? []))
+      tcHooks.flatMap((place, index) => parseMirrorCounters(place, filters[index] ?? []))
     ),
     listeners,
     totals
@@ -72,18 +75,12 @@ export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-async function readFilters(tcHooks: CounterRequest['tcHooks']): Promise<readonly unknown[]> {
-  if (tcHooks.length === 0) return []
-  const commands = tcHooks.map(({ device, tcHook }) => mirrorsCommand(device, tcHook))
-  return runJsonBatch(['tc', '-s', '-json', '-force', '-batch', '-'], commands)
-}
-
 async function readListeners(interfaces: readonly ContainerInterface[]): Promise<Listeners[]> {
-  const found = new Map<ContainerInterface, Listeners>()
-  await forEachConcurrently(interfaces, async (containerInterface) => {
-    found.set(containerInterface, { inside: containerInterface, sockets: await readSockets(containerInterface) })
+  const sockets = new Map<ContainerInterface, Listeners['sockets']>()
+  await forEachConcurrently(interfaces, async (inside) => {
+    sockets.set(inside, await readSockets(inside))
   })
-  return interfaces.flatMap((containerInterface) => found.get(containerInterface) ?? [])
+  return interfaces.map((inside) => ({ inside, sockets: sockets.get(inside) ?? null }))
 }
 
 /** Limits of ss: a container can open as many sockets as it likes. The output of a thousand sockets fits. */

@@ -3,13 +3,13 @@ import { readDocker } from './docker/read-docker.ts'
 import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
 import { parseFilters } from './parsers/filters.ts'
 import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
-import { managerFiles } from './parsers/managers.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
+import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Manager, Route, Snapshot } from './snapshot.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Route, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
 
 /**
@@ -41,7 +41,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
   const [[linkDocument, addressDocument], fdb, ethtool] = await Promise.all([
-    runJsonBatch(['ip', '-json', '-details', '-force', '-batch', '-'], linkCommands),
+    runJsonBatch(['ip', '-json', '-details'], linkCommands),
     runJson(['bridge', '-json', 'fdb', 'show']),
     runJson(['ethtool', '--json', '-k', '*'])
   ])
@@ -67,37 +67,16 @@ function readIpv6(name: string): boolean {
   }
 }
 
-/** Finds the tool that manages a link. The files in /run are about the network namespace that sysfs shows, and no other. */
-export function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
-  if (Number(readOptionalFile(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
-  const file = managerFiles(link).find(({ path, claims }) => claims(readOptionalFile(path)))
-  return file?.manager ?? null
-}
-
-function readOptionalFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // The file does not exist, or a right is missing.
-    return ''
-  }
-}
-
-/** -force: a kernel without IPv6 refuses the commands for that family. */
+/** A kernel without IPv6 refuses the commands for that family, which give nothing then. */
 async function readRoutes(devices: readonly string[]): Promise<Route[]> {
-  if (devices.length === 0) return []
   const commands = devices.map(routesCommand)
-  const families = [
-    ['inet', '-4'],
-    ['inet6', '-6']
-  ] as const
-  const routes = families.map(async ([family, flag]) => {
-    const documents = await runJsonBatch(['ip', flag, '-json', '-force', '-batch', '-'], commands)
+  const read = async (family: Route['family'], flag: string) => {
+    const documents = await runJsonBatch(['ip', flag, '-json'], commands)
     return parseOutput('ip', () =>
       devices.flatMap((device, index) => parseRoutes(device, family, documents[index] ?? []))
     )
-  })
-  return (await Promise.all(routes)).flat()
+  }
+  return (await Promise.all([read('inet', '-4'), read('inet6', '-6')])).flat()
 }
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */
@@ -109,15 +88,20 @@ async function readPrograms(): Promise<AttachedProgram[]> {
   }
 }
 
+const tc = ['tc', '-json'] as const
+
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
-  const document = await runJson(['tc', '-json', 'qdisc', 'show'])
+  const document = await runJson([...tc, 'qdisc', 'show'])
   const qdiscs = parseOutput('tc', () => parseQdiscs(document))
   const tcHooks = findHooks(qdiscs)
   const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))
   const places = [...tcHooks, ...classful]
-  const documents = await readFilters(places.map((place) => ['filter', 'show', ...writePlace(place)]))
+  const documents = await runJsonBatch(
+    tc,
+    places.map((place) => ['filter', 'show', ...writePlace(place)])
+  )
   const uncertain = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
-  const answers = await readFilters(uncertain.map(rootTableCommand))
+  const answers = await runJsonBatch(tc, uncertain.map(rootTableCommand))
   const roots = uncertain.map((root, index) => parseRoot(root, answers[index]))
   const parse = <Place extends HookPlace | ClassPlace>(place: Place, index: number) =>
     parseFilters(place, documents[index] ?? [], roots)
@@ -126,8 +110,4 @@ async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFil
     filters: tcHooks.flatMap(parse),
     classFilters: classful.flatMap((place, index) => parse(place, tcHooks.length + index))
   }))
-}
-
-async function readFilters(commands: readonly (readonly string[])[]): Promise<unknown[]> {
-  return commands.length === 0 ? [] : runJsonBatch(['tc', '-json', '-force', '-batch', '-'], commands)
 }

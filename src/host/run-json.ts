@@ -11,10 +11,12 @@ export async function runJson(argv: Argv): Promise<unknown> {
 }
 
 /**
- * Runs a batch of iproute2, and returns one document for each command. With -force, iproute2 prints one document a line. For a command
- * that fails because its device is gone, it prints none, and the number of the command's line.
+ * Runs a program of iproute2 with a batch of commands, and returns one document for each. With -force, iproute2 prints one document a
+ * line. For a command that fails because its device is gone, it prints none, and the number of the command's line.
  */
-export async function runJsonBatch(argv: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+export async function runJsonBatch(program: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+  if (commands.length === 0) return []
+  const argv: Argv = [...program, '-force', '-batch', '-']
   // No span can have a device whose name no quoting carries: a command that fails stands in for it.
   const lines = commands.map((command) => batchLine(command) ?? 'unspeakable')
   const output = await run(argv, `${lines.join('\n')}\n`)

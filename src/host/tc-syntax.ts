@@ -1,3 +1,4 @@
+import { option } from './exec.ts'
 import type { ClassPlace, HookPlace, Program } from './snapshot.ts'
 
 /** What the writers of tc filters and the parsers of tc's output have to agree on. */
@@ -71,8 +72,8 @@ export function writeKey(verb: 'add' | 'replace' | 'del' | 'get', filter: Filter
   const { chain = 0, protocol, pref, kind } = filter
   return [
     ...['filter', verb, ...writePlace(filter)],
-    ...(chain === 0 ? [] : ['chain', String(chain)]),
-    ...(protocol === undefined ? [] : ['protocol', writeProtocol(protocol)]),
+    ...option('chain', chain || null),
+    ...option('protocol', protocol && writeProtocol(protocol)),
     ...['pref', String(pref), 'handle', handle, kind]
   ]
 }

@@ -1,4 +1,5 @@
 import type { TcHook } from '../spec/spec.ts'
+import { option } from './exec.ts'
 import type { ClassFilter, Filter, MirrorAction, Program, TcFilter } from './snapshot.ts'
 import { dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 
@@ -25,11 +26,11 @@ export function writeMirror(mirror: {
 }
 
 /** tc's arguments for spanplan's filter on a device that drops every frame that enters, or passes it. */
-export function writeSeal(device: string, handle: number, program: Program = dropProgram, classId = ''): string[] {
+export function writeSeal(device: string, handle: number, program: Program = dropProgram, classId?: string): string[] {
   const key = { device, tcHook: 'ingress', protocol: 'all', pref: sealPref, kind: 'bpf' } as const
   return [
     ...writeKey('replace', key, hexadecimal(handle)),
-    ...['da', ...(classId === '' ? [] : ['classid', classId]), 'bytecode', program]
+    ...['da', ...option('classid', classId), 'bytecode', program]
   ]
 }
 
@@ -56,7 +57,7 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
   return [
     ...writeKey('add', filter, hexadecimal(handle)),
     ...selection,
-    ...(filter.classId === null ? [] : ['classid', filter.classId]),
+    ...option('classid', filter.classId),
     ...filter.copies.flatMap(writeAction)
   ]
 }
@@ -95,8 +96,5 @@ function writeSelection({ selects, program, directAction }: TcFilter): string[] 
 }
 
 function writeAction({ target, control, cookie }: MirrorAction): string[] {
-  return [
-    ...['action', 'mirred', 'egress', 'mirror', 'dev', target, control],
-    ...(cookie === null ? [] : ['cookie', cookie])
-  ]
+  return ['action', 'mirred', 'egress', 'mirror', 'dev', target, control, ...option('cookie', cookie)]
 }

@@ -57,9 +57,10 @@ const flockTimeLimit = 500
  */
 export async function takeLock({ kind = 'lock', ...options }: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
+  const path = runFile(kind)
   for (;;) {
-    const path = runFile(kind)
-    const file = openLock(path)
+    const file = explainErrors(path, () => openLock(path))
+    if (file === null) continue
     try {
       await lockFile(file, kind, deadline, options.signal)
       // Somebody may have removed the file while this process waited: others lock another file by now.
@@ -90,32 +91,26 @@ export function readHolder(kind = 'lock'): Holder | null {
   }
 }
 
-function openLock(path: string): number {
-  return explainErrors(path, () => {
-    openRunFolder()
-    for (;;) {
-      const file = tryToOpen(path)
-      if (file !== null && fstatSync(file).isFile()) return file
-      if (file !== null) closeSync(file)
-      // Something else is there. A lock is a regular file that the owner of its folder may open.
-      rmSync(path)
-    }
-  })
-}
-
-/** null: this user's folder has something else there, or a file that this user may not open. */
-function tryToOpen(path: string): number | null {
+/**
+ * Opens the lock's file, or makes it. null: this user's folder had something else there, or a file that this user may not open,
+ * and that is removed.
+ */
+function openLock(path: string): number | null {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+  openRunFolder()
   try {
     // Node opens it with O_CLOEXEC: no program that is started keeps the lock.
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+    const file = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+    if (fstatSync(file).isFile()) return file
+    closeSync(file)
   } catch (error) {
     const code = systemCode(error)
     const isNoFile = code === 'ELOOP' || code === 'ENXIO'
     const isForeign = code === 'EACCES' && existsSync(path) && statSync(dirname(path)).uid === process.geteuid?.()
-    if (isNoFile || isForeign) return null
-    throw error
+    if (!isNoFile && !isForeign) throw error
   }
+  rmSync(path)
+  return null
 }
 
 /** @throws SpanplanError RIGHT_MISSING that explains an error of the file system. */
@@ -231,19 +226,16 @@ function secondsLeft({ waits_until: until }: Holder): number {
 }
 
 function locked(holder: Holder | null): SpanplanError {
-  const wait = 'run it again when that has ended, or let it wait: --lock-timeout 30s'
-  if (holder === null) {
-    return new SpanplanError({ code: 'LOCKED', message: 'another spanplan is at work', hint: wait })
-  }
-  const who = `another spanplan is at work: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
-  const seconds = secondsLeft(holder)
+  const who = holder && `: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
+  const message = `another spanplan is at work${who ?? ''}`
+  const seconds = holder === null ? 0 : secondsLeft(holder)
   return new SpanplanError(
     seconds > 0
       ? {
           code: 'LOCKED',
-          message: `${who}. It waits for confirmation, for another ${seconds} s`,
+          message: `${message}. It waits for confirmation, for another ${seconds} s`,
           hint: 'spanplan confirm, or spanplan rollback'
         }
-      : { code: 'LOCKED', message: who, hint: wait }
+      : { code: 'LOCKED', message, hint: 'run it again when that has ended, or let it wait: --lock-timeout 30s' }
   )
 }

@@ -4,19 +4,21 @@ import type { Link } from '../host/snapshot.ts'
 import { namespaceId, readRunFile, runFile, runFolder, systemFolder, writeRunFile } from './folder.ts'
 import { type GoingDown, goingDownSchema, settleInTime, startGoingDown, stillGoingDown } from './going-down.ts'
 
+const pauseSchema = z.object({
+  /** null: every span. */
+  span: z.string().nullable(),
+  until: z.iso.datetime()
+})
+
 const pausesSchema = z.object({
   /** The network namespace that they are for. */
   namespace: z.string(),
-  pauses: z.array(z.object({ span: z.string().nullable(), until: z.iso.datetime() })),
+  pauses: z.array(pauseSchema),
   goingDown: z.array(goingDownSchema)
 })
 
-/** A span that watches and hooks leave alone for a while; null: every span. */
-export interface Pause {
-  readonly span: string | null
-  /** ISO 8601. */
-  readonly until: string
-}
+/** A span that watches and hooks leave alone until a time. */
+export type Pause = Readonly<z.infer<typeof pauseSchema>>
 
 /** What watches and hooks of this network namespace leave alone. */
 export interface Pauses {

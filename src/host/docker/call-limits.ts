@@ -38,25 +38,22 @@ export function limitCalls(docker: Dockerode, limits: CallLimits): Dockerode {
 async function callWithLimits(dial: Dial, request: Request, { milliseconds, bytes }: CallLimits): Promise<object> {
   const stop = new AbortController()
   const name = `${request.method} ${request.path.replace(/\?.*$/s, '')}`
-  const timer = setTimeout(
-    () => stop.abort(limitExceeded(name, `did not end within ${milliseconds / 1000} s`)),
-    milliseconds
-  )
-  const end = () => stop.abort(request.abortSignal?.reason)
-  request.abortSignal?.addEventListener('abort', end)
+  const late = () => stop.abort(limitExceeded(name, `did not end within ${milliseconds / 1000} s`))
+  const timer = setTimeout(late, milliseconds)
+  const abortSignal = AbortSignal.any([stop.signal, ...(request.abortSignal ? [request.abortSignal] : [])])
   try {
-    const response = await begin(dial, { ...request, abortSignal: stop.signal })
-    response.once('close', () => request.abortSignal?.removeEventListener('abort', end))
+    const response = await begin(dial, { ...request, abortSignal })
     const meaning = request.statusCodes?.[response.statusCode ?? 0]
     const isExpected = meaning === true
     if (isExpected && request.isStream) return response
-    const text = await readAll(response, bytes, stop.signal)
+    const text = await readAll(response, bytes)
+    abortSignal.throwIfAborted()
     if (text === null) throw limitExceeded(name, `is larger than ${bytes / 1024 / 1024} MB`)
     const body = parseJson(text) ?? Buffer.from(text)
     if (isExpected) return body
-    throw statusError(response.statusCode ?? 0, meaning, body)
+    throw statusError(response.statusCode, meaning, body)
   } catch (error) {
-    throw stop.signal.aborted ? stop.signal.reason : error
+    throw abortSignal.aborted ? abortSignal.reason : error
   } finally {
     clearTimeout(timer)
   }
@@ -71,21 +68,15 @@ function begin(dial: Dial, request: Request): Promise<IncomingMessage> {
 }
 
 /** null: the answer is larger than that. */
-async function readAll(response: IncomingMessage, bytes: number, signal: AbortSignal): Promise<string | null> {
-  const end = () => response.destroy(new Error('aborted'))
-  signal.addEventListener('abort', end, { once: true })
-  try {
-    const chunks: Buffer[] = []
-    let length = 0
-    for await (const chunk of response) {
-      length += chunk.length
-      if (length > bytes) return null
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks).toString()
-  } finally {
-    signal.removeEventListener('abort', end)
+async function readAll(response: IncomingMessage, bytes: number): Promise<string | null> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    length += chunk.length
+    if (length > bytes) return null
+    chunks.push(chunk)
   }
+  return Buffer.concat(chunks).toString()
 }
 
 /** null: the text is not JSON, or not an object. */
@@ -98,13 +89,11 @@ function parseJson(text: string): object | null {
   }
 }
 
-/** An error as the client itself makes it. */
-function statusError(statusCode: number, reason: unknown, json: object): Error {
-  const message = 'message' in json ? json.message : json
-  return Object.assign(new Error(`(HTTP code ${statusCode}) ${reason ?? 'unexpected'} - ${message}`), {
-    statusCode,
-    json
-  })
+/** The daemon's own message, or what the client itself would say. */
+function statusError(statusCode: number | undefined, reason: unknown, body: object): Error {
+  const message =
+    'message' in body ? `${body.message}` : `(HTTP code ${statusCode}) ${reason ?? 'unexpected'} - ${body}`
+  return Object.assign(new Error(message), { statusCode })
 }
 
 function limitExceeded(name: string, how: string): SpanplanError {

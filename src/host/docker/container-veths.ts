@@ -27,8 +27,6 @@ export interface Veth {
 /** The veth pairs into each container's network namespace, by the namespace's file. Other namespaces are not known. */
 export type VethsBySandbox = ReadonlyMap<string, readonly Veth[]>
 
-const noVeths: VethsBySandbox = new Map()
-
 /** NSFS_MAGIC in linux/magic.h: the file is a namespace. */
 const nsfs = 0x6e736673
 
@@ -53,26 +51,19 @@ export function isSandbox(file: string): boolean {
 const namesFolder = '/run/netns'
 
 /**
- * Binds the parent of Docker's folder over /run, in a new mount namespace: the host's /run stays as it is, and may have no
- * /run/netns. `--rbind` includes the namespaces' files, which are mounts. A shell starts the program, because mount cannot. All that
- * varies is an argument.
+ * A script that binds the parent of Docker's folder over /run, in a new mount namespace: the host's /run stays as it is, and may
+ * have no /run/netns. `--rbind` includes the namespaces' files, which are mounts. The rest of its arguments is what it starts, for
+ * mount starts no program.
  */
-const bindOverRun = [
-  'unshare',
-  '--mount',
-  '--',
-  'sh',
-  '-c',
-  'mount --rbind "$1" /run && shift && exec "$@"',
-  'sh'
-] as const
+const bindOverRun = 'mount --rbind "$1" /run && shift && exec "$@"'
 
-const ip = ['ip', '-json', '-details', '-force', '-batch', '-'] as const
+const ip = ['ip', '-json', '-details'] as const
 
 /** The command that lists links and names with Docker's folder in place of iproute2's; null: the folder has another name. */
 function ipCommand(folder: string): Argv | null {
   if (isSame(folder, namesFolder)) return ip
-  return basename(folder) === basename(namesFolder) ? [...bindOverRun, dirname(folder), ...ip] : null
+  if (basename(folder) !== basename(namesFolder)) return null
+  return ['unshare', '--mount', '--', 'sh', '-c', bindOverRun, 'sh', dirname(folder), ...ip]
 }
 
 /** The systemd unit binds Docker's folder over iproute2's. */
@@ -83,17 +74,16 @@ function isSame(one: string, other: string): boolean {
 
 /** Reads the veth pairs into these namespaces, each given by its file. A namespace that cannot be read is left out. */
 export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
-  const sandboxes = [...new Set(files)].filter(isSandbox)
-  const folders = [...new Set(sandboxes.map((file) => dirname(file)))]
-  const found = await Promise.all(folders.map(readFolder))
-  const all = new Map(found.flatMap((veths) => [...veths]))
-  return new Map(sandboxes.flatMap((file) => (all.has(file) ? [[file, all.get(file) ?? []]] : [])))
+  const sandboxes = new Set(files.filter(isSandbox))
+  const folders = new Set([...sandboxes].map((file) => dirname(file)))
+  const found = await Promise.all([...folders].map(readFolder))
+  return new Map(found.flatMap((veths) => [...veths]).filter(([file]) => sandboxes.has(file)))
 }
 
 async function readFolder(folder: string): Promise<VethsBySandbox> {
   try {
     const argv = ipCommand(folder)
-    if (argv === null) return noVeths
+    if (argv === null) return new Map()
     const [links, names] = await runJsonBatch(argv, [
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
@@ -101,7 +91,7 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
     return parseOutput('ip', () => parseVeths(folder, links, names))
   } catch {
     // A right or a program is missing.
-    return noVeths
+    return new Map()
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Argv } from '../exec.ts'
+import { type Argv, option } from '../exec.ts'
 import type { DockerNetwork } from '../snapshot.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
@@ -32,8 +32,8 @@ export function dockerCommand(call: DockerCall): Argv {
         ...(call.attachable ? ['--attachable'] : []),
         ...call.pools.flatMap(({ subnet, gateway, range, reserved }) => [
           ...['--subnet', subnet],
-          ...(gateway === null ? [] : ['--gateway', gateway]),
-          ...(range === null ? [] : ['--ip-range', range]),
+          ...option('--gateway', gateway),
+          ...option('--ip-range', range),
           ...pairOptions('--aux-address', reserved)
         ]),
         ...pairOptions('--opt', call.options),
@@ -50,7 +50,7 @@ export function dockerCommand(call: DockerCall): Argv {
         ...(['docker', 'network', 'connect'] as const),
         ...pairOptions('--driver-opt', call.options),
         ...call.aliases.flatMap((alias) => ['--alias', alias]),
-        ...(call.address === null ? [] : ['--ip', call.address]),
+        ...option('--ip', call.address),
         call.network,
         call.container
       ]

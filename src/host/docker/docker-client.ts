@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
-import { type Diagnostic, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import type { Pool } from '../snapshot.ts'
 import { type CallLimits, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
@@ -59,14 +59,6 @@ function ping(docker: Dockerode): Promise<string> {
   })
 }
 
-/** Is called for a daemon's events. */
-interface EventListener {
-  /** The stream is open: no event is missed from now on. */
-  readonly onStart: () => void
-  /** One or more events have arrived; what they were is not kept. */
-  readonly onEvent: () => void
-}
-
 /** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
 const events = {
   type: ['network', 'container'],
@@ -76,18 +68,20 @@ const events = {
 /**
  * Follows the daemon's events until the daemon ends the connection, or `signal` is aborted.
  *
+ * @param onStart is called once the stream is open: no event is missed from then on.
+ * @param onEvent is called when one or more events have arrived; what they were is not kept.
  * @throws if the daemon refuses, or `signal` is aborted.
  */
 export async function followEvents(
   { docker }: DockerClient,
-  listener: EventListener,
+  { onStart, onEvent }: { readonly onStart: () => void; readonly onEvent: () => void },
   signal: AbortSignal
 ): Promise<void> {
   // Docker answers a moment before it subscribes to its own events.
   const since = Math.floor(Date.now() / 1000)
   const stream = await docker.getEvents({ since, filters: JSON.stringify(events), abortSignal: signal })
-  stream.on('data', listener.onEvent)
-  listener.onStart()
+  stream.on('data', onEvent)
+  onStart()
   await finished(stream)
 }
 
@@ -109,6 +103,9 @@ async function probeSocket(address: string): Promise<void> {
   }
 }
 
+/** The refusals that mean that a call has nothing left to do: two runs may make or drop the same note. */
+const doneAlready: Readonly<Partial<Record<DockerCall['call'], number>>> = { createNote: 409, dropNote: 404 }
+
 /**
  * Sends one request.
  *
@@ -118,8 +115,14 @@ export async function callDocker(docker: Dockerode, call: DockerCall): Promise<v
   try {
     await send(docker, call)
   } catch (error) {
-    throw dockerFailed(error)
+    const status = statusOf(error)
+    if (status === undefined || status !== doneAlready[call.call]) throw dockerFailed(error)
   }
+}
+
+/** The HTTP status with which the daemon refused: 404 if something does not exist, 409 if it exists already. */
+export function statusOf(error: unknown): unknown {
+  return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
 }
 
 /** Wraps an error of the client or the daemon as DOCKER_FAILED; a SpanplanError is returned as it is. */
@@ -129,10 +132,10 @@ export function dockerFailed(error: unknown): SpanplanError {
   return new SpanplanError({ code: 'DOCKER_FAILED', message }, undefined, { cause: error })
 }
 
-async function send(docker: Dockerode, call: DockerCall): Promise<void> {
+function send(docker: Dockerode, call: DockerCall): Promise<unknown> {
   switch (call.call) {
     case 'createNetwork':
-      await docker.createNetwork({
+      return docker.createNetwork({
         Name: call.network,
         Driver: call.driver,
         Internal: call.internal,
@@ -142,20 +145,13 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
         Options: { ...call.options },
         Labels: { ...call.labels }
       })
-      return
-    // A run that was killed may have left the same note, and two runs may drop one note.
     case 'createNote':
-      return ignoreStatus(
-        409,
-        docker.createNetwork({ Name: call.network, ConfigOnly: true, Labels: { ...call.labels } })
-      )
-    case 'dropNote':
-      return ignoreStatus(404, docker.getNetwork(call.network).remove())
+      return docker.createNetwork({ Name: call.network, ConfigOnly: true, Labels: { ...call.labels } })
     case 'removeNetwork':
-      await docker.getNetwork(call.network).remove()
-      return
+    case 'dropNote':
+      return docker.getNetwork(call.network).remove()
     case 'connect':
-      await docker.getNetwork(call.network).connect({
+      return docker.getNetwork(call.network).connect({
         Container: call.container,
         EndpointConfig: {
           DriverOpts: { ...call.options },
@@ -163,18 +159,9 @@ async function send(docker: Dockerode, call: DockerCall): Promise<void> {
           ...(call.address !== null && { IPAMConfig: { IPv4Address: call.address } })
         }
       })
-      return
     case 'disconnect':
-      await docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
-      return
+      return docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
   }
-}
-
-/** Docker answers 409 if something exists already, and 404 if it does not exist. */
-async function ignoreStatus(status: 404 | 409, request: Promise<unknown>): Promise<void> {
-  await request.catch((error: unknown) => {
-    if (!(error instanceof Error && 'statusCode' in error && error.statusCode === status)) throw error
-  })
 }
 
 function writePool({ subnet, gateway, range, reserved }: Pool) {
@@ -186,18 +173,8 @@ function writePool({ subnet, gateway, range, reserved }: Pool) {
   }
 }
 
-/** The daemon's message, without the client's preamble. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if ('json' in error && typeof error.json === 'object' && error.json !== null && 'message' in error.json) {
-    return String(error.json.message)
-  }
-  return error.message
-}
-
 function describeUnreachable(address: string, error: unknown): Diagnostic {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EACCES') {
+  if (systemCode(error) === 'EACCES') {
     return {
       code: 'DOCKER_FORBIDDEN',
       message: `Docker's socket may not be used: permission denied (${address})`,

@@ -33,9 +33,7 @@ export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api:
 
 /** Whether a daemon supports an API version. `api` is the newest version that the daemon supports. */
 export function supportsApi(api: string, version: string): boolean {
-  const [major = 0, minor = 0] = api.split('.').map(Number)
-  const [neededMajor = 0, neededMinor = 0] = version.split('.').map(Number)
-  return major > neededMajor || (major === neededMajor && minor >= neededMinor)
+  return api.localeCompare(version, 'en', { numeric: true }) >= 0
 }
 
 /**

@@ -6,7 +6,7 @@ import { parseOutput } from '../run-json.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import { selectContainers } from './container-match.ts'
 import { addPorts, readVeths } from './container-veths.ts'
-import { connectDocker, type DockerClient, dockerFailed } from './docker-client.ts'
+import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
 
@@ -39,30 +39,35 @@ async function readState({ docker, api }: DockerClient, request: ReadRequest): P
     [...request.containers, ...noted.map(({ container }) => ({ container }))]
   )
   const read = await Promise.all(selected.map((one) => readContainer(docker, one)))
-  const containers = read.flatMap(({ container }) => container ?? [])
+  const containers = read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
   return {
     ...({ state: 'read', api, networks } as const),
     containers: containers.map((one) => addPorts(one, networks, veths)),
-    unread: read.flatMap(({ unread }) => unread ?? [])
+    unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }
 }
 
-/** A container that Docker fails to describe does not keep the others from being read. */
+/**
+ * A container that Docker fails to describe does not keep the others from being read. null: the container was removed after Docker
+ * listed it.
+ */
 async function readContainer(
   docker: Dockerode,
   { id, name }: ListedContainer
-): Promise<{ readonly container?: Container | null; readonly unread?: UnreadContainer }> {
+): Promise<Container | UnreadContainer | null> {
   try {
-    return { container: await inspectContainer(docker, id) }
+    const document = await docker.getContainer(id).inspect()
+    return parseOutput('docker', () => parseContainer(document))
   } catch (error) {
-    const concernsOne = error instanceof Error && ('statusCode' in error || isOutputUnknown(error))
-    if (!concernsOne) throw error
-    return { unread: { name, reason: diagnosticOf(dockerFailed(error)) } }
+    const status = statusOf(error)
+    if (status === 404) return null
+    if (status === undefined && !isOutputUnknown(error)) throw error
+    return { name, reason: diagnosticOf(dockerFailed(error)) }
   }
 }
 
-function isOutputUnknown(error: Error): boolean {
+function isOutputUnknown(error: unknown): boolean {
   return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'OUTPUT_UNKNOWN')
 }
 
@@ -75,15 +80,4 @@ function mayFeedSensors(network: DockerNetwork, request: ReadRequest): boolean {
     // The network uses a bridge that existed before it, and that may be a span's.
     (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')
   )
-}
-
-/** null: the container was removed after Docker listed it. */
-async function inspectContainer(docker: Dockerode, id: string): Promise<Container | null> {
-  try {
-    const document = await docker.getContainer(id).inspect()
-    return parseOutput('docker', () => parseContainer(document))
-  } catch (error) {
-    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return null
-    throw error
-  }
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
 
@@ -9,7 +10,7 @@ const xdpOutput = z.object({
   ifindex: z.number(),
   id: z.number().optional(),
   /** The programs of an interface that has one in several modes. */
-  multi_attachments: z.array(z.object({ id: z.number() })).optional()
+  multi_attachments: z.array(z.object({ id: z.number() })).default([])
 })
 
 /** Entries of other kinds are filters, which tc shows too, or are on no interface. A program of classic BPF has no id. */
@@ -22,21 +23,20 @@ const tcOutput = z.object({
 
 const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
 
-const tcxHooks = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' } as const
+const tcxHooks: Readonly<Record<string, TcHook>> = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' }
 
 /** Parses the programs that get a device's frames before any filter. */
 export function parseAttached(document: unknown): AttachedProgram[] {
   return netOutput.parse(document).flatMap(({ xdp, tc }) => [
-    ...xdp.flatMap(({ ifindex, id, multi_attachments = [] }) =>
-      [...(id === undefined ? [] : [id]), ...multi_attachments.map((one) => one.id)].map(
-        (one): AttachedProgram => ({ link: ifindex, tcHook: 'ingress', layer: 'xdp', name: '', id: one })
+    ...xdp.flatMap(({ ifindex, multi_attachments, ...single }) =>
+      [single, ...multi_attachments].flatMap(({ id }): AttachedProgram[] =>
+        id === undefined ? [] : [{ link: ifindex, tcHook: 'ingress', layer: 'xdp', name: '', id }]
       )
     ),
     ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
-      const tcHook = Object.entries(tcxHooks).find(([attachKind]) => attachKind === kind)?.[1]
-      return tcHook === undefined || prog_id === undefined
-        ? []
-        : [{ link: ifindex, tcHook, layer: 'tcx', name, id: prog_id }]
+      const tcHook = tcxHooks[kind]
+      if (tcHook === undefined || prog_id === undefined) return []
+      return [{ link: ifindex, tcHook, layer: 'tcx', name, id: prog_id }]
     })
   ])
 }

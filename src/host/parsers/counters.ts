@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import type { TcHook } from '../../spec/spec.ts'
-import { mirrorPref } from '../tc-syntax.ts'
+import type { HookPlace } from '../snapshot.ts'
+import { mirrorPref, writePlace } from '../tc-syntax.ts'
 
 /** The kernel's counters of a link. They only grow, until the link is recreated. */
 export interface LinkCounters {
@@ -39,9 +39,7 @@ export interface SendCounters {
 }
 
 /** The kernel's counters of a mirror: those of its filter's action. */
-export interface MirrorCounters {
-  readonly device: string
-  readonly tcHook: TcHook
+export interface MirrorCounters extends HookPlace {
   readonly handle: number
   /** The device that gets the copies; `*`: that device is gone. */
   readonly target: string
@@ -98,28 +96,27 @@ const linkOutput = z.object({
 })
 
 /** tc's arguments that print the mirrors on a hook, with their counters if -statistics is given. */
-export function mirrorsCommand(device: string, tcHook: TcHook): string[] {
-  return ['filter', 'show', 'dev', device, tcHook, 'pref', String(mirrorPref)]
+export function mirrorsCommand(place: HookPlace): string[] {
+  return ['filter', 'show', ...writePlace(place), 'pref', String(mirrorPref)]
 }
 
 /** Parses `ip -s -s -json link show`. A single -s leaves out the kinds of errors. */
 export function parseLinkCounters(document: unknown): LinkCounters[] {
-  return z
-    .array(linkOutput)
-    .parse(document)
-    .map(({ ifindex, ifname, flags, mtu, stats64: { rx, tx } }) => ({
+  const links = z.array(linkOutput).parse(document)
+  return links.map(({ ifindex, ifname, flags, mtu, stats64 }) => {
+    const { missed_errors, over_errors, fifo_errors, ...received } = stats64.rx
+    const { carrier_changes, ...sent } = stats64.tx
+    return {
       index: ifindex,
       name: ifname,
       mtu,
       // `operstate` may be a second late.
       running: flags.includes('UP') && flags.includes('LOWER_UP'),
-      carrierChanges: tx.carrier_changes,
-      rx: {
-        ...{ packets: rx.packets, bytes: rx.bytes, errors: rx.errors, dropped: rx.dropped },
-        ...{ missed: rx.missed_errors, over: rx.over_errors, fifo: rx.fifo_errors }
-      },
-      tx: { packets: tx.packets, bytes: tx.bytes, errors: tx.errors, dropped: tx.dropped }
-    }))
+      carrierChanges: carrier_changes,
+      rx: { ...received, missed: missed_errors, over: over_errors, fifo: fifo_errors },
+      tx: sent
+    }
+  })
 }
 
 /** A span's filter has one action. tc leaves out times of 0 seconds, and the preference that the command selects. */
@@ -142,24 +139,21 @@ const filterOutput = z.object({
 const headerBytes = 14
 
 /** Parses the output of {@link mirrorsCommand}. Filters that cannot be a span's mirrors are left out. */
-export function parseMirrorCounters(device: string, tcHook: TcHook, document: unknown): MirrorCounters[] {
-  return z
-    .array(z.unknown())
-    .parse(document)
-    .flatMap((row): MirrorCounters[] => {
-      const filter = filterOutput.safeParse(row)
-      if (!filter.success) return []
-      const { handle, actions } = filter.data.options
-      const [{ to_dev, installed, last_used, stats }] = actions
-      const header = tcHook === 'ingress' ? headerBytes * stats.packets : 0
-      return [
-        {
-          ...{ device, tcHook, handle: Number(handle), target: to_dev, installed, idle: last_used },
-          ...{ packets: stats.packets, bytes: stats.bytes + header },
-          ...{ overlimits: stats.overlimits, drops: stats.drops }
-        }
-      ]
-    })
+export function parseMirrorCounters(place: HookPlace, document: unknown): MirrorCounters[] {
+  const rows = z.array(z.unknown()).parse(document)
+  return rows.flatMap((row): MirrorCounters[] => {
+    const filter = filterOutput.safeParse(row)
+    if (!filter.success) return []
+    const { handle, actions } = filter.data.options
+    const [{ to_dev, installed, last_used, stats }] = actions
+    const header = place.tcHook === 'ingress' ? headerBytes * stats.packets : 0
+    return [
+      {
+        ...{ ...place, handle: Number(handle), target: to_dev, installed, idle: last_used },
+        ...{ ...stats, bytes: stats.bytes + header }
+      }
+    ]
+  })
 }
 
 /** Parses `ss --packet --numeric --memory --extended --oneline --no-header`. */

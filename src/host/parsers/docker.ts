@@ -56,24 +56,20 @@ const containerOutput = z.object({
 
 /** Parses Docker's list of networks. */
 export function parseNetworks(document: unknown): DockerNetwork[] {
-  return z
-    .array(networkOutput)
-    .parse(document)
-    .map((network) => ({
-      id: network.Id,
-      name: network.Name,
-      driver: network.Driver,
-      internal: network.Internal,
-      ipv6: network.EnableIPv6,
-      attachable: network.Attachable,
-      pools: (network.IPAM?.Config ?? []).flatMap(({ Subnet, Gateway, IPRange, AuxiliaryAddresses }) =>
-        Subnet
-          ? [{ subnet: Subnet, gateway: Gateway || null, range: IPRange || null, reserved: AuxiliaryAddresses }]
-          : []
-      ),
-      options: network.Options,
-      labels: network.Labels
-    }))
+  const networks = z.array(networkOutput).parse(document)
+  return networks.map((network) => ({
+    id: network.Id,
+    name: network.Name,
+    driver: network.Driver,
+    internal: network.Internal,
+    ipv6: network.EnableIPv6,
+    attachable: network.Attachable,
+    pools: (network.IPAM?.Config ?? []).flatMap(({ Subnet, Gateway, IPRange, AuxiliaryAddresses }) =>
+      Subnet ? [{ subnet: Subnet, gateway: Gateway || null, range: IPRange || null, reserved: AuxiliaryAddresses }] : []
+    ),
+    options: network.Options,
+    labels: network.Labels
+  }))
 }
 
 /** Parses Docker's description of one container, which does not tell the ports. */
@@ -127,15 +123,13 @@ export interface ListedContainer {
 
 /** Parses Docker's list of containers. */
 export function parseContainerList(document: unknown): ListedContainer[] {
-  return z
-    .array(z.looseObject({ Id: z.string() }))
-    .parse(document)
-    .map((entry) => {
-      const { Id: id } = entry
-      const { data } = containerListOutput.safeParse(entry)
-      if (data === undefined) return { id, name: id.slice(0, 12), details: null }
-      const names = (data.Names ?? []).map((name) => name.replace(/^\//, ''))
-      const networks = Object.keys(data.NetworkSettings?.Networks ?? {})
-      return { id, name: names[0] ?? id.slice(0, 12), details: { names, labels: data.Labels, networks } }
-    })
+  const entries = z.array(z.looseObject({ Id: z.string() })).parse(document)
+  return entries.map((entry) => {
+    const { Id: id } = entry
+    const { data } = containerListOutput.safeParse(entry)
+    if (data === undefined) return { id, name: id.slice(0, 12), details: null }
+    const names = (data.Names ?? []).map((name) => name.replace(/^\//, ''))
+    const networks = Object.keys(data.NetworkSettings?.Networks ?? {})
+    return { id, name: names[0] ?? id.slice(0, 12), details: { names, labels: data.Labels, networks } }
+  })
 }

@@ -26,9 +26,9 @@ const hexadecimal = z
   .transform((digits) => Number.parseInt(digits, 16))
 
 /** `offmask` is empty if the offset is a number, and not read from the packet. */
-const matchOutput = z
-  .array(z.strictObject({ value: hexadecimal, mask: hexadecimal, offmask: z.literal(''), off: z.number().int() }))
-  .default([])
+const keyOutput = z
+  .strictObject({ value: hexadecimal, mask: hexadecimal, offmask: z.literal(''), off: z.number().int() })
+  .transform(({ off, value, mask }): U32Key => ({ offset: off, value, mask }))
 
 /** tc prints a range of ports as an object. */
 const flowerOutput = z.record(z.string(), z.union([z.string(), z.number()])).default({})
@@ -64,7 +64,7 @@ export function parseFilters<Place extends HookPlace | ClassPlace>(
   const tables = rows.filter(isTable)
   const local = roots.filter((root) => root.place.device === place.device && qdiscOf(root.place) === qdiscOf(place))
   return rows.flatMap((row) => {
-    const { options } = row
+    const { options, ...key } = row
     if (options === undefined) return []
     const [only, ...others] = tables.filter((table) => isSamePref(table, row))
     const own = local.find((root) => isSamePref(root, row) && isDeepStrictEqual(root.place, place))
@@ -73,7 +73,7 @@ export function parseFilters<Place extends HookPlace | ClassPlace>(
     const isOfAnotherParent = local.some((one) => one.table === table && one !== own)
     // A root table is no filter.
     if (table !== null && (isOfAnotherParent || (table === root && isTable(row)))) return []
-    return [{ ...place, ...parseRow(row, options, table !== null && table === root) }]
+    return [{ ...place, ...key, ...parseOptions(row.kind, options, table !== null && table === root) }]
   })
 }
 
@@ -82,26 +82,22 @@ function qdiscOf(place: HookPlace | ClassPlace): string {
   return 'parent' in place ? place.parent : clsactHandle
 }
 
-function parseRow(row: Row, options: Options, inRoot: boolean): TcFilter {
+function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcFilter, keyof Row> {
   const actions = Array.isArray(options.actions) ? options.actions : []
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
   const copies = mirrors.map(({ mirror }) => mirror)
-  const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[row.kind] ?? [])]
+  const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[kind] ?? [])]
   const hasUnknown = Object.keys(options).some((option) => !known.includes(option))
   const hasHardware = hardwareOptions.some((option) => option in options)
   const bytecode = bytecodeOutput.safeParse(options.bytecode)
   const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
   const classId = options.flowid ?? options.classid
   return {
-    chain: row.chain,
-    pref: row.pref,
-    protocol: row.protocol,
-    kind: row.kind,
-    handle: parseHandle(row.kind, options),
+    handle: parseHandle(kind, options),
     classId: typeof classId === 'string' ? classId : null,
     program,
     directAction: options['direct-action'] === true,
-    selects: hasUnknown ? { kind: 'unknown' } : parseSelection(row.kind, options, program, inRoot),
+    selects: hasUnknown ? { kind: 'unknown' } : parseSelection(kind, options, program, inRoot),
     copies,
     others: hasUnknown || hasHardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
@@ -123,8 +119,8 @@ function parseSelection(kind: string, options: Options, program: Program | null,
       return { kind: 'matchall' }
     case 'u32': {
       // A frame reaches another table only through a link of the root table.
-      const keys = inRoot ? matchOutput.safeParse(options.match) : undefined
-      return keys?.success ? { kind: 'u32', keys: keys.data.map(toKey) } : { kind: 'unknown' }
+      const keys = inRoot ? z.array(keyOutput).default([]).safeParse(options.match) : undefined
+      return keys?.success ? { kind: 'u32', keys: keys.data } : { kind: 'unknown' }
     }
     case 'flower': {
       const keys = flowerOutput.safeParse(options.keys)
@@ -134,10 +130,6 @@ function parseSelection(kind: string, options: Options, program: Program | null,
     default:
       return { kind: 'unknown' }
   }
-}
-
-function toKey({ off, value, mask }: z.infer<typeof matchOutput>[number]): U32Key {
-  return { offset: off, value, mask }
 }
 
 /** `plain`: writing the action again loses nothing, and no other filter shares the action. */

@@ -75,11 +75,11 @@ const fdbOutput = z.object({
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
-/** The part of a link that `ip` does not print: sysctl, forwarding database, ethtool, files of other tools. */
-export type LinkExtras = Pick<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
+/** The part of a link that `ip` prints; the rest is in sysctl, the forwarding database, ethtool and files of other tools. */
+type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
 /** Parses the two documents of {@link linkCommands}, and leaves out the ports of captures. */
-export function parseLinks(linkDocument: unknown, addressDocument: unknown): Omit<Link, keyof LinkExtras>[] {
+export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpLink[] {
   const links = z
     .array(linkOutput)
     .parse(withoutEmpty(linkDocument))

@@ -21,14 +21,12 @@ const plainPrioOutput = z.object({
 
 /** Parses `tc -json qdisc show`. */
 export function parseQdiscs(document: unknown): Qdisc[] {
-  return z
-    .array(qdiscOutput)
-    .parse(document)
-    .map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
-      ...{ device: dev, kind, handle, root, parent: parent ?? null },
-      plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
-      block: ingress_block ?? egress_block ?? null
-    }))
+  const rows = z.array(qdiscOutput).parse(document)
+  return rows.map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
+    ...{ device: dev, kind, handle, root, parent: parent ?? null },
+    plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
+    block: ingress_block ?? egress_block ?? null
+  }))
 }
 
 /** The tc hooks of the devices that have any. */

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { option } from '../exec.ts'
 import type { Route } from '../snapshot.ts'
 
 /**
@@ -25,9 +26,8 @@ const routeOutput = z.object({
  * device's addresses, and those to fe80::/64 and ff00::/8 that each device with IPv6 has.
  */
 export function parseRoutes(device: string, family: Route['family'], document: unknown): Route[] {
-  return z
-    .array(routeOutput)
-    .parse(document)
+  const routes = z.array(routeOutput).parse(document)
+  return routes
     .filter(({ protocol }) => protocol !== 'kernel')
     .map((route) => ({ device, family, ...writeRoute(device, family, route) }))
 }
@@ -43,15 +43,9 @@ function writeRoute(
 ): Pick<Route, 'text' | 'removal'> {
   const { type, dst, nhid, gateway, via, nexthops, table, metric } = route
   const destination = [...(type === undefined ? [] : [type]), dst]
-  const hop = nhid !== undefined ? ['nhid', String(nhid)] : nexthops === undefined ? ['dev', device] : []
-  const place = [
-    ...(table === undefined ? [] : ['table', table]),
-    ...(metric === undefined ? [] : ['metric', String(metric)])
-  ]
-  const gateways = [
-    ...(gateway === undefined ? [] : ['via', gateway]),
-    ...(via === undefined ? [] : ['via', via.family, via.host])
-  ]
+  const hop = nhid === undefined && nexthops === undefined ? ['dev', device] : option('nhid', nhid)
+  const place = [...option('table', table), ...option('metric', metric)]
+  const gateways = [...option('via', gateway), ...(via === undefined ? [] : ['via', via.family, via.host])]
   return {
     text: [...destination, ...(nhid === undefined ? gateways : []), ...hop, ...place].join(' '),
     removal: ['ip', ...(family === 'inet6' ? ['-6'] : []), 'route', 'del', ...destination, ...hop, ...place]

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import { readManager } from '../../host/read-snapshot.ts'
+import { readManager } from '../../host/read-manager.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'

@@ -38,7 +38,7 @@ describe('ip', () => {
 
 describe('tc', () => {
   test('a mirror whose target has gone', () => {
-    expect(parseMirrorCounters('ens192', 'ingress', json('tc-filter-statistics'))).toEqual([
+    expect(parseMirrorCounters({ device: 'ens192', tcHook: 'ingress' }, json('tc-filter-statistics'))).toEqual([
       {
         device: 'ens192',
         tcHook: 'ingress',
@@ -55,7 +55,7 @@ describe('tc', () => {
   })
 
   test('filters of others', () => {
-    expect(parseMirrorCounters('ens224', 'egress', json('tc-filter-egress'))).toEqual([])
+    expect(parseMirrorCounters({ device: 'ens224', tcHook: 'egress' }, json('tc-filter-egress'))).toEqual([])
   })
 })
 
