@@ -79,10 +79,7 @@ export class SpanplanError extends Error {
 
 /** Makes a SpanplanError of anything that was thrown: an error that spanplan does not expect is a bug. */
 export function asForeseen(error: unknown): SpanplanError {
-  return error instanceof SpanplanError ? error : bug(error)
-}
-
-function bug(error: unknown): SpanplanError {
+  if (error instanceof SpanplanError) return error
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return new SpanplanError(
     {

@@ -17,7 +17,7 @@ export function replaceUnprintable(text: string, replace: (character: string) =>
 
 /** A name or a message from anywhere, safe to print in one line: `\u001b` for an escape. */
 export function printable(text: string): string {
-  return replaceUnprintable(text, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
+  return replaceUnprintable(text, (character) => escapeCode(character.codePointAt(0) ?? 0))
 }
 
 /** Characters of a text that {@link quote} shows. */
@@ -38,13 +38,12 @@ export function printableLines(text: string): string {
 /** JSON that is safe to print, in one line or indented. JSON.stringify alone escapes only the control characters of ASCII. */
 export function printableJson(value: unknown, indent = 0): string {
   const lines = JSON.stringify(value, null, indent).split('\n')
+  // JSON escapes by UTF-16 code unit.
+  const escapeUnits = (character: string) => character.replace(/./gs, (unit) => escapeCode(unit.charCodeAt(0)))
   return lines.map((line) => replaceUnprintable(line, escapeUnits)).join('\n')
 }
 
-/** Escapes by UTF-16 code unit, as JSON does. */
-function escapeUnits(character: string): string {
-  return character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
+const escapeCode = (code: number) => `\\u${code.toString(16).padStart(4, '0')}`
 
 /** What a colour is for. The actions have one each, so that removals stand out. */
 export type Tone = 'create' | 'update' | 'replace' | 'remove' | 'adopt' | 'wait' | 'title'

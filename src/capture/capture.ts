@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Exit, SpanplanError } from '../errors.ts'
+import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
 import { compileCommand, parseCompiled } from '../host/parsers/pcap.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
@@ -52,10 +52,13 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
   const anchor = await openNamespace()
   const port = choosePort(request, anchor.pid)
   try {
-    for (const argv of createPort(port)) await runOrThrow(argv)
+    for (const argv of createPort(port)) {
+      const output = await run(argv)
+      if (output.status !== 0) throw commandFailed(argv, output)
+    }
     const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
-    await passFrames(tcpdump, { port, form: request.form }, sink, signal)
+    await passFrames(tcpdump, port, request.form, sink, signal)
   } finally {
     // The kernel would remove it too, a moment later. Fails where the port was not created.
     await run(['ip', 'link', 'del', 'dev', port.name])
@@ -82,26 +85,20 @@ function choosePort({ span, mtu }: CaptureRequest, pid: number): CapturePort {
   return { name: `capture${number}`, mac, span, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
 }
 
-async function runOrThrow(argv: Argv): Promise<void> {
-  const output = await run(argv)
-  if (output.status !== 0) throw commandFailed(argv, output)
-}
-
 async function passFrames(
   tcpdump: RunningProgram,
-  { port, form }: { readonly port: CapturePort; readonly form: CaptureRequest['form'] },
+  port: CapturePort,
+  form: CaptureRequest['form'],
   sink: Sink,
   signal: AbortSignal
 ): Promise<void> {
   const over = new AbortController()
   const end = () => tcpdump.end('SIGINT')
   const endSoon = () => sleep(delays[form], null, { signal: over.signal }).then(end, () => undefined)
-  signal.addEventListener('abort', endSoon)
+  signal.addEventListener('abort', endSoon, { signal: over.signal })
   if (signal.aborted) end()
-  const removed = waitUntilRemoved(port, over.signal).then((isRemoved) => {
-    if (isRemoved) end()
-    return isRemoved
-  })
+  const removed = waitUntilRemoved(port, over.signal)
+  removed.then((isRemoved) => isRemoved && end())
   const messages = passMessages(tcpdump.stderr, sink)
   const copied = pipeline(tcpdump.stdout, sink.stream, { end: sink.end }).then(
     () => null,
@@ -111,14 +108,20 @@ async function passFrames(
     }
   )
   const [status, lines, failure] = await Promise.all([tcpdump.status, messages, copied])
-  signal.removeEventListener('abort', endSoon)
   over.abort()
   // A reader that has gone needs no more.
   if (failure?.code === 'EPIPE') return
-  if (failure !== null) throw unwritable(failure.message)
+  if (failure !== null)
+    throw captureFailed('FILE_UNWRITABLE', `what was captured cannot be written: ${failure.message}`)
   if (status === 0) for (const line of lines) sink.say(line)
-  if (await removed) throw spanGone(port.span)
-  if (status !== 0 && !signal.aborted) throw tcpdumpFailed(status, lines)
+  if (await removed) {
+    const message = `${port.span} was removed or recreated during the capture: no more frames come from it`
+    throw captureFailed('SPAN_GONE', message, 'look at it with: spanplan plan; then start again')
+  }
+  if (status !== 0 && !signal.aborted) {
+    const reason = lines.join('; ') || 'it did not say why'
+    throw captureFailed('COMMAND_FAILED', `tcpdump ended with status ${status}: ${reason}`)
+  }
 }
 
 /** Passes on at once that tcpdump listens. Gives its other lines. */
@@ -146,16 +149,6 @@ async function waitUntilRemoved({ name, span }: CapturePort, over: AbortSignal):
   }
 }
 
-function tcpdumpFailed(status: number, lines: readonly string[]): SpanplanError {
-  const message = `tcpdump ended with status ${status}: ${lines.join('; ') || 'it did not say why'}`
-  return new SpanplanError({ code: 'COMMAND_FAILED', message })
-}
-
-function spanGone(span: string): SpanplanError {
-  const message = `${span} was removed or recreated during the capture: no more frames come from it`
-  return new SpanplanError({ code: 'SPAN_GONE', message, hint: 'look at it with: spanplan plan; then start again' })
-}
-
-function unwritable(reason: string): SpanplanError {
-  return new SpanplanError({ code: 'FILE_UNWRITABLE', message: `what was captured cannot be written: ${reason}` })
+function captureFailed(code: string, message: string, hint?: string): SpanplanError {
+  return new SpanplanError(diagnostic(code, message, hint))
 }

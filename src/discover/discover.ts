@@ -7,7 +7,7 @@ import { checkInterface } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { Direction, TcHook } from '../spec/spec.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
-import { filterToPcap, joinParts, type PcapResult } from './filter-to-pcap.ts'
+import { filterToPcap, joinParts, type PcapPart, type PcapResult } from './filter-to-pcap.ts'
 
 /** A source of a discovered span, with remarks for the user. */
 export interface DiscoveredSource {
@@ -36,9 +36,11 @@ export interface Discovery {
   readonly remarks: readonly string[]
 }
 
+type AnyFilter = Filter | ClassFilter
+
 /** A mirror action that is reached: one filter, one target. */
 interface Copy {
-  readonly filter: Filter | ClassFilter
+  readonly filter: AnyFilter
   readonly tcHook: TcHook
   readonly action: MirrorAction
 }
@@ -52,17 +54,17 @@ export function discoverBridges(host: HostIndex): string[] {
 /** Discovers the spans that the mirrors of a host make. */
 export function discoverSpans(host: HostIndex): Discovery {
   const copies = findCopies(host)
-  const remarks: string[] = [...describeUnreached(host)]
+  const remarks = describeUnreached(host)
   const spans: DiscoveredSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
-    const own = copies.filter(({ action }) => action.target === target)
     const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : describeNoBridge(target, bridge)
     if (bridge === undefined || problem !== null) {
-      remarks.push(...placesOf(own).map((place) => `${place}: copies to ${target}: ${problem}`))
+      const places = copies.flatMap(({ filter, action }) => (action.target === target ? placeOf(filter) : []))
+      remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
-    const span = discoverSpan(bridge, own, host)
+    const span = discoverSpan(bridge, copies, host)
     if (span.sources.length > 0) spans.push(span)
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
@@ -96,58 +98,57 @@ function describeNoBridge(target: string, link: Link | undefined): string {
 }
 
 function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): DiscoveredSpan {
-  const names = [...new Set(copies.map(({ filter }) => filter.device))]
-  const devices = names.map((device) => {
-    const link = host.linkOf(device)
-    const refused =
-      link &&
-      (checkInterface(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
-    if (link === undefined || refused) return { remarks: [`${device}: ${refused ?? 'that interface is gone'}`] }
-    const own = copies.filter(({ filter }) => filter.device === device)
-    return { link, sources: joinHooks(sourcesOf(device, own, host)) }
-  })
-  const sources = devices.flatMap((device) => device.sources ?? [])
-  const largest = Math.max(...devices.map(({ link }) => link?.mtu ?? 0))
-  const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
   const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
-  return {
-    ...{ name: bridge.name, network, sensors },
-    sources,
-    mtu: differs && sources.length > 0 ? bridge.mtu : null,
-    remarks: [
-      ...devices.flatMap(({ remarks }) => remarks ?? []),
-      ...networkRemarks,
-      ...(differs && bridge.mtu < largest
-        ? [`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`]
-        : [])
-    ]
+  const remarks: string[] = []
+  const sources: DiscoveredSource[] = []
+  let largest = 0
+  const own = copies.filter(({ action }) => action.target === bridge.name)
+  for (const device of new Set(own.map(({ filter }) => filter.device))) {
+    const link = host.linkOf(device)
+    const problem = link
+      ? (checkInterface(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
+      : 'that interface is gone'
+    if (link === undefined || problem !== null) {
+      remarks.push(`${device}: ${problem}`)
+      continue
+    }
+    sources.push(...sourcesOf(device, bridge.name, copies, host))
+    largest = Math.max(largest, link.mtu)
   }
+  remarks.push(...networkRemarks)
+  const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
+  if (differs && bridge.mtu < largest)
+    remarks.push(`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`)
+  return { name: bridge.name, network, sensors, sources, mtu: differs ? bridge.mtu : null, remarks }
 }
 
-/** One source for each tc hook that is mirrored. */
-function sourcesOf(device: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
-  return (['ingress', 'egress'] as const).flatMap((tcHook): DiscoveredSource[] => {
-    const own = copies.filter((copy) => copy.tcHook === tcHook)
+/** One source for each tc hook that is mirrored, or one for both. */
+function sourcesOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
+  const sources = (['ingress', 'egress'] as const).flatMap((tcHook): DiscoveredSource[] => {
+    const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
+    const own = onHook.filter(({ action }) => action.target === target)
     if (own.length === 0) return []
-    const results = own.map(({ filter }) => ({ filter, result: expressFilter(filter, host) }))
-    const parts = results.flatMap(({ result }) => (result.state === 'expressed' ? [result.part] : []))
-    const every = results.some(({ result }) => result.state === 'every frame')
-    const problems = results.flatMap(({ filter, result }) =>
-      result.state === 'unknown' ? [`${placeOf(filter)}: ${result.reason}.`] : []
-    )
-    const filter = every || problems.length > 0 ? null : joinParts(parts)
-    if (filter === null && !every && problems.length === 0)
-      problems.push('its filters look for frames with and without a VLAN tag.')
-    const missing =
-      every || problems.length === 0 ? [] : ['THIS COPIES EVERY FRAME: put your expression here, as "filter: …".']
-    return [
-      { interface: device, direction: tcHook, filter, remarks: [...problems, ...missing, ...remarksOf(own, host)] }
-    ]
+    const parts: PcapPart[] = []
+    const problems: string[] = []
+    let isEvery = false
+    for (const { filter } of own) {
+      const result = expressFilter(filter, host)
+      if (result.state === 'expressed') parts.push(result.part)
+      else if (result.state === 'unknown') problems.push(`${placeOf(filter)}: ${result.reason}.`)
+      else isEvery = true
+    }
+    const filter = isEvery || problems.length > 0 ? null : joinParts(parts)
+    if (filter === null && !isEvery) {
+      if (problems.length === 0) problems.push('its filters look for frames with and without a VLAN tag.')
+      problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
+    }
+    return [{ interface: device, direction: tcHook, filter, remarks: [...problems, ...remarksOf(own, onHook)] }]
   })
+  return joinHooks(sources)
 }
 
 /** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
-function expressFilter(filter: Filter | ClassFilter, host: HostIndex): PcapResult {
+function expressFilter(filter: AnyFilter, host: HostIndex): PcapResult {
   if (filter.chain !== 0) return { state: 'unknown', reason: `it sees what is sent on to chain ${filter.chain}` }
   const inner =
     'parent' in filter &&
@@ -156,36 +157,33 @@ function expressFilter(filter: Filter | ClassFilter, host: HostIndex): PcapResul
 }
 
 /** Remarks on frames that several filters match, and on what the filters do besides copying. */
-function remarksOf(own: readonly Copy[], host: HostIndex): string[] {
+function remarksOf(own: readonly Copy[], onHook: readonly Copy[]): string[] {
   const filters = [...new Set(own.map(({ filter }) => filter))]
-  const [first] = filters
   const copiesTwice =
     filters.length < own.length || filters.slice(0, -1).some(({ copies }) => copies.at(-1)?.control === 'continue')
-  const others = findCopies(host).filter(
-    ({ filter, action, tcHook }) =>
-      filter.device === first?.device && tcHook === own[0]?.tcHook && action.target !== own[0]?.action.target
-  )
+  const others = onHook.filter((copy) => !own.includes(copy))
   const hiding = filters.flatMap((filter) =>
     others.filter((other) => endsBefore(other.filter, filter)).map((other) => other.filter.pref)
   )
-  return [
-    ...(copiesTwice ? ['what more than one of its mirrors took was copied as often; spanplan copies it once.'] : []),
-    ...(hiding.length > 0
-      ? [`what filters before it took (preference ${[...new Set(hiding)].join(', ')}) did not get here; now it does.`]
-      : []),
-    ...(own[0]?.tcHook === 'egress' && filters.some(looksBehindTags)
-      ? ['tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.']
-      : []),
-    ...filters.flatMap((filter) => [
-      ...(filter.others ? [`${placeOf(filter)}: it does more than copy, which spanplan does not.`] : []),
-      ...('parent' in filter
-        ? [`${placeOf(filter)}: spanplan copies on clsact instead, and leaves the root qdisc alone.`]
-        : []),
-      ...('parent' in filter && filter.classId !== null
-        ? [`${placeOf(filter)}: it also sorts frames into class ${filter.classId}, which they still need.`]
-        : [])
-    ])
-  ]
+  const remarks: string[] = []
+  if (copiesTwice) remarks.push('what more than one of its mirrors took was copied as often; spanplan copies it once.')
+  if (hiding.length > 0) {
+    const prefs = [...new Set(hiding)].join(', ')
+    remarks.push(`what filters before it took (preference ${prefs}) did not get here; now it does.`)
+  }
+  if (own[0]?.tcHook === 'egress' && filters.some(looksBehindTags))
+    remarks.push(
+      'tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.'
+    )
+  for (const filter of filters) {
+    const place = placeOf(filter)
+    if (filter.others) remarks.push(`${place}: it does more than copy, which spanplan does not.`)
+    if (!('parent' in filter)) continue
+    remarks.push(`${place}: spanplan copies on clsact instead, and leaves the root qdisc alone.`)
+    if (filter.classId !== null)
+      remarks.push(`${place}: it also sorts frames into class ${filter.classId}, which they still need.`)
+  }
+  return remarks
 }
 
 /** Whether tc looks behind a VLAN tag that is still in the frame. pcap counts from the frame's first byte. */
@@ -195,7 +193,7 @@ function looksBehindTags({ protocol, selects }: TcFilter): boolean {
 }
 
 /** Whether a frame that `one` matches never gets to `other`. Only "continue" passes a frame on to the next filter. */
-function endsBefore(one: Filter | ClassFilter, other: Filter | ClassFilter): boolean {
+function endsBefore(one: AnyFilter, other: AnyFilter): boolean {
   const place = ['tcHook' in one ? one.tcHook : one.parent, one.chain].join()
   if (place !== ['tcHook' in other ? other.tcHook : other.parent, other.chain].join()) return false
   return one.pref < other.pref && one.copies.at(-1)?.control !== 'continue'
@@ -217,19 +215,15 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
   }
   const subnet = network.pools.map((pool) => pool.subnet).find((one) => !('problem' in parseSubnet(one))) ?? null
   const on = host.containers.filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
-  const refused = on.flatMap(({ name, networkMode }) => {
+  const sensors: string[] = []
+  const remarks: string[] = []
+  for (const { name, networkMode } of on) {
     const alone = networkMode === 'host' || networkMode.startsWith('container:')
     const reason = alone ? `network_mode: ${networkMode}` : problemOf(bridge, { sensors: [name] })
-    return reason === null ? [] : [{ name, reason }]
-  })
-  return {
-    network: { name: network.name, subnet },
-    sensors: on
-      .map(({ name }) => name)
-      .filter((name) => !refused.some((one) => one.name === name))
-      .sort(),
-    remarks: refused.map(({ name, reason }) => `the container ${name} cannot be a sensor: ${reason}`)
+    if (reason === null) sensors.push(name)
+    else remarks.push(`the container ${name} cannot be a sensor: ${reason}`)
   }
+  return { network: { name: network.name, subnet }, sensors: sensors.sort(), remarks }
 }
 
 /** Why the rules of spans.yaml refuse this part of a span, in their own message; null: they do not. */
@@ -254,29 +248,24 @@ function findOwner(
   host: HostIndex
 ): { readonly owner: string | null; readonly remark: string | null } {
   const names = new Set(spans.map(({ name }) => name))
-  const aliases = host.links.filter(({ name }) => names.has(name)).flatMap((link) => readMark(link)?.owner ?? [])
-  const owners = [...new Set(aliases)]
-  const hashes = copies
-    .filter(({ action }) => names.has(action.target))
-    .flatMap(({ action }) => readCookie(action.cookie)?.owner ?? [])
+  const bridges = host.links.filter(({ name }) => names.has(name))
+  const owners = [...new Set(bridges.flatMap((link) => readMark(link)?.owner ?? []))]
   const [owner = 'default'] = owners
-  if (owners.length > 1 || hashes.some((hash) => hash !== hashOf(owner))) {
-    return {
-      owner: null,
-      remark: `marks of more names of spanplan's than one are here: ${owners.join(', ') || 'unknown'}`
-    }
+  const isForeign = ({ action }: Copy) => {
+    const hash = readCookie(action.cookie)?.owner
+    return names.has(action.target) && hash !== undefined && hash !== hashOf(owner)
+  }
+  if (owners.length > 1 || copies.some(isForeign)) {
+    const remark = `marks of more names of spanplan's than one are here: ${owners.join(', ') || 'unknown'}`
+    return { owner: null, remark }
   }
   const problem = refusalOf({ name: owner, spans: {} })
   if (problem !== null)
     return { owner: null, remark: `the name that these spans are marked with is left out: ${problem}` }
-  return { owner: owners.length === 0 ? null : owner, remark: null }
+  return { owner: owners[0] ?? null, remark: null }
 }
 
-function placesOf(copies: readonly Copy[]): string[] {
-  return [...new Set(copies.map(({ filter }) => placeOf(filter)))]
-}
-
-function placeOf(filter: Filter | ClassFilter): string {
+function placeOf(filter: AnyFilter): string {
   const where = 'tcHook' in filter ? filter.tcHook : `parent ${filter.parent}`
   return `${filter.device} ${where}, ${filter.kind} filter at preference ${filter.pref}`
 }

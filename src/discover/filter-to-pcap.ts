@@ -58,18 +58,17 @@ interface Test {
 }
 
 function taggedToPcap(selects: Selection): PcapResult {
-  if (selects.kind === 'matchall') return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
-  if (selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0)) return taggedToPcap({ kind: 'matchall' })
+  const isEvery = selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0)
+  if (selects.kind === 'matchall' || isEvery) return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
   if (selects.kind !== 'flower') return unknown('it looks into frames with a VLAN tag')
   const { vlan_id, vlan_ethtype, eth_type, ...keys } = selects.keys
   const layer = vlan_ethtype === undefined ? null : layerOf(String(vlan_ethtype))
-  const tests = layer === undefined ? `its vlan_ethtype is ${vlan_ethtype}` : flowerTests(keys, layer)
+  if (layer === undefined) return unknown(`its vlan_ethtype is ${vlan_ethtype}`)
+  const tests = flowerTests(keys, layer)
   if (typeof tests === 'string') return unknown(tests)
-  const tag = { text: vlan_id === undefined ? 'vlan' : `vlan ${vlan_id}`, reach: 0 }
-  return expressed(
-    [tag, ...(layer === null || layer === undefined ? [] : [{ text: layer, reach: 0 }]), ...tests],
-    'tagged'
-  )
+  const tag = vlan_id === undefined ? 'vlan' : `vlan ${vlan_id}`
+  const words = layer === null ? [tag] : [tag, layer]
+  return expressed([...words.map((text) => ({ text, reach: 0 })), ...tests], 'tagged')
 }
 
 function layerOf(protocol: string): string | undefined {
@@ -150,31 +149,33 @@ function ipTest({ offset, value, mask }: U32Key): string | null {
 
 const ipProtocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 }
 
+type FlowerText = (value: string, layer: string | null, transport: string) => string | null
+
 /** How pcap-filter(7) expresses each key of flower; null: it cannot. */
-const flowerTexts: Readonly<Record<string, (value: string, layer: string | null, transport: string) => string | null>> =
-  {
-    ip_proto: (value, layer) => {
-      const number = ipProtocols[value] ?? (/^[0-9a-f]{2}$/.test(value) ? Number.parseInt(value, 16) : null)
-      return number === null || (layer !== 'ip' && layer !== 'ip6') ? null : `${layer} proto ${number}`
-    },
-    src_ip: (value, layer) => address('src', value, layer),
-    dst_ip: (value, layer) => address('dst', value, layer),
-    src_port: (value, _, transport) => `${transport} src port ${value}`,
-    dst_port: (value, _, transport) => `${transport} dst port ${value}`,
-    src_mac: (value) => mac('src', value),
-    dst_mac: (value) => mac('dst', value)
-  }
+const flowerTexts: Readonly<Record<string, FlowerText>> = {
+  ip_proto: (value, layer) => {
+    const number = ipProtocols[value] ?? (/^[0-9a-f]{2}$/.test(value) ? Number.parseInt(value, 16) : null)
+    return number === null || (layer !== 'ip' && layer !== 'ip6') ? null : `${layer} proto ${number}`
+  },
+  src_ip: (value, layer) => address('src', value, layer),
+  dst_ip: (value, layer) => address('dst', value, layer),
+  src_port: (value, _, transport) => `${transport} src port ${value}`,
+  dst_port: (value, _, transport) => `${transport} dst port ${value}`,
+  src_mac: (value) => mac('src', value),
+  dst_mac: (value) => mac('dst', value)
+}
 
 function flowerTests(keys: Readonly<Record<string, string | number>>, layer: string | null): Test[] | string {
-  const transport = String(keys.ip_proto)
-  const tests = Object.entries(keys).map(([key, value]): Test | string => {
-    const text = flowerTexts[key]?.(String(value), layer, transport) ?? null
-    // The ports are the last bytes that flower looks at.
-    return text === null ? key : { text, reach: header.ethernet + (layer === 'ip6' ? header.ip6 : header.ip) + 4 }
-  })
-  const unknownKeys = tests.filter((test) => typeof test === 'string')
-  if (unknownKeys.length > 0) return `pcap-filter(7) has no word for its ${unknownKeys.join(', ')}`
-  return tests.filter((test) => typeof test !== 'string')
+  // The ports are the last bytes that flower looks at.
+  const reach = header.ethernet + (layer === 'ip6' ? header.ip6 : header.ip) + 4
+  const tests: Test[] = []
+  const unknownKeys: string[] = []
+  for (const [key, value] of Object.entries(keys)) {
+    const text = flowerTexts[key]?.(String(value), layer, String(keys.ip_proto)) ?? null
+    if (text === null) unknownKeys.push(key)
+    else tests.push({ text, reach })
+  }
+  return unknownKeys.length > 0 ? `pcap-filter(7) has no word for its ${unknownKeys.join(', ')}` : tests
 }
 
 function address(side: string, value: string, layer: string | null): string | null {
@@ -204,21 +205,17 @@ const shortestFrame = 42
  * @returns null where pcap-filter(7) has no such expression: after `vlan`, all tests look behind the tag.
  */
 export function joinParts(parts: readonly PcapPart[]): string | null {
-  const of = (tag: PcapPart['tag']) => [
-    ...new Set(parts.filter((part) => part.tag === tag).map((part) => guard(part, parts)))
-  ]
-  const [any, untagged, tagged] = [of('any'), of('untagged'), of('tagged')]
-  const [tag, ...tooMany] = tagged
+  // With a length test, the other parts are tested too where a frame is too short for one.
+  const guard = ({ text, reach }: PcapPart) =>
+    parts.length > 1 && reach > shortestFrame ? `greater ${reach} and ${text}` : text
+  const of = (tag: PcapPart['tag']) => [...new Set(parts.filter((part) => part.tag === tag).map(guard))]
+  const any = of('any')
+  const untagged = of('untagged')
+  const [tag, ...tooMany] = of('tagged')
   if (tooMany.length > 0 || (tag !== undefined && tag !== 'vlan' && untagged.length > 0)) return null
   if (tag !== undefined) return either([...any, ...untagged, tag])
-  const last =
-    untagged.length === 0 ? [] : [`${untagged.length > 1 ? `(${either(untagged)})` : untagged[0]} and not vlan`]
-  return either([...any, ...last])
-}
-
-/** Adds a length test, so that the other parts are tested too where a frame is too short for this one. */
-function guard({ text, reach }: PcapPart, parts: readonly PcapPart[]): string {
-  return parts.length > 1 && reach > shortestFrame ? `greater ${reach} and ${text}` : text
+  if (untagged.length === 0) return either(any)
+  return either([...any, `${untagged.length > 1 ? `(${either(untagged)})` : untagged[0]} and not vlan`])
 }
 
 function either(texts: readonly string[]): string {

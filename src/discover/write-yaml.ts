@@ -1,53 +1,41 @@
-import { Document, type Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { printable } from '../printable.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
+/** What the head of the file says of its origin. */
+interface ImportContext {
+  /** The version of spanplan. */
+  readonly version: string
+  /** The time, as people read it. */
+  readonly created: string
+}
+
 /**
  * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
  * file is valid, whatever names the host has.
- *
- * @param context the version of spanplan, and the time, for the head of the file.
  */
-export function writeImport(host: HostIndex, context: { readonly version: string; readonly created: string }): string {
+export function writeImport(host: HostIndex, context: ImportContext): string {
   const discovery = discoverSpans(host)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const value = (of: unknown): Node => document.createNode(of)
+  const source = ({ interface: name, direction, filter, remarks }: DiscoveredSource) =>
+    remarked(document.createNode({ interface: name, direction, ...(filter !== null && { filter }) }), remarks)
+  const span = ({ sources, network, sensors, mtu }: DiscoveredSpan) => ({
+    sources: sources.map(source),
+    ...(network && { network: network.subnet === null ? network.name : network }),
+    ...(sensors.length > 0 && { sensors }),
+    ...(mtu !== null && { mtu })
+  })
+  const key = (name: string, remarks: readonly string[]) => remarked(new Scalar(name), remarks)
 
-  const source = ({ interface: name, direction, filter, remarks }: DiscoveredSource): Node =>
-    remarked(value({ interface: name, direction, ...(filter !== null && { filter }) }), remarks)
-  const span = ({ sources, network, sensors, mtu }: DiscoveredSpan): Node =>
-    mapping([
-      pair('sources', list(sources.map(source))),
-      ...(network === null ? [] : [pair('network', value(network.subnet === null ? network.name : { ...network }))]),
-      ...(sensors.length === 0 ? [] : [pair('sensors', value([...sensors]))]),
-      ...(mtu === null ? [] : [pair('mtu', value(mtu))])
-    ])
-
-  document.contents = mapping([
-    pair('version', value(1)),
-    ...(discovery.owner === null ? [] : [pair('name', value(discovery.owner))]),
-    pair('spans', mapping(discovery.spans.map((one) => pair(one.name, span(one), one.remarks))), discovery.remarks)
-  ])
+  const file = new Map<string | Scalar, unknown>([['version', 1]])
+  if (discovery.owner !== null) file.set('name', discovery.owner)
+  const spans = discovery.spans.map((one) => [key(one.name, one.remarks), span(one)] as const)
+  file.set(key('spans', discovery.remarks), new Map(spans))
+  document.contents = document.createNode(file)
   document.commentBefore = writeComment(headOf(discovery, host, context))
   return document.toString({ lineWidth: 0 })
-}
-
-function mapping(pairs: readonly Pair[]): YAMLMap {
-  const map = new YAMLMap()
-  map.items.push(...pairs)
-  return map
-}
-
-function list(items: readonly Node[]): YAMLSeq<Node> {
-  const sequence = new YAMLSeq<Node>()
-  sequence.items.push(...items)
-  return sequence
-}
-
-function pair(key: string, value: Node, remarks: readonly string[] = []): Pair {
-  return new Pair(remarked(new Scalar(key), remarks), value)
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {
@@ -62,26 +50,20 @@ function writeComment(lines: readonly string[]): string {
 
 const untagged = /and not vlan\)?$/
 
-function headOf(
-  discovery: Discovery,
-  host: HostIndex,
-  context: { readonly version: string; readonly created: string }
-): string[] {
-  const expressions = discovery.spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
-  return [
-    `Written by spanplan ${context.version} import at ${context.created}, from the mirrors that this host has.`,
+function headOf({ spans }: Discovery, { docker }: HostIndex, { version, created }: ImportContext): string[] {
+  const expressions = spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
+  const lines = [
+    `Written by spanplan ${version} import at ${created}, from the mirrors that this host has.`,
     'Nothing was changed. What would be, once this is in FILE: spanplan plan --adopt -f FILE',
-    ...(discovery.spans.length === 0
-      ? ['There are no mirrors that a span could be made of.']
-      : ['"sealed" and "wire" are left at their defaults, true: sensors cannot send, and get frames as on the wire.']),
-    ...(expressions.some((expression) => untagged.test(expression))
-      ? ['"and not vlan": to tc, a frame with a VLAN tag is of the protocol 802.1Q, whatever is in it.']
-      : []),
-    ...(expressions.some((expression) => /(^|\W)vlan/.test(expression.replace(untagged, '')))
-      ? ['"vlan" takes frames with a tag of 802.1ad too.']
-      : []),
-    ...(host.docker.state === 'unreachable'
-      ? [`Docker was not asked, so networks and sensors are missing here: ${host.docker.reason.message}`]
-      : [])
+    spans.length === 0
+      ? 'There are no mirrors that a span could be made of.'
+      : '"sealed" and "wire" are left at their defaults, true: sensors cannot send, and get frames as on the wire.'
   ]
+  if (expressions.some((expression) => untagged.test(expression)))
+    lines.push('"and not vlan": to tc, a frame with a VLAN tag is of the protocol 802.1Q, whatever is in it.')
+  if (expressions.some((expression) => /(^|\W)vlan/.test(expression.replace(untagged, ''))))
+    lines.push('"vlan" takes frames with a tag of 802.1ad too.')
+  if (docker.state === 'unreachable')
+    lines.push(`Docker was not asked, so networks and sensors are missing here: ${docker.reason.message}`)
+  return lines
 }

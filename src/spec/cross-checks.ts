@@ -39,6 +39,9 @@ export function checkRepeats<Item>(
   })
 }
 
+/** The identity of an item by its name. */
+export const nameOf = ({ name }: { readonly name: string }) => name
+
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)
   return checkRepeats(interfaces, identityOf, (one, other) => {
@@ -61,12 +64,9 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
     if (other) {
       const name = other.title === title ? title : `${title}, which is ${other.title},`
       const place = describePlace(other.source.origin, source.origin)
-      diagnostics.push({
-        code: 'SOURCE_TWICE',
-        message: `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`,
-        hint: 'take one out, give them different directions, or join their filters with "or"',
-        origin: source.origin
-      })
+      const message = `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`
+      const hint = 'take one out, give them different directions, or join their filters with "or"'
+      diagnostics.push(diagnostic('SOURCE_TWICE', message, hint, source.origin))
     }
     for (const direction of directionsOf(source))
       if (!seen.has(`${direction} ${identity}`)) seen.set(`${direction} ${identity}`, { source, title })
@@ -88,15 +88,11 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
 
 function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const networks = spans.flatMap(({ name: span, network }) => (network ? [{ ...network, span }] : []))
-  return checkRepeats(
-    networks,
-    ({ name }) => name,
-    ({ name, span, origin }, other) => {
-      const place = describePlace(other.origin, origin)
-      const message = `network ${quote(name)} of span ${quote(span)} is that of span ${quote(other.span)} already (${place})`
-      return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
-    }
-  )
+  return checkRepeats(networks, nameOf, ({ name, span, origin }, other) => {
+    const place = describePlace(other.origin, origin)
+    const message = `network ${quote(name)} of span ${quote(span)} is that of span ${quote(other.span)} already (${place})`
+    return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
+  })
 }
 
 function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
@@ -150,12 +146,9 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
       // The path leads from a span to its sources. Frames go the other way.
       const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
       if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
-      diagnostics.push({
-        code: 'LOOP',
-        message: `span ${quote(step.span.name)} copies its own frames for ever: ${[feeding.name, ...names.reverse()].join(' → ')}`,
-        hint: 'take this source out',
-        origin: source.origin
-      })
+      const loop = [feeding.name, ...names.reverse()].join(' → ')
+      const message = `span ${quote(step.span.name)} copies its own frames for ever: ${loop}`
+      diagnostics.push(diagnostic('LOOP', message, 'take this source out', source.origin))
     }
   }
   return diagnostics

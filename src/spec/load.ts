@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
 import { quote } from '../printable.ts'
-import { checkRepeats, checkSpans, describePlace } from './cross-checks.ts'
+import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
-import { type Entry, type Part, readPart } from './schema/file-parts.ts'
+import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
 import type { SensorData } from './schema/sensor.ts'
 import { describeSource, loadSource } from './sources/registry.ts'
@@ -42,7 +42,8 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
   return {
     name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
     files: files.map(({ path }) => path),
-    digest: digestFiles(files),
+    // The digest of a single file is what sha256sum prints.
+    digest: `sha256:${files.reduce((hash, { bytes }) => hash.update(bytes), createHash('sha256')).digest('hex')}`,
     interfaces,
     spans
   }
@@ -62,12 +63,7 @@ function loadFile(file: SourceFile): { readonly part?: Part; readonly diagnostic
 }
 
 /** An entry of which there is enough to build a part of the spec. */
-interface Named<Data> {
-  readonly name: string
-  readonly data: Data
-  readonly tree: Tree
-  readonly origin: Origin
-}
+type Named<Data> = Pick<Entry<Data>, 'name' | 'origin'> & Valid<Data>
 
 /** The first entry of each name that is valid. {@link checkTwice} reports the others. */
 function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
@@ -78,14 +74,10 @@ function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
 }
 
 function checkTwice(code: string, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
-  return checkRepeats(
-    entries,
-    ({ name }) => name,
-    ({ name, origin }, other) => {
-      const message = `${kind} ${quote(name)} is defined already (${describePlace(other.origin, origin)})`
-      return diagnostic(code, message, 'take one out, or give it another name', origin)
-    }
-  )
+  return checkRepeats(entries, nameOf, ({ name, origin }, other) => {
+    const message = `${kind} ${quote(name)} is defined already (${describePlace(other.origin, origin)})`
+    return diagnostic(code, message, 'take one out, or give it another name', origin)
+  })
 }
 
 function checkOwners(parts: readonly Part[]): Diagnostic[] {
@@ -157,9 +149,7 @@ function buildSensor(data: SensorData, origin: Origin): SensorSpec[] {
 function buildNetwork({ name, data, tree, origin }: Named<SpanData>): NetworkSpec | null {
   const { network, sensors } = data
   if (network === undefined) return sensors.length > 0 ? { name, subnet: null, origin } : null
-  const place = findValuePlace(tree, ['network'])
-  if (typeof network === 'string') return { name: network, subnet: null, origin: place }
-  return { name: network.name, subnet: network.subnet ?? null, origin: place }
+  return { name: network.name, subnet: network.subnet ?? null, origin: findValuePlace(tree, ['network']) }
 }
 
 /** Sorts by file, line and column. Each is kept once: aliases repeat the same error. */
@@ -174,11 +164,4 @@ function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly Sou
       placeOf(one).line - placeOf(other).line ||
       placeOf(one).column - placeOf(other).column
   )
-}
-
-/** Hashes the bytes of all files in order: the digest of a single file is what sha256sum prints. */
-function digestFiles(files: readonly SourceFile[]): string {
-  const hash = createHash('sha256')
-  for (const { bytes } of files) hash.update(bytes)
-  return `sha256:${hash.digest('hex')}`
 }

@@ -1,5 +1,4 @@
 import { stringify } from 'yaml'
-import type { InterfaceSpec } from './interfaces.ts'
 import { printSource } from './sources/registry.ts'
 import type { NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
@@ -12,13 +11,11 @@ export function printSpec(spec: Spec): string {
     ['name', spec.name]
   ])
   if (spec.interfaces.length > 0)
-    file.set('interfaces', new Map(spec.interfaces.map((entry) => [entry.key, printInterface(entry)])))
+    file.set('interfaces', new Map(spec.interfaces.map(({ key, match, dedicated }) => [key, { match, dedicated }])))
   file.set('spans', new Map(spec.spans.map((span) => [span.name, printSpan(span)])))
   // Long filters stay on one line. What YAML 1.1 would read differently (yes, 0o7) is quoted, for other tools.
   return stringify(file, { lineWidth: 0, compat: 'yaml-1.1', aliasDuplicateObjects: false })
 }
-
-const printInterface = ({ match, dedicated }: InterfaceSpec) => ({ match, dedicated })
 
 const printItem = (source: SourceSpec) => ({
   ...printSource(source),

@@ -5,7 +5,7 @@ import { explainIssues } from './errors.ts'
 import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
 
 /** The valid data of a value, and the tree with the place of each part of the data. */
-interface Valid<Data> {
+export interface Valid<Data> {
   readonly data: Data
   readonly tree: Tree
 }

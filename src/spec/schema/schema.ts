@@ -16,6 +16,7 @@ import {
   mappingWithOne,
   nameRule,
   oneOf,
+  type Rule,
   text
 } from './rules.ts'
 import { sensor } from './sensor.ts'
@@ -73,12 +74,17 @@ const interfaceEntry = mapping({
     .describe('For capture only: no ARP, no IPv6, GRO and LRO off. Refused on an interface with an address or a route')
 }).describe('Settings of an interface, for every span that copies from it')
 
+const noControls: Rule = {
+  broken: (value) => hasControls(value, '\n\t'),
+  message: 'must have no control characters'
+}
+
 const longestFilter = 64 * 1024
 
 const filter = text('text: a pcap-filter(7) expression', [
   { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'take the key out to copy everything' },
   { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
-  { broken: (value) => hasControls(value, '\n\t'), message: 'must have no control characters' }
+  noControls
 ]).meta({
   description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: all',
   examples: ['not port 22', 'vlan 10 and tcp'],
@@ -138,7 +144,7 @@ const subnet = z
 const network = z
   .union(
     [
-      networkName.describe('The name of the Docker network'),
+      networkName.describe('The name of the Docker network').transform((name) => ({ name, subnet: undefined })),
       mapping({ name: networkName.describe('The name of the Docker network'), subnet: subnet.optional() })
     ],
     { error: 'must be the name of a Docker network, or {name: …, subnet: …}' }
@@ -151,11 +157,7 @@ const largestMtu = 65535
 const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
 
 const span = mapping({
-  description: text('text', [
-    { broken: (value) => hasControls(value, '\n\t'), message: 'must have no control characters' }
-  ])
-    .optional()
-    .describe('What the span is for, for people'),
+  description: text('text', [noControls]).optional().describe('What the span is for, for people'),
   sources: z
     .array(source, { error: 'must be a list of one source or more' })
     .min(1, { error: 'must be a list of one source or more' })

@@ -56,14 +56,8 @@ function splitAt(text: string, separator: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** A selector as the file has it: its key, and the text under the key. */
-export interface WrittenSelector {
-  readonly kind: keyof typeof selectorKeys
-  readonly value: string
-}
-
-/** How the file writes a selector. */
-export function writeSelector(selector: ContainerSelector): WrittenSelector {
+/** How the file writes a selector: its key, and the text under the key. */
+export function writeSelector(selector: ContainerSelector): { kind: keyof typeof selectorKeys; value: string } {
   if ('container' in selector) return { kind: 'container', value: selector.container }
   if ('label' in selector) return { kind: 'label', value: `${selector.label.key}=${selector.label.value}` }
   return { kind: 'compose', value: `${selector.compose.project}/${selector.compose.service}` }

@@ -33,11 +33,11 @@ export function writeSubnet({ base, length }: Subnet): string {
 }
 
 /** Reads a prefix that a network can use, or says what is wrong with the text and what to do. */
-export function parseSubnet(text: string): Subnet | { readonly problem: string; readonly hint?: string } {
+export function parseSubnet(text: string): Subnet | { readonly problem: string; readonly hint?: string | undefined } {
   const subnet = readSubnet(text)
   if (!subnet) {
     const hint = text.includes(':') ? 'IPv6 is of no use here: sensors get no traffic by address' : undefined
-    return { problem: 'must be an IPv4 prefix such as 198.18.0.0/26', ...(hint && { hint }) }
+    return { problem: 'must be an IPv4 prefix such as 198.18.0.0/26', hint }
   }
   if (subnet.length < shortestPrefix || subnet.length > longestPrefix) {
     return { problem: `must be an IPv4 prefix from /${shortestPrefix} to /${longestPrefix}` }

@@ -2,6 +2,7 @@ import {
   type Alias,
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   isSeq,
@@ -10,126 +11,118 @@ import {
   type YAMLMap,
   type YAMLSeq
 } from 'yaml'
-import type { Diagnostic, Origin } from '../../errors.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
-import type { Entry, ListTree, MapTree, ScalarTree, Tree } from './tree.ts'
+import type { Entry, Tree } from './tree.ts'
 
 /** Converts a position in the text to a place. */
 type Place = (offset: number) => Origin
 
+/** The tree of an anchor, and the number of values in it, those of aliases among them. */
+interface Anchored {
+  readonly tree: Tree
+  readonly values: number
+}
+
 /** The values that aliases and `<<` may add to a file: enough for a block that a thousand spans share. */
 const mostCopies = 100_000
-
-/**
- * Builds the tree from the composer's nodes: resolves aliases and merges `<<`. `tree` is undefined if the document has no value.
- * The size of the text bounds the work, whatever its aliases are.
- */
-export function buildTree(
-  document: Document.Parsed,
-  text: string,
-  place: Place
-): { readonly tree: Tree | undefined; readonly diagnostics: readonly Diagnostic[] } {
-  const builder = new TreeBuilder(document, text, place)
-  return { tree: builder.buildRoot(), diagnostics: builder.diagnostics }
-}
 
 /** The tags of the core schema: every value has one of them, also without a tag in the file. */
 const coreTags: ReadonlySet<string> = new Set(
   ['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`)
 )
 
-class TreeBuilder {
+/**
+ * Builds the tree from the composer's nodes: resolves aliases and merges `<<`. The size of the text bounds the work, whatever its
+ * aliases are.
+ */
+export class TreeBuilder {
   readonly diagnostics: Diagnostic[] = []
-  readonly #document: Document.Parsed
   readonly #text: string
   readonly #place: Place
   /** undefined: the value is being built, so that an alias in it would contain itself. */
-  readonly #anchors = new Map<string, Tree | undefined>()
+  readonly #anchors = new Map<string, Anchored | undefined>()
+  /** The number of values so far, those of aliases among them. */
+  #values = 0
   #copies = 0
-  #tooManyCopies = false
 
-  constructor(document: Document.Parsed, text: string, place: Place) {
-    this.#document = document
+  constructor(text: string, place: Place) {
     this.#text = text
     this.#place = place
   }
 
-  buildRoot(): Tree | undefined {
-    const root = this.#document.contents
+  /** undefined: the document has no value. */
+  build({ contents: root }: Document.Parsed): Tree | undefined {
     if (!root || (isScalar(root) && root.value === null && !root.source && !root.tag)) return undefined
     return this.#build(root, this.#place(start(root)))
   }
 
   #report(code: string, at: Origin, message: string, hint?: string): void {
-    this.diagnostics.push({ code, message, ...(hint !== undefined && { hint }), origin: at })
+    this.diagnostics.push(diagnostic(code, message, hint, at))
   }
 
   /** `outer` is the place of a value without any text: that of its key or its list. */
+  #buildValue(node: Node | null, outer: Origin): Tree {
+    this.#values++
+    return this.#build(node, outer)
+  }
+
   #build(node: Node | null, outer: Origin): Tree {
-    if (!node) return { kind: 'scalar', at: outer, size: 1, value: null, text: '' }
+    if (!node) return { kind: 'scalar', at: outer, value: null, text: '' }
     if (isAlias(node)) return this.#resolveAlias(node)
-    const anchor = 'anchor' in node ? node.anchor : undefined
-    if (anchor !== undefined) this.#anchors.set(anchor, undefined)
+    const { anchor } = node
+    if (anchor === undefined) return this.#buildNode(node, outer)
+    this.#anchors.set(anchor, undefined)
+    const before = this.#values
     const tree = this.#buildNode(node, outer)
-    if (anchor !== undefined) this.#anchors.set(anchor, tree)
+    this.#anchors.set(anchor, { tree, values: this.#values - before })
     return tree
   }
 
-  #buildNode(node: Node, outer: Origin): Tree {
+  #buildNode(node: Exclude<Node, Alias>, outer: Origin): Tree {
     const at = this.#place(start(node))
     if (node.tag !== undefined && !coreTags.has(node.tag)) {
       const tag = node.tag.replace(/^tag:yaml\.org,2002:/, '!!')
-      const message = `${quote(tag)} at the start of a value is a YAML tag, and no part of the value`
-      const hint = isScalar(node) ? suggestQuotes(lineAt(this.#text, start(node))) : 'take it out'
-      this.#report('YAML_TAG', this.#findBefore(tag, start(node)), message, hint)
-      return { kind: 'broken', at, size: 1 }
+      const hint = isScalar(node) ? this.#suggestQuotes(node) : 'take it out'
+      this.#reportIndicator('YAML_TAG', tag, 'a YAML tag', node, hint)
+      return { kind: 'broken', at }
     }
     if (isMap(node)) return this.#buildMap(node, at)
     if (isSeq(node)) return this.#buildList(node, at)
-    if (isScalar(node)) {
-      const isBlank = node.type === Scalar.PLAIN && !node.source
-      if (!isBlank || node.anchor === undefined) return buildScalar(node, isBlank ? outer : at)
-      const message = `${quote(`&${node.anchor}`)} at the start of a value is an anchor, and no part of the value`
-      this.#report(
-        'YAML_ANCHOR',
-        this.#findBefore(`&${node.anchor}`, start(node)),
-        message,
-        suggestQuotes(lineAt(this.#text, start(node)))
-      )
-    }
-    return { kind: 'broken', at, size: 1 }
+    const isBlank = node.type === Scalar.PLAIN && !node.source
+    if (!isBlank || node.anchor === undefined) return buildScalar(node, isBlank ? outer : at)
+    this.#reportIndicator('YAML_ANCHOR', `&${node.anchor}`, 'an anchor', node, this.#suggestQuotes(node))
+    return { kind: 'broken', at }
   }
 
-  /** The place of a tag or an anchor, which stands shortly before the value. */
-  #findBefore(text: string, value: number): Origin {
-    const begin = Math.max(0, value - 200)
-    const found = this.#text.slice(begin, value).lastIndexOf(text)
-    return this.#place(found === -1 ? value : begin + found)
+  #suggestQuotes(node: Node): string {
+    return suggestQuotes(lineAt(this.#text, start(node)))
   }
 
-  #buildList(node: YAMLSeq, at: Origin): ListTree {
-    const items: Tree[] = []
-    let size = 1
-    for (const item of node.items) {
-      // A cast: a parsed list holds nodes; a pair within [a: b] is a map.
-      const tree = this.#build(item as Node | null, at)
-      items.push(tree)
-      size += tree.size
-    }
-    return { kind: 'list', at, size, items }
+  /** Reports a tag or an anchor, which stands shortly before the value. */
+  #reportIndicator(code: string, text: string, kind: string, value: Node, hint: string): void {
+    const end = start(value)
+    const begin = Math.max(0, end - 200)
+    const found = this.#text.slice(begin, end).lastIndexOf(text)
+    const message = `${quote(text)} at the start of a value is ${kind}, and no part of the value`
+    this.#report(code, this.#place(found === -1 ? end : begin + found), message, hint)
   }
 
-  #buildMap(node: YAMLMap, at: Origin): MapTree {
+  #buildList(node: YAMLSeq, at: Origin): Tree {
+    // A cast: a parsed list holds nodes; a pair within [a: b] is a map.
+    return { kind: 'list', at, items: node.items.map((item) => this.#buildValue(item as Node | null, at)) }
+  }
+
+  #buildMap(node: YAMLMap, at: Origin): Tree {
     const entries = new Map<string, Entry>()
     const merged: Tree[] = []
-    let size = 1
     for (const pair of node.items) {
       // A cast: parsed pairs hold nodes.
       const keyNode = pair.key as Node | null
       const keyAt = keyNode ? this.#place(start(keyNode)) : at
       const key = this.#readKey(keyNode, keyAt)
-      const value = this.#build(pair.value as Node | null, keyAt)
+      const value = this.#buildValue(pair.value as Node | null, keyAt)
       if (key === undefined) continue
       if (key === '<<' && isScalar(keyNode) && keyNode.type === Scalar.PLAIN) {
         merged.push(...this.#readMerge(value))
@@ -142,25 +135,18 @@ class TreeBuilder {
         continue
       }
       entries.set(key, { at: keyAt, value })
-      size += value.size
     }
     // The map's own keys precede merged ones, and keys that are merged first precede later ones.
     for (const tree of merged) {
       if (tree.kind !== 'map') continue
       if (!this.#countCopies(tree.entries.size, at)) break
-      for (const [key, entry] of tree.entries) {
-        if (entries.has(key)) continue
-        entries.set(key, entry)
-        size += entry.value.size
-      }
+      for (const [key, entry] of tree.entries) if (!entries.has(key)) entries.set(key, entry)
     }
-    return { kind: 'map', at, size, entries }
+    return { kind: 'map', at, entries }
   }
 
   #readKey(node: Node | null, at: Origin): string | undefined {
-    let tree: Tree | undefined
-    if (isAlias(node)) tree = this.#resolveAlias(node)
-    else if (isScalar(node)) tree = this.#build(node, at)
+    const tree = isCollection(node) ? undefined : this.#build(node, at)
     if (tree?.kind === 'broken') return undefined
     if (tree?.kind !== 'scalar' || (tree.value === null && tree.text === '')) {
       this.#report('YAML_SYNTAX', at, 'a key must be one word', 'write "key: value"')
@@ -185,49 +171,44 @@ class TreeBuilder {
 
   #resolveAlias(node: Alias): Tree {
     const at = this.#place(start(node))
-    const broken: Tree = { kind: 'broken', at, size: 1 }
     // The composer has reported an alias without a name.
-    if (node.source === '') return broken
+    if (node.source === '') return { kind: 'broken', at }
     const target = this.#anchors.get(node.source)
+    if (target && this.#countCopies(target.values + 1, at)) {
+      this.#values += target.values
+      // The values inside keep their own places, where errors have to be fixed.
+      return { ...target.tree, at }
+    }
     if (!target) {
       const name = printable(node.source)
       if (this.#anchors.has(node.source)) {
         this.#report('YAML_ALIAS', at, `the alias "*${name}" stands within its own anchor "&${name}"`)
       } else {
         const message = `"*${name}" is an alias, and there is no anchor "&${name}" before it`
-        this.#report(
-          'YAML_ALIAS',
-          at,
-          message,
-          `if it is meant as text: ${suggestQuotes(lineAt(this.#text, start(node)))}`
-        )
+        this.#report('YAML_ALIAS', at, message, `if it is meant as text: ${this.#suggestQuotes(node)}`)
       }
-      return broken
     }
-    if (!this.#countCopies(target.size, at)) return broken
-    // The values inside keep their own places, where errors have to be fixed.
-    return { ...target, at }
+    return { kind: 'broken', at }
   }
 
   /** Counts the values that an alias adds. Returns false, and reports it once, if there are too many. */
   #countCopies(values: number, at: Origin): boolean {
+    const before = this.#copies
     this.#copies += values
-    if (this.#copies <= mostCopies) return true
-    if (!this.#tooManyCopies) {
+    if (before <= mostCopies && this.#copies > mostCopies) {
       const message = `aliases make more than ${mostCopies} values of this file`
       this.#report('YAML_BOMB', at, message, 'write out what is meant')
     }
-    this.#tooManyCopies = true
-    return false
+    return this.#copies <= mostCopies
   }
 }
 
 /** Every parsed node has a range. */
 const start = (node: Node) => node.range?.[0] ?? 0
 
-function buildScalar(node: Scalar, at: Origin): ScalarTree {
+function buildScalar(node: Scalar, at: Origin): Tree {
   const { value } = node
   const text = node.source ?? String(value ?? '')
   const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
-  return { kind: 'scalar', at, size: 1, value: isPlain ? value : text, text }
+  return { kind: 'scalar', at, value: isPlain ? value : text, text }
 }

@@ -17,12 +17,10 @@ interface Cell {
 
 function show(character: string): Cell {
   if (character === '\t') return { shown: ' '.repeat(tabWidth), width: tabWidth }
-  if (printable(character) !== character) {
-    const code = character.codePointAt(0) ?? 0
-    // Unicode has a symbol for each ASCII control character.
-    if (code < 0x20) return { shown: String.fromCodePoint(0x2400 + code), width: 1 }
-    return { shown: code === 0x7f ? '\u2421' : '\uFFFD', width: 1 }
-  }
+  // Unicode has a symbol for each ASCII control character.
+  if (character < ' ') return { shown: String.fromCodePoint(0x2400 + character.charCodeAt(0)), width: 1 }
+  if (character === '\u007F') return { shown: '\u2421', width: 1 }
+  if (printable(character) !== character) return { shown: '\uFFFD', width: 1 }
   if (combining.test(character)) return { shown: character, width: 0 }
   return { shown: character, width: wide.test(character) ? 2 : 1 }
 }
@@ -32,12 +30,11 @@ const sumWidths = (cells: readonly Cell[]) => cells.reduce((sum, { width }) => s
 function findLine(text: string, line: number): string {
   let start = 0
   for (let count = 1; count < line; count++) {
-    const end = text.indexOf('\n', start)
-    if (end === -1) return ''
-    start = end + 1
+    start = text.indexOf('\n', start) + 1
+    if (start === 0) return ''
   }
-  const end = text.indexOf('\n', start)
-  return text.slice(start, end === -1 ? text.length : end).replace(/\r$/, '')
+  const [content = ''] = text.slice(start).split('\n', 1)
+  return content.replace(/\r$/, '')
 }
 
 /**
@@ -70,6 +67,5 @@ export function excerpt(text: string, { line, column }: Origin): string {
   const shown = `${cut}${[...before, ...after].map((cell) => cell.shown).join('')}${isCutAfter ? '…' : ''}`
   const number = String(line).padStart(4)
   const indent = ' '.repeat(cut.length + sumWidths(before))
-  const first = `${number} | ${shown}`.trimEnd()
-  return `${first}\n${' '.repeat(number.length)} | ${indent}^`
+  return `${`${number} | ${shown}`.trimEnd()}\n${' '.repeat(number.length)} | ${indent}^`
 }

@@ -1,6 +1,6 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
-import type { Diagnostic, Origin } from '../../errors.ts'
-import { buildTree } from './build-tree.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
+import { TreeBuilder } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
 
@@ -30,32 +30,31 @@ export function parseYaml(file: string, text: string): Parsed {
     const { line, col } = lines.linePos(Math.min(offset, text.length))
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
+  const fail = (code: string, message: string, hint: string, offset: number): Parsed => ({
+    tree: undefined,
+    diagnostics: [diagnostic(code, message, hint, place(offset))]
+  })
   const tokens = readTokens(text)
-  if ('problem' in tokens) {
-    return { tree: undefined, diagnostics: [{ ...tokens.problem, origin: place(tokens.offset) }] }
-  }
-  // buildTree() finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
+  if ('problem' in tokens) return fail(tokens.code, tokens.problem, 'is it the right file?', tokens.offset)
+  // TreeBuilder finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
   const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
   const [first, second] = [...composer.compose(tokens, true, text.length)]
-  const diagnostics: Diagnostic[] = []
-  if (second && first) {
-    const message = 'a second document begins here: a file holds one'
-    const hint = 'put it into a file of its own, or take the "---" out'
+  if (!first) return { tree: undefined, diagnostics: [] }
+  if (second) {
     const dashes = text.indexOf('---', first.range[1])
-    const origin = place(dashes === -1 ? second.range[0] : dashes)
-    return { tree: undefined, diagnostics: [{ code: 'YAML_DOCUMENTS', message, hint, origin }] }
+    const hint = 'put it into a file of its own, or take the "---" out'
+    const offset = dashes === -1 ? second.range[0] : dashes
+    return fail('YAML_DOCUMENTS', 'a second document begins here: a file holds one', hint, offset)
   }
-  if (!first) return { tree: undefined, diagnostics }
   if (first.directives.yaml.version !== '1.2') {
     const message = 'the file is read as YAML 1.2, whatever it says'
-    const origin = place(text.search(/^%YAML/m))
-    return { tree: undefined, diagnostics: [{ code: 'YAML_VERSION', message, hint: 'take this line out', origin }] }
+    return fail('YAML_VERSION', message, 'take this line out', text.search(/^%YAML/m))
   }
-  const broken = first.errors.filter(breaksStructure)
-  diagnostics.push(...explainErrors(first.errors, tokens, text, place))
-  if (broken.length > 0) return { tree: undefined, diagnostics }
-  const built = buildTree(first, text, place)
-  return { tree: built.tree, diagnostics: [...diagnostics, ...built.diagnostics] }
+  const diagnostics = explainErrors(first.errors, tokens, text, place)
+  if (first.errors.some(breaksStructure)) return { tree: undefined, diagnostics }
+  const builder = new TreeBuilder(text, place)
+  const tree = builder.build(first)
+  return { tree, diagnostics: [...diagnostics, ...builder.diagnostics] }
 }
 
 /** Counts the errors that the composer will find within one token, up to `most`. */
@@ -77,27 +76,23 @@ function countLines(text: string): LineCounter {
   return lines
 }
 
-/** Splits the text into tokens, or says why there are too many. */
+/** Splits the text into tokens, or says why there are too many, and where. */
 function readTokens(
   text: string
-): CST.Token[] | { readonly problem: Pick<Diagnostic, 'code' | 'message' | 'hint'>; readonly offset: number } {
+): CST.Token[] | { readonly code: string; readonly problem: string; readonly offset: number } {
   const parser = new Parser()
   const tokens: CST.Token[] = []
   let count = 0
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
-    if (parser.stack.length > deepest) {
-      const message = `more than ${deepest} levels, one within the other`
-      return { problem: { code: 'YAML_BOMB', message, hint: 'is it the right file?' }, offset: parser.offset }
-    }
+    const { stack, offset } = parser
+    if (stack.length > deepest)
+      return { code: 'YAML_BOMB', problem: `more than ${deepest} levels, one within the other`, offset }
     count += 1 + countBadEscapes(lexeme, mostTokens)
-    if (count > mostTokens) {
-      const message = 'the file has far more in it than any set of spans'
-      return { problem: { code: 'FILE_TOO_LARGE', message, hint: 'is it the right file?' }, offset: parser.offset }
-    }
+    if (count > mostTokens)
+      return { code: 'FILE_TOO_LARGE', problem: 'the file has far more in it than any set of spans', offset }
   }
-  for (const token of parser.end()) tokens.push(token)
-  return tokens
+  return [...tokens, ...parser.end()]
 }
 
 /** One diagnostic for each line with errors: further errors of the line follow from the first. */
@@ -158,7 +153,6 @@ function findUnclosed(tokens: readonly CST.Token[], before: number): number | un
   }
   for (const token of tokens) {
     if (token.type !== 'document') continue
-    check(token.value)
     CST.visit(token, ({ key, value }) => {
       check(key)
       check(value)

@@ -3,34 +3,31 @@ import type { Origin } from '../../errors.ts'
 /** A value of a YAML file with its place. Aliases are resolved and `<<` is merged. Parts may be shared, and are never changed. */
 export type Tree = ScalarTree | ListTree | MapTree | BrokenTree
 
-interface Sized {
+interface Placed {
   readonly at: Origin
-  /** The number of values, those of aliases among them. */
-  readonly size: number
 }
 
 /** A single value. */
-export interface ScalarTree extends Sized {
+export interface ScalarTree extends Placed {
   readonly kind: 'scalar'
   readonly value: string | number | boolean | null
   /** The text in the file, without quotes. */
   readonly text: string
 }
 
-/** A list. */
-export interface ListTree extends Sized {
+interface ListTree extends Placed {
   readonly kind: 'list'
   readonly items: readonly Tree[]
 }
 
 /** A mapping. */
-export interface MapTree extends Sized {
+export interface MapTree extends Placed {
   readonly kind: 'map'
   readonly entries: ReadonlyMap<string, Entry>
 }
 
 /** A value that has a diagnostic already. No further diagnostic is needed for it. */
-interface BrokenTree extends Sized {
+interface BrokenTree extends Placed {
   readonly kind: 'broken'
 }
 
