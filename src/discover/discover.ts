@@ -219,7 +219,9 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
   const remarks: string[] = []
   for (const { name, networkMode } of on) {
     const alone = networkMode === 'host' || networkMode.startsWith('container:')
-    const reason = alone ? `network_mode: ${networkMode}` : problemOf(bridge, { sensors: [name] })
+    const reason = alone
+      ? `network_mode: ${networkMode}`
+      : problemOf(bridge, { network: network.name, sensors: [name] })
     if (reason === null) sensors.push(name)
     else remarks.push(`the container ${name} cannot be a sensor: ${reason}`)
   }

@@ -114,6 +114,32 @@ describe('the file that is written', () => {
     await expect(`${oneByOne().join('\n')}\n`).toMatchFileSnapshot(fixture('import/filters.txt').pathname)
   })
 
+  test('has the sensors of a bridge whose name no Docker network can have', () => {
+    const host = hostOf('converged')
+    if (host.docker.state !== 'read') throw new Error('the fixture has changed')
+    const rename = (name: string) => (name === 'span0' ? '_span0' : name)
+    const networks = host.docker.networks.map((network) => ({
+      ...{ ...network, name: 'ids' },
+      options: { ...network.options, 'com.docker.network.bridge.name': '_span0' }
+    }))
+    const containers = host.docker.containers.map((container) => ({
+      ...container,
+      endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, network: 'ids' }))
+    }))
+    const text = write({
+      ...host,
+      links: host.links.map((link) => ({ ...link, name: rename(link.name) })),
+      filters: host.filters.map((filter) => ({
+        ...filter,
+        copies: filter.copies.map((copy) => ({ ...copy, target: rename(copy.target) }))
+      })),
+      docker: { ...host.docker, networks, containers }
+    })
+    const [span] = load(text).spans
+    expect(span).toMatchObject({ name: '_span0', network: { name: 'ids' } })
+    expect(span?.sensors).toHaveLength(containers.length)
+  })
+
   test('is valid, whatever names the host has', () => {
     const name = fc.oneof(
       fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
