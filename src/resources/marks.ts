@@ -26,36 +26,31 @@ export interface MirrorMark {
   readonly source: InterfaceMark
 }
 
+/** Settings that are on or off. */
+type Switches<Setting extends string> = Readonly<Record<Setting, boolean>>
+
 /** The settings of a bridge, in the order of their bits in a mark. */
 const bridgeSettings = [
   ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
   ...(['tx', 'tso', 'gso', 'clsact', 'linkLocal'] as const)
 ] as const
 
-/** One of the settings of a bridge. */
-export type BridgeSetting = (typeof bridgeSettings)[number]
-
 /** What a bridge was like before it was adopted. Times are in hundredths of a second. */
-export interface BridgeOrigin {
+export interface BridgeOrigin extends Switches<(typeof bridgeSettings)[number]> {
   readonly alias: string
   readonly mac: string
   readonly mtu: number
   readonly ageing: number
   readonly forwardDelay: number
-  readonly interfaceSettings: ReadonlySet<BridgeSetting>
 }
 
 /** The settings of a port, in the order of their bits in a mark. */
 const portSettings = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
 
-/** One of the settings of a port. */
-export type PortSetting = (typeof portSettings)[number]
-
 /** What a port was like before a span used it. */
-export interface PortOrigin {
+export interface PortOrigin extends Switches<(typeof portSettings)[number]> {
   /** Bytes. */
   readonly mtu: number
-  readonly interfaceSettings: ReadonlySet<PortSetting>
 }
 
 /** What the alias of a bridge says. */
@@ -135,22 +130,25 @@ const portMagic = '53'
  * Writes what a port was like before as the class id of the filter on the port, as tc writes it: the MTU, and the settings.
  * The class id is free for that: a filter with direct-action ignores its class, and clsact has no classes (tc-bpf(8)).
  */
-export function writePortClass({ mtu, interfaceSettings }: PortOrigin): string {
-  return `${Math.min(mtu, 0xffff).toString(16)}:${portMagic}${hex(toBits(portSettings, interfaceSettings), 2)}`
+export function writePortClass(origin: PortOrigin): string {
+  const bits = toBits(portSettings, (setting) => origin[setting])
+  return `${Math.min(origin.mtu, 0xffff).toString(16)}:${portMagic}${hex(bits, 2)}`
 }
 
 /** Reads what {@link writePortClass} wrote; null for a foreign class id. */
 export function readPortClass(classId: string | null): PortOrigin | null {
   const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
   if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
-  return { mtu: Number.parseInt(mtu, 16), interfaceSettings: fromBits(portSettings, Number.parseInt(bits, 16)) }
+  return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portSettings, bits) }
 }
 
-function writeOrigin({ alias, mac, mtu, ageing, forwardDelay, interfaceSettings }: BridgeOrigin): string {
+function writeOrigin(origin: BridgeOrigin): string {
+  const { alias, mac, mtu, ageing, forwardDelay } = origin
+  const bits = toBits(bridgeSettings, (setting) => origin[setting])
   return [
     mac.replaceAll(':', ''),
     ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
-    hex(toBits(bridgeSettings, interfaceSettings), 3),
+    hex(bits, 3),
     Buffer.from(alias).toString('base64url')
   ].join('.')
 }
@@ -173,7 +171,7 @@ function readOrigin(text: string): BridgeOrigin | null {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
     ...{ mtu: size, ageing: age, forwardDelay: wait },
-    interfaceSettings: fromBits(bridgeSettings, Number.parseInt(bits, 16))
+    ...readSwitches(bridgeSettings, bits)
   }
 }
 
@@ -204,19 +202,25 @@ export function hashOf(...words: readonly string[]): number {
 }
 
 function writeBits(set: ReadonlySet<InterfaceSetting>): string {
-  return hex(toBits(interfaceSettings, set), 2)
+  return hex(
+    toBits(interfaceSettings, (setting) => set.has(setting)),
+    2
+  )
 }
 
 function readBits(text: string): Set<InterfaceSetting> {
-  return fromBits(interfaceSettings, Number.parseInt(text, 16))
+  const switches = readSwitches(interfaceSettings, text)
+  return new Set(interfaceSettings.filter((setting) => switches[setting]))
 }
 
-function toBits<T>(all: readonly T[], set: ReadonlySet<T>): number {
-  return all.reduce((bits, setting, position) => (set.has(setting) ? bits | (1 << position) : bits), 0)
+function toBits<T>(all: readonly T[], isOn: (setting: T) => boolean): number {
+  return all.reduce((bits, setting, position) => (isOn(setting) ? bits | (1 << position) : bits), 0)
 }
 
-function fromBits<T>(all: readonly T[], bits: number): Set<T> {
-  return new Set(all.filter((_, position) => (bits & (1 << position)) !== 0))
+function readSwitches<T extends string>(all: readonly T[], digits: string): Switches<T> {
+  const bits = Number.parseInt(digits, 16)
+  // Object.fromEntries forgets that the keys are all the settings.
+  return Object.fromEntries(all.map((setting, position) => [setting, (bits & (1 << position)) !== 0])) as Switches<T>
 }
 
 function hex(value: number, digits: number): string {

@@ -4,7 +4,7 @@ import type { Address, BridgeOptions, DockerNetwork, Link } from '../../host/sna
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Resource } from '../kind.ts'
-import type { BridgeOrigin, BridgeSetting } from '../marks.ts'
+import type { BridgeOrigin } from '../marks.ts'
 
 /** Whether a foreign thing may be taken over, or why not. */
 export type Adoption = NonNullable<Resource['adoption']>
@@ -14,30 +14,23 @@ const longestAlias = 64
 
 /** What a bridge is like before it is adopted, to be given back later. */
 export function originOf(host: HostIndex, link: Link, options: BridgeOptions): BridgeOrigin {
-  const interfaceSettings: Record<BridgeSetting, boolean> = {
-    up: link.up,
-    stp: options.stp,
-    snooping: options.snooping,
-    vlanFiltering: options.vlanFiltering,
-    ipv6: link.generatesAddress,
-    linkLocal: hasLinkLocal(link),
-    ownMacEntry: link.ownMacEntry,
-    tx: link.offloads.tx?.active === true,
-    tso: link.offloads.tso?.active === true,
-    gso: link.offloads.gso?.active === true,
-    clsact: host.hasQdisc(link.name, 'clsact')
-  }
   return {
+    ...options,
+    ...wireOffloadsOf(link),
     alias: link.alias ?? '',
     mac: link.mac,
     mtu: link.mtu,
-    ageing: options.ageing,
-    forwardDelay: options.forwardDelay,
-    // Object.entries forgets that its keys are the table's own.
-    interfaceSettings: new Set(
-      Object.entries(interfaceSettings).flatMap(([setting, on]) => (on ? [setting as BridgeSetting] : []))
-    )
+    up: link.up,
+    ipv6: link.generatesAddress,
+    linkLocal: hasLinkLocal(link),
+    ownMacEntry: link.ownMacEntry,
+    clsact: host.hasQdisc(link.name, 'clsact')
   }
+}
+
+/** Which of the offloads that leave work to a network card are on. */
+export function wireOffloadsOf({ offloads: { tx, tso, gso } }: Link) {
+  return { tx: tx?.active === true, tso: tso?.active === true, gso: gso?.active === true }
 }
 
 /**

@@ -54,20 +54,14 @@ export function removeBridge(before: Bridge): Step[] {
 }
 
 /** The bridge as it was before it was adopted. A clsact that spanplan has added goes too, unless it holds foreign filters. */
-function giveBack(before: Bridge, { alias, mac, mtu, ageing, forwardDelay, interfaceSettings }: BridgeOrigin): Bridge {
-  const has = (setting: Parameters<typeof interfaceSettings.has>[0]) => interfaceSettings.has(setting)
+function giveBack(before: Bridge, { alias, up, tx, tso, gso, clsact, ...settings }: BridgeOrigin): Bridge {
   return {
     ...before,
-    ...{ mark: alias, mac, mtu, ageing, forwardDelay },
-    ...{
-      up: has('up') || before.inUse,
-      stp: has('stp'),
-      snooping: has('snooping'),
-      vlanFiltering: has('vlanFiltering')
-    },
-    ...{ ipv6: has('ipv6'), linkLocal: has('linkLocal'), ownMacEntry: has('ownMacEntry') },
-    offloads: { tx: has('tx'), tso: has('tso'), gso: has('gso') },
-    seal: has('clsact') || before.qdiscInUse ? 'qdisc' : 'none'
+    ...settings,
+    mark: alias,
+    up: up || before.inUse,
+    offloads: { tx, tso, gso },
+    seal: clsact || before.qdiscInUse ? 'qdisc' : 'none'
   }
 }
 

@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
-import { hasLinkLocal, judgeBridge, originOf } from '../foreign/bridge.ts'
+import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/bridge.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
@@ -15,6 +15,8 @@ import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } f
 import { dockerBridgeMark } from './network.ts'
 
 const wireSize = { tx: false, tso: false, gso: false } as const
+
+const noOptions = { ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false } as const
 
 /** How bridges are desired, observed and changed. */
 export const bridge: Kind<Bridge> = {
@@ -95,11 +97,7 @@ function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan)
     mac: bridgeMac(desired.owner, span.name),
     mtu: span.mtu,
     up: true,
-    ageing: 0,
-    forwardDelay: 0,
-    stp: false,
-    snooping: false,
-    vlanFiltering: false,
+    ...noOptions,
     ipv6: false,
     linkLocal: false,
     ownMacEntry: false,
@@ -145,7 +143,7 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
   const ours = ownsBridge(desired, link) || label !== null
   if (!ours && span === undefined) return []
-  const { bridge: options, offloads } = link
+  const options = link.bridge
   const obstacle = ours ? sealObstacle(desired, host, link.name, link.name) : null
   const adopted = !ours || label === 'adopted'
   const usable = ours && options !== null && obstacle === null
@@ -165,19 +163,11 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
       mac: link.mac,
       mtu: link.mtu,
       up: link.up,
-      ageing: options?.ageing ?? 0,
-      forwardDelay: options?.forwardDelay ?? 0,
-      stp: options?.stp ?? false,
-      snooping: options?.snooping ?? false,
-      vlanFiltering: options?.vlanFiltering ?? false,
+      ...(options ?? noOptions),
       ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
       linkLocal: hasLinkLocal(link),
       ownMacEntry: link.ownMacEntry,
-      offloads: {
-        tx: offloads.tx?.active === true,
-        tso: offloads.tso?.active === true,
-        gso: offloads.gso?.active === true
-      },
+      offloads: wireOffloadsOf(link),
       seal: readSeal(host, link.name),
       qdiscInUse: hasOtherFilters(host, link.name),
       obstacle,

@@ -1,9 +1,9 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Endpoint, Link } from '../../host/snapshot.ts'
+import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, yesNo } from '../kind.ts'
-import { type PortOrigin, type PortSetting, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
   desiredSeal,
@@ -144,32 +144,20 @@ function originOf(host: HostIndex, link: Link): PortOrigin {
   const seal = findSeal(host, link.name)
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
-  const clsact = host.hasQdisc(link.name, 'clsact')
-  const lost = seal !== undefined || (!link.ipv6 && !link.ownMacEntry && link.port?.learning === false)
-  const own = { up: link.up, ipv6: link.ipv6, clsact }
-  const interfaceSettings: Record<PortSetting, boolean> = !leadsAway(link)
-    ? { ...usual, ...own }
-    : lost
-      ? usual
-      : { ...flagsOf(link), ...own, ownMacEntry: link.ownMacEntry }
-  // Object.entries forgets that its keys are the table's own.
-  const set = new Set(
-    Object.entries(interfaceSettings).flatMap(([setting, on]) => (on ? [setting as PortSetting] : []))
-  )
-  return { mtu: link.mtu, interfaceSettings: set }
+  const { mtu, up, ipv6, ownMacEntry } = link
+  const own = { mtu, up, ipv6, clsact: host.hasQdisc(link.name, 'clsact') }
+  if (!leadsAway(link)) return { ...usual, ...own }
+  const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
+  return lost ? { ...usual, mtu } : { ...flagsOf(link), ...own, ownMacEntry }
 }
 
 /** The settings with which the kernel and Docker make a port. */
-const usual: Record<PortSetting, boolean> = {
+const usual: Omit<PortOrigin, 'mtu'> = {
   ...{ up: true, isolated: false, learning: true, flooding: true, ipv6: true, ownMacEntry: true, clsact: false }
 }
 
-function flagsOf({ port: options }: Link): Pick<Port, 'isolated' | 'learning' | 'flooding'> {
-  return {
-    isolated: options?.isolated === true,
-    learning: options?.learning === true,
-    flooding: options?.flooding === true
-  }
+function flagsOf({ port }: Link): PortOptions {
+  return port ?? { isolated: false, learning: false, flooding: false }
 }
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
@@ -181,7 +169,7 @@ function desirePort(desired: DesiredState, host: HostIndex, span: DesiredSpan, l
     owner: 'ours',
     up: leadsAway(link) || link.up,
     mtu: desiredMtu(span, link, host),
-    isolated: span.sealed || (leadsAway(link) && live.original.interfaceSettings.has('isolated')),
+    isolated: span.sealed || (leadsAway(link) && live.original.isolated),
     learning: false,
     flooding: true,
     // Set down, the link would lose a foreign address for good.
@@ -296,19 +284,12 @@ function joinSteps(after: Port): Step[] {
 
 /** Settings that only a port has are gone when the link leaves the bridge. */
 function giveBack(before: Port): Port {
-  const { mtu, interfaceSettings } = before.original
-  const has = (setting: PortSetting) => interfaceSettings.has(setting)
-  const flags = {
-    isolated: has('isolated'),
-    learning: has('learning'),
-    flooding: has('flooding'),
-    ownMacEntry: has('ownMacEntry')
-  }
-  const seal = has('clsact') || before.qdiscInUse ? 'qdisc' : 'none'
+  const { mtu, up, ipv6, clsact, ...flags } = before.original
+  const seal = clsact || before.qdiscInUse ? 'qdisc' : 'none'
   return {
     ...before,
     ...(before.bridgeStays && flags),
-    ...{ mtu, up: has('up') || (before.up && before.inUse), ipv6: has('ipv6') },
+    ...{ mtu, up: up || (before.up && before.inUse), ipv6 },
     seal: before.seal === 'none' ? 'none' : seal
   }
 }

@@ -25,26 +25,23 @@ const card: fc.Arbitrary<InterfaceMark> = fc
 
 const index = fc.integer({ min: 1, max: 0x7fffffff })
 
-const traitsOfBridge = [
-  'up',
-  'stp',
-  'snooping',
-  'vlanFiltering',
-  'ipv6',
-  'ownMacEntry',
-  'tx',
-  'tso',
-  'gso',
-  'clsact'
-] as const
-
 const original: fc.Arbitrary<BridgeOrigin> = fc.record({
   alias: fc.string({ unit: 'binary', maxLength: 15 }),
   mac: fc.stringMatching(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
   mtu: fc.integer({ min: 68, max: 65535 }),
   ageing: fc.nat(),
   forwardDelay: fc.nat(3000),
-  interfaceSettings: fc.subarray([...traitsOfBridge]).map((list) => new Set(list))
+  up: fc.boolean(),
+  stp: fc.boolean(),
+  snooping: fc.boolean(),
+  vlanFiltering: fc.boolean(),
+  ipv6: fc.boolean(),
+  ownMacEntry: fc.boolean(),
+  tx: fc.boolean(),
+  tso: fc.boolean(),
+  gso: fc.boolean(),
+  clsact: fc.boolean(),
+  linkLocal: fc.boolean()
 })
 
 const bridgeMark = (interfaces: number): fc.Arbitrary<BridgeMark> =>
