@@ -100,7 +100,7 @@ function keyOf({ host, inside }: VethPair): string {
 }
 
 /** Groups items by their key, and returns the look-up of a group. */
-function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): (key: Key) => readonly Item[] {
+export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): (key: Key) => readonly Item[] {
   const groups = new Map<Key, Item[]>()
   for (const item of items) {
     const key = keyOf(item)

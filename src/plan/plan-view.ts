@@ -42,7 +42,7 @@ export function planTarget(target: Target, facts: Facts): PlanView {
 
 /** Plans what leads from the host as it is now back to the host of an earlier plan view. */
 export function planRollback(first: PlanView, host: HostIndex): PlanView {
-  const also = new Set(first.desired.marks.interfaces.map(({ link }) => link.index))
+  const also = new Set([...first.desired.marks.interfaces.values()].map(({ link }) => link.index))
   const desired = readMarks({ ...first.desired, also }, host)
   const plan = makeRollback(first.plan, { desired: first.desired, host: first.host }, { desired, host })
   return { host, filters: first.filters, desired, plan }

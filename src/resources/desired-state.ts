@@ -1,9 +1,8 @@
 import type { Origin } from '../errors.ts'
-import type { Container, Link, Program } from '../host/snapshot.ts'
+import type { Container, Filter, Link, Program } from '../host/snapshot.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { NetworkSpec, TcHook } from '../spec/spec.ts'
-import type { MarkInventory } from './mark-inventory.ts'
-import type { InterfaceSetting } from './marks.ts'
+import type { InterfaceMark, InterfaceSetting } from './marks.ts'
 
 /** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
 export type SourceId = readonly [string, ...string[]]
@@ -74,4 +73,42 @@ export interface DesiredSpans {
 /** The desired spans, with the marks of the host. */
 export interface DesiredState extends DesiredSpans {
   readonly marks: MarkInventory
+}
+
+/** What the host's marks say, compared with the desired spans. */
+export interface MarkInventory {
+  /** Every mirror that bears a mark. */
+  readonly mirrors: ReadonlyMap<Filter, OwnedMark>
+  /** Every interface that a desired mirror copies from or a mark describes, by name. */
+  readonly interfaces: ReadonlyMap<string, MarkedInterface>
+}
+
+/** An interface with its marks: which settings it had before, and which settings spans manage now and will manage. */
+export interface MarkedInterface {
+  readonly link: Link
+  readonly spans: readonly string[]
+  /** A mark in scope describes the interface: its settings may be given back. */
+  readonly ours: boolean
+  /** The settings that are on. */
+  readonly now: ReadonlySet<InterfaceSetting>
+  /** The settings that were on before a span managed them; an unmanaged setting is taken as it is now. */
+  readonly before: ReadonlySet<InterfaceSetting>
+  /** The settings that live marks manage. */
+  readonly live: ReadonlySet<InterfaceSetting>
+  /** The settings that the desired spans manage; their marks will say so. */
+  readonly own: ReadonlySet<InterfaceSetting>
+  /** The settings that spans of any name manage once all is in sync; empty for an interface that is given back. */
+  readonly desired: ReadonlySet<InterfaceSetting>
+  /** The settings that foreign things have come to depend on: they are not switched off. */
+  readonly needed: ReadonlySet<InterfaceSetting>
+}
+
+/** A mark of any owner: the cookie of a mirror, or what a bridge remembers of an interface. */
+export interface OwnedMark {
+  /** What the interface was like before. */
+  readonly mark: InterfaceMark
+  /** The span that the mark belongs to; null where neither the target nor the handle of a mirror tells. */
+  readonly span: string | null
+  /** The mark belongs to the owner and the spans of this run. */
+  readonly inScope: boolean
 }

@@ -1,10 +1,9 @@
-import type { HostIndex } from '../host/host-index.ts'
+import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
-import type { CopyPoint, DesiredSpans, DesiredState } from './desired-state.ts'
+import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
-import { isSameFilter, type MarkedInterface, type MarkedMirror } from './mark-inventory.ts'
 import {
   hashOf,
   type InterfaceMark,
@@ -15,9 +14,6 @@ import {
   readMark
 } from './marks.ts'
 import { isInScope } from './ownership.ts'
-
-/** What a mark says of an interface, and whose the mark is. */
-type Entry = Pick<MarkedMirror, 'mark' | 'span' | 'inScope'>
 
 /** A span that copies from an interface. */
 interface Use {
@@ -32,39 +28,34 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     return mark === null ? [] : [{ bridge: link.name, mark }]
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
-  const mirrors = host.filters.flatMap((filter) => readMirror(desired, owners, filter))
-  const entries = new Map<number, Entry[]>()
-  const add = (index: number | undefined, entry: Entry) => {
-    if (index !== undefined) entries.set(index, [...(entries.get(index) ?? []), entry])
-  }
-  for (const mirror of mirrors) add(host.linkOf(mirror.filter.device)?.index, mirror)
-  for (const { bridge, mark } of bridges) {
-    const inScope = isInScope(desired, mark.owner, bridge)
-    for (const [index, remembered] of mark.interfaces) add(index, { mark: remembered, span: bridge, inScope })
-  }
-  const uses = new Map<string, Use[]>()
-  for (const { name: span, mirrors: points } of desired.spans) {
-    for (const point of points) uses.set(point.device.name, [...(uses.get(point.device.name) ?? []), { span, point }])
-  }
-  const marked = groupByDevice(mirrors)
-  const interfaces = host.links.flatMap((link) =>
-    readInterface(desired, host, link, entries.get(link.index) ?? [], uses.get(link.name) ?? [], marked)
+  const mirrors = new Map(host.filters.flatMap((filter) => readMirror(desired, owners, filter)))
+  const entriesOf = groupBy(
+    [
+      ...[...mirrors].map(([{ device }, entry]) => ({ ...entry, index: host.linkOf(device)?.index })),
+      ...bridges.flatMap(({ bridge: span, mark: { owner, interfaces } }) => {
+        const inScope = isInScope(desired, owner, span)
+        return [...interfaces].map(([index, mark]) => ({ mark, span, inScope, index }))
+      })
+    ],
+    ({ index }) => index
   )
-  const interfaceOf = new Map(interfaces.map((one) => [one.link.name, one]))
-  return { ...desired, marks: { mirrors, interfaces, interfaceOf } }
-}
-
-type MarkedOn = ReadonlyMap<string, readonly MarkedMirror[]>
-
-function groupByDevice(mirrors: readonly MarkedMirror[]): MarkedOn {
-  const groups = new Map<string, MarkedMirror[]>()
-  for (const mirror of mirrors) groups.set(mirror.filter.device, [...(groups.get(mirror.filter.device) ?? []), mirror])
-  return groups
+  const usesOf = groupBy(
+    desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
+    ({ point }) => point.device.name
+  )
+  const marks = host.links.flatMap((link) =>
+    readInterface(desired, host, link, entriesOf(link.index), usesOf(link.name), mirrors)
+  )
+  return { ...desired, marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) } }
 }
 
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
-function readMirror({ known, scope }: DesiredSpans, owners: readonly string[], filter: Filter): MarkedMirror[] {
+function readMirror(
+  { known, scope }: DesiredSpans,
+  owners: readonly string[],
+  filter: Filter
+): (readonly [Filter, OwnedMark])[] {
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   const named = findName([mirror.target, ...known], owners, filter)
@@ -74,8 +65,7 @@ function readMirror({ known, scope }: DesiredSpans, owners: readonly string[], f
   if (cookie === null) return []
   const span = named?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
-  const inScope = owned && matchesSpan(scope.spans, span)
-  return [{ filter: { ...filter, handle, mirror }, mark: cookie.source, span, inScope }]
+  return [[filter, { mark: cookie.source, span, inScope: owned && matchesSpan(scope.spans, span) }]]
 }
 
 /** The owner and the span whose mirror has the filter's handle. */
@@ -94,9 +84,9 @@ function readInterface(
   desired: DesiredSpans,
   host: HostIndex,
   link: Link,
-  entries: readonly Entry[],
+  entries: readonly OwnedMark[],
   uses: readonly Use[],
-  marked: MarkedOn
+  mirrors: ReadonlyMap<Filter, OwnedMark>
 ): MarkedInterface[] {
   const ours = entries.some(({ inScope }) => inScope)
   if (!ours && uses.length === 0 && !desired.also.has(link.index)) return []
@@ -120,16 +110,14 @@ function readInterface(
       live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
       own,
       desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
-      needed: neededSettings(host, link, marked.get(link.name) ?? [])
+      needed: neededSettings(host, link, mirrors)
     }
   ]
 }
 
 /** Set down, an interface loses its addresses and routes for good. A clsact qdisc that is removed takes its filters along. */
-function neededSettings(host: HostIndex, link: Link, mirrors: readonly MarkedMirror[]): Set<InterfaceSetting> {
-  const isFiltered = host
-    .filtersOf(link.name)
-    .some((filter) => !mirrors.some((mirror) => isSameFilter(mirror.filter, filter)))
+function neededSettings(host: HostIndex, link: Link, mirrors: ReadonlyMap<Filter, OwnedMark>): Set<InterfaceSetting> {
+  const isFiltered = host.filtersOf(link.name).some((filter) => !mirrors.has(filter))
   return new Set<InterfaceSetting>([
     ...(isInUse(host, link) ? (['up'] as const) : []),
     ...(isFiltered ? (['clsact'] as const) : [])
@@ -137,7 +125,11 @@ function neededSettings(host: HostIndex, link: Link, mirrors: readonly MarkedMir
 }
 
 /** Each mark that manages a setting says how the setting was before. */
-function wasBefore(setting: InterfaceSetting, entries: readonly Entry[], now: ReadonlySet<InterfaceSetting>): boolean {
+function wasBefore(
+  setting: InterfaceSetting,
+  entries: readonly OwnedMark[],
+  now: ReadonlySet<InterfaceSetting>
+): boolean {
   const entry = entries.find(({ mark }) => mark.managed.has(setting))
   return entry === undefined ? now.has(setting) : entry.mark.before.has(setting)
 }
@@ -156,4 +148,19 @@ function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
   }
   // Object.entries forgets that its keys are the table's own.
   return new Set(Object.entries(now).flatMap(([setting, on]) => (on ? [setting as InterfaceSetting] : [])))
+}
+
+/**
+ * The mark that the mirrors of an interface bear, and that the bridges they feed remember. The mark is written before the
+ * interface is changed, and keeps a setting until that is given back.
+ */
+export function interfaceMark(marked: MarkedInterface): InterfaceMark {
+  const managed = new Set([...marked.own, ...interfaceSettings.filter((setting) => isOwed(marked, setting))])
+  return { before: new Set([...managed].filter((setting) => marked.before.has(setting))), managed }
+}
+
+/** Whether a setting has to be given back: no span manages the setting any more, and its value differs from before. */
+export function isOwed({ live, desired, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
+  const isKept = needed.has(setting) && now.has(setting)
+  return live.has(setting) && !desired.has(setting) && !isKept && now.has(setting) !== before.has(setting)
 }

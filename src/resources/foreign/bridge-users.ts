@@ -8,7 +8,6 @@ import { sealPref } from '../../host/tc-syntax.ts'
 import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
-import { isSameFilter } from '../mark-inventory.ts'
 import { sealHandle } from '../marks.ts'
 import { isInScope } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
@@ -119,8 +118,7 @@ function writeAddress({ address, prefix }: Address): string {
 function foreignFilters(desired: DesiredState, host: HostIndex, bridge: string): Filter[] {
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
-  const goes = (filter: Filter) => desired.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter))
-  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !goes(filter))
+  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !desired.marks.mirrors.get(filter)?.inScope)
 }
 
 function describeForeignFilter(filter: Filter): BridgeUser {

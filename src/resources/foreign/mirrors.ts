@@ -7,7 +7,6 @@ import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
-import { isSameFilter } from '../mark-inventory.ts'
 import type { Adoption } from './bridge.ts'
 import { describeFilter, isOfScripts } from './describe-filter.ts'
 
@@ -30,10 +29,7 @@ export function findForeignMirrors(
   { device: { name: device }, tcHook }: CopyPoint
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => filter.copies.some(({ target }) => target === span)
-  const marked = desired.marks.mirrors.filter(({ filter }) => filter.device === device)
-  const onHook = host
-    .filtersAt(device, tcHook)
-    .filter((filter) => !marked.some((live) => isSameFilter(live.filter, filter)))
+  const onHook = host.filtersAt(device, tcHook).filter((filter) => !desired.marks.mirrors.has(filter))
   // Frames that an interface sends pass its root qdisc too.
   const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []
   return {

@@ -7,9 +7,9 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, yesNo } from '../kind.ts'
-import { interfaceMark, isOwed } from '../mark-inventory.ts'
 import { bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
+import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
 import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
@@ -125,7 +125,7 @@ function rememberedInterfaces(desired: DesiredState, host: HostIndex, span: stri
   const link = host.linkOf(span)
   const old = readMark(link)?.interfaces
   return new Map(
-    desired.marks.interfaces.flatMap((marked) => {
+    [...desired.marks.interfaces.values()].flatMap((marked) => {
       const used = desired.spans.some(
         ({ name, mirrors }) => name === span && mirrors.some(({ device }) => device.name === marked.link.name)
       )

@@ -1,6 +1,6 @@
 import type { OffloadName } from '../../host/snapshot.ts'
+import type { MarkedInterface } from '../desired-state.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step } from '../kind.ts'
-import { type MarkedInterface, settingTarget } from '../mark-inventory.ts'
 import type { InterfaceSetting } from '../marks.ts'
 
 /** An interface that traffic is copied from, with the settings that a span manages. */
@@ -35,6 +35,18 @@ const settingNames = Object.keys(fieldOf) as SettingOfKind[]
 /** The settings that ethtool knows by the same name. */
 const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
 
+/** The value that a setting has on an interface that a span uses. */
+const settingTarget: Readonly<Record<InterfaceSetting, boolean>> = {
+  up: true,
+  promiscuous: true,
+  clsact: true,
+  arp: false,
+  ipv6: false,
+  gro: false,
+  'rx-gro-hw': false,
+  lro: false
+}
+
 /** How interfaces are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
   kind: 'interface',
@@ -48,11 +60,11 @@ export const sourceInterface: Kind<SourceInterface> = {
     lro: { label: 'LRO', words: onOff }
   },
   desire: (desired) =>
-    desired.marks.interfaces
+    [...desired.marks.interfaces.values()]
       .filter((marked) => marked.desired.size > 0 && hasSettings(marked))
       .map((marked) => build(marked, 'ours', (setting) => desiredSetting(marked, setting))),
   observe: (desired) =>
-    desired.marks.interfaces.filter(hasSettings).map((marked) => ({
+    [...desired.marks.interfaces.values()].filter(hasSettings).map((marked) => ({
       ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
       giveBack: Object.fromEntries(
         settingNames.flatMap((setting) => {
@@ -122,8 +134,8 @@ function rollbackInterfaces(
   now: ObservedState
 ): SourceInterface[] {
   return sources.flatMap(({ id, owner }) => {
-    const was = then.desired.marks.interfaces.find(({ link }) => link.name === id)
-    const is = now.desired.marks.interfaces.find(({ link }) => link.name === id)
+    const was = then.desired.marks.interfaces.get(id)
+    const is = now.desired.marks.interfaces.get(id)
     if (was === undefined || is === undefined) return []
     const kept = (setting: SettingOfKind) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
     const charged = (setting: SettingOfKind) => was.desired.has(setting) || was.live.has(setting)

@@ -14,9 +14,9 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step } from '../kind.ts'
-import { interfaceMark } from '../mark-inventory.ts'
 import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
+import { interfaceMark } from '../read-marks.ts'
 import { containerSourceId, seenFromInside } from '../sources/container.ts'
 import { writeMirrorTitle } from '../sources/source-kind.ts'
 
@@ -60,10 +60,10 @@ export const mirror: Kind<Mirror> = {
   },
   desire: (desired, host) => desired.spans.flatMap((span) => desireMirrors(desired, host, span)),
   observe: (desired, host) => [
-    ...desired.marks.mirrors
-      .filter((live) => live.inScope)
+    ...[...desired.marks.mirrors]
+      .filter(([, { inScope }]) => inScope)
       .map(
-        ({ filter, span }): Mirror => ({
+        ([filter, { span }]): Mirror => ({
           ...describe(desired, host, filter),
           spans: span === null ? [] : [span],
           owner: 'ours'
@@ -106,7 +106,7 @@ function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan
       const id = idOf(device, tcHook, handle)
       // While the desired program is not known, a live one stays. Without either, there is no mirror.
       const known = program ?? host.filtersAt(device, tcHook).find((filter) => filterId(filter) === id)?.program
-      const marked = desired.marks.interfaceOf.get(device)
+      const marked = desired.marks.interfaces.get(device)
       if (known === undefined || known === null || marked === undefined) return []
       return [
         {

@@ -7,7 +7,6 @@ import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { isSameFilter } from '../mark-inventory.ts'
 
 /** The clsact qdisc of an interface: it has the two hooks for mirrors, and leaves the root qdisc alone. */
 export interface Clsact extends Resource {
@@ -21,7 +20,7 @@ export const qdisc: Kind<Clsact> = {
   kind: 'qdisc',
   fields: { qdisc: { label: 'qdisc', words: String } },
   desire: (desired) =>
-    desired.marks.interfaces
+    [...desired.marks.interfaces.values()]
       .filter((marked) => marked.desired.has('clsact'))
       .map((marked) => ({
         kind: 'qdisc',
@@ -32,13 +31,11 @@ export const qdisc: Kind<Clsact> = {
         block: null
       })),
   observe: (desired, host) =>
-    desired.marks.interfaces.flatMap(({ link, spans, ours, live, before }): Clsact[] => {
+    [...desired.marks.interfaces.values()].flatMap(({ link, spans, ours, live, before }): Clsact[] => {
       const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // A foreign filter would be lost with the qdisc.
-      const others = host
-        .filtersOf(link.name)
-        .some((filter) => !desired.marks.mirrors.some((one) => one.inScope && isSameFilter(one.filter, filter)))
+      const others = host.filtersOf(link.name).some((filter) => !desired.marks.mirrors.get(filter)?.inScope)
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
@@ -102,7 +99,7 @@ function judgeQdisc(desired: DesiredState, host: HostIndex, { device, block }: Q
 /** Where clsact holds foreign filters by now, it stays: the old ingress qdisc does not come back. */
 function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { desired, host }: ObservedState): Clsact[] {
   return hooks.filter(({ id, qdisc }) => {
-    const marked = desired.marks.interfaces.find(({ link }) => link.name === id)
+    const marked = desired.marks.interfaces.get(id)
     const occupied = marked?.now.has('clsact') && marked.needed.has('clsact')
     return host.linkOf(id) !== undefined && !(qdisc === 'ingress' && occupied)
   })

@@ -198,7 +198,7 @@ function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerN
 /** The veth of an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
 function findPort(desired: DesiredState, host: HostIndex, endpoint: Endpoint, bridge: string): Link | undefined {
   const link = host.vethTo(endpoint)
-  const isSource = desired.marks.interfaces.some((one) => one.link.index === link?.index)
+  const isSource = desired.marks.interfaces.has(link?.name ?? '')
   return (link?.master ?? bridge) === bridge && !isSource ? link : undefined
 }
 
