@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { AttachedProgram, Link } from '../host/snapshot.ts'
+import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
@@ -14,41 +14,19 @@ export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Di
   const bridge = host.linkOf(name)
   return [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name)].flatMap((link) => {
     const address = writeAddress(name, ...(link.name === name ? ['bridge'] : ['port', link.name]))
-    return [...warnOfFilters(link, host), ...warnOfPortPrograms(link, sealed, host)].map((found) => ({
-      ...found,
-      address
-    }))
+    // Copies pass the egress filters of the bridge and of each port.
+    const filter = host.filtersAt(link.name, 'egress').find(isOpaque)
+    const programs = warnOfPrograms(link, host, {
+      ...(sealed && { ingress: 'before the filter that seals it: what it lets in or redirects is not dropped' }),
+      egress: 'on the way to the sensors: they do not get what it drops or redirects'
+    })
+    return [...(filter ? [warnOfHiddenCopies(filter)] : []), ...programs].map((found) => ({ ...found, address }))
   })
 }
 
-/** Copies pass the egress filters of the bridge and of each port. */
-function warnOfFilters(link: Link, host: HostIndex): Diagnostic[] {
-  const filter = host.filtersAt(link.name, 'egress').find((one) => one.chain === 0 && !isTransparent(one))
-  if (filter === undefined) return []
-  return [
-    diagnostic(
-      'COPIES_HIDDEN',
-      `${link.name} egress has a filter at preference ${filter.pref}: ${describeFilter(filter)}; sensors do not get what it drops or redirects`,
-      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, 'egress'])}`
-    )
-  ]
-}
-
-function warnOfPortPrograms(link: Link, sealed: boolean, host: HostIndex): Diagnostic[] {
-  const consequence: Record<AttachedProgram['tcHook'], string> = {
-    ingress: 'before the filter that seals it: what it lets in or redirects is not dropped',
-    egress: 'on the way to the sensors: they do not get what it drops or redirects'
-  }
-  return host
-    .programsBefore(link)
-    .filter(({ tcHook }) => sealed || tcHook === 'egress')
-    .map(({ layer, tcHook, name, id }) =>
-      diagnostic(
-        'PROGRAM_BEFORE',
-        `${link.name} ${tcHook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} ${consequence[tcHook]}`,
-        `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
-      )
-    )
+function warnOfHiddenCopies(filter: Filter): Diagnostic {
+  const what = `a filter at preference ${filter.pref}: ${describeFilter(filter)}`
+  return warnOfFilter('COPIES_HIDDEN', filter, `${what}; sensors do not get what it drops or redirects`)
 }
 
 /** Warns of what may keep frames from a mirror. */
@@ -59,35 +37,38 @@ export function warnOfSource(
 ): Diagnostic[] {
   if (link === null) return []
   const address = writeAddress(span, 'mirror', ...source, direction)
-  const hidden = warnOfHiding(link, tcHook, host).map((found) => ({ ...found, address }))
-  return [...hidden, ...warnOfPrograms(link, tcHook, host)].map((found) => ({ ...found, origin }))
+  // Where a filter of a lower preference ends classification, the mirrors do not see the frame.
+  const before = host.filtersAt(link.name, tcHook).find((filter) => filter.pref < mirrorPref && isOpaque(filter))
+  const programs = warnOfPrograms(link, host, {
+    [tcHook]: 'before the mirrors: they do not see what it drops or redirects'
+  })
+  return [...(before ? [{ ...warnOfHiddenMirrors(before), address }] : []), ...programs].map((found) => ({
+    ...found,
+    origin
+  }))
 }
 
-/** Where a filter of a lower preference ends classification, the mirrors do not see the frame. */
-function warnOfHiding(link: Link, tcHook: TcHook, host: HostIndex): Diagnostic[] {
-  const before = host
-    .filtersAt(link.name, tcHook)
-    .find((filter) => filter.chain === 0 && filter.pref < mirrorPref && !isTransparent(filter))
-  if (before === undefined) return []
-  return [
-    diagnostic(
-      'MIRROR_HIDDEN',
-      `${link.name} ${tcHook} has a ${before.kind} filter at preference ${before.pref}: where that ends classification, the mirrors see nothing`,
-      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', link.name, tcHook])}`
-    )
-  ]
+function warnOfHiddenMirrors(filter: Filter): Diagnostic {
+  const what = `a ${filter.kind} filter at preference ${filter.pref}`
+  return warnOfFilter('MIRROR_HIDDEN', filter, `${what}: where that ends classification, the mirrors see nothing`)
 }
 
-/** What an eBPF program before the filters drops or redirects, the mirrors do not see. */
-function warnOfPrograms(link: Link, tcHook: TcHook, host: HostIndex): Diagnostic[] {
-  return host
-    .programsBefore(link)
-    .filter((program) => program.tcHook === tcHook)
-    .map(({ layer, name, id }) =>
-      diagnostic(
-        'PROGRAM_BEFORE',
-        `${link.name} ${tcHook} has the ${layer} program ${name === '' ? id : `${name} (${id})`} before the mirrors: they do not see what it drops or redirects`,
-        `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
-      )
-    )
+/** Whether a filter may drop or redirect a frame, or end its classification. */
+function isOpaque(filter: Filter): boolean {
+  return filter.chain === 0 && !isTransparent(filter)
+}
+
+function warnOfFilter(code: string, { device, tcHook }: Filter, what: string): Diagnostic {
+  const hint = `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
+  return diagnostic(code, `${device} ${tcHook} has ${what}`, hint)
+}
+
+/** @param meaning where the programs of a hook are, and what that means; a hook without one does not matter. */
+function warnOfPrograms(link: Link, host: HostIndex, meaning: Partial<Record<TcHook, string>>): Diagnostic[] {
+  return host.programsBefore(link).flatMap(({ layer, tcHook, name, id }) => {
+    const program = `the ${layer} program ${name === '' ? id : `${name} (${id})`}`
+    const message = `${link.name} ${tcHook} has ${program} ${meaning[tcHook]}`
+    const hint = `look at it with: ${shellLine(['bpftool', 'prog', 'show', 'id', String(id)])}`
+    return meaning[tcHook] === undefined ? [] : [diagnostic('PROGRAM_BEFORE', message, hint)]
+  })
 }

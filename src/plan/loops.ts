@@ -22,11 +22,10 @@ export function breakLoops(
   spans: readonly DesiredSpan[],
   host: HostIndex
 ): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
-  const graph = openGraph(host)
-  const reached = new Map(spans.map(({ name }) => [name, followFrom(name, graph)]))
+  const reached = new Map(spans.map(({ name }) => [name, followFrom(name, host)]))
   const loops: Loop[] = []
   let open = spans
-  for (let loop = findLoop(open, reached); loop !== null; loop = findLoop(open, reached)) {
+  for (let loop = findLoop(open, reached, host); loop !== null; loop = findLoop(open, reached, host)) {
     const { span, mirrors } = loop
     loops.push(loop)
     open = open.map((one) =>
@@ -38,12 +37,12 @@ export function breakLoops(
 
 type Reached = ReadonlyMap<string, ReadonlyMap<string, Place>>
 
-function findLoop(spans: readonly DesiredSpan[], reached: Reached): Loop | null {
+function findLoop(spans: readonly DesiredSpan[], reached: Reached, host: HostIndex): Loop | null {
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
       spans.flatMap((from) => {
         const place = reached.get(from.name)?.get(keyOf(via.device.name, via.tcHook))
-        return place === undefined ? [] : [{ from, via, nodes: [...wayTo(place), from.name] }]
+        return place === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), from.name] }]
       })
     )
   for (const start of spans) {
@@ -97,122 +96,86 @@ interface Place {
 const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, without the bridge; of a cable, only the far end. */
-function wayTo(place: Place): string[] {
+function wayTo(place: Place, host: HostIndex): string[] {
   const links: Link[] = []
   for (let at: Place | null = place; at !== null; at = at.before) if (links.at(-1) !== at.link) links.push(at.link)
-  const far = links.filter((link, index) => index === 0 || !isCable(link, links[index - 1]))
+  const far = links.filter((link, index) => index === 0 || peerOf(link, host) !== links[index - 1])
   return far.map(({ name }) => name).slice(0, -1)
 }
 
-/** The neighbours of a link, in this network namespace. */
-interface Graph {
-  readonly find: (name: string) => Link | undefined
-  readonly portsOf: (link: Link) => readonly Link[]
-  readonly uppersOf: (link: Link) => readonly Link[]
-  readonly masterOf: (link: Link) => Link | undefined
-  readonly lowerOf: (link: Link) => Link | undefined
-  readonly peerOf: (link: Link) => Link | undefined
-}
-
 /** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
-const tunnels: ReadonlySet<string> = new Set([
+const tunnels: ReadonlySet<string | null> = new Set([
   ...['vxlan', 'geneve', 'gre', 'gretap', 'erspan', 'ip6gre', 'ip6gretap', 'ip6erspan', 'ipip', 'sit', 'ip6tnl'],
   ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
 ])
 
-function openGraph({ links }: HostIndex): Graph {
-  const byName = new Map(links.map((link) => [link.name, link]))
-  const byIndex = new Map(links.map((link) => [link.index, link]))
-  const masterOf = ({ master }: Link) => {
-    const found = byName.get(master ?? '')
-    // A VRF does not forward frames between its interfaces: they share routes only.
-    return found?.kind === 'vrf' ? undefined : found
-  }
-  const lowerOf = ({ lower, kind }: Link) => (tunnels.has(kind ?? '') ? undefined : byIndex.get(lower ?? -1))
-  const cables = links.flatMap(({ index, peer, foreignPeer }) =>
-    peer === null || foreignPeer ? [] : [[index, peer] as const]
-  )
-  const peers = new Map([...cables.map(([one, other]) => [other, one] as const), ...cables])
-  const [ports, uppers] = [groupBy(links, masterOf), groupBy(links, lowerOf)]
-  return {
-    find: (name) => byName.get(name),
-    portsOf: (link) => ports.get(link) ?? [],
-    uppersOf: (link) => uppers.get(link) ?? [],
-    masterOf,
-    lowerOf,
-    peerOf: (link) => byIndex.get(peers.get(link.index) ?? -1)
-  }
+/** The other end of a cable, in this network namespace. */
+function peerOf({ peer, foreignPeer }: Link, host: HostIndex): Link | undefined {
+  return peer === null || foreignPeer ? undefined : host.linkAt(peer)
 }
 
-function groupBy(
-  links: readonly Link[],
-  ownerOf: (link: Link) => Link | undefined
-): ReadonlyMap<Link, readonly Link[]> {
-  const groups = new Map<Link, Link[]>()
-  for (const link of links) {
-    const owner = ownerOf(link)
-    if (owner !== undefined) groups.set(owner, [...(groups.get(owner) ?? []), link])
-  }
-  return groups
+/** A VRF does not forward frames between its interfaces: they share routes only. */
+function masterOf({ master }: Link, host: HostIndex): Link | undefined {
+  const found = host.linkOf(master)
+  return found?.kind === 'vrf' ? undefined : found
 }
 
-function isCable(one: Link, other: Link | undefined): boolean {
-  return other !== undefined && (leadsTo(one, other) || leadsTo(other, one))
+function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[] {
+  return kind === 'vrf' ? [] : host.membersOf(name)
 }
 
-function leadsTo({ peer, foreignPeer }: Link, { index }: Link): boolean {
-  return !foreignPeer && peer === index
+function lowerOf({ lower, kind }: Link, host: HostIndex): Link | undefined {
+  return lower === null || tunnels.has(kind) ? undefined : host.linkAt(lower)
+}
+
+function uppersOf(link: Link, host: HostIndex): readonly Link[] {
+  return host.uppersOf(link).filter(({ kind }) => !tunnels.has(kind))
 }
 
 /** The hooks that a frame in a span's bridge can reach. A port may send the frame back, so its ingress counts too. */
-function followFrom(bridge: string, graph: Graph): ReadonlyMap<string, Place> {
-  const link = graph.find(bridge)
+function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place> {
+  const link = host.linkOf(bridge)
   const reached = new Map<string, Place>()
   if (link === undefined || link.bridge === null) return reached
   const start: Place = { link, tcHook: 'egress', before: null }
   const queue: Place[] = [
     start,
     { ...start, tcHook: 'ingress' },
-    ...graph.portsOf(link).map((port): Place => ({ link: port, tcHook: 'ingress', before: start }))
+    ...membersOf(link, host).map((port): Place => ({ link: port, tcHook: 'ingress', before: start }))
   ]
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     if (reached.has(keyOf(at.link.name, at.tcHook))) continue
     reached.set(keyOf(at.link.name, at.tcHook), at)
     const before = at
-    queue.push(...next(at, graph).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
+    queue.push(...next(at, host).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
   }
   return reached
 }
 
 type Step = readonly [TcHook, Link]
 
-function next({ link, tcHook }: Place, graph: Graph): Step[] {
+function next({ link, tcHook }: Place, host: HostIndex): Step[] {
   const to = (side: TcHook, links: readonly (Link | undefined)[]): Step[] =>
-    links.flatMap((one): Step[] => (one === undefined ? [] : [[side, one]]))
+    links.flatMap((one): Step[] => (one === undefined || one === link ? [] : [[side, one]]))
   if (tcHook === 'egress') {
-    const lower = graph.lowerOf(link)
+    const lower = lowerOf(link, host)
     // In bridge mode, macvlans of one interface reach each other.
-    const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? graph.uppersOf(lower) : []
+    const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? uppersOf(lower, host) : []
     return [
-      ...to('ingress', [graph.peerOf(link)]),
+      ...to('ingress', [peerOf(link, host)]),
       ...to('egress', [lower]),
       ...to(
         'ingress',
-        beside.filter(({ index, kind }) => index !== link.index && kind === link.kind)
+        beside.filter(({ kind }) => kind === link.kind)
       ),
-      ...to('egress', graph.portsOf(link))
+      ...to('egress', membersOf(link, host))
     ]
   }
-  const master = graph.masterOf(link)
-  const bonded = master !== undefined && /^(bond|team)$/.test(master.kind ?? '')
+  const master = masterOf(link, host)
+  const isBond = /^(bond|team)$/.test(master?.kind ?? '')
   return [
-    ...to('ingress', graph.uppersOf(link)),
+    ...to('ingress', uppersOf(link, host)),
     ...to('ingress', [master]),
-    ...(master === undefined || bonded
-      ? []
-      : to(
-          'egress',
-          graph.portsOf(master).filter(({ index }) => index !== link.index)
-        ))
+    ...(master === undefined || isBond ? [] : to('egress', membersOf(master, host)))
   ]
 }
