@@ -2,7 +2,7 @@ import { Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { readMark } from '../resources/marks.ts'
-import { isInScope } from '../resources/ownership.ts'
+import { isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, namedSpans } from '../spec/scope.ts'
 import type { Target } from './target.ts'
@@ -10,12 +10,12 @@ import type { Target } from './target.ts'
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
 export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
-  const bridges = host.links.flatMap((link) =>
-    isInScope(anySpan, readMark(link)?.owner, link.name) ? [link.name] : []
-  )
-  const networks = host.networks.flatMap(({ labels }) =>
-    isInScope(anySpan, labels[label.name], labels[label.span] ?? '') ? [labels[label.span] ?? ''] : []
-  )
+  const bridges = host.links
+    .filter((link) => isInScope(anySpan, readMark(link)?.owner, link.name))
+    .map(({ name }) => name)
+  const networks = host.networks
+    .filter((network) => ownsNetwork(anySpan, network))
+    .map(({ labels }) => labels[label.span] ?? '')
   return [...new Set([...bridges, ...networks])]
 }
 

@@ -23,8 +23,16 @@ export interface Resource {
   readonly owner: Owner
   /** The place in the file that asks for the resource. */
   readonly origin?: Origin
-  /** Of a foreign resource: whether `--adopt` may take it over; if not, why not. */
-  readonly adoption?: { readonly possible: true } | { readonly possible: false; readonly reason: string }
+  /** Of a foreign resource. */
+  readonly adoption?: Adoption
+}
+
+/** Whether a foreign thing may be taken over, or why not. */
+export type Adoption = { readonly possible: true } | { readonly possible: false; readonly reason: string }
+
+/** An adoption that is possible unless there is a reason against it. */
+export function adoptUnless(reason: string | undefined): Adoption {
+  return reason === undefined ? { possible: true } : { possible: false, reason }
 }
 
 /** What has to be done about one resource. */

@@ -1,7 +1,7 @@
 import { label } from '../host/docker/docker-names.ts'
 import { type EndpointNote, parseNote } from '../host/docker/endpoint-note.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Link } from '../host/snapshot.ts'
+import type { DockerNetwork, Link } from '../host/snapshot.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
 import type { DesiredSpans, DesiredState } from './desired-state.ts'
@@ -18,6 +18,11 @@ export function ownsBridge(desired: DesiredSpans, link: Link): boolean {
   const mark = readMark(link)
   if (mark !== null) return isInScope(desired, mark.owner, link.name)
   return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && isInScope(desired, owner, link.name)
+}
+
+/** Whether a Docker network belongs to a span in scope: by its labels. */
+export function ownsNetwork(desired: Pick<DesiredSpans, 'scope'>, { labels }: DockerNetwork): boolean {
+  return isInScope(desired, labels[label.name], labels[label.span] ?? '')
 }
 
 /** A note that a killed run has left: the place of a container that the run had disconnected from a network. */

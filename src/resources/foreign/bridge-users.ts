@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
-import { label, networkOption, referTo } from '../../host/docker/docker-names.ts'
+import { networkOption, referTo } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
@@ -9,7 +9,7 @@ import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
-import { isInScope } from '../ownership.ts'
+import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
 
@@ -31,7 +31,7 @@ export function findBridgeUsers(
   const guests = [
     ...host.uppersOf(link).map(describeUpper),
     ...newPorts(bridge, host, planned.host).map(describePort),
-    ...networks.filter((network) => !isOurs(desired, network)).map((network) => describeNetwork(host, network)),
+    ...networks.filter((network) => !ownsNetwork(desired, network)).map((network) => describeNetwork(host, network)),
     ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
     ...host.routesOf(link).map((route) => ({
@@ -48,10 +48,6 @@ export function findBridgeUsers(
       `if nothing needs it: ${removal.map(shellLine).join('; ')}`
     )
   )
-}
-
-function isOurs(desired: DesiredState, { labels }: DockerNetwork): boolean {
-  return isInScope(desired, labels[label.name], labels[label.span] ?? '')
 }
 
 function describeUpper({ name, kind, addresses }: Link): BridgeUser {

@@ -3,11 +3,8 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { Address, BridgeOptions, DockerNetwork, Link } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
 import type { DesiredState } from '../desired-state.ts'
-import type { Resource } from '../kind.ts'
+import { type Adoption, adoptUnless } from '../kind.ts'
 import type { BridgeOrigin } from '../marks.ts'
-
-/** Whether a foreign thing may be taken over, or why not. */
-export type Adoption = NonNullable<Resource['adoption']>
 
 /** Bytes: the mark keeps the alias, and a longer alias would leave no room for the rest. */
 const longestAlias = 64
@@ -38,29 +35,23 @@ export function wireOffloadsOf({ offloads: { tx, tso, gso } }: Link) {
  * span's bridge has no address, and its ports are isolated from each other.
  */
 export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link): Adoption {
-  const [reason] = reasons(
-    host,
-    desired.spans.some(({ name, network }) => name === link.name && network !== null),
-    link
-  )
-  return reason === undefined ? { possible: true } : { possible: false, reason }
+  const hasNetwork = desired.spans.some(({ name, network }) => name === link.name && network !== null)
+  return adoptUnless(findOtherUse(host, link, hasNetwork ? host.networksOn(link.name) : []))
 }
 
-function reasons(host: HostIndex, hasNetwork: boolean, link: Link): string[] {
-  const networks = hasNetwork ? host.networksOn(link.name) : []
+function findOtherUse(host: HostIndex, link: Link, networks: readonly DockerNetwork[]): string | undefined {
+  if (link.bridge === null) return 'it is not a bridge'
   const known = networks.map((network) => dockerAddress(link, network))
-  const isSensors = (port: Link) => networks.some(({ name }) => name === host.attachmentOf(port)?.endpoint?.network)
   const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
-  const upper = host.links.find((other) => other.lower === link.index)
+  if (address) return `it has the address ${address.address}/${address.prefix}, so the host uses it`
+  const [upper] = host.uppersOf(link)
+  if (upper) return `${upper.name} is built on it`
+  if (link.master !== null) return `it belongs to ${link.master}`
+  const isSensors = (port: Link) => networks.some(({ name }) => name === host.attachmentOf(port)?.endpoint?.network)
   const port = host.membersOf(link.name).find((one) => !isSensors(one))
-  return [
-    ...(link.bridge === null ? ['it is not a bridge'] : []),
-    ...(address ? [`it has the address ${address.address}/${address.prefix}, so the host uses it`] : []),
-    ...(upper ? [`${upper.name} is built on it`] : []),
-    ...(link.master === null ? [] : [`it belongs to ${link.master}`]),
-    ...(port ? [`${port.name} is a port of it, and no sensor's`] : []),
-    ...(Buffer.byteLength(link.alias ?? '') > longestAlias ? [`its alias is longer than ${longestAlias} bytes`] : [])
-  ]
+  if (port) return `${port.name} is a port of it, and no sensor's`
+  const isLong = Buffer.byteLength(link.alias ?? '') > longestAlias
+  return isLong ? `its alias is longer than ${longestAlias} bytes` : undefined
 }
 
 /** Whether a link has the IPv6 address that the kernel gives by itself. */

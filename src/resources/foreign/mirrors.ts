@@ -7,7 +7,7 @@ import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
-import type { Adoption } from './bridge.ts'
+import { type Adoption, adoptUnless } from '../kind.ts'
 import { describeFilter, isOfScripts } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
@@ -81,17 +81,16 @@ export function planReplacement(
 
 /** Whether foreign mirrors may be adopted: a rollback has to be able to restore each. */
 export function judgeForeignMirrors(foreignMirrors: readonly ForeignMirror[]): Adoption {
-  const [reason] = foreignMirrors.flatMap((filter) => refuseAdoption(filter) ?? [])
-  return reason === undefined ? { possible: true } : { possible: false, reason }
+  return adoptUnless(foreignMirrors.map(findObjection).find((reason) => reason !== undefined))
 }
 
-function refuseAdoption(filter: ForeignMirror): string | null {
+function findObjection(filter: ForeignMirror): string | undefined {
   const what = `the ${filter.kind} filter at preference ${filter.pref}`
   if (filter.copies.length !== 1 || filter.others) return `${what} does more than copy into this span`
   // A filter of a root qdisc also chooses the class.
   if ('parent' in filter && filter.classId !== null) return `${what} also sorts frames into the class ${filter.classId}`
-  if (writeFilter(filter) === null) return `${what} is not completely understood, so it could not be written again`
-  return null
+  const isUnclear = writeFilter(filter) === null
+  return isUnclear ? `${what} is not completely understood, so it could not be written again` : undefined
 }
 
 function describeForeignMirror(filter: ForeignMirror): string {

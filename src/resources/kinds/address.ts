@@ -1,7 +1,6 @@
-import { label } from '../../host/docker/docker-names.ts'
 import { dockerAddress } from '../foreign/bridge.ts'
 import type { Kind, Resource } from '../kind.ts'
-import { isInScope } from '../ownership.ts'
+import { ownsNetwork } from '../ownership.ts'
 
 /**
  * The host's address that Docker has given the bridge of a network that is adopted. Docker leaves the address there when the
@@ -25,7 +24,7 @@ export const address: Kind<HostAddress> = {
       .flatMap(({ name: span }) =>
         host
           .networksOn(span)
-          .filter(({ labels }) => !isInScope(desired, labels[label.name], labels[label.span] ?? ''))
+          .filter((network) => !ownsNetwork(desired, network))
           .flatMap((network): HostAddress[] => {
             const link = host.linkOf(span)
             const found = link && dockerAddress(link, network)

@@ -4,12 +4,11 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
-import type { DesiredState } from '../desired-state.ts'
-import type { Adoption } from '../foreign/bridge.ts'
+import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
-import { type Kind, type Resource, yesNo } from '../kind.ts'
+import { adoptUnless, type Kind, type Resource, yesNo } from '../kind.ts'
 import { hashOf, readMark } from '../marks.ts'
-import { isInScope, leftNotes, ownsBridge } from '../ownership.ts'
+import { isInScope, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
 export interface Network extends Resource {
@@ -106,24 +105,18 @@ function describeMembers({ name, subnet, labels }: Network, host: HostIndex): st
 
 /** How the labels of our network describe the bridge below it: a bridge that Docker has recreated bears no mark itself. */
 export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
-  if (host.docker.state !== 'read') return null
-  const ours = host.docker.networks.find(
-    (live) => live.options[networkOption.bridge] === bridge && isInScope(desired, live.labels[label.name], bridge)
-  )
+  const ours = host.networksOn(bridge).find(({ labels }) => isInScope(desired, labels[label.name], bridge))
   return ours?.labels[label.bridge] ?? null
 }
 
 /** Our networks, and foreign networks in the place of ours. */
 export function liveNetworks(desired: DesiredState, host: HostIndex): readonly DockerNetwork[] {
-  if (host.docker.state !== 'read') return []
-  const networks = host.docker.networks.filter(({ labels }) => labels[label.note] === undefined)
-  return networks.filter(
-    ({ labels, name, options }) =>
-      isInScope(desired, labels[label.name], labels[label.span] ?? '') ||
-      desired.spans.some(
-        (span) => span.network !== null && (span.network.name === name || span.name === options[networkOption.bridge])
-      )
-  )
+  return host.networks.filter((network) => {
+    const isPlace = ({ name, network: own }: DesiredSpan) =>
+      own !== null && (own.name === network.name || name === network.options[networkOption.bridge])
+    const isNote = network.labels[label.note] !== undefined
+    return !isNote && (ownsNetwork(desired, network) || desired.spans.some(isPlace))
+  })
 }
 
 /** Bytes; 1500 is Docker's own default. */
@@ -134,7 +127,7 @@ export function networkMtu(live: DockerNetwork): number {
 function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
   const user = desired.spans.find((span) => span.network?.name === live.name || span.name === bridge)
-  const ours = isInScope(desired, live.labels[label.name], live.labels[label.span] ?? '')
+  const ours = ownsNetwork(desired, live)
   return {
     kind: 'network',
     // A foreign network on the bridge of a span is in the place of that span's network, whatever its name.
@@ -143,7 +136,7 @@ function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
     reference: referTo(live),
     spans: [live.labels[label.span] ?? user?.name ?? ''],
     owner: ours ? 'ours' : 'foreign',
-    ...(!ours && user?.network && { adoption: judgeFor(live, user.network.name, user.name) }),
+    ...(!ours && user?.network && { adoption: adoptUnless(findObjection(live, user.network.name, user.name)) }),
     bridge,
     driver: live.driver,
     internal: live.internal,
@@ -170,7 +163,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
     if (span.network === null) return []
     const live = host.networkOf(span.network.name)
     const ours = live && isInScope(desired, live.labels[label.name], span.name)
-    const kept = live && (ours || judgeNetwork(live, span.name).possible) ? live : undefined
+    const kept = live && (ours || findMismatch(live, span.name) === undefined) ? live : undefined
     const subnet =
       span.network.subnet ?? kept?.pools[0]?.subnet ?? noted(span.network.name) ?? findFreeSubnet(span.name, taken)
     taken.push(...readSubnets([subnet]))
@@ -218,23 +211,21 @@ function isAdopted(desired: DesiredState, host: HostIndex, span: string): boolea
   return mark === null ? !ownsBridge(desired, link) : mark.original !== null
 }
 
-function judgeFor(live: DockerNetwork, name: string, span: string): Adoption {
-  if (live.labels[label.name] !== undefined) return { possible: false, reason: "it is another span's" }
+/** Why a network may not be adopted as the network of a span. */
+function findObjection(live: DockerNetwork, name: string, span: string): string | undefined {
+  if (live.labels[label.name] !== undefined) return "it is another span's"
   // Its users know the network by its name.
-  if (live.name !== name)
-    return { possible: false, reason: `its name is ${live.name}: write that in the file (network: ${live.name})` }
-  return judgeNetwork(live, span)
+  if (live.name !== name) return `its name is ${live.name}: write that in the file (network: ${live.name})`
+  return findMismatch(live, span)
 }
 
-/** Whether a span may adopt a network: only a network on that span's bridge. */
-function judgeNetwork({ driver, internal, options, pools }: DockerNetwork, span: string): Adoption {
+/** Why a network is none that a span could have: only a network on that span's bridge is. */
+function findMismatch({ driver, internal, options, pools }: DockerNetwork, span: string): string | undefined {
   const bridge = options[networkOption.bridge]
-  if (driver !== 'bridge') return { possible: false, reason: `its driver is ${driver}` }
-  if (bridge !== span)
-    return { possible: false, reason: `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}` }
-  if (!internal) return { possible: false, reason: 'it is not internal: its containers would lose their way out' }
-  if (pools.length !== 1) return { possible: false, reason: 'it has more than one subnet' }
-  return { possible: true }
+  if (driver !== 'bridge') return `its driver is ${driver}`
+  if (bridge !== span) return `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`
+  if (!internal) return 'it is not internal: its containers would lose their way out'
+  return pools.length === 1 ? undefined : 'it has more than one subnet'
 }
 
 /** 198.18.0.0/15 is for benchmarks of networks (RFC 2544): no real hosts have addresses there. */

@@ -3,10 +3,9 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Qdisc } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import type { Adoption } from '../foreign/bridge.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
-import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
+import { type Adoption, adoptUnless, type Kind, type ObservedState, type Resource, type Step } from '../kind.ts'
 
 /** The clsact qdisc of an interface: it has the two hooks for mirrors, and leaves the root qdisc alone. */
 export interface Clsact extends Resource {
@@ -82,18 +81,14 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostInde
 
 /** An old ingress qdisc may be replaced with clsact if all filters on it can be adopted. */
 function judgeQdisc(desired: DesiredState, host: HostIndex, { device, block }: Qdisc): Adoption {
-  if (block !== null) return { possible: false, reason: 'other interfaces use its filters too' }
+  if (block !== null) return adoptUnless('other interfaces use its filters too')
   const foreignMirrors = desired.spans.flatMap((span) =>
     span.mirrors.flatMap((mirror) => findForeignMirrors(desired, host, span.name, mirror).copying)
   )
   const [other] = host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
-  if (other) {
-    return {
-      possible: false,
-      reason: `it holds a ${other.kind} filter at preference ${other.pref} that does other work`
-    }
-  }
-  return judgeForeignMirrors(foreignMirrors)
+  return other
+    ? adoptUnless(`it holds a ${other.kind} filter at preference ${other.pref} that does other work`)
+    : judgeForeignMirrors(foreignMirrors)
 }
 
 /** Where clsact holds foreign filters by now, it stays: the old ingress qdisc does not come back. */
