@@ -26,13 +26,6 @@ const answerSchema = z.object({ done: z.boolean(), message: z.string() })
 /** The result of a decision, for the process that sent it. */
 type Answer = z.infer<typeof answerSchema>
 
-/** Waits for one decision. */
-interface ConfirmWindow {
-  readonly result: Promise<WindowResult>
-  /** Answers the process that sent the decision, and stops listening. */
-  close(answer: Answer): Promise<void>
-}
-
 /** Milliseconds for the answer: a rollback may take that long, where one program after the other hangs. */
 const answerTimeLimit = 600_000
 
@@ -41,39 +34,6 @@ const nobodyListens: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'
 
 /** Which file of the run directory is the socket. */
 const socketKind = 'sock'
-
-/**
- * Listens for a decision from another process of this host, while a person may decide on this terminal too. The caller holds
- * the lock, so no other process listens at the socket.
- *
- * @param milliseconds until the window expires.
- * @param ask asks on this terminal, once the window is open; null: there is nobody to ask.
- * @throws if it cannot listen.
- */
-async function openConfirmWindow(
-  milliseconds: number,
-  ask: () => Promise<Decision> | null,
-  signal: AbortSignal
-): Promise<ConfirmWindow> {
-  const [answered, setAnswer] = promised<Answer>()
-  const [result, settle] = promised<WindowResult>()
-  const decide = (decision: Decision) => () => {
-    settle(decision)
-    return answered
-  }
-  const server = await serveRequests(socketKind, { confirm: decide('confirm'), rollback: decide('rollback') })
-  const timer = setTimeout(settle, milliseconds, 'expired')
-  ask()?.then(settle, () => undefined)
-  if (signal.aborted) settle('interrupted')
-  signal.addEventListener('abort', () => settle('interrupted'), { once: true })
-  return {
-    result: result.finally(() => clearTimeout(timer)),
-    close: async (answer) => {
-      setAnswer(answer)
-      await server.close()
-    }
-  }
-}
 
 function promised<T>(): readonly [Promise<T>, (value: T) => void] {
   let settle: (value: T) => void = () => undefined
@@ -135,10 +95,9 @@ const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>
   interrupted: 'interrupted before it was confirmed'
 }
 
-const confirmed: Answer = { done: true, message: 'Confirmed: it stays.' }
-
 /**
- * Waits until an apply is confirmed, and rolls it back otherwise.
+ * Waits until an apply is confirmed, and rolls it back otherwise. The decision comes from another process of this host, or from
+ * a person at this terminal. The caller holds the lock, so no other process listens at the socket.
  *
  * @param milliseconds until it is rolled back.
  * @param prompt tells a person until when the apply waits, and asks on this terminal; null: there is nobody to ask. Its
@@ -155,20 +114,39 @@ export async function confirmOrRollBack(
     rollBackApply(target, first, progress, { code: 'NOT_CONFIRMED', message }, exit)
   const until = new Date(Date.now() + milliseconds)
   lock.announce({ waits_until: until.toISOString() })
-  const withdraw = new AbortController()
-  const ask = () => prompt(until, withdraw.signal)
-  const confirmWindow = await openConfirmWindow(milliseconds, ask, signal).catch((error: unknown) =>
+  const [answered, setAnswer] = promised<Answer>()
+  const [result, settle] = promised<WindowResult>()
+  const decide = (decision: Decision) => () => {
+    settle(decision)
+    return answered
+  }
+  const answers = { confirm: decide('confirm'), rollback: decide('rollback') }
+  const server = await serveRequests(socketKind, answers).catch((error: unknown) =>
     rollBack(`nobody could confirm it: ${messageOf(error)}`, Exit.rolledBack)
   )
-  const result = await confirmWindow.result
+  const timer = setTimeout(settle, milliseconds, 'expired')
+  const withdraw = new AbortController()
+  const ask = async () => prompt(until, withdraw.signal)
+  ask().then(
+    (decision) => decision !== null && settle(decision),
+    () => undefined
+  )
+  if (signal.aborted) settle('interrupted')
+  signal.addEventListener('abort', () => settle('interrupted'), { once: true })
+  const ended = await result
+  clearTimeout(timer)
   withdraw.abort()
   lock.announce({ waits_until: undefined })
-  if (result === 'confirm') return confirmWindow.close(confirmed)
   try {
-    await rollBack(rollbackReasons[result], result === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
+    if (ended !== 'confirm') {
+      await rollBack(rollbackReasons[ended], ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
+    }
+    setAnswer({ done: true, message: 'Confirmed: it stays.' })
   } catch (error) {
-    await confirmWindow.close(rollbackAnswer(error))
+    setAnswer(rollbackAnswer(error))
     throw error
+  } finally {
+    await server.close()
   }
 }
 

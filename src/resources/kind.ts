@@ -158,5 +158,8 @@ export function writeAddress(...parts: readonly string[]): string {
 /** A switch in words. */
 export const onOff = (value: boolean): string => (value ? 'on' : 'off')
 
+/** The state of an interface in words. */
+export const upDown = (up: boolean): string => (up ? 'up' : 'down')
+
 /** A fact in words. */
 export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')

@@ -6,7 +6,7 @@ import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
-import { type Kind, onOff, yesNo } from '../kind.ts'
+import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
 import { bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
@@ -26,7 +26,7 @@ export const bridge: Kind<Bridge> = {
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },
     mac: { label: 'address', words: String },
     mtu: { label: 'mtu', words: String },
-    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
+    up: { label: 'state', words: upDown },
     ageing: { label: 'ageing', words: (ageing) => String(ageing / 100) },
     forwardDelay: { label: 'forward delay', words: (delay) => String(delay / 100) },
     stp: { label: 'spanning tree', words: onOff },

@@ -1,22 +1,8 @@
 import type { OffloadName } from '../../host/snapshot.ts'
 import type { MarkedInterface } from '../desired-state.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step } from '../kind.ts'
-import type { InterfaceSetting } from '../marks.ts'
+import { type Fields, type Kind, type ObservedState, onOff, type Resource, type Step, upDown } from '../kind.ts'
 
-/** An interface that traffic is copied from, with the settings that a span manages. */
-export interface SourceInterface extends Resource {
-  readonly kind: 'interface'
-  readonly up: boolean
-  readonly promiscuous: boolean
-  readonly arp: boolean
-  readonly ipv6: boolean
-  readonly gro: boolean
-  readonly hardwareGro: boolean
-  readonly lro: boolean
-  /** The settings to change so that the interface is as it was before the first span. */
-  readonly giveBack: Readonly<Partial<Record<InterfaceSetting, boolean>>>
-}
-
+/** The fields of an interface, by the setting that each shows. */
 const fieldOf = {
   up: 'up',
   promiscuous: 'promiscuous',
@@ -29,36 +15,40 @@ const fieldOf = {
 
 type SettingOfKind = keyof typeof fieldOf
 
+type SettingFields = Readonly<Record<(typeof fieldOf)[SettingOfKind], boolean>>
+
+type Values = Readonly<Partial<Record<SettingOfKind, boolean>>>
+
+/** An interface that traffic is copied from, with the settings that a span manages. */
+export interface SourceInterface extends Resource, SettingFields {
+  readonly kind: 'interface'
+  /** The settings to change so that the interface is as it was before the first span. */
+  readonly giveBack: Values
+}
+
 // Object.keys forgets that its keys are the table's own.
 const settingNames = Object.keys(fieldOf) as SettingOfKind[]
 
 /** The settings that ethtool knows by the same name. */
 const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
 
-/** The value that a setting has on an interface that a span uses. */
-const settingTarget: Readonly<Record<InterfaceSetting, boolean>> = {
-  up: true,
-  promiscuous: true,
-  clsact: true,
-  arp: false,
-  ipv6: false,
-  gro: false,
-  'rx-gro-hw': false,
-  lro: false
-}
+/** The settings that a span switches on. It switches off the others that it manages. */
+const switchedOn: ReadonlySet<SettingOfKind> = new Set(['up', 'promiscuous'])
+
+const fields = {
+  up: { label: 'state', words: upDown },
+  promiscuous: { label: 'promiscuous', words: onOff },
+  arp: { label: 'ARP', words: onOff },
+  ipv6: { label: 'IPv6', words: onOff },
+  gro: { label: 'GRO', words: onOff },
+  hardwareGro: { label: 'hardware GRO', words: onOff },
+  lro: { label: 'LRO', words: onOff }
+} satisfies Fields<SourceInterface>
 
 /** How interfaces are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
   kind: 'interface',
-  fields: {
-    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
-    promiscuous: { label: 'promiscuous', words: onOff },
-    arp: { label: 'ARP', words: onOff },
-    ipv6: { label: 'IPv6', words: onOff },
-    gro: { label: 'GRO', words: onOff },
-    hardwareGro: { label: 'hardware GRO', words: onOff },
-    lro: { label: 'LRO', words: onOff }
-  },
+  fields,
   desire: (desired) =>
     [...desired.marks.interfaces.values()]
       .filter((marked) => marked.desired.size > 0 && hasSettings(marked))
@@ -82,7 +72,8 @@ export const sourceInterface: Kind<SourceInterface> = {
   summary: ({ giveBack }) => {
     const back = settingNames.flatMap((setting) => {
       const before = giveBack[setting]
-      return before === undefined ? [] : [`${label(setting)}: ${words(setting, !before)} → ${words(setting, before)}`]
+      const { label, words } = fields[fieldOf[setting]]
+      return before === undefined ? [] : [`${label}: ${words(!before)} → ${words(before)}`]
     })
     return back.length > 0 ? back.join(', ') : 'left as it is'
   },
@@ -106,13 +97,8 @@ function build(
     id: marked.link.name,
     spans: marked.spans,
     owner,
-    up: read('up'),
-    promiscuous: read('promiscuous'),
-    arp: read('arp'),
-    ipv6: read('ipv6'),
-    gro: read('gro'),
-    hardwareGro: read('rx-gro-hw'),
-    lro: read('lro'),
+    // Object.fromEntries forgets that the keys are all the fields.
+    ...(Object.fromEntries(settingNames.map((setting) => [fieldOf[setting], read(setting)])) as SettingFields),
     giveBack: {}
   }
 }
@@ -121,7 +107,7 @@ function build(
 function desiredSetting(marked: MarkedInterface, setting: SettingOfKind): boolean {
   const now = marked.now.has(setting)
   if (offloadSettings.some((name) => name === setting && marked.link.offloads[name]?.fixed)) return now
-  if (marked.desired.has(setting)) return settingTarget[setting]
+  if (marked.desired.has(setting)) return switchedOn.has(setting)
   if (!marked.live.has(setting)) return now
   if (now && marked.needed.has(setting)) return true
   return marked.before.has(setting)
@@ -146,11 +132,11 @@ function rollbackInterfaces(
 }
 
 /** IPv6 goes off first, and comes back last: an interface that is up with IPv6 would send frames into the mirrored line. */
-function write(device: string, values: Readonly<Partial<Record<InterfaceSetting, boolean>>>): Step[] {
+function write(device: string, values: Values): Step[] {
   const flags = [
     ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),
     ...(values.promiscuous === undefined ? [] : ['promisc', onOff(values.promiscuous)]),
-    ...(values.up === undefined ? [] : [values.up ? 'up' : 'down'])
+    ...(values.up === undefined ? [] : [upDown(values.up)])
   ]
   const offloads = offloadSettings.flatMap((setting) => {
     const value = values[setting]
@@ -167,12 +153,4 @@ function write(device: string, values: Readonly<Partial<Record<InterfaceSetting,
 
 function step(device: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `set the interface ${device}`, argv }
-}
-
-function label(setting: SettingOfKind): string {
-  return sourceInterface.fields[fieldOf[setting]]?.label ?? setting
-}
-
-function words(setting: SettingOfKind, value: boolean): string {
-  return setting === 'up' ? (value ? 'up' : 'down') : onOff(value)
 }

@@ -1,11 +1,10 @@
 import { referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Container } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, type Resource, yesNo } from '../kind.ts'
 import { leftNotes } from '../ownership.ts'
-import { connect } from './sensor.ts'
+import { connect, dropNote } from './sensor.ts'
 
 /**
  * A note that a killed run has left of a container that it had disconnected. Before a container is disconnected for a moment,
@@ -30,8 +29,11 @@ export const note: Kind<Note> = {
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
   evidence: () => ['docker'],
-  update: (before, { misses, place, reference }) => [...(misses ? [connect(place, reference)] : []), dropNote(before)],
-  remove: (before) => [dropNote(before)],
+  update: (_, { misses, note, place, reference }) => [
+    ...(misses ? [connect(place, reference)] : []),
+    dropNote(note, place.container)
+  ],
+  remove: ({ note, place }) => [dropNote(note, place.container)],
   title: ({ place }) => `${place.container} → ${place.network}`,
   summary: () => 'a run that was killed had taken it off',
   removalNote: ({ note }) => `the note on it, the network ${note}, is dropped`,
@@ -42,20 +44,16 @@ export const note: Kind<Note> = {
 function observeNotes(desired: DesiredState, host: HostIndex): Note[] {
   return leftNotes(desired, host).map(({ note, span, place }) => ({
     ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
-    reference: referTo(findContainer(host, place) ?? { id: place.container, name: place.container }),
+    reference: referTo(host.containerOf(place.container) ?? { id: place.container, name: place.container }),
     misses: misses(desired, host, place),
     back: false
   }))
 }
 
-function findContainer(host: HostIndex, { container }: EndpointNote): Container | undefined {
-  return host.containers.find(({ name }) => name === container)
-}
-
 /** Whether the container exists, is not on the network, and no other resource will connect it. */
 function misses(desired: DesiredState, host: HostIndex, place: EndpointNote): boolean {
   const { network, container } = place
-  const endpoints = findContainer(host, place)?.endpoints
+  const endpoints = host.containerOf(container)?.endpoints
   const listed = desired.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
   if (endpoints === undefined || listed || endpoints.some((one) => one.network === network)) return false
   return network === 'none' ? endpoints.length === 0 : desired.spans.some((span) => span.network?.name === network)
@@ -64,7 +62,7 @@ function misses(desired: DesiredState, host: HostIndex, place: EndpointNote): bo
 /** The containers that this run took off "none" are put back there; the sensor kind puts back the others. Older notes stay. */
 function rollbackNotes(notes: readonly Note[], then: ObservedState, now: ObservedState): Note[] {
   const networksOf = ({ host }: ObservedState, container: string) =>
-    host.containers.find(({ name }) => name === container)?.endpoints.map(({ network }) => network)
+    host.containerOf(container)?.endpoints.map(({ network }) => network)
   const own = observeNotes(now.desired, now.host)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
@@ -73,8 +71,4 @@ function rollbackNotes(notes: readonly Note[], then: ObservedState, now: Observe
       return { ...one, back: true, misses: was?.includes('none') === true && is?.length === 0 }
     })
   return [...notes, ...own]
-}
-
-function dropNote({ note, place }: Note): Step {
-  return { summary: `drop the note ${note} on ${place.container}`, docker: { call: 'dropNote', network: note } }
 }

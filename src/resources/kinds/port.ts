@@ -2,7 +2,7 @@ import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step, upDown, yesNo } from '../kind.ts'
 import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -60,7 +60,7 @@ export const port: Kind<Port> = {
   kind: 'port',
   fields: {
     mtu: { label: 'mtu', words: String },
-    up: { label: 'state', words: (up) => (up ? 'up' : 'down') },
+    up: { label: 'state', words: upDown },
     isolated: { label: 'isolated', words: onOff },
     learning: { label: 'learning', words: onOff },
     flooding: { label: 'flooding', words: onOff },

@@ -128,10 +128,7 @@ function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: O
     ({ id, owner, network }) =>
       owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
   )
-  return [
-    ...sensors.filter(({ container }) => now.host.containers.some(({ name }) => name === container)),
-    ...others.map(settled)
-  ]
+  return [...sensors.filter(({ container }) => now.host.containerOf(container) !== undefined), ...others.map(settled)]
 }
 
 /** The sensor as it will be on the network that exists then. */
@@ -242,8 +239,8 @@ function createSteps(after: Sensor): Step[] {
   return [
     ...(barred ? [leaveNote(off), disconnect('none', off)] : []),
     connect(after, containerReference),
-    ...(barred ? [dropNote(off)] : []),
-    ...(noted ? [dropNote(after)] : [])
+    ...(barred ? [dropNote(nameNote(off), off.container)] : []),
+    ...(noted ? [dropNote(nameNote(after), after.container)] : [])
   ]
 }
 
@@ -254,7 +251,7 @@ function removeSteps(before: Sensor): Step[] {
     ...(noted ? [leaveNote(before)] : []),
     ...(backToNone ? [leaveNote(off)] : []),
     disconnect(reference, before),
-    ...(backToNone ? [connect(off, containerReference), dropNote(off)] : [])
+    ...(backToNone ? [connect(off, containerReference), dropNote(nameNote(off), off.container)] : [])
   ]
 }
 
@@ -270,9 +267,9 @@ function leaveNote(off: Sensor): Step {
   }
 }
 
-function dropNote(off: Sensor): Step {
-  const network = nameNote(off)
-  return { summary: `drop the note ${network} on ${off.container}`, docker: { call: 'dropNote', network } }
+/** The call that removes the note that tells where a container belongs. */
+export function dropNote(network: string, container: string): Step {
+  return { summary: `drop the note ${network} on ${container}`, docker: { call: 'dropNote', network } }
 }
 
 function nameNote({ network, container }: Sensor): string {
