@@ -125,7 +125,13 @@ function lineOf([, ...words]: Argv): string | null {
 /** @param done gets each task that is done. */
 async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
   for (const task of tasks) {
-    await runOne(task, done)
+    if (!('argv' in task.step)) continue
+    try {
+      const output = await run(task.step.argv)
+      if (output.status !== 0) throw commandFailed(task.step.argv, output)
+    } catch (error) {
+      throw asStepFailed(task, error, done)
+    }
     done.push(task)
   }
 }
@@ -135,16 +141,6 @@ async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const changes = new Map<PlannedChange, Task[]>()
   for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
   await forEachConcurrently([...changes.values()], (ofChange) => runInOrder(ofChange, done))
-}
-
-async function runOne(task: Task, done: readonly Task[]): Promise<void> {
-  if (!('argv' in task.step)) return
-  try {
-    const output = await run(task.step.argv)
-    if (output.status !== 0) throw commandFailed(task.step.argv, output)
-  } catch (error) {
-    throw asStepFailed(task, error, done)
-  }
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {

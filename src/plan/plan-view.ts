@@ -54,21 +54,17 @@ function planAround(
   facts: Facts,
   waits: readonly Wait[]
 ): { readonly resolution: Resolution; readonly plan: Plan } {
-  const resolved = resolve(target, facts)
+  const goingDown = namesGoingDown(target.goingDown, facts.host.links)
+  const resolved = resolveSpec(target, { ...target, ...facts, goingDown })
   const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
   const plan = makePlan(resolution, facts.host, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
   const spans = exceptSpans(
     scope.spans,
-    plan.waits.map(({ span }) => span)
+    plan.map(({ span }) => span)
   )
-  return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan.waits])
-}
-
-function resolve(target: Target, { host, filters }: Facts): Resolution {
-  const { spec, patient } = target
-  return resolveSpec(target, { spec, host, filters, patient, goingDown: namesGoingDown(target.goingDown, host.links) })
+  return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan])
 }
 
 function warnOfUnreadContainers({ docker }: HostIndex) {

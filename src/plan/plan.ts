@@ -15,6 +15,7 @@ import {
 import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import type { Resolution } from './resolve.ts'
+import type { Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */
 export interface Fact {
@@ -75,31 +76,19 @@ interface Withheld {
   readonly wait: Wait
 }
 
-/** How far a plan goes. */
-export interface PlanOptions {
-  /** Foreign things that can be adopted are adopted. */
-  readonly adopt: boolean
-  /** What is missing or was not read is a wait; else it is an error. */
-  readonly patient: boolean
-}
-
-/** The waits of spans whose plan rests on what was not read, one for each: the spans wait completely, and are planned around. */
-export interface Postponed {
-  readonly waits: readonly Wait[]
-}
-
 /**
  * Plans what leads from the host to the desired state. What was not read removes nothing and is no conflict: the plan waits
  * for it.
  *
- * @returns the plan, or what to plan again without.
+ * @returns the plan; or one wait for each span whose plan rests on what was not read: such a span waits completely, and is
+ * planned around.
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
 export function makePlan(
   { desired, waits, warnings }: Resolution,
   host: HostIndex,
-  { adopt, patient }: PlanOptions
-): Plan | Postponed {
+  { adopt, patient }: Pick<Target, 'adopt' | 'patient'>
+): Plan | readonly Wait[] {
   const drafts = planKinds({ desired, host }, adopt, (kind) => ({
     live: kind.observe(desired, host),
     desired: kind.desire(desired, host)
@@ -111,7 +100,7 @@ export function makePlan(
   for (const { side, wait } of withheld) {
     if (side === 'live' && !postponed.has(wait.span)) postponed.set(wait.span, wait)
   }
-  if (postponed.size > 0) return { waits: [...postponed.values()] }
+  if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
   const changes = known.flatMap(({ change }) => change ?? [])
   const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { desired, host })]

@@ -19,48 +19,32 @@ export type Phase = 'make' | 'remove'
 
 type Turn = `${Phase} ${(typeof registered)[number]['kind']}`
 
-/** Anything, if the list has every turn once; else what is wrong with the list. */
-type EachOnce<List extends readonly unknown[], Left extends Turn = Turn> = List extends readonly [
-  infer First,
-  ...infer Rest
-]
-  ? First extends Left
-    ? EachOnce<Rest, Exclude<Left, First>>
-    : { readonly twice: First }
-  : [Left] extends [never]
-    ? unknown
-    : { readonly missing: Left }
-
-function eachOnce<const List extends readonly Turn[]>(turns: List & EachOnce<List>): readonly string[] {
-  return turns
-}
-
-/** The order in which a plan is carried out. Changes that have one turn do not depend on each other. */
-const order = eachOnce([
+/** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
+const order: readonly string[] = Object.keys({
   // Before sensors are disconnected, to be connected again: that takes their ports away.
-  'make port',
+  'make port': true,
   // Before the network: only that tells whose the address is.
-  'remove address',
-  'remove sensor',
-  'remove network',
-  'make bridge',
-  'make qdisc',
+  'remove address': true,
+  'remove sensor': true,
+  'remove network': true,
+  'make bridge': true,
+  'make qdisc': true,
   // Before old mirrors are removed: no frame is missed.
-  'make mirror',
-  'make interface',
-  'make address',
-  'make network',
-  'make sensor',
+  'make mirror': true,
+  'make interface': true,
+  'make address': true,
+  'make network': true,
+  'make sensor': true,
   // When the networks and the listed sensors are in place.
-  'make note',
-  'remove note',
-  'remove interface',
-  'remove mirror',
-  'remove qdisc',
-  'remove bridge',
+  'make note': true,
+  'remove note': true,
+  'remove interface': true,
+  'remove mirror': true,
+  'remove qdisc': true,
+  'remove bridge': true,
   // After the bridge: until then, what comes from a port would enter it.
-  'remove port'
-])
+  'remove port': true
+} satisfies Record<Turn, true>)
 
 /** When something is done to resources of a kind: its place in the order. */
 export function turnOf(phase: Phase, kind: string): number {

@@ -76,8 +76,9 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
 /** Reads how far an interface is sealed. */
 export function readSeal(host: HostIndex, device: string): Seal {
   const filter = findSeal(host, device)
-  if (filter) return stateOf(filter)
-  return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
+  if (filter === undefined) return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
+  if (!isWhole(filter)) return 'broken'
+  return filter.program === dropProgram ? 'sealed' : 'marked'
 }
 
 /** How far an interface will be sealed. A qdisc that is there stays: an empty one harms nobody. */
@@ -98,31 +99,30 @@ export function hasOtherFilters(host: HostIndex, device: string): boolean {
   return host.filtersOf(device).some((filter) => filter !== ours)
 }
 
-/** The handle of our filter on an interface, and the class id that is its mark. */
-export interface SealPlace {
-  readonly handle?: number
-  readonly classId?: string
-}
-
-/** The commands that lead from one state of the seal to another. */
+/**
+ * The commands that lead from one state of the seal to another.
+ *
+ * @param place the handle of our filter, and the class id that is its mark.
+ */
 export function sealCommands(
   device: string,
   from: Seal,
   to: Seal,
-  { handle = sealHandle(device), classId }: SealPlace = {}
+  place: { readonly handle?: number; readonly classId?: string } = {}
 ): Argv[] {
-  const tcHook: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
+  const { handle = sealHandle(device), classId } = place
+  const qdisc: Argv = ['tc', 'qdisc', 'replace', 'dev', device, 'clsact']
   const remove: Argv = ['tc', ...deleteFilter(device, 'ingress', sealPref, handle)]
   switch (to) {
     case 'sealed':
     case 'marked': {
       const program = to === 'sealed' ? dropProgram : passProgram
       // The kernel does not change the protocol of a preference that is there.
-      return [...(from === 'broken' ? [remove] : []), tcHook, ['tc', ...writeSeal(device, handle, program, classId)]]
+      return [...(from === 'broken' ? [remove] : []), qdisc, ['tc', ...writeSeal(device, handle, program, classId)]]
     }
     case 'qdisc':
     case 'broken':
-      return from === 'none' ? [tcHook] : from === 'qdisc' ? [] : [remove]
+      return from === 'none' ? [qdisc] : from === 'qdisc' ? [] : [remove]
     case 'none':
       return [['tc', 'qdisc', 'del', 'dev', device, 'clsact']]
   }
@@ -142,11 +142,6 @@ export function findSeal(host: HostIndex, device: string): Filter | undefined {
         filter.kind === 'bpf' &&
         (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
     )
-}
-
-function stateOf(filter: Filter): Seal {
-  if (!isWhole(filter)) return 'broken'
-  return filter.program === dropProgram ? 'sealed' : 'marked'
 }
 
 function isWhole({ protocol, directAction, program }: Filter): boolean {

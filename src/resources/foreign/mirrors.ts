@@ -75,7 +75,7 @@ export function planReplacement(
     foreignMirrors: foreignMirrors.map(describeForeignMirror),
     removal: removeForeignMirrors(host, foreignMirrors),
     restoration: restoreForeignMirrors(host, foreignMirrors),
-    onIngress: hasIngress(host, device)
+    onIngress: host.hasQdisc(device, 'ingress')
   }
 }
 
@@ -172,7 +172,7 @@ function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignM
   const alone = foreignMirrors.filter(
     (filter) =>
       !roots.some(({ device }) => device === filter.device && 'parent' in filter) &&
-      !('tcHook' in filter && hasIngress(host, filter.device))
+      !('tcHook' in filter && host.hasQdisc(filter.device, 'ingress'))
   )
   return [
     ...alone.map(removeFilter).flatMap((words): Argv[] => (words === null ? [] : [['tc', ...words]])),
@@ -189,7 +189,7 @@ function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly Foreign
       const words = writeFilter(filter)
       if (words === null) return []
       // On the old ingress qdisc, a filter's parent is ffff:, as scripts write it.
-      const old = hasIngress(host, filter.device)
+      const old = host.hasQdisc(filter.device, 'ingress')
       return [
         [
           'tc',
@@ -198,8 +198,4 @@ function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly Foreign
       ]
     })
   ]
-}
-
-function hasIngress(host: HostIndex, device: string): boolean {
-  return host.hasQdisc(device, 'ingress')
 }
