@@ -13,10 +13,10 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync
+  writeFileSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SpanplanError, systemCode } from '../errors.ts'
+import { diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/file-permissions.ts'
 import { printable } from '../printable.ts'
 
@@ -128,20 +128,26 @@ export function readRunFile(kind: string, folder = runFolder()): string | null {
 /**
  * Writes a file of this process's run directory atomically. Every user may read it. The caller holds the lock.
  *
- * @throws if it cannot be written.
+ * @throws SpanplanError FILE_UNWRITABLE, such as where the disk is full: the file stays as it was.
  */
 export function writeRunFile(kind: string, text: string): void {
   const path = runFile(kind)
   const draft = `${path}.new`
-  // A process that was killed may have left one.
-  rmSync(draft, { force: true })
-  const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
   try {
-    // open obeys the umask.
-    fchmodSync(file, 0o644)
-    writeSync(file, text)
-  } finally {
-    closeSync(file)
+    // A process that was killed may have left one.
+    rmSync(draft, { force: true })
+    const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+    try {
+      // open obeys the umask.
+      fchmodSync(file, 0o644)
+      // Unlike writeSync(), it fails where the disk has room for a part only.
+      writeFileSync(file, text)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(draft, path)
+  } catch (error) {
+    const message = `${printable(path)} cannot be written: ${messageOf(error)}`
+    throw new SpanplanError(diagnostic('FILE_UNWRITABLE', message))
   }
-  renameSync(draft, path)
 }

@@ -150,6 +150,21 @@ describe('what lies in one of this user alone', () => {
     expect(existsSync(runFile('pauses.new'))).toBe(false)
   })
 
+  test('stays as it is where the disk has no room for a new one', async () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString()
+    const pauses = Array.from({ length: 100 }, (_, index) => ({ span: `span${index}`, until }))
+    const text = JSON.stringify({ ...(await pauseEverything()), pauses })
+    const whole = join(folder, '..', 'whole')
+    await writeFile(whole, text)
+    // Four pages: two for these pauses, and one for the lock. The kernel writes the first page of the new file, and no more.
+    const disk = 'mount -t tmpfs -o size=16k,mode=755 tmpfs "$1" && cp "$2" "$3"'
+    const script = `${disk} && { pauses=$3; shift 3; "$@"; status=$?; cat "$pauses"; exit $status; }`
+    const through = ['unshare', '--mount', 'sh', '-c', script, 'sh', folder, whole, runFile('pauses')]
+    const { stdout, stderr } = await spanplan(lab, ['pause', '--for', '1h'], 1, { ...options, through })
+    expect(stdout).toBe(text)
+    expect(stderr).toMatch(/^error: \S+\.pauses cannot be written: ENOSPC: no space left on device, write\n$/)
+  })
+
   test('is replaced where a link lay', async () => {
     await symlink(precious, runFile('pauses'))
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)
