@@ -171,7 +171,7 @@ export function parsePacketSockets(text: string): PacketSocket[] {
 /** Parses /proc/net/dev: two lines of headings, then 8 numbers received and 8 sent. Packets are the second number of each. */
 export function parseTotals(text: string): LinkTotals[] {
   return text.split('\n').flatMap((line) => {
-    const [, name, numbers] = /^ *([^:|]+):(.*)$/.exec(line) ?? []
+    const [, name, numbers] = /^ *([^:]+):(.*)$/.exec(line) ?? []
     const [, rx, , , , , , , , tx] = (numbers ?? '').trim().split(/ +/)
     if (name === undefined || rx === undefined || tx === undefined) return []
     return [{ name, rx: Number(rx), tx: Number(tx) }]

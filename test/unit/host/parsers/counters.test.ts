@@ -34,6 +34,13 @@ describe('ip', () => {
     const totals = parseTotals(text('proc-net-dev.txt'))
     expect(totals).toEqual(links.map(({ name, rx, tx }) => ({ name, rx: rx.packets, tx: tx.packets })))
   })
+
+  test('totals of an interface whose name has the mark that the headings have', () => {
+    const [heading, columns] = text('proc-net-dev.txt').split('\n')
+    const row =
+      'a|b:     100       1    0    0    0     0          0         0      200       2    0    0    0     0       0          0'
+    expect(parseTotals(`${heading}\n${columns}\n${row}\n`)).toEqual([{ name: 'a|b', rx: 1, tx: 2 }])
+  })
 })
 
 describe('tc', () => {
