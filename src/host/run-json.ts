@@ -1,4 +1,4 @@
-import { SpanplanError } from '../errors.ts'
+import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
 import { parseToolJson } from './parsers/json.ts'
 import { batchLine } from './quote-command.ts'
@@ -39,14 +39,8 @@ export function parseOutput<T>(program: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    throw new SpanplanError(
-      {
-        code: 'OUTPUT_UNKNOWN',
-        message: `what ${program} prints is not understood: ${error instanceof Error ? error.message : String(error)}`,
-        hint: `report this, with the version of ${program}`
-      },
-      undefined,
-      { cause: error }
-    )
+    const message = `what ${program} prints is not understood: ${messageOf(error)}`
+    const unknown = diagnostic('OUTPUT_UNKNOWN', message, `report this, with the version of ${program}`)
+    throw new SpanplanError(unknown, undefined, { cause: error })
   }
 }

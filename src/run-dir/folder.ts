@@ -78,11 +78,9 @@ export function openRunFolder(): string {
 export function checkRunFolder(): void {
   const distrust = distrustOf(runFolder())
   if (distrust === null) return
-  throw new SpanplanError({
-    code: 'RIGHT_MISSING',
-    message: `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust)}`,
-    hint: 'name another one, of your own, with $SPANPLAN_RUN_DIR; or run spanplan as the user whose it is'
-  })
+  const message = `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust)}`
+  const hint = 'name another one, of your own, with $SPANPLAN_RUN_DIR; or run spanplan as the user whose it is'
+  throw new SpanplanError(diagnostic('RIGHT_MISSING', message, hint))
 }
 
 /** Whether only this user and root may write to a run directory. */

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import * as z from 'zod'
-import { interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { diagnostic, interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { commandFailed, run } from '../host/exec.ts'
 import { mayOthersWrite } from '../host/file-permissions.ts'
 import { localTime } from '../local-time.ts'
@@ -127,11 +127,8 @@ function explainErrors<T>(path: string, action: () => T): T {
     const what = existsSync(path)
       ? `the lock's file ${path} cannot be used`
       : `the lock's file cannot be made in the folder ${folder}`
-    throw new SpanplanError({
-      code: 'RIGHT_MISSING',
-      message: `${what}: ${reason}`,
-      hint: `make a folder of the user's own: install -d -o USER ${own}; and name it with $SPANPLAN_RUN_DIR`
-    })
+    const hint = `make a folder of the user's own: install -d -o USER ${own}; and name it with $SPANPLAN_RUN_DIR`
+    throw new SpanplanError(diagnostic('RIGHT_MISSING', `${what}: ${reason}`, hint))
   }
 }
 
@@ -160,7 +157,7 @@ async function lockFile(file: number, kind: string, deadline: number, signal: Ab
     if (left <= 0 || (holder !== null && secondsLeft(holder) > 0)) throw locked(holder)
     if (signal.aborted) {
       const message = 'interrupted while another spanplan was at work.\nNothing was changed.'
-      throw new SpanplanError({ code: 'INTERRUPTED', message }, interruptedExit(signal))
+      throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
     }
     wait = Math.min(left, flockTimeLimit)
   }
@@ -229,13 +226,10 @@ function locked(holder: Holder | null): SpanplanError {
   const who = holder && `: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
   const message = `another spanplan is at work${who ?? ''}`
   const seconds = holder === null ? 0 : secondsLeft(holder)
-  return new SpanplanError(
-    seconds > 0
-      ? {
-          code: 'LOCKED',
-          message: `${message}. It waits for confirmation, for another ${seconds} s`,
-          hint: 'spanplan confirm, or spanplan rollback'
-        }
-      : { code: 'LOCKED', message, hint: 'run it again when that has ended, or let it wait: --lock-timeout 30s' }
-  )
+  if (seconds === 0) {
+    const hint = 'run it again when that has ended, or let it wait: --lock-timeout 30s'
+    return new SpanplanError(diagnostic('LOCKED', message, hint))
+  }
+  const wait = `${message}. It waits for confirmation, for another ${seconds} s`
+  return new SpanplanError(diagnostic('LOCKED', wait, 'spanplan confirm, or spanplan rollback'))
 }

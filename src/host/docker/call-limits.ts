@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type Dockerode from 'dockerode'
-import { SpanplanError } from '../../errors.ts'
+import { diagnostic, SpanplanError } from '../../errors.ts'
 
 /** How much time and memory one answer of the daemon may take. */
 export interface CallLimits {
@@ -97,9 +97,6 @@ function statusError(statusCode: number | undefined, reason: unknown, body: obje
 }
 
 function limitExceeded(name: string, how: string): SpanplanError {
-  return new SpanplanError({
-    code: 'DOCKER_FAILED',
-    message: `Docker's answer to ${name} ${how}, and was given up`,
-    hint: 'see what Docker does: journalctl --unit docker'
-  })
+  const message = `Docker's answer to ${name} ${how}, and was given up`
+  return new SpanplanError(diagnostic('DOCKER_FAILED', message, 'see what Docker does: journalctl --unit docker'))
 }

@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import { parseOutput, runJsonBatch } from '../run-json.ts'
-import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
+import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
 import { dockerBridge } from './docker-names.ts'
 
 /**
@@ -13,10 +13,7 @@ import { dockerBridge } from './docker-names.ts'
  */
 
 /** The host's end of a veth pair whose other end is in another network namespace. */
-export interface Veth {
-  /** The index on the host, and the index of the other end in the other namespace. */
-  readonly host: number
-  readonly inside: number
+export interface Veth extends VethPair {
   /** The kernel's number for the other namespace. It is valid in this namespace alone. */
   readonly namespace: number
   readonly master: string | null

@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
-import { type Diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import type { Pool } from '../snapshot.ts'
 import { type CallLimits, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
@@ -28,13 +28,9 @@ export type DockerConnection = DockerClient | { readonly reason: Diagnostic }
 export async function connectDocker(limits = defaultLimits): Promise<DockerConnection> {
   const address = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
   if (isRemote(address)) {
-    return {
-      reason: {
-        code: 'DOCKER_REMOTE',
-        message: `DOCKER_HOST is ${address}: spanplan builds bridges on this host, and needs this host's own Docker`,
-        hint: 'unset DOCKER_HOST, or set it to unix:///var/run/docker.sock'
-      }
-    }
+    const message = `DOCKER_HOST is ${address}: spanplan builds bridges on this host, and needs this host's own Docker`
+    const hint = 'unset DOCKER_HOST, or set it to unix:///var/run/docker.sock'
+    return { reason: diagnostic('DOCKER_REMOTE', message, hint) }
   }
   try {
     await probeSocket(address)
@@ -128,8 +124,8 @@ export function statusOf(error: unknown): unknown {
 /** Wraps an error of the client or the daemon as DOCKER_FAILED; a SpanplanError is returned as it is. */
 export function dockerFailed(error: unknown): SpanplanError {
   if (error instanceof SpanplanError) return error
-  const message = `Docker refused: ${messageOf(error)}`
-  return new SpanplanError({ code: 'DOCKER_FAILED', message }, undefined, { cause: error })
+  const refusal = diagnostic('DOCKER_FAILED', `Docker refused: ${messageOf(error)}`)
+  return new SpanplanError(refusal, undefined, { cause: error })
 }
 
 function send(docker: Dockerode, call: DockerCall): Promise<unknown> {
@@ -174,16 +170,15 @@ function writePool({ subnet, gateway, range, reserved }: Pool) {
 }
 
 function describeUnreachable(address: string, error: unknown): Diagnostic {
-  if (systemCode(error) === 'EACCES') {
-    return {
-      code: 'DOCKER_FORBIDDEN',
-      message: `Docker's socket may not be used: permission denied (${address})`,
-      hint: 'run as root, or join the group docker; or leave Docker out for now with --defer-docker'
-    }
-  }
-  return {
-    code: 'DOCKER_UNREACHABLE',
-    message: `Docker is not reachable at ${address}: ${messageOf(error)}`,
-    hint: 'start it: systemctl start docker; or leave networks and sensors for a later run with --defer-docker'
-  }
+  return systemCode(error) === 'EACCES'
+    ? diagnostic(
+        'DOCKER_FORBIDDEN',
+        `Docker's socket may not be used: permission denied (${address})`,
+        'run as root, or join the group docker; or leave Docker out for now with --defer-docker'
+      )
+    : diagnostic(
+        'DOCKER_UNREACHABLE',
+        `Docker is not reachable at ${address}: ${messageOf(error)}`,
+        'start it: systemctl start docker; or leave networks and sensors for a later run with --defer-docker'
+      )
 }
