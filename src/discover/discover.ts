@@ -194,10 +194,13 @@ function looksBehindTags({ protocol, selects }: TcFilter): boolean {
 
 /** Whether a frame that `one` matches never gets to `other`. Only "continue" passes a frame on to the next filter. */
 function endsBefore(one: AnyFilter, other: AnyFilter): boolean {
-  const place = ['tcHook' in one ? one.tcHook : one.parent, one.chain].join()
-  if (place !== ['tcHook' in other ? other.tcHook : other.parent, other.chain].join()) return false
-  return one.pref < other.pref && one.copies.at(-1)?.control !== 'continue'
+  const isFirst = chainOf(one) === chainOf(other) && one.pref < other.pref
+  return isFirst && one.copies.at(-1)?.control !== 'continue'
 }
+
+const hookOf = (filter: AnyFilter) => ('tcHook' in filter ? filter.tcHook : `parent ${filter.parent}`)
+
+const chainOf = (filter: AnyFilter) => `${hookOf(filter)} ${filter.chain}`
 
 /** Joins both hooks of a device into one source, where their filters are the same. */
 function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
@@ -268,6 +271,5 @@ function findOwner(
 }
 
 function placeOf(filter: AnyFilter): string {
-  const where = 'tcHook' in filter ? filter.tcHook : `parent ${filter.parent}`
-  return `${filter.device} ${where}, ${filter.kind} filter at preference ${filter.pref}`
+  return `${filter.device} ${hookOf(filter)}, ${filter.kind} filter at preference ${filter.pref}`
 }

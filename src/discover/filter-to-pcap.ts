@@ -61,7 +61,7 @@ function taggedToPcap(selects: Selection): PcapResult {
   const isEvery = selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0)
   if (selects.kind === 'matchall' || isEvery) return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
   if (selects.kind !== 'flower') return unknown('it looks into frames with a VLAN tag')
-  const { vlan_id, vlan_ethtype, eth_type, ...keys } = selects.keys
+  const { vlan_id, vlan_ethtype, ...keys } = selects.keys
   const layer = vlan_ethtype === undefined ? null : layerOf(String(vlan_ethtype))
   if (layer === undefined) return unknown(`its vlan_ethtype is ${vlan_ethtype}`)
   const tests = flowerTests(keys, layer)
@@ -91,31 +91,25 @@ function testsOf({ selects, program, directAction }: TcFilter, layer: string | n
       const tests = selects.keys.filter(({ mask }) => mask !== 0).map((key) => u32Test(key, layer))
       return tests.every((test) => test !== null) ? tests : 'it looks at what stands before the frame'
     }
-    case 'flower': {
-      const { eth_type, ...keys } = selects.keys
-      return flowerTests(keys, layer)
-    }
+    case 'flower':
+      return flowerTests(selects.keys, layer)
     case 'unknown':
       return 'what it matches is not understood'
   }
 }
 
 function u32Test(key: U32Key, layer: string | null): Test | null {
-  const place = narrow(key)
+  const { offset, size, value, mask } = narrow(key)
+  const reach = header.ethernet + offset + size
   const named = layer === 'ip' ? ipTest(key) : null
-  const [base, start] =
-    (layer === 'ip' || layer === 'ip6') && place.offset >= 0
-      ? [layer, place.offset]
-      : ['ether', header.ethernet + place.offset]
+  if (named !== null) return { text: named, reach }
+  const isInLayer = (layer === 'ip' || layer === 'ip6') && offset >= 0
+  const [base, start] = isInLayer ? [layer, offset] : ['ether', header.ethernet + offset]
   if (start < 0) return null
-  const digits = place.size * 2
-  const full = 2 ** (8 * place.size) - 1
-  const load = `${base}[${place.size === 1 ? start : `${start}:${place.size}`}]`
-  const test = place.mask === full ? load : `${load} & ${hex(place.mask, digits)}`
-  return {
-    text: named ?? `${test} = ${hex(place.value, digits)}`,
-    reach: header.ethernet + place.offset + place.size
-  }
+  const load = `${base}[${size === 1 ? start : `${start}:${size}`}]`
+  const digits = size * 2
+  const test = mask === 2 ** (8 * size) - 1 ? load : `${load} & ${hex(mask, digits)}`
+  return { text: `${test} = ${hex(value, digits)}`, reach }
 }
 
 /** The smallest load, of 1, 2 or 4 bytes, that has all bits of the mask. */
@@ -149,6 +143,7 @@ function ipTest({ offset, value, mask }: U32Key): string | null {
 
 const ipProtocols: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 }
 
+type FlowerKeys = Readonly<Record<string, string | number>>
 type FlowerText = (value: string, layer: string | null, transport: string) => string | null
 
 /** How pcap-filter(7) expresses each key of flower; null: it cannot. */
@@ -165,7 +160,8 @@ const flowerTexts: Readonly<Record<string, FlowerText>> = {
   dst_mac: (value) => mac('dst', value)
 }
 
-function flowerTests(keys: Readonly<Record<string, string | number>>, layer: string | null): Test[] | string {
+/** The conditions of flower's keys on a layer. eth_type is the layer itself. */
+function flowerTests({ eth_type, ...keys }: FlowerKeys, layer: string | null): Test[] | string {
   // The ports are the last bytes that flower looks at.
   const reach = header.ethernet + (layer === 'ip6' ? header.ip6 : header.ip) + 4
   const tests: Test[] = []

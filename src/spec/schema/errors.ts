@@ -30,24 +30,19 @@ function kindOf([group, ...path]: Path): 'source' | 'sensor' | 'span' | 'other' 
   return path.length === 3 && path[1] === 'sensors' ? 'sensor' : 'other'
 }
 
-/** `span "span0"`, `interface "tap-a"`; undefined: the place is at the top level. */
-function describeOwner([group, name]: Path): string | undefined {
-  if (name === undefined) return undefined
-  return `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
-}
+/** `span "span0"`, `interface "tap-a"` */
+const describeOwner = ([group, name]: Path) => `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
 
 /** ` in span "span0"`, or nothing at the top level. */
-function inOwner(path: Path): string {
-  const owner = describeOwner(path)
-  return owner === undefined ? '' : ` in ${owner}`
-}
+const inOwner = (path: Path) => (path.length < 2 ? '' : ` in ${describeOwner(path)}`)
 
 /** `mtu in span "span0"`, `a sensor in span "span0"`. */
 function describeSubject(path: Path): string {
   if (path.length === 0) return 'the file'
+  if (path.length === 2) return describeOwner(path)
   const kind = kindOf(path)
   const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : String(path.at(-1))
-  return path.length === 2 ? String(describeOwner(path)) : `${name}${inOwner(path)}`
+  return `${name}${inOwner(path)}`
 }
 
 const shorten = ({ text }: ScalarTree) => printable(text.slice(0, 60))

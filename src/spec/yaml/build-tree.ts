@@ -8,8 +8,7 @@ import {
   isSeq,
   type Node,
   Scalar,
-  type YAMLMap,
-  type YAMLSeq
+  type YAMLMap
 } from 'yaml'
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
@@ -17,13 +16,7 @@ import { lineAt, suggestQuotes } from './syntax-errors.ts'
 import type { Entry, Tree } from './tree.ts'
 
 /** Converts a position in the text to a place. */
-type Place = (offset: number) => Origin
-
-/** The tree of an anchor, and the number of values in it, those of aliases among them. */
-interface Anchored {
-  readonly tree: Tree
-  readonly values: number
-}
+export type Place = (offset: number) => Origin
 
 /** The values that aliases and `<<` may add to a file: enough for a block that a thousand spans share. */
 const mostCopies = 100_000
@@ -41,8 +34,8 @@ export class TreeBuilder {
   readonly diagnostics: Diagnostic[] = []
   readonly #text: string
   readonly #place: Place
-  /** undefined: the value is being built, so that an alias in it would contain itself. */
-  readonly #anchors = new Map<string, Anchored | undefined>()
+  /** Each anchor's tree and the number of values in it. undefined: it is being built, so that an alias in it would contain itself. */
+  readonly #anchors = new Map<string, { readonly tree: Tree; readonly values: number } | undefined>()
   /** The number of values so far, those of aliases among them. */
   #values = 0
   #copies = 0
@@ -89,7 +82,10 @@ export class TreeBuilder {
       return { kind: 'broken', at }
     }
     if (isMap(node)) return this.#buildMap(node, at)
-    if (isSeq(node)) return this.#buildList(node, at)
+    if (isSeq(node)) {
+      // A cast: a parsed list holds nodes; a pair within [a: b] is a map.
+      return { kind: 'list', at, items: node.items.map((item) => this.#buildValue(item as Node | null, at)) }
+    }
     const isBlank = node.type === Scalar.PLAIN && !node.source
     if (!isBlank || node.anchor === undefined) return buildScalar(node, isBlank ? outer : at)
     this.#reportIndicator('YAML_ANCHOR', `&${node.anchor}`, 'an anchor', node, this.#suggestQuotes(node))
@@ -107,11 +103,6 @@ export class TreeBuilder {
     const found = this.#text.slice(begin, end).lastIndexOf(text)
     const message = `${quote(text)} at the start of a value is ${kind}, and no part of the value`
     this.#report(code, this.#place(found === -1 ? end : begin + found), message, hint)
-  }
-
-  #buildList(node: YAMLSeq, at: Origin): Tree {
-    // A cast: a parsed list holds nodes; a pair within [a: b] is a map.
-    return { kind: 'list', at, items: node.items.map((item) => this.#buildValue(item as Node | null, at)) }
   }
 
   #buildMap(node: YAMLMap, at: Origin): Tree {

@@ -1,6 +1,6 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
-import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
-import { TreeBuilder } from './build-tree.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { type Place, TreeBuilder } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
 
@@ -26,16 +26,12 @@ export interface Parsed {
  */
 export function parseYaml(file: string, text: string): Parsed {
   const lines = countLines(text)
-  const place = (offset: number): Origin => {
+  const place: Place = (offset) => {
     const { line, col } = lines.linePos(Math.min(offset, text.length))
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const fail = (code: string, message: string, hint: string, offset: number): Parsed => ({
-    tree: undefined,
-    diagnostics: [diagnostic(code, message, hint, place(offset))]
-  })
-  const tokens = readTokens(text)
-  if ('problem' in tokens) return fail(tokens.code, tokens.problem, 'is it the right file?', tokens.offset)
+  const tokens = readTokens(text, place)
+  if (!Array.isArray(tokens)) return { tree: undefined, diagnostics: [tokens] }
   // TreeBuilder finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
   const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
   const [first, second] = [...composer.compose(tokens, true, text.length)]
@@ -44,11 +40,13 @@ export function parseYaml(file: string, text: string): Parsed {
     const dashes = text.indexOf('---', first.range[1])
     const hint = 'put it into a file of its own, or take the "---" out'
     const offset = dashes === -1 ? second.range[0] : dashes
-    return fail('YAML_DOCUMENTS', 'a second document begins here: a file holds one', hint, offset)
+    const message = 'a second document begins here: a file holds one'
+    return { tree: undefined, diagnostics: [diagnostic('YAML_DOCUMENTS', message, hint, place(offset))] }
   }
   if (first.directives.yaml.version !== '1.2') {
     const message = 'the file is read as YAML 1.2, whatever it says'
-    return fail('YAML_VERSION', message, 'take this line out', text.search(/^%YAML/m))
+    const origin = place(text.search(/^%YAML/m))
+    return { tree: undefined, diagnostics: [diagnostic('YAML_VERSION', message, 'take this line out', origin)] }
   }
   const diagnostics = explainErrors(first.errors, tokens, text, place)
   if (first.errors.some(breaksStructure)) return { tree: undefined, diagnostics }
@@ -76,21 +74,18 @@ function countLines(text: string): LineCounter {
   return lines
 }
 
-/** Splits the text into tokens, or says why there are too many, and where. */
-function readTokens(
-  text: string
-): CST.Token[] | { readonly code: string; readonly problem: string; readonly offset: number } {
+/** Splits the text into tokens, or says that there are too many. */
+function readTokens(text: string, place: Place): CST.Token[] | Diagnostic {
   const parser = new Parser()
+  const tooMuch = (code: string, message: string) =>
+    diagnostic(code, message, 'is it the right file?', place(parser.offset))
   const tokens: CST.Token[] = []
   let count = 0
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
-    const { stack, offset } = parser
-    if (stack.length > deepest)
-      return { code: 'YAML_BOMB', problem: `more than ${deepest} levels, one within the other`, offset }
+    if (parser.stack.length > deepest) return tooMuch('YAML_BOMB', `more than ${deepest} levels, one within the other`)
     count += 1 + countBadEscapes(lexeme, mostTokens)
-    if (count > mostTokens)
-      return { code: 'FILE_TOO_LARGE', problem: 'the file has far more in it than any set of spans', offset }
+    if (count > mostTokens) return tooMuch('FILE_TOO_LARGE', 'the file has far more in it than any set of spans')
   }
   return [...tokens, ...parser.end()]
 }
@@ -100,7 +95,7 @@ function explainErrors(
   errors: readonly YAMLError[],
   tokens: readonly CST.Token[],
   text: string,
-  place: (offset: number) => Origin
+  place: Place
 ): Diagnostic[] {
   const byLine = new Map<number, Diagnostic>()
   for (const error of joinErrors(errors.slice(0, mostErrors))) {
