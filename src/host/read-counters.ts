@@ -29,19 +29,17 @@ export interface CounterRequest {
   readonly interfaces: readonly ContainerInterface[]
 }
 
-/** The packet sockets of an interface in a container; null: they cannot be read. */
-export type Listeners = {
-  readonly inside: ContainerInterface
-  readonly sockets: readonly PacketSocket[] | null
-}
-
 /** All counters at one moment. A sample is JSON, which another process can use. */
 export interface Sample {
   /** Milliseconds of the host's monotonic clock, when the mirrors were read: after `links`, and before `totals`. */
   readonly at: number
   readonly links: readonly LinkCounters[]
   readonly mirrors: readonly MirrorCounters[]
-  readonly listeners: readonly Listeners[]
+  /** The packet sockets of the interfaces in containers; null: they cannot be read. */
+  readonly listeners: readonly {
+    readonly inside: ContainerInterface
+    readonly sockets: readonly PacketSocket[] | null
+  }[]
   readonly totals: readonly LinkTotals[]
 }
 
@@ -75,8 +73,8 @@ export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-async function readListeners(interfaces: readonly ContainerInterface[]): Promise<Listeners[]> {
-  const sockets = new Map<ContainerInterface, Listeners['sockets']>()
+async function readListeners(interfaces: readonly ContainerInterface[]): Promise<Sample['listeners']> {
+  const sockets = new Map<ContainerInterface, readonly PacketSocket[] | null>()
   await forEachConcurrently(interfaces, async (inside) => {
     sockets.set(inside, await readSockets(inside))
   })

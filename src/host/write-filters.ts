@@ -1,20 +1,20 @@
 import type { TcHook } from '../spec/spec.ts'
 import { option } from './exec.ts'
-import type { ClassFilter, Filter, MirrorAction, Program, TcFilter } from './snapshot.ts'
+import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter } from './snapshot.ts'
 import { dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
-export function writeMirror(mirror: {
-  device: string
-  tcHook: TcHook
-  handle: number
-  program: Program
-  /** Default: `all`. */
-  protocol?: string
-  directAction?: boolean
-  target: string
-  cookie: string
-}): string[] {
+export function writeMirror(
+  mirror: HookPlace & {
+    readonly handle: number
+    readonly program: Program
+    /** Default: `all`. */
+    readonly protocol?: string
+    readonly directAction?: boolean
+    readonly target: string
+    readonly cookie: string
+  }
+): string[] {
   const { device, tcHook, handle, protocol = 'all', target, cookie } = mirror
   return [
     ...writeKey('replace', { device, tcHook, protocol, pref: mirrorPref, kind: 'bpf' }, hexadecimal(handle)),

@@ -12,30 +12,21 @@ export interface LinkCounters {
   readonly running: boolean
   /** The number of times the carrier came or went. */
   readonly carrierChanges: number
-  readonly rx: ReceiveCounters
-  readonly tx: SendCounters
-}
-
-/** Frames and bytes that a link has received, with the names of `struct rtnl_link_stats64` in linux/if_link.h. */
-export interface ReceiveCounters {
-  readonly packets: number
-  readonly bytes: number
-  /** Damaged frames: a wrong checksum, a wrong length, and so on. */
-  readonly errors: number
-  /** Includes frames that no protocol on this host accepted, after they were copied: the counter does not show lost copies. */
-  readonly dropped: number
-  /** Frames lost because the interface's ring was full. Each driver uses one of these counters. */
-  readonly missed: number
-  readonly over: number
-  readonly fifo: number
-}
-
-/** Frames and bytes that a link has sent, with the same names. */
-export interface SendCounters {
-  readonly packets: number
-  readonly bytes: number
-  readonly errors: number
-  readonly dropped: number
+  /** What the link has received, with the names of `struct rtnl_link_stats64` in linux/if_link.h. */
+  readonly rx: {
+    readonly packets: number
+    readonly bytes: number
+    /** Damaged frames: a wrong checksum, a wrong length, and so on. */
+    readonly errors: number
+    /** Includes frames that no protocol on this host accepted, after they were copied: the counter does not show lost copies. */
+    readonly dropped: number
+    /** Frames lost because the interface's ring was full. Each driver uses one of these counters. */
+    readonly missed: number
+    readonly over: number
+    readonly fifo: number
+  }
+  /** What the link has sent, with the same names. */
+  readonly tx: Readonly<Record<'packets' | 'bytes' | 'errors' | 'dropped', number>>
 }
 
 /** The kernel's counters of a mirror: those of its filter's action. */
