@@ -98,11 +98,8 @@ function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {
     if (cause === 'no_carrier') return [diagnostic('CARRIER_LOST', `${hop.device} has or had no carrier`, hint)]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
-    const message = `${count(frames)} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
+    const lost = frames === 1 ? '1 frame' : `${frames} frames`
+    const message = `${lost} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
     return [diagnostic('FRAMES_LOST', message, hint)]
   })
-}
-
-function count(frames: number): string {
-  return frames === 1 ? '1 frame' : `${frames} frames`
 }

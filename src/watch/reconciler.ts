@@ -14,7 +14,8 @@ import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
 import { monotonicTime } from './loop/clock.ts'
-import { type RunOutcome, reconcile, refreshPartially } from './loop/reconcile.ts'
+import { noKernelPass, planHost } from './loop/plan-host.ts'
+import { type RunOutcome, reconcile } from './loop/reconcile.ts'
 import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
 import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy } from './loop/targets.ts'
@@ -49,7 +50,7 @@ const harmlessLockFailures: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTE
  * Makes what keeps the host in sync with files, one run at a time. Reads the files for the first time.
  *
  * @param emit gets each event as it happens.
- * @param signal ends the waiting for the lock.
+ * @param signal ends the waiting for the lock, and the counting of frames.
  * @throws SpanplanError with all errors of the files.
  */
 export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
@@ -58,7 +59,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const { name } = files.spec
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
-  const idleSources = trackIdleSources(emit)
+  const followIdleSources = trackIdleSources(emit, signal)
   let isNewFile = true
   let firstSample: Sample | null = null
 
@@ -100,7 +101,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     if (outcome.view === null) return
     isNewFile = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links)
-    idleSources.follow(outcome.view)
+    followIdleSources(outcome.view)
   }
 
   return {
@@ -166,10 +167,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
      *
      * @throws SpanplanError if the host cannot be read.
      */
-    refresh: () => refreshPartially(makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)),
+    refresh: async () => {
+      const target = makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)
+      return (await planHost(target, noKernelPass)).view
+    },
     /** The counters at the first run; null: they could not be read yet. */
-    firstSample: () => firstSample,
-    close: idleSources.close
+    firstSample: () => firstSample
   }
 }
 

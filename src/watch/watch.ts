@@ -61,11 +61,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   }
   const runQueue = openRunQueue(run, fail)
   const { wake } = runQueue
-  const serviceManager = openServiceManager(
-    runQueue.busySince,
-    (diagnostic) => emit({ type: 'warning', diagnostic }),
-    stop.signal
-  )
+  const serviceManager = openServiceManager(runQueue.busySince, emit, stop.signal)
   const wakeFor = (trigger: Trigger) => () => {
     wake(trigger)
     return true as const
@@ -88,7 +84,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const files = watchFiles(onFileEvent)
   files.follow(reconciler.paths())
   wake('start')
-  followHost({ wake, ...monitors }, stop.signal)
+  followHost(wake, monitors, stop.signal)
   followFilters(() => wake('retry'), stop.signal)
   return {
     wake,
@@ -102,7 +98,6 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       onFileEvent.close()
       listener?.close()
       await Promise.all([serviceManager.stopping(), runQueue.close()])
-      reconciler.close()
       claim.release()
       emit({ type: 'stopped' })
     }

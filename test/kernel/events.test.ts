@@ -17,7 +17,7 @@ const script = `
 import { followHost } from './src/watch/triggers/host-events.ts'
 const stop = new AbortController()
 process.stdin.resume().once('end', () => stop.abort())
-followHost({ wake: (trigger) => console.log(trigger), onFail() {}, onListen() {} }, stop.signal)`
+followHost((trigger) => console.log(trigger), { onFail() {}, onListen() {} }, stop.signal)`
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })

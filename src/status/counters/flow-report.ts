@@ -1,8 +1,6 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import type { SourceId } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
-import type { TcHook } from '../../spec/spec.ts'
 import type { Cause } from './causes.ts'
 import {
   type CounterDelta,
@@ -38,17 +36,12 @@ interface HopCounts {
 /** One hop of a frame path. What is lost at a hop did not come to the next one. */
 export type Hop = HopCounts &
   (
-    | { readonly kind: 'interface'; readonly device: string; readonly source: SourceId }
-    | {
+    | ({ readonly kind: 'interface' } & Pick<PathMirror, 'device' | 'source'>)
+    | ({
         readonly kind: 'mirror'
-        readonly device: string
-        readonly source: SourceId
-        readonly direction: TcHook
-        readonly tcHook: TcHook
-        readonly expression: string | null
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
-      }
+      } & Pick<PathMirror, 'device' | 'source' | 'tcHook' | 'direction' | 'expression'>)
     | { readonly kind: 'bridge' | 'port'; readonly device: string }
     | {
         readonly kind: 'sensor'

@@ -1,27 +1,16 @@
-import type { Origin } from '../../errors.ts'
 import { type ContainerInterface, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { DesiredSpan, SourceId } from '../../resources/desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
-import type { TcHook } from '../../spec/spec.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
-export interface PathMirror {
-  readonly source: SourceId
+export interface PathMirror
+  extends Pick<CopyPoint, 'source' | 'tcHook' | 'direction' | 'expression' | 'maxIdle' | 'origin'> {
   readonly device: string
   /** The device's index: a new device of the same name is another one; null: it is not there. */
   readonly index: number | null
-  readonly tcHook: TcHook
-  /** The direction, as the source sees it. */
-  readonly direction: TcHook
   readonly handle: number
-  /** The pcap expression as the user wrote it; null: the mirror copies every frame. */
-  readonly expression: string | null
-  /** Milliseconds that its source may be without a frame; null: any time. */
-  readonly maxIdle: number | null
-  /** Where its source stands in the file. The mirrors of one source share it. */
-  readonly origin: Origin
 }
 
 /** A port of a span's bridge. */

@@ -3,25 +3,24 @@ import type { Sample } from '../../host/read-counters.ts'
 import { findMirror } from './counter-delta.ts'
 import type { FramePath, PathMirror } from './frame-path.ts'
 
-/** How long none of some mirrors has seen a frame. */
-interface Idleness {
+/** A source with a max_idle, and how long it has been without a frame. */
+export interface SourceIdleness {
+  readonly span: string
+  readonly device: string
   /** Milliseconds since the last frame, or since the filter was made where it has seen none. */
   readonly idle: number
   /** A frame has come since the filters were made. */
   readonly heard: boolean
-}
-
-/** A source with a max_idle, and how long it has been without a frame. */
-export interface SourceIdleness extends Idleness {
-  readonly span: string
-  readonly device: string
   /** Milliseconds. */
   readonly maxIdle: number
   readonly origin: Origin
 }
 
-/** @returns null where none of the mirrors has a filter. */
-export function readIdleness(mirrors: readonly PathMirror[], sample: Sample): Idleness | null {
+/** How long none of some mirrors has seen a frame; null: none of them has a filter. */
+export function readIdleness(
+  mirrors: readonly PathMirror[],
+  sample: Sample
+): Pick<SourceIdleness, 'idle' | 'heard'> | null {
   const counters = mirrors.flatMap((mirror) => findMirror(mirror, sample) ?? [])
   if (counters.length === 0) return null
   return {

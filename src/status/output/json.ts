@@ -65,27 +65,17 @@ function lossDocument({ cause, frames }: Loss) {
 }
 
 function detailsOf(hop: Hop) {
-  switch (hop.kind) {
-    case 'interface':
-    case 'bridge':
-    case 'port':
-      return {}
-    case 'mirror': {
-      const { source, direction, expression, counters } = hop
-      return {
-        ...{ source: writeSourceName(source), direction, filter: expression },
-        total_frames: counters?.packets ?? null,
-        total_bytes: counters?.bytes ?? null,
-        installed_seconds: counters?.installed ?? null,
-        idle_seconds: counters?.idle ?? null
-      }
-    }
-    case 'sensor': {
-      const { container, sockets } = hop
-      return {
-        container,
-        sockets: sockets?.map(({ device, drops }) => ({ interface: device, drops })) ?? null
-      }
+  if (hop.kind === 'mirror') {
+    const { source, direction, expression, counters } = hop
+    return {
+      ...{ source: writeSourceName(source), direction, filter: expression },
+      total_frames: counters?.packets ?? null,
+      total_bytes: counters?.bytes ?? null,
+      installed_seconds: counters?.installed ?? null,
+      idle_seconds: counters?.idle ?? null
     }
   }
+  if (hop.kind !== 'sensor') return {}
+  const { container, sockets } = hop
+  return { container, sockets: sockets?.map(({ device, drops }) => ({ interface: device, drops })) ?? null }
 }

@@ -1,9 +1,9 @@
-import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
+import type { Problem } from './backoff.ts'
 
 /** A change is contested if it was needed again `limit` times within so many milliseconds. */
 const window = 60_000
@@ -59,33 +59,28 @@ function keysOf({ address, action, facts }: PlannedChange): string[] {
 }
 
 /** Who else may change resources of a kind, and the command that shows it. */
-interface Suspect {
-  readonly who: string
-  readonly show: string
-}
-
-const links: Suspect = { who: 'a tool of network configuration, or a script', show: 'ip monitor link' }
-const filters: Suspect = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
-const docker: Suspect = { who: 'somebody who uses Docker: Compose, or a script', show: 'docker events' }
+const links = { who: 'a tool of network configuration, or a script', show: 'ip monitor link' }
+const filters = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
+const docker = { who: 'somebody who uses Docker: Compose, or a script', show: 'docker events' }
 
 /** By kind; for all other kinds, it is `links`. */
-const suspects: Readonly<Record<string, Suspect>> = {
+const suspects: Readonly<Record<string, typeof links>> = {
   ...{ mirror: filters, qdisc: filters },
   ...{ network: docker, sensor: docker, address: docker }
 }
 
-/** Says which change is undone again and again, and who may be doing so. */
-export function explainContention(change: PlannedChange, { host }: PlanView): Diagnostic {
+/** The problem that a change is undone again and again. Says which change, and who may be doing so. */
+export function explainContention(change: PlannedChange, { host }: PlanView): Problem {
+  const { span, address, origin } = change
   const { who, show } = suspects[change.kind] ?? links
   const link = host.linkOf(change.device)
   const manager = link && readManager(link)
   const suspect = manager ? `${manager}, which has ${link.name} set up` : who
-  const pause = shellLine(['spanplan', 'pause', ...(change.span === null ? [] : [change.span]), '--for', '30m'])
+  const pause = shellLine(['spanplan', 'pause', ...(span === null ? [] : [span]), '--for', '30m'])
+  const message = `something undoes this again and again: ${renderChange(change)}; likely ${suspect}`
+  const hint = `${show} shows when, and who runs then; meanwhile: ${pause}`
   return {
-    code: 'CONTESTED',
-    message: `something undoes this again and again: ${renderChange(change)}; likely ${suspect}`,
-    hint: `${show} shows when, and who runs then; meanwhile: ${pause}`,
-    address: change.address,
-    ...(change.origin && { origin: change.origin })
+    ...{ span, reason: 'contested', backsOff: true },
+    diagnostic: { ...{ code: 'CONTESTED', message, hint, address }, ...(origin && { origin }) }
   }
 }

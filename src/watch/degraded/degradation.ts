@@ -4,7 +4,7 @@ import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
 import { spansOf } from '../loop/targets.ts'
-import { openBackoff, type Problem } from './backoff.ts'
+import { openBackoff } from './backoff.ts'
 import { explainContention, openContention } from './contention.ts'
 
 /**
@@ -14,13 +14,6 @@ import { explainContention, openContention } from './contention.ts'
 export function openDegradation() {
   const [backoff, contention] = [openBackoff(), openContention()]
   const list = (): readonly Degraded[] => backoff.list(writeTime)
-  const findContested = ({ view, done }: RunOutcome, now: number): Problem[] =>
-    view === null
-      ? []
-      : contention.add(done, now).map((change) => ({
-          ...{ span: change.span, reason: 'contested', backsOff: true },
-          diagnostic: explainContention(change, view)
-        }))
   return {
     list,
     /** Whether no run tries the span now. */
@@ -32,14 +25,16 @@ export function openDegradation() {
      *
      * @param isNewFile it was the first run with this file: no other program has undone what it changed.
      */
-    update: (target: Target, outcome: RunOutcome, isNewFile: boolean, now: number): void => {
-      const all = [...outcome.failures, ...(isNewFile ? [] : findContested(outcome, now))]
+    update: (target: Target, { view, done, failures }: RunOutcome, isNewFile: boolean, now: number): void => {
+      const contested =
+        view === null || isNewFile ? [] : contention.add(done, now).map((change) => explainContention(change, view))
+      const all = [...failures, ...contested]
       // Of several problems of a span, the first counts.
       const problems = new Map(all.reverse().map((problem) => [problem.span, problem]))
       // Listed spans that are being removed are not in the file.
       const listed = list().flatMap(({ span }) => (matchesSpan(target.scope.spans, span) ? [span] : []))
       // Where nothing could be read, no span was tried.
-      for (const span of outcome.view === null ? [] : new Set([null, ...spansOf(target), ...listed])) {
+      for (const span of view === null ? [] : new Set([null, ...spansOf(target), ...listed])) {
         if (problems.has(span)) continue
         const until = contention.suspectedUntil(span, now)
         if (until === null) backoff.remove(span)

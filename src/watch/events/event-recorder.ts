@@ -4,15 +4,13 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import { findMissingDocker } from '../../status/health.ts'
-import type { Degraded, Trigger } from '../../status/watch-state.ts'
+import type { Degraded, Run, Trigger } from '../../status/watch-state.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
 /** A run that has ended. */
-interface EndedRun {
-  readonly trigger: Trigger
-  readonly milliseconds: number
+interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
   readonly outcome: RunOutcome
   /** The degraded spans after the run. */
   readonly degraded: readonly Degraded[]

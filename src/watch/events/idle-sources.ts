@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { type FramePath, framePathOf, takeSample } from '../../status/counters/frame-path.ts'
 import { isIdle, readSources, type SourceIdleness } from '../../status/counters/idleness.ts'
 import { describeIdleness } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
@@ -12,16 +13,14 @@ const shareOfMaxIdle = 0.1
 /**
  * Counts the frames of the sources that have a max_idle, and emits an event when one is idle from now on, and when it is not
  * any more. It takes two processes each time, and none where there is no such source.
+ *
+ * @param signal ends it.
+ * @returns a function that takes a plan: from then on, the sources of this plan are watched, and no others.
  */
-export function trackIdleSources(emit: EmitEvent) {
+export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: PlanView) => void {
   const idleSources = trackTransitions<SourceIdleness>(keyOf)
-  let current: PlanView | null = null
-  let timer: NodeJS.Timeout | null = null
-  let closed = false
-  const schedule = () => {
-    const period = current === null ? null : periodOf(current)
-    timer = period === null || closed ? null : setTimeout(() => void count(), period)
-  }
+  let watched: readonly FramePath[] = []
+  let isCounting = false
   const emitChanges = (sources: readonly SourceIdleness[]) => {
     const counted = new Map(sources.map((source) => [keyOf(source), source]))
     const wasRecreated = (source: SourceIdleness) => counted.get(keyOf(source))?.heard === false
@@ -31,21 +30,22 @@ export function trackIdleSources(emit: EmitEvent) {
     for (const source of ended) if (counted.has(keyOf(source))) emit({ type: 'idle_over', ...describeSource(source) })
   }
   const count = async () => {
-    // What cannot be read now is read the next time.
-    const sources = current === null ? null : await readIdleSources(current).catch(() => null)
-    if (sources !== null && !closed) emitChanges(sources)
-    schedule()
-  }
-  return {
-    /** From now on, the sources of this plan are watched, and no others. */
-    follow: (view: PlanView): void => {
-      current = view
-      if (timer === null) schedule()
-    },
-    close: (): void => {
-      closed = true
-      if (timer !== null) clearTimeout(timer)
+    isCounting = true
+    for (let period = periodOf(watched); period !== null; period = periodOf(watched)) {
+      await sleep(period, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      const paths = watched
+      // What cannot be read now is read the next time.
+      const sample = await takeSample(paths).catch(() => null)
+      if (sample !== null && !signal.aborted) emitChanges(paths.flatMap((path) => readSources(path, sample)))
     }
+    isCounting = false
+  }
+  return (view) => {
+    const spans = view.desired.spans.filter(({ mirrors }) => mirrors.some(({ maxIdle }) => maxIdle !== null))
+    // The sockets of sensors do not matter here, and cost a process each.
+    watched = spans.map((span) => ({ ...framePathOf(span, view), ports: [] }))
+    if (!isCounting) void count()
   }
 }
 
@@ -59,16 +59,8 @@ function describeSource(source: SourceIdleness) {
 }
 
 /** null: no source has a max_idle. */
-function periodOf({ desired }: PlanView): number | null {
-  const limits = desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
+function periodOf(paths: readonly FramePath[]): number | null {
+  const limits = paths.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
   if (limits.length === 0) return null
   return Math.min(longestPeriod, Math.max(shortestPeriod, shareOfMaxIdle * Math.min(...limits)))
-}
-
-async function readIdleSources(view: PlanView): Promise<SourceIdleness[]> {
-  // The sockets of sensors do not matter here, and cost a process each.
-  const paths = framePathsOf(view).map((path) => ({ ...path, ports: [] }))
-  const watched = paths.filter(({ mirrors }) => mirrors.some(({ maxIdle }) => maxIdle !== null))
-  const sample = await takeSample(watched)
-  return watched.flatMap((path) => readSources(path, sample))
 }

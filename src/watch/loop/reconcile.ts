@@ -5,8 +5,8 @@ import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
-import { type KernelPass, noKernelPass, planHost } from './host-reading.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
+import { type KernelPass, noKernelPass, planHost } from './plan-host.ts'
 import { withoutSpans } from './targets.ts'
 
 /** What came of a run. */
@@ -80,15 +80,6 @@ function makeKernelPass(
     }
   }
   return { eager: !isNewFile, nextWake, repair }
-}
-
-/**
- * Reads the host and plans as many spans as can be planned. It changes nothing.
- *
- * @throws SpanplanError if the host cannot be read.
- */
-export async function refreshPartially(target: Target): Promise<PlanView> {
-  return (await planHost(target, noKernelPass)).view
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'failures'>

@@ -5,11 +5,9 @@ import type { Trigger } from '../../status/watch-state.ts'
 /** When a run is due, in milliseconds of the monotonic clock, and its trigger; null: never. */
 export type Deadline = readonly [time: number | null, trigger: Trigger]
 
-/** Does one run at a time, with at most one more queued. */
-export type RunQueue = ReturnType<typeof openRunQueue>
-
 /**
- * Makes an empty queue. Runs that follow each other directly are throttled.
+ * Makes an empty queue: it does one run at a time, with at most one more queued. Runs that follow each other directly are
+ * throttled.
  *
  * @param work one run; it gets its triggers, each once, in their order, and gives when the next runs are due.
  * @param fail gets what a run throws. No run follows it.

@@ -109,10 +109,7 @@ function openPatientRefresh(watched: Watched): () => Promise<PlanView | null> {
     latest = (await nullIfForeseen(watched.refresh())) ?? latest
   }, 0)
   return async () => {
-    const timer = new AbortController()
-    const late = sleep(refreshPatience, undefined, { signal: timer.signal }).catch(() => undefined)
-    await Promise.race([refresh(), late])
-    timer.abort()
+    await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
     return latest
   }
 }

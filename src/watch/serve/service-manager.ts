@@ -1,5 +1,6 @@
-import { asForeseen, type Diagnostic } from '../../errors.ts'
+import { asForeseen } from '../../errors.ts'
 import { commandFailed, run } from '../../host/exec.ts'
+import type { EmitEvent } from '../events/event.ts'
 import { longestRun } from './probes.ts'
 
 /**
@@ -7,14 +8,10 @@ import { longestRun } from './probes.ts'
  * its watchdog asks for that.
  *
  * @param busySince when the run under way began, in milliseconds of the monotonic clock; null: none is.
- * @param warn gets the first failure to notify.
+ * @param emit gets a warning of the first failure to notify.
  * @param signal ends the notifications to the watchdog.
  */
-export function openServiceManager(
-  busySince: () => number | null,
-  warn: (diagnostic: Diagnostic) => void,
-  signal: AbortSignal
-) {
+export function openServiceManager(busySince: () => number | null, emit: EmitEvent, signal: AbortSignal) {
   let failed = false
   const notify = async (...args: readonly string[]): Promise<void> => {
     if (!process.env.NOTIFY_SOCKET) return
@@ -23,7 +20,8 @@ export function openServiceManager(
       const output = await run(argv)
       if (output.status !== 0) throw commandFailed(argv, output)
     } catch (error) {
-      for (const diagnostic of failed ? [] : asForeseen(error).diagnostics) warn(diagnostic)
+      const { diagnostics } = asForeseen(error)
+      for (const diagnostic of failed ? [] : diagnostics) emit({ type: 'warning', diagnostic })
       failed = true
     }
   }

@@ -5,8 +5,8 @@ import { isSpecFile } from '../../spec/schema/rules.ts'
 
 /** What the watched paths depend on. */
 interface Dependencies {
-  /** By folder, the names in it that lead to a path. */
-  readonly names: Map<string, Set<string>>
+  /** Each name that leads to a path, with its folder. */
+  readonly paths: Set<string>
   /** The folders of which each spec file counts. */
   readonly specFolders: Set<string>
 }
@@ -23,15 +23,16 @@ const mostLinks = 40
  */
 export function watchFiles(wake: () => void) {
   const watchers = new Map<string, FSWatcher>()
-  let dependencies: Dependencies = { names: new Map(), specFolders: new Set() }
+  let dependencies: Dependencies = { paths: new Set(), specFolders: new Set() }
   /** The last description, by path. */
   let known: ReadonlyMap<string, string> = new Map()
 
   const follow = (paths: readonly string[]) => {
-    dependencies = { names: new Map(), specFolders: new Set() }
+    dependencies = { paths: new Set(), specFolders: new Set() }
     const current = new Map(paths.map((path) => [path, describe(path, dependencies)]))
-    for (const folder of dependencies.names.keys()) if (!watchers.has(folder)) begin(folder)
-    for (const folder of [...watchers.keys()]) if (!dependencies.names.has(folder)) end(folder)
+    const folders = new Set([...[...dependencies.paths].map((path) => dirname(path)), ...dependencies.specFolders])
+    for (const folder of folders) if (!watchers.has(folder)) begin(folder)
+    for (const folder of [...watchers.keys()]) if (!folders.has(folder)) end(folder)
     const isChanged = paths.some((path) => known.has(path) && known.get(path) !== current.get(path))
     known = current
     if (isChanged) wake()
@@ -54,7 +55,7 @@ export function watchFiles(wake: () => void) {
     watchers.delete(folder)
   }
   const counts = (folder: string, name: string) =>
-    dependencies.names.get(folder)?.has(name) || (dependencies.specFolders.has(folder) && isSpecFile(name))
+    dependencies.paths.has(join(folder, name)) || (dependencies.specFolders.has(folder) && isSpecFile(name))
   const onEvent = (folder: string, name: string) => {
     if (name && !counts(folder, name)) return
     const changed = join(folder, name)
@@ -74,20 +75,19 @@ export function watchFiles(wake: () => void) {
 function describe(path: string, dependencies: Dependencies): string {
   const { end, steps } = resolvePath(path, process.cwd(), dependencies)
   if (end === null) return steps.join('\n')
-  const files = listSpecFiles(end)
-  if (files === null) return steps.join('\n')
-  namesIn(dependencies, end)
-  dependencies.specFolders.add(end)
   // Each file may be a link that leads elsewhere.
-  return [...steps, ...files.flatMap((file) => resolvePath(file, end, dependencies).steps)].join('\n')
+  const files = listSpecFiles(end, dependencies).flatMap((file) => resolvePath(file, end, dependencies).steps)
+  return [...steps, ...files].join('\n')
 }
 
-function listSpecFiles(folder: string): string[] | null {
+function listSpecFiles(folder: string, { specFolders }: Dependencies): string[] {
   try {
-    return readdirSync(folder).filter(isSpecFile).sort()
+    const files = readdirSync(folder).filter(isSpecFile).sort()
+    specFolders.add(folder)
+    return files
   } catch {
     // The path is no folder.
-    return null
+    return []
   }
 }
 
@@ -106,8 +106,8 @@ function resolvePath(
       at = dirname(at)
       continue
     }
-    namesIn(dependencies, at).add(name)
     const next = join(at, name)
+    dependencies.paths.add(next)
     const entry = readEntry(next)
     steps.push(`${next} ${entry?.text}`)
     if (entry === null) return { end: null, steps }
@@ -125,12 +125,6 @@ function resolvePath(
 
 const partsOf = (path: string) => path.split(sep).filter((name) => name !== '' && name !== '.')
 const startOf = (path: string, from: string) => (isAbsolute(path) ? sep : from)
-
-function namesIn({ names }: Dependencies, folder: string): Set<string> {
-  const inFolder = names.get(folder) ?? new Set<string>()
-  names.set(folder, inFolder)
-  return inFolder
-}
 
 /** The text of a folder does not depend on the files in it. */
 function readEntry(path: string): { readonly text: string; readonly link: string | null } | null {

@@ -7,14 +7,8 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
 
-/** Gets the events of the host and of its monitors. */
-export interface HostListener {
-  readonly wake: (trigger: Trigger) => void
-  /** A monitor fails to start, again and again. */
-  readonly onFail: (monitor: FailedMonitor) => void
-  /** A monitor has begun to listen. */
-  readonly onListen: (trigger: Trigger) => void
-}
+/** Knows which monitors fail. */
+type MonitorTracker = Pick<ReturnType<typeof trackFailedMonitors>, 'onFail' | 'onListen'>
 
 /** Gets the events of one monitor. */
 interface MonitorListener {
@@ -54,19 +48,20 @@ const monitors: readonly Monitor[] = [
 ]
 
 /**
- * Wakes when links, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen, or
- * Docker has gone, for what had no event until then. A monitor that cannot listen at all is reported.
+ * Wakes when links, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen or
+ * has ended, as when Docker goes, for what had no event until then. A monitor that cannot listen at all is reported.
  *
  * @param signal ends it.
  */
-export function followHost(listener: HostListener, signal: AbortSignal): void {
-  for (const monitor of monitors) void repeat(monitor, listener, signal)
+export function followHost(wake: (trigger: Trigger) => void, tracker: MonitorTracker, signal: AbortSignal): void {
+  for (const monitor of monitors) void repeat(monitor, () => wake(monitor.trigger), tracker, signal)
 }
 
 /** Starts a monitor again each time that it has ended, with pauses. */
 async function repeat(
   { trigger, what, argv, listen }: Monitor,
-  { wake, onFail, onListen }: HostListener,
+  wake: () => void,
+  { onFail, onListen }: MonitorTracker,
   signal: AbortSignal
 ): Promise<void> {
   let pause = shortestPause
@@ -76,9 +71,10 @@ async function repeat(
     const onSuccess = () => {
       succeeded = true
       onListen(trigger)
-      wake(trigger)
+      wake()
     }
-    const error = await listen(argv, { wake: () => wake(trigger), onListen: onSuccess }, signal)
+    const error = await listen(argv, { wake, onListen: onSuccess }, signal)
+    if (succeeded && !signal.aborted) wake()
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
     if (failures === mostFailures && !signal.aborted) {
@@ -89,16 +85,18 @@ async function repeat(
   }
 }
 
-/** Knows which monitors fail. Emits an event when one fails, and when it listens again. */
+/** Makes what knows which monitors fail. It emits an event when one fails, and when it listens again. */
 export function trackFailedMonitors(emit: EmitEvent) {
   const failed = new Map<Trigger, FailedMonitor>()
   return {
     failed: (): readonly FailedMonitor[] => [...failed.values()],
+    /** A monitor fails to start, again and again. */
     onFail: (monitor: FailedMonitor): void => {
       if (failed.has(monitor.trigger)) return
       failed.set(monitor.trigger, monitor)
       emit({ type: 'monitor_failed', monitor })
     },
+    /** A monitor has begun to listen. */
     onListen: (trigger: Trigger): void => {
       const monitor = failed.get(trigger)
       if (monitor === undefined) return
@@ -142,12 +140,5 @@ async function followDocker(_: Argv, { wake, onListen }: MonitorListener, signal
   const client = await connectDocker()
   // The reading of the host reports why there is no Docker.
   if ('reason' in client) return null
-  let connected = false
-  const onStart = () => {
-    connected = true
-    onListen()
-  }
-  const reason = await followEvents(client, { onStart, onEvent: wake }, signal).catch(dockerFailed)
-  if (connected && !signal.aborted) wake()
-  return reason
+  return followEvents(client, { onStart: onListen, onEvent: wake }, signal).catch(dockerFailed)
 }

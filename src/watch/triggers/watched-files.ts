@@ -3,9 +3,6 @@ import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 
-/** The files of a watch. */
-export type WatchedFiles = ReturnType<typeof openFiles>
-
 /**
  * Milliseconds for which files must stay the same, where they are invalid or lack a span that they had. A `git pull` removes
  * each file before it writes the new one, and a file that is half written may lack its last spans.

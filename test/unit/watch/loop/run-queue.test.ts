@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Trigger } from '../../../../src/status/watch-state.ts'
-import { openRunQueue, type RunQueue } from '../../../../src/watch/loop/run-queue.ts'
+import { openRunQueue } from '../../../../src/watch/loop/run-queue.ts'
 
 const noFailure = (error: unknown) => expect.unreachable(String(error))
 
 /** Waits until there was no run for longer than the longest pause. */
-async function idle({ busySince, lastEnd }: RunQueue): Promise<void> {
+async function idle({ busySince, lastEnd }: ReturnType<typeof openRunQueue>): Promise<void> {
   while (busySince() !== null || performance.now() - lastEnd() < 1100) await sleep(20)
 }
 

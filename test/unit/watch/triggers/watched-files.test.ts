@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { beforeEach, expect, test } from 'vitest'
 import { SpanplanError } from '../../../../src/errors.ts'
-import { openFiles, type WatchedFiles } from '../../../../src/watch/triggers/watched-files.ts'
+import { openFiles } from '../../../../src/watch/triggers/watched-files.ts'
 
 /** The files' contents, by path; null: they cannot be read. */
 let texts: Record<string, string> | null
-let files: WatchedFiles
+let files: ReturnType<typeof openFiles>
 
 const spans = (...names: readonly string[]) =>
   `version: 1\nspans:\n${names.map((name) => `  ${name}: {sources: [{interface: ens192}]}\n`).join('')}`

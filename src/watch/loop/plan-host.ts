@@ -4,7 +4,7 @@ import { SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
 import type { Facts } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import { failureOf, type Problem } from '../degraded/backoff.ts'
+import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { throttleAfter } from './run-queue.ts'
 
@@ -26,13 +26,6 @@ export const noKernelPass: KernelPass = {
   eager: false,
   nextWake: () => new Promise(() => {}),
   repair: async () => false
-}
-
-/** What Docker has answered, and what can be planned with that. */
-interface DockerAnswer {
-  readonly target: Target
-  readonly docker: DockerState
-  readonly failures: readonly Problem[]
 }
 
 const deferred: DockerState = { state: 'deferred' }
@@ -65,7 +58,8 @@ export async function planHost(target: Target, { eager, nextWake, repair }: Kern
   }
 }
 
-async function askDocker(target: Target, kernelTarget: Target): Promise<DockerAnswer> {
+/** Gives what Docker has answered, and the target that can be planned with that. */
+async function askDocker(target: Target, kernelTarget: Target) {
   try {
     return { target, docker: await readDockerFor(target), failures: [] }
   } catch (error) {
