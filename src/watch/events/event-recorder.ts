@@ -38,8 +38,9 @@ export function openEventRecorder(emit: EmitEvent) {
   const drift = trackTransitions<PlannedChange>(({ address, action, facts }) =>
     JSON.stringify([address, action, facts])
   )
-  const recordDegraded = (trigger: Trigger, current: readonly Degraded[]) => {
-    const { started, ended } = degradedSpans.update(current)
+  const recordDegraded = (trigger: Trigger, current: readonly Degraded[], isRunning: boolean) => {
+    // What was degraded before is tried later in the run.
+    const { started, ended } = degradedSpans.update(current, () => isRunning)
     for (const degraded of started) emit({ type: 'degraded', trigger, degraded })
     for (const degraded of ended) {
       if (!current.some(({ span }) => span === degraded.span)) emit({ type: 'recovered', trigger, degraded })
@@ -66,12 +67,12 @@ export function openEventRecorder(emit: EmitEvent) {
   }
   return {
     /** Takes the degraded spans before the end of a run. */
-    degraded: recordDegraded,
+    degraded: (trigger: Trigger, current: readonly Degraded[]): void => recordDegraded(trigger, current, true),
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
     run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }: EndedRun): number => {
       const { view, needed, done } = outcome
       for (const change of done) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
-      recordDegraded(trigger, degraded)
+      recordDegraded(trigger, degraded, false)
       if (view === null) return isNewFile ? 0 : needed.length
       recordDocker(trigger, view)
       recordWaits(trigger, view, spans)

@@ -9,14 +9,15 @@ const withSource = (source: string) => fixture('spans.yaml').replace('sources:\n
 const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' }
 const withoutDocker = { ...converged, docker: { state: 'unreachable', reason } } as const
 
+const run = { trigger: 'docker', milliseconds: 1, spans: ['span0'], isNewFile: false, dryRun: false } as const
+
 /** What is said of waits in one run after the other, each as its type and the code of its reason. */
 function recordWaits(...views: readonly PlanView[]): string[][] {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((event) => events.push(event))
   return views.map((view) => {
     const outcome = { view, needed: [], done: [], failures: [] }
-    const run = { trigger: 'docker', milliseconds: 1, degraded: [], isNewFile: false, dryRun: false } as const
-    recorder.run({ ...run, outcome, spans: ['span0'] })
+    recorder.run({ ...run, outcome, degraded: [] })
     return events
       .splice(0)
       .flatMap((event) => ('wait' in event ? [`${event.type} ${event.wait.kind} ${event.wait.diagnostic.code}`] : []))
@@ -52,4 +53,24 @@ test('what is waited for with another reason is waited for all the same', () => 
     ['wait mirror SOURCE_UNREAD', 'wait mirror SOURCE_UNREAD'],
     ['wait_over mirror SOURCE_UNREAD', 'wait_over mirror SOURCE_UNREAD']
   ])
+})
+
+test('what has not failed yet in a run is not in sync again before the run has ended', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((event) => events.push(event))
+  const degraded = ['span0', 'span1'].map((span) => ({
+    ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z' } as const),
+    diagnostic: { code: 'STEP_FAILED', message: 'it failed' }
+  }))
+  const outcome = { view: see(), needed: [], done: [], failures: [] }
+  const eventsOf = (act: () => unknown) => {
+    act()
+    return events.splice(0).map((event) => `${event.type} ${'degraded' in event ? event.degraded.span : ''}`)
+  }
+  const end = (degradedThen: typeof degraded) => () => recorder.run({ ...run, outcome, degraded: degradedThen })
+  expect(eventsOf(end(degraded))).toEqual(['degraded span0', 'degraded span1'])
+  // As after SIGHUP, which forgets all failures.
+  expect(eventsOf(() => recorder.degraded('hangup', degraded.slice(0, 1)))).toEqual([])
+  expect(eventsOf(end(degraded))).toEqual([])
+  expect(eventsOf(end(degraded.slice(0, 1)))).toEqual(['recovered span1'])
 })
