@@ -88,7 +88,6 @@ interface UnconfirmedApply {
   readonly lock: Lock
 }
 
-/** Why an apply is rolled back. */
 const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>> = {
   rollback: 'rollback requested',
   expired: 'not confirmed in time',

@@ -79,10 +79,12 @@ export async function applyPlan(
   try {
     const { view: last, dockerFailure } = await converge(run, first)
     const done = [...new Set(run.log.done.map(({ change }) => change))]
+    const connected = new Set(done.filter(({ kind }) => kind === 'sensor').map(({ span }) => span))
+    const isNewPort = ({ kind, device }: PlannedChange) => kind === 'port' && first.host.linkOf(device) === undefined
     return {
       first,
       last,
-      done: done.filter((change) => !isPortOfNewSensor(change, first, done)),
+      done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       unverified: dockerFailure && describeUnverified(dockerFailure, done, last)
     }
   } catch (error) {
@@ -140,22 +142,12 @@ class RemovalBlocked extends SpanplanError {
   }
 }
 
-/** A port that was not there at first, of a span to which a sensor was connected. */
-function isPortOfNewSensor(
-  { kind, span, device }: PlannedChange,
-  { host }: PlanView,
-  done: readonly PlannedChange[]
-): boolean {
-  const isNew = kind === 'port' && !(host.linkOf(device) !== undefined)
-  return isNew && done.some((other) => other.kind === 'sensor' && other.span === span)
-}
-
 /** Makes the changes, and reads the host again. A change that fails because its subject has gone is left out. */
 async function runRound(run: Run, before: PlanView, changes: readonly PlannedChange[]): Promise<Refreshed> {
   const { target, log, progress, signal } = run
   const result = await runSteps(changes, log, progress, {
     signal,
-    planned: { desired: before.desired, host: before.host },
+    planned: before,
     observe: () => observeDuringApply(target, before)
   })
   if (result.ended === 'interrupted') throw interrupted(signal)
@@ -174,7 +166,6 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   )
 }
 
-/** The codes that say that Docker could not be read. */
 const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
 
 async function refreshAfterRound(target: Target): Promise<Refreshed> {

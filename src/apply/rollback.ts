@@ -36,7 +36,7 @@ export async function rollBack(target: Target, first: PlanView, progress: Progre
     const unread = dockerUnread(first, view)
     // What Docker has is not known, so it is not called missing.
     left = unread ? view.plan.changes.filter((change) => !needsDocker(change)) : view.plan.changes
-    for (const blocker of findBlockers(left, { desired: view.desired, host: view.host })) {
+    for (const blocker of findBlockers(left, view)) {
       failures.set(blocker.address ?? '', blocker)
     }
     const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))

@@ -44,7 +44,7 @@ export function planTarget(target: Target, facts: Facts): PlanView {
 export function planRollback(first: PlanView, host: HostIndex): PlanView {
   const also = new Set([...first.desired.marks.interfaces.values()].map(({ link }) => link.index))
   const desired = readMarks({ ...first.desired, also }, host)
-  const plan = makeRollback(first.plan, { desired: first.desired, host: first.host }, { desired, host })
+  const plan = makeRollback(first.plan, first, { desired, host })
   return { host, filters: first.filters, desired, plan }
 }
 

@@ -109,7 +109,6 @@ export function makePlan(
   return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
 }
 
-/** In the order in which a plan shows the kinds. */
 function sortByKind(waits: readonly Wait[]): Wait[] {
   const names = kinds.map(({ kind }) => kind)
   return [...waits].sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind))
@@ -333,7 +332,6 @@ function stagesOf(kind: Kind, change: Change): Stage[] {
     : [stage('make', kind.update?.(before, after, fields))]
 }
 
-/** Whether a change recreates the resource. */
 function isRecreated(kind: Kind, change: Change): boolean {
   if (change.action === 'replace') return true
   return (

@@ -65,7 +65,6 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   }
 }
 
-/** The selector as a plan shows it. */
 function describeSelector(choice: ContainerSelector): string {
   const { kind, value } = writeSelector(choice)
   return kind === 'container' ? value : `${kind} ${value}`

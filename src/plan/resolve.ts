@@ -72,7 +72,6 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
   })
 }
 
-/** The names of spans that the file or the host knows. */
 function knownSpans(names: readonly string[], host: HostIndex): string[] {
   const bridges = host.links.filter((link) => readMark(link) !== null).map((link) => link.name)
   const networks = host.networks.flatMap((network) => network.labels[label.span] ?? [])

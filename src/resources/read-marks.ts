@@ -68,7 +68,6 @@ function readMirror(
   return [[filter, { mark: cookie.source, span, inScope: owned && matchesSpan(scope.spans, span) }]]
 }
 
-/** The owner and the span whose mirror has the filter's handle. */
 function findName(
   spans: readonly string[],
   owners: readonly string[],
@@ -134,7 +133,6 @@ function wasBefore(
   return entry === undefined ? now.has(setting) : entry.mark.before.has(setting)
 }
 
-/** The settings that are on. */
 function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
   const now: Record<InterfaceSetting, boolean> = {
     up: link.up,

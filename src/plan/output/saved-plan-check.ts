@@ -4,7 +4,6 @@ import type { ShownChange, ShownPlan } from './saved-plan.ts'
 
 type Action = ShownChange['action']
 
-/** What becomes of a resource. */
 const participles: Readonly<Record<Action, string>> = {
   create: 'created',
   update: 'changed',

@@ -18,7 +18,6 @@ const makers: readonly (readonly [RegExp, string])[] = [
   [/^veth/, "containers'"]
 ]
 
-/** Whose an interface seems to be, by its name alone. */
 function guessMaker(name: string): string | null {
   return makers.find(([pattern]) => pattern.test(name))?.[1] ?? null
 }
@@ -62,7 +61,6 @@ function describeUse(host: HostIndex, link: Link): string {
   return facts.length === 0 ? '' : `; ${joinAnd(facts)}`
 }
 
-/** The command that removes an interface, with the tool that made it. */
 function removeDevice(host: HostIndex, link: Link): string {
   const [network] = host.networksOn(link.name)
   if (network !== undefined) return shellLine(['docker', 'network', 'rm', referTo(network)])
@@ -71,7 +69,6 @@ function removeDevice(host: HostIndex, link: Link): string {
   return `${shellLine([...words, link.name])} (and take it out of ${place})`
 }
 
-/** The kind of an interface, and its lower interface. */
 function describeKind(host: HostIndex, { kind, type, lower }: Link): string {
   const below = lower === null ? undefined : host.linkAt(lower)
   const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)

@@ -19,20 +19,15 @@ export const address: Kind<HostAddress> = {
   fields: {},
   desire: () => [],
   observe: (desired, host) =>
-    desired.spans
-      .filter(({ network }) => network !== null)
-      .flatMap(({ name: span }) =>
-        host
-          .networksOn(span)
-          .filter((network) => !ownsNetwork(desired, network))
-          .flatMap((network): HostAddress[] => {
-            const link = host.linkOf(span)
-            const found = link && dockerAddress(link, network)
-            if (found === undefined) return []
-            const id = `${found.address}/${found.prefix}`
-            return [{ kind: 'address', id: `${span} ${id}`, spans: [span], owner: 'ours', bridge: span, address: id }]
-          })
-      ),
+    desired.spans.flatMap(({ name: span, network }) =>
+      host.networksOn(span).flatMap((live): HostAddress[] => {
+        const link = host.linkOf(span)
+        const found = link && dockerAddress(link, live)
+        if (network === null || found === undefined || ownsNetwork(desired, live)) return []
+        const address = `${found.address}/${found.prefix}`
+        return [{ kind: 'address', id: `${span} ${address}`, spans: [span], owner: 'ours', bridge: span, address }]
+      })
+    ),
   evidence: () => ['docker'],
   create: ({ address, bridge }) => [
     {

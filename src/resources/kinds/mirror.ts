@@ -100,38 +100,26 @@ function describeProgram({ expression, program }: Mirror): string {
 }
 
 function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap(
-    ({ source, device: { name: device }, tcHook, direction, expression, program, origin }) => {
-      const handle = mirrorHandle(desired.owner, span.name, device, tcHook)
-      const id = idOf(device, tcHook, handle)
-      // While the desired program is not known, a live one stays. Without either, there is no mirror.
-      const known = program ?? host.filtersAt(device, tcHook).find((filter) => filterId(filter) === id)?.program
-      const marked = desired.marks.interfaces.get(device)
-      if (known === undefined || known === null || marked === undefined) return []
-      return [
-        {
-          ...({
-            kind: 'mirror',
-            id,
-            spans: [span.name],
-            owner: 'ours',
-            device,
-            tcHook,
-            source,
-            direction,
-            handle
-          } as const),
-          origin,
-          target: span.name,
-          program: known,
-          expression,
-          ...{ control: 'continue', protocol: 'all', directAction: false },
-          cookie: writeCookie(desired.owner, interfaceMark(marked)),
-          ...replacesNone
-        }
-      ]
-    }
-  )
+  return span.mirrors.flatMap(({ source, device, tcHook, direction, expression, program, origin }): Mirror[] => {
+    const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
+    const id = idOf(device.name, tcHook, handle)
+    // While the desired program is not known, a live one stays. Without either, there is no mirror.
+    const known = program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
+    const marked = desired.marks.interfaces.get(device.name)
+    if (known === undefined || known === null || marked === undefined) return []
+    return [
+      {
+        kind: 'mirror',
+        ...{ id, spans: [span.name] },
+        owner: 'ours',
+        ...{ device: device.name, tcHook, source, direction, handle, origin },
+        ...{ target: span.name, program: known, expression },
+        ...{ control: 'continue', protocol: 'all', directAction: false },
+        cookie: writeCookie(desired.owner, interfaceMark(marked)),
+        ...replacesNone
+      }
+    ]
+  })
 }
 
 function nameTarget(target: string): string {
@@ -215,7 +203,6 @@ function updateSteps(before: Mirror, after: Mirror): Step[] {
   ]
 }
 
-/** Restores foreign mirrors, or makes ours. */
 function makeSteps(after: Mirror, verb: string): Step[] {
   if (after.foreignMirrors.length > 0) {
     return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${nameMirror(after)}`, argv }))

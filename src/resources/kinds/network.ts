@@ -259,7 +259,6 @@ function readSubnets(texts: readonly string[]): Subnet[] {
   return texts.flatMap((text) => readSubnet(text) ?? [])
 }
 
-/** The prefix of an address with a prefix length. */
 function networkOf(address: string, prefix: number): string {
   const base = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
   return writeSubnet({ base: base - (base % 2 ** (32 - prefix)), length: prefix })

@@ -75,9 +75,9 @@ export const port: Kind<Port> = {
     const orphans = host.links.filter((link) => isOrphan(desired, host, link))
     return [
       ...bridges.flatMap(({ id, owner }) =>
-        host.portsOf(id).map((link) => observePort(desired, host, link, { span: id, bridgeStays: owner === 'adopted' }))
+        host.portsOf(id).map((link) => observePort(desired, host, link, id, owner === 'adopted'))
       ),
-      ...orphans.map((link) => observeOrphan({ desired, host }, link))
+      ...orphans.map((link) => observePort(desired, host, link, null))
     ]
   },
   rollbackTarget: rollbackPorts,
@@ -104,10 +104,6 @@ function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
   return (master === undefined || !isSpanBridge(desired, master)) && !mayBeContainers(desired, host, link)
 }
 
-function observeOrphan({ desired, host }: ObservedState, link: Link): Port {
-  return observePort(desired, host, link, { span: null, bridgeStays: false })
-}
-
 /** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
 function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): boolean {
   const { docker, links } = host
@@ -121,14 +117,8 @@ function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): 
   return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
 }
 
-/** The bridges of spans of any owner. */
 function isSpanBridge(desired: DesiredState, link: Link): boolean {
   return readMark(link) !== null || ownsBridge(desired, link) || desired.spans.some(({ name }) => name === link.name)
-}
-
-/** Docker removes the port with the network or the endpoint, and creates another when the network is recreated. */
-function goesWithNetwork(desired: DesiredState, host: HostIndex, endpoint: Port['endpoint']): boolean {
-  return endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
 }
 
 function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {
@@ -162,7 +152,7 @@ function flagsOf({ port }: Link): PortOptions {
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
 function desirePort(desired: DesiredState, host: HostIndex, span: DesiredSpan, link: Link): Port {
-  const live = observePort(desired, host, link, { span: span.name, bridgeStays: false })
+  const live = observePort(desired, host, link, span.name)
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
     ...live,
@@ -190,14 +180,17 @@ function observePort(
   desired: DesiredState,
   host: HostIndex,
   link: Link,
-  { span, bridgeStays }: { readonly span: string | null; readonly bridgeStays: boolean }
+  span: string | null,
+  bridgeStays = false
 ): Port {
   const obstacle = leadsAway(link) && span !== null ? sealObstacle(desired, host, span, link.name) : null
   const seal = findSeal(host, link.name)
   // A port that loses its bridge has a row in the plan, whatever else is given back.
   const changed = bridgeStays ? link.port?.learning === false : span !== null
   const endpoint = endpointOf(host, link)
-  const givenBack = (changed || seal !== undefined) && !goesWithNetwork(desired, host, endpoint)
+  // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
+  const isDockers = endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
+  const givenBack = (changed || seal !== undefined) && !isDockers
   return {
     kind: 'port',
     id: link.name,
@@ -239,7 +232,8 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
       // A bridge that is gone is created first. Until then, the port stays as it is.
-      if (is === undefined) return isOrphan(now.desired, now.host, link) ? [observeOrphan(now, link)] : []
+      if (is === undefined)
+        return isOrphan(now.desired, now.host, link) ? [observePort(now.desired, now.host, link, null)] : []
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }

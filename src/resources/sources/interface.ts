@@ -70,7 +70,6 @@ export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
   return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
 }
 
-/** Whether a link is the interface that the file means. */
 function isMatch(match: InterfaceMatch, link: Link): boolean {
   return 'name' in match
     ? match.name === link.name || link.altnames.includes(match.name)

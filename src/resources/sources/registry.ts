@@ -4,7 +4,6 @@ import { containerSource } from './container.ts'
 import { interfaceSource } from './interface.ts'
 import type { Context, ResolvedSource, SourceKind } from './source-kind.ts'
 
-/** The kinds of source. */
 const kinds: { readonly [Kind in SourceSpec['kind']]: SourceKind<SourceOf<Kind>> } = {
   interface: interfaceSource,
   container: containerSource
