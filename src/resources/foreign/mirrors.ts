@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { ClassFilter, Filter } from '../../host/snapshot.ts'
+import type { ClassFilter, Filter, Qdisc } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
@@ -65,18 +65,48 @@ export interface ReplacedMirrors {
 /** A mirror that replaces none. */
 export const replacesNone: ReplacedMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false }
 
-/** How a mirror of an interface replaces foreign mirrors. */
+/** How a mirror of an interface replaces foreign mirrors of that interface. */
 export function planReplacement(
   host: HostIndex,
   device: string,
   foreignMirrors: readonly ForeignMirror[]
 ): ReplacedMirrors {
+  const onIngress = host.hasQdisc(device, 'ingress')
+  const root = findEmptied(host, device, foreignMirrors)
+  // Foreign mirrors on an ingress qdisc are removed with that qdisc.
+  const alone = foreignMirrors.filter((filter) => ('parent' in filter ? root === undefined : !onIngress))
+  const qdisc = ['dev', device, 'root'] as const
   return {
     foreignMirrors: foreignMirrors.map(describeForeignMirror),
-    removal: removeForeignMirrors(host, foreignMirrors),
-    restoration: restoreForeignMirrors(host, foreignMirrors),
-    onIngress: host.hasQdisc(device, 'ingress')
+    removal: [
+      ...alone.flatMap((filter) => asCommand(removeFilter(filter))),
+      ...(root === undefined ? [] : [['tc', 'qdisc', 'del', ...qdisc] as const])
+    ],
+    restoration: [
+      ...(root === undefined ? [] : [['tc', 'qdisc', 'add', ...qdisc, 'handle', root.handle, 'prio'] as const]),
+      ...foreignMirrors.flatMap((filter) => {
+        const words = writeFilter(filter)
+        // On the old ingress qdisc, a filter's parent is ffff:, as scripts write it.
+        const isOld = onIngress && words?.[4] === 'ingress'
+        return asCommand(isOld ? words.toSpliced(4, 1, 'parent', 'ffff:') : words)
+      })
+    ],
+    onIngress
   }
+}
+
+/** The root qdisc that holds nothing but these foreign mirrors, and treats frames as the default qdisc does. */
+function findEmptied(host: HostIndex, device: string, foreignMirrors: readonly ForeignMirror[]): Qdisc | undefined {
+  const filters = host.classFiltersOf(device)
+  if (filters.length === 0 || !filters.every((filter) => foreignMirrors.includes(filter))) return undefined
+  const qdiscs = host.qdiscsOf(device)
+  return qdiscs.find(
+    ({ handle, root, plainPrio }) => plainPrio && root && !qdiscs.some(({ parent }) => parent?.startsWith(handle))
+  )
+}
+
+function asCommand(words: readonly string[] | null): Argv[] {
+  return words === null ? [] : [['tc', ...words]]
 }
 
 /** Whether foreign mirrors may be adopted: a rollback has to be able to restore each. */
@@ -98,32 +128,29 @@ function describeForeignMirror(filter: ForeignMirror): string {
   return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
 }
 
-/** The place of a mirror of ours. */
-interface Place {
-  readonly device: string
-  readonly tcHook: TcHook
-  readonly handle: number
-  readonly spans: readonly string[]
-}
-
 /** Explains the conflict of a mirror of ours with the foreign filters in its place. */
 export function explainForeignMirrors(
-  { device, tcHook, handle, spans, foreignMirrors, removal }: Place & ReplacedMirrors,
+  place: { readonly device: string; readonly tcHook: TcHook; readonly handle: number },
+  span: string,
+  { foreignMirrors, removal }: ReplacedMirrors,
   host: HostIndex
 ): Diagnostic {
+  const { device, tcHook, handle } = place
   if (foreignMirrors.length > 0) {
     return diagnostic(
       'MIRROR_TWICE',
-      `the ${tcHook} of ${device} is mirrored into ${spans[0]} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `the ${tcHook} of ${device} is mirrored into ${span} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
       `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
     )
   }
-  const filter = findBlocking(host, device, tcHook, handle)
-  const words = filter && removeFilter(filter)
+  const filter = host
+    .filtersAt(device, tcHook)
+    .find((one) => one.chain === 0 && one.pref === mirrorPref && (one.handle ?? 0) === handle)
+  const removals = asCommand(filter ? removeFilter(filter) : null)
   return diagnostic(
     'FILTER_FOREIGN',
     `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
-    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(words ? [['tc', ...words]] : [])}`
+    `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(removals)}`
   )
 }
 
@@ -139,63 +166,4 @@ function showForeignMirrors(host: HostIndex, device: string, tcHook: TcHook): st
     ...(tcHook === 'egress' ? [...new Set(parents)].map((parent) => ['parent', parent]) : [])
   ]
   return places.map((place) => shellLine(['tc', 'filter', 'show', 'dev', device, ...place])).join('; ')
-}
-
-/** The foreign filter at the mirrors' preference that has a handle. */
-function findBlocking(host: HostIndex, device: string, tcHook: TcHook, handle: number): Filter | undefined {
-  return host
-    .filtersAt(device, tcHook)
-    .find(({ chain, pref, ...filter }) => chain === 0 && pref === mirrorPref && (filter.handle ?? 0) === handle)
-}
-
-/** The root qdiscs that hold nothing but these foreign mirrors, and treat frames as the default qdisc does. */
-function emptied(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): { device: string; handle: string }[] {
-  const devices = [...new Set(foreignMirrors.map(({ device }) => device))]
-  return devices
-    .flatMap((name) => host.qdiscsOf(name))
-    .filter(({ device, handle, root, plainPrio }) => {
-      const filters = host.classFiltersOf(device)
-      const children = host.qdiscsOf(device).some((other) => other.parent?.startsWith(handle))
-      return (
-        plainPrio &&
-        root &&
-        !children &&
-        filters.length > 0 &&
-        filters.every((filter) => foreignMirrors.includes(filter))
-      )
-    })
-}
-
-/** Foreign mirrors on an ingress qdisc are removed with that qdisc. */
-function removeForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
-  const roots = emptied(host, foreignMirrors)
-  const alone = foreignMirrors.filter(
-    (filter) =>
-      !roots.some(({ device }) => device === filter.device && 'parent' in filter) &&
-      !('tcHook' in filter && host.hasQdisc(filter.device, 'ingress'))
-  )
-  return [
-    ...alone.map(removeFilter).flatMap((words): Argv[] => (words === null ? [] : [['tc', ...words]])),
-    ...roots.map(({ device }): Argv => ['tc', 'qdisc', 'del', 'dev', device, 'root'])
-  ]
-}
-
-function restoreForeignMirrors(host: HostIndex, foreignMirrors: readonly ForeignMirror[]): Argv[] {
-  return [
-    ...emptied(host, foreignMirrors).map(
-      ({ device, handle }): Argv => ['tc', 'qdisc', 'add', 'dev', device, 'root', 'handle', handle, 'prio']
-    ),
-    ...foreignMirrors.flatMap((filter): Argv[] => {
-      const words = writeFilter(filter)
-      if (words === null) return []
-      // On the old ingress qdisc, a filter's parent is ffff:, as scripts write it.
-      const old = host.hasQdisc(filter.device, 'ingress')
-      return [
-        [
-          'tc',
-          ...words.flatMap((word, index) => (old && index === 4 && word === 'ingress' ? ['parent', 'ffff:'] : [word]))
-        ]
-      ]
-    })
-  ]
 }

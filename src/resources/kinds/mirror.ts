@@ -91,7 +91,7 @@ export const mirror: Kind<Mirror> = {
   ],
   device: ({ device }) => device,
   remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
-  conflict: (live, _, host) => explainForeignMirrors(live, host),
+  conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, live, host),
   adoptNote: 'a later destroy removes it'
 }
 

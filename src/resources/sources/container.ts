@@ -61,29 +61,18 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
   const unseen = own.filter(({ veths }) => veths === null)
   const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
   const isMissing = own.length + shared.length === 0
-  return joinUnread(unseen.length > 0 || docker.unread.length > 0, [
-    ...hooks,
-    {
-      ...nothingResolved,
-      waits: [
-        ...(isMissing
-          ? wait(
-              'SOURCE_MISSING',
-              isNamed ? `the container ${value} to run` : `a running container of the ${kind} ${value}`
-            )
-          : []),
-        ...unseen.flatMap(({ name }) =>
-          wait('SOURCE_UNSEEN', `the right to see which interfaces are the container ${name}'s`, 'run it as root', name)
-        )
-      ],
-      errors: isNamed ? shared : [],
-      warnings: isNamed ? [] : shared
-    }
-  ])
-}
-
-function joinUnread(isUnread: boolean, parts: readonly Resolved<SourceHook>[]): ResolvedSource {
-  return { ...joinResolved(parts), isUnread }
+  const awaited = isNamed ? `the container ${value} to run` : `a running container of the ${kind} ${value}`
+  const others = {
+    ...nothingResolved,
+    waits: [
+      ...(isMissing ? wait('SOURCE_MISSING', awaited) : []),
+      ...unseen.flatMap(({ name }) =>
+        wait('SOURCE_UNSEEN', `the right to see which interfaces are the container ${name}'s`, 'run it as root', name)
+      )
+    ],
+    ...(isNamed ? { errors: shared } : { warnings: shared })
+  }
+  return { ...joinResolved([...hooks, others]), isUnread: unseen.length > 0 || docker.unread.length > 0 }
 }
 
 function explainMode(span: SpanSpec, { name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
