@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import type { Wait } from '../resources/kind.ts'
 import { mirrorHandle, readMark } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
@@ -10,8 +10,8 @@ import {
   type Context,
   joinResolved,
   type Resolved,
-  waitForMirrors,
-  writeMirrorTitle
+  waitForMirror,
+  waitForMirrors
 } from '../resources/sources/source-kind.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
@@ -56,10 +56,7 @@ export function resolveSpec({ spec, scope, patient, known }: Target, context: Co
 
 /** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
 function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
-  return mirrors.map(({ source, direction }) => ({
-    ...{ kind: 'mirror', span, title: writeMirrorTitle(source, direction, span) },
-    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...source, direction) }
-  }))
+  return mirrors.map(({ source, direction }) => waitForMirror(span, source, direction, diagnostic))
 }
 
 /** Sorts by file and line; a diagnostic without a place comes last. */
@@ -87,17 +84,9 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
   const points = [...mirrors.items, ...kept.filter((one) => !mirrors.items.some((other) => isAt(one, other)))]
   const sensors = resolveSensors(span, context)
   const largest = largestMtu(span, points, host)
-  const resolved: DesiredSpan = {
-    name: span.name,
-    description: span.description,
-    mtu: span.mtu === 'auto' ? largest : span.mtu,
-    wire: span.wire,
-    sealed: span.sealed,
-    mirrors: points,
-    network: span.network,
-    sensors: sensors.items,
-    origin: span.origin
-  }
+  const { sources: _, ...same } = span
+  const mtu = span.mtu === 'auto' ? largest : span.mtu
+  const resolved: DesiredSpan = { ...same, mtu, mirrors: points, sensors: sensors.items }
   return {
     items: [resolved],
     waits: [...mirrors.waits, ...sensors.waits],

@@ -1,7 +1,7 @@
 import type { Origin } from '../errors.ts'
 import type { Container, Filter, Link, Program } from '../host/snapshot.ts'
 import type { Scope } from '../spec/scope.ts'
-import type { NetworkSpec, TcHook } from '../spec/spec.ts'
+import type { SpanSpec, TcHook } from '../spec/spec.ts'
 import type { InterfaceMark, InterfaceSetting } from './marks.ts'
 
 /** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
@@ -42,18 +42,12 @@ export interface DesiredSensor {
 }
 
 /** One span of the file, with its names resolved on this host. */
-export interface DesiredSpan {
-  readonly name: string
-  readonly description: string | null
+export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu'> {
   /** Bytes. */
   readonly mtu: number
-  readonly wire: boolean
-  readonly sealed: boolean
   readonly mirrors: readonly CopyPoint[]
-  readonly network: NetworkSpec | null
   /** The containers that exist. Those that do not are waits. */
   readonly sensors: readonly DesiredSensor[]
-  readonly origin: Origin
 }
 
 /** The desired spans of a command, without the marks of the host. */

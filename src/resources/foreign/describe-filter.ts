@@ -15,11 +15,10 @@ export function countFilters(filters: readonly TcFilter[]): string {
   const keyOf = (filter: TcFilter) => `${filter.kind} ${workOf(filter, 1)}`
   const groups = [...new Set(filters.map(keyOf))].map((key) => filters.filter((filter) => keyOf(filter) === key))
   if (groups.length > 2) return `${filters.length} filters`
-  const words = groups.flatMap((group) =>
-    group
-      .slice(0, 1)
-      .map((filter) => `${group.length} ${filter.kind} ${plural('filter', group)} that ${workOf(filter, group.length)}`)
-  )
+  const words = groups.flatMap(({ length, 0: first }) => {
+    const what = length === 1 ? 'filter' : 'filters'
+    return first === undefined ? [] : [`${length} ${first.kind} ${what} that ${workOf(first, length)}`]
+  })
   return words.length === 0 ? 'no filter' : joinAnd(words)
 }
 
@@ -34,8 +33,4 @@ function workOf({ copies, others, classId }: TcFilter, count: number): string {
   if (targets.length > 0) return `mirror${s} into ${targets.join(', ')}${others ? ` and do${s && 'es'} more` : ''}`
   if (classId !== null && !others) return `sort${s} into the class ${classId}`
   return `do${s && 'es'} other work`
-}
-
-function plural(word: string, items: readonly unknown[]): string {
-  return items.length === 1 ? word : `${word}s`
 }

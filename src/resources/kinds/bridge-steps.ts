@@ -50,7 +50,7 @@ export interface Bridge extends Resource {
 /** The commands that remove a bridge, or give it back. */
 export function removeBridge(before: Bridge): Step[] {
   if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
-  return changeBridge(before, giveBack(before, before.original), 'give back')
+  return updateBridge(before, giveBack(before, before.original), 'give back')
 }
 
 /** The bridge as it was before it was adopted. A clsact that spanplan has added goes too, unless it holds foreign filters. */
@@ -88,11 +88,7 @@ export function createBridge(after: Bridge): Step[] {
 }
 
 /** The commands that change a bridge. */
-export function updateBridge(before: Bridge, after: Bridge): Step[] {
-  return changeBridge(before, after, 'set')
-}
-
-function changeBridge(then: Bridge, after: Bridge, verb: string): Step[] {
+export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] {
   const device = after.id
   // Once the MTU is large enough, IPv6 comes back with the kernel's defaults. Below, there is nothing to set.
   const wakes = then.mtu < smallestIpv6Mtu && after.mtu >= smallestIpv6Mtu

@@ -43,7 +43,7 @@ export const bridge: Kind<Bridge> = {
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
   create: createBridge,
-  update: updateBridge,
+  update: (before, after) => updateBridge(before, after),
   remove: removeBridge,
   summary: (resource) =>
     [

@@ -61,19 +61,17 @@ export function directionsOf({ direction }: { readonly direction: Direction }): 
 }
 
 /** A wait for each mirror of a source. */
-export function waitForMirrors(
-  span: SpanSpec,
-  source: SourceSpec,
-  id: SourceId,
-  { code, message, hint, origin = source.origin }: Diagnostic
-): Wait[] {
-  return directionsOf(source).map((direction) => ({
-    ...{ kind: 'mirror', span: span.name, title: writeMirrorTitle(id, direction, span.name) },
-    diagnostic: {
-      ...{ code, message, ...(hint !== undefined && { hint }), origin },
-      address: writeAddress(span.name, 'mirror', ...id, direction)
-    }
-  }))
+export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
+  const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
+  return directionsOf(source).map((direction) => waitForMirror(span.name, id, direction, placed))
+}
+
+/** A wait for one mirror. */
+export function waitForMirror(span: string, id: SourceId, direction: TcHook, diagnostic: Diagnostic): Wait {
+  return {
+    ...{ kind: 'mirror', span, title: writeMirrorTitle(id, direction, span) },
+    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...id, direction) }
+  }
 }
 
 /** The name of a mirror in a plan. */
