@@ -7,11 +7,6 @@ import { diagnostic, SpanplanError } from '../errors.ts'
 /** A program and its arguments. They never reach a shell. */
 export type Argv = readonly [string, ...string[]]
 
-/** An option and its value as two arguments; none where there is no value. */
-export function option(name: string, value: string | number | null | undefined): string[] {
-  return value === null || value === undefined ? [] : [name, String(value)]
-}
-
 /** The result of a program that has ended. */
 export interface Output {
   readonly stdout: string

@@ -1,6 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { replaceUnprintable } from '../printable.ts'
 
+/** An option and its value as two arguments; none where there is no value. */
+export function option(name: string, value: string | number | null | undefined): string[] {
+  return value === null || value === undefined ? [] : [name, String(value)]
+}
+
 /**
  * Quotes an argument for iproute2's batch mode (makeargs and getcmdline in lib/utils.c). It splits at white space, knows both kinds
  * of quotes, and reads everything after `#` as a comment, also in quotes. null: no quoting carries the argument, and the command

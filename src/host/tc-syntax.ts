@@ -1,4 +1,4 @@
-import { option } from './exec.ts'
+import { option } from './quote-command.ts'
 import type { ClassPlace, HookPlace, Program } from './snapshot.ts'
 
 /** What the writers of tc filters and the parsers of tc's output have to agree on. */

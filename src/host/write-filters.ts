@@ -1,5 +1,5 @@
 import type { TcHook } from '../spec/spec.ts'
-import { option } from './exec.ts'
+import { option } from './quote-command.ts'
 import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter } from './snapshot.ts'
 import { dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 

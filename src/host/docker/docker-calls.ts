@@ -1,4 +1,5 @@
-import { type Argv, option } from '../exec.ts'
+import type { Argv } from '../exec.ts'
+import { option } from '../quote-command.ts'
 import type { DockerNetwork } from '../snapshot.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */

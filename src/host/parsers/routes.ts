@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { option } from '../exec.ts'
+import { option } from '../quote-command.ts'
 import type { Route } from '../snapshot.ts'
 
 /**
