@@ -1,8 +1,8 @@
-/** The options that several commands share, and the parsers of their values. */
+/** The options that several commands share, and the parsers of values. */
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { readDuration } from '../spec/values/duration.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
-import { parseDuration } from './input/duration.ts'
-import { parseListenAddress } from './input/listen-address.ts'
 
 /** For an option that may be given again. */
 const collect = (value: string, list: readonly string[]): string[] => [...list, value]
@@ -16,34 +16,15 @@ export const spanOption = () =>
 export const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
 export const colorOption = () =>
   new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
-export const outOption = () => new Option('--out <file>', 'also save the plan, for apply').argParser(parseOut)
 export const pruneOption = () => new Option('--no-prune', 'keep spans that are live, and no longer in the file')
 export const adoptOption = () =>
   new Option('--adopt', 'take over foreign bridges, networks, qdiscs and mirrors that a span needs').default(false)
 export const emptyOption = () =>
   new Option('--allow-empty', 'let a file without spans remove all that is live').default(false)
-export const rollbackOption = () =>
-  new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless it is confirmed')
-    .argParser((text: string): number | null => parseDuration(text))
-    .default(null as number | null, 'never')
-export const waitOption = () =>
-  new Option('--wait <duration>', 'wait so long for sensors that are not there, as in 60s, and connect them')
-    .argParser((text: string): number | null => parseDuration(text))
-    .default(null as number | null, 'not at all')
-    .conflicts(['rollbackAfter', 'deferDocker'])
 export const deferOption = () =>
   new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 export const yesOption = () =>
   new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
-export const intervalOption = () =>
-  new Option('--interval <duration>', 'look again after so long, though nothing has happened')
-    .argParser(parseInterval)
-    .default(60_000, '60s')
-export const listenOption = () =>
-  new Option('--listen <address>', 'serve metrics and health there, as in 127.0.0.1:9477')
-    .argParser((text: string): ListenAddress | null => parseListenAddress(text))
-    .default(null as ListenAddress | null, 'nowhere')
-export const dryRunOption = () => new Option('--dry-run', 'only report what differs, and change nothing').default(false)
 export const insecureOption = () =>
   new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
 export const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
@@ -56,16 +37,42 @@ export const exitcodeOption = (what: string) =>
 /** Milliseconds. A run takes a tenth of that. */
 const shortestInterval = 1000
 
-/** `-` is refused: stdout has the plan for people already. */
-function parseOut(path: string): string {
-  if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
-  return path
+const listenExample = 'It is an address and a port, as in 127.0.0.1:9477 or [::1]:9477.'
+
+/** Parses a duration with a unit, into milliseconds. Commander adds the option's name to its errors and to those below. */
+export function parseDuration(text: string): number {
+  const duration = readDuration(text)
+  if (typeof duration !== 'number') throw new InvalidArgumentError(`A duration must ${duration.problem}.`)
+  return duration
 }
 
-function parseInterval(text: string): number {
+export function parseInterval(text: string): number {
   const interval = parseDuration(text)
   if (interval < shortestInterval) throw new InvalidArgumentError('It must be 1s at least.')
   return interval
+}
+
+/**
+ * Parses an address and a port, as `127.0.0.1:9477` or `[::1]:9477`. A host name is refused, because it would have to be
+ * looked up; so is a port alone, because it would be open to the whole network.
+ *
+ * @throws InvalidArgumentError.
+ */
+export function parseListenAddress(text: string): ListenAddress {
+  const [, bracketed, bare, digits] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? []
+  const [host, port] = [bracketed ?? bare ?? '', Number(digits)]
+  if (digits === undefined) throw new InvalidArgumentError(listenExample)
+  if (host === '') throw new InvalidArgumentError(`The address is missing: ${listenExample}`)
+  if (isIP(host) === 0) throw new InvalidArgumentError(`${host} is no address: ${listenExample}`)
+  if (bracketed === undefined ? !isIPv4(host) : !isIPv6(host)) throw new InvalidArgumentError(listenExample)
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError('A port is a number from 1 to 65535.')
+  return { host, port }
+}
+
+/** `-` is refused: stdout has the plan for people already. */
+export function parseOut(path: string): string {
+  if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
+  return path
 }
 
 export function parseWrite(path: string): string {

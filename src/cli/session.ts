@@ -19,27 +19,31 @@ export function commandLine(): string {
 
 /** Prints warnings to stderr. A JSON document has them already. */
 export function warn(session: Session, warnings: readonly Diagnostic[]): void {
-  if (session.json) return
-  const paint = choosePaint(session.color, process.stderr)
-  for (const warning of warnings)
-    process.stderr.write(`${renderDiagnostic('warning', warning, session.files, paint)}\n`)
+  if (!session.json) printDiagnostics(session, 'warning', warnings)
 }
 
-/** Runs a command, and sets the exit status of the process. Prints the error that the command throws. */
-export async function runCommand(session: Session, command: () => Promise<ExitCode>): Promise<void> {
+function printDiagnostics({ color, json, files }: Session, kind: 'error' | 'warning', list: readonly Diagnostic[]) {
+  const paint = json ? plain : choosePaint(color, process.stderr)
+  for (const diagnostic of list) process.stderr.write(`${renderDiagnostic(kind, diagnostic, files, paint)}\n`)
+}
+
+/**
+ * Runs a command, and sets the exit status of the process. Prints the error that the command throws.
+ *
+ * @param load imports the command: no command waits for the others to be parsed.
+ */
+export async function runCommand<Options>(
+  options: Options & Partial<Pick<Session, 'color' | 'json'>>,
+  load: () => Promise<(session: Session, options: Options) => Promise<ExitCode>>
+): Promise<void> {
+  const session: Session = { color: options.color ?? 'auto', json: options.json ?? false, files: [] }
   try {
-    process.exitCode = await command()
+    const command = await load()
+    process.exitCode = await command(session, options)
   } catch (error) {
-    process.exitCode = reportError(session, error)
+    const { diagnostics, exit } = asForeseen(error)
+    if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
+    printDiagnostics(session, 'error', diagnostics)
+    process.exitCode = exit
   }
-}
-
-function reportError(session: Session, error: unknown): ExitCode {
-  const { diagnostics, exit } = asForeseen(error)
-  if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
-  const paint = session.json ? plain : choosePaint(session.color, process.stderr)
-  for (const diagnostic of diagnostics) {
-    process.stderr.write(`${renderDiagnostic('error', diagnostic, session.files, paint)}\n`)
-  }
-  return exit
 }

@@ -6,27 +6,22 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { askForApproval, askToConfirm, needsApproval } from '../input/approve.ts'
-import { loadDestroyTarget, loadSpecTarget, type Selection, type SpecSelection } from '../input/target.ts'
+import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { printConfirmed, printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import { commandLine, type Session, warn } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
-interface ApplyOptions extends Selection {
+interface ApplyOptions {
   readonly yes: boolean
   /** Milliseconds. */
   readonly lockTimeout: number
   readonly detailedExitcode: boolean
-}
-
-interface SpecOptions extends ApplyOptions, SpecSelection {
-  /** The path of a saved plan. */
-  readonly plan: string | undefined
   readonly allowEmpty: boolean
-  /** Milliseconds until the apply is rolled back, unless it is confirmed; null: it is not. */
-  readonly rollbackAfter: number | null
-  /** Milliseconds to wait for missing sensors; null: not at all. */
-  readonly wait: number | null
+  /** Milliseconds until the apply is rolled back, unless it is confirmed; undefined: it is not. */
+  readonly rollbackAfter?: number
+  /** Milliseconds to wait for missing sensors; undefined: not at all. */
+  readonly wait?: number
 }
 
 /** What is applied, and how. */
@@ -34,14 +29,19 @@ interface ApplyRequest {
   readonly target: Target
   /** Reads the host, and gives the plan view to apply. */
   readonly refresh: () => Promise<PlanView>
-  readonly options: ApplyOptions & Pick<SpecOptions, 'allowEmpty' | 'rollbackAfter' | 'wait'>
+  readonly options: ApplyOptions
 }
 
 /**
  * `spanplan apply`: prints the plan, asks before anything is removed, and applies it. Whoever saved a plan has seen it, and
  * is not asked.
+ *
+ * @param options `plan`: the path of a saved plan.
  */
-export async function applyCommand(session: Session, options: SpecOptions): Promise<ExitCode> {
+export async function applyCommand(
+  session: Session,
+  options: SpecSelection & ApplyOptions & { readonly plan: string | undefined }
+): Promise<ExitCode> {
   if (options.plan !== undefined) {
     const { openSavedPlan } = await import('../input/saved-plan.ts')
     const saved = await openSavedPlan(session, options.plan, options)
@@ -54,67 +54,49 @@ export async function applyCommand(session: Session, options: SpecOptions): Prom
 /** `spanplan destroy`: the same, with nothing as the target. */
 export async function destroyCommand(
   session: Session,
-  options: ApplyOptions & { readonly name: string | undefined; readonly all: boolean }
+  selection: DestroySelection & Omit<ApplyOptions, 'allowEmpty'>
 ): Promise<ExitCode> {
-  const target = await loadDestroyTarget(session, options)
-  const more = { allowEmpty: true, rollbackAfter: null, wait: null }
-  return applyAndWait(session, {
-    target,
-    refresh: () => refreshAndCheckSpans(target),
-    options: { ...options, ...more }
-  })
+  const target = await loadDestroyTarget(session, selection)
+  const options = { ...selection, allowEmpty: true }
+  return applyAndWait(session, { target, refresh: () => refreshAndCheckSpans(target), options })
 }
 
 async function applyAndWait(session: Session, request: ApplyRequest): Promise<ExitCode> {
+  const { wait, lockTimeout, detailedExitcode } = request.options
   const { signal, stop } = catchSignals()
+  let changed = false
+  const apply = async (lockTimeout: number): Promise<PlanView> => {
+    const { first, last } = await lockAndApply(session, request, lockTimeout, signal)
+    changed ||= first.plan.changes.length > 0
+    return last
+  }
   try {
-    const { first, last } = await lockAndApply(session, request, signal)
-    const changed = hasChanges(first)
-    const changedLater = await applyAsSensorsCome(session, request, last, signal)
-    return request.options.detailedExitcode && (changed || changedLater) ? Exit.changes : Exit.done
+    const view = await apply(lockTimeout)
+    const missing = missingSensors(view)
+    if (wait !== undefined && missing.length > 0) {
+      const end = Date.now() + wait
+      printWait(session, missing, new Date(end))
+      // Another process that has the lock meanwhile is waited for as long as the sensors are.
+      const applyAgain = (left: number) => apply(Math.max(left, lockTimeout))
+      printWaitOver(session, await awaitSensors(request.target, view, applyAgain, end, signal))
+    }
+    return detailedExitcode && changed ? Exit.changes : Exit.done
   } finally {
     stop()
   }
 }
 
-const hasChanges = ({ plan }: PlanView): boolean => plan.changes.length > 0
-
-/** Gives whether there were changes. Another process that has the lock meanwhile is waited for as long as the sensors are. */
-async function applyAsSensorsCome(
-  session: Session,
-  { target, refresh, options }: ApplyRequest,
-  view: PlanView,
-  signal: AbortSignal
-): Promise<boolean> {
-  const missing = missingSensors(view)
-  if (options.wait === null || missing.length === 0) return false
-  let changed = false
-  const apply = async (left: number): Promise<PlanView> => {
-    const lockTimeout = Math.max(left, options.lockTimeout)
-    const { first, last } = await lockAndApply(
-      session,
-      { target, refresh, options: { ...options, lockTimeout } },
-      signal
-    )
-    changed ||= hasChanges(first)
-    return last
-  }
-  const end = Date.now() + options.wait
-  printWait(session, missing, new Date(end))
-  printWaitOver(session, await awaitSensors(target, view, apply, end, signal))
-  return changed
-}
-
 async function lockAndApply(
   session: Session,
   { target, refresh, options }: ApplyRequest,
+  lockTimeout: number,
   signal: AbortSignal
 ): Promise<ApplyResult> {
-  const take = () => takeLock({ command: commandLine(), timeout: options.lockTimeout, signal })
-  const locking = await tryUnless(['RIGHT_MISSING'], take)
+  const take = () => takeLock({ command: commandLine(), timeout: lockTimeout, signal })
+  const locking = await tryUnless('RIGHT_MISSING', take)
   let lock: Lock | null = locking.result
   try {
-    const reading = await tryUnless(['DOCKER_FORBIDDEN'], refresh)
+    const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     printPlan(session, target, view)
@@ -129,9 +111,9 @@ async function lockAndApply(
     const progress = openProgress(session, view.plan)
     const checks = { allowEmpty: options.allowEmpty, lock: locking.missing, docker: reading.missing }
     const result = await applyPlan(target, view, { ...checks, progress, signal, approve }).finally(progress.close)
-    if (!hasChanges(result.first)) return result
+    if (result.first.plan.changes.length === 0) return result
     if (result.unverified === null) printSummary(session, target, result.first.plan)
-    if (options.rollbackAfter !== null && lock !== null) {
+    if (options.rollbackAfter !== undefined && lock !== null) {
       if (result.unverified !== null) warn(session, result.unverified.diagnostics)
       const { confirmOrRollBack } = await import('../../apply/commit-confirm.ts')
       const applied = { target, first: result.first, progress, lock }
@@ -146,15 +128,15 @@ async function lockAndApply(
   }
 }
 
-/** Errors that have only these codes are reported later, with the other rights that are missing. */
+/** An error that has only this code is reported later, with the other rights that are missing. */
 async function tryUnless<T>(
-  codes: readonly string[],
+  code: string,
   action: () => Promise<T>
 ): Promise<{ readonly result: T | null; readonly missing: readonly Diagnostic[] }> {
   try {
     return { result: await action(), missing: [] }
   } catch (error) {
-    if (!(error instanceof SpanplanError) || !error.diagnostics.every(({ code }) => codes.includes(code))) throw error
+    if (!(error instanceof SpanplanError) || !error.diagnostics.every((missing) => missing.code === code)) throw error
     return { result: null, missing: error.diagnostics }
   }
 }

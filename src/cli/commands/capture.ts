@@ -1,28 +1,30 @@
 import { createWriteStream } from 'node:fs'
 import { checkCaptureRights } from '../../apply/preflight.ts'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
-import { Exit, type ExitCode, messageOf, SpanplanError } from '../../errors.ts'
+import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { liveSpans, spanUnknown } from '../../plan/live-spans.ts'
+import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
-import { everyOwner, type FileSelection, listedSpans, readKernelHost } from '../input/known-spans.ts'
-import { openOutput } from '../output/open-output.ts'
+import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
+import type { FileSelection } from '../input/spec-files.ts'
+import { fileUnwritable, openOutput } from '../output/output-file.ts'
+import type { Session } from '../session.ts'
 
 interface CaptureOptions extends FileSelection {
   readonly span: string
   /** A pcap-filter(7) expression, in parts. */
   readonly filter: readonly string[]
   /** The file to write the frames to, or `-`; undefined: they are shown as text. */
-  readonly write: string | undefined
+  readonly write?: string
   /** The number of frames to capture; undefined: until a signal ends it. */
-  readonly count: number | undefined
+  readonly count?: number
 }
 
 /** The signals that end a capture, as they end tcpdump. */
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** `spanplan capture`: shows the frames that a sensor on the span gets, or writes them as pcap. */
-export async function captureCommand(options: CaptureOptions): Promise<ExitCode> {
+export async function captureCommand(_: Session, options: CaptureOptions): Promise<ExitCode> {
   const { span, write, count } = options
   if (write === '-' && process.stdout.isTTY === true) throw binaryOnTerminal()
   const { mtu } = await findBridge(options)
@@ -47,8 +49,7 @@ export async function captureCommand(options: CaptureOptions): Promise<ExitCode>
 
 /** The bridge of the span, of whatever owner. */
 async function findBridge({ span, ...files }: CaptureOptions): Promise<Link> {
-  const host = await readKernelHost()
-  const live = liveSpans({ scope: everyOwner }, host)
+  const { host, live } = await readLiveSpans()
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
   if (bridge !== undefined) return bridge
   const listed = await listedSpans(files)
@@ -65,11 +66,7 @@ function openSink(path: string | undefined): Sink {
   try {
     return { stream: createWriteStream(path, { fd: openOutput(path) }), end: true, say }
   } catch (error) {
-    throw new SpanplanError({
-      code: 'FILE_UNWRITABLE',
-      message: `frames cannot be written to ${printable(path)}: ${printable(messageOf(error))}`,
-      hint: 'name another file with --write'
-    })
+    throw fileUnwritable('frames', path, error, '--write')
   }
 }
 

@@ -1,34 +1,10 @@
-/** The part of commander's types that completion reads. */
-interface Commands {
-  readonly commands: readonly Command[]
-}
-
-interface Command {
-  name(): string
-  description(): string
-  readonly options: readonly Option[]
-  readonly registeredArguments: readonly Argument[]
-}
-
-interface Option {
-  readonly long?: string | undefined
-  readonly short?: string | undefined
-  /** As in `-f, --file <path>`. */
-  readonly flags: string
-  readonly description: string
-  /** The option needs a value. */
-  readonly required: boolean
-  readonly argChoices?: readonly string[] | undefined
-}
-
-interface Argument {
-  name(): string
-  readonly required: boolean
-  readonly variadic: boolean
-  readonly argChoices?: readonly string[] | undefined
-}
+import type { Argument, CommandUnknownOpts, Option } from '@commander-js/extra-typings'
+import { Exit, type ExitCode } from '../../errors.ts'
+import type { Session } from '../session.ts'
 
 type Shell = 'bash' | 'zsh' | 'fish'
+
+type Commands = readonly CommandUnknownOpts[]
 
 /** What completes a value: a list of values, file names, or nothing. */
 type Candidates = readonly string[] | 'files' | 'nothing'
@@ -36,13 +12,18 @@ type Candidates = readonly string[] | 'files' | 'nothing'
 /** The placeholders of file names in a usage line. */
 const filePlaceholders: ReadonlySet<string> = new Set(['file', 'path', 'plan'])
 
-/** Writes a script for the shell that completes commands, options, and the values that are known. */
-export function completionScript(shell: Shell, program: Commands): string {
-  return scripts[shell](program)
+/** `spanplan completion`: prints a script for the shell. */
+export async function completionCommand(
+  _: Session,
+  { shell, commands }: { readonly shell: Shell; readonly commands: Commands }
+): Promise<ExitCode> {
+  process.stdout.write(scripts[shell](commands))
+  return Exit.done
 }
 
-const scripts: Readonly<Record<Shell, (program: Commands) => string>> = {
-  bash: ({ commands }) => `_spanplan() {
+/** Writes a script that completes commands, options, and the values that are known. */
+const scripts: Readonly<Record<Shell, (commands: Commands) => string>> = {
+  bash: (commands) => `_spanplan() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words= files=
   case $before in
 ${bashValues(commands)}
@@ -56,7 +37,7 @@ ${commands.map((command) => `      ${command.name()}) ${bashCandidates(command)}
 }
 complete -F _spanplan spanplan
 `,
-  zsh: ({ commands }) => `#compdef spanplan
+  zsh: (commands) => `#compdef spanplan
 _spanplan() {
   local -a commands
   commands=(
@@ -74,7 +55,7 @@ ${commands.map((command) => `    ${command.name()}) _arguments ${zshCandidates(c
 }
 compdef _spanplan spanplan
 `,
-  fish: ({ commands }) =>
+  fish: (commands) =>
     [
       'complete -c spanplan -f',
       ...commands.flatMap((command) => [
@@ -88,14 +69,15 @@ compdef _spanplan spanplan
 }
 
 /** An option of one name takes the same values in every command. */
-function bashValues(commands: readonly Command[]): string {
-  const valued = commands.flatMap((command) => command.options.filter(({ required }) => required))
-  return [...new Map(valued.flatMap((option) => flagsOf(option).map((flag) => [flag, candidatesFor(option)] as const)))]
-    .map(([flag, candidates]) => `    ${flag}) ${bashSet(candidates, [])} ;;`)
-    .join('\n')
+function bashValues(commands: Commands): string {
+  const valued = commands.flatMap(({ options }) => options.filter(({ required }) => required))
+  const cases = valued.flatMap((option) =>
+    flagsOf(option).map((flag) => `    ${flag}) ${bashSet(candidatesFor(option), [])} ;;`)
+  )
+  return [...new Set(cases)].join('\n')
 }
 
-function bashCandidates({ options, registeredArguments: [first] }: Command): string {
+function bashCandidates({ options, registeredArguments: [first] }: CommandUnknownOpts): string {
   return bashSet(first ? candidatesFor(first) : 'nothing', options.flatMap(flagsOf))
 }
 
@@ -104,46 +86,39 @@ function bashSet(candidates: Candidates, more: readonly string[]): string {
   return `words='${words}'${candidates === 'files' ? ' files=yes' : ''}`
 }
 
-function zshCandidates({ options, registeredArguments }: Command): string[] {
+function zshCandidates({ options, registeredArguments }: CommandUnknownOpts): string[] {
   return [
-    ...options.flatMap((option) =>
-      flagsOf(option).map((flag) => `*${flag}[${zshText(option.description)}]${zshValue(option)}`)
-    ),
+    ...options.flatMap((option) => {
+      const description = option.description.replaceAll(/[[\]\\]/g, '\\$&')
+      const value = option.required ? `:${placeholder(option)}:${zshAction(option)}` : ''
+      return flagsOf(option).map((flag) => `*${flag}[${description}]${value}`)
+    }),
     ...registeredArguments.map((argument) => {
       const place = argument.variadic ? '*:' : argument.required ? ':' : '::'
-      return `${place}${argument.name()}:${zshAction(candidatesFor(argument))}`
+      return `${place}${argument.name()}:${zshAction(argument)}`
     })
   ]
 }
 
-function zshValue(option: Option): string {
-  return option.required ? `:${placeholder(option)}:${zshAction(candidatesFor(option))}` : ''
-}
-
-function zshAction(candidates: Candidates): string {
+function zshAction(value: Option | Argument): string {
+  const candidates = candidatesFor(value)
   if (candidates === 'files') return '_files'
   return candidates === 'nothing' ? ' ' : `(${candidates.join(' ')})`
 }
 
-function zshText(text: string): string {
-  return text.replaceAll(/[[\]\\]/g, '\\$&')
-}
-
-function fishCandidates({ options, registeredArguments }: Command): string[] {
+function fishCandidates({ options, registeredArguments }: CommandUnknownOpts): string[] {
   return [
     ...options.map((option) => {
       const names = [option.short && `-s ${option.short.slice(1)}`, option.long && `-l ${option.long.slice(2)}`]
-      const value = option.required ? [`-r ${fishArgument(candidatesFor(option))}`] : []
-      return [...names, ...value, `-d ${quote(option.description)}`].filter(Boolean).join(' ')
+      const value = option.required && `-r ${fishAction(option)}`
+      return [...names, value, `-d ${quote(option.description)}`].filter(Boolean).join(' ')
     }),
-    ...registeredArguments.flatMap((argument) => {
-      const candidates = candidatesFor(argument)
-      return candidates === 'nothing' ? [] : [fishArgument(candidates)]
-    })
+    ...registeredArguments.filter((argument) => candidatesFor(argument) !== 'nothing').map(fishAction)
   ]
 }
 
-function fishArgument(candidates: Candidates): string {
+function fishAction(value: Option | Argument): string {
+  const candidates = candidatesFor(value)
   if (candidates === 'files') return '-F'
   return candidates === 'nothing' ? '-f' : `-f -a ${quote(candidates.join(' '))}`
 }

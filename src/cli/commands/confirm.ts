@@ -1,14 +1,16 @@
 import { type Decision, sendDecision } from '../../apply/commit-confirm.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
-import { printEvent } from '../output/progress.ts'
+import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
 /** `spanplan confirm` and `spanplan rollback`: decides on an apply that waits for confirmation. */
-export async function decideCommand(session: Session, decision: Decision): Promise<ExitCode> {
+export async function decideCommand(
+  session: Session,
+  { decision }: { readonly decision: Decision }
+): Promise<ExitCode> {
   const { done, message } = await sendDecision(decision)
   if (!done) throw new SpanplanError({ code: 'ROLLBACK_PARTIAL', message }, Exit.partial)
-  if (session.json) printEvent(decision === 'confirm' ? 'confirmed' : 'rolled_back', { message })
-  else process.stdout.write(`${printableLines(message)}\n`)
+  printResult(session, printableLines(message), decision === 'confirm' ? 'confirmed' : 'rolled_back', { message })
   return Exit.done
 }

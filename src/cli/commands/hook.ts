@@ -12,18 +12,16 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, type Pauses, readPauses, recordHook } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { loadFiles } from '../input/spec-files.ts'
+import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/terminal.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
 /** From the command line; what is not given is taken from the environment. */
-interface HookOptions {
-  readonly file: readonly string[]
-  readonly interface: string | undefined
-  readonly phase: string | undefined
-  readonly insecureFile: boolean
+interface HookOptions extends FileSelection {
+  readonly interface?: string
+  readonly phase?: string
   /** Milliseconds. */
   readonly lockTimeout: number
   /** An error fails the command. */
@@ -73,7 +71,7 @@ export async function hookCommand(session: Session, options: HookOptions): Promi
   }
 }
 
-function readPhase(option: string | undefined): HookCall['direction'] | null {
+function readPhase(option?: string): HookCall['direction'] | null {
   const { PHASE, MODE } = process.env
   const phase = option || PHASE || MODE || ''
   const direction = phases.get(phase)
@@ -96,8 +94,8 @@ async function runHook(
   if (call.name === '') throw hookUnclear('which interface it is about is not said', '--interface NAME, or $IFACE')
   // The hook is called for each interface that goes down. The spans of the others stay as they are.
   if (call.name === everyInterface && call.direction === 'down') return
-  const files = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
-  const spec = await loadFiles(files, { trust: options.insecureFile ? 'all' : 'safe', onFiles: () => {} })
+  const file = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
+  const spec = await loadFiles({ ...options, file })
   // Only now: a file may be an inherited descriptor.
   closeInherited()
   const { device, spans, links } = await findSpansOf(spec, call)

@@ -1,20 +1,17 @@
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { liveSpans, spanUnknown } from '../../plan/live-spans.ts'
+import { spanUnknown } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
-import { everyOwner, listedSpans, readKernelHost } from '../input/known-spans.ts'
-import { printEvent } from '../output/progress.ts'
+import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
+import type { FileSelection } from '../input/spec-files.ts'
+import { printResult } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
 
-interface PauseOptions {
-  readonly file: readonly string[]
-  readonly insecureFile: boolean
-  /** undefined: every span. */
-  readonly span: string | undefined
-}
+/** undefined: every span. */
+type SpanOption = { readonly span: string | undefined }
 
 /** Milliseconds to wait for the lock: a watch may be in the middle of a run. */
 const lockTimeout = 30_000
@@ -22,41 +19,36 @@ const lockTimeout = 30_000
 /** `spanplan pause`: has watches and hooks leave a span, or every span, alone for a while. */
 export async function pauseCommand(
   session: Session,
-  { span, for: milliseconds, ...options }: PauseOptions & { readonly for: number }
+  { span, for: milliseconds, ...files }: FileSelection & SpanOption & { readonly for: number }
 ): Promise<ExitCode> {
-  if (span !== undefined) await checkSpan(span, options)
+  if (span !== undefined) await checkSpan(span, files)
   const pause: Pause = { span: span ?? null, until: new Date(Date.now() + milliseconds).toISOString() }
   await changePauses((pauses) => [...pauses.filter((other) => other.span !== pause.span), pause])
-  const what = span === undefined ? 'all spans are' : `${span} is`
-  const message = `${what} paused until ${localTime(pause.until)}: watch and hook leave ${span === undefined ? 'them' : 'it'} alone`
-  if (session.json) printEvent('paused', pause)
-  else
-    process.stdout.write(`${message}. To end it before: ${['spanplan', 'resume', ...(span ? [span] : [])].join(' ')}\n`)
+  const [what, them, resume] =
+    span === undefined ? ['all spans are', 'them', 'spanplan resume'] : [`${span} is`, 'it', `spanplan resume ${span}`]
+  const text = `${what} paused until ${localTime(pause.until)}: watch and hook leave ${them} alone. To end it before: ${resume}`
+  printResult(session, text, 'paused', pause)
   return Exit.done
 }
 
 /** `spanplan resume`: ends the pause of a span, or every pause. */
-export async function resumeCommand(session: Session, { span }: Pick<PauseOptions, 'span'>): Promise<ExitCode> {
+export async function resumeCommand(session: Session, { span }: SpanOption): Promise<ExitCode> {
   let ended: readonly Pause[] = []
   await changePauses((pauses) => {
     ended = pauses.filter((pause) => span === undefined || pause.span === span)
     if (ended.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
   })
-  if (session.json) printEvent('resumed', { spans: ended.map((pause) => pause.span) })
-  else process.stdout.write(`${renderEnded(ended)}\n${span === undefined ? renderPausesLeft() : ''}`)
+  const text = ended.length === 0 ? 'Nothing was paused.' : `Not paused any more: ${listSpans(ended)}.`
+  const left = span === undefined ? renderPausesLeft() : ''
+  printResult(session, `${text}${left}`, 'resumed', { spans: ended.map((pause) => pause.span) })
   return Exit.done
-}
-
-function renderEnded(ended: readonly Pause[]): string {
-  if (ended.length === 0) return 'Nothing was paused.'
-  return `Not paused any more: ${listSpans(ended)}.`
 }
 
 /** The pauses in root's run directory, which another user cannot end. */
 function renderPausesLeft(): string {
   const { pauses } = readPauses(Date.now())
-  return pauses.length === 0 ? '' : `Paused by root: ${listSpans(pauses)}. To end it: sudo spanplan resume\n`
+  return pauses.length === 0 ? '' : `\nPaused by root: ${listSpans(pauses)}. To end it: sudo spanplan resume`
 }
 
 function listSpans(pauses: readonly Pause[]): string {
@@ -75,11 +67,8 @@ function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {
 
 /** Changes the pauses, and has every watch make a run. */
 async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause[]): Promise<void> {
-  const lock = await takeLock({
-    command: commandLine(),
-    timeout: lockTimeout,
-    signal: new AbortController().signal
-  })
+  const { signal } = new AbortController()
+  const lock = await takeLock({ command: commandLine(), timeout: lockTimeout, signal })
   try {
     const own = readOwnPauses(Date.now())
     writePauses({ ...own, pauses: change(own.pauses) })
@@ -90,9 +79,9 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 }
 
 /** Checks that the file or the host knows a span. A file that is broken or missing does not matter. */
-async function checkSpan(span: string, options: Omit<PauseOptions, 'span'>): Promise<void> {
-  const listed = await listedSpans(options)
+async function checkSpan(span: string, files: FileSelection): Promise<void> {
+  const listed = await listedSpans(files)
   if (listed.includes(span)) return
-  const names = [...listed, ...liveSpans({ scope: everyOwner }, await readKernelHost())]
-  if (!names.includes(span)) throw spanUnknown([span], names)
+  const { live } = await readLiveSpans()
+  if (!live.includes(span)) throw spanUnknown([span], [...listed, ...live])
 }

@@ -7,7 +7,7 @@ import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals, withTotals } from '../../status/counters/loss-totals.ts'
 import { renderReport } from '../../status/output/text.ts'
 import type { Report } from '../../status/report.ts'
-import { openScreen, type Screen } from '../output/screen.ts'
+import { openScreen } from '../output/screen.ts'
 import { choosePaint } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
 
@@ -33,39 +33,28 @@ export async function showLive(session: Session, source: ReportSource): Promise<
     const message = '--live shows a picture that changes, and stdout is no terminal'
     throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
   }
-  const view = await source.refresh(true)
-  const paths = framePathsOf(view)
-  const start = await takeSample(paths)
+  const paint = choosePaint(session.color, process.stdout)
+  const start = framePathsOf(await source.refresh(true))
+  let before = await takeSample(start)
+  let losses = addLosses(new Map(), start, before)
+  let report: Report | null = null
   const screen = openScreen()
   try {
-    return await drawReports(session, source, start, addLosses(new Map(), paths, start), screen)
+    const legend = paint('wait', `lost: since ${localTime(new Date().toISOString())}; q ends it`)
+    for (;;) {
+      const left = Math.max(0, interval - (monotonicNow() - before.at))
+      await Promise.race([sleep(left, null, { ref: false }), screen.end])
+      if (screen.ended()) return report
+      const view = await source.refresh(false)
+      const paths = framePathsOf(view)
+      const now = await takeSample(paths)
+      losses = addLosses(losses, paths, now)
+      report = await source.report(view, before, now)
+      screen.draw([...renderReport(withAllLosses(report, losses), paint).trimEnd().split('\n'), legend])
+      before = now
+    }
   } finally {
     screen.close()
-  }
-}
-
-async function drawReports(
-  session: Session,
-  source: ReportSource,
-  start: Sample,
-  noLosses: LossTotals,
-  screen: Screen
-): Promise<Report | null> {
-  const paint = choosePaint(session.color, process.stdout)
-  const legend = paint('wait', `lost: since ${localTime(new Date().toISOString())}; q ends it`)
-  let before = start
-  let losses = noLosses
-  let report: Report | null = null
-  for (;;) {
-    await Promise.race([sleep(Math.max(0, interval - (monotonicNow() - before.at)), null, { ref: false }), screen.end])
-    if (screen.ended()) return report
-    const view = await source.refresh(false)
-    const paths = framePathsOf(view)
-    const now = await takeSample(paths)
-    losses = addLosses(losses, paths, now)
-    report = await source.report(view, before, now)
-    screen.draw([...renderReport(withAllLosses(report, losses), paint).trimEnd().split('\n'), legend])
-    before = now
   }
 }
 

@@ -29,7 +29,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
       refresh: (first) => refreshStatus(session, options, first ? refreshAndCheckSpans : refresh),
       report
     })
-    return last === null ? Exit.done : exitOf(last)
+    return exitOf(last)
   }
   const first = await takeFirstSample(await refreshStatus(session, options, refreshAndCheckSpans), options.for)
   // The host may have changed since the first sample.
@@ -60,8 +60,9 @@ async function takeFirstSample(view: PlanView, span: StatusOptions['for']): Prom
   })
 }
 
-function exitOf({ healthy }: Report): ExitCode {
-  return healthy ? Exit.done : Exit.unhealthy
+/** null: there is no report yet. */
+function exitOf(report: Report | null): ExitCode {
+  return report?.healthy === false ? Exit.unhealthy : Exit.done
 }
 
 /**

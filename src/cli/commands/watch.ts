@@ -3,19 +3,18 @@ import { setFlagsFromString } from 'node:v8'
 import { Exit, type ExitCode } from '../../errors.ts'
 import type { ListenAddress } from '../../watch/serve/http-listener.ts'
 import { openWatch } from '../../watch/watch.ts'
-import { choosePaths, openFiles } from '../input/spec-files.ts'
+import { choosePaths, type FileSelection, openFiles } from '../input/spec-files.ts'
 import { openEventPrinter } from '../output/watch-events.ts'
 import { commandLine, type Session } from '../session.ts'
+import { catchSignals } from '../signals.ts'
 
-interface WatchOptions {
-  readonly file: readonly string[]
+interface WatchOptions extends FileSelection {
   /** Milliseconds. */
   readonly interval: number
   readonly dryRun: boolean
   readonly allowEmpty: boolean
   readonly prune: boolean
-  readonly insecureFile: boolean
-  readonly listen: ListenAddress | null
+  readonly listen?: ListenAddress
 }
 
 /**
@@ -30,23 +29,26 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
   let hangUp: () => void = () => undefined
   process.on('SIGHUP', () => hangUp())
   const paths = choosePaths(options.file)
-  const readFiles = await openFiles(paths, options.insecureFile ? 'all' : 'safe')
-  const stop = new AbortController()
-  const abort = () => stop.abort()
-  // Before this line, and the second time, a signal ends the process at once.
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
+  const readFiles = await openFiles(paths, options.insecureFile)
+  // Before this line, a signal ends the process at once.
+  const { signal } = catchSignals()
   const read = () => {
-    const files = readFiles()
-    session.files = files
-    return files
+    session.files = readFiles()
+    return session.files
   }
   const watch = await openWatch(
-    { ...options, paths: paths.map(({ path }) => path), read, command: commandLine() },
+    {
+      ...options,
+      paths: paths.map(({ path }) => path),
+      listen: options.listen ?? null,
+      read,
+      command: commandLine()
+    },
     openEventPrinter(session)
   )
   hangUp = () => watch.wake('hangup')
   try {
-    const stopped = stop.signal.aborted ? Promise.resolve() : once(stop.signal, 'abort')
+    const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')
     await Promise.race([stopped, watch.failed])
   } finally {
     await watch.close()

@@ -2,8 +2,11 @@ import type { Decision } from '../../apply/commit-confirm.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
 import { countActions } from '../../plan/output/text.ts'
 import { isDestructive, type Plan } from '../../plan/plan.ts'
-import { printEvent } from '../output/progress.ts'
+import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
+
+/** What a person answered; `silence`: the terminal has gone, or the question was withdrawn. */
+type Reply = 'yes' | 'no' | 'silence'
 
 /** Whether a person has to approve the plan. Creating, changing and repairing needs no approval. */
 export function needsApproval(plan: Plan, yes: boolean): boolean {
@@ -17,8 +20,7 @@ export function needsApproval(plan: Plan, yes: boolean): boolean {
  */
 export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove, adopt } = countActions(plan)
-  const parts = { remove, replace, adopt }
-  const what = Object.entries(parts)
+  const what = Object.entries({ remove, replace, adopt })
     .flatMap(([verb, count]) => (count > 0 ? [`${verb} ${count}`] : []))
     .join(' and ')
   if (process.stdin.isTTY !== true) {
@@ -28,7 +30,6 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
       hint: 'look at the plan, then run it again with --yes'
     })
   }
-  const { ask } = await import('./ask.ts')
   if ((await ask(`Do it: ${what}?`, signal, 'no')) !== 'yes') {
     throw new SpanplanError(
       { code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' },
@@ -43,21 +44,44 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
  * @returns null: there is no terminal to ask on.
  */
 export function askToConfirm(session: Session, until: Date, signal: AbortSignal): Promise<Decision> | null {
-  if (session.json) {
-    printEvent('confirmation_awaited', { until: until.toISOString() })
-    return null
-  }
   const time = until.toLocaleTimeString('sv-SE')
-  process.stdout.write(
-    `It is rolled back at ${time}, unless it is confirmed: spanplan confirm (to roll back now: spanplan rollback)\n`
-  )
-  if (process.stdin.isTTY !== true) return null
-  return askForDecision(signal)
+  const text = `It is rolled back at ${time}, unless it is confirmed: spanplan confirm (to roll back now: spanplan rollback)`
+  printResult(session, text, 'confirmation_awaited', { until: until.toISOString() })
+  return session.json || process.stdin.isTTY !== true ? null : askForDecision(signal)
 }
 
 async function askForDecision(signal: AbortSignal): Promise<Decision> {
-  const { ask } = await import('./ask.ts')
   const reply = await ask('Keep it?', signal)
   if (reply === 'silence') return new Promise<Decision>(() => undefined)
   return reply === 'yes' ? 'confirm' : 'rollback'
+}
+
+/**
+ * Asks a person on the terminal, again until the answer is clear.
+ *
+ * @param signal withdraws the question.
+ * @param byDefault the reply for any unclear answer; without it, the question is asked again.
+ */
+async function ask(question: string, signal: AbortSignal, byDefault?: Reply): Promise<Reply> {
+  const { createInterface } = await import('node:readline/promises')
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // readline reads ^C before the terminal makes a signal of it.
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  // readline passes on the errors of a terminal that has gone.
+  terminal.on('error', () => undefined)
+  const gone = new Promise<null>((resolve) => terminal.once('close', () => resolve(null)))
+  const options = byDefault === undefined ? '[y/n]' : '[y/N]'
+  try {
+    for (;;) {
+      const answer = await Promise.race([terminal.question(`${question} ${options} `, { signal }), gone])
+      if (answer === null) return 'silence'
+      if (/^y(es)?$/i.test(answer.trim())) return 'yes'
+      if (/^no?$/i.test(answer.trim())) return 'no'
+      if (byDefault !== undefined) return byDefault
+    }
+  } catch {
+    return 'silence'
+  } finally {
+    terminal.close()
+  }
 }

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
-import { digestText, planDocument, type SavedSelection } from '../../plan/output/json.ts'
+import { digestText, type PlanDocument, planDocument, savedDocument } from '../../plan/output/json.ts'
 import { asShown, readSavedPlan, type SavedPlan } from '../../plan/output/saved-plan.ts'
 import { findDifferences } from '../../plan/output/saved-plan-check.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import { printable } from '../../printable.ts'
+import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
+import { fileUnwritable, saveFile } from '../output/output-file.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFile } from './spec-files.ts'
 import { loadSpecTarget, type SpecSelection } from './target.ts'
@@ -21,15 +22,31 @@ const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_UNREACHABLE', 'DOCKER_
 /** The number of differences that a message lists. */
 const listedDifferences = 10
 
-/** A saved plan that is to be applied. */
-export interface OpenedPlan {
-  readonly target: Target
-  /**
-   * Reads the host and plans again.
-   *
-   * @throws SpanplanError PLAN_STALE if the new plan is not the saved plan.
-   */
-  refresh(): Promise<PlanView>
+/**
+ * Saves a plan to a file for {@link openSavedPlan}, with what it takes to read its files again.
+ *
+ * @param read the files that the plan was made from.
+ * @throws SpanplanError FILE_UNWRITABLE.
+ */
+export function savePlan(
+  path: string,
+  document: PlanDocument,
+  options: SpecSelection,
+  read: readonly SourceFile[]
+): void {
+  const selection = {
+    files: choosePaths(options.file).map((file) => resolve(file.path)),
+    digests: digestFiles(read),
+    spans: options.span.length > 0 ? options.span : null,
+    prune: options.prune,
+    adopt: options.adopt,
+    defer_docker: options.deferDocker
+  }
+  try {
+    saveFile(path, `${printableJson(savedDocument(document, selection), 2)}\n`)
+  } catch (error) {
+    throw fileUnwritable('the plan', path, error, '--out')
+  }
 }
 
 /**
@@ -37,13 +54,15 @@ export interface OpenedPlan {
  * what their plan has to be. Whoever can write to it can keep it from being applied, or have another plan applied that
  * spanplan itself makes of files that root trusts; they cannot have a command run.
  *
+ * @returns the target, and a function that reads the host and plans again. It throws a SpanplanError PLAN_STALE if the new
+ * plan is not the saved plan.
  * @throws SpanplanError with what is wrong with the plan or the files; PLAN_STALE if the files have changed.
  */
 export async function openSavedPlan(
   session: Session,
   path: string,
-  { insecureFile }: { readonly insecureFile: boolean }
-): Promise<OpenedPlan> {
+  { insecureFile }: Pick<SpecSelection, 'insecureFile'>
+): Promise<{ readonly target: Target; refresh(): Promise<PlanView> }> {
   const saved = readSavedPlan(await readPlanFile(path, insecureFile), path)
   const { files, spans, prune, adopt, defer_docker: deferDocker } = saved.selection
   const selection = { file: files, span: spans ?? [], prune, adopt, deferDocker, insecureFile }
@@ -51,21 +70,9 @@ export async function openSavedPlan(
   return { target, refresh: () => refreshAndCheck(target, saved) }
 }
 
-/** What a saved plan has to say for {@link openSavedPlan} to read its files again. `read`: the files that it was made from. */
-export function describeSelection(options: SpecSelection, read: readonly SourceFile[]): SavedSelection {
-  return {
-    files: choosePaths(options.file).map(({ path }) => resolve(path)),
-    digests: digestFiles(read),
-    spans: options.span.length > 0 ? options.span : null,
-    prune: options.prune,
-    adopt: options.adopt,
-    defer_docker: options.deferDocker
-  }
-}
-
 async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8Array> {
   try {
-    return await loadFile(path, insecureFile ? 'all' : 'safe', largestPlan)
+    return await loadFile(path, insecureFile, largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const diagnostics = error.diagnostics.map((diagnostic) =>
@@ -79,12 +86,10 @@ async function loadSavedTarget(session: Session, saved: SavedPlan, selection: Sp
   let target: Target
   try {
     target = await loadSpecTarget(session, selection)
-  } catch (error) {
+  } finally {
     // That a file has changed matters more than that it is wrong now.
     if (session.files.length > 0) checkFiles(session, saved)
-    throw error
   }
-  checkFiles(session, saved)
   if (target.spec.digest !== saved.spec.digest) throw planStale(['the files are put together in another way'])
   return target
 }
@@ -105,11 +110,10 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
 
 async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
   const view = planAgain(target, await readFactsFor(target), saved)
-  const { plan, host, filters } = view
-  const document = planDocument(plan, { spec: null, host, filters, version: SPANPLAN_VERSION, created: '' })
+  const document = planDocument(view.plan, { ...view, spec: null, version: SPANPLAN_VERSION, created: '' })
   const differences = findDifferences(saved, asShown(document))
   if (differences.length === 0) return view
-  throw planStale(differences, plan.changes.length === 0 ? 'all is in sync: there is nothing to do' : undefined)
+  throw planStale(differences, view.plan.changes.length === 0 ? 'all is in sync: there is nothing to do' : undefined)
 }
 
 /** A conflict that there is now was not there when the plan was saved. Docker that cannot be asked may answer later. */

@@ -6,6 +6,7 @@ import { loadSpec } from '../../spec/load.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
+import type { Session } from '../session.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
 import { distrustFile } from './trust.ts'
@@ -13,13 +14,11 @@ import { distrustFile } from './trust.ts'
 /** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
 const defaultPaths = ['spans.yaml', '/etc/spanplan']
 
-/** Which files root does not refuse: all, or only those that no other user may write to. */
-export type Trust = 'all' | 'safe'
-
-interface LoadOptions {
-  readonly trust: Trust
-  /** Gets the files before they are checked, so that errors can quote their lines. */
-  readonly onFiles: (files: readonly SourceFile[]) => void
+/** The options that say which files to read. */
+export interface FileSelection {
+  readonly file: readonly string[]
+  /** Root also reads what other users may write to. */
+  readonly insecureFile: boolean
 }
 
 /** A file or folder to read. */
@@ -38,27 +37,33 @@ interface Content {
 /**
  * Reads and checks files and folders, or the default ones.
  *
+ * @param session gets the files before they are checked, so that errors can quote their lines.
  * @throws SpanplanError with all that is wrong.
  */
-export async function loadFiles(paths: readonly string[], { trust, onFiles }: LoadOptions): Promise<Spec> {
-  const read = await openFiles(choosePaths(paths), trust)
+export async function loadFiles({ file, insecureFile }: FileSelection, session?: Session): Promise<Spec> {
+  const read = await openFiles(choosePaths(file), insecureFile)
   const files = read()
-  onFiles(files)
+  if (session) session.files = files
   return loadSpec(files)
 }
 
 /**
  * Reads the pipes among the paths, which can be read only once.
  *
+ * @param limit bytes of a file. Reading stops once there are more.
  * @returns a function that reads all the paths, as often as it is called, without checking the YAML. It throws a
  * SpanplanError if a file cannot be read or is not trusted.
  * @throws SpanplanError if a pipe cannot be read or is not trusted.
  */
-export async function openFiles(paths: readonly SpecPath[], trust: Trust): Promise<() => readonly SourceFile[]> {
-  for (const path of paths) await readIfPipe(path, trust, largestFile)
+export async function openFiles(
+  paths: readonly SpecPath[],
+  insecureFile: boolean,
+  limit = largestFile
+): Promise<() => readonly SourceFile[]> {
+  for (const path of paths) await readIfPipe(path, insecureFile, limit)
   return () => {
-    const contents = paths.map((path) => readPath(path, largestFile))
-    if (trust === 'safe') checkTrust(contents)
+    const contents = paths.map((path) => readPath(path, limit))
+    if (!insecureFile) checkTrust(contents.flatMap(({ distrust }) => distrust))
     return contents.flatMap(({ files }) => files)
   }
 }
@@ -74,27 +79,17 @@ export function choosePaths(paths: readonly string[]): readonly SpecPath[] {
   return [fromEnvironment ? namedPath(fromEnvironment) : findDefaultPath()]
 }
 
-/**
- * Reads one file of any kind, with the same checks.
- *
- * @param limit bytes. Reading stops once there are more.
- * @throws SpanplanError if it cannot be read or is not trusted.
- */
-export async function loadFile(path: string, trust: Trust, limit: number): Promise<Uint8Array> {
-  const named = namedPath(path)
-  await readIfPipe(named, trust, limit)
-  const content = readPath(named, limit)
-  if (trust === 'safe') checkTrust([content])
-  return Buffer.concat(content.files.map(({ bytes }) => bytes))
+/** Reads one file of any kind, with the same checks and errors as {@link openFiles}. */
+export async function loadFile(path: string, insecureFile: boolean, limit: number): Promise<Uint8Array> {
+  const read = await openFiles([namedPath(path)], insecureFile, limit)
+  return Buffer.concat(read().map(({ bytes }) => bytes))
 }
 
 const namedPath = (path: string): SpecPath => ({ path: path === '-' ? '/dev/stdin' : path, isDefault: false })
 
-function checkTrust(contents: readonly Pick<Content, 'distrust'>[]): void {
-  const distrust = new Map(
-    contents.flatMap((content) => content.distrust).map((diagnostic) => [diagnostic.message, diagnostic])
-  )
-  if (distrust.size > 0) throw new SpanplanError([...distrust.values()], Exit.invalidFile)
+function checkTrust(distrust: readonly Diagnostic[]): void {
+  const distinct = new Map(distrust.map((diagnostic) => [diagnostic.message, diagnostic]))
+  if (distinct.size > 0) throw new SpanplanError([...distinct.values()], Exit.invalidFile)
 }
 
 function findDefaultPath(): SpecPath {
@@ -115,13 +110,13 @@ function findDefaultPath(): SpecPath {
 /** The contents of the pipes that were read, by path. */
 const pipeContents = new Map<string, Content>()
 
-async function readIfPipe({ path, isDefault }: SpecPath, trust: Trust, limit: number): Promise<void> {
+async function readIfPipe({ path, isDefault }: SpecPath, insecureFile: boolean, limit: number): Promise<void> {
   if (isDefault || pipeContents.has(path)) return
   const descriptor = descriptorOf(path)
   const { file, stats, distrust } = tryToRead(path, () => openNamed(path))
   try {
     if (stats.isFile() || stats.isDirectory()) return
-    if (trust === 'safe') checkTrust([{ distrust }])
+    if (!insecureFile) checkTrust(distrust)
     const reading =
       file === descriptor
         ? readStream(file, { limit })

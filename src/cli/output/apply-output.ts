@@ -6,28 +6,27 @@ import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { Wait } from '../../resources/kind.ts'
 import { type Session, warn } from '../session.ts'
-import { printEvent } from './progress.ts'
+import { printEvent, printResult } from './progress.ts'
 import { choosePaint } from './terminal.ts'
 
 /** Prints the plan before it is applied. */
-export function printPlan(session: Session, target: Target, { host, filters, plan }: PlanView): void {
-  const spec = target.isDestroy ? null : target.spec
+export function printPlan(session: Session, { spec, isDestroy }: Target, view: PlanView): void {
+  const { plan } = view
   warn(session, plan.warnings)
   if (session.json) {
     printEvent('version', { spanplan_version: SPANPLAN_VERSION })
-    const context = { spec, host, filters, version: SPANPLAN_VERSION, created: new Date().toISOString() }
-    printEvent('plan', planDocument(plan, context))
+    const about = { spec: isDestroy ? null : spec, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+    printEvent('plan', planDocument(plan, { ...view, ...about }))
     if (plan.changes.length === 0) printEvent('summary', countActions(plan))
     return
   }
-  process.stdout.write(renderPlan(plan, spec?.files ?? [], choosePaint(session.color, process.stdout)))
+  process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
 }
 
 /** Prints what was done, once all of it is verified. */
 export function printSummary(session: Session, target: Target, plan: Plan): void {
   const summary = countActions(plan)
-  if (session.json) printEvent('summary', summary)
-  else process.stdout.write(`${renderSummary(target, summary)}\n`)
+  printResult(session, renderSummary(target, summary), 'summary', summary)
 }
 
 function renderSummary(
@@ -46,22 +45,23 @@ function renderSummary(
 
 /** Prints that an apply with `--rollback-after` was confirmed. */
 export function printConfirmed(session: Session): void {
-  if (session.json) printEvent('confirmed', {})
-  else process.stdout.write('Confirmed: it stays.\n')
+  printResult(session, 'Confirmed: it stays.', 'confirmed', {})
 }
 
 /** Prints which sensors `--wait` waits for. */
 export function printWait(session: Session, missing: readonly Wait[], until: Date): void {
-  if (session.json)
-    printEvent('wait', { until: until.toISOString(), waiting: missing.map(({ diagnostic }) => diagnostic) })
-  else process.stdout.write(`Waits until ${until.toLocaleTimeString('sv-SE')} for ${listTitles(missing)}\n`)
+  const text = `Waits until ${until.toLocaleTimeString('sv-SE')} for ${listTitles(missing)}`
+  printResult(session, text, 'wait', { until: until.toISOString(), waiting: diagnosticsOf(missing) })
 }
 
 /** Prints which sensors are missing when `--wait` is over. */
 export function printWaitOver(session: Session, missing: readonly Wait[]): void {
-  if (session.json) printEvent('wait_over', { waiting: missing.map(({ diagnostic }) => diagnostic) })
-  else
-    process.stdout.write(missing.length === 0 ? 'All sensors are there.\n' : `Still missing: ${listTitles(missing)}\n`)
+  const text = missing.length === 0 ? 'All sensors are there.' : `Still missing: ${listTitles(missing)}`
+  printResult(session, text, 'wait_over', { waiting: diagnosticsOf(missing) })
+}
+
+function diagnosticsOf(waits: readonly Wait[]) {
+  return waits.map(({ diagnostic }) => diagnostic)
 }
 
 function listTitles(waits: readonly Wait[]): string {

@@ -10,32 +10,32 @@ export function printEvent(type: string, body: object): void {
   process.stdout.write(`${printableJson({ type, ...body })}\n`)
 }
 
+/** Prints a text to stdout; for a program, an event instead. */
+export function printResult(session: Session, text: string, type: string, body: object): void {
+  if (session.json) printEvent(type, body)
+  else process.stdout.write(`${text}\n`)
+}
+
 /** Reports the progress of an apply: as JSON events, as one line of a terminal that is overwritten, or not at all. */
 export function openProgress(session: Session, plan: Plan): Progress & { close(): void } {
-  if (session.json) return { ...eventProgress(), close: () => {} }
-  return process.stderr.isTTY === true ? lineProgress(plan) : { ...silent, close() {} }
+  const close = () => undefined
+  if (session.json) return { ...eventProgress, close }
+  return process.stderr.isTTY === true ? lineProgress(plan) : { ...silent, close }
 }
 
-function eventProgress(): Progress {
-  const print = (type: string, task: Task, more: object = {}) =>
-    printEvent(type, { address: task.change.address, step: stepDocument(task.step), ...more })
-  return {
-    start: (tasks) => {
-      for (const task of tasks) print('step_start', task)
-    },
-    done: (tasks) => {
-      for (const task of tasks) print('step_done', task)
-    },
-    failed: ({ task, error }) => print('step_failed', task, { errors: error.diagnostics }),
-    rolledBack: (complete, left) => printEvent('rolled_back', { complete, left: left.map(({ address }) => address) })
-  }
+const eventProgress: Progress = {
+  start: (tasks) => printTasks('step_start', tasks),
+  done: (tasks) => printTasks('step_done', tasks),
+  failed: ({ task, error }) => printTasks('step_failed', [task], { errors: error.diagnostics }),
+  rolledBack: (complete, left) => printEvent('rolled_back', { complete, left: left.map(({ address }) => address) })
 }
 
-function lineProgress(plan: Plan): Progress & { close(): void } {
-  const total = plan.changes.reduce(
-    (sum, change) => sum + change.stages.reduce((n, stage) => n + stage.steps.length, 0),
-    0
-  )
+function printTasks(type: string, tasks: readonly Task[], more: object = {}): void {
+  for (const { change, step } of tasks) printEvent(type, { address: change.address, step: stepDocument(step), ...more })
+}
+
+function lineProgress({ changes }: Plan): Progress & { close(): void } {
+  const total = changes.flatMap(({ stages }) => stages.flatMap(({ steps }) => steps)).length
   let done = 0
   let isShown = false
   const clear = () => {
@@ -45,10 +45,8 @@ function lineProgress(plan: Plan): Progress & { close(): void } {
     start: ([first]) => {
       clear()
       isShown = true
-      const text = first ? printable(first.step.summary) : ''
-      process.stderr.write(
-        `[${Math.min(done + 1, total)}/${total}] ${text}`.slice(0, (process.stderr.columns || 80) - 1)
-      )
+      const line = `[${Math.min(done + 1, total)}/${total}] ${printable(first?.step.summary ?? '')}`
+      process.stderr.write(line.slice(0, (process.stderr.columns || 80) - 1))
     },
     done: (tasks) => {
       done += tasks.length

@@ -7,15 +7,12 @@ import type { WatchEvent } from '../../watch/events/event.ts'
 import type { Session } from '../session.ts'
 import { printEvent } from './progress.ts'
 import { choosePaint, renderDiagnostic } from './terminal.ts'
-import { eventDocument } from './watch-event-json.ts'
+import { eventFields } from './watch-event-json.ts'
 
 /** Prints the events of a watch: for people on stderr, or for a program on stdout. */
 export function openEventPrinter(session: Session): (event: WatchEvent) => void {
   if (session.json) {
-    return (event) => {
-      const { type, ...fields } = eventDocument(event)
-      printEvent(type, { at: new Date().toISOString(), ...fields })
-    }
+    return (event) => printEvent(event.type, { at: new Date().toISOString(), ...eventFields(event) })
   }
   const paint = choosePaint(session.color, process.stderr)
   return (event) => process.stderr.write(`${localTime(new Date().toISOString())} ${renderEvent(event, paint)}\n`)

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
-import { parseListenAddress } from '../../../../src/cli/input/listen-address.ts'
+import { parseListenAddress } from '../../../../src/cli/options.ts'
 import {
   type HttpListener,
   isLoopback,
