@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
-import { digestText, type PlanDocument, planDocument, savedDocument } from '../../plan/output/json.ts'
-import { asShown, readSavedPlan, type SavedPlan } from '../../plan/output/saved-plan.ts'
+import { digestText, type PlanDocument, planDocument } from '../../plan/output/json.ts'
+import { asShown, readSavedPlan, type SavedPlan, savedDocument } from '../../plan/output/saved-plan.ts'
 import { findDifferences } from '../../plan/output/saved-plan-check.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -37,7 +37,7 @@ export function savePlan(
   const selection = {
     files: choosePaths(options.file).map((file) => resolve(file.path)),
     digests: digestFiles(read),
-    spans: options.span.length > 0 ? options.span : null,
+    spans: options.span.length > 0 ? [...options.span] : null,
     prune: options.prune,
     adopt: options.adopt,
     defer_docker: options.deferDocker

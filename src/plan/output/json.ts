@@ -11,19 +11,6 @@ export const formatVersion = '1.0'
 /** The file that a plan rests on; null for one that rests on the host alone. */
 export type PlanSpec = Pick<Spec, 'name' | 'files' | 'digest'> | null
 
-/** What it takes to plan for the same spans of the same files again; paths are absolute. */
-export interface SavedSelection {
-  /** As they were given: files, and folders of files. */
-  readonly files: readonly string[]
-  /** The digest of each file that was read, by its path: it shows which file has changed. */
-  readonly digests: Readonly<Record<string, string>>
-  /** null: all. */
-  readonly spans: readonly string[] | null
-  readonly prune: boolean
-  readonly adopt: boolean
-  readonly defer_docker: boolean
-}
-
 /** The plan as a program reads it. */
 export type PlanDocument = ReturnType<typeof planDocument>
 
@@ -59,30 +46,6 @@ function changeDocument(change: PlannedChange) {
     ...(change.origin && { origin: change.origin }),
     steps: change.stages.flatMap((stage) => stage.steps.map(stepDocument))
   }
-}
-
-/** The plan as it is saved: with the selection to plan for again, and a digest that shows whether the file is complete. */
-export function savedDocument(document: PlanDocument, selection: SavedSelection) {
-  const saved = { ...document, selection }
-  // As it will be read later: JSON leaves out what is undefined.
-  return { ...saved, digest: digestSaved(JSON.parse(JSON.stringify(saved))) }
-}
-
-/**
- * The digest of everything in a saved plan but its digest, whatever the order of its keys and its white space.
- *
- * @throws RangeError if the document is nested more deeply than any plan.
- */
-export function digestSaved({ digest: _, ...document }: Readonly<Record<string, unknown>>): string {
-  return digestText(JSON.stringify(sortKeys(document)))
-}
-
-/** Objects become lists of their pairs: a key such as `__proto__` has no effect in a list. */
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return ['[]', ...value.map(sortKeys)]
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, item]) => [key, sortKeys(item)] as const)
-  return ['{}', ...entries.sort(([a], [b]) => (a < b ? -1 : 1))]
 }
 
 /** As sha256sum prints it, after the name of the algorithm. */

@@ -20,12 +20,13 @@ const mostCharacters = 100
  * plan is a function of the files and of the host: if the plan is the same, so is all that it depends on.
  */
 export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
+  const then = byAddress(was.changes)
+  const now = byAddress(is.changes)
   const differences = [
     ...(was.host.boot_id === is.host.boot_id ? [] : ['the host was restarted']),
-    ...pair(was.changes, is.changes).flatMap(([before, after]) => {
-      const address = (before ?? after)?.address ?? ''
-      return compare(before, after, was, is).map((words) => `${address}: ${words}`)
-    })
+    ...[...new Set([...then.keys(), ...now.keys()])].flatMap((address) =>
+      compare(then.get(address), now.get(address), was, is).map((words) => `${address}: ${words}`)
+    )
   ]
   const same = isDeepStrictEqual(was.changes.map(withoutOrigin), is.changes.map(withoutOrigin))
   // Changes are applied in their order, so the order is compared too.
@@ -33,15 +34,8 @@ export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
   return [...differences, ...others].map(printable)
 }
 
-/** The changes of the same address then and now; undefined on the side that has none. */
-function pair(was: readonly ShownChange[], is: readonly ShownChange[]) {
-  const left = new Set(is)
-  const pairs = was.map((change) => {
-    const same = [...left].find(({ address }) => address === change.address)
-    if (same) left.delete(same)
-    return [change, same] as const
-  })
-  return [...pairs, ...[...left].map((change) => [undefined, change] as const)]
+function byAddress(changes: readonly ShownChange[]): ReadonlyMap<string, ShownChange> {
+  return new Map(changes.map((change) => [change.address, change]))
 }
 
 function compare(
@@ -53,12 +47,8 @@ function compare(
   if (before === undefined) return after === undefined ? [] : explainNew(after, was)
   if (after === undefined) return explainGone(before, is)
   if (isDeepStrictEqual(withoutOrigin(before), withoutOrigin(after))) return []
-  const explanations = [compareFacts, compareRaw, compareRest]
-  for (const explain of explanations) {
-    const lines = explain(before, after)
-    if (lines.length > 0) return lines
-  }
-  return []
+  const explanations = [compareFacts, compareRaw, compareRest].map((explain) => explain(before, after))
+  return explanations.find((lines) => lines.length > 0) ?? []
 }
 
 /** The file may have been moved, or named by another path. */
@@ -86,38 +76,38 @@ function changedFacts({ facts, fields }: ShownChange): ShownChange['facts'] {
 
 /** Compares the facts, in the words of the plan. */
 function compareFacts(was: ShownChange, is: ShownChange): string[] {
-  const existence = was.before === null ? ['was missing, is there'] : ['was there, is missing']
-  const wish = was.after === null ? ['was to go, is to stay'] : ['was to stay, is to go']
   const appeared = (was.before === null) !== (is.before === null)
+  const existence = was.before === null ? 'was missing, is there' : 'was there, is missing'
+  const reversed = (was.after === null) !== (is.after === null)
+  const wish = was.after === null ? 'was to go, is to stay' : 'was to stay, is to go'
   const values = is.facts.flatMap((now) => {
     const then = was.facts.find(({ key }) => key === now.key)
     if (then === undefined) return []
+    const isWished = then.after !== null && now.after !== null
     return [
-      ...(appeared || then.before === now.before
-        ? []
-        : [`${now.label} was ${say(then.before)}, is ${say(now.before)}`]),
-      ...(then.after === now.after || now.after === null || then.after === null
-        ? []
-        : [`${now.label} was to be ${say(then.after)}, is to be ${say(now.after)}`])
+      ...(appeared ? [] : compareValues(now.label, '', then.before, now.before)),
+      ...(isWished ? compareValues(now.label, 'to be ', then.after, now.after) : [])
     ]
   })
-  return [...(appeared ? existence : []), ...((was.after === null) !== (is.after === null) ? wish : []), ...values]
+  return [...(appeared ? [existence] : []), ...(reversed ? [wish] : []), ...values]
 }
 
 /** Compares the fields that the kind does not compare, and values that differ though their words do not. */
 function compareRaw(was: ShownChange, is: ShownChange): string[] {
   const differing = (verb: string, then: ShownChange['before'], now: ShownChange['before']) =>
-    [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])]
-      .filter((key) => !isDeepStrictEqual(then?.[key], now?.[key]))
-      .map((key) => `${key} was ${verb}${say(then?.[key])}, is ${verb}${say(now?.[key])}`)
+    [...new Set([...Object.keys(then ?? {}), ...Object.keys(now ?? {})])].flatMap((key) =>
+      compareValues(key, verb, then?.[key], now?.[key])
+    )
   return [...differing('', was.before, is.before), ...differing('to be ', was.after, is.after)]
+}
+
+function compareValues(label: string, verb: string, then: unknown, now: unknown): string[] {
+  return isDeepStrictEqual(then, now) ? [] : [`${label} was ${verb}${say(then)}, is ${verb}${say(now)}`]
 }
 
 /** The facts are the same, but the plan is not: the saved plan was edited, or another version wrote it. */
 function compareRest(was: ShownChange, is: ShownChange): string[] {
-  if (was.action !== is.action) {
-    return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]
-  }
+  if (was.action !== is.action) return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]
   if (!isDeepStrictEqual(was.steps, is.steps)) return ['its steps are not those that are planned now']
   return ['its description is not the one that is planned now']
 }

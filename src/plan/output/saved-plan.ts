@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { SpanplanError } from '../../errors.ts'
+import { messageOf, SpanplanError } from '../../errors.ts'
 import { printable } from '../../printable.ts'
-import { digestSaved, formatVersion, type PlanDocument } from './json.ts'
+import { digestText, formatVersion, type PlanDocument } from './json.ts'
 
 const text = z.string()
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'no digest')
@@ -29,9 +29,13 @@ const shownPlan = z.looseObject({
 
 const savedPlan = shownPlan.extend({
   spec: z.looseObject({ digest }),
+  /** What it takes to plan for the same spans of the same files again. */
   selection: z.looseObject({
+    /** As they were given: files, and folders of files. */
     files: z.array(path).min(1),
+    /** The digest of each file that was read, by its path: it shows which file has changed. */
     digests: z.record(path, digest),
+    /** null: all. */
     spans: z.array(text).min(1).nullable(),
     prune: z.boolean(),
     adopt: z.boolean(),
@@ -48,6 +52,30 @@ export type ShownChange = ShownPlan['changes'][number]
 
 /** A plan as it was saved. */
 export type SavedPlan = z.infer<typeof savedPlan>
+
+/** The plan as it is saved: with the selection to plan for again, and a digest that shows whether the file is complete. */
+export function savedDocument(document: PlanDocument, selection: SavedPlan['selection']) {
+  const saved = { ...document, selection }
+  // As it will be read later: JSON leaves out what is undefined.
+  return { ...saved, digest: digestSaved(JSON.parse(JSON.stringify(saved))) }
+}
+
+/**
+ * The digest of everything in a saved plan but its digest, whatever the order of its keys and its white space.
+ *
+ * @throws RangeError if the document is nested more deeply than any plan.
+ */
+export function digestSaved({ digest: _, ...document }: Readonly<Record<string, unknown>>): string {
+  return digestText(JSON.stringify(sortKeys(document)))
+}
+
+/** Objects become lists of their pairs: a key such as `__proto__` has no effect in a list. */
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return ['[]', ...value.map(sortKeys)]
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, item]) => [key, sortKeys(item)] as const)
+  return ['{}', ...entries.sort(([a], [b]) => (a < b ? -1 : 1))]
+}
 
 /**
  * Reads a plan that `plan --out` wrote.
@@ -79,7 +107,7 @@ function parse(bytes: Uint8Array, name: string): Record<string, unknown> {
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw invalid(name, bytes.length === 0 ? 'it is empty' : `it is not complete JSON: ${reasonOf(error)}`)
+    throw invalid(name, bytes.length === 0 ? 'it is empty' : `it is not complete JSON: ${messageOf(error)}`)
   }
   const record = z.record(z.string(), z.unknown()).safeParse(document)
   if (!record.success) throw invalid(name, 'it is no JSON object')
@@ -103,7 +131,7 @@ function digestOf(document: Readonly<Record<string, unknown>>, name: string): st
   try {
     return digestSaved(document)
   } catch (error) {
-    throw invalid(name, reasonOf(error))
+    throw invalid(name, messageOf(error))
   }
 }
 
@@ -113,8 +141,4 @@ function invalid(name: string, reason: string): SpanplanError {
     message: `${printable(name)} is no saved plan: ${printable(reason)}`,
     hint: 'make a new one: spanplan plan --out FILE'
   })
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -4,15 +4,21 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../../src/errors.ts'
 import type { Container, Link } from '../../../../src/host/snapshot.ts'
-import { digestSaved, planDocument, type SavedSelection, savedDocument } from '../../../../src/plan/output/json.ts'
-import { asShown, readSavedPlan, type SavedPlan } from '../../../../src/plan/output/saved-plan.ts'
+import { planDocument } from '../../../../src/plan/output/json.ts'
+import {
+  asShown,
+  digestSaved,
+  readSavedPlan,
+  type SavedPlan,
+  savedDocument
+} from '../../../../src/plan/output/saved-plan.ts'
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../../src/printable.ts'
 import { casesFolder, readSnapshot, readTarget } from '../case.ts'
 import { type CapturedHost, factsOf } from '../host-file.ts'
 
-const selection: SavedSelection = {
+const selection: SavedPlan['selection'] = {
   files: ['/etc/spanplan'],
   digests: { '/etc/spanplan/spans.yaml': `sha256:${'0'.repeat(64)}` },
   spans: null,
