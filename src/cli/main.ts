@@ -2,16 +2,15 @@ import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit } from '../errors.ts'
 import { printableLines } from '../printable.ts'
 import * as shared from './options.ts'
-import { runCommand } from './session.ts'
+import { start } from './session.ts'
 
 /** A saved plan has these options already. */
 const optionsOfPlan: ReadonlySet<string> = new Set(['--file', '--span', '--no-prune', '--adopt', '--defer-docker'])
 
 /** Unlike commander's own, it adds no "default: false" to flags. */
 function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
-  const choices = argChoices ? [`one of ${argChoices.join(', ')}`] : []
-  const defaults = defaultValueDescription ? [`default: ${defaultValueDescription}`] : []
-  const more = [...choices, ...defaults]
+  const choices = argChoices && `one of ${argChoices.join(', ')}`
+  const more = [choices, defaultValueDescription && `default: ${defaultValueDescription}`].filter(Boolean)
   return more.length > 0 ? `${description} (${more.join('; ')})` : description
 }
 
@@ -42,7 +41,7 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.exitcodeOption('are'))
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/plan.ts')).planCommand))
+  .action((options) => start(options, async () => (await import('./commands/plan.ts')).planCommand))
 
 program
   .command('apply')
@@ -80,7 +79,7 @@ program
     if (plan !== undefined && options.wait !== undefined) {
       command.error('error: --wait goes with a file: what is still to come is in no saved plan')
     }
-    return runCommand({ ...options, plan }, async () => (await import('./commands/apply.ts')).applyCommand)
+    return start({ ...options, plan }, async () => (await import('./commands/apply.ts')).applyCommand)
   })
 
 program
@@ -97,7 +96,7 @@ program
   .addOption(shared.lockOption())
   .addOption(shared.exitcodeOption('were'))
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/apply.ts')).destroyCommand))
+  .action((options) => start(options, async () => (await import('./commands/apply.ts')).destroyCommand))
 
 for (const [decision, description] of [
   ['confirm', 'keep what an apply with --rollback-after has done'],
@@ -109,7 +108,7 @@ for (const [decision, description] of [
     .addOption(shared.jsonOption())
     .addOption(shared.colorOption())
     .action((options) =>
-      runCommand({ ...options, decision }, async () => (await import('./commands/confirm.ts')).decideCommand)
+      start({ ...options, decision }, async () => (await import('./commands/confirm.ts')).decideCommand)
     )
 }
 
@@ -128,7 +127,7 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.lockOption(30_000, '30s'))
   .action((options) =>
-    runCommand({ ...options, color: 'never' }, async () => (await import('./commands/hook.ts')).hookCommand)
+    start({ ...options, color: 'never' }, async () => (await import('./commands/hook.ts')).hookCommand)
   )
 
 program
@@ -151,7 +150,7 @@ program
   .addOption(shared.jsonOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/watch.ts')).watchCommand))
+  .action((options) => start(options, async () => (await import('./commands/watch.ts')).watchCommand))
 
 program
   .command('pause')
@@ -163,7 +162,7 @@ program
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
   .action((span, options) =>
-    runCommand({ ...options, span }, async () => (await import('./commands/pause.ts')).pauseCommand)
+    start({ ...options, span }, async () => (await import('./commands/pause.ts')).pauseCommand)
   )
 
 program
@@ -173,7 +172,7 @@ program
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
   .action((span, options) =>
-    runCommand({ ...options, span }, async () => (await import('./commands/pause.ts')).resumeCommand)
+    start({ ...options, span }, async () => (await import('./commands/pause.ts')).resumeCommand)
   )
 
 program
@@ -190,7 +189,7 @@ program
   )
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/status.ts')).statusCommand))
+  .action((options) => start(options, async () => (await import('./commands/status.ts')).statusCommand))
 
 program
   .command('capture')
@@ -203,7 +202,7 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
   .action((span, filter, options) =>
-    runCommand({ ...options, span, filter }, async () => (await import('./commands/capture.ts')).captureCommand)
+    start({ ...options, span, filter }, async () => (await import('./commands/capture.ts')).captureCommand)
   )
 
 program
@@ -213,20 +212,20 @@ program
   .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/validate.ts')).validateCommand))
+  .action((options) => start(options, async () => (await import('./commands/validate.ts')).validateCommand))
 
 program
   .command('import')
   .description('write a spans.yaml for the mirrors found on this host')
   .addOption(shared.colorOption())
-  .action((options) => runCommand(options, async () => (await import('./commands/import.ts')).importCommand))
+  .action((options) => start(options, async () => (await import('./commands/import.ts')).importCommand))
 
 program
   .command('completion')
   .description('print a completion script')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
   .action((shell) =>
-    runCommand(
+    start(
       { shell, commands: program.commands },
       async () => (await import('./commands/completion.ts')).completionCommand
     )

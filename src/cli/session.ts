@@ -32,7 +32,7 @@ function printDiagnostics({ color, json, files }: Session, kind: 'error' | 'warn
  *
  * @param load imports the command: no command waits for the others to be parsed.
  */
-export async function runCommand<Options>(
+export async function start<Options>(
   options: Options & Partial<Pick<Session, 'color' | 'json'>>,
   load: () => Promise<(session: Session, options: Options) => Promise<ExitCode>>
 ): Promise<void> {

@@ -2,13 +2,14 @@ import { awaitSensors, missingSensors } from '../../apply/await-sensors.ts'
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
-import { askForApproval, askToConfirm, needsApproval } from '../input/approve.ts'
+import { askForApproval, askToConfirm } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
-import { printConfirmed, printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
-import { openProgress } from '../output/progress.ts'
+import { printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
+import { openProgress, printResult } from '../output/progress.ts'
 import { commandLine, type Session, warn } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
@@ -63,27 +64,23 @@ export async function destroyCommand(
 
 async function applyAndWait(session: Session, request: ApplyRequest): Promise<ExitCode> {
   const { wait, lockTimeout, detailedExitcode } = request.options
-  const { signal, stop } = catchSignals()
+  const signal = catchSignals()
   let changed = false
-  const apply = async (lockTimeout: number): Promise<PlanView> => {
-    const { first, last } = await lockAndApply(session, request, lockTimeout, signal)
+  const apply = async (timeout: number): Promise<PlanView> => {
+    const { first, last } = await lockAndApply(session, request, timeout, signal)
     changed ||= first.plan.changes.length > 0
     return last
   }
-  try {
-    const view = await apply(lockTimeout)
-    const missing = missingSensors(view)
-    if (wait !== undefined && missing.length > 0) {
-      const end = Date.now() + wait
-      printWait(session, missing, new Date(end))
-      // Another process that has the lock meanwhile is waited for as long as the sensors are.
-      const applyAgain = (left: number) => apply(Math.max(left, lockTimeout))
-      printWaitOver(session, await awaitSensors(request.target, view, applyAgain, end, signal))
-    }
-    return detailedExitcode && changed ? Exit.changes : Exit.done
-  } finally {
-    stop()
+  const view = await apply(lockTimeout)
+  const missing = missingSensors(view)
+  if (wait !== undefined && missing.length > 0) {
+    const end = Date.now() + wait
+    printWait(session, missing, new Date(end))
+    // Another process that has the lock meanwhile is waited for as long as the sensors are.
+    const applyAgain = (left: number) => apply(Math.max(left, lockTimeout))
+    printWaitOver(session, await awaitSensors(request.target, view, applyAgain, end, signal))
   }
+  return detailedExitcode && changed ? Exit.changes : Exit.done
 }
 
 async function lockAndApply(
@@ -101,7 +98,8 @@ async function lockAndApply(
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     printPlan(session, target, view)
     const approve = async (): Promise<PlanView> => {
-      if (!needsApproval(view.plan, options.yes)) return view
+      // Creating, changing and repairing needs no approval.
+      if (options.yes || !view.plan.changes.some(isDestructive)) return view
       // A person takes time to answer. Other processes need not wait for that.
       lock?.release()
       await askForApproval(view.plan, signal)
@@ -119,7 +117,7 @@ async function lockAndApply(
       const applied = { target, first: result.first, progress, lock }
       const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, until, withdrawn)
       await confirmOrRollBack(applied, options.rollbackAfter, prompt, signal)
-      printConfirmed(session)
+      printResult(session, 'Confirmed: it stays.', 'confirmed', {})
     }
     if (result.unverified !== null) throw result.unverified
     return result

@@ -26,7 +26,11 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** `spanplan capture`: shows the frames that a sensor on the span gets, or writes them as pcap. */
 export async function captureCommand(_: Session, options: CaptureOptions): Promise<ExitCode> {
   const { span, write, count } = options
-  if (write === '-' && process.stdout.isTTY === true) throw binaryOnTerminal()
+  if (write === '-' && process.stdout.isTTY === true) {
+    const message = '--write - is for a program that reads frames, and stdout is a terminal'
+    const hint = 'leave it out to have them shown, name a file, or pipe it: | wireshark -k -i -'
+    throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
+  }
   const { mtu } = await findBridge(options)
   checkCaptureRights()
   const expression = options.filter.join(' ')
@@ -36,11 +40,8 @@ export async function captureCommand(_: Session, options: CaptureOptions): Promi
   const end = () => controller.abort()
   for (const signal of endSignals) process.on(signal, end)
   try {
-    await capture(
-      { span, mtu, expression, count, form: write === undefined ? 'text' : 'pcap' },
-      sink,
-      controller.signal
-    )
+    const form = write === undefined ? 'text' : 'pcap'
+    await capture({ span, mtu, expression, count, form }, sink, controller.signal)
   } finally {
     for (const signal of endSignals) process.off(signal, end)
   }
@@ -68,15 +69,4 @@ function openSink(path: string | undefined): Sink {
   } catch (error) {
     throw fileUnwritable('frames', path, error, '--write')
   }
-}
-
-function binaryOnTerminal(): SpanplanError {
-  return new SpanplanError(
-    {
-      code: 'TERMINAL_BINARY',
-      message: '--write - is for a program that reads frames, and stdout is a terminal',
-      hint: 'leave it out to have them shown, name a file, or pipe it: | wireshark -k -i -'
-    },
-    Exit.usage
-  )
 }

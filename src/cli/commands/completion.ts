@@ -113,7 +113,7 @@ function fishCandidates({ options, registeredArguments }: CommandUnknownOpts): s
       const value = option.required && `-r ${fishAction(option)}`
       return [...names, value, `-d ${quote(option.description)}`].filter(Boolean).join(' ')
     }),
-    ...registeredArguments.filter((argument) => candidatesFor(argument) !== 'nothing').map(fishAction)
+    ...registeredArguments.map(fishAction).filter((action) => action !== '-f')
   ]
 }
 

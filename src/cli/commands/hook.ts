@@ -9,7 +9,7 @@ import { renderChange } from '../../plan/output/text.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
 import { takeLock } from '../../run-dir/lock.ts'
-import { type Pause, type Pauses, readPauses, recordHook } from '../../run-dir/pauses.ts'
+import { type Pause, readPauses, recordHook } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
@@ -28,11 +28,10 @@ interface HookOptions extends FileSelection {
   readonly strict: boolean
 }
 
-/** An interface, and whether it came up or is going down. */
-interface HookCall {
-  readonly name: string
-  readonly direction: 'up' | 'down'
-}
+type Direction = 'up' | 'down'
+
+/** Prints lines to stderr, after the name of the interface. */
+type Say = (text: string) => void
 
 /** The default folder. The current folder is no default: ifupdown chooses that. */
 const configuration = '/etc/spanplan'
@@ -43,10 +42,10 @@ const everyInterface = '--all'
 /**
  * The phases of ifupdown, ifupdown2, ifupdown-ng and NetworkManager, and ifupdown's modes. null: there is nothing to do yet.
  */
-const phases: ReadonlyMap<string, HookCall['direction'] | null> = new Map([
-  ...(['depend', 'create', 'pre-up', 'destroy'] as const).map((phase) => [phase, null] as const),
-  ...(['up', 'post-up', 'start'] as const).map((phase) => [phase, 'up'] as const),
-  ...(['down', 'pre-down', 'post-down', 'stop'] as const).map((phase) => [phase, 'down'] as const)
+const phases: ReadonlyMap<string, Direction | null> = new Map([
+  ...['depend', 'create', 'pre-up', 'destroy'].map((phase) => [phase, null] as const),
+  ...['up', 'post-up', 'start'].map((phase) => [phase, 'up'] as const),
+  ...['down', 'pre-down', 'post-down', 'stop'].map((phase) => [phase, 'down'] as const)
 ])
 
 /**
@@ -54,15 +53,14 @@ const phases: ReadonlyMap<string, HookCall['direction'] | null> = new Map([
  * fails the command only with `strict`: ifupdown takes an interface whose hook fails as not configured.
  */
 export async function hookCommand(session: Session, options: HookOptions): Promise<ExitCode> {
-  const { IFACE = '' } = process.env
-  const name = options.interface ?? IFACE
-  const say = (text: string) => {
+  const name = options.interface ?? process.env.IFACE ?? ''
+  const say: Say = (text) => {
     const prefix = ['spanplan hook', ...(name === '' ? [] : [printable(name)])].join(': ')
     for (const line of text.split('\n')) process.stderr.write(`${prefix}: ${line}\n`)
   }
   try {
     const direction = readPhase(options.phase)
-    if (direction !== null) await runHook(session, { name, direction }, options, say)
+    if (direction !== null) await runHook(session, name, direction, options, say)
     return Exit.done
   } catch (error) {
     const { diagnostics, exit } = asForeseen(error)
@@ -71,7 +69,7 @@ export async function hookCommand(session: Session, options: HookOptions): Promi
   }
 }
 
-function readPhase(option?: string): HookCall['direction'] | null {
+function readPhase(option?: string): Direction | null {
   const { PHASE, MODE } = process.env
   const phase = option || PHASE || MODE || ''
   const direction = phases.get(phase)
@@ -87,41 +85,37 @@ function hookUnclear(message: string, hint: string): SpanplanError {
 
 async function runHook(
   session: Session,
-  call: HookCall,
+  name: string,
+  direction: Direction,
   options: HookOptions,
-  say: (text: string) => void
+  say: Say
 ): Promise<void> {
-  if (call.name === '') throw hookUnclear('which interface it is about is not said', '--interface NAME, or $IFACE')
+  if (name === '') throw hookUnclear('which interface it is about is not said', '--interface NAME, or $IFACE')
   // The hook is called for each interface that goes down. The spans of the others stay as they are.
-  if (call.name === everyInterface && call.direction === 'down') return
+  if (name === everyInterface && direction === 'down') return
   const file = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
   const spec = await loadFiles({ ...options, file })
   // Only now: a file may be an inherited descriptor.
   closeInherited()
-  const { device, spans, links } = await findSpansOf(spec, call)
+  const { device, spans, links } = await findSpansOf(spec, name)
   if (spans.length === 0) return
-  const { signal, stop } = catchSignals()
+  const signal = catchSignals()
+  const lock = await takeLock({ command: commandLine(), timeout: options.lockTimeout, signal })
   try {
-    const lock = await takeLock({ command: commandLine(), timeout: options.lockTimeout, signal })
-    try {
-      if (call.name !== everyInterface) recordHook(Date.now(), device, call.direction, links)
-      const pauses = readPauses(Date.now())
-      if (await leaveToWatch(spec)) return
-      const active = leavePaused(spans, pauses, say)
-      if (active.length > 0) await repair(session, makeHookTarget(spec, active, pauses), signal, say)
-    } finally {
-      lock.release()
-    }
+    if (name !== everyInterface) recordHook(Date.now(), device, direction, links)
+    const { pauses, goingDown } = readPauses(Date.now())
+    if (await leaveToWatch(spec)) return
+    const active = leavePaused(spans, pauses, say)
+    const scope = { name: spec.name, spans: { only: new Set(active) } }
+    const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
+    if (active.length > 0) await repair(session, target, signal, say)
   } finally {
-    stop()
+    lock.release()
   }
 }
 
 /** The spans of the interface, and the host's links; for all interfaces, every span. */
-async function findSpansOf(
-  spec: Spec,
-  { name }: HookCall
-): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
+async function findSpansOf(spec: Spec, name: string): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
   if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name), links: [] }
   const { host } = await readFactsFor(makeDestroyTarget(spec.name, { deferDocker: true }))
   return { ...findInterfaceSpans(spec, name, host), links: host.links }
@@ -134,26 +128,16 @@ async function leaveToWatch({ name }: Spec): Promise<boolean> {
   return (await askWatch(name, 'hook')) !== null
 }
 
-function leavePaused(spans: readonly string[], { pauses }: Pauses, say: (text: string) => void): readonly string[] {
-  const pauseOf = (name: string): Pause | undefined => pauses.find(({ span }) => span === null || span === name)
-  for (const span of spans) {
-    const pause = pauseOf(span)
-    if (pause) say(`${span} is paused until ${localTime(pause.until)}: it is left as it is`)
-  }
-  return spans.filter((span) => pauseOf(span) === undefined)
+/** The spans that are not paused. */
+function leavePaused(spans: readonly string[], pauses: readonly Pause[], say: Say): readonly string[] {
+  return spans.filter((name) => {
+    const pause = pauses.find(({ span }) => span === null || span === name)
+    if (pause) say(`${name} is paused until ${localTime(pause.until)}: it is left as it is`)
+    return pause === undefined
+  })
 }
 
-function makeHookTarget(spec: Spec, spans: readonly string[], { goingDown }: Pauses): Target {
-  const scope = { name: spec.name, spans: { only: new Set(spans) } }
-  return makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
-}
-
-async function repair(
-  session: Session,
-  target: Target,
-  signal: AbortSignal,
-  say: (text: string) => void
-): Promise<void> {
+async function repair(session: Session, target: Target, signal: AbortSignal, say: Say): Promise<void> {
   const view = await refresh(target)
   for (const { diagnostic } of view.plan.waiting) {
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))

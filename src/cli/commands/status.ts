@@ -23,18 +23,20 @@ interface StatusOptions extends Omit<Selection, 'deferDocker'> {
 
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
+  if (options.live && process.stdout.isTTY !== true) {
+    const message = '--live shows a picture that changes, and stdout is no terminal'
+    throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
+  }
+  const refreshNow = () => refreshStatus(session, options, refresh)
+  const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
-    const last = await showLive(session, {
-      refresh: (first) => refreshStatus(session, options, first ? refreshAndCheckSpans : refresh),
-      report
-    })
-    return exitOf(last)
+    return exitOf(await showLive(session, view, refreshNow, report))
   }
-  const first = await takeFirstSample(await refreshStatus(session, options, refreshAndCheckSpans), options.for)
+  const first = await takeFirstSample(view, options.for)
   // The host may have changed since the first sample.
-  const view = await refreshStatus(session, options, refresh)
-  const result = await report(view, first, await takeSample(framePathsOf(view)))
+  const now = await refreshNow()
+  const result = await report(now, first, await takeSample(framePathsOf(now)))
   warn(session, result.unread)
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }

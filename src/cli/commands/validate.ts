@@ -10,18 +10,13 @@ export async function validateCommand(
   { file, print }: Pick<FileSelection, 'file'> & { readonly print: boolean }
 ): Promise<ExitCode> {
   const spec = await loadFiles({ file, insecureFile: true }, session)
-  const summary = {
-    valid: true,
-    name: spec.name,
-    files: spec.files,
-    digest: spec.digest,
-    spans: spec.spans.map(({ name }) => name)
-  }
+  const { name, files, digest, spans } = spec
+  const summary = { valid: true, name, files, digest, spans: spans.map((span) => span.name) }
   if (session.json) process.stdout.write(`${printableJson(summary)}\n`)
   else if (print) process.stdout.write(printSpec(spec))
   else {
-    const count = spec.spans.length === 1 ? '1 span' : `${spec.spans.length} spans`
-    process.stdout.write(`${spec.files.map(printable).join(', ')}: valid, ${count}.\n`)
+    const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
+    process.stdout.write(`${files.map(printable).join(', ')}: valid, ${count}.\n`)
   }
   return Exit.done
 }

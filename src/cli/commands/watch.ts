@@ -31,21 +31,14 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
   const paths = choosePaths(options.file)
   const readFiles = await openFiles(paths, options.insecureFile)
   // Before this line, a signal ends the process at once.
-  const { signal } = catchSignals()
+  const signal = catchSignals()
   const read = () => {
     session.files = readFiles()
     return session.files
   }
-  const watch = await openWatch(
-    {
-      ...options,
-      paths: paths.map(({ path }) => path),
-      listen: options.listen ?? null,
-      read,
-      command: commandLine()
-    },
-    openEventPrinter(session)
-  )
+  const files = { paths: paths.map(({ path }) => path), read }
+  const config = { ...options, ...files, listen: options.listen ?? null, command: commandLine() }
+  const watch = await openWatch(config, openEventPrinter(session))
   hangUp = () => watch.wake('hangup')
   try {
     const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')

@@ -1,17 +1,12 @@
 import type { Decision } from '../../apply/commit-confirm.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
 import { countActions } from '../../plan/output/text.ts'
-import { isDestructive, type Plan } from '../../plan/plan.ts'
+import type { Plan } from '../../plan/plan.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
 /** What a person answered; `silence`: the terminal has gone, or the question was withdrawn. */
 type Reply = 'yes' | 'no' | 'silence'
-
-/** Whether a person has to approve the plan. Creating, changing and repairing needs no approval. */
-export function needsApproval(plan: Plan, yes: boolean): boolean {
-  return !yes && plan.changes.some(isDestructive)
-}
 
 /**
  * Asks on the terminal whether to remove, replace or take over what the plan says.
@@ -20,21 +15,16 @@ export function needsApproval(plan: Plan, yes: boolean): boolean {
  */
 export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove, adopt } = countActions(plan)
-  const what = Object.entries({ remove, replace, adopt })
-    .flatMap(([verb, count]) => (count > 0 ? [`${verb} ${count}`] : []))
-    .join(' and ')
+  const counts = Object.entries({ remove, replace, adopt }).filter(([, count]) => count > 0)
+  const what = counts.map(([verb, count]) => `${verb} ${count}`).join(' and ')
   if (process.stdin.isTTY !== true) {
-    throw new SpanplanError({
-      code: 'CONFIRMATION_NEEDED',
-      message: `this would ${what}, and there is no terminal to ask on. Nothing was changed.`,
-      hint: 'look at the plan, then run it again with --yes'
-    })
+    const message = `this would ${what}, and there is no terminal to ask on. Nothing was changed.`
+    const hint = 'look at the plan, then run it again with --yes'
+    throw new SpanplanError({ code: 'CONFIRMATION_NEEDED', message, hint })
   }
   if ((await ask(`Do it: ${what}?`, signal, 'no')) !== 'yes') {
-    throw new SpanplanError(
-      { code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' },
-      signal.aborted ? interruptedExit(signal) : Exit.error
-    )
+    const exit = signal.aborted ? interruptedExit(signal) : Exit.error
+    throw new SpanplanError({ code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' }, exit)
   }
 }
 

@@ -31,16 +31,29 @@ export function descriptorOf(path: string): number | null {
  * Opens the file at a path without blocking. Links are followed one by one. What is checked is what was opened: the folder of
  * each link is opened first, and its entries are opened through it.
  *
+ * @param links how many more are followed.
  * @throws if it cannot be opened.
  */
-export function openInput(path: string): Input {
-  const distrust: Diagnostic[] = []
-  for (let [at, links] = [path, 0]; ; links++) {
-    const step = openStep(at)
-    distrust.push(...step.distrust)
-    if ('file' in step) return { ...step, distrust }
-    if (links === mostLinks) throw new Error('too many symbolic links')
-    at = step.target
+export function openInput(path: string, links = mostLinks): Input {
+  const parent = dirname(path)
+  const folder = openSync(parent, O_PATH | O_DIRECTORY)
+  try {
+    const around = fstatSync(folder)
+    const file = openIn(folder, basename(path))
+    if (file !== null) {
+      const stats = fstatSync(file)
+      const own = stats.isFile() || stats.isFIFO()
+      return { file, stats, distrust: own ? [...distrustFile(path, stats), ...distrustParent(parent, around)] : [] }
+    }
+    const link = entryOf(folder, basename(path))
+    const target = readlinkSync(link)
+    const distrust = [...distrustParent(parent, around), ...distrustLink(path, lstatSync(link), around)]
+    if (links === 0) throw new Error('too many symbolic links')
+    // Not normalised: only the kernel knows what ".." means after a link.
+    const input = openInput(isAbsolute(target) ? target : `${parent}/${target}`, links - 1)
+    return { ...input, distrust: [...distrust, ...input.distrust] }
+  } finally {
+    closeSync(folder)
   }
 }
 
@@ -75,30 +88,6 @@ export function openDefault(name: string): Input {
     if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats)] }
     closeSync(file)
     throw new Error('it is no regular file, and nobody has named it')
-  } finally {
-    closeSync(folder)
-  }
-}
-
-/** Opens the file at a path, or gives the target of the link there. */
-function openStep(path: string): Input | { readonly target: string; readonly distrust: readonly Diagnostic[] } {
-  const parent = dirname(path)
-  const folder = openSync(parent, O_PATH | O_DIRECTORY)
-  try {
-    const around = fstatSync(folder)
-    const file = openIn(folder, basename(path))
-    if (file === null) {
-      const link = entryOf(folder, basename(path))
-      const target = readlinkSync(link)
-      // Not normalised: only the kernel knows what ".." means after a link.
-      return {
-        target: isAbsolute(target) ? target : `${parent}/${target}`,
-        distrust: [...distrustParent(parent, around), ...distrustLink(path, lstatSync(link), around)]
-      }
-    }
-    const stats = fstatSync(file)
-    const own = stats.isFile() || stats.isFIFO()
-    return { file, stats, distrust: own ? [...distrustFile(path, stats), ...distrustParent(parent, around)] : [] }
   } finally {
     closeSync(folder)
   }

@@ -11,7 +11,7 @@ const defaultTimeLimit = 30_000
 const interval = 10
 
 /** How a pipe is read. */
-export interface PipeOptions {
+interface PipeOptions {
   /** Bytes. Reading stops once there are more. */
   readonly limit: number
   /** No process may have opened it for writing yet. Until then, reading it gives an end of file. */
@@ -52,16 +52,14 @@ export async function readPipe(
 /**
  * Reads a descriptor that cannot be opened again to its end: a socket, or a pipe that another user made.
  *
+ * @param limit bytes. Reading stops once there are more.
  * @throws if it does not end in time.
  */
-export async function readStream(
-  file: number,
-  { limit, timeLimit = defaultTimeLimit }: Omit<PipeOptions, 'awaitWriter'>
-): Promise<Buffer> {
+export async function readStream(file: number, limit: number): Promise<Buffer> {
   const stream: Readable = file === 0 ? process.stdin : new Socket({ fd: file, writable: false })
   const chunks: Buffer[] = []
   let size = 0
-  const timer = setTimeout(() => stream.destroy(tooLate(timeLimit, size)), timeLimit)
+  const timer = setTimeout(() => stream.destroy(tooLate(defaultTimeLimit, size)), defaultTimeLimit)
   try {
     for await (const chunk of stream) {
       chunks.push(chunk)

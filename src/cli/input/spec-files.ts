@@ -97,14 +97,9 @@ function findDefaultPath(): SpecPath {
     // lstat: a link that leads nowhere counts as there.
     if (lstatSync(path, { throwIfNoEntry: false })) return { path, isDefault: path === basename(path) }
   }
-  throw new SpanplanError(
-    {
-      code: 'FILE_MISSING',
-      message: `there is no spans.yaml here, and no /etc/spanplan`,
-      hint: 'name the file with -f, or with $SPANPLAN_FILE'
-    },
-    Exit.invalidFile
-  )
+  const message = 'there is no spans.yaml here, and no /etc/spanplan'
+  const hint = 'name the file with -f, or with $SPANPLAN_FILE'
+  throw new SpanplanError({ code: 'FILE_MISSING', message, hint }, Exit.invalidFile)
 }
 
 /** The contents of the pipes that were read, by path. */
@@ -117,12 +112,10 @@ async function readIfPipe({ path, isDefault }: SpecPath, insecureFile: boolean, 
   try {
     if (stats.isFile() || stats.isDirectory()) return
     if (!insecureFile) checkTrust(distrust)
-    const reading =
-      file === descriptor
-        ? readStream(file, { limit })
-        : readPipe(file, { limit, awaitWriter: stats.isFIFO() && descriptor === null })
+    const awaitWriter = stats.isFIFO() && descriptor === null
+    const reading = file === descriptor ? readStream(file, limit) : readPipe(file, { limit, awaitWriter })
     const bytes = await reading.catch((error: unknown) => {
-      throw unreadable(path, reasonOf(error))
+      throw unreadable(path, error)
     })
     pipeContents.set(path, { files: [{ path, bytes }], distrust })
   } finally {
@@ -157,7 +150,7 @@ function readInput(path: string, open: (path: string) => Input, read: (input: In
 
 function readFolder(path: string, { file, stats, distrust }: Input, limit: number): Content {
   const names = readdirSync(`/proc/self/fd/${file}`).filter(isSpecFile).sort()
-  if (names.length === 0) throw unreadable(path, 'there is no *.yaml or *.yml in it')
+  if (names.length === 0) throw new Error('there is no *.yaml or *.yml in it')
   const contents = names.map((name) => {
     const entry = join(path, name)
     return readInput(entry, openInput, (input) => readOpenFile(entry, input, limit))
@@ -189,15 +182,8 @@ function tryToRead<T>(path: string, read: () => T): T {
     return read()
   } catch (error) {
     if (error instanceof SpanplanError) throw error
-    throw unreadable(path, reasonOf(error))
+    throw unreadable(path, error)
   }
-}
-
-function unreadable(path: string, reason: string): SpanplanError {
-  return new SpanplanError(
-    { code: 'FILE_UNREADABLE', message: `${printable(path)} cannot be read: ${printable(reason)}` },
-    Exit.invalidFile
-  )
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -206,7 +192,9 @@ const reasons: Readonly<Record<string, string>> = {
   ENXIO: 'it is a socket, or a device that is not there'
 }
 
-function reasonOf(error: unknown): string {
+function unreadable(path: string, error: unknown): SpanplanError {
   // Without the path by which it was opened, which is in /proc.
-  return reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
+  const reason = reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
+  const message = `${printable(path)} cannot be read: ${printable(reason)}`
+  return new SpanplanError({ code: 'FILE_UNREADABLE', message }, Exit.invalidFile)
 }

@@ -4,26 +4,30 @@ import { printable } from '../../printable.ts'
 
 /** Why root must not trust a file, or a folder of files: others may write to it. None for another user than root. */
 export function distrustFile(path: string, stats: Ownership): Diagnostic[] {
-  return distrust(path, stats, [...repairOwner(path, stats), ...repairMode(path, stats)])
+  return distrust(path, stats, { owner: true, mode: true })
 }
 
 /** The same for the folder of a file that the user named: others who may write to it can replace the file. */
 export function distrustParent(path: string, stats: Ownership): Diagnostic[] {
-  return distrust(path, stats, isSticky(stats) ? [] : repairMode(path, stats))
+  return distrust(path, stats, { owner: false, mode: !isSticky(stats) })
 }
 
 /** The same for the folder of a default file: its owner, too, decides what is found there. */
 export function distrustDefaultFolder(path: string, stats: Ownership): Diagnostic[] {
-  return distrust(path, stats, [...repairOwner(path, stats), ...(isSticky(stats) ? [] : repairMode(path, stats))])
+  return distrust(path, stats, { owner: true, mode: !isSticky(stats) })
 }
 
 /** The same for a symbolic link in a folder where others may add links. */
 export function distrustLink(path: string, link: Ownership, folder: Ownership): Diagnostic[] {
-  return mayOthersWrite(folder) ? distrust(path, link, repairOwner(path, link)) : []
+  return distrust(path, link, { owner: mayOthersWrite(folder), mode: false })
 }
 
-/** `repairs`: the commands that would make it safe; none if it is safe. */
-function distrust(path: string, stats: Ownership, repairs: readonly string[]): Diagnostic[] {
+/** `checks`: what matters of it. */
+function distrust(path: string, stats: Ownership, checks: { readonly owner: boolean; readonly mode: boolean }) {
+  const repairs = [
+    ...(checks.owner && !isTrustedUser(stats.uid) ? [`chown root ${path}`] : []),
+    ...(checks.mode && mayOthersWrite(stats) ? [`chmod go-w ${path}`] : [])
+  ]
   if (process.geteuid?.() !== 0 || repairs.length === 0) return []
   return [
     {
@@ -32,12 +36,4 @@ function distrust(path: string, stats: Ownership, repairs: readonly string[]): D
       hint: `${repairs.join(' && ')}; or, where that is as it should be, --insecure-file`
     }
   ]
-}
-
-function repairOwner(path: string, { uid }: Ownership): string[] {
-  return isTrustedUser(uid) ? [] : [`chown root ${path}`]
-}
-
-function repairMode(path: string, stats: Ownership): string[] {
-  return mayOthersWrite(stats) ? [`chmod go-w ${path}`] : []
 }

@@ -43,11 +43,6 @@ function renderSummary(
   return `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}${waits}. ${rest}`
 }
 
-/** Prints that an apply with `--rollback-after` was confirmed. */
-export function printConfirmed(session: Session): void {
-  printResult(session, 'Confirmed: it stays.', 'confirmed', {})
-}
-
 /** Prints which sensors `--wait` waits for. */
 export function printWait(session: Session, missing: readonly Wait[], until: Date): void {
   const text = `Waits until ${until.toLocaleTimeString('sv-SE')} for ${listTitles(missing)}`

@@ -1,12 +1,9 @@
-import { once } from 'node:events'
-
 /** The whole terminal, drawn again and again until a key or a signal ends it. */
 export interface Screen {
   /** Draws these lines. Where there is no room for all, it shows the first ones and the last two. */
   draw(lines: readonly string[]): void
-  ended(): boolean
-  /** Settles as soon as somebody ends it. */
-  readonly end: Promise<unknown>
+  /** Aborts as soon as somebody ends it. */
+  readonly end: AbortSignal
   /** Gives the terminal back as it was. */
   close(): void
 }
@@ -29,7 +26,6 @@ const ellipsis = '…'
 /** Takes over the terminal on stdout. The caller has checked that stdout is a terminal. */
 export function openScreen(): Screen {
   const stop = new AbortController()
-  const end = once(stop.signal, 'abort')
   const abort = () => stop.abort()
   const onKey = (keys: Buffer) => {
     if (endKeys.some((key) => keys.includes(key))) abort()
@@ -52,8 +48,7 @@ export function openScreen(): Screen {
       shown = lines
       show()
     },
-    ended: () => stop.signal.aborted,
-    end,
+    end: stop.signal,
     close: () => {
       stdout.off('resize', show)
       stdout.write(leave)

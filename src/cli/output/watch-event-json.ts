@@ -1,8 +1,5 @@
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { Wait } from '../../resources/kind.ts'
-import type { Pause } from '../../run-dir/pauses.ts'
-import type { Degraded, FailedMonitor } from '../../status/watch-state.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
 /**
@@ -26,22 +23,31 @@ export function eventFields(event: WatchEvent): object {
     case 'drift':
       return { trigger: event.trigger, change: changeDocument(event.change) }
     case 'wait':
-    case 'wait_over':
-      return { trigger: event.trigger, wait: waitDocument(event.wait) }
+    case 'wait_over': {
+      // The same as among the `waiting` of `plan --json`.
+      const { kind, span, title, diagnostic } = event.wait
+      return { trigger: event.trigger, wait: { kind, span, title, ...diagnostic } }
+    }
     case 'warning':
       return { diagnostic: event.diagnostic }
     case 'degraded':
-    case 'recovered':
-      return { trigger: event.trigger, degraded: degradedDocument(event.degraded) }
+    case 'recovered': {
+      const { span, reason, diagnostic, until } = event.degraded
+      return { trigger: event.trigger, degraded: { span, reason, diagnostic, until } }
+    }
     case 'docker_away':
     case 'docker_back':
       return { trigger: event.trigger, diagnostic: event.diagnostic }
     case 'monitor_failed':
-    case 'monitor_back':
-      return { monitor: monitorDocument(event.monitor) }
+    case 'monitor_back': {
+      const { trigger, diagnostic } = event.monitor
+      return { monitor: { trigger, diagnostic } }
+    }
     case 'paused':
-    case 'resumed':
-      return { pause: pauseDocument(event.pause) }
+    case 'resumed': {
+      const { span, until } = event.pause
+      return { pause: { span, until } }
+    }
     case 'idle':
     case 'idle_over':
       return { span: event.span, device: event.device, diagnostic: event.diagnostic }
@@ -51,21 +57,4 @@ export function eventFields(event: WatchEvent): object {
 function changeDocument(change: PlannedChange) {
   const { address, kind, span, action, title, reason } = change
   return { address, kind, span, action, title, reason, text: renderChange(change) }
-}
-
-/** The same as among the `waiting` of `plan --json`. */
-function waitDocument({ kind, span, title, diagnostic }: Wait) {
-  return { kind, span, title, ...diagnostic }
-}
-
-function degradedDocument({ span, reason, diagnostic, until }: Degraded) {
-  return { span, reason, diagnostic, until }
-}
-
-function monitorDocument({ trigger, diagnostic }: FailedMonitor) {
-  return { trigger, diagnostic }
-}
-
-function pauseDocument({ span, until }: Pause) {
-  return { span, until }
 }

@@ -2,7 +2,6 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
-import type { Degraded } from '../../status/watch-state.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 import type { Session } from '../session.ts'
 import { printEvent } from './progress.ts'
@@ -21,30 +20,25 @@ export function openEventPrinter(session: Session): (event: WatchEvent) => void 
 function renderEvent(event: WatchEvent, paint: Paint): string {
   switch (event.type) {
     case 'started':
-      return row(
-        'start',
-        event.name,
-        event.dryRun
-          ? 'reports what differs from the file, and changes nothing'
-          : 'keeps the spans of this name in sync'
-      )
+      if (event.dryRun) return row('start', event.name, 'reports what differs from the file, and changes nothing')
+      return row('start', event.name, 'keeps the spans of this name in sync')
     case 'stopped':
       return row('stop', '', 'all stays as it is')
     case 'file':
       return row('file', '', `${event.files.map(printable).join(', ')}: ${event.spans.join(', ') || 'no spans'}`)
-    case 'file_refused':
-      return row('file', '', renderRefusal(event, paint))
+    case 'file_refused': {
+      const errors = event.diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, event.files, paint))
+      return row('file', '', ['the last good one stays in force:', ...errors].join('\n'))
+    }
     case 'changed': {
       const { trigger, change, repaired, milliseconds } = event
       const took = `${repaired ? 'repaired' : 'done'} in ${Math.round(milliseconds)} ms`
       return row(trigger, change.span, `${paint(change.action, renderChange(change))}  ${took}`)
     }
-    case 'drift':
-      return row(
-        event.trigger,
-        event.change.span,
-        `${paint(event.change.action, renderChange(event.change))}  not done: dry run`
-      )
+    case 'drift': {
+      const { trigger, change } = event
+      return row(trigger, change.span, `${paint(change.action, renderChange(change))}  not done: dry run`)
+    }
     case 'wait':
     case 'wait_over': {
       const { kind, span, title, diagnostic } = event.wait
@@ -54,8 +48,11 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     }
     case 'warning':
       return row('warning', '', oneLine(event.diagnostic))
-    case 'degraded':
-      return row(event.trigger, event.degraded.span, paint('remove', `! ${renderDegraded(event.degraded)}`))
+    case 'degraded': {
+      const { span, diagnostic, until } = event.degraded
+      const text = `! ${oneLine(diagnostic)}; tried again at ${localTime(until)}`
+      return row(event.trigger, span, paint('remove', text))
+    }
     case 'recovered':
       return row(event.trigger, event.degraded.span, paint('create', 'is in sync again'))
     case 'docker_away':
@@ -80,15 +77,6 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
 /** A line in columns. `span`: null for all spans. */
 function row(trigger: string, span: string | null, text: string): string {
   return `${trigger.padEnd(8)} ${printable(span ?? 'all').padEnd(6)} ${text}`
-}
-
-function renderRefusal({ diagnostics, files }: Extract<WatchEvent, { type: 'file_refused' }>, paint: Paint): string {
-  const errors = diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, files, paint))
-  return ['the last good one stays in force:', ...errors].join('\n')
-}
-
-function renderDegraded({ diagnostic, until }: Degraded): string {
-  return `${oneLine(diagnostic)}; tried again at ${localTime(until)}`
 }
 
 function oneLine({ message, hint }: Diagnostic): string {
