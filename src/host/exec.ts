@@ -22,6 +22,7 @@ const packageOf: Readonly<Record<string, string>> = {
   bridge: 'iproute2',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
+  nft: 'nftables',
   sysctl: 'procps',
   flock: 'util-linux',
   setpriv: 'util-linux',
@@ -144,12 +145,12 @@ const longestStderr = 1000
  * Runs a program until it ends by itself, or `signal` ends it. It ends when this process ends, also when this process is killed.
  *
  * @param onStart is called once the program has started.
- * @param onOutput is called when it has written something, which is not kept.
+ * @param onOutput gets what it writes to stdout or stderr.
  * @returns why the program has ended.
  */
 export async function follow(
   argv: Argv,
-  { onStart, onOutput }: { readonly onStart: (pid: number) => void; readonly onOutput: () => void },
+  { onStart, onOutput }: { readonly onStart: (pid: number) => void; readonly onOutput: (text: string) => void },
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const [file, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
@@ -158,10 +159,10 @@ export async function follow(
     ...{ buffer: false, stdin: 'ignore', cancelSignal: signal, killSignal: 'SIGKILL' }
   })
   let stderr = ''
-  child.stdout?.on('data', onOutput)
+  child.stdout?.on('data', (data) => onOutput(String(data)))
   child.stderr?.on('data', (data) => {
     stderr = `${stderr}${data}`.slice(-longestStderr)
-    onOutput()
+    onOutput(String(data))
   })
   if (child.pid !== undefined) onStart(child.pid)
   const { exitCode, signal: killedBy, code, shortMessage } = await child

@@ -12,6 +12,8 @@ export interface ReadRequest {
   readonly bridges: ReadonlySet<string>
   /** The containers that the plan depends on. */
   readonly containers: readonly ContainerSelector[]
+  /** Whether the plan depends on nftables. */
+  readonly tables: boolean
   /** Docker is left for a later run. */
   readonly deferDocker: boolean
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
+import { readNftables } from './nftables/read-nftables.ts'
 import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
 import { parseFilters } from './parsers/filters.ts'
 import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
@@ -23,20 +24,21 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 }
 
 /**
- * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, or
- * six with bpftool, one more if the root table of a u32 filter is not certain, and two more for routes.
+ * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one
+ * more with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and two for routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [links, tc, attached] = await Promise.all([
+  const [links, tc, attached, nftables] = await Promise.all([
     readAllLinks(request.bridges),
     readTc(),
-    request.copies ? readPrograms() : []
+    request.copies ? readPrograms() : [],
+    request.tables ? readNftables() : null
   ])
   const routes = await readRoutes(request.routed(links, tc.filters))
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, attached, routes }
+  return { bootId, links, ...tc, attached, routes, nftables }
 }
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {

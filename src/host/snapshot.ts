@@ -39,6 +39,8 @@ export interface BridgeOptions {
   readonly stp: boolean
   readonly snooping: boolean
   readonly vlanFiltering: boolean
+  /** group_fwd_mask: one bit for each of the 16 link-local groups 01:80:c2:00:00:0X whose frames go on to the other ports. */
+  readonly groupForward: number
 }
 
 /** A bridge port's options. */
@@ -276,6 +278,22 @@ export interface Route {
   readonly removal: readonly string[]
 }
 
+/** A table of nftables of the bridge family whose name or comment begins with `spanplan`. */
+export interface NftTable {
+  readonly name: string
+  readonly comment: string | null
+  /** All that is in the table, itself too, as `nft -json` prints it: each under its kind, without its handle. */
+  readonly objects: readonly Readonly<Record<string, Readonly<Record<string, unknown>>>>[]
+}
+
+/**
+ * nftables' part of the snapshot. `unusable`: its program is missing, or the kernel cannot tell a port's bridge. `unread`: a
+ * right is missing, or the program has failed.
+ */
+export type Nftables =
+  | { readonly state: 'usable'; readonly tables: readonly NftTable[] }
+  | { readonly state: 'unusable' | 'unread'; readonly reason: Diagnostic }
+
 /** The kernel's part of the snapshot. */
 export interface KernelState {
   readonly bootId: string
@@ -287,6 +305,8 @@ export interface KernelState {
   readonly attached: readonly AttachedProgram[]
   /** The routes through the interfaces of `ReadRequest.routed`. */
   readonly routes: readonly Route[]
+  /** null: not asked for. */
+  readonly nftables: Nftables | null
 }
 
 /** The state of the host at one moment: all that a plan depends on. */

@@ -327,9 +327,9 @@ function stagesOf(kind: Kind, change: Change): Stage[] {
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
   if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
   const { before, after, fields } = change
-  return isRecreated(kind, change)
-    ? [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
-    : [stage('make', kind.update?.(before, after, fields))]
+  if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
+  const last = kind.finish?.(before, after) ?? []
+  return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
 }
 
 function isRecreated(kind: Kind, change: Change): boolean {

@@ -19,6 +19,7 @@ import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { resolveFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
+import { resolveTable } from './resolve-table.ts'
 import type { Target } from './target.ts'
 
 /** The desired state, with what waits and what is worth a warning. */
@@ -47,10 +48,11 @@ export function resolveSpec({ spec, scope, patient, known }: Target, context: Co
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const desired = { owner: spec.name, scope, spans, known: knownSpans(names, host), also: new Set<number>(), goingDown }
+  const table = resolveTable(spec.name, specs, host)
   return {
     desired: readMarks(desired, host),
-    waits: [...resolved.waits, ...(patient ? loops.flatMap(leaveOutLoop) : [])],
-    warnings: resolved.warnings
+    waits: [...resolved.waits, ...table.waits, ...(patient ? loops.flatMap(leaveOutLoop) : [])],
+    warnings: [...resolved.warnings, ...table.warnings]
   }
 }
 

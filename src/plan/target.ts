@@ -56,6 +56,7 @@ export function readRequestOf(target: Target): ReadRequest {
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
     bridges: new Set(spans.map(({ name }) => name)),
     containers: spans.flatMap(({ sensors, sources }) => [...sensors, ...sources.flatMap(sourceContainers)]),
+    tables: true,
     deferDocker: target.deferDocker
   }
 }

@@ -42,6 +42,7 @@ export interface BridgeOrigin extends Switches<(typeof bridgeSettings)[number]> 
   readonly mtu: number
   readonly ageing: number
   readonly forwardDelay: number
+  readonly groupForward: number
 }
 
 /** The settings of a port, in the order of their bits in a mark. */
@@ -143,12 +144,13 @@ export function readPortClass(classId: string | null): PortOrigin | null {
 }
 
 function writeOrigin(origin: BridgeOrigin): string {
-  const { alias, mac, mtu, ageing, forwardDelay } = origin
+  const { alias, mac, mtu, ageing, forwardDelay, groupForward } = origin
   const bits = toBits(bridgeSettings, (setting) => origin[setting])
   return [
     mac.replaceAll(':', ''),
     ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
-    hex(bits, 3),
+    // A bridge forwards no link-local groups unless somebody says so: to write nothing leaves more room.
+    hex(bits, 3) + (groupForward === 0 ? '' : `+${hex(groupForward, 4)}`),
     Buffer.from(alias).toString('base64url')
   ].join('.')
 }
@@ -161,8 +163,9 @@ const largestMtu = 0xffff
 const longestTime = 0xffffffff
 
 function readOrigin(text: string): BridgeOrigin | null {
-  const [, mac, mtu, ageing, delay, bits, alias] =
-    /^([0-9a-f]{12})\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-f]{3})\.([\w-]*)$/.exec(text) ?? []
+  const [, mac, mtu, ageing, delay, bits, groups, alias] =
+    /^([0-9a-f]{12})\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-z]+)\.([0-9a-f]{3})(?:\+([0-9a-f]{4}))?\.([\w-]*)$/.exec(text) ??
+    []
   if (mac === undefined || bits === undefined) return null
   const [size = 0, ...times] = [mtu, ageing, delay].map((digits) => Number.parseInt(digits ?? '', 36))
   const [age = 0, wait = 0] = times
@@ -170,9 +173,24 @@ function readOrigin(text: string): BridgeOrigin | null {
   return {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
-    ...{ mtu: size, ageing: age, forwardDelay: wait },
+    ...{ mtu: size, ageing: age, forwardDelay: wait, groupForward: Number.parseInt(groups ?? '0', 16) },
     ...readSwitches(bridgeSettings, bits)
   }
+}
+
+/** The name of an owner's table of nftables. */
+export function tableName(owner: string): string {
+  return `spanplan_${owner}`
+}
+
+/** Writes the comment of an owner's table. */
+export function writeTableMark(owner: string): string {
+  return `spanplan:${owner}`
+}
+
+/** Reads what {@link writeTableMark} wrote; null for a foreign comment. */
+export function readTableMark(comment: string | null): string | null {
+  return /^spanplan:(.+)$/.exec(comment ?? '')?.[1] ?? null
 }
 
 /** The handle of a mirror; never 0, which tc takes as "any". */

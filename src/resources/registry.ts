@@ -8,8 +8,9 @@ import { note } from './kinds/note.ts'
 import { port } from './kinds/port.ts'
 import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
+import { table } from './kinds/table.ts'
 
-const registered = [bridge, address, qdisc, mirror, sourceInterface, network, sensor, note, port] as const
+const registered = [bridge, table, address, qdisc, mirror, sourceInterface, network, sensor, note, port] as const
 
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly Kind[] = registered
@@ -21,6 +22,8 @@ type Turn = `${Phase} ${(typeof registered)[number]['kind']}`
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
+  // Before a bridge has a port.
+  'make table': true,
   // Before sensors are disconnected, to be connected again: that takes their ports away.
   'make port': true,
   // Before the network: only that tells whose the address is.
@@ -43,7 +46,9 @@ const order: readonly string[] = Object.keys({
   'remove qdisc': true,
   'remove bridge': true,
   // After the bridge: until then, what comes from a port would enter it.
-  'remove port': true
+  'remove port': true,
+  // After the bridge, which then forwards no link-local groups any more.
+  'remove table': true
 } satisfies Record<Turn, true>)
 
 /** When something is done to resources of a kind: its place in the order. */

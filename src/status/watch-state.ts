@@ -7,6 +7,7 @@ export type Trigger =
   | 'file'
   | 'link'
   | 'filter'
+  | 'nftables'
   | 'docker'
   | 'hangup'
   | 'interval'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { findProgram, labEnvironment } from './lab/programs.ts'
 import type { Lab, SpanplanOptions } from './lab.ts'
 
-const programs = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump', 'bpftool'] as const
+const programs = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump', 'bpftool', 'nft'] as const
 
 type Program = (typeof programs)[number]
 

@@ -43,7 +43,9 @@ const bridgeOutput = z.object({
   forward_delay: z.number(),
   stp_state: flag,
   mcast_snooping: flag.default(false),
-  vlan_filtering: flag.default(false)
+  vlan_filtering: flag.default(false),
+  // In hexadecimal, with 0x except for zero.
+  group_fwd_mask: z.string().default('0').transform(Number)
 })
 
 const portOutput = z.object({
@@ -148,7 +150,8 @@ function parseBridge(data: unknown): Link['bridge'] {
     forwardDelay: options.forward_delay,
     stp: options.stp_state,
     snooping: options.mcast_snooping,
-    vlanFiltering: options.vlan_filtering
+    vlanFiltering: options.vlan_filtering,
+    groupForward: options.group_fwd_mask
   }
 }
 

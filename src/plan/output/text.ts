@@ -61,7 +61,7 @@ export function countActions(plan: Plan) {
 /** The codes of waits for an input that was not read: what waits was not checked, and may not be in sync. */
 const notRead: ReadonlySet<string> = new Set([
   ...['DOCKER_DEFERRED', 'SENSOR_UNREAD', 'SOURCE_UNREAD', 'SOURCE_UNSEEN'],
-  ...['FILTER_FORBIDDEN', 'FILTER_PENDING']
+  ...['FILTER_FORBIDDEN', 'FILTER_PENDING', 'TABLE_UNREAD']
 ])
 
 function renderSummary(plan: Plan, files: readonly string[]): string {

@@ -28,6 +28,8 @@ export interface Bridge extends Resource {
   readonly stp: boolean
   readonly snooping: boolean
   readonly vlanFiltering: boolean
+  /** The link-local groups whose frames go on to other ports: see BridgeOptions. */
+  readonly groupForward: number
   readonly ipv6: boolean
   /** Whether the bridge has the kernel's link-local address. It gets one with its first carrier. */
   readonly linkLocal: boolean
@@ -75,7 +77,7 @@ export function createBridge(after: Bridge): Step[] {
   const made: Bridge = {
     ...after,
     ...{ mtu, mark: '', up: false, ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false },
-    ...{ ipv6: true, ownMacEntry: true, offloads: { tx: true, tso: true, gso: true }, seal: 'none' }
+    ...{ groupForward: 0, ipv6: true, ownMacEntry: true, offloads: { tx: true, tso: true, gso: true }, seal: 'none' }
   }
   const options = ['ageing_time', '0', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']
   return [
@@ -108,7 +110,8 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
     ...(differs('forwardDelay') ? ['forward_delay', String(after.forwardDelay)] : []),
     ...(differs('snooping') ? ['mcast_snooping', bit(after.snooping)] : []),
-    ...(differs('vlanFiltering') ? ['vlan_filtering', bit(after.vlanFiltering)] : [])
+    ...(differs('vlanFiltering') ? ['vlan_filtering', bit(after.vlanFiltering)] : []),
+    ...(differs('groupForward') ? ['group_fwd_mask', `0x${after.groupForward.toString(16)}`] : [])
   ]
   const set = ['ip', 'link', 'set', 'dev', device] as const
   const stp = differs('stp') ? [step(after, verb, [...set, 'type', 'bridge', 'stp_state', bit(after.stp)])] : []

@@ -14,9 +14,19 @@ import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sea
 import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
 
+/** All link-local groups but the three that a bridge may not forward: BR_GROUPFWD_RESTRICTED in net/bridge/br_private.h. */
+const everyGroup = 0xfff8
+
 const wireSize = { tx: false, tso: false, gso: false } as const
 
-const noOptions = { ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false } as const
+const noOptions = {
+  ageing: 0,
+  forwardDelay: 0,
+  stp: false,
+  snooping: false,
+  vlanFiltering: false,
+  groupForward: 0
+} as const
 
 /** How bridges are desired, observed and changed. */
 export const bridge: Kind<Bridge> = {
@@ -32,6 +42,7 @@ export const bridge: Kind<Bridge> = {
     stp: { label: 'spanning tree', words: onOff },
     snooping: { label: 'multicast snooping', words: onOff },
     vlanFiltering: { label: 'vlan filtering', words: onOff },
+    groupForward: { label: 'link-local groups forwarded', words: (mask) => `0x${mask.toString(16)}` },
     ipv6: { label: 'IPv6', words: onOff },
     ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
     offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
@@ -98,6 +109,7 @@ function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan)
     mtu: span.mtu,
     up: true,
     ...noOptions,
+    groupForward: desiredGroups(host, span, live),
     ipv6: false,
     linkLocal: false,
     ownMacEntry: false,
@@ -114,6 +126,15 @@ function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan)
 function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridge['offloads'] {
   if (wire) return wireSize
   return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
+}
+
+/**
+ * Frames to 01:80:c2:00:00:0e pass both chains of the table of nftables, unless the bridge forwards that group: then the table
+ * drops them. Without the table, what is forwarded would reach the other sensors.
+ */
+function desiredGroups({ nftables }: HostIndex, { sealed }: DesiredSpan, live: Bridge | undefined): number {
+  if (nftables === null || nftables.state === 'unread') return live?.groupForward ?? 0
+  return sealed && nftables.state === 'usable' ? everyGroup : (live?.original?.groupForward ?? 0)
 }
 
 function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): string[] {

@@ -62,10 +62,11 @@ function keysOf({ address, action, facts }: PlannedChange): string[] {
 const links = { who: 'a tool of network configuration, or a script', show: 'ip monitor link' }
 const filters = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
 const docker = { who: 'somebody who uses Docker: Compose, or a script', show: 'docker events' }
+const firewall = { who: 'a firewall that flushes nftables, or a script', show: 'nft monitor' }
 
 /** By kind; for all other kinds, it is `links`. */
 const suspects: Readonly<Record<string, typeof links>> = {
-  ...{ mirror: filters, qdisc: filters },
+  ...{ mirror: filters, qdisc: filters, table: firewall },
   ...{ network: docker, sensor: docker, address: docker }
 }
 

@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents } from '../../host/docker/docker-client.ts'
-import { type Argv, follow } from '../../host/exec.ts'
+import { type Argv, follow, run } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
@@ -44,6 +45,7 @@ interface Monitor {
 const monitors: readonly Monitor[] = [
   { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'], listen: followProgram },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'], listen: followProgram },
+  { trigger: 'nftables', what: 'tables of nftables', argv: ['nft', 'monitor'], listen: followTables },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
 ]
 
@@ -108,7 +110,7 @@ export function trackFailedMonitors(emit: EmitEvent) {
 
 async function followProgram(
   argv: Argv,
-  { wake, onListen }: MonitorListener,
+  { wake, onListen, onOutput = wake }: MonitorListener & { readonly onOutput?: (text: string) => void },
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const ended = new AbortController()
@@ -117,9 +119,29 @@ async function followProgram(
     onListen()
   }
   const onStart = (pid: number) => void begin(pid).catch(() => undefined)
-  const reason = await follow(argv, { onStart, onOutput: wake }, signal)
+  const reason = await follow(argv, { onStart, onOutput }, signal)
   ended.abort()
   return reason
+}
+
+/** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
+const bridgeTable = /^\w+ \w+ bridge /
+
+async function followTables(argv: Argv, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
+  try {
+    await run(['nft', '--version'])
+  } catch {
+    // Without nft, nothing of it is there to be followed: the reading of the host says so.
+    await once(signal, 'abort')
+    return null
+  }
+  let rest = ''
+  const onOutput = (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.at(-1) ?? ''
+    if (lines.some((line) => bridgeTable.test(line))) listener.wake()
+  }
+  return followProgram(argv, { ...listener, onOutput }, signal)
 }
 
 /** Whether one of the process's sockets is a member of a group of netlink(7). Before, it misses events. */

@@ -17,6 +17,7 @@ const commands = [
   "ethtool -k '*'",
   // What ip -d link does not show of a device's IPv6.
   'grep . /proc/sys/net/ipv6/conf/*/disable_ipv6',
+  'nft list ruleset',
   'tc qdisc'
 ] as const
 /** Between what two commands print; no name or alias can hold it. */
@@ -28,8 +29,8 @@ const script = commands.join(`; printf '\\n${mark}\\n'; `)
 export async function describeHost(run: Run, networks: readonly NetworkSummary[]): Promise<string> {
   const output = await run(['sh', '-e', '-c', script])
   const parts = output.split(`\n${mark}\n`).map((part) => part.replace(/\n$/, ''))
-  const [links = '', addresses = '', routes = '', features = '', ipv6 = '', qdiscs = ''] = parts
-  const bodies = [links, addresses, sortLines(routes), features, ipv6]
+  const [links = '', addresses = '', routes = '', features = '', ipv6 = '', tables = '', qdiscs = ''] = parts
+  const bodies = [links, addresses, sortLines(routes), features, ipv6, tables]
   const texts = bodies.map((body, index) => `$ ${commands[index]}\n${normalise(body)}\n`)
   const rows = networks.map(({ Id, Name, Driver, Scope }) => `${Id.slice(0, 12)} ${Name} ${Driver} ${Scope}`).sort()
   return [...texts, await describeTraffic(run, qdiscs), '$ docker network ls\n', ...rows.map((row) => `${row}\n`)].join(

@@ -25,6 +25,7 @@ export function writeHost({
   classFilters,
   attached,
   routes,
+  nftables,
   docker,
   programs
 }: CapturedHost): string {
@@ -38,6 +39,7 @@ export function writeHost({
     `"classFilters": ${lines(classFilters)}`,
     `"attached": ${lines(attached)}`,
     `"routes": ${lines(routes)}`,
+    `"nftables": ${JSON.stringify(nftables)}`,
     `"docker": ${JSON.stringify(docker)}`,
     `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
   ]
@@ -46,10 +48,15 @@ export function writeHost({
 
 export function readHostFile(text: string): CapturedHost {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
-  const { programs, attached = [], routes = [], ...host } = JSON.parse(text) as HostFile
-  const links = host.links.map(({ manager = null, ...link }) => ({ ...link, manager }))
+  const { programs, attached = [], routes = [], nftables = null, ...host } = JSON.parse(text) as HostFile
+  const links = host.links.map(({ manager = null, bridge, ...link }) => ({
+    ...link,
+    manager,
+    // The older of them were taken before it was read.
+    bridge: bridge && { ...bridge, groupForward: bridge.groupForward ?? 0 }
+  }))
   const docker = host.docker.state === 'read' ? completeDocker(host.docker) : host.docker
-  return { ...host, links, attached, routes, docker, programs: new Map(Object.entries(programs)) }
+  return { ...host, links, attached, routes, nftables, docker, programs: new Map(Object.entries(programs)) }
 }
 
 /** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
@@ -79,7 +86,8 @@ export function asData({
   classFilters,
   attached,
   routes,
+  nftables,
   docker
 }: HostIndex): Snapshot {
-  return { bootId, links, qdiscs, filters, classFilters, attached, routes, docker }
+  return { bootId, links, qdiscs, filters, classFilters, attached, routes, nftables, docker }
 }

@@ -31,6 +31,7 @@ const original: fc.Arbitrary<BridgeOrigin> = fc.record({
   mtu: fc.integer({ min: 68, max: 65535 }),
   ageing: fc.nat(),
   forwardDelay: fc.nat(3000),
+  groupForward: fc.nat(0xffff),
   up: fc.boolean(),
   stp: fc.boolean(),
   snooping: fc.boolean(),

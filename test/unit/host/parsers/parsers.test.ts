@@ -40,7 +40,7 @@ describe('ip', () => {
       foreignPeer: false,
       addresses: [],
       generatesAddress: false,
-      bridge: { ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false },
+      bridge: { ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false, groupForward: 0 },
       port: null
     })
   })

@@ -1,0 +1,41 @@
+import { diagnosticOf } from '../../errors.ts'
+import { commandFailed, run } from '../exec.ts'
+import { parseToolJson } from '../parsers/json.ts'
+import { parseTables, tablesCommand } from '../parsers/nft.ts'
+import { parseOutput } from '../run-json.ts'
+import type { Nftables } from '../snapshot.ts'
+import { checkCommand } from './seal-table.ts'
+
+/** What nft says to a user who lacks CAP_NET_ADMIN. */
+const forbidden = 'Operation not permitted'
+
+/** Reads spanplan's tables of nftables. Nothing depends on them so much that a failure would be one of the whole reading. */
+export async function readNftables(): Promise<Nftables> {
+  try {
+    const output = await run(tablesCommand)
+    if (output.stderr.includes(forbidden)) {
+      return { state: 'unread', reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' } }
+    }
+    if (output.status !== 0) throw commandFailed(tablesCommand, output)
+    const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
+    return tables.length > 0 || (await isSupported()) ? { state: 'usable', tables } : unsupported
+  } catch (error) {
+    const reason = diagnosticOf(error)
+    return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
+  }
+}
+
+/** A table that is there shows it, too. */
+async function isSupported(): Promise<boolean> {
+  const { status } = await run(checkCommand)
+  return status === 0
+}
+
+const unsupported: Nftables = {
+  state: 'unusable',
+  reason: {
+    code: 'TABLE_UNSUPPORTED',
+    message: "the kernel's nftables cannot tell a port's bridge (NFT_BRIDGE_META)",
+    hint: "a kernel that has it, such as Debian's own, closes them from the first frame on"
+  }
+}

@@ -1,0 +1,65 @@
+import type { Argv } from '../exec.ts'
+
+/** A table of nftables that drops what the ports of some bridges send, from each port's first frame on. */
+export interface SealTable {
+  readonly name: string
+  /** The table's comment: its mark. */
+  readonly comment: string
+  /** The names of the bridges. They need not exist. */
+  readonly bridges: readonly string[]
+}
+
+/** The only family whose chains see frames between the ports of a bridge. */
+const family = 'bridge'
+
+/** The name of the set of bridges. */
+export const bridgeSet = 'spans'
+
+/** NF_BR_PRI_NAT_DST_BRIDGED in linux/netfilter_bridge.h: before each chain that filters. */
+const priority = -300
+
+/** What a port sends passes `prerouting`; what is for the host and skips that, as frames to link-local groups do, passes `input`. */
+const chains = ['prerouting', 'input'] as const
+
+/** `ibrname` is the bridge of the port that a frame came from: NFT_BRIDGE_META in the kernel's configuration. */
+const drop = [{ match: { op: '==', left: { meta: { key: 'ibrname' } }, right: `@${bridgeSet}` } }, { drop: null }]
+
+/** All that is in the table, as `nft -json list ruleset` prints it, without handles: libnftables-json(5). */
+export function tableObjects({ name, comment, bridges }: SealTable): object[] {
+  const place = { family, table: name }
+  return [
+    { table: { family, name, comment } },
+    { set: { ...place, name: bridgeSet, type: 'ifname', elem: bridges } },
+    ...chains.map((hook) => ({
+      chain: { ...place, name: hook, type: 'filter', hook, prio: priority, policy: 'accept' }
+    })),
+    ...chains.map((chain) => ({ rule: { ...place, chain, expr: drop } }))
+  ]
+}
+
+/** The command that makes the table, or makes it anew. It is one transaction: no frame passes in between. */
+export function writeTable(table: SealTable): Argv {
+  return transaction([...removal(table.name), ...additions(table)])
+}
+
+/** The command that removes a table, which may be gone. */
+export function removeTable(name: string): Argv {
+  return transaction(removal(name))
+}
+
+/** The command that shows whether the kernel can have such a table. It changes nothing. */
+export const checkCommand: Argv = transaction(additions({ name: 'spanplan', comment: '', bridges: ['span0'] }), '-c')
+
+function additions(table: SealTable): object[] {
+  return tableObjects(table).map((add) => ({ add }))
+}
+
+/** What is added exists, so that the deletion does not fail. */
+function removal(name: string): object[] {
+  const table = { family, name }
+  return [{ add: { table } }, { delete: { table } }]
+}
+
+function transaction(commands: readonly object[], ...options: readonly string[]): Argv {
+  return ['nft', ...options, '-j', JSON.stringify({ nftables: commands })]
+}

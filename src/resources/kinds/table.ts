@@ -1,0 +1,123 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { bridgeSet, removeTable, type SealTable, tableObjects, writeTable } from '../../host/nftables/seal-table.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { NftTable } from '../../host/snapshot.ts'
+import type { DesiredState } from '../desired-state.ts'
+import type { Kind, Resource, Step } from '../kind.ts'
+import { readTableMark, tableName, writeTableMark } from '../marks.ts'
+import { isInScope } from '../ownership.ts'
+
+/**
+ * The table of nftables that drops what the ports of an owner's sealed spans send. A port that Docker adds is closed by it
+ * before spanplan has seen the port. The seal on each port is the second line: it stays when somebody flushes nftables.
+ */
+export interface Table extends Resource, SealTable {
+  readonly kind: 'table'
+  /** All that is in the table, the bridges aside, is as spanplan writes it. */
+  readonly isIntact: boolean
+}
+
+/** How the tables are desired, observed, written and removed. */
+export const table: Kind<Table> = {
+  kind: 'table',
+  fields: {
+    bridges: { label: 'closes', words: (bridges) => listBridges(bridges) },
+    isIntact: { label: 'rules', words: (isIntact) => (isIntact ? 'as spanplan writes them' : 'changed') }
+  },
+  desire: desireTables,
+  observe: (desired, host) => tablesOf(host).flatMap((one) => observeTable(desired, one)),
+  create: (after) => writeSteps(null, after),
+  update: (before, after) => writeSteps(before, joinBridges(before, after)),
+  // A bridge is let go when it forwards no link-local groups any more, or is gone: its ports may not be sealed yet.
+  finish: (before, after) => writeSteps(joinBridges(before, after), after),
+  remove: ({ name }) => [{ summary: `remove the table ${name}`, argv: removeTable(name) }],
+  summary: ({ bridges }) => `closes the ports of ${listBridges(bridges)} from their first frame on`,
+  conflict: ({ name }) => explainConflict(name)
+}
+
+function tablesOf({ nftables }: HostIndex): readonly NftTable[] {
+  return nftables?.state === 'usable' ? nftables.tables : []
+}
+
+/** Where the tables cannot be read, or the kernel cannot have them, none is desired. */
+function desireTables(desired: DesiredState, host: HostIndex): Table[] {
+  if (host.nftables?.state !== 'usable') return []
+  const live = tablesOf(host).flatMap((one) => observeTable(desired, one))
+  const owners = new Set([desired.owner, ...live.flatMap(({ comment }) => readTableMark(comment) ?? [])])
+  return [...owners].flatMap((owner): Table[] => {
+    const comment = writeTableMark(owner)
+    const others = live
+      .filter((one) => one.comment === comment)
+      .flatMap(({ bridges }) => bridges.filter((bridge) => !isInScope(desired, owner, bridge)))
+    const own = owner === desired.owner ? desired.spans.filter(({ sealed }) => sealed).map(({ name }) => name) : []
+    const bridges = sortNames([...own, ...others])
+    const name = tableName(owner)
+    const spans = own.length > 0 ? own : bridges
+    if (bridges.length === 0) return []
+    return [{ kind: 'table', id: name, name, comment, spans, owner: 'ours', bridges, isIntact: true }]
+  })
+}
+
+function observeTable(desired: DesiredState, { name, comment, objects }: NftTable): Table[] {
+  const owner = readTableMark(comment)
+  const ours = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
+  if (!ours && name !== tableName(desired.owner)) return []
+  const bridges = sortNames(objects.flatMap(elementsOf))
+  const inScope = bridges.filter((bridge) => owner !== null && isInScope(desired, owner, bridge))
+  const written = { name, comment: comment ?? '', bridges }
+  const expected = tableObjects(written)
+  const live = objects.map(withSortedElements)
+  return [
+    {
+      ...{ kind: 'table', id: name, ...written },
+      spans: inScope.length > 0 ? inScope : bridges,
+      owner: ours ? 'ours' : 'foreign',
+      isIntact:
+        live.length === expected.length && expected.every((one) => live.some((other) => isDeepStrictEqual(one, other)))
+    }
+  ]
+}
+
+/** The bridges in an object of a table; none in what is not the set of bridges. */
+function elementsOf(object: NftTable['objects'][number]): string[] {
+  const { name, elem } = object.set ?? {}
+  return name === bridgeSet && Array.isArray(elem) ? elem.filter((one) => typeof one === 'string') : []
+}
+
+/** The kernel lists a set in an order of its own. */
+function withSortedElements(object: NftTable['objects'][number]): object {
+  return object.set ? { set: { ...object.set, elem: sortNames(elementsOf(object)) } } : object
+}
+
+function sortNames(names: readonly string[]): string[] {
+  return [...new Set(names)].sort()
+}
+
+/** The names that a row of a plan has room for. */
+const mostNames = 4
+
+function listBridges(bridges: readonly string[]): string {
+  const more = bridges.length - mostNames
+  const names = bridges.slice(0, mostNames).join(', ')
+  return more > 0 ? `${names} and ${more} more` : names || 'nothing'
+}
+
+function explainConflict(name: string): Diagnostic {
+  const show = shellLine(['nft', 'list', 'table', 'bridge', name])
+  return diagnostic(
+    'TABLE_FOREIGN',
+    `the table ${name} of nftables, which is to close the spans' ports, has no mark of spanplan's`,
+    `see what it does with: ${show}; if nothing needs it: ${shellLine(['nft', 'delete', 'table', 'bridge', name])}`
+  )
+}
+
+function joinBridges(before: Table, after: Table): Table {
+  return { ...after, bridges: sortNames([...before.bridges, ...after.bridges]) }
+}
+
+function writeSteps(before: Table | null, { name, comment, bridges, isIntact }: Table): Step[] {
+  if (before?.isIntact === isIntact && isDeepStrictEqual(before.bridges, bridges)) return []
+  return [{ summary: `write the table ${name}`, argv: writeTable({ name, comment, bridges }) }]
+}
