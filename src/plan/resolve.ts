@@ -86,9 +86,19 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
   const points = [...mirrors.items, ...kept.filter((one) => !mirrors.items.some((other) => isAt(one, other)))]
   const sensors = resolveSensors(span, context)
   const largest = largestMtu(span, points, host)
-  const { sources: _, ...same } = span
+  const { name, description, wire, sealed, network, origin } = span
   const mtu = span.mtu === 'auto' ? largest : span.mtu
-  const resolved: DesiredSpan = { ...same, mtu, mirrors: points, sensors: sensors.items }
+  const resolved: DesiredSpan = {
+    name,
+    description,
+    wire,
+    sealed,
+    network,
+    origin,
+    mtu,
+    mirrors: points,
+    sensors: sensors.items
+  }
   return {
     items: [resolved],
     waits: [...mirrors.waits, ...sensors.waits],

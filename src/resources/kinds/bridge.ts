@@ -89,7 +89,7 @@ function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, ho
 function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan): Bridge {
   const link = host.linkOf(span.name)
   const live = link && observeBridge(desired, host, link)[0]
-  const interfaces = rememberedInterfaces(desired, host, span.name)
+  const interfaces = rememberedInterfaces(desired, host, span)
   return {
     kind: 'bridge',
     id: span.name,
@@ -142,15 +142,12 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
 }
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
-function rememberedInterfaces(desired: DesiredState, host: HostIndex, span: string) {
-  const link = host.linkOf(span)
-  const old = readMark(link)?.interfaces
+function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mirrors }: DesiredSpan) {
+  const old = readMark(host.linkOf(name))?.interfaces
+  const used = new Set(mirrors.map(({ device }) => device.name))
   return new Map(
     [...desired.marks.interfaces.values()].flatMap((marked) => {
-      const used = desired.spans.some(
-        ({ name, mirrors }) => name === span && mirrors.some(({ device }) => device.name === marked.link.name)
-      )
-      if (used) return [[marked.link.index, interfaceMark(marked)] as const]
+      if (used.has(marked.link.name)) return [[marked.link.index, interfaceMark(marked)] as const]
       const remembered = old?.get(marked.link.index)
       const owed = [...marked.live].some((setting) => isOwed(marked, setting))
       return remembered && owed ? [[marked.link.index, remembered] as const] : []
