@@ -31,11 +31,19 @@ class LongestFirst extends BaseSequencer {
 const long = '**/*.long.test.ts'
 const globalSetup = 'test/e2e/lab/left-behind.ts'
 
-/** The three sizes of tests: a file's name tells which it is of. */
+/** The three sizes of tests, of which a file's name tells which it is of; and those for Debian's own kernel. */
 const sizes = [
   { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long] },
   { name: 'host', include: ['test/{e2e,kernel}/**/*.test.ts'], exclude: [long], globalSetup },
-  { name: 'long', include: [`test/${long}`], globalSetup }
+  { name: 'long', include: [`test/${long}`], globalSetup },
+  {
+    name: 'stock',
+    include: ['test/stock/**/*.test.ts', 'test/e2e/frames.test.ts'],
+    globalSetup,
+    // Where processors are emulated, most time goes into loading modules.
+    isolate: false,
+    maxWorkers: 1
+  }
 ]
 
 export default defineConfig({
