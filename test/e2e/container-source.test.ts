@@ -172,9 +172,16 @@ test('a watch follows a container that is restarted, and one that is recreated',
   await write('container: web')
   await using watch = await startWatch(lab)
   await until('it is mirrored', async () => (await mirrored()) === 2)
-  await web.restart({ t: 0 })
-  await until('it is mirrored again', async () => (await mirrored()) === 2)
   await watch.settle()
+  const changing = async () => {
+    const { runs } = await watch.state()
+    return runs.reduce((sum, { result, count }) => sum + (result === 'changed' ? count : 0), 0)
+  }
+  const before = await changing()
+  await web.restart({ t: 0 })
+  await until('it is mirrored again', async () => (await mirrored()) === 2 && (await changing()) > before)
+  await watch.settle()
+  expect(await changing()).toBe(before + 1)
   await expectConverged(lab)
   expect(await listenTo(web)).toEqual(['sent', 'received'])
   await web.remove({ force: true })
