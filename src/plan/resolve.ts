@@ -48,11 +48,14 @@ export function resolveSpec({ spec, scope, patient, known }: Target, context: Co
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const desired = { owner: spec.name, scope, spans, known: knownSpans(names, host), also: new Set<number>(), goingDown }
-  const table = resolveTable(spec.name, specs, host)
   return {
     desired: readMarks(desired, host),
-    waits: [...resolved.waits, ...table.waits, ...(patient ? loops.flatMap(leaveOutLoop) : [])],
-    warnings: [...resolved.warnings, ...table.warnings]
+    waits: [
+      ...resolved.waits,
+      ...resolveTable(spec.name, specs, host),
+      ...(patient ? loops.flatMap(leaveOutLoop) : [])
+    ],
+    warnings: resolved.warnings
   }
 }
 

@@ -2,6 +2,7 @@ import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
+import { warnOfLateSeal } from '../../plan/resolve-table.ts'
 import { printableJson } from '../../printable.ts'
 import { savePlan } from '../input/saved-plan.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
@@ -21,7 +22,8 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const target = await loadSpecTarget(session, options)
   const view = await refreshAndCheckSpans(target)
   const { spec } = target
-  const { plan } = view
+  // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
+  const plan = { ...view.plan, warnings: [...view.plan.warnings, ...warnOfLateSeal(view.desired, view.host)] }
   warn(session, plan.warnings)
   const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString() }
   const document = planDocument(plan, { ...view, ...about })
