@@ -29,13 +29,13 @@ export function useRecipe(lab: () => Lab) {
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1500', 'up')
   }
 
-  /** Where scripts have a root qdisc to mirror what is sent. */
-  async function makeRoot(): Promise<void> {
-    await tc('qdisc', 'add', 'dev', 'ens192', 'root', 'handle', '1:', 'htb')
+  /** Where scripts have a root qdisc to mirror what is sent. Most have prio, which not every kernel has. */
+  async function makeRoot(kind: 'htb' | 'prio' = 'htb'): Promise<void> {
+    await tc('qdisc', 'add', 'dev', 'ens192', 'root', 'handle', '1:', kind)
   }
 
-  async function makeMirrors(): Promise<void> {
-    const everything = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0']
+  async function makeMirrors(kind: 'u32' | 'matchall' = 'u32'): Promise<void> {
+    const everything = ['protocol', 'all', kind, ...(kind === 'u32' ? ['match', 'u32', '0', '0'] : [])]
     const intoSpan = ['action', 'mirred', 'egress', 'mirror', 'dev', 'span0']
     await tc('qdisc', 'add', 'dev', 'ens192', 'ingress')
     await tc('filter', 'add', 'dev', 'ens192', 'parent', 'ffff:', ...everything, ...intoSpan)

@@ -70,7 +70,8 @@ function rowsOf(document: string): string {
 const hangingAt: Readonly<Record<string, readonly string[]>> = {
   clsact: ['filter show dev DEVICE ingress', 'filter show dev DEVICE egress'],
   ingress: ['filter show dev DEVICE ingress'],
-  htb: ['class show dev DEVICE', 'filter show dev DEVICE']
+  htb: ['class show dev DEVICE', 'filter show dev DEVICE'],
+  prio: ['class show dev DEVICE', 'filter show dev DEVICE']
 }
 
 /** Blanks interface indexes, running timers and lifetimes. */
