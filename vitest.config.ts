@@ -38,7 +38,7 @@ const sizes = [
   { name: 'long', include: [`test/${long}`], globalSetup },
   {
     name: 'stock',
-    include: ['test/stock/**/*.test.ts', 'test/e2e/frames.test.ts'],
+    include: ['test/stock/**/*.test.ts'],
     globalSetup,
     // Where processors are emulated, most time goes into loading modules.
     isolate: false,

@@ -8,7 +8,8 @@ const comesAndGoes = /^(veth|br-)/
 
 /** Places where something of tests could stand that is in no lab. */
 function listTraces(): string[] {
-  const links = readdirSync('/sys/class/net').filter((name) => !comesAndGoes.test(name))
+  // The kernel's bonding has a file there, which is no interface.
+  const links = readdirSync('/sys/class/net').filter((name) => !comesAndGoes.test(name) && name !== 'bonding_masters')
   // Where spanplan keeps what it remembers, unless a test says otherwise; and where ebpf programs are pinned.
   const folders = ['/run/spanplan', '/sys/fs/bpf'].flatMap((folder) =>
     existsSync(folder) ? [folder, ...readdirSync(folder).map((name) => `${folder}/${name}`)] : []
