@@ -88,6 +88,8 @@ function allowedCalls(names: readonly string[]): RegExp {
   const calls = [
     String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j net show)`,
     String.raw`\$ (ip|tc|bridge) (-[46] )?(-json (-details )?-force )?-batch -`,
+    // What asks whether there can be a table has the names of no interface of this host.
+    String.raw`\$ nft (-j list ruleset bridge|-c -j \{"nftables":\[[^ ]*"elem":\["span0"\][^ ]*\]\})`,
     '(link|addr) show',
     `route show table all dev (${quoted}|span0)`,
     `filter show dev (${quoted}|span0) (in|e)gress`,
