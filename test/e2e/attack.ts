@@ -108,7 +108,8 @@ export interface Reach {
 
 export const NOTHING: Reach = { heard: [], delivered: [], answered: [] }
 
-interface AttackOptions {
+/** How an attack is made. */
+export interface AttackOptions {
   /** How often all probes are sent. */
   readonly times?: number
   /** What is done once they are being sent. */
