@@ -37,7 +37,7 @@ export function tableObjects({ name, comment, bridges }: SealTable): object[] {
   ]
 }
 
-/** The command that makes the table, or makes it anew. It is one transaction: no frame passes in between. */
+/** The command that creates or recreates the table, in one transaction: no frame passes in between. */
 export function writeTable(table: SealTable): Argv {
   return transaction([...removal(table.name), ...additions(table)])
 }
