@@ -36,6 +36,6 @@ const unsupported: Nftables = {
   reason: {
     code: 'TABLE_UNSUPPORTED',
     message: "the kernel's nftables cannot tell a port's bridge (NFT_BRIDGE_META)",
-    hint: "a kernel that has it, such as Debian's own, closes them from the first frame on"
+    hint: "a kernel that has it, such as Debian's own, closes a port from its first frame on"
   }
 }
