@@ -105,7 +105,10 @@ function describeMembers({ name, subnet, labels }: Network, host: HostIndex): st
 
 /** How the labels of our network describe the bridge below it: a bridge that Docker has recreated bears no mark itself. */
 export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
-  const ours = host.networksOn(bridge).find(({ labels }) => isInScope(desired, labels[label.name], bridge))
+  const ours = host.networksOn(bridge).find(({ labels, options }) => {
+    // Else the bridge is one of Docker's own, which goes with its network.
+    return options[networkOption.bridge] === bridge && isInScope(desired, labels[label.name], bridge)
+  })
   return ours?.labels[label.bridge] ?? null
 }
 
