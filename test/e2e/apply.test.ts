@@ -63,7 +63,8 @@ spans:
     const since = Date.now() / 1000
     const { stdout } = await spanplan(lab, ['apply', '--detailed-exitcode'], 0, options)
     expect(stdout).toBe('No changes. 1 span matches spans.yaml.\n')
-    const called = await calls()
+    // It asks nftables what the kernel can do, and changes nothing.
+    const called = (await calls()).filter((call) => !call.startsWith('$ nft -c '))
     expect(called).not.toEqual([])
     for (const call of called) expect(call).not.toMatch(/\b(add|set|del|replace|change|flush)\b|-K| -w /)
     const events = await lab.docker.getEvents({ since, until: Date.now() / 1000 })
