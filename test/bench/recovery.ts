@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,7 +37,7 @@ type Times = readonly number[]
 export async function benchRecovery(rounds: number): Promise<void> {
   await using bench = await openBench()
   const print = (what: string, times: Times, target: typeof aims | null = null) => console.log(row(what, times, target))
-  console.log(`recovery under a watch, ${rounds} rounds each: median, worst`)
+  console.log(`recovery under a watch on Linux ${release()}, ${rounds} rounds each: median, worst`)
   print('floor: filter deleted, put back by a shell', await bench.floor(rounds))
   await bench.startWatch()
   print('filter deleted', await bench.filterDeleted(rounds), aims)
@@ -46,6 +47,9 @@ export async function benchRecovery(rounds: number): Promise<void> {
   print('sensor started, until it is connected and hears', started.heard, aims)
   print('port of a sensor that the watch connects, unsealed', started.unsealed, aims)
   print('port of a sensor that Docker restarts, unsealed', await bench.sensorRestarted(rounds), aims)
+  console.log(
+    `  an unsealed port: ${(await bench.closesAtBirth()) ? 'closed by nftables' : 'open, for want of NFT_BRIDGE_META'}`
+  )
   console.log(`  memory of the watch after so many link events: ${await bench.memory()}`)
 }
 
@@ -269,6 +273,11 @@ class Bench implements AsyncDisposable {
       await this.#settle()
     }
     return this.#unsealed
+  }
+
+  /** Whether the table of nftables closes ports until they are sealed. */
+  async closesAtBirth(): Promise<boolean> {
+    return (await this.#lab.run(['nft', 'list', 'ruleset'])).includes('table bridge spanplan_default')
   }
 
   /** Of itself, before and after each fifth of the events. */

@@ -32,6 +32,8 @@ export async function install(lab: Lab): Promise<Installed> {
   const path = (name: string) => join(root, name)
   const library = 'usr/local/lib/node_modules/spanplan'
   for (const folder of [...own, 'usr/local/bin', library]) await mkdir(path(folder), { recursive: true })
+  // An overlay does not see what is mounted in the folders below, as test/run does there.
+  await cp('/usr/local/sbin', path('usr/local/sbin'), { recursive: true })
   for (const name of installed) await cp(join(projectRoot, name), path(join(library, name)), { recursive: true })
   await symlink('../lib/node_modules/spanplan/bin/spanplan.js', path('usr/local/bin/spanplan'))
   return {

@@ -5,7 +5,8 @@ import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type AttackOptions, attack, NOTHING, openHost, type Reach, type Receiver } from '../e2e/attack.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, spanplan, writeSpans } from '../e2e/spans.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
 import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
@@ -29,11 +30,6 @@ async function apply(spans = span): Promise<void> {
   await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
 }
-
-/** All of nftables, without what changes by itself. */
-const renameTable = `renamed=$(nft list table bridge spanplan_default | sed s/spanplan_default/spanplan_old/)
-nft delete table bridge spanplan_default
-echo "$renamed" | nft -f -`
 
 const listTables = () => lab.run(['nft', 'list', 'ruleset'])
 
@@ -98,30 +94,57 @@ ip link set dev ${port} master span0`)
 /** Without a sensor, so that nothing waits for Docker. */
 const bare = 'span0: {sources: [{interface: ens192}]}'
 
-describe('what somebody does to the table is found and repaired', () => {
-  beforeAll(() => apply(bare))
-  afterAll(() => spanplan(lab, ['destroy', '--yes']))
+describe('beside a watch', () => {
+  afterEach(() => spanplan(lab, ['destroy', '--yes']))
 
-  test.each([
-    ['deleted', 'nft delete table bridge spanplan_default'],
-    ['renamed', renameTable],
-    ['flushed', 'nft flush ruleset'],
-    ['a rule more', 'nft insert rule bridge spanplan_default input accept'],
-    ['no rules', 'nft flush chain bridge spanplan_default prerouting'],
-    ['a chain more', 'nft add chain bridge spanplan_default other'],
-    ['no bridge', 'nft flush set bridge spanplan_default spans'],
-    ['a bridge more', "nft 'add element bridge spanplan_default spans { br9 }'"],
-    ['asleep', "nft 'add table bridge spanplan_default { flags dormant; }'"]
-  ])('%s', async (_, command) => {
+  test('what somebody does to the table is found and repaired', async () => {
+    await apply(bare)
     const whole = await listTables()
-    await run(command)
-    expect(await listTables()).not.toBe(whole)
-    const { stdout } = await spanplan(lab, ['apply', '--yes'])
-    expect(stdout).toMatch(/^ {2}[+~] {3}table +spanplan_default /m)
-    expect(await listTables()).toBe(whole)
+    await using watch = await startWatch(lab)
+    for (const [index, [what, command]] of damages.entries()) {
+      // Held meanwhile, so that the damage can be looked at.
+      watch.signal('SIGSTOP')
+      await run(command)
+      expect(await listTables(), what).not.toBe(whole)
+      // Another file: what was repaired before is not held against anybody.
+      await writeSpans(lab, `spans: {${bare}} # ${index}`)
+      watch.signal('SIGCONT')
+      await until(`what was ${what} is whole again`, async () => (await listTables()) === whole)
+    }
+    await watch.stop()
     await expectConverged(lab)
   })
+
+  test('a flush of nftables every 200 ms opens no port, and is repaired in the end', async () => {
+    const suricata = await lab.startSensor('suricata')
+    await apply('span0: {sources: [{interface: ens192}], sensors: [zeek, suricata]}')
+    await using watch = await startWatch(lab)
+    const [reach] = await Promise.all([attack(lab, receiver, zeek, suricata, { times: 4 }), run(flushes)])
+    expect(reach).toEqual(NOTHING)
+    await until('the table is there again', async () => (await listTables()).includes('spanplan_default'))
+    await watch.stop()
+    await suricata.remove({ force: true })
+  })
 })
+
+/** What somebody does to the table, and the commands that do it. */
+const damages = Object.entries({
+  deleted: 'nft delete table bridge spanplan_default',
+  renamed: `renamed=$(nft list table bridge spanplan_default | sed s/spanplan_default/spanplan_old/)
+nft delete table bridge spanplan_default
+echo "$renamed" | nft -f -`,
+  flushed: 'nft flush ruleset',
+  'given a rule more': 'nft insert rule bridge spanplan_default input accept',
+  'left without rules': 'nft flush chain bridge spanplan_default prerouting',
+  'given a chain more': 'nft add chain bridge spanplan_default other',
+  'left without bridges': 'nft flush set bridge spanplan_default spans',
+  'given a bridge more': "nft 'add element bridge spanplan_default spans { br9 }'",
+  'put to sleep': "nft 'add table bridge spanplan_default { flags dormant; }'"
+})
+
+/** For 10 s. */
+const flushes = `end=$(($(date +%s) + 10))
+while [ "$(date +%s)" -lt "$end" ]; do nft flush ruleset; sleep 0.2; done`
 
 describe('the table', () => {
   afterEach(() => spanplan(lab, ['destroy', '--all', '--yes']))
@@ -165,14 +188,12 @@ ip link set dev span0 up`)
     await run('ip link del dev span0')
   })
 
-  test.each(['before', 'after'])('is completed after a kill %s it is written or removed', async (when) => {
+  test('is there while a bridge forwards groups, also where a run is killed after whatever step', async () => {
     const before = await lab.snapshotText()
     await writeSpans(lab, `spans: {${bare}}`)
-    await killAtTable(when, ['apply', '--yes'])
-    await spanplan(lab, ['apply', '--yes'])
+    expect(await killAfterEachStep(['apply', '--yes'])).toBeGreaterThan(4)
     await expectConverged(lab)
-    await killAtTable(when, ['destroy', '--yes'])
-    await spanplan(lab, ['destroy', '--yes'])
+    expect(await killAfterEachStep(['destroy', '--yes'])).toBeGreaterThan(2)
     await expectRestored(lab, before)
   })
 
@@ -202,11 +223,21 @@ async function maskOf(bridge: string): Promise<string | undefined> {
   return link?.linkinfo.info_data.group_fwd_mask
 }
 
-/** spanplan is killed where it would write or remove the table, or directly after. */
-async function killAtTable(when: string, args: readonly string[]): Promise<void> {
-  const first = when === 'after' ? 'run "$@";' : ''
-  const nft = `case "$*" in *'"delete"'*) ${first} kill -KILL $PPID; exit 1;; esac`
-  const { options } = await wrapPrograms(lab, { nft })
-  const { signal } = await lab.startSpanplan(args, options)
-  expect(signal).toBe('SIGKILL')
+/** Runs spanplan until it ends by itself: killed, each time, when its first change is made. Gives how often that was. */
+async function killAfterEachStep(args: readonly string[]): Promise<number> {
+  const kill = `case "$*" in
+*-json*|*'-j list '*|'-c '*|monitor*) ;;
+*) printf '%s\\n' "$input" | run "$@"; kill -KILL $PPID; exit 1 ;;
+esac`
+  const { options } = await wrapPrograms(lab, Object.fromEntries(changing.map((program) => [program, kill])))
+  for (let kills = 0; kills < 50; kills++) {
+    const { signal } = await lab.startSpanplan(args, options)
+    if (signal === undefined) return kills
+    expect(signal).toBe('SIGKILL')
+    const forwards = (await lab.run(['ip', '-d', 'link', 'show', 'type', 'bridge'])).includes('group_fwd_mask 0xfff8')
+    if (forwards) expect(await listTables()).toContain('elements = { "span0" }')
+  }
+  throw new Error(`spanplan ${args.join(' ')} comes to no end`)
 }
+
+const changing = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'nft'] as const

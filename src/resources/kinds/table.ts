@@ -27,7 +27,7 @@ export const table: Kind<Table> = {
     isIntact: { label: 'rules', words: (isIntact) => (isIntact ? 'as spanplan writes them' : 'changed') }
   },
   desire: desireTables,
-  observe: (desired, host) => tablesOf(host).flatMap((one) => observeTable(desired, one)),
+  observe: observeTables,
   create: (after) => writeSteps(null, after),
   update: (before, after) => writeSteps(before, joinBridges(before, after)),
   // A bridge is let go when it forwards no link-local groups any more, or is gone: its ports may not be sealed yet.
@@ -37,14 +37,14 @@ export const table: Kind<Table> = {
   conflict: ({ name }) => explainConflict(name)
 }
 
-function tablesOf({ nftables }: HostIndex): readonly NftTable[] {
-  return nftables?.state === 'usable' ? nftables.tables : []
+function observeTables(desired: DesiredState, { nftables }: HostIndex): Table[] {
+  return nftables?.state === 'usable' ? nftables.tables.flatMap((one) => observeTable(desired, one)) : []
 }
 
 /** Where the tables cannot be read, or the kernel cannot have them, none is desired. */
 function desireTables(desired: DesiredState, host: HostIndex): Table[] {
   if (host.nftables?.state !== 'usable') return []
-  const live = tablesOf(host).flatMap((one) => observeTable(desired, one))
+  const live = observeTables(desired, host)
   const owners = new Set([desired.owner, ...live.flatMap(({ comment }) => readTableMark(comment) ?? [])])
   return [...owners].flatMap((owner): Table[] => {
     const comment = writeTableMark(owner)

@@ -1,6 +1,10 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PlannedChange } from '../../../../src/plan/plan.ts'
-import { openContention } from '../../../../src/watch/degraded/contention.ts'
+import { planTarget } from '../../../../src/plan/plan-view.ts'
+import { explainContention, openContention } from '../../../../src/watch/degraded/contention.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
+import { factsOf } from '../../plan/host-file.ts'
 
 function change(address: string, ...fields: readonly string[]): PlannedChange {
   const [span = ''] = address.split('/')
@@ -51,4 +55,18 @@ test('then once is enough, until a minute without it, or a new file', () => {
   for (const now of [0, 1, 2, 3]) contention.add([ens192], 430_000 + now)
   contention.clear()
   expect([contention.suspectedUntil('span0', 430_005), contention.add([ens192], 430_005)]).toEqual([null, []])
+})
+
+test.each([
+  ['table', 'a firewall that flushes nftables', 'nft monitor'],
+  ['mirror', 'a tool that sets filters', 'tc monitor'],
+  ['network', 'somebody who uses Docker', 'docker events'],
+  ['bridge', 'a tool of network configuration', 'ip monitor link']
+])('who may undo a change of a %s again and again is named, with what shows it', (kind, who, show) => {
+  const path = join(casesFolder, 'converged')
+  const host = readSnapshot(path, 'host.json')
+  const view = planTarget(readTarget(path, host.links), factsOf(host))
+  const { diagnostic } = explainContention({ ...change(`span0/${kind}/one`), kind }, view)
+  expect(diagnostic.message).toContain(`; likely ${who}`)
+  expect(diagnostic.hint).toContain(`${show} shows when`)
 })
