@@ -157,6 +157,11 @@ export function writeAddress(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 
+/** The span that an address begins with. */
+export function spanOf(address: string): string {
+  return decodeURIComponent(address.split('/')[0] ?? '')
+}
+
 /** A switch in words. */
 export const onOff = (value: boolean): string => (value ? 'on' : 'off')
 

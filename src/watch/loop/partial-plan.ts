@@ -1,6 +1,8 @@
+import { SpanplanError } from '../../errors.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
+import { spanOf } from '../../resources/kind.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { spansOf, withoutSpans } from './targets.ts'
@@ -12,33 +14,64 @@ export interface PartialPlan {
   readonly failures: readonly Problem[]
 }
 
-/** Plans as many spans as can be planned together. */
+/** Plans as many spans as can be planned together: of two that conflict with each other, the one that comes first. */
 export function makePartialPlan(target: Target, facts: Facts): PartialPlan {
   try {
     return planAll(target, facts)
-  } catch {
-    // Some of the spans cannot be planned.
+  } catch (error) {
+    const live = liveSpans(target, facts.host).filter((name) => matchesSpan(target.scope.spans, name))
+    const spans = [...new Set([...spansOf(target), ...live])]
+    const only = (chosen: ReadonlySet<string>) =>
+      withoutSpans(
+        target,
+        spans.filter((span) => !chosen.has(span))
+      )
+    const { planned, failures } = sortOut(spans, namedIn(error), (chosen) => planTarget(only(chosen), facts))
+    const partial = planAll(only(planned), facts)
+    return { ...partial, failures: [...failures, ...partial.failures] }
   }
-  const planned = new Set<string>()
+}
+
+/**
+ * Tells the spans that can be planned together from those that cannot. One plan decides on many spans, so that a conflict of a few
+ * costs a few plans, however many spans there are.
+ *
+ * @param suspects the spans that are likely to fail. They come last, so that all others are decided on at once.
+ * @param plan throws if these spans cannot be planned together.
+ */
+export function sortOut(
+  spans: readonly string[],
+  suspects: ReadonlySet<string>,
+  plan: (spans: ReadonlySet<string>) => void
+): { readonly planned: ReadonlySet<string>; readonly failures: readonly Problem[] } {
+  let planned: ReadonlySet<string> = new Set()
   const failures: Problem[] = []
-  const live = liveSpans(target, facts.host).filter((name) => matchesSpan(target.scope.spans, name))
-  const spans = [...new Set([...spansOf(target), ...live])]
-  const withPlanned = (also: string | null) =>
-    withoutSpans(
-      target,
-      spans.filter((span) => !planned.has(span) && span !== also)
-    )
-  // Each span is tried with those before it: two spans may conflict with each other.
-  for (const span of spans) {
+  const add = (some: readonly string[]) => {
+    const [first] = some
+    if (first === undefined) return
+    const together = new Set([...planned, ...some])
     try {
-      planTarget(withPlanned(span), facts)
-      planned.add(span)
+      plan(together)
+      planned = together
     } catch (error) {
-      failures.push(failureOf(span, error, false))
+      if (some.length === 1) failures.push(failureOf(first, error, false))
+      else for (const half of halve(some)) add(half)
     }
   }
-  const partial = planAll(withPlanned(null), facts)
-  return { ...partial, failures: [...failures, ...partial.failures] }
+  add(spans.filter((span) => !suspects.has(span)))
+  add(spans.filter((span) => suspects.has(span)))
+  return { planned, failures }
+}
+
+function halve<T>(items: readonly T[]): readonly (readonly T[])[] {
+  const middle = Math.ceil(items.length / 2)
+  return [items.slice(0, middle), items.slice(middle)]
+}
+
+/** The spans whose resources an error names. */
+function namedIn(error: unknown): ReadonlySet<string> {
+  const diagnostics = error instanceof SpanplanError ? error.diagnostics : []
+  return new Set(diagnostics.flatMap(({ address }) => (address === undefined ? [] : spanOf(address))))
 }
 
 /** A source that would feed its own span waits for a change of the file, not of the host. So it is a failure too. */
