@@ -3,8 +3,8 @@ import type { Filter, Link } from './snapshot.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
-  /** Whether there are interfaces to copy from. */
-  readonly copies: boolean
+  /** Selects the interfaces, by name, whose eBPF programs the plan depends on. */
+  readonly programmed: (links: readonly Link[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
   readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */

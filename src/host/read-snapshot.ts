@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
+import { run } from './exec.ts'
 import { readNftables } from './nftables/read-nftables.ts'
-import { attachedCommand, parseAttached } from './parsers/bpftool.ts'
+import {
+  attachedCommand,
+  attachedLines,
+  hasNetworkPrograms,
+  parseAttached,
+  programsCommand
+} from './parsers/bpftool.ts'
 import { parseFilters } from './parsers/filters.ts'
 import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
+import { parseToolJson } from './parsers/json.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
@@ -25,18 +33,21 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one
- * more with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and two for routes.
+ * or two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and two for routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [links, tc, attached, nftables] = await Promise.all([
+  const [links, tc, nftables, isProgrammed] = await Promise.all([
     readAllLinks(request.bridges),
     readTc(),
-    request.copies ? readPrograms() : [],
-    request.tables ? readNftables() : null
+    request.tables ? readNftables() : null,
+    mayHavePrograms()
   ])
-  const routes = await readRoutes(request.routed(links, tc.filters))
+  const [routes, attached] = await Promise.all([
+    readRoutes(request.routed(links, tc.filters)),
+    isProgrammed ? readPrograms(request.programmed(links)) : []
+  ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, ...tc, attached, routes, nftables }
 }
@@ -82,9 +93,15 @@ async function readRoutes(devices: readonly string[]): Promise<Route[]> {
 }
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */
-async function readPrograms(): Promise<AttachedProgram[]> {
+async function mayHavePrograms(): Promise<boolean> {
+  return runJson(programsCommand).then(hasNetworkPrograms, () => false)
+}
+
+async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {
+  if (devices.length === 0) return []
   try {
-    return parseAttached(await runJson(attachedCommand))
+    const { stdout } = await run(attachedCommand, attachedLines(devices))
+    return parseAttached(parseToolJson(stdout))
   } catch {
     return []
   }

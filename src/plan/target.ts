@@ -1,6 +1,7 @@
 import type { ReadRequest } from '../host/read-request.ts'
+import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
-import { dedicatedInterfaces } from '../resources/sources/interface.ts'
+import { dedicatedInterfaces, sourceInterfaces } from '../resources/sources/interface.ts'
 import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { everySpan, type Scope } from '../spec/scope.ts'
@@ -47,15 +48,24 @@ export function expressionsOf({ spans }: Spec): string[] {
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
+  const bridges = new Set(spans.map(({ name }) => name))
+  const sourced = spans.flatMap(({ sources }) => sources.flatMap(sourceContainers))
+  const isSource = sourceInterfaces(target.spec)
+  // What leads to a container is a source where containers are. Of all others there may be thousands.
+  const isOurs = (link: Link) =>
+    isSource(link) ||
+    bridges.has(link.name) ||
+    bridges.has(link.master ?? '') ||
+    (sourced.length > 0 && link.foreignPeer)
   return {
-    copies: spans.length > 0,
+    programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
       return [...new Set([...marked, ...dedicatedInterfaces(target.spec, links)])]
     },
     networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
-    bridges: new Set(spans.map(({ name }) => name)),
-    containers: spans.flatMap(({ sensors, sources }) => [...sensors, ...sources.flatMap(sourceContainers)]),
+    bridges,
+    containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
     deferDocker: target.deferDocker
   }

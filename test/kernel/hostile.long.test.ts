@@ -86,7 +86,8 @@ function allowedCalls(names: readonly string[]): RegExp {
   const quoted = names.map((name) => literally(batchWord(name) ?? 'none')).join('|')
   const plain = names.map(literally).join('|')
   const calls = [
-    String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j net show)`,
+    String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j (prog show|batch file -))`,
+    `net show dev (${plain}|span0)`,
     String.raw`\$ (ip|tc|bridge) (-[46] )?(-json (-details )?-force )?-batch -`,
     // What asks whether there can be a table has the names of no interface of this host.
     String.raw`\$ nft (-j list ruleset bridge|-c -j \{"nftables":\[[^ ]*"elem":\["span0"\][^ ]*\]\})`,

@@ -3,8 +3,28 @@ import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
 
-/** The command for {@link parseAttached}: one process for all links. */
-export const attachedCommand: Argv = ['bpftool', '-j', 'net', 'show']
+/** The command for {@link hasNetworkPrograms}. */
+export const programsCommand: Argv = ['bpftool', '-j', 'prog', 'show']
+
+/** The types of programs that get a device's frames: bpf_prog_type in linux/bpf.h, as bpftool-prog(8) names them. */
+const networkTypes: ReadonlySet<string> = new Set(['xdp', 'sched_cls'])
+
+const programsOutput = z.array(z.object({ type: z.string() }))
+
+/** Whether the kernel has a program that some device may have. */
+export function hasNetworkPrograms(document: unknown): boolean {
+  return programsOutput.parse(document).some(({ type }) => networkTypes.has(type))
+}
+
+/** The command for {@link parseAttached}, which reads {@link attachedLines}. */
+export const attachedCommand: Argv = ['bpftool', '-j', 'batch', 'file', '-']
+
+/** A line for each device: one process asks for all, and of others' devices, which may be thousands, nothing. */
+export function attachedLines(devices: readonly string[]): string {
+  // What follows this sign would be a comment.
+  const speakable = devices.filter((device) => !device.includes('#'))
+  return speakable.map((device) => `net show dev ${device}\n`).join('')
+}
 
 const xdpOutput = z.object({
   ifindex: z.number(),
@@ -23,11 +43,15 @@ const tcOutput = z.object({
 
 const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
 
+/** A device that has gone has an error for its output. */
+const batchOutput = z.array(z.object({ output: netOutput.catch([]) }))
+
 const tcxHooks: Readonly<Record<string, TcHook>> = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' }
 
-/** Parses the programs that get a device's frames before any filter. */
+/** Parses the programs that get the devices' frames before any filter. */
 export function parseAttached(document: unknown): AttachedProgram[] {
-  return netOutput.parse(document).flatMap(({ xdp, tc }) => [
+  const devices = batchOutput.parse(document).flatMap(({ output }) => output)
+  return devices.flatMap(({ xdp, tc }) => [
     ...xdp.flatMap(({ ifindex, multi_attachments, ...single }) =>
       [single, ...multi_attachments].flatMap(({ id }): AttachedProgram[] =>
         id === undefined ? [] : [{ link: ifindex, tcHook: 'ingress', layer: 'xdp', name: '', id }]

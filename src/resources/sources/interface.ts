@@ -82,6 +82,15 @@ export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]
   return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
 }
 
+/** The test whether a span of the file may copy from a link, however the file names the link. */
+export function sourceInterfaces(spec: Spec): (link: Link) => boolean {
+  const matches = spec.spans.flatMap(({ sources }) =>
+    sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
+  )
+  const names = new Set(matches.map((match) => ('name' in match ? match.name : match.macaddress)))
+  return ({ name, altnames, permanentMac }) => [name, ...altnames, permanentMac].some((one) => names.has(one))
+}
+
 /** The one link of this host that the file means, or why there is none. */
 export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Diagnostic {
   if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
