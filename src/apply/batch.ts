@@ -3,7 +3,7 @@ import { callDocker, type DockerConnection } from '../host/docker/docker-client.
 import { type Argv, commandFailed, forEachConcurrently, run } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
-import type { Step } from '../resources/kind.ts'
+import { type Step, sysctlSet } from '../resources/kind.ts'
 
 /** A step, with the change that it belongs to. */
 export interface Task {
@@ -33,16 +33,22 @@ export class StepFailed extends Error {
   }
 }
 
-/** Programs that read commands from stdin, and stop at the first that fails, with its line. */
-const batching: ReadonlySet<string> = new Set(['ip', 'tc', 'bridge'])
+type RunTasks = (tasks: readonly Task[], docker: DockerConnection | null) => Promise<void>
 
-/** Whether the steps of a batch are carried out one after the other; else those of different changes run side by side. */
-function isSequential(tool: string): boolean {
-  return tool === 'docker' || batching.has(tool)
-}
+/** How the steps of a batch are carried out one after the other. By all other tools, those of different changes run side by side. */
+const sequential: ReadonlyMap<string, RunTasks> = new Map([
+  ['docker', callDockerInOrder],
+  ['ip', runLines],
+  ['tc', runLines],
+  ['bridge', runLines],
+  ['sysctl', runSettings]
+])
+
+/** Steps of a batch. The kernel needs 40 ms to delete a bridge: a batch has to end long before the time limit of a program. */
+const mostTasks = 200
 
 /**
- * Gathers the steps into as few batches as their order allows. Changes of one turn do not depend on each other, so their
+ * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on each other, so their
  * steps by the same tool share a batch; the steps of one change stay in order. Steps of two turns share a batch only where
  * it is sequential.
  *
@@ -54,9 +60,12 @@ export function makeBatches(
 ): Batch[] {
   const batches: { tool: string; turn: number; tasks: Task[] }[] = []
   const append = (tool: string, turn: number, tasks: readonly Task[]) => {
-    const last = batches.at(-1)
-    if (last?.tool === tool && (last.turn === turn || isSequential(tool))) last.tasks.push(...tasks)
-    else batches.push({ tool, turn, tasks: [...tasks] })
+    for (const task of tasks) {
+      const last = batches.at(-1)
+      const fits = last?.tool === tool && (last.turn === turn || sequential.has(tool)) && last.tasks.length < mostTasks
+      if (fits) last.tasks.push(task)
+      else batches.push({ tool, turn, tasks: [task] })
+    }
   }
   for (const turn of new Set(stages.map(({ stage }) => stage.turn))) {
     const queues = stages
@@ -80,10 +89,8 @@ export function makeBatches(
  *
  * @throws StepFailed
  */
-export async function runBatch(batch: Batch, docker: DockerConnection | null): Promise<void> {
-  if (batch.tool === 'docker') return callDockerInOrder(batch.tasks, docker)
-  if (batching.has(batch.tool)) return runLines(batch)
-  return runSideBySide(batch.tasks)
+export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection | null): Promise<void> {
+  return (sequential.get(tool) ?? runSideBySide)(tasks, docker)
 }
 
 async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnection | null): Promise<void> {
@@ -99,12 +106,13 @@ async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnectio
   }
 }
 
-async function runLines({ tool, tasks }: Batch): Promise<void> {
+/** By a program that reads commands from stdin, and stops at the first that fails, with its line. */
+async function runLines(tasks: readonly Task[]): Promise<void> {
   const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
   if (lines.includes(null)) return runInOrder(tasks, [])
-  const argv: Argv = [tool, '-batch', '-']
   const [first] = tasks
   if (first === undefined) return
+  const argv: Argv = [toolOf(first.step), '-batch', '-']
   const output = await run(argv, `${lines.join('\n')}\n`).catch((error: unknown) => {
     throw asStepFailed(first, error, null)
   })
@@ -115,6 +123,24 @@ async function runLines({ tool, tasks }: Batch): Promise<void> {
   if (task === undefined || !('argv' in task.step)) throw asStepFailed(first, commandFailed(argv, output), null)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
   throw asStepFailed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
+}
+
+/** By sysctl, which gets all settings at once, and goes on after one that fails. */
+async function runSettings(tasks: readonly Task[]): Promise<void> {
+  const settings = tasks.flatMap(({ step }) => ('argv' in step ? step.argv.slice(sysctlSet.length) : []))
+  const [first] = tasks
+  if (first === undefined) return
+  const output = await run([...sysctlSet, ...settings]).catch((error: unknown) => {
+    throw asStepFailed(first, error, null)
+  })
+  if (output.status === 0) return
+  const task = tasks.find((one) => names(output.stderr, one)) ?? first
+  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : sysctlSet, output), null)
+}
+
+/** Whether a message of sysctl's is about a task's setting. */
+function names(message: string, { step }: Task): boolean {
+  return 'argv' in step && message.includes(step.argv.at(-1)?.split('=')[0] ?? '')
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */

@@ -157,6 +157,9 @@ export function writeAddress(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 
+/** How each step by sysctl begins. What follows are settings, any number of them. */
+export const sysctlSet = ['sysctl', '-q', '-w'] as const
+
 /** The span that an address begins with. */
 export function spanOf(address: string): string {
   return decodeURIComponent(address.split('/')[0] ?? '')

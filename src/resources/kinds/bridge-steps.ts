@@ -1,4 +1,4 @@
-import { onOff, type Resource, type Step } from '../kind.ts'
+import { onOff, type Resource, type Step, sysctlSet } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
 
@@ -132,7 +132,7 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(setsIpv6 && !after.ipv6 && before.up
       ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
-    ...(wakesIpv6 ? [step(after, verb, ['sysctl', '-q', '-w', `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),
+    ...(wakesIpv6 ? [step(after, verb, [...sysctlSet, `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),
     ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
     ...(hasEntry === after.ownMacEntry
       ? []

@@ -1,6 +1,15 @@
 import type { OffloadName } from '../../host/snapshot.ts'
 import type { MarkedInterface } from '../desired-state.ts'
-import { type Fields, type Kind, type ObservedState, onOff, type Resource, type Step, upDown } from '../kind.ts'
+import {
+  type Fields,
+  type Kind,
+  type ObservedState,
+  onOff,
+  type Resource,
+  type Step,
+  sysctlSet,
+  upDown
+} from '../kind.ts'
 
 /** The fields of an interface, by the setting that each shows. */
 const fieldOf = {
@@ -144,9 +153,9 @@ function write(device: string, values: Values): Step[] {
   })
   const ipv6 = `net/ipv6/conf/${device}/disable_ipv6`
   return [
-    ...(values.ipv6 === false ? [step(device, ['sysctl', '-q', '-w', `${ipv6}=1`])] : []),
+    ...(values.ipv6 === false ? [step(device, [...sysctlSet, `${ipv6}=1`])] : []),
     ...(flags.length > 0 ? [step(device, ['ip', 'link', 'set', 'dev', device, ...flags])] : []),
-    ...(values.ipv6 === true ? [step(device, ['sysctl', '-q', '-w', `${ipv6}=0`])] : []),
+    ...(values.ipv6 === true ? [step(device, [...sysctlSet, `${ipv6}=0`])] : []),
     ...(offloads.length > 0 ? [step(device, ['ethtool', '-K', device, ...offloads])] : [])
   ]
 }

@@ -2,7 +2,7 @@ import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step, upDown, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
 import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -313,7 +313,7 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, ve
     ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
     ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
-    ...(setsIpv6 ? [step(id, ['sysctl', '-q', '-w', `net/ipv6/conf/${id}/disable_ipv6=${disabled}`], verb)] : []),
+    ...(setsIpv6 ? [step(id, [...sysctlSet, `net/ipv6/conf/${id}/disable_ipv6=${disabled}`], verb)] : []),
     ...(changed.has('ownMacEntry') ? [step(id, [...entry, ...(after.ownMacEntry ? ['permanent'] : [])], verb)] : []),
     ...(marks ? [] : seal)
   ]
