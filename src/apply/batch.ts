@@ -1,6 +1,6 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
-import { type Argv, commandFailed, forEachConcurrently, run } from '../host/exec.ts'
+import { type Argv, commandFailed, concurrency, forEachConcurrently, run } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import { type Step, sysctlSet } from '../resources/kind.ts'
@@ -125,22 +125,17 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
   throw asStepFailed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
 }
 
-/** By sysctl, which gets all settings at once, and goes on after one that fails. */
+/** By sysctl, which gets all settings at once. One after the other where that fails: then it is known which one does. */
 async function runSettings(tasks: readonly Task[]): Promise<void> {
   const settings = tasks.flatMap(({ step }) => ('argv' in step ? step.argv.slice(sysctlSet.length) : []))
-  const [first] = tasks
-  if (first === undefined) return
-  const output = await run([...sysctlSet, ...settings]).catch((error: unknown) => {
-    throw asStepFailed(first, error, null)
-  })
-  if (output.status === 0) return
-  const task = tasks.find((one) => names(output.stderr, one)) ?? first
-  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : sysctlSet, output), null)
+  if (!(await succeeds([...sysctlSet, ...settings]))) await runInOrder(tasks, [])
 }
 
-/** Whether a message of sysctl's is about a task's setting. */
-function names(message: string, { step }: Task): boolean {
-  return 'argv' in step && message.includes(step.argv.at(-1)?.split('=')[0] ?? '')
+async function succeeds(argv: Argv, input = ''): Promise<boolean> {
+  return run(argv, input).then(
+    ({ status }) => status === 0,
+    () => false
+  )
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
@@ -162,11 +157,32 @@ async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
   }
 }
 
+/** By programs that take one step each. Where one fails that xargs has started, it is not known which: then each is run again. */
 async function runSideBySide(tasks: readonly Task[]): Promise<void> {
-  const done: Task[] = []
   const changes = new Map<PlannedChange, Task[]>()
   for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
+  if (changes.size === tasks.length && (await runByXargs(tasks))) return
+  const done: Task[] = []
   await forEachConcurrently([...changes.values()], (ofChange) => runInOrder(ofChange, done))
+}
+
+/** Below that, starting them here takes no longer. */
+const fewestForXargs = 8
+
+/**
+ * Has xargs start the programs: it does so in a fraction of the time that this process needs.
+ *
+ * @returns whether all have succeeded.
+ */
+async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
+  const argvs = tasks.flatMap(({ step }) => ('argv' in step ? [step.argv] : []))
+  const [first] = argvs
+  if (first === undefined || argvs.length < fewestForXargs) return false
+  const [program, { length }] = [first[0], first]
+  if (argvs.some((argv) => argv[0] !== program || argv.length !== length)) return false
+  const options = ['--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`]
+  const items = argvs.flatMap((argv) => argv.slice(1))
+  return succeeds(['xargs', ...options, program], items.map((item) => `${item}\0`).join(''))
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {

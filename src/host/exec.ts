@@ -26,6 +26,7 @@ const packageOf: Readonly<Record<string, string>> = {
   sysctl: 'procps',
   flock: 'util-linux',
   setpriv: 'util-linux',
+  xargs: 'findutils',
   unshare: 'util-linux',
   nsenter: 'util-linux'
 }
@@ -177,7 +178,7 @@ function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { i
 }
 
 /** Processes at once: enough to keep two cores busy. */
-const concurrency = 4
+export const concurrency = 4
 
 /** Does the work for all items, several at a time. After a failure it starts no more, and rejects once all that run have ended. */
 export async function forEachConcurrently<Item>(

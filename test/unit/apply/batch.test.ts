@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { makeBatches, runBatch } from '../../../src/apply/batch.ts'
 import type { PlannedChange, Stage } from '../../../src/plan/plan.ts'
 
@@ -62,6 +62,27 @@ describe('runBatch', () => {
     } finally {
       rmSync(folder, { recursive: true })
     }
+  })
+})
+
+describe('a batch of a program that takes one step each', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'spanplan-batch-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const names = Array.from({ length: 20 }, (_, index) => `a b ${index} '"\\`)
+  const taskOf = (program: string, name: string) => ({
+    change: work(name, 10, []).change,
+    step: { summary: '', argv: [program, '--', join(folder, name)] as const }
+  })
+
+  test('each word arrives as it is', async () => {
+    await runBatch({ tool: 'mkdir', tasks: names.map((name) => taskOf('mkdir', name)) }, null)
+    expect(readdirSync(folder).sort()).toEqual([...names].sort())
+  })
+
+  test('the step that fails is named', async () => {
+    const missing = taskOf('ls', 'missing')
+    const tasks = [...names.map((name) => taskOf('ls', name)), missing]
+    await expect(runBatch({ tool: 'ls', tasks }, null)).rejects.toMatchObject({ task: missing })
   })
 })
 
