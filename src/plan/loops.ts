@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Link } from '../host/snapshot.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { TcHook } from '../spec/spec.ts'
@@ -22,10 +22,13 @@ export function breakLoops(
   spans: readonly DesiredSpan[],
   host: HostIndex
 ): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
-  const reached = new Map(spans.map(({ name }) => [name, followFrom(name, host)]))
+  const reachers = groupBy(
+    spans.flatMap(({ name }) => [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))),
+    ({ key }) => key
+  )
   const loops: Loop[] = []
   let open = spans
-  for (let loop = findLoop(open, reached, host); loop !== null; loop = findLoop(open, reached, host)) {
+  for (let loop = findLoop(open, reachers, host); loop !== null; loop = findLoop(open, reachers, host)) {
     const { span, mirrors } = loop
     loops.push(loop)
     open = open.map((one) =>
@@ -35,14 +38,16 @@ export function breakLoops(
   return { spans: open, loops }
 }
 
-type Reached = ReadonlyMap<string, ReadonlyMap<string, Place>>
+/** The spans whose frames reach a hook, each with the way there. */
+type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place }[]
 
-function findLoop(spans: readonly DesiredSpan[], reached: Reached, host: HostIndex): Loop | null {
+function findLoop(spans: readonly DesiredSpan[], reachers: Reachers, host: HostIndex): Loop | null {
+  const byName = new Map(spans.map((span) => [span.name, span]))
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
-      spans.flatMap((from) => {
-        const place = reached.get(from.name)?.get(keyOf(via.device.name, via.tcHook))
-        return place === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), from.name] }]
+      reachers(keyOf(via.device.name, via.tcHook)).flatMap(({ name, place }) => {
+        const from = byName.get(name)
+        return from === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), name] }]
       })
     )
   for (const start of spans) {

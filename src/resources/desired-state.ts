@@ -66,6 +66,8 @@ export interface DesiredSpans {
 
 /** The desired spans, with the marks of the host. */
 export interface DesiredState extends DesiredSpans {
+  /** The span of this name. */
+  readonly spanOf: (name: string) => DesiredSpan | undefined
   readonly marks: MarkInventory
 }
 
@@ -80,6 +82,8 @@ export interface MarkInventory {
 /** An interface with its marks: which settings it had before, and which settings spans manage now and will manage. */
 export interface MarkedInterface {
   readonly link: Link
+  /** The copy points on the interface, of all desired spans. */
+  readonly points: readonly CopyPoint[]
   readonly spans: readonly string[]
   /** A mark in scope describes the interface: its settings may be given back. */
   readonly ours: boolean

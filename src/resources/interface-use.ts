@@ -1,6 +1,6 @@
 import type { HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
-import { readCookie, readMark } from './marks.ts'
+import { type InterfaceMark, readCookie, readMark } from './marks.ts'
 
 /** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
 export function isInUse(host: HostIndex, link: Link): boolean {
@@ -27,11 +27,18 @@ export function routedLinks(
     const mark = readMark(link)
     return mark === null ? [] : [{ name: link.name, mark }]
   })
-  const wasDown = ({ name, index }: Link) =>
-    [
-      ...aliases.flatMap(({ mark }) => mark.interfaces.get(index) ?? []),
-      ...filters.flatMap(({ device, mirror }) => (device === name && readCookie(mirror?.cookie ?? null)?.source) || [])
-    ].some(({ before, managed }) => managed.has('up') && !before.has('up'))
+  const wasDown = ({ before, managed }: InterfaceMark) => managed.has('up') && !before.has('up')
+  const downByAlias = new Set(
+    aliases.flatMap(({ mark }) => [...mark.interfaces].flatMap(([index, one]) => (wasDown(one) ? [index] : [])))
+  )
+  const downByCookie = new Set(
+    filters.flatMap(({ device, mirror }) => {
+      const cookie = readCookie(mirror?.cookie ?? null)
+      return cookie && wasDown(cookie.source) ? [device] : []
+    })
+  )
   const going = new Set(aliases.flatMap(({ name }) => (stays(name) ? [] : [name])))
-  return links.filter((link) => going.has(link.name) || wasDown(link)).map(({ name }) => name)
+  return links
+    .filter(({ name, index }) => going.has(name) || downByAlias.has(index) || downByCookie.has(name))
+    .map(({ name }) => name)
 }

@@ -46,7 +46,12 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
   const marks = host.links.flatMap((link) =>
     readInterface(desired, host, link, entriesOf(link.index), usesOf(link.name), mirrors)
   )
-  return { ...desired, marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) } }
+  const spans = new Map(desired.spans.map((span) => [span.name, span]))
+  return {
+    ...desired,
+    spanOf: (name) => spans.get(name),
+    marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
+  }
 }
 
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
@@ -100,6 +105,7 @@ function readInterface(
   return [
     {
       link,
+      points: uses.map(({ point }) => point),
       spans: [...new Set(spans)],
       ours,
       now,

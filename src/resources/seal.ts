@@ -12,7 +12,7 @@ import { readPortClass, sealHandle } from './marks.ts'
 
 /** Why an interface cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
 export function sealObstacle(desired: DesiredState, host: HostIndex, span: string, device: string): string | null {
-  if (!desired.spans.some(({ name, sealed }) => name === span && sealed)) return null
+  if (!desired.spanOf(span)?.sealed) return null
   return findObstacle(host, device) ?? findBefore(host, device)
 }
 

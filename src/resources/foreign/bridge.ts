@@ -35,7 +35,7 @@ export function wireOffloadsOf({ offloads: { tx, tso, gso } }: Link) {
  * span's bridge has no address, and its ports are isolated from each other.
  */
 export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link): Adoption {
-  const hasNetwork = desired.spans.some(({ name, network }) => name === link.name && network !== null)
+  const hasNetwork = desired.spanOf(link.name)?.network != null
   return adoptUnless(findOtherUse(host, link, hasNetwork ? host.networksOn(link.name) : []))
 }
 

@@ -7,7 +7,7 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
-import { bridgeMac, readAlias, readMark, writeAlias } from '../marks.ts'
+import { bridgeMac, type InterfaceMark, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
@@ -138,25 +138,29 @@ function desiredGroups({ nftables }: HostIndex, { sealed }: DesiredSpan, live: B
 }
 
 function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): string[] {
-  return host.links.filter(({ index }) => interfaces.has(index)).map(({ name }) => name)
+  return [...interfaces.keys()].flatMap((index) => host.linkAt(index)?.name ?? [])
 }
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
 function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mirrors }: DesiredSpan) {
-  const old = readMark(host.linkOf(name))?.interfaces
+  const old = readMark(host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
+  const candidates = new Set([...used, ...namesOf(host, old)])
   return new Map(
-    [...desired.marks.interfaces.values()].flatMap((marked) => {
-      if (used.has(marked.link.name)) return [[marked.link.index, interfaceMark(marked)] as const]
-      const remembered = old?.get(marked.link.index)
+    [...candidates].flatMap((device) => {
+      const marked = desired.marks.interfaces.get(device)
+      if (marked === undefined) return []
+      const { index } = marked.link
+      if (used.has(device)) return [[index, interfaceMark(marked)] as const]
+      const remembered = old.get(index)
       const owed = [...marked.live].some((setting) => isOwed(marked, setting))
-      return remembered && owed ? [[marked.link.index, remembered] as const] : []
+      return remembered && owed ? [[index, remembered] as const] : []
     })
   )
 }
 
 function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge[] {
-  const span = desired.spans.find(({ name }) => name === link.name)
+  const span = desired.spanOf(link.name)
   const mark = readMark(link)
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
   const ours = ownsBridge(desired, link) || label !== null

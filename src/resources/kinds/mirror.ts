@@ -128,12 +128,11 @@ function nameTarget(target: string): string {
 
 /** The source of a veth that leads into a container is the container. Any other interface is a source itself. */
 function sourceOf(
-  { spans }: DesiredState,
+  { marks }: DesiredState,
   host: HostIndex,
   { device, tcHook }: Filter
 ): Pick<Mirror, 'source' | 'direction'> {
-  const points = spans.flatMap(({ mirrors }) => mirrors)
-  const point = points.find((one) => one.device.name === device && one.tcHook === tcHook)
+  const point = marks.interfaces.get(device)?.points.find((one) => one.tcHook === tcHook)
   if (point !== undefined) return point
   const link = host.linkOf(device)
   const attachment = link && host.attachmentOf(link)

@@ -118,7 +118,7 @@ function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): 
 }
 
 function isSpanBridge(desired: DesiredState, link: Link): boolean {
-  return readMark(link) !== null || ownsBridge(desired, link) || desired.spans.some(({ name }) => name === link.name)
+  return readMark(link) !== null || ownsBridge(desired, link) || desired.spanOf(link.name) !== undefined
 }
 
 function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {

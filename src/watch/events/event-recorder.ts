@@ -52,7 +52,7 @@ export function openEventRecorder(emit: EmitEvent) {
     for (const diagnostic of ended) emit({ type: 'docker_back', trigger, diagnostic })
   }
   const recordWaits = (trigger: Trigger, { desired, plan: { waiting } }: PlanView, spans: readonly string[]) => {
-    const isPlanned = (span: string) => desired.spans.some(({ name }) => name === span)
+    const isPlanned = (span: string) => desired.spanOf(span) !== undefined
     const waitsForDocker = ({ kind, span }: Wait) =>
       waiting.some((other) => isForDocker(other) && other.span === span && other.kind === kind)
     const { started, ended } = waits.update(
