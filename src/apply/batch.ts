@@ -48,9 +48,9 @@ const sequential: ReadonlyMap<string, RunTasks> = new Map([
 const mostTasks = 200
 
 /**
- * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on each other, so their
- * steps by the same tool share a batch; the steps of one change stay in order. Steps of two turns share a batch only where
- * it is sequential.
+ * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on
+ * each other, so their steps by the same tool share a batch; the steps of one change stay in order. Steps of two turns share a
+ * batch only where it is sequential.
  *
  * @param done steps to leave out.
  */
@@ -128,14 +128,26 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
 /** By sysctl, which gets all settings at once. One after the other where that fails: then it is known which one does. */
 async function runSettings(tasks: readonly Task[]): Promise<void> {
   const settings = tasks.flatMap(({ step }) => ('argv' in step ? step.argv.slice(sysctlSet.length) : []))
-  if (!(await succeeds([...sysctlSet, ...settings]))) await runInOrder(tasks, [])
+  const isDone = tasks.length > 1 && (await runForAll(tasks, [...sysctlSet, ...settings]))
+  if (!isDone) await runInOrder(tasks, [])
 }
 
-async function succeeds(argv: Argv, input = ''): Promise<boolean> {
-  return run(argv, input).then(
-    ({ status }) => status === 0,
-    () => false
-  )
+/**
+ * Runs one program for all tasks.
+ *
+ * @returns whether it has succeeded. If not, it is not known for which tasks.
+ * @throws StepFailed if it hangs.
+ */
+async function runForAll(tasks: readonly Task[], argv: Argv, input = ''): Promise<boolean> {
+  try {
+    return (await run(argv, input)).status === 0
+  } catch (error) {
+    const [first] = tasks
+    const isMissing =
+      error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
+    if (isMissing || first === undefined) return false
+    throw asStepFailed(first, error, null)
+  }
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
@@ -157,7 +169,7 @@ async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
   }
 }
 
-/** By programs that take one step each. Where one fails that xargs has started, it is not known which: then each is run again. */
+/** By programs that take one step each. Where one fails that xargs has started, each is run again: then it is known which. */
 async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const changes = new Map<PlannedChange, Task[]>()
   for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
@@ -182,7 +194,7 @@ async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
   if (argvs.some((argv) => argv[0] !== program || argv.length !== length)) return false
   const options = ['--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`]
   const items = argvs.flatMap((argv) => argv.slice(1))
-  return succeeds(['xargs', ...options, program], items.map((item) => `${item}\0`).join(''))
+  return runForAll(tasks, ['xargs', ...options, program], items.map((item) => `${item}\0`).join(''))
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
