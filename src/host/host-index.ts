@@ -27,6 +27,9 @@ export function indexHost(snapshot: Snapshot) {
   const filtersOf = groupBy(snapshot.filters, ({ device }) => device)
   const qdiscsOf = groupBy(snapshot.qdiscs, ({ device }) => device)
   const routesVia = groupBy(snapshot.routes, ({ device }) => device)
+  // Docker allows two networks of one name: the first counts.
+  const networkByName = new Map(networks.map((network) => [network.name, network] as const).reverse())
+  const containerByName = new Map(containers.map((container) => [container.name, container]))
   const attachments = new Map(containers.flatMap(attachmentsOf))
 
   /** The container that a veth leads into. Both ends have to be those that the kernel told of that container's namespace. */
@@ -71,11 +74,16 @@ export function indexHost(snapshot: Snapshot) {
     programsBefore: ({ index }: Pick<Link, 'index'>) => snapshot.attached.filter(({ link }) => link === index),
 
     /** The Docker network of this name. */
-    networkOf: (name: string) => networks.find((network) => network.name === name),
+    networkOf: (name: string) => networkByName.get(name),
     /** The Docker networks that hand a bridge out. */
     networksOn: groupBy(networks, dockerBridge),
     /** The container of this name. */
-    containerOf: (name: string) => containers.find((container) => container.name === name),
+    containerOf: (name: string) => containerByName.get(name),
+    /** The endpoints on the Docker network of this name, each with its container. */
+    endpointsOn: groupBy(
+      containers.flatMap((container) => container.endpoints.map((endpoint) => ({ container, endpoint }))),
+      ({ endpoint }) => endpoint.network
+    ),
     attachmentOf,
     /** The veth that leads to a container's endpoint: the other way round than attachmentOf(). */
     vethTo: (endpoint: Endpoint) => {

@@ -68,6 +68,8 @@ export interface DesiredSpans {
 export interface DesiredState extends DesiredSpans {
   /** The span of this name. */
   readonly spanOf: (name: string) => DesiredSpan | undefined
+  /** The span whose Docker network has this name. */
+  readonly spanOfNetwork: (network: string) => DesiredSpan | undefined
   readonly marks: MarkInventory
 }
 

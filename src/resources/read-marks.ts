@@ -47,9 +47,11 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     readInterface(desired, host, link, entriesOf(link.index), usesOf(link.name), mirrors)
   )
   const spans = new Map(desired.spans.map((span) => [span.name, span]))
+  const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
   return {
     ...desired,
     spanOf: (name) => spans.get(name),
+    spanOfNetwork: (network) => networks.get(network),
     marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
   }
 }

@@ -4,7 +4,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
-import type { DesiredSpan, DesiredState } from '../desired-state.ts'
+import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
 import { adoptUnless, type Kind, type Resource, yesNo } from '../kind.ts'
 import { hashOf, readMark } from '../marks.ts'
@@ -115,10 +115,10 @@ export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: Hos
 /** Our networks, and foreign networks in the place of ours. */
 export function liveNetworks(desired: DesiredState, host: HostIndex): readonly DockerNetwork[] {
   return host.networks.filter((network) => {
-    const isPlace = ({ name, network: own }: DesiredSpan) =>
-      own !== null && (own.name === network.name || name === network.options[networkOption.bridge])
+    const bridge = network.options[networkOption.bridge] ?? ''
+    const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
     const isNote = network.labels[label.note] !== undefined
-    return !isNote && (ownsNetwork(desired, network) || desired.spans.some(isPlace))
+    return !isNote && (isPlace || ownsNetwork(desired, network))
   })
 }
 
@@ -129,7 +129,7 @@ export function networkMtu(live: DockerNetwork): number {
 
 function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
-  const user = desired.spans.find((span) => span.network?.name === live.name || span.name === bridge)
+  const user = desired.spanOfNetwork(live.name) ?? desired.spanOf(bridge)
   const ours = ownsNetwork(desired, live)
   return {
     kind: 'network',

@@ -56,7 +56,7 @@ function misses(desired: DesiredState, host: HostIndex, place: EndpointNote): bo
   const endpoints = host.containerOf(container)?.endpoints
   const listed = desired.spans.some(({ sensors }) => sensors.some((one) => one.container.name === container))
   if (endpoints === undefined || listed || endpoints.some((one) => one.network === network)) return false
-  return network === 'none' ? endpoints.length === 0 : desired.spans.some((span) => span.network?.name === network)
+  return network === 'none' ? endpoints.length === 0 : desired.spanOfNetwork(network) !== undefined
 }
 
 /** The containers that this run took off "none" are put back there; the sensor kind puts back the others. Older notes stay. */

@@ -166,30 +166,26 @@ function subjectOf(change: Change<Sensor>): Sensor {
 }
 
 function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerNetwork): Sensor[] {
-  const span = desired.spans.find((candidate) => candidate.network?.name === network.name)
-  return host.containers.flatMap((container) =>
-    container.endpoints
-      .filter((endpoint) => endpoint.network === network.name)
-      .map((endpoint): Sensor => {
-        const bridge = span?.name ?? network.labels[label.span] ?? ''
-        const link = findPort(desired, host, endpoint, bridge)
-        return {
-          ...build(container, network.name, bridge, network.labels[label.name] ?? desired.owner),
-          reference: referTo(network),
-          sealed: span?.sealed ?? true,
-          owner: isInScope(desired, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
-          current: isCurrent(endpoint, network),
-          present: endpoint.port !== 'absent',
-          interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
-          port: link?.name ?? null,
-          bridged: link === undefined || link.master === bridge,
-          options: endpoint.driverOptions,
-          aliases: endpoint.aliases,
-          address: endpoint.fixedAddress,
-          subnet: network.pools[0]?.subnet ?? null
-        }
-      })
-  )
+  const span = desired.spanOfNetwork(network.name)
+  return host.endpointsOn(network.name).map(({ container, endpoint }): Sensor => {
+    const bridge = span?.name ?? network.labels[label.span] ?? ''
+    const link = findPort(desired, host, endpoint, bridge)
+    return {
+      ...build(container, network.name, bridge, network.labels[label.name] ?? desired.owner),
+      reference: referTo(network),
+      sealed: span?.sealed ?? true,
+      owner: isInScope(desired, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
+      current: isCurrent(endpoint, network),
+      present: endpoint.port !== 'absent',
+      interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
+      port: link?.name ?? null,
+      bridged: link === undefined || link.master === bridge,
+      options: endpoint.driverOptions,
+      aliases: endpoint.aliases,
+      address: endpoint.fixedAddress,
+      subnet: network.pools[0]?.subnet ?? null
+    }
+  })
 }
 
 /** The veth of an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
