@@ -125,29 +125,23 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
   throw asStepFailed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
 }
 
-/** By sysctl, which gets all settings at once. One after the other where that fails: then it is known which one does. */
+/** By sysctl, which gets all settings at once, goes on after one that fails, and names each of those. */
 async function runSettings(tasks: readonly Task[]): Promise<void> {
+  const [first] = tasks
+  if (first === undefined) return
   const settings = tasks.flatMap(({ step }) => ('argv' in step ? step.argv.slice(sysctlSet.length) : []))
-  const isDone = tasks.length > 1 && (await runForAll(tasks, [...sysctlSet, ...settings]))
-  if (!isDone) await runInOrder(tasks, [])
+  const output = await run([...sysctlSet, ...settings]).catch((error: unknown) => {
+    throw asStepFailed(first, error, null)
+  })
+  if (output.status === 0) return
+  const task = tasks.find((one) => isNamed(one, output.stderr)) ?? first
+  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : sysctlSet, output), null)
 }
 
-/**
- * Runs one program for all tasks.
- *
- * @returns whether it has succeeded. If not, it is not known for which tasks.
- * @throws StepFailed if it hangs.
- */
-async function runForAll(tasks: readonly Task[], argv: Argv, input = ''): Promise<boolean> {
-  try {
-    return (await run(argv, input)).status === 0
-  } catch (error) {
-    const [first] = tasks
-    const isMissing =
-      error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
-    if (isMissing || first === undefined) return false
-    throw asStepFailed(first, error, null)
-  }
+/** Whether a message of sysctl's is about a task's setting. It writes a path, or a name with dots. */
+function isNamed({ step }: Task, message: string): boolean {
+  const [name = ''] = ('argv' in step ? (step.argv.at(-1) ?? '') : '').split('=')
+  return message.replaceAll('.', '/').includes(name.replaceAll('.', '/'))
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
@@ -193,8 +187,17 @@ async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
   const [program, { length }] = [first[0], first]
   if (argvs.some((argv) => argv[0] !== program || argv.length !== length)) return false
   const options = ['--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`]
-  const items = argvs.flatMap((argv) => argv.slice(1))
-  return runForAll(tasks, ['xargs', ...options, program], items.map((item) => `${item}\0`).join(''))
+  const items = argvs.flatMap((argv) => argv.slice(1).map((word) => `${word}\0`))
+  const output = await run(['xargs', ...options, program], items.join('')).catch((error: unknown) => {
+    const [task] = tasks
+    if (task === undefined || isMissing(error)) return null
+    throw asStepFailed(task, error, null)
+  })
+  return output?.status === 0
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {

@@ -66,7 +66,7 @@ describe('where no roll back can work, what is left is named:', () => {
     { tool: 'bridge', line: 2 },
     { tool: 'ethtool', line: 3 },
     { tool: 'sysctl', line: 1 },
-    { tool: 'sysctl', line: 3 }
+    { tool: 'sysctl', line: 2 }
   ] as const)('$tool fails from line $line on', async ({ tool, line }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail from there on' } })
