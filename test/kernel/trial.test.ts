@@ -24,10 +24,22 @@ afterEach(async () => {
 
 const runFolder = () => labEnvironment(lab.name).SPANPLAN_RUN_DIR ?? ''
 
+async function findSocket(): Promise<string | undefined> {
+  const names = await readdir(runFolder()).catch(() => [])
+  const name = names.find((one) => one.endsWith('.sock'))
+  return name && join(runFolder(), name)
+}
+
+/** The file of a socket is there a moment before somebody listens at it. */
 async function untilWaiting(): Promise<void> {
-  await until('the apply waits', async () =>
-    (await readdir(runFolder()).catch(() => [])).some((name) => name.endsWith('.sock'))
-  )
+  await until('the apply waits', async () => {
+    const path = await findSocket()
+    if (path === undefined) return false
+    const socket = connect(path)
+    await once(socket, 'connect')
+    socket.destroy()
+    return true
+  })
 }
 
 test('confirmed from elsewhere, it stays, and nothing waits any more', async () => {
@@ -102,8 +114,7 @@ test('one that was killed while it waited leaves nothing that keeps the next fro
 test('whoever connects and says nothing is not waited for', async () => {
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()
-  const [name = ''] = (await readdir(runFolder())).filter((file) => file.endsWith('.sock'))
-  const silent = connect(join(runFolder(), name))
+  const silent = connect((await findSocket()) ?? '')
   await once(silent, 'connect')
   await spanplan(lab, ['confirm'])
   expect((await running).exitCode).toBe(0)
