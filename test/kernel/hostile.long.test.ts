@@ -99,7 +99,7 @@ function allowedCalls(names: readonly string[]): RegExp {
     `filter replace dev (${quoted}) (in|e)gress protocol all pref 8 handle 0x[0-9a-f]+ bpf bytecode "1,6 0 0 4294967295" action mirred egress mirror dev span0 continue cookie [0-9a-f]{32}`,
     `filter del dev (${quoted}) (in|e)gress pref 8 handle 0x[0-9a-f]+ bpf`,
     String.raw`\$ ethtool -K (${plain}) gro (on|off)`,
-    String.raw`\$ sysctl -q -w net/ipv6/conf/(${plain})/disable_ipv6=[01]`,
+    String.raw`\$ sysctl -q -w( net/ipv6/conf/(${plain})/disable_ipv6=[01])+`,
     // The bridge's own, whose name is of the file.
     String.raw`(link (add|set|del)|fdb del [0-9a-f:]+|filter replace) dev span0 .*|link del dev span0|fdb del [0-9a-f:]+ dev span0 self|\$ ethtool -K span0 .*`
   ]

@@ -59,7 +59,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     expect(stdout).toContain('All of it was as shown, and all of it is cleaned up.')
     const { scripts } = manifest
     expect(scripts.demo).toBe('bash test/setup && node dist/demo.cjs')
-    expect(scripts.test).toBe('bash test/setup && vitest run --project host')
+    expect(scripts.test).toBe('bash test/setup && bash test/run host')
   },
 
   'In short': async (reader) => {
