@@ -131,17 +131,17 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /**
      * Reads the host, plans, and applies.
      *
-     * @param triggers why it runs; the first one is reported.
+     * @param triggers why it runs. Reported is what somebody has asked for, else the first one.
      * @param nextWake settles at the next event.
      * @returns when the next runs are due.
      */
     run: async (triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]> => {
-      const [trigger = 'retry'] = triggers
+      const trigger = triggers.find((one) => onDemand.has(one)) ?? triggers[0] ?? 'retry'
+      const isOnDemand = onDemand.has(trigger)
       if (triggers.includes('hangup')) {
         degradation.clear()
         recompile('all')
       } else if (triggers.includes('interval')) recompile('quick')
-      const isOnDemand = triggers.some((one) => onDemand.has(one))
       const { lock, obstacle } = await tryToLock(config, signal)
       try {
         const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
