@@ -25,10 +25,13 @@ export async function readNftables(): Promise<Nftables> {
   }
 }
 
+/** What the kernel has said: it says the same as long as this process runs. null: it was not asked. */
+let support: boolean | null = null
+
 /** A table that is there shows it, too. */
 async function isSupported(): Promise<boolean> {
-  const { status } = await run(checkCommand)
-  return status === 0
+  support ??= (await run(checkCommand)).status === 0
+  return support
 }
 
 const unsupported: Nftables = {
