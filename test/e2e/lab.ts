@@ -178,8 +178,6 @@ export class Lab implements AsyncDisposable {
       ...surroundings,
       env: { ...surroundings.env, ...env },
       cwd,
-      // A signal is answered in its own time, however busy the machine is.
-      forceKillAfterDelay: false,
       reject: false,
       stripFinalNewline: false,
       ...(input === undefined ? {} : { input })
@@ -393,7 +391,9 @@ export class Lab implements AsyncDisposable {
 
   #surroundings() {
     const dockerHost = this.#docker ? { DOCKER_HOST: `unix://${this.#docker.socket}` } : {}
-    return { env: { ...labEnvironment(this.name), ...dockerHost }, extendEnv: false } as const
+    const env = { ...labEnvironment(this.name), ...dockerHost }
+    // A signal is answered in its own time, however busy the machine is.
+    return { env, extendEnv: false, forceKillAfterDelay: false } as const
   }
 
   #requireDocker(): PrivateDocker {
