@@ -1,4 +1,5 @@
-// Bundles spanplan, with all that it depends on, into two files; and the programs of the test folder.
+// Bundles spanplan, with all that it depends on, and what starts it; and the programs of the test folder.
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -6,20 +7,33 @@ import { build } from 'esbuild'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 
-/** dockerode's ssh and buildkit sides, which a local Docker does not need: 300 ms of start-up. */
-const unneeded = ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs']
+/** What spanplan does not use of a package, by the package: it would take longer to start than the rest. */
+const unneeded = [
+  // dockerode's ssh and buildkit sides: 300 ms.
+  {
+    importer: /node_modules\/(dockerode|docker-modem)\//,
+    path: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)(\/|$)/
+  },
+  // commander's commands that are programs of their own: 3 ms.
+  { importer: /node_modules\/commander\//, path: /^node:child_process$/ }
+]
 const leaveOut = {
   name: 'leave-out',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: new RegExp(`^(${unneeded.join('|')})(/|$)`) }, ({ path }) => ({ path, namespace: 'leave-out' }))
+    for (const { importer, path } of unneeded) {
+      onResolve({ filter: path }, (from) =>
+        importer.test(from.importer) ? { path: from.path, namespace: 'leave-out' } : undefined
+      )
+    }
     onLoad({ filter: /.*/, namespace: 'leave-out' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
   }
 }
 
-/** Only plans with a Docker network need it, and Node would parse it each time: 10 ms. */
+/** What not each start needs, and Node would read each time: the commands 20 ms, dockerode 10. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
+    onResolve({ filter: /^\.\/run-command\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
     onResolve({ filter: /^dockerode$/ }, () => ({ path: './dockerode.cjs', external: true }))
   }
 }
@@ -30,13 +44,31 @@ const shared = {
   // Without comments and indentation, which Node reads each time: 4 ms. Names and short lines stay, for bug reports.
   ...{ minifyWhitespace: true, lineLimit: 120 }
 }
-const bundles = [
-  // Also what is apart is required: as an import, Node would first search it for exports.
-  { entry: 'src/cli/main.ts', outfile: 'dist/spanplan.cjs', plugins: [apart], supported: { 'dynamic-import': false } },
-  { entry: 'node_modules/dockerode/lib/docker.js', outfile: 'dist/dockerode.cjs', plugins: [leaveOut] },
+/** The product. What is imported later is required: as an import, Node would first search it for exports. */
+const parts = [
+  { entry: 'src/cli/main.ts', outfile: 'dist/spanplan.cjs' },
+  { entry: 'src/cli/run-command.ts', outfile: 'dist/commands.cjs' },
+  { entry: 'node_modules/dockerode/lib/docker.js', outfile: 'dist/dockerode.cjs' }
+].map((part) => ({ ...part, plugins: [apart, leaveOut], supported: { 'dynamic-import': false } }))
+
+const programs = [
+  { entry: 'src/cli/launch.ts', outfile: 'dist/launch.cjs' },
   { entry: 'test/e2e/demo.ts', outfile: 'dist/demo.cjs', plugins: [leaveOut] },
   { entry: 'test/bench/bench.ts', outfile: 'dist/bench.cjs', plugins: [leaveOut] }
 ]
+
+async function bundle({ entry, ...options }, form = (code) => code) {
+  const define = { SPANPLAN_VERSION: JSON.stringify(version) }
+  const { outputFiles, metafile } = await build({ ...shared, ...options, define, entryPoints: [entry] })
+  for (const { path, text } of outputFiles) await put(path, form(text))
+  return metafile
+}
+
+/** A bundle as launch.ts runs it: a function, after a line that names exactly this code. */
+function asFunction(code) {
+  const text = `(function (exports, require, module, __filename, __dirname) {${code}})`
+  return `/* sha256 ${createHash('sha256').update(text).digest('hex')} */\n${text}\n`
+}
 
 /** Replaced as a whole: who starts spanplan just then finds the one before, and not half of this one. */
 async function put(path, contents) {
@@ -46,20 +78,14 @@ async function put(path, contents) {
   await rename(aside, path)
 }
 
-const [product, docker] = await Promise.all(
-  bundles
-    .filter(({ entry }) => existsSync(entry))
-    .map(async ({ entry, ...options }) => {
-      const define = { SPANPLAN_VERSION: JSON.stringify(version) }
-      const result = await build({ ...shared, ...options, define, entryPoints: [entry] })
-      for (const { path, contents } of result.outputFiles) await put(path, contents)
-      return result
-    })
-)
+const metafiles = await Promise.all([
+  ...parts.map((part) => bundle(part, asFunction)),
+  ...programs.filter(({ entry }) => existsSync(entry)).map((program) => bundle(program))
+])
 
-/** The licences of what is in the bundles ask to be passed on with them. */
+/** The licences of what is in the product ask to be passed on with them. */
 const packages = new Set()
-for (const file of [product, docker].flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
+for (const file of metafiles.slice(0, parts.length).flatMap(({ inputs }) => Object.keys(inputs))) {
   const inside = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)
   if (inside) packages.add(inside[0])
 }

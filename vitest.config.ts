@@ -33,7 +33,7 @@ const globalSetup = 'test/e2e/lab/left-behind.ts'
 
 /** The three sizes of tests, of which a file's name tells which it is of; and those for Debian's own kernel. */
 const sizes = [
-  { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long] },
+  { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long], env: { NODE_DISABLE_COMPILE_CACHE: '1' } },
   { name: 'host', include: ['test/{e2e,kernel}/**/*.test.ts'], exclude: [long], globalSetup },
   { name: 'long', include: [`test/${long}`], globalSetup },
   {

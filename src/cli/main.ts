@@ -2,10 +2,16 @@ import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { Exit } from '../errors.ts'
 import { printableLines } from '../printable.ts'
 import * as shared from './options.ts'
-import { start } from './session.ts'
+import type { CommandName, CommandOptions } from './run-command.ts'
 
 /** A saved plan has these options already. */
 const optionsOfPlan: ReadonlySet<string> = new Set(['--file', '--span', '--no-prune', '--adopt', '--defer-docker'])
+
+/** The command line alone has to be there for `--help`; what the commands do is in a bundle of its own. */
+async function run<Name extends CommandName>(name: Name, options: CommandOptions<Name>): Promise<void> {
+  const { runCommand } = await import('./run-command.ts')
+  return runCommand(name, options)
+}
 
 /** Unlike commander's own, it adds no "default: false" to flags. */
 function optionDescription({ description, argChoices, defaultValueDescription }: Option): string {
@@ -41,7 +47,7 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.exitcodeOption('are'))
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/plan.ts')).planCommand))
+  .action((options) => run('plan', options))
 
 program
   .command('apply')
@@ -79,7 +85,7 @@ program
     if (plan !== undefined && options.wait !== undefined) {
       command.error('error: --wait goes with a file: what is still to come is in no saved plan')
     }
-    return start({ ...options, plan }, async () => (await import('./commands/apply.ts')).applyCommand)
+    return run('apply', { ...options, plan })
   })
 
 program
@@ -96,7 +102,7 @@ program
   .addOption(shared.lockOption())
   .addOption(shared.exitcodeOption('were'))
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/apply.ts')).destroyCommand))
+  .action((options) => run('destroy', options))
 
 for (const [decision, description] of [
   ['confirm', 'keep what an apply with --rollback-after has done'],
@@ -107,9 +113,7 @@ for (const [decision, description] of [
     .description(description)
     .addOption(shared.jsonOption())
     .addOption(shared.colorOption())
-    .action((options) =>
-      start({ ...options, decision }, async () => (await import('./commands/confirm.ts')).decideCommand)
-    )
+    .action((options) => run('decide', { ...options, decision }))
 }
 
 program
@@ -126,9 +130,7 @@ program
   .option('--strict', 'exit with a failure if something goes wrong, not only say so', false)
   .addOption(shared.insecureOption())
   .addOption(shared.lockOption(30_000, '30s'))
-  .action((options) =>
-    start({ ...options, color: 'never' }, async () => (await import('./commands/hook.ts')).hookCommand)
-  )
+  .action((options) => run('hook', { ...options, color: 'never' }))
 
 program
   .command('watch')
@@ -150,7 +152,7 @@ program
   .addOption(shared.jsonOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/watch.ts')).watchCommand))
+  .action((options) => run('watch', options))
 
 program
   .command('pause')
@@ -161,9 +163,7 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((span, options) =>
-    start({ ...options, span }, async () => (await import('./commands/pause.ts')).pauseCommand)
-  )
+  .action((span, options) => run('pause', { ...options, span }))
 
 program
   .command('resume')
@@ -171,9 +171,7 @@ program
   .argument('[span]', 'which span; all without it')
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((span, options) =>
-    start({ ...options, span }, async () => (await import('./commands/pause.ts')).resumeCommand)
-  )
+  .action((span, options) => run('resume', { ...options, span }))
 
 program
   .command('status')
@@ -189,7 +187,7 @@ program
   )
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/status.ts')).statusCommand))
+  .action((options) => run('status', options))
 
 program
   .command('capture')
@@ -201,9 +199,7 @@ program
   .addOption(shared.fileOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((span, filter, options) =>
-    start({ ...options, span, filter }, async () => (await import('./commands/capture.ts')).captureCommand)
-  )
+  .action((span, filter, options) => run('capture', { ...options, span, filter }))
 
 program
   .command('validate')
@@ -212,24 +208,19 @@ program
   .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/validate.ts')).validateCommand))
+  .action((options) => run('validate', options))
 
 program
   .command('import')
   .description('write a spans.yaml for the mirrors found on this host')
   .addOption(shared.colorOption())
-  .action((options) => start(options, async () => (await import('./commands/import.ts')).importCommand))
+  .action((options) => run('import', options))
 
 program
   .command('completion')
   .description('print a completion script')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
-  .action((shell) =>
-    start(
-      { shell, commands: program.commands },
-      async () => (await import('./commands/completion.ts')).completionCommand
-    )
-  )
+  .action((shell) => run('completion', { shell, commands: program.commands }))
 
 /** A reader of stdout that has gone (`spanplan apply | head`) is no error: what is written after that is dropped. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

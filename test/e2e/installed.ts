@@ -5,7 +5,7 @@ import { privateRoot, projectRoot } from './lab/programs.ts'
 import type { Lab } from './lab.ts'
 
 /** What `npm pack` takes along that spanplan runs with. */
-const installed = ['bin', 'dist/spanplan.cjs', 'dist/dockerode.cjs', 'package.json']
+const installed = ['bin', 'dist', 'package.json']
 
 /** Folders that are seen as they are on that host, and not together with what the machine has there. */
 const own = ['etc/network', 'etc/spanplan', 'etc/systemd', 'run']

@@ -21,7 +21,7 @@ afterAll(() => rm(clone, { recursive: true, force: true }))
 
 const build = () => execa(process.execPath, ['esbuild.config.mjs'], { cwd: clone })
 
-test.each(['spanplan.cjs', 'dockerode.cjs'])(
+test.each(['launch.cjs', 'spanplan.cjs', 'commands.cjs', 'dockerode.cjs'])(
   '%s is replaced as a whole: whoever reads it has the one before',
   async (name) => {
     const before = await open(join(clone, 'dist', name))

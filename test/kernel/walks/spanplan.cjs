@@ -4,15 +4,24 @@
  */
 const childProcess = require('node:child_process')
 const { readFileSync, writeSync } = require('node:fs')
-const { Module, createRequire } = require('node:module')
-const { dirname, join } = require('node:path')
+const { join } = require('node:path')
 const { createInterface } = require('node:readline')
 const { Script } = require('node:vm')
 
 const program = join(process.cwd(), 'bin/spanplan.js')
-const bundle = join(process.cwd(), 'dist/spanplan.cjs')
-/** Read by V8 once: required anew, it would be for each run. */
-const script = new Script(Module.wrap(readFileSync(bundle, 'utf8')), { filename: bundle })
+/** Read by V8 once: required anew, they would be for each run. */
+const scripts = new Map()
+
+/** Runs a bundle, and those that it requires, as if for the first time. */
+function runBundle(name) {
+  const filename = join(process.cwd(), 'dist', name)
+  if (!scripts.has(name)) scripts.set(name, new Script(readFileSync(filename, 'latin1'), { filename }))
+  const module = { exports: {} }
+  const requireBundle = (path) => (path.startsWith('./') ? runBundle(path) : require(path))
+  scripts.get(name).runInThisContext()(module.exports, requireBundle, module, filename, process.cwd())
+  return module.exports
+}
+
 let outcome = null
 
 for (const name of ['stdout', 'stderr']) {
@@ -35,8 +44,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   process.exitCode = undefined
   process.stdout.removeAllListeners('error')
   process.argv = [process.execPath, program, ...JSON.parse(line)]
-  const module = { exports: {} }
-  script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, dirname(bundle))
+  runBundle('./spanplan.cjs')
 })
 
 /** A program has ended once it has nothing left to wait for. */

@@ -1,0 +1,118 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, isAbsolute, join } from 'node:path'
+
+/** Root's cache folder. Root takes no other one, whatever the environment says. */
+const rootFolder = '/var/cache/spanplan'
+
+/** Bytes. A cache of the largest command has less than 2 MB. */
+const longest = 16 * 1024 * 1024
+
+/** Bits of a mode, as in inode(7). */
+const writableByOthers = 0o022
+
+/**
+ * A file of compiled code. V8 runs what is in the file, and compares only the length of the source with it. So the file is read
+ * only if nobody but this user or root can have written it, and if it was made for exactly the code at hand.
+ */
+export interface CodeCache {
+  /** The compiled code; undefined where there is none that fits, or none that can be trusted. */
+  read(): Buffer | undefined
+  /** Replaces the file. Does nothing where that fails: the next start is slower, and no more. */
+  write(code: Buffer): void
+}
+
+/**
+ * Opens a cache.
+ *
+ * @param name names the file.
+ * @param identity tells the code at hand from any other, also of another Node.js.
+ */
+export function openCodeCache(name: string, identity: readonly string[]): CodeCache {
+  // The variable with which Node's own cache is switched off.
+  if (process.env.NODE_DISABLE_COMPILE_CACHE) return { read: () => undefined, write: () => undefined }
+  const folder = process.geteuid?.() === 0 ? rootFolder : userFolder()
+  const path = join(folder, `${name}.cache`)
+  const header = Buffer.from(`${JSON.stringify(identity)}\n`)
+  return {
+    read() {
+      const contents = quietly(() => readTrusted(path))
+      const fits = contents?.subarray(0, header.length).equals(header)
+      return fits ? contents?.subarray(header.length) : undefined
+    },
+    write(code) {
+      quietly(() => {
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        if (isTrustedFolder(folder)) replace(path, Buffer.concat([header, code]))
+      })
+    }
+  }
+}
+
+/** As the XDG base directory specification has it. */
+function userFolder(): string {
+  const { XDG_CACHE_HOME: given = '' } = process.env
+  return join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'spanplan')
+}
+
+function readTrusted(path: string): Buffer | undefined {
+  if (!isTrustedFolder(dirname(path))) return undefined
+  // A pipe would be waited for.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const stats = fstatSync(file)
+    return stats.isFile() && stats.size <= longest && isOurs(stats) ? readFileSync(file) : undefined
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Whoever can write to a folder above can put another one in its place. */
+function isTrustedFolder(folder: string): boolean {
+  const stats = lstatSync(folder)
+  return stats.isDirectory() && isOurs(stats) && (dirname(folder) === folder || isTrustedFolder(dirname(folder)))
+}
+
+/** A user whom sudo names is not trusted here: code is not configuration. */
+function isOurs({ uid, mode }: Stats): boolean {
+  return (uid === 0 || uid === process.geteuid?.()) && (mode & writableByOthers) === 0
+}
+
+/** Renamed into its place once it is on the disk: whoever reads it meanwhile, or after a power failure, finds one whole file. */
+function replace(path: string, contents: Buffer): void {
+  const aside = `${path}.${process.pid}`
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  const file = openSync(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  try {
+    writeFileSync(file, contents)
+    fsyncSync(file)
+    renameSync(aside, path)
+  } catch (error) {
+    unlinkSync(aside)
+    throw error
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** A disk that is full, read-only or not mounted yet costs time, and must cost nothing else. */
+function quietly<Result>(work: () => Result): Result | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}

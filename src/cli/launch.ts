@@ -1,0 +1,58 @@
+/** Runs the bundles. V8 takes what it compiled at an earlier start from a cache: compiling takes longer than most commands. */
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Script } from 'node:vm'
+import { openCodeCache } from './code-cache.ts'
+
+const { version, arch, execArgv, argv } = process
+
+/** The bundle that reads the command line, and requires the others. */
+const commandLine = 'spanplan.cjs'
+
+/** A bundle, and what tells it from any other: its SHA-256, which the build puts before it, and the file that it is in. */
+function readBundle(path: string) {
+  const file = openSync(path, 'r')
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
+    // The build writes nothing but ASCII.
+    const source = readFileSync(file, 'latin1')
+    const [digest = ''] = source.split('\n', 1)
+    return { source, identity: [digest, ...[dev, ino, size, mtimeNs, ctimeNs].map(String)] }
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** The file name of a bundle's cache. Each command has one of its own, because it runs a tenth of the functions. */
+function cacheName(bundle: string): string {
+  if (bundle === commandLine) return bundle
+  // The command line has been read by now: this word is a command.
+  const [, , word = ''] = argv
+  return `${/^[a-z]+$/.test(word) ? word : 'other'}-${bundle}`
+}
+
+/** Runs a bundle as Node runs a CommonJS module. The build has put the function around it. */
+function runBundle(name: string): unknown {
+  const filename = join(__dirname, name)
+  const { source, identity } = readBundle(filename)
+  const cache = openCodeCache(cacheName(name), [...identity, version, arch, ...execArgv])
+  const cachedData = cache.read()
+  const script = new Script(source, { filename, ...(cachedData && { cachedData }) })
+  // At the end, when what has run is compiled.
+  if (!cachedData || script.cachedDataRejected) process.on('exit', () => cache.write(script.createCachedData()))
+  const module = { exports: {} }
+  script.runInThisContext()(module.exports, requireBundle, module, filename, __dirname)
+  return module.exports
+}
+
+/** The bundles that have run. */
+const modules = new Map<string, unknown>()
+
+/** `require`, for bundles: they require each other, and modules of Node. */
+function requireBundle(name: string): unknown {
+  if (!name.startsWith('./')) return require(name)
+  if (!modules.has(name)) modules.set(name, runBundle(name.slice(2)))
+  return modules.get(name)
+}
+
+requireBundle(`./${commandLine}`)

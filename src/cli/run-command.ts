@@ -1,0 +1,49 @@
+import { asForeseen, type ExitCode } from '../errors.ts'
+import { printableJson } from '../printable.ts'
+import { printDiagnostics, type Session } from './session.ts'
+
+/** Imports a command: no command waits for the others to be parsed. */
+const commands = {
+  plan: async () => (await import('./commands/plan.ts')).planCommand,
+  apply: async () => (await import('./commands/apply.ts')).applyCommand,
+  destroy: async () => (await import('./commands/apply.ts')).destroyCommand,
+  decide: async () => (await import('./commands/confirm.ts')).decideCommand,
+  hook: async () => (await import('./commands/hook.ts')).hookCommand,
+  watch: async () => (await import('./commands/watch.ts')).watchCommand,
+  pause: async () => (await import('./commands/pause.ts')).pauseCommand,
+  resume: async () => (await import('./commands/pause.ts')).resumeCommand,
+  status: async () => (await import('./commands/status.ts')).statusCommand,
+  capture: async () => (await import('./commands/capture.ts')).captureCommand,
+  validate: async () => (await import('./commands/validate.ts')).validateCommand,
+  import: async () => (await import('./commands/import.ts')).importCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand
+} as const
+
+export type CommandName = keyof typeof commands
+
+type Arguments<Name extends CommandName> = Parameters<Awaited<ReturnType<(typeof commands)[Name]>>>
+
+/** The options of a command, and those of the session. */
+export type CommandOptions<Name extends CommandName> = (Arguments<Name> extends [Session, infer Options]
+  ? Options
+  : object) &
+  Partial<Pick<Session, 'color' | 'json'>>
+
+/** The same table, in the form in which the compiler knows that each command takes its own options. */
+const loaders: {
+  readonly [Name in CommandName]: () => Promise<(session: Session, options: CommandOptions<Name>) => Promise<ExitCode>>
+} = commands
+
+/** Runs a command, and sets the exit status of the process. Prints the error that the command throws. */
+export async function runCommand<Name extends CommandName>(name: Name, options: CommandOptions<Name>): Promise<void> {
+  const session: Session = { color: options.color ?? 'auto', json: options.json ?? false, files: [] }
+  try {
+    const command = await loaders[name]()
+    process.exitCode = await command(session, options)
+  } catch (error) {
+    const { diagnostics, exit } = asForeseen(error)
+    if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
+    printDiagnostics(session, 'error', diagnostics)
+    process.exitCode = exit
+  }
+}
