@@ -4,6 +4,7 @@ import { type Argv, commandFailed, concurrency, forEachConcurrently, run } from 
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import { type Step, sysctlSet } from '../resources/kind.ts'
+import { groupDeletions, type Line, ungroup } from './link-group.ts'
 
 /** A step, with the change that it belongs to. */
 export interface Task {
@@ -108,21 +109,27 @@ async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnectio
 
 /** By a program that reads commands from stdin, and stops at the first that fails, with its line. */
 async function runLines(tasks: readonly Task[]): Promise<void> {
-  const lines = tasks.map(({ step }) => ('argv' in step ? lineOf(step.argv) : null))
-  if (lines.includes(null)) return runInOrder(tasks, [])
   const [first] = tasks
   if (first === undefined) return
+  const argvs = tasks.flatMap(({ step }) => ('argv' in step ? [step.argv] : []))
+  if (argvs.some((argv) => lineOf(argv) === null)) return runInOrder(tasks, [])
   const argv: Argv = [toolOf(first.step), '-batch', '-']
-  const output = await run(argv, `${lines.join('\n')}\n`).catch((error: unknown) => {
+  const alone = argvs.map((argv, index): Line => ({ argv, task: index, done: index }))
+  const { lines, links } = await groupDeletions(alone).catch((error: unknown) => {
+    throw asStepFailed(first, error, [])
+  })
+  const input = lines.map((line) => `${lineOf(line.argv)}\n`).join('')
+  const output = await run(argv, input).catch((error: unknown) => {
     throw asStepFailed(first, error, null)
   })
   if (output.status === 0) return
-  const line = Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1])
-  const task = tasks[line - 1]
+  await ungroup(links)
+  const line = lines[Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1]) - 1]
+  const task = tasks[line?.task ?? -1]
   // A program that a signal ended names no line.
-  if (task === undefined || !('argv' in task.step)) throw asStepFailed(first, commandFailed(argv, output), null)
+  if (line === undefined || task === undefined) throw asStepFailed(first, commandFailed(argv, output), null)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
-  throw asStepFailed(task, commandFailed(task.step.argv, { ...output, stderr }), tasks.slice(0, line - 1))
+  throw asStepFailed(task, commandFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
 }
 
 /** By sysctl, which gets all settings at once, goes on after one that fails, and names each of those. */

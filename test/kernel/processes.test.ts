@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, spanplan, writeSpans } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
 
@@ -56,4 +56,37 @@ test('an apply changes all spans in few batches; only ethtool knows none', async
     '$ tc -batch -'
   ])
   await expectConverged(lab)
+})
+
+/** The groups of the host's links, without those of the cable. */
+async function readGroups(): Promise<(string | undefined)[]> {
+  const links: { ifname: string; group?: string }[] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show']))
+  return links.flatMap(({ ifname, group }) => (ifname.startsWith('tap') ? [group] : []))
+}
+
+describe('bridges that are removed together', () => {
+  beforeAll(async () => {
+    await writeMany(30)
+    await spanplan(lab, ['apply'])
+  })
+
+  test('leave the group in which they were, where their removal fails', async () => {
+    const { options } = await wrapPrograms(lab, { ip: failAt('link del group') })
+    const { stderr } = await spanplan(lab, ['destroy', '--yes'], 5, options)
+    expect(stderr).toMatch(/ip link del group \d+ failed with status 1: RTNETLINK answers: made up/)
+    expect(await readGroups()).toEqual(Array.from({ length: 30 }, () => 'default'))
+    await expectConverged(lab)
+  })
+
+  test('are removed as a group, and no other link with them', async () => {
+    await lab.run(['ip', 'link', 'add', 'other', 'group', '1', 'type', 'bridge'])
+    const { options, calls } = await wrapPrograms(lab)
+    await spanplan(lab, ['destroy', '--yes'], 0, options)
+    const lines = await calls()
+    expect(lines.filter((line) => line.startsWith('link del'))).toEqual([
+      expect.stringMatching(/^link del group \d{10}$/)
+    ])
+    expect(await readGroups()).toEqual([])
+    await lab.run(['ip', 'link', 'del', 'dev', 'other'])
+  })
 })
