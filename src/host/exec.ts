@@ -180,10 +180,11 @@ function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { i
 /** Processes at once: enough to keep two cores busy. */
 export const concurrency = 4
 
-/** Does the work for all items, several at a time. After a failure it starts no more, and rejects once all that run have ended. */
+/** Does the work for all items, so many at a time. After a failure it starts no more, and rejects once all that run have ended. */
 export async function forEachConcurrently<Item>(
   items: readonly Item[],
-  work: (item: Item) => Promise<void>
+  work: (item: Item) => Promise<void>,
+  atOnce = concurrency
 ): Promise<void> {
   const queue = [...items]
   const worker = async () => {
@@ -194,7 +195,7 @@ export async function forEachConcurrently<Item>(
       })
     }
   }
-  const results = await Promise.allSettled(Array.from({ length: concurrency }, worker))
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker))
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 

@@ -1,5 +1,6 @@
 import type Dockerode from 'dockerode'
 import { diagnosticOf, SpanplanError } from '../../errors.ts'
+import { forEachConcurrently } from '../exec.ts'
 import { type ListedContainer, parseContainer, parseContainerList, parseNetworks } from '../parsers/docker.ts'
 import type { ReadRequest } from '../read-request.ts'
 import { parseOutput } from '../run-json.ts'
@@ -9,6 +10,9 @@ import { addPorts, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
+
+/** Calls at a time: each is a connection, and a thousand containers may be sensors. */
+const mostCalls = 16
 
 /**
  * Reads Docker's part of the snapshot. Docker's API blocks while a container starts or stops.
@@ -38,7 +42,11 @@ async function readState({ docker, api }: DockerClient, request: ReadRequest): P
     networks.filter((network) => mayFeedSensors(network, request)),
     [...request.containers, ...noted.map(({ container }) => ({ container }))]
   )
-  const read = await Promise.all(selected.map((one) => readContainer(docker, one)))
+  const read: (Container | UnreadContainer | null)[] = selected.map(() => null)
+  const inspect = async ([index, one]: readonly [number, ListedContainer]) => {
+    read[index] = await readContainer(docker, one)
+  }
+  await forEachConcurrently([...selected.entries()], inspect, mostCalls)
   const containers = read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
   return {
