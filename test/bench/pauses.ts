@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FlowEnd, startFlow } from '../e2e/flow.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
+import { makeRow, type Row, type Table } from './measure.ts'
 
 const rounds = 20
 const addresses = { host: '192.0.2.1', switch: '192.0.2.2' } as const
 
 /** The rounds of each case, beside the same time in which nothing happens. */
-export async function benchPauses(): Promise<string> {
+export async function* benchPauses(): AsyncGenerator<Table> {
   await using lab = await createLab()
   await lab.run(['ip', 'addr', 'add', `${addresses.host}/24`, 'dev', 'ens192'])
   await lab.run(['ip', 'addr', 'add', `${addresses.switch}/24`, 'dev', 'sw0'], { on: 'switch' })
@@ -17,12 +18,15 @@ export async function benchPauses(): Promise<string> {
   await lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact'])
   const more = await measure(lab, () => applyAndDestroy(lab))
   const nothing = await measure(lab, () => lab.run(['sleep', '0.5']).then(() => undefined))
-  return [
-    `the card's own traffic in ${rounds} rounds: datagrams lost, longest pause`,
-    row('the first span comes, the last one goes', first),
-    row('the same on a card that has clsact', more),
-    row('nothing happens', nothing)
-  ].join('\n')
+  const cases = [
+    ['nothing happens', nothing],
+    ['first span comes, last one goes', first],
+    ['the same, and clsact is there', more]
+  ] as const
+  const floor = null
+  const title = `Longest pause of the interface's own traffic in ${rounds} rounds`
+  yield { title, floor, rows: cases.flatMap(pauseRows) }
+  yield { title: `Datagrams lost in ${rounds} rounds`, floor, rows: cases.flatMap(lossRows) }
 }
 
 interface Both {
@@ -46,8 +50,11 @@ async function applyAndDestroy(lab: Lab): Promise<void> {
   }
 }
 
-function row(what: string, { received, sent }: Both): string {
-  const say = (name: string, flow: FlowEnd) =>
-    `${name} ${flow.lost} of ${flow.sent} lost, ${flow.pause.toFixed(1).padStart(5)} ms`
-  return `  ${what.padEnd(40)} ${say('received', received)};  ${say('sent', sent)}`
+function pauseRows([what, { received, sent }]: readonly [string, Both]): Row[] {
+  return [makeRow(`${what}: received`, [received.pause]), makeRow(`${what}: sent`, [sent.pause])]
+}
+
+function lossRows([what, { received, sent }]: readonly [string, Both]): Row[] {
+  const row = (way: string, flow: FlowEnd) => makeRow(`${what}: ${way} ${flow.sent}`, [flow.lost], { unit: 'lost' })
+  return [row('received of', received), row('sent of', sent)]
 }

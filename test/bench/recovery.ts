@@ -13,6 +13,7 @@ import { ALL_HOSTS_GROUP, ether, igmpQuery, writePcap } from '../e2e/frames.ts'
 import { findProgram, privateEnvironment } from '../e2e/lab/programs.ts'
 import { SENSOR_IMAGE } from '../e2e/lab/sensor.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
+import { type Aim, makeRow, medianAtMost, percentile, type Row, type Table } from './measure.ts'
 
 /** Frames a second: no time is known more exactly than to one of them. */
 const rate = 500
@@ -21,8 +22,8 @@ const quiet = 700
 /** Milliseconds after which something is wrong. */
 const patience = 30_000
 
-const aims = { median: 100, worst: 500 }
 const events = 10_000
+const rounds = 15
 
 /** A query with a wrong checksum: a bridge that snoops drops it, and no other. */
 const frame = ether(ALL_HOSTS_GROUP, '02:00:00:00:0a:01', igmpQuery('192.0.2.9'))
@@ -33,32 +34,28 @@ const listener = ['tcpdump', '-i', 'any', '-Z', 'root', '--immediate-mode', '-tt
 /** Milliseconds, one a round. */
 type Times = readonly number[]
 
-/** Prints the rounds of each case, and what the watch has grown to. */
-export async function benchRecovery(rounds: number): Promise<void> {
+/** What a repair takes, what a port is unsealed for, and what the watch has grown to. */
+export async function* benchRecovery(): AsyncGenerator<Table> {
   await using bench = await openBench()
-  const print = (what: string, times: Times, target: typeof aims | null = null) => console.log(row(what, times, target))
-  console.log(`recovery under a watch on Linux ${release()}, ${rounds} rounds each: median, worst`)
-  print('floor: filter deleted, put back by a shell', await bench.floor(rounds))
+  const floor = await bench.floor(rounds)
   await bench.startWatch()
-  print('filter deleted', await bench.filterDeleted(rounds), aims)
-  print('bridge option changed', await bench.optionChanged(rounds), aims)
-  print('card made anew', await bench.cardMadeAnew(rounds), aims)
+  const row = (what: string, times: Times, aim?: Aim) => makeRow(what, times, { bases: [percentile(floor, 50)], aim })
+  const rows = [
+    makeRow('filter deleted, put back by a shell', floor),
+    row('filter deleted', await bench.filterDeleted(rounds), medianAtMost(30)),
+    row('bridge option changed', await bench.optionChanged(rounds)),
+    row('interface made anew', await bench.cardMadeAnew(rounds))
+  ]
+  yield { title: `Recovery under a watch, Linux ${release()}`, floor: 'the shell', rows }
   const started = await bench.sensorStarted(rounds)
-  print('sensor started, until it is connected and hears', started.heard, aims)
-  print('port of a sensor that the watch connects, unsealed', started.unsealed, aims)
-  print('port of a sensor that Docker restarts, unsealed', await bench.sensorRestarted(rounds), aims)
-  console.log(
-    `  an unsealed port: ${(await bench.closesAtBirth()) ? 'closed by nftables' : 'open, for want of NFT_BRIDGE_META'}`
-  )
-  console.log(`  memory of the watch after so many link events: ${await bench.memory()}`)
-}
-
-function row(what: string, times: Times, target: typeof aims | null): string {
-  const sorted = times.toSorted((a, b) => a - b)
-  const [median = Number.NaN, worst = Number.NaN] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
-  const isMet = target === null || (median <= target.median && worst <= target.worst)
-  const verdict = target === null ? '' : `aim ${target.median}, ${target.worst}  ${isMet ? 'ok' : 'MISSED'}`
-  return `  ${what.padEnd(52)} ${median.toFixed(0).padStart(5)} ms ${worst.toFixed(0).padStart(6)} ms  ${verdict}`
+  const closed = (await bench.closesAtBirth()) ? 'closed by nftables meanwhile' : 'open meanwhile: no NFT_BRIDGE_META'
+  const ports = [
+    row('sensor started, until it hears', started.heard),
+    row('port that the watch connects, unsealed', started.unsealed),
+    row('port that Docker restarts, unsealed', await bench.sensorRestarted(rounds))
+  ]
+  yield { title: `Ports (${closed})`, floor: 'the shell', rows: ports }
+  yield { title: `Memory of the watch after ${events} link events`, floor: null, rows: await bench.memory() }
 }
 
 /** When frames arrived somewhere, in milliseconds since 1970. */
@@ -281,12 +278,12 @@ class Bench implements AsyncDisposable {
   }
 
   /** Of itself, before and after each fifth of the events. */
-  async memory(): Promise<string> {
-    const sizes: string[] = []
+  async memory(): Promise<Row[]> {
+    const rows: Row[] = []
     for (let step = 0; step <= 5; step++) {
       const status = readFileSync(`/proc/${this.#watch?.pid}/status`, 'utf8')
       const megabytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1000
-      sizes.push(`${(step * events) / 5}: ${megabytes.toFixed(0)} MB`)
+      rows.push(makeRow(`after ${(step * events) / 5}`, [megabytes], { unit: 'MB' }))
       const flips = Array.from({ length: events / 5 }, (_, n) => `link set dev lo alias a${n}`)
       // Slowly enough for the watch to run again and again meanwhile.
       for (let part = 0; part < 20; part++) {
@@ -295,7 +292,7 @@ class Bench implements AsyncDisposable {
       }
       await this.#settle()
     }
-    return sizes.join(', ')
+    return rows
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
