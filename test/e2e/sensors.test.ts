@@ -198,6 +198,32 @@ describe('sensors that come and go', () => {
     }
   })
 
+  test('a plan asks Docker for each sensor once, whatever else there is', async () => {
+    await lab.startSensor('zeek', {}, ids)
+    const docker = await startFaultyDocker(lab)
+    const requestsOfPlan = async (spans: number) => {
+      const others = Array.from({ length: spans - 1 }, (_, n) => `tap${n}: {sources: [{interface: ens192}]}`)
+      await writeSpans(lab, `spans: {${[`span0: {sources: [{interface: ens192}], ${byLabel}}`, ...others].join(', ')}}`)
+      await spanplan(lab, ['apply', '--yes'])
+      const requests: string[] = []
+      docker.tamper((url, body) => {
+        requests.push(url.replace(/^\/v[\d.]+/, '').replace(/[0-9a-f]{64}/, 'ID'))
+        return body
+      })
+      await spanplan(lab, ['plan'], 0, { env: docker.env })
+      return requests.sort()
+    }
+    try {
+      const one = await requestsOfPlan(1)
+      expect(one.filter((url) => url.includes('ID'))).toEqual(['/containers/ID/json'])
+      expect(one.length).toBeLessThanOrEqual(4)
+      for (const name of ['web', 'db', 'cache']) await lab.startSensor(name)
+      expect(await requestsOfPlan(15)).toEqual(one)
+    } finally {
+      await docker.close()
+    }
+  })
+
   test('two spans may have one sensor, which two items choose', async () => {
     const zeek = await lab.startSensor('zeek', {}, ids)
     await writeSpans(
