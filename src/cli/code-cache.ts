@@ -44,26 +44,28 @@ export interface CodeCache {
 export function openCodeCache(name: string, identity: readonly string[]): CodeCache {
   // The variable with which Node's own cache is switched off.
   if (process.env.NODE_DISABLE_COMPILE_CACHE) return { read: () => undefined, write: () => undefined }
-  const folder = process.geteuid?.() === 0 ? rootFolder : userFolder()
-  const path = join(folder, `${name}.cache`)
   const header = Buffer.from(`${JSON.stringify(identity)}\n`)
   return {
-    read() {
-      const contents = quietly(() => readTrusted(path))
-      const fits = contents?.subarray(0, header.length).equals(header)
-      return fits ? contents?.subarray(header.length) : undefined
-    },
-    write(code) {
+    read: () =>
       quietly(() => {
+        const contents = readTrusted(join(cacheFolder(), `${name}.cache`))
+        const fits = contents?.subarray(0, header.length).equals(header)
+        return fits ? contents?.subarray(header.length) : undefined
+      }),
+    write: (code) =>
+      quietly(() => {
+        const folder = cacheFolder()
+        // The system's own folder is not made here.
+        if (folder === rootFolder) lstatSync(dirname(folder))
         mkdirSync(folder, { recursive: true, mode: 0o700 })
-        if (isTrustedFolder(folder)) replace(path, Buffer.concat([header, code]))
+        if (isTrustedFolder(folder)) replace(join(folder, `${name}.cache`), Buffer.concat([header, code]))
       })
-    }
   }
 }
 
-/** As the XDG base directory specification has it. */
-function userFolder(): string {
+/** For others than root, as the XDG base directory specification has it. Throws for a user who has no home. */
+function cacheFolder(): string {
+  if (process.geteuid?.() === 0) return rootFolder
   const { XDG_CACHE_HOME: given = '' } = process.env
   return join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'spanplan')
 }

@@ -146,6 +146,11 @@ test('another user has a folder of his own, and a damaged file there does no har
   }
 })
 
+test('a user without a home has none', async () => {
+  const stranger = ['setpriv', '--reuid=54321', '--clear-groups', 'env', '--unset=HOME']
+  expect(await version({}, stranger)).toBe('0.1.0')
+})
+
 test('the code of another bundle is not run, though it is as long', async () => {
   await version()
   const source = await readFile(bundle, 'latin1')
