@@ -1,12 +1,32 @@
 import type { TcHook } from '../spec/spec.ts'
 import { dockerBridge } from './docker/docker-names.ts'
-import type { Container, Endpoint, Input, Link, Reading, Snapshot, VethPair } from './snapshot.ts'
+import type { Container, Endpoint, Input, IpLink, Link, Reading, Snapshot, VethPair } from './snapshot.ts'
 
 /** The container that a veth leads into. */
 export interface Attachment {
   readonly container: Container
   /** Its place on a network; null where the veth belongs to none, or to which one cannot be told. */
   readonly endpoint: Endpoint | null
+}
+
+/** Links, and how they are found by their names. */
+export interface LinkIndex<One extends IpLink = Link> {
+  readonly links: readonly One[]
+  /** The link that has exactly this name. */
+  linkOf(name: string | null): One | undefined
+  /** The link of this name; altnames count. */
+  findLink(name: string): One | undefined
+}
+
+/** Makes the indexes of links. */
+export function indexLinks<One extends IpLink>(links: readonly One[]): LinkIndex<One> {
+  const byName = new Map(links.map((link) => [link.name, link]))
+  const byAltname = new Map(links.flatMap((link) => link.altnames.map((name) => [name, link] as const)))
+  return {
+    links,
+    linkOf: (name) => (name === null ? undefined : byName.get(name)),
+    findLink: (name) => byName.get(name) ?? byAltname.get(name)
+  }
 }
 
 /** A snapshot with its indexes: what a plan asks of the host again and again is looked up, and not searched for. */
@@ -19,8 +39,6 @@ export function indexHost(snapshot: Snapshot) {
   const readings: Readonly<Record<Input, Reading>> = {
     docker: docker.state === 'read' ? 'read' : { unread: docker.state === 'deferred' ? 'deferred' : docker.reason }
   }
-  const byName = new Map(links.map((link) => [link.name, link]))
-  const byAltname = new Map(links.flatMap((link) => link.altnames.map((name) => [name, link] as const)))
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const membersOf = groupBy(links, ({ master }) => master)
   const uppersAt = groupBy(links, ({ lower }) => lower)
@@ -38,6 +56,7 @@ export function indexHost(snapshot: Snapshot) {
 
   return {
     ...snapshot,
+    ...indexLinks(links),
     /** Whether each input was read. */
     readings,
     /** Docker's networks; none where Docker was not read. */
@@ -45,10 +64,6 @@ export function indexHost(snapshot: Snapshot) {
     /** The containers that were read. */
     containers,
 
-    /** The link that has exactly this name. */
-    linkOf: (name: string | null) => (name === null ? undefined : byName.get(name)),
-    /** The link of this name; altnames count. */
-    findLink: (name: string) => byName.get(name) ?? byAltname.get(name),
     /** The link of this index. */
     linkAt: (index: number) => byIndex.get(index),
     /** The links that a bridge, a bond or a VRF is the master of. */

@@ -18,7 +18,7 @@ import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Route, Snapshot } from './snapshot.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Route, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
 
 /**
@@ -52,15 +52,24 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   return { bootId, links, ...tc, attached, routes, nftables }
 }
 
+/**
+ * Reads the names, numbers and addresses of all links, by one process.
+ *
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
+ */
+export async function readIpLinks(): Promise<IpLink[]> {
+  const [links, addresses] = await runJsonBatch(['ip', '-json', '-details'], linkCommands)
+  return parseOutput('ip', () => parseLinks(links, addresses))
+}
+
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
-  const [[linkDocument, addressDocument], fdb, ethtool] = await Promise.all([
-    runJsonBatch(['ip', '-json', '-details'], linkCommands),
+  const [links, fdb, ethtool] = await Promise.all([
+    readIpLinks(),
     runJson(['bridge', '-json', 'fdb', 'show']),
     runJson(['ethtool', '--json', '-k', '*'])
   ])
   const own = parseOutput('bridge', () => parseOwnMacEntries(fdb))
   const offloads = parseOutput('ethtool', () => parseOffloads(ethtool))
-  const links = parseOutput('ip', () => parseLinks(linkDocument, addressDocument))
   return links.map((link) => ({
     ...link,
     ipv6: readIpv6(link.name),

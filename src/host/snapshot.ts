@@ -91,6 +91,9 @@ export interface Link {
   readonly manager: Manager | null
 }
 
+/** The part of a link that `ip` prints; the rest is in sysctl, the forwarding database, ethtool and files of other tools. */
+export type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
+
 /** A queueing discipline of a device; clsact and ingress, which have no queue, are among them. */
 export interface Qdisc {
   readonly device: string

@@ -1,4 +1,5 @@
-import type { HostIndex } from '../host/host-index.ts'
+import type { LinkIndex } from '../host/host-index.ts'
+import type { IpLink } from '../host/snapshot.ts'
 import { findInterface, matchOf } from '../resources/sources/interface.ts'
 import type { Spec } from '../spec/spec.ts'
 
@@ -16,7 +17,7 @@ export interface InterfaceSpans {
  *
  * @param name of a device, or one of its altnames.
  */
-export function findInterfaceSpans(spec: Spec, name: string, host: HostIndex): InterfaceSpans {
+export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpLink>): InterfaceSpans {
   const link = host.findLink(name)
   const isThisInterface = (key: string) => {
     const match = matchOf(spec, key)

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import * as z from 'zod'
-import type { Link } from '../host/snapshot.ts'
+import type { IpLink, Link } from '../host/snapshot.ts'
 import { namespaceId, readRunFile, runFile, runFolder, systemFolder, writeRunFile } from './folder.ts'
 import { type GoingDown, goingDownSchema, settleInTime, startGoingDown, stillGoingDown } from './going-down.ts'
 
@@ -79,7 +79,7 @@ export function writePauses({ pauses, goingDown }: Pauses): void {
  * @param links of the host, at the time of the hook.
  * @throws if the file cannot be written.
  */
-export function recordHook(now: number, name: string, direction: 'up' | 'down', links: readonly Link[]): void {
+export function recordHook(now: number, name: string, direction: 'up' | 'down', links: readonly IpLink[]): void {
   const own = readOwnPauses(now)
   const link = links.find((one) => one.name === name)
   const others = stillGoingDown(own.goingDown, links).filter(({ index }) => index !== link?.index)

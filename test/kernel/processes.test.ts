@@ -44,6 +44,12 @@ test('a second apply starts no program but those that read', async () => {
   expect(await callsOf('apply')).toEqual(await callsOf('plan'))
 })
 
+test('a hook starts one program where no span concerns the interface', async () => {
+  await writeMany(1)
+  const calls = await callsOf('hook', '--interface', 'lo', '--phase', 'up', '--strict', '-f', 'spans.yaml')
+  expect(calls).toEqual(['$ ip -json -details -force -batch -'])
+})
+
 test('an apply changes all spans in few batches; only ethtool knows none', async () => {
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await writeMany(30)

@@ -1,12 +1,14 @@
 import { applyPlan } from '../../apply/executor.ts'
-import { readFactsFor, refresh } from '../../apply/refresh.ts'
+import { refresh } from '../../apply/refresh.ts'
 import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { indexLinks } from '../../host/host-index.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
-import type { Link } from '../../host/snapshot.ts'
+import { readIpLinks } from '../../host/read-snapshot.ts'
+import type { IpLink } from '../../host/snapshot.ts'
 import { localTime } from '../../local-time.ts'
 import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-spans.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
+import { makeTarget, type Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readPauses, recordHook } from '../../run-dir/pauses.ts'
@@ -115,10 +117,10 @@ async function runHook(
 }
 
 /** The spans of the interface, and the host's links; for all interfaces, every span. */
-async function findSpansOf(spec: Spec, name: string): Promise<InterfaceSpans & { readonly links: readonly Link[] }> {
+async function findSpansOf(spec: Spec, name: string): Promise<InterfaceSpans & { readonly links: readonly IpLink[] }> {
   if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name), links: [] }
-  const { host } = await readFactsFor(makeDestroyTarget(spec.name, { deferDocker: true }))
-  return { ...findInterfaceSpans(spec, name, host), links: host.links }
+  const links = await readIpLinks()
+  return { ...findInterfaceSpans(spec, name, indexLinks(links)), links }
 }
 
 /** Asks the watch of this name, which knows Docker too, for a run. A watch that changes nothing is not asked. */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Address, type Link, type Offload, type OffloadName, offloadNames } from '../snapshot.ts'
+import { type Address, type IpLink, type Link, type Offload, type OffloadName, offloadNames } from '../snapshot.ts'
 
 /** The commands of an `ip -json -details -batch -` whose output {@link parseLinks} parses. */
 export const linkCommands = [
@@ -76,9 +76,6 @@ const fdbOutput = z.object({
 })
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
-
-/** The part of a link that `ip` prints; the rest is in sysctl, the forwarding database, ethtool and files of other tools. */
-type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
 /** Parses the two documents of {@link linkCommands}, and leaves out the ports of captures. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpLink[] {

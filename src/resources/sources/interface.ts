@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
 import { batchWord, shellLine } from '../../host/quote-command.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { IpLink, Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
@@ -92,7 +92,7 @@ export function sourceInterfaces(spec: Spec): (link: Link) => boolean {
 }
 
 /** The one link of this host that the file means, or why there is none. */
-export function findInterface(match: InterfaceMatch, host: HostIndex): Link | Diagnostic {
+export function findInterface<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): One | Diagnostic {
   if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
   const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
   const interfaces = all.filter(hasOwnAddress)
@@ -187,11 +187,11 @@ function warnOfMerging(link: Link): Diagnostic[] {
 }
 
 /** Whether a link has a MAC address of its own: VLANs, bridges and bonds borrow that of an interface below them. */
-function hasOwnAddress(link: Link): boolean {
+function hasOwnAddress(link: IpLink): boolean {
   return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
 }
 
-function missingName(name: string, host: HostIndex): Diagnostic {
+function missingName(name: string, host: LinkIndex<IpLink>): Diagnostic {
   const names = host.links.flatMap((link) => [link.name, ...link.altnames])
   const near = suggest(name, names)
   const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
