@@ -2,22 +2,17 @@ import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
 import { run } from './exec.ts'
 import { readNftables } from './nftables/read-nftables.ts'
-import {
-  attachedCommand,
-  attachedLines,
-  hasNetworkPrograms,
-  parseAttached,
-  programsCommand
-} from './parsers/bpftool.ts'
+import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { parseFilters } from './parsers/filters.ts'
-import { linkCommands, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
+import { parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { parseToolJson } from './parsers/json.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
-import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
+import { readings } from './readings.ts'
+import { parseOutput, readJson, readJsonBatch, runJsonBatch } from './run-json.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Route, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
 
@@ -58,15 +53,15 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readIpLinks(): Promise<IpLink[]> {
-  const [links, addresses] = await runJsonBatch(['ip', '-json', '-details'], linkCommands)
+  const [links, addresses] = await readJsonBatch(readings.links)
   return parseOutput('ip', () => parseLinks(links, addresses))
 }
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
   const [links, fdb, ethtool] = await Promise.all([
     readIpLinks(),
-    runJson(['bridge', '-json', 'fdb', 'show']),
-    runJson(['ethtool', '--json', '-k', '*'])
+    readJson(readings.forwarding),
+    readJson(readings.offloads)
   ])
   const own = parseOutput('bridge', () => parseOwnMacEntries(fdb))
   const offloads = parseOutput('ethtool', () => parseOffloads(ethtool))
@@ -103,7 +98,7 @@ async function readRoutes(devices: readonly string[]): Promise<Route[]> {
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */
 async function mayHavePrograms(): Promise<boolean> {
-  return runJson(programsCommand).then(hasNetworkPrograms, () => false)
+  return readJson(readings.programs).then(hasNetworkPrograms, () => false)
 }
 
 async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {
@@ -119,7 +114,7 @@ async function readPrograms(devices: readonly string[]): Promise<AttachedProgram
 const tc = ['tc', '-json'] as const
 
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
-  const document = await runJson([...tc, 'qdisc', 'show'])
+  const document = await readJson(readings.qdiscs)
   const qdiscs = parseOutput('tc', () => parseQdiscs(document))
   const tcHooks = findHooks(qdiscs)
   const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))

@@ -3,9 +3,6 @@ import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
 
-/** The command for {@link hasNetworkPrograms}. */
-export const programsCommand: Argv = ['bpftool', '-j', 'prog', 'show']
-
 /** The types of programs that get a device's frames: bpf_prog_type in linux/bpf.h, as bpftool-prog(8) names them. */
 const networkTypes: ReadonlySet<string> = new Set(['xdp', 'sched_cls'])
 

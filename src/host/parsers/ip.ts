@@ -1,12 +1,6 @@
 import * as z from 'zod'
 import { type Address, type IpLink, type Link, type Offload, type OffloadName, offloadNames } from '../snapshot.ts'
 
-/** The commands of an `ip -json -details -batch -` whose output {@link parseLinks} parses. */
-export const linkCommands = [
-  ['link', 'show'],
-  ['addr', 'show']
-] as const
-
 /** The alias of the port that a running `capture` has made. Nothing else uses such a port. */
 export const captureAlias = 'spanplan:capture'
 
@@ -77,7 +71,7 @@ const fdbOutput = z.object({
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
-/** Parses the two documents of {@link linkCommands}, and leaves out the ports of captures. */
+/** Parses the documents of the links and of the addresses, and leaves out the ports of captures. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpLink[] {
   const links = z
     .array(linkOutput)

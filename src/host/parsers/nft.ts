@@ -1,14 +1,11 @@
 import * as z from 'zod'
 import type { NftTable } from '../snapshot.ts'
 
-/** Lists all tables of the family that spanplan's are of, with what is in them. */
-export const tablesCommand = ['nft', '-j', 'list', 'ruleset', 'bridge'] as const
-
 const document = z.object({ nftables: z.array(z.record(z.string(), z.record(z.string(), z.unknown()))) })
 
 const names = z.object({ name: z.string().optional(), table: z.string().optional(), comment: z.string().optional() })
 
-/** Parses the output of {@link tablesCommand}: the tables whose name or comment begins with `spanplan`. */
+/** Parses what `nft list ruleset` prints: the tables whose name or comment begins with `spanplan`. */
 export function parseTables(output: unknown): NftTable[] {
   const objects = document.parse(output).nftables.flatMap((entry) => Object.entries(entry))
   const contents = new Map<string, NftTable['objects'][number][]>()
