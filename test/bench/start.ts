@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readings } from '../../src/host/readings.ts'
 import { projectRoot } from '../e2e/lab/programs.ts'
 import { createLab } from '../e2e/lab.ts'
 import { compare, ratioAtMost, type Table } from './measure.ts'
@@ -13,6 +14,16 @@ const cacheFolder = '/var/cache/spanplan'
 const floor = 'node -e 0 in the same round'
 /** Milliseconds that a run of the watch takes at most, which a hook asks for. */
 const ofTheWatch = 400
+
+/** What a plan cannot do without: Node.js, and the programs with which each look at the host begins, side by side. */
+const starter = `
+const { spawn } = require('node:child_process')
+for (const { argv: [program, ...words], input } of ${JSON.stringify(Object.values(readings))}) {
+  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.on('error', () => {})
+  child.stdout.resume()
+  child.stdin.end(input)
+}`
 
 export async function* benchStart(): AsyncGenerator<Table> {
   await using lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }], docker: true })
@@ -34,6 +45,7 @@ export async function* benchStart(): AsyncGenerator<Table> {
     node,
     { what: '--version', timed: () => bare.time(spanplan('--version')), aim: ratioAtMost(1.5) },
     { what: 'validate', timed: () => bare.time(spanplan('validate', '-f', plain)), aim: ratioAtMost(2) },
+    { what: "node that starts a plan's first programs", timed: () => bare.time([process.execPath, '-e', starter]) },
     { what: 'plan, in sync, no Docker', timed: () => bare.time(plan) },
     {
       what: 'plan, in sync, with Docker',
