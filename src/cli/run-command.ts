@@ -5,7 +5,7 @@ import { printDiagnostics, type Session } from './session.ts'
 /** Imports a command: no command waits for the others to be parsed. */
 const commands = {
   plan: async () => {
-    const { readAhead } = await import('../host/readings.ts')
+    const { readAhead } = await import('../host/read-commands.ts')
     readAhead()
     return (await import('./commands/plan.ts')).planCommand
   },

@@ -12,7 +12,7 @@ import {
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
-import { parseOutput, runJson, runJsonBatch } from './run-json.ts'
+import { parseOutput, runJson, runJsonBatch } from './read-commands.ts'
 import type { HookPlace } from './snapshot.ts'
 
 /** An interface in a container. */

@@ -9,10 +9,9 @@ import { parseToolJson } from './parsers/json.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseRoutes, routesCommand } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
+import { parseOutput, readCommands, readJson, readJsonBatch, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
-import { readings } from './readings.ts'
-import { parseOutput, readJson, readJsonBatch, runJsonBatch } from './run-json.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Route, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
 
@@ -53,15 +52,15 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readIpLinks(): Promise<IpLink[]> {
-  const [links, addresses] = await readJsonBatch(readings.links)
+  const [links, addresses] = await readJsonBatch(readCommands.links)
   return parseOutput('ip', () => parseLinks(links, addresses))
 }
 
 async function readAllLinks(bridges: ReadonlySet<string>): Promise<Link[]> {
   const [links, fdb, ethtool] = await Promise.all([
     readIpLinks(),
-    readJson(readings.forwarding),
-    readJson(readings.offloads)
+    readJson(readCommands.forwarding),
+    readJson(readCommands.offloads)
   ])
   const own = parseOutput('bridge', () => parseOwnMacEntries(fdb))
   const offloads = parseOutput('ethtool', () => parseOffloads(ethtool))
@@ -98,7 +97,7 @@ async function readRoutes(devices: readonly string[]): Promise<Route[]> {
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */
 async function mayHavePrograms(): Promise<boolean> {
-  return readJson(readings.programs).then(hasNetworkPrograms, () => false)
+  return readJson(readCommands.programs).then(hasNetworkPrograms, () => false)
 }
 
 async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {
@@ -114,7 +113,7 @@ async function readPrograms(devices: readonly string[]): Promise<AttachedProgram
 const tc = ['tc', '-json'] as const
 
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
-  const document = await readJson(readings.qdiscs)
+  const document = await readJson(readCommands.qdiscs)
   const qdiscs = parseOutput('tc', () => parseQdiscs(document))
   const tcHooks = findHooks(qdiscs)
   const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readings } from '../../src/host/readings.ts'
+import { readCommands } from '../../src/host/read-commands.ts'
 import { projectRoot } from '../e2e/lab/programs.ts'
 import { createLab } from '../e2e/lab.ts'
 import { compare, ratioAtMost, type Table } from './measure.ts'
@@ -18,7 +18,7 @@ const ofTheWatch = 400
 /** What a plan cannot do without: Node.js, and the programs with which each look at the host begins, side by side. */
 const starter = `
 const { spawn } = require('node:child_process')
-for (const { argv: [program, ...words], input } of ${JSON.stringify(Object.values(readings))}) {
+for (const { argv: [program, ...words], input } of ${JSON.stringify(Object.values(readCommands))}) {
   const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
   child.on('error', () => {})
   child.stdout.resume()

@@ -1,6 +1,6 @@
 import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
-import { endReadAhead } from '../../host/readings.ts'
+import { endReadAhead } from '../../host/read-commands.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'

@@ -2,7 +2,7 @@ import { lstatSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
-import { parseOutput, runJsonBatch } from '../run-json.ts'
+import { parseOutput, runJsonBatch } from '../read-commands.ts'
 import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
 import { dockerBridge } from './docker-names.ts'
 

@@ -2,8 +2,7 @@ import { diagnosticOf } from '../../errors.ts'
 import { commandFailed, run } from '../exec.ts'
 import { parseToolJson } from '../parsers/json.ts'
 import { parseTables } from '../parsers/nft.ts'
-import { read, readings } from '../readings.ts'
-import { parseOutput } from '../run-json.ts'
+import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 import { checkCommand } from './seal-table.ts'
 
@@ -13,11 +12,11 @@ const forbidden = 'Operation not permitted'
 /** Reads spanplan's tables of nftables. Nothing depends on them so much that a failure would be one of the whole reading. */
 export async function readNftables(): Promise<Nftables> {
   try {
-    const output = await read(readings.tables)
+    const output = await readOutput(readCommands.tables)
     if (output.stderr.includes(forbidden)) {
       return { state: 'unread', reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' } }
     }
-    if (output.status !== 0) throw commandFailed(readings.tables.argv, output)
+    if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
     const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
     return tables.length > 0 || (await isSupported()) ? { state: 'usable', tables } : unsupported
   } catch (error) {

@@ -1,0 +1,114 @@
+import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
+import { type Argv, commandFailed, type Output, run } from './exec.ts'
+import { parseToolJson } from './parsers/json.ts'
+import { batchLine } from './quote-command.ts'
+
+/** A program that reads the host, and its stdin. */
+export interface ReadCommand {
+  readonly argv: Argv
+  readonly input: string
+}
+
+/** A program without stdin. */
+const alone = (...argv: Argv): ReadCommand => ({ argv, input: '' })
+
+/** A program of iproute2 that gets a command a line. With -force, it goes on after one that fails. */
+const batch = (program: Argv, lines: readonly string[]): ReadCommand => ({
+  argv: [...program, '-force', '-batch', '-'],
+  input: lines.map((line) => `${line}\n`).join('')
+})
+
+/** What each look at the host begins with. It depends on no file. */
+export const readCommands = {
+  links: batch(['ip', '-json', '-details'], ['link show', 'addr show']),
+  forwarding: alone('bridge', '-json', 'fdb', 'show'),
+  offloads: alone('ethtool', '--json', '-k', '*'),
+  qdiscs: alone('tc', '-json', 'qdisc', 'show'),
+  /** All tables of the family that spanplan's are of, with what is in them. */
+  tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
+  programs: alone('bpftool', '-j', 'prog', 'show')
+} as const satisfies Readonly<Record<string, ReadCommand>>
+
+const ahead = new Map<ReadCommand, Promise<Output>>()
+let cancel = new AbortController()
+
+/** Starts all of them. They run while a file is read and parsed. */
+export function readAhead(): void {
+  cancel = new AbortController()
+  for (const command of Object.values(readCommands)) {
+    const output = run(command.argv, command.input, { cancel: cancel.signal })
+    // Whoever takes the output learns of it.
+    output.catch(() => undefined)
+    ahead.set(command, output)
+  }
+}
+
+/** Ends those whose output nobody has taken. */
+export function endReadAhead(): void {
+  ahead.clear()
+  cancel.abort()
+}
+
+/**
+ * The output of a command: of the one that was started ahead, once; else of a new one.
+ *
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
+ */
+export function readOutput(command: ReadCommand): Promise<Output> {
+  const output = ahead.get(command)
+  ahead.delete(command)
+  return output ?? run(command.argv, command.input)
+}
+
+/** Runs a program that prints one JSON document. */
+export function runJson(argv: Argv): Promise<unknown> {
+  return readJson(alone(...argv))
+}
+
+/** The JSON document of a command. */
+export async function readJson(command: ReadCommand): Promise<unknown> {
+  const output = await readOutput(command)
+  if (output.status !== 0) throw commandFailed(command.argv, output)
+  return parseJson(command.argv, output.stdout)
+}
+
+/** Runs a program of iproute2 with a batch of commands, and returns one document for each. */
+export async function runJsonBatch(program: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+  if (commands.length === 0) return []
+  // No span can have a device whose name no quoting carries: a command that fails stands in for it.
+  const lines = commands.map((command) => batchLine(command) ?? 'unspeakable')
+  return readJsonBatch(batch(program, lines))
+}
+
+/**
+ * The JSON documents of a batch, one for each command. iproute2 prints one document a line. For a command that fails because its
+ * device is gone, it prints none, and the number of the command's line.
+ */
+export async function readJsonBatch(command: ReadCommand): Promise<unknown[]> {
+  const { argv, input } = command
+  const commands = input.trimEnd().split('\n')
+  const output = await readOutput(command)
+  const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
+  const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
+  if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
+  return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
+}
+
+function parseJson(argv: Argv, text: string): unknown {
+  return parseOutput(argv[0], () => parseToolJson(text))
+}
+
+/**
+ * Parses a program's output.
+ *
+ * @throws SpanplanError OUTPUT_UNKNOWN, with the program's name, if the parser fails.
+ */
+export function parseOutput<T>(program: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    const message = `what ${program} prints is not understood: ${messageOf(error)}`
+    const unknown = diagnostic('OUTPUT_UNKNOWN', message, `report this, with the version of ${program}`)
+    throw new SpanplanError(unknown, undefined, { cause: error })
+  }
+}
