@@ -58,7 +58,7 @@ export const stories: Readonly<Record<string, (reader: Reader) => Promise<void>>
     expect(stdout).toContain('sent 10, arrived 9, each once, byte for byte')
     expect(stdout).toContain('All of it was as shown, and all of it is cleaned up.')
     const { scripts } = manifest
-    expect(scripts.demo).toBe('bash test/setup && node dist/demo.cjs')
+    expect(scripts.demo).toBe('bash test/setup && bash test/aside node dist/demo.cjs')
     expect(scripts.test).toBe('bash test/setup && bash test/run host')
   },
 
