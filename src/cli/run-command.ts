@@ -4,11 +4,7 @@ import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */
 const commands = {
-  plan: async () => {
-    const { readAhead } = await import('../host/read-commands.ts')
-    readAhead()
-    return (await import('./commands/plan.ts')).planCommand
-  },
+  plan: async () => (await import('./commands/plan.ts')).planCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
   destroy: async () => (await import('./commands/apply.ts')).destroyCommand,
   decide: async () => (await import('./commands/confirm.ts')).decideCommand,

@@ -29,35 +29,9 @@ export const readCommands = {
   programs: alone('bpftool', '-j', 'prog', 'show')
 } as const satisfies Readonly<Record<string, ReadCommand>>
 
-const ahead = new Map<ReadCommand, Promise<Output>>()
-let cancel = new AbortController()
-
-/** Starts all of them. They run while a file is read and parsed. */
-export function readAhead(): void {
-  cancel = new AbortController()
-  for (const command of Object.values(readCommands)) {
-    const output = run(command.argv, command.input, { cancel: cancel.signal })
-    // Whoever takes the output learns of it.
-    output.catch(() => undefined)
-    ahead.set(command, output)
-  }
-}
-
-/** Ends those whose output nobody has taken. */
-export function endReadAhead(): void {
-  ahead.clear()
-  cancel.abort()
-}
-
-/**
- * The output of a command: of the one that was started ahead, once; else of a new one.
- *
- * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
- */
-export function readOutput(command: ReadCommand): Promise<Output> {
-  const output = ahead.get(command)
-  ahead.delete(command)
-  return output ?? run(command.argv, command.input)
+/** @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG. */
+export function readOutput({ argv, input }: ReadCommand): Promise<Output> {
+  return run(argv, input)
 }
 
 /** Runs a program that prints one JSON document. */

@@ -19,10 +19,12 @@ const ofTheWatch = 400
 const starter = `
 const { spawn } = require('node:child_process')
 for (const { argv: [program, ...words], input } of ${JSON.stringify(Object.values(readCommands))}) {
-  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const env = { ...process.env, PATH: process.env.PATH + ':/usr/sbin:/sbin' }
+  const child = spawn(program, words, { env, stdio: [input === '' ? 'ignore' : 'pipe', 'pipe', 'ignore'] })
+  // bpftool need not be there.
   child.on('error', () => {})
   child.stdout.resume()
-  child.stdin.end(input)
+  child.stdin?.end(input)
 }`
 
 export async function* benchStart(): AsyncGenerator<Table> {

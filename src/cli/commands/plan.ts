@@ -1,6 +1,5 @@
 import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
-import { endReadAhead } from '../../host/read-commands.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'
@@ -20,10 +19,7 @@ interface PlanOptions extends SpecSelection {
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function planCommand(session: Session, options: PlanOptions): Promise<ExitCode> {
-  const target = await loadSpecTarget(session, options).catch((error: unknown) => {
-    endReadAhead()
-    throw error
-  })
+  const target = await loadSpecTarget(session, options)
   const view = await refreshAndCheckSpans(target)
   const { spec } = target
   // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
