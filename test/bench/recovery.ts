@@ -46,7 +46,7 @@ export async function* benchRecovery(): AsyncGenerator<Table> {
     makeRow('filter deleted, put back by a shell', floor),
     row('filter deleted', await bench.filterDeleted(rounds), medianAtMost(30)),
     row('bridge option changed', await bench.optionChanged(rounds)),
-    row('interface made anew', await bench.cardMadeAnew(rounds))
+    row('interface recreated', await bench.cardMadeAnew(rounds))
   ]
   yield { title: `Recovery under a watch, Linux ${release()}`, floor: 'the shell', rows }
   const started = await bench.sensorStarted(rounds)
