@@ -11,6 +11,9 @@ export type SpanSelector = { readonly only: ReadonlySet<string> } | { readonly e
 /** Selects every span. */
 export const everySpan: SpanSelector = { except: new Set() }
 
+/** Selects no span. */
+export const noSpan: SpanSelector = { only: new Set() }
+
 /** Whether a span is selected. null is a span whose name is not known: only an `except` selector matches it. */
 export function matchesSpan(selector: SpanSelector, span: string | null): boolean {
   return 'only' in selector ? span !== null && selector.only.has(span) : span === null || !selector.except.has(span)

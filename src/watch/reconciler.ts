@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
-import { expressionsOf } from '../plan/target.ts'
+import { expressionsOf, type Target } from '../plan/target.ts'
 import { takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -18,7 +18,7 @@ import { noKernelPass, planHost } from './loop/plan-host.ts'
 import { type RunOutcome, reconcile } from './loop/reconcile.ts'
 import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
-import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy } from './loop/targets.ts'
+import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy, withoutPaused } from './loop/targets.ts'
 import { openFiles } from './triggers/watched-files.ts'
 
 /** What a reconciler keeps in sync, and how. */
@@ -85,9 +85,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     }
     const onEarlyFailures = (failures: readonly Problem[]) =>
       recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
+    const leavePaused = (some: Target) => withoutPaused(some, readPauses(Date.now()).pauses)
     const outcome =
       obstacle === null && target !== null
-        ? await reconcile(target, { ...config, isNewFile, nextWake, onEarlyFailures })
+        ? await reconcile(target, { ...config, isNewFile, leavePaused, nextWake, onEarlyFailures })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
@@ -169,7 +170,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
      */
     refresh: async () => {
       const target = makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)
-      return (await planHost(target, noKernelPass)).view
+      return (await planHost(target, (whole) => whole, noKernelPass)).view
     },
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample

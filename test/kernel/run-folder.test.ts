@@ -9,6 +9,7 @@ import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
 import { spanplan, until, writeSpans } from '../e2e/spans.ts'
 import { startWatch } from '../e2e/watching.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
 
 const user = 65534
 
@@ -246,7 +247,8 @@ describe('who connects', () => {
 })
 
 describe('what root has ordered', () => {
-  test("holds for a watch of another user's, with a run directory of his own", async () => {
+  /** A /run of a lab's own, where root and the user ops have a run directory each. */
+  async function twoUsers() {
     const slashRun = await mkdtemp(join(lab.files, 'slash-run-'))
     await chmod(slashRun, 0o755)
     await mkdir(join(slashRun, 'spanplan-ops'))
@@ -254,12 +256,47 @@ describe('what root has ordered', () => {
     const here = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /run && exec "$@"', slashRun]
     const caps = ['net_admin', 'net_raw', 'dac_read_search'].map((name) => `+${name}`).join(',')
     const ops = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', `--inh-caps=${caps}`, `--ambient-caps=${caps}`]
-    const asRoot: SpanplanOptions = { through: here, env: { SPANPLAN_RUN_DIR: '' } }
-    const asOps = { through: [...here, 'setpriv', ...ops], env: { SPANPLAN_RUN_DIR: '/run/spanplan-ops' } }
+    return {
+      asRoot: { through: here, env: { SPANPLAN_RUN_DIR: '' } },
+      asOps: { through: [...here, 'setpriv', ...ops], env: { SPANPLAN_RUN_DIR: '/run/spanplan-ops' } }
+    } satisfies Record<string, SpanplanOptions>
+  }
+
+  const deleteMirror = () => lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+  const isMirrored = async () =>
+    (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
+
+  test('holds for a run under way, whose watch has another lock', async () => {
+    const { asRoot, asOps } = await twoUsers()
+    const gate = await mkdtemp(join(lab.files, 'gate-'))
+    await chmod(gate, 0o777)
+    const [closed, reached] = [join(gate, 'closed'), join(gate, 'reached')]
+    const { options: held } = await wrapPrograms(lab, {
+      tc: `case "$*" in *qdisc*) [ -e ${closed} ] && echo >${reached}; while [ -e ${closed} ]; do sleep 0.05; done ;; esac`
+    })
+    await using watch = await startWatch(lab, [], { ...asOps, env: { ...held.env, ...asOps.env }, ready: false })
+    await watch.expectTold(/\+ mirror ens192 egress → span0/)
+    await writeFile(closed, '')
+    watch.signal('SIGHUP')
+    await until('a run reads the host', async () => existsSync(reached))
+    await spanplan(lab, ['pause', 'span0', '--for', '10m'], 0, asRoot)
+    await deleteMirror()
+    await rm(closed)
+    await watch.expectTold(/ pause +span0 +is left alone until/)
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2, asOps)
+    expect(JSON.parse(stdout)).toMatchObject({ watch: { drift: 0 }, spans: [{ changes: [{ kind: 'mirror' }] }] })
+    expect(await isMirrored()).toBe(false)
+    await spanplan(lab, ['resume'], 0, asRoot)
+    await watch.stop()
+    await spanplan(lab, ['destroy', '--yes'])
+  })
+
+  test("holds for a watch of another user's, with a run directory of his own", async () => {
+    const { asRoot, asOps } = await twoUsers()
     await using watch = await startWatch(lab, [], { ...asOps, ready: false })
     await watch.expectTold(/\+ mirror ens192 egress → span0/)
     await spanplan(lab, ['pause', 'span0', '--for', '10m'], 0, asRoot)
-    await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+    await deleteMirror()
     await watch.expectTold(/ pause +span0 +is left alone until/)
     const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2, asOps)
     expect(JSON.parse(stdout)).toMatchObject({ spans: [{ paused_until: expect.any(String) }] })
@@ -268,9 +305,7 @@ describe('what root has ordered', () => {
     )
     await spanplan(lab, ['resume'], 0, asRoot)
     watch.signal('SIGHUP')
-    await until('it is put back', async () =>
-      (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
-    )
+    await until('it is put back', isMirrored)
     await watch.stop()
     await spanplan(lab, ['destroy', '--yes'])
   })

@@ -35,9 +35,15 @@ const deferred: DockerState = { state: 'deferred' }
  * comes, which is not sealed yet. So what depends on the kernel alone is repaired first, and again at each event, until Docker
  * answers. Where Docker fails, as while it stops, the rest is planned without it.
  *
+ * @param leavePaused gives what of the target is to be planned. Asked after each reading of the host: whoever pauses a span and
+ * then changes the host finds the change as it was made.
  * @throws SpanplanError if the kernel cannot be read, or Docker's answer is not understood.
  */
-export async function planHost(target: Target, { eager, nextWake, repair }: KernelPass): Promise<PartialPlan> {
+export async function planHost(
+  target: Target,
+  leavePaused: (target: Target) => Target,
+  { eager, nextWake, repair }: KernelPass
+): Promise<PartialPlan> {
   const kernelTarget = { ...target, deferDocker: true }
   const request = askDocker(target, kernelTarget)
   // Where the kernel cannot be read, nothing awaits the request.
@@ -48,9 +54,9 @@ export async function planHost(target: Target, { eager, nextWake, repair }: Kern
     const kernel = await readKernelFor(target)
     const answer = await Promise.race([request, eager ? null : sleep(dockerPatience, null, { ref: false })])
     const isDue = answer === null || (eager && streak === 0)
-    const repaired = isDue && (await repair(kernelTarget, withDocker(kernel, deferred)))
+    const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, deferred)))
     if (answer !== null && !repaired) {
-      const partial = makePartialPlan(answer.target, withDocker(kernel, answer.docker))
+      const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
       return { ...partial, failures: [...answer.failures, ...partial.failures] }
     }
     const took = performance.now() - began

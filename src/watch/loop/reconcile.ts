@@ -1,8 +1,8 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
-import { refresh } from '../../apply/refresh.ts'
+import { readFactsFor } from '../../apply/refresh.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
+import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly allowEmpty: boolean
   /** Nothing is changed before all is read, unless Docker takes long. */
   readonly isNewFile: boolean
+  /** The target without the spans that are paused by now. */
+  readonly leavePaused: (target: Target) => Target
   /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
   /** Gets what failed before Docker answered. */
@@ -38,12 +40,12 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
   let view: PlanView | null = null
   const early: PlannedChange[] = []
   try {
-    const partial = await planHost(target, makeKernelPass(options, early))
+    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, early))
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
     if (options.dryRun) return { view, needed, done: [], failures: partial.failures }
-    const applied = await applyPartially(partial)
+    const applied = await applyPartially(partial, options.leavePaused)
     return { view, needed, done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
     return { view, needed: early, done: early, failures: [failureOf(null, error)] }
@@ -57,7 +59,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
  * @param done gets the changes that were applied.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, nextWake, onEarlyFailures }: RunOptions,
+  { dryRun, isNewFile, leavePaused, nextWake, onEarlyFailures }: RunOptions,
   done: PlannedChange[]
 ): KernelPass {
   if (dryRun) return noKernelPass
@@ -70,7 +72,7 @@ function makeKernelPass(
     if (failed.has(null)) return false
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), facts)
-      const applied = await applyPartially(partial)
+      const applied = await applyPartially(partial, leavePaused)
       done.push(...applied.done)
       report(applied.failures)
       return partial.view.plan.changes.length > 0
@@ -85,7 +87,10 @@ function makeKernelPass(
 type PartialResult = Pick<RunOutcome, 'done' | 'failures'>
 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
-async function applyPartially({ target, view }: PartialPlan): Promise<PartialResult> {
+async function applyPartially(
+  { target, view }: PartialPlan,
+  leavePaused: RunOptions['leavePaused']
+): Promise<PartialResult> {
   const { changes } = view.plan
   if (changes.length === 0) return { done: [], failures: [] }
   const spans = [...new Set(changes.map(({ span }) => span))]
@@ -101,7 +106,8 @@ async function applyPartially({ target, view }: PartialPlan): Promise<PartialRes
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
-      const applied = await applyView(part, await refresh(part))
+      const facts = await readFactsFor(part)
+      const applied = await applyView(part, planTarget(leavePaused(part), facts))
       done.push(...applied.done)
       failures.push(...applied.failures)
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import { makeTarget, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
-import { everySpan, exceptSpans, matchesSpan } from '../../spec/scope.ts'
+import { everySpan, exceptSpans, matchesSpan, noSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 
 /** What a watch may remove. */
@@ -24,9 +24,19 @@ export function makeRunTarget(
   isBackedOff: (span: string) => boolean
 ): Target | null {
   if (pauses.some(({ span }) => span === null)) return null
-  const paused = pauses.flatMap(({ span }) => span ?? [])
   const backedOff = spec.spans.map(({ name }) => name).filter(isBackedOff)
-  return withoutSpans(makeFileTarget(policy, spec, goingDown), [...paused, ...backedOff])
+  return withoutPaused(withoutSpans(makeFileTarget(policy, spec, goingDown), backedOff), pauses)
+}
+
+/** The same target without the spans that are paused. */
+export function withoutPaused(target: Target, pauses: Pauses['pauses']): Target {
+  const isAll = pauses.some(({ span }) => span === null)
+  return isAll
+    ? { ...target, scope: { ...target.scope, spans: noSpan } }
+    : withoutSpans(
+        target,
+        pauses.map(({ span }) => span)
+      )
 }
 
 /** Milliseconds to wait for tcpdump to compile filters. What takes longer wakes the watch when it is done. */
