@@ -116,18 +116,13 @@ interface ToolBatch {
   readonly lines: string
 }
 
-/** The commands of a plan, in their order, as few batches. */
+/** The commands of a plan as three batches. No link waits for tc, and no filter for what is set on a link after its creation. */
 function readBatches(script: string): ToolBatch[] {
-  const batches: { tool: string; lines: string }[] = []
-  for (const line of script.split('\n')) {
-    const [, tool = '', words = ''] = /^(ip|tc|bridge) ([^-].*)$/.exec(line) ?? []
-    if (tool === '') continue
+  return ['ip', 'bridge', 'tc'].map((tool) => {
+    const commands = script.split('\n').filter((line) => line.startsWith(`${tool} `))
     // A shell's quotes that a batch reads too; only a comma-separated program has them.
-    const last = batches.at(-1)
-    if (last?.tool === tool) last.lines += `${words}\n`
-    else batches.push({ tool, lines: `${words}\n` })
-  }
-  return batches
+    return { tool, lines: commands.map((line) => `${line.slice(tool.length + 1)}\n`).join('') }
+  })
 }
 
 function deleteBare(host: Runner, names: readonly string[]): number {
