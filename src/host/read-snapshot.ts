@@ -7,7 +7,14 @@ import { parseFilters } from './parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { parseToolJson } from './parsers/json.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
-import { parseRoutes, routesCommand } from './parsers/routes.ts'
+import {
+  allRoutesCommand,
+  nextHopsCommand,
+  parseNextHops,
+  parseRoutes,
+  routesCommand,
+  splitRoutes
+} from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
@@ -27,7 +34,7 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one
- * or two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and two for routes.
+ * or two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and three for routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
@@ -83,16 +90,30 @@ function readIpv6(name: string): boolean {
   }
 }
 
-/** A kernel without IPv6 refuses the commands for that family, which give nothing then. */
+/** Devices for which ip selects the routes: for more, all routes are read at once. */
+const mostSelections = 4
+
+/** A kernel without IPv6, or without next-hop objects, refuses the commands for these, which give nothing then. */
 async function readRoutes(devices: readonly string[]): Promise<Route[]> {
-  const commands = devices.map(routesCommand)
-  const read = async (family: Route['family'], flag: string) => {
-    const documents = await runJsonBatch(['ip', flag, '-json'], commands)
-    return parseOutput('ip', () =>
-      devices.flatMap((device, index) => parseRoutes(device, family, documents[index] ?? []))
-    )
-  }
-  return (await Promise.all([read('inet', '-4'), read('inet6', '-6')])).flat()
+  if (devices.length === 0) return []
+  const isSelected = devices.length <= mostSelections
+  const read = (flag: string) =>
+    runJsonBatch(['ip', flag, '-json'], isSelected ? devices.map(routesCommand) : [allRoutesCommand])
+  const [objects, inet, inet6] = await Promise.all([
+    runJsonBatch(['ip', '-json'], [nextHopsCommand]),
+    read('-4'),
+    read('-6')
+  ])
+  return parseOutput('ip', () => {
+    const nextHops = parseNextHops(objects[0])
+    const parse = (family: Route['family'], documents: readonly unknown[]) => {
+      const byDevice = isSelected ? null : splitRoutes(documents[0], nextHops)
+      return devices.flatMap((device, index) =>
+        parseRoutes(device, family, (byDevice === null ? documents[index] : byDevice.get(device)) ?? [], nextHops)
+      )
+    }
+    return [...parse('inet', inet), ...parse('inet6', inet6)]
+  })
 }
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */

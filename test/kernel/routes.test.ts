@@ -115,6 +115,38 @@ test('a bridge that was down, was adopted, and that routes use by now, stays up'
   await ip('link', 'del', 'dev', 'span0')
 })
 
+test('a route is found among the routes of many interfaces as among those of one', async () => {
+  const names = Array.from({ length: 20 }, (_, index) => `many${index}`)
+  for (const name of names) await ip('link', 'add', name, 'up', 'type', 'veth', 'peer', `of-${name}`)
+  await ip('link', 'set', 'dev', 'ens224', 'up')
+  await addObjects()
+  const interfaces = (all: readonly string[]) => all.map((name) => `${name}: {dedicated: true}`).join(', ')
+  const spans = (all: readonly string[]) => all.map((name) => `{interface: ${name}}`).join(', ')
+  const refusal = async (...all: string[]) => {
+    await writeSpans(lab, `interfaces: {${interfaces(all)}}\nspans: {span0: {sources: [${spans(all)}]}}`)
+    return (await expectRefusal(lab, ['plan'])).match(/.* route through it: .*/g)
+  }
+  const isByObject = ([, ...words]: readonly string[]) => words.includes('nhid')
+  const cases = [
+    ...Object.values(routes).map((route) => ({ mode: 1, route })),
+    // Where these name no device.
+    ...Object.values(routes)
+      .filter(isByObject)
+      .map((route) => ({ mode: 0, route }))
+  ]
+  for (const { mode, route } of cases) {
+    await lab.run(['sysctl', '-q', '-w', `net.ipv4.nexthop_compat_mode=${mode}`])
+    const [family, ...words] = route
+    await ip(family, 'route', 'add', ...words)
+    const alone = await refusal('ens224')
+    expect(alone).toHaveLength(1)
+    expect(await refusal('ens224', ...names)).toEqual(alone)
+    await ip(family, 'route', 'del', ...words)
+  }
+  await lab.run(['sysctl', '-q', '-w', 'net.ipv4.nexthop_compat_mode=1'])
+  for (const name of names) await ip('link', 'del', 'dev', name)
+})
+
 test('a routing table of a hundred thousand routes is not read for one interface', async () => {
   const lines = Array.from({ length: 100_000 }, (_, index) => {
     const [high, low] = [index >> 8, index & 255]
