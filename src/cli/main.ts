@@ -217,6 +217,21 @@ program
   .action((options) => run('import', options))
 
 program
+  .command('graph')
+  .description('draw the spans, from their sources to their sensors, with what waits and what is broken')
+  .addOption(shared.fileOption())
+  .addOption(shared.spanOption())
+  .addOption(
+    new Option('--format <format>', 'as text for a terminal, as Mermaid, or as an SVG picture')
+      .choices(['text', 'mermaid', 'svg'] as const)
+      .default('text' as const, 'text')
+  )
+  .option('--file-only', 'draw what the file says, without reading the host', false)
+  .addOption(shared.insecureOption())
+  .addOption(shared.colorOption())
+  .action((options) => run('graph', options))
+
+program
   .command('completion')
   .description('print a completion script')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))

@@ -16,6 +16,7 @@ const commands = {
   capture: async () => (await import('./commands/capture.ts')).captureCommand,
   validate: async () => (await import('./commands/validate.ts')).validateCommand,
   import: async () => (await import('./commands/import.ts')).importCommand,
+  graph: async () => (await import('./commands/graph.ts')).graphCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand
 } as const
 

@@ -14,7 +14,13 @@ const files = names.filter((name) => name.endsWith('.yaml') && !name.endsWith('c
 const schema = z.fromJSONSchema(spellOut(readSchema()) as Parameters<typeof z.fromJSONSchema>[0])
 
 test('are there', () => {
-  expect(files.toSorted()).toEqual(['compose/spans.yaml', 'containers.yaml', 'full.yaml', 'minimal.yaml'])
+  expect(files.toSorted()).toEqual([
+    'compose/spans.yaml',
+    'containers.yaml',
+    'full.yaml',
+    'minimal.yaml',
+    'picture.yaml'
+  ])
 })
 
 test.each(files)('%s is valid, for spanplan and for editors', async (name) => {

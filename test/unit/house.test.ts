@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 const stages = [
   ['errors.ts', 'printable.ts', 'local-time.ts'],
   ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
-  ...[['watch'], ['cli']]
+  ...[['watch', 'graph'], ['cli']]
 ]
 
 /** What Node offers that is a function of its arguments alone. */
@@ -62,9 +62,9 @@ test('no import circles, of types neither', () => {
   expect(circles).toEqual([])
 })
 
-test('the spec, the resources and the plan read no file, no clock and no environment', () => {
+test('the spec, the resources, the plan and the graph read no file, no clock and no environment', () => {
   const impure = files
-    .filter((file) => /^src\/(spec|resources|plan)\//.test(file))
+    .filter((file) => /^src\/(spec|resources|plan|graph)\//.test(file))
     .filter(
       (file) =>
         /\bawait\b|\bDate\.now\b|\bprocess\./.test(code(file)) ||

@@ -6,6 +6,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { statusDocument } from '../../status/output/json.ts'
 import { renderReport } from '../../status/output/text.ts'
@@ -19,6 +20,11 @@ interface StatusOptions extends Omit<Selection, 'deferDocker'> {
   /** Milliseconds between the two samples; `watch`: since the watch's first sample. */
   readonly for: number | 'watch'
   readonly live: boolean
+}
+
+/** A plan view, with the file that it was made for. */
+interface StatusView extends PlanView {
+  readonly spec: Spec
 }
 
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
@@ -71,25 +77,30 @@ function exitOf(report: Report | null): ExitCode {
  * Reads the host and plans as a watch does: what is missing is waited for, and spans that are not in the file are removed. A
  * span whose bridge others use cannot be removed; then the plan is made without removals, so that the other spans are shown.
  */
-async function refreshStatus(
+export async function refreshStatus(
   session: Session,
-  options: StatusOptions,
+  options: Omit<Selection, 'deferDocker'>,
   refresh: (target: Target) => Promise<PlanView>
-): Promise<PlanView> {
+): Promise<StatusView> {
   const makeTarget = async (prune: boolean): Promise<Target> => {
     const target = await loadSpecTarget(session, { ...options, deferDocker: false, prune, adopt: false })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
+  const look = async (prune: boolean) => {
+    const target = await makeTarget(prune)
+    return { ...(await refresh(target)), spec: target.spec }
+  }
   try {
-    return await refresh(await makeTarget(true))
+    return await look(true)
   } catch (error) {
     const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || options.span.length > 0) throw error
-    return refresh(await makeTarget(false))
+    return look(false)
   }
 }
 
-async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
+/** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
+export async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.owner, 'state')
   return makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, first, later })
 }

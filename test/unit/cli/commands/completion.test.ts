@@ -24,6 +24,7 @@ test('bash completes commands', () => {
     'capture',
     'validate',
     'import',
+    'graph',
     'completion'
   ])
   expect(complete('spanplan', 'de')).toEqual(['destroy'])

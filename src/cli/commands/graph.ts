@@ -1,0 +1,62 @@
+import { refreshAndCheckSpans } from '../../apply/refresh.ts'
+import { diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { drawFile, type Graph } from '../../graph/graph.ts'
+import { drawHost } from '../../graph/host-graph.ts'
+import { renderMermaid } from '../../graph/mermaid.ts'
+import { renderSvg } from '../../graph/svg.ts'
+import { renderTree } from '../../graph/tree.ts'
+import type { Paint } from '../../printable.ts'
+import { suggestHint } from '../../spec/schema/did-you-mean.ts'
+import type { Spec } from '../../spec/spec.ts'
+import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { type FileSelection, loadFiles } from '../input/spec-files.ts'
+import { choosePaint } from '../output/terminal.ts'
+import { type Session, warn } from '../session.ts'
+import { refreshStatus, report } from './status.ts'
+
+const renderers = {
+  text: renderTree,
+  mermaid: renderMermaid,
+  svg: renderSvg
+} as const satisfies Record<string, (graph: Graph, paint: Paint) => string>
+
+interface GraphOptions extends FileSelection {
+  readonly span: readonly string[]
+  readonly format: keyof typeof renderers
+  /** The host is not read. */
+  readonly fileOnly: boolean
+}
+
+/** `spanplan graph`: draws the spans, from their sources to their sensors. A broken span is drawn, and is no failure. */
+export async function graphCommand(session: Session, options: GraphOptions): Promise<ExitCode> {
+  const graph = await (options.fileOnly ? readFileGraph(session, options) : readHostGraph(session, options))
+  process.stdout.write(renderers[options.format](graph, choosePaint(session.color, process.stdout)))
+  return Exit.done
+}
+
+async function readFileGraph(session: Session, { file, span }: GraphOptions): Promise<Graph> {
+  const spec = await loadFiles({ file, insecureFile: true }, session)
+  const names = spec.spans.map(({ name }) => name)
+  const unknown = span.filter((name) => !names.includes(name))
+  if (unknown.length > 0) {
+    const errors = unknown.map((name) =>
+      diagnostic('SPAN_UNKNOWN', `--span ${name}: the file has no such span`, suggestHint(name, names))
+    )
+    throw new SpanplanError(errors, Exit.usage)
+  }
+  return drawFile(spec, selectSpans(spec, span))
+}
+
+async function readHostGraph(session: Session, options: GraphOptions): Promise<Graph> {
+  const view = await refreshStatus(session, options, refreshAndCheckSpans)
+  // One sample tells all but what is lost between two.
+  const sample = await takeSample(framePathsOf(view))
+  const status = await report(view, sample, sample)
+  warn(session, status.unread)
+  return drawHost({ spec: view.spec, spans: selectSpans(view.spec, options.span), view, report: status })
+}
+
+/** The spans of these names, or all. */
+function selectSpans({ spans }: Spec, names: readonly string[]) {
+  return names.length === 0 ? spans : spans.filter(({ name }) => names.includes(name))
+}

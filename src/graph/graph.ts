@@ -1,0 +1,143 @@
+import { printable } from '../printable.ts'
+import { indexInterfaces } from '../spec/interfaces.ts'
+import { describeSource, printSource } from '../spec/sources/registry.ts'
+import type { Direction, SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import { writeSelector } from '../spec/values/container-selector.ts'
+
+/** How a part of a graph stands, from good to bad. */
+export const standings = ['ok', 'waits', 'paused', 'broken'] as const
+
+/** How a part of a graph stands. `ok`: as the file says, or the host was not read. */
+export type Standing = (typeof standings)[number]
+
+/** What is to be said of a part that does not stand well. */
+export interface Remark {
+  readonly standing: Exclude<Standing, 'ok'>
+  readonly text: string
+}
+
+/** A part of a graph. Its texts have one line each, and are safe to print. */
+export interface Part {
+  readonly title: string
+  readonly details: readonly string[]
+  readonly remarks: readonly Remark[]
+}
+
+/** What kind of thing is at an end of a span. */
+export type EndKind = 'interface' | 'container'
+
+/** Where frames are copied from, and the mirror that copies them. */
+export interface GraphSource extends Part {
+  readonly kind: EndKind
+  /** Its title says the directions, its detail the filter. */
+  readonly mirror: Part
+}
+
+/** What gets the frames of a span: a sensor, or another port of the bridge. */
+export interface Receiver extends Part {
+  readonly kind: EndKind
+}
+
+/** One span, from its sources to its receivers. */
+export interface GraphSpan extends Part {
+  readonly description: string | null
+  readonly sources: readonly GraphSource[]
+  readonly receivers: readonly Receiver[]
+}
+
+/** The spans as a picture shows them. */
+export interface Graph {
+  /** The files alone were read, and not the host. */
+  readonly fileOnly: boolean
+  readonly spans: readonly GraphSpan[]
+  /** What is wrong with the host, and belongs to none of the spans. */
+  readonly remarks: readonly Remark[]
+}
+
+/** The graph of the spans of a file, as the file alone tells. */
+export function drawFile(spec: Spec, spans: readonly SpanSpec[] = spec.spans): Graph {
+  return {
+    fileOnly: true,
+    spans: spans.map((span) => ({
+      ...drawSpan(span),
+      sources: span.sources.map((source) => ({ ...drawSource(spec, source), mirror: drawMirror(source) })),
+      receivers: span.sensors.map((sensor) => drawSensor(sensor))
+    })),
+    remarks: []
+  }
+}
+
+/** A span without what is at its ends. */
+export function drawSpan({
+  name,
+  description,
+  network,
+  mtu,
+  sealed
+}: Pick<SpanSpec, 'name' | 'description' | 'network' | 'mtu' | 'sealed'>) {
+  return {
+    ...drawPart(name, [
+      ...(network === null ? [] : [`network ${network.name}`]),
+      ...(mtu === 'auto' ? [] : [`mtu ${mtu}`]),
+      sealed ? 'sealed' : 'not sealed'
+    ]),
+    description: description === null ? null : inOneLine(description)
+  }
+}
+
+/**
+ * A source as the file names it.
+ *
+ * @param name what it is called on the host. None: what the file tells of that.
+ */
+export function drawSource(spec: Spec, source: SourceSpec, name?: string): Receiver {
+  const [[key, value] = ['', '']] = Object.entries(printSource(source)).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, String(value)] as const]
+  )
+  const { device } = describeSource(source, indexInterfaces(spec.interfaces))
+  return { ...drawEnd(key, value, name ?? device ?? value), kind: key === 'interface' ? 'interface' : 'container' }
+}
+
+/** A mirror as the file wants it. */
+export function drawMirror({ direction, filter }: Pick<SourceSpec, 'direction' | 'filter'>): Part {
+  return drawPart(writeDirections(direction), [filter?.expression ?? 'every frame'])
+}
+
+/**
+ * A sensor as the file names it.
+ *
+ * @param name of the container. None: what the file tells of that.
+ */
+export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
+  const { kind, value } = writeSelector(sensor)
+  return { ...drawEnd(kind, value, name ?? value), kind: 'container' }
+}
+
+/** A part with nothing to remark. */
+export function drawPart(title: string, details: readonly string[] = []): Part {
+  return { title: inOneLine(title), details: details.map(inOneLine), remarks: [] }
+}
+
+function drawEnd(key: string, value: string, name: string): Part {
+  return drawPart(name, [name === value ? key : `${key} ${value}`])
+}
+
+function writeDirections(direction: Direction): string {
+  return direction === 'both' ? 'ingress + egress' : direction
+}
+
+/** How parts stand together: as the worst of them. */
+export function standingOf(...parts: readonly Pick<Part, 'remarks'>[]): Standing {
+  const ranks = parts.flatMap(({ remarks }) => remarks.map(({ standing }) => standings.indexOf(standing)))
+  return standings[Math.max(0, ...ranks)] ?? 'ok'
+}
+
+/** Every part of a span, the span itself first. */
+export function partsOf(span: GraphSpan): readonly Part[] {
+  return [span, ...span.sources.flatMap((source) => [source, source.mirror]), ...span.receivers]
+}
+
+/** A text from anywhere, on one line, and safe to print. */
+export function inOneLine(text: string): string {
+  return printable(text.trim().replace(/\s+/g, ' '))
+}

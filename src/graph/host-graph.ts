@@ -1,0 +1,320 @@
+import type { Origin } from '../errors.ts'
+import { groupBy, type HostIndex } from '../host/host-index.ts'
+import { localTime } from '../local-time.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { DesiredSpan } from '../resources/desired-state.ts'
+import { writeSourceName } from '../resources/sources/source-kind.ts'
+import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import type { Report } from '../status/report.ts'
+import {
+  drawMirror,
+  drawPart,
+  drawSensor,
+  drawSource,
+  drawSpan,
+  type Graph,
+  type GraphSource,
+  type GraphSpan,
+  inOneLine,
+  type Part,
+  type Receiver,
+  type Remark
+} from './graph.ts'
+
+/** What the graph of a host is made of: the file, the plan, and the status at the time of the plan. */
+export interface HostInput {
+  readonly spec: Spec
+  /** The spans of the file that are shown. */
+  readonly spans: readonly SpanSpec[]
+  readonly view: PlanView
+  readonly report: Report
+}
+
+/** The part of a span that something is said of. */
+type Side = 'source' | 'mirror' | 'receiver' | 'span'
+
+/** Something to say, and what tells the part that it is said of. */
+interface Finding {
+  /** A change is put together with others of its action; a remark stands alone. */
+  readonly about: Remark | PlannedChange
+  /** null: any side. */
+  readonly side: Side | null
+  readonly device: string | null
+  readonly container: string | null
+  readonly origin: Origin | undefined
+}
+
+/** A source or a receiver on the host, and how findings about it are recognised. */
+interface Place<P extends Part> {
+  readonly part: P
+  readonly devices: readonly string[]
+  readonly container: string | null
+  readonly origin: Origin | undefined
+}
+
+/** What is at the two ends of a span. */
+interface Ends {
+  readonly sources: readonly Place<GraphSource>[]
+  readonly receivers: readonly Place<Receiver>[]
+}
+
+/** What each action says of the host as it is. */
+const words: Readonly<Record<PlannedChange['action'], string>> = {
+  create: 'missing',
+  update: 'differs',
+  replace: 'has to be recreated',
+  remove: 'not in the file',
+  adopt: 'foreign'
+}
+
+/** The side of a span that a kind of resource is on. Any other kind is the span's own. */
+const sides: Readonly<Record<string, Side>> = {
+  mirror: 'mirror',
+  interface: 'source',
+  qdisc: 'source',
+  sensor: 'receiver',
+  port: 'receiver'
+}
+
+/** What is not what its kind is called: the interface and the container themselves stay. */
+const names: Readonly<Record<string, string>> = { interface: 'interface settings', sensor: 'connection' }
+
+/** What a report says of a span that changes and waits say already, or that one sample cannot tell. */
+const notShown: ReadonlySet<string> = new Set(['DRIFT', 'FRAMES_LOST'])
+
+/** The graph of the spans on a host: what is live, what waits, and what is not as the file says. */
+export function drawHost(input: HostInput): Graph {
+  const { spec, spans, view, report } = input
+  const listed = new Set(spec.spans.map(({ name }) => name))
+  const others = view.plan.spans.filter(({ name }) => !listed.has(name))
+  const lost = view.plan.changes.filter(({ span }) => span === null)
+  return {
+    fileOnly: false,
+    spans: [
+      ...spans.map((span) => drawListed(span, input)),
+      ...others.map(({ name }) =>
+        complete(drawPart(name), null, { sources: [], receivers: [] }, findingsOf(name, input))
+      )
+    ],
+    remarks: [
+      ...writeRemarks(lost.map((change) => findChange(change, view.host))),
+      ...report.unhealthy.filter(({ code }) => !notShown.has(code)).map(({ message }) => remark('broken', message))
+    ]
+  }
+}
+
+function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
+  const { spec, view } = input
+  const desired = view.desired.spanOf(span.name)
+  const { description, ...part } = drawSpan(desired ?? span)
+  const sources = span.sources.flatMap((source) => findSources(spec, source, desired))
+  const sensors = span.sensors.flatMap((sensor) => findSensors(sensor, span, desired, view))
+  const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
+  return complete(part, description, { sources, receivers }, findingsOf(span.name, input))
+}
+
+/** The sources that an item of the file is on this host; the item itself where there is none. */
+function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
+  const points = desired?.mirrors.filter(({ origin }) => isSame(origin, source.origin)) ?? []
+  const { origin } = source
+  if (points.length === 0) {
+    const part = { ...drawSource(spec, source), mirror: drawMirror(source) }
+    return [{ part, devices: [], container: null, origin }]
+  }
+  const pointsOf = groupBy(points, (point) => writeSourceName(point.source))
+  return [...new Set(points.map((point) => writeSourceName(point.source)))].map((name) => ({
+    part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
+    devices: pointsOf(name).map(({ device }) => device.name),
+    container: null,
+    origin
+  }))
+}
+
+/** The containers that an item of the file selects on this host; the item itself where it selects none and waits. */
+function findSensors(
+  sensor: SensorSpec,
+  span: SpanSpec,
+  desired: DesiredSpan | undefined,
+  { host, plan }: PlanView
+): Place<Receiver>[] {
+  const { origin } = sensor
+  const found = desired?.sensors.filter((one) => isSame(one.origin, origin)) ?? []
+  const isAwaited = plan.waiting.some(({ diagnostic }) => isSame(diagnostic.origin, origin))
+  // Where it neither waits nor selects a container, an earlier item selects the same container.
+  if (found.length === 0 && desired !== undefined && !isAwaited) return []
+  if (found.length === 0) return [{ part: drawSensor(sensor), devices: [], container: null, origin }]
+  return found.map(({ container }) => {
+    const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
+    const port = endpoint && host.vethTo(endpoint)
+    const part = drawSensor(sensor, container.name)
+    return { part, devices: port ? [port.name] : [], container: container.name, origin }
+  })
+}
+
+/** Who else gets the frames: containers on the network, and ports of the bridge that lead into no container. */
+function findOthers(
+  { name, network }: SpanSpec,
+  host: HostIndex,
+  sensors: readonly Place<Receiver>[]
+): Place<Receiver>[] {
+  const endpoints = network === null ? [] : host.endpointsOn(network.name)
+  const containers = endpoints
+    .filter(({ container }) => container.running && !sensors.some((one) => one.container === container.name))
+    .map(({ container, endpoint }) => {
+      const port = host.vethTo(endpoint)
+      return {
+        part: { ...drawPart(container.name, ['not in the file']), kind: 'container' as const },
+        ...{ devices: port ? [port.name] : [], container: container.name, origin: undefined }
+      }
+    })
+  const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
+  const ports = isKnown ? host.portsOf(name).filter((link) => host.attachmentOf(link) === undefined) : []
+  return [
+    ...containers,
+    ...ports.map((link) => ({
+      part: { ...drawPart(link.name, ['port, not in the file']), kind: 'interface' as const },
+      ...{ devices: [link.name], container: null, origin: undefined }
+    }))
+  ]
+}
+
+function findingsOf(span: string, { view: { host, plan }, report }: HostInput): Finding[] {
+  const status = report.spans.find(({ name }) => name === span)
+  const waiting = plan.waiting.filter((wait) => wait.span === span)
+  const hidden = new Set([...notShown, ...waiting.map(({ diagnostic }) => diagnostic.code)])
+  const nowhere = { device: null, container: null } as const
+  return [
+    ...(status?.pausedUntil
+      ? [
+          {
+            ...nowhere,
+            about: remark('paused', `paused until ${localTime(status.pausedUntil)}`),
+            side: 'span',
+            origin: undefined
+          } as const
+        ]
+      : []),
+    ...plan.changes
+      .filter(({ before, after }) => (after ?? before)?.spans.includes(span))
+      .map((change) => findChange(change, host)),
+    ...waiting.map(({ diagnostic: { message, origin } }) => ({
+      ...nowhere,
+      about: remark('waits', message),
+      side: null,
+      origin
+    })),
+    ...(status?.unhealthy ?? [])
+      .filter(({ code }) => !hidden.has(code))
+      .map(({ message, origin }) => ({ ...nowhere, about: remark('broken', message), side: null, origin }))
+  ]
+}
+
+function findChange(change: PlannedChange, host: HostIndex): Finding {
+  const { kind, device, container, origin } = change
+  const link = host.linkOf(device)
+  const behind = link && host.attachmentOf(link)?.container.name
+  return { about: change, side: sides[kind] ?? 'span', device, container: container ?? behind ?? null, origin }
+}
+
+/** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
+function complete(part: Part, description: string | null, ends: Ends, findings: readonly Finding[]): GraphSpan {
+  const strays = findings.filter(({ side, device, container }) => side !== 'span' && (device ?? container) !== null)
+  const isAtSource = ({ side }: Finding) => side === 'source' || side === 'mirror'
+  const unlisted = (places: readonly Place<Part>[], side: (finding: Finding) => boolean) =>
+    strays.filter((finding) => side(finding) && findPlace(finding, places) === undefined)
+  const sources = [...ends.sources, ...addSources(unlisted(ends.sources, isAtSource))]
+  const receivers = [...ends.receivers, ...addReceivers(unlisted(ends.receivers, ({ side }) => side === 'receiver'))]
+  const places: readonly Place<Part>[] = [...sources, ...receivers]
+  const placed = findings.map((finding) => ({ finding, place: findPlace(finding, places) }))
+  const remarksAt = (place: Place<Part> | undefined, mirror = false) =>
+    writeRemarks(
+      placed.flatMap((one) =>
+        one.place === place && (one.finding.side === 'mirror' && place !== undefined) === mirror ? [one.finding] : []
+      )
+    )
+  return {
+    ...{ ...part, description, remarks: remarksAt(undefined) },
+    sources: sources.map((place) => ({
+      ...{ ...place.part, remarks: remarksAt(place) },
+      mirror: { ...place.part.mirror, remarks: remarksAt(place, true) }
+    })),
+    receivers: receivers.map((place) => ({ ...place.part, remarks: remarksAt(place) }))
+  }
+}
+
+/** The place with the device or the container; else the only place with the same origin. */
+function findPlace(
+  { side, device, container, origin }: Finding,
+  places: readonly Place<Part>[]
+): Place<Part> | undefined {
+  if (side === 'span') return undefined
+  const same = places.filter((place) => isSame(place.origin, origin))
+  if (device === null && container === null) return same.length === 1 ? same[0] : undefined
+  const isThere = (place: Place<Part>) =>
+    (device !== null && place.devices.includes(device)) || (container !== null && place.container === container)
+  return same.find(isThere) ?? places.find(isThere)
+}
+
+/** Interfaces that are copied from, and are not in the file any more. */
+function addSources(findings: readonly Finding[]): Place<GraphSource>[] {
+  const names = new Set(findings.flatMap(({ device }) => device ?? []))
+  return [...names].map((name) => {
+    const mirrors = findings.filter(({ side, device }) => side === 'mirror' && device === name)
+    const mirror = drawPart(mirrors.map(({ about }) => ('address' in about ? directionOf(about) : '')).join(' + '))
+    return {
+      part: { ...drawPart(name), kind: 'interface', mirror },
+      devices: [name],
+      container: null,
+      origin: undefined
+    }
+  })
+}
+
+/** Containers and ports that get the frames of a span that is not in the file any more. */
+function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
+  const all = new Map(findings.map(({ device, container }) => [container ?? device ?? '', { device, container }]))
+  return [...all].map(([name, { device, container }]) => ({
+    part: { ...drawPart(name), kind: container === null ? 'interface' : 'container' },
+    ...{ devices: device === null ? [] : [device], container, origin: undefined }
+  }))
+}
+
+/** The remarks of one part: what an action is planned for is in one remark, and nothing is said twice. */
+function writeRemarks(findings: readonly Pick<Finding, 'about'>[]): Remark[] {
+  const abouts = findings.map(({ about }) => about)
+  const changes = abouts.flatMap((about) => ('action' in about ? [about] : []))
+  const namesOf = groupBy(changes, ({ action }) => action)
+  const texts = new Map(abouts.flatMap((about) => ('action' in about ? [] : [[about.text, about] as const])))
+  return [
+    ...texts.values(),
+    ...[...new Set(changes.map(({ action }) => action))].map((action) =>
+      remark('broken', `${words[action]}: ${[...new Set(namesOf(action).map(nameChange))].join(', ')}`)
+    )
+  ]
+}
+
+function nameChange(change: PlannedChange): string {
+  const name = change.kind === 'mirror' ? `mirror ${directionOf(change)}` : (names[change.kind] ?? change.kind)
+  const facts = change.facts.filter(({ changed }) => changed).map(({ label, from, to }) => `${label}: ${from} → ${to}`)
+  return facts.length === 0 ? name : `${name} (${facts.join(', ')})`
+}
+
+/** The direction of a mirror, with which its address ends. */
+function directionOf({ address }: Pick<PlannedChange, 'address'>): string {
+  return decodeURIComponent(address.split('/').at(-1) ?? '')
+}
+
+function remark(standing: Remark['standing'], text: string): Remark {
+  return { standing, text: inOneLine(text) }
+}
+
+function isSame(one: Origin | undefined, other: Origin | undefined): boolean {
+  return (
+    one !== undefined &&
+    other !== undefined &&
+    one.file === other.file &&
+    one.line === other.line &&
+    one.column === other.column
+  )
+}

@@ -1,0 +1,24 @@
+/** Graphs to draw: of a file, of the plan's fixture `converged`, and of hosts that differ from it. */
+import { drawFile, type Graph } from '../../../src/graph/graph.ts'
+import { drawHost } from '../../../src/graph/host-graph.ts'
+import type { PlanView } from '../../../src/plan/plan-view.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { makeReport, type ReportInput } from '../../../src/status/report.ts'
+import { converged, fixture, samplesOf, see } from '../status/views.ts'
+
+const load = (text: string) => loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
+
+/** The graph of a file alone. */
+export const fileGraph = (text: string): Graph => drawFile(load(text))
+
+/** The graph of the fixture's host, or of one like it, with the fixture's file, or one like that. */
+export function hostGraph(host = converged, text = fixture('spans.yaml'), more: Partial<ReportInput> = {}): Graph {
+  return viewGraph(see(host, text), text, more)
+}
+
+function viewGraph(view: PlanView, text: string, more: Partial<ReportInput>): Graph {
+  const { later } = samplesOf(view)
+  const report = makeReport({ view, pauses: [], watch: null, first: later, later, ...more })
+  const spec = load(text)
+  return drawHost({ spec, spans: spec.spans, view, report })
+}
