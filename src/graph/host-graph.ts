@@ -116,18 +116,14 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
 
 /** The sources that an item of the file is on this host; the item itself where there is none. */
 function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
-  const points = desired?.mirrors.filter(({ origin }) => isSame(origin, source.origin)) ?? []
   const { origin } = source
-  if (points.length === 0) {
-    const part = { ...drawSource(spec, source), mirror: drawMirror(source) }
-    return [{ part, devices: [], container: null, origin }]
-  }
+  const points = desired?.mirrors.filter((point) => isSame(point.origin, origin)) ?? []
   const pointsOf = groupBy(points, (point) => writeSourceName(point.source))
-  return [...new Set(points.map((point) => writeSourceName(point.source)))].map((name) => ({
+  const found = [...new Set(points.map((point) => writeSourceName(point.source)))]
+  return (found.length > 0 ? found : [undefined]).map((name) => ({
     part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
-    devices: pointsOf(name).map(({ device }) => device.name),
-    container: null,
-    origin
+    devices: name === undefined ? [] : pointsOf(name).map(({ device }) => device.name),
+    ...{ container: null, origin }
   }))
 }
 
@@ -212,43 +208,42 @@ function findingsOf(span: string, { view: { host, plan }, report }: HostInput): 
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
   const { kind, device, container, origin } = change
-  const link = host.linkOf(device)
+  const side = sides[kind] ?? 'span'
+  const link = side === 'receiver' ? host.linkOf(device) : undefined
   const behind = link && host.attachmentOf(link)?.container.name
-  return { about: change, side: sides[kind] ?? 'span', device, container: container ?? behind ?? null, origin }
+  return { about: change, side, device, container: container ?? behind ?? null, origin }
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
 function complete(part: Part, description: string | null, ends: Ends, findings: readonly Finding[]): GraphSpan {
-  const strays = findings.filter(({ side, device, container }) => side !== 'span' && (device ?? container) !== null)
-  const isAtSource = ({ side }: Finding) => side === 'source' || side === 'mirror'
-  const unlisted = (places: readonly Place<Part>[], side: (finding: Finding) => boolean) =>
-    strays.filter((finding) => side(finding) && findPlace(finding, places) === undefined)
-  const sources = [...ends.sources, ...addSources(unlisted(ends.sources, isAtSource))]
-  const receivers = [...ends.receivers, ...addReceivers(unlisted(ends.receivers, ({ side }) => side === 'receiver'))]
-  const places: readonly Place<Part>[] = [...sources, ...receivers]
-  const placed = findings.map((finding) => ({ finding, place: findPlace(finding, places) }))
-  const remarksAt = (place: Place<Part> | undefined, mirror = false) =>
-    writeRemarks(
-      placed.flatMap((one) =>
-        one.place === place && (one.finding.side === 'mirror' && place !== undefined) === mirror ? [one.finding] : []
-      )
-    )
+  const isStray = (finding: Finding) =>
+    (finding.device ?? finding.container) !== null && findPlace(finding, ends) === undefined
+  const sources = [...ends.sources, ...addSources(findings.filter((one) => isAtSource(one) && isStray(one)))]
+  const strays = findings.filter((one) => one.side === 'receiver' && isStray(one))
+  const receivers = [...ends.receivers, ...addReceivers(strays)]
+  const placed = findings.map((finding) => ({ finding, place: findPlace(finding, { sources, receivers }) }))
+  const remarksAt = (place: Place<Part> | undefined, isTaken: (finding: Finding) => boolean = () => true) =>
+    writeRemarks(placed.flatMap((one) => (one.place === place && isTaken(one.finding) ? [one.finding] : [])))
   return {
     ...{ ...part, description, remarks: remarksAt(undefined) },
     sources: sources.map((place) => ({
-      ...{ ...place.part, remarks: remarksAt(place) },
-      mirror: { ...place.part.mirror, remarks: remarksAt(place, true) }
+      ...{ ...place.part, remarks: remarksAt(place, ({ side }) => side !== 'mirror') },
+      mirror: { ...place.part.mirror, remarks: remarksAt(place, ({ side }) => side === 'mirror') }
     })),
     receivers: receivers.map((place) => ({ ...place.part, remarks: remarksAt(place) }))
   }
 }
 
-/** The place with the device or the container; else the only place with the same origin. */
-function findPlace(
-  { side, device, container, origin }: Finding,
-  places: readonly Place<Part>[]
-): Place<Part> | undefined {
+function isAtSource({ side }: Finding): boolean {
+  return side === 'source' || side === 'mirror'
+}
+
+/** The place with the device or the container; else the only place with the same origin. undefined: it is the span's own. */
+function findPlace(finding: Finding, { sources, receivers }: Ends): Place<Part> | undefined {
+  const { side, device, container, origin } = finding
   if (side === 'span') return undefined
+  const places: readonly Place<Part>[] =
+    side === 'receiver' ? receivers : isAtSource(finding) ? sources : [...sources, ...receivers]
   const same = places.filter((place) => isSame(place.origin, origin))
   if (device === null && container === null) return same.length === 1 ? same[0] : undefined
   const isThere = (place: Place<Part>) =>

@@ -1,12 +1,17 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { drawPart, type Graph, partsOf } from '../../../src/graph/graph.ts'
+import { SpanplanError } from '../../../src/errors.ts'
+import { drawPart, type Graph, inOneLine, partsOf } from '../../../src/graph/graph.ts'
 import { renderMermaid } from '../../../src/graph/mermaid.ts'
 import { renderSvg } from '../../../src/graph/svg.ts'
 import { renderTree } from '../../../src/graph/tree.ts'
+import { planTarget } from '../../../src/plan/plan-view.ts'
 import { plain } from '../../../src/printable.ts'
+import { casesFolder, readSnapshot, readTarget } from '../plan/case.ts'
+import { factsOf } from '../plan/host-file.ts'
 import { converged, fixture } from '../status/views.ts'
-import { fileGraph, hostGraph } from './views.ts'
+import { fileGraph, hostGraph, viewGraph } from './views.ts'
 
 const tree = (graph: Graph) => renderTree(graph, plain)
 
@@ -114,6 +119,48 @@ describe('on the host', () => {
       ['not in the file']
     ])
   })
+})
+
+/** The plan of a case; null: it has none. */
+function planCase(name: string) {
+  try {
+    const path = join(casesFolder, name)
+    const host = readSnapshot(path, 'host.json')
+    const target = { ...readTarget(path, host.links), patient: true }
+    return { view: planTarget(target, factsOf(host)), spec: target.spec }
+  } catch (error) {
+    if (error instanceof SpanplanError) return null
+    throw error
+  }
+}
+
+test.each(readdirSync(casesFolder))('each change and each wait is at one part: %s', (name) => {
+  const planned = planCase(name)
+  if (planned === null) return
+  const { changes, waiting } = planned.view.plan
+  const graph = viewGraph(planned.view, planned.spec)
+  const texts = [...remarksIn(graph).map(([, , text = '']) => text), ...graph.remarks.map(({ text }) => text)]
+  for (const { kind } of changes) {
+    const word = kind === 'sensor' ? 'connection' : kind
+    expect(texts.filter((text) => text.includes(': ') && text.includes(word)).length, word).toBeGreaterThan(0)
+  }
+  for (const { diagnostic } of waiting) expect(texts).toContain(inOneLine(diagnostic.message))
+  if (changes.length + waiting.length > 0) expect(tree(graph)).toContain('See: spanplan status')
+})
+
+test('containers that are sources', () => {
+  const planned = planCase('container-source-converged')
+  expect(planned && tree(viewGraph(planned.view, planned.spec))).toMatchInlineSnapshot(`
+    "span0 (network span0, mtu 1500, sealed)
+    ├─ from
+    │  ├─ web (shop) (container web): ingress + egress, not port 22
+    │  └─ front (shop) (label tier=frontend): ingress, every frame
+    └─ to
+       └─ suricata (container)
+
+    1 span, as the file says.
+    "
+  `)
 })
 
 test('a host without Docker', () => {

@@ -3,6 +3,7 @@ import { drawFile, type Graph } from '../../../src/graph/graph.ts'
 import { drawHost } from '../../../src/graph/host-graph.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
+import type { Spec } from '../../../src/spec/spec.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import { converged, fixture, samplesOf, see } from '../status/views.ts'
 
@@ -13,12 +14,12 @@ export const fileGraph = (text: string): Graph => drawFile(load(text))
 
 /** The graph of the fixture's host, or of one like it, with the fixture's file, or one like that. */
 export function hostGraph(host = converged, text = fixture('spans.yaml'), more: Partial<ReportInput> = {}): Graph {
-  return viewGraph(see(host, text), text, more)
+  return viewGraph(see(host, text), load(text), more)
 }
 
-function viewGraph(view: PlanView, text: string, more: Partial<ReportInput>): Graph {
+/** The graph of a plan. */
+export function viewGraph(view: PlanView, spec: Spec, more: Partial<ReportInput> = {}): Graph {
   const { later } = samplesOf(view)
   const report = makeReport({ view, pauses: [], watch: null, first: later, later, ...more })
-  const spec = load(text)
   return drawHost({ spec, spans: spec.spans, view, report })
 }
