@@ -86,16 +86,16 @@ export async function refreshStatus(
     const target = await loadSpecTarget(session, { ...options, deferDocker: false, prune, adopt: false })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
-  const look = async (prune: boolean) => {
+  const refreshFor = async (prune: boolean) => {
     const target = await makeTarget(prune)
     return { ...(await refresh(target)), spec: target.spec }
   }
   try {
-    return await look(true)
+    return await refreshFor(true)
   } catch (error) {
     const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || options.span.length > 0) throw error
-    return look(false)
+    return refreshFor(false)
   }
 }
 
