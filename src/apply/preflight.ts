@@ -96,7 +96,7 @@ function rightMissing(message: string): Diagnostic {
 }
 
 /** Reads the effective capabilities of this process: proc_pid_status(5), one bit each. */
-function hasCapability(capability: Capability): boolean {
+export function hasCapability(capability: Capability): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   return ((BigInt(`0x${effective}`) >> capabilities[capability]) & 1n) === 1n
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
 import { compileFilters } from '../host/compile-filters.ts'
+import type { CallLimits } from '../host/docker/call-limits.ts'
 import { readDocker } from '../host/docker/read-docker.ts'
 import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
@@ -55,10 +56,11 @@ export async function refreshUnchanged(target: Target, approved: Plan): Promise<
 /**
  * Reads what a plan for the target needs to know.
  *
+ * @param limits of each call of Docker.
  * @throws SpanplanError if the host cannot be read.
  */
-export async function readFactsFor(target: Target): Promise<Facts> {
-  const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target)])
+export async function readFactsFor(target: Target, limits?: CallLimits): Promise<Facts> {
+  const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
   return withDocker(kernel, docker)
 }
 
@@ -90,8 +92,8 @@ export async function readKernelFor(target: Target): Promise<KernelFacts> {
  *
  * @throws SpanplanError if Docker fails.
  */
-export function readDockerFor(target: Target): Promise<DockerState> {
-  return readDocker(readRequestOf(target))
+export function readDockerFor(target: Target, limits?: CallLimits): Promise<DockerState> {
+  return readDocker(readRequestOf(target), limits)
 }
 
 /**

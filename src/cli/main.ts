@@ -211,6 +211,15 @@ program
   .action((options) => run('validate', options))
 
 program
+  .command('doctor')
+  .description('check what spanplan needs of this host, and what on it stands in the way; changes nothing')
+  .addOption(shared.fileOption())
+  .addOption(shared.jsonOption())
+  .addOption(shared.insecureOption())
+  .addOption(shared.colorOption())
+  .action((options) => run('doctor', options))
+
+program
   .command('import')
   .description('write a spans.yaml for the mirrors found on this host')
   .addOption(shared.colorOption())

@@ -15,6 +15,7 @@ const commands = {
   status: async () => (await import('./commands/status.ts')).statusCommand,
   capture: async () => (await import('./commands/capture.ts')).captureCommand,
   validate: async () => (await import('./commands/validate.ts')).validateCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   import: async () => (await import('./commands/import.ts')).importCommand,
   graph: async () => (await import('./commands/graph.ts')).graphCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand

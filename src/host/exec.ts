@@ -16,13 +16,14 @@ export interface Output {
 }
 
 /** The Debian package of each program that spanplan calls. */
-const packageOf: Readonly<Record<string, string>> = {
+export const packageOf: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   tc: 'iproute2',
   bridge: 'iproute2',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
   nft: 'nftables',
+  bpftool: 'bpftool',
   sysctl: 'procps',
   flock: 'util-linux',
   setpriv: 'util-linux',

@@ -16,8 +16,9 @@ import {
   writeFileSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/file-permissions.ts'
+import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
@@ -76,11 +77,17 @@ export function openRunFolder(): string {
  * @throws SpanplanError RIGHT_MISSING.
  */
 export function checkRunFolder(): void {
+  const distrust = findRunDistrust()
+  if (distrust !== null) throw new SpanplanError(distrust.diagnostic)
+}
+
+/** Why the run directory cannot be used, with the command by which it can; null: it can, or it does not exist. */
+export function findRunDistrust(): { readonly diagnostic: Diagnostic; readonly repair: string } | null {
   const distrust = distrustOf(runFolder())
-  if (distrust === null) return
-  const message = `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust)}`
+  if (distrust === null) return null
+  const message = `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust.reason)}`
   const hint = 'name another one, of your own, with $SPANPLAN_RUN_DIR; or run spanplan as the user whose it is'
-  throw new SpanplanError(diagnostic('RIGHT_MISSING', message, hint))
+  return { diagnostic: diagnostic('RIGHT_MISSING', message, hint), repair: shellLine(distrust.repair) }
 }
 
 /** Whether only this user and root may write to a run directory. */
@@ -93,14 +100,19 @@ export function isTrustedFolder(folder = runFolder()): boolean {
 }
 
 /** Why other users may write to a folder, or put another folder in its place; null: they may not, or it does not exist. */
-function distrustOf(folder: string): string | null {
+function distrustOf(folder: string): { readonly reason: string; readonly repair: readonly string[] } | null {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) return null
   const path = realpathSync(folder)
   for (let at = path; ; at = dirname(at)) {
     const stats = statSync(at)
-    if (!isTrustedUser(stats.uid)) return `${at} belongs to another user (uid ${stats.uid})`
+    if (!isTrustedUser(stats.uid)) {
+      return { reason: `${at} belongs to another user (uid ${stats.uid})`, repair: ['chown', 'root', at] }
+    }
     const isOpen = mayOthersWrite(stats) && (at === path || !isSticky(stats))
-    if (isOpen) return `others may write to ${at} (its mode is ${writeMode(stats)})`
+    if (isOpen) {
+      const reason = `others may write to ${at} (its mode is ${writeMode(stats)})`
+      return { reason, repair: ['chmod', 'go-w', at] }
+    }
     if (at === dirname(at)) return null
   }
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 const stages = [
   ['errors.ts', 'printable.ts', 'local-time.ts'],
   ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
-  ...[['watch', 'graph'], ['cli']]
+  ...[['watch', 'graph'], ['doctor'], ['cli']]
 ]
 
 /** What Node offers that is a function of its arguments alone. */

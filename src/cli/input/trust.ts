@@ -1,6 +1,15 @@
 import type { Diagnostic } from '../../errors.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, writeMode } from '../../host/file-permissions.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
+
+/** Stands behind the commands in a hint. */
+const unlessMeant = '; or, where that is as it should be, --insecure-file'
+
+/** The commands that make root trust the file of a diagnostic; null: it is about something else. */
+export function trustRepair({ code, hint }: Diagnostic): string | null {
+  return code === 'FILE_INSECURE' && hint?.endsWith(unlessMeant) ? hint.slice(0, -unlessMeant.length) : null
+}
 
 /** Why root must not trust a file, or a folder of files: others may write to it. None for another user than root. */
 export function distrustFile(path: string, stats: Ownership): Diagnostic[] {
@@ -25,15 +34,15 @@ export function distrustLink(path: string, link: Ownership, folder: Ownership): 
 /** `checks`: what matters of it. */
 function distrust(path: string, stats: Ownership, checks: { readonly owner: boolean; readonly mode: boolean }) {
   const repairs = [
-    ...(checks.owner && !isTrustedUser(stats.uid) ? [`chown root ${path}`] : []),
-    ...(checks.mode && mayOthersWrite(stats) ? [`chmod go-w ${path}`] : [])
+    ...(checks.owner && !isTrustedUser(stats.uid) ? [shellLine(['chown', 'root', path])] : []),
+    ...(checks.mode && mayOthersWrite(stats) ? [shellLine(['chmod', 'go-w', path])] : [])
   ]
   if (process.geteuid?.() !== 0 || repairs.length === 0) return []
   return [
     {
       code: 'FILE_INSECURE',
       message: `${printable(path)} may be written by others than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would do what they write`,
-      hint: `${repairs.join(' && ')}; or, where that is as it should be, --insecure-file`
+      hint: `${repairs.join(' && ')}${unlessMeant}`
     }
   ]
 }

@@ -5,6 +5,7 @@ import { type ListedContainer, parseContainer, parseContainerList, parseNetworks
 import { parseOutput } from '../read-commands.ts'
 import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
+import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
 import { addPorts, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
@@ -19,9 +20,9 @@ const mostCalls = 16
  *
  * @throws SpanplanError DOCKER_FAILED, OUTPUT_UNKNOWN.
  */
-export async function readDocker(request: ReadRequest): Promise<DockerState> {
+export async function readDocker(request: ReadRequest, limits?: CallLimits): Promise<DockerState> {
   if (request.deferDocker) return { state: 'deferred' }
-  const client = await connectDocker()
+  const client = await connectDocker(limits)
   if ('reason' in client) return { state: 'unreachable', reason: client.reason }
   try {
     return await readState(client, request)

@@ -23,6 +23,7 @@ test('bash completes commands', () => {
     'status',
     'capture',
     'validate',
+    'doctor',
     'import',
     'graph',
     'completion'

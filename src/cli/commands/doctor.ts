@@ -1,0 +1,64 @@
+import { dirname, join } from 'node:path'
+import type { DoctorRequest, FileFacts } from '../../doctor/facts.ts'
+import { gatherFacts } from '../../doctor/gather/gather.ts'
+import { doctorDocument, renderFindings } from '../../doctor/output.ts'
+import { runChecks } from '../../doctor/registry.ts'
+import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { printableJson } from '../../printable.ts'
+import { readPauses } from '../../run-dir/pauses.ts'
+import { type FileSelection, loadFiles } from '../input/spec-files.ts'
+import { loadSpecTarget } from '../input/target.ts'
+import { trustRepair } from '../input/trust.ts'
+import { choosePaint } from '../output/terminal.ts'
+import type { Session } from '../session.ts'
+
+/** The folder that the service reads. */
+const serviceFolder = '/etc/spanplan'
+
+/** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */
+export async function doctorCommand(session: Session, options: FileSelection): Promise<ExitCode> {
+  const facts = await gatherFacts(await readRequest(session, options))
+  const findings = runChecks(facts)
+  const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
+  if (session.json) process.stdout.write(`${printableJson(doctorDocument(findings, about))}\n`)
+  else process.stdout.write(renderFindings(findings, choosePaint(session.color, process.stdout)))
+  return findings.some(({ result }) => result === 'problem') ? Exit.unhealthy : Exit.done
+}
+
+async function readRequest(session: Session, options: FileSelection): Promise<DoctorRequest> {
+  return {
+    file: await readFile(session, options),
+    fileArguments: [
+      ...options.file.flatMap((path) => ['-f', path]),
+      ...(options.insecureFile ? ['--insecure-file'] : [])
+    ],
+    otherNames: await readName({ ...options, file: [serviceFolder] }),
+    // The bundles are in the folder dist.
+    unitFolder: join(dirname(__dirname), 'examples/systemd')
+  }
+}
+
+/** Finds what a watch would follow: what is missing is waited for, and what the file does not have is removed. */
+async function readFile(session: Session, options: FileSelection): Promise<FileFacts> {
+  try {
+    const rest = { span: [], prune: true, adopt: false, deferDocker: false }
+    const target = await loadSpecTarget(session, { ...options, ...rest })
+    return { state: 'valid', target: { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown } }
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    const [first] = error.diagnostics
+    if (first?.code === 'FILE_MISSING') return { state: 'missing', diagnostic: first }
+    const faults = error.diagnostics.map((diagnostic) => ({ diagnostic, command: trustRepair(diagnostic) }))
+    return { state: 'invalid', faults }
+  }
+}
+
+/** The name in files that may be missing or broken. */
+async function readName(selection: FileSelection): Promise<string[]> {
+  try {
+    return [(await loadFiles(selection)).name]
+  } catch (error) {
+    if (error instanceof SpanplanError) return []
+    throw error
+  }
+}

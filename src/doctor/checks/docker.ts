@@ -1,0 +1,63 @@
+import { shellLine } from '../../host/quote-command.ts'
+import type { DockerFacts, DoctorFacts } from '../facts.ts'
+import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { isPodman } from '../gather/docker.ts'
+import { asRoot } from './rights.ts'
+
+export const docker: Check = {
+  id: 'docker',
+  find: (facts) => {
+    const { docker } = facts
+    if (docker.state === 'unreachable') return [describeUnreachable(docker, facts)]
+    if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
+    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place, and its networks cannot hand out a span`
+    // A package of Debian's puts Podman's socket where Docker's would be.
+    const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
+    const report = severityOf(facts)
+    return [report === ok ? ok(`no span of the file needs Docker; ${message}`) : report(message, command)]
+  }
+}
+
+/** Without a span that has a network, nothing needs Docker. */
+function severityOf({ file }: DoctorFacts): typeof problem {
+  if (file.state !== 'valid') return warning
+  return file.target.spec.spans.some(({ network }) => network !== null) ? problem : ok
+}
+
+function describeUnreachable(docker: Extract<DockerFacts, { state: 'unreachable' }>, facts: DoctorFacts): Finding {
+  const { reason, hangs, installed } = docker
+  const report = severityOf(facts)
+  if (reason.code === 'DOCKER_FORBIDDEN') return unknown(reason.message, asRoot(facts))
+  if (reason.code === 'DOCKER_REMOTE') return report(reason.message, 'unset DOCKER_HOST')
+  if (report === ok) return ok('no span of the file needs Docker, and none is reachable')
+  if (hangs) return report(`Docker hangs: ${reason.message}`, 'systemctl restart docker')
+  return report(reason.message, installed ? 'systemctl start docker' : 'apt-get install docker.io')
+}
+
+const settingsFile = '/etc/docker/daemon.json'
+
+export const liveRestore: Check = {
+  id: 'live_restore',
+  find: (facts) => {
+    const { docker } = facts
+    if (severityOf(facts) === ok) return [ok('no span of the file needs Docker')]
+    if (docker.state === 'unreachable' || isPodman(docker)) return [unknown('Docker was not asked')]
+    return whenKnown(docker.liveRestore, (isOn) =>
+      isOn
+        ? [ok('on: sensors run on while dockerd restarts')]
+        : [warning('off: a restart or an upgrade of dockerd stops the sensors', switchOn(docker.settings))]
+    )
+  }
+}
+
+/** The command that switches live-restore on, and leaves the other settings as they are; null: they are not known. */
+function switchOn(settings: Extract<DockerFacts, { state: 'answers' }>['settings']): string | null {
+  if ('unknown' in settings) return null
+  const reload = 'systemctl reload docker'
+  const text = settings.known?.trim() ?? ''
+  if (text === '' || text === '{}') return `echo '{"live-restore": true}' >${settingsFile} && ${reload}`
+  const edit = /"live-restore"\s*:/.test(text)
+    ? String.raw`s/"live-restore"\s*:\s*false/"live-restore": true/`
+    : '0,/{/s//{"live-restore": true,/'
+  return `${shellLine(['sed', '-i', edit, settingsFile])} && ${reload}`
+}

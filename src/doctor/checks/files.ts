@@ -1,0 +1,48 @@
+import { shellLine } from '../../host/quote-command.ts'
+import { printable } from '../../printable.ts'
+import type { DoctorFacts } from '../facts.ts'
+import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
+import { describe } from '../wording.ts'
+
+export const file: Check = {
+  id: 'file',
+  find: (facts) => {
+    const { file } = facts
+    if (file.state === 'missing') return [unknown(describe(file.diagnostic))]
+    if (file.state === 'invalid') return file.faults.map((fault) => problem(describe(fault.diagnostic), fault.command))
+    const { files, spans } = file.target.spec
+    const trust = describeTrust(facts)
+    return [
+      ok(`${files.map(printable).join(', ')}: ${spans.length === 1 ? '1 span' : `${spans.length} spans`}; ${trust}`)
+    ]
+  }
+}
+
+function describeTrust({ isRoot, fileArguments }: DoctorFacts): string {
+  if (!isRoot) return 'only root checks who may write to it'
+  if (fileArguments.includes('--insecure-file')) return 'who may write to it was not checked'
+  return 'nobody may write to it whom root does not trust'
+}
+
+export const runDirectory: Check = {
+  id: 'run_directory',
+  find: (facts) => {
+    const { runDirectory, leftFiles } = facts
+    if (runDirectory !== null) return [problem(describe(runDirectory.diagnostic), runDirectory.command)]
+    const left = [...leftFiles, ...findDeadSockets(facts)]
+    const message = `a process that was killed has left ${left.join(', ')}`
+    return orOk(
+      left.length === 0 ? [] : [warning(message, shellLine(['rm', '-f', '--', ...left]))],
+      'only this user and root may write to it'
+    )
+  }
+}
+
+/** The sockets of watches that were killed; not that of the file's name, whose watch is missed. */
+function findDeadSockets({ file, watches, isRoot }: DoctorFacts): string[] {
+  if (file.state !== 'valid' || !isRoot) return []
+  const { name: own } = file.target.spec
+  return watches.flatMap(({ name, state, pid, socket }) =>
+    name === own || state !== null || pid !== null || socket === null ? [] : [socket]
+  )
+}

@@ -1,0 +1,147 @@
+import { shellLine } from '../../host/quote-command.ts'
+import type { Link, Manager } from '../../host/snapshot.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
+import { readMark } from '../../resources/marks.ts'
+import type { DoctorFacts, ManagerFacts, SpansFacts } from '../facts.ts'
+import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { describe, spanplanLine } from '../wording.ts'
+
+/** What is found in the spans on this host, where they could be planned. */
+export function whenPlanned(
+  { spans }: DoctorFacts,
+  find: (spans: SpansFacts) => readonly Finding[]
+): readonly Finding[] {
+  return whenKnown(spans, (known) =>
+    'conflicts' in known ? [unknown('there is no plan: see the check "spans"')] : find(known)
+  )
+}
+
+export const carrier: Check = {
+  id: 'carrier',
+  find: (facts) =>
+    whenPlanned(facts, ({ report }) => {
+      const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(({ code }) => code === 'CARRIER_LOST'))
+      return orOk(
+        [...new Set(lost.map(describe))].map((message) => problem(message)),
+        'every source has a carrier'
+      )
+    })
+}
+
+/** How each tool is told to leave an interface alone. ifupdown does nothing by itself once an interface is up. */
+const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
+  ifupdown: null,
+  NetworkManager: (name) => shellLine(['nmcli', 'device', 'set', name, 'managed', 'no']),
+  'systemd-networkd': (name) => {
+    const text = shellLine(['printf', '[Match]\\nName=%s\\n\\n[Link]\\nUnmanaged=yes\\n', name])
+    return `${text} >${shellLine([`/etc/systemd/network/05-spanplan-${name}.network`])} && networkctl reload`
+  }
+}
+
+export const managers: Check = {
+  id: 'managers',
+  find: (facts) =>
+    whenPlanned(facts, ({ view }) =>
+      whenKnown(facts.managers, (managers) => {
+        const findings = managers.flatMap((one) => judgeManager(one, view))
+        const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))
+        return orOk(findings, others.length === 0 ? 'no other tool manages the interfaces' : others.join(', '))
+      })
+    )
+}
+
+function judgeManager({ name, manager, tcConnection }: ManagerFacts, view: PlanView): Finding[] {
+  if (manager === null) return []
+  if ('unknown' in tcConnection) return [unknown(`${name}: ${tcConnection.unknown}`)]
+  if (tcConnection.known !== null) {
+    const message = `NetworkManager's connection ${tcConnection.known} has tc settings: whenever it comes up on ${name}, NetworkManager removes the mirrors`
+    const cleared = ['tc.qdiscs', '', 'tc.tfilters', '']
+    return [problem(message, shellLine(['nmcli', 'connection', 'modify', 'uuid', tcConnection.known, ...cleared]))]
+  }
+  const release = releases[manager]
+  if (release === null || !isCaptureOnly(name, view)) return []
+  return [warning(`${manager} manages ${name}, and may give it addresses or set it down`, release(name))]
+}
+
+/** Whether nothing but spanplan has business with an interface: it is dedicated, or part of a bridge that spanplan made. */
+function isCaptureOnly(name: string, { host, desired }: PlanView): boolean {
+  const link = host.linkOf(name)
+  const mark = readMark(host.linkOf(link?.master ?? null) ?? link)
+  return (mark !== null && mark.original === null) || pointsOf(desired.spans, name).some(isDedicated)
+}
+
+function pointsOf(spans: readonly DesiredSpan[], name: string): CopyPoint[] {
+  return spans.flatMap(({ mirrors }) => mirrors.filter(({ device }) => device.name === name))
+}
+
+/** Offloads are switched off on dedicated interfaces alone. */
+function isDedicated({ settings }: CopyPoint): boolean {
+  return settings.includes('gro')
+}
+
+export const offloads: Check = {
+  id: 'offloads',
+  find: (facts) =>
+    whenPlanned(facts, ({ view: { desired, plan } }) => {
+      const findings = [
+        ...plan.warnings.filter(({ code }) => code === 'OFFLOAD_FIXED').map((found) => warning(describe(found))),
+        ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
+      ]
+      return orOk(distinct(findings), 'sensors get frames as on the wire')
+    })
+}
+
+/** The interfaces that the file has not dedicated to capture, and that the plan leaves as they are. */
+function sourceLinks(mirrors: readonly CopyPoint[]): Link[] {
+  const links = mirrors.filter((point) => !isDedicated(point)).flatMap(({ device }) => device.link ?? [])
+  return [...new Map(links.map((link) => [link.index, link])).values()]
+}
+
+/** What GRO merges, a span with "wire" splits again; what LRO merges, nobody can. */
+function judgeOffloads({ name, offloads }: Link, { name: span, wire }: DesiredSpan): Finding[] {
+  const isOn = (offload: 'gro' | 'rx-gro-hw' | 'lro') => offloads[offload]?.active === true && !offloads[offload]?.fixed
+  const off = (offload: string) => shellLine(['ethtool', '-K', name, offload, 'off'])
+  return [
+    ...(isOn('lro') ? [warning(`${name} merges frames (LRO) in a way that cannot be undone`, off('lro'))] : []),
+    ...(isOn('gro') && !wire
+      ? [
+          warning(
+            `${name} merges frames (GRO), and span ${span} has "wire: false": sensors get merged ones`,
+            off('gro')
+          )
+        ]
+      : [])
+  ]
+}
+
+export const mtu: Check = {
+  id: 'mtu',
+  find: (facts) =>
+    whenPlanned(facts, ({ view }) => {
+      const { desired, plan } = view
+      const findings = [
+        ...plan.warnings.filter(({ code }) => code === 'MTU_SMALL').map((found) => warning(describe(found))),
+        ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(facts, 'apply')))
+      ]
+      return orOk(findings, 'every frame of the sources fits through the bridges and their ports')
+    })
+}
+
+/** The bridge and the ports that are smaller than the file wants. */
+function findSmall({ name, mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
+  const bridge = host.linkOf(name)
+  const links = bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
+  return links
+    .filter((link) => link.mtu < mtu)
+    .map((link) =>
+      problem(
+        `${link.name} has an MTU of ${link.mtu}: larger frames, of up to ${mtu} bytes, do not reach the sensors`,
+        apply
+      )
+    )
+}
+
+function distinct(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [finding.message, finding])).values()]
+}

@@ -1,0 +1,37 @@
+import { shellLine } from '../../host/quote-command.ts'
+import { type Check, type Finding, orOk, problem, unknown } from '../finding.ts'
+import type { ModuleName, ModuleState } from '../gather/kernel-modules.ts'
+
+/** What is wrong with a module that the kernel does not have; null: nothing. */
+const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: string) => Finding) | null>> = {
+  'built in': null,
+  loaded: null,
+  loadable: null,
+  blocked: (name) =>
+    problem(
+      `modprobe is configured not to load ${name}: see "install ${name}" in /etc/modprobe.d`,
+      `sed -i '/^ *install  *${name} /d' /etc/modprobe.d/*.conf`
+    ),
+  locked: (name) =>
+    problem(
+      `the kernel loads no modules any more (kernel.modules_disabled), and ${name} is not loaded: have it loaded at boot, and restart the host`,
+      `echo ${name} >>/etc/modules-load.d/spanplan.conf`
+    ),
+  missing: (name, architecture) =>
+    problem(
+      `the running kernel has no ${name}: install a kernel that has it, and restart the host`,
+      shellLine(['apt-get', 'install', `linux-image-${architecture}`])
+    )
+}
+
+export const modules: Check = {
+  id: 'kernel_modules',
+  find: ({ modules, architecture }) => {
+    const findings = [...modules].flatMap(([name, fact]): Finding[] => {
+      if ('unknown' in fact) return [unknown(fact.unknown)]
+      const fault = faults[fact.known]
+      return fault === null ? [] : [fault(name, architecture)]
+    })
+    return orOk(findings, [...modules].map(([name, fact]) => `${name} ${'known' in fact ? fact.known : ''}`).join(', '))
+  }
+}

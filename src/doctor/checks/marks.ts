@@ -1,0 +1,53 @@
+import { label } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { readMark, readTableMark } from '../../resources/marks.ts'
+import type { DoctorFacts } from '../facts.ts'
+import { type Check, orOk, unknown, warning, whenKnown } from '../finding.ts'
+
+export const marks: Check = {
+  id: 'marks',
+  find: (facts) =>
+    whenKnown(facts.host, (host) => {
+      const marked = findMarked(host)
+      const { file } = facts
+      const known = knownNames(facts)
+      const strange = [...marked].filter(([name]) => !known.has(name))
+      return orOk(
+        strange.map(([name, things]) =>
+          // The marks may be those of the file that cannot be read.
+          file.state === 'valid'
+            ? warning(
+                `no file here has the name ${name}, whose mark is on ${[...things].join(', ')}`,
+                shellLine(['spanplan', 'destroy', '--name', name])
+              )
+            : unknown(`whether a file has the name ${name}, whose mark is on ${[...things].join(', ')}`)
+        ),
+        'every mark on this host is of a name that a file has'
+      )
+    })
+}
+
+/** The names of the file, of the other files, and of the watches that run. */
+function knownNames({ file, otherNames, watches }: DoctorFacts): ReadonlySet<string> {
+  return new Set([
+    ...(file.state === 'valid' ? [file.target.spec.name] : []),
+    ...otherNames,
+    ...watches.filter(({ state }) => state !== null).map(({ name }) => name)
+  ])
+}
+
+/** What bears marks, by their names. */
+function findMarked(host: HostIndex): Map<string, Set<string>> {
+  const tables = host.nftables?.state === 'usable' ? host.nftables.tables : []
+  const found = [
+    ...host.links.map((link) => [readMark(link)?.owner, `the bridge ${link.name}`] as const),
+    ...host.networks.map(({ name, labels }) => [labels[label.name], `the Docker network ${name}`] as const),
+    ...tables.map(({ name, comment }) => [readTableMark(comment) ?? undefined, `the table ${name}`] as const)
+  ]
+  const marked = new Map<string, Set<string>>()
+  for (const [owner, thing] of found) {
+    if (owner !== undefined) marked.set(owner, (marked.get(owner) ?? new Set()).add(thing))
+  }
+  return marked
+}

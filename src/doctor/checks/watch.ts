@@ -1,0 +1,86 @@
+import { join } from 'node:path'
+import { shellLine } from '../../host/quote-command.ts'
+import { localTime } from '../../local-time.ts'
+import type { DoctorFacts, UnitFacts, WatchFacts } from '../facts.ts'
+import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { unitNames } from '../gather/systemd.ts'
+import { describe, spanplanLine } from '../wording.ts'
+
+export const watch: Check = {
+  id: 'watch',
+  find: (facts) => {
+    const { file, watches } = facts
+    const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
+    const findings = own.flatMap((one) => judgeWatch(one, facts))
+    return findings.length > 0 ? findings : [ok('no watch has been started')]
+  }
+}
+
+function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts): readonly Finding[] {
+  const unit = unitOf(facts, unitNames.watch)
+  const restart = unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : null
+  if (state !== null) {
+    const since = `the watch of ${name} runs since ${localTime(state.since)}`
+    const invalid = state.file.valid ? [] : state.file.diagnostics
+    return orOk(
+      [
+        ...invalid.map((one) => problem(`the watch still follows the last valid file: ${describe(one)}`)),
+        ...(state.dryRun ? [warning(`${since}, and only reports drift (--dry-run)`)] : []),
+        ...state.failedMonitors.map(({ diagnostic }) => warning(describe(diagnostic)))
+      ],
+      since
+    )
+  }
+  if (socket !== null && !facts.isRoot) return [unknown(`only root may ask whether the watch of ${name} runs`)]
+  if (pid !== null) return [problem(`the watch of ${name} (pid ${pid}) does not answer`, restart)]
+  if (socket !== null) return [problem(`the watch of ${name} was killed`, restart ?? spanplanLine(facts, 'watch'))]
+  if (unitOf(facts, unitNames.apply)?.activeState === 'active') {
+    return [ok(`no watch of ${name} runs: ${unitNames.apply} applies at boot`)]
+  }
+  return [
+    warning(`no watch of ${name} runs: nothing repairs what others change`, restart ?? spanplanLine(facts, 'watch'))
+  ]
+}
+
+function unitOf({ units }: DoctorFacts, id: string): UnitFacts | undefined {
+  return 'known' in units ? units.known.find((unit) => unit.id === id) : undefined
+}
+
+export const units: Check = {
+  id: 'units',
+  find: (facts) =>
+    whenKnown(facts.units, (all) => {
+      const installed = all.filter(({ loadState }) => loadState !== 'not-found')
+      if (installed.length > 0) return installed.flatMap(judgeUnit)
+      return [warning('no unit of systemd starts spanplan at boot', installUnit(facts))]
+    })
+}
+
+function installUnit({ unitFolder }: DoctorFacts): string {
+  const copy = shellLine(['cp', join(unitFolder, unitNames.watch), '/etc/systemd/system/'])
+  return `${copy} && systemctl daemon-reload && systemctl enable --now ${unitNames.watch}`
+}
+
+function judgeUnit({
+  id,
+  loadState,
+  activeState,
+  fileState,
+  result,
+  exitStatus,
+  needsReload
+}: UnitFacts): readonly Finding[] {
+  const systemctl = (...words: readonly string[]) => shellLine(['systemctl', ...words, id])
+  if (loadState === 'masked') return [problem(`${id} is masked: it cannot be started`, systemctl('unmask'))]
+  return orOk(
+    [
+      ...(needsReload ? [warning(`${id} has changed since systemd read it`, 'systemctl daemon-reload')] : []),
+      ...(activeState === 'failed'
+        ? [problem(`${id} has failed: ${result}, exit status ${exitStatus}`, systemctl('restart'))]
+        : []),
+      ...(fileState === 'disabled' ? [warning(`${id} is not started at boot`, systemctl('enable'))] : []),
+      ...(activeState === 'inactive' ? [problem(`${id} is installed, and does not run`, systemctl('start'))] : [])
+    ],
+    `${id} is ${activeState}, and ${fileState}`
+  )
+}

@@ -1,0 +1,126 @@
+import type { Diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Sample } from '../host/read-counters.ts'
+import type { Manager } from '../host/snapshot.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
+import type { FramePath } from '../status/counters/frame-path.ts'
+import type { Report } from '../status/report.ts'
+import type { WatchState } from '../status/watch-state.ts'
+import type { ModuleName, ModuleState } from './gather/kernel-modules.ts'
+import type { Known } from './known.ts'
+
+/** Something wrong, and the command that clears it; null: no command alone does. */
+export interface Fault {
+  readonly diagnostic: Diagnostic
+  readonly command: string | null
+}
+
+/** The files as the command line names them. */
+export type FileFacts =
+  | { readonly state: 'valid'; readonly target: Target }
+  | { readonly state: 'missing'; readonly diagnostic: Diagnostic }
+  | { readonly state: 'invalid'; readonly faults: readonly Fault[] }
+
+/** What the command line gives. */
+export interface DoctorRequest {
+  readonly file: FileFacts
+  /** The options that name the files, for the commands that are printed. */
+  readonly fileArguments: readonly string[]
+  /** The names that other files of this host give to spans. */
+  readonly otherNames: readonly string[]
+  /** The folder of the units that come with spanplan. */
+  readonly unitFolder: string
+}
+
+/** A program: its version (empty where it does not say one), or why it cannot be run. */
+export type ProgramFact = { readonly version: string } | { readonly missing: string }
+
+/** Docker, or what answers in its place. */
+export type DockerFacts =
+  | {
+      readonly state: 'unreachable'
+      readonly reason: Diagnostic
+      /** It took the connection, and did not answer in time. */
+      readonly hangs: boolean
+      /** Whether a dockerd is installed. */
+      readonly installed: boolean
+    }
+  | {
+      readonly state: 'answers'
+      readonly address: string
+      /** DOCKER_HOST names the socket. */
+      readonly isNamed: boolean
+      /** Such as `Docker Engine - Community` or `Podman Engine`. */
+      readonly engine: string
+      readonly version: string
+      readonly api: string
+      readonly liveRestore: Known<boolean>
+      /** What is in /etc/docker/daemon.json; null: there is no such file. */
+      readonly settings: Known<string | null>
+    }
+
+/** The spans of the file on this host. */
+export interface SpansFacts {
+  readonly view: PlanView
+  readonly report: Report
+  readonly paths: readonly FramePath[]
+  /** The later of the report's samples. */
+  readonly sample: Sample
+}
+
+/** A watch that has a socket in the run directory, or that holds its name. */
+export interface WatchFacts {
+  readonly name: string
+  readonly socket: string | null
+  /** null: it does not answer. */
+  readonly state: WatchState | null
+  /** The process that holds the name; null: none does, or this user may not see it. */
+  readonly pid: number | null
+}
+
+/** A unit of systemd, as `systemctl show` prints it. */
+export interface UnitFacts {
+  readonly id: string
+  readonly loadState: string
+  readonly activeState: string
+  /** Empty: there is no such unit. */
+  readonly fileState: string
+  readonly result: string
+  /** Of the last process. */
+  readonly exitStatus: string
+  /** The file has changed since systemd read it. */
+  readonly needsReload: boolean
+}
+
+/** Who manages an interface. */
+export interface ManagerFacts {
+  readonly name: string
+  readonly manager: Manager | null
+  /** The UUID of NetworkManager's connection that sets queueing disciplines or filters; null: none does. */
+  readonly tcConnection: Known<string | null>
+}
+
+/** All that the checks rest on. */
+export interface DoctorFacts extends DoctorRequest {
+  /** Of Node.js, as in `20.19.2`. */
+  readonly node: string
+  /** As Debian names it. */
+  readonly architecture: string
+  readonly isRoot: boolean
+  readonly canAdminister: boolean
+  readonly canCapture: boolean
+  readonly programs: ReadonlyMap<string, ProgramFact>
+  readonly modules: ReadonlyMap<ModuleName, Known<ModuleState>>
+  readonly docker: DockerFacts
+  readonly host: Known<HostIndex>
+  readonly managers: Known<readonly ManagerFacts[]>
+  /** `conflicts`: all that keeps spanplan from making a plan. */
+  readonly spans: Known<SpansFacts | { readonly conflicts: readonly Diagnostic[] }>
+  /** Why the run directory is not used; null: it is. */
+  readonly runDirectory: Fault | null
+  readonly watches: readonly WatchFacts[]
+  /** Files of the run directory that a killed process has left. */
+  readonly leftFiles: readonly string[]
+  readonly units: Known<readonly UnitFacts[]>
+}

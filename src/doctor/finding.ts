@@ -1,0 +1,44 @@
+import type { DoctorFacts } from './facts.ts'
+import type { Known } from './known.ts'
+
+/**
+ * What came of a check. `warning`: the spans work, but not as well as they could, or not after a restart. `problem`: something does
+ * not work. `unknown`: what the check needs could not be read, and nothing is guessed.
+ */
+export type CheckResult = 'ok' | 'warning' | 'problem' | 'unknown'
+
+/** One thing that a check has found. */
+export interface Finding {
+  readonly result: CheckResult
+  readonly message: string
+  /** A line for root's shell that clears the finding, and changes nothing else; null: no command alone does. */
+  readonly command: string | null
+}
+
+/** A check: a pure function of the facts. */
+export interface Check {
+  /** Stable. */
+  readonly id: string
+  /** One or more findings. */
+  find(facts: DoctorFacts): readonly Finding[]
+}
+
+/** Makes findings of one result. */
+const finding =
+  (result: CheckResult) =>
+  (message: string, command: string | null = null): Finding => ({ result, message, command })
+
+export const ok = finding('ok')
+export const warning = finding('warning')
+export const problem = finding('problem')
+export const unknown = finding('unknown')
+
+/** The findings; or, where nothing was found, that all is well. */
+export function orOk(findings: readonly Finding[], message: string): readonly Finding[] {
+  return findings.length > 0 ? findings : [ok(message)]
+}
+
+/** What is found in a fact; or that the fact is not known. */
+export function whenKnown<T>(fact: Known<T>, find: (known: T) => readonly Finding[]): readonly Finding[] {
+  return 'known' in fact ? find(fact.known) : [unknown(fact.unknown)]
+}

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import * as z from 'zod'
+import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
+import type { CallLimits } from '../../host/docker/call-limits.ts'
+import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
+import { run } from '../../host/exec.ts'
+import type { DockerFacts } from '../facts.ts'
+import type { Known } from '../known.ts'
+
+/** Limits of one call. Docker answers in less than 100 ms; one that needs longer for a question as plain as these hangs. */
+export const doctorLimits: CallLimits = { milliseconds: 5000, bytes: 128 * 1024 * 1024 }
+
+/** dockerd's own default. */
+const settingsFile = '/etc/docker/daemon.json'
+
+/** Where dockerd listens unless it is told otherwise, by both of its names. */
+const defaultAddresses: ReadonlySet<string> = new Set(['unix:///var/run/docker.sock', 'unix:///run/docker.sock'])
+
+const versionSchema = z.object({
+  Version: z.string().catch(''),
+  Components: z.array(z.object({ Name: z.string() })).catch([])
+})
+const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
+
+/** Asks Docker what it is. It takes three calls at most. */
+export async function readDockerFacts(): Promise<DockerFacts> {
+  const named = process.env.DOCKER_HOST || null
+  const begun = performance.now()
+  const unreachable = async (reason: Diagnostic): Promise<DockerFacts> => ({
+    ...{ state: 'unreachable', reason, hangs: performance.now() - begun >= doctorLimits.milliseconds },
+    installed: await isDockerInstalled()
+  })
+  const client = await connectDocker(doctorLimits)
+  if ('reason' in client) return unreachable(client.reason)
+  try {
+    const { Version, Components } = versionSchema.parse(await client.docker.version())
+    return {
+      ...{ state: 'answers', address: named ?? 'unix:///var/run/docker.sock', isNamed: named !== null },
+      ...{ engine: Components[0]?.Name ?? '', version: Version, api: client.api },
+      liveRestore: await client.docker.info().then(
+        (info) => readLiveRestore(info),
+        (error: unknown) => ({ unknown: diagnosticOf(dockerFailed(error)).message })
+      ),
+      settings: readSettings(named)
+    }
+  } catch (error) {
+    return unreachable(diagnosticOf(dockerFailed(error)))
+  }
+}
+
+/** Whether Podman answers in Docker's place. */
+export function isPodman({ engine }: Extract<DockerFacts, { state: 'answers' }>): boolean {
+  return /podman/i.test(engine)
+}
+
+function readLiveRestore(info: unknown): Known<boolean> {
+  const { success, data } = infoSchema.safeParse(info)
+  return success ? { known: data.LiveRestoreEnabled } : { unknown: 'Docker does not say whether live-restore is on' }
+}
+
+function readSettings(named: string | null): Known<string | null> {
+  if (named !== null && !defaultAddresses.has(named)) return { unknown: 'it is not known which file has its settings' }
+  try {
+    return { known: readFileSync(settingsFile, 'utf8') }
+  } catch (error) {
+    return systemCode(error) === 'ENOENT' ? { known: null } : { unknown: `${settingsFile} cannot be read` }
+  }
+}
+
+async function isDockerInstalled(): Promise<boolean> {
+  return run(['dockerd', '--version'], '', { milliseconds: doctorLimits.milliseconds }).then(
+    ({ status }) => status === 0,
+    () => false
+  )
+}

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCapability } from '../../apply/preflight.ts'
+import { readFactsFor } from '../../apply/refresh.ts'
+import { diagnosticOf, SpanplanError } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { makeDestroyTarget, type Target } from '../../plan/target.ts'
+import { findRunDistrust } from '../../run-dir/folder.ts'
+import { readPauses } from '../../run-dir/pauses.ts'
+import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { makeReport } from '../../status/report.ts'
+import type { DockerFacts, DoctorFacts, DoctorRequest, SpansFacts, WatchFacts } from '../facts.ts'
+import type { Known } from '../known.ts'
+import { doctorLimits, isPodman, readDockerFacts } from './docker.ts'
+import { moduleNames, readModule } from './kernel-modules.ts'
+import { readManagers } from './managers.ts'
+import { readPrograms } from './programs.ts'
+import { readUnits } from './systemd.ts'
+import { findLeftFiles, readWatches } from './watches.ts'
+
+/** Milliseconds between the two samples of the counters. */
+const sampleTime = 200
+
+/** Milliseconds to wait for tcpdump. */
+const filterPatience = 5000
+
+/** Node's names of processors, and Debian's. */
+const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+/** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
+export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> {
+  const { file } = request
+  const target = file.state === 'valid' ? file.target : null
+  const [spans, programs, modules, units, watches] = await Promise.all([
+    readSpans(target),
+    readPrograms(),
+    Promise.all(moduleNames.map(async (name) => [name, await readModuleFact(name)] as const)),
+    readUnits(),
+    readWatches(target?.spec.name ?? null)
+  ])
+  const distrust = findRunDistrust()
+  return {
+    ...request,
+    ...{ node: process.versions.node, architecture: architectures[process.arch] ?? process.arch },
+    isRoot: process.geteuid?.() === 0,
+    ...{ canAdminister: hasCapability('CAP_NET_ADMIN'), canCapture: hasCapability('CAP_NET_RAW') },
+    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches },
+    host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
+    managers: managersIn(spans.facts, spans.view),
+    spans: await reportOn(target, spans, watches),
+    runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
+    leftFiles: findLeftFiles()
+  }
+}
+
+async function readModuleFact(name: (typeof moduleNames)[number]) {
+  const state = await readModule(name)
+  return state === null
+    ? { unknown: `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here` }
+    : { known: state }
+}
+
+/** What was read for the target, and the plan; null: there is none. */
+interface Reading {
+  readonly docker: DockerFacts
+  readonly facts: Known<Facts>
+  readonly view: PlanView | null
+  readonly conflicts: SpanplanError | null
+}
+
+async function readSpans(file: Target | null): Promise<Reading> {
+  const docker = await readDockerFacts()
+  const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodman(docker)
+  const nothing = makeDestroyTarget(null, { deferDocker })
+  const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
+  const facts = await readKnown(() => readFactsFor(target, doctorLimits))
+  if (!('known' in facts) || file === null) return { docker, facts, view: null, conflicts: null }
+  try {
+    return { docker, facts, view: planTarget(target, facts.known), conflicts: null }
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    return { docker, facts, view: null, conflicts: error }
+  }
+}
+
+async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
+  try {
+    return { known: await read() }
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    return { unknown: `the host cannot be read: ${diagnosticOf(error).message}` }
+  }
+}
+
+function managersIn(facts: Known<Facts>, view: PlanView | null): DoctorFacts['managers'] {
+  if (!('known' in facts)) return facts
+  if (view === null) return { unknown: 'without a plan for the file, its interfaces are not known' }
+  return readManagers(linksOf(view))
+}
+
+/** The interfaces that are mirrored, and the bridges of the spans with their ports. */
+function linksOf({ desired, host }: PlanView): Link[] {
+  const links = desired.spans.flatMap(({ name, mirrors }) => [
+    ...mirrors.flatMap(({ device }) => device.link ?? []),
+    ...bridgeOf(host, name)
+  ])
+  return [...new Map(links.map((link) => [link.index, link])).values()]
+}
+
+function bridgeOf(host: HostIndex, name: string): readonly Link[] {
+  const bridge = host.linkOf(name)
+  return bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
+}
+
+async function reportOn(
+  target: Target | null,
+  { facts, view, conflicts }: Reading,
+  watches: readonly WatchFacts[]
+): Promise<DoctorFacts['spans']> {
+  if (target === null) return { unknown: 'there is no file that could be read' }
+  if (conflicts !== null) return { known: { conflicts: conflicts.diagnostics } }
+  if (view === null) return 'unknown' in facts ? facts : { unknown: 'there is no plan' }
+  return readKnown(async (): Promise<SpansFacts> => {
+    const paths = framePathsOf(view)
+    const first = await takeSample(paths)
+    await sleep(sampleTime)
+    const sample = await takeSample(paths)
+    const watch = watches.find(({ name }) => name === target.spec.name)?.state ?? null
+    const report = makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, first, later: sample })
+    return { view, report, paths, sample }
+  })
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { gunzipSync } from 'node:zlib'
+import { type Output, run } from '../../host/exec.ts'
+
+/** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
+const options = {
+  bridge: 'bridge',
+  veth: 'veth',
+  sch_ingress: 'net_sch_ingress',
+  cls_bpf: 'net_cls_bpf',
+  act_mirred: 'net_act_mirred'
+} as const
+
+export type ModuleName = keyof typeof options
+
+/** Object.keys forgets that its keys are the table's own. */
+export const moduleNames = Object.keys(options) as readonly ModuleName[]
+
+/**
+ * Whether the kernel has a module. `loadable`: the kernel loads it when it is needed. `blocked`: modprobe is configured to run
+ * something else instead. `locked`: it is there, but the kernel loads no modules until it is restarted. `missing`: it is nowhere.
+ */
+export type ModuleState = 'built in' | 'loaded' | 'loadable' | 'blocked' | 'locked' | 'missing'
+
+/** What tells of the modules. */
+export interface ModuleEvidence {
+  /** /proc/modules; null: the kernel has none, or it cannot be read. */
+  readonly loaded: string | null
+  /** The kernel's configuration; null: it cannot be read. */
+  readonly config: string | null
+  /** The kernel loads no further modules: kernel.modules_disabled. */
+  readonly locked: boolean
+  /** What `modprobe --show-depends` said; null: modprobe is not there. */
+  readonly modprobe: Pick<Output, 'stdout' | 'status'> | null
+}
+
+/** Milliseconds. It reads an index of modules. */
+const modprobeLimit = 5000
+
+/** Finds whether the running kernel has a module. Nothing is loaded. */
+export async function readModule(name: ModuleName): Promise<ModuleState | null> {
+  const argv = ['modprobe', '--show-depends', name] as const
+  const modprobe = await run(argv, '', { milliseconds: modprobeLimit }).catch(() => null)
+  const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
+  const loaded = readOptional('/proc/modules')?.toString() ?? null
+  const locked = readOptional('/proc/sys/kernel/modules_disabled')?.toString().trim() === '1'
+  return judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
+}
+
+/** null: nothing tells. */
+export function judgeModule(name: ModuleName, evidence: ModuleEvidence): ModuleState | null {
+  const { loaded, config, locked, modprobe } = evidence
+  if (loaded?.split('\n').some((line) => line.startsWith(`${name} `))) return 'loaded'
+  const built =
+    config === null ? undefined : new RegExp(`^CONFIG_${options[name].toUpperCase()}=([ym])$`, 'm').exec(config)?.[1]
+  const found = modprobe?.status === 0 ? modprobe.stdout.trim().split('\n').at(-1) : undefined
+  if (built === 'y' || found?.startsWith('builtin ')) return 'built in'
+  if (found?.startsWith('install ')) return 'blocked'
+  if (found?.startsWith('insmod ')) return locked ? 'locked' : 'loadable'
+  // Without modprobe, nothing can be loaded; a configuration alone does not tell that the module's file is there.
+  if (modprobe !== null || (config !== null && built === undefined)) return 'missing'
+  return null
+}
+
+function readOptional(path: string): Buffer | null {
+  try {
+    return readFileSync(path)
+  } catch {
+    return null
+  }
+}
+
+/** gzip's files begin with 1f 8b (RFC 1952). */
+function decodeConfig(bytes: Buffer): string {
+  return (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString()
+}

@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemCode } from '../../errors.ts'
+import { readManager } from '../../host/read-manager.ts'
+import type { Link } from '../../host/snapshot.ts'
+import type { ManagerFacts } from '../facts.ts'
+import type { Known } from '../known.ts'
+
+/** NetworkManager's folders of connections (NetworkManager.conf(5)). */
+const connectionFolders = [
+  '/etc/NetworkManager/system-connections',
+  '/run/NetworkManager/system-connections',
+  '/usr/lib/NetworkManager/system-connections'
+]
+
+/** Reads who manages these links. */
+export function readManagers(links: readonly Link[]): Known<readonly ManagerFacts[]> {
+  // What is in /run is about the network namespace that sysfs shows.
+  const isOurs = links.every(({ name, index }) => Number(readText(`/sys/class/net/${name}/ifindex`)) === index)
+  if (!isOurs) return { unknown: 'who manages the interfaces is not known: /sys shows another network namespace' }
+  return {
+    known: links.map((link) => {
+      const manager = readManager(link)
+      return { name: link.name, manager, tcConnection: manager === 'NetworkManager' ? findTc(link) : { known: null } }
+    })
+  }
+}
+
+/** Finds the connection of a link in NetworkManager's files, of which most are root's alone. */
+function findTc({ index }: Link): Known<string | null> {
+  const state = readText(`/run/NetworkManager/devices/${index}`) ?? ''
+  const uuid = /^connection-uuid=([0-9a-f-]{36})$/m.exec(state)?.[1]
+  if (uuid === undefined) return { known: null }
+  let isHidden = false
+  for (const path of connectionFolders.flatMap(listFolder)) {
+    const text = readText(path)
+    if (text === null) isHidden = true
+    else if (text.includes(`uuid=${uuid}\n`)) return { known: hasTc(text) ? uuid : null }
+  }
+  return isHidden ? { unknown: "NetworkManager's connections are root's to read" } : { known: null }
+}
+
+/** A section [tc] with a line, of a keyfile (nm-settings-keyfile(5)). */
+function hasTc(text: string): boolean {
+  return /^\[tc\]\s*\n\s*[^[\s#]/m.test(text)
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name))
+  } catch (error) {
+    // The folder itself stands in for the files that cannot be listed.
+    return systemCode(error) === 'EACCES' ? [folder] : []
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}

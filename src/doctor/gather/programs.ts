@@ -1,0 +1,35 @@
+import { diagnosticOf } from '../../errors.ts'
+import { type Argv, run } from '../../host/exec.ts'
+import type { ProgramFact } from '../facts.ts'
+
+/** How each program says its version. */
+const questions: Readonly<Record<string, Argv>> = {
+  ip: ['ip', '-Version'],
+  tc: ['tc', '-Version'],
+  bridge: ['bridge', '-Version'],
+  ethtool: ['ethtool', '--version'],
+  tcpdump: ['tcpdump', '--version'],
+  nft: ['nft', '--version'],
+  bpftool: ['bpftool', 'version'],
+  sysctl: ['sysctl', '--version'],
+  flock: ['flock', '--version'],
+  setpriv: ['setpriv', '--version'],
+  unshare: ['unshare', '--version'],
+  nsenter: ['nsenter', '--version']
+}
+
+/** Milliseconds. */
+const timeLimit = 5000
+
+/** Runs each program, for its version: one that does not start is as good as missing. */
+export async function readPrograms(): Promise<Map<string, ProgramFact>> {
+  const facts = Object.entries(questions).map(async ([name, argv]): Promise<readonly [string, ProgramFact]> => {
+    try {
+      const { stdout, stderr } = await run(argv, '', { milliseconds: timeLimit })
+      return [name, { version: /\d+(?:\.\d+)+/.exec(stdout || stderr)?.[0] ?? '' }]
+    } catch (error) {
+      return [name, { missing: diagnosticOf(error).message }]
+    }
+  })
+  return new Map(await Promise.all(facts))
+}

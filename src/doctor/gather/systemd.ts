@@ -1,0 +1,39 @@
+import { diagnosticOf } from '../../errors.ts'
+import { run } from '../../host/exec.ts'
+import type { UnitFacts } from '../facts.ts'
+import type { Known } from '../known.ts'
+
+/** The units that come with spanplan. */
+export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.service' } as const
+
+const properties = ['Id', 'LoadState', 'ActiveState', 'UnitFileState', 'Result', 'ExecMainStatus', 'NeedDaemonReload']
+
+/** Milliseconds. */
+const timeLimit = 5000
+
+/** Asks systemd for the units that come with spanplan. */
+export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
+  const argv = ['systemctl', 'show', `--property=${properties.join()}`, ...Object.values(unitNames)] as const
+  try {
+    const { stdout, stderr, status } = await run(argv, '', { milliseconds: timeLimit })
+    if (status === 0) return { known: parseUnits(stdout) }
+    return { unknown: `systemd does not tell of units: ${stderr.trim().split('\n')[0]}` }
+  } catch (error) {
+    return { unknown: diagnosticOf(error).message }
+  }
+}
+
+/** Parses the output of systemctl: a block of lines for each unit, with an empty line between two. */
+export function parseUnits(text: string): UnitFacts[] {
+  return text
+    .trim()
+    .split(/\n\n+/)
+    .map((block) => {
+      const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(block)?.[1] ?? ''
+      return {
+        ...{ id: value('Id'), loadState: value('LoadState'), activeState: value('ActiveState') },
+        ...{ fileState: value('UnitFileState'), result: value('Result'), exitStatus: value('ExecMainStatus') },
+        needsReload: value('NeedDaemonReload') === 'yes'
+      }
+    })
+}

@@ -1,0 +1,65 @@
+import { type Paint, printable, type Tone } from '../printable.ts'
+import type { CheckResult } from './finding.ts'
+import type { CheckedFinding } from './registry.ts'
+
+/** The version of the document. Within a major version, fields are only added. */
+const formatVersion = '1.0'
+
+/** The findings as a program reads them. */
+export function doctorDocument(
+  findings: readonly CheckedFinding[],
+  about: { readonly version: string; readonly created: string }
+) {
+  return {
+    type: 'doctor',
+    ...{ format_version: formatVersion, spanplan_version: about.version, created: about.created },
+    checks: findings.map(({ id, result, message, command }) => ({ id, result, message, command }))
+  }
+}
+
+const words: Readonly<Record<CheckResult, { readonly word: string; readonly tone: Tone }>> = {
+  ok: { word: 'ok', tone: 'create' },
+  warning: { word: 'warning', tone: 'update' },
+  problem: { word: 'problem', tone: 'remove' },
+  unknown: { word: 'not known', tone: 'wait' }
+}
+
+/** Of the columns of results and of ids. */
+const widths = { result: 11, id: 16 } as const
+const indent = ' '.repeat(widths.result)
+/** Columns of a line. A command is one line, however long it is: it is pasted. */
+const width = 100
+
+/** The findings as a person reads them; ends with a line end. */
+export function renderFindings(findings: readonly CheckedFinding[], paint: Paint): string {
+  const lines = findings.flatMap(({ id, result, message, command }) => {
+    const { word, tone } = words[result]
+    const margin = widths.result + widths.id
+    const [first = '', ...others] = wrap(printable(message.replace(/\s*\n\s*/g, ' ')), width - margin)
+    return [
+      `${paint(tone, word.padEnd(widths.result))}${id.padEnd(widths.id)}${first}`,
+      ...others.map((line) => `${' '.repeat(margin)}${line}`),
+      ...(command === null ? [] : [`${indent}$ ${paint('title', printable(command))}`])
+    ]
+  })
+  return `${[...lines, '', sumUp(findings)].join('\n')}\n`
+}
+
+function sumUp(findings: readonly CheckedFinding[]): string {
+  const count = (result: CheckResult) => findings.filter((finding) => finding.result === result).length
+  const plural = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`
+  const counts = `${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}, ${count('unknown')} not known.`
+  const hasCommand = findings.some(({ command }) => command !== null)
+  return hasCommand ? `${counts} Each $ line clears what stands above it; run it as root.` : counts
+}
+
+/** Lines of so many characters at most, broken between words. */
+function wrap(text: string, room: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

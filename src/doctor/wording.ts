@@ -1,0 +1,14 @@
+import type { Diagnostic } from '../errors.ts'
+import { shellLine } from '../host/quote-command.ts'
+import type { DoctorFacts } from './facts.ts'
+
+/** A command of spanplan for the same files, as a line for a shell. */
+export function spanplanLine({ fileArguments }: DoctorFacts, ...words: readonly string[]): string {
+  return shellLine(['spanplan', ...words, ...fileArguments])
+}
+
+/** A diagnostic in one sentence: its place, what is wrong, and what to do. */
+export function describe({ origin, message, hint }: Diagnostic): string {
+  const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : ''
+  return `${place}${message}${hint === undefined ? '' : `; ${hint}`}`
+}

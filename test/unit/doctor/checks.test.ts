@@ -1,0 +1,272 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { supportedNode } from '../../../src/doctor/checks/programs.ts'
+import type { DoctorFacts, UnitFacts } from '../../../src/doctor/facts.ts'
+import { judgeModule } from '../../../src/doctor/gather/kernel-modules.ts'
+import { parseUnits } from '../../../src/doctor/gather/systemd.ts'
+import { renderFindings } from '../../../src/doctor/output.ts'
+import { runChecks } from '../../../src/doctor/registry.ts'
+import { plain } from '../../../src/printable.ts'
+import { converged, fixture, see } from '../status/views.ts'
+import { factsWith, reportOn } from './facts.ts'
+
+/** What is not well: the check, the result and the command of each finding. */
+function found(more: Partial<DoctorFacts>) {
+  const bad = runChecks(factsWith(more)).filter(({ result }) => result !== 'ok')
+  return bad.map(({ id, result, command }) => [id, result, command])
+}
+
+const { docker: answering } = factsWith()
+if (answering.state !== 'answers') throw new Error('Docker answers')
+
+test('a host on which all is well', () => {
+  expect(found({})).toEqual([])
+})
+
+test('the oldest Node.js is the one that package.json says', () => {
+  expect(JSON.parse(readFileSync('package.json', 'utf8')).engines.node).toBe(`>=${supportedNode}`)
+  expect(found({ node: '20.9.0' })).toEqual([['node', 'problem', 'apt-get install nodejs']])
+  expect(found({ node: '22.1.0' })).toEqual([])
+})
+
+test('what could not be read is not guessed', () => {
+  const unknown = { unknown: 'it could not be read' }
+  const nothing = runChecks(
+    factsWith({
+      ...{ file: { state: 'missing', diagnostic: { code: 'FILE_MISSING', message: 'there is no file' } } },
+      ...{ host: unknown, managers: unknown, spans: unknown, units: unknown, watches: [] },
+      modules: new Map([['bridge', unknown]])
+    })
+  )
+  const known = nothing.filter(({ result }) => result !== 'unknown').map(({ id }) => id)
+  expect(known).toEqual([
+    ...['node', 'iproute2', 'ethtool', 'tcpdump', 'bpftool', 'tools', 'rights', 'docker', 'live_restore'],
+    ...['run_directory', 'watch']
+  ])
+  const deferred = see({ ...converged, docker: { state: 'deferred' } })
+  expect(found({ spans: reportOn(deferred) })).toEqual([
+    ['spans', 'unknown', null],
+    ['sensors', 'unknown', null]
+  ])
+})
+
+describe('modules', () => {
+  const nothing = { loaded: null, config: null, locked: false, modprobe: null }
+  const says = (stdout: string, status = 0) => ({ ...nothing, modprobe: { stdout, status } })
+
+  test('what tells of a module', () => {
+    expect(judgeModule('bridge', nothing)).toBe(null)
+    expect(judgeModule('bridge', { ...nothing, loaded: 'bridge 385024 0 - Live 0x0\n' })).toBe('loaded')
+    expect(judgeModule('bridge', { ...nothing, loaded: 'br_netfilter 1 0 bridge, Live 0x0\n' })).toBe(null)
+    expect(judgeModule('cls_bpf', { ...nothing, config: 'CONFIG_NET_CLS_BPF=y\n' })).toBe('built in')
+    expect(judgeModule('cls_bpf', { ...nothing, config: 'CONFIG_NET_CLS_BPF=m\n' })).toBe(null)
+    expect(judgeModule('cls_bpf', { ...nothing, config: '# CONFIG_NET_CLS_BPF is not set\n' })).toBe('missing')
+  })
+
+  test('what modprobe of kmod 34 says', () => {
+    expect(judgeModule('veth', says('builtin veth\n'))).toBe('built in')
+    const chain =
+      'insmod /lib/modules/6.12/kernel/net/llc/llc.ko.xz \ninsmod /lib/modules/6.12/kernel/net/bridge.ko.xz \n'
+    expect(judgeModule('bridge', says(chain))).toBe('loadable')
+    expect(judgeModule('bridge', { ...says(chain), locked: true })).toBe('locked')
+    expect(judgeModule('cls_bpf', says('install /bin/false \n'))).toBe('blocked')
+    expect(judgeModule('cls_bpf', says('', 1))).toBe('missing')
+    expect(judgeModule('cls_bpf', { ...says('', 1), config: 'CONFIG_NET_CLS_BPF=y\n' })).toBe('built in')
+  })
+
+  test.each([
+    ['blocked', "sed -i '/^ *install  *cls_bpf /d' /etc/modprobe.d/*.conf"],
+    ['locked', 'echo cls_bpf >>/etc/modules-load.d/spanplan.conf'],
+    ['missing', 'apt-get install linux-image-amd64']
+  ] as const)('one that is %s', (state, command) => {
+    expect(found({ modules: new Map([['cls_bpf', { known: state }]]) })).toEqual([
+      ['kernel_modules', 'problem', command]
+    ])
+  })
+})
+
+describe('Docker', () => {
+  const away = (reason: { code: string; message: string }, more: object = {}) =>
+    ({ state: 'unreachable', reason, hangs: false, installed: true, ...more }) as const
+  const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker is not reachable' }
+
+  test.each([
+    ['stopped', away(reason), 'problem', 'systemctl start docker'],
+    ['hung', away(reason, { hangs: true }), 'problem', 'systemctl restart docker'],
+    ['not installed', away(reason, { installed: false }), 'problem', 'apt-get install docker.io'],
+    ['elsewhere', away({ code: 'DOCKER_REMOTE', message: '' }), 'problem', 'unset DOCKER_HOST'],
+    ["root's", away({ code: 'DOCKER_FORBIDDEN', message: '' }), 'unknown', 'sudo spanplan doctor'],
+    [
+      'Podman by its package',
+      { ...answering, engine: 'Podman Engine' },
+      'problem',
+      'apt-get install docker.io podman-docker-'
+    ],
+    ['Podman by name', { ...answering, engine: 'Podman Engine', isNamed: true }, 'problem', 'unset DOCKER_HOST']
+  ] as const)('that is %s', (_, docker, result, command) => {
+    expect(found({ docker })).toEqual([
+      ['docker', result, command],
+      ['live_restore', 'unknown', null]
+    ])
+  })
+
+  test.each([
+    [null, { 'live-restore': true }],
+    ['{}\n', { 'live-restore': true }],
+    [
+      '{"log-driver": "journald", "bip": "10.0.0.1/24"}',
+      { 'log-driver': 'journald', bip: '10.0.0.1/24', 'live-restore': true }
+    ],
+    ['{\n  "builder": {"gc": {}}\n}\n', { builder: { gc: {} }, 'live-restore': true }],
+    ['{\n  "live-restore" : false,\n  "debug": false\n}\n', { debug: false, 'live-restore': true }]
+  ])('live-restore is switched on in %j, and nothing else is changed', (text, settings) => {
+    const docker = { ...answering, liveRestore: { known: false }, settings: { known: text } }
+    const [[id, result, command] = []] = found({ docker })
+    expect([id, result]).toEqual(['live_restore', 'warning'])
+    const folder = mkdtempSync('/tmp/spanplan-doctor-')
+    try {
+      const file = join(folder, 'daemon.json')
+      if (text !== null) writeFileSync(file, text)
+      const line = command?.replaceAll('/etc/docker/daemon.json', file).replace('systemctl reload docker', 'true')
+      execFileSync('sh', ['-c', line ?? 'false'])
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(settings)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('interfaces', () => {
+  const managed = (
+    manager: 'ifupdown' | 'systemd-networkd' | 'NetworkManager',
+    name: string,
+    uuid: string | null = null
+  ) => found({ managers: { known: [{ name, manager, tcConnection: { known: uuid } }] } })
+
+  test('who manages a source or a bridge', () => {
+    expect(managed('NetworkManager', 'ens192')).toEqual([])
+    expect(managed('ifupdown', 'span0')).toEqual([])
+    expect(managed('NetworkManager', 'span0')).toEqual([['managers', 'warning', 'nmcli device set span0 managed no']])
+    expect(managed('systemd-networkd', 'span0')).toEqual([
+      [
+        'managers',
+        'warning',
+        "printf '[Match]\\nName=%s\\n\\n[Link]\\nUnmanaged=yes\\n' span0 >/etc/systemd/network/05-spanplan-span0.network && networkctl reload"
+      ]
+    ])
+    expect(managed('NetworkManager', 'ens192', '1b3d5f70-0000-4000-8000-000000000001')).toEqual([
+      [
+        'managers',
+        'problem',
+        "nmcli connection modify uuid 1b3d5f70-0000-4000-8000-000000000001 tc.qdiscs '' tc.tfilters ''"
+      ]
+    ])
+  })
+
+  test('an interface that merges frames', () => {
+    const links = converged.links.map((link) =>
+      link.name === 'ens192' ? { ...link, offloads: { lro: { active: true, fixed: false } } } : link
+    )
+    const spans = reportOn(see({ ...converged, links }))
+    expect(found({ spans })).toEqual([['offloads', 'warning', 'ethtool -K ens192 lro off']])
+  })
+
+  test('a source that is silent', () => {
+    const text = fixture('spans.yaml').replace('filter: not port 22', 'max_idle: 5m')
+    expect(found({ spans: reportOn(see(converged, text), { idle: 400 }) })).toContainEqual(['silence', 'problem', null])
+    expect(found({ spans: reportOn(see(), { idle: 400 }) })).toEqual([])
+  })
+})
+
+describe('the watch and its units', () => {
+  const unit = (more: Partial<UnitFacts>) => {
+    const { units } = factsWith()
+    if (!('known' in units)) throw new Error('the units are known')
+    return { units: { known: units.known.map((one) => ({ ...one, ...more })) } }
+  }
+
+  test.each([
+    [{ loadState: 'masked' }, 'problem', 'systemctl unmask spanplan.service'],
+    [{ activeState: 'failed' }, 'problem', 'systemctl restart spanplan.service'],
+    [{ activeState: 'inactive' }, 'problem', 'systemctl start spanplan.service'],
+    [{ fileState: 'disabled' }, 'warning', 'systemctl enable spanplan.service'],
+    [{ needsReload: true }, 'warning', 'systemctl daemon-reload'],
+    [
+      { loadState: 'not-found' },
+      'warning',
+      'cp /lib/spanplan/examples/systemd/spanplan.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now spanplan.service'
+    ]
+  ])('a unit with %j', (more, result, command) => {
+    expect(found(unit(more))).toEqual([['units', result, command]])
+  })
+
+  test('a watch that was killed, one that hangs, and one that only root may ask', () => {
+    const dead = (pid: number | null) => ({ watches: [{ name: 'default', socket: '/run/x', state: null, pid }] })
+    const restart = 'systemctl restart spanplan.service'
+    expect(found(dead(null))).toEqual([['watch', 'problem', restart]])
+    expect(found(dead(7))).toEqual([['watch', 'problem', restart]])
+    expect(found({ ...dead(null), isRoot: false })).toEqual([['watch', 'unknown', null]])
+    const alone = { ...dead(null), units: { unknown: 'no systemd' }, fileArguments: ['-f', 'my spans.yaml'] }
+    expect(found(alone)).toContainEqual(['watch', 'problem', "spanplan watch -f 'my spans.yaml'"])
+  })
+
+  test('the socket of a killed watch of another name', () => {
+    const [own] = factsWith().watches
+    const dead = { name: 'lab9', socket: '/run/spanplan/net-1.lab9.watch', state: null, pid: null }
+    const watches = own === undefined ? [] : [own, dead]
+    expect(found({ watches })).toEqual([['run_directory', 'warning', `rm -f -- ${dead.socket}`]])
+    expect(found({ watches, isRoot: false })).toEqual([])
+    expect(found({ watches: watches.map((watch) => ({ ...watch, pid: 7 })) })).toEqual([])
+  })
+
+  test('what systemctl of systemd 257 prints', () => {
+    const text = `Result=success
+ExecMainStatus=0
+Id=spanplan.service
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+NeedDaemonReload=yes
+
+Result=success
+ExecMainStatus=0
+Id=spanplan-apply.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+NeedDaemonReload=no
+`
+    expect(parseUnits(text)).toMatchObject([
+      { id: 'spanplan.service', activeState: 'active', needsReload: true },
+      { id: 'spanplan-apply.service', loadState: 'not-found', fileState: '' }
+    ])
+  })
+})
+
+test('the marks of another name: old, unless a file or a watch has the name', () => {
+  const spans = { ...factsWith().spans }
+  const file = loadNamed('other')
+  expect(found({ file, spans, watches: [] })).toContainEqual(['marks', 'warning', 'spanplan destroy --name default'])
+  expect(found({ file, spans, watches: [], otherNames: ['default'] }).map(([id]) => id)).not.toContain('marks')
+  expect(found({ file, spans }).map(([id]) => id)).not.toContain('marks')
+})
+
+function loadNamed(name: string): DoctorFacts['file'] {
+  const { file } = factsWith()
+  if (file.state !== 'valid') throw new Error('the file is valid')
+  const { target } = file
+  return { state: 'valid', target: { ...target, spec: { ...target.spec, name } } }
+}
+
+test('what a person reads: 100 columns at most, but for commands, and nothing that a terminal obeys', () => {
+  const docker = { ...answering, version: '\u001b[31m26'.repeat(30), engine: 'Podman Engine' }
+  const text = renderFindings(runChecks(factsWith({ docker, canAdminister: false })), plain)
+  expect(text).not.toContain('\u001b')
+  const lines = text.split('\n').filter((line) => !line.includes('$ ') && !line.includes('\\u001b'))
+  expect(lines.filter((line) => line.length > 100)).toEqual([])
+  expect(text).toContain('problem    rights          root has no CAP_NET_ADMIN: apply and watch need it.')
+  expect(text).toContain('\n           $ apt-get install docker.io podman-docker-\n')
+  expect(text.trimEnd().split('\n').at(-1)).toMatch(/^2 problems, 0 warnings, 1 not known\. Each \$ line/)
+})

@@ -1,0 +1,55 @@
+/** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
+import type { DoctorFacts } from '../../../src/doctor/facts.ts'
+import { moduleNames } from '../../../src/doctor/gather/kernel-modules.ts'
+import type { PlanView } from '../../../src/plan/plan-view.ts'
+import { makeTarget } from '../../../src/plan/target.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { everySpan } from '../../../src/spec/scope.ts'
+import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
+import { makeReport } from '../../../src/status/report.ts'
+import { fixture, samplesOf, see, type Traffic, watch } from '../status/views.ts'
+
+const programs = ['ip', 'tc', 'bridge', 'ethtool', 'tcpdump', 'nft', 'bpftool', 'sysctl', 'flock', 'setpriv', 'unshare']
+
+/** Those facts, and some that differ. */
+export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
+  const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(fixture('spans.yaml')) }])
+  const view = see()
+  return {
+    file: {
+      state: 'valid',
+      target: makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false })
+    },
+    ...{ fileArguments: [], otherNames: [], unitFolder: '/lib/spanplan/examples/systemd' },
+    ...{ node: '20.19.2', architecture: 'amd64', isRoot: true, canAdminister: true, canCapture: true },
+    programs: new Map(programs.map((name) => [name, { version: '1.0' }])),
+    modules: new Map(moduleNames.map((name) => [name, { known: 'loaded' }])),
+    docker: {
+      ...{ state: 'answers', address: 'unix:///var/run/docker.sock', isNamed: false },
+      ...{ engine: 'Engine', version: '26.1.5', api: '1.45' },
+      ...{ liveRestore: { known: true }, settings: { known: null } }
+    },
+    host: { known: view.host },
+    managers: { known: [{ name: 'ens192', manager: null, tcConnection: { known: null } }] },
+    spans: reportOn(view),
+    runDirectory: null,
+    watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, pid: 7 }],
+    leftFiles: [],
+    units: {
+      known: [
+        {
+          ...{ id: 'spanplan.service', loadState: 'loaded', activeState: 'active', fileState: 'enabled' },
+          ...{ result: 'success', exitStatus: '0', needsReload: false }
+        }
+      ]
+    },
+    ...more
+  }
+}
+
+/** What the doctor knows of the spans of a plan. */
+export function reportOn(view: PlanView, traffic: Traffic = {}): DoctorFacts['spans'] {
+  const samples = samplesOf(view, traffic)
+  const report = makeReport({ view, pauses: [], watch, ...samples })
+  return { known: { view, report, paths: framePathsOf(view), sample: samples.later } }
+}
