@@ -1,0 +1,79 @@
+/** The doctor with little to go by: no root, no Docker, no file, or a broken one. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { examine, findingsOf } from './doctoring.ts'
+import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { spanplan, writeSpans } from './spans.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['apply'])
+})
+afterAll(() => lab?.close())
+
+/** Whoever it is may read the sources wherever they are, also in somebody's home. */
+const granted = [
+  '--inh-caps=+dac_read_search',
+  '--ambient-caps=+dac_read_search',
+  '--bounding-set=-all,+dac_read_search'
+]
+const nobody: SpanplanOptions = { through: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...granted] }
+
+test('changes nothing, and finds nothing wrong where nothing is', async () => {
+  const before = await lab.snapshotText()
+  const findings = await examine(lab)
+  expect(findings.filter(({ result }) => result === 'problem')).toEqual([])
+  for (const id of ['spans', 'carrier', 'mtu', 'offloads', 'sensors', 'silence', 'marks', 'docker', 'kernel_modules']) {
+    expect(findingsOf(findings, id, 'ok'), id).toHaveLength(1)
+  }
+  expect(await lab.snapshotText()).toBe(before)
+})
+
+test('without root, it says what root would know', async () => {
+  const findings = await examine(lab, [], nobody)
+  expect(findingsOf(findings, 'rights', 'warning')).toMatchObject([
+    { message: 'this user has no CAP_NET_ADMIN: apply and watch need it', command: 'sudo spanplan doctor' },
+    { message: 'this user has no CAP_NET_RAW: filters with "vlan" and capture need it' }
+  ])
+  expect(findingsOf(findings, 'nftables', 'unknown')).toMatchObject([
+    { message: 'reading nftables needs CAP_NET_ADMIN' }
+  ])
+  expect(findingsOf(findings, 'file', 'ok')).toMatchObject([{ message: /only root checks who may write to it$/ }])
+})
+
+test('without a file, it checks the host, and takes no mark for an old one', async () => {
+  await lab.run(['mv', join(lab.files, 'spans.yaml'), join(lab.files, 'hidden')])
+  const findings = await examine(lab)
+  await lab.run(['mv', join(lab.files, 'hidden'), join(lab.files, 'spans.yaml')])
+  expect(findingsOf(findings, 'file', 'unknown')).toMatchObject([{ message: /^there is no spans\.yaml here/ }])
+  expect(findingsOf(findings, 'spans', 'unknown')).toMatchObject([{ command: null }])
+  expect(findingsOf(findings, 'marks', 'unknown')).toMatchObject([{ message: /the name default.*the bridge span0/ }])
+  expect(findingsOf(findings, 'docker', 'warning')).toMatchObject([{ command: 'systemctl start docker' }])
+})
+
+test('a broken file, and one that does not fit the host', async () => {
+  await writeFile(join(lab.files, 'broken.yaml'), 'version: 1\nspans: {span0: {source: []}}\n')
+  const broken = await examine(lab, ['-f', 'broken.yaml'])
+  expect(findingsOf(broken, 'file', 'problem')[0]?.message).toMatch(/^broken\.yaml:2:\d+: /)
+  const dedicated =
+    'version: 1\ninterfaces: {ens192: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens192}]}}\n'
+  await writeFile(join(lab.files, 'dedicated.yaml'), dedicated)
+  await lab.run(['ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'ens192'])
+  const unfit = await examine(lab, ['-f', 'dedicated.yaml'])
+  expect(findingsOf(unfit, 'spans', 'problem')).toMatchObject([{ message: /has the address 192\.0\.2\.1\/24/ }])
+  await lab.run(['ip', 'addr', 'del', '192.0.2.1/24', 'dev', 'ens192'])
+})
+
+test('what a person reads', async () => {
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+  const { stdout } = await spanplan(lab, ['doctor', '-f', 'spans.yaml'], 2)
+  expect(stdout).toMatch(
+    /^problem {4}spans {11}span span0 differs from the file: ~ interface ens192 \(promiscuous: off →\n/m
+  )
+  expect(stdout).toContain('\n           $ spanplan apply -f spans.yaml\n')
+  expect(stdout).toMatch(/^1 problem, \d+ warnings, \d+ not known\. Each \$ line clears/m)
+})
