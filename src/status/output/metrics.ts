@@ -7,7 +7,7 @@ import { readIdleness } from '../counters/idleness.ts'
 import { causesAt, type LossTotals } from '../counters/loss-totals.ts'
 import type { Report } from '../report.ts'
 import type { Degraded, WatchState } from '../watch-state.ts'
-import type { Family, Labels, Point } from './exposition.ts'
+import type { Family, Histogram, Labels, Point } from './exposition.ts'
 
 /** What a scrape measured. */
 export interface Measurement {
@@ -17,6 +17,106 @@ export interface Measurement {
   readonly losses: LossTotals
 }
 
+/** What a metric is, whatever its values are. */
+export interface Metric {
+  readonly type: Family['type']
+  /** In the order in which they are written. */
+  readonly labels: readonly string[]
+  readonly help: string
+}
+
+const span = ['span'] as const
+const mirror = ['span', 'interface', 'direction'] as const
+const port = ['span', 'interface', 'sensor'] as const
+
+/** Every metric, in the order in which a scrape has them. */
+export const metrics = {
+  spanplan_build_info: { type: 'gauge', labels: ['version'], help: 'The version of spanplan that watches.' },
+  spanplan_watch_start_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the watch began.' },
+  spanplan_file_valid: {
+    ...{ type: 'gauge', labels: [] },
+    help: 'Whether the file is valid; if not, the last good one is in force.'
+  },
+  spanplan_reconciles_total: {
+    ...{ type: 'counter', labels: ['trigger', 'result'] },
+    help: 'Runs of the watch, by what triggered them and what came of them.'
+  },
+  spanplan_reconcile_duration_seconds: { type: 'histogram', labels: [], help: 'How long runs took.' },
+  spanplan_last_reconcile_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the last run ended.' },
+  spanplan_last_success_timestamp_seconds: {
+    ...{ type: 'gauge', labels: [] },
+    help: 'When the last run ended after which all was as the file says.'
+  },
+  spanplan_drift_changes_total: {
+    ...{ type: 'counter', labels: [] },
+    help: 'Changes that runs after the first one found to be needed.'
+  },
+  spanplan_counters_readable: {
+    ...{ type: 'gauge', labels: [] },
+    help: 'Whether the counters of the spans could be read.'
+  },
+  spanplan_healthy: { type: 'gauge', labels: span, help: 'Whether nothing is wrong with the span.' },
+  spanplan_host_healthy: { type: 'gauge', labels: [], help: 'Whether nothing else is wrong, as with Docker.' },
+  spanplan_problems: {
+    ...{ type: 'gauge', labels: ['span', 'code'] },
+    help: 'What is wrong, by the code of the message; without a span, with the host.'
+  },
+  spanplan_waiting: { type: 'gauge', labels: span, help: 'What cannot be made yet.' },
+  spanplan_paused: { type: 'gauge', labels: span, help: 'Whether the span is paused.' },
+  spanplan_degraded: {
+    ...{ type: 'gauge', labels: ['span', 'reason'] },
+    help: 'Whether the watch cannot keep the span in sync, and why; without a span, all of them.'
+  },
+  spanplan_source_carrier: {
+    ...{ type: 'gauge', labels: ['interface'] },
+    help: 'Whether the interface is up and has a carrier.'
+  },
+  spanplan_source_idle_seconds: {
+    ...{ type: 'gauge', labels: ['span', 'interface'] },
+    help: "Seconds since the last frame that the span's mirrors took from the interface, or since they are there."
+  },
+  spanplan_interface_frames_total: {
+    ...{ type: 'counter', labels: ['interface'] },
+    help: 'Frames that the interface has received.'
+  },
+  spanplan_interface_bytes_total: {
+    ...{ type: 'counter', labels: ['interface'] },
+    help: 'Bytes that the interface has received.'
+  },
+  spanplan_mirror_frames_total: { type: 'counter', labels: mirror, help: 'Frames that the mirror has taken.' },
+  spanplan_mirror_bytes_total: { type: 'counter', labels: mirror, help: 'Bytes that the mirror has taken.' },
+  spanplan_bridge_frames_total: { type: 'counter', labels: span, help: "Copies that the span's bridge was handed." },
+  spanplan_bridge_bytes_total: { type: 'counter', labels: span, help: "Bytes that the span's bridge was handed." },
+  spanplan_port_frames_total: {
+    ...{ type: 'counter', labels: port },
+    help: 'Copies that went to a sensor; the interface is the end on the host.'
+  },
+  spanplan_port_bytes_total: { type: 'counter', labels: port, help: 'Bytes that went to a sensor.' },
+  spanplan_lost_frames_total: {
+    ...{ type: 'counter', labels: ['span', 'hop', 'interface', 'direction', 'sensor', 'reason'] },
+    help: 'Frames lost at a place on the way, and why, since the first scrape of this watch.'
+  },
+  spanplan_sensor_sockets: {
+    ...{ type: 'gauge', labels: port },
+    help: 'Packet sockets by which the sensor listens on its interface.'
+  }
+} as const satisfies Readonly<Record<string, Metric>>
+
+type Metrics = typeof metrics
+type MetricName = keyof Metrics
+/** The metrics that have values of their own. */
+type PointName = { [Name in MetricName]: Metrics[Name]['type'] extends 'histogram' ? never : Name }[MetricName]
+
+function family(name: PointName, points: readonly Point[]): Family {
+  const { type, help } = metrics[name]
+  return { name, type, help, points }
+}
+
+function histogramFamily(name: Exclude<MetricName, PointName>, histogram: Histogram): Family {
+  const { type, help } = metrics[name]
+  return { name, type, help, histogram }
+}
+
 /**
  * All metrics of a watch.
  *
@@ -24,23 +124,13 @@ export interface Measurement {
  */
 export function makeMetrics(version: string, state: WatchState, measurement: Measurement | null): Family[] {
   return [
-    gauge('spanplan_build_info', 'The version of spanplan that watches.', [{ labels: { version }, value: 1 }]),
+    family('spanplan_build_info', [{ labels: { version }, value: 1 }]),
     ...runFamilies(state),
-    gauge('spanplan_counters_readable', 'Whether the counters of the spans could be read.', [
-      truth(measurement !== null)
-    ]),
+    family('spanplan_counters_readable', [truth(measurement !== null)]),
     ...(measurement === null
       ? []
       : [...healthFamilies(measurement.report, state.degraded), ...pathFamilies(measurement)])
   ]
-}
-
-function gauge(name: string, help: string, points: readonly Point[]): Family {
-  return { name, help, type: 'gauge', points }
-}
-
-function counter(name: string, help: string, points: readonly Point[]): Family {
-  return { name, help, type: 'counter', points }
 }
 
 function truth(holds: boolean, labels: Labels = {}): Point {
@@ -50,19 +140,14 @@ function truth(holds: boolean, labels: Labels = {}): Point {
 /** Metrics of the watch itself. */
 function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }: WatchState): Family[] {
   const counts = runs.map(({ trigger, result, count }) => ({ labels: { trigger, result }, value: count }))
-  const [isValid, changes] = [truth(file.valid), { value: drift }]
-  const success = 'When the last run ended after which all was as the file says.'
   return [
-    gauge('spanplan_watch_start_timestamp_seconds', 'When the watch began.', pointsAt(since)),
-    gauge('spanplan_file_valid', 'Whether the file is valid; if not, the last good one is in force.', [isValid]),
-    counter('spanplan_reconciles_total', 'Runs of the watch, by what triggered them and what came of them.', counts),
-    {
-      ...{ name: 'spanplan_reconcile_duration_seconds', type: 'histogram', help: 'How long runs took.' },
-      histogram: durations
-    },
-    gauge('spanplan_last_reconcile_timestamp_seconds', 'When the last run ended.', pointsAt(last?.at ?? null)),
-    gauge('spanplan_last_success_timestamp_seconds', success, pointsAt(lastSuccess)),
-    counter('spanplan_drift_changes_total', 'Changes that runs after the first one found to be needed.', [changes])
+    family('spanplan_watch_start_timestamp_seconds', pointsAt(since)),
+    family('spanplan_file_valid', [truth(file.valid)]),
+    family('spanplan_reconciles_total', counts),
+    histogramFamily('spanplan_reconcile_duration_seconds', durations),
+    family('spanplan_last_reconcile_timestamp_seconds', pointsAt(last?.at ?? null)),
+    family('spanplan_last_success_timestamp_seconds', pointsAt(lastSuccess)),
+    family('spanplan_drift_changes_total', [{ value: drift }])
   ]
 }
 
@@ -83,19 +168,12 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
   const paused = spans.map(({ name, pausedUntil }) => truth(pausedUntil !== null, { span: name }))
   const reasons = [null, ...judged.map(({ name }) => name)].flatMap((span) => degradedPoints(degraded, span))
   return [
-    gauge('spanplan_healthy', 'Whether nothing is wrong with the span.', healthy),
-    gauge('spanplan_host_healthy', 'Whether nothing else is wrong, as with Docker.', [truth(unhealthy.length === 0)]),
-    gauge('spanplan_problems', 'What is wrong, by the code of the message; without a span, with the host.', [
-      ...countCodes(unhealthy, {}),
-      ...problems
-    ]),
-    gauge('spanplan_waiting', 'What cannot be made yet.', waiting),
-    gauge('spanplan_paused', 'Whether the span is paused.', paused),
-    gauge(
-      'spanplan_degraded',
-      'Whether the watch cannot keep the span in sync, and why; without a span, all of them.',
-      reasons
-    )
+    family('spanplan_healthy', healthy),
+    family('spanplan_host_healthy', [truth(unhealthy.length === 0)]),
+    family('spanplan_problems', [...countCodes(unhealthy, {}), ...problems]),
+    family('spanplan_waiting', waiting),
+    family('spanplan_paused', paused),
+    family('spanplan_degraded', reasons)
   ]
 }
 
@@ -148,36 +226,21 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
       traffic({ span, interface: device, ...sensorLabel(sensor?.container) }, findLink(index, sample)?.tx)
     )
   )
-  const idle = "Seconds since the last frame that the span's mirrors took from the interface, or since they are there."
-  const port = 'Copies that went to a sensor; the interface is the end on the host.'
   return [
-    gauge('spanplan_source_carrier', 'Whether the interface is up and has a carrier.', carriers),
-    gauge('spanplan_source_idle_seconds', idle, idlePoints(paths, sample)),
-    ...trafficFamilies(
-      'interface',
-      interfaces,
-      'Frames that the interface has received.',
-      'Bytes that the interface has received.'
-    ),
-    ...trafficFamilies('mirror', mirrors, 'Frames that the mirror has taken.', 'Bytes that the mirror has taken.'),
-    ...trafficFamilies(
-      'bridge',
-      bridges,
-      "Copies that the span's bridge was handed.",
-      "Bytes that the span's bridge was handed."
-    ),
-    ...trafficFamilies('port', ports, port, 'Bytes that went to a sensor.'),
+    family('spanplan_source_carrier', carriers),
+    family('spanplan_source_idle_seconds', idlePoints(paths, sample)),
+    ...trafficFamilies('interface', interfaces),
+    ...trafficFamilies('mirror', mirrors),
+    ...trafficFamilies('bridge', bridges),
+    ...trafficFamilies('port', ports),
     ...lossFamilies(losses)
   ]
 }
 
-function trafficFamilies(place: string, traffic: readonly Traffic[], frames: string, bytes: string): Family[] {
+function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traffic: readonly Traffic[]): Family[] {
   const framePoints = traffic.map(({ labels, packets }) => ({ labels, value: packets }))
   const bytePoints = traffic.map(({ labels, bytes }) => ({ labels, value: bytes }))
-  return [
-    counter(`spanplan_${place}_frames_total`, frames, framePoints),
-    counter(`spanplan_${place}_bytes_total`, bytes, bytePoints)
-  ]
+  return [family(`spanplan_${place}_frames_total`, framePoints), family(`spanplan_${place}_bytes_total`, bytePoints)]
 }
 
 /** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
@@ -205,11 +268,7 @@ function lossFamilies(losses: LossTotals): Family[] {
   const sockets = places.flatMap(({ span, hop, labels }) =>
     hop.kind === 'sensor' && hop.sockets !== null ? [{ labels: { span, ...labels }, value: hop.sockets.length }] : []
   )
-  const help = 'Frames lost at a place on the way, and why, since the first scrape of this watch.'
-  return [
-    counter('spanplan_lost_frames_total', help, lost),
-    gauge('spanplan_sensor_sockets', 'Packet sockets by which the sensor listens on its interface.', sockets)
-  ]
+  return [family('spanplan_lost_frames_total', lost), family('spanplan_sensor_sockets', sockets)]
 }
 
 function hopLabels(hop: Hop): Labels {
