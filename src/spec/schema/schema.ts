@@ -49,19 +49,19 @@ const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
   { broken: (value) => !macPattern.test(value), message: 'must be a MAC address such as "00:1b:21:aa:00:01"' }
 ]).meta({
   description:
-    "The interface's permanent MAC address, with : or -. Put it in quotes: YAML reads some addresses as numbers",
+    'The permanent MAC address of the interface, with : or -. Put it in quotes: YAML reads some addresses as numbers',
   pattern: '^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$'
 })
 
 const match = mappingWithOne(
   ['macaddress', 'name'],
   {
-    description: 'How the interface is found. Without it, the key is its name',
+    description: 'How the interface is found. Default: the key is its name',
     message: 'must have either macaddress or name'
   },
   {
     macaddress: macaddress.optional(),
-    name: interfaceName.optional().describe("The interface's name, or one of its altnames")
+    name: interfaceName.optional().describe('The name of the interface, or one of its altnames')
   }
 )
 
@@ -71,8 +71,10 @@ const interfaceEntry = mapping({
   match: match.optional(),
   dedicated: flag()
     .default(false)
-    .describe('For capture only: no ARP, no IPv6, GRO and LRO off. Refused on an interface with an address or a route')
-}).describe('Settings of an interface, for every span that copies from it')
+    .describe(
+      'The interface is for capture only: no ARP, no IPv6, GRO and LRO off. Refused if it has an address or a route'
+    )
+}).describe('An interface, for every span that copies from it. Sources name it by this key')
 
 const noControls: Rule = {
   broken: (value) => hasControls(value, '\n\t'),
@@ -86,7 +88,7 @@ const filter = text('text: a pcap-filter(7) expression', [
   { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
   noControls
 ]).meta({
-  description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: all',
+  description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: every frame',
   examples: ['not port 22', 'vlan 10 and tcp'],
   minLength: 1
 })
@@ -97,7 +99,7 @@ const maxIdle = z
   .string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' })
   .meta({
     description:
-      'A source without any frame for so long is unhealthy: a duration such as 30s, 5m or 1h30m. Default: never',
+      'The source is unhealthy after so long without a frame: a duration such as 30s, 5m or 1h30m. Default: never',
     examples: ['5m'],
     pattern: `^(?=.)${durationPattern}$`
   })
@@ -122,7 +124,7 @@ const source = mappingWithOne(
     direction: z
       .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
       .optional()
-      .describe('Which frames: received, sent, or both. Default: both, and ingress for a dedicated interface'),
+      .describe('Which frames are copied: received, sent, or both. Default: both; ingress for a dedicated interface'),
     filter: filter.optional(),
     max_idle: maxIdle.optional()
   }
@@ -137,7 +139,7 @@ const subnet = z
     payload.issues.push({ code: 'custom', input: payload.value, message: result.problem, params })
   })
   .meta({
-    description: "The network's IPv4 prefix, /8 to /29. Default: a free /26 of 198.18.0.0/15",
+    description: 'The IPv4 prefix of the network, /8 to /29. Default: a free /26 of 198.18.0.0/15, kept once made',
     pattern: '^(?:[0-9]{1,3}\\.){3}[0-9]{1,3}/(?:[89]|1[0-9]|2[0-9])$'
   })
 
@@ -149,7 +151,9 @@ const network = z
     ],
     { error: 'must be the name of a Docker network, or {name: …, subnet: …}' }
   )
-  .describe("The Docker network that hands the span out. Default: one of the span's name, if there are sensors")
+  .describe(
+    'The Docker network that hands out the span: a name, or name and subnet. Default: the name of the span, if there are sensors'
+  )
 
 /** Bytes. IPv4 needs the one (RFC 791); a bridge's MTU in the kernel goes up to the other. */
 const smallestMtu = 68
@@ -157,21 +161,25 @@ const largestMtu = 65535
 const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
 
 const span = mapping({
-  description: text('text', [noControls]).optional().describe('What the span is for, for people'),
+  description: text('text', [noControls]).optional().describe('What the span is for. The plan shows it'),
   sources: z
     .array(source, { error: 'must be a list of one source or more' })
     .min(1, { error: 'must be a list of one source or more' })
-    .describe('Where traffic is copied from, one or more'),
+    .describe(
+      'Where traffic is copied from: one source or more, each with one of interface, container, label and compose'
+    ),
   network: network.optional(),
   sensors: z
     .array(sensor, { error: 'must be a list of containers' })
     .default([])
-    .describe('The containers to connect: names, labels, Compose services. Others may connect themselves'),
+    .describe(
+      'The containers to connect: names, or mappings with one of container, label and compose. Others may connect themselves'
+    ),
   mtu: z
     .union([z.literal('auto'), z.int(mtuError).min(smallestMtu, mtuError).max(largestMtu, mtuError)], mtuError)
     .default('auto')
-    .describe("The largest frame: auto (the largest source's) or a number of bytes"),
-  wire: flag().default(true).describe('Frames as on the wire: segmented, checksums filled in'),
+    .describe('The largest frame, in bytes. auto: that of the largest source'),
+  wire: flag().default(true).describe('Frames are as on the wire: segmented, with checksums filled in'),
   sealed: flag().default(true).describe('Sensors receive and can never send: not to the host, not to each other')
 }).describe('A named tap: a bridge, the mirrors that feed it, the Docker network that hands it out')
 
@@ -182,7 +190,7 @@ const owner = text('text', [
   lengthRule(longestOwner, `it has at most ${longestOwner} characters`),
   nameRule('must not be "all"', oneOf(['all']))
 ]).meta({
-  description: 'Whose these spans are: prune and destroy stay within it',
+  description: 'Whose these spans are. apply and destroy touch nothing of another name',
   default: 'default',
   pattern: `^(?!all$)[A-Za-z0-9][A-Za-z0-9_.-]{0,${longestOwner - 1}}$`
 })
@@ -193,7 +201,7 @@ const file = mapping({
   interfaces: z
     .record(interfaceName, interfaceEntry, { error: 'must be a mapping of names to interfaces' })
     .default({})
-    .describe('Interfaces of which there is more to say than their name'),
+    .describe('Interfaces of which more has to be said than their name'),
   spans: z
     .record(spanName, span, { error: 'must be a mapping of names to spans' })
     .describe('The spans, by name. {} says that there are none')

@@ -18,11 +18,12 @@ const sensorInterface = text('the name of a network interface', [
   nameRule('must not be "lo": the container has one already', oneOf(['lo'])),
   lengthRule(longestLinkName, `a name has at most ${longestLinkName} bytes`, countBytes)
 ]).meta({
-  description: "What the interface is called in the container, with Docker 28 or newer. Default: Docker's choice",
+  description:
+    'The name of the interface in the container. Docker older than 28 ignores it, with a warning. Default: the choice of Docker',
   pattern: `^(?!-)(?!(?:all|default|lo|\\.{1,2})$)[^/:\\s]{1,${longestLinkName}}$`
 })
 
-const containerName = selectorKeys.container.describe('The name of a container that is connected to the span')
+const containerName = selectorKeys.container.describe('The name of a container. It is connected whether it runs or not')
 
 /** An item of `sensors`. */
 export const sensor = z.union(
@@ -35,12 +36,12 @@ export const sensor = z.union(
         container: containerName.optional(),
         label: selectorKeys.label
           .describe(
-            'A label, KEY=VALUE: every running container that has it is connected, also where it is its image’s own (LABEL)'
+            'KEY=VALUE: every running container with this label is connected, also if the label is that of its image'
           )
           .optional(),
         compose: selectorKeys.compose
           .describe(
-            'A service of a Compose project, PROJECT/SERVICE: every running container that has its labels is connected, also where they are its image’s own (LABEL)'
+            'PROJECT/SERVICE: every running container of this Compose service is connected, except those of docker compose run'
           )
           .optional(),
         interface_name: sensorInterface.optional()

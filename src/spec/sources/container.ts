@@ -14,12 +14,12 @@ export type ContainerSource = ContainerSelector & { readonly kind: 'container' }
 export const containerSource = {
   keys: {
     container: selectorKeys.container
-      .describe(
-        'The container whose interfaces are copied from, by its name; both directions are as the container sees them'
-      )
+      .describe('The name of a container: each of its interfaces is copied. Directions are as the container sees them')
       .optional(),
-    label: selectorKeys.label.describe('The same of each running container with this label').optional(),
-    compose: selectorKeys.compose.describe('The same of each running container of this Compose service').optional()
+    label: selectorKeys.label.describe('KEY=VALUE: the same for every running container with this label').optional(),
+    compose: selectorKeys.compose
+      .describe('PROJECT/SERVICE: the same for every running container of this Compose service')
+      .optional()
   },
   load(data) {
     const selector = readSelector(data)

@@ -13,7 +13,7 @@ export interface InterfaceSource {
 export const interfaceSource = {
   keys: {
     interface: interfaceName
-      .describe('The interface that is copied from: a key of interfaces, or a name on the host (an altname too)')
+      .describe('The interface to copy from: a key of interfaces, or a name on the host (an altname too)')
       .optional()
   },
   load: (data) => (data.interface === undefined ? undefined : { kind: 'interface', interface: data.interface }),
