@@ -29,11 +29,12 @@ const leaveOut = {
   }
 }
 
-/** What not each start needs, and Node would read each time: the commands 20 ms, dockerode 10. */
+/** What not each start needs, and Node would read each time: the commands 20 ms, dockerode 10, help 1. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
     onResolve({ filter: /^\.\/run-command\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
+    onResolve({ filter: /^\.\/help\/help\.ts$/ }, () => ({ path: './help.cjs', external: true }))
     onResolve({ filter: /^dockerode$/ }, () => ({ path: './dockerode.cjs', external: true }))
   }
 }
@@ -46,13 +47,15 @@ const shared = {
 }
 /** The product. What is imported later is required: as an import, Node would first search it for exports. */
 const parts = [
-  { entry: 'src/cli/main.ts', outfile: 'dist/spanplan.cjs' },
+  { entry: 'src/cli/spanplan.ts', outfile: 'dist/spanplan.cjs' },
+  { entry: 'src/cli/help/help.ts', outfile: 'dist/help.cjs' },
   { entry: 'src/cli/run-command.ts', outfile: 'dist/commands.cjs' },
   { entry: 'node_modules/dockerode/lib/docker.js', outfile: 'dist/dockerode.cjs' }
 ].map((part) => ({ ...part, plugins: [apart, leaveOut], supported: { 'dynamic-import': false } }))
 
 const programs = [
   { entry: 'src/cli/launch.ts', outfile: 'dist/launch.cjs' },
+  { entry: 'src/reference/generate.ts', outfile: 'dist/reference.cjs', plugins: [apart, leaveOut] },
   { entry: 'test/e2e/demo.ts', outfile: 'dist/demo.cjs', plugins: [leaveOut] },
   { entry: 'test/bench/bench.ts', outfile: 'dist/bench.cjs', plugins: [leaveOut] }
 ]

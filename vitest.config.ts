@@ -47,6 +47,7 @@ const sizes = [
 ]
 
 export default defineConfig({
+  define: { SPANPLAN_VERSION: JSON.stringify('0.0.0') },
   test: {
     projects: sizes.map((size) => ({ extends: true, test: size })),
     pool: 'forks',

@@ -1,5 +1,4 @@
-import { Command, CommanderError, Option } from '@commander-js/extra-typings'
-import { Exit } from '../errors.ts'
+import { Command, Option } from '@commander-js/extra-typings'
 import { printableLines } from '../printable.ts'
 import * as shared from './options.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
@@ -20,17 +19,38 @@ function optionDescription({ description, argChoices, defaultValueDescription }:
   return more.length > 0 ? `${description} (${more.join('; ')})` : description
 }
 
-/** The whole command line, which `spanplan completion` reads too. */
-const program = new Command('spanplan')
+/** Its name alone: options and arguments are in the help of the command. */
+const subcommandTerm = (command: { name(): string }) => command.name()
+
+/** Characters: help is no wider than that, also on a wider terminal. */
+const widestHelp = 80
+
+/** The whole command line, which `spanplan completion` and the pages of the reference read too. */
+export const program = new Command('spanplan')
   .description("Gives containers a switch's mirrored traffic, as spans.yaml says.")
-  .version(SPANPLAN_VERSION, '--version')
-  .helpOption('-h, --help')
-  .configureHelp({ optionDescription })
+  .version(SPANPLAN_VERSION, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print help')
+  .helpCommand(false)
+  .configureHelp({ optionDescription, subcommandTerm })
   .showSuggestionAfterError()
   .showHelpAfterError('(see --help)')
   .exitOverride()
   // The message repeats what was typed.
-  .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
+  .configureOutput({
+    outputError: (text, write) => write(printableLines(text)),
+    getOutHelpWidth: () => Math.min(process.stdout.columns || widestHelp, widestHelp)
+  })
+
+program.commandsGroup('Workflow:')
+
+program
+  .command('validate')
+  .description('check the file, without a look at the host')
+  .addOption(shared.fileOption())
+  .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
+  .addOption(shared.jsonOption())
+  .addOption(shared.colorOption())
+  .action((options) => run('validate', options))
 
 program
   .command('plan')
@@ -104,33 +124,7 @@ program
   .addOption(shared.colorOption())
   .action((options) => run('destroy', options))
 
-for (const [decision, description] of [
-  ['confirm', 'keep what an apply with --rollback-after has done'],
-  ['rollback', 'roll back at once what an apply with --rollback-after has done']
-] as const) {
-  program
-    .command(decision)
-    .description(description)
-    .addOption(shared.jsonOption())
-    .addOption(shared.colorOption())
-    .action((options) => run('decide', { ...options, decision }))
-}
-
-program
-  .command('hook')
-  .description('for ifupdown and its like, which call it when an interface comes up or goes down')
-  .addOption(shared.fileOption('$SPANPLAN_FILE or /etc/spanplan'))
-  .addOption(new Option('--interface <name>', 'which interface').default(undefined, '$IFACE'))
-  .addOption(
-    new Option('--phase <word>', 'which way it goes: up, down, or a phase of ifupdown').default(
-      undefined,
-      '$PHASE, then $MODE'
-    )
-  )
-  .option('--strict', 'exit with a failure if something goes wrong, not only say so', false)
-  .addOption(shared.insecureOption())
-  .addOption(shared.lockOption(30_000, '30s'))
-  .action((options) => run('hook', { ...options, color: 'never' }))
+program.commandsGroup('Operate:')
 
 program
   .command('watch')
@@ -153,25 +147,6 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
   .action((options) => run('watch', options))
-
-program
-  .command('pause')
-  .description('have watch and hook leave spans alone while you debug; ends by itself')
-  .argument('[span]', 'which span; all without it')
-  .requiredOption('--for <duration>', 'how long, as in 30m; required', shared.parseDuration)
-  .addOption(shared.fileOption())
-  .addOption(shared.insecureOption())
-  .addOption(shared.jsonOption())
-  .addOption(shared.colorOption())
-  .action((span, options) => run('pause', { ...options, span }))
-
-program
-  .command('resume')
-  .description('end a pause before its time; without a span, every pause')
-  .argument('[span]', 'which span; all without it')
-  .addOption(shared.jsonOption())
-  .addOption(shared.colorOption())
-  .action((span, options) => run('resume', { ...options, span }))
 
 program
   .command('status')
@@ -202,28 +177,61 @@ program
   .action((span, filter, options) => run('capture', { ...options, span, filter }))
 
 program
-  .command('validate')
-  .description('check the file, without a look at the host')
+  .command('pause')
+  .description('have watch and hook leave spans alone while you debug; ends by itself')
+  .argument('[span]', 'which span; all without it')
+  .requiredOption('--for <duration>', 'how long, as in 30m; required', shared.parseDuration)
   .addOption(shared.fileOption())
-  .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
+  .addOption(shared.insecureOption())
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((options) => run('validate', options))
+  .action((span, options) => run('pause', { ...options, span }))
 
 program
-  .command('doctor')
-  .description('check what spanplan needs of this host, and what on it stands in the way; changes nothing')
-  .addOption(shared.fileOption())
+  .command('resume')
+  .description('end a pause before its time; without a span, every pause')
+  .argument('[span]', 'which span; all without it')
   .addOption(shared.jsonOption())
-  .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => run('doctor', options))
+  .action((span, options) => run('resume', { ...options, span }))
+
+program.commandsGroup('Safety:')
+
+for (const [decision, description] of [
+  ['confirm', 'keep what an apply with --rollback-after has done'],
+  ['rollback', 'roll back at once what an apply with --rollback-after has done']
+] as const) {
+  program
+    .command(decision)
+    .description(description)
+    .addOption(shared.jsonOption())
+    .addOption(shared.colorOption())
+    .action((options) => run('decide', { ...options, decision }))
+}
+
+program.commandsGroup('Integrate:')
 
 program
   .command('import')
   .description('write a spans.yaml for the mirrors found on this host')
   .addOption(shared.colorOption())
   .action((options) => run('import', options))
+
+program
+  .command('hook')
+  .description('for ifupdown and its like, which call it when an interface comes up or goes down')
+  .addOption(shared.fileOption('$SPANPLAN_FILE or /etc/spanplan'))
+  .addOption(new Option('--interface <name>', 'which interface').default(undefined, '$IFACE'))
+  .addOption(
+    new Option('--phase <word>', 'which way it goes: up, down, or a phase of ifupdown').default(
+      undefined,
+      '$PHASE, then $MODE'
+    )
+  )
+  .option('--strict', 'exit with a failure if something goes wrong, not only say so', false)
+  .addOption(shared.insecureOption())
+  .addOption(shared.lockOption(30_000, '30s'))
+  .action((options) => run('hook', { ...options, color: 'never' }))
 
 program
   .command('graph')
@@ -241,21 +249,27 @@ program
   .action((options) => run('graph', options))
 
 program
+  .command('doctor')
+  .description('check what spanplan needs of this host, and what on it stands in the way; changes nothing')
+  .addOption(shared.fileOption())
+  .addOption(shared.jsonOption())
+  .addOption(shared.insecureOption())
+  .addOption(shared.colorOption())
+  .action((options) => run('doctor', options))
+
+program
   .command('completion')
   .description('print a completion script')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
   .action((shell) => run('completion', { shell, commands: program.commands }))
 
-/** A reader of stdout that has gone (`spanplan apply | head`) is no error: what is written after that is dropped. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') process.stderr.write(`error: stdout cannot be written to: ${error.message}\n`)
-})
+program.commandsGroup('Help:')
 
-/** A terminal that has gone is no error either. */
-process.stderr.on('error', () => undefined)
-
-program.parseAsync().catch((error: unknown) => {
-  // commander has printed the error, or the help.
-  if (!(error instanceof CommanderError)) throw error
-  process.exitCode = error.exitCode === 0 ? Exit.done : Exit.usage
-})
+program
+  .command('help')
+  .description('explain a command, a topic, or the code of a message')
+  .argument('[topic]', 'a command; exit-codes, spans.yaml or filters; or a code, such as LOCKED')
+  .action(async (topic) => {
+    const { printHelp } = await import('./help/help.ts')
+    printHelp(program, topic)
+  })

@@ -5,7 +5,8 @@ import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { codesIn, readTable } from './readme/document.ts'
+import { listFields } from '../../src/cli/help/spec-fields.ts'
+import { jsonSchema } from '../../src/spec/schema/schema.ts'
 import { isSchema, readSchema } from './readme/schema.ts'
 
 const names = readdirSync('examples', { recursive: true, encoding: 'utf8' })
@@ -39,7 +40,7 @@ test('the schema is not one that takes anything', () => {
 
 test('full.yaml has every field', () => {
   const text = readFileSync('examples/full.yaml', 'utf8')
-  const keys = readTable('| field | is | default |').map(([field = '']) => codesIn(field)[0]?.split('.').at(-1) ?? '')
+  const keys = listFields(jsonSchema()).map(({ path }) => path.split('.').at(-1) ?? '')
   const missing = keys.filter((key) => !['NAME', 'KEY'].includes(key) && !text.includes(`${key}:`))
   expect(missing).toEqual([])
 })

@@ -4,6 +4,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
+import { signs } from './signs.ts'
 
 interface Row {
   readonly tone: Tone
@@ -11,14 +12,6 @@ interface Row {
   readonly kind: string
   readonly title: string
   readonly detail: string
-}
-
-const signs: Readonly<Record<PlannedChange['action'], string>> = {
-  create: '+',
-  update: '~',
-  replace: '-/+',
-  remove: '-',
-  adopt: '='
 }
 
 /** The plan as a person reads it; ends with a line end. */
@@ -95,7 +88,7 @@ function changeRow(change: PlannedChange): Row {
   const detail = fields === '' || notes === '' ? join(about, notes) : `${fields} (${notes})`
   return {
     tone: change.action,
-    sign: signs[change.action],
+    sign: signs[change.action].sign,
     kind: change.kind,
     title: printable(change.title),
     detail: inOneLine(detail)
@@ -112,7 +105,7 @@ function join(...parts: readonly string[]): string {
 }
 
 function waitRow({ kind, title, diagnostic }: Plan['waiting'][number]): Row {
-  return { tone: 'wait', sign: '...', kind, title: printable(title), detail: printable(diagnostic.message) }
+  return { tone: 'wait', sign: signs.wait.sign, kind, title: printable(title), detail: printable(diagnostic.message) }
 }
 
 /** The plan as a script for sh(1) that does the same. */

@@ -1,6 +1,5 @@
-/** README.md as text that tests read: its blocks of commands, and its tables. */
+/** README.md as text that tests read: its blocks of commands. */
 import { readFileSync } from 'node:fs'
-import { expect } from 'vitest'
 
 /** A fenced block, and the heading under which it stands. */
 interface Block {
@@ -25,8 +24,7 @@ function readBlocks(markdown: string): Block[] {
   return blocks
 }
 
-export const readme = readFileSync('README.md', 'utf8')
-export const blocks = readBlocks(readme)
+export const blocks = readBlocks(readFileSync('README.md', 'utf8'))
 export const runnable = ['sh', 'console']
 export const spansYaml = blocks.find(({ language }) => language === 'yaml')?.text ?? ''
 
@@ -36,21 +34,3 @@ export const describedLab = { cables: [{ card: 'ens192', mtu: 1500 }], docker: t
 /** The runnable blocks under a heading. */
 export const under = (heading: string) =>
   blocks.filter((block) => block.heading === heading && runnable.includes(block.language)).map(({ text }) => text)
-
-/** The rows of the table with this header, as cells. */
-export function readTable(header: string): string[][] {
-  const lines = readme.split('\n').map((line) => (line.startsWith('|') ? line.replace(/ {2,}/g, ' ') : line))
-  const begin = lines.indexOf(header)
-  expect(begin, `README.md has the table ${header}`).toBeGreaterThan(0)
-  const rows = lines.slice(begin + 2)
-  const end = rows.findIndex((line) => !line.startsWith('|'))
-  return rows.slice(0, end).map((row) =>
-    row
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim())
-  )
-}
-
-/** The words in it that are set as code. */
-export const codesIn = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')

@@ -11,22 +11,23 @@ function complete(...words: string[]): string[] {
 
 test('bash completes commands', () => {
   expect(complete('spanplan', '')).toEqual([
+    'validate',
     'plan',
     'apply',
     'destroy',
-    'confirm',
-    'rollback',
-    'hook',
     'watch',
-    'pause',
-    'resume',
     'status',
     'capture',
-    'validate',
-    'doctor',
+    'pause',
+    'resume',
+    'confirm',
+    'rollback',
     'import',
+    'hook',
     'graph',
-    'completion'
+    'doctor',
+    'completion',
+    'help'
   ])
   expect(complete('spanplan', 'de')).toEqual(['destroy'])
 })
@@ -61,7 +62,7 @@ test.each([
       .join('\n')
     const flags = complete('spanplan', command, '--').filter((flag) => flag !== '')
     for (const flag of flags) expect(lines).toContain(write(flag))
-    expect(flags.length).toBeGreaterThan(command === 'completion' ? -1 : 0)
+    expect(flags.length).toBeGreaterThan(['completion', 'help'].includes(command) ? -1 : 0)
   }
   for (const words of ['bash zsh fish', 'auto always never']) expect(script).toContain(words)
 })

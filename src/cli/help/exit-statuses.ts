@@ -1,0 +1,18 @@
+import type { ExitCode } from '../../errors.ts'
+
+/** What each exit status means, in every command. */
+export const exitStatuses: Readonly<Record<ExitCode, string>> = {
+  0: 'done, or nothing to do; what only waits is nothing to do',
+  1: 'an error; nothing was changed',
+  2: 'with --detailed-exitcode, there are or were changes; in status, something is not healthy; in doctor, there is a problem',
+  3: 'the saved plan no longer fits the host or the file; the message says what has changed',
+  4: 'failed or interrupted, and not rolled back or verified completely; the message says what is left',
+  5: 'failed, or not confirmed in time, and rolled back completely',
+  64: 'wrong usage of the command line',
+  65: 'the file, the filter or the saved plan is invalid, or there is no file',
+  70: 'a bug in spanplan; the message says what to report',
+  75: 'another spanplan is at work, or a watch of this name runs already; try again',
+  77: 'a right is missing; the message says which',
+  130: 'interrupted by SIGINT (^C); what had been done was rolled back',
+  143: 'ended by SIGTERM; what had been done was rolled back'
+}

@@ -1,0 +1,89 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings'
+import { type Code, type Message, messages } from '../../messages.ts'
+import { signs } from '../../plan/output/signs.ts'
+import { quote } from '../../printable.ts'
+import { suggest } from '../../spec/schema/did-you-mean.ts'
+import { type CommandHelp, commandHelp, commonExits } from './commands.ts'
+import { everywhere, variables } from './environment.ts'
+import { exitStatuses } from './exit-statuses.ts'
+import { listTerms, wrap } from './layout.ts'
+import { topics } from './topics.ts'
+
+/** What `spanplan` alone prints. */
+export const firstSteps = `spanplan gives containers a switch's mirrored traffic, as spans.yaml says.
+
+Begin with:
+  spanplan validate   check ./spans.yaml
+  spanplan plan       show what would be done; changes nothing
+  spanplan apply      do it, and verify it
+
+All commands: spanplan --help. The file: spanplan help spans.yaml.
+`
+
+/** Adds to the help of the command line and of each command what their definition does not have. */
+export function addHelp(program: CommandUnknownOpts): void {
+  program.addHelpText('after', `\n${listTopics()}\n\nExamples:\n${writeExamples(programExamples)}`)
+  for (const command of program.commands) {
+    const help = commandHelp[command.name()]
+    if (help) command.addHelpText('after', `\n${writeCommandHelp(help)}`)
+  }
+}
+
+const programExamples: CommandHelp['examples'] = [
+  { does: 'Show what would be done, then do it:', run: 'sudo spanplan plan' },
+  { does: '', run: 'sudo spanplan apply' },
+  { does: 'Does it work?', run: 'sudo spanplan status' }
+]
+
+function listTopics(): string {
+  return `spanplan help explains more:\n${listTerms([
+    ...Object.entries(topics).map(([name, { about }]) => [name, about] as const),
+    ['CODE', 'what the code of a message means, such as LOCKED, and what to do']
+  ])}`
+}
+
+function writeCommandHelp({ examples, exits, environment, hasPlan }: CommandHelp): string {
+  const statuses = exitsOf(exits).map((exit) => [String(exit), exitStatuses[exit]] as const)
+  const names = [...environment, ...everywhere]
+  return [
+    ...(hasPlan
+      ? [`The rows of a plan:\n${listTerms(Object.values(signs).map(({ sign, means }) => [sign, means]))}`]
+      : []),
+    `Examples:\n${writeExamples(examples)}`,
+    `Exit status:\n${listTerms(statuses)}`,
+    `Environment:\n${listTerms(names.map((name) => [name, variables[name]]))}`
+  ].join('\n\n')
+}
+
+/** The statuses with which a command exits, in rising order. */
+export function exitsOf(exits: CommandHelp['exits']): CommandHelp['exits'] {
+  return [...new Set([...commonExits, ...exits])].sort((a, b) => a - b)
+}
+
+function writeExamples(examples: CommandHelp['examples']): string {
+  return examples.map(({ does, run }) => `${does === '' ? '' : `  ${does}\n`}    ${run}`).join('\n')
+}
+
+/** `spanplan help`: explains a command, a topic or a code. Anything else is wrong usage. */
+export function printHelp(program: CommandUnknownOpts, topic?: string): void {
+  const command = topic === undefined ? program : program.commands.find((one) => one.name() === topic)
+  if (command) command.outputHelp()
+  if (command || topic === undefined) return
+  const text = Object.hasOwn(topics, topic) ? topics[topic]?.write() : writeCode(topic.toUpperCase())
+  if (text !== undefined) process.stdout.write(`${text}\n`)
+  else program.error(`error: there is no command, topic or code ${quote(topic)}${suggestTopic(program, topic)}`)
+}
+
+function writeCode(code: string): string | undefined {
+  if (!isCode(code)) return undefined
+  const { kind, means, todo }: Message = messages[code]
+  return [`${code} (${kind ?? 'error'})`, wrap(means, 2), wrap(`What to do: ${todo}`, 2)].join('\n\n')
+}
+
+const isCode = (code: string): code is Code => Object.hasOwn(messages, code)
+
+function suggestTopic({ commands }: CommandUnknownOpts, topic: string): string {
+  const names = [...commands.map((command) => command.name()), ...Object.keys(topics), ...Object.keys(messages)]
+  const found = suggest(topic, names)
+  return found === undefined ? '' : `\n(Did you mean ${found}?)`
+}

@@ -1,0 +1,67 @@
+/** A part of a JSON Schema. */
+type Schema = Readonly<Record<string, unknown>>
+
+/** One key of spans.yaml. */
+export interface Field {
+  /** Where it stands, as `spans.NAME.sources[].filter`. */
+  readonly path: string
+  /** What values it takes, in words. */
+  readonly type: string
+  readonly description: string
+  readonly required: boolean
+  /** As YAML; undefined: it has none, or one that depends on other keys, which the description then says. */
+  readonly defaultValue?: string
+  readonly examples: readonly string[]
+}
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const schemasIn = (value: unknown): readonly Schema[] => (Array.isArray(value) ? value.filter(isSchema) : [])
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
+
+/** What the entries of a mapping are called, by the path of the mapping. */
+const entryNames: Readonly<Record<string, string>> = { interfaces: 'KEY', spans: 'NAME' }
+
+/** All keys of spans.yaml, in their order, as its JSON Schema has them. */
+export function listFields(schema: object): readonly Field[] {
+  return fieldsBelow({ ...schema }, '')
+}
+
+function fieldsBelow(parent: Schema, path: string): Field[] {
+  const required = Array.isArray(parent.required) ? parent.required : []
+  const own = Object.entries(isSchema(parent.properties) ? parent.properties : {}).flatMap(([key, value]) => {
+    const below = path === '' ? key : `${path}.${key}`
+    return isSchema(value) ? [makeField(below, value, required.includes(key)), ...fieldsBelow(value, below)] : []
+  })
+  const entry = `${path}.${entryNames[path]}`
+  const entries = isSchema(parent.additionalProperties)
+    ? [makeField(entry, parent.additionalProperties, false), ...fieldsBelow(parent.additionalProperties, entry)]
+    : []
+  const items = isSchema(parent.items) ? fieldsBelow(parent.items, `${path}[]`) : []
+  const branches = schemasIn(parent.anyOf).flatMap((branch) => fieldsBelow(branch, path))
+  return [...own, ...entries, ...items, ...branches]
+}
+
+function makeField(path: string, field: Schema, required: boolean): Field {
+  const { default: value, examples, description } = field
+  const empty = isSchema(value) && Object.keys(value).length === 0
+  return {
+    path,
+    required,
+    type: describeType(field),
+    description: textOf(description),
+    ...(value !== undefined && !empty && { defaultValue: Array.isArray(value) ? '[]' : String(value) }),
+    examples: Array.isArray(examples) ? examples.map(String) : []
+  }
+}
+
+function describeType(field: Schema): string {
+  if (field.const !== undefined) return `the ${field.type === 'string' ? 'word' : 'number'} ${field.const}`
+  if (Array.isArray(field.enum)) return `one of ${field.enum.join(', ')}`
+  const branches = schemasIn(field.anyOf)
+  if (branches.length > 0) return branches.map(describeType).join(' or ')
+  if (field.type === 'boolean') return 'true or false'
+  if (field.type === 'integer') return `a number from ${field.minimum} to ${field.maximum}`
+  if (field.type === 'array') return 'a list'
+  return field.type === 'object' ? 'a mapping' : 'a text'
+}

@@ -1,0 +1,70 @@
+import schema from '../../../schemas/spans.schema.json' with { type: 'json' }
+import { exitStatuses } from './exit-statuses.ts'
+import { listTerms, wrap } from './layout.ts'
+import { type Field, listFields } from './spec-fields.ts'
+
+/** What `spanplan help` explains beside commands and codes. */
+interface Topic {
+  readonly about: string
+  readonly write: () => string
+}
+
+/** The smallest file that is of use. */
+export const smallestFile = `version: 1
+spans:
+  span0:
+    sources: [{interface: ens192}]
+    sensors: [suricata]`
+
+/** Filters that people need, each with what it copies. */
+export const filterExamples: readonly (readonly [filter: string, copies: string])[] = [
+  ['not port 22', 'everything but SSH'],
+  ['tcp port 443', 'TCP from or to port 443'],
+  ['net 10.0.0.0/8 and not host 10.0.0.3', 'a network without one of its hosts'],
+  ['not (host 10.0.0.5 and port 9100)', 'everything but one host’s metrics'],
+  ['vlan 10 and udp', 'UDP in VLAN 10'],
+  ['ip or ip6 or (vlan and (ip or ip6))', 'IP, with a VLAN tag or without']
+]
+
+/** What has to be known about filters. */
+export const filterNotes: readonly string[] = [
+  'A source’s "filter" says which frames are copied. It is a pcap-filter(7) expression, as for tcpdump; without it, every frame is copied. Display filters of Wireshark (tcp.port == 22) are another language.',
+  'After the word "vlan", everything to the right of it looks behind the VLAN tag. So a filter without "vlan" does not match what is inside a tagged frame: write "tcp or (vlan and tcp)" for both.',
+  'Write addresses, not host names. Put a filter in quotes if it begins with ! or &, or has a # or ": " in it.',
+  'tcpdump compiles filters, so it has to be installed. A filter with "vlan" needs CAP_NET_RAW, which root has. A filter compiles to 2,024 instructions at most: about 130 networks.'
+]
+
+/** The topics, by name. */
+export const topics: Readonly<Record<string, Topic>> = {
+  'exit-codes': {
+    about: 'what each exit status means',
+    write: () => `Exit status:\n${listTerms(Object.entries(exitStatuses))}`
+  },
+  'spans.yaml': {
+    about: 'the keys of the file, with their defaults',
+    write: () =>
+      [
+        'spans.yaml, at its smallest:',
+        smallestFile.replace(/^/gm, '  '),
+        'Its keys:',
+        ...listFields(schema).map((field) => `  ${field.path}\n${wrap(describeField(field), 6)}`),
+        wrap(
+          'Top-level keys that begin with x- are your own, for anchors; << merges. Every other unknown key is an error.'
+        )
+      ].join('\n\n')
+  },
+  filters: {
+    about: 'how to write a filter',
+    write: () => [...filterNotes.map((note) => wrap(note)), `Examples:\n${listTerms(filterExamples)}`].join('\n\n')
+  }
+}
+
+/** All that the schema says of a field, as sentences. */
+export function describeField({ type, description, required, defaultValue, examples }: Field): string {
+  const obligation = required ? '; required' : defaultValue === undefined ? '' : `; default: ${defaultValue}`
+  return [
+    `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}.`,
+    description.endsWith('.') ? description : `${description}.`,
+    ...(examples.length > 0 ? [`For example: ${examples.join('; ')}.`] : [])
+  ].join(' ')
+}

@@ -1,0 +1,195 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings'
+import { type CommandHelp, commandHelp } from '../cli/help/commands.ts'
+import { everywhere, type Variable, variables } from '../cli/help/environment.ts'
+import { exitStatuses } from '../cli/help/exit-statuses.ts'
+import { exitsOf } from '../cli/help/help.ts'
+import { listFields } from '../cli/help/spec-fields.ts'
+import { describeField, filterExamples, filterNotes, smallestFile } from '../cli/help/topics.ts'
+import { signs } from '../plan/output/signs.ts'
+import { jsonSchema } from '../spec/schema/schema.ts'
+import { adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
+import { type Block, code, codeList, list, type Section, sentence, text } from './document.ts'
+import { writeMarkdown } from './markdown.ts'
+import { writeMan } from './roff.ts'
+import { specNotes } from './spec-notes.ts'
+
+type Help = ReturnType<CommandUnknownOpts['createHelp']>
+
+/** What the command line says of one command. */
+function describe(command: CommandUnknownOpts) {
+  const help: Help = Object.assign(command.createHelp(), configurationOf(command))
+  const name = command.name()
+  const options = command.options.map(
+    (option) =>
+      [
+        option.flags,
+        withDetails(
+          help.optionDescription(option),
+          optionDetails[`${name} ${option.long}`] ?? optionDetails[option.long ?? '']
+        )
+      ] as const
+  )
+  const args = command.registeredArguments.map((argument) => {
+    const choices = argument.argChoices ? ` (one of ${argument.argChoices.join(', ')})` : ''
+    return [`<${argument.name()}>`, sentence(`${argument.description}${choices}`)] as const
+  })
+  return { name, usage: `spanplan ${name} ${command.usage()}`.trim(), about: command.description(), options, args }
+}
+
+function configurationOf(command: CommandUnknownOpts): Partial<Help> {
+  return command.configureHelp()
+}
+
+function withDetails(description: string, details?: string): string {
+  return details === undefined ? sentence(description) : `${sentence(description)} ${details}`
+}
+
+const legend: Block = codeList(Object.values(signs).map(({ sign, means }) => [sign, means]))
+
+/** By its name. Every command of the command line has one: a test checks it. */
+function helpOf(name: string): CommandHelp {
+  const help = commandHelp[name]
+  if (help === undefined) throw new Error(`src/cli/help/commands.ts has no ${name}`)
+  return help
+}
+
+function writeExamples({ examples }: CommandHelp): Block[] {
+  return examples.flatMap(({ does, run }) => [...(does === '' ? [] : [text(does)]), code(run)])
+}
+
+/** docs/reference/cli.md */
+export function writeCommandLine(program: CommandUnknownOpts): string {
+  const commands = program.commands.map((command): Section => {
+    const { name, usage, about, options, args } = describe(command)
+    const help = helpOf(name)
+    const exits = exitsOf(help.exits).join(', ')
+    const environment = help.environment.map((variable) => `\`${variable}\``).join(', ')
+    return {
+      title: `spanplan ${name}`,
+      blocks: [
+        text(sentence(about)),
+        code(usage),
+        ...(commandDetails[name] ?? []).map(text),
+        ...(args.length > 0 || options.length > 0 ? [codeList([...args, ...options])] : []),
+        ...writeExamples(help),
+        text(
+          `[Exit status](exit-codes.md): ${exits}.${environment === '' ? '' : ` [Environment](#environment): ${environment}.`}`
+        )
+      ]
+    }
+  })
+  const groups = [...new Set(program.commands.map((command) => command.helpGroup()))].map((group) => {
+    const names = program.commands.filter((command) => command.helpGroup() === group).map((command) => command.name())
+    return [group.replace(/:$/, ''), names.map((name) => `[${name}](#spanplan-${name})`).join(', ')] as const
+  })
+  const intro = [
+    list(groups),
+    text(
+      'Results go to stdout, all else to stderr. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
+    )
+  ]
+  return writeMarkdown('The command line', intro, [
+    ...commands,
+    { title: 'The rows of a plan', blocks: [text('What stands before a row says what happens to the thing:'), legend] },
+    { title: 'Which files root obeys', blocks: fileNotes.map(text) },
+    { title: 'What --adopt takes over', blocks: [...adoptionNotes.map(text), list(adoptions)] },
+    { title: 'Environment', blocks: [codeList(Object.entries(variables))] }
+  ])
+}
+
+/** The man page of spanplan itself, and of each command, by the name of its file. */
+export function writeManPages(program: CommandUnknownOpts): ReadonlyMap<string, string> {
+  const own = program.options.map((option) => [option.flags, sentence(option.description)] as const)
+  const names = program.commands.map((command) => command.name())
+  const overview = writeMan({ name: 'spanplan', section: 1, about: "give containers a switch's mirrored traffic" }, [
+    { title: 'Synopsis', blocks: [text('`spanplan` `<command>` [`<options>`]')] },
+    { title: 'Description', blocks: [text(program.description()), text(overviewText)] },
+    {
+      title: 'Commands',
+      blocks: [list(program.commands.map((one) => [`\`spanplan-${one.name()}(1)\``, sentence(one.description())]))]
+    },
+    { title: 'Options', blocks: [codeList([...own, ['-h, --help', 'Print help.']])] },
+    { title: 'Exit status', blocks: [codeList(Object.entries(exitStatuses))] },
+    { title: 'Environment', blocks: [environmentList(Object.keys(variables).filter(isVariable))] },
+    { title: 'Files', blocks: [codeList(files)] },
+    seeAlso(['`spans.yaml(5)`', ...names.map((name) => `\`spanplan-${name}(1)\``)])
+  ])
+  const pages = program.commands.map((command) => [`spanplan-${command.name()}.1`, writeCommandPage(command)] as const)
+  return new Map([['spanplan.1', overview], ...pages, ['spans.yaml.5', writeSpecPage()]])
+}
+
+const overviewText =
+  'A span is a Linux bridge, the mirrors that feed it, and the Docker network that hands it out. A source is where traffic is copied from, a mirror is one tc filter, a sensor is a container that listens. spanplan shows what it would do before it does it, verifies afterwards, and repairs what has changed since.'
+
+const files = [
+  ['./spans.yaml', 'The file, where neither --file nor $SPANPLAN_FILE names another.'],
+  ['/etc/spanplan/', 'The folder of files, where there is no ./spans.yaml either.'],
+  ['/run/spanplan/', 'The lock, pauses and sockets. They are gone after a restart of the host.'],
+  ['/var/cache/spanplan/', 'Compiled code, so that the next start is faster. It can be deleted at any time.']
+] as const
+
+const isVariable = (name: string): name is Variable => Object.hasOwn(variables, name)
+
+function environmentList(names: readonly Variable[]): Block {
+  return codeList(names.map((name) => [name, sentence(variables[name])]))
+}
+
+function seeAlso(pages: readonly string[]): Section {
+  return { title: 'See also', blocks: [text(pages.join(', '))] }
+}
+
+function writeCommandPage(command: CommandUnknownOpts): string {
+  const { name, usage, about, options, args } = describe(command)
+  const help = helpOf(name)
+  const [program = '', verb = '', ...rest] = usage.split(' ')
+  return writeMan({ name: `spanplan-${name}`, section: 1, about }, [
+    { title: 'Synopsis', blocks: [text(`\`${program} ${verb}\` ${rest.join(' ')}`)] },
+    { title: 'Description', blocks: [sentence(about), ...(commandDetails[name] ?? [])].map(text) },
+    ...(args.length > 0 ? [{ title: 'Arguments', blocks: [codeList(args)] }] : []),
+    ...(options.length > 0 ? [{ title: 'Options', blocks: [codeList(options)] }] : []),
+    ...(help.hasPlan ? [{ title: 'The rows of a plan', blocks: [legend] }] : []),
+    { title: 'Examples', blocks: writeExamples(help) },
+    {
+      title: 'Exit status',
+      blocks: [codeList(exitsOf(help.exits).map((exit) => [String(exit), sentence(exitStatuses[exit])]))]
+    },
+    { title: 'Environment', blocks: [environmentList([...help.environment, ...everywhere])] },
+    seeAlso(['`spanplan(1)`', '`spans.yaml(5)`'])
+  ])
+}
+
+const specIntro = [
+  text(
+    '`spans.yaml` says which interfaces are copied, to which Docker network, for which containers. At its smallest:'
+  ),
+  code(smallestFile, 'yaml')
+]
+
+const specFields = () => codeList(listFields(jsonSchema()).map((field) => [field.path, describeField(field)]))
+
+const filterSection: Section = {
+  title: 'Filters',
+  blocks: [...filterNotes.map(text), codeList(filterExamples)]
+}
+
+/** docs/reference/spans-yaml.md */
+export function writeSpecReference(): string {
+  const links = text(
+    '[examples/full.yaml](../../examples/full.yaml) has every key. Editors complete and check the file with [schemas/spans.schema.json](../../schemas/spans.schema.json).'
+  )
+  return writeMarkdown(
+    'spans.yaml',
+    [...specIntro, links],
+    [{ title: 'Keys', blocks: [specFields()] }, filterSection, ...specNotes]
+  )
+}
+
+function writeSpecPage(): string {
+  return writeMan({ name: 'spans.yaml', section: 5, about: 'the spans that spanplan makes' }, [
+    { title: 'Description', blocks: specIntro },
+    { title: 'Keys', blocks: [specFields()] },
+    filterSection,
+    ...specNotes,
+    seeAlso(['`spanplan(1)`', '`spanplan-validate(1)`', '`pcap-filter(7)`'])
+  ])
+}

@@ -1,0 +1,91 @@
+/** What the pages say of an option beside its line of help: by the option, or by the command and the option. */
+export const optionDetails: Readonly<Record<string, string>> = {
+  '--file':
+    'A pipe has to end within 30 s and 10 MiB. In a folder, only `*.yaml` and `*.yml` at its top count. Several files are put together.',
+  '--out': 'The file has mode 0600, and is written completely or not at all.',
+  '--write': 'A new file has mode 0600.',
+  '--yes': 'Without a terminal, removing, recreating and adopting need it. Creating, changing and repairing never ask.',
+  '--no-prune': 'Without this option, spans of this name that are no longer in the file are removed.',
+  '--adopt': 'The plan shows what is taken over with `=`.',
+  '--lock-timeout': 'Only one spanplan at a time changes a host.',
+  '--interval': 'The interval varies by a tenth. The shortest is 1s.',
+  '--listen':
+    'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served.',
+  '--wait':
+    'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0.',
+  '--color': '`NO_COLOR` and `FORCE_COLOR` hold.',
+  '--interface': '`--all` means all of them, as `ifup -a` has it.',
+  '--phase':
+    '`up`, `post-up`, `down`, `pre-down` or `post-down`, of ifupdown, ifupdown2, ifupdown-ng or NetworkManager. In `pre-up` there is nothing to do yet.',
+  '--strict':
+    'The exit status is then the one that apply would have. Without this option it is 0, so that the interface comes up all the same.'
+}
+
+/** What the pages say of a command beside its description. */
+export const commandDetails: Readonly<Record<string, readonly string[]>> = {
+  plan: [
+    'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.'
+  ],
+  apply: [
+    'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or a signal comes, everything is rolled back.',
+    'A saved plan says itself which files and spans it is about. So `apply <plan>` takes no `--file`, `--span`, `--no-prune`, `--adopt`, `--defer-docker` or `--wait`, and does not ask. If the host or the file has changed in a way that matters, nothing is done, and the exit status is 3.'
+  ],
+  destroy: [
+    'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.'
+  ],
+  watch: [
+    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.'
+  ],
+  status: [
+    'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.'
+  ],
+  capture: [
+    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0.'
+  ],
+  pause: ['apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.'],
+  hook: [
+    'hook applies the spans of an interface that has come up, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.'
+  ],
+  import: [
+    'import reads `u32`, `matchall`, `flower` and `bpf` filters on clsact, on the old ingress qdisc and on a classful root, if they mirror into a bridge. It takes the Docker network on the bridge, and its containers, along. It changes nothing. Comments in the file say what the file cannot express.'
+  ]
+}
+
+/** Whose files root obeys. */
+export const fileNotes: readonly string[] = [
+  'Run by root, spanplan refuses a file, a saved plan or a folder of files that somebody else owns or may write to, and a file in a folder to which its group or everybody may write, unless the folder is sticky as `/tmp` is. The user who called sudo is trusted. A symbolic link is judged like what it leads to.',
+  'Folders further up, and the owner of the folder of a file that is named, are not looked at. Neither is what comes by a descriptor (`-f -`, `-f /dev/stdin`), nor anything with `--insecure-file`.',
+  '`./spans.yaml`, which nobody has named, has to be a regular file and no link, and for root its folder has to be root’s, too. With `--file` or `$SPANPLAN_FILE` it is named.',
+  '`--out` and `--write` write what root names. They follow no link, and overwrite nothing of another user’s.'
+]
+
+/** What holds for everything that --adopt takes over. */
+export const adoptionNotes: readonly string[] = [
+  'Something foreign where a span is to be is a conflict: nothing is changed, and every conflict says what it is, whose it seems to be, and what to do. With `--adopt`, plan shows with `=` what would be taken over, and apply asks first.',
+  'Never taken over: a network on another bridge or of another name than in the file, what is another span’s, a filter that also sorts into classes, a root qdisc that does more than the default, an interface that is no bridge. If an apply fails, all of it is there again, the network with its containers too.',
+  'Docker cannot change a network, so its sensors are off it for a moment, and may have to be restarted, as the plan says. A bridge that ifupdown or Docker recreates below an adopted network is treated as adopted: the next apply repairs it, and destroy leaves it there.'
+]
+
+/** What --adopt takes over, if what, and what becomes of it. */
+export const adoptions: readonly (readonly [thing: string, adopted: string])[] = [
+  [
+    'A bridge of the span’s name',
+    'taken over if only sensors use it: it has no address but Docker’s, no other port, and no interface is built on it. Its alias keeps what it was like. destroy gives it back: alias, MAC address, MTU, every option.'
+  ],
+  [
+    'The Docker network on that bridge',
+    'taken over if it has the name in the file, the driver `bridge`, and one subnet. It is recreated with the same subnet, labels and options, and each container keeps its address and aliases. destroy removes it; the containers run on.'
+  ],
+  [
+    'The host’s address that Docker put on the bridge',
+    'removed with it, because sensors could reach the host by it. destroy does not put it back, for it was the network’s.'
+  ],
+  [
+    'tc filters that copy the interface into the bridge',
+    'taken over if they do nothing else, and could be written again. They become the mirrors of the span, so that each frame comes once. destroy removes them.'
+  ],
+  [
+    'The `ingress` qdisc of the interface',
+    'taken over if it holds only such filters. It becomes `clsact`, which destroy removes.'
+  ]
+]

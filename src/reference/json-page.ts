@@ -1,0 +1,220 @@
+import type { PlanDocument } from '../plan/output/json.ts'
+import { causes } from '../status/counters/causes.ts'
+import type { statusDocument } from '../status/output/json.ts'
+import type { Trigger } from '../status/watch-state.ts'
+import type { WatchEvent } from '../watch/events/event.ts'
+import { type Block, code, codeList, list, type Section, text } from './document.ts'
+import { writeMarkdown } from './markdown.ts'
+
+type StatusDocument = ReturnType<typeof statusDocument>
+type SpanDocument = StatusDocument['spans'][number]
+/** The keys of each kind of a union. */
+type KeysOf<Union> = Union extends unknown ? keyof Union : never
+/** What each key is. A key that is missing here, or is no longer there, does not compile. */
+type Describes<Union> = Readonly<Record<KeysOf<Union> & string, string>>
+
+const plan: Describes<PlanDocument> = {
+  format_version: 'the version of this document; within a major version, keys are only added',
+  spanplan_version: 'the version of spanplan',
+  created: 'when the plan was made, as ISO 8601',
+  spec: '`name`, `files` and `digest` of the file; null for a plan without a file',
+  host: '`boot_id` of the host, and a `digest` of all that was read of it',
+  changes: 'what is to be done, in order',
+  waiting: 'what waits: [diagnostics](#diagnostics), with `kind`, `span` and `title`',
+  warnings: '[diagnostics](#diagnostics)',
+  summary: 'how many of each: `create`, `update`, `replace`, `remove`, `adopt`, `wait`'
+}
+
+const change: Describes<PlanDocument['changes'][number]> = {
+  address: 'names the resource; its parts are percent-encoded',
+  kind: 'such as bridge, mirror or network',
+  span: 'the name of the span; null for what belongs to none',
+  action: '`create`, `update`, `replace`, `remove` or `adopt`',
+  before: 'the live resource; null: there is none',
+  after: 'the desired resource; null: there is to be none',
+  fields: 'the keys that differ',
+  facts: 'what is compared, in words: `key`, `label`, `before`, `after`',
+  reason: 'why the change is needed',
+  origin: 'where the file asks for it: `file`, `line`, `column`; left out where it does not',
+  steps: 'the commands, each with a `summary` and its `argv`'
+}
+
+const status: Describes<StatusDocument> = {
+  format_version: 'the version of this document; within a major version, keys are only added',
+  spanplan_version: 'the version of spanplan',
+  created: 'when, as ISO 8601',
+  healthy: 'whether nothing is wrong; the exit status says the same',
+  watch:
+    'what a watch says of itself: `name`, `pid`, `since`, `dry_run`, `file`, `last`, `last_success`, `degraded`, `failed_monitors`, `drift`; null without a watch',
+  spans: 'how each span is',
+  changes: 'what differs and belongs to no span: `address`, `kind`, `span`, `action`, `title`, `reason`',
+  unhealthy: '[diagnostics](#diagnostics): what is wrong with no span in particular',
+  unread: '[diagnostics](#diagnostics): what could not be read, because a right is missing'
+}
+
+const span: Describes<SpanDocument> = {
+  name: 'the name of the span and of its bridge',
+  description: 'as in the file; null without a description',
+  healthy: 'whether nothing is wrong with the span',
+  drift: 'whether the span differs from the file',
+  paused_until: 'when its pause ends, as ISO 8601; null: it is not paused',
+  changes: 'what differs, as above',
+  waiting: 'what it waits for: [diagnostics](#diagnostics), with `kind` and `title`',
+  seconds: 'the time between the two samples of the counters',
+  hops: 'the places on the way of its frames, in order; each port is followed by its sensor',
+  unhealthy: '[diagnostics](#diagnostics): all that is wrong with the span'
+}
+
+const hop: Describes<SpanDocument['hops'][number]> = {
+  kind: '`interface`, `mirror`, `bridge`, `port` or `sensor`',
+  device: 'the interface; of a sensor, its port: the end on the host',
+  frames: 'frames that passed between the samples; null: the place is not there, or does not count them',
+  bytes: 'bytes likewise',
+  frames_per_second: 'the same for each second',
+  bytes_per_second: 'the same for each second',
+  reset: 'whether the place was recreated between the samples; what passed before is not in these numbers',
+  losses: 'by cause: `cause`, `frames` (null: the number is unknown), `counted_by` and `message`',
+  source: 'mirror: what is copied: the name of an interface, or of a container with its Docker network',
+  direction: 'mirror: as in the file',
+  filter: 'mirror: as in the file; null: every frame is copied',
+  total_frames: 'mirror: frames since it was made; null: it is not there',
+  total_bytes: 'mirror: bytes likewise',
+  installed_seconds: 'mirror: the time since it was made',
+  idle_seconds: 'mirror: the time since its last frame',
+  container: 'sensor: its name',
+  sockets:
+    'sensor: where it listens: `interface` (null: all) and `drops` of all time (null: it reads a ring); null where that may not be read'
+}
+
+const events: Readonly<Record<WatchEvent['type'], string>> = {
+  started: 'the watch begins: `spanplan_version`, `name`, `dry_run`',
+  stopped: 'the watch ends, and everything stays as it is',
+  file: 'a file is in force from now on: `files`, `spans`',
+  file_refused: 'a file is broken or may not be followed, and the last good one stays in force: `diagnostics`',
+  changed: 'something was applied or repaired: `trigger`, `change`, `repaired` (it was in sync before), `milliseconds`',
+  drift: 'something differs, and stays so (--dry-run): `trigger`, `change`',
+  wait: 'something is waited for: `trigger`, `wait`',
+  wait_over: 'something is waited for no longer: `trigger`, `wait`',
+  warning: 'the plan has a warning: `diagnostic`',
+  degraded:
+    'a span cannot be kept in sync: `trigger`, `degraded` (`span`, null for all; `reason`; `diagnostic`; `until`, when it is tried again)',
+  recovered: 'the span can be kept in sync again: `trigger`, `degraded`',
+  docker_away: 'Docker cannot be reached: `trigger`, `diagnostic`',
+  docker_back: 'Docker can be reached again: `trigger`, `diagnostic`',
+  monitor_failed: 'a program that reports changes does not run: `monitor` (`trigger`: what it reports; `diagnostic`)',
+  monitor_back: 'the program runs again: `monitor`',
+  paused: 'a pause begins: `pause` (`span`, null for all; `until`)',
+  resumed: 'a pause ends: `pause`',
+  idle: 'a source has had no frame for as long as its `max_idle`: `span`, `device`, `diagnostic`',
+  idle_over: 'frames come again: `span`, `device`, `diagnostic`'
+}
+
+const triggers: Readonly<Record<Trigger, string>> = {
+  start: 'the watch began',
+  file: 'a file changed',
+  link: 'an interface changed',
+  filter: 'a filter or a qdisc changed',
+  nftables: 'a table of nftables changed',
+  docker: 'Docker reported something',
+  hangup: 'SIGHUP came',
+  interval: 'it was time',
+  hook: 'a hook called',
+  resume: 'a pause ended',
+  retry: 'a change that failed is tried again'
+}
+
+/** The lines of `apply --json` and `destroy --json`. */
+const lines = {
+  version: '`spanplan_version`',
+  plan: 'the plan, as above',
+  step_start: 'a step begins: the `address` of its change, and the `step`',
+  step_done: 'a step is done: `address`, `step`',
+  step_failed: 'a step failed: `address`, `step`, `errors`',
+  rolled_back: 'what was done was rolled back: whether it is `complete`, and the addresses that are `left`',
+  confirmation_awaited: 'with --rollback-after: `until` when',
+  confirmed: 'with --rollback-after: somebody confirmed',
+  wait: 'with --wait: `until` when, and `waiting`, the diagnostics of what is missing',
+  wait_over: 'with --wait: `waiting`, what is still missing',
+  summary: 'what was done, as `summary` of a plan',
+  error: 'what went wrong: `errors`, and the `exit` status'
+} as const
+
+const describes = (keys: Readonly<Record<string, string>>): Block => codeList(Object.entries(keys))
+
+const causesOfLoss: Section = {
+  title: 'Causes of loss',
+  blocks: [
+    text(
+      '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.'
+    ),
+    list(
+      Object.entries(causes).map(([cause, { text: words, counted, hint }]) => [
+        `\`${cause}\` (${counted})`,
+        `${words}. What to do: ${hint}.`
+      ])
+    )
+  ]
+}
+
+/** docs/reference/json.md */
+export function writeJsonReference(): string {
+  const intro = [
+    text(
+      'Commands with `--json` print JSON on stdout, and nothing else there. What goes wrong is an object of the type `error`, with `errors` and the `exit` status.'
+    )
+  ]
+  return writeMarkdown('JSON', intro, [
+    {
+      title: 'Diagnostics',
+      blocks: [
+        text(
+          'An error, a warning and a wait have one shape: `code`, `message` and, where they are known, `hint`, `address` and `origin` (`file`, `line`, `column`). [Codes](messages.md) are stable.'
+        ),
+        code(
+          '{"code": "KEY_UNKNOWN", "message": "…", "origin": {"file": "spans.yaml", "line": 5, "column": 9}}',
+          'json'
+        )
+      ]
+    },
+    { title: 'plan --json', blocks: [text('One object:'), describes(plan)] },
+    { title: 'A change of a plan', blocks: [describes(change)] },
+    {
+      title: 'plan --out',
+      blocks: [
+        text(
+          'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`), and `digest`, of all the rest without its white space and the order of its keys.'
+        )
+      ]
+    },
+    {
+      title: 'apply --json, destroy --json',
+      blocks: [text('One object a line, each with a `type`:'), describes(lines)]
+    },
+    {
+      title: 'confirm --json, rollback --json, pause --json, resume --json, validate --json',
+      blocks: [
+        codeList([
+          ['confirm, rollback', 'an object of the type `confirmed` or `rolled_back`, with a `message`'],
+          ['pause', 'an object of the type `paused`, with `span` (null for all) and `until`'],
+          ['resume', 'an object of the type `resumed`, with `spans`'],
+          ['validate', '`valid`, `name`, `files`, `digest` and `spans`']
+        ])
+      ]
+    },
+    {
+      title: 'watch --json',
+      blocks: [
+        text('One object a line, each with a `type` and the time `at` which it was printed:'),
+        describes(events),
+        text(
+          'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:'
+        ),
+        describes(triggers)
+      ]
+    },
+    { title: 'status --json', blocks: [text('One object:'), describes(status)] },
+    { title: 'A span of status', blocks: [describes(span)] },
+    { title: 'A hop of status', blocks: [describes(hop)] },
+    causesOfLoss
+  ])
+}
