@@ -45,16 +45,16 @@ program.commandsGroup('Workflow:')
 
 program
   .command('validate')
-  .description('check the file, without a look at the host')
+  .description('check the file; does not read the host')
   .addOption(shared.fileOption())
-  .addOption(new Option('--print', 'print it, put together and with every default').conflicts('json').default(false))
+  .addOption(new Option('--print', 'print all files together, with every default').conflicts('json').default(false))
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
   .action((options) => run('validate', options))
 
 program
   .command('plan')
-  .description('print what apply would do; changes nothing')
+  .description('show what apply would do; changes nothing')
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
   .addOption(shared.jsonOption().conflicts(['diff', 'commands']))
@@ -71,8 +71,8 @@ program
 
 program
   .command('apply')
-  .description('make the host as the file says, and check that it is')
-  .argument('[plan]', 'a plan that plan --out saved, instead of the file')
+  .description('change the host to match the file, and verify it')
+  .argument('[plan]', 'a plan that plan --out saved, in place of the file')
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
   .addOption(shared.yesOption())
@@ -80,12 +80,12 @@ program
   .addOption(shared.adoptOption())
   .addOption(shared.emptyOption())
   .addOption(
-    new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless it is confirmed')
+    new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless somebody confirms')
       .argParser(shared.parseDuration)
       .default(undefined, 'never')
   )
   .addOption(
-    new Option('--wait <duration>', 'wait so long for sensors that are not there, as in 60s, and connect them')
+    new Option('--wait <duration>', 'how long to wait for missing sensors, as in 60s')
       .argParser(shared.parseDuration)
       .default(undefined, 'not at all')
       .conflicts(['rollbackAfter', 'deferDocker'])
@@ -110,7 +110,7 @@ program
 
 program
   .command('destroy')
-  .description('remove what spanplan has made, and give back what it has changed')
+  .description('remove what spanplan made, and restore what it changed')
   .addOption(shared.fileOption())
   .option('--name <name>', "this name's spans, without a file")
   .addOption(new Option('--all', "every name's spans, without a file").conflicts('name').default(false))
@@ -128,10 +128,10 @@ program.commandsGroup('Operate:')
 
 program
   .command('watch')
-  .description('apply, and keep the host so, until a signal ends it')
+  .description('apply, and keep the host in sync until a signal ends it')
   .addOption(shared.fileOption())
   .addOption(
-    new Option('--interval <duration>', 'look again after so long, though nothing has happened')
+    new Option('--interval <duration>', 'how often to look again if nothing happens')
       .argParser(shared.parseInterval)
       .default(60_000, '60s')
   )
@@ -140,7 +140,7 @@ program
       .argParser(shared.parseListenAddress)
       .default(undefined, 'nowhere')
   )
-  .option('--dry-run', 'only report what differs, and change nothing', false)
+  .option('--dry-run', 'only report what differs; change nothing', false)
   .addOption(shared.pruneOption())
   .addOption(shared.emptyOption())
   .addOption(shared.jsonOption())
@@ -150,13 +150,13 @@ program
 
 program
   .command('status')
-  .description('show what is live, with counters, and whether it is healthy')
+  .description('show whether the spans are healthy, with counters')
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
   .addOption(shared.jsonOption().conflicts('live'))
-  .addOption(new Option('--live', 'refresh it every second, until you type q').conflicts('for').default(false))
+  .addOption(new Option('--live', 'refresh every second, until you type q').conflicts('for').default(false))
   .addOption(
-    new Option('--for <duration>', "count for so long, as in 10s; 'watch': since the watch began")
+    new Option('--for <duration>', "how long to count, as in 10s; 'watch': since the watch began")
       .argParser((text) => (text === 'watch' ? text : shared.parseDuration(text)))
       .default(1000, '1s')
   )
@@ -166,11 +166,11 @@ program
 
 program
   .command('capture')
-  .description('show what a sensor on a span gets, or write it for Wireshark; needs no sensor')
+  .description('show the frames that sensors on a span get, or write pcap')
   .argument('<span>', 'which span')
   .argument('[filter...]', 'a pcap-filter(7) expression, as for tcpdump')
   .option('-w, --write <file>', 'write the frames as pcap to a file; - is stdout', shared.parseWrite)
-  .option('-c, --count <number>', 'end after so many frames; without it, at ^C', shared.parseCount)
+  .option('-c, --count <number>', 'end after this many frames; without it, at ^C', shared.parseCount)
   .addOption(shared.fileOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
@@ -178,7 +178,7 @@ program
 
 program
   .command('pause')
-  .description('have watch and hook leave spans alone while you debug; ends by itself')
+  .description('keep watch and hook from changing spans for a while')
   .argument('[span]', 'which span; all without it')
   .requiredOption('--for <duration>', 'how long, as in 30m; required', shared.parseDuration)
   .addOption(shared.fileOption())
@@ -189,7 +189,7 @@ program
 
 program
   .command('resume')
-  .description('end a pause before its time; without a span, every pause')
+  .description('end a pause early')
   .argument('[span]', 'which span; all without it')
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
@@ -198,8 +198,8 @@ program
 program.commandsGroup('Safety:')
 
 for (const [decision, description] of [
-  ['confirm', 'keep what an apply with --rollback-after has done'],
-  ['rollback', 'roll back at once what an apply with --rollback-after has done']
+  ['confirm', 'keep what apply --rollback-after did'],
+  ['rollback', 'roll back now what apply --rollback-after did']
 ] as const) {
   program
     .command(decision)
@@ -219,23 +219,18 @@ program
 
 program
   .command('hook')
-  .description('for ifupdown and its like, which call it when an interface comes up or goes down')
+  .description('for ifupdown and the like: an interface has come up, or goes down')
   .addOption(shared.fileOption('$SPANPLAN_FILE or /etc/spanplan'))
   .addOption(new Option('--interface <name>', 'which interface').default(undefined, '$IFACE'))
-  .addOption(
-    new Option('--phase <word>', 'which way it goes: up, down, or a phase of ifupdown').default(
-      undefined,
-      '$PHASE, then $MODE'
-    )
-  )
-  .option('--strict', 'exit with a failure if something goes wrong, not only say so', false)
+  .addOption(new Option('--phase <word>', 'up, down, or a phase of ifupdown').default(undefined, '$PHASE, then $MODE'))
+  .option('--strict', 'fail if something goes wrong, and not only say so', false)
   .addOption(shared.insecureOption())
   .addOption(shared.lockOption(30_000, '30s'))
   .action((options) => run('hook', { ...options, color: 'never' }))
 
 program
   .command('graph')
-  .description('draw the spans, from their sources to their sensors, with what waits and what is broken')
+  .description('draw the spans, with what waits and what is broken')
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
   .addOption(
@@ -250,7 +245,7 @@ program
 
 program
   .command('doctor')
-  .description('check what spanplan needs of this host, and what on it stands in the way; changes nothing')
+  .description('check what this host lacks, and what stands in the way; changes nothing')
   .addOption(shared.fileOption())
   .addOption(shared.jsonOption())
   .addOption(shared.insecureOption())
@@ -259,7 +254,7 @@ program
 
 program
   .command('completion')
-  .description('print a completion script')
+  .description('print a script that completes commands and options')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
   .action((shell) => run('completion', { shell, commands: program.commands }))
 

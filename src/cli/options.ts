@@ -13,22 +13,24 @@ export const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spa
     .default([] as string[], otherwise)
 export const spanOption = () =>
   new Option('--span <name>', 'only this span; may be given again').argParser(collect).default([] as string[], 'all')
-export const jsonOption = () => new Option('--json', 'for programs: JSON on stdout').default(false)
+export const jsonOption = () => new Option('--json', 'print JSON on stdout, for programs').default(false)
 export const colorOption = () =>
-  new Option('--color <when>', 'colours').choices(['auto', 'always', 'never'] as const).default('auto' as const)
-export const pruneOption = () => new Option('--no-prune', 'keep spans that are live, and no longer in the file')
+  new Option('--color <when>', 'when to use colours')
+    .choices(['auto', 'always', 'never'] as const)
+    .default('auto' as const)
+export const pruneOption = () => new Option('--no-prune', 'keep live spans that are no longer in the file')
 export const adoptOption = () =>
   new Option('--adopt', 'take over foreign bridges, networks, qdiscs and mirrors that a span needs').default(false)
 export const emptyOption = () =>
-  new Option('--allow-empty', 'let a file without spans remove all that is live').default(false)
+  new Option('--allow-empty', 'allow a file without spans to remove every live span').default(false)
 export const deferOption = () =>
   new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 export const yesOption = () =>
-  new Option('-y, --yes', 'do not ask before something is removed or replaced').default(false)
+  new Option('-y, --yes', 'do not ask before anything is removed or recreated').default(false)
 export const insecureOption = () =>
-  new Option('--insecure-file', 'as root, also do what a file says that others may write').default(false)
+  new Option('--insecure-file', 'as root, also accept a file that others may write to').default(false)
 export const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
-  new Option('--lock-timeout <duration>', 'wait so long for another spanplan, as in 30s or 5m')
+  new Option('--lock-timeout <duration>', 'how long to wait for another spanplan, as in 30s')
     .argParser(parseDuration)
     .default(milliseconds, otherwise)
 export const exitcodeOption = (what: string) =>

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { commandHelp } from '../../src/cli/help/commands.ts'
-import { topics } from '../../src/cli/help/topics.ts'
+import { filterExamples, topics } from '../../src/cli/help/topics.ts'
 import { program } from '../../src/cli/main.ts'
 import { messages } from '../../src/messages.ts'
 import { writePages } from '../../src/reference/pages.ts'
@@ -71,6 +71,13 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['SPANPLAN_FILE', 'SPANPLAN_RUN_DIR', 'DOCKER_HOST', 'NO_COLOR', 'FORCE_COLOR', 'IFACE', 'PHASE', 'MODE'],
   ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'SUDO_UID', 'SUDO_GID', 'XDG_CACHE_HOME', 'NODE_DISABLE_COMPILE_CACHE']
 ])
+
+test('tcpdump compiles every filter that is an example', async () => {
+  for (const [filter] of filterExamples) {
+    const { stdout } = await execute('tcpdump', ['-y', 'EN10MB', '-d', filter])
+    expect(stdout, filter).toContain('ret')
+  }
+})
 
 describe('help', () => {
   const spanplan = async (...words: readonly string[]) => {
