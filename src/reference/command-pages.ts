@@ -7,7 +7,7 @@ import { listFields } from '../cli/help/spec-fields.ts'
 import { describeField, filterExamples, filterNotes, smallestFile } from '../cli/help/topics.ts'
 import { signs } from '../plan/output/signs.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
-import { adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
+import { adoptionIntro, adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
 import { type Block, code, codeList, list, type Section, sentence, text } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 import { writeMan } from './roff.ts'
@@ -92,7 +92,7 @@ export function writeCommandLine(program: CommandUnknownOpts): string {
     ...commands,
     { title: 'The rows of a plan', blocks: [text('What stands before a row says what happens to the thing:'), legend] },
     { title: 'Which files root obeys', blocks: fileNotes.map(text) },
-    { title: 'What --adopt takes over', blocks: [...adoptionNotes.map(text), list(adoptions)] },
+    { title: 'What --adopt takes over', blocks: [text(adoptionIntro), list(adoptions), ...adoptionNotes.map(text)] },
     { title: 'Environment', blocks: [codeList(Object.entries(variables))] }
   ])
 }

@@ -5,6 +5,11 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--out': 'The file has mode 0600, and is written completely or not at all.',
   '--write': 'A new file has mode 0600.',
   '--yes': 'Without a terminal, removing, recreating and adopting need it. Creating, changing and repairing never ask.',
+  '--rollback-after':
+    'Until then, `spanplan confirm` keeps what was done, `spanplan rollback` takes it back at once, and every other apply and destroy is refused.',
+  '--dry-run': 'Each difference is reported once.',
+  '--live': 'Losses are counted from its beginning on.',
+  'status --for': 'While traffic flows, a small loss shows only after a longer time, as with `--for 1m`.',
   '--no-prune': 'Without this option, spans of this name that are no longer in the file are removed.',
   '--adopt': 'The plan shows what is taken over with `=`.',
   '--lock-timeout': 'Only one spanplan at a time changes a host.',
@@ -12,7 +17,7 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--listen':
     'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served.',
   '--wait':
-    'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0.',
+    'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0. `--rollback-after` and `--defer-docker` do not go with it.',
   '--color': '`NO_COLOR` and `FORCE_COLOR` hold.',
   '--interface': '`--all` means all of them, as `ifup -a` has it.',
   '--phase':
@@ -40,7 +45,7 @@ export const commandDetails: Readonly<Record<string, readonly string[]>> = {
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.'
   ],
   capture: [
-    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0.'
+    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.'
   ],
   pause: ['apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.'],
   hook: [
@@ -59,9 +64,10 @@ export const fileNotes: readonly string[] = [
   '`--out` and `--write` write what root names. They follow no link, and overwrite nothing of another user’s.'
 ]
 
-/** What holds for everything that --adopt takes over. */
+/** What --adopt takes over: what holds for all of it, each thing, and what to expect. */
+export const adoptionIntro =
+  'Something foreign where a span is to be is a conflict: nothing is changed, and every conflict says what it is, whose it seems to be, and what to do. With `--adopt`, plan shows with `=` what would be taken over, and apply asks first.'
 export const adoptionNotes: readonly string[] = [
-  'Something foreign where a span is to be is a conflict: nothing is changed, and every conflict says what it is, whose it seems to be, and what to do. With `--adopt`, plan shows with `=` what would be taken over, and apply asks first.',
   'Never taken over: a network on another bridge or of another name than in the file, what is another span’s, a filter that also sorts into classes, a root qdisc that does more than the default, an interface that is no bridge. If an apply fails, all of it is there again, the network with its containers too.',
   'Docker cannot change a network, so its sensors are off it for a moment, and may have to be restarted, as the plan says. A bridge that ifupdown or Docker recreates below an adopted network is treated as adopted: the next apply repairs it, and destroy leaves it there.'
 ]

@@ -8,6 +8,7 @@ import { commandHelp } from '../../src/cli/help/commands.ts'
 import { filterExamples, topics } from '../../src/cli/help/topics.ts'
 import { program } from '../../src/cli/main.ts'
 import { messages } from '../../src/messages.ts'
+import { commandDetails, optionDetails } from '../../src/reference/details.ts'
 import { writePages } from '../../src/reference/pages.ts'
 
 const execute = promisify(execFile)
@@ -23,6 +24,14 @@ test('the package installs every man page, and no other is there', () => {
   const { man } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect(man.toSorted()).toEqual(manPages.toSorted())
   expect(readdirSync('man').map((name) => `man/${name}`)).toEqual(manPages.toSorted())
+})
+
+test('what pages say beside help is of commands and options that there are', () => {
+  const flags = program.commands.flatMap((command) =>
+    command.options.flatMap(({ long = '' }) => [long, `${command.name()} ${long}`])
+  )
+  expect(Object.keys(optionDetails).filter((key) => !flags.includes(key))).toEqual([])
+  expect(Object.keys(commandDetails).filter((key) => !names.includes(key))).toEqual([])
 })
 
 test('man reads every page without a warning', async () => {
