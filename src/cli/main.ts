@@ -45,9 +45,9 @@ program.commandsGroup('Workflow:')
 
 program
   .command('validate')
-  .description('check the file; does not read the host')
+  .description('check the file, without reading the host')
   .addOption(shared.fileOption())
-  .addOption(new Option('--print', 'print all files together, with every default').conflicts('json').default(false))
+  .addOption(new Option('--print', 'print the file, merged and with all defaults').conflicts('json').default(false))
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
   .action((options) => run('validate', options))
@@ -71,7 +71,7 @@ program
 
 program
   .command('apply')
-  .description('change the host to match the file, and verify it')
+  .description('make the host match the file, and verify that it does')
   .argument('[plan]', 'a plan that plan --out saved, in place of the file')
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
@@ -85,7 +85,7 @@ program
       .default(undefined, 'never')
   )
   .addOption(
-    new Option('--wait <duration>', 'how long to wait for missing sensors, as in 60s')
+    new Option('--wait <duration>', 'wait this long for missing sensors, as in 60s, and connect them')
       .argParser(shared.parseDuration)
       .default(undefined, 'not at all')
       .conflicts(['rollbackAfter', 'deferDocker'])
@@ -110,7 +110,7 @@ program
 
 program
   .command('destroy')
-  .description('remove what spanplan made, and restore what it changed')
+  .description('remove what spanplan created, and restore what it changed')
   .addOption(shared.fileOption())
   .option('--name <name>', "this name's spans, without a file")
   .addOption(new Option('--all', "every name's spans, without a file").conflicts('name').default(false))
@@ -128,10 +128,10 @@ program.commandsGroup('Operate:')
 
 program
   .command('watch')
-  .description('apply, and keep the host in sync until a signal ends it')
+  .description('apply, and keep the host in sync until stopped')
   .addOption(shared.fileOption())
   .addOption(
-    new Option('--interval <duration>', 'how often to look again if nothing happens')
+    new Option('--interval <duration>', 'check the host at least this often')
       .argParser(shared.parseInterval)
       .default(60_000, '60s')
   )
@@ -140,7 +140,7 @@ program
       .argParser(shared.parseListenAddress)
       .default(undefined, 'nowhere')
   )
-  .option('--dry-run', 'only report what differs; change nothing', false)
+  .option('--dry-run', 'only report what differs; changes nothing', false)
   .addOption(shared.pruneOption())
   .addOption(shared.emptyOption())
   .addOption(shared.jsonOption())
@@ -170,7 +170,7 @@ program
   .argument('<span>', 'which span')
   .argument('[filter...]', 'a pcap-filter(7) expression, as for tcpdump')
   .option('-w, --write <file>', 'write the frames as pcap to a file; - is stdout', shared.parseWrite)
-  .option('-c, --count <number>', 'end after this many frames; without it, at ^C', shared.parseCount)
+  .option('-c, --count <number>', 'stop after this many frames; without it, at ^C', shared.parseCount)
   .addOption(shared.fileOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
@@ -223,7 +223,7 @@ program
   .addOption(shared.fileOption('$SPANPLAN_FILE or /etc/spanplan'))
   .addOption(new Option('--interface <name>', 'which interface').default(undefined, '$IFACE'))
   .addOption(new Option('--phase <word>', 'up, down, or a phase of ifupdown').default(undefined, '$PHASE, then $MODE'))
-  .option('--strict', 'fail if something goes wrong, and not only say so', false)
+  .option('--strict', 'fail if something goes wrong, instead of only reporting it', false)
   .addOption(shared.insecureOption())
   .addOption(shared.lockOption(30_000, '30s'))
   .action((options) => run('hook', { ...options, color: 'never' }))

@@ -22,15 +22,15 @@ export const pruneOption = () => new Option('--no-prune', 'keep live spans that 
 export const adoptOption = () =>
   new Option('--adopt', 'take over foreign bridges, networks, qdiscs and mirrors that a span needs').default(false)
 export const emptyOption = () =>
-  new Option('--allow-empty', 'allow a file without spans to remove every live span').default(false)
+  new Option('--allow-empty', 'let a file without spans remove everything that is live').default(false)
 export const deferOption = () =>
   new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
 export const yesOption = () =>
   new Option('-y, --yes', 'do not ask before anything is removed or recreated').default(false)
 export const insecureOption = () =>
-  new Option('--insecure-file', 'as root, also accept a file that others may write to').default(false)
+  new Option('--insecure-file', 'as root, accept a file that other users can write').default(false)
 export const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
-  new Option('--lock-timeout <duration>', 'how long to wait for another spanplan, as in 30s')
+  new Option('--lock-timeout <duration>', 'wait this long for another spanplan to end, as in 30s or 5m')
     .argParser(parseDuration)
     .default(milliseconds, otherwise)
 export const exitcodeOption = (what: string) =>

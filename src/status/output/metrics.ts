@@ -31,41 +31,45 @@ const port = ['span', 'interface', 'sensor'] as const
 
 /** Every metric, in the order in which a scrape has them. */
 export const metrics = {
-  spanplan_build_info: { type: 'gauge', labels: ['version'], help: 'The version of spanplan that watches.' },
+  spanplan_build_info: { type: 'gauge', labels: ['version'], help: 'Version of spanplan that runs the watch.' },
   spanplan_watch_start_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the watch began.' },
   spanplan_file_valid: {
     ...{ type: 'gauge', labels: [] },
-    help: 'Whether the file is valid; if not, the last good one is in force.'
+    help: 'Whether the file is valid; if not, the last valid one is in force.'
   },
   spanplan_reconciles_total: {
     ...{ type: 'counter', labels: ['trigger', 'result'] },
-    help: 'Runs of the watch, by what triggered them and what came of them.'
+    help: 'Runs of the watch, by trigger and result.'
   },
   spanplan_reconcile_duration_seconds: { type: 'histogram', labels: [], help: 'How long runs took.' },
   spanplan_last_reconcile_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the last run ended.' },
   spanplan_last_success_timestamp_seconds: {
     ...{ type: 'gauge', labels: [] },
-    help: 'When the last run ended after which all was as the file says.'
+    help: 'When the last run ended that left everything in sync.'
   },
   spanplan_drift_changes_total: {
     ...{ type: 'counter', labels: [] },
-    help: 'Changes that runs after the first one found to be needed.'
+    help: 'Changes that runs after the first found necessary: the drift.'
   },
   spanplan_counters_readable: {
     ...{ type: 'gauge', labels: [] },
     help: 'Whether the counters of the spans could be read.'
   },
-  spanplan_healthy: { type: 'gauge', labels: span, help: 'Whether nothing is wrong with the span.' },
-  spanplan_host_healthy: { type: 'gauge', labels: [], help: 'Whether nothing else is wrong, as with Docker.' },
+  spanplan_healthy: { type: 'gauge', labels: span, help: 'Whether the span is healthy.' },
+  spanplan_host_healthy: {
+    type: 'gauge',
+    labels: [],
+    help: 'Whether the host is healthy: what belongs to no single span, such as Docker.'
+  },
   spanplan_problems: {
     ...{ type: 'gauge', labels: ['span', 'code'] },
-    help: 'What is wrong, by the code of the message; without a span, with the host.'
+    help: 'Problems by message code, of the span; without the label span, of the host.'
   },
-  spanplan_waiting: { type: 'gauge', labels: span, help: 'What cannot be made yet.' },
+  spanplan_waiting: { type: 'gauge', labels: span, help: 'Resources that wait, such as for a container.' },
   spanplan_paused: { type: 'gauge', labels: span, help: 'Whether the span is paused.' },
   spanplan_degraded: {
     ...{ type: 'gauge', labels: ['span', 'reason'] },
-    help: 'Whether the watch cannot keep the span in sync, and why; without a span, all of them.'
+    help: 'Whether the watch cannot keep the span in sync, by reason; without the label span, all spans.'
   },
   spanplan_source_carrier: {
     ...{ type: 'gauge', labels: ['interface'] },
@@ -73,7 +77,7 @@ export const metrics = {
   },
   spanplan_source_idle_seconds: {
     ...{ type: 'gauge', labels: ['span', 'interface'] },
-    help: "Seconds since the last frame that the span's mirrors took from the interface, or since they are there."
+    help: "Seconds since the span's mirrors last copied a frame from the interface, or since they were created."
   },
   spanplan_interface_frames_total: {
     ...{ type: 'counter', labels: ['interface'] },
@@ -83,22 +87,22 @@ export const metrics = {
     ...{ type: 'counter', labels: ['interface'] },
     help: 'Bytes that the interface has received.'
   },
-  spanplan_mirror_frames_total: { type: 'counter', labels: mirror, help: 'Frames that the mirror has taken.' },
-  spanplan_mirror_bytes_total: { type: 'counter', labels: mirror, help: 'Bytes that the mirror has taken.' },
-  spanplan_bridge_frames_total: { type: 'counter', labels: span, help: "Copies that the span's bridge was handed." },
-  spanplan_bridge_bytes_total: { type: 'counter', labels: span, help: "Bytes that the span's bridge was handed." },
+  spanplan_mirror_frames_total: { type: 'counter', labels: mirror, help: 'Frames that the mirror has copied.' },
+  spanplan_mirror_bytes_total: { type: 'counter', labels: mirror, help: 'Bytes that the mirror has copied.' },
+  spanplan_bridge_frames_total: { type: 'counter', labels: span, help: "Frames copied to the span's bridge." },
+  spanplan_bridge_bytes_total: { type: 'counter', labels: span, help: "Bytes copied to the span's bridge." },
   spanplan_port_frames_total: {
     ...{ type: 'counter', labels: port },
-    help: 'Copies that went to a sensor; the interface is the end on the host.'
+    help: "Frames sent to a sensor; the interface is the host's end."
   },
-  spanplan_port_bytes_total: { type: 'counter', labels: port, help: 'Bytes that went to a sensor.' },
+  spanplan_port_bytes_total: { type: 'counter', labels: port, help: 'Bytes sent to a sensor.' },
   spanplan_lost_frames_total: {
     ...{ type: 'counter', labels: ['span', 'hop', 'interface', 'direction', 'sensor', 'reason'] },
-    help: 'Frames lost at a place on the way, and why, since the first scrape of this watch.'
+    help: 'Frames lost, by hop and reason, since the first scrape of this watch.'
   },
   spanplan_sensor_sockets: {
     ...{ type: 'gauge', labels: port },
-    help: 'Packet sockets by which the sensor listens on its interface.'
+    help: 'Packet sockets with which the sensor listens on its interface.'
   }
 } as const satisfies Readonly<Record<string, Metric>>
 
