@@ -28,6 +28,12 @@ export const optionDetails: Readonly<Record<string, string>> = {
 
 /** What the pages say of a command beside its description. */
 export const commandDetails: Readonly<Record<string, readonly string[]>> = {
+  graph: [
+    'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. An SVG picture needs no other program.'
+  ],
+  doctor: [
+    'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.'
+  ],
   plan: [
     'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.'
   ],

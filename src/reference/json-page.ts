@@ -1,3 +1,4 @@
+import type { doctorDocument } from '../doctor/output.ts'
 import type { PlanDocument } from '../plan/output/json.ts'
 import { causes } from '../status/counters/causes.ts'
 import type { statusDocument } from '../status/output/json.ts'
@@ -7,6 +8,7 @@ import { type Block, code, codeList, list, type Section, text } from './document
 import { writeMarkdown } from './markdown.ts'
 
 type StatusDocument = ReturnType<typeof statusDocument>
+type DoctorDocument = ReturnType<typeof doctorDocument>
 type SpanDocument = StatusDocument['spans'][number]
 /** The keys of each kind of a union. */
 type KeysOf<Union> = Union extends unknown ? keyof Union : never
@@ -84,6 +86,21 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   container: 'sensor: its name',
   sockets:
     'sensor: where it listens: `interface` (null: all) and `drops` of all time (null: it reads a ring); null where that may not be read'
+}
+
+const doctor: Describes<DoctorDocument> = {
+  type: '`doctor`',
+  format_version: 'the version of this document; within a major version, keys are only added',
+  spanplan_version: 'the version of spanplan',
+  created: 'when, as ISO 8601',
+  checks: 'the findings, each with the keys below'
+}
+
+const check: Describes<DoctorDocument['checks'][number]> = {
+  id: 'names the check; stable',
+  result: '`ok`, `warning`, `problem`, or `unknown`: what the check needs could not be read',
+  message: 'what was found',
+  command: 'a line for the shell of root that clears the finding; null: no command alone does'
 }
 
 const events: Readonly<Record<WatchEvent['type'], string>> = {
@@ -215,6 +232,8 @@ export function writeJsonReference(): string {
     { title: 'status --json', blocks: [text('One object:'), describes(status)] },
     { title: 'A span of status', blocks: [describes(span)] },
     { title: 'A hop of status', blocks: [describes(hop)] },
-    causesOfLoss
+    causesOfLoss,
+    { title: 'doctor --json', blocks: [text('One object:'), describes(doctor)] },
+    { title: 'A check of doctor', blocks: [describes(check)] }
   ])
 }
