@@ -233,7 +233,7 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
 
 /** Why the rules of spans.yaml refuse this part of a span, in their own message; null: they do not. */
 function problemOf(span: string, part: Readonly<Record<string, unknown>> = {}): string | null {
-  return refusalOf({ spans: { [span]: { sources: [{ interface: 'lo' }], ...part } } })
+  return refusalOf({ spans: { [span]: { sources: [{ interface: 'eth0' }], ...part } } })
 }
 
 function refusalOf(file: Readonly<Record<string, unknown>>): string | null {

@@ -49,6 +49,9 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
   }
 }
 
+/** The smallest file that copies anything. */
+const emptyHint = 'the smallest good file: {version: 1, spans: {span0: {sources: [{interface: eth1}]}}}'
+
 function loadFile(file: SourceFile): { readonly part?: Part; readonly diagnostics: readonly Diagnostic[] } {
   const text = decodeFile(file)
   if (typeof text !== 'string') return { diagnostics: [text] }
@@ -58,8 +61,9 @@ function loadFile(file: SourceFile): { readonly part?: Part; readonly diagnostic
     return { part, diagnostics: [...diagnostics, ...invalid] }
   }
   if (diagnostics.length > 0) return { diagnostics }
-  const hint = 'to say that there are no spans, write "version: 1" and "spans: {}"'
-  return { diagnostics: [diagnostic('FILE_EMPTY', 'the file is empty', hint, { file: file.path, line: 1, column: 1 })] }
+  return {
+    diagnostics: [diagnostic('FILE_EMPTY', 'the file is empty', emptyHint, { file: file.path, line: 1, column: 1 })]
+  }
 }
 
 /** An entry of which there is enough to build a part of the spec. */

@@ -331,7 +331,8 @@ const refusals: readonly Refusal[] = [
   {
     name: 'the loopback device',
     file: 'interfaces: {lo: {dedicated: true}}\nspans: {span0: {sources: [{interface: lo}]}}',
-    says: [/lo is not Ethernet but "loopback"/]
+    says: [/interface in span "span0" must be an Ethernet interface, not "lo"/],
+    exit: 65
   },
   {
     name: 'a name that tc cannot read',

@@ -20,12 +20,15 @@ const synonyms: ReadonlyMap<string, readonly string[]> = new Map([
 
 const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')
 
+const findSynonym = (word: string, candidates: readonly string[]) =>
+  candidates.find((candidate) => synonyms.get(candidate)?.includes(normalise(word)))
+
 /** The candidate that `word` most likely means. undefined: none is near enough; two of five letters may be wrong. */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   if (word.length > longestWord) return undefined
-  const normalised = normalise(word)
-  const known = candidates.find((candidate) => synonyms.get(candidate)?.includes(normalised))
+  const known = findSynonym(word, candidates)
   if (known !== undefined) return known
+  const normalised = normalise(word)
   let best: string | undefined
   let least = Math.max(1, Math.round(normalised.length * 0.4)) + 1
   for (const candidate of candidates) {
@@ -38,8 +41,14 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   return best
 }
 
+const ask = (found: string | undefined) => (found === undefined ? undefined : `did you mean "${found}"?`)
+
 /** `did you mean "sources"?`; undefined: no candidate is near enough. */
 export function suggestHint(word: string, candidates: readonly string[]): string | undefined {
-  const found = suggest(word, candidates)
-  return found === undefined ? undefined : `did you mean "${found}"?`
+  return ask(suggest(word, candidates))
+}
+
+/** The same for a candidate that people know by this other name only. */
+export function suggestSynonym(word: string, candidates: readonly string[]): string | undefined {
+  return ask(findSynonym(word, candidates))
 }

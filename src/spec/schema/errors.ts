@@ -1,8 +1,18 @@
 import type { z } from 'zod'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
-import { findKeyPlace, findTree, findValuePlace, type Path, type ScalarTree, type Tree } from '../yaml/tree.ts'
+import {
+  findKeyPlace,
+  findTree,
+  findValuePlace,
+  type ListTree,
+  type MapTree,
+  type Path,
+  type ScalarTree,
+  type Tree
+} from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
+import { isKeyOfSpan, keysMeant, levelOf, shorten, suggestIndent, suggestKey, suggestMtu } from './suggestions.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -22,14 +32,6 @@ const unsupported: ReadonlyMap<string, string> = new Map([
   ['sensor balance', 'balance among sensors']
 ])
 
-/** The kind of a place. */
-function kindOf([group, ...path]: Path): 'source' | 'sensor' | 'span' | 'other' {
-  if (group !== 'spans') return 'other'
-  if (path.length === 1) return 'span'
-  if (path.length === 3 && path[1] === 'sources') return 'source'
-  return path.length === 3 && path[1] === 'sensors' ? 'sensor' : 'other'
-}
-
 /** `span "span0"`, `interface "tap-a"` */
 const describeOwner = ([group, name]: Path) => `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
 
@@ -40,12 +42,10 @@ const inOwner = (path: Path) => (path.length < 2 ? '' : ` in ${describeOwner(pat
 function describeSubject(path: Path): string {
   if (path.length === 0) return 'the file'
   if (path.length === 2) return describeOwner(path)
-  const kind = kindOf(path)
+  const kind = levelOf(path)
   const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : String(path.at(-1))
   return `${name}${inOwner(path)}`
 }
-
-const shorten = ({ text }: ScalarTree) => printable(text.slice(0, 60))
 
 function describeValue(tree: Tree, issue: Issue): string {
   if (tree.kind === 'list') return tree.items.length === 0 ? 'an empty list' : 'a list'
@@ -78,13 +78,23 @@ function suggestFlag(word: string): string | undefined {
 function suggestFix(issue: Issue, tree: Tree): string | undefined {
   const key = issue.path.at(-1)
   if (issue.code === 'invalid_type' && issue.expected === 'array') {
-    if (tree.kind === 'scalar')
-      return key === 'sources' ? `write "- interface: ${shorten(tree)}"` : `write [${shorten(tree)}]`
-    return tree.kind === 'map' ? 'begin each item with "- "' : undefined
+    if (tree.kind === 'scalar') {
+      const text = shorten(tree).replace(/^[[\s]+|[\]\s]+$/g, '')
+      return key === 'sources' ? `write "- interface: ${text}"` : `write [${text}]`
+    }
+    return tree.kind === 'map' ? suggestItems(tree) : undefined
   }
+  if (issue.code === 'invalid_type' && issue.expected === 'record' && tree.kind === 'list') {
+    return `write each under its name, without "- ": "${firstName(tree)}:"`
+  }
+  if (expectsText(issue) && tree.kind === 'list') return suggestOne(key, tree)
   if (tree.kind !== 'scalar') return undefined
-  if (kindOf(issue.path) === 'source') return `write "interface: ${shorten(tree)}"`
+  if (levelOf(issue.path) === 'source') {
+    const [, name = shorten(tree)] = /^interface\s*[:\uFF1A=]\s*(\S+)$/.exec(shorten(tree)) ?? []
+    return `write "interface: ${name}"`
+  }
   const { value } = tree
+  if (key === 'version') return suggestVersion(tree)
   if (typeof value !== 'string') return expectsText(issue) ? suggestText(tree, key) : undefined
   if (issue.code === 'invalid_type' && issue.expected === 'boolean') return suggestFlag(value)
   if (issue.code === 'invalid_value') {
@@ -92,21 +102,52 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
     return allowed.includes(value) ? `take the quotes off: ${value}` : suggestHint(value, allowed)
   }
   if (issue.code === 'invalid_union') {
-    if (/^\d+$/.test(value)) return `take the quotes off: ${value}`
-    return key === 'mtu' ? suggestHint(value, ['auto']) : undefined
+    return key === 'mtu' ? suggestMtu(value) : undefined
   }
   return undefined
+}
+
+/** A hint for a mapping where a list of mappings is expected. */
+function suggestItems(tree: MapTree): string {
+  const [key = ''] = tree.entries.keys()
+  const dash = /^[-\u2010-\u2015\u2212]\s*/
+  return dash.test(key)
+    ? `begin the item with "- ", a hyphen and a space: "- ${printable(key.replace(dash, ''))}: …"`
+    : 'begin each item with "- "'
+}
+
+/** A hint for a list where one text is expected. */
+function suggestOne(key: PropertyKey | undefined, { items }: ListTree): string {
+  const [first] = items
+  const text = first?.kind === 'scalar' ? shorten(first) : '…'
+  return key === 'filter'
+    ? 'write one text, and join its parts with "or"'
+    : `write an item for each: "- ${String(key)}: ${text}"`
+}
+
+/** The name that the first item of a list has, or what stands for it. */
+function firstName({ items: [first] }: ListTree): string {
+  if (first?.kind === 'scalar') return shorten(first)
+  const [entry] = first?.kind === 'map' ? first.entries : []
+  if (entry === undefined) return 'NAME'
+  const [key, { value }] = entry
+  return key === 'name' && value.kind === 'scalar' ? shorten(value) : printable(key)
+}
+
+function suggestVersion({ text, value }: ScalarTree): string {
+  if (text === '1' && typeof value === 'string') return 'take the quotes off: 1'
+  return 'write "version: 1", the version of this format; there is no other'
 }
 
 function explainUnknownKey(key: string, path: Path, known: readonly string[], tree: Tree): Diagnostic {
   const origin = findKeyPlace(tree, [...path, key])
   const subject = `${quote(key)}${inOwner(path)}`
-  const feature = unsupported.get(`${kindOf(path)} ${key}`)
+  const feature = unsupported.get(`${levelOf(path)} ${key}`)
   if (feature !== undefined) {
     const hint = `this version of spanplan does not support ${feature} yet`
     return diagnostic('KEY_UNSUPPORTED', `${subject} is not supported`, hint, origin)
   }
-  const hint = suggestHint(key, known) ?? `known here: ${known.join(', ')}`
+  const hint = suggestKey(key, path, known, findTree(tree, path))
   return diagnostic('KEY_UNKNOWN', `unknown key ${subject}`, hint, origin)
 }
 
@@ -115,15 +156,20 @@ function listExplained(issue: Issue): string[] {
   if (issue.code !== 'unrecognized_keys') return []
   const known = issue.message.split(', ')
   // An unknown key of a source or of `match` may be meant as the one key that these need.
-  const meant = issue.keys.flatMap((key) => suggest(key, known) ?? [])
+  const meant = issue.keys.flatMap((key) => [suggest(key, known) ?? [], keysMeant(key, levelOf(issue.path))].flat())
   return [issue.path, ...meant.map((key) => [...issue.path, key])].map((path) => path.join('\0'))
 }
+
+const isBroken = ({ value }: { readonly value: Tree }) => value.kind === 'broken'
 
 /** The diagnostics for zod's issues with a file. An issue that is the consequence of another one has none. */
 export function explainIssues(issues: readonly Issue[], root: Tree): Diagnostic[] {
   const explained = new Set(issues.flatMap(listExplained))
   const isConsequence = (issue: Issue) => {
-    const concernsMapping = issue.code === 'custom' || findTree(root, issue.path) === undefined
+    // The key that is missed may be the one whose value is broken.
+    const tree = findTree(root, issue.path)
+    if (issue.code === 'custom' && tree?.kind === 'map' && [...tree.entries.values()].some(isBroken)) return true
+    const concernsMapping = issue.code === 'custom' || tree === undefined
     return issue.code !== 'unrecognized_keys' && concernsMapping && explained.has(issue.path.join('\0'))
   }
   return issues.filter((issue) => !isConsequence(issue)).flatMap((issue) => explainIssue(issue, root))
@@ -141,7 +187,7 @@ function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   if (issue.code === 'invalid_union') {
     // A single word is meant as a container's name.
     const branch =
-      findBranch(issue) ?? (kindOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
+      findBranch(issue) ?? (levelOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
     if (branch !== undefined) {
       const absolute = branch.map((inner) => ({ ...inner, path: [...path, ...inner.path] }))
       return explainIssues(absolute, root)
@@ -159,10 +205,16 @@ function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnos
   }
   const origin = findValuePlace(root, path)
   const subject = describeSubject(path)
+  if (isKeyOfSpan(path, tree)) {
+    const message = `${quote(key)} is a key of a span, and stands where a span's name belongs`
+    const hint = 'write it below the name of its span, indented by two more spaces'
+    return diagnostic('KEY_UNKNOWN', message, hint, findKeyPlace(root, path))
+  }
   if (tree.kind === 'scalar' && tree.value === null) {
     const isEntry = path.length === 2 || path.length === 4
-    const hint = isEntry ? 'write what belongs here, or take it out' : 'give it a value, or take the key out'
-    return diagnostic('VALUE_MISSING', `${subject} has no value`, missingKeyHints.get(key) ?? hint, origin)
+    const usual = isEntry ? 'write what belongs here, or take it out' : 'give it a value, or take the key out'
+    const hint = suggestIndent(path, findTree(root, path.slice(0, -1))) ?? missingKeyHints.get(key) ?? usual
+    return diagnostic('VALUE_MISSING', `${subject} has no value`, hint, origin)
   }
   if (issue.code === 'custom') {
     const { code, hint } = readParams(issue)

@@ -1,8 +1,11 @@
 import type { z } from 'zod'
-import type { Diagnostic, Origin } from '../../errors.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
+import { quote } from '../../printable.ts'
+import { breakStrange } from '../yaml/strange-text.ts'
 import { findTree, type MapTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
 import { explainIssues } from './errors.ts'
 import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
+import { recogniseForeign } from './suggestions.ts'
 
 /** The valid data of a value, and the tree with the place of each part of the data. */
 export interface Valid<Data> {
@@ -31,14 +34,26 @@ export interface Part {
  * that later checks find their errors in the same run.
  */
 export function readPart(file: Tree): { readonly part: Part; readonly diagnostics: readonly Diagnostic[] } {
-  const tree = file.kind === 'map' ? withoutOwnKeys(file) : file
+  const foreign = file.kind === 'map' ? explainForeign(file) : undefined
+  if (foreign) return { part: { owner: undefined, interfaces: [], spans: [] }, diagnostics: [foreign] }
+  const strange: Diagnostic[] = []
+  const tree = breakStrange(file.kind === 'map' ? withoutOwnKeys(file) : file, (found) => strange.push(found))
   const { error } = schemas.file.safeParse(toData(tree))
   const part = {
     owner: keepValid(schemas.owner, findTree(tree, ['name'])),
     interfaces: listEntries(findTree(tree, ['interfaces']), schemas.interfaceName, schemas.interface),
     spans: listEntries(findTree(tree, ['spans']), schemas.spanName, schemas.span)
   }
-  return { part, diagnostics: error ? explainIssues(error.issues, tree) : [] }
+  return { part, diagnostics: [...strange, ...(error ? explainIssues(error.issues, tree) : [])] }
+}
+
+/** One diagnostic for a whole file of another program: a folder may hold such a file too. */
+function explainForeign(tree: MapTree): Diagnostic | undefined {
+  const found = recogniseForeign(tree)
+  if (found === undefined) return undefined
+  const message = `${quote(found.key)} is a key of ${found.kind}, not of spans.yaml`
+  const hint = 'name the right file with -f; all *.yaml of a folder are read, so move this file to another folder'
+  return diagnostic('KEY_UNKNOWN', message, hint, tree.entries.get(found.key)?.at)
 }
 
 function withoutOwnKeys(tree: MapTree): MapTree {

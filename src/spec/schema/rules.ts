@@ -94,13 +94,36 @@ export const longestLinkName = 15
 /** Bytes. ALTIFNAMSIZ in linux/if.h is 128, with the terminating zero. */
 const longestAltname = 127
 
+/** What people write for more than one interface, or for an interface that spanplan cannot copy from. */
+const interfaceMistakes: readonly Rule[] = [
+  {
+    broken: (value) => /[*?]/.test(value),
+    message: 'must be the name of one interface',
+    code: 'NAME_INVALID',
+    hint: 'write an item for each interface; "ip -br link" lists them'
+  },
+  {
+    broken: (value) => /\S[,\s]+\S/.test(value),
+    message: 'must be one word',
+    code: 'NAME_INVALID',
+    hint: 'for several interfaces, write an item for each: "- interface: eth1"'
+  },
+  {
+    broken: oneOf(['lo', 'any']),
+    message: 'must be an Ethernet interface',
+    code: 'NAME_INVALID',
+    hint: 'name the interface that the switch is connected to; "ip -br link" lists them'
+  }
+]
+
 /** The name of an interface of the host, or one of its altnames. */
 export const interfaceName = text('the name of a network interface', [
+  ...interfaceMistakes,
   ...linkRules,
   linkCharacters,
   lengthRule(longestAltname, `a name has at most ${longestAltname} bytes`, countBytes)
 ]).meta({
-  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[^/:\\s]{1,${longestAltname}}$`
+  pattern: `^(?!-)(?!(?:all|any|default|lo|\\.{1,2})$)[^/:\\s*?]{1,${longestAltname}}$`
 })
 
 /** Docker's pattern for names (daemon/names/names.go of moby). */

@@ -19,7 +19,7 @@ import {
   type Rule,
   text
 } from './rules.ts'
-import { sensor } from './sensor.ts'
+import { sensor, sensorMapping } from './sensor.ts'
 
 /**
  * The one definition of spans.yaml. Each message says what a value must be, and follows the value's name: "mtu must be auto or a
@@ -143,11 +143,16 @@ const subnet = z
     pattern: '^(?:[0-9]{1,3}\\.){3}[0-9]{1,3}/(?:[89]|1[0-9]|2[0-9])$'
   })
 
+const networkMapping = mapping({
+  name: networkName.describe('The name of the Docker network'),
+  subnet: subnet.optional()
+})
+
 const network = z
   .union(
     [
       networkName.describe('The name of the Docker network').transform((name) => ({ name, subnet: undefined })),
-      mapping({ name: networkName.describe('The name of the Docker network'), subnet: subnet.optional() })
+      networkMapping
     ],
     { error: 'must be the name of a Docker network, or {name: …, subnet: …}' }
   )
@@ -214,6 +219,17 @@ export const schemas = { file, owner, interfaceName, interface: interfaceEntry, 
 export type InterfaceData = z.output<typeof interfaceEntry>
 /** An entry of `spans`, as the schema returns it. */
 export type SpanData = z.output<typeof span>
+
+/** The keys of each kind of mapping in a file. */
+export const levelKeys = {
+  file: Object.keys(file.shape),
+  interface: Object.keys(interfaceEntry.shape),
+  match: Object.keys(match.shape),
+  span: Object.keys(span.shape),
+  source: Object.keys(source.shape),
+  network: Object.keys(networkMapping.shape),
+  sensor: Object.keys(sensorMapping.shape)
+}
 
 /** Whether a top-level key is the user's own. */
 export const isOwnKey = (key: string) => key.startsWith('x-')

@@ -12,6 +12,7 @@ import {
 } from 'yaml'
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
+import { explainTemplate } from './strange-text.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
 import type { Entry, Tree } from './tree.ts'
 
@@ -20,6 +21,9 @@ export type Place = (offset: number) => Origin
 
 /** The values that aliases and `<<` may add to a file: enough for a block that a thousand spans share. */
 const mostCopies = 100_000
+
+/** Characters of a variable in braces. */
+const longestTemplate = 200
 
 /** The tags of the core schema: every value has one of them, also without a tag in the file. */
 const coreTags: ReadonlySet<string> = new Set(
@@ -62,7 +66,7 @@ export class TreeBuilder {
   }
 
   #build(node: Node | null, outer: Origin): Tree {
-    if (!node) return { kind: 'scalar', at: outer, value: null, text: '' }
+    if (!node) return { kind: 'scalar', at: outer, value: null, text: '', written: { at: outer, source: '' } }
     if (isAlias(node)) return this.#resolveAlias(node)
     const { anchor } = node
     if (anchor === undefined) return this.#buildNode(node, outer)
@@ -87,9 +91,18 @@ export class TreeBuilder {
       return { kind: 'list', at, items: node.items.map((item) => this.#buildValue(item as Node | null, at)) }
     }
     const isBlank = node.type === Scalar.PLAIN && !node.source
-    if (!isBlank || node.anchor === undefined) return buildScalar(node, isBlank ? outer : at)
+    if (!isBlank || node.anchor === undefined) return this.#buildScalar(node, isBlank ? outer : at)
     this.#reportIndicator('YAML_ANCHOR', `&${node.anchor}`, 'an anchor', node, this.#suggestQuotes(node))
     return { kind: 'broken', at }
+  }
+
+  #buildScalar(node: Scalar, at: Origin): Tree {
+    const { value } = node
+    const text = node.source ?? String(value ?? '')
+    const isPlain =
+      typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
+    const written = { at, source: this.#text.slice(start(node), node.range?.[1]) }
+    return { kind: 'scalar', at, value: isPlain ? value : text, text, written }
   }
 
   #suggestQuotes(node: Node): string {
@@ -105,7 +118,15 @@ export class TreeBuilder {
     this.#report(code, this.#place(found === -1 ? end : begin + found), message, hint)
   }
 
+  /** Reports braces such as `{{ x }}`, which YAML reads as a mapping that is the key of another one. */
+  #isTemplate(node: Node, at: Origin): boolean {
+    const [found] = /^\{\{[^\n]*?\}\}/.exec(this.#text.slice(start(node), start(node) + longestTemplate)) ?? []
+    if (found !== undefined) this.diagnostics.push({ ...explainTemplate(found), origin: at })
+    return found !== undefined
+  }
+
   #buildMap(node: YAMLMap, at: Origin): Tree {
+    if (this.#isTemplate(node, at)) return { kind: 'broken', at }
     const entries = new Map<string, Entry>()
     const merged: Tree[] = []
     for (const pair of node.items) {
@@ -137,6 +158,7 @@ export class TreeBuilder {
   }
 
   #readKey(node: Node | null, at: Origin): string | undefined {
+    if (isMap(node) && this.#isTemplate(node, at)) return undefined
     const tree = isCollection(node) ? undefined : this.#build(node, at)
     if (tree?.kind === 'broken') return undefined
     if (tree?.kind !== 'scalar' || (tree.value === null && tree.text === '')) {
@@ -196,10 +218,3 @@ export class TreeBuilder {
 
 /** Every parsed node has a range. */
 const start = (node: Node) => node.range?.[0] ?? 0
-
-function buildScalar(node: Scalar, at: Origin): Tree {
-  const { value } = node
-  const text = node.source ?? String(value ?? '')
-  const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
-  return { kind: 'scalar', at, value: isPlain ? value : text, text }
-}

@@ -1,7 +1,7 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { type Place, TreeBuilder } from './build-tree.ts'
-import { breaksStructure, explainSyntax, lineAt } from './syntax-errors.ts'
+import { breaksStructure, explainSyntax, lineAt, openColumns } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
 
 /** Levels. No spans.yaml is deeper; the composer is recursive, and the stack is finite. */
@@ -102,7 +102,8 @@ function explainErrors(
     const offset = findCause(error, tokens, text)
     const { file, line, column } = place(offset)
     const content = lineAt(text, offset)
-    const explanation = explainSyntax(error, content)
+    const bracket = text[offset] === '{' || text[offset] === '[' ? text[offset] : null
+    const explanation = explainSyntax(error, { line: content, columns: openColumns(text, offset, line), bracket })
     const indent = explanation.code === 'YAML_TAB' ? content.indexOf('\t') : content.search(/\S/)
     const isIndent = error.message.includes('indented too far')
     const origin = { file, line, column: isIndent ? indent + 1 : Math.max(column, indent + 1) }
@@ -134,7 +135,7 @@ function findCause(error: YAMLError, tokens: readonly CST.Token[], text: string)
   const [from] = error.pos
   const [, quote] = /^Missing closing (["'])/.exec(error.message) ?? []
   if (quote !== undefined) return Math.max(text.lastIndexOf(quote, from), 0)
-  if (/^Flow (?:map|sequence) in/.test(error.message)) return findUnclosed(tokens, from) ?? from
+  if (/^Flow (?:map|sequence) (?:in|must)/.test(error.message)) return findUnclosed(tokens, from) ?? from
   return from
 }
 
@@ -143,7 +144,8 @@ function findUnclosed(tokens: readonly CST.Token[], before: number): number | un
   let found: number | undefined
   const check = (token: CST.Token | null | undefined) => {
     if (token?.type !== 'flow-collection' || token.offset > before) return
-    const isClosed = token.end.some(({ type }) => type === 'flow-map-end' || type === 'flow-seq-end')
+    const closing = token.start.type === 'flow-map-start' ? 'flow-map-end' : 'flow-seq-end'
+    const isClosed = token.end.some(({ type }) => type === closing)
     if (!isClosed) found = token.offset
   }
   for (const token of tokens) {

@@ -13,9 +13,16 @@ export interface ScalarTree extends Placed {
   readonly value: string | number | boolean | null
   /** The text in the file, without quotes. */
   readonly text: string
+  readonly written: Written
 }
 
-interface ListTree extends Placed {
+/** A scalar as it stands in the file, with its quotes and its indentation. That of an alias stands at its anchor. */
+export interface Written extends Placed {
+  readonly source: string
+}
+
+/** A list. */
+export interface ListTree extends Placed {
   readonly kind: 'list'
   readonly items: readonly Tree[]
 }
@@ -102,4 +109,30 @@ export function withoutValues(tree: Tree, values: ReadonlySet<Tree | undefined>)
     }
   }
   return tree
+}
+
+/** How long an escape within double quotes is, by the character behind its backslash. All others have two characters. */
+const escapeLengths: Readonly<Record<string, number>> = { x: 4, u: 6, U: 10 }
+
+/**
+ * The place of a character of a scalar's text. The text and what is written have the same characters in the same order, but for
+ * spaces, line ends and quotes.
+ */
+export function placeWithin({ at, source }: Written, text: string, offset: number): Origin {
+  const style = source[0] ?? ''
+  let position = style === '|' || style === '>' ? source.indexOf('\n') + 1 : style === '"' || style === "'" ? 1 : 0
+  let left = text.slice(0, offset).replace(/[ \t\r\n]/g, '').length
+  for (; position < source.length; ) {
+    const character = source[position] ?? ''
+    const next = source[position + 1] ?? ''
+    const isEscape = style === '"' && character === '\\'
+    const isBlank = /[ \t\r\n]/.test(character) || (isEscape && /[ \t\r\nnrt]/.test(next))
+    if (!isBlank && left-- === 0) break
+    position += isEscape ? (escapeLengths[next] ?? 2) : style === "'" && character === "'" ? 2 : 1
+  }
+  const before = source.slice(0, position).split('\n')
+  const last = before.at(-1) ?? ''
+  return before.length === 1
+    ? { ...at, column: at.column + last.length }
+    : { ...at, line: at.line + before.length - 1, column: last.length + 1 }
 }

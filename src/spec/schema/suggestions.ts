@@ -1,0 +1,150 @@
+import { printable, quote } from '../../printable.ts'
+import { sourceKeys } from '../sources/registry.ts'
+import type { MapTree, Path, ScalarTree, Tree } from '../yaml/tree.ts'
+import { suggestHint, suggestSynonym } from './did-you-mean.ts'
+import { levelKeys } from './schema.ts'
+
+/** The kinds of mapping in a file. */
+type Level = keyof typeof levelKeys
+
+/** Where a key of each level belongs. */
+const homes: Readonly<Record<Level, string>> = {
+  span: 'in a span, as in: spans: {span0: {KEY: VALUE}}',
+  source: 'in an item of "sources", as in: sources: [{interface: eth1, KEY: VALUE}]',
+  match: 'under "match", as in: match: {KEY: VALUE}',
+  network: 'under "network", as in: network: {name: NAME, KEY: VALUE}',
+  interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
+  sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
+  file: 'at the top of the file, in column 1'
+}
+
+/** The level of the mapping at a path. */
+export function levelOf([group, ...path]: Path): Level | undefined {
+  if (group === undefined) return 'file'
+  const [, key] = path
+  if (group === 'interfaces') return path.length === 1 ? 'interface' : key === 'match' ? 'match' : undefined
+  if (group !== 'spans' || path.length === 0) return undefined
+  if (path.length === 1) return 'span'
+  if (key === 'network' && path.length === 2) return 'network'
+  if (path.length !== 3) return undefined
+  return key === 'sources' ? 'source' : key === 'sensors' ? 'sensor' : undefined
+}
+
+/** The first level that has a key. */
+const homeOf = (key: string) => {
+  const levels = Object.keys(homes) as Level[] // A cast: the keys of the table are all levels.
+  return levels.find((level) => levelKeys[level].includes(key))
+}
+
+/** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */
+export function keysMeant(key: string, level: Level | undefined): readonly string[] {
+  if (level === 'file') return ['spans']
+  const isOfSource = homeOf(key) === 'source' || filterWords.has(key) || key === 'interfaces'
+  return level === 'span' && isOfSource ? ['sources'] : []
+}
+
+/** Keys that say what a filter says, and the word of a filter for each. */
+const filterWords: ReadonlyMap<string, string> = new Map([
+  ['vlan', 'vlan'],
+  ['vlan_id', 'vlan'],
+  ['port', 'port'],
+  ['host', 'host'],
+  ['ip', 'host']
+])
+
+/** A hint for a key that is unknown at its place. `around` is the mapping that has it. */
+export function suggestKey(key: string, path: Path, known: readonly string[], around: Tree | undefined): string {
+  const level = levelOf(path)
+  const value = around?.kind === 'map' ? around.entries.get(key)?.value : undefined
+  return (
+    suggestFilter(key, level, value, around) ??
+    suggestSpan(key, path, value) ??
+    suggestSynonym(key, known) ??
+    suggestHome(key, level, value) ??
+    suggestHint(key, known) ??
+    `known here: ${known.join(', ')}`
+  )
+}
+
+function suggestFilter(key: string, level: Level | undefined, value: Tree | undefined, around: Tree | undefined) {
+  const word = filterWords.get(key)
+  if (word === undefined || (level !== 'source' && level !== 'span')) return undefined
+  const other = around?.kind === 'map' ? around.entries.get('filter')?.value : undefined
+  const rest = other?.kind === 'scalar' ? ` and (${shorten(other)})` : ''
+  const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : 'VALUE'}${rest}`
+  return level === 'source' ? `write ${filter}` : `write it in an item of "sources": ${filter}`
+}
+
+/** A hint for a key that is a span's name or says it. */
+function suggestSpan(key: string, path: Path, value: Tree | undefined): string | undefined {
+  if (path.length === 0 && isSpan(value)) return 'a span belongs under "spans": indent it by two spaces'
+  if (levelOf(path) !== 'span') return undefined
+  if (key === 'name') return `a span's name is its key: ${quote(String(path.at(-1)))} here`
+  if (key !== 'interfaces') return undefined
+  const [first = value] = value?.kind === 'list' ? value.items : []
+  return `write sources: [{interface: ${first?.kind === 'scalar' ? shorten(first) : 'eth1'}}]`
+}
+
+const isSpan = (value: Tree | undefined): value is MapTree =>
+  value?.kind === 'map' && [...value.entries.keys()].some((key) => levelKeys.span.includes(key))
+
+function suggestHome(key: string, level: Level | undefined, value: Tree | undefined): string | undefined {
+  const home = homeOf(key)
+  if (home === undefined || home === level) return undefined
+  const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
+  const place = one.replaceAll('KEY', () => key)
+  return `it belongs ${place.replaceAll('VALUE', () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`
+}
+
+/** A value as it can stand between braces. */
+function inFlow(value: ScalarTree): string {
+  const text = shorten(value)
+  return /^[\w. /()-]+$/.test(text) ? text : quote(text)
+}
+
+/** A hint for a key without a value, where what follows is meant as the value. `place` is that of the key. */
+export function suggestIndent(path: Path, around: Tree | undefined): string | undefined {
+  if (around?.kind !== 'map') return undefined
+  const entries = [...around.entries]
+  const at = entries.findIndex(([key]) => key === path.at(-1))
+  const [own, next] = [entries[at], entries[at + 1]]
+  if (own === undefined || next === undefined) return undefined
+  const [key, { value, at: place }] = next
+  const isMeant = path.length === 1 ? isSpan(value) : isKeyOfSpan(path.with(-1, key), value)
+  return isMeant ? `begin ${quote(key)} in column ${own[1].at.column + 2}, line ${place.line}` : undefined
+}
+
+/** Whether a key that stands where spans' names are is a key of a span. */
+export function isKeyOfSpan(path: Path, value: Tree | undefined): boolean {
+  const [group, name] = path
+  if (group !== 'spans' || path.length !== 2 || !levelKeys.span.includes(String(name))) return false
+  return value?.kind !== 'map' || !isSpan(value)
+}
+
+/** What other programs' files have at the top, and no spans.yaml. */
+const foreignFiles: Readonly<Record<string, string>> = {
+  services: 'a Compose file',
+  apiVersion: 'a Kubernetes manifest',
+  network: 'a netplan file'
+}
+
+/** What kind of file it is instead, and the key that tells it; undefined: it may be a spans.yaml. */
+export function recogniseForeign(tree: MapTree): { readonly kind: string; readonly key: string } | undefined {
+  if (tree.entries.has('spans')) return undefined
+  const key = Object.keys(foreignFiles).find((one) => tree.entries.has(one))
+  return key === undefined ? undefined : { key, kind: foreignFiles[key] ?? '' }
+}
+
+/** The start of a value's text, safe to print. */
+export const shorten = ({ text }: ScalarTree) => printable(text.slice(0, 60).replaceAll('\n', ' '))
+
+const jumbo = 9000
+
+/** A hint for the words that people write as an MTU. */
+export function suggestMtu(text: string): string | undefined {
+  if (/^jumbo/i.test(text)) return `write the number of bytes: ${jumbo}`
+  const [, digits = '', kilo] = /^(\d[\d_,. ]*?)\s*(k)?i?(?:b|bytes?)?$/i.exec(text) ?? []
+  const number = kilo === undefined ? Number(digits.replace(/[_,. ]/g, '')) : Number(digits) * 1000
+  if (digits === '' || Number.isNaN(number)) return suggestHint(text, ['auto'])
+  return String(number) === text ? `take the quotes off: ${text}` : `write the number of bytes: ${number}`
+}
