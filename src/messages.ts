@@ -75,6 +75,11 @@ export const messages = {
     means: 'Aliases or nesting make the file far larger than it looks.',
     todo: 'Write the values out in place of the aliases.'
   },
+  YAML_CHARACTER: {
+    means:
+      'There is a typographic quote, a no-break space, a dash or the like where YAML or a filter takes plain ones.',
+    todo: 'Write the plain character that the message names.'
+  },
   YAML_DOCUMENTS: {
     means: 'The file has more than one YAML document (a line "---").',
     todo: 'Remove the line, or make a file of each document.'
@@ -99,6 +104,10 @@ export const messages = {
   KEY_MISSING: {
     means: 'A required key is missing.',
     todo: 'Add the key that the message names.'
+  },
+  VALUE_TEMPLATE: {
+    means: 'A variable or a template, such as ${X} or {{ x }}, was not filled in. spanplan fills in none.',
+    todo: 'Write the value, or have the file filled in before spanplan reads it.'
   },
   VALUE_MISSING: {
     means: 'A key has no value.',
@@ -239,6 +248,19 @@ export const messages = {
   FILTER_INVALID: {
     means: 'tcpdump refuses the filter; the message has its words.',
     todo: 'Write a pcap-filter(7) expression; see spanplan help filters.'
+  },
+  FILTER_HOST_NAME: {
+    means: 'A filter has a host name. Its address may change at any time, and the mirror would drift.',
+    todo: 'Write the address; getent ahosts NAME shows it.'
+  },
+  FILTER_UNCHECKED: {
+    kind: 'warning',
+    means: 'validate did not check the filters, because tcpdump cannot be run.',
+    todo: 'Install tcpdump, or check the file where it is.'
+  },
+  LOOPBACK_DOWN: {
+    means: 'A filter with vlan has to be compiled for the interface lo, which is down. The filter may be right.',
+    todo: 'Bring it up: ip link set lo up.'
   },
   FILTER_TOO_LARGE: {
     means: 'The filter compiles to more than the kernel takes, or takes more than 30 s to compile.',

@@ -8,7 +8,8 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
-import { compileCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import { checkCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import { explainRefusal } from '../spec/filter/explain.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
 import { type CaptureRequest, listenCommand } from './tcpdump.ts'
 
@@ -36,10 +37,11 @@ const delays = { text: 150, pcap: 1100 } as const satisfies Record<CaptureReques
  * @throws SpanplanError FILTER_INVALID, or if tcpdump is missing or hangs.
  */
 export async function checkExpression(expression: string): Promise<void> {
-  const compiled = parseCompiled(expression, await run(compileCommand(expression)))
+  const compiled = parseCompiled(expression, await run(checkCommand(expression)))
   if (compiled.state !== 'invalid') return
   const message = `tcpdump does not understand the filter: ${compiled.message}`
-  throw new SpanplanError({ code: 'FILTER_INVALID', message, hint: 'see pcap-filter(7)' }, Exit.usage)
+  const { hint } = explainRefusal(expression, compiled.message)
+  throw new SpanplanError({ code: 'FILTER_INVALID', message, hint }, Exit.usage)
 }
 
 /**

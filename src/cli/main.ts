@@ -37,7 +37,8 @@ export const program = new Command('spanplan')
   .exitOverride()
   // The message repeats what was typed.
   .configureOutput({
-    outputError: (text, write) => write(printableLines(text)),
+    outputError: (text, write) =>
+      write(printableLines(`${text}${shared.suggestOptions(text, process.argv.slice(2), program.commands)}`)),
     getOutHelpWidth: () => Math.min(process.stdout.columns || widestHelp, widestHelp)
   })
 
@@ -45,12 +46,13 @@ program.commandsGroup('Workflow:')
 
 program
   .command('validate')
-  .description('check the file, without reading the host')
+  .description('check the file, and its filters with tcpdump, without reading the host')
+  .argument('[file...]', 'files or folders, as with -f')
   .addOption(shared.fileOption())
   .addOption(new Option('--print', 'print the file, merged and with all defaults').conflicts('json').default(false))
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())
-  .action((options) => run('validate', options))
+  .action((files, options) => run('validate', { ...options, files }))
 
 program
   .command('plan')

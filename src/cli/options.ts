@@ -1,6 +1,7 @@
 /** The options that several commands share, and the parsers of values. */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { isFileName } from '../spec/scope.ts'
 import { readDuration } from '../spec/values/duration.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
 
@@ -87,4 +88,28 @@ export function parseCount(text: string): number {
   const count = Number(text)
   if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1) throw new InvalidArgumentError('It is a number from 1 on.')
   return count
+}
+
+/** A command, as commander defines it. */
+interface CommandLike {
+  name(): string
+  readonly options: readonly Pick<Option, 'long' | 'short' | 'required'>[]
+}
+
+/**
+ * A hint for commander's error about arguments too many: those that are meant as files or spans, with their options. Empty:
+ * there is none.
+ *
+ * @param given the arguments of spanplan.
+ */
+export function suggestOptions(error: string, given: readonly string[], commands: readonly CommandLike[]): string {
+  const [, name] = /too many arguments for '([^']+)'/.exec(error) ?? []
+  const options = commands.find((command) => command.name() === name)?.options ?? []
+  const find = (word = '') => options.find(({ long, short }) => word === long || word === short)
+  const words = given.map((word, index) => {
+    const isArgument = index > 0 && (word === '-' || !word.startsWith('-')) && !find(given[index - 1])?.required
+    const option = isFileName(word) ? '-f' : '--span'
+    return isArgument && find(option) ? `${option} ${word}` : word
+  })
+  return words.every((word, index) => word === given[index]) ? '' : `did you mean: spanplan ${words.join(' ')}\n`
 }

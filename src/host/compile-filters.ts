@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
 import { forEachConcurrently, run, timeLimit, within } from './exec.ts'
-import { type Compiled, type CompiledFilters, compileCommand, parseCompiled } from './parsers/pcap.ts'
+import { type Compiled, type CompiledFilters, checkCommand, compileCommand, parseCompiled } from './parsers/pcap.ts'
 
 /** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
 interface Entry {
@@ -20,7 +20,7 @@ interface Entry {
 /** Milliseconds. A slower expression is compiled again only on demand: libpcap's optimiser needs 14 s for 400 networks. */
 const quick = 1000
 
-/** Milliseconds until an expression that tcpdump refused is tried again: a host name may resolve, or a right be granted. */
+/** Milliseconds until an expression that tcpdump refused is tried again: a port's name may come into /etc/services, or a right be granted. */
 const retryRefusedAfter = 10_000
 
 const unknown: Entry = { result: null, work: null, missed: false, until: 0, took: 0 }
@@ -54,7 +54,7 @@ export async function compileFilters(
 }
 
 /**
- * Compiles expressions again in the background: a host name may resolve to another address by now. All others are forgotten.
+ * Compiles expressions again in the background: a port's name may stand for another number by now. All others are forgotten.
  *
  * @param which `quick`: leaves out the slow ones.
  */
@@ -99,9 +99,22 @@ async function compileOne(text: string): Promise<void> {
   if (before.missed && !isDeepStrictEqual(result, before.result)) for (const wake of followers) wake()
 }
 
-async function compile(expression: string): Promise<Compiled> {
+/**
+ * Compiles expressions only to check them: without a right, and without the host's interfaces.
+ *
+ * @throws SpanplanError if tcpdump cannot be run.
+ */
+export async function checkFilters(expressions: readonly string[]): Promise<CompiledFilters> {
+  const results = new Map<string, Compiled>()
+  await forEachConcurrently([...new Set(expressions)], async (text) => {
+    results.set(text, await compile(text, checkCommand))
+  })
+  return results
+}
+
+async function compile(expression: string, command = compileCommand): Promise<Compiled> {
   try {
-    return parseCompiled(expression, await run(compileCommand(expression), '', { cancel: stop.signal }))
+    return parseCompiled(expression, await run(command(expression), '', { cancel: stop.signal }))
   } catch (error) {
     const hangs = error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'PROGRAM_HANGS')
     if (hangs) return { state: 'endless', limit: timeLimit / 1000 }

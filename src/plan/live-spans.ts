@@ -1,10 +1,11 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { printable } from '../printable.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
-import { everySpan, namedSpans } from '../spec/scope.ts'
+import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
@@ -30,6 +31,8 @@ export function checkSelectedSpans(target: Target, host: HostIndex): void {
   if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
 }
 
+const suggestFile = (span: string) => (isFileName(span) ? `a file is named with -f: -f ${printable(span)}` : undefined)
+
 /**
  * The error for spans that neither the file nor the host knows.
  *
@@ -41,7 +44,7 @@ export function spanUnknown(spans: readonly string[], names: readonly string[], 
     spans.map((span) => ({
       code: 'SPAN_UNKNOWN',
       message: `${option}${span}: neither the file nor this host has such a span`,
-      hint: suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
+      hint: suggestFile(span) ?? suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
     })),
     Exit.usage
   )

@@ -2,7 +2,9 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
+import { explainRefusal } from '../spec/filter/explain.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
+import { placeWithin } from '../spec/yaml/tree.ts'
 
 /** What a source's filter compiles to, why that is not known, or what is wrong with the filter. */
 export type ResolvedFilter =
@@ -15,9 +17,9 @@ const tooLarge = 'use wider networks, or split it over several spans'
 /** Looks a source's filter up among the compiled ones. */
 export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
-  const { expression, origin } = filter
-  const fail = (code: string, message: string, hint: string) => ({
-    error: diagnostic(code, `span ${span.name}: ${message}`, hint, origin)
+  const { expression, origin, written } = filter
+  const fail = (code: string, message: string, hint: string, place = origin) => ({
+    error: diagnostic(code, `span ${span.name}: ${message}`, hint, place)
   })
   const compiled = filters.get(expression)
   switch (compiled?.state) {
@@ -40,10 +42,13 @@ export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: C
       const message = `waits for CAP_NET_RAW: "${expression}" has to be compiled for a live interface`
       return { wait: diagnostic('FILTER_FORBIDDEN', message, 'run as root', origin) }
     }
+    case 'down':
+      return fail('LOOPBACK_DOWN', 'the filter cannot be compiled while the interface lo is down', 'ip link set lo up')
     case 'invalid':
     case undefined: {
       const message = `tcpdump does not understand the filter: ${compiled?.message ?? 'it was not asked'}`
-      return fail('FILTER_INVALID', message, 'see pcap-filter(7)')
+      const { at, hint } = explainRefusal(expression, compiled?.message ?? '')
+      return fail('FILTER_INVALID', message, hint, at === null ? origin : placeWithin(written, expression, at))
     }
   }
 }

@@ -214,7 +214,7 @@ export function writeJsonReference(): string {
           ['confirm, rollback', 'an object of the type `confirmed` or `rolled_back`, with a `message`'],
           ['pause', 'an object of the type `paused`, with `span` (null for all) and `until`'],
           ['resume', 'an object of the type `resumed`, with `spans`'],
-          ['validate', '`valid`, `name`, `files`, `digest` and `spans`']
+          ['validate', '`valid`, `name`, `files`, `digest`, `spans` and `warnings`']
         ])
       ]
     },

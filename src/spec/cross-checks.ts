@@ -1,10 +1,12 @@
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { printable, quote } from '../printable.ts'
+import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import { describeSource } from './sources/registry.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
+import { placeWithin } from './yaml/tree.ts'
 
 /** `line 5`, or `b.yaml:5:3` if the place is in another file. */
 export function describePlace(place: Origin, from: Origin): string {
@@ -16,7 +18,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
   const find = indexInterfaces(interfaces)
   return [
     ...checkMatches(interfaces),
-    ...spans.flatMap((span) => [...checkSources(span, find), ...checkSensors(span)]),
+    ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
     ...checkSubnets(spans),
     ...checkLoops(spans, find)
@@ -72,6 +74,19 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
       if (!seen.has(`${direction} ${identity}`)) seen.set(`${direction} ${identity}`, { source, title })
   }
   return diagnostics
+}
+
+/** An address that DNS gives can change at any time: the mirrors would no longer be those that were applied. */
+function checkFilters({ sources }: SpanSpec): Diagnostic[] {
+  return sources.flatMap(({ filter }) => {
+    if (filter === null) return []
+    const host = findNames(readTokens(filter.expression)).find(({ stands }) => stands === 'host')?.token
+    if (host === undefined) return []
+    const message = `the filter has the name ${quote(host.text)} where an address belongs`
+    const hint = `write the address, which a change of DNS does not change: getent ahosts ${host.text.replace(/^\\/, '')}`
+    const place = placeWithin(filter.written, filter.expression, host.at)
+    return [diagnostic('FILTER_HOST_NAME', message, hint, place)]
+  })
 }
 
 function checkSensors(span: SpanSpec): Diagnostic[] {

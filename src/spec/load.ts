@@ -7,11 +7,17 @@ import { type Entry, type Part, readPart, type Valid } from './schema/file-parts
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
 import type { SensorData } from './schema/sensor.ts'
 import { describeSource, loadSource } from './sources/registry.ts'
-import type { NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
+import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { readSelector } from './values/container-selector.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
-import { findValuePlace, type Path, type Tree } from './yaml/tree.ts'
+import { findTree, findValuePlace, type Path, type Tree } from './yaml/tree.ts'
+
+/** The spans and interfaces that are valid, and all that is wrong with the files, in the order of files and lines. */
+export interface Examined {
+  readonly spec: Spec
+  readonly diagnostics: readonly Diagnostic[]
+}
 
 /**
  * Loads spans.yaml, or several files that are merged into one, checks it, and fills in the defaults.
@@ -20,6 +26,17 @@ import { findValuePlace, type Path, type Tree } from './yaml/tree.ts'
  * exit code is `Exit.invalidFile`. FILE_MISSING, without a place: there are no files.
  */
 export function loadSpec(files: readonly SourceFile[]): Spec {
+  const { spec, diagnostics } = examineFiles(files)
+  if (diagnostics.length > 0) throw new SpanplanError(diagnostics, Exit.invalidFile)
+  return spec
+}
+
+/**
+ * Does what {@link loadSpec} does, without throwing what is wrong.
+ *
+ * @throws {SpanplanError} FILE_MISSING: there are no files.
+ */
+export function examineFiles(files: readonly SourceFile[]): Examined {
   if (files.length === 0) {
     throw new SpanplanError({ code: 'FILE_MISSING', message: 'there is no file to read' }, Exit.invalidFile)
   }
@@ -38,14 +55,20 @@ export function loadSpec(files: readonly SourceFile[]): Spec {
     ...spans.flatMap(checkDefaultNetwork),
     ...checkSpans(interfaces, spans)
   ]
-  if (diagnostics.length > 0) throw new SpanplanError(sortDiagnostics(diagnostics, files), Exit.invalidFile)
-  return {
+  const spec = {
     name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
     files: files.map(({ path }) => path),
     // The digest of a single file is what sha256sum prints.
     digest: `sha256:${files.reduce((hash, { bytes }) => hash.update(bytes), createHash('sha256')).digest('hex')}`,
     interfaces,
     spans
+  }
+  return {
+    spec,
+    diagnostics: sortDiagnostics(
+      diagnostics,
+      files.map(({ path }) => path)
+    )
   }
 }
 
@@ -132,16 +155,21 @@ function buildSource(
 ): SourceSpec[] {
   const source = loadSource(data)
   if (source === undefined) return []
-  const filter = data.filter?.trim()
   return [
     {
       ...source,
       direction: data.direction ?? describeSource(source, findInterface).defaultDirection,
-      filter: filter ? { expression: filter, origin: findValuePlace(tree, [...path, 'filter']) } : null,
+      filter: buildFilter(data.filter, [...path, 'filter'], tree),
       maxIdle: data.max_idle ?? null,
       origin: findValuePlace(tree, path)
     }
   ]
+}
+
+function buildFilter(text: string | undefined, path: Path, tree: Tree): FilterSpec | null {
+  const found = findTree(tree, path)
+  if (text === undefined || found?.kind !== 'scalar') return null
+  return { expression: text.trim(), origin: found.at, written: found.written }
 }
 
 function buildSensor(data: SensorData, origin: Origin): SensorSpec[] {
@@ -157,8 +185,8 @@ function buildNetwork({ name, data, tree, origin }: Named<SpanData>): NetworkSpe
 }
 
 /** Sorts by file, line and column. Each is kept once: aliases repeat the same error. */
-function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): Diagnostic[] {
-  const ranks = new Map(files.map(({ path }, index) => [path, index]))
+export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const ranks = new Map(files.map((path, index) => [path, index]))
   const rankOf = ({ origin }: Diagnostic) => (origin && ranks.get(origin.file)) ?? 0
   const placeOf = ({ origin }: Diagnostic) => origin ?? { line: 0, column: 0 }
   const unique = new Map(diagnostics.map((one) => [JSON.stringify([one.origin, one.code, one.message]), one]))

@@ -30,3 +30,8 @@ export function exceptSpans(selector: SpanSelector, names: readonly string[]): S
 export function namedSpans(selector: SpanSelector): readonly string[] {
   return 'only' in selector ? [...selector.only] : []
 }
+
+/** Whether a word is meant as a file, and not as the name of a span. */
+export function isFileName(word: string): boolean {
+  return word === '-' || word.includes('/') || /\.ya?ml$/.test(word)
+}

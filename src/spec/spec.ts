@@ -2,6 +2,7 @@ import type { Origin } from '../errors.ts'
 import type { InterfaceSpec } from './interfaces.ts'
 import type { SourceByKind } from './sources/registry.ts'
 import type { ContainerSelector } from './values/container-selector.ts'
+import type { Written } from './yaml/tree.ts'
 
 /** A direction as the source sees it: received or sent. Each has a tc hook. */
 export type TcHook = 'ingress' | 'egress'
@@ -15,11 +16,19 @@ export interface SourceFile {
   readonly bytes: Uint8Array
 }
 
+/** A pcap-filter(7) expression. */
+export interface FilterSpec {
+  readonly expression: string
+  readonly origin: Origin
+  /** For the places within the expression. */
+  readonly written: Written
+}
+
 /** What a span copies from, with its defaults filled in. */
 export type SourceSpec = SourceByKind & {
   readonly direction: Direction
-  /** A pcap-filter(7) expression; null: every frame. */
-  readonly filter: { readonly expression: string; readonly origin: Origin } | null
+  /** null: every frame. */
+  readonly filter: FilterSpec | null
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   readonly maxIdle: number | null
   readonly origin: Origin

@@ -68,12 +68,12 @@ test('a filter that takes long is taken once it is compiled; a text that is know
 
 test('a filter that was refused is tried again later: a name in it may be known by then', async () => {
   const go = join(lab.files, 'known')
-  await writeSpans(lab, two(', filter: host ids.example'))
-  const refuse = `[ -e ${go} ] || { echo "tcpdump: unknown host 'ids.example'" >&2; exit 1; }
+  await writeSpans(lab, two(', filter: port ids'))
+  const refuse = `[ -e ${go} ] || { echo "tcpdump: unknown port 'ids'" >&2; exit 1; }
 [ -z "$input" ]; printf '2\\n6 0 0 262144\\n6 0 0 0\\n'; exit 0`
   const { options } = await wrapPrograms(lab, { tcpdump: refuse })
   await using watch = await startWatch(lab, ['--interval', '1s'], options)
-  expect(watch.told).toMatch(/ start +span1 +! span span1: tcpdump does not understand the filter: unknown host/)
+  expect(watch.told).toMatch(/ start +span1 +! span span1: tcpdump does not understand the filter: unknown port/)
   expect(await isMirrored('ens192')).toBe(true)
   await writeFile(go, '')
   // Not before the refusal is no longer believed.

@@ -135,7 +135,7 @@ test.each([
   ['port 22 or']
 ])('a filter that is none is refused in the words of tcpdump, before anything is made: %j', async (...words) => {
   const stderr = await expectRefusal(lab, ['capture', 'span0', ...words], 64)
-  expect(stderr).toMatch(/^error: tcpdump does not understand the filter: [\n -~]+\n {2}see pcap-filter\(7\)\n$/)
+  expect(stderr).toMatch(/^error: tcpdump does not understand the filter: [\n -~]+\n {2}[ -~]+\n$/)
   await expect(stat(join(lab.files, 'made'))).rejects.toThrow()
 })
 

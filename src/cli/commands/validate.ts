@@ -1,17 +1,30 @@
-import { Exit, type ExitCode } from '../../errors.ts'
+import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { printable, printableJson } from '../../printable.ts'
+import { examineFiles, sortDiagnostics } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
-import { type FileSelection, loadFiles } from '../input/spec-files.ts'
-import type { Session } from '../session.ts'
+import type { Spec } from '../../spec/spec.ts'
+import { type FileSelection, readFiles } from '../input/spec-files.ts'
+import { type Session, warn } from '../session.ts'
 
-/** `spanplan validate`: checks the files, without reading the host. */
+interface ValidateOptions extends Pick<FileSelection, 'file'> {
+  /** More files, without -f. */
+  readonly files: readonly string[]
+  readonly print: boolean
+}
+
+/** `spanplan validate`: checks the files, and their filters with tcpdump. Nothing of the host is read. */
 export async function validateCommand(
   session: Session,
-  { file, print }: Pick<FileSelection, 'file'> & { readonly print: boolean }
+  { file, files: more, print }: ValidateOptions
 ): Promise<ExitCode> {
-  const spec = await loadFiles({ file, insecureFile: true }, session)
+  const read = await readFiles({ file: [...file, ...more], insecureFile: true }, session)
+  const { spec, diagnostics } = examineFiles(read)
+  const { errors, warnings } = await checkFilters(spec)
+  warn(session, warnings)
+  const all = sortDiagnostics([...diagnostics, ...errors], spec.files)
+  if (all.length > 0) throw new SpanplanError(all, Exit.invalidFile)
   const { name, files, digest, spans } = spec
-  const summary = { valid: true, name, files, digest, spans: spans.map((span) => span.name) }
+  const summary = { valid: true, name, files, digest, spans: spans.map((span) => span.name), warnings }
   if (session.json) process.stdout.write(`${printableJson(summary)}\n`)
   else if (print) process.stdout.write(printSpec(spec))
   else {
@@ -19,4 +32,12 @@ export async function validateCommand(
     process.stdout.write(`${files.map(printable).join(', ')}: valid, ${count}.\n`)
   }
   return Exit.done
+}
+
+/** What runs tcpdump takes longer to load than all the rest: it is loaded for a file with filters only. */
+async function checkFilters(spec: Spec) {
+  const hasFilter = spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
+  if (!hasFilter) return { errors: [], warnings: [] }
+  const { findFilterErrors } = await import('../input/check-filters.ts')
+  return findFilterErrors(spec)
 }

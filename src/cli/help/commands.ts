@@ -28,7 +28,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
   validate: {
     examples: [
       { does: 'Check ./spans.yaml, or what is in /etc/spanplan:', run: 'spanplan validate' },
-      { does: 'Check a file before it is committed:', run: 'spanplan validate -f spans.yaml' },
+      { does: 'Check a file before it is committed:', run: 'spanplan validate spans.yaml' },
       { does: 'Show all files together, with every default:', run: 'spanplan validate --print' }
     ],
     exits: [invalidFile],

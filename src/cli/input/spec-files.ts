@@ -40,11 +40,24 @@ interface Content {
  * @param session gets the files before they are checked, so that errors can quote their lines.
  * @throws SpanplanError with all that is wrong.
  */
-export async function loadFiles({ file, insecureFile }: FileSelection, session?: Session): Promise<Spec> {
+export async function loadFiles(selection: FileSelection, session?: Session): Promise<Spec> {
+  return loadSpec(await readFiles(selection, session))
+}
+
+/**
+ * Reads files and folders, or the default ones, without checking them.
+ *
+ * @param session gets the files.
+ * @throws SpanplanError if a file cannot be read or is not trusted.
+ */
+export async function readFiles(
+  { file, insecureFile }: FileSelection,
+  session?: Session
+): Promise<readonly SourceFile[]> {
   const read = await openFiles(choosePaths(file), insecureFile)
   const files = read()
   if (session) session.files = files
-  return loadSpec(files)
+  return files
 }
 
 /**

@@ -6,6 +6,8 @@ export type Compiled =
   | { readonly state: 'compiled'; readonly program: Program }
   | { readonly state: 'invalid'; readonly message: string }
   | { readonly state: 'forbidden' }
+  /** The loopback interface is down, and the expression has to be compiled for it. */
+  | { readonly state: 'down' }
   /** tcpdump has not finished yet. */
   | { readonly state: 'pending' }
   /** tcpdump did not finish within the time limit, in seconds. */
@@ -28,14 +30,20 @@ export const longestProgram = 2024
  * with `vlan` are compiled this way.
  */
 export function compileCommand(expression: string): Argv {
-  const link = needsMetadata(expression) ? ['-p', '-i', 'lo'] : ['-y', 'EN10MB']
-  return ['tcpdump', '-ddd', ...link, '--', expression]
+  if (!needsMetadata(expression)) return checkCommand(expression)
+  return ['tcpdump', '-ddd', '-p', '-i', 'lo', '--', expression]
 }
 
-/** Parses the output of {@link compileCommand}. */
+/** The command that only checks an expression, which needs no right and no interface. */
+export function checkCommand(expression: string): Argv {
+  return ['tcpdump', '-ddd', '-y', 'EN10MB', '--', expression]
+}
+
+/** Parses the output of {@link compileCommand} and {@link checkCommand}. */
 export function parseCompiled(expression: string, output: Output): Compiled {
   if (output.status === 0) return { state: 'compiled', program: output.stdout.trim().split('\n').join(',') }
   if (needsMetadata(expression) && /permission|not permitted/i.test(output.stderr)) return { state: 'forbidden' }
+  if (needsMetadata(expression) && /device is not up/i.test(output.stderr)) return { state: 'down' }
   return { state: 'invalid', message: output.stderr.replace(/^tcpdump: /gm, '').trim() }
 }
 

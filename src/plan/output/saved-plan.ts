@@ -139,6 +139,8 @@ function invalid(name: string, reason: string): SpanplanError {
   return new SpanplanError({
     code: 'PLAN_INVALID',
     message: `${printable(name)} is no saved plan: ${printable(reason)}`,
-    hint: 'make a new one: spanplan plan --out FILE'
+    hint: /\.ya?ml$/.test(name)
+      ? `did you mean: spanplan apply -f ${printable(name)}`
+      : 'make a new one: spanplan plan --out FILE'
   })
 }

@@ -32,6 +32,11 @@ export function writeSubnet({ base, length }: Subnet): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(base / 2 ** shift) % 256).join('.')}/${length}`
 }
 
+/** The prefix without the bits behind its length. */
+export function alignSubnet(subnet: Subnet): Subnet {
+  return { ...subnet, base: subnet.base - (subnet.base % countAddresses(subnet)) }
+}
+
 /** Reads a prefix that a network can use, or says what is wrong with the text and what to do. */
 export function parseSubnet(text: string): Subnet | { readonly problem: string; readonly hint?: string | undefined } {
   const subnet = readSubnet(text)
@@ -42,7 +47,7 @@ export function parseSubnet(text: string): Subnet | { readonly problem: string; 
   if (subnet.length < shortestPrefix || subnet.length > longestPrefix) {
     return { problem: `must be an IPv4 prefix from /${shortestPrefix} to /${longestPrefix}` }
   }
-  const aligned = { ...subnet, base: subnet.base - (subnet.base % countAddresses(subnet)) }
+  const aligned = alignSubnet(subnet)
   if (unusable.some((one) => subnetsOverlap(one, aligned))) return { problem: 'must be a prefix that hosts can use' }
   if (aligned.base !== subnet.base) {
     return { problem: `has bits set behind its /${subnet.length}`, hint: `did you mean "${writeSubnet(aligned)}"?` }

@@ -13,8 +13,8 @@ const strangeCharacters: readonly (readonly [pattern: RegExp, name: string, hint
   [/\uFF1A/, 'a wide colon', 'write a usual one, and a space: ": "']
 ]
 
-/** `${X}`, `{{ x }}`, and `$NAME` as a word. */
-const template = /\$\{[^}]*\}|\{\{.*?\}\}|(?<=^|\s)\$[A-Za-z_]\w{2,}/
+/** `${X}`, `{{ x }}`, and `$NAME` as a word. The lengths are bounded, so that the time grows with the text and not faster. */
+const template = /\$\{[^}]{0,100}\}|\{\{.{0,100}?\}\}|(?<=^|\s)\$[A-Za-z_]\w{2,}/
 
 /** Free text, and labels, which are as their author wrote them. */
 const free: ReadonlySet<string> = new Set(['description', 'label'])

@@ -111,6 +111,9 @@ export function withoutValues(tree: Tree, values: ReadonlySet<Tree | undefined>)
   return tree
 }
 
+/** What stands behind a backslash that makes a space or a line end. */
+const blankEscape = /^(?:[ \t\r\nnrt]|x(?:09|0[ad]|20)|u00(?:09|0[ad]|20))/i
+
 /** How long an escape within double quotes is, by the character behind its backslash. All others have two characters. */
 const escapeLengths: Readonly<Record<string, number>> = { x: 4, u: 6, U: 10 }
 
@@ -126,7 +129,7 @@ export function placeWithin({ at, source }: Written, text: string, offset: numbe
     const character = source[position] ?? ''
     const next = source[position + 1] ?? ''
     const isEscape = style === '"' && character === '\\'
-    const isBlank = /[ \t\r\n]/.test(character) || (isEscape && /[ \t\r\nnrt]/.test(next))
+    const isBlank = /[ \t\r\n]/.test(character) || (isEscape && blankEscape.test(source.slice(position + 1)))
     if (!isBlank && left-- === 0) break
     position += isEscape ? (escapeLengths[next] ?? 2) : style === "'" && character === "'" ? 2 : 1
   }

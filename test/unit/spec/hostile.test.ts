@@ -90,6 +90,10 @@ describe('files that would take all time or memory', () => {
     expect(codes(keys + tail)).toEqual(['KEY_UNKNOWN'])
   })
 
+  test.each(['${', '{{', '$a', '“', ' “'])('a long text of %s', (part) => {
+    expect(codes(`x-a: 1${tail}name: "${part.repeat(1_000_000)}"`).length).toBe(1)
+  })
+
   test('far too many values', () => {
     expect(codes(`x-a:\n${'- \n'.repeat(200_000)}${tail}`)).toEqual(['FILE_TOO_LARGE'])
     expect(codes(`x-a: "${'\\d'.repeat(1_000_000)}"${tail}`)).toEqual(['FILE_TOO_LARGE'])

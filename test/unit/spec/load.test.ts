@@ -48,7 +48,11 @@ describe('a good file', () => {
               kind: 'interface',
               interface: 'tap-a',
               direction: 'both',
-              filter: { expression: 'not port 22', origin: at(15, 17) },
+              filter: {
+                expression: 'not port 22',
+                origin: at(15, 17),
+                written: { at: at(15, 17), source: 'not port 22' }
+              },
               maxIdle: null,
               origin: at(13, 9)
             },

@@ -12,7 +12,11 @@ export const load = (text: string): Spec => loadSpec([file(text)])
 
 /** A spec without its places. */
 export function withoutPlaces({ name, interfaces, spans }: Spec): unknown {
-  return JSON.parse(JSON.stringify({ name, interfaces, spans }, (key, value) => (key === 'origin' ? undefined : value)))
+  return JSON.parse(
+    JSON.stringify({ name, interfaces, spans }, (key, value) =>
+      ['origin', 'written'].includes(key) ? undefined : value
+    )
+  )
 }
 
 /** The diagnostics of the files. An error of another kind is thrown. */
