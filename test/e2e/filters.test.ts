@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ether, filler, ipv4Udp, qinq, vlan } from './frames.ts'
+import { findProgram } from './lab/programs.ts'
 import { createLab, type Lab } from './lab.ts'
 import {
   expectConverged,
@@ -189,10 +190,55 @@ test("a filter that tcpdump does not understand is an error at its place, in tcp
   expect(said).toBeDefined()
   for (const command of ['plan', 'apply']) {
     const stderr = await expectRefusal(lab, [command], 65)
-    expect(stderr).toContain('spans.yaml:10:17')
+    expect(stderr).toContain('spans.yaml:10:21')
     expect(stderr).toContain(said)
     expect(stderr).toMatch(/^.*filter: tcp prot 80\n.*\^+$/m)
   }
+})
+
+describe('validate compiles filters', () => {
+  const source = 'spans:\n  span0:\n    sources:\n      - interface: ens192\n        filter: '
+  /** With no interface, and lo down. */
+  const through = ['unshare', '--net']
+  const without = [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    `mount --bind /dev/null ${findProgram('tcpdump')}; exec "$@"`,
+    'sh'
+  ]
+
+  test.each([
+    ['not prot 22', 'syntax error', 'spans.yaml:6:21', 'did you mean "port" or "proto"?'],
+    ['tcp.port == 22', 'syntax error', 'spans.yaml:6:17', 'a Wireshark display filter? write: tcp port 22'],
+    ['host 10.0.0.300', "invalid IPv4 address '10.0.0.300'", 'spans.yaml:6:22', 'an IPv4 address has four numbers'],
+    ['vlan 5000', 'VLAN tag 5000', 'spans.yaml:6:22', 'a VLAN is a number from 0 to 4095'],
+    ['|\n          tcp\n          and adn udp', 'syntax error', 'spans.yaml:8:15', 'did you mean "and"?']
+  ])('%j', async (filter, said, place, hint) => {
+    await writeSpans(lab, `${source}${filter}\n  span1: {}\n`)
+    const stderr = await expectRefusal(lab, ['validate'], 65, { through })
+    expect(stderr).toMatch(/"sources" is missing in span "span1"/)
+    for (const part of [said, `${place}: error: span span0: tcpdump does not`, hint]) expect(stderr).toContain(part)
+  })
+
+  test('and says that it did not, where tcpdump is not', async () => {
+    await writeSpans(lab, `${source}not prot 22\n`)
+    const { stdout, stderr } = await spanplan(lab, ['validate'], 0, { through: without })
+    expect(stdout).toBe('spans.yaml: valid, 1 span.\n')
+    expect(stderr).toMatch(/^warning: the filters were not checked: the program tcpdump cannot be run/)
+    const { warnings } = JSON.parse((await spanplan(lab, ['validate', '--json'], 0, { through: without })).stdout)
+    expect(warnings).toMatchObject([{ code: 'FILTER_UNCHECKED' }])
+  })
+
+  test('with vlan too, for which plan needs lo: it is not the filter that is wrong while lo is down', async () => {
+    await writeSpans(lab, `${source}vlan 10\n`)
+    expect((await spanplan(lab, ['validate'], 0, { through })).stderr).toBe('')
+    const stderr = await expectRefusal(lab, ['plan'], 1, { through })
+    expect(stderr).toMatch(/6:17: error: span span0: the filter cannot be compiled while the interface lo is down\n/)
+    expect(stderr).toContain('\n  ip link set lo up\n')
+    expect(stderr).not.toContain('does not understand')
+  })
 })
 
 describe('without the right that a vlan expression needs', () => {
