@@ -233,7 +233,7 @@ describe('filters', () => {
     `tcp'; id>${MARKER}; '`,
     `tcp"\n;id>${MARKER}`,
     '@/etc/passwd',
-    'port 22 \u200b'
+    'port 22 \u200c'
   ])('%j is one word to tcpdump, which does not understand it', async (filter) => {
     await writeData({ spans: { span0: { sources: [{ interface: 'up', filter }] } } })
     const { options, calls } = await wrapPrograms(lab)
@@ -254,13 +254,13 @@ describe('filters', () => {
 })
 
 test('what is no Ethernet is told by an error of its own', async () => {
-  const others = ['lo', ...(existsSync('/dev/net/tun') ? ['tun0'] : [])]
-  if (others.includes('tun0')) await lab.run(['ip', 'tuntap', 'add', 'dev', 'tun0', 'mode', 'tun'])
-  const spans = others.map((device, index) => [`span${index}`, { sources: [{ interface: device }] }])
-  await writeData({ spans: Object.fromEntries(spans) })
-  const stderr = await expectRefusal(lab, ['apply'])
-  for (const device of others) expect(stderr).toContain(` error: ${device} is not Ethernet but "`)
-  if (others.includes('tun0')) await lab.run(['ip', 'link', 'del', 'dev', 'tun0'])
+  await writeData({ spans: { span0: { sources: [{ interface: 'lo' }] } } })
+  expect(await expectRefusal(lab, ['apply'], 65)).toContain('must be an Ethernet interface, not "lo"')
+  if (!existsSync('/dev/net/tun')) return
+  await lab.run(['ip', 'tuntap', 'add', 'dev', 'tun0', 'mode', 'tun'])
+  await writeData({ spans: { span0: { sources: [{ interface: 'tun0' }] } } })
+  expect(await expectRefusal(lab, ['apply'])).toContain(' error: tun0 is not Ethernet but "')
+  await lab.run(['ip', 'link', 'del', 'dev', 'tun0'])
 })
 
 describe('paths', () => {

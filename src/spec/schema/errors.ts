@@ -129,7 +129,7 @@ function suggestOne(key: PropertyKey | undefined, { items }: ListTree): string {
 function firstName({ items: [first] }: ListTree): string {
   if (first?.kind === 'scalar') return shorten(first)
   const [entry] = first?.kind === 'map' ? first.entries : []
-  if (entry === undefined) return 'NAME'
+  if (entry === undefined) return 'span0'
   const [key, { value }] = entry
   return key === 'name' && value.kind === 'scalar' ? shorten(value) : printable(key)
 }

@@ -71,7 +71,7 @@ function suggestFilter(key: string, level: Level | undefined, value: Tree | unde
   if (word === undefined || (level !== 'source' && level !== 'span')) return undefined
   const other = around?.kind === 'map' ? around.entries.get('filter')?.value : undefined
   const rest = other?.kind === 'scalar' ? ` and (${shorten(other)})` : ''
-  const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : 'VALUE'}${rest}`
+  const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : '…'}${rest}`
   return level === 'source' ? `write ${filter}` : `write it in an item of "sources": ${filter}`
 }
 
@@ -92,8 +92,8 @@ function suggestHome(key: string, level: Level | undefined, value: Tree | undefi
   const home = homeOf(key)
   if (home === undefined || home === level) return undefined
   const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
-  const place = one.replaceAll('KEY', () => key)
-  return `it belongs ${place.replaceAll('VALUE', () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`
+  const place = one.replaceAll(/\bKEY\b/g, () => key)
+  return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`
 }
 
 /** A value as it can stand between braces. */
