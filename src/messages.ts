@@ -106,7 +106,7 @@ export const messages = {
     todo: 'Add the key that the message names.'
   },
   VALUE_TEMPLATE: {
-    means: 'A variable or a template, such as ${X} or {{ x }}, was not filled in. spanplan fills in none.',
+    means: 'A variable or a template, such as $NAME or {{ name }}, was not filled in. spanplan fills in none.',
     todo: 'Write the value, or have the file filled in before spanplan reads it.'
   },
   VALUE_MISSING: {
