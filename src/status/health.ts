@@ -25,7 +25,7 @@ export interface SpanState {
 }
 
 /**
- * All that is wrong with one span; nothing: it is healthy.
+ * All that is wrong with one span, in the order in which to act on it; nothing: it is healthy.
  *
  * @param warnings of the whole plan.
  * @param degraded all spans that a watch cannot keep in sync.
@@ -37,12 +37,12 @@ export function judgeSpan(
   degraded: readonly Degraded[]
 ): Diagnostic[] {
   return [
-    ...countDrift(changes, `span ${span.name}`),
+    ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
+    ...countDrift(changes, span.name),
     ...waiting
       .filter(({ diagnostic }) => !harmless.has(diagnostic.code))
       .map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
     ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)),
-    ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
     ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
       running
         ? []
@@ -54,7 +54,7 @@ export function judgeSpan(
 }
 
 /**
- * All that is wrong with the host, and with no span of the file in particular.
+ * All that is wrong with the host, and with no span of the file in particular, in the order in which to act on it.
  *
  * @param changes those that belong to no span of the file.
  * @param degraded all spans that a watch cannot keep in sync.
@@ -68,8 +68,8 @@ export function judgeHost(
     ...findMissingDocker(view)
       .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
       .map((diagnostic) => ({ ...diagnostic, hint: 'start it: systemctl start docker' })),
-    ...countDrift(changes, 'what the file does not know'),
-    ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic)
+    ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
+    ...countDrift(changes, 'the host')
   ]
 }
 
@@ -82,7 +82,7 @@ export function findMissingDocker({ host: { docker }, desired }: PlanView): Diag
 function countDrift({ length }: readonly PlannedChange[], what: string): Diagnostic[] {
   if (length === 0) return []
   const changes = length === 1 ? '1 change' : `${length} changes`
-  return [diagnostic('DRIFT', `${what} is not as the file says: ${changes}`, 'spanplan apply makes it so')]
+  return [diagnostic('DRIFT', `${what} differs from the file: ${changes}`, 'run: spanplan apply')]
 }
 
 /** What is wrong with a source that is idle. */

@@ -41,8 +41,8 @@ const startSending = () => lab.keepSending(ether('02:00:00:00:0a:02', '02:00:00:
 test('all as the file says: healthy', async () => {
   expect(await look()).toEqual([0])
   const text = await read(0)
-  expect(text).toMatch(/^span0: healthy\n/)
-  expect(text).toMatch(/\n\nHealthy: 1 span; no watch\.\n$/)
+  expect(text).toMatch(/^span0: healthy, no frames yet\n\nspan0\n/)
+  expect(text).toMatch(/\n\nNo watch runs\.\n$/)
 })
 
 describe('a source that has gone idle', () => {
@@ -54,6 +54,7 @@ describe('a source that has gone idle', () => {
     await until('it is idle', async () => (await look())[0] === 2)
     expect(await look()).toEqual([2, 'SOURCE_IDLE'])
     const text = await read(2)
+    expect(text).toMatch(/^span0: NOT HEALTHY, no frame has come from ens192 for [\dms]+ \(max_idle: 3s\)\./)
     expect(text).toMatch(/\n {2}! no frame has come from ens192 for [\dms]+ \(max_idle: 3s\)\n/)
     expect(text).toContain("    is the switch's mirror session still there?\n")
     const endAgain = await startSending()
@@ -75,15 +76,16 @@ describe('not healthy', () => {
   test('what differs from the file', async () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     expect(await look()).toEqual([2, 'DRIFT'])
-    expect(await read(2)).toContain('\n  ~ interface ens192 (promiscuous: off → on)\n')
+    const text = await read(2)
+    expect(text).toMatch(/^span0: NOT HEALTHY, 1 change missing[^.]*\. Run: spanplan apply\n\n/)
+    expect(text).toContain('\n  ~ interface ens192 (promiscuous: off → on)\n')
   })
 
   test('what the file does not have', async () => {
     await writeSpans(lab, 'spans: {}')
     expect(await look()).toEqual([2, 'DRIFT'])
     const text = await read(2)
-    expect(text).toMatch(/^not in the file\n {2}- bridge span0\n/)
-    expect(text).toMatch(/\nNot healthy: the host; no watch\.\n$/)
+    expect(text).toMatch(/^host: NOT HEALTHY, \d+ changes missing\. Run: spanplan apply\n\nhost\n {2}- bridge span0\n/)
   })
 
   test('a card that is missing, and a sensor', async () => {
@@ -102,9 +104,9 @@ describe('not healthy', () => {
 describe('no illness', () => {
   test('a pause, which is shown', async () => {
     await spanplan(lab, ['pause', 'span0', '--for', '30m'])
-    expect(await read(0)).toMatch(/^span0: healthy, paused until \d\d:\d\d:\d\d\n/)
+    expect(await read(0)).toMatch(/^span0: healthy, paused until \d\d:\d\d:\d\d, /)
     await spanplan(lab, ['resume', 'span0'])
-    expect(await read(0)).toMatch(/^span0: healthy\n/)
+    expect(await read(0)).toMatch(/^span0: healthy, (?!paused)/)
   })
 
   test('a span that nobody listens on yet, whatever is sent to it', async () => {
@@ -128,6 +130,7 @@ test('a broken file is an error, with its place', async () => {
 test('Docker that is away is not healthy, also where sensors go on', async () => {
   await lab.stopDocker({ live: true })
   expect(await look()).toEqual([2, 'DOCKER_UNREACHABLE'])
+  expect(await read(2)).toMatch(/^host: NOT HEALTHY, .*\n(?: .*\n)*span0: healthy, /)
   await lab.startDocker()
   expect(await look()).toEqual([0])
 })

@@ -17,12 +17,14 @@ const interval = 1000
  * Shows the status on a terminal every second, until somebody types q or ^C. Rates are of the last second; losses are counted
  * since the start.
  *
+ * @param apply the command that applies the files.
  * @param refresh reads the host and plans again.
  * @returns the last report; null: it was ended before the first.
  */
 export async function showLive(
   session: Session,
   first: PlanView,
+  apply: string,
   refresh: () => Promise<PlanView>,
   makeReport: (view: PlanView, first: Sample, later: Sample) => Promise<Report>
 ): Promise<Report | null> {
@@ -43,7 +45,7 @@ export async function showLive(
       const now = await takeSample(paths)
       losses = addLosses(losses, paths, now)
       report = await makeReport(view, before, now)
-      screen.draw([...renderReport(withAllLosses(report, losses), paint).trimEnd().split('\n'), legend])
+      screen.draw([...renderReport(withAllLosses(report, losses), apply, paint).trimEnd().split('\n'), legend])
       before = now
     }
   } finally {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { refresh, refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -37,7 +38,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
-    return exitOf(await showLive(session, view, refreshNow, report))
+    return exitOf(await showLive(session, view, applyCommand(options), refreshNow, report))
   }
   const first = await takeFirstSample(view, options.for)
   // The host may have changed since the first sample.
@@ -47,8 +48,18 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
     process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
-  } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
+  } else process.stdout.write(renderReport(result, applyCommand(options), choosePaint(session.color, process.stdout)))
   return exitOf(result)
+}
+
+/** The apply of what this status is about. */
+function applyCommand({ file, span, insecureFile }: StatusOptions): string {
+  const flags = [
+    ...file.flatMap((path) => ['-f', path]),
+    ...span.flatMap((name) => ['--span', name]),
+    ...(insecureFile ? ['--insecure-file'] : [])
+  ]
+  return shellLine(['spanplan', 'apply', ...flags])
 }
 
 /** Gives the first sample once it is time for the second. */

@@ -7,30 +7,42 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
+import { makeHeadline, writeAge } from './headline.ts'
 
-/** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
-export function renderReport(report: Report, paint: Paint): string {
-  const others = report.unhealthy.filter(({ code }) => code !== 'DRIFT')
+/**
+ * The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it.
+ *
+ * @param apply the command that applies the files of this report.
+ */
+export function renderReport(report: Report, apply: string, paint: Paint): string {
+  const headline = makeHeadline(report, apply).map(({ healthy, text }) =>
+    paint(healthy ? 'create' : 'remove', hang(text))
+  )
   const blocks = [
+    headline.join('\n'),
+    ...renderHost(report, paint),
     ...report.spans.map((span) => renderSpan(span, paint)),
-    ...(report.changes.length > 0
-      ? [[paint('title', 'not in the file'), ...report.changes.map((one) => `  ${hang(renderChange(one))}`)].join('\n')]
-      : []),
-    ...(others.length > 0 ? [others.flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)).join('\n')] : []),
-    sumUp(report)
+    describeWatch(report.watch)
   ]
   return `${blocks.join('\n\n')}\n`
 }
 
+/** Nothing where all is right with the host. */
+function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
+  const problems = unhealthy.filter(({ code }) => code !== 'DRIFT')
+  const lines = [
+    ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
+    ...problems.flatMap((diagnostic) => renderDiagnostic(diagnostic, paint))
+  ]
+  return lines.length === 0 ? [] : [[paint('title', 'host'), ...lines].join('\n')]
+}
+
 function renderSpan(span: SpanReport, paint: Paint): string {
-  const { name, description, pausedUntil, flowReport, changes, waiting, unhealthy } = span
+  const { name, description, flowReport, changes, waiting, unhealthy } = span
   const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.diagnostic.code)])
   const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
-  const healthy = unhealthy.length === 0
-  const state = healthy ? paint('create', 'healthy') : paint('remove', 'not healthy')
-  const paused = pausedUntil === null ? '' : `, paused until ${localTime(pausedUntil)}`
   return [
-    `${paint('title', printable(title))}: ${state}${paused}`,
+    paint('title', printable(title)),
     paint('wait', headings),
     ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
@@ -118,11 +130,10 @@ function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' 
   if (counters === null) return [...filter, 'there is no filter']
   const { packets, bytes, installed, idle } = counters
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
-  return [...filter, packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${total}; last ${ago(idle)}`]
-}
-
-function ago(seconds: number): string {
-  return seconds === 0 ? 'just now' : `${writeDuration(seconds * 1000)} ago`
+  return [
+    ...filter,
+    packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${total}; last ${writeAge(idle)}`
+  ]
 }
 
 function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): string {
@@ -133,20 +144,11 @@ function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): 
   return 'listens on a ring: what it loses there it alone knows'
 }
 
-function sumUp({ healthy, watch, spans, unhealthy }: Report): string {
-  const all = spans.length === 1 ? '1 span' : `${spans.length} spans`
-  const watched = describeWatch(watch)
-  if (healthy) return `${spans.length === 0 ? 'There are no spans in the file' : `Healthy: ${all}`}; ${watched}.`
-  const count = spans.filter((span) => span.unhealthy.length > 0).length
-  const what = [...(count > 0 ? [`${count} of ${all}`] : []), ...(unhealthy.length > 0 ? ['the host'] : [])]
-  return `Not healthy: ${what.join(', and ')}; ${watched}.`
-}
-
 function describeWatch(watch: WatchState | null): string {
-  if (watch === null) return 'no watch'
+  if (watch === null) return 'No watch runs.'
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
-  return `watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}`
+  return `Watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}.`
 }
 
 /** Decimal, as rates of interfaces are. */

@@ -83,8 +83,10 @@ describe('what is healthy', () => {
 test('as a person reads it', () => {
   const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
   const view = see({ ...converged, links }, withMaxIdle('5m').replace('zeek', 'zeek, snort'))
-  const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
-  expect(text).toBe(`span0 · Core switch mirror port: not healthy
+  const text = renderReport(report(view, { idle: 301, lost: 3 }), 'spanplan apply', plain)
+  expect(text).toBe(`span0: NOT HEALTHY, 1 change missing, 3 more problems. Run: spanplan apply
+
+span0 · Core switch mirror port
                                          frames   frames/s    bytes/s     lost
   interface ens192                        1,000      1,000     100 kB        0
   mirror    ens192 ingress                1,000      1,000     100 kB        0
@@ -107,7 +109,7 @@ test('as a person reads it', () => {
   ! no frame has come from ens192 for 5m1s (max_idle: 5m)
     is the switch's mirror session still there?
 
-Not healthy: 1 of 1 span; no watch.
+No watch runs.
 `)
 })
 

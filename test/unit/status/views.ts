@@ -28,12 +28,17 @@ export function see(host: CapturedHost = converged, text = fixture('spans.yaml')
 export interface Traffic {
   /** Seconds since the last frame. */
   readonly idle?: number
-  /** Of 1000 frames that each place has seen, those that did not come to the second port. */
+  /** How many frames come; 1000 if not given. */
+  readonly frames?: number
+  /** Of the frames that each place has seen, those that did not come to the second port. */
   readonly lost?: number
 }
 
-/** Samples of the host before and after 1000 frames of 100 bytes, one second apart. */
-export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}): Pick<ReportInput, 'first' | 'later'> {
+/** Samples of the host before and after frames of 100 bytes, one second apart. */
+export function samplesOf(
+  view: PlanView,
+  { idle = 0, frames: all = 1000, lost = 0 }: Traffic = {}
+): Pick<ReportInput, 'first' | 'later'> {
   const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
     const links = view.host.links.map(({ index, name, mtu }) => {
@@ -58,7 +63,7 @@ export function samplesOf(view: PlanView, { idle = 0, lost = 0 }: Traffic = {}):
       totals: []
     }
   }
-  return { first: sample(0, 0), later: sample(1, 1000) }
+  return { first: sample(0, 0), later: sample(1, all) }
 }
 
 /** A watch that has not run yet. */

@@ -1,0 +1,97 @@
+import type { Diagnostic } from '../../errors.ts'
+import { localTime } from '../../local-time.ts'
+import { printable } from '../../printable.ts'
+import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeDuration } from '../../spec/values/duration.ts'
+import type { FlowReport } from '../counters/flow-report.ts'
+import type { Report, SpanReport } from '../report.ts'
+
+/** One line of the headline: of the host, or of a span. */
+export interface HeadlineEntry {
+  readonly healthy: boolean
+  readonly text: string
+}
+
+/**
+ * What a person has to know first: what is not healthy, and what to do about it. The host comes first, if something is wrong
+ * with it; then the spans that are not healthy; then the others.
+ *
+ * @param apply the command that applies the files of this report.
+ */
+export function makeHeadline(report: Report, apply: string): HeadlineEntry[] {
+  const { spans, changes, unhealthy } = report
+  const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [], apply)] : []
+  const entries = spans.map((span) =>
+    span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span, apply)
+  )
+  if (host.length + entries.length === 0) return [{ healthy: true, text: 'There are no spans in the file.' }]
+  return [...host, ...entries.filter(({ healthy }) => !healthy), ...entries.filter(({ healthy }) => healthy)]
+}
+
+function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
+  const state = unread.length === 0 ? 'healthy' : 'healthy as far as could be checked'
+  const frames = describeSilence(span.flowReport) ?? describeLastFrame(span.flowReport) ?? []
+  return {
+    healthy: true,
+    text: inOneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`)
+  }
+}
+
+function describeSpanProblems(span: SpanReport, apply: string): HeadlineEntry {
+  const facts = [describeSilence(span.flowReport) ?? [], describePause(span)].flat()
+  return describeProblems(span.name, span.unhealthy, span.changes.length, facts, apply)
+}
+
+/** The first problem, how many more there are, and what to do about the first one. */
+function describeProblems(
+  title: string,
+  problems: readonly Diagnostic[],
+  changes: number,
+  facts: readonly string[],
+  apply: string
+): HeadlineEntry {
+  const [first] = problems
+  const drift = first?.code === 'DRIFT'
+  const what = drift ? `${changes} ${changes === 1 ? 'change' : 'changes'} missing` : (first?.message ?? '')
+  const more = problems.length - 1
+  const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
+  const action = drift ? `Run: ${apply}` : writeSentence(first?.hint ?? '')
+  const clauses = ['NOT HEALTHY', what, ...others, ...facts]
+  return { healthy: false, text: inOneLine(`${title}: ${clauses.join(', ')}. ${action}`) }
+}
+
+function inOneLine(text: string): string {
+  return printable(text.trim().replace(/\s+/g, ' '))
+}
+
+/** Begins with a capital letter, unless it begins with a command. */
+function writeSentence(hint: string): string {
+  return hint.startsWith('spanplan ') ? hint : `${hint.slice(0, 1).toUpperCase()}${hint.slice(1)}`
+}
+
+function describePause({ pausedUntil }: SpanReport): string[] {
+  return pausedUntil === null ? [] : [`paused until ${localTime(pausedUntil)}`]
+}
+
+/** Of which sources no mirror has taken a frame since it is there; null: of none. */
+function describeSilence({ hops }: FlowReport): string | null {
+  const mirrors = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters !== null ? [hop] : []))
+  const heard = new Set(
+    mirrors.filter(({ counters }) => counters?.packets !== 0).map(({ source }) => writeSourceName(source))
+  )
+  const names = [...new Set(mirrors.map(({ source }) => writeSourceName(source)))]
+  const silent = names.filter((name) => !heard.has(name))
+  if (silent.length === 0) return null
+  return silent.length === names.length ? 'no frames yet' : `no frames yet from ${silent.join(', ')}`
+}
+
+/** null: there is no mirror. */
+function describeLastFrame({ hops }: FlowReport): string | null {
+  const idle = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters?.packets ? [hop.counters.idle] : []))
+  return idle.length === 0 ? null : `last frame ${writeAge(Math.min(...idle))}`
+}
+
+/** @param seconds since then. */
+export function writeAge(seconds: number): string {
+  return seconds === 0 ? 'just now' : `${writeDuration(seconds * 1000)} ago`
+}
