@@ -143,6 +143,11 @@ program
       .default(undefined, 'nowhere')
   )
   .option('--dry-run', 'only report what differs; changes nothing', false)
+  .addOption(
+    new Option('--log-level <level>', 'print only events of this level and above')
+      .choices(['error', 'warning', 'info'] as const)
+      .default('info' as const, 'info: all events')
+  )
   .addOption(shared.pruneOption())
   .addOption(shared.emptyOption())
   .addOption(shared.jsonOption())

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../errors.ts'
 import { plain } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
+import { addPriority, isJournal } from './output/journal.ts'
 import { type ColorChoice, choosePaint, renderDiagnostic } from './output/terminal.ts'
 
 /** What every command needs to print. */
@@ -22,12 +23,16 @@ export function warn(session: Session, warnings: readonly Diagnostic[]): void {
   if (!session.json) printDiagnostics(session, 'warning', warnings)
 }
 
-/** Prints diagnostics to stderr, each with the lines of the file that it is about. */
+/** Prints diagnostics to stderr, each with the lines of the file that it is about; with their priority, if it is the journal. */
 export function printDiagnostics(
   { color, json, files }: Session,
   kind: 'error' | 'warning',
   list: readonly Diagnostic[]
 ) {
   const paint = json ? plain : choosePaint(color, process.stderr)
-  for (const diagnostic of list) process.stderr.write(`${renderDiagnostic(kind, diagnostic, files, paint)}\n`)
+  const toJournal = isJournal(process.stderr.fd)
+  for (const diagnostic of list) {
+    const text = renderDiagnostic(kind, diagnostic, files, paint)
+    process.stderr.write(`${toJournal ? addPriority(kind, text) : text}\n`)
+  }
 }

@@ -101,7 +101,7 @@ describe('spanplan.service', () => {
     await mkdir(host.path(`etc/systemd/system/${service}.d`), { recursive: true })
     await writeFile(
       host.path(`etc/systemd/system/${service}.d/test.conf`),
-      ['[Unit]', 'StartLimitIntervalSec=0', '[Service]', 'StandardError=append:/run/log', ...settings, ''].join('\n')
+      ['[Unit]', 'StartLimitIntervalSec=0', '[Service]', ...settings, ''].join('\n')
     )
     await systemd.run(['systemctl', 'daemon-reload'])
     await systemd.run(['systemctl', 'start', service])

@@ -1,4 +1,4 @@
-/** A real systemd, as the first process of a host on which spanplan is installed; it knows nothing but the units given. */
+/** A real systemd with its journal, as the first process of a host on which spanplan is installed; it knows no other units than those given. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Installed } from './installed.ts'
 import type { Argv, Lab } from './lab.ts'
@@ -6,6 +6,19 @@ import { until } from './spans.ts'
 
 /** What units are after, and wanted by: without what a whole system has in them. */
 const targets = ['sysinit', 'basic', 'shutdown', 'multi-user', 'network', 'network-online', 'timers']
+
+/** The journal, kept in /run. It hears what services say, and nothing of the machine's own kernel. */
+const journal = {
+  'system/systemd-journald.service': `[Unit]
+DefaultDependencies=no
+[Service]
+Type=notify
+ExecStart=/usr/lib/systemd/systemd-journald
+StandardOutput=null
+StandardError=null
+`,
+  'journald.conf': '[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=no\nRateLimitBurst=0\n'
+}
 
 /** systemd's own default. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'
@@ -58,6 +71,7 @@ export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
     const text = `[Unit]\nDescription=${target}\nDefaultDependencies=no\n`
     await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
   }
+  for (const [name, text] of Object.entries(journal)) await writeFile(host.path(`etc/systemd/${name}`), text)
   const socket = lab.dockerHost.replace('unix://', '')
   const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, socket, lab.dockerState] as const
   const first = lab.start([...host.inside, ...argv])
@@ -89,5 +103,6 @@ export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
   await until('systemd is up', isUp).catch((error: Error) => {
     throw new Error(`${error.message}:\n${said}`)
   })
+  await run(['systemctl', 'start', 'systemd-journald.service'])
   return { run }
 }

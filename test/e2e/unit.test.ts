@@ -11,6 +11,8 @@ import { bootSystemd, type Systemd } from './systemd.ts'
 
 const unit = 'etc/systemd/system/spanplan.service'
 
+const spans = 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n'
+
 let lab: Lab
 let host: Installed
 let systemd: Systemd
@@ -19,7 +21,6 @@ beforeAll(async () => {
   lab = await createLab({ docker: true })
   host = await install(lab)
   await host.put(unit, 'systemd/spanplan.service')
-  const spans = 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n'
   await writeFile(host.path('etc/spanplan/spans.yaml'), spans)
   systemd = await bootSystemd(lab, host)
 })
@@ -30,7 +31,6 @@ async function start(...settings: readonly string[]): Promise<void> {
   const netns = join(lab.dockerState, 'netns')
   const own = [
     '[Service]',
-    'StandardError=append:/run/log',
     'ExecStart=',
     `ExecStart=/usr/bin/env spanplan watch -f /etc/spanplan ${listenHere.join(' ')}`,
     // Its /tmp is its own, and the lab's Docker says that its folder is there.
@@ -49,7 +49,9 @@ async function scrapeUntil(what: string, isSo: (now: Scrape) => Promise<boolean>
     text = now.text
     return isSo(now)
   }).catch(async (error: Error) => {
-    throw new Error(`${error.message}:\n${text.replace(/^#.*\n/gm, '')}${await systemd.run(['cat', '/run/log'])}`)
+    throw new Error(
+      `${error.message}:\n${text.replace(/^#.*\n/gm, '')}${await systemd.run(['journalctl', '--output=cat'])}`
+    )
   })
 }
 
@@ -78,6 +80,46 @@ test('started before Docker ran its first container, it names those that come, a
   // What it may not see, it does not guess.
   expect((await scrape(lab)).sum('sensor_sockets')).toBe(0)
   expect((await scrape(lab)).text).not.toMatch(/^spanplan_sensor_sockets\{/m)
+})
+
+test('the journal has the priority of each message, and its own time alone', async () => {
+  const messages = new Map<string, string>()
+  const prioritiesOf = (pattern: RegExp) =>
+    [...messages].flatMap(([message, priority]) => (pattern.test(message) ? [priority] : []))
+  const hasMessage = async (pattern: RegExp) => {
+    const all = await systemd.run(['journalctl', '--unit=spanplan.service', '--output=json'])
+    for (const line of all.trim().split('\n')) {
+      const { MESSAGE, PRIORITY } = JSON.parse(line)
+      messages.set(MESSAGE, PRIORITY)
+    }
+    return prioritiesOf(pattern).length > 0
+  }
+  const isMirrored = async () =>
+    (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
+  // Not "interval": the unit's rights and its filter of system calls let it follow what happens on the host. A run that Docker
+  // has caused just now may be the one that finds it.
+  await until('the watch has heard of a filter that has gone', async () => {
+    await until('the mirror is there', isMirrored)
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+    await until('the mirror is back', isMirrored)
+    return hasMessage(/^filter +span0 +\+ mirror ens192 ingress .* repaired in /)
+  }).catch((error: Error) => {
+    throw new Error([error.message, ...messages.keys()].join('\n'))
+  })
+  await writeFile(host.path('etc/spanplan/spans.yaml'), 'spans: {')
+  await systemd.run(['systemctl', 'reload', 'spanplan.service'])
+  await until('the file is refused', () => hasMessage(/ stays in force:$/))
+  await writeFile(host.path('etc/spanplan/spans.yaml'), spans)
+  expect(new Set(prioritiesOf(/^start +default keeps |^filter +span0 +\+ mirror /))).toEqual(new Set(['6']))
+  expect(prioritiesOf(/ are not reported/)).toEqual([])
+  expect(prioritiesOf(/^start +span0 +\.\.\. sensor suricata → span0 waits for /)).toEqual(['4'])
+  // The lines of the file are of the same weight as the error.
+  expect(prioritiesOf(/ stays in force:$|^\/etc\/spanplan\/spans\.yaml:1:\d+: error: |spans: \{$/)).toEqual([
+    '3',
+    '3',
+    '3'
+  ])
+  expect(prioritiesOf(/^<|^\d\d:\d\d:\d\d/)).toEqual([])
 })
 
 test('with the right that it names, it also counts the sockets of sensors', async () => {

@@ -78,7 +78,8 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'KILL', 'EN10MB', 'GET', 'HEAD'],
   ...['ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC', 'CODE', 'KEY', 'NAME'],
   ...['SPANPLAN_FILE', 'SPANPLAN_RUN_DIR', 'DOCKER_HOST', 'NO_COLOR', 'FORCE_COLOR', 'IFACE', 'PHASE', 'MODE'],
-  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'SUDO_UID', 'SUDO_GID', 'XDG_CACHE_HOME', 'NODE_DISABLE_COMPILE_CACHE']
+  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'JOURNAL_STREAM', 'SUDO_UID', 'SUDO_GID', 'XDG_CACHE_HOME'],
+  'NODE_DISABLE_COMPILE_CACHE'
 ])
 
 test('tcpdump compiles every filter that is an example', async () => {

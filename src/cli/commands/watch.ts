@@ -4,6 +4,7 @@ import { Exit, type ExitCode } from '../../errors.ts'
 import type { ListenAddress } from '../../watch/serve/http-listener.ts'
 import { openWatch } from '../../watch/watch.ts'
 import { choosePaths, type FileSelection, openFiles } from '../input/spec-files.ts'
+import type { LogLevel } from '../output/journal.ts'
 import { openEventPrinter } from '../output/watch-events.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
@@ -14,6 +15,7 @@ interface WatchOptions extends FileSelection {
   readonly dryRun: boolean
   readonly allowEmpty: boolean
   readonly prune: boolean
+  readonly logLevel: LogLevel
   readonly listen?: ListenAddress
 }
 
@@ -38,7 +40,7 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
   }
   const files = { paths: paths.map(({ path }) => path), read }
   const config = { ...options, ...files, listen: options.listen ?? null, command: commandLine() }
-  const watch = await openWatch(config, openEventPrinter(session))
+  const watch = await openWatch(config, openEventPrinter(session, options.logLevel))
   hangUp = () => watch.wake('hangup')
   try {
     const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')

@@ -74,7 +74,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
       { does: 'Only report drift:', run: 'sudo spanplan watch --dry-run' }
     ],
     exits: [invalidFile, locked, missingRight],
-    environment: [...host, 'NOTIFY_SOCKET', 'WATCHDOG_USEC']
+    environment: [...host, 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'JOURNAL_STREAM']
   },
   status: {
     examples: [

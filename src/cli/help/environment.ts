@@ -10,6 +10,7 @@ export const variables = {
   MODE: 'start or stop, where neither --phase nor $PHASE is given (hook)',
   NOTIFY_SOCKET: 'where systemd is told that the watch is ready, and alive (watch)',
   WATCHDOG_USEC: 'how often systemd wants to be told that the watch is alive (watch)',
+  JOURNAL_STREAM: 'set by systemd: messages that go to its journal have their priority',
   SUDO_UID: 'the user who called sudo, whose files root trusts',
   SUDO_GID: 'the group of that user',
   XDG_CACHE_HOME: 'the folder for compiled code, for users other than root; default: ~/.cache',

@@ -4,17 +4,41 @@ import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 import type { Session } from '../session.ts'
+import { addPriority, isJournal, isShown, type LogLevel } from './journal.ts'
 import { printEvent } from './progress.ts'
 import { choosePaint, renderDiagnostic } from './terminal.ts'
 import { eventFields } from './watch-event-json.ts'
 
-/** Prints the events of a watch: for people on stderr, or for a program on stdout. */
-export function openEventPrinter(session: Session): (event: WatchEvent) => void {
-  if (session.json) {
+/** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */
+const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
+  ...{ file_refused: 'error', degraded: 'error' },
+  ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning' },
+  ...{ docker_away: 'warning', monitor_failed: 'warning' },
+  ...{ started: 'info', stopped: 'info', file: 'info', changed: 'info', paused: 'info', resumed: 'info' },
+  ...{ wait_over: 'info', recovered: 'info', docker_back: 'info', monitor_back: 'info', idle_over: 'info' }
+}
+
+/**
+ * Prints the events of a watch: for people on stderr, or for a program on stdout. The journal gets priorities, and no time,
+ * for it has its own.
+ *
+ * @param least the least severe level that is printed.
+ */
+export function openEventPrinter(session: Session, least: LogLevel): (event: WatchEvent) => void {
+  const print = choosePrinter(session)
+  return (event) => {
+    if (isShown(levels[event.type], least)) print(event)
+  }
+}
+
+function choosePrinter({ json, color }: Session): (event: WatchEvent) => void {
+  if (json) {
     return (event) => printEvent(event.type, { at: new Date().toISOString(), ...eventFields(event) })
   }
-  const paint = choosePaint(session.color, process.stderr)
-  return (event) => process.stderr.write(`${localTime(new Date().toISOString())} ${renderEvent(event, paint)}\n`)
+  const paint = choosePaint(color, process.stderr)
+  const write = (text: string) => process.stderr.write(`${text}\n`)
+  if (isJournal(process.stderr.fd)) return (event) => write(addPriority(levels[event.type], renderEvent(event, paint)))
+  return (event) => write(`${localTime(new Date().toISOString())} ${renderEvent(event, paint)}`)
 }
 
 function renderEvent(event: WatchEvent, paint: Paint): string {

@@ -1,0 +1,92 @@
+import { closeSync, fstatSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { addPriority, isJournal, type LogLevel } from '../../../../src/cli/output/journal.ts'
+import { openEventPrinter } from '../../../../src/cli/output/watch-events.ts'
+import { printDiagnostics } from '../../../../src/cli/session.ts'
+import type { WatchEvent } from '../../../../src/watch/events/event.ts'
+
+const diagnostic = { code: 'A', message: 'is broken', hint: 'mend it' }
+const events: readonly WatchEvent[] = [
+  { type: 'started', name: 'default', dryRun: false },
+  { type: 'warning', diagnostic },
+  { type: 'file_refused', diagnostics: [diagnostic], files: [] },
+  { type: 'stopped' }
+]
+const session = { color: 'never', json: false, files: [] } as const
+
+let printed: string
+beforeEach(() => {
+  printed = ''
+  vi.stubGlobal('SPANPLAN_VERSION', '0.1.0')
+  const keep = (text: string | Uint8Array) => {
+    printed += text
+    return true
+  }
+  vi.spyOn(process.stderr, 'write').mockImplementation(keep)
+  vi.spyOn(process.stdout, 'write').mockImplementation(keep)
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+  vi.unstubAllGlobals()
+})
+
+/** Of the test's own stderr, as systemd would name it. */
+const streamOf = (descriptor: number) => {
+  const { dev, ino } = fstatSync(descriptor, { bigint: true })
+  return `${dev}:${ino}`
+}
+
+function print(level: LogLevel, json = false): string {
+  const emit = openEventPrinter({ ...session, json }, level)
+  for (const event of events) emit(event)
+  return printed
+}
+
+describe('where stderr is the journal', () => {
+  beforeEach(() => vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd)))
+
+  test('each line of an event has its priority, and no time', () => {
+    expect(print('info')).toBe(`<6>start    default keeps the spans of this name in sync
+<4>warning         is broken (mend it)
+<3>file            the last good one stays in force:
+<3>error: is broken
+<3>  mend it
+<6>stop            all stays as it is
+`)
+  })
+
+  test('so has what ends a command', () => {
+    printDiagnostics({ ...session }, 'error', [diagnostic])
+    expect(printed).toBe('<3>error: is broken\n<3>  mend it\n')
+  })
+})
+
+test('elsewhere an event has its time, also where a stream was inherited', () => {
+  vi.stubEnv('JOURNAL_STREAM', '1:2')
+  expect(print('info')).toMatch(/^\d\d:\d\d:\d\d start {4}default /)
+})
+
+test.each([
+  ['info', ['started', 'warning', 'file_refused', 'stopped']],
+  ['warning', ['warning', 'file_refused']],
+  ['error', ['file_refused']]
+] as const)('%s prints the events of this level and above', (level, types) => {
+  const lines = print(level, true).trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line).type)).toEqual(types)
+})
+
+test('a stream is the journal by its device and inode', () => {
+  const descriptor = openSync(devNull, 'w')
+  try {
+    expect(isJournal(descriptor, streamOf(descriptor))).toBe(true)
+    expect(isJournal(descriptor, `${streamOf(descriptor)}0`)).toBe(false)
+    expect(isJournal(descriptor, '')).toBe(false)
+    expect(isJournal(descriptor, undefined)).toBe(false)
+  } finally {
+    closeSync(descriptor)
+  }
+})
+
+test('every line gets a priority', () => expect(addPriority('warning', 'a\n\nb')).toBe('<4>a\n<4>\n<4>b'))
