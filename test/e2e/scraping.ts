@@ -60,11 +60,11 @@ function clientOf(lab: Lab): Client {
   return client
 }
 
-/** Gets a page as somebody on the lab's host would; rejects where nobody answers. */
-export function getPage(lab: Lab, path: string): Promise<Answer> {
+/** Gets a page as somebody on the lab's host would, of the watch if not of another server; rejects where nobody answers. */
+export function getPage(lab: Lab, path: string, server = `http://127.0.0.1:${port}`): Promise<Answer> {
   const client = clientOf(lab)
   const answer = client.last.then(async () => {
-    client.process.stdin.write(`http://127.0.0.1:${port}${path}\n`)
+    client.process.stdin.write(`${server}${path}\n`)
     const { value } = await client.answers.next()
     const page: Answer | { readonly error: string } = JSON.parse(value)
     if ('error' in page) throw new Error(`${path}: ${page.error}`)
