@@ -10,6 +10,8 @@ import type { Report, SpanReport } from '../report.ts'
 export interface HeadlineEntry {
   readonly healthy: boolean
   readonly text: string
+  /** What to do about it; empty: nothing. */
+  readonly action: string
 }
 
 /**
@@ -24,7 +26,8 @@ export function makeHeadline(report: Report, apply: string): HeadlineEntry[] {
   const entries = spans.map((span) =>
     span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span, apply)
   )
-  if (host.length + entries.length === 0) return [{ healthy: true, text: 'There are no spans in the file.' }]
+  if (host.length + entries.length === 0)
+    return [{ healthy: true, text: 'There are no spans in the file.', action: '' }]
   return [...host, ...entries.filter(({ healthy }) => !healthy), ...entries.filter(({ healthy }) => healthy)]
 }
 
@@ -33,7 +36,8 @@ function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
   const frames = describeSilence(span.flowReport) ?? describeLastFrame(span.flowReport) ?? []
   return {
     healthy: true,
-    text: inOneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`)
+    text: inOneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`),
+    action: ''
   }
 }
 
@@ -57,7 +61,7 @@ function describeProblems(
   const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
   const action = drift ? `Run: ${apply}` : writeSentence(first?.hint ?? '')
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
-  return { healthy: false, text: inOneLine(`${title}: ${clauses.join(', ')}. ${action}`) }
+  return { healthy: false, text: inOneLine(`${title}: ${clauses.join(', ')}.`), action: inOneLine(action) }
 }
 
 function inOneLine(text: string): string {

@@ -7,7 +7,7 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
-import { makeHeadline, writeAge } from './headline.ts'
+import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 
 /**
  * The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it.
@@ -15,8 +15,8 @@ import { makeHeadline, writeAge } from './headline.ts'
  * @param apply the command that applies the files of this report.
  */
 export function renderReport(report: Report, apply: string, paint: Paint): string {
-  const headline = makeHeadline(report, apply).map(({ healthy, text }) =>
-    paint(healthy ? 'create' : 'remove', hang(text))
+  const headline = makeHeadline(report, apply).map((entry) =>
+    paint(entry.healthy ? 'create' : 'remove', renderEntry(entry))
   )
   const blocks = [
     headline.join('\n'),
@@ -25,6 +25,13 @@ export function renderReport(report: Report, apply: string, paint: Paint): strin
     describeWatch(report.watch)
   ]
   return `${blocks.join('\n\n')}\n`
+}
+
+/** A command stays in one piece, to be copied. */
+function renderEntry({ text, action }: HeadlineEntry): string {
+  const line = `${text} ${action}`.trimEnd()
+  if (line.length <= width || !action.startsWith('Run: ')) return hang(line)
+  return `${hang(text)}\n${margin}${action}`
 }
 
 /** Nothing where all is right with the host. */

@@ -135,3 +135,10 @@ test('as a program reads it', () => {
     losses: [{ cause: 'unexplained', frames: 3, counted_by: 'difference', message: 'unexplained' }]
   })
 })
+
+test('a command that finds no room in the line is in the next one, in one piece', () => {
+  const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
+  const apply = 'spanplan apply -f /srv/sensors/spans.yaml -f /srv/sensors/more.yaml --span span0'
+  const text = renderReport(report(see({ ...converged, links })), apply, plain)
+  expect(text).toMatch(new RegExp(`^span0: NOT HEALTHY, 1 change missing\\.\n    Run: ${apply}\n\nspan0 `))
+})

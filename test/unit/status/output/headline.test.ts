@@ -11,7 +11,7 @@ function headline(view = see(), traffic: Traffic = {}, more: Partial<ReportInput
   const entries = makeHeadline(report, 'spanplan apply -f a.yaml')
   // Each line says of itself what the report says of all.
   expect(entries.every(({ healthy }) => healthy)).toBe(report.healthy)
-  return entries.map(({ text }) => text)
+  return entries.map(({ text, action }) => `${text} ${action}`.trimEnd())
 }
 
 const down = {
@@ -87,7 +87,7 @@ test('spans that are not healthy come before those that are', () => {
 test('a file without spans', () => {
   const report = makeReport({ view: see(), pauses: [], watch: null, ...samplesOf(see()) })
   expect(makeHeadline({ ...report, spans: [] }, '')).toEqual([
-    { healthy: true, text: 'There are no spans in the file.' }
+    { healthy: true, text: 'There are no spans in the file.', action: '' }
   ])
 })
 
