@@ -1,17 +1,50 @@
-import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { appendFile, copyFile, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import type Docker from 'dockerode'
 import { execa } from 'execa'
-import { findBusybox, findProgram } from './programs.ts'
+import { findBusybox, findProgram, privateEnvironment, privateRoot } from './programs.ts'
 
 /** The image that every sensor of a lab runs: busybox, and tcpdump with its libraries. */
 export const SENSOR_IMAGE = 'spanplan-sensor'
 
+/** One with Suricata too, as Debian's package has it. */
+export const SURICATA_IMAGE = 'spanplan-suricata'
+
 /** Makes the sensor image from the programs of this machine: no registry is asked. */
 export async function importSensorImage(docker: Docker, scratch: string): Promise<void> {
   await layOutImage(scratch)
-  const tar = execa(findProgram('tar'), ['-C', scratch, '-c', '.'], { buffer: false })
-  const [progress] = await Promise.all([docker.importImage(tar.stdout, { repo: SENSOR_IMAGE, tag: 'latest' }), tar])
+  await importImage(docker, scratch, SENSOR_IMAGE)
+}
+
+/** Makes the image with Suricata. It counts every second instead of every eighth, so that nobody has to wait. */
+export async function importSuricataImage(docker: Docker, scratch: string): Promise<void> {
+  await layOutImage(scratch)
+  await addProgram(scratch, 'suricata')
+  // To whom Debian's tcpdump changes.
+  await appendFile(join(scratch, 'etc/passwd'), 'tcpdump:x:100:100::/nonexistent:/bin/false\n')
+  for (const name of ['var/log/suricata', 'var/lib/suricata', 'run'])
+    await mkdir(join(scratch, name), { recursive: true })
+  await symlink('/run', join(scratch, 'var/run'))
+  await mkdir(join(scratch, 'usr/share/misc'), { recursive: true })
+  // Of libmagic-mgc, on which Debian's package depends.
+  await copyFile(unpackedOrOwn('/usr/lib/file/magic.mgc'), join(scratch, 'usr/share/misc/magic.mgc'))
+  const settings = join(scratch, 'etc/suricata')
+  await cp(unpackedOrOwn('/etc/suricata'), settings, { recursive: true })
+  const text = await readFile(join(settings, 'suricata.yaml'), 'utf8')
+  await writeFile(join(settings, 'suricata.yaml'), text.replace(/^( +interval:) 8$/m, '$1 1'))
+  await importImage(docker, scratch, SURICATA_IMAGE)
+}
+
+/** Where test/setup has unpacked a package's file; where the package is this machine's own, the file itself. */
+function unpackedOrOwn(path: string): string {
+  const unpacked = join(privateRoot, path)
+  return existsSync(unpacked) ? unpacked : path
+}
+
+async function importImage(docker: Docker, folder: string, repo: string): Promise<void> {
+  const tar = execa(findProgram('tar'), ['-C', folder, '-c', '.'], { buffer: false })
+  const [progress] = await Promise.all([docker.importImage(tar.stdout, { repo, tag: 'latest' }), tar])
   await new Promise<void>((resolve, reject) => {
     docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()))
   })
@@ -24,9 +57,23 @@ async function layOutImage(folder: string): Promise<void> {
   const { stdout: applets } = await execa(findBusybox(), ['--list'])
   const links = applets.split('\n').filter((applet) => applet !== 'busybox')
   await Promise.all(links.map((applet) => symlink('busybox', join(folder, 'bin', applet))))
-  const tcpdump = findProgram('tcpdump')
-  await copyFile(tcpdump, join(folder, 'usr/bin/tcpdump'))
-  const { stdout: libraries } = await execa(findProgram('ldd'), [tcpdump])
+  await addProgram(folder, 'tcpdump')
+}
+
+/** Copies a program to where the image has it, with its libraries. */
+async function addProgram(folder: string, name: string): Promise<void> {
+  const program = findProgram(name)
+  await copyFile(program, join(folder, 'usr/bin', name))
+  const env = program.startsWith(privateRoot) ? privateEnvironment('') : {}
+  const { stdout: libraries } = await execa(findProgram('ldd'), [program], { env })
   const paths = [...libraries.matchAll(/(?:^\t|=> )(\/\S+)/gm)].flatMap(([, path]) => path ?? [])
-  await execa(findProgram('cp'), ['--dereference', '--parents', ...paths, folder])
+  const isUnpacked = (path: string) => path.startsWith(privateRoot)
+  const copy = (from: string, files: readonly string[]) =>
+    execa(findProgram('cp'), ['--dereference', '--parents', ...files, folder], { cwd: from })
+  await copy(
+    '/',
+    paths.filter((path) => !isUnpacked(path))
+  )
+  const unpacked = paths.filter(isUnpacked).map((path) => relative(privateRoot, path))
+  if (unpacked.length > 0) await copy(privateRoot, unpacked)
 }

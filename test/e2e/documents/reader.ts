@@ -1,30 +1,34 @@
-/** Somebody who does what README.md says. */
+/** Somebody who does what README.md and docs/ say. */
 import { readdirSync } from 'node:fs'
 import { chmod, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect } from 'vitest'
 import { BROADCAST, ether, filler } from '../frames.ts'
 import { findProgram, projectRoot } from '../lab/programs.ts'
+import { importSuricataImage } from '../lab/sensor.ts'
+import { switchNamespace } from '../lab/sweep.ts'
 import type { Lab } from '../lab.ts'
-import { until } from '../spans.ts'
-import { spansYaml } from './document.ts'
+import { until, warningsIn } from '../spans.ts'
+import { expectShown, type Section, type Story, spansYaml, under } from './document.ts'
 import { composeCommands, curlStandIn, dockerStandIn, hookStandIn, ifupStandIn, systemctlStandIn } from './stand-ins.ts'
 
 export const frame = ether(BROADCAST, '02:00:00:00:0a:01', filler(200))
 
 /**
- * A host on which what the README says can be done: its own /etc, its own prefix of npm, and, where the real thing would
- * change this machine or is not here, a stand-in that does with the README's files what that would do.
+ * A host on which what the documents say can be done: its own /etc, its own prefix of npm, and, where the real thing would
+ * change this machine or is not here, a stand-in that does with the project's files what that would do.
  */
 export class Reader {
   readonly lab: Lab
   readonly root: string
-  readonly #clone: string
+  /** The folder in which the reader works: a clone of the project. */
+  readonly clone: string
+  #section: Section = { document: '', heading: '' }
 
   constructor(lab: Lab) {
     this.lab = lab
     this.root = join(lab.files, 'root')
-    this.#clone = join(lab.files, 'clone')
+    this.clone = join(lab.files, 'clone')
   }
 
   async settle(): Promise<void> {
@@ -40,13 +44,13 @@ export class Reader {
     ]) {
       await mkdir(join(this.root, folder), { recursive: true })
     }
-    await mkdir(this.#clone)
+    await mkdir(this.clone)
     for (const entry of readdirSync(projectRoot)) {
       if (['.git', 'dist', 'node_modules'].includes(entry) || entry.endsWith('.tgz')) continue
-      await cp(entry, join(this.#clone, entry), { recursive: true })
+      await cp(entry, join(this.clone, entry), { recursive: true })
     }
-    await symlink(join(projectRoot, 'node_modules'), join(this.#clone, 'node_modules'))
-    await writeFile(join(this.#clone, 'spans.yaml'), spansYaml)
+    await symlink(join(projectRoot, 'node_modules'), join(this.clone, 'node_modules'))
+    await writeFile(join(this.clone, 'spans.yaml'), spansYaml)
     await this.#standIn('sudo', 'exec "$@"')
     await this.standInSpanplan()
     await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
@@ -56,6 +60,17 @@ export class Reader {
     await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
     await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
     await this.#standIn('as-hook', hookStandIn(this.root))
+  }
+
+  /** Does what a section says, and looks whether what it promises has come true. */
+  async follow(section: Section, story: Story<Reader>): Promise<void> {
+    this.#section = section
+    await story(this, ...under(section))
+  }
+
+  /** Has the image with Suricata made. */
+  needSuricata(): Promise<void> {
+    return importSuricataImage(this.lab.docker, join(this.lab.files, 'suricata'))
   }
 
   /** As if it were installed. */
@@ -69,8 +84,24 @@ export class Reader {
     const variables = Object.entries({ ...this.#npm(), ...this.#here(), ...env }).map(
       ([name, value]) => `${name}=${value}`
     )
-    const script = `cd ${this.#clone}\n${this.#translate(block)}`
+    const script = `cd ${this.clone}\n${this.#translate(block)}`
     return this.lab.run(['env', ...variables, 'bash', '-euo', 'pipefail', '-c', script])
+  }
+
+  /**
+   * Runs the commands of a block of `console`, and compares what each prints, on a terminal, with what the block says. A
+   * line of dots in the block stands for lines that it leaves out.
+   *
+   * @param run How to run a command; as {@link run}, if not given.
+   */
+  async show(block: string, run = (command: string) => this.run(command)): Promise<void> {
+    let shown = ''
+    for (const line of block.split('\n').filter((one) => one.startsWith('$ '))) {
+      // Whatever it exits with: that status says not healthy, is no failure here.
+      const output = warningsIn(await run(`{ ${line.slice(2)}; } 2>&1 || true`))
+      shown += `${line}\n${output === '' ? '' : `${output.trimEnd()}\n`}`
+    }
+    expectShown(this.#section, block, shown)
   }
 
   /** Back to where nothing was done. */
@@ -88,7 +119,7 @@ export class Reader {
     await this.run(`[[ ! -f ${file} ]] || { kill $(<${file}) && tail --pid=$(<${file}) -f /dev/null && rm ${file}; }`)
   }
 
-  /** From the file that the README has put in /etc/spanplan, all is in sync. */
+  /** From the file that the reader has put in /etc/spanplan, all is in sync. */
   async expectConverged(): Promise<void> {
     expect(await this.run('spanplan plan -f /etc/spanplan --detailed-exitcode')).toContain('No changes')
   }
@@ -114,11 +145,17 @@ export class Reader {
 
   /** What a test must not do to the machine, or cannot be asked. */
   #translate(block: string): string {
-    return block
-      .replaceAll('/etc/', `${this.root}/etc/`)
-      .replaceAll('/run/', `${this.root}/run/`)
-      .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
-      .replace(/^((?:sudo )?spanplan destroy.*|spanplan apply .*--adopt)$/m, '$1 --yes')
+    return (
+      block
+        .replaceAll('/etc/', `${this.root}/etc/`)
+        .replaceAll('/run/', `${this.root}/run/`)
+        .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
+        // The lab has its switch already.
+        .replace(/^sudo ip netns add switch$/m, '')
+        .replace(/^sudo ip netns delete switch$/m, 'ip link delete dev tap0')
+        .replace(/(netns|-n|netns exec) switch\b/g, `$1 ${basename(switchNamespace(this.lab.name))}`)
+        .replace(/^((?:sudo )?spanplan destroy.*|spanplan apply .*--adopt)$/m, '$1 --yes')
+    )
   }
 
   #npm() {
@@ -127,11 +164,12 @@ export class Reader {
     return { npm_config_prefix: join(this.root, 'usr'), npm_config_cache: cache, ...quiet }
   }
 
-  /** The host's own search path, Docker, and the repository of the README, which is a local one. */
+  /** The host's own search path, Docker, and the repository of the how-to, which is a local one. */
   #here() {
     return {
       PATH: `${join(this.root, 'bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
       DOCKER_HOST: this.lab.dockerHost,
+      SPANPLAN_RUN_DIR: join(this.root, 'run/spanplan'),
       GIT_CONFIG_COUNT: '1',
       GIT_CONFIG_KEY_0: `url.${join(this.lab.files, 'spans.git')}.insteadOf`,
       GIT_CONFIG_VALUE_0: 'https://git.example.com/network/spans.git'

@@ -1,9 +1,9 @@
-/** What stands in, for a reader of README.md, for programs that would change this machine or are not here. */
+/** What stands in, for a reader of the documents, for programs that would change this machine or are not here. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { SENSOR_IMAGE } from '../lab/sensor.ts'
+import { SENSOR_IMAGE, SURICATA_IMAGE } from '../lab/sensor.ts'
 
 /** The services of examples/compose/compose.yaml, as far as a test can have them. */
 const composeFile = z.strictObject({
@@ -49,6 +49,10 @@ export function composeCommands(): string[] {
 
 export function dockerStandIn(docker: string, compose: readonly string[]): string {
   return `docker=${docker}
+if [[ $1 == build ]]; then
+  [[ "$*" == 'build -t ids -' && $(cat) == 'FROM debian:'*'RUN apt-get update && apt-get install '*suricata* ]]
+  exec "$docker" tag ${SURICATA_IMAGE} ids
+fi
 [[ $1 == compose ]] || exec "$docker" "$@"
 [[ "$*" == 'compose -f examples/compose/compose.yaml up -d' && -f $3 ]]
 ${compose.join('\n')}`
