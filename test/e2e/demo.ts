@@ -215,7 +215,7 @@ async function demonstrate(): Promise<void> {
   ensure((await lab.snapshotText()) === before, 'plan changes nothing')
 
   heading('The apply')
-  await stage.spanplan('apply', ['Checked: all is in sync.'])
+  await stage.spanplan('apply', ['Applied and verified: '])
 
   heading('The frames: from the switch and from the host, in the sensor')
   await stage.exchange(received, answered, passing)
@@ -232,11 +232,11 @@ async function demonstrate(): Promise<void> {
   print()
   tell('spanplan does:')
   await stage.spanplan('plan', ['ageing: 300 → 0', 'ens192 ingress → span0', 'Plan: 1 to create, 1 to change'])
-  await stage.spanplan('apply', ['Checked: all is in sync.'])
+  await stage.spanplan('apply', ['Applied and verified: '])
   await stage.exchange(received.slice(0, 2), [], received.slice(0, 2))
 
   heading('The end: the host as it was')
-  await stage.spanplan('destroy --yes', ['Checked: nothing of it is left.'])
+  await stage.spanplan('destroy --yes', ['Destroyed and verified: '])
   ensure((await lab.snapshotText()) === before, 'the host is as it was before the first apply')
   print()
   tell(

@@ -97,7 +97,7 @@ describe('a saved plan', () => {
     const cwd = join(lab.files, 'elsewhere')
     await mkdir(cwd)
     const { stdout } = await spanplan(lab, ['apply', '../plan.json', '--detailed-exitcode'], 2, { cwd })
-    expect(stdout).toContain('Applied: ')
+    expect(stdout).toContain('Applied and verified: ')
     await expectConverged(lab)
     expect(JSON.parse(await ip('-j', 'link', 'show', 'type', 'bridge'))).toMatchObject([{ ifname: 'span1' }])
   })

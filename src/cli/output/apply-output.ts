@@ -29,19 +29,25 @@ export function printSummary(session: Session, target: Target, plan: Plan): void
   printResult(session, renderSummary(target, summary), 'summary', summary)
 }
 
-function renderSummary(
-  target: Target,
-  { create, update, replace, remove, adopt, wait }: ReturnType<typeof countActions>
-): string {
-  const adopted = adopt === 0 ? '' : `, ${adopt} adopted`
+function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countActions>): string {
+  const done = (['create', 'update', 'replace', 'remove', 'adopt'] as const)
+    .filter((action) => counts[action] > 0)
+    .map((action) => `${counts[action]} ${actionsDone[action]}`)
+    .join(', ')
+  const { wait } = counts
   const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
-  if (!target.isDestroy) {
-    return `Applied: ${create} created, ${update} changed, ${replace} replaced, ${remove} removed${adopted}${waits}. Checked: all is in sync.`
-  }
-  const rest =
-    wait === 0 ? 'Checked: nothing of it is left.' : 'The rest waits for Docker: run it again without --defer-docker.'
-  return `Destroyed: ${remove} removed${update > 0 ? `, ${update} changed` : ''}${waits}. ${rest}`
+  if (!isDestroy) return `Applied and verified: ${done}${waits}.`
+  const rest = wait === 0 ? '' : ' for Docker. To remove the rest, run it again without --defer-docker'
+  return `Destroyed and verified: ${done}${waits}${rest}.`
 }
+
+const actionsDone = {
+  create: 'created',
+  update: 'changed',
+  replace: 'recreated',
+  remove: 'removed',
+  adopt: 'adopted'
+} as const
 
 /** Prints which sensors `--wait` waits for. */
 export function printWait(session: Session, missing: readonly Wait[], until: Date): void {

@@ -66,7 +66,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   }
   if (plan.waiting.some(({ diagnostic }) => notRead.has(diagnostic.code)))
     return `No changes to what was checked${waits}.`
-  if (files.length === 0) return wait > 0 ? `No changes${waits}.` : 'No changes. Nothing of it is live.'
+  if (files.length === 0) return wait > 0 ? `No changes${waits}.` : 'No changes. There is nothing to destroy.'
   const count = plan.spans.length
   if (count === 0) return 'No changes. There are no spans in the file.'
   const matches = count === 1 ? '1 span matches' : `${count} spans match`
