@@ -85,7 +85,7 @@ export function asForeseen(error: unknown): SpanplanError {
     {
       code: 'BUG',
       message: `this is a bug in spanplan ${SPANPLAN_VERSION}:\n${trace}`,
-      hint: 'report it, with these lines and the command'
+      hint: 'report it with these lines and the command'
     },
     Exit.bug,
     { cause: error }

@@ -319,7 +319,7 @@ export const messages = {
     todo: 'Write "mtu: auto" or a larger number.'
   },
   BRIDGE_FOREIGN: {
-    means: 'An interface of this name exists that spanplan did not make.',
+    means: 'An interface of this name exists that spanplan did not create.',
     todo: 'Rename the span, or run spanplan plan --adopt to see whether spanplan can take the bridge over.'
   },
   BRIDGE_OTHER_NAME: {
@@ -364,7 +364,7 @@ export const messages = {
     todo: 'Give each span a network of its own.'
   },
   NETWORK_FOREIGN: {
-    means: 'A Docker network of this name exists that spanplan did not make.',
+    means: 'A Docker network of this name exists that spanplan did not create.',
     todo: 'Write another name under "network", or use --adopt if the network is on the bridge of the span.'
   },
   NETWORK_OTHER_SPAN: {

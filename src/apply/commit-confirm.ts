@@ -62,7 +62,7 @@ function describe(error: unknown): Diagnostic {
   if (code === 'EACCES') {
     return {
       code: 'RIGHT_MISSING',
-      message: 'the apply that waits belongs to another user, and only that user may answer it',
+      message: 'the apply that waits belongs to another user: only that user or root can confirm it or roll it back',
       hint: 'run it as that user, or as root'
     }
   }
@@ -75,8 +75,8 @@ function describe(error: unknown): Diagnostic {
   }
   return {
     code: 'NO_ANSWER',
-    message: 'the apply that waits gave no answer that can be understood',
-    hint: 'look at what is live: spanplan status'
+    message: 'the answer of the apply that waits could not be understood',
+    hint: 'see what is live: spanplan status'
   }
 }
 
@@ -121,7 +121,7 @@ export async function confirmOrRollBack(
   }
   const answers = { confirm: decide('confirm'), rollback: decide('rollback') }
   const server = await serveRequests(socketKind, answers).catch((error: unknown) =>
-    rollBack(`nobody could confirm it: ${messageOf(error)}`, Exit.rolledBack)
+    rollBack(`there is no way to confirm it: ${messageOf(error)}`, Exit.rolledBack)
   )
   const timer = setTimeout(settle, milliseconds, 'expired')
   const withdraw = new AbortController()
@@ -140,7 +140,7 @@ export async function confirmOrRollBack(
     if (ended !== 'confirm') {
       await rollBack(rollbackReasons[ended], ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
     }
-    setAnswer({ done: true, message: 'Confirmed: it stays.' })
+    setAnswer({ done: true, message: 'Confirmed: the changes stay.' })
   } catch (error) {
     setAnswer(rollbackAnswer(error))
     throw error

@@ -137,7 +137,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
 class RemovalBlocked extends SpanplanError {
   constructor(blockers: readonly Diagnostic[], changes: readonly PlannedChange[]) {
     const left = changes.filter((change) => isBlocked(change, blockers))
-    const message = `${blockers.at(-1)?.message}\nAll else was done. This is left, and can be removed as soon as nobody uses it:${listChanges(left)}`
+    const message = `${blockers.at(-1)?.message}\nEverything else was done. What is left can be removed as soon as nothing uses the bridge:${listChanges(left)}`
     super([...blockers.slice(0, -1), { code: 'BRIDGE_IN_USE', ...blockers.at(-1), message }], Exit.partial)
   }
 }
@@ -189,8 +189,8 @@ function describeUnverified(
   return new SpanplanError(
     {
       code: 'UNVERIFIED',
-      message: `all was done, and the kernel is in sync; but Docker could not be looked at afterwards: ${message}${open && `\nNot checked:${open}`}`,
-      hint: 'nothing was rolled back; once Docker answers, run it again: that checks it, and does what is left'
+      message: `everything was done, and the kernel is in sync, but Docker could not be read afterwards: ${message}${open && `\nNot verified:${open}`}`,
+      hint: 'nothing was rolled back; once Docker answers, run it again: it verifies the rest, and does what is left'
     },
     Exit.partial
   )
@@ -241,7 +241,7 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
 function describeRollback({ complete, left, causes }: RollbackResult): string {
   if (complete) return '\nEverything was rolled back: the host is as it was before.'
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
-  return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nWhat is left to do for the host to be as it was before:${listChanges(left)}` : ''}`
+  return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nStill to do until the host is as it was before:${listChanges(left)}` : ''}`
 }
 
 function listChanges(changes: readonly PlannedChange[]): string {

@@ -76,8 +76,8 @@ export function checkEmptyFile(target: Target, plan: Plan): void {
   if (removals === 0) return
   throw new PreflightError({
     code: 'EMPTY_REFUSED',
-    message: `the file has no spans, and this would remove all that is live (${removals}). Nothing was changed.`,
-    hint: 'if that is meant: --allow-empty'
+    message: `the file has no spans: this would remove everything that is live (${removals}). Nothing was changed.`,
+    hint: 'if you want that, add --allow-empty'
   })
 }
 

@@ -49,7 +49,7 @@ export async function refreshUnchanged(target: Target, approved: Plan): Promise<
   throw new SpanplanError({
     code: 'HOST_CHANGED',
     message: 'the host has changed since the plan was shown. Nothing was changed.',
-    hint: 'run it again, and look at the new plan'
+    hint: 'run it again, and read the new plan'
   })
 }
 

@@ -121,7 +121,7 @@ async function passFrames(
     throw captureFailed('SPAN_GONE', message, 'look at it with: spanplan plan; then start again')
   }
   if (status !== 0 && !signal.aborted) {
-    const reason = lines.join('; ') || 'it did not say why'
+    const reason = lines.join('; ') || 'it gave no reason'
     throw captureFailed('COMMAND_FAILED', `tcpdump ended with status ${status}: ${reason}`)
   }
 }

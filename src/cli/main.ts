@@ -102,10 +102,10 @@ program
     const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
     const refused = given.map(({ long = '' }) => long).filter((flag) => optionsOfPlan.has(flag))
     if (plan !== undefined && refused.length > 0) {
-      command.error(`error: a saved plan is made with these already: ${refused.join(', ')}`)
+      command.error(`error: these options are already part of the saved plan: ${refused.join(', ')}`)
     }
     if (plan !== undefined && options.wait !== undefined) {
-      command.error('error: --wait goes with a file: what is still to come is in no saved plan')
+      command.error('error: --wait needs a file: a saved plan does not contain sensors that are missing')
     }
     return run('apply', { ...options, plan })
   })

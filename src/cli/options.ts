@@ -40,7 +40,7 @@ export const exitcodeOption = (what: string) =>
 /** Milliseconds. A run takes a tenth of that. */
 const shortestInterval = 1000
 
-const listenExample = 'It is an address and a port, as in 127.0.0.1:9477 or [::1]:9477.'
+const listenExample = 'It must be an address and a port, as in 127.0.0.1:9477 or [::1]:9477.'
 
 /** Parses a duration with a unit, into milliseconds. Commander adds the option's name to its errors and to those below. */
 export function parseDuration(text: string): number {
@@ -51,7 +51,7 @@ export function parseDuration(text: string): number {
 
 export function parseInterval(text: string): number {
   const interval = parseDuration(text)
-  if (interval < shortestInterval) throw new InvalidArgumentError('It must be 1s at least.')
+  if (interval < shortestInterval) throw new InvalidArgumentError('It must be at least 1s.')
   return interval
 }
 
@@ -66,7 +66,7 @@ export function parseListenAddress(text: string): ListenAddress {
   const [host, port] = [bracketed ?? bare ?? '', Number(digits)]
   if (digits === undefined) throw new InvalidArgumentError(listenExample)
   if (host === '') throw new InvalidArgumentError(`The address is missing: ${listenExample}`)
-  if (isIP(host) === 0) throw new InvalidArgumentError(`${host} is no address: ${listenExample}`)
+  if (isIP(host) === 0) throw new InvalidArgumentError(`${host} is not an address: ${listenExample}`)
   if (bracketed === undefined ? !isIPv4(host) : !isIPv6(host)) throw new InvalidArgumentError(listenExample)
   if (port < 1 || port > 65_535) throw new InvalidArgumentError('A port is a number from 1 to 65535.')
   return { host, port }
@@ -74,19 +74,20 @@ export function parseListenAddress(text: string): ListenAddress {
 
 /** `-` is refused: stdout has the plan for people already. */
 export function parseOut(path: string): string {
-  if (path === '-' || path === '') throw new InvalidArgumentError('It is the name of a file.')
+  if (path === '-' || path === '') throw new InvalidArgumentError('It must be the name of a file.')
   return path
 }
 
 export function parseWrite(path: string): string {
-  if (path === '') throw new InvalidArgumentError('It is the name of a file, or -.')
+  if (path === '') throw new InvalidArgumentError('It must be the name of a file, or -.')
   return path
 }
 
 /** tcpdump reads the number as an int. */
 export function parseCount(text: string): number {
   const count = Number(text)
-  if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1) throw new InvalidArgumentError('It is a number from 1 on.')
+  if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1)
+    throw new InvalidArgumentError('It must be a number, 1 or more.')
   return count
 }
 

@@ -89,7 +89,7 @@ function findCopies(host: HostIndex): Copy[] {
 function describeUnreached(host: HostIndex): string[] {
   return [...host.filters, ...host.classFilters]
     .filter(({ directAction, copies }) => directAction && copies.length > 0)
-    .map((filter) => `${placeOf(filter)}: its mirror never copies, for the filter is "direct-action"`)
+    .map((filter) => `${placeOf(filter)}: its mirror never copies, because the filter is "direct-action"`)
 }
 
 function describeNoBridge(target: string, link: Link | undefined): string {
@@ -149,11 +149,14 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
 
 /** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
 function expressFilter(filter: AnyFilter, host: HostIndex): PcapResult {
-  if (filter.chain !== 0) return { state: 'unknown', reason: `it sees what is sent on to chain ${filter.chain}` }
+  if (filter.chain !== 0)
+    return { state: 'unknown', reason: `it sees only frames that are sent on to chain ${filter.chain}` }
   const inner =
     'parent' in filter &&
     host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
-  return inner ? { state: 'unknown', reason: 'it sees what is sorted into its class' } : filterToPcap(filter)
+  return inner
+    ? { state: 'unknown', reason: 'it sees only frames that are sorted into its class' }
+    : filterToPcap(filter)
 }
 
 /** Remarks on frames that several filters match, and on what the filters do besides copying. */
@@ -166,10 +169,11 @@ function remarksOf(own: readonly Copy[], onHook: readonly Copy[]): string[] {
     others.filter((other) => endsBefore(other.filter, filter)).map((other) => other.filter.pref)
   )
   const remarks: string[] = []
-  if (copiesTwice) remarks.push('what more than one of its mirrors took was copied as often; spanplan copies it once.')
+  if (copiesTwice)
+    remarks.push('a frame that several of its mirrors matched was copied several times; spanplan copies it once.')
   if (hiding.length > 0) {
     const prefs = [...new Set(hiding)].join(', ')
-    remarks.push(`what filters before it took (preference ${prefs}) did not get here; now it does.`)
+    remarks.push(`what earlier filters took (preference ${prefs}) did not reach it; with spanplan, it does.`)
   }
   if (own[0]?.tcHook === 'egress' && filters.some(looksBehindTags))
     remarks.push(
@@ -261,7 +265,7 @@ function findOwner(
     return names.has(action.target) && hash !== undefined && hash !== hashOf(owner)
   }
   if (owners.length > 1 || copies.some(isForeign)) {
-    const remark = `marks of more names of spanplan's than one are here: ${owners.join(', ') || 'unknown'}`
+    const remark = `the spans of this host are marked with several names: ${owners.join(', ') || 'unknown'}`
     return { owner: null, remark }
   }
   const problem = refusalOf({ name: owner, spans: {} })

@@ -89,12 +89,12 @@ function testsOf({ selects, program, directAction }: TcFilter, layer: string | n
         : `its program of ${Number.parseInt(program ?? '0', 10)} instructions cannot be turned back into an expression`
     case 'u32': {
       const tests = selects.keys.filter(({ mask }) => mask !== 0).map((key) => u32Test(key, layer))
-      return tests.every((test) => test !== null) ? tests : 'it looks at what stands before the frame'
+      return tests.every((test) => test !== null) ? tests : 'it reads bytes before the frame'
     }
     case 'flower':
       return flowerTests(selects.keys, layer)
     case 'unknown':
-      return 'what it matches is not understood'
+      return 'what it matches could not be understood'
   }
 }
 

@@ -54,7 +54,7 @@ function headOf({ spans }: Discovery, { docker }: HostIndex, { version, created 
   const expressions = spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
   const lines = [
     `Written by spanplan ${version} import at ${created}, from the mirrors that this host has.`,
-    'Nothing was changed. What would be, once this is in FILE: spanplan plan --adopt -f FILE',
+    'Nothing was changed. To see what would be, save this as FILE and run: spanplan plan --adopt -f FILE',
     spans.length === 0
       ? 'There are no mirrors that a span could be made of.'
       : '"sealed" and "wire" are left at their defaults, true: sensors cannot send, and get frames as on the wire.'

@@ -209,18 +209,18 @@ function programMissing(file: string, code = '', reason = 'it does not start'): 
 }
 
 function outputTooLong(argv: Argv, bytes: number): SpanplanError {
-  const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was ended`
+  const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was stopped`
   return new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
 }
 
 function programHangs(argv: Argv, milliseconds: number): SpanplanError {
-  const message = `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was ended`
+  const message = `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was stopped`
   const hint = 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
   return new SpanplanError(diagnostic('PROGRAM_HANGS', message, hint))
 }
 
 /** The error for a program that has failed: its command, its status and its stderr. */
 export function commandFailed(argv: Argv, { status, stderr }: Output): SpanplanError {
-  const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it said nothing'}`
+  const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it printed no reason'}`
   return new SpanplanError(diagnostic('COMMAND_FAILED', message))
 }

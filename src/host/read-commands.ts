@@ -81,8 +81,8 @@ export function parseOutput<T>(program: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    const message = `what ${program} prints is not understood: ${messageOf(error)}`
-    const unknown = diagnostic('OUTPUT_UNKNOWN', message, `report this, with the version of ${program}`)
+    const message = `the output of ${program} could not be understood: ${messageOf(error)}`
+    const unknown = diagnostic('OUTPUT_UNKNOWN', message, `report this with the version of ${program}`)
     throw new SpanplanError(unknown, undefined, { cause: error })
   }
 }

@@ -61,8 +61,8 @@ function findLoop(spans: readonly DesiredSpan[], reachers: Reachers, host: HostI
       mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.device.name === device.name),
       diagnostic: diagnostic(
         'LOOP',
-        `span ${start.name} would feed itself: ${circle.join(' → ')}`,
-        'take one of these sources out',
+        `span ${start.name} would copy its own frames in a loop: ${circle.join(' → ')}`,
+        'remove one of these sources from the file',
         origin
       )
     }

@@ -72,8 +72,8 @@ function warnOfUnreadContainers({ docker }: HostIndex) {
   return docker.unread.map(({ name, reason }) =>
     diagnostic(
       'CONTAINER_UNREAD',
-      `the container ${name} is left as it is, for nothing is known of it: ${reason.message}`,
-      shellLine(['docker', 'inspect', name])
+      `the container ${name} is left unchanged, because it could not be read: ${reason.message}`,
+      `see why: ${shellLine(['docker', 'inspect', name])}`
     )
   )
 }
@@ -86,8 +86,8 @@ export function countEmptyFileRemovals(target: Target, { changes }: Plan): numbe
 
 function warnOfEmptyFile(target: Target, plan: Plan) {
   if (countEmptyFileRemovals(target, plan) === 0) return []
-  const message = `the file has no spans: apply would remove all that the name ${target.spec.name} has here`
-  return [diagnostic('FILE_REMOVES_ALL', message, 'apply does so with --allow-empty only')]
+  const message = `the file has no spans: apply would remove everything that belongs to the name ${target.spec.name}`
+  return [diagnostic('FILE_REMOVES_ALL', message, 'apply refuses that without --allow-empty')]
 }
 
 /** Live spans with the file's name that neither the file nor the scope has. */
@@ -102,8 +102,8 @@ function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
     .map(({ name }) =>
       diagnostic(
         'SPAN_UNLISTED',
-        `span ${name} is live, and not in the file: it is left as it is`,
-        shellLine(['spanplan', 'destroy', '--span', name])
+        `span ${name} is live, but not in the file: it is left unchanged`,
+        `to remove it: ${shellLine(['spanplan', 'destroy', '--span', name])}`
       )
     )
 }

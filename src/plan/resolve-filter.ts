@@ -27,11 +27,11 @@ export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: C
       const { program } = compiled
       const length = Number.parseInt(program, 10)
       if (length <= longestProgram) return { program }
-      const message = `the filter compiles to ${length} instructions, and the kernel takes ${longestProgram} in one message`
+      const message = `the filter compiles to ${length} instructions; the kernel accepts at most ${longestProgram}`
       return fail('FILTER_TOO_LARGE', message, tooLarge)
     }
     case 'endless': {
-      const message = `tcpdump did not finish compiling the filter within ${compiled.limit} s, and was ended`
+      const message = `tcpdump did not finish compiling the filter within ${compiled.limit} s, and was stopped`
       return fail('FILTER_TOO_LARGE', message, tooLarge)
     }
     case 'pending':

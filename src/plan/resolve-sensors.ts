@@ -33,7 +33,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const { docker } = context.host
   if (docker.state !== 'read') return { ...nothingResolved, waits: [wait('DOCKER_DEFERRED', 'Docker')] }
   if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
-    const message = `what Docker has to say of the container ${sensor.container}`
+    const message = `Docker's description of the container ${sensor.container}`
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
   const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
@@ -53,7 +53,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
       ...restarting.map((one) =>
         wait(
           'SENSOR_RESTARTING',
-          `the container ${one.name}, which ends as soon as it starts: docker logs ${one.name}`,
+          `the container ${one.name}, which keeps restarting: docker logs ${one.name}`,
           one.name
         )
       ),
@@ -89,7 +89,7 @@ function explainMode(span: SpanSpec, { name, networkMode }: Container, origin: O
   if (!sharesNetwork(networkMode)) {
     return diagnostic(
       'SENSOR_NETWORK_LOST',
-      `span ${span.name}: Docker can connect the container ${name} to no network any more: ${networkMode}, on which it was created, is gone`,
+      `span ${span.name}: Docker can no longer connect the container ${name} to any network: ${networkMode}, on which it was created, is gone`,
       'recreate the container, or that network',
       origin
     )
@@ -111,8 +111,8 @@ function resolveName(
   if (interfaceName === null || supportsApi(api, interfaceOption.api)) return { interfaceName, warnings: [] }
   const warning = diagnostic(
     'INTERFACE_NAME_IGNORED',
-    `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${api || 'unknown'}: Docker chooses the name`,
-    'upgrade Docker, or take interface_name out',
+    `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${api || 'unknown'}, so Docker chooses the name`,
+    'upgrade Docker, or remove interface_name',
     origin
   )
   return { interfaceName: null, warnings: [warning] }
@@ -127,7 +127,7 @@ export function findSharedNames(spans: readonly DesiredSpan[]): Diagnostic[] {
       if (interfaceName === null) continue
       const other = seen.get(`${container.id} ${interfaceName}`)
       if (other !== undefined) {
-        const message = `span ${span}: the container ${container.name} has an interface ${interfaceName} in span ${other} already`
+        const message = `span ${span}: the container ${container.name} already has an interface ${interfaceName}, in span ${other}`
         diagnostics.push(
           diagnostic('INTERFACE_NAME_TWICE', message, 'give one of the two another interface_name', origin)
         )

@@ -23,7 +23,7 @@ export function warnOfLateSeal({ spans }: DesiredState, { nftables }: HostIndex)
   return [
     diagnostic(
       'SEAL_LATE',
-      `a container that joins a sealed span can send to the host and to the other sensors until spanplan has looked: with a watch, for about a tenth of a second; else until the next apply. The reason: ${message}`,
+      `a container that joins a sealed span can send to the host and to the other sensors until spanplan has sealed its port: with a watch for about a tenth of a second, without one until the next apply. The reason: ${message}`,
       hint
     )
   ]

@@ -190,8 +190,8 @@ function findTwice(span: SpanSpec, points: readonly CopyPoint[]): Diagnostic[] {
     .map(({ device, tcHook, origin }) =>
       diagnostic(
         'SOURCE_TWICE',
-        `span ${span.name}: the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame two times`,
-        'take one of the two out',
+        `span ${span.name}: the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`,
+        'remove one of the two',
         origin
       )
     )

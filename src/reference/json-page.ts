@@ -107,7 +107,7 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   started: 'the watch begins: `spanplan_version`, `name`, `dry_run`',
   stopped: 'the watch ends, and everything stays as it is',
   file: 'a file is in force from now on: `files`, `spans`',
-  file_refused: 'a file is broken or may not be followed, and the last good one stays in force: `diagnostics`',
+  file_refused: 'a file is invalid or may not be followed, and the last valid one stays in force: `diagnostics`',
   changed: 'something was applied or repaired: `trigger`, `change`, `repaired` (it was in sync before), `milliseconds`',
   drift: 'something differs, and stays so (--dry-run): `trigger`, `change`',
   wait: 'something is waited for: `trigger`, `wait`',

@@ -24,7 +24,7 @@ export function findObstacle(host: HostIndex, device: string): string | null {
   }
   if (qdisc?.kind === 'ingress') {
     const filters = host.filtersOf(device)
-    return `${device} has an ingress qdisc, which excludes the clsact that seals it; it holds ${countFilters(filters)}`
+    return `${device} has an ingress qdisc, which excludes the clsact qdisc that seals it; it holds ${countFilters(filters)}`
   }
   const ours = findSeal(host, device)
   const filter = host

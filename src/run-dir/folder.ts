@@ -86,7 +86,7 @@ export function findRunDistrust(): { readonly diagnostic: Diagnostic; readonly r
   const distrust = distrustOf(runFolder())
   if (distrust === null) return null
   const message = `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust.reason)}`
-  const hint = 'name another one, of your own, with $SPANPLAN_RUN_DIR; or run spanplan as the user whose it is'
+  const hint = 'set $SPANPLAN_RUN_DIR to a directory of your own, or run spanplan as the user who owns this one'
   return { diagnostic: diagnostic('RIGHT_MISSING', message, hint), repair: shellLine(distrust.repair) }
 }
 

@@ -125,9 +125,9 @@ function explainErrors<T>(path: string, action: () => T): T {
     // Not a folder that exists: it may be another user's.
     const own = folder === systemFolder || existsSync(folder) ? `${folder}-USER` : folder
     const what = existsSync(path)
-      ? `the lock's file ${path} cannot be used`
-      : `the lock's file cannot be made in the folder ${folder}`
-    const hint = `make a folder of the user's own: install -d -o USER ${own}; and name it with $SPANPLAN_RUN_DIR`
+      ? `the lock file ${path} cannot be used`
+      : `the lock file cannot be created in the folder ${folder}`
+    const hint = `create a folder that belongs to the user: install -d -o USER ${own}; then set $SPANPLAN_RUN_DIR to its path`
     throw new SpanplanError(diagnostic('RIGHT_MISSING', `${what}: ${reason}`, hint))
   }
 }
@@ -137,7 +137,7 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOENT: 'the folder above it does not exist',
-  ENOTDIR: 'it is no folder',
+  ENOTDIR: 'it is not a folder',
   EISDIR: 'it is a folder',
   ENOSPC: 'the disk is full'
 }
@@ -156,7 +156,7 @@ async function lockFile(file: number, kind: string, deadline: number, signal: Ab
     const left = deadline - performance.now()
     if (left <= 0 || (holder !== null && secondsLeft(holder) > 0)) throw locked(holder)
     if (signal.aborted) {
-      const message = 'interrupted while another spanplan was at work.\nNothing was changed.'
+      const message = 'interrupted while waiting for another spanplan.\nNothing was changed.'
       throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
     }
     wait = Math.min(left, flockTimeLimit)
@@ -224,12 +224,12 @@ function secondsLeft({ waits_until: until }: Holder): number {
 
 function locked(holder: Holder | null): SpanplanError {
   const who = holder && `: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
-  const message = `another spanplan is at work${who ?? ''}`
+  const message = `another spanplan is running${who ?? ''}`
   const seconds = holder === null ? 0 : secondsLeft(holder)
   if (seconds === 0) {
-    const hint = 'run it again when that has ended, or let it wait: --lock-timeout 30s'
+    const hint = 'run it again when that one has ended, or wait for it: --lock-timeout 30s'
     return new SpanplanError(diagnostic('LOCKED', message, hint))
   }
   const wait = `${message}. It waits for confirmation, for another ${seconds} s`
-  return new SpanplanError(diagnostic('LOCKED', wait, 'spanplan confirm, or spanplan rollback'))
+  return new SpanplanError(diagnostic('LOCKED', wait, 'to end the wait: spanplan confirm, or spanplan rollback'))
 }

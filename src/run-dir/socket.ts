@@ -42,7 +42,7 @@ export interface SocketServer {
  */
 export async function serveRequests(kind: string, answers: Answers): Promise<SocketServer> {
   const path = runFile(kind)
-  if (Buffer.byteLength(path) > longestPath) throw new Error(`${path} is too long a path for a socket`)
+  if (Buffer.byteLength(path) > longestPath) throw new Error(`${path} is too long for the path of a socket`)
   rmSync(path, { force: true })
   // No member of Object.prototype is a request.
   const answerOf = new Map(Object.entries(answers))
@@ -124,7 +124,8 @@ export async function sendRequest(kind: string, request: string, timeLimit: numb
   checkRunFolder()
   const path = runFile(kind)
   const stats = lstatSync(path)
-  if (!stats.isSocket() || !isTrustedUser(stats.uid)) throw new Error(`${path} is not of this user, nor of root`)
+  if (!stats.isSocket() || !isTrustedUser(stats.uid))
+    throw new Error(`${path} belongs neither to this user nor to root`)
   const socket = connect({ path, allowHalfOpen: true }).setEncoding('utf8')
   const timer = setTimeout(() => socket.destroy(new Error(`no answer came within ${timeLimit / 1000} s`)), timeLimit)
   let text = ''
@@ -134,7 +135,7 @@ export async function sendRequest(kind: string, request: string, timeLimit: numb
     for await (const chunk of socket) {
       text += chunk
       if (chunk.includes('\n')) break
-      if (text.length > longestAnswer) throw new Error('the answer does not end')
+      if (text.length > longestAnswer) throw new Error('the answer is too long')
     }
     return JSON.parse(text.slice(0, text.indexOf('\n') + 1))
   } finally {

@@ -49,7 +49,7 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   return checkRepeats(interfaces, identityOf, (one, other) => {
     const place = describePlace(other.origin, one.origin)
     const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identityOf(one))}`
-    return diagnostic('INTERFACE_TWICE', message, 'put them together', one.origin)
+    return diagnostic('INTERFACE_TWICE', message, 'merge them into one', one.origin)
   })
 }
 
@@ -64,10 +64,10 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
     const twice = directionsOf(source).filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
-      const name = other.title === title ? title : `${title}, which is ${other.title},`
+      const name = other.title === title ? title : `${title}, which is ${other.title}`
       const place = describePlace(other.source.origin, source.origin)
-      const message = `span ${quote(span.name)} copies ${twice.join(' and ')} of ${name} already (${place})`
-      const hint = 'take one out, give them different directions, or join their filters with "or"'
+      const message = `span ${quote(span.name)} already copies ${twice.join(' and ')} of ${name} (${place})`
+      const hint = 'remove one, give them different directions, or join their filters with "or"'
       diagnostics.push(diagnostic('SOURCE_TWICE', message, hint, source.origin))
     }
     for (const direction of directionsOf(source))
@@ -96,7 +96,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
   }
   return checkRepeats(span.sensors, describe, (sensor, { origin }) => {
     const place = describePlace(origin, sensor.origin)
-    const message = `sensor ${describe(sensor)} is in span ${quote(span.name)} already (${place})`
+    const message = `sensor ${describe(sensor)} is already in span ${quote(span.name)} (${place})`
     return diagnostic('SENSOR_TWICE', message, 'take one out', sensor.origin)
   })
 }
@@ -105,7 +105,7 @@ function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const networks = spans.flatMap(({ name: span, network }) => (network ? [{ ...network, span }] : []))
   return checkRepeats(networks, nameOf, ({ name, span, origin }, other) => {
     const place = describePlace(other.origin, origin)
-    const message = `network ${quote(name)} of span ${quote(span)} is that of span ${quote(other.span)} already (${place})`
+    const message = `network ${quote(name)} of span ${quote(span)} already belongs to span ${quote(other.span)} (${place})`
     return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
   })
 }
@@ -162,8 +162,8 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
       const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
       if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
       const loop = [feeding.name, ...names.reverse()].join(' → ')
-      const message = `span ${quote(step.span.name)} copies its own frames for ever: ${loop}`
-      diagnostics.push(diagnostic('LOOP', message, 'take this source out', source.origin))
+      const message = `span ${quote(step.span.name)} copies its own frames in a loop: ${loop}`
+      diagnostics.push(diagnostic('LOOP', message, 'remove this source from the file', source.origin))
     }
   }
   return diagnostics

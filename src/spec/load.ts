@@ -102,8 +102,8 @@ function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
 
 function checkTwice(code: string, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
   return checkRepeats(entries, nameOf, ({ name, origin }, other) => {
-    const message = `${kind} ${quote(name)} is defined already (${describePlace(other.origin, origin)})`
-    return diagnostic(code, message, 'take one out, or give it another name', origin)
+    const message = `${kind} ${quote(name)} is already defined (${describePlace(other.origin, origin)})`
+    return diagnostic(code, message, 'remove one, or give it another name', origin)
   })
 }
 
@@ -113,14 +113,19 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
     if (!first || data === first.data) return []
     const place = describePlace(first.tree.at, at)
     const message = `name is ${quote(data)} here and ${quote(first.data)} elsewhere (${place})`
-    return diagnostic('NAME_DIFFERS', message, 'files that are put together have one name: write it in one of them', at)
+    return diagnostic(
+      'NAME_DIFFERS',
+      message,
+      'files that are read together share one name: write it in only one of them',
+      at
+    )
   })
 }
 
 /** Not every span's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */
 function checkDefaultNetwork({ name, network, origin }: SpanSpec): Diagnostic[] {
   if (network?.origin !== origin || schemas.network.safeParse(name).success) return []
-  const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not take it`
+  const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not accept it`
   return [diagnostic('NAME_INVALID', message, 'write "network: NAME" in the span', origin)]
 }
 

@@ -96,7 +96,7 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
       : []),
     ...filters.map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
     ...cannotRead(
-      'which ports are those of',
+      'which ports belong to',
       hidden.map(({ name }) => name),
       `${asRoot}; the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone`
     ),
@@ -106,5 +106,5 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
 
 function cannotRead(what: string, containers: readonly string[], hint: string): Diagnostic[] {
   const names = [...new Set(containers)].join(', ')
-  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `there is no right to see ${what} ${names}`, hint }]
+  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `no right to see ${what} ${names}`, hint }]
 }

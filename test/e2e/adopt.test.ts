@@ -76,12 +76,12 @@ test('the old recipe is refused, taken over, and given back but for its network 
 
   const refusal = await expectRefusal(lab, ['apply', '--yes'])
   for (const said of [
-    'a bridge span0 exists already, and spanplan did not make it; the Docker network span is on it',
+    'a bridge span0 already exists, and spanplan did not create it; the Docker network span is on it',
     'ens192 has an ingress qdisc',
     'it holds 1 u32 filter that mirrors into span0, as old scripts make',
-    'the ingress of ens192 is mirrored into span0 already',
-    'the egress of ens192 is mirrored into span0 already',
-    'a Docker network span exists already, and spanplan did not make it; it has the subnet'
+    'the ingress of ens192 is already mirrored into span0',
+    'the egress of ens192 is already mirrored into span0',
+    'a Docker network span already exists, and spanplan did not create it; it has the subnet'
   ]) {
     expect(refusal).toContain(said)
   }
@@ -165,12 +165,12 @@ describe('names', () => {
     const suricata = await lab.startSensor('suricata', { NetworkMode: 'tap' })
     await settle()
     expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
-      'the Docker network tap is on the bridge span0 already, and spanplan did not make it; it is of the Compose project ids'
+      'the Docker network tap already uses the bridge span0, and spanplan did not create it; it belongs to the Compose project ids'
     )
     const refusal = await expectRefusal(lab, ['apply', '--adopt', '--yes'])
     expect(refusal).toContain('write that in the file (network: tap)')
     // The bridge itself is none of the reasons.
-    expect(refusal).not.toContain('a bridge span0 exists already')
+    expect(refusal).not.toContain('a bridge span0 already exists')
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], network: tap, sensors: [suricata]}}')
     await spanplan(lab, ['apply', '--adopt', '--yes'])
     await expectConverged(lab)
@@ -184,7 +184,7 @@ describe('names', () => {
     await settle()
     for (const flags of [[], ['--adopt']]) {
       const refusal = await expectRefusal(lab, ['apply', '--yes', ...flags])
-      expect(refusal).toContain('a Docker network span exists already')
+      expect(refusal).toContain('a Docker network span already exists')
       expect(refusal).not.toContain('take it over')
     }
   })

@@ -140,7 +140,7 @@ spans:
     await lab.docker.getNetwork('span0').connect({ Container: 'guest', EndpointConfig: guestConfig })
     await spanplan(lab, ['apply'])
     await writeSpans(lab, oneSpan.replace('sensors:', 'mtu: 9100, sensors:'))
-    expect(await expectRefusal(lab, ['apply'])).toContain('this would replace 3')
+    expect(await expectRefusal(lab, ['apply'])).toContain('this would recreate 3')
     const { stdout } = await spanplan(lab, ['apply', '--yes'])
     expect(stdout).toMatch(/^ {2}~ +bridge +span0 +mtu: 9000 → 9100$/m)
     expect(stdout).toMatch(
@@ -162,7 +162,7 @@ spans:
     await writeSpans(lab, oneSpan)
     const terminal = ['sh', '-c', 'exec script -qec "$*" /dev/null', 'sh']
     const refused = await spanplan(lab, ['apply', '--color', 'never'], 1, { through: terminal, input: 'n\n' })
-    expect(refused.stdout).toContain('Do it: remove 1? [y/N]')
+    expect(refused.stdout).toContain('Apply this plan: remove 1? [y/N]')
     expect(refused.stdout).toContain('not confirmed. Nothing was changed.')
     expect(await networksOf(zeek)).toEqual(['span0'])
     await spanplan(lab, ['apply', '--color', 'never'], 0, { through: terminal, input: 'y\n' })
@@ -365,19 +365,19 @@ const refusals: readonly Refusal[] = [
     name: 'a bridge of that name',
     by: () => ip('link', 'add', 'span0', 'type', 'bridge'),
     undo: () => ip('link', 'del', 'span0'),
-    says: [/a bridge span0 exists already, and spanplan did not make it/]
+    says: [/a bridge span0 already exists, and spanplan did not create it/]
   },
   {
     name: 'a link of that name',
     by: () => ip('link', 'add', 'span0', 'type', 'veth', 'peer', 'name', 'other-end'),
     undo: () => ip('link', 'del', 'span0'),
-    says: [/an interface span0 exists already, and is not a bridge/]
+    says: [/an interface span0 already exists, and is not a bridge/]
   },
   {
     name: 'a Docker network of that name',
     by: () => lab.docker.createNetwork({ Name: 'span0', IPAM: { Config: [{ Subnet: '192.0.3.0/24' }] } }),
     undo: () => lab.docker.getNetwork('span0').remove(),
-    says: [/a Docker network span0 exists already, and spanplan did not make it/]
+    says: [/a Docker network span0 already exists, and spanplan did not create it/]
   },
   {
     name: 'a Docker network on a bridge of that name',
@@ -388,7 +388,7 @@ const refusals: readonly Refusal[] = [
         IPAM: { Config: [{ Subnet: '192.0.3.0/24' }] }
       }),
     undo: () => lab.docker.getNetwork('other').remove(),
-    says: [/the Docker network other is on the bridge span0 already/, /a bridge span0 exists already/]
+    says: [/the Docker network other already uses the bridge span0/, /a bridge span0 already exists/]
   },
   {
     name: "a bridge of another name's",
@@ -398,7 +398,7 @@ const refusals: readonly Refusal[] = [
       await writeSpans(lab, `name: second\n${oneSpan}`)
     },
     undo: () => spanplan(lab, ['destroy', '--all', '--yes']),
-    says: [/the bridge span0 belongs to the spans of another name: first/]
+    says: [/the bridge span0 belongs to another spans\.yaml \(name: first\)/]
   },
   {
     name: 'an ingress qdisc',
@@ -538,7 +538,7 @@ describe('a step that fails', () => {
     })
     const { stderr } = await spanplan(lab, ['apply'], 4, options)
     expect(stderr).toMatch(/It could not be rolled back completely:\n {2}could not remove the bridge span0: .*made up/)
-    expect(stderr).toMatch(/What is left to do for the host to be as it was before:\n {2}- bridge span0\n/)
+    expect(stderr).toMatch(/Still to do until the host is as it was before:\n {2}- bridge span0\n/)
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
   })

@@ -346,7 +346,7 @@ test('a filter of others in the place of a mirror is named, and left alone', asy
   const bpf = ['bpf', 'bytecode', '1,6 0 0 4294967295', 'action', 'mirred', 'egress', 'mirror', 'dev', 'span0']
   await tc('filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'all', 'pref', '8', 'handle', '0x77', ...bpf)
   expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
-    'the ingress of ens192 is mirrored into span0 already, by foreign filters'
+    'the ingress of ens192 is already mirrored into span0 by foreign filters'
   )
   await tc('filter', 'del', 'dev', 'ens192', 'ingress', 'pref', '8')
   await spanplan(lab, ['apply'])

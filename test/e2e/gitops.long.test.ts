@@ -60,7 +60,7 @@ test('what is committed holds; what is broken is told, and changes nothing; what
 
   const { length } = watch.told
   await commit('Break it', `printf %s '${spanOf('span1', ', direction: inwards')}' >lab.yaml`)
-  await watch.expectTold(/ the last good one stays in force:\n.*lab\.yaml:1:\d+: error: /, length)
+  await watch.expectTold(/ the file is invalid; the last valid one stays in force:\n.*lab\.yaml:1:\d+: error: /, length)
   await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
   await watch.expectTold(/ span1 +\+ mirror ens192 ingress → span1 .*repaired/, length)
   await expectArriving(lab, sensor, 'span1')
@@ -72,7 +72,7 @@ test('what is committed holds; what is broken is told, and changes nothing; what
   await expectSpans('span0')
 
   await commit('By mistake', "printf 'version: 1\\nspans: {}\\n' >core.yaml")
-  await watch.expectTold(/ the file has no spans by now/)
+  await watch.expectTold(/ the file no longer has spans/)
   await expectArriving(lab, sensor, 'span0')
 
   await commit('Take it back', 'git revert --no-commit HEAD')

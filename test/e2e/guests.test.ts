@@ -101,6 +101,6 @@ docker network connect shop web`
 esac`
   const { options } = await wrapPrograms(lab, { tc: script })
   const { stderr } = await spanplan(lab, ['destroy', '--yes'], 4, options)
-  expect(stderr).toMatch(/the bridge span0 cannot be removed: the veth veth[0-9a-f]{7} has become a port of it/)
+  expect(stderr).toMatch(/the bridge span0 cannot be removed: the veth veth[0-9a-f]{7} was added to it as a port/)
   expect(await ip('link', 'show', 'master', 'span0')).toContain('veth')
 })

@@ -261,7 +261,7 @@ describe('a sensor that is stopped', () => {
       frames: 2000,
       sockets: [{ drops: null }]
     })
-    expect(stdout).toContain('listens on a ring: what it loses there it alone knows')
+    expect(stdout).toContain('listens on a ring: only the sensor knows what it loses there')
   })
 })
 
@@ -334,7 +334,7 @@ describe('since a watch began', () => {
     const { exitCode, stderr } = await lab.spanplan(['status', '--for', 'watch'])
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: `error: --for watch: no watch of the name default runs
+      stderr: `error: --for watch: no watch of the name default is running
   count from now on, as with --for 10s
 `
     })

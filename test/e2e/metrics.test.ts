@@ -206,7 +206,9 @@ test('a span that somebody else takes away again and again is not ready', async 
     undone = done
     return false
   })
-  expect((await getPage(lab, '/readyz')).body).toMatch(/^not ready: span span0 contested: something undoes this /)
+  expect((await getPage(lab, '/readyz')).body).toMatch(
+    /^not ready: span span0 contested: something keeps undoing this change: /
+  )
   const now = await scrapeUntil('it is told', (later) => later.value('healthy', { span: 'span0' }) === 0)
   expect(now.value('degraded', { span: 'span0', reason: 'contested' })).toBe(1)
   expect(now.value('drift_changes_total')).toBeGreaterThanOrEqual(5)
@@ -218,14 +220,16 @@ describe('where it listens', () => {
     await using watch = await startWatch(lab, listenHere)
     await writeSpans(lab, `name: other\n${file.replaceAll('span0', 'span1')}`)
     expect(await expectRefusal(lab, ['watch', ...listenHere])).toMatch(
-      /error: cannot listen at 127\.0\.0\.1:9477: something else listens there already/
+      /error: cannot listen at 127\.0\.0\.1:9477: another program already listens there/
     )
     await watch.stop()
   })
 
   test('one that others can reach is taken, with a warning', async () => {
     await using watch = await startWatch(lab, ['--listen', '0.0.0.0:9477'])
-    expect(watch.told).toMatch(/warning .*metrics are served at 0\.0\.0\.0:9477, to everybody who can reach it/)
+    expect(watch.told).toMatch(
+      /warning .*metrics are served at 0\.0\.0\.0:9477 to everybody who can reach that address/
+    )
     expect(await statusOf('/healthz')).toBe(200)
   })
 

@@ -48,7 +48,7 @@ test('a user with CAP_NET_ADMIN, the group of Docker and a folder for the lock n
   await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
   const stderr = await expectRefusal(lab, ['apply'], 77, { env: { SPANPLAN_RUN_DIR: run } })
   expect(stderr).toContain(`the run directory ${run} cannot be used: ${run} belongs to another user (uid ${user})`)
-  expect(stderr).toMatch(/^ {2}name another one, of your own, with \$SPANPLAN_RUN_DIR; or run spanplan as the user/m)
+  expect(stderr).toMatch(/^ {2}set \$SPANPLAN_RUN_DIR to a directory of your own, or run spanplan as the user/m)
   await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR: run, SUDO_UID: String(user) } })
   await spanplan(lab, ['destroy', '--yes'], 0, asHe)
   await suricata.remove({ force: true })
@@ -80,13 +80,13 @@ test("root's folder is not his; of his own, he needs to know nothing of before",
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
   await mkdir(run)
   expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
-    /cannot be made in the folder .*: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; and name it/
+    /cannot be created in the folder .*: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; then set \$SPANPLAN_RUN_DIR/
   )
   // As one that was killed has left it.
   const left = join(run, `net-${statSync(hostNamespace(lab.name)).ino}.lock`)
   await writeFile(left, '', { mode: 0o600 })
   expect(await expectRefusal(lab, ['apply'], 77, asHe)).toMatch(
-    /net-\d+\.lock cannot be used: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; and name it/
+    /net-\d+\.lock cannot be used: permission denied\. Nothing was changed\.\n.*install -d -o USER .*\/roots-USER; then set \$SPANPLAN_RUN_DIR/
   )
   await chown(run, user, user)
   await spanplan(lab, ['apply'], 0, asHe)
@@ -116,7 +116,7 @@ test('status needs none, and says what it could not read', async () => {
   const asHe: SpanplanOptions = { through: asUser(`--groups=${group}`, ['net_raw']) }
   const { stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, asHe)
   expect(stderr).toMatch(
-    /^warning: there is no right to see which ports are those of suricata\n {2}run it as root, with sudo; .*SandboxKey.*\n$/
+    /^warning: no right to see which ports belong to suricata\n {2}run it as root, with sudo; .*SandboxKey.*\n$/
   )
   const { stdout } = await spanplan(lab, ['status', '--json', '--for', '10ms'], 0, asHe)
   expect(JSON.parse(stdout)).toMatchObject({ healthy: true, unread: [{ code: 'RIGHT_MISSING' }] })

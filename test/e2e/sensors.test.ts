@@ -86,7 +86,7 @@ test('a sensor that ends as soon as it starts waits, and keeps no other from bei
   )
   await until('it is seen to restart', async () => {
     const { stdout } = await spanplan(lab, ['plan'])
-    return stdout.includes('waits for the container loop, which ends as soon as it starts')
+    return stdout.includes('waits for the container loop, which keeps restarting')
   })
   await loop.remove({ force: true })
   await spanplan(lab, ['apply', '--yes'])
@@ -292,8 +292,8 @@ describe('apply --wait', () => {
     // As Compose does, which attaches what it starts: only its port is left to do.
     const zeek = await lab.startSensor('zeek', { NetworkMode: 'span' })
     const { stdout, stderr, exitCode } = await run
-    expect(stdout).toMatch(/Waits until [\d:]+ for zeek → span, label role=ids → span\n/)
-    expect([stdout.split('\n').at(-2), stderr, exitCode]).toEqual(['All sensors are there.', '', 2])
+    expect(stdout).toMatch(/Waiting until [\d:]+ for zeek → span, label role=ids → span\n/)
+    expect([stdout.split('\n').at(-2), stderr, exitCode]).toEqual(['All sensors are connected.', '', 2])
     await expectSensors(zeek, suricata)
   })
 

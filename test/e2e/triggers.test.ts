@@ -50,7 +50,7 @@ test('Docker that goes while a sensor is being connected keeps nothing else from
   try {
     docker.prepare({ request: 2, how: 'cut after', onward: true })
     await using watch = await startWatch(lab, [], { env: docker.env })
-    await watch.expectTold(/ start +span0 +! could not .*; tried again at /)
+    await watch.expectTold(/ start +span0 +! could not .*; next attempt at /)
     await watch.expectTold(/ retry +span0 +\+ mirror ens192 ingress/)
     docker.prepare()
     await watch.expectTold(/ retry +span0 +\+ sensor suricata → span /)

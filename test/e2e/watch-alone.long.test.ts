@@ -56,7 +56,7 @@ test('a filter that takes long is taken once it is compiled; a text that is know
   await using watch = await startWatch(lab, [], options)
   await watch.expectTold(/ waits for tcpdump/)
   await writeFile(go, '')
-  await watch.expectTold(/ span1 +\+ mirror ens224 ingress → span1 \(tcp\) .*\n[\s\S]* waits no more\n/)
+  await watch.expectTold(/ span1 +\+ mirror ens224 ingress → span1 \(tcp\) .*\n[\s\S]* no longer waits\n/)
   for (let count = 0; count < 3; count++) await expectPutBack('ens224')
   expect((await calls()).filter((call) => call.startsWith('$ tcpdump'))).toHaveLength(1)
   watch.signal('SIGHUP')
@@ -104,14 +104,16 @@ test.each([
     await writeFile(broken, '')
     const { options } = await wrapPrograms(lab, { [tool]: `[ -e ${broken} ] && ${script}` })
     await using watch = await startWatch(lab, ['--interval', '1s'], options)
-    await watch.expectTold(/ warning +changes of .* are not reported, and are found at the regular look only: /)
+    await watch.expectTold(
+      / warning +changes of .* are found only at the regular interval, because their monitor fails: /
+    )
     expect(await watch.state()).toMatchObject({ failedMonitors: [{ trigger, diagnostic: { code: 'MONITOR_FAILED' } }] })
     const { watch: told } = JSON.parse((await spanplan(lab, ['status', '--json'])).stdout)
     expect(told).toMatchObject({ failed_monitors: [{ trigger }] })
     await expectPutBack('ens192')
     await rm(broken)
-    await watch.expectTold(new RegExp(` ${trigger} +changes are reported again\n`))
-    expect(watch.told.match(/are not reported/g)).toHaveLength(1)
+    await watch.expectTold(new RegExp(` ${trigger} +the monitor works again\n`))
+    expect(watch.told.match(/are found only at the regular interval/g)).toHaveLength(1)
     expect(await watch.state()).toMatchObject({ failedMonitors: [] })
   }
 )

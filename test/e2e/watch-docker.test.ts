@@ -61,20 +61,20 @@ test('a container that Docker describes oddly is left as it is, and named; the o
   expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])
   docker.tamper(describeOddly)
   await lab.docker.getNetwork('span0').disconnect({ Container: 'suricata', Force: true })
-  await watch.expectTold(/ warning +the container zeek is left as it is, for nothing is known of it: /)
+  await watch.expectTold(/ warning +the container zeek is left unchanged, because it could not be read: /)
   await until('suricata is back', () => isOn(suricata))
   await watch.settle()
   expect(await watch.state()).toMatchObject({ degraded: [] })
   expect(await isOn(zeek)).toBe(true)
   // A command says the same.
   const { stdout, stderr } = await spanplan(lab, ['plan', '--detailed-exitcode'], 0, { env })
-  expect(stdout).toContain('waits for what Docker has to say of the container zeek')
-  expect(stderr).toContain('the container zeek is left as it is')
+  expect(stdout).toContain("waits for Docker's description of the container zeek")
+  expect(stderr).toContain('the container zeek is left unchanged')
   docker.tamper(null)
   await lab.docker.getNetwork('span0').disconnect({ Container: 'zeek', Force: true })
   await until('zeek is back', () => isOn(zeek))
   await watch.settle()
-  expect(watch.told.match(/is left as it is/g)).toHaveLength(1)
+  expect(watch.told.match(/is left unchanged/g)).toHaveLength(1)
   await expectConverged(lab)
 })
 
@@ -91,10 +91,10 @@ test('Docker that fails while an apply verifies costs nothing that was done; exi
   failAfterFirst()
   const { stderr, stdout } = await spanplan(lab, ['apply'], 4, { env: docker.env })
   expect(stderr).toMatch(
-    /error: all was done, and the kernel is in sync; but Docker could not be looked at afterwards: /
+    /error: everything was done, and the kernel is in sync, but Docker could not be read afterwards: /
   )
   expect(stderr).toMatch(/Not checked:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
-  expect(stdout + stderr).not.toMatch(/rolled back: the host|all is in sync/)
+  expect(stdout + stderr).not.toMatch(/rolled back: the host|Applied and verified/)
   expect([await isMirrored('ens192'), await isMirrored('ens224')]).toEqual([true, true])
   expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])
   docker.tamper(null)
@@ -105,7 +105,7 @@ test('the same in a watch: it keeps what was done, tells that it could not look,
   failAfterFirst()
   await using watch = await startWatch(lab, [], { env: docker.env })
   expect(watch.told).toMatch(/ \+ mirror ens192 .* done in/)
-  expect(watch.told).toMatch(/ all +! all was done, .* Docker could not be looked at afterwards: /)
+  expect(watch.told).toMatch(/ all +! everything was done, .* Docker could not be read afterwards: /)
   expect(await watch.state()).toMatchObject({ degraded: [{ span: null, diagnostic: { code: 'UNVERIFIED' } }] })
   expect([await isMirrored('ens192'), await isOn(suricata)]).toEqual([true, true])
   docker.tamper(null)
@@ -125,7 +125,7 @@ test('what fails while Docker does not answer is told at once, and keeps no othe
   await lab.silenceDocker(async () => {
     const { length } = watch.told
     await deleteMirror('ens192')
-    await watch.expectTold(/ span0 +! could not .*; tried again at /, length)
+    await watch.expectTold(/ span0 +! could not .*; next attempt at /, length)
     expect(await watch.state()).toMatchObject({ degraded: [{ span: 'span0', reason: 'failed' }] })
     for (let count = 0; count < 2; count++) {
       await deleteMirror('ens224')

@@ -46,7 +46,10 @@ test('Docker that answers a byte a second is given up, told, and asked again', a
   await watch.settle()
   docker.tamper((url, body) => (/^\/networks(\?|$)/.test(url) ? null : body))
   await expectPutBack('ens192')
-  await expectToldLate(watch, / all +! .*Docker's answer to GET \/networks did not end within 60 s, and was given up /)
+  await expectToldLate(
+    watch,
+    / all +! .*Docker's answer to GET \/networks did not end within 60 s, so spanplan gave up /
+  )
   await expectPutBack('ens192')
   docker.tamper(null)
   await expectToldLate(watch, / all +is in sync again\n/)

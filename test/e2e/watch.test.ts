@@ -63,7 +63,7 @@ describe('keeps it so', () => {
     const before = await lab.snapshotText()
     expect(await watch.stop()).toMatchObject({ exitCode: 0, stdout: '' })
     expect(await lab.snapshotText()).toBe(before)
-    expect(watch.told).toMatch(/ stop +all stays as it is\n$/)
+    expect(watch.told).toMatch(/ stop +the spans stay as they are\n$/)
   })
 
   test('what it does itself wakes it no more often than the kernel reports, and then it rests', async () => {
@@ -114,7 +114,7 @@ describe('keeps it so', () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'name', 'ens256'])
     try {
       await watch.expectTold(
-        / (link|filter) +span1 +\+ mirror ens256 ingress → span1 .*\n[\s\S]* mirror ens256 .* waits no more/
+        / (link|filter) +span1 +\+ mirror ens256 ingress → span1 .*\n[\s\S]* mirror ens256 .* no longer waits/
       )
     } finally {
       await lab.run(['ip', 'link', 'set', 'dev', 'ens256', 'name', 'ens224'])
@@ -175,7 +175,10 @@ describe('the file', () => {
     await watch.settle()
     const { length } = watch.told
     await writeSpans(lab, two.replace('span1: {sources', 'span1: {source'))
-    await watch.expectTold(/ file +the last good one stays in force:\nspans\.yaml:5:\d+: error: .*\n/, length)
+    await watch.expectTold(
+      / file +the file is invalid; the last valid one stays in force:\nspans\.yaml:5:\d+: error: .*\n/,
+      length
+    )
     expect(await watch.state()).toMatchObject({ file: { valid: false, diagnostics: [{ code: 'KEY_UNKNOWN' }] } })
     await deleteMirror('ens224')
     await until('the mirror is back', () => isMirrored('ens224'))
@@ -188,8 +191,8 @@ describe('the file', () => {
   })
 
   test.each([
-    ['that has no spans any more is refused', '\nspans: {}', /the file has no spans by now.*/],
-    ['of another name is refused', `name: other${two}`, /the name is other by now, .* of the name default\n/]
+    ['that has no spans any more is refused', '\nspans: {}', /the file no longer has spans.*/],
+    ['of another name is refused', `name: other${two}`, /the name in the file is now other, .* for the name default\n/]
   ])('%s', async (_, text, message) => {
     await using watch = await startWatch(lab)
     await writeSpans(lab, text)
@@ -210,7 +213,7 @@ describe('the file', () => {
     await using watch = await startWatch(lab, ['--no-prune'])
     await writeSpans(lab, one)
     await watch.expectTold(
-      / file +spans\.yaml: span0\n[\s\S]* span span1 is live, and not in the file: it is left as it is /
+      / file +spans\.yaml: span0\n[\s\S]* span span1 is live, but not in the file: it is left unchanged /
     )
     await deleteMirror('ens192')
     await until('the mirror is back', () => isMirrored('ens192'))
@@ -230,7 +233,7 @@ describe('beside others', () => {
   test('a second watch of the name is refused; one of another name is not; one that was killed leaves nothing in the way', async () => {
     await using watch = await startWatch(lab)
     const { stderr } = await spanplan(lab, ['watch'], 75)
-    expect(stderr).toMatch(new RegExp(`a watch keeps the spans of the name default already: pid ${watch.pid}, since `))
+    expect(stderr).toMatch(new RegExp(`a watch of the name default is already running: pid ${watch.pid}, since `))
     await writeSpans(lab, 'name: other\nspans: {}')
     await (await startWatch(lab, [], { name: 'other' })).stop()
     await writeSpans(lab, two)
@@ -314,7 +317,7 @@ describe('beside others', () => {
   test('what is in the way of one span keeps no other from being true', async () => {
     await lab.run(['ip', 'link', 'add', 'dev', 'span0', 'type', 'bridge'])
     await using watch = await startWatch(lab)
-    expect(watch.told).toMatch(/ start +span0 +! a bridge span0 exists already.*; tried again at /)
+    expect(watch.told).toMatch(/ start +span0 +! a bridge span0 already exists.*; next attempt at /)
     expect(await isMirrored('ens224')).toBe(true)
     expect(await watch.state()).toMatchObject({ degraded: [{ span: 'span0', reason: 'failed' }], lastSuccess: null })
     await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
@@ -340,7 +343,7 @@ describe('beside others', () => {
       await until('the mirror is back', () => isMirrored('ens192'))
     }
     await watch.expectTold(
-      / span0 +! something undoes this again and again: \+ mirror ens192 .*; likely a tool that sets filters .* \(tc monitor shows/
+      / span0 +! something keeps undoing this change: \+ mirror ens192 .*; probably a tool that sets filters .* \(to see when it happens: tc monitor/
     )
     const { degraded } = await watch.state()
     expect(degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
@@ -353,7 +356,7 @@ describe('beside others', () => {
     // Tried again, it is one time too many at once; it is told no second time.
     await watch.expectTold(/ span0 +\+ mirror ens192 /, length)
     expect((await watch.state()).degraded).toMatchObject([{ span: 'span0', reason: 'contested' }])
-    expect(watch.told.match(/again and again/g)).toHaveLength(1)
+    expect(watch.told.match(/something keeps undoing/g)).toHaveLength(1)
   })
 })
 

@@ -69,7 +69,7 @@ test('a file that goes, and comes again', async () => {
   await sh('echo "$FILE0" >spans.yaml')
   await using watch = await watchFile('spans.yaml')
   await sh('rm spans.yaml')
-  await watch.expectTold(/ file +the last good one stays in force/)
+  await watch.expectTold(/ file +the file is invalid; the last valid one stays in force/)
   await expectArriving(lab, sensor)
   await sh('echo "$FILE1" >spans.yaml')
   await expectSpans(watch, 'span1')

@@ -268,7 +268,7 @@ describe('refused', () => {
     )
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}, span9: {sources: [{interface: ens192}]}}')
     expect(await expectRefusal(lab, ['capture', 'span9'])).toBe(
-      'error: span9 is in the file, and not on this host yet: there is nothing to capture\n  make it so first: spanplan apply\n'
+      'error: span9 is in the file, but not on this host yet: there is nothing to capture\n  create it first: spanplan apply\n'
     )
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
     expect(await expectRefusal(lab, ['capture', 'ens192'], 64)).toContain('neither the file nor this host')
@@ -278,7 +278,7 @@ describe('refused', () => {
     const program = `${process.execPath} ${join(process.cwd(), 'bin/spanplan.js')} capture span0 -w -`
     const terminal = await lab.start(['script', '-qec', program, '/dev/null']).catch((error) => error)
     expect(terminal).toMatchObject({ exitCode: 64 })
-    expect(terminal.stdout).toContain('--write - is for a program that reads frames')
+    expect(terminal.stdout).toContain('--write - writes binary data')
   })
 
   test('a file that cannot be written', async () => {
@@ -302,9 +302,9 @@ describe('refused', () => {
     await writeFile(path('theirs'), '')
     await chown(path('theirs'), 65534, 65534)
     const reasons = {
-      link: 'it is a symbolic link: name what it leads to',
-      loose: 'it is a symbolic link: name what it leads to',
-      second: 'it has a second name elsewhere',
+      link: 'it is a symbolic link: name its target instead',
+      loose: 'it is a symbolic link: name its target instead',
+      second: 'it has another hard link',
       pipe: 'it is a pipe that nobody reads, or a socket',
       theirs: 'it belongs to another user (uid 65534)'
     }
@@ -315,7 +315,7 @@ describe('refused', () => {
     expect(await readFile(precious, 'utf8')).toBe('precious')
     expect(existsSync(path('none'))).toBe(false)
     const out = await spanplan(lab, ['plan', '--out', path('link')], 1)
-    expect(out.stderr).toContain(`the plan cannot be written to ${path('link')}: it is there, and no file`)
+    expect(out.stderr).toContain(`the plan cannot be written to ${path('link')}: it exists, and is not a regular file`)
     const theirs = await spanplan(lab, ['plan', '--out', path('theirs')], 1)
     expect(theirs.stderr).toContain('it belongs to another user (uid 65534)')
   })

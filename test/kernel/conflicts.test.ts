@@ -41,7 +41,7 @@ describe('a bridge of another tool', () => {
   test("ifupdown's", async () => {
     // ifupdown 0.8.44 leaves this after "ifup span0".
     const said = await refusal('/run/network/ifstate.span0', 'span0\\n')
-    expect(said).toContain("a bridge span0 exists already, and spanplan did not make it; it seems to be ifupdown's")
+    expect(said).toContain("a bridge span0 already exists, and spanplan did not create it; it seems to be ifupdown's")
     expect(said).toContain('ifdown span0 (and take it out of /etc/network/interfaces)')
     expect(await refusal('/run/network/ifstate.span0', '')).not.toContain('ifupdown')
   })
@@ -81,7 +81,7 @@ test('what an ingress qdisc holds, what a filter does, and who shares a block', 
   await tc('filter', 'add', 'dev', 'ens192', 'ingress', 'pref', '8', ...all, ...mirror)
   const said = await expectRefusal(lab, ['plan'])
   expect(said).toContain('it holds 1 u32 filter that mirrors into mon7, as old scripts make')
-  expect(said).toContain('did not make: u32, protocol all, handle 800:0:800, which mirrors into mon7')
+  expect(said).toContain('did not create: u32, protocol all, handle 800:0:800, which mirrors into mon7')
   const [, removal] = /if nothing needs it: (tc filter del .*)$/m.exec(said) ?? []
   await lab.run(['sh', '-c', removal ?? 'false'])
   expect(await tc('filter', 'show', 'dev', 'ens192', 'ingress')).not.toContain('mirred')

@@ -94,7 +94,7 @@ const rows: readonly Row[] = [
       const words = ['egress', 'pref', '20', 'protocol', 'all', 'bpf', 'da', 'bytecode', '1,6 0 0 4294967295']
       return lab.run(['tc', 'filter', 'add', 'dev', 'span0', ...words])
     },
-    said: 'it has a filter at preference 20 of its egress',
+    said: 'it has an egress filter at preference 20',
     command: 'tc filter del dev span0 egress'
   }
 ]
@@ -164,7 +164,7 @@ describe('what comes after the plan was made', () => {
     const { options } = await wrapPrograms(lab, { tc: hangAt('filter del') })
     const { stderr } = await spanplan(lab, ['destroy', '--yes'], 4, options)
     expect(stderr).toContain('the bridge span0 cannot be removed: the macvlan mv0 is built on it')
-    expect(stderr).toMatch(/All else was done\. This is left, .*:\n *- +bridge +span0/)
+    expect(stderr).toMatch(/Everything else was done\. What is left .*:\n *- +bridge +span0/)
     expect(stderr).not.toMatch(/- +bridge +span1/)
     expect(await isThere('mv0')).toBe(true)
     expect(await isThere('span1')).toBe(false)

@@ -10,7 +10,7 @@ test('a step that hangs is ended by its time limit, and what was done before is 
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
   const { options } = await wrapPrograms(lab, { tc: 'case "$input" in *mirred*) exec sleep 600 ;; esac' })
   const stderr = await expectRefusal(lab, ['apply'], 5, options)
-  expect(stderr).toContain('tc -batch - did not end within 30 s, and was ended')
+  expect(stderr).toContain('tc -batch - did not end within 30 s, and was stopped')
   expect(stderr).toContain('Everything was rolled back: the host is as it was before.')
   await spanplan(lab, ['apply'])
   await expectConverged(lab)

@@ -158,7 +158,7 @@ test('a pause keeps the hook off, and it says so; what comes and goes is remembe
   await spanplan(lab, ['pause', '--for', '1ms'])
   await spanplan(lab, ['pause', 'span0', '--for', '10m'])
   const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
-  expect(stderr).toMatch(/^spanplan hook: ens192: span0 is paused until [-\d ]*[:\d]+: it is left as it is\n/)
+  expect(stderr).toMatch(/^spanplan hook: ens192: span0 is paused until [-\d ]*[:\d]+: it is left unchanged\n/)
   expect(await bridges()).toEqual(['span2'])
   await spanplan(lab, ['pause', '--for', '10m'])
   await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
@@ -264,8 +264,12 @@ describe('what goes wrong is told, and fails only with --strict', () => {
   })
 
   test('what it is not told', async () => {
-    expect(await expectTold({ IFACE: 'ens192' }, [], 64)).toContain('which way the interface goes is not said')
-    expect(await expectTold({ IFACE: 'ens192', PHASE: 'up\n' }, [], 64)).toContain('"up\\u000a" is no phase of a hook')
+    expect(await expectTold({ IFACE: 'ens192' }, [], 64)).toContain(
+      'whether the interface goes up or down is not given'
+    )
+    expect(await expectTold({ IFACE: 'ens192', PHASE: 'up\n' }, [], 64)).toContain(
+      '"up\\u000a" is not a phase of a hook'
+    )
     expect(await expectTold({ PHASE: 'post-up' }, [], 64)).toMatch(/^spanplan hook: error: which interface/)
     expect(await hook({ IFACE: 'ens192', PHASE: 'pre-up' }, ['--strict'])).toMatchObject({ stderr: '' })
     await hook({ IFACE: 'lo', PHASE: 'pre-up' }, ['--interface', 'ens224', '--phase', 'up'])
@@ -278,7 +282,7 @@ describe('what goes wrong is told, and fails only with --strict', () => {
     await lab.run(['ip', 'link', 'add', 'dev', 'span1', 'type', 'bridge'])
     const before = await lab.snapshotText()
     const stderr = await expectTold({ IFACE: 'ens224', PHASE: 'post-up' }, [], 1)
-    expect(stderr).toMatch(/^spanplan hook: ens224: .*spans\.yaml:6:3: error: a bridge span1 exists already/)
+    expect(stderr).toMatch(/^spanplan hook: ens224: .*spans\.yaml:6:3: error: a bridge span1 already exists/)
     expect(await lab.snapshotText()).toBe(before)
     await lab.run(['ip', 'link', 'del', 'dev', 'span1'])
   })
@@ -298,7 +302,7 @@ describe('what goes wrong is told, and fails only with --strict', () => {
     await new Promise((resolve) => holder.stdout.once('data', resolve))
     const env = { IFACE: 'ens224', PHASE: 'post-up' }
     expect(await expectTold(env, ['--lock-timeout', '20ms'], 75)).toMatch(
-      /^spanplan hook: ens224: error: another spanplan is at work\n/
+      /^spanplan hook: ens224: error: another spanplan is running\n/
     )
     // That is what it waits for unless told otherwise; an interface that no span concerns does not.
     expect(await hook({ IFACE: 'lo', PHASE: 'post-up' })).toMatchObject({ stderr: '' })

@@ -43,7 +43,7 @@ async function isRead(path: string): Promise<boolean> {
 async function expectInsecure(args: readonly string[], options: SpanplanOptions = {}): Promise<void> {
   const { stdout, stderr } = await spanplan(lab, args, 65, { cwd: folder, through: patiently, ...options })
   expect(stdout).toBe('')
-  expect(stderr).toContain(' may be written by others than root')
+  expect(stderr).toContain(' can be written by other users than root')
 }
 
 describe('what is found, and nobody has named', () => {
@@ -65,7 +65,7 @@ describe('what is found, and nobody has named', () => {
     for (const who of [[], asUser.concat(reading)]) {
       const { stdout, stderr } = await spanplan(lab, ['plan'], 65, { ...options, through: [...patiently, ...who] })
       expect(stdout).toBe('')
-      expect(stderr).toMatch(/^error: spans\.yaml cannot be read: it is .*nobody has named it/)
+      expect(stderr).toMatch(/^error: spans\.yaml cannot be read: it is .*name it with -f/)
     }
   })
 
@@ -186,7 +186,7 @@ describe('what else is named', () => {
       if (what !== 'a pipe') await symlink(what === 'a link to a pipe' ? 'pipe' : '/dev/zero', join(folder, 'b.yaml'))
       for (const command of ['plan', 'watch']) {
         const { stderr } = await spanplan(lab, [command, '-f', folder], 65, { through: patiently })
-        expect(stderr).toBe(`error: ${folder}/b.yaml cannot be read: it is no regular file\n`)
+        expect(stderr).toBe(`error: ${folder}/b.yaml cannot be read: it is not a regular file\n`)
       }
     }
   )
@@ -217,7 +217,9 @@ test('a watch goes on with the last good file where a pipe takes its place', asy
   await writeFile(path, text)
   await using watch = await startWatch(lab, ['-f', path])
   await lab.run(['sh', '-ec', `mkfifo ${path}.new; mv ${path}.new ${path}`])
-  await watch.expectTold(/ the last good one stays in force:\n.*spans\.yaml cannot be read: it is no regular file/)
+  await watch.expectTold(
+    / the file is invalid; the last valid one stays in force:\n.*spans\.yaml cannot be read: it is not a regular file/
+  )
   watch.signal('SIGHUP')
   await until('it looks again', async () => (await watch.runs('hangup')) > 0)
 })

@@ -54,7 +54,7 @@ describe.each(Object.entries(flaws))('what %s', (_, flaw) => {
     for (const path of [file, folder]) {
       const { stdout, stderr } = await plan(path, 65)
       expect(stdout).toBe('')
-      expect(stderr).toContain(`error: ${file} may be written by others than root`)
+      expect(stderr).toContain(`error: ${file} can be written by other users than root`)
       expect(stderr).toMatch(new RegExp(`^ {2}${flaw.cure} ${file}; .*--insecure-file$`, 'm'))
     }
     await spanplan(lab, ['plan', '-f', file, '--insecure-file'])
@@ -64,7 +64,7 @@ describe.each(Object.entries(flaws))('what %s', (_, flaw) => {
   test('is refused as a folder of files', async () => {
     await spoil(folder, 0o755, flaw)
     const { stderr } = await plan(folder, 65)
-    expect(stderr).toContain(`error: ${folder} may be written by others than root`)
+    expect(stderr).toContain(`error: ${folder} can be written by other users than root`)
     expect(stderr).toContain(`  ${flaw.cure} ${folder};`)
   })
 
@@ -90,7 +90,7 @@ describe('the folder around a file', () => {
   test('is refused where others may put another file in its place', async () => {
     await chmod(folder, 0o777)
     const { stderr } = await plan(file, 65)
-    expect(stderr).toContain(`error: ${folder} may be written by others`)
+    expect(stderr).toContain(`error: ${folder} can be written by other users`)
     expect(stderr).toContain('its mode 0777')
   })
 

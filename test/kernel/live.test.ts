@@ -41,7 +41,7 @@ async function openView(way: keyof typeof ways = 'whole', { env = {} }: Spanplan
     output += chunk.toString()
   })
   const picture = () => (output.split(codes.home).at(-1) ?? '').replaceAll('\r', '')
-  await until('there is a picture', async () => picture().includes('q ends it'))
+  await until('there is a picture', async () => picture().includes('press q to quit'))
   return { process, picture, output: () => output }
 }
 
@@ -54,7 +54,7 @@ describe('a view that refreshes', () => {
     await until('they are counted', async () => view.picture().includes('5 lost: no sensor is connected'))
     await send(5)
     await until('all are counted', async () => view.picture().includes('10 lost: no sensor is connected'))
-    expect(view.picture()).toMatch(/span0: healthy[\s\S]*No watch runs\.\n.*lost: since \d\d:\d\d:\d\d; q ends it/)
+    expect(view.picture()).toMatch(/span0: healthy[\s\S]*No watch runs\.\n.*losses counted since \d\d:\d\d:\d\d; press q to quit/)
     view.process.stdin.write('q')
     expect(await view.process).toMatchObject({ exitCode: 0 })
     expect(view.output().endsWith(codes.leave)).toBe(true)
@@ -78,7 +78,7 @@ describe('a view that refreshes', () => {
     const resize = async (rows: number) => lab.run(['stty', '-F', (await readText('tty')).trim(), 'rows', String(rows)])
     await resize(6)
     await until('it is smaller', async () => linesOf() === 5)
-    expect(view.picture()).toMatch(/^\S*span0: healthy[\s\S]*…[\s\S]*No watch runs[\s\S]*q ends it/)
+    expect(view.picture()).toMatch(/^\S*span0: healthy[\s\S]*…[\s\S]*No watch runs[\s\S]*press q to quit/)
     await resize(40)
     await until('it is whole again', async () => linesOf() === whole)
     view.process.stdin.write('q')

@@ -47,7 +47,7 @@ describe('of two at once', () => {
   test('the second exits with 75, and says who is at work; a plan needs no lock', async () => {
     const first = await heldUp()
     const { stdout, stderr } = await spanplan(lab, ['apply'], 75)
-    const who = `another spanplan is at work: pid ${first.process.pid}, "spanplan apply", since`
+    const who = `another spanplan is running: pid ${first.process.pid}, "spanplan apply", since`
     expect(stderr).toMatch(new RegExp(`^error: ${who} \\d\\d:\\d\\d:\\d\\d\n.*--lock-timeout 30s\n$`))
     expect(stdout).toBe('')
     const json = await spanplan(lab, ['destroy', '--yes', '--json'], 75)
@@ -135,7 +135,7 @@ describe('what a holder says of itself', () => {
     expect(stderr).toMatch(
       /at work: pid \d+, "spanplan apply", since .*\. It waits for confirmation, for another \d+ s\n/
     )
-    expect(stderr).toContain('  spanplan confirm, or spanplan rollback\n')
+    expect(stderr).toContain('  to end the wait: spanplan confirm, or spanplan rollback\n')
   })
 
   test('is printed so that it does no harm', async () => {
@@ -149,7 +149,7 @@ describe('what a holder says of itself', () => {
     ['of another kind', '[null]'],
     ['of one that has gone', '{"pid": 4194305, "command": "x", "since": "2001-02-03T12:00:00.000Z"}']
   ])('may be missing: %s', async (_, text) => {
-    expect(await refused(text)).toMatch(/^error: another spanplan is at work\n/)
+    expect(await refused(text)).toMatch(/^error: another spanplan is running\n/)
   })
 
   test('can be read without the lock', async () => {
@@ -208,7 +208,7 @@ describe('the file', () => {
 
   test('that is a folder is an error', async () => {
     await mkdir(file, { recursive: true })
-    expect(await expectRefusal(lab, ['apply'], 77)).toContain(`the lock's file ${file} cannot be used: it is a folder`)
+    expect(await expectRefusal(lab, ['apply'], 77)).toContain(`the lock file ${file} cannot be used: it is a folder`)
     await rm(file, { recursive: true })
   })
 
@@ -227,7 +227,7 @@ describe('the file', () => {
     for (const SPANPLAN_RUN_DIR of ['/nowhere/run', join(lab.files, 'no-folder')]) {
       await spanplan(lab, ['apply'], 0, { env: { SPANPLAN_RUN_DIR } })
       const stderr = await expectRefusal(lab, ['destroy', '--yes'], 77, { env: { SPANPLAN_RUN_DIR } })
-      expect(stderr).toContain(`cannot be made in the folder ${SPANPLAN_RUN_DIR}`)
+      expect(stderr).toContain(`cannot be created in the folder ${SPANPLAN_RUN_DIR}`)
       expect(stderr).toContain(`install -d -o USER ${SPANPLAN_RUN_DIR}`)
     }
   })

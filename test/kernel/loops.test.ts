@@ -133,7 +133,7 @@ describe('refuses', () => {
     await by()
     await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}, ${sources}]}}`)
     const { stderr } = await spanplan(lab, ['apply', '--yes'], 1)
-    expect(stderr).toContain(`span span0 would feed itself: ${way}`)
+    expect(stderr).toContain(`span span0 would copy its own frames in a loop: ${way}`)
     // It is what would happen: the mirror is made by hand, for a moment.
     const [device, hook] = copied
     await tc('qdisc', 'replace', 'dev', device, 'clsact')
@@ -155,7 +155,9 @@ describe('refuses', () => {
     await patch(2, 'span1', 'br1')
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: br1}]}, span1: {sources: [{interface: br0}]}}')
     const { stderr } = await spanplan(lab, ['apply', '--yes'], 1)
-    expect(stderr).toContain('span span0 would feed itself: span0 → patch1 → br0 → span1 → patch3 → br1 → span0')
+    expect(stderr).toContain(
+      'span span0 would copy its own frames in a loop: span0 → patch1 → br0 → span1 → patch3 → br1 → span0'
+    )
   })
 })
 
@@ -185,7 +187,7 @@ test('a loop that somebody closes under a watch: the mirror goes, loudly, and co
   await using watch = await startWatch(lab)
   await patch(0, 'span0', 'br0')
   await lab.send([broadcast()], 'span0')
-  await watch.expectTold(/span0.*span span0 would feed itself: span0 → patch1 → br0 → span0/)
+  await watch.expectTold(/span0.*span span0 would copy its own frames in a loop: span0 → patch1 → br0 → span0/)
   const mirrors = async (device: string) => (await tc('filter', 'show', 'dev', device, 'ingress')).includes('span0')
   await until('its mirror has gone', async () => !(await mirrors('br0')))
   await until('nothing goes round', async () => {

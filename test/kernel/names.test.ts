@@ -61,7 +61,7 @@ test('what another name made is not ours: neither its bridge nor its spans', asy
   await spanplan(lab, ['apply', '-f', 'plain.yaml'])
   await write('taken.yaml', 'name: other\nspans:\n  span0:\n    sources: [{interface: ens192}]\n')
   const stderr = await expectRefusal(lab, ['apply', '-f', 'taken.yaml', '--yes'])
-  expect(stderr).toContain('the bridge span0 belongs to the spans of another name: plain')
+  expect(stderr).toContain('the bridge span0 belongs to another spans.yaml (name: plain)')
   const { stdout } = await spanplan(lab, ['destroy', '--name', 'other', '--yes'])
   expect(stdout).toContain('No changes')
   await spanplan(lab, ['destroy', '--all', '--yes'])

@@ -31,16 +31,16 @@ async function readPauses(): Promise<readonly Pause[] | null> {
 test('a pause of one span, and of all, each until it is taken back', async () => {
   const { stdout } = await spanplan(lab, ['pause', 'span0', '--for', '30m'])
   expect(stdout).toMatch(
-    /^span0 is paused until [\d :-]+: watch and hook leave it alone\. To end it before: spanplan resume span0\n$/
+    /^span0 is paused until [\d :-]+: watch and hook leave it alone\. To resume earlier: spanplan resume span0\n$/
   )
   const { stdout: json } = await spanplan(lab, ['pause', '--for', '1h', '--json'])
   expect(JSON.parse(json)).toEqual({ type: 'paused', span: null, until: expect.any(String) })
   expect((await readPauses())?.map(({ span }) => span)).toEqual(['span0', null])
 
-  expect((await spanplan(lab, ['resume', 'span0'])).stdout).toBe('Not paused any more: span0.\n')
+  expect((await spanplan(lab, ['resume', 'span0'])).stdout).toBe('Resumed: span0.\n')
   const { stderr } = await spanplan(lab, ['resume', 'span0'], 1)
   expect(stderr).toMatch(/span0 is not paused, but all spans together are, until [\d :-]+\n {2}spanplan resume\n$/)
-  expect((await spanplan(lab, ['resume'])).stdout).toBe('Not paused any more: all spans.\n')
+  expect((await spanplan(lab, ['resume'])).stdout).toBe('Resumed: all spans.\n')
   expect(await readPauses()).toBeNull()
   expect((await spanplan(lab, ['resume'])).stdout).toBe('Nothing was paused.\n')
 })

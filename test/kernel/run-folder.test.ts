@@ -76,7 +76,7 @@ describe('a run directory that somebody else may write to', () => {
     for (const args of [['pause', '--for', '1h'], ['apply'], ['watch'], ['confirm'], ['rollback']]) {
       const outcome = await spanplan(lab, args, 77, options)
       expect(outcome.stderr).toMatch(
-        /^error: the run directory \S+ cannot be used: .*\n {2}name another one, of your own/
+        /^error: the run directory \S+ cannot be used: .*\n {2}set \$SPANPLAN_RUN_DIR to a directory of your own/
       )
       expectClean(outcome)
     }
@@ -183,7 +183,7 @@ describe('who answers', () => {
     await listen('sock', answer)
     const outcome = await spanplan(lab, ['confirm'], exit, options)
     expectClean(outcome)
-    if (exit === 1) expect(outcome.stderr).toContain('gave no answer that can be understood')
+    if (exit === 1) expect(outcome.stderr).toContain('the answer of the apply that waits could not be understood')
   })
 
   test("another user's socket, or a link to one, is not connected to", async () => {
@@ -301,7 +301,7 @@ describe('what root has ordered', () => {
     const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2, asOps)
     expect(JSON.parse(stdout)).toMatchObject({ spans: [{ paused_until: expect.any(String) }] })
     expect((await spanplan(lab, ['resume'], 0, asOps)).stdout).toBe(
-      'Nothing was paused.\nPaused by root: span0. To end it: sudo spanplan resume\n'
+      'Nothing was paused.\nStill paused by root: span0. To resume: sudo spanplan resume\n'
     )
     await spanplan(lab, ['resume'], 0, asRoot)
     watch.signal('SIGHUP')
@@ -327,5 +327,5 @@ test('what was held in a network namespace holds nothing in the next one that ge
   await copyFile(first.pauses, next.pauses)
   expect((await spanplan(lab, ['resume'], 0, next.inside)).stdout).toBe('Nothing was paused.\n')
   expect(existsSync(next.pauses)).toBe(false)
-  expect((await spanplan(lab, ['resume'], 0, first.inside)).stdout).toBe('Not paused any more: all spans.\n')
+  expect((await spanplan(lab, ['resume'], 0, first.inside)).stdout).toBe('Resumed: all spans.\n')
 })

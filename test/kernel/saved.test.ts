@@ -240,7 +240,7 @@ describe('what has changed since is told, and nothing is done', () => {
     await save()
     await spanplan(lab, ['apply', 'plan.json'])
     const { stderr } = await spanplan(lab, ['apply', 'plan.json'], 3)
-    expect(stderr).toContain('all is in sync: there is nothing to do')
+    expect(stderr).toContain('everything is in sync: there is nothing to do')
   })
 
   test('more than anybody reads', async () => {
@@ -275,7 +275,7 @@ describe('a file that is not as it was written', () => {
       await writeFile(file, bytes.subarray(0, end))
       const { stdout, stderr } = await spanplan(lab, ['apply', 'plan.json'], 65)
       expect(stdout).toBe('')
-      expect(stderr).toContain('plan.json is no saved plan: ')
+      expect(stderr).toContain('plan.json is not a saved plan: ')
     }
     expect(await lab.snapshotText()).toBe(before)
   })
@@ -333,14 +333,14 @@ describe('a file that is not as it was written', () => {
     await writeFile(join(lab.files, 'deep'), '{"a":'.repeat(100_000))
     await writeFile(join(lab.files, 'proto'), '{"__proto__":{"selection":{}},"constructor":1,"format_version":"1.0"}')
     for (const name of ['zero', 'deep', 'proto', secret]) {
-      expect(await expectRefusal(lab, ['apply', name], 65)).toMatch(/ is no saved plan: | is far larger /)
+      expect(await expectRefusal(lab, ['apply', name], 65)).toMatch(/ is not a saved plan: | is far larger /)
     }
   })
 
   test('that others may write is for root no order', async () => {
     await save()
     await chown(file, 65534, 65534)
-    expect(await expectRefusal(lab, ['apply', 'plan.json'], 65)).toContain('may be written by others than root')
+    expect(await expectRefusal(lab, ['apply', 'plan.json'], 65)).toContain('can be written by other users than root')
     await spanplan(lab, ['apply', 'plan.json', '--insecure-file'])
   })
 })
@@ -349,6 +349,6 @@ test.each([['-f', 'spans.yaml'], ['--span', 'span0'], ['--no-prune'], ['--adopt'
   'with %s beside it is wrong usage',
   async (...args) => {
     const { stderr } = await spanplan(lab, ['apply', 'plan.json', ...args], 64)
-    expect(stderr).toContain('a saved plan is made with these already: --')
+    expect(stderr).toContain('these options are already part of the saved plan: --')
   }
 )

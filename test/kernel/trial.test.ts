@@ -46,10 +46,12 @@ test('confirmed from elsewhere, it stays, and nothing waits any more', async () 
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()
   const { stdout } = await spanplan(lab, ['confirm'])
-  expect(stdout).toBe('Confirmed: it stays.\n')
+  expect(stdout).toBe('Confirmed: the changes stay.\n')
   const ended = await running
   expect(ended.exitCode).toBe(0)
-  expect(ended.stdout).toMatch(/It is rolled back at \d\d:\d\d:\d\d, unless it is confirmed: spanplan confirm/)
+  expect(ended.stdout).toMatch(
+    /The changes will be rolled back at \d\d:\d\d:\d\d unless you confirm them: spanplan confirm/
+  )
   await expectConverged(lab)
   const { stderr } = await spanplan(lab, ['confirm'], 1)
   expect(stderr).toContain('no apply waits for confirmation')
@@ -125,7 +127,7 @@ test('where nobody could confirm it, it is taken back', async () => {
   // Longer than the kernel lets the address of a socket be: sun_path in unix(7).
   const env = { SPANPLAN_RUN_DIR: join(lab.files, 'r'.repeat(120)) }
   const { stderr } = await spanplan(lab, ['apply', '--rollback-after', '10m'], 5, { env })
-  expect(stderr).toContain('nobody could confirm it')
+  expect(stderr).toContain('there is no way to confirm it')
   expect(await lab.snapshotText()).toBe(first)
 })
 
@@ -149,7 +151,7 @@ test('meanwhile others are refused, and told how long and what to do', async () 
   ]) {
     const { stderr } = await spanplan(lab, args, 75)
     expect(stderr).toMatch(/It waits for confirmation, for another \d+ s/)
-    expect(stderr).toContain('spanplan confirm, or spanplan rollback')
+    expect(stderr).toContain('to end the wait: spanplan confirm, or spanplan rollback')
   }
   await spanplan(lab, ['confirm'])
   await running
@@ -163,7 +165,7 @@ describe('on a terminal', () => {
   }
 
   test.each([
-    ['y', /Confirmed: it stays\./, 0],
+    ['y', /Confirmed: the changes stay\./, 0],
     ['n', /rollback requested\s+Everything was rolled back/, 5]
   ])('it asks: %s', async (answer, words, exit) => {
     const terminal = onTerminal('apply --rollback-after 10m')
@@ -181,7 +183,7 @@ describe('on a terminal', () => {
       said += chunk.toString()
     })
     // Not its socket: that may have come and gone by the time it is looked for.
-    await until('the apply waits', async () => said.includes('It is rolled back at'))
+    await until('the apply waits', async () => said.includes('The changes will be rolled back at'))
     terminal.kill('SIGKILL')
     await until('it is taken back', async () => (await lab.snapshotText()) === first)
   })

@@ -117,7 +117,7 @@ async function lockAndApply(
       const applied = { target, first: result.first, progress, lock }
       const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, until, withdrawn)
       await confirmOrRollBack(applied, options.rollbackAfter, prompt, signal)
-      printResult(session, 'Confirmed: it stays.', 'confirmed', {})
+      printResult(session, 'Confirmed: the changes stay.', 'confirmed', {})
     }
     if (result.unverified !== null) throw result.unverified
     return result

@@ -27,8 +27,8 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export async function captureCommand(_: Session, options: CaptureOptions): Promise<ExitCode> {
   const { span, write, count } = options
   if (write === '-' && process.stdout.isTTY === true) {
-    const message = '--write - is for a program that reads frames, and stdout is a terminal'
-    const hint = 'leave it out to have them shown, name a file, or pipe it: | wireshark -k -i -'
+    const message = '--write - writes binary data, and stdout is a terminal'
+    const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
   const { mtu } = await findBridge(options)
@@ -55,8 +55,8 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<Link> {
   if (bridge !== undefined) return bridge
   const listed = await listedSpans(files)
   if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
-  const message = `${span} is in the file, and not on this host yet: there is nothing to capture`
-  throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'make it so first: spanplan apply' })
+  const message = `${span} is in the file, but not on this host yet: there is nothing to capture`
+  throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'create it first: spanplan apply' })
 }
 
 function openSink(path: string | undefined): Sink {

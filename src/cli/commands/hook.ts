@@ -77,8 +77,10 @@ function readPhase(option?: string): Direction | null {
   const direction = phases.get(phase)
   if (direction !== undefined) return direction
   const message =
-    phase === '' ? 'which way the interface goes is not said' : `"${printable(phase)}" is no phase of a hook`
-  throw hookUnclear(message, `--phase up or --phase down, or as ifupdown does with $PHASE`)
+    phase === ''
+      ? 'whether the interface goes up or down is not given'
+      : `"${printable(phase)}" is not a phase of a hook`
+  throw hookUnclear(message, `use --phase up or --phase down, or set $PHASE as ifupdown does`)
 }
 
 function hookUnclear(message: string, hint: string): SpanplanError {
@@ -92,7 +94,7 @@ async function runHook(
   options: HookOptions,
   say: Say
 ): Promise<void> {
-  if (name === '') throw hookUnclear('which interface it is about is not said', '--interface NAME, or $IFACE')
+  if (name === '') throw hookUnclear('the name of the interface is not given', 'use --interface NAME, or set $IFACE')
   // The hook is called for each interface that goes down. The spans of the others stay as they are.
   if (name === everyInterface && direction === 'down') return
   const file = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
@@ -134,7 +136,7 @@ async function leaveToWatch({ name }: Spec): Promise<boolean> {
 function leavePaused(spans: readonly string[], pauses: readonly Pause[], say: Say): readonly string[] {
   return spans.filter((name) => {
     const pause = pauses.find(({ span }) => span === null || span === name)
-    if (pause) say(`${name} is paused until ${localTime(pause.until)}: it is left as it is`)
+    if (pause) say(`${name} is paused until ${localTime(pause.until)}: it is left unchanged`)
     return pause === undefined
   })
 }

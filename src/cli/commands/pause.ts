@@ -26,7 +26,7 @@ export async function pauseCommand(
   await changePauses((pauses) => [...pauses.filter((other) => other.span !== pause.span), pause])
   const [what, them, resume] =
     span === undefined ? ['all spans are', 'them', 'spanplan resume'] : [`${span} is`, 'it', `spanplan resume ${span}`]
-  const text = `${what} paused until ${localTime(pause.until)}: watch and hook leave ${them} alone. To end it before: ${resume}`
+  const text = `${what} paused until ${localTime(pause.until)}: watch and hook leave ${them} alone. To resume earlier: ${resume}`
   printResult(session, text, 'paused', pause)
   return Exit.done
 }
@@ -39,7 +39,7 @@ export async function resumeCommand(session: Session, { span }: SpanOption): Pro
     if (ended.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
   })
-  const text = ended.length === 0 ? 'Nothing was paused.' : `Not paused any more: ${listSpans(ended)}.`
+  const text = ended.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(ended)}.`
   const left = span === undefined ? renderPausesLeft() : ''
   printResult(session, `${text}${left}`, 'resumed', { spans: ended.map((pause) => pause.span) })
   return Exit.done
@@ -48,7 +48,7 @@ export async function resumeCommand(session: Session, { span }: SpanOption): Pro
 /** The pauses in root's run directory, which another user cannot end. */
 function renderPausesLeft(): string {
   const { pauses } = readPauses(Date.now())
-  return pauses.length === 0 ? '' : `\nPaused by root: ${listSpans(pauses)}. To end it: sudo spanplan resume`
+  return pauses.length === 0 ? '' : `\nStill paused by root: ${listSpans(pauses)}. To resume: sudo spanplan resume`
 }
 
 function listSpans(pauses: readonly Pause[]): string {

@@ -35,7 +35,7 @@ export async function showLive(
   let report: Report | null = null
   const screen = openScreen()
   try {
-    const legend = paint('wait', `lost: since ${localTime(new Date().toISOString())}; q ends it`)
+    const legend = paint('wait', `losses counted since ${localTime(new Date().toISOString())}; press q to quit`)
     for (;;) {
       const left = Math.max(0, interval - (monotonicNow() - before.at))
       await sleep(left, undefined, { ref: false, signal: screen.end }).catch(() => undefined)

@@ -31,7 +31,7 @@ interface StatusView extends PlanView {
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
   if (options.live && process.stdout.isTTY !== true) {
-    const message = '--live shows a picture that changes, and stdout is no terminal'
+    const message = '--live redraws the screen, and stdout is not a terminal'
     throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
   }
   const refreshNow = () => refreshStatus(session, options, refresh)
@@ -74,7 +74,7 @@ async function takeFirstSample(view: PlanView, span: StatusOptions['for']): Prom
   if (answer?.sample) return answer.sample
   throw new SpanplanError({
     code: 'WATCH_MISSING',
-    message: `--for watch: no watch of the name ${name} ${answer === null ? 'runs' : 'has seen this host yet'}`,
+    message: `--for watch: no watch of the name ${name} ${answer === null ? 'is running' : 'has seen this host yet'}`,
     hint: 'count from now on, as with --for 10s'
   })
 }

@@ -11,7 +11,7 @@ export const exitStatuses: Readonly<Record<ExitCode, string>> = {
   64: 'wrong usage of the command line',
   65: 'the file, the filter or the saved plan is invalid, or there is no file',
   70: 'a bug in spanplan; the message says what to report',
-  75: 'another spanplan is at work, or a watch of this name runs already; try again',
+  75: 'another spanplan is running, or a watch of this name runs already; try again',
   77: 'a right is missing; the message says which',
   130: 'interrupted by SIGINT (^C); what had been done was rolled back',
   143: 'ended by SIGTERM; what had been done was rolled back'

@@ -9,20 +9,20 @@ import type { Session } from '../session.ts'
 type Reply = 'yes' | 'no' | 'silence'
 
 /**
- * Asks on the terminal whether to remove, replace or take over what the plan says.
+ * Asks on the terminal whether to remove, recreate or adopt what the plan says.
  *
  * @throws SpanplanError CONFIRMATION_NEEDED without a terminal, NOT_CONFIRMED if the answer is no.
  */
 export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove, adopt } = countActions(plan)
-  const counts = Object.entries({ remove, replace, adopt }).filter(([, count]) => count > 0)
+  const counts = Object.entries({ remove, recreate: replace, adopt }).filter(([, count]) => count > 0)
   const what = counts.map(([verb, count]) => `${verb} ${count}`).join(' and ')
   if (process.stdin.isTTY !== true) {
-    const message = `this would ${what}, and there is no terminal to ask on. Nothing was changed.`
-    const hint = 'look at the plan, then run it again with --yes'
+    const message = `this would ${what}, and there is no terminal to ask at. Nothing was changed.`
+    const hint = 'read the plan, then run it again with --yes'
     throw new SpanplanError({ code: 'CONFIRMATION_NEEDED', message, hint })
   }
-  if ((await ask(`Do it: ${what}?`, signal, 'no')) !== 'yes') {
+  if ((await ask(`Apply this plan: ${what}?`, signal, 'no')) !== 'yes') {
     const exit = signal.aborted ? interruptedExit(signal) : Exit.error
     throw new SpanplanError({ code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' }, exit)
   }
@@ -35,13 +35,13 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
  */
 export function askToConfirm(session: Session, until: Date, signal: AbortSignal): Promise<Decision> | null {
   const time = until.toLocaleTimeString('sv-SE')
-  const text = `It is rolled back at ${time}, unless it is confirmed: spanplan confirm (to roll back now: spanplan rollback)`
+  const text = `The changes will be rolled back at ${time} unless you confirm them: spanplan confirm (to roll back now: spanplan rollback)`
   printResult(session, text, 'confirmation_awaited', { until: until.toISOString() })
   return session.json || process.stdin.isTTY !== true ? null : askForDecision(signal)
 }
 
 async function askForDecision(signal: AbortSignal): Promise<Decision> {
-  const reply = await ask('Keep it?', signal)
+  const reply = await ask('Keep the changes?', signal)
   if (reply === 'silence') return new Promise<Decision>(() => undefined)
   return reply === 'yes' ? 'confirm' : 'rollback'
 }

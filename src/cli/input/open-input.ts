@@ -83,11 +83,11 @@ export function openDefault(name: string): Input {
   try {
     const around = distrustDefaultFolder(process.cwd(), fstatSync(folder))
     const file = openIn(folder, name)
-    if (file === null) throw new Error('it is a symbolic link, and nobody has named it: name it with -f')
+    if (file === null) throw new Error('it is a symbolic link, which is followed only if you name it with -f')
     const stats = fstatSync(file)
     if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats)] }
     closeSync(file)
-    throw new Error('it is no regular file, and nobody has named it')
+    throw new Error('it is not a regular file: name it with -f if you want it to be read')
   } finally {
     closeSync(folder)
   }

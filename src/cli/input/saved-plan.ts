@@ -90,7 +90,7 @@ async function loadSavedTarget(session: Session, saved: SavedPlan, selection: Sp
     // That a file has changed matters more than that it is wrong now.
     if (session.files.length > 0) checkFiles(session, saved)
   }
-  if (target.spec.digest !== saved.spec.digest) throw planStale(['the files are put together in another way'])
+  if (target.spec.digest !== saved.spec.digest) throw planStale(['the same files now make another configuration'])
   return target
 }
 
@@ -113,7 +113,10 @@ async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanVi
   const document = planDocument(view.plan, { ...view, spec: null, version: SPANPLAN_VERSION, created: '' })
   const differences = findDifferences(saved, asShown(document))
   if (differences.length === 0) return view
-  throw planStale(differences, view.plan.changes.length === 0 ? 'all is in sync: there is nothing to do' : undefined)
+  throw planStale(
+    differences,
+    view.plan.changes.length === 0 ? 'everything is in sync: there is nothing to do' : undefined
+  )
 }
 
 /** A conflict that there is now was not there when the plan was saved. Docker that cannot be asked may answer later. */
@@ -130,10 +133,7 @@ function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
   }
 }
 
-function planStale(
-  differences: readonly string[],
-  hint = 'look at a new plan: spanplan plan --out FILE'
-): SpanplanError {
+function planStale(differences: readonly string[], hint = 'make a new plan: spanplan plan --out FILE'): SpanplanError {
   const listed = differences.slice(0, listedDifferences).map((line) => `\n  ${line}`)
   const more = differences.length > listedDifferences ? [`\n  and ${differences.length - listedDifferences} more`] : []
   return new SpanplanError({

@@ -177,7 +177,7 @@ function readFolder(path: string, { file, stats, distrust }: Input, limit: numbe
 /** Reads until the end, or until there are more bytes than the limit. */
 function readOpenFile(path: string, { file, stats, distrust }: Input, limit: number): Content {
   if (stats.isDirectory()) throw new Error('it is a folder')
-  if (!stats.isFile()) throw new Error('it is no regular file')
+  if (!stats.isFile()) throw new Error('it is not a regular file')
   const chunks: Buffer[] = []
   let size = 0
   while (size <= limit) {
@@ -202,7 +202,7 @@ function tryToRead<T>(path: string, read: () => T): T {
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
   EACCES: 'permission denied',
-  ENXIO: 'it is a socket, or a device that is not there'
+  ENXIO: 'it is a socket, or a device that does not exist'
 }
 
 function unreadable(path: string, error: unknown): SpanplanError {

@@ -4,7 +4,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
 
 /** Stands behind the commands in a hint. */
-const unlessMeant = '; or, where that is as it should be, --insecure-file'
+const unlessMeant = '; or, if you trust them all, --insecure-file'
 
 /** The commands that make root trust the file of a diagnostic; null: it is about something else. */
 export function trustRepair({ code, hint }: Diagnostic): string | null {
@@ -41,7 +41,7 @@ function distrust(path: string, stats: Ownership, checks: { readonly owner: bool
   return [
     {
       code: 'FILE_INSECURE',
-      message: `${printable(path)} may be written by others than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would do what they write`,
+      message: `${printable(path)} can be written by other users than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would apply what they write`,
       hint: `${repairs.join(' && ')}${unlessMeant}`
     }
   ]

@@ -51,13 +51,13 @@ const actionsDone = {
 
 /** Prints which sensors `--wait` waits for. */
 export function printWait(session: Session, missing: readonly Wait[], until: Date): void {
-  const text = `Waits until ${until.toLocaleTimeString('sv-SE')} for ${listTitles(missing)}`
+  const text = `Waiting until ${until.toLocaleTimeString('sv-SE')} for ${listTitles(missing)}`
   printResult(session, text, 'wait', { until: until.toISOString(), waiting: diagnosticsOf(missing) })
 }
 
 /** Prints which sensors are missing when `--wait` is over. */
 export function printWaitOver(session: Session, missing: readonly Wait[]): void {
-  const text = missing.length === 0 ? 'All sensors are there.' : `Still missing: ${listTitles(missing)}`
+  const text = missing.length === 0 ? 'All sensors are connected.' : `Still missing: ${listTitles(missing)}`
   printResult(session, text, 'wait_over', { waiting: diagnosticsOf(missing) })
 }
 

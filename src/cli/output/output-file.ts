@@ -19,7 +19,7 @@ import { descriptorOf } from '../input/open-input.ts'
 const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 const reasons: Readonly<Record<string, string>> = {
-  ELOOP: 'it is a symbolic link: name what it leads to',
+  ELOOP: 'it is a symbolic link: name its target instead',
   ENXIO: 'it is a pipe that nobody reads, or a socket'
 }
 
@@ -33,7 +33,7 @@ export function saveFile(path: string, text: string): void {
   try {
     // Renaming over a device or a link would replace the device or the link itself.
     const existing = lstatSync(path, { throwIfNoEntry: false })
-    if (existing?.isFile() === false) throw new Error('it is there, and no file')
+    if (existing?.isFile() === false) throw new Error('it exists, and is not a regular file')
     if (existing !== undefined) checkOwner(existing.uid)
     writeFileSync(draft, text, { flag: 'wx', mode: 0o600, flush: true })
     renameSync(draft, path)
@@ -63,7 +63,7 @@ export function openOutput(path: string): number {
       closeSync(file)
       return blocking
     }
-    if (stats.nlink > 1) throw new Error('it has a second name elsewhere')
+    if (stats.nlink > 1) throw new Error('it has another hard link')
     ftruncateSync(file)
     return file
   } catch (error) {

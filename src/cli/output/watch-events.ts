@@ -47,12 +47,12 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
       if (event.dryRun) return row('start', event.name, 'reports what differs from the file, and changes nothing')
       return row('start', event.name, 'keeps the spans of this name in sync')
     case 'stopped':
-      return row('stop', '', 'all stays as it is')
+      return row('stop', '', 'the spans stay as they are')
     case 'file':
       return row('file', '', `${event.files.map(printable).join(', ')}: ${event.spans.join(', ') || 'no spans'}`)
     case 'file_refused': {
       const errors = event.diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, event.files, paint))
-      return row('file', '', ['the last good one stays in force:', ...errors].join('\n'))
+      return row('file', '', ['the file is invalid; the last valid one stays in force:', ...errors].join('\n'))
     }
     case 'changed': {
       const { trigger, change, repaired, milliseconds } = event
@@ -67,14 +67,14 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     case 'wait_over': {
       const { kind, span, title, diagnostic } = event.wait
       const what = `${kind} ${printable(title)}`
-      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} waits no more`
+      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} no longer waits`
       return row(event.trigger, span, paint('wait', text))
     }
     case 'warning':
       return row('warning', '', oneLine(event.diagnostic))
     case 'degraded': {
       const { span, diagnostic, until } = event.degraded
-      const text = `! ${oneLine(diagnostic)}; tried again at ${localTime(until)}`
+      const text = `! ${oneLine(diagnostic)}; next attempt at ${localTime(until)}`
       return row(event.trigger, span, paint('remove', text))
     }
     case 'recovered':
@@ -82,11 +82,11 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
     case 'docker_away':
       return row(event.trigger, '', paint('wait', oneLine(event.diagnostic)))
     case 'docker_back':
-      return row(event.trigger, '', 'Docker is there again')
+      return row(event.trigger, '', 'Docker answers again')
     case 'monitor_failed':
       return row('warning', '', oneLine(event.monitor.diagnostic))
     case 'monitor_back':
-      return row(event.monitor.trigger, '', 'changes are reported again')
+      return row(event.monitor.trigger, '', 'the monitor works again')
     case 'idle':
       return row('idle', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
     case 'idle_over':

@@ -94,7 +94,7 @@ export const sensors: Check = {
       return orOk(
         [
           ...[...new Set(stopped)].map((name) =>
-            problem(`the sensor ${name} does not run`, shellLine(['docker', 'start', name]))
+            problem(`the sensor ${name} is not running`, shellLine(['docker', 'start', name]))
           ),
           ...report.spans.flatMap((span) => findDeaf(span, spanplanLine(facts, 'apply'))),
           ...withoutDocker(known)

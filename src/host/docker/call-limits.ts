@@ -97,6 +97,6 @@ function statusError(statusCode: number | undefined, reason: unknown, body: obje
 }
 
 function limitExceeded(name: string, how: string): SpanplanError {
-  const message = `Docker's answer to ${name} ${how}, and was given up`
+  const message = `Docker's answer to ${name} ${how}, so spanplan gave up`
   return new SpanplanError(diagnostic('DOCKER_FAILED', message, 'see what Docker does: journalctl --unit docker'))
 }

@@ -38,7 +38,7 @@ const unsupported: Nftables = {
   state: 'unusable',
   reason: {
     code: 'TABLE_UNSUPPORTED',
-    message: "the kernel's nftables cannot tell a port's bridge (NFT_BRIDGE_META)",
-    hint: "a kernel that has it, such as Debian's own, closes a port from its first frame on"
+    message: "the kernel's nftables cannot match a port's bridge (it lacks NFT_BRIDGE_META)",
+    hint: "with a kernel that has it, such as Debian's own, a port is sealed from its first frame on"
   }
 }

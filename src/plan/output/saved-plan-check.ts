@@ -7,7 +7,7 @@ type Action = ShownChange['action']
 const participles: Readonly<Record<Action, string>> = {
   create: 'created',
   update: 'changed',
-  replace: 'replaced',
+  replace: 'recreated',
   remove: 'removed',
   adopt: 'adopted'
 }
@@ -79,7 +79,7 @@ function compareFacts(was: ShownChange, is: ShownChange): string[] {
   const appeared = (was.before === null) !== (is.before === null)
   const existence = was.before === null ? 'was missing, is there' : 'was there, is missing'
   const reversed = (was.after === null) !== (is.after === null)
-  const wish = was.after === null ? 'was to go, is to stay' : 'was to stay, is to go'
+  const wish = was.after === null ? 'was to be removed, is to be kept' : 'was to be kept, is to be removed'
   const values = is.facts.flatMap((now) => {
     const then = was.facts.find(({ key }) => key === now.key)
     if (then === undefined) return []

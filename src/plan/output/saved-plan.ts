@@ -123,7 +123,7 @@ function checkVersion({ format_version }: Readonly<Record<string, unknown>>, nam
   throw new SpanplanError({
     code: 'PLAN_VERSION',
     message: `${printable(name)} has the plan format ${format_version}, and this spanplan reads ${formatVersion}`,
-    hint: 'make a new plan, with the spanplan that is to apply it'
+    hint: 'make a new plan with this version: spanplan plan --out FILE'
   })
 }
 
@@ -138,7 +138,7 @@ function digestOf(document: Readonly<Record<string, unknown>>, name: string): st
 function invalid(name: string, reason: string): SpanplanError {
   return new SpanplanError({
     code: 'PLAN_INVALID',
-    message: `${printable(name)} is no saved plan: ${printable(reason)}`,
+    message: `${printable(name)} is not a saved plan: ${printable(reason)}`,
     hint: /\.ya?ml$/.test(name)
       ? `did you mean: spanplan apply -f ${printable(name)}`
       : 'make a new one: spanplan plan --out FILE'

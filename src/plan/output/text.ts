@@ -17,7 +17,7 @@ interface Row {
 /** The plan as a person reads it; ends with a line end. */
 export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): string {
   const groups = [...plan.spans, { name: null, description: null }].map(({ name, description }) => ({
-    heading: name === null ? 'of a span that is gone' : description === null ? name : `${name} · ${description}`,
+    heading: name === null ? 'of spans that no longer exist' : description === null ? name : `${name} · ${description}`,
     rows: [
       ...plan.changes.filter((change) => change.span === name).map(changeRow),
       ...plan.waiting.filter((wait) => wait.span === name).map(waitRow)
@@ -68,7 +68,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
     return `No changes to what was checked${waits}.`
   if (files.length === 0) return wait > 0 ? `No changes${waits}.` : 'No changes. There is nothing to destroy.'
   const count = plan.spans.length
-  if (count === 0) return 'No changes. There are no spans in the file.'
+  if (count === 0) return 'No changes. The file has no spans.'
   const matches = count === 1 ? '1 span matches' : `${count} spans match`
   return wait > 0 ? `No changes${waits}.` : `No changes. ${matches} ${files.map(printable).join(', ')}.`
 }
@@ -112,7 +112,7 @@ function waitRow({ kind, title, diagnostic }: Plan['waiting'][number]): Row {
 export function renderCommands(plan: Plan): string {
   const lines = orderStages(plan.changes).flatMap(({ stage }) => stage.steps.map((step) => shellLine(commandOf(step))))
   const later = plan.changes.some(({ kind, action }) => kind === 'sensor' && action !== 'remove' && action !== 'update')
-    ? ["# Docker names the sensors' ports only now. What seals them: spanplan plan --commands"]
+    ? ["# Docker creates the sensors' ports only now. To print the commands that seal them: spanplan plan --commands"]
     : []
   return `${['#!/bin/sh', 'set -eu', ...lines, ...later].join('\n')}\n`
 }

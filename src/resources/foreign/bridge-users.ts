@@ -68,7 +68,7 @@ function newPorts(bridge: string, now: HostIndex, planned: HostIndex): Link[] {
 
 function describePort({ name, kind }: Link): BridgeUser {
   return {
-    words: `the ${kind ?? 'interface'} ${name} has become a port of it`,
+    words: `the ${kind ?? 'interface'} ${name} was added to it as a port`,
     removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
   }
 }
@@ -120,7 +120,7 @@ function foreignFilters(desired: DesiredState, host: HostIndex, bridge: string):
 function describeForeignFilter(filter: Filter): BridgeUser {
   const { device, tcHook, pref } = filter
   return {
-    words: `it has a filter at preference ${pref} of its ${tcHook}: ${describeFilter(filter)}`,
+    words: `it has an ${tcHook} filter at preference ${pref}: ${describeFilter(filter)}`,
     removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, tcHook, 'pref', String(pref)])]]
   }
 }

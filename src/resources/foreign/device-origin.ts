@@ -35,14 +35,14 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
   if (link?.bridge) {
     return diagnostic(
       'BRIDGE_FOREIGN',
-      `a bridge ${name} exists already, and spanplan did not make it${describeUse(host, link)}`,
+      `a bridge ${name} already exists, and spanplan did not create it${describeUse(host, link)}`,
       `give the span another name, or remove that bridge if nothing needs it: ${removeDevice(host, link)}`
     )
   }
   const what = link ? ` but ${describeKind(host, link)}${describeUse(host, link)}` : ''
   return diagnostic(
     'LINK_FOREIGN',
-    `an interface ${name} exists already, and is not a bridge${what}`,
+    `an interface ${name} already exists, and is not a bridge${what}`,
     `give the span another name; see that interface with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
   )
 }

@@ -120,7 +120,7 @@ function findObjection(filter: ForeignMirror): string | undefined {
   // A filter of a root qdisc also chooses the class.
   if ('parent' in filter && filter.classId !== null) return `${what} also sorts frames into the class ${filter.classId}`
   const isUnclear = writeFilter(filter) === null
-  return isUnclear ? `${what} is not completely understood, so it could not be written again` : undefined
+  return isUnclear ? `${what} could not be understood completely, so it could not be restored` : undefined
 }
 
 function describeForeignMirror(filter: ForeignMirror): string {
@@ -139,7 +139,7 @@ export function explainForeignMirrors(
   if (foreignMirrors.length > 0) {
     return diagnostic(
       'MIRROR_TWICE',
-      `the ${tcHook} of ${device} is mirrored into ${span} already, by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `the ${tcHook} of ${device} is already mirrored into ${span} by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
       `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
     )
   }
@@ -149,7 +149,7 @@ export function explainForeignMirrors(
   const removals = asCommand(filter ? removeFilter(filter) : null)
   return diagnostic(
     'FILTER_FOREIGN',
-    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not make${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not create${filter ? `: ${describeFilter(filter)}` : ''}`,
     `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(removals)}`
   )
 }

@@ -80,7 +80,7 @@ function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, ho
   if (obstacle !== null) return sealConflict(obstacle, id)
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
-    const message = `the bridge ${id} belongs to the spans of another name: ${owner}`
+    const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`
     return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
   }
   return explainDevice(host, id)

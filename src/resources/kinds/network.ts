@@ -43,7 +43,7 @@ export const network: Kind<Network> = {
     driver: { label: 'driver', words: String, immutable: true },
     internal: { label: 'internal', words: yesNo, immutable: true },
     ipv6: { label: 'IPv6', words: yesNo, immutable: true },
-    hostAddress: { label: "address of the host's", words: yesNo, immutable: true },
+    hostAddress: { label: 'host address', words: yesNo, immutable: true },
     mtu: { label: 'mtu', words: (mtu) => (Number.isNaN(mtu) ? 'no number' : String(mtu)), immutable: true },
     subnet: { label: 'subnet', words: (subnet) => (subnet === '' ? 'none' : subnet), immutable: true },
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
@@ -58,7 +58,7 @@ export const network: Kind<Network> = {
   remove: ({ id, reference }) => [
     { summary: `remove the network ${id}`, docker: { call: 'removeNetwork', network: reference } }
   ],
-  summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no address of the host's`,
+  summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no host address`,
   replaceNote: 'Docker cannot change a network: it is recreated',
   conflict: explainConflict,
   adoptNote: 'a later destroy removes it'
@@ -73,19 +73,19 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
   if (labels[label.name] !== undefined) {
     return diagnostic(
       'NETWORK_OTHER_SPAN',
-      `the Docker network ${name} belongs to the span ${labels[label.span]} of the name ${labels[label.name]}`,
+      `the Docker network ${name} belongs to the span ${labels[label.span]} (name: ${labels[label.name]})`,
       'give the network another name, or destroy that span first'
     )
   }
   return name === desired.name
     ? diagnostic(
         'NETWORK_FOREIGN',
-        `a Docker network ${name} exists already, and spanplan did not make it; ${use}`,
+        `a Docker network ${name} already exists, and spanplan did not create it; ${use}`,
         `give the span's network another name (network: NAME), or ${away} that one: ${removal}`
       )
     : diagnostic(
         'NETWORK_BRIDGE_TAKEN',
-        `the Docker network ${name} is on the bridge ${bridge} already, and spanplan did not make it; ${use}`,
+        `the Docker network ${name} already uses the bridge ${bridge}, and spanplan did not create it; ${use}`,
         `give the span another name, or ${away} that network: ${removal}`
       )
 }
@@ -95,7 +95,7 @@ function describeMembers({ name, subnet, labels }: Network, host: HostIndex): st
   const project = labels[composeLabel.project]
   const members = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
   return joinAnd([
-    ...(project === undefined ? [] : [`it is of the Compose project ${project}`]),
+    ...(project === undefined ? [] : [`it belongs to the Compose project ${project}`]),
     `it has ${subnet === '' ? 'no subnet' : `the subnet ${subnet}`}`,
     members.length > 1
       ? `${members.length} containers are on it`
@@ -227,7 +227,7 @@ function findMismatch({ driver, internal, options, pools }: DockerNetwork, span:
   const bridge = options[networkOption.bridge]
   if (driver !== 'bridge') return `its driver is ${driver}`
   if (bridge !== span) return `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`
-  if (!internal) return 'it is not internal: its containers would lose their way out'
+  if (!internal) return 'it is not internal: its containers would lose their way to other networks'
   return pools.length === 1 ? undefined : 'it has more than one subnet'
 }
 

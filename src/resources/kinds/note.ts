@@ -35,7 +35,7 @@ export const note: Kind<Note> = {
   ],
   remove: ({ note, place }) => [dropNote(note, place.container)],
   title: ({ place }) => `${place.container} → ${place.network}`,
-  summary: () => 'a run that was killed had taken it off',
+  summary: () => 'a run that was killed had disconnected it',
   removalNote: ({ note }) => `the note on it, the network ${note}, is dropped`,
   remembers: ({ place }) => [{ container: place.container }],
   address: ({ place }) => [place.network, place.container]

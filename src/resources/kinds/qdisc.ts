@@ -74,7 +74,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostInde
   const scripts = filters.length > 0 && filters.every(isOfScripts) ? ', as old scripts make' : ''
   return diagnostic(
     'QDISC_FOREIGN',
-    `${id} has an ${qdisc} qdisc, which excludes the clsact that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
+    `${id} has an ${qdisc} qdisc, which excludes the clsact qdisc that its mirrors need; it holds ${countFilters(filters)}${scripts}`,
     `see what it does with: ${shellLine(['tc', 'filter', 'show', 'dev', id, 'ingress'])}; if nothing needs it: ${shellLine(['tc', 'qdisc', 'del', 'dev', id, 'ingress'])}`
   )
 }

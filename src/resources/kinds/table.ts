@@ -108,7 +108,7 @@ function explainConflict(name: string): Diagnostic {
   const show = shellLine(['nft', 'list', 'table', 'bridge', name])
   return diagnostic(
     'TABLE_FOREIGN',
-    `the table ${name} of nftables, which is to close the spans' ports, has no mark of spanplan's`,
+    `an nftables table ${name} already exists, and spanplan did not create it`,
     `see what it does with: ${show}; if nothing needs it: ${shellLine(['nft', 'delete', 'table', 'bridge', name])}`
   )
 }

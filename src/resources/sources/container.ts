@@ -49,7 +49,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
     return { ...nothingResolved, waits: wait('DOCKER_DEFERRED', 'Docker'), isUnread: true }
   }
   if (isNamed && docker.unread.some(({ name }) => name === source.container)) {
-    const waits = wait('SOURCE_UNREAD', `what Docker has to say of the container ${source.container}`)
+    const waits = wait('SOURCE_UNREAD', `Docker's description of the container ${source.container}`)
     return { ...nothingResolved, waits, isUnread: true }
   }
   const matching = docker.containers.filter((container) => matchesContainer(source, container))
@@ -67,7 +67,12 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
     waits: [
       ...(isMissing ? wait('SOURCE_MISSING', awaited) : []),
       ...unseen.flatMap(({ name }) =>
-        wait('SOURCE_UNSEEN', `the right to see which interfaces are the container ${name}'s`, 'run it as root', name)
+        wait(
+          'SOURCE_UNSEEN',
+          `the right to see which interfaces belong to the container ${name}`,
+          'run it as root',
+          name
+        )
       )
     ],
     ...(isNamed ? { errors: shared } : { warnings: shared })

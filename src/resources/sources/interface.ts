@@ -156,7 +156,7 @@ function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
     return diagnostic(
       'DEDICATED_HAS_ADDRESS',
       `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
-      'take "dedicated" out, or remove the address'
+      'remove "dedicated" from the file, or remove the address'
     )
   }
   const [route, ...others] = host.routesOf(link)
@@ -167,7 +167,7 @@ function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
   return diagnostic(
     'DEDICATED_HAS_ROUTE',
     `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.text}${more}`,
-    `take "dedicated" out, or remove the route: ${shellLine(route.removal)}${all}`
+    `remove "dedicated" from the file, or remove the route: ${shellLine(route.removal)}${all}`
   )
 }
 
@@ -183,7 +183,7 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
 function warnOfMerging(link: Link): Diagnostic[] {
   return (['gro', 'rx-gro-hw', 'lro'] as const)
     .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
-    .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver does not let ${name} be switched off`))
+    .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver cannot switch ${name} off`))
 }
 
 /** Whether a link has a MAC address of its own: VLANs, bridges and bonds borrow that of an interface below them. */

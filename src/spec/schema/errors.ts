@@ -212,7 +212,7 @@ function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnos
   }
   if (tree.kind === 'scalar' && tree.value === null) {
     const isEntry = path.length === 2 || path.length === 4
-    const usual = isEntry ? 'write what belongs here, or take it out' : 'give it a value, or take the key out'
+    const usual = isEntry ? 'write what belongs here, or remove it' : 'give it a value, or remove the key'
     const hint = suggestIndent(path, findTree(root, path.slice(0, -1))) ?? missingKeyHints.get(key) ?? usual
     return diagnostic('VALUE_MISSING', `${subject} has no value`, hint, origin)
   }

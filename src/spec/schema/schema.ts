@@ -84,7 +84,7 @@ const noControls: Rule = {
 const longestFilter = 64 * 1024
 
 const filter = text('text: a pcap-filter(7) expression', [
-  { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'take the key out to copy everything' },
+  { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'remove the key to copy everything' },
   { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
   noControls
 ]).meta({

@@ -13,7 +13,7 @@ export function readDuration(text: string): number | { readonly problem: string 
   const parts = pattern.exec(text)?.slice(1)
   if (parts === undefined) return { problem: 'have a unit, as in 500ms, 30s, 5m or 1h30m' }
   const duration = Object.values(units).reduce((sum, unit, index) => sum + Number(parts[index] ?? 0) * unit, 0)
-  return duration > longestTimer ? { problem: 'be 24 days at most' } : duration
+  return duration > longestTimer ? { problem: 'be at most 24 days' } : duration
 }
 
 /** Writes milliseconds as {@link readDuration} reads them, rounded to whole ones. */

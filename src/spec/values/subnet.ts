@@ -50,7 +50,7 @@ export function parseSubnet(text: string): Subnet | { readonly problem: string; 
   const aligned = alignSubnet(subnet)
   if (unusable.some((one) => subnetsOverlap(one, aligned))) return { problem: 'must be a prefix that hosts can use' }
   if (aligned.base !== subnet.base) {
-    return { problem: `has bits set behind its /${subnet.length}`, hint: `did you mean "${writeSubnet(aligned)}"?` }
+    return { problem: `has bits set beyond its /${subnet.length}`, hint: `did you mean "${writeSubnet(aligned)}"?` }
   }
   return subnet
 }

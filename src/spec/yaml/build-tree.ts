@@ -142,8 +142,8 @@ export class TreeBuilder {
       }
       const earlier = entries.get(key)
       if (earlier) {
-        const message = `the key ${quote(key)} is here for the second time; the first is in line ${earlier.at.line}`
-        this.#report('YAML_DUPLICATE_KEY', keyAt, message, 'take one of them out')
+        const message = `the key ${quote(key)} is here for the second time; the first is on line ${earlier.at.line}`
+        this.#report('YAML_DUPLICATE_KEY', keyAt, message, 'remove one of them')
         continue
       }
       entries.set(key, { at: keyAt, value })
@@ -176,7 +176,7 @@ export class TreeBuilder {
     const parts = value.kind === 'list' ? value.items : [value]
     for (const part of parts) {
       if (part.kind === 'map' || part.kind === 'broken') continue
-      const message = '"<<" merges mappings, and this is none'
+      const message = '"<<" merges mappings, and this is not one'
       this.#report('VALUE_INVALID', part.at, message, 'give it an alias of a mapping: "<<: *name"')
     }
     return parts
@@ -195,7 +195,7 @@ export class TreeBuilder {
     if (!target) {
       const name = printable(node.source)
       if (this.#anchors.has(node.source)) {
-        this.#report('YAML_ALIAS', at, `the alias "*${name}" stands within its own anchor "&${name}"`)
+        this.#report('YAML_ALIAS', at, `the alias "*${name}" is inside its own anchor "&${name}"`)
       } else {
         const message = `"*${name}" is an alias, and there is no anchor "&${name}" before it`
         this.#report('YAML_ALIAS', at, message, `if it is meant as text: ${this.#suggestQuotes(node)}`)
@@ -209,8 +209,8 @@ export class TreeBuilder {
     const before = this.#copies
     this.#copies += values
     if (before <= mostCopies && this.#copies > mostCopies) {
-      const message = `aliases make more than ${mostCopies} values of this file`
-      this.#report('YAML_BOMB', at, message, 'write out what is meant')
+      const message = `aliases expand this file to more than ${mostCopies} values`
+      this.#report('YAML_BOMB', at, message, 'write the values out instead')
     }
     return this.#copies <= mostCopies
   }

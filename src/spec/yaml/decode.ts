@@ -37,7 +37,7 @@ export function decodeFile(file: SourceFile): string | Diagnostic {
   const { bytes, path } = file
   const origin = { file: path, line: 1, column: 1 }
   if (bytes.length > largestFile) {
-    const message = `the file has ${(bytes.length / mebibyte).toFixed(1)} MiB; at most ${largestFile / mebibyte} MiB are read`
+    const message = `the file has ${(bytes.length / mebibyte).toFixed(1)} MiB; the limit is ${largestFile / mebibyte} MiB`
     return diagnostic('FILE_TOO_LARGE', message, 'is it the right file?', origin)
   }
   if (looksLikeUtf16(bytes)) {

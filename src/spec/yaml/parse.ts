@@ -38,15 +38,15 @@ export function parseYaml(file: string, text: string): Parsed {
   if (!first) return { tree: undefined, diagnostics: [] }
   if (second) {
     const dashes = text.indexOf('---', first.range[1])
-    const hint = 'put it into a file of its own, or take the "---" out'
+    const hint = 'move it to a file of its own, or remove the "---"'
     const offset = dashes === -1 ? second.range[0] : dashes
-    const message = 'a second document begins here: a file holds one'
+    const message = 'a second document begins here: a file holds only one'
     return { tree: undefined, diagnostics: [diagnostic('YAML_DOCUMENTS', message, hint, place(offset))] }
   }
   if (first.directives.yaml.version !== '1.2') {
-    const message = 'the file is read as YAML 1.2, whatever it says'
+    const message = 'spanplan reads every file as YAML 1.2'
     const origin = place(text.search(/^%YAML/m))
-    return { tree: undefined, diagnostics: [diagnostic('YAML_VERSION', message, 'take this line out', origin)] }
+    return { tree: undefined, diagnostics: [diagnostic('YAML_VERSION', message, 'remove this line', origin)] }
   }
   const diagnostics = explainErrors(first.errors, tokens, text, place)
   if (first.errors.some(breaksStructure)) return { tree: undefined, diagnostics }
@@ -83,9 +83,9 @@ function readTokens(text: string, place: Place): CST.Token[] | Diagnostic {
   let count = 0
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
-    if (parser.stack.length > deepest) return tooMuch('YAML_BOMB', `more than ${deepest} levels, one within the other`)
+    if (parser.stack.length > deepest) return tooMuch('YAML_BOMB', `more than ${deepest} nested levels`)
     count += 1 + countBadEscapes(lexeme, mostTokens)
-    if (count > mostTokens) return tooMuch('FILE_TOO_LARGE', 'the file has far more in it than any set of spans')
+    if (count > mostTokens) return tooMuch('FILE_TOO_LARGE', 'the file has far more content than any set of spans')
   }
   return [...tokens, ...parser.end()]
 }

@@ -62,7 +62,11 @@ const rules: readonly Rule[] = [
   ],
   [/^Plain value cannot start with/, 'a plain value cannot begin with this character', quoteValue],
   [/^Missing closing/, 'the quote is never closed', 'write the same quote behind the end of the text'],
-  [/^Invalid escape sequence/, 'no such escape within double quotes', 'use single quotes: a \\ is itself there'],
+  [
+    /^Invalid escape sequence/,
+    'unknown escape within double quotes',
+    'use single quotes: in them, a \\ stands for itself'
+  ],
   [/^Implicit (?:map )?keys/, 'a key without a colon and a space', 'write "key: value"'],
   [/must start at the same column|without - indicator/, unevenIndent, suggestColumn],
   [
@@ -76,17 +80,17 @@ const rules: readonly Rule[] = [
     'write {key: value, key: value} or [one, two]'
   ],
   [/^Unexpected (?:empty item|,)/, 'a comma too many', 'take it out'],
-  [/^Unexpected flow-(?:map|seq)-end/, 'a } or ] that nothing opens', 'take it out, or write the { or [ before it'],
-  [/Block scalar header/, 'text after | or > begins on the next line', quoteValue],
+  [/^Unexpected flow-(?:map|seq)-end/, 'a } or ] without its { or [', 'take it out, or write the { or [ before it'],
+  [/Block scalar header/, 'text after | or > must begin on the next line', quoteValue],
   [/^Not a YAML token/, 'this cannot stand here', quoteValue],
   [/^Unexpected scalar/, 'text after the end of the value', quoteValue],
   [/Comments must be separated/, 'a comment needs a space before its #', quoteValue],
   [
     /^Block scalars with more-indented|^Block scalar lines/,
-    'the indentation of this text is not even',
+    'the lines of this text are indented unevenly',
     'begin its lines in one column'
   ],
-  [/^(?:An alias node|Tags and anchors|A node can have)/, 'too much before the value', quoteValue],
+  [/^(?:An alias node|Tags and anchors|A node can have)/, 'too many tags or anchors before the value', quoteValue],
   [/^Alias cannot be|^Anchor cannot be/, '"*" and "&" at the start of a value are for aliases', quoteValue]
 ]
 
@@ -97,7 +101,7 @@ export function explainSyntax(error: Pick<YAMLError, 'code' | 'message'>, around
     return diagnostic('YAML_TAB', 'a tab is used as indentation', 'YAML takes spaces only: replace it with spaces')
   }
   if (error.code === 'TAG_RESOLVE_FAILED' || error.code === 'BAD_COLLECTION_TYPE') {
-    return diagnostic('YAML_TAG', 'this tag does not fit its value', 'take the tag out')
+    return diagnostic('YAML_TAG', 'this tag does not fit its value', 'remove the tag')
   }
   const code = error.code === 'BAD_ALIAS' ? 'YAML_ALIAS' : 'YAML_SYNTAX'
   if (/^\s*\{[%#]/.test(line)) return explainTemplate(line.trim())

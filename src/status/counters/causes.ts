@@ -9,32 +9,32 @@ interface CauseEntry {
 }
 
 /** Where a plan shows the change that ends the loss. */
-const planHint = 'spanplan plan shows what is to be done'
+const planHint = 'see what to do: spanplan plan'
 
 /** All known causes of loss, in the order of the frame path, by the name that programs read. */
 export const causes = {
   no_carrier: { counted: 'none', text: 'no carrier', hint: "look at the cable and at the switch's port" },
   ring_overrun: {
     ...{ counted: 'kernel', text: "the interface's ring was full" },
-    hint: 'enlarge it with ethtool -G, or leave frames out at the switch'
+    hint: 'enlarge it with ethtool -G, or mirror less at the switch'
   },
   damaged: { counted: 'kernel', text: 'arrived damaged', hint: 'look at the cable, the optics and the duplex' },
   no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
   target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
   no_sensor: { counted: 'kernel', text: 'no sensor is connected', hint: 'connect one, or list it in the file' },
   target_down: { counted: 'kernel', text: 'the bridge was down, or no port of it was up', hint: planHint },
-  action_dropped: { counted: 'kernel', text: 'dropped by the action', hint: planHint },
+  action_dropped: { counted: 'kernel', text: "dropped by the mirror's action", hint: planHint },
   port_down: {
     ...{ counted: 'difference', text: 'the port was down, or had no carrier' },
     hint: "set the interface up in the sensor; if it is the host's end, spanplan plan shows it"
   },
   too_large: {
     ...{ counted: 'difference', text: 'larger than the MTU' },
-    hint: 'with "mtu: auto", spanplan apply raises it; else write a larger number'
+    hint: 'write "mtu: auto" or a larger number, then: spanplan apply'
   },
   port_dropped: {
-    ...{ counted: 'kernel', text: "refused by the sensor's end" },
-    hint: 'its interface is down or of a smaller MTU, or net.core.netdev_max_backlog is too small for the bursts'
+    ...{ counted: 'kernel', text: "dropped at the sensor's interface" },
+    hint: 'its interface is down, or its MTU is smaller, or net.core.netdev_max_backlog is too small for the bursts'
   },
   socket_full: {
     ...{ counted: 'kernel', text: "the sensor's socket was full" },
@@ -42,7 +42,7 @@ export const causes = {
   },
   unexplained: {
     ...{ counted: 'difference', text: 'unexplained' },
-    hint: 'spanplan plan warns of filters and programs that may take them'
+    hint: 'spanplan plan warns of filters and programs that may drop them'
   }
 } as const satisfies Readonly<Record<string, CauseEntry>>
 

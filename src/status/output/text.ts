@@ -134,7 +134,7 @@ function remarks(hop: Hop): string[] {
 
 function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' }>): string[] {
   const filter = expression === null ? [] : [expression.trim().replace(/\s+/g, ' ')]
-  if (counters === null) return [...filter, 'there is no filter']
+  if (counters === null) return [...filter, 'the mirror is missing']
   const { packets, bytes, installed, idle } = counters
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
   return [
@@ -145,10 +145,10 @@ function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' 
 
 function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): string {
   if (sockets === null) return 'what its sockets lose could not be read'
-  if (sockets.length === 0) return 'nothing in it listens'
+  if (sockets.length === 0) return 'no process in it listens'
   const rings = sockets.filter(({ drops }) => drops === null).length
   if (rings === 0) return sockets.length === 1 ? 'listens' : `listens with ${sockets.length} sockets`
-  return 'listens on a ring: what it loses there it alone knows'
+  return 'listens on a ring: only the sensor knows what it loses there'
 }
 
 function describeWatch(watch: WatchState | null): string {

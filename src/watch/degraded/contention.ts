@@ -59,9 +59,9 @@ function keysOf({ address, action, facts }: PlannedChange): string[] {
 }
 
 /** Who else may change resources of a kind, and the command that shows it. */
-const links = { who: 'a tool of network configuration, or a script', show: 'ip monitor link' }
+const links = { who: 'a network configuration tool, or a script', show: 'ip monitor link' }
 const filters = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
-const docker = { who: 'somebody who uses Docker: Compose, or a script', show: 'docker events' }
+const docker = { who: 'a user of Docker, such as Compose or a script', show: 'docker events' }
 const firewall = { who: 'a firewall that flushes nftables, or a script', show: 'nft monitor' }
 
 /** By kind; for all other kinds, it is `links`. */
@@ -76,10 +76,10 @@ export function explainContention(change: PlannedChange, { host }: PlanView): Pr
   const { who, show } = suspects[change.kind] ?? links
   const link = host.linkOf(change.device)
   const manager = link && readManager(link)
-  const suspect = manager ? `${manager}, which has ${link.name} set up` : who
+  const suspect = manager ? `${manager}, which manages ${link.name}` : who
   const pause = shellLine(['spanplan', 'pause', ...(span === null ? [] : [span]), '--for', '30m'])
-  const message = `something undoes this again and again: ${renderChange(change)}; likely ${suspect}`
-  const hint = `${show} shows when, and who runs then; meanwhile: ${pause}`
+  const message = `something keeps undoing this change: ${renderChange(change)}; probably ${suspect}`
+  const hint = `to see when it happens: ${show}; to stop repairing it meanwhile: ${pause}`
   return {
     ...{ span, reason: 'contested', backsOff: true },
     diagnostic: { ...{ code: 'CONTESTED', message, hint, address }, ...(origin && { origin }) }

@@ -65,14 +65,14 @@ export function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec
   if (next.name !== before.name) {
     return {
       code: 'NAME_CHANGED',
-      message: `the name is ${next.name} by now, and this watch keeps the spans of the name ${before.name}`,
-      hint: `restart the watch; before that, if they are to go: spanplan destroy --name ${before.name}`
+      message: `the name in the file is now ${next.name}, but this watch was started for the name ${before.name}`,
+      hint: `restart the watch; to remove the old spans first: spanplan destroy --name ${before.name}`
     }
   }
   if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
   return {
     code: 'EMPTY_REFUSED',
-    message: 'the file has no spans by now, and this would remove all of them. Nothing was changed.',
-    hint: 'if that is meant: spanplan destroy, or a watch with --allow-empty'
+    message: 'the file no longer has spans, and applying it would remove all that are live. Nothing was changed.',
+    hint: 'if you want that: spanplan destroy, or start the watch with --allow-empty'
   }
 }

@@ -16,8 +16,8 @@ export async function claimName(name: string, command: string): Promise<Lock> {
     if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'LOCKED') throw error
     const holder = readHolder(kind)
     const who = holder === null ? '' : `: pid ${holder.pid}, since ${localTime(holder.since)}`
-    const message = `a watch keeps the spans of the name ${name} already${who}`
-    const hint = 'end that one first; spanplan status shows what it does'
+    const message = `a watch of the name ${name} is already running${who}`
+    const hint = 'stop that one first; to see what it does: spanplan status'
     throw new SpanplanError({ code: 'WATCH_RUNS', message, hint }, Exit.locked)
   }
 }

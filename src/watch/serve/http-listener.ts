@@ -133,11 +133,11 @@ async function bind(server: Server, address: ListenAddress): Promise<number> {
 
 const reasons: Readonly<Record<string, { readonly reason: string; readonly hint: string }>> = {
   EADDRINUSE: {
-    reason: 'something else listens there already',
-    hint: 'see what it is, or name another port: ss -ltnp'
+    reason: 'another program already listens there',
+    hint: 'name another port, or see which program it is: ss -ltnp'
   },
   EADDRNOTAVAIL: { reason: 'this host has no such address', hint: 'see which it has: ip address' },
-  EACCES: { reason: 'permission denied', hint: 'ports below 1024 are for root: name another' }
+  EACCES: { reason: 'permission denied', hint: 'only root can use ports below 1024: name another' }
 }
 
 function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
@@ -167,7 +167,7 @@ async function findPage({ method, url = '' }: IncomingMessage, pages: Pages): Pr
   const page = pages.get(url.replace(/\?.*$/s, ''))
   if (page === undefined) return plainPage(404, `There is: ${[...pages.keys()].join(', ')}`)
   if (method !== 'GET' && method !== 'HEAD') {
-    return { ...plainPage(405, 'It can be read only: GET or HEAD'), allow: 'GET, HEAD' }
+    return { ...plainPage(405, 'Only GET and HEAD are supported'), allow: 'GET, HEAD' }
   }
   try {
     return await page()

@@ -72,8 +72,8 @@ export async function servePages(
   if (address === null) return null
   const listener = await listen(address, makePages(watched, SPANPLAN_VERSION))
   if (!isLoopback(address)) {
-    const message = `metrics are served at ${writeListenAddress(address)}, to everybody who can reach it`
-    const hint = 'there is no password: let a firewall say who can'
+    const message = `metrics are served at ${writeListenAddress(address)} to everybody who can reach that address`
+    const hint = 'there is no password: restrict access with a firewall'
     emit({ type: 'warning', diagnostic: { code: 'LISTEN_OPEN', message, hint } })
   }
   return listener

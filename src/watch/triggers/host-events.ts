@@ -80,8 +80,8 @@ async function repeat(
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
     if (failures === mostFailures && !signal.aborted) {
-      const message = `changes of ${what} are not reported, and are found at the regular look only: ${diagnosticOf(error).message}`
-      onFail({ trigger, diagnostic: { code: 'MONITOR_FAILED', message, hint: `try it: ${shellLine(argv)}` } })
+      const message = `changes of ${what} are found only at the regular interval, because their monitor fails: ${diagnosticOf(error).message}`
+      onFail({ trigger, diagnostic: { code: 'MONITOR_FAILED', message, hint: `try the monitor: ${shellLine(argv)}` } })
     }
     await delay(pause, undefined, { signal }).catch(() => undefined)
   }

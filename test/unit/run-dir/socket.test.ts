@@ -62,11 +62,11 @@ test('an answer that does not come is not waited for', async () => {
 
 test('what a process that was killed has left is replaced; a link or a file is not connected to', async () => {
   writeFileSync(runFile('sock'), '')
-  await expect(sendRequest('sock', 'now', patience)).rejects.toThrow('is not of this user')
+  await expect(sendRequest('sock', 'now', patience)).rejects.toThrow('belongs neither to this user nor to root')
   server = await serveRequests('sock', { now: () => 1 })
   expect(await sendRequest('sock', 'now', patience)).toBe(1)
   symlinkSync(runFile('sock'), runFile('link'))
-  await expect(sendRequest('link', 'now', patience)).rejects.toThrow('is not of this user')
+  await expect(sendRequest('link', 'now', patience)).rejects.toThrow('belongs neither to this user nor to root')
 })
 
 test('nothing is asked where others may write to the run directory', async () => {

@@ -38,7 +38,7 @@ describe('bytes that are no text', () => {
   test('more than 10 MiB', () => {
     const [diagnostic] = diagnosticsOf(file(new Uint8Array(largestFile + 1)))
     expect(diagnostic).toMatchObject({ code: 'FILE_TOO_LARGE', origin: { line: 1, column: 1 } })
-    expect(diagnostic?.message).toBe('the file has 10.0 MiB; at most 10 MiB are read')
+    expect(diagnostic?.message).toBe('the file has 10.0 MiB; the limit is 10 MiB')
   })
 })
 

@@ -98,12 +98,12 @@ span0 · Core switch mirror port
   bridge    span0                         1,000      1,000     100 kB        0
   port      vethb6fd04f                   1,000      1,000     100 kB        0
   sensor    suricata                      1,000      1,000                   0
-            listens on a ring: what it loses there it alone knows
+            listens on a ring: only the sensor knows what it loses there
   port      veth83191ae                     997        997    99.7 kB        3
             3 lost: unexplained; spanplan plan warns of filters and programs
-            that may take them
+            that may drop them
   sensor    zeek                            997        997                   0
-            listens on a ring: what it loses there it alone knows
+            listens on a ring: only the sensor knows what it loses there
   ~ bridge span0 (state: down → up)
   ... sensor snort → span waits for the container snort
   ! no frame has come from ens192 for 5m1s (max_idle: 5m)

@@ -44,7 +44,7 @@ function drip(response: ServerResponse): void {
   response.once('close', () => clearInterval(timer))
 }
 
-const late = "Docker's answer to GET /networks did not end within 0.4 s, and was given up"
+const late = "Docker's answer to GET /networks did not end within 0.4 s, so spanplan gave up"
 
 test('an answer that drips is given up', async () => {
   answer = (_, response) => drip(response)

@@ -264,7 +264,7 @@ describe('what was edited, with another digest', () => {
       'its steps are not those that are planned now'
     ],
     ['one more command', ({ steps }) => void steps.push(...steps), 'its steps are not those'],
-    ['an action', (change) => Object.assign(change, { action: 'replace' }), 'was to be replaced, is to be changed'],
+    ['an action', (change) => Object.assign(change, { action: 'replace' }), 'was to be recreated, is to be changed'],
     ['what it is like', (change) => Object.assign(change.before ?? {}, { obstacle: 'a' }), 'obstacle was a, is none'],
     [
       'what it means',

@@ -60,13 +60,13 @@ test('then once is enough, until a minute without it, or a new file', () => {
 test.each([
   ['table', 'a firewall that flushes nftables', 'nft monitor'],
   ['mirror', 'a tool that sets filters', 'tc monitor'],
-  ['network', 'somebody who uses Docker', 'docker events'],
-  ['bridge', 'a tool of network configuration', 'ip monitor link']
+  ['network', 'a user of Docker', 'docker events'],
+  ['bridge', 'a network configuration tool', 'ip monitor link']
 ])('who may undo a change of a %s again and again is named, with what shows it', (kind, who, show) => {
   const path = join(casesFolder, 'converged')
   const host = readSnapshot(path, 'host.json')
   const view = planTarget(readTarget(path, host.links), factsOf(host))
   const { diagnostic } = explainContention({ ...change(`span0/${kind}/one`), kind }, view)
-  expect(diagnostic.message).toContain(`; likely ${who}`)
-  expect(diagnostic.hint).toContain(`${show} shows when`)
+  expect(diagnostic.message).toContain(`; probably ${who}`)
+  expect(diagnostic.hint).toContain(`to see when it happens: ${show}; `)
 })

@@ -40,8 +40,8 @@ describe('an address to listen at', () => {
     ['127.0.0.1', 'an address and a port'],
     ['::1:9477', 'an address and a port'],
     ['[127.0.0.1]:9477', 'an address and a port'],
-    ['localhost:9477', 'localhost is no address'],
-    ['256.0.0.1:9477', '256.0.0.1 is no address'],
+    ['localhost:9477', 'localhost is not an address'],
+    ['256.0.0.1:9477', '256.0.0.1 is not an address'],
     ['127.0.0.1:0', 'from 1 to 65535'],
     ['127.0.0.1:65536', 'from 1 to 65535'],
     ['127.0.0.1:-1', 'an address and a port'],
@@ -249,7 +249,7 @@ flood()`
   test('says why it cannot listen', async () => {
     await serve()
     const port = listener?.port ?? 0
-    const taken = `cannot listen at 127.0.0.1:${port}: something else listens there already`
+    const taken = `cannot listen at 127.0.0.1:${port}: another program already listens there`
     await expect(listen({ ...loopback, port }, new Map())).rejects.toThrow(taken)
     await expect(listen({ host: '192.0.2.7', port: 0 }, new Map())).rejects.toThrow('this host has no such address')
   })
