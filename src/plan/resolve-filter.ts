@@ -39,8 +39,8 @@ export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: C
         wait: diagnostic('FILTER_PENDING', `waits for tcpdump, which is compiling "${expression}"`, undefined, origin)
       }
     case 'forbidden': {
-      const message = `waits for CAP_NET_RAW: "${expression}" has to be compiled for a live interface`
-      return { wait: diagnostic('FILTER_FORBIDDEN', message, 'run as root', origin) }
+      const message = `waits for CAP_NET_RAW: only with it can the filter "${expression}" be compiled`
+      return { wait: diagnostic('FILTER_FORBIDDEN', message, 'run it as root, with sudo', origin) }
     }
     case 'down':
       return fail('LOOPBACK_DOWN', 'the filter cannot be compiled while the interface lo is down', 'ip link set lo up')

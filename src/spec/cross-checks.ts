@@ -97,7 +97,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
   return checkRepeats(span.sensors, describe, (sensor, { origin }) => {
     const place = describePlace(origin, sensor.origin)
     const message = `sensor ${describe(sensor)} is already in span ${quote(span.name)} (${place})`
-    return diagnostic('SENSOR_TWICE', message, 'take one out', sensor.origin)
+    return diagnostic('SENSOR_TWICE', message, 'remove one of the two', sensor.origin)
   })
 }
 

@@ -270,7 +270,7 @@ describe('what goes wrong is told, and fails only with --strict', () => {
     expect(await expectTold({ IFACE: 'ens192', PHASE: 'up\n' }, [], 64)).toContain(
       '"up\\u000a" is not a phase of a hook'
     )
-    expect(await expectTold({ PHASE: 'post-up' }, [], 64)).toMatch(/^spanplan hook: error: which interface/)
+    expect(await expectTold({ PHASE: 'post-up' }, [], 64)).toMatch(/^spanplan hook: error: the name of the interface/)
     expect(await hook({ IFACE: 'ens192', PHASE: 'pre-up' }, ['--strict'])).toMatchObject({ stderr: '' })
     await hook({ IFACE: 'lo', PHASE: 'pre-up' }, ['--interface', 'ens224', '--phase', 'up'])
     expect(await bridges()).toEqual(['span1'])

@@ -133,7 +133,7 @@ describe('what a holder says of itself', () => {
     const text = JSON.stringify({ pid: 1, command: 'spanplan apply', since, waits_until: until })
     const stderr = await refused(text.replace('1', 'PID'), '--lock-timeout', '1h')
     expect(stderr).toMatch(
-      /at work: pid \d+, "spanplan apply", since .*\. It waits for confirmation, for another \d+ s\n/
+      /running: pid \d+, "spanplan apply", since .*\. It waits for confirmation, for another \d+ s\n/
     )
     expect(stderr).toContain('  to end the wait: spanplan confirm, or spanplan rollback\n')
   })

@@ -174,11 +174,11 @@ function describeUnreachable(address: string, error: unknown): Diagnostic {
     ? diagnostic(
         'DOCKER_FORBIDDEN',
         `Docker's socket may not be used: permission denied (${address})`,
-        'run as root, or join the group docker; or leave Docker out for now with --defer-docker'
+        'run it as root, with sudo, or join the group docker; or leave Docker out for now: --defer-docker'
       )
     : diagnostic(
         'DOCKER_UNREACHABLE',
         `Docker is not reachable at ${address}: ${messageOf(error)}`,
-        'start it: systemctl start docker; or leave networks and sensors for a later run with --defer-docker'
+        'start it: systemctl start docker; or leave networks and sensors for a later run: --defer-docker'
       )
 }

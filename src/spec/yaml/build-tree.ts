@@ -81,7 +81,7 @@ export class TreeBuilder {
     const at = this.#place(start(node))
     if (node.tag !== undefined && !coreTags.has(node.tag)) {
       const tag = node.tag.replace(/^tag:yaml\.org,2002:/, '!!')
-      const hint = isScalar(node) ? this.#suggestQuotes(node) : 'take it out'
+      const hint = isScalar(node) ? this.#suggestQuotes(node) : 'remove it'
       this.#reportIndicator('YAML_TAG', tag, 'a YAML tag', node, hint)
       return { kind: 'broken', at }
     }
