@@ -277,7 +277,7 @@ describe('apply --wait', () => {
     run.stdout?.on('data', (data: Buffer) => {
       printed += data.toString()
     })
-    return { run, waits: () => until('it waits', async () => printed.includes('Waits until')) }
+    return { run, waits: () => until('it waits', async () => printed.includes('Waiting until')) }
   }
 
   test('connects and seals what comes, one after the other', async () => {
@@ -313,7 +313,7 @@ describe('apply --wait', () => {
     expect(events.slice(-2)).toMatchObject([{ waiting: missing }, { waiting: missing }])
     const zeek = await lab.startSensor('zeek', {}, ids)
     const { stdout: done } = await spanplan(lab, ['apply', '--wait', '10m'])
-    expect(done).not.toContain('Waits')
+    expect(done).not.toContain('Waiting')
     await expectSensors(zeek)
   })
 
