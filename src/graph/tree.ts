@@ -83,7 +83,7 @@ function sumUp({ fileOnly, spans, remarks }: Graph): string {
     .map(([number, standing]) => `${number} ${verbs[standing][number === 1 ? 0 : 1]}`)
   if (remarks.length > 0) counts.push('the host has a problem')
   return counts.length === 0
-    ? `${count(spans.length)}, as the file says.`
+    ? `${count(spans.length)}, in sync with the file.`
     : `${count(spans.length)}: ${counts.join(', ')}. See: spanplan status`
 }
 

@@ -94,7 +94,7 @@ const broken: readonly Broken[] = [
   {
     what: 'a folder of the file that others may write to',
     break: () => chmod(lab.files, 0o777),
-    ...{ id: 'file', result: 'problem', message: /may be written by others than root/ },
+    ...{ id: 'file', result: 'problem', message: /can be written by other users than root/ },
     command: () => `chmod go-w ${lab.files}`
   },
   {
@@ -215,7 +215,7 @@ test.each(broken)(
 test('a sensor that does not run, and whose port is not sealed once it does', async () => {
   await lab.docker.getContainer('suricata').stop()
   const first = findingsOf(await examine(lab), 'sensors', 'problem')
-  expect(first).toMatchObject([{ message: 'the sensor suricata does not run', command: 'docker start suricata' }])
+  expect(first).toMatchObject([{ message: 'the sensor suricata is not running', command: 'docker start suricata' }])
   await lab.run(pasting(lab, 'docker start suricata'))
   const then = await examine(lab)
   expect(findingsOf(then, 'sensors', 'problem')).toEqual([])
@@ -227,7 +227,9 @@ test('a sensor that does not run, and whose port is not sealed once it does', as
 test('a watch that was killed', async () => {
   const before = await lab.snapshotText()
   const watch = await startWatch(lab)
-  expect(findingsOf(await examine(lab), 'watch', 'ok')).toMatchObject([{ message: /^the watch of default runs since/ }])
+  expect(findingsOf(await examine(lab), 'watch', 'ok')).toMatchObject([
+    { message: /^the watch of default has been running since/ }
+  ])
   watch.signal('SIGKILL')
   await watch.end().catch(() => undefined)
   const [dead] = findingsOf(await examine(lab), 'watch', 'problem')

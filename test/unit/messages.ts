@@ -36,12 +36,17 @@ const codeFormat = /^[A-Z]{3,}(?:_[A-Z]+)*$/
 /** Whether a text has two words beside what is put in. */
 const isText = (text: string) => /[A-Za-z]{2,}[,;:.)]* \S|\S [A-Za-z]{2,}/.test(text.replace(/\{[^{}]*\}/g, '{}'))
 
-/** All messages and texts of the source, file by file. */
+/** What has pages in docs/reference, which show each text. */
+const isInReference = (file: string) => /^src\/(?:messages\.ts|reference\/|cli\/help\/)/.test(file)
+
+/** All messages and texts of the source, file by file; without those of the reference. */
 export function readTexts(): readonly FileTexts[] {
   return readdirSync('src', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('src', name))
+    .filter((file) => !isInReference(file))
     .sort()
-    .map((name) => readFileTexts(join('src', name)))
+    .map(readFileTexts)
 }
 
 function readFileTexts(file: string): FileTexts {

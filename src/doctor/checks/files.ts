@@ -21,7 +21,7 @@ export const file: Check = {
 function describeTrust({ isRoot, fileArguments }: DoctorFacts): string {
   if (!isRoot) return 'only root checks who may write to it'
   if (fileArguments.includes('--insecure-file')) return 'who may write to it was not checked'
-  return 'nobody may write to it whom root does not trust'
+  return 'only users whom root trusts can write to it'
 }
 
 export const runDirectory: Check = {

@@ -14,7 +14,7 @@ const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: str
     ),
   locked: (name) =>
     problem(
-      `the kernel loads no modules any more (kernel.modules_disabled), and ${name} is not loaded: have it loaded at boot, and restart the host`,
+      `the kernel no longer loads modules (kernel.modules_disabled), and ${name} is not loaded: load it at boot, and restart the host`,
       `echo ${name} >>/etc/modules-load.d/spanplan.conf`
     ),
   missing: (name, architecture) =>

@@ -45,7 +45,7 @@ export const bpftool: Check = {
     })
 }
 
-const openPort = "a sensor's port is open until the next look, not closed from its first frame on"
+const openPort = "a sensor's port is open until spanplan has sealed it, instead of closed from its first frame on"
 
 export const nftables: Check = {
   id: 'nftables',

@@ -29,7 +29,7 @@ export const spans: Check = {
 }
 
 function countSpans({ report: { spans } }: SpansFacts): string {
-  return `${spans.length === 1 ? '1 span is' : `${spans.length} spans are`} as the file says`
+  return `${spans.length === 1 ? '1 span is' : `${spans.length} spans are`} in sync with the file`
 }
 
 function judgeSpans(facts: DoctorFacts, { view, report }: SpansFacts): Finding[] {
@@ -38,8 +38,8 @@ function judgeSpans(facts: DoctorFacts, { view, report }: SpansFacts): Finding[]
   const codes = new Set(unhealthy.map(({ code }) => code))
   const others = (list: readonly Diagnostic[]) => list.filter(({ code }) => !foundElsewhere.has(code)).map(describe)
   return [
-    ...report.spans.flatMap(({ name, changes }) => describeDrift(`span ${name}`, changes, apply)),
-    ...describeDrift('what the file does not have', report.changes, apply),
+    ...report.spans.flatMap(({ name, changes }) => describeDrift(`span ${name} differs from the file`, changes, apply)),
+    ...describeDrift('the host has spans that are not in the file', report.changes, apply),
     ...[...new Set(others(unhealthy))].map((message) => problem(message)),
     ...[...new Set(others(view.plan.warnings.filter(({ code }) => !codes.has(code))))].map((message) =>
       warning(message)
@@ -62,7 +62,7 @@ function describeDrift(what: string, changes: readonly PlannedChange[], apply: s
   if (changes.length === 0) return []
   const shown = changes.slice(0, mostChanges).map(renderChange).join('; ')
   const more = changes.length > mostChanges ? `; and ${changes.length - mostChanges} more` : ''
-  return [problem(`${what} differs from the file: ${shown}${more}`, apply)]
+  return [problem(`${what}: ${shown}${more}`, apply)]
 }
 
 export const pauses: Check = {
@@ -108,8 +108,8 @@ export const sensors: Check = {
 function findDeaf({ name: span, flowReport }: SpanReport, apply: string): Finding[] {
   return flowReport.hops.flatMap((hop) => {
     if (hop.kind !== 'sensor' || (hop.sockets !== null && hop.sockets.length > 0)) return []
-    if (hop.sockets === null) return [unknown(`whether ${hop.container} listens to span ${span} is root's to see`)]
-    const message = `nothing in ${hop.container} listens to span ${span}: its tool does not run, or listens on another interface`
+    if (hop.sockets === null) return [unknown(`only root can see whether ${hop.container} listens to span ${span}`)]
+    const message = `nothing in ${hop.container} listens to span ${span}: its tool is not running, or listens on another interface`
     return [warning(message, `${shellLine(['docker', 'restart', hop.container])} && ${apply}`)]
   })
 }

@@ -20,7 +20,7 @@ function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts
   const unit = unitOf(facts, unitNames.watch)
   const restart = unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : null
   if (state !== null) {
-    const since = `the watch of ${name} runs since ${localTime(state.since)}`
+    const since = `the watch of ${name} has been running since ${localTime(state.since)}`
     const invalid = state.file.valid ? [] : state.file.diagnostics
     return orOk(
       [
@@ -31,14 +31,17 @@ function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts
       since
     )
   }
-  if (socket !== null && !facts.isRoot) return [unknown(`only root may ask whether the watch of ${name} runs`)]
+  if (socket !== null && !facts.isRoot) return [unknown(`only root can see whether the watch of ${name} is running`)]
   if (pid !== null) return [problem(`the watch of ${name} (pid ${pid}) does not answer`, restart)]
   if (socket !== null) return [problem(`the watch of ${name} was killed`, restart ?? spanplanLine(facts, 'watch'))]
   if (unitOf(facts, unitNames.apply)?.activeState === 'active') {
     return [ok(`no watch of ${name} runs: ${unitNames.apply} applies at boot`)]
   }
   return [
-    warning(`no watch of ${name} runs: nothing repairs what others change`, restart ?? spanplanLine(facts, 'watch'))
+    warning(
+      `no watch of ${name} is running: nothing repairs what others change`,
+      restart ?? spanplanLine(facts, 'watch')
+    )
   ]
 }
 
@@ -79,7 +82,7 @@ function judgeUnit({
         ? [problem(`${id} has failed: ${result}, exit status ${exitStatus}`, systemctl('restart'))]
         : []),
       ...(fileState === 'disabled' ? [warning(`${id} is not started at boot`, systemctl('enable'))] : []),
-      ...(activeState === 'inactive' ? [problem(`${id} is installed, and does not run`, systemctl('start'))] : [])
+      ...(activeState === 'inactive' ? [problem(`${id} is installed, but is not running`, systemctl('start'))] : [])
     ],
     `${id} is ${activeState}, and ${fileState}`
   )

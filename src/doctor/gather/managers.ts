@@ -37,7 +37,7 @@ function findTc({ index }: Link): Known<string | null> {
     if (text === null) isHidden = true
     else if (text.includes(`uuid=${uuid}\n`)) return { known: hasTc(text) ? uuid : null }
   }
-  return isHidden ? { unknown: "NetworkManager's connections are root's to read" } : { known: null }
+  return isHidden ? { unknown: "only root can read NetworkManager's connections" } : { known: null }
 }
 
 /** A section [tc] with a line, of a keyfile (nm-settings-keyfile(5)). */

@@ -66,7 +66,7 @@ describe('on the host', () => {
    ├─ suricata (container)
    └─ zeek (container)
 
-1 span, as the file says.
+1 span, in sync with the file.
 `)
   })
 
@@ -102,7 +102,7 @@ describe('on the host', () => {
     const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, running: false } : one))
     const remarks = remarksIn(hostGraph({ ...converged, docker: { ...docker, containers } }, undefined, { pauses }))
     expect(remarks).toContainEqual(['span0', 'paused', expect.stringMatching(/^paused until /)])
-    expect(remarks).toContainEqual(['zeek', 'broken', 'the sensor zeek does not run'])
+    expect(remarks).toContainEqual(['zeek', 'broken', 'the sensor zeek is not running'])
   })
 
   test('what is on the host, and not in the file any more', () => {
@@ -158,7 +158,7 @@ test('containers that are sources', () => {
     └─ to
        └─ suricata (container)
 
-    1 span, as the file says.
+    1 span, in sync with the file.
     "
   `)
 })
