@@ -46,7 +46,7 @@ export function judgeSpan(
     ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
       running
         ? []
-        : [diagnostic('SENSOR_STOPPED', `the sensor ${name} does not run`, `start it: docker start ${name}`, origin)]
+        : [diagnostic('SENSOR_STOPPED', `the sensor ${name} is not running`, `start it: docker start ${name}`, origin)]
     ),
     ...sources.filter(isIdle).map(describeIdleness),
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport))
@@ -95,7 +95,8 @@ export function describeIdleness({ span, device, idle, maxIdle, origin }: Source
 function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
-    if (cause === 'no_carrier') return [diagnostic('CARRIER_LOST', `${hop.device} has or had no carrier`, hint)]
+    if (cause === 'no_carrier')
+      return [diagnostic('CARRIER_LOST', `${hop.device} has no carrier, or lost it for a moment`, hint)]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`

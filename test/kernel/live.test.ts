@@ -54,7 +54,9 @@ describe('a view that refreshes', () => {
     await until('they are counted', async () => view.picture().includes('5 lost: no sensor is connected'))
     await send(5)
     await until('all are counted', async () => view.picture().includes('10 lost: no sensor is connected'))
-    expect(view.picture()).toMatch(/span0: healthy[\s\S]*No watch runs\.\n.*losses counted since \d\d:\d\d:\d\d; press q to quit/)
+    expect(view.picture()).toMatch(
+      /span0: healthy[\s\S]*No watch runs\.\n.*losses counted since \d\d:\d\d:\d\d; press q to quit/
+    )
     view.process.stdin.write('q')
     expect(await view.process).toMatchObject({ exitCode: 0 })
     expect(view.output().endsWith(codes.leave)).toBe(true)

@@ -50,10 +50,10 @@ describe('where stderr is the journal', () => {
   test('each line of an event has its priority, and no time', () => {
     expect(print('info')).toBe(`<6>start    default keeps the spans of this name in sync
 <4>warning         is broken (mend it)
-<3>file            the last good one stays in force:
+<3>file            the file is invalid; the last valid one stays in force:
 <3>error: is broken
 <3>  mend it
-<6>stop            all stays as it is
+<6>stop            the spans stay as they are
 `)
   })
 
