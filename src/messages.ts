@@ -345,7 +345,7 @@ export const messages = {
     todo: 'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
   },
   TABLE_FOREIGN: {
-    means: 'An nftables table has the name of spanplan’s table, and spanplan did not make it.',
+    means: 'An nftables table has the name of spanplan’s table, and spanplan did not create it.',
     todo: 'Remove or rename the table.'
   },
   TABLE_UNREAD: {
@@ -397,7 +397,7 @@ export const messages = {
   },
   SENSOR_STOPPED: {
     kind: 'problem',
-    means: 'A sensor does not run.',
+    means: 'A sensor is not running.',
     todo: 'Start the container.'
   },
   SENSOR_NETWORK_MODE: {
@@ -463,7 +463,7 @@ export const messages = {
     todo: 'Run the command again.'
   },
   LOCKED: {
-    means: 'Another spanplan is at work, and one at a time changes a host.',
+    means: 'Another spanplan is running, and only one at a time may change a host.',
     todo: 'Wait until it has ended, or use --lock-timeout 1m. The message says which process it is.'
   },
   RIGHT_MISSING: {
@@ -527,7 +527,7 @@ export const messages = {
   },
   MONITOR_FAILED: {
     kind: 'problem',
-    means: 'A program that reports changes does not run. The watch sees changes at its next regular look.',
+    means: 'A program that reports changes is not running. The watch sees changes at its next regular interval.',
     todo: 'Check that ip, tc and Docker run; the watch starts the program again by itself.'
   },
   WATCH_MISSING: {

@@ -93,7 +93,7 @@ test('Docker that fails while an apply verifies costs nothing that was done; exi
   expect(stderr).toMatch(
     /error: everything was done, and the kernel is in sync, but Docker could not be read afterwards: /
   )
-  expect(stderr).toMatch(/Not checked:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
+  expect(stderr).toMatch(/Not verified:\n {2}\+ network span0 .*\n {2}\+ sensor suricata → span0/)
   expect(stdout + stderr).not.toMatch(/rolled back: the host|Applied and verified/)
   expect([await isMirrored('ens192'), await isMirrored('ens224')]).toEqual([true, true])
   expect([await isOn(suricata), await isOn(zeek)]).toEqual([true, true])

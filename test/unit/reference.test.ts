@@ -143,9 +143,11 @@ describe('help', () => {
   })
 
   test('is in a bundle of its own: no other start reads it', () => {
+    // A long line of a bundle is broken, also within a text.
+    const read = (bundle: string) => readFileSync(join('dist', bundle), 'utf8').replaceAll('\\\n', '')
     for (const bundle of ['spanplan.cjs', 'commands.cjs', 'dockerode.cjs']) {
-      expect(readFileSync(join('dist', bundle), 'utf8')).not.toContain(messages.LOCKED.means)
+      expect(read(bundle)).not.toContain(messages.LOCKED.means)
     }
-    expect(readFileSync('dist/help.cjs', 'utf8')).toContain(messages.LOCKED.means)
+    expect(read('help.cjs')).toContain(messages.LOCKED.means)
   })
 })

@@ -146,7 +146,7 @@ export const howtos: Stories<Reader> = {
       // The night is long enough for another container, and a bridge of somebody else's.
       await reader.lab.startSensor('stranger')
       await reader.lab.run(['ip', 'link', 'add', 'other', 'type', 'bridge'])
-      expect(await reader.run(apply)).toContain('Checked: all is in sync.')
+      expect(await reader.run(apply)).toContain('Applied and verified: ')
       expect(await reader.run('spanplan plan')).toContain('No changes')
       await reader.expectFrames('suricata')
       const again = await reader.run(`{ ${apply.trim()}; } 2>&1 || echo "exit status $?"`)
@@ -158,8 +158,8 @@ export const howtos: Stories<Reader> = {
     'Have a change rolled back by itself': async (reader, block = '') => {
       const applied = reader.run(block)
       const confirmed = await reader.run('until spanplan confirm 2>/dev/null; do sleep 0.1; done')
-      expect(confirmed).toContain('Confirmed: it stays.')
-      expect(await applied).toContain('all is in sync')
+      expect(confirmed).toContain('Confirmed: the changes stay.')
+      expect(await applied).toContain('Applied and verified: ')
       expect(await reader.run('spanplan plan')).toContain('No changes')
     }
   },
@@ -194,7 +194,7 @@ export const howtos: Stories<Reader> = {
       })
       const taken = await reader.run(take)
       expect(taken).toMatch(/ = +network +ids /)
-      expect(taken).toContain('all is in sync')
+      expect(taken).toContain('Applied and verified: ')
       expect(await reader.run('spanplan plan -f imported.yaml')).toContain('No changes')
       await reader.run('spanplan destroy -f imported.yaml')
       await reader.lab.run(['ip', 'link', 'del', 'dev', 'tap0'])

@@ -122,7 +122,7 @@ export const troubleshooting: Stories<Reader> = {
       await expectWell(reader)
     },
 
-    'The sensor does not run': breakAndRepair('docker stop suricata'),
+    'The sensor is not running': breakAndRepair('docker stop suricata'),
 
     'The sensor listens on the wrong interface': async (reader, find = '', look = '', repair = '') => {
       await reader.run(`docker exec suricata sh -c 'echo lo >/listen' && docker restart suricata && spanplan apply`)
