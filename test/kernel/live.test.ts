@@ -121,5 +121,5 @@ async function isRunning(pid: number): Promise<boolean> {
 
 test('is refused where there is no terminal', async () => {
   const { stderr } = await spanplan(lab, ['status', '--live'], 64)
-  expect(stderr).toContain('stdout is no terminal\n  leave it out, or use --json')
+  expect(stderr).toContain('stdout is not a terminal\n  leave it out, or use --json')
 })

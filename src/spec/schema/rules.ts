@@ -103,7 +103,7 @@ const interfaceMistakes: readonly Rule[] = [
     hint: 'write an item for each interface; "ip -br link" lists them'
   },
   {
-    broken: (value) => /\S[,\s]+\S/.test(value),
+    broken: (value) => /^[\w.-]+(?:[,\s]+[\w.-]+)+$/.test(value),
     message: 'must be one word',
     code: 'NAME_INVALID',
     hint: 'for several interfaces, write an item for each: "- interface: eth1"'
