@@ -128,7 +128,7 @@ export const howtos: Stories<Reader> = {
       expect(await reader.run('cat /etc/spanplan/spans.yaml')).toContain('not port 23')
       await reader.endWatch()
       await commit(spansYaml.replace('not port 22', 'not port 24'))
-      expect(await reader.run(byHand)).toContain('0 created, 2 changed, 0 replaced, 0 removed')
+      expect(await reader.run(byHand)).toContain('Applied and verified: 2 changed')
     },
 
     'Check files in CI, and drift on the host': async (reader, check = '') => {
@@ -212,7 +212,7 @@ export const howtos: Stories<Reader> = {
           .replace('--reuid ops --regid ops --init-groups', `--reuid ${user} --regid ${user} --groups ${group}`)
           .replace('install -d -o ops', `install -d -o ${user}`)
           .replaceAll('+net_admin', '+net_admin,+dac_read_search')
-        expect(await reader.run(known)).toContain('Applied:')
+        expect(await reader.run(known)).toContain('Applied and verified: ')
       }
       const refused = await reader.run(
         'SPANPLAN_RUN_DIR=/run/spanplan-ops spanplan pause --for 1h 2>&1 || echo "exit status $?"'
