@@ -81,6 +81,7 @@ test('spanplan-pull.service pulls, and spanplan-apply.service comes after it, al
   await rm(host.path('etc/spanplan/spans.yaml'))
   await git('clone', '--quiet', '/tmp/spans.git', '/etc/spanplan')
   await commit(spans.replace('not port 22', 'not port 23'))
+  await systemd.run(['systemctl', 'enable', 'spanplan-apply.service'])
   await systemd.run(['systemctl', 'start', 'spanplan-pull.service'])
   expect(await systemd.run(['cat', '/etc/spanplan/spans.yaml'])).toContain('not port 23')
   await until('all is as pulled', isTrue)
