@@ -427,6 +427,11 @@ export const messages = {
     means: 'DOCKER_HOST names another host. A span needs the Docker of this host.',
     todo: 'Unset DOCKER_HOST, or set it to a socket of this host.'
   },
+  PODMAN_NETWORK: {
+    means:
+      'Podman answers in the place of Docker. Its API keeps no options of a container on a network, where spanplan leaves its mark, so it cannot hand out a span. A container as a source works.',
+    todo: 'Use Docker for the sensors. A span without sensors and network can be captured.'
+  },
   DOCKER_DEFERRED: {
     kind: 'wait',
     means:

@@ -1,4 +1,6 @@
+import { dirname } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
+import { packageFolder } from '../debian-package.ts'
 import { printableLines } from '../printable.ts'
 import * as shared from './options.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
@@ -28,7 +30,11 @@ const widestHelp = 80
 /** The whole command line, which `spanplan completion` and the pages of the reference read too. */
 export const program = new Command('spanplan')
   .description("Gives containers a switch's mirrored traffic, as spans.yaml says.")
-  .version(SPANPLAN_VERSION, '-V, --version', 'print the version')
+  .version(
+    SPANPLAN_VERSION + (dirname(__dirname) === packageFolder ? ' (Debian package)' : ''),
+    '-V, --version',
+    'print the version'
+  )
   .helpOption('-h, --help', 'print help')
   .helpCommand(false)
   .configureHelp({ optionDescription, subcommandTerm })

@@ -79,6 +79,18 @@ export interface WatchFacts {
   readonly pid: number | null
 }
 
+/** A spanplan that the search path leads to. */
+export interface Installation {
+  /** Where the search path has it. */
+  readonly path: string
+  /** The file behind that. */
+  readonly target: string
+  /** It is of Debian's package. */
+  readonly isPackaged: boolean
+  /** The prefix of the npm that has installed it; null: none has. */
+  readonly npmPrefix: string | null
+}
+
 /** A unit of systemd, as `systemctl show` prints it. */
 export interface UnitFacts {
   readonly id: string
@@ -91,6 +103,12 @@ export interface UnitFacts {
   readonly exitStatus: string
   /** The file has changed since systemd read it. */
   readonly needsReload: boolean
+  /** The unit's file; empty: there is none. */
+  readonly file: string
+  /** The unit's file in Debian's package, which is not read because of that one; null: there is none. */
+  readonly hidden: string | null
+  /** The program that it starts. */
+  readonly program: string
 }
 
 /** Who manages an interface. */
@@ -123,4 +141,6 @@ export interface DoctorFacts extends DoctorRequest {
   /** Files of the run directory that a killed process has left. */
   readonly leftFiles: readonly string[]
   readonly units: Known<readonly UnitFacts[]>
+  /** In the order of the search path. */
+  readonly installations: readonly Installation[]
 }

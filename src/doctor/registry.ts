@@ -1,5 +1,6 @@
 import { docker, liveRestore } from './checks/docker.ts'
 import { file, runDirectory } from './checks/files.ts'
+import { installation } from './checks/installation.ts'
 import { carrier, managers, mtu, offloads } from './checks/interfaces.ts'
 import { modules } from './checks/kernel.ts'
 import { marks } from './checks/marks.ts'
@@ -15,7 +16,7 @@ const checks: readonly Check[] = [
   ...[node, iproute2, ethtool, tcpdump, nftables, bpftool, tools, modules, rights],
   ...[docker, liveRestore, file, runDirectory],
   ...[spans, carrier, managers, offloads, mtu, sensors, silence, pauses],
-  ...[watch, units, marks]
+  ...[watch, units, installation, marks]
 ]
 
 /** A finding, with the check that has found it. */

@@ -266,6 +266,8 @@ export type DockerState =
       readonly state: 'read'
       /** The newest version of its API that the daemon supports, such as `1.45`; empty: the daemon does not say. */
       readonly api: string
+      /** The version of Podman, where that answers in Docker's place. */
+      readonly podman?: string
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]
       readonly unread: readonly UnreadContainer[]

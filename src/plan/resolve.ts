@@ -105,7 +105,7 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
   return {
     items: [resolved],
     waits: [...mirrors.waits, ...sensors.waits],
-    errors: [...mirrors.errors, ...findTwice(span, points), ...sensors.errors],
+    errors: [...mirrors.errors, ...findTwice(span, points), ...sensors.errors, ...refusePodman(span, host)],
     warnings: [
       ...mirrors.warnings,
       ...warnOfMtu(span, largest),
@@ -113,6 +113,17 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
       ...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin }))
     ]
   }
+}
+
+/**
+ * Podman tells no network's bridge, drops the options of endpoints, which bear spanplan's mark, connects no container of the
+ * network `none`, and removes the bridge with the last container on it. Measured with Podman 5.4.2.
+ */
+function refusePodman({ name, network }: SpanSpec, { docker }: HostIndex): Diagnostic[] {
+  if (network === null || docker.state !== 'read' || docker.podman === undefined) return []
+  const message = `span ${name}: Podman ${docker.podman} cannot hand out a span, because it keeps no options of a container on a network, and with them not spanplan's mark`
+  const hint = `use Docker for the sensors; without sensors and network, Podman's containers can be sources, and ${name} can be captured`
+  return [diagnostic('PODMAN_NETWORK', message, hint, network.origin)]
 }
 
 function isAt(one: CopyPoint, other: CopyPoint): boolean {

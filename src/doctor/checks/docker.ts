@@ -10,11 +10,11 @@ export const docker: Check = {
     const { docker } = facts
     if (docker.state === 'unreachable') return [describeUnreachable(docker, facts)]
     if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
-    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place, and its networks cannot hand out a span`
+    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place: it tells of containers that are sources, and its networks cannot hand out a span`
     // A package of Debian's puts Podman's socket where Docker's would be.
     const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
     const report = severityOf(facts)
-    return [report === ok ? ok(`no span of the file needs Docker; ${message}`) : report(message, command)]
+    return [report === ok ? ok(`no span of the file has a network; ${message}`) : report(message, command)]
   }
 }
 

@@ -34,7 +34,7 @@ function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts
   if (socket !== null && !facts.isRoot) return [unknown(`only root can see whether the watch of ${name} is running`)]
   if (pid !== null) return [problem(`the watch of ${name} (pid ${pid}) does not answer`, restart)]
   if (socket !== null) return [problem(`the watch of ${name} was killed`, restart ?? spanplanLine(facts, 'watch'))]
-  if (unitOf(facts, unitNames.apply)?.activeState === 'active') {
+  if (unitOf(facts, unitNames.apply)?.fileState === 'enabled') {
     return [ok(`no watch of ${name} runs: ${unitNames.apply} applies at boot`)]
   }
   return [
@@ -54,8 +54,12 @@ export const units: Check = {
   find: (facts) =>
     whenKnown(facts.units, (all) => {
       const installed = all.filter(({ loadState }) => loadState !== 'not-found')
-      if (installed.length > 0) return installed.flatMap(judgeUnit)
-      return [warning('no unit of systemd starts spanplan at boot', installUnit(facts))]
+      if (installed.length === 0) return [warning('no unit of systemd starts spanplan at boot', installUnit(facts))]
+      // Debian's package has them all, and nobody wants more than one.
+      const used = installed.filter(
+        ({ fileState, activeState }) => fileState !== 'disabled' || activeState !== 'inactive'
+      )
+      return (used.length > 0 ? used : installed.slice(0, 1)).flatMap(judgeUnit)
     })
 }
 
@@ -82,7 +86,10 @@ function judgeUnit({
         ? [problem(`${id} has failed: ${result}, exit status ${exitStatus}`, systemctl('restart'))]
         : []),
       ...(fileState === 'disabled' ? [warning(`${id} is not started at boot`, systemctl('enable'))] : []),
-      ...(activeState === 'inactive' ? [problem(`${id} is installed, but is not running`, systemctl('start'))] : [])
+      // The other ends when it has applied.
+      ...(activeState === 'inactive' && id === unitNames.watch
+        ? [problem(`${id} is installed, but is not running`, systemctl('start'))]
+        : [])
     ],
     `${id} is ${activeState}, and ${fileState}`
   )

@@ -13,6 +13,7 @@ import { makeReport } from '../../status/report.ts'
 import type { DockerFacts, DoctorFacts, DoctorRequest, SpansFacts, WatchFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
 import { doctorLimits, isPodman, readDockerFacts } from './docker.ts'
+import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
 import { readPrograms } from './programs.ts'
@@ -50,7 +51,8 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     managers: managersIn(spans.facts, spans.view),
     spans: await reportOn(target, spans, watches),
     runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
-    leftFiles: findLeftFiles()
+    leftFiles: findLeftFiles(),
+    installations: findInstallations()
   }
 }
 
@@ -71,7 +73,9 @@ interface Reading {
 
 async function readSpans(file: Target | null): Promise<Reading> {
   const docker = await readDockerFacts()
-  const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodman(docker)
+  // Podman tells of containers, and what it tells of networks is of no use.
+  const wantsNetwork = file?.spec.spans.some(({ network }) => network !== null) ?? true
+  const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodman(docker) && wantsNetwork
   const nothing = makeDestroyTarget(null, { deferDocker })
   const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
   const facts = await readKnown(() => readFactsFor(target, doctorLimits))

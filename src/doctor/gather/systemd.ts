@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
 import type { UnitFacts } from '../facts.ts'
@@ -6,7 +8,14 @@ import type { Known } from '../known.ts'
 /** The units that come with spanplan. */
 export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.service' } as const
 
-const properties = ['Id', 'LoadState', 'ActiveState', 'UnitFileState', 'Result', 'ExecMainStatus', 'NeedDaemonReload']
+const properties = [
+  ...['Id', 'LoadState', 'ActiveState', 'UnitFileState', 'Result', 'ExecMainStatus', 'NeedDaemonReload'],
+  ...['FragmentPath', 'ExecStart']
+]
+
+/** Where the administrator's units are, which hide the packages' of the same name. */
+const ownFolder = '/etc/systemd/system'
+const packageFolder = '/usr/lib/systemd/system'
 
 /** Milliseconds. */
 const timeLimit = 5000
@@ -23,17 +32,25 @@ export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
   }
 }
 
-/** Parses the output of systemctl: a block of lines for each unit, with an empty line between two. */
-export function parseUnits(text: string): UnitFacts[] {
+/**
+ * Parses the output of systemctl: a block of lines for each unit, with an empty line between two.
+ *
+ * @param exists whether there is a file.
+ */
+export function parseUnits(text: string, exists = existsSync): UnitFacts[] {
   return text
     .trim()
     .split(/\n\n+/)
     .map((block) => {
       const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(block)?.[1] ?? ''
+      const file = value('FragmentPath')
+      const packaged = join(packageFolder, value('Id'))
       return {
         ...{ id: value('Id'), loadState: value('LoadState'), activeState: value('ActiveState') },
         ...{ fileState: value('UnitFileState'), result: value('Result'), exitStatus: value('ExecMainStatus') },
-        needsReload: value('NeedDaemonReload') === 'yes'
+        needsReload: value('NeedDaemonReload') === 'yes',
+        ...{ file, hidden: dirname(file) === ownFolder && exists(packaged) ? packaged : null },
+        program: /\bpath=(\S+)/.exec(value('ExecStart'))?.[1] ?? ''
       }
     })
 }

@@ -19,6 +19,8 @@ export interface DockerClient {
   readonly docker: Dockerode
   /** The newest version of the API that the daemon supports, such as `1.45`; empty if the daemon does not say. */
   readonly api: string
+  /** The version of Podman, where that answers in Docker's place; null: it is Docker. */
+  readonly podman: string | null
 }
 
 /** A client, or the reason why there is none. */
@@ -36,19 +38,20 @@ export async function connectDocker(limits = defaultLimits): Promise<DockerConne
     await probeSocket(address)
     const { default: Docker } = await import('dockerode')
     const docker = limitCalls(new Docker({ timeout: 0 }), limits)
-    return { docker, api: await ping(docker) }
+    return { docker, ...(await ping(docker)) }
   } catch (error) {
     return { reason: describeUnreachable(address, error) }
   }
 }
 
-/** Pings the daemon. dockerode does not pass on the header of the answer, which has the version of the API. */
-function ping(docker: Dockerode): Promise<string> {
+/** Pings the daemon. dockerode does not pass on the headers of the answer, which have the versions. */
+function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> {
   const request = { path: '/_ping', method: 'GET', isStream: true, statusCodes: { 200: true, 500: 'server error' } }
   return new Promise((resolve, reject) => {
     docker.modem.dial(request, (error, response) => {
       if (!(response instanceof IncomingMessage)) return reject(error)
-      resolve(String(response.headers['api-version'] ?? ''))
+      const { 'api-version': api = '', 'libpod-api-version': podman } = response.headers
+      resolve({ api: String(api), podman: podman === undefined ? null : String(podman) })
       // The body is "OK", which is of no use.
       response.destroy()
     })

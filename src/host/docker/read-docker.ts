@@ -31,7 +31,7 @@ export async function readDocker(request: ReadRequest, limits?: CallLimits): Pro
   }
 }
 
-async function readState({ docker, api }: DockerClient, request: ReadRequest): Promise<DockerState> {
+async function readState({ docker, api, podman }: DockerClient, request: ReadRequest): Promise<DockerState> {
   const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
   const [networks, listed] = parseOutput('docker', () => [
     parseNetworks(networkList),
@@ -52,6 +52,7 @@ async function readState({ docker, api }: DockerClient, request: ReadRequest): P
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
   return {
     ...({ state: 'read', api, networks } as const),
+    ...(podman !== null && { podman }),
     containers: containers.map((one) => addPorts(one, networks, veths)),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }

@@ -1,16 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { supportedNode } from '../../../src/doctor/checks/programs.ts'
 import type { DoctorFacts, UnitFacts } from '../../../src/doctor/facts.ts'
+import { findInstallations } from '../../../src/doctor/gather/installations.ts'
 import { judgeModule } from '../../../src/doctor/gather/kernel-modules.ts'
 import { parseUnits } from '../../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../../src/doctor/output.ts'
 import { runChecks } from '../../../src/doctor/registry.ts'
 import { plain } from '../../../src/printable.ts'
 import { converged, fixture, see } from '../status/views.ts'
-import { factsWith, reportOn } from './facts.ts'
+import { factsWith, packaged, reportOn } from './facts.ts'
 
 /** What is not well: the check, the result and the command of each finding. */
 function found(more: Partial<DoctorFacts>) {
@@ -43,7 +44,7 @@ test('what could not be read is not guessed', () => {
   const known = nothing.filter(({ result }) => result !== 'unknown').map(({ id }) => id)
   expect(known).toEqual([
     ...['node', 'iproute2', 'ethtool', 'tcpdump', 'bpftool', 'tools', 'rights', 'docker', 'live_restore'],
-    ...['run_directory', 'watch']
+    ...['run_directory', 'watch', 'installation']
   ])
   const deferred = see({ ...converged, docker: { state: 'deferred' } })
   expect(found({ spans: reportOn(deferred) })).toEqual([
@@ -202,6 +203,35 @@ describe('the watch and its units', () => {
     expect(found(unit(more))).toEqual([['units', result, command]])
   })
 
+  test("of the package's two units, the one that is in use counts", () => {
+    const { units } = factsWith()
+    const [one] = 'known' in units ? units.known : []
+    if (one === undefined) throw new Error('the units are known')
+    const idle = { fileState: 'disabled', activeState: 'inactive' }
+    const both = (watch: Partial<UnitFacts>, apply: Partial<UnitFacts>) => ({
+      units: {
+        known: [
+          { ...one, ...watch },
+          { ...one, id: 'spanplan-apply.service', ...apply }
+        ]
+      }
+    })
+    expect(found(both({}, idle))).toEqual([])
+    expect(found({ ...both(idle, { activeState: 'inactive' }), watches: [] })).toEqual([])
+    expect(found(both(idle, idle))).toEqual([
+      ['units', 'warning', 'systemctl enable spanplan.service'],
+      ['units', 'problem', 'systemctl start spanplan.service']
+    ])
+  })
+
+  test("a copy of a unit that hides the package's, unless it starts the package's spanplan", () => {
+    const file = '/etc/systemd/system/spanplan.service'
+    const copy = { file, hidden: '/usr/lib/systemd/system/spanplan.service', program: '/usr/bin/env' }
+    const command = `rm -- ${file} && systemctl daemon-reload && systemctl try-restart spanplan.service`
+    expect(found(unit(copy))).toEqual([['installation', 'warning', command]])
+    expect(found(unit({ ...copy, program: '/usr/bin/spanplan' }))).toEqual([])
+  })
+
   test('a watch that was killed, one that hangs, and one that only root may ask', () => {
     const dead = (pid: number | null) => ({ watches: [{ name: 'default', socket: '/run/x', state: null, pid }] })
     const restart = 'systemctl restart spanplan.service'
@@ -229,6 +259,8 @@ LoadState=loaded
 ActiveState=active
 UnitFileState=enabled
 NeedDaemonReload=yes
+FragmentPath=/etc/systemd/system/spanplan.service
+ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env spanplan watch -f /etc/spanplan ; ignore_errors=no ; status=0/0 }
 
 Result=success
 ExecMainStatus=0
@@ -238,10 +270,59 @@ ActiveState=inactive
 UnitFileState=
 NeedDaemonReload=no
 `
-    expect(parseUnits(text)).toMatchObject([
-      { id: 'spanplan.service', activeState: 'active', needsReload: true },
-      { id: 'spanplan-apply.service', loadState: 'not-found', fileState: '' }
+    const file = '/etc/systemd/system/spanplan.service'
+    const hidden = '/usr/lib/systemd/system/spanplan.service'
+    expect(parseUnits(text, () => true)).toMatchObject([
+      { id: 'spanplan.service', activeState: 'active', needsReload: true, file, hidden, program: '/usr/bin/env' },
+      { id: 'spanplan-apply.service', loadState: 'not-found', fileState: '', file: '', hidden: null, program: '' }
     ])
+    expect(parseUnits(text, () => false)).toMatchObject([{ file, hidden: null }, {}])
+  })
+})
+
+describe('spanplan itself', () => {
+  const npm = {
+    ...{ path: '/usr/local/bin/spanplan', target: '/usr/local/lib/node_modules/spanplan/bin/spanplan.js' },
+    ...{ isPackaged: false, npmPrefix: '/usr/local' }
+  }
+  const clone = {
+    path: '/opt/bin/spanplan',
+    target: '/home/me/spanplan/bin/spanplan.js',
+    isPackaged: false,
+    npmPrefix: null
+  }
+  const uninstall = 'npm uninstall --global --prefix=/usr/local spanplan'
+
+  test.each([
+    [[], []],
+    [[npm], []],
+    [[npm, packaged], [['installation', 'warning', uninstall]]],
+    [[packaged, npm], [['installation', 'warning', uninstall]]],
+    [[clone, npm], [['installation', 'warning', uninstall]]],
+    [[npm, clone], [['installation', 'warning', null]]]
+  ])('installed as %j', (installations, findings) => {
+    expect(found({ installations })).toEqual(findings)
+  })
+
+  test('is found by PATH: each file once, and nothing that cannot be run', () => {
+    const folder = mkdtempSync('/tmp/spanplan-doctor-')
+    try {
+      const library = join(folder, 'lib/node_modules/spanplan/bin')
+      for (const name of ['bin', 'sbin', 'other']) mkdirSync(join(folder, name))
+      mkdirSync(library, { recursive: true })
+      writeFileSync(join(library, 'spanplan.js'), '', { mode: 0o755 })
+      for (const name of ['bin', 'sbin']) symlinkSync(join(library, 'spanplan.js'), join(folder, name, 'spanplan'))
+      writeFileSync(join(folder, 'other/spanplan'), '', { mode: 0o644 })
+      const searchPath = ['other', 'missing', 'bin', 'sbin'].map((name) => join(folder, name)).join(':')
+      expect(findInstallations(`.:${searchPath}`)).toEqual([
+        {
+          ...{ path: join(folder, 'bin/spanplan'), target: join(library, 'spanplan.js') },
+          ...{ isPackaged: false, npmPrefix: folder }
+        }
+      ])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 

@@ -1,5 +1,5 @@
 /** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
-import type { DoctorFacts } from '../../../src/doctor/facts.ts'
+import type { DoctorFacts, Installation } from '../../../src/doctor/facts.ts'
 import { moduleNames } from '../../../src/doctor/gather/kernel-modules.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
@@ -10,6 +10,12 @@ import { makeReport } from '../../../src/status/report.ts'
 import { fixture, samplesOf, see, type Traffic, watch } from '../status/views.ts'
 
 const programs = ['ip', 'tc', 'bridge', 'ethtool', 'tcpdump', 'nft', 'bpftool', 'sysctl', 'flock', 'setpriv', 'unshare']
+
+/** Debian's package, where it installs its command. */
+export const packaged: Installation = {
+  ...{ path: '/usr/bin/spanplan', target: '/usr/share/spanplan/bin/spanplan.js' },
+  ...{ isPackaged: true, npmPrefix: null }
+}
 
 /** Those facts, and some that differ. */
 export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
@@ -39,10 +45,12 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
       known: [
         {
           ...{ id: 'spanplan.service', loadState: 'loaded', activeState: 'active', fileState: 'enabled' },
-          ...{ result: 'success', exitStatus: '0', needsReload: false }
+          ...{ result: 'success', exitStatus: '0', needsReload: false },
+          ...{ file: '/usr/lib/systemd/system/spanplan.service', hidden: null, program: '/usr/bin/spanplan' }
         }
       ]
     },
+    installations: [{ ...packaged }],
     ...more
   }
 }
