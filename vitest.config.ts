@@ -13,6 +13,7 @@ const longest = [
   'destroy-kills.long',
   'documents.long',
   'troubleshooting.long',
+  'package.long',
   'watch-slow.long',
   'destroy',
   'watch',

@@ -30,7 +30,7 @@ mount -t cgroup2 cgroup2 /run/cgroup
 mkdir -p "/run/cgroup/$1/systemd"
 echo $$ >"/run/cgroup/$1/systemd/cgroup.procs"
 umount /run/cgroup
-exec unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc --cgroup sh -c "$2" "$0" "$3" "$4"`
+exec unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc --cgroup sh -c "$2" "$0" "$3" "$4" "$5"`
 
 /**
  * Of the kernel's settings it may change the network's alone. Its /tmp is the lab's, but for Docker's socket and what Docker
@@ -53,7 +53,7 @@ mount --bind "$0/tmp" /var/tmp
 mount --bind "$0/tmp" /tmp
 mkdir -p "$2"
 mount --rbind /run/docker "$2"
-exec env -i container=lab PATH=${path} SYSTEMD_UNIT_PATH=/etc/systemd/system \
+exec env -i container=lab PATH=${path} SYSTEMD_UNIT_PATH="$3" \
   /usr/lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no`
 
 export interface Systemd {
@@ -61,9 +61,17 @@ export interface Systemd {
   run(argv: Argv): Promise<string>
 }
 
+/** Where units are: the administrator's, and then the packages', for a host that has some. */
+const ownUnits = '/etc/systemd/system'
+export const allUnits = `${ownUnits}:/usr/lib/systemd/system`
+
 /** Boots it; it ends with the lab. */
-export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
-  await mkdir(host.path('tmp'))
+export async function bootSystemd(
+  lab: Lab,
+  host: Pick<Installed, 'inside' | 'path'>,
+  unitPath = ownUnits
+): Promise<Systemd> {
+  await mkdir(host.path('tmp'), { recursive: true })
   await mkdir(host.path('etc/systemd/system'), { recursive: true })
   // Without it, this is a machine's first boot, and systemd enables every unit that it knows.
   await writeFile(host.path('etc/machine-id'), `${'0123456789abcdef'.repeat(2)}\n`)
@@ -73,7 +81,7 @@ export async function bootSystemd(lab: Lab, host: Installed): Promise<Systemd> {
   }
   for (const [name, text] of Object.entries(journal)) await writeFile(host.path(`etc/systemd/${name}`), text)
   const socket = lab.dockerHost.replace('unix://', '')
-  const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, socket, lab.dockerState] as const
+  const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, socket, lab.dockerState, unitPath] as const
   const first = lab.start([...host.inside, ...argv])
   let said = ''
   first.stderr.on('data', (chunk) => {

@@ -12,6 +12,12 @@ import { tutorial } from '../e2e/documents/tutorial.ts'
 const aside: Readonly<Record<string, string>> = {
   'sudo apt-get install -y nodejs npm iproute2 ethtool procps util-linux tcpdump nftables bpftool docker.io':
     'would install packages on this machine',
+  'sudo apt-get install -y nodejs npm debhelper': 'the same',
+  'npm ci': 'the same, where the package is made and installed by test/e2e/package.long.test.ts',
+  'npm run deb': 'the same',
+  'sudo apt-get install ./dist/spanplan_*_all.deb': 'the same',
+  'sudo cp spans.yaml /etc/spanplan/': 'the same',
+  'sudo systemctl enable --now spanplan.service': 'the same',
   'sudo npm run bench': 'measures for a quarter of an hour, and needs a machine of its own',
   'sudo npm run bench -- start': 'the same',
   'sudo npm run bench -- datapath --json': 'the same'

@@ -17,7 +17,7 @@ const showsFrames: Story<Reader> = async (reader, block = '') => {
 
 export const howtos: Stories<Reader> = {
   'docs/howto/install.md': {
-    Install: async (reader, install = '') => {
+    'With npm': async (reader, install = '') => {
       const bin = join(reader.root, 'usr/bin')
       // The stand-in would hide what is installed.
       await rm(join(reader.root, 'bin/spanplan'))

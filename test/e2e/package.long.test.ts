@@ -1,0 +1,252 @@
+/** Debian's package: made twice, checked, and lived with on a Debian 13 of its own, from its installation to its purge. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type Docker from 'dockerode'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import * as z from 'zod'
+import { buildPackage, type Debian, makeDebian } from './debian.ts'
+import { ether, filler, writePcap } from './frames.ts'
+import { findProgram, privateEnvironment, projectRoot } from './lab/programs.ts'
+import { createLab, type Lab } from './lab.ts'
+import { expectHeard, listen, until } from './spans.ts'
+import { allUnits, bootSystemd, type Systemd } from './systemd.ts'
+
+const { version }: { version: string } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'))
+const service = 'spanplan.service'
+const file = `/tmp/packages/one/spanplan_${version}_all.deb`
+const sender = '02:00:00:00:0b:01'
+
+let lab: Lab
+let systemd: Systemd
+let suricata: Docker.Container
+let host: Debian
+let before: ReadonlySet<string>
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }], docker: true })
+  suricata = await lab.startSensor('suricata')
+  host = await makeDebian(lab)
+})
+afterAll(() => lab?.close())
+
+/** A script on the Debian. */
+const sh = (script: string) => systemd.run(['sh', '-ec', script])
+const dpkg = (...argv: readonly string[]) =>
+  systemd.run(['env', 'DEBIAN_FRONTEND=noninteractive', 'dpkg', '--force-confold', ...argv])
+const write = (path: string, text: string) => systemd.run(['sh', '-c', 'printf %s "$1" >"$2"', 'sh', text, path])
+const show = async (property: string) =>
+  (await systemd.run(['systemctl', 'show', '--value', `--property=${property}`, service])).trim()
+/** What is in the file system, and when each file was written, but for what dpkg, apt, debconf and the test itself write. */
+const listFiles = async () => {
+  const left = ['/var/lib/dpkg', '/var/lib/apt', '/var/cache/apt', '/var/cache/debconf', '/var/log', '/tmp', '/run']
+  const prune = left.map((path) => `-path ${path}`).join(' -o ')
+  const text = await sh(
+    String.raw`find / -xdev \( ${prune} \) -prune -o -type f -printf '%p %s %T@\n' -o -printf '%p\n'`
+  )
+  return new Set(text.split('\n'))
+}
+
+test('two builds by two users in two folders, at two times, are one; lintian has nothing to say', async () => {
+  const { name, lintian } = await buildPackage(lab, host.path('tmp/packages'))
+  expect(lintian).toBe('')
+  expect(name).toBe(`spanplan_${version}_all.deb`)
+})
+
+const packed = z.array(z.object({ size: z.number(), files: z.array(z.object({ path: z.string() })) })).length(1)
+
+test('npm has the same files, in less than 1 MB, and runs no script when it installs them', async () => {
+  const npm = await execa('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: projectRoot })
+  const [{ size, files } = { size: 0, files: [] }] = packed.parse(JSON.parse(npm.stdout))
+  expect(size).toBeLessThan(1024 * 1024)
+  const { scripts } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'))
+  expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([])
+  const places: readonly (readonly [RegExp, string])[] = [
+    [/^(bin|dist\/.*\.cjs|schemas|package\.json)/, 'usr/share/spanplan/$&'],
+    [/^(docs|examples|README\.md)/, 'usr/share/doc/spanplan/$&'],
+    [/^dist\/(LICENSES\.txt)$/, 'usr/share/doc/spanplan/$1.gz'],
+    [/^man\/(.*\.(\d))$/, 'usr/share/man/man$2/$1.gz'],
+    [/^CHANGELOG\.md$/, 'usr/share/doc/spanplan/changelog.gz'],
+    [/^LICENSE$/, 'usr/share/doc/spanplan/copyright']
+  ]
+  const expected = files.map(({ path }) => {
+    const place = places.find(([pattern]) => pattern.test(path))
+    return place ? path.replace(...place) : path
+  })
+  const { stdout } = await execa('sh', ['-c', 'dpkg-deb --fsys-tarfile "$0" | tar -t', host.path(file)])
+  const shipped = stdout.split('\n').map((name) => name.replace(/^\.\//, ''))
+  expect(expected.filter((name) => !shipped.includes(name))).toEqual([])
+  const library = shipped.filter((name) => name.startsWith('usr/share/spanplan/') && !name.endsWith('/'))
+  expect(library.filter((name) => !expected.includes(name))).toEqual([])
+})
+
+test('installed, it does nothing until there is a file, and starts what the administrator enables', async () => {
+  systemd = await bootSystemd(lab, host, allUnits)
+  expect((await sh('node --version; grep -h VERSION_CODENAME /etc/os-release')).trim()).toMatch(
+    /^v20\.19\.\d+\n.*trixie$/
+  )
+  await sh('mkdir -p /run/network; printf "iface ens224 inet manual\\n" >>/etc/network/interfaces')
+  before = await listFiles()
+  await systemd.run(['apt-get', 'install', '-y', '--no-install-recommends', file])
+  expect(await sh('spanplan --version')).toBe(`${version} (Debian package)`)
+  expect(await sh('head -n1 /usr/bin/spanplan')).toBe('#!/usr/bin/node')
+  expect(await sh('systemctl is-enabled spanplan.service spanplan-apply.service spanplan-pull.timer || true')).toBe(
+    'disabled\ndisabled\ndisabled'
+  )
+  expect(await show('ActiveState')).toBe('inactive')
+  const verify = 'systemd-analyze verify --man=no /usr/lib/systemd/system/spanplan*.service 2>&1 || true'
+  // git is only suggested.
+  expect(await sh(verify)).toMatch(/^spanplan-pull\.service: Command \/usr\/bin\/git is not executable: .*$/)
+  // Nothing to do, without a file.
+  expect(await sh('ifup ens224 2>&1; ifdown ens224 2>&1')).toBe('')
+  const ended = 'for event in up pre-down; do /etc/NetworkManager/dispatcher.d/spanplan ens224 $event 2>&1; done'
+  expect(await sh(ended)).toBe('')
+  expect(await sh('stat -c "%a %U" /etc/spanplan /var/cache/spanplan')).toBe('755 root\n755 root')
+  await write(
+    '/etc/spanplan/spans.yaml',
+    `version: 1
+spans:
+  span0: {sources: [{interface: ens192}], sensors: [suricata]}
+  span1: {sources: [{interface: ens224}]}
+`
+  )
+  await sh(`systemctl enable --now ${service}`)
+  expect(await show('ActiveState')).toBe('active')
+  await expectHeard(lab, [suricata])
+  expect(await sh('ls /var/cache/spanplan')).toContain('spanplan.cjs.cache')
+})
+
+test('an upgrade restarts the watch once, keeps what the administrator has changed, and loses no frame', async () => {
+  await sh('echo "# Ours." >>/etc/network/if-up.d/spanplan')
+  await sh(`cp ${file} /tmp/old.deb
+    dpkg-deb -R /tmp/old.deb /tmp/new
+    sed -i 's/^Version: .*/Version: 9.0/' /tmp/new/DEBIAN/control
+    for hook in up down; do echo '# Newer.' >>/tmp/new/etc/network/if-$hook.d/spanplan; done
+    dpkg-deb -b /tmp/new /tmp/new.deb`)
+  const capture = await listen(lab, suricata, { expression: `ether src ${sender}`, bulk: true })
+  const flow = await startFrames()
+  const pid = await show('MainPID')
+  await dpkg('-i', '/tmp/new.deb')
+  await until('another watch runs', async () => ![pid, '0'].includes(await show('MainPID')))
+  await until('it is ready', async () => (await show('ActiveState')) === 'active')
+  const sent = await flow.end()
+  const { frames, dropped } = await capture.stop({ count: sent })
+  expect(dropped).toBe(0)
+  // Interrupted, tcpreplay may not have counted the last.
+  expect(sent).toBeGreaterThan(50)
+  expect([sent, sent + 1]).toContain(frames.length)
+  expect(frames.filter((frame, index) => !numbered[index % numbered.length]?.equals(frame))).toEqual([])
+  expect(
+    (await sh(`journalctl --output=cat --unit=${service}`)).match(/keeps the spans of this name in sync/g)
+  ).toHaveLength(2)
+  expect(await show('NRestarts')).toBe('0')
+  expect(await sh('tail -qn1 /etc/network/if-up.d/spanplan /etc/network/if-down.d/spanplan')).toBe('# Ours.\n# Newer.')
+  expect(await sh('cat /etc/spanplan/spans.yaml')).toContain('span1')
+})
+
+/** No two are alike. */
+const numbered = Array.from({ length: 200 }, (_, number) => ether('02:00:00:00:0b:02', sender, filler(100, number)))
+
+/** Sends them again and again, from the switch, two hundred a second, until they are ended; then says how many. */
+async function startFrames(): Promise<{ end(): Promise<number> }> {
+  const pcap = join(lab.files, 'numbered.pcap')
+  await writeFile(pcap, writePcap(numbered))
+  const { LD_LIBRARY_PATH = '' } = privateEnvironment(lab.name)
+  const replay = [findProgram('tcpreplay'), '--pps=200', '--loop=0', '-i', 'sw0', pcap]
+  const sending = lab.start(['env', `LD_LIBRARY_PATH=${LD_LIBRARY_PATH}`, ...replay], { on: 'switch' })
+  const countSent = async () => {
+    const [link] = z
+      .array(z.object({ stats64: z.object({ tx: z.object({ packets: z.number() }) }) }))
+      .parse(JSON.parse(await lab.run(['ip', '-j', '-s', 'link', 'show', 'dev', 'sw0'], { on: 'switch' })))
+    return link?.stats64.tx.packets ?? 0
+  }
+  const before = await countSent()
+  await until('frames are sent', async () => (await countSent()) > before)
+  return {
+    async end() {
+      sending.kill('SIGINT')
+      const { stdout } = await sending.catch((error) => error)
+      return Number(/Successful packets:\s+(\d+)/.exec(stdout)?.[1] ?? 'NaN')
+    }
+  }
+}
+
+test("the package's hook makes the mirrors of an interface that comes up, and takes them back before it goes down", async () => {
+  await systemd.run(['systemctl', 'stop', service])
+  const filters = () => lab.run(['tc', 'filter', 'show', 'dev', 'ens224', 'ingress'])
+  await sh('ifup ens224')
+  expect(await filters()).toContain('mirred')
+  await sh('ifdown ens224')
+  expect(await filters()).not.toContain('mirred')
+  await sh('ifup ens224')
+  await systemd.run(['systemctl', 'start', service])
+})
+
+const doctorSchema = z.object({
+  checks: z.array(z.object({ id: z.string(), message: z.string(), command: z.string().nullable() }))
+})
+
+test("the doctor finds what npm's package has left, and its command lets the package's unit act again", async () => {
+  const library = '/usr/local/lib/node_modules/spanplan'
+  const unit = `/etc/systemd/system/${service}`
+  await sh(`mkdir -p ${library} /usr/local/bin
+    cd /tmp/packages/one/spanplan
+    cp -r bin dist package.json ${library}
+    ln -s ../lib/node_modules/spanplan/bin/spanplan.js /usr/local/bin/spanplan
+    cp /usr/share/doc/spanplan/examples/systemd/${service} ${unit}
+    systemctl daemon-reload
+    systemctl restart ${service}`)
+  expect(await sh('spanplan --version; /usr/bin/spanplan --version')).toBe(`${version}\n${version} (Debian package)`)
+  const findAll = async () => {
+    const { checks } = doctorSchema.parse(JSON.parse(await sh('spanplan doctor --json || [ $? = 2 ]')))
+    return checks.filter(({ id }) => id === 'installation')
+  }
+  const [twice, hidden] = await findAll()
+  expect(twice).toEqual({
+    id: 'installation',
+    message:
+      'spanplan is installed 2 times: /usr/local/bin/spanplan comes first in PATH, before /usr/bin/spanplan (the Debian package)',
+    command: 'npm uninstall --global --prefix=/usr/local spanplan'
+  })
+  expect(hidden).toMatchObject({
+    message: `${unit} hides the unit of the Debian package, /usr/lib/systemd/system/${service}`,
+    command: `rm -- ${unit} && systemctl daemon-reload && systemctl try-restart ${service}`
+  })
+  await sh(hidden?.command ?? '')
+  // What npm would do; it is not on this Debian.
+  await sh(`rm -r /usr/local/lib/node_modules /usr/local/bin/spanplan`)
+  expect(await findAll()).toMatchObject([
+    { message: 'spanplan is installed once: /usr/bin/spanplan (the Debian package)' }
+  ])
+  expect(await show('ExecStart')).toContain('path=/usr/bin/spanplan ')
+  expect(await sh(`systemctl is-enabled ${service}`)).toBe('enabled')
+  expect(await show('ActiveState')).toBe('active')
+})
+
+test('removed, it leaves the taps, and its hooks are silent; installed again, it finds nothing to do', async () => {
+  const said = await dpkg('-r', 'spanplan')
+  expect(said).toContain('To remove them as well, install it again, and run: spanplan destroy --all')
+  expect(await show('ActiveState')).toBe('inactive')
+  await expectHeard(lab, [suricata])
+  expect(await sh('dpkg-query -l spanplan')).toMatch(/^rc +spanplan/m)
+  expect(await sh('ifdown ens224 2>&1; ifup ens224 2>&1')).toBe('')
+  const ended = 'for event in up pre-down; do /etc/NetworkManager/dispatcher.d/spanplan ens224 $event 2>&1; done'
+  expect(await sh(ended)).toBe('')
+  await dpkg('-i', file)
+  expect(await sh('tail -n1 /etc/network/if-up.d/spanplan')).toBe('# Ours.')
+  expect(await sh('spanplan plan --detailed-exitcode')).toContain('No changes')
+  await expectHeard(lab, [suricata])
+  expect(await sh('spanplan destroy --all --yes')).toMatch(/^Destroyed.*: 12 removed/m)
+})
+
+test("purged, nothing of it is left, and the administrator's files are", async () => {
+  await dpkg('-P', 'spanplan')
+  const after = await listFiles()
+  expect([...after].filter((name) => !before.has(name)).sort()).toEqual([
+    '/etc/spanplan',
+    expect.stringMatching(/^\/etc\/spanplan\/spans\.yaml /)
+  ])
+  expect([...before].filter((name) => !after.has(name))).toEqual([])
+  expect(await sh('ls -d /run/spanplan 2>&1 || true')).toMatch(/No such file/)
+  expect(await sh('dpkg-query -l spanplan 2>&1 || true')).toMatch(/no packages found/)
+})
