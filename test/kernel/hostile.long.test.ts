@@ -92,7 +92,8 @@ function allowedCalls(names: readonly string[]): RegExp {
     // What asks whether there can be a table has the names of no interface of this host.
     String.raw`\$ nft (-j list ruleset bridge|-c -j \{"nftables":\[[^ ]*"elem":\["span0"\][^ ]*\]\})`,
     '(link|addr) show',
-    `route show table all dev (${quoted}|span0)`,
+    'nexthop show',
+    `route show table all( dev (${quoted}|span0))?`,
     `filter show dev (${quoted}|span0) (in|e)gress`,
     `link set dev (${quoted}) (arp (on|off) )?promisc (on|off)`,
     `qdisc (replace|del) dev (${quoted}|span0) clsact`,
