@@ -1,4 +1,5 @@
 import { type Paint, printable, type Tone } from '../printable.ts'
+import { wrap } from '../status/output/wrap.ts'
 import type { CheckResult } from './finding.ts'
 import type { CheckedFinding } from './registry.ts'
 
@@ -51,15 +52,4 @@ function sumUp(findings: readonly CheckedFinding[]): string {
   const counts = `${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}, ${count('unknown')} not known.`
   const hasCommand = findings.some(({ command }) => command !== null)
   return hasCommand ? `${counts} Each $ line clears what stands above it; run it as root.` : counts
-}
-
-/** Lines of so many characters at most, broken between words. */
-function wrap(text: string, room: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)
-    if (line !== undefined && line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
-  }
-  return lines
 }

@@ -10,7 +10,7 @@ export const docker: Check = {
     const { docker } = facts
     if (docker.state === 'unreachable') return [describeUnreachable(docker, facts)]
     if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
-    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place: it tells of containers that are sources, and its networks cannot hand out a span`
+    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place: it can report the containers that are sources, but its networks cannot hand out a span`
     // A package of Debian's puts Podman's socket where Docker's would be.
     const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
     const report = severityOf(facts)

@@ -29,7 +29,7 @@ export const carrier: Check = {
     })
 }
 
-/** How each tool is told to leave an interface alone. ifupdown does nothing by itself once an interface is up. */
+/** The command that has each tool leave an interface alone. ifupdown does nothing by itself once an interface is up. */
 const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
   ifupdown: null,
   NetworkManager: (name) => shellLine(['nmcli', 'device', 'set', name, 'managed', 'no']),

@@ -26,7 +26,7 @@ export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
   try {
     const { stdout, stderr, status } = await run(argv, '', { milliseconds: timeLimit })
     if (status === 0) return { known: parseUnits(stdout) }
-    return { unknown: `systemd does not tell of units: ${stderr.trim().split('\n')[0]}` }
+    return { unknown: `systemd cannot report its units: ${stderr.trim().split('\n')[0]}` }
   } catch (error) {
     return { unknown: diagnosticOf(error).message }
   }

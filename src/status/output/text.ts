@@ -8,6 +8,7 @@ import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { WatchState } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
+import { wrap } from './wrap.ts'
 
 /**
  * The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it.
@@ -105,17 +106,6 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
 
 /** Of the terminal, in characters. */
 const width = 80
-
-/** Lines of so many characters at most, broken between words. */
-function wrap(text: string, room: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)
-    if (line !== undefined && line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
-  }
-  return lines
-}
 
 const indent = ' '.repeat(2 + kindWidth)
 

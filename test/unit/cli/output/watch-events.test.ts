@@ -23,6 +23,7 @@ beforeEach(() => {
     printed += text
     return true
   }
+  // Caught on the way, not in a file: the real stderr is what $JOURNAL_STREAM is compared with, and it must stay open.
   vi.spyOn(process.stderr, 'write').mockImplementation(keep)
   vi.spyOn(process.stdout, 'write').mockImplementation(keep)
 })
