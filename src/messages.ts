@@ -26,8 +26,16 @@ export const messages = {
     todo: 'Run the command of the hint, which takes that right away. Use --insecure-file only if you trust them all.'
   },
   FILE_UNWRITABLE: {
-    means: 'A plan (--out), a capture (--write) or a pause cannot be written.',
+    means: 'A plan (--out), a capture (--write), the file of --install or a pause cannot be written.',
     todo: 'Name a file that does not exist yet or is yours, in a folder to which you may write.'
+  },
+  FILE_CHANGED: {
+    means: 'Somebody else changed the file of --install between the plan and the installation. That change stays.',
+    todo: 'Look at the file, and bring both changes together. Then run the apply again.'
+  },
+  INSTALL_AMBIGUOUS: {
+    means: '--install puts one file in its place, and there is none, or more than one.',
+    todo: 'Name one file with -f, or - for stdin.'
   },
   FILE_EMPTY: {
     means: 'There is nothing in the file. That says neither that spans are wanted nor that none are.',
@@ -460,8 +468,9 @@ export const messages = {
     todo: 'Look at spanplan plan, then use --yes or apply a saved plan.'
   },
   NOT_CONFIRMED: {
-    means: 'The question was not answered with yes. Nothing was changed.',
-    todo: 'Run the command again, and answer y.'
+    means:
+      'The question was not answered with yes, and nothing was changed; or an apply with --rollback-after was not confirmed, and was rolled back.',
+    todo: 'Run the command again, and answer y, or confirm it in time.'
   },
   HOST_CHANGED: {
     means: 'The host has changed since the question was asked. Nothing was changed by spanplan.',
@@ -502,8 +511,12 @@ export const messages = {
     todo: 'Look at spanplan plan, then apply or destroy.'
   },
   NOTHING_WAITS: {
-    means: 'confirm or rollback was called, and no apply waits for it.',
-    todo: 'Nothing: the apply has ended already.'
+    means: 'confirm or rollback was called, and no apply waits for it, or not the window that was named.',
+    todo: 'Nothing: the apply has ended already. The message says how the window that was named has ended.'
+  },
+  DETACH_IMPOSSIBLE: {
+    means: 'A unit of systemd cannot wait for the confirmation: no systemd runs here, or the unit does not start.',
+    todo: 'Leave out --detach: then the apply waits at its terminal. Or see the journal of the unit.'
   },
   NO_ANSWER: {
     means: 'The apply that waits gives no answer to confirm or rollback, or none within 10 minutes.',

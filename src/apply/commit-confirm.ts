@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
 import {
   type Diagnostic,
+  diagnostic,
+  diagnosticOf,
   Exit,
   type ExitCode,
   interruptedExit,
@@ -10,9 +13,11 @@ import {
 } from '../errors.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
-import type { Lock } from '../run-dir/lock.ts'
+import { printable } from '../printable.ts'
+import { type Lock, readWaiting } from '../run-dir/lock.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 import { rollBackApply } from './executor.ts'
+import { type Installation, installFile } from './install-file.ts'
 import type { Progress } from './run-steps.ts'
 
 /** What a person decides on an apply that waits for confirmation. */
@@ -21,10 +26,20 @@ export type Decision = 'confirm' | 'rollback'
 /** How the window closes: by a decision, because time is up, or by a signal. */
 type WindowResult = Decision | 'expired' | 'interrupted'
 
-const answerSchema = z.object({ done: z.boolean(), message: z.string() })
+const answerSchema = z.object({
+  /** Whether the changes stay; else they were rolled back. */
+  confirmed: z.boolean(),
+  message: z.string(),
+  /** The code of what went wrong. */
+  code: z.string().optional(),
+  /** The window's id. */
+  window: z.string(),
+  /** The file that was installed. */
+  installed: z.string().optional()
+})
 
-/** The result of a decision, for the process that sent it. */
-type Answer = z.infer<typeof answerSchema>
+/** How the window ended, for the process that sent a decision. */
+export type Answer = z.infer<typeof answerSchema>
 
 /** Milliseconds for the answer: a rollback may take that long, where one program after the other hangs. */
 const answerTimeLimit = 600_000
@@ -43,18 +58,34 @@ function promised<T>(): readonly [Promise<T>, (value: T) => void] {
   return [promise, settle]
 }
 
+/** A new id for a window: nobody can guess it, and it is short enough to be typed. */
+export function makeWindowId(): string {
+  return randomBytes(4).toString('hex')
+}
+
 /**
  * Sends a decision to the apply that waits in this network namespace, and gives the answer.
  *
+ * @param id only for the window of this id; null: whichever it is.
  * @throws SpanplanError NOTHING_WAITS, NO_ANSWER or RIGHT_MISSING.
  */
-export async function sendDecision(decision: Decision): Promise<Answer> {
+export async function sendDecision(decision: Decision, id: string | null): Promise<Answer> {
   try {
-    return answerSchema.parse(await sendRequest(socketKind, decision, answerTimeLimit))
+    if (id !== null && readWaiting()?.window !== id) throw nothingWaits(id)
+    const request = id === null ? decision : requestFor(decision, id)
+    return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
   } catch (error) {
     if (error instanceof SpanplanError) throw error
     throw new SpanplanError(describe(error), undefined, { cause: error })
   }
+}
+
+const requestFor = (decision: Decision, id: string) => `${decision} ${id}`
+
+function nothingWaits(id: string | null): SpanplanError {
+  const what =
+    id === null ? 'no apply waits for confirmation here' : `no window ${printable(id)} waits for confirmation here`
+  return new SpanplanError(diagnostic('NOTHING_WAITS', what, 'see spanplan apply --rollback-after'))
 }
 
 function describe(error: unknown): Diagnostic {
@@ -67,11 +98,8 @@ function describe(error: unknown): Diagnostic {
     }
   }
   if (code !== undefined && nobodyListens.includes(code)) {
-    return {
-      code: 'NOTHING_WAITS',
-      message: 'no apply waits for confirmation here',
-      hint: 'see spanplan apply --rollback-after'
-    }
+    const [nothing] = nothingWaits(null).diagnostics
+    if (nothing) return nothing
   }
   return {
     code: 'NO_ANSWER',
@@ -80,12 +108,21 @@ function describe(error: unknown): Diagnostic {
   }
 }
 
-/** An apply that is done, with what its rollback needs. */
-interface UnconfirmedApply {
+/** An apply that is done, with what its confirmation and its rollback need. */
+export interface UnconfirmedApply {
+  /** The window's id. */
+  readonly id: string
   readonly target: Target
   readonly first: PlanView
   readonly progress: Progress
+  /** Others read there until when it waits. */
   readonly lock: Lock
+  /** The file that is installed once it is confirmed. */
+  readonly install: Installation | null
+  /** Does the work at the end while nobody else changes the host. */
+  readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>
+  /** Is called once it is confirmed, before the file is installed. */
+  readonly onConfirmed: () => void
 }
 
 const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>> = {
@@ -95,34 +132,38 @@ const rollbackReasons: Readonly<Record<Exclude<WindowResult, 'confirm'>, string>
 }
 
 /**
- * Waits until an apply is confirmed, and rolls it back otherwise. The decision comes from another process of this host, or from
- * a person at this terminal. The caller holds the lock, so no other process listens at the socket.
+ * Waits until an apply is confirmed, and installs its file; or rolls it back. The decision comes from another process of this
+ * host, or from a person at this terminal. No other process listens at the socket: the caller holds the lock, or the window's.
  *
  * @param milliseconds until it is rolled back.
  * @param prompt tells a person until when the apply waits, and asks on this terminal; null: there is nobody to ask. Its
  * signal withdraws the question.
- * @throws SpanplanError NOT_CONFIRMED if it was rolled back.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back; with the code of what kept the file from being installed.
  */
 export async function confirmOrRollBack(
-  { target, first, progress, lock }: UnconfirmedApply,
+  apply: UnconfirmedApply,
   milliseconds: number,
   prompt: (until: Date, signal: AbortSignal) => Promise<Decision> | null,
   signal: AbortSignal
 ): Promise<void> {
-  const rollBack = (message: string, exit: ExitCode) =>
-    rollBackApply(target, first, progress, { code: 'NOT_CONFIRMED', message }, exit)
-  const until = new Date(Date.now() + milliseconds)
-  lock.announce({ waits_until: until.toISOString() })
+  const { id, target, first, progress, lock, install } = apply
+  const rollBack = (reason: Diagnostic, exit: ExitCode) => rollBackApply(target, first, progress, reason, exit)
   const [answered, setAnswer] = promised<Answer>()
   const [result, settle] = promised<WindowResult>()
   const decide = (decision: Decision) => () => {
     settle(decision)
     return answered
   }
-  const answers = { confirm: decide('confirm'), rollback: decide('rollback') }
-  const server = await serveRequests(socketKind, answers).catch((error: unknown) =>
-    rollBack(`there is no way to confirm it: ${messageOf(error)}`, Exit.rolledBack)
-  )
+  const decisions = (['confirm', 'rollback'] as const).flatMap((decision) => [
+    [decision, decide(decision)] as const,
+    [requestFor(decision, id), decide(decision)] as const
+  ])
+  const server = await serveRequests(socketKind, Object.fromEntries(decisions)).catch((error: unknown) => {
+    const message = `there is no way to confirm it: ${messageOf(error)}`
+    return apply.exclusively(() => rollBack({ code: 'NOT_CONFIRMED', message }, Exit.rolledBack))
+  })
+  const until = new Date(Date.now() + milliseconds)
+  lock.announce({ waits_until: until.toISOString(), window: id })
   const timer = setTimeout(settle, milliseconds, 'expired')
   const withdraw = new AbortController()
   const ask = async () => prompt(until, withdraw.signal)
@@ -136,20 +177,40 @@ export async function confirmOrRollBack(
   clearTimeout(timer)
   withdraw.abort()
   lock.announce({ waits_until: undefined })
-  try {
+  const end = async () => {
     if (ended !== 'confirm') {
-      await rollBack(rollbackReasons[ended], ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
+      const reason = { code: 'NOT_CONFIRMED', message: rollbackReasons[ended] }
+      await rollBack(reason, ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
     }
-    setAnswer({ done: true, message: 'Confirmed: the changes stay.' })
+    if (install === null) return
+    try {
+      apply.onConfirmed()
+      installFile(install)
+    } catch (error) {
+      await rollBack(diagnosticOf(error), Exit.rolledBack)
+    }
+  }
+  try {
+    await apply.exclusively(end)
+    const installed = install !== null && { installed: install.path }
+    setAnswer({ confirmed: true, message: confirmedMessage(install), window: id, ...installed })
   } catch (error) {
-    setAnswer(rollbackAnswer(error))
+    setAnswer({ confirmed: false, window: id, ...describeEnd(error) })
     throw error
   } finally {
     await server.close()
   }
 }
 
-function rollbackAnswer(error: unknown): Answer {
-  if (!(error instanceof SpanplanError)) return { done: false, message: 'the rollback failed' }
-  return { done: error.exit !== Exit.partial, message: error.message }
+/** What is said of an apply that was confirmed. */
+export function confirmedMessage(install: Installation | null): string {
+  return `Confirmed: the changes stay.${install === null ? '' : ` ${printable(install.path)} is installed.`}`
+}
+
+function describeEnd(error: unknown): Pick<Answer, 'message' | 'code'> {
+  if (!(error instanceof SpanplanError)) return { message: 'the rollback failed', code: 'BUG' }
+  const { message, exit, diagnostics } = error
+  if (exit === Exit.partial) return { message, code: 'ROLLBACK_PARTIAL' }
+  const code = diagnostics[0]?.code
+  return code === undefined || code === 'NOT_CONFIRMED' ? { message } : { message, code }
 }

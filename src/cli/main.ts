@@ -73,6 +73,7 @@ program
   .addOption(shared.adoptOption())
   .addOption(shared.deferOption())
   .addOption(shared.insecureOption())
+  .addOption(shared.installOption().conflicts(['out', 'span']))
   .addOption(shared.exitcodeOption('are'))
   .addOption(shared.colorOption())
   .action((options) => run('plan', options))
@@ -92,6 +93,8 @@ program
       .argParser(shared.parseDuration)
       .default(undefined, 'never')
   )
+  .option('--detach', 'with --rollback-after: return at once; a unit of systemd waits', false)
+  .addOption(shared.installOption().conflicts('span'))
   .addOption(
     new Option('--wait <duration>', 'wait this long for missing sensors, as in 60s, and connect them')
       .argParser(shared.parseDuration)
@@ -109,6 +112,12 @@ program
     const refused = given.map(({ long = '' }) => long).filter((flag) => optionsOfPlan.has(flag))
     if (plan !== undefined && refused.length > 0) {
       command.error(`error: these options are already part of the saved plan: ${refused.join(', ')}`)
+    }
+    if (plan !== undefined && options.install !== undefined) {
+      command.error('error: --install needs a file: a saved plan is not installed')
+    }
+    if (options.detach && options.rollbackAfter === undefined) {
+      command.error('error: --detach needs --rollback-after')
     }
     if (plan !== undefined && options.wait !== undefined) {
       command.error('error: --wait needs a file: a saved plan does not contain sensors that are missing')
@@ -217,9 +226,10 @@ for (const [decision, description] of [
   program
     .command(decision)
     .description(description)
+    .argument('[window]', 'only this window: the id that apply has printed')
     .addOption(shared.jsonOption())
     .addOption(shared.colorOption())
-    .action((options) => run('decide', { ...options, decision }))
+    .action((window, options) => run('decide', { ...options, decision, window }))
 }
 
 program.commandsGroup('Integrate:')

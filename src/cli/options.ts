@@ -34,6 +34,8 @@ export const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
   new Option('--lock-timeout <duration>', 'wait this long for another spanplan to end, as in 30s or 5m')
     .argParser(parseDuration)
     .default(milliseconds, otherwise)
+export const installOption = () =>
+  new Option('--install <file>', 'put the file there once it is applied, and confirmed').argParser(parseOut)
 export const exitcodeOption = (what: string) =>
   new Option('--detailed-exitcode', `exit with 2 if there ${what} changes`).default(false)
 

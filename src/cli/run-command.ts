@@ -8,6 +8,7 @@ const commands = {
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
   destroy: async () => (await import('./commands/apply.ts')).destroyCommand,
   decide: async () => (await import('./commands/confirm.ts')).decideCommand,
+  window: async () => (await import('./window/hold-window.ts')).windowCommand,
   hook: async () => (await import('./commands/hook.ts')).hookCommand,
   watch: async () => (await import('./commands/watch.ts')).watchCommand,
   pause: async () => (await import('./commands/pause.ts')).pauseCommand,

@@ -2,9 +2,17 @@ import { CommanderError } from '@commander-js/extra-typings'
 import { Exit } from '../errors.ts'
 import { program } from './main.ts'
 
+/** The word by which a unit calls spanplan to hold a window. It is no command: nobody types it. */
+const windowWord = 'window'
+
 /** Starts a command. What only help prints is in a bundle of its own, and is read before that help is printed. */
 async function start(): Promise<void> {
   const words = process.argv.slice(2)
+  const [word, id = '', recover] = words
+  if (word === windowWord) {
+    const { runCommand } = await import('./run-command.ts')
+    return runCommand('window', { id, recover: recover !== undefined })
+  }
   const asksForHelp = words.length === 0 || words.some((word) => /^(?:help|--help|-\w*h\w*)$/.test(word))
   if (asksForHelp) {
     const { addHelp, firstSteps } = await import('./help/help.ts')

@@ -29,7 +29,8 @@ export const packageOf: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   xargs: 'findutils',
   unshare: 'util-linux',
-  nsenter: 'util-linux'
+  nsenter: 'util-linux',
+  'systemd-run': 'systemd'
 }
 
 /** Milliseconds. iproute2 reads or writes 1,000 links in less than a second: a program that takes this long hangs. */

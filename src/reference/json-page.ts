@@ -24,7 +24,8 @@ const plan: Describes<PlanDocument> = {
   changes: 'what is to be done, in order',
   waiting: 'what waits: [diagnostics](#diagnostics), with `kind`, `span` and `title`',
   warnings: '[diagnostics](#diagnostics)',
-  summary: 'how many of each: `create`, `update`, `replace`, `remove`, `adopt`, `wait`'
+  summary: 'how many of each: `create`, `update`, `replace`, `remove`, `adopt`, `wait`',
+  install: 'with --install: the `file` that apply would write, and whether that is `changed`; left out otherwise'
 }
 
 const change: Describes<PlanDocument['changes'][number]> = {
@@ -148,8 +149,13 @@ const lines = {
   step_done: 'a step is done: `address`, `step`',
   step_failed: 'a step failed: `address`, `step`, `errors`',
   rolled_back: 'what was done was rolled back: whether it is `complete`, and the addresses that are `left`',
-  confirmation_awaited: 'with --rollback-after: `until` when',
-  confirmed: 'with --rollback-after: somebody confirmed',
+  confirmation_awaited: 'with --rollback-after: `until` when, and the `id` of the window',
+  confirmed: 'with --rollback-after: somebody confirmed the window of this `id`',
+  window:
+    'with --detach, the last line: a `unit` of systemd waits `until` then for the confirmation of the window of this `id`',
+  window_rolled_back:
+    'with --install: the window of an earlier apply, which nobody had confirmed: its `id`, and a `message`',
+  installed: 'with --install: the `file` was written',
   wait: 'with --wait: `until` when, and `waiting`, the diagnostics of what is missing',
   wait_over: 'with --wait: `waiting`, what is still missing',
   summary: 'what was done, as `summary` of a plan',

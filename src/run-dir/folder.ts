@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/file-permissions.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/files/permissions.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 
@@ -117,15 +117,18 @@ function distrustOf(folder: string): { readonly reason: string; readonly repair:
   }
 }
 
-/** Reads a file of a run directory; null: it does not exist, or other users could have written it. */
-export function readRunFile(kind: string, folder = runFolder()): string | null {
+/**
+ * Reads a file of a run directory; null: it does not exist, it is too large, or other users could have written it.
+ *
+ * @param limit bytes.
+ */
+export function readRunFile(kind: string, folder = runFolder(), limit = largestFile): string | null {
   if (!isTrustedFolder(folder)) return null
   try {
     const file = openSync(runFile(kind, folder), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stats = fstatSync(file)
-      const isTrusted =
-        stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats) && stats.size <= largestFile
+      const isTrusted = stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats) && stats.size <= limit
       return isTrusted ? readFileSync(file, 'utf8') : null
     } finally {
       closeSync(file)
@@ -136,20 +139,21 @@ export function readRunFile(kind: string, folder = runFolder()): string | null {
 }
 
 /**
- * Writes a file of this process's run directory atomically. Every user may read it. The caller holds the lock.
+ * Writes a file of this process's run directory atomically. The caller holds the lock.
  *
+ * @param mode who may read it; by default, every user.
  * @throws SpanplanError FILE_UNWRITABLE, such as where the disk is full: the file stays as it was.
  */
-export function writeRunFile(kind: string, text: string): void {
+export function writeRunFile(kind: string, text: string, mode = 0o644): void {
   const path = runFile(kind)
   const draft = `${path}.new`
   try {
     // A process that was killed may have left one.
     rmSync(draft, { force: true })
-    const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+    const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {
       // open obeys the umask.
-      fchmodSync(file, 0o644)
+      fchmodSync(file, mode)
       // Unlike writeSync(), it fails where the disk has room for a part only.
       writeFileSync(file, text)
     } finally {

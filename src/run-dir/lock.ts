@@ -11,10 +11,11 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { diagnostic, interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { commandFailed, run } from '../host/exec.ts'
-import { mayOthersWrite } from '../host/file-permissions.ts'
+import { mayOthersWrite } from '../host/files/permissions.ts'
 import { localTime } from '../local-time.ts'
 import { printable } from '../printable.ts'
 import { openRunFolder, readRunFile, runFile, systemFolder } from './folder.ts'
@@ -23,7 +24,9 @@ const holderSchema = z.object({
   pid: z.int().positive(),
   command: z.string(),
   since: z.iso.datetime(),
-  waits_until: z.iso.datetime().optional()
+  waits_until: z.iso.datetime().optional(),
+  /** The id of the window that it holds, or waits in. */
+  window: z.string().optional()
 })
 
 /** The process that holds a lock, as it has written itself into the lock's file. Times are ISO 8601. */
@@ -37,8 +40,13 @@ export interface Lock {
 }
 
 interface LockOptions {
-  /** Which lock: `lock` is for every command that changes the host. The watch of each name has one of its own. */
+  /**
+   * Which lock: `lock` is for every command that changes the host. The watch of each name has one of its own, and so has the
+   * unit that holds a detached window ({@link windowLock}).
+   */
   readonly kind?: string
+  /** `lock` is taken also while a detached window is open. Default: no. */
+  readonly duringWindow?: boolean
   /** The command line, which others read of the holder. */
   readonly command: string
   /** Milliseconds to wait for another holder; 0: not at all. */
@@ -46,6 +54,12 @@ interface LockOptions {
   /** Ends the waiting. */
   readonly signal: AbortSignal
 }
+
+/** The lock of the unit that holds a detached window: nobody else changes the host as long as it is held. */
+export const windowLock = 'window'
+
+/** Milliseconds between two looks at a detached window that is about to open or to end. */
+const windowInterval = 100
 
 /** Milliseconds for one call of flock. Between two calls, it is checked whether the holder waits for a person, and the signal. */
 const flockTimeLimit = 500
@@ -55,7 +69,7 @@ const flockTimeLimit = 500
  *
  * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING if its file cannot be made; INTERRUPTED while waiting.
  */
-export async function takeLock({ kind = 'lock', ...options }: LockOptions): Promise<Lock> {
+export async function takeLock({ kind = 'lock', duringWindow = false, ...options }: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
   const path = runFile(kind)
   for (;;) {
@@ -65,16 +79,45 @@ export async function takeLock({ kind = 'lock', ...options }: LockOptions): Prom
       await lockFile(file, kind, deadline, options.signal)
       // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
-        if (isOwn(file, path)) return explainErrors(path, () => hold(file, path, options.command))
-        // Another user's file, which nobody holds.
-        explainErrors(path, () => rmSync(path))
+        if (isOwn(file, path)) {
+          const window = kind === 'lock' && !duringWindow ? await readOpenWindow() : null
+          if (window === null) return explainErrors(path, () => hold(file, path, options.command))
+          checkPatience(window, deadline, options.signal)
+        } else {
+          // Another user's file, which nobody holds.
+          explainErrors(path, () => rmSync(path))
+        }
       }
     } catch (error) {
       closeSync(file)
       throw error
     }
     closeSync(file)
+    if (readHolder(windowLock) !== null) await sleep(windowInterval)
   }
+}
+
+/**
+ * Reads who holds a detached window.
+ *
+ * @returns null if no unit holds one. What a killed unit wrote is ignored.
+ */
+export async function readOpenWindow(): Promise<Holder | null> {
+  const holder = readHolder(windowLock)
+  if (holder === null) return null
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const file = openSync(runFile(windowLock), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    return (await tryFlock(file, 0)) ? null : holder
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Reads who waits for confirmation, at a terminal or in a unit; null: nobody. */
+export function readWaiting(): Holder | null {
+  const holders = [readHolder(), readHolder(windowLock)]
+  return holders.find((holder) => holder !== null && secondsLeft(holder) > 0) ?? null
 }
 
 /**
@@ -152,15 +195,18 @@ function isOwn(file: number, path: string): boolean {
 async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {
   // The first time without waiting: a holder that waits for a person is not waited for.
   for (let wait = 0; !(await tryFlock(file, wait)); ) {
-    const holder = readHolder(kind)
-    const left = deadline - performance.now()
-    if (left <= 0 || (holder !== null && secondsLeft(holder) > 0)) throw locked(holder)
-    if (signal.aborted) {
-      const message = 'interrupted while waiting for another spanplan.\nNothing was changed.'
-      throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
-    }
-    wait = Math.min(left, flockTimeLimit)
+    checkPatience(readHolder(kind), deadline, signal)
+    wait = Math.min(deadline - performance.now(), flockTimeLimit)
   }
+}
+
+/** @throws SpanplanError LOCKED if the time is over, or the holder waits for a person; INTERRUPTED. */
+function checkPatience(holder: Holder | null, deadline: number, signal: AbortSignal): void {
+  const isOver = deadline - performance.now() <= 0
+  if (isOver || (holder !== null && secondsLeft(holder) > 0)) throw locked(holder)
+  if (!signal.aborted) return
+  const message = 'interrupted while waiting for another spanplan.\nNothing was changed.'
+  throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
 }
 
 /** flock(2): the lock belongs to the open file, which flock inherits: it stays when flock ends, and ends with this process. */

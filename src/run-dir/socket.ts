@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { lstatSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { isTrustedUser } from '../host/file-permissions.ts'
+import { isTrustedUser } from '../host/files/permissions.ts'
 import { checkRunFolder, runFile } from './folder.ts'
 
 /** Bytes of the path of a socket: sun_path in unix(7), less its end. Node cuts a longer one off. */

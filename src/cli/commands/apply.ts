@@ -1,26 +1,27 @@
 import { awaitSensors, missingSensors } from '../../apply/await-sensors.ts'
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
+import { type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
-import { askForApproval, askToConfirm } from '../input/approve.ts'
+import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
-import { openProgress, printResult } from '../output/progress.ts'
-import { commandLine, type Session, warn } from '../session.ts'
+import { openProgress } from '../output/progress.ts'
+import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
+import { lockAfterWindow } from '../window/earlier-window.ts'
+import { chooseEnding, type EndingOptions, findInstallation, installNow } from '../window/ending.ts'
 
-interface ApplyOptions {
+interface ApplyOptions extends EndingOptions {
   readonly yes: boolean
   /** Milliseconds. */
   readonly lockTimeout: number
   readonly detailedExitcode: boolean
   readonly allowEmpty: boolean
-  /** Milliseconds until the apply is rolled back, unless it is confirmed; undefined: it is not. */
-  readonly rollbackAfter?: number
   /** Milliseconds to wait for missing sensors; undefined: not at all. */
   readonly wait?: number
 }
@@ -67,8 +68,8 @@ async function applyAndWait(session: Session, request: ApplyRequest): Promise<Ex
   const signal = catchSignals()
   let changed = false
   const apply = async (timeout: number): Promise<PlanView> => {
-    const { first, last } = await lockAndApply(session, request, timeout, signal)
-    changed ||= first.plan.changes.length > 0
+    const { first, last, installed } = await lockAndApply(session, request, timeout, signal)
+    changed ||= installed || first.plan.changes.length > 0
     return last
   }
   const view = await apply(lockTimeout)
@@ -88,42 +89,50 @@ async function lockAndApply(
   { target, refresh, options }: ApplyRequest,
   lockTimeout: number,
   signal: AbortSignal
-): Promise<ApplyResult> {
+): Promise<ApplyResult & { readonly installed: boolean }> {
   const take = () => takeLock({ command: commandLine(), timeout: lockTimeout, signal })
-  const locking = await tryUnless('RIGHT_MISSING', take)
+  const takeFirst = options.install === undefined ? take : () => lockAfterWindow(session, take)
+  const locking = await tryUnless('RIGHT_MISSING', takeFirst)
   let lock: Lock | null = locking.result
   try {
+    const install = findInstallation(session, options)
     const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     printPlan(session, target, view)
+    const ending = chooseEnding(session, target, options, install)
     const approve = async (): Promise<PlanView> => {
       // Creating, changing and repairing needs no approval.
-      if (options.yes || !view.plan.changes.some(isDestructive)) return view
+      if (options.yes || !view.plan.changes.some(isDestructive)) return ending.begin(view)
       // A person takes time to answer. Other processes need not wait for that.
       lock?.release()
       await askForApproval(view.plan, signal)
       lock = await take()
-      return refreshUnchanged(target, view.plan)
+      return ending.begin(await refreshUnchanged(target, view.plan))
     }
     const progress = openProgress(session, view.plan)
     const checks = { allowEmpty: options.allowEmpty, lock: locking.missing, docker: reading.missing }
-    const result = await applyPlan(target, view, { ...checks, progress, signal, approve }).finally(progress.close)
-    if (result.first.plan.changes.length === 0) return result
-    if (result.unverified === null) printSummary(session, target, result.first.plan)
-    if (options.rollbackAfter !== undefined && lock !== null) {
-      if (result.unverified !== null) warn(session, result.unverified.diagnostics)
-      const { confirmOrRollBack } = await import('../../apply/commit-confirm.ts')
-      const applied = { target, first: result.first, progress, lock }
-      const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, until, withdrawn)
-      await confirmOrRollBack(applied, options.rollbackAfter, prompt, signal)
-      printResult(session, 'Confirmed: the changes stay.', 'confirmed', {})
-    }
+    const applying = applyPlan(target, view, { ...checks, progress, signal, approve }).finally(progress.close)
+    const result = await applying.catch((error: unknown) => {
+      ending.failed(error)
+      throw error
+    })
+    const { changes } = result.first.plan
+    if (changes.length > 0 && result.unverified === null) printSummary(session, target, result.first.plan)
+    if (lock === null) return { ...result, installed: installUnlocked(install, locking.missing) }
+    const installed =
+      changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
     if (result.unverified !== null) throw result.unverified
-    return result
+    return { ...result, installed }
   } finally {
     lock?.release()
   }
+}
+
+/** Without the lock, there was nothing to change, and nothing may be installed. */
+function installUnlocked(install: Installation | null, missing: readonly Diagnostic[]): boolean {
+  if (install !== null && isNewFile(install)) throw new SpanplanError(missing)
+  return false
 }
 
 /** An error that has only this code is reported later, with the other rights that are missing. */

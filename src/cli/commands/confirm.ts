@@ -1,16 +1,29 @@
-import { type Decision, sendDecision } from '../../apply/commit-confirm.ts'
+import type { Decision } from '../../apply/commit-confirm.ts'
+import { decideWindow } from '../../apply/window.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'
-import type { Session } from '../session.ts'
+import { commandLine, type Session } from '../session.ts'
+
+interface DecideOptions {
+  readonly decision: Decision
+  /** The id of a window; undefined: whichever waits. */
+  readonly window: string | undefined
+}
 
 /** `spanplan confirm` and `spanplan rollback`: decides on an apply that waits for confirmation. */
-export async function decideCommand(
-  session: Session,
-  { decision }: { readonly decision: Decision }
-): Promise<ExitCode> {
-  const { done, message } = await sendDecision(decision)
-  if (!done) throw new SpanplanError({ code: 'ROLLBACK_PARTIAL', message }, Exit.partial)
-  printResult(session, printableLines(message), decision === 'confirm' ? 'confirmed' : 'rolled_back', { message })
+export async function decideCommand(session: Session, { decision, window }: DecideOptions): Promise<ExitCode> {
+  const answer = await decideWindow(decision, window ?? null, commandLine())
+  const { code, confirmed, message } = answer
+  if (code !== undefined)
+    throw new SpanplanError({ code, message }, code === 'ROLLBACK_PARTIAL' ? Exit.partial : undefined)
+  if (confirmed !== (decision === 'confirm')) throw tooLate(answer.window, confirmed, message)
+  const body = { id: answer.window, message, ...(answer.installed !== undefined && { installed: answer.installed }) }
+  printResult(session, printableLines(message), confirmed ? 'confirmed' : 'rolled_back', body)
   return Exit.done
+}
+
+function tooLate(id: string, confirmed: boolean, message: string): SpanplanError {
+  const what = confirmed ? 'was confirmed before' : `was rolled back before: ${message}`
+  return new SpanplanError({ code: 'NOTHING_WAITS', message: `the window ${id} ${what}` })
 }

@@ -1,13 +1,15 @@
+import { isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'
-import { printableJson } from '../../printable.ts'
+import { printable, printableJson } from '../../printable.ts'
 import { savePlan } from '../input/saved-plan.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
+import { findInstallation } from '../window/ending.ts'
 
 interface PlanOptions extends SpecSelection {
   readonly diff: boolean
@@ -15,6 +17,8 @@ interface PlanOptions extends SpecSelection {
   readonly detailedExitcode: boolean
   /** The file to save the plan to, for `spanplan apply`. */
   readonly out?: string
+  /** Where apply would install the file. */
+  readonly install?: string
 }
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
@@ -25,7 +29,9 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
   const plan = { ...view.plan, warnings: [...view.plan.warnings, ...warnOfLateSeal(view.desired, view.host)] }
   warn(session, plan.warnings)
-  const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString() }
+  const installation = findInstallation(session, options)
+  const install = installation && { file: installation.path, changed: isNewFile(installation) }
+  const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString(), install }
   const document = planDocument(plan, { ...view, ...about })
   if (options.out !== undefined) savePlan(options.out, document, options, session.files)
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
@@ -33,6 +39,10 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
     const { renderDiff } = await import('../../plan/output/diff.ts')
     process.stdout.write(renderDiff(plan))
   } else if (options.commands) process.stdout.write(renderCommands(plan))
-  else process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
-  return options.detailedExitcode && plan.changes.length > 0 ? Exit.changes : Exit.done
+  else {
+    process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
+    if (install?.changed) process.stdout.write(`The file would be installed: ${printable(install.file)}.\n`)
+  }
+  const changed = plan.changes.length > 0 || install?.changed === true
+  return options.detailedExitcode && changed ? Exit.changes : Exit.done
 }

@@ -51,6 +51,10 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
         does: 'The same, rolled back after two minutes unless confirmed:',
         run: 'sudo spanplan apply --rollback-after 2m'
       },
+      {
+        does: 'Apply a new file, and put it in its place once that is confirmed:',
+        run: 'sudo spanplan apply -f new.yaml --install spans.yaml --rollback-after 2m'
+      },
       { does: 'Apply a saved plan, as it was shown or not at all:', run: 'sudo spanplan apply plan.json' }
     ],
     exits: [changes, stale, partial, rolledBack, invalidFile, locked, missingRight, ...interrupted],

@@ -33,10 +33,14 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
  *
  * @returns null: there is no terminal to ask on.
  */
-export function askToConfirm(session: Session, until: Date, signal: AbortSignal): Promise<Decision> | null {
+export function askToConfirm(
+  session: Session,
+  { id, until }: { readonly id: string; readonly until: Date },
+  signal: AbortSignal
+): Promise<Decision> | null {
   const time = until.toLocaleTimeString('sv-SE')
   const text = `The changes will be rolled back at ${time} unless you confirm them: spanplan confirm (to roll back now: spanplan rollback)`
-  printResult(session, text, 'confirmation_awaited', { until: until.toISOString() })
+  printResult(session, text, 'confirmation_awaited', { id, until: until.toISOString() })
   return session.json || process.stdin.isTTY !== true ? null : askForDecision(signal)
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { distrustFile } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
@@ -9,7 +10,6 @@ import { largestFile } from '../../spec/yaml/decode.ts'
 import type { Session } from '../session.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
-import { distrustFile } from './trust.ts'
 
 /** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
 const defaultPaths = ['spans.yaml', '/etc/spanplan']

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { messageOf, SpanplanError, systemCode } from '../../errors.ts'
-import { isTrustedUser } from '../../host/file-permissions.ts'
+import { isTrustedUser } from '../../host/files/permissions.ts'
 import { printable } from '../../printable.ts'
 import { descriptorOf } from '../input/open-input.ts'
 

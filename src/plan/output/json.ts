@@ -11,13 +11,25 @@ export const formatVersion = '1.0'
 /** The file that a plan rests on; null for one that rests on the host alone. */
 export type PlanSpec = Pick<Spec, 'name' | 'files' | 'digest'> | null
 
+/** Which file --install would write, and whether that is not there yet. */
+export interface InstallPlan {
+  readonly file: string
+  readonly changed: boolean
+}
+
 /** The plan as a program reads it. */
 export type PlanDocument = ReturnType<typeof planDocument>
 
 /** The plan as a program reads it, for `JSON.stringify`. `created` is an ISO 8601 time. */
 export function planDocument(
   plan: Plan,
-  context: Facts & { readonly spec: PlanSpec; readonly version: string; readonly created: string }
+  context: Facts & {
+    readonly spec: PlanSpec
+    readonly version: string
+    readonly created: string
+    /** What --install would do. */
+    readonly install?: InstallPlan | null
+  }
 ) {
   return {
     format_version: formatVersion,
@@ -28,7 +40,8 @@ export function planDocument(
     changes: plan.changes.map(changeDocument),
     waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({ kind, span, title, ...diagnostic })),
     warnings: plan.warnings,
-    summary: countActions(plan)
+    summary: countActions(plan),
+    ...(context.install && { install: context.install })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, writeMode } from '../../host/file-permissions.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
+import { shellLine } from '../quote-command.ts'
+import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, writeMode } from './permissions.ts'
 
 /** Stands behind the commands in a hint. */
 const unlessMeant = '; or, if you trust them all, --insecure-file'

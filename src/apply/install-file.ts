@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { distrustFile } from '../host/files/trust.ts'
+import { printable } from '../printable.ts'
+import { largestFile } from '../spec/yaml/decode.ts'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+
+/** A file that takes the place of another once it is applied. */
+export interface Installation {
+  /** The absolute path. */
+  readonly path: string
+  readonly bytes: Uint8Array
+  /** The digest of what is at the path before the apply; null: nothing is. */
+  readonly before: string | null
+  /** Its folder is not checked: others may write to it. */
+  readonly insecure: boolean
+}
+
+/**
+ * Reads what an installation would replace, before anything is changed.
+ *
+ * @param path is relative to the current folder.
+ * @param insecure others than root may write to the folder.
+ * @throws SpanplanError FILE_INSECURE, or FILE_UNWRITABLE where the path is of no regular file, or its folder is missing.
+ */
+export function planInstallation(path: string, bytes: Uint8Array, insecure: boolean): Installation {
+  const installation = { path: resolve(path), bytes, before: null, insecure }
+  return { ...installation, before: inFolder(installation, (folder) => digestAt(folder, installation.path)) }
+}
+
+/** Whether the file is another one than what is there. */
+export function isNewFile({ bytes, before }: Installation): boolean {
+  return digest(bytes) !== before
+}
+
+/**
+ * Puts the file in its place atomically, and on the disk. It gets the owner of the folder, and the mode 0644. A file that is
+ * there already is not written again.
+ *
+ * @throws SpanplanError FILE_CHANGED if somebody else has changed it since {@link planInstallation}; FILE_INSECURE; or
+ * FILE_UNWRITABLE, such as where the disk is full: what was there stays.
+ */
+export function installFile(installation: Installation): void {
+  const { path, bytes, before } = installation
+  inFolder(installation, (folder) => {
+    const now = digestAt(folder, path)
+    if (now === digest(bytes)) return
+    if (now !== before) throw fileChanged(path)
+    const draft = entryOf(folder, `.${basename(path)}.spanplan`)
+    try {
+      writeDraft(draft, bytes, folder)
+      renameSync(draft, entryOf(folder, basename(path)))
+    } catch (error) {
+      rmSync(draft, { force: true })
+      throw error
+    }
+    fsyncSync(folder)
+  })
+}
+
+function writeDraft(draft: string, bytes: Uint8Array, folder: number): void {
+  // A process that was killed may have left one.
+  rmSync(draft, { force: true })
+  const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  try {
+    writeFileSync(file, bytes)
+    const { uid, gid } = fstatSync(folder)
+    if (process.geteuid?.() === 0) fchownSync(file, uid, gid)
+    // open obeys the umask.
+    fchmodSync(file, 0o644)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Works in the folder of the file. What is checked is what is opened: its entries are reached through it. */
+function inFolder<T>({ path, insecure }: Installation, work: (folder: number) => T): T {
+  try {
+    const folder = openSync(dirname(path), O_RDONLY | O_DIRECTORY)
+    try {
+      const distrust = insecure ? [] : distrustFile(dirname(path), fstatSync(folder))
+      if (distrust.length > 0) throw new SpanplanError(distrust)
+      return work(folder)
+    } finally {
+      closeSync(folder)
+    }
+  } catch (error) {
+    throw error instanceof SpanplanError ? error : unwritable(path, error)
+  }
+}
+
+/** null: there is nothing. */
+function digestAt(folder: number, path: string): string | null {
+  const file = openEntry(folder, basename(path))
+  if (file === null) return null
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile()) throw new Error('there is something that is not a regular file')
+    if (stats.size > largestFile) throw new Error('the file that is there is too large to be a spans.yaml')
+    return digest(readFileSync(file))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function openEntry(folder: number, name: string): number | null {
+  try {
+    return openSync(entryOf(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
+const entryOf = (folder: number, name: string) => `/proc/self/fd/${folder}/${name}`
+
+const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+const reasons: Readonly<Record<string, string>> = {
+  ELOOP: 'it is a symbolic link: name its target instead',
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder does not exist',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk is full',
+  ENXIO: 'it is a socket, or a device that does not exist'
+}
+
+function unwritable(path: string, error: unknown): SpanplanError {
+  // Without the path by which it was opened, which is in /proc.
+  const reason = reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
+  const message = `${printable(path)} cannot be installed: ${printable(reason)}`
+  return new SpanplanError(diagnostic('FILE_UNWRITABLE', message, 'name another file with --install'))
+}
+
+function fileChanged(path: string): SpanplanError {
+  const message = `${printable(path)} was changed by somebody else meanwhile, and stays as it is now`
+  return new SpanplanError(diagnostic('FILE_CHANGED', message, 'look at it, and then run the apply again'), Exit.error)
+}

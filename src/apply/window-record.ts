@@ -1,0 +1,120 @@
+import { rmSync } from 'node:fs'
+import * as z from 'zod'
+import { type HostIndex, indexHost } from '../host/host-index.ts'
+import type { Compiled } from '../host/parsers/pcap.ts'
+import type { Snapshot } from '../host/snapshot.ts'
+import { type PlanView, planTarget } from '../plan/plan-view.ts'
+import { makeTarget, type Target } from '../plan/target.ts'
+import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../run-dir/folder.ts'
+import { loadSpec } from '../spec/load.ts'
+import type { SourceFile } from '../spec/spec.ts'
+import type { Installation } from './install-file.ts'
+
+const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'))
+
+const openSchema = z.object({
+  phase: z.enum(['applying', 'open', 'confirmed']),
+  id: z.string(),
+  /** When the apply began: ISO 8601. */
+  since: z.iso.datetime(),
+  /** How long it is open. */
+  milliseconds: z.number(),
+  install: z
+    .object({ path: z.string(), bytes: base64, before: z.string().nullable(), insecure: z.boolean() })
+    .nullable(),
+  files: z.array(z.object({ path: z.string(), bytes: base64 })),
+  only: z.array(z.string()).nullable(),
+  adopt: z.boolean(),
+  deferDocker: z.boolean(),
+  // Only root can have written it, and spanplan itself wrote it: its type is what was written.
+  snapshot: z.custom<Snapshot>((value) => typeof value === 'object' && value !== null),
+  filters: z.array(z.custom<[string, Compiled]>((value) => Array.isArray(value)))
+})
+
+const endedSchema = z.object({
+  phase: z.literal('ended'),
+  id: z.string(),
+  /** Whether it was confirmed; else all was rolled back. */
+  confirmed: z.boolean(),
+  message: z.string()
+})
+
+const recordSchema = z.object({ namespace: z.string(), window: z.union([openSchema, endedSchema]) })
+
+/**
+ * A detached window that has not ended, with all that it takes to roll back its apply. `applying`: the apply has not ended.
+ * `open`: nobody has decided. `confirmed`: somebody has confirmed, and the file is being installed.
+ */
+export type OpenWindow = Readonly<z.infer<typeof openSchema>>
+
+/** How a detached window ended. */
+export type EndedWindow = Readonly<z.infer<typeof endedSchema>>
+
+/** Which file of the run directory has the last detached window. */
+const kind = 'window-record'
+
+/** Bytes. A host with a thousand links has some two mebibytes. */
+const largestRecord = 256 * 1024 * 1024
+
+/** Records a window of an apply that is about to begin. `first` is the host to which a rollback leads. */
+export function makeWindow(
+  id: string,
+  milliseconds: number,
+  { scope, adopt, deferDocker }: Target,
+  first: PlanView,
+  files: readonly SourceFile[],
+  install: Installation | null
+): OpenWindow {
+  const only = 'only' in scope.spans ? [...scope.spans.only] : null
+  const facts = { snapshot: snapshotOf(first.host), filters: [...first.filters] }
+  const since = new Date().toISOString()
+  return { phase: 'applying', id, since, milliseconds, install, files: [...files], only, adopt, deferDocker, ...facts }
+}
+
+/** The target of a recorded window, and the plan view that was applied. */
+export function restoreWindow({ files, only, adopt, deferDocker, snapshot, filters }: OpenWindow): {
+  readonly target: Target
+  readonly first: PlanView
+} {
+  const spec = loadSpec(files)
+  const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
+  const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker })
+  return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
+}
+
+/** Reads the last detached window of this network namespace; null: there was none since the machine was started. */
+export function readWindow(): OpenWindow | EndedWindow | null {
+  try {
+    const { namespace, window } = recordSchema.parse(JSON.parse(readRunFile(kind, runFolder(), largestRecord) ?? ''))
+    // The file's name has the namespace's inode, which the kernel gives to another namespace later.
+    return namespace === namespaceId() ? window : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Writes a window, for this user alone.
+ *
+ * @throws SpanplanError FILE_UNWRITABLE.
+ */
+export function writeWindow(window: OpenWindow | EndedWindow): void {
+  writeRunFile(kind, JSON.stringify({ namespace: namespaceId(), window }, writeBytes), 0o600)
+}
+
+/** Removes the record of the last window. */
+export function removeWindow(): void {
+  rmSync(runFile(kind), { force: true })
+}
+
+/** The snapshot of an index, without what is made of it. */
+function snapshotOf(host: HostIndex): Snapshot {
+  const { bootId, links, qdiscs, filters, classFilters, attached, routes, nftables, docker } = host
+  return { bootId, links, qdiscs, filters, classFilters, attached, routes, nftables, docker }
+}
+
+/** A replacer for JSON.stringify, which calls a Buffer's own toJSON first. */
+function writeBytes(this: unknown, key: string, value: unknown): unknown {
+  const original = (this as Readonly<Record<string, unknown>>)[key]
+  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value
+}

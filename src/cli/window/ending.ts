@@ -1,0 +1,166 @@
+import { confirmOrRollBack, makeWindowId } from '../../apply/commit-confirm.ts'
+import { type ApplyResult, rollBackApply } from '../../apply/executor.ts'
+import { type Installation, installFile, isNewFile, planInstallation } from '../../apply/install-file.ts'
+import type { Progress } from '../../apply/run-steps.ts'
+import { awaitOpenWindow, endWindow, forgetLeftWindow, handOver, startWindow, unitOf } from '../../apply/window.ts'
+import { makeWindow, type OpenWindow } from '../../apply/window-record.ts'
+import { diagnosticOf, Exit, SpanplanError } from '../../errors.ts'
+import { localTime } from '../../local-time.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { Target } from '../../plan/target.ts'
+import { printable } from '../../printable.ts'
+import type { Lock } from '../../run-dir/lock.ts'
+import { askToConfirm } from '../input/approve.ts'
+import { printResult } from '../output/progress.ts'
+import { type Session, warn } from '../session.ts'
+import { windowProgram } from './hold-window.ts'
+
+/** The options that say how an apply ends. */
+export interface EndingOptions {
+  /** Milliseconds until the apply is rolled back, unless it is confirmed; undefined: it is not. */
+  readonly rollbackAfter?: number
+  /** A unit of systemd waits for the confirmation. */
+  readonly detach?: boolean
+  /** The path at which the file is installed once it is applied; undefined: nowhere. */
+  readonly install?: string
+  readonly insecureFile: boolean
+}
+
+/** What an apply that is done can be rolled back with, and whether somebody stops it. */
+interface Applied {
+  readonly target: Target
+  readonly progress: Progress
+  readonly lock: Lock
+  readonly signal: AbortSignal
+}
+
+/** How an apply ends: at once, after a confirmation at this terminal, or after one for which a unit waits. */
+interface Ending {
+  /** Is called before the first change. */
+  begin(view: PlanView): Promise<PlanView>
+  /** Is called where the apply has failed. */
+  failed(error: unknown): void
+  /** Is called where it has changed something. Returns whether the file was installed. */
+  end(result: ApplyResult, applied: Applied): Promise<boolean>
+}
+
+/**
+ * The file of `--install`; null: there is none.
+ *
+ * @throws SpanplanError INSTALL_AMBIGUOUS if there is not exactly one file; and what {@link planInstallation} throws.
+ */
+export function findInstallation({ files }: Session, { install, insecureFile }: EndingOptions): Installation | null {
+  if (install === undefined) return null
+  const [only, ...others] = files
+  if (only === undefined || others.length > 0) {
+    const message = `--install takes exactly one file, and ${files.length} were read`
+    throw new SpanplanError({ code: 'INSTALL_AMBIGUOUS', message, hint: 'name one file with -f' }, Exit.usage)
+  }
+  return planInstallation(install, only.bytes, insecureFile)
+}
+
+/** Installs a file, if it is new, and says so. */
+export function installNow(session: Session, installation: Installation | null): boolean {
+  if (installation === null || !isNewFile(installation)) return false
+  installFile(installation)
+  printInstalled(session, installation)
+  return true
+}
+
+function printInstalled(session: Session, { path }: Installation): void {
+  printResult(session, `Installed: ${printable(path)}.`, 'installed', { file: path })
+}
+
+/** Chooses the ending that the options ask for. */
+export function chooseEnding(
+  session: Session,
+  target: Target,
+  { rollbackAfter, detach = false }: EndingOptions,
+  installation: Installation | null
+): Ending {
+  if (rollbackAfter === undefined) return immediateEnding(session, installation)
+  return detach
+    ? detachedEnding(session, target, rollbackAfter, installation)
+    : attendedEnding(session, rollbackAfter, installation)
+}
+
+const withoutWindow = {
+  begin: async (view: PlanView) => {
+    forgetLeftWindow()
+    return view
+  },
+  failed: () => undefined
+}
+
+function immediateEnding(session: Session, installation: Installation | null): Ending {
+  const end: Ending['end'] = async (result, { target, progress }) => {
+    try {
+      return installNow(session, installation)
+    } catch (error) {
+      return rollBackApply(target, result.first, progress, diagnosticOf(error), Exit.rolledBack)
+    }
+  }
+  return { ...withoutWindow, end }
+}
+
+function attendedEnding(session: Session, milliseconds: number, installation: Installation | null): Ending {
+  const end: Ending['end'] = async ({ first, unverified }, applied) => {
+    if (unverified !== null) warn(session, unverified.diagnostics)
+    const id = makeWindowId()
+    const isNew = installation !== null && isNewFile(installation)
+    const exclusively = <T>(work: () => Promise<T>) => work()
+    const window = {
+      ...applied,
+      id,
+      first,
+      install: isNew ? installation : null,
+      exclusively,
+      onConfirmed: () => undefined
+    }
+    const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
+    await confirmOrRollBack(window, milliseconds, prompt, applied.signal)
+    printResult(session, 'Confirmed: the changes stay.', 'confirmed', { id })
+    if (isNew) printInstalled(session, installation)
+    return isNew
+  }
+  return { ...withoutWindow, end }
+}
+
+function detachedEnding(
+  session: Session,
+  target: Target,
+  milliseconds: number,
+  installation: Installation | null
+): Ending {
+  const id = makeWindowId()
+  const isNew = installation !== null && isNewFile(installation)
+  let window: OpenWindow | null = null
+  const failed = (error: unknown) => {
+    if (window !== null) endWindow(id, diagnosticOf(error).message)
+  }
+  return {
+    begin: async (view) => {
+      const begun = makeWindow(id, milliseconds, target, view, session.files, isNew ? installation : null)
+      await startWindow(begun, windowProgram(id))
+      window = begun
+      return view
+    },
+    failed,
+    end: async ({ first, unverified }, { progress, lock }) => {
+      if (window === null) return false
+      if (unverified !== null) warn(session, unverified.diagnostics)
+      try {
+        await handOver(window)
+      } catch (error) {
+        failed(error)
+        return rollBackApply(target, first, progress, diagnosticOf(error), Exit.rolledBack)
+      }
+      lock.release()
+      const until = await awaitOpenWindow(id)
+      const time = localTime(until.toISOString())
+      const text = `The changes will be rolled back at ${time} unless you confirm them: spanplan confirm ${id} (to roll back now: spanplan rollback ${id})`
+      printResult(session, text, 'window', { id, until: until.toISOString(), unit: unitOf(id) })
+      return false
+    }
+  }
+}

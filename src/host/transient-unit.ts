@@ -1,0 +1,67 @@
+import { statSync } from 'node:fs'
+import { diagnostic, SpanplanError } from '../errors.ts'
+import { type Argv, commandFailed, run } from './exec.ts'
+
+/** A unit that systemd runs once, and forgets when it has ended. */
+export interface TransientUnit {
+  readonly name: string
+  readonly description: string
+  readonly argv: Argv
+  /** Is run when the unit has ended, however it ended. */
+  readonly afterwards: Argv
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Seconds for a rollback, when the unit is stopped. */
+const stopTimeLimit = 600
+
+/**
+ * Starts a unit, and returns once its program runs.
+ *
+ * @throws SpanplanError DETACH_IMPOSSIBLE where no systemd runs, or it refuses.
+ */
+export async function startTransientUnit(unit: TransientUnit): Promise<void> {
+  // sd_booted(3)
+  if (statSync('/run/systemd/system', { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw detachImpossible('systemd does not run here')
+  }
+  const argv = unitCommand(unit)
+  try {
+    const output = await run(argv)
+    if (output.status !== 0) throw commandFailed(argv.slice(0, 1) as unknown as Argv, output)
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    throw detachImpossible(error.message)
+  }
+}
+
+/** The command that starts a unit. A SIGTERM to the unit reaches its main process alone, so that no batch is interrupted. */
+export function unitCommand({ name, description, argv, afterwards, environment }: TransientUnit): Argv {
+  const properties = [
+    'SyslogIdentifier=spanplan',
+    'KillMode=mixed',
+    `TimeoutStopSec=${stopTimeLimit}`,
+    // When the machine is shut down, it ends before Docker.
+    'After=docker.service',
+    `ExecStopPost=:${afterwards.map(unitWord).join(' ')}`
+  ]
+  return [
+    'systemd-run',
+    ...['--quiet', '--collect', '--no-ask-password', '--service-type=exec', `--unit=${name}`],
+    `--description=${description}`,
+    ...Object.entries(environment).map(([key, value]) => `--setenv=${key}=${value}`),
+    ...properties.map((property) => `--property=${property}`),
+    '--',
+    ...argv
+  ]
+}
+
+/** Quotes a word as systemd.syntax(7) reads it. */
+function unitWord(word: string): string {
+  return `"${word.replace(/["\\]/g, '\\$&')}"`
+}
+
+function detachImpossible(reason: string): SpanplanError {
+  const hint = 'run it without --detach: it then waits at this terminal'
+  return new SpanplanError(diagnostic('DETACH_IMPOSSIBLE', `no unit can hold the window: ${reason}`, hint))
+}
