@@ -34,8 +34,12 @@ export const messages = {
     todo: 'Look at the file, and bring both changes together. Then run the apply again.'
   },
   INSTALL_AMBIGUOUS: {
-    means: '--install puts one file in its place, and there is none, or more than one.',
+    means: '--install puts one file in its place, and -f names none, several, or a folder.',
     todo: 'Name one file with -f, or - for stdin.'
+  },
+  INSTALL_UNREAD: {
+    means: 'The file of --install would be in the folder that spanplan reads, with a name that is not read there.',
+    todo: 'Give it a name that ends in .yaml.'
   },
   FILE_EMPTY: {
     means: 'There is nothing in the file. That says neither that spans are wanted nor that none are.',

@@ -14,7 +14,7 @@ import {
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import { type Lock, readWaiting } from '../run-dir/lock.ts'
+import { isWindowHeld, type Lock } from '../run-dir/lock.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 import { rollBackApply } from './executor.ts'
 import { type Installation, installFile } from './install-file.ts'
@@ -71,7 +71,7 @@ export function makeWindowId(): string {
  */
 export async function sendDecision(decision: Decision, id: string | null): Promise<Answer> {
   try {
-    if (id !== null && readWaiting()?.window !== id) throw nothingWaits(id)
+    if (id !== null && !isWindowHeld(id)) throw nothingWaits(id)
     const request = id === null ? decision : requestFor(decision, id)
     return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
   } catch (error) {

@@ -13,7 +13,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
-import { diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { distrustFile } from '../host/files/trust.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/yaml/decode.ts'
@@ -152,5 +152,5 @@ function unwritable(path: string, error: unknown): SpanplanError {
 
 function fileChanged(path: string): SpanplanError {
   const message = `${printable(path)} was changed by somebody else meanwhile, and stays as it is now`
-  return new SpanplanError(diagnostic('FILE_CHANGED', message, 'look at it, and then run the apply again'), Exit.error)
+  return new SpanplanError(diagnostic('FILE_CHANGED', message, 'look at it, and then run the apply again'))
 }

@@ -13,7 +13,7 @@ import type { Installation } from './install-file.ts'
 const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'))
 
 const openSchema = z.object({
-  phase: z.enum(['applying', 'open', 'confirmed']),
+  phase: z.enum(['applying', 'open', 'held', 'confirmed']),
   id: z.string(),
   /** When the apply began: ISO 8601. */
   since: z.iso.datetime(),
@@ -36,14 +36,17 @@ const endedSchema = z.object({
   id: z.string(),
   /** Whether it was confirmed; else all was rolled back. */
   confirmed: z.boolean(),
-  message: z.string()
+  message: z.string(),
+  /** The file that was installed. */
+  installed: z.string().optional()
 })
 
 const recordSchema = z.object({ namespace: z.string(), window: z.union([openSchema, endedSchema]) })
 
 /**
  * A detached window that has not ended, with all that it takes to roll back its apply. `applying`: the apply has not ended.
- * `open`: nobody has decided. `confirmed`: somebody has confirmed, and the file is being installed.
+ * `open`: the apply has left it to the unit. `held`: the unit waits for a decision. `confirmed`: somebody has confirmed, and the
+ * file is being installed.
  */
 export type OpenWindow = Readonly<z.infer<typeof openSchema>>
 

@@ -10,11 +10,18 @@ import { readHolder, readOpenWindow, takeLock, windowLock } from '../run-dir/loc
 import { type Answer, confirmedMessage, confirmOrRollBack, type Decision, sendDecision } from './commit-confirm.ts'
 import { rollBackApply } from './executor.ts'
 import { installFile } from './install-file.ts'
-import { type Progress, silent } from './run-steps.ts'
-import { type OpenWindow, readWindow, removeWindow, restoreWindow, writeWindow } from './window-record.ts'
+import { silent } from './run-steps.ts'
+import {
+  type EndedWindow,
+  type OpenWindow,
+  readWindow,
+  removeWindow,
+  restoreWindow,
+  writeWindow
+} from './window-record.ts'
 
 /** Milliseconds for a unit to start, and again to open the window. */
-const unitPatience = 60_000
+const unitPatience = 30_000
 
 /** Milliseconds between two looks at the unit. */
 const interval = 20
@@ -26,7 +33,7 @@ const probePatience = 5000
 const leftFor = 3_600_000
 
 /** The program that holds a window, and what it takes to run it. */
-export type WindowProgram = Pick<TransientUnit, 'argv' | 'afterwards' | 'environment'>
+export type WindowProgram = Pick<TransientUnit, 'argv' | 'environment'>
 
 /** The name of the unit of a window. */
 export function unitOf(id: string): string {
@@ -47,15 +54,20 @@ export async function startWindow(window: OpenWindow, program: WindowProgram): P
     const isHeld = await awaitUnit(async () => (await readOpenWindow())?.window === id)
     if (!isHeld) throw windowLost(id, 'it has not begun to hold the window')
   } catch (error) {
-    endWindow(id, diagnosticOf(error).message)
+    failWindow(id, error)
     throw error
   }
 }
 
+/** Records that the apply of a window has failed. The caller holds the lock. */
+export function failWindow(id: string, error: unknown): void {
+  endWindow({ id, confirmed: false, message: diagnosticOf(error).message })
+}
+
 /** Records how a window has ended. The caller holds the lock. */
-export function endWindow(id: string, message: string, confirmed = false): void {
+function endWindow(end: Omit<EndedWindow, 'phase'>): void {
   try {
-    writeWindow({ phase: 'ended', id, confirmed, message })
+    writeWindow({ phase: 'ended', ...end })
   } catch {
     // The disk is full. Without a record, nobody takes the window for one that is left.
     removeWindow()
@@ -108,6 +120,14 @@ function windowLost(id: string, reason: string): SpanplanError {
   return new SpanplanError(diagnostic('DETACH_IMPOSSIBLE', message, `see journalctl -u ${unitOf(id)}`))
 }
 
+/** Who was killed, by the phase in which the window was left. */
+const killed = {
+  applying: 'the apply was killed',
+  open: 'the unit of the window was killed',
+  held: 'the unit of the window was killed',
+  confirmed: 'the unit of the window was killed'
+} as const
+
 /**
  * Holds a window in its unit, until somebody decides, or time is up.
  *
@@ -123,8 +143,10 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
     const begin = async () => {
       const window = readWindow()
       if (window === null || window.phase === 'ended' || window.id !== id) return null
-      if (window.phase !== 'open') await recoverWindow(window, 'the apply was killed')
-      return window
+      // Before, this unit was killed, or the apply was.
+      if (window.phase !== 'open') await recoverWindow(window)
+      else tryToHold(window)
+      return window.phase === 'open' ? window : null
     }
     const window = await whileLocked(command, signal, begin)
     if (window === null) return null
@@ -142,6 +164,15 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
   }
 }
 
+/** Where the disk is full, a unit that is killed and started again holds the window for its whole time once more. */
+function tryToHold(window: OpenWindow): void {
+  try {
+    writeWindow({ ...window, phase: 'held' })
+  } catch {
+    // The record says `open`, as before.
+  }
+}
+
 async function whileLocked<T>(command: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const lock = await takeLock({ command, timeout: Number.POSITIVE_INFINITY, signal, duringWindow: true })
   try {
@@ -154,10 +185,11 @@ async function whileLocked<T>(command: string, signal: AbortSignal, work: () => 
 async function recordEnd<T>({ id, install }: OpenWindow, work: () => Promise<T>): Promise<T> {
   try {
     const result = await work()
-    endWindow(id, confirmedMessage(install), true)
+    const installed = install !== null && { installed: install.path }
+    endWindow({ id, confirmed: true, message: confirmedMessage(install), ...installed })
     return result
   } catch (error) {
-    endWindow(id, diagnosticOf(error).message)
+    failWindow(id, error)
     throw error
   }
 }
@@ -173,12 +205,12 @@ export function readLeftWindow(): OpenWindow | null {
  * Ends what a killed process has left: rolls back an apply that nobody has confirmed, and installs the file of one that somebody
  * has. The caller holds the lock.
  *
- * @param reason why it is done.
- * @throws SpanplanError NOT_CONFIRMED if it was rolled back; ROLLBACK_PARTIAL.
+ * @param reason why it is done; by default, who was killed.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back, completely or not.
  */
-export async function recoverWindow(window: OpenWindow, reason: string, progress: Progress = silent): Promise<void> {
+export async function recoverWindow(window: OpenWindow, reason: string = killed[window.phase]): Promise<void> {
   const { target, first } = restoreWindow(window)
-  const rollBack = (why: Diagnostic) => rollBackApply(target, first, progress, why, Exit.rolledBack)
+  const rollBack = (why: Diagnostic) => rollBackApply(target, first, silent, why, Exit.rolledBack)
   await recordEnd(window, async () => {
     if (window.phase !== 'confirmed' || window.install === null) {
       await rollBack(diagnostic('NOT_CONFIRMED', reason))
@@ -195,7 +227,8 @@ export async function recoverWindow(window: OpenWindow, reason: string, progress
 /** An apply that is no window's has changed the host: what a killed unit has left is no way back any more. The caller holds the lock. */
 export function forgetLeftWindow(): void {
   const left = readLeftWindow()
-  if (left !== null) endWindow(left.id, 'its unit was killed, and another apply has come')
+  if (left === null) return
+  endWindow({ id: left.id, confirmed: false, message: 'its unit was killed, and another apply has come' })
 }
 
 /**
@@ -212,7 +245,8 @@ export async function decideWindow(decision: Decision, id: string | null, comman
     const isRecovered = decision === 'rollback' && (await recoverLeft(id, command))
     const window = readWindow()
     if (window?.phase !== 'ended' || (window.id !== id && !isRecovered)) throw error
-    return { confirmed: window.confirmed, message: window.message, window: window.id }
+    const { phase, id: ended, ...answer } = window
+    return { ...answer, window: ended }
   }
 }
 

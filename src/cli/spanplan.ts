@@ -8,10 +8,10 @@ const windowWord = 'window'
 /** Starts a command. What only help prints is in a bundle of its own, and is read before that help is printed. */
 async function start(): Promise<void> {
   const words = process.argv.slice(2)
-  const [word, id = '', recover] = words
+  const [word, id = ''] = words
   if (word === windowWord) {
     const { runCommand } = await import('./run-command.ts')
-    return runCommand('window', { id, recover: recover !== undefined })
+    return runCommand('window', { id })
   }
   const asksForHelp = words.length === 0 || words.some((word) => /^(?:help|--help|-\w*h\w*)$/.test(word))
   if (asksForHelp) {

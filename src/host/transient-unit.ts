@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
-import { diagnostic, SpanplanError } from '../errors.ts'
+import { readlinkSync, statSync } from 'node:fs'
+import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
 
 /** A unit that systemd runs once, and forgets when it has ended. */
@@ -7,8 +7,6 @@ export interface TransientUnit {
   readonly name: string
   readonly description: string
   readonly argv: Argv
-  /** Is run when the unit has ended, however it ended. */
-  readonly afterwards: Argv
   readonly environment: Readonly<Record<string, string>>
 }
 
@@ -21,9 +19,17 @@ const stopTimeLimit = 600
  * @throws SpanplanError DETACH_IMPOSSIBLE where no systemd runs, or it refuses.
  */
 export async function startTransientUnit(unit: TransientUnit): Promise<void> {
+  if (process.geteuid?.() !== 0) {
+    throw new SpanplanError(
+      diagnostic('RIGHT_MISSING', 'only root can have systemd start a unit', 'run it as root, with sudo')
+    )
+  }
   // sd_booted(3)
   if (statSync('/run/systemd/system', { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw detachImpossible('systemd does not run here')
+  }
+  if (readlinkSync('/proc/self/ns/net') !== readlinkSync('/proc/1/ns/net')) {
+    throw detachImpossible('systemd runs in another network namespace')
   }
   const argv = unitCommand(unit)
   try {
@@ -35,15 +41,19 @@ export async function startTransientUnit(unit: TransientUnit): Promise<void> {
   }
 }
 
-/** The command that starts a unit. A SIGTERM to the unit reaches its main process alone, so that no batch is interrupted. */
-export function unitCommand({ name, description, argv, afterwards, environment }: TransientUnit): Argv {
+/**
+ * The command that starts a unit. A SIGTERM to the unit reaches its main process alone, so that no batch is interrupted. A main
+ * process that is killed is started again: unlike ExecStopPost, this comes also where the whole unit is killed.
+ */
+export function unitCommand({ name, description, argv, environment }: TransientUnit): Argv {
   const properties = [
     'SyslogIdentifier=spanplan',
     'KillMode=mixed',
     `TimeoutStopSec=${stopTimeLimit}`,
+    'Restart=on-abnormal',
+    `RestartForceExitStatus=${Exit.bug}`,
     // When the machine is shut down, it ends before Docker.
-    'After=docker.service',
-    `ExecStopPost=:${afterwards.map(unitWord).join(' ')}`
+    'After=docker.service'
   ]
   return [
     'systemd-run',
@@ -54,11 +64,6 @@ export function unitCommand({ name, description, argv, afterwards, environment }
     '--',
     ...argv
   ]
-}
-
-/** Quotes a word as systemd.syntax(7) reads it. */
-function unitWord(word: string): string {
-  return `"${word.replace(/["\\]/g, '\\$&')}"`
 }
 
 function detachImpossible(reason: string): SpanplanError {

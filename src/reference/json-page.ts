@@ -49,6 +49,8 @@ const status: Describes<StatusDocument> = {
   healthy: 'whether nothing is wrong; the exit status says the same',
   watch:
     'what a watch says of itself: `name`, `pid`, `since`, `dry_run`, `file`, `last`, `last_success`, `degraded`, `failed_monitors`, `drift`; null without a watch',
+  window:
+    'the window of an apply that waits for confirmation: its `id`, and `until` when; what differs from the file is no problem meanwhile; null: none waits',
   spans: 'how each span is',
   changes: 'what differs and belongs to no span: `address`, `kind`, `span`, `action`, `title`, `reason`',
   unhealthy: '[diagnostics](#diagnostics): what is wrong with no span in particular',

@@ -114,10 +114,25 @@ export async function readOpenWindow(): Promise<Holder | null> {
   }
 }
 
-/** Reads who waits for confirmation, at a terminal or in a unit; null: nobody. */
-export function readWaiting(): Holder | null {
-  const holders = [readHolder(), readHolder(windowLock)]
-  return holders.find((holder) => holder !== null && secondsLeft(holder) > 0) ?? null
+/** Whether the window of an id is open, or about to end, at a terminal or in a unit. */
+export function isWindowHeld(id: string): boolean {
+  return [readHolder(), readHolder(windowLock)].some((holder) => holder?.window === id)
+}
+
+/** A window: the time in which an apply that is done can be confirmed, or rolled back. */
+export interface WindowTime {
+  readonly id: string
+  /** ISO 8601. */
+  readonly until: string
+}
+
+/** Reads which window is open, at a terminal or in a unit; null: none. */
+export function readWindowTime(): WindowTime | null {
+  for (const holder of [readHolder(), readHolder(windowLock)]) {
+    if (holder?.window === undefined || holder.waits_until === undefined) continue
+    if (secondsLeft(holder) > 0) return { id: holder.window, until: holder.waits_until }
+  }
+  return null
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
+import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
 import { framePathOf } from './counters/frame-path.ts'
@@ -24,6 +25,8 @@ export interface Report {
   readonly healthy: boolean
   /** null: no watch of this name runs. */
   readonly watch: WatchState | null
+  /** A window that is open: what differs from the file waits for a decision, and is no problem. null: none is. */
+  readonly window: WindowTime | null
   readonly spans: readonly SpanReport[]
   /** What differs from the file and belongs to none of these spans. */
   readonly changes: readonly PlannedChange[]
@@ -38,12 +41,13 @@ export interface ReportInput {
   readonly view: PlanView
   readonly pauses: readonly Pause[]
   readonly watch: WatchState | null
+  readonly window: WindowTime | null
   readonly first: Sample
   readonly later: Sample
 }
 
 /** Compares two samples, and judges the spans and the host. */
-export function makeReport({ view, pauses, watch, first, later }: ReportInput): Report {
+export function makeReport({ view, pauses, watch, window, first, later }: ReportInput): Report {
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
   const spans = view.desired.spans.map((span): SpanReport => {
@@ -55,15 +59,17 @@ export function makeReport({ view, pauses, watch, first, later }: ReportInput): 
       flowReport: makeFlowReport(path, first, later),
       sources: readSources(path, later)
     }
-    const unhealthy = judgeSpan(span, state, warnings, degraded)
+    const judged = window === null ? state : { ...state, changes: [] }
+    const unhealthy = judgeSpan(span, judged, warnings, degraded)
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
-  const unhealthy = judgeHost(view, others, degraded)
+  const unhealthy = judgeHost(view, window === null ? others : [], degraded)
   return {
     healthy: unhealthy.length === 0 && spans.every((span) => span.unhealthy.length === 0),
     watch,
+    window,
     spans,
     changes: others,
     unhealthy,

@@ -18,6 +18,12 @@ const aside: Readonly<Record<string, string>> = {
   'sudo apt-get install ./dist/spanplan_*_all.deb': 'the same',
   'sudo cp spans.yaml /etc/spanplan/': 'the same',
   'sudo systemctl enable --now spanplan.service': 'the same',
+  'sudo spanplan plan -f new.yaml --install /etc/spanplan/spans.yaml':
+    'needs a systemd: test/e2e/window.long.test.ts runs the same',
+  'sudo spanplan apply -f new.yaml --install /etc/spanplan/spans.yaml --rollback-after 2m --detach': 'the same',
+  'sudo spanplan confirm': 'the same',
+  'sudo spanplan rollback': 'the same',
+  'sudo spanplan apply -f new.yaml --install /etc/spanplan/spans.yaml': 'the same',
   'sudo npm run bench': 'measures for a quarter of an hour, and needs a machine of its own',
   'sudo npm run bench -- start': 'the same',
   'sudo npm run bench -- datapath --json': 'the same'

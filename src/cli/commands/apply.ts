@@ -14,9 +14,10 @@ import { openProgress } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 import { lockAfterWindow } from '../window/earlier-window.ts'
-import { chooseEnding, type EndingOptions, findInstallation, installNow } from '../window/ending.ts'
+import { chooseEnding, type EndingOptions, installNow } from '../window/ending.ts'
+import { findInstallation, type InstallOptions, selectWithInstall } from '../window/install-selection.ts'
 
-interface ApplyOptions extends EndingOptions {
+interface ApplyOptions extends EndingOptions, InstallOptions {
   readonly yes: boolean
   /** Milliseconds. */
   readonly lockTimeout: number
@@ -49,7 +50,7 @@ export async function applyCommand(
     const saved = await openSavedPlan(session, options.plan, options)
     return applyAndWait(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
   }
-  const target = await loadSpecTarget(session, options)
+  const target = await loadSpecTarget(session, selectWithInstall(options))
   return applyAndWait(session, { target, refresh: () => refreshAndCheckSpans(target), options })
 }
 
@@ -90,8 +91,8 @@ async function lockAndApply(
   lockTimeout: number,
   signal: AbortSignal
 ): Promise<ApplyResult & { readonly installed: boolean }> {
-  const take = () => takeLock({ command: commandLine(), timeout: lockTimeout, signal })
-  const takeFirst = options.install === undefined ? take : () => lockAfterWindow(session, take)
+  const take = (patience = 0) => takeLock({ command: commandLine(), timeout: Math.max(patience, lockTimeout), signal })
+  const takeFirst = () => (options.install === undefined ? take() : lockAfterWindow(session, take))
   const locking = await tryUnless('RIGHT_MISSING', takeFirst)
   let lock: Lock | null = locking.result
   try {

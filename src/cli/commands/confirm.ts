@@ -11,12 +11,17 @@ interface DecideOptions {
   readonly window: string | undefined
 }
 
+/** The statuses where not all was rolled back. */
+const exits: ReadonlyMap<string, ExitCode> = new Map([
+  ['ROLLBACK_PARTIAL', Exit.partial],
+  ['BUG', Exit.bug]
+])
+
 /** `spanplan confirm` and `spanplan rollback`: decides on an apply that waits for confirmation. */
 export async function decideCommand(session: Session, { decision, window }: DecideOptions): Promise<ExitCode> {
   const answer = await decideWindow(decision, window ?? null, commandLine())
   const { code, confirmed, message } = answer
-  if (code !== undefined)
-    throw new SpanplanError({ code, message }, code === 'ROLLBACK_PARTIAL' ? Exit.partial : undefined)
+  if (code !== undefined) throw new SpanplanError({ code, message }, exits.get(code) ?? Exit.rolledBack)
   if (confirmed !== (decision === 'confirm')) throw tooLate(answer.window, confirmed, message)
   const body = { id: answer.window, message, ...(answer.installed !== undefined && { installed: answer.installed }) }
   printResult(session, printableLines(message), confirmed ? 'confirmed' : 'rolled_back', body)

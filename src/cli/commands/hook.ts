@@ -10,7 +10,7 @@ import { findInterfaceSpans, type InterfaceSpans } from '../../plan/interface-sp
 import { renderChange } from '../../plan/output/text.ts'
 import { makeTarget, type Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
-import { takeLock } from '../../run-dir/lock.ts'
+import { readWindowTime, takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readPauses, recordHook } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
@@ -104,9 +104,14 @@ async function runHook(
   const { device, spans, links } = await findSpansOf(spec, name)
   if (spans.length === 0) return
   const signal = catchSignals()
-  const lock = await takeLock({ command: commandLine(), timeout: options.lockTimeout, signal })
-  try {
+  const record = () => {
     if (name !== everyInterface) recordHook(Date.now(), device, direction, links)
+  }
+  const locking = { command: commandLine(), timeout: options.lockTimeout, signal }
+  const lock = await takeLock(locking).catch((error: unknown) => leaveToWindow(error, record, say))
+  if (lock === null) return
+  try {
+    record()
     const { pauses, goingDown } = readPauses(Date.now())
     if (await leaveToWatch(spec)) return
     const active = leavePaused(spans, pauses, say)
@@ -116,6 +121,28 @@ async function runHook(
   } finally {
     lock.release()
   }
+}
+
+/**
+ * Leaves the spans to an apply that waits for confirmation: nobody else changes the host meanwhile.
+ *
+ * @param error of taking the lock.
+ * @throws the error, if no apply waits.
+ */
+async function leaveToWindow(error: unknown, record: () => void, say: Say): Promise<null> {
+  const window = readWindowTime()
+  if (window === null) throw error
+  say(`an apply waits for confirmation until ${localTime(window.until)}: its spans are left unchanged`)
+  const options = { command: commandLine(), timeout: 0, signal: new AbortController().signal, duringWindow: true }
+  // An apply that waits at a terminal has this lock, too.
+  const lock = await takeLock(options).catch(() => null)
+  if (lock === null) return null
+  try {
+    record()
+  } finally {
+    lock.release()
+  }
+  return null
 }
 
 /** The spans of the interface, and the host's links; for all interfaces, every span. */

@@ -68,7 +68,7 @@ function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {
 /** Changes the pauses, and has every watch make a run. */
 async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause[]): Promise<void> {
   const { signal } = new AbortController()
-  const lock = await takeLock({ command: commandLine(), timeout: lockTimeout, signal })
+  const lock = await takeLock({ command: commandLine(), timeout: lockTimeout, signal, duringWindow: true })
   try {
     const own = readOwnPauses(Date.now())
     writePauses({ ...own, pauses: change(own.pauses) })

@@ -9,21 +9,19 @@ import { savePlan } from '../input/saved-plan.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
-import { findInstallation } from '../window/ending.ts'
+import { findInstallation, type InstallOptions, selectWithInstall } from '../window/install-selection.ts'
 
-interface PlanOptions extends SpecSelection {
+interface PlanOptions extends SpecSelection, InstallOptions {
   readonly diff: boolean
   readonly commands: boolean
   readonly detailedExitcode: boolean
   /** The file to save the plan to, for `spanplan apply`. */
   readonly out?: string
-  /** Where apply would install the file. */
-  readonly install?: string
 }
 
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function planCommand(session: Session, options: PlanOptions): Promise<ExitCode> {
-  const target = await loadSpecTarget(session, options)
+  const target = await loadSpecTarget(session, selectWithInstall(options))
   const view = await refreshAndCheckSpans(target)
   const { spec } = target
   // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.

@@ -6,6 +6,7 @@ import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printableJson } from '../../printable.ts'
+import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
@@ -113,5 +114,5 @@ export async function refreshStatus(
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.owner, 'state')
-  return makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, first, later })
+  return makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, window: readWindowTime(), first, later })
 }

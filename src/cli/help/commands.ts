@@ -125,7 +125,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
       },
       { does: '', run: 'sudo spanplan confirm' }
     ],
-    exits: [missingRight],
+    exits: [partial, rolledBack, missingRight],
     environment: ['SPANPLAN_RUN_DIR', ...colours]
   },
   rollback: {

@@ -6,24 +6,27 @@ import { type Lock, readHolder, windowLock } from '../../run-dir/lock.ts'
 import { printEvent } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
+/** Milliseconds for the unit of a window that has ended to release its lock. */
+const endPatience = 10_000
+
 /**
  * Takes the lock. A detached window of an earlier apply, which nobody has confirmed, is rolled back before: it must not keep the
  * next apply from its work. One that waits at a terminal stays.
  *
  * @throws SpanplanError LOCKED, and what else `take` throws.
  */
-export async function lockAfterWindow(session: Session, take: () => Promise<Lock>): Promise<Lock> {
+export async function lockAfterWindow(session: Session, take: (patience?: number) => Promise<Lock>): Promise<Lock> {
   const lock = await take().catch(async (error: unknown) => {
-    const window = isLocked(error) ? readHolder(windowLock) : null
-    if (window?.window === undefined || window.waits_until === undefined) throw error
-    const { message } = await sendDecision('rollback', window.window)
-    report(session, window.window, message)
-    return take()
+    const id = isLocked(error) ? readHolder(windowLock)?.window : undefined
+    if (id === undefined) throw error
+    const answer = await sendDecision('rollback', id).catch(ignoreEnded)
+    if (answer !== null) report(session, id, answer.message)
+    return take(endPatience)
   })
   const left = readLeftWindow()
   if (left === null) return lock
   try {
-    await recoverWindow(left, 'the unit that held the window was killed')
+    await recoverWindow(left)
     return lock
   } catch (error) {
     if (error instanceof SpanplanError && error.exit === Exit.rolledBack) {
@@ -33,6 +36,12 @@ export async function lockAfterWindow(session: Session, take: () => Promise<Lock
     lock.release()
     throw error
   }
+}
+
+/** The window may have ended meanwhile. */
+function ignoreEnded(error: unknown): null {
+  if (error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'NOTHING_WAITS')) return null
+  throw error
 }
 
 function isLocked(error: unknown): boolean {

@@ -1,10 +1,10 @@
 import { confirmOrRollBack, makeWindowId } from '../../apply/commit-confirm.ts'
 import { type ApplyResult, rollBackApply } from '../../apply/executor.ts'
-import { type Installation, installFile, isNewFile, planInstallation } from '../../apply/install-file.ts'
+import { type Installation, installFile, isNewFile } from '../../apply/install-file.ts'
 import type { Progress } from '../../apply/run-steps.ts'
-import { awaitOpenWindow, endWindow, forgetLeftWindow, handOver, startWindow, unitOf } from '../../apply/window.ts'
+import { awaitOpenWindow, failWindow, forgetLeftWindow, handOver, startWindow, unitOf } from '../../apply/window.ts'
 import { makeWindow, type OpenWindow } from '../../apply/window-record.ts'
-import { diagnosticOf, Exit, SpanplanError } from '../../errors.ts'
+import { diagnosticOf, Exit } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -21,9 +21,6 @@ export interface EndingOptions {
   readonly rollbackAfter?: number
   /** A unit of systemd waits for the confirmation. */
   readonly detach?: boolean
-  /** The path at which the file is installed once it is applied; undefined: nowhere. */
-  readonly install?: string
-  readonly insecureFile: boolean
 }
 
 /** What an apply that is done can be rolled back with, and whether somebody stops it. */
@@ -42,21 +39,6 @@ interface Ending {
   failed(error: unknown): void
   /** Is called where it has changed something. Returns whether the file was installed. */
   end(result: ApplyResult, applied: Applied): Promise<boolean>
-}
-
-/**
- * The file of `--install`; null: there is none.
- *
- * @throws SpanplanError INSTALL_AMBIGUOUS if there is not exactly one file; and what {@link planInstallation} throws.
- */
-export function findInstallation({ files }: Session, { install, insecureFile }: EndingOptions): Installation | null {
-  if (install === undefined) return null
-  const [only, ...others] = files
-  if (only === undefined || others.length > 0) {
-    const message = `--install takes exactly one file, and ${files.length} were read`
-    throw new SpanplanError({ code: 'INSTALL_AMBIGUOUS', message, hint: 'name one file with -f' }, Exit.usage)
-  }
-  return planInstallation(install, only.bytes, insecureFile)
 }
 
 /** Installs a file, if it is new, and says so. */
@@ -136,7 +118,7 @@ function detachedEnding(
   const isNew = installation !== null && isNewFile(installation)
   let window: OpenWindow | null = null
   const failed = (error: unknown) => {
-    if (window !== null) endWindow(id, diagnosticOf(error).message)
+    if (window !== null) failWindow(id, error)
   }
   return {
     begin: async (view) => {

@@ -7,6 +7,7 @@ import type { Link } from '../../host/snapshot.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
+import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
@@ -131,7 +132,10 @@ async function reportOn(
     await sleep(sampleTime)
     const sample = await takeSample(paths)
     const watch = watches.find(({ name }) => name === target.spec.name)?.state ?? null
-    const report = makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, first, later: sample })
+    const report = makeReport({
+      ...{ view, pauses: readPauses(Date.now()).pauses, watch, window: readWindowTime() },
+      ...{ first, later: sample }
+    })
     return { view, report, paths, sample }
   })
 }

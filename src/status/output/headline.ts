@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { printable } from '../../printable.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import type { WindowTime } from '../../run-dir/lock.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import type { FlowReport } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
@@ -22,13 +23,19 @@ export interface HeadlineEntry {
  */
 export function makeHeadline(report: Report, apply: string): HeadlineEntry[] {
   const { spans, changes, unhealthy } = report
+  const window = report.window === null ? [] : [describeWindow(report.window)]
   const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [], apply)] : []
   const entries = spans.map((span) =>
     span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span, apply)
   )
   if (host.length + entries.length === 0)
-    return [{ healthy: true, text: 'There are no spans in the file.', action: '' }]
-  return [...host, ...entries.filter(({ healthy }) => !healthy), ...entries.filter(({ healthy }) => healthy)]
+    return [...window, { healthy: true, text: 'There are no spans in the file.', action: '' }]
+  return [...window, ...host, ...entries.filter(({ healthy }) => !healthy), ...entries.filter(({ healthy }) => healthy)]
+}
+
+function describeWindow({ id, until }: WindowTime): HeadlineEntry {
+  const text = `A change waits for confirmation until ${localTime(until)}, and is rolled back then.`
+  return { healthy: true, text, action: `Run: spanplan confirm ${id}` }
 }
 
 function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {

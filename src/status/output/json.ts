@@ -15,6 +15,7 @@ export function statusDocument(report: Report, about: { readonly version: string
     created: about.created,
     healthy: report.healthy,
     watch: report.watch && watchDocument(report.watch),
+    window: report.window,
     spans: report.spans.map(spanDocument),
     changes: report.changes.map(changeDocument),
     unhealthy: report.unhealthy,

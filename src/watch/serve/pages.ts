@@ -3,6 +3,7 @@ import { SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
+import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals } from '../../status/counters/loss-totals.ts'
@@ -95,7 +96,7 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     const sample = await nullIfForeseen(takeSample(paths))
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
-    const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state() }
+    const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state(), window: readWindowTime() }
     const report = makeReport({ ...input, first: last ?? sample, later: sample })
     last = sample
     return { report, paths, sample, losses }

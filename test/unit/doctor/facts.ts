@@ -58,6 +58,6 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
 /** What the doctor knows of the spans of a plan. */
 export function reportOn(view: PlanView, traffic: Traffic = {}): DoctorFacts['spans'] {
   const samples = samplesOf(view, traffic)
-  const report = makeReport({ view, pauses: [], watch, ...samples })
+  const report = makeReport({ view, pauses: [], watch, window: null, ...samples })
   return { known: { view, report, paths: framePathsOf(view), sample: samples.later } }
 }

@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest'
 import { unitCommand } from '../../../src/host/transient-unit.ts'
 
-test('a unit is started by arguments alone; the command afterwards is quoted as systemd reads it', () => {
+test('a unit is started by arguments alone, whatever they are', () => {
   const argv = unitCommand({
     name: 'spanplan-window-0a1b2c3d.service',
     description: 'a window',
-    argv: ['/opt/a node', 'window', '0a1b2c3d'],
-    afterwards: ['/opt/a "node"', 'back\\slash', 'recover'],
+    argv: ['/opt/a node', 'window', '--x; "$y"'],
     environment: { PATH: '/bin:$HOME' }
   })
   expect(argv).toEqual([
@@ -17,8 +16,9 @@ test('a unit is started by arguments alone; the command afterwards is quoted as 
     '--property=SyslogIdentifier=spanplan',
     '--property=KillMode=mixed',
     '--property=TimeoutStopSec=600',
+    '--property=Restart=on-abnormal',
+    '--property=RestartForceExitStatus=70',
     '--property=After=docker.service',
-    '--property=ExecStopPost=:"/opt/a \\"node\\"" "back\\\\slash" "recover"',
-    ...['--', '/opt/a node', 'window', '0a1b2c3d']
+    ...['--', '/opt/a node', 'window', '--x; "$y"']
   ])
 })

@@ -7,7 +7,7 @@ import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import { converged, fixture, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
-  return makeReport({ view, pauses: [], watch: null, ...samplesOf(view, traffic), ...more })
+  return makeReport({ view, pauses: [], watch: null, window: null, ...samplesOf(view, traffic), ...more })
 }
 
 /** The codes of all that is wrong. */
@@ -23,6 +23,15 @@ const withMaxIdle = (time: string) =>
 
 describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
+
+  test('what differs while a change waits for confirmation is no problem', () => {
+    const other = fixture('spans.yaml').replace(/\n +filter: not port 22/, '')
+    expect(codes(see(converged, other))).toContain('DRIFT')
+    const window = { id: '0a1b2c3d', until: '2026-01-01T00:30:00.000Z' }
+    expect(codes(see(converged, other), {}, { window })).toEqual([])
+    const document = statusDocument(report(see(converged, other), {}, { window }), { version: '', created: '' })
+    expect(document).toMatchObject({ healthy: true, window, spans: [{ drift: true }] })
+  })
 
   test('a pause is healthy', () => {
     const pauses = [{ span: null, until: '2026-01-01T00:30:00.000Z' }]

@@ -7,7 +7,7 @@ const text = fixture('spans.yaml')
 
 /** The lines for a host and a file, and traffic. */
 function headline(view = see(), traffic: Traffic = {}, more: Partial<ReportInput> = {}): string[] {
-  const report = makeReport({ view, pauses: [], watch: null, ...samplesOf(view, traffic), ...more })
+  const report = makeReport({ view, pauses: [], watch: null, window: null, ...samplesOf(view, traffic), ...more })
   const entries = makeHeadline(report, 'spanplan apply -f a.yaml')
   // Each line says of itself what the report says of all.
   expect(entries.every(({ healthy }) => healthy)).toBe(report.healthy)
@@ -85,7 +85,7 @@ test('spans that are not healthy come before those that are', () => {
 })
 
 test('a file without spans', () => {
-  const report = makeReport({ view: see(), pauses: [], watch: null, ...samplesOf(see()) })
+  const report = makeReport({ view: see(), pauses: [], watch: null, window: null, ...samplesOf(see()) })
   expect(makeHeadline({ ...report, spans: [] }, '')).toEqual([
     { healthy: true, text: 'There are no spans in the file.', action: '' }
   ])

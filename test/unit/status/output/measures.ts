@@ -15,5 +15,10 @@ export function measure(
   const { first, later } = samplesOf(view, traffic)
   const paths = framePathsOf(view)
   const losses = addLosses(addLosses(new Map(), paths, first), paths, later)
-  return { report: makeReport({ view, pauses, watch: state, first, later }), paths, sample: later, losses }
+  return {
+    report: makeReport({ view, pauses, watch: state, window: null, first, later }),
+    paths,
+    sample: later,
+    losses
+  }
 }
