@@ -1,5 +1,5 @@
 /** An apply that a unit of a real systemd rolls back unless somebody confirms it, and the file that is installed with it. */
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type Installed, install } from './installed.ts'
 import { createLab, type Lab } from './lab.ts'
@@ -11,7 +11,7 @@ const textOf = (port: number) =>
   `version: 1\nspans: {span0: {sources: [{interface: ens192, filter: not port ${port}}]}}\n`
 const before = textOf(22)
 const candidate = textOf(23)
-const detached = `apply -f - --install ${file} --yes --json --detach --rollback-after`
+const detached = `apply -f - --install ${file} --yes --json --lock-timeout 1m --detach --rollback-after`
 
 let lab: Lab
 let host: Installed
@@ -249,6 +249,27 @@ test('what lies beside the file counts too: its spans stay', async () => {
   expect(lines.find(({ type }) => type === 'plan')).toMatchObject({ summary: { update: 2, remove: 0 } })
   await spanplan('plan --detailed-exitcode')
   await rename(host.path('etc/spanplan/beside.yaml'), host.path('tmp/beside.yaml'))
+})
+
+test('where the machine loses power meanwhile, it comes up with the old file', async () => {
+  await host.put('etc/systemd/system/spanplan-apply.service', 'systemd/spanplan-apply.service')
+  await systemd.run(['systemctl', 'enable', 'spanplan-apply.service'])
+  const { id } = await openWindow()
+  const pid = (await readFile(host.path('run/systemd.pid'), 'utf8')).trim()
+  await lab.run(['kill', '-KILL', pid])
+  await until('every process has ended', async () => {
+    await expect(lab.run(['kill', '-0', pid])).rejects.toThrow()
+    return true
+  })
+  // What is neither a file nor a file of /run does not outlive that.
+  await runHere(lab, ['destroy', '--all', '--yes'])
+  for (const name of await readdir(host.path('run'))) await rm(host.path(`run/${name}`), { recursive: true })
+  expect(await lab.snapshotText()).toBe(empty)
+  systemd = await bootSystemd(lab, host)
+  await expectRestored(lab, old)
+  expect(await readInstalled()).toBe(before)
+  await spanplan(`confirm ${id}`, 1)
+  await systemd.run(['systemctl', 'disable', 'spanplan-apply.service'])
 })
 
 test('without a systemd, --detach is refused before anything is changed', async () => {

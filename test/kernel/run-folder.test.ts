@@ -72,7 +72,7 @@ describe('a run directory that somebody else may write to', () => {
     await give()
     await symlink(precious, runFile('pauses.new'))
     await symlink(precious, runFile('lock'))
-    await listen('sock', `${JSON.stringify({ done: true, message: evil })}\n`)
+    await listen('sock', `${JSON.stringify({ confirmed: true, window: evil, message: evil })}\n`)
     for (const args of [['pause', '--for', '1h'], ['apply'], ['watch'], ['confirm'], ['rollback']]) {
       const outcome = await spanplan(lab, args, 77, options)
       expect(outcome.stderr).toMatch(
@@ -175,9 +175,9 @@ describe('what lies in one of this user alone', () => {
 
 describe('who answers', () => {
   test.each([
-    ['what a terminal would obey', `${JSON.stringify({ done: true, message: evil })}\n`, 0],
+    ['what a terminal would obey', `${JSON.stringify({ confirmed: true, window: evil, message: evil })}\n`, 0],
     ['no JSON', `${evil}\n`, 1],
-    ['something else', '{"done":"yes"}\n', 1],
+    ['something else', '{"confirmed":"yes"}\n', 1],
     ['nothing, and goes', '', 1]
   ])('%s is printed so that it does no harm', async (_, answer, exit) => {
     await listen('sock', answer)
@@ -187,9 +187,9 @@ describe('who answers', () => {
   })
 
   test("another user's socket, or a link to one, is not connected to", async () => {
-    await listen('sock', '{"done":true,"message":"yes"}\n', user)
+    await listen('sock', '{"confirmed":true,"window":"a","message":"yes"}\n', user)
     await spanplan(lab, ['confirm'], 1, options)
-    await listen('other', '{"done":true,"message":"yes"}\n')
+    await listen('other', '{"confirmed":true,"window":"a","message":"yes"}\n')
     await rm(runFile('sock'))
     await symlink(runFile('other'), runFile('sock'))
     await spanplan(lab, ['confirm'], 1, options)
@@ -239,7 +239,7 @@ describe('who connects', () => {
     const answers = await Promise.all(others.map((text) => say(runFile('sock'), text)))
     expect(answers).toEqual(others.map(() => ''))
     expect(await flood(runFile('sock'))).toBeLessThan(4 * 1024 * 1024)
-    expect(await say(runFile('sock'), 'confirm\n')).toContain('"done":true')
+    expect(await say(runFile('sock'), 'confirm\n')).toContain('"confirmed":true')
     expect((await running).exitCode).toBe(0)
     expect(existsSync(runFile('sock'))).toBe(false)
     await spanplan(lab, ['destroy', '--yes'], 0, options)

@@ -1,6 +1,6 @@
 /** An apply that is taken back unless somebody confirms it. */
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -121,6 +121,44 @@ test('whoever connects and says nothing is not waited for', async () => {
   await spanplan(lab, ['confirm'])
   expect((await running).exitCode).toBe(0)
   silent.destroy()
+})
+
+test('with --install, the file is put in its place once it is confirmed, and only then', async () => {
+  const path = join(lab.files, 'installed/spans.yaml')
+  await mkdir(join(lab.files, 'installed'))
+  const wanted = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'
+  const options = { input: wanted }
+  const args = ['apply', '-f', '-', '--install', path, '--json']
+  await spanplan(lab, [...args, '--rollback-after', '100ms'], 5, options)
+  expect(await readdir(join(lab.files, 'installed'))).toEqual([])
+  const running = lab.startSpanplan([...args, '--rollback-after', '10m'], options)
+  await untilWaiting()
+  const { stderr } = await spanplan(lab, ['confirm', '00000000'], 1)
+  expect(stderr).toContain('no window 00000000 waits for confirmation')
+  expect(await readdir(join(lab.files, 'installed'))).toEqual([])
+  const status = JSON.parse((await spanplan(lab, ['status', '--json', '--for', '10ms'])).stdout)
+  await spanplan(lab, ['confirm', status.window.id])
+  const { stdout } = await running
+  const lines = stdout.trim().split('\n')
+  expect(lines.slice(-3).map((line) => JSON.parse(line))).toMatchObject([
+    { type: 'confirmation_awaited', id: status.window.id },
+    { type: 'confirmed', id: status.window.id },
+    { type: 'installed', file: path }
+  ])
+  expect(await readFile(path, 'utf8')).toBe(wanted)
+  const again = await spanplan(lab, [...args, '--detailed-exitcode'], 0, options)
+  expect(again.stdout).not.toContain('"type":"installed"')
+})
+
+test.each([
+  [['--install', 'a.yaml', '--span', 'span0'], /cannot be used with option '--span/],
+  [['--detach'], /--detach needs --rollback-after/],
+  [['--install', 'a.yaml', '-f', 'b.yaml', '-f', 'c.yaml'], /--install puts one file in its place/],
+  [['--install', 'a.yaml'], /--install puts one file in its place/],
+  [['plan.json', '--install', 'a.yaml'], /a saved plan is not installed/]
+])('%j is wrong usage', async (args, reason) => {
+  const { stderr } = await spanplan(lab, ['apply', ...args], 64)
+  expect(stderr).toMatch(reason)
 })
 
 test('where nobody could confirm it, it is taken back', async () => {
