@@ -1,0 +1,175 @@
+# Copyright (c) 2026 the spanplan authors
+# MIT License (see LICENSE)
+"""The controller's part of spanplan.spanplan.apply: a change that can cut its own line is confirmed over a new connection."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.spanplan.spanplan.plugins.module_utils.spanplan import Failure, describe, read_duration
+
+MODULE = "spanplan.spanplan.apply"
+
+# ssh notices within this time that its line is cut; without this, it may wait for ever. What the user has set comes first.
+KEEPALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+# Seconds between two attempts to reach the host.
+PAUSE = 2.0
+# Seconds that an apply may take before its window opens, where a cut connection has left that unknown.
+APPLY = 60.0
+# Seconds after a window in which a host rolls back, or boots.
+RETURN = 120.0
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Runs the module; with rollback_after, confirms what it did."""
+
+    _supports_check_mode = True
+    _supports_async = True
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Gives the result of the task."""
+        result = super().run(tmp, task_vars)
+        rollback_after = self._task.args.get("rollback_after")
+        if not rollback_after or self._task.check_mode:
+            return self._finish(result, self._run_module(task_vars, wrap_async=bool(self._task.async_val)))
+        if self._task.async_val:
+            raise AnsibleActionFail(
+                "rollback_after does not go with async: this task has to confirm the change. "
+                "Leave async out; the change itself does not depend on the connection"
+            )
+        return self._finish(result, self._apply_and_confirm(self._read_seconds(rollback_after), task_vars))
+
+    def _finish(self, result, update):
+        result.update(update)
+        if not self._task.async_val:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _run_module(self, task_vars, wrap_async=False):
+        # A copy: Ansible adds keys of its own, and the module may run twice.
+        arguments = dict(self._task.args)
+        return self._execute_module(MODULE, arguments, task_vars=task_vars, wrap_async=wrap_async)
+
+    def _read_seconds(self, duration):
+        try:
+            return read_duration(str(duration))
+        except Failure as failure:
+            raise AnsibleActionFail("rollback_after: {0}".format(failure)) from failure
+
+    def _apply_and_confirm(self, seconds, task_vars):
+        started = time.monotonic()
+        self._keep_alive()
+        try:
+            applied = self._run_module(task_vars)
+        except AnsibleConnectionFailure as error:
+            self._tell("at most {0} after the change".format(self._task.args["rollback_after"]), error)
+            return self._look_again({}, started + APPLY + seconds, task_vars, "the connection was lost")
+        window = applied.get("window")
+        if applied.get("failed") or not window:
+            return applied
+        end = time.monotonic() + window["seconds"]
+        answer = self._confirm(window, end, task_vars)
+        if answer is None:
+            return self._look_again(applied, end, task_vars, "this host could not be reached over a new connection")
+        if answer["rc"] == 0:
+            return dict(applied, confirmed=True)
+        return self._look_again(applied, 0, task_vars, "the change could not be confirmed: " + self._read_error(answer))
+
+    def _keep_alive(self):
+        """Has a new connection notice that its line is cut."""
+        if self._connection.transport.rpartition(".")[2] == "ssh":
+            given = self._connection.get_option("ssh_common_args") or ""
+            self._connection.set_option("ssh_common_args", "{0} {1}".format(given, KEEPALIVE).strip())
+        self._reset()
+
+    def _reset(self):
+        """Closes the connection. What was reached over it says nothing about whether the host can be reached now."""
+        reset = getattr(self._connection, "reset", None)
+        if reset is not None:
+            reset()
+        # The folder for modules may be gone after a reboot.
+        self._connection._shell.tmpdir = None
+
+    def _confirm(self, window, end, task_vars):
+        """Confirms over a new connection. Gives what spanplan confirm answers; None if the host was not reached in time."""
+        executable = self._task.args.get("executable", "spanplan")
+        told = False
+        while True:
+            try:
+                self._reset()
+                arguments = {"argv": [executable, "confirm", window["id"], "--json"]}
+                return self._execute_module("ansible.legacy.command", arguments, task_vars=task_vars)
+            except AnsibleConnectionFailure as error:
+                if not told:
+                    self._tell("at {0}".format(window["until"]), error)
+                    told = True
+            if time.monotonic() >= end:
+                return None
+            time.sleep(PAUSE)
+
+    def _tell(self, when, error):
+        display.warning(
+            "{0} cannot be reached ({1}). Unless the change is confirmed, spanplan on the host takes it back by itself, {2}".format(
+                self._task_host(), error.message if hasattr(error, "message") else error, when
+            )
+        )
+
+    def _task_host(self):
+        return self._play_context.remote_addr or "the host"
+
+    def _look_again(self, applied, end, task_vars, reason):
+        """Waits until the window is over, and gives what became of the change."""
+        time.sleep(max(0.0, end - time.monotonic()))
+        live = self._plan_again(max(end, time.monotonic()) + RETURN, task_vars)
+        result = dict(applied, failed=True, confirmed=False, changed=False, rolled_back=None)
+        if live is None or live.get("failed"):
+            became = "It could not be seen what became of the change; spanplan takes back by itself what is not confirmed"
+            result["msg"] = "{0}. {1}. {2}".format(_sentence(reason), became, _why(live))
+        elif live["changed"]:
+            result["rolled_back"] = True
+            result["msg"] = "{0}. The change was taken back: the old file and the old state are in force".format(_sentence(reason))
+        else:
+            result.update(rolled_back=False, changed=True)
+            result["msg"] = "{0}. The change stays: it was confirmed, or made, by somebody else".format(_sentence(reason))
+        return result
+
+    def _plan_again(self, end, task_vars):
+        """Gives what the module would do now; None if the host was not reached in time."""
+        arguments = {key: value for key, value in self._task.args.items() if key != "rollback_after"}
+        self._task.check_mode = True
+        try:
+            while True:
+                try:
+                    self._reset()
+                    return self._execute_module(MODULE, dict(arguments), task_vars=task_vars)
+                except AnsibleConnectionFailure:
+                    if time.monotonic() >= end:
+                        return None
+                time.sleep(PAUSE)
+        finally:
+            self._task.check_mode = False
+
+    def _read_error(self, answer):
+        for line in answer.get("stdout", "").splitlines():
+            try:
+                document = json.loads(line)
+            except ValueError:
+                continue
+            if document.get("type") == "error":
+                return "; ".join(describe(error) for error in document["errors"])
+        return answer.get("msg") or "exit status {0}".format(answer["rc"])
+
+
+def _sentence(text):
+    return text[:1].upper() + text[1:]
+
+
+def _why(live):
+    return "The host could not be reached in time" if live is None else live.get("msg", "")
