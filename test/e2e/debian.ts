@@ -34,8 +34,8 @@ export async function makeDebian(lab: Lab): Promise<Debian> {
 
 /** What `npm run deb` reads. */
 const sources = [
-  ...['README.md', 'CHANGELOG.md', 'LICENSE', 'package.json', 'bin', 'debian', 'dist', 'docs', 'examples', 'man'],
-  'schemas'
+  ...['README.md', 'CHANGELOG.md', 'LICENSE', 'package.json', 'ansible', 'bin', 'debian', 'dist', 'docs', 'examples'],
+  ...['man', 'schemas']
 ]
 
 /** Two builds that have nothing in common but the files. Debian's tools are where they belong, and not together with the machine's. */

@@ -21,7 +21,7 @@ PAUSE = 2.0
 # Seconds that an apply may take before its window opens, where a cut connection has left that unknown.
 APPLY = 60.0
 # Seconds after a window in which a host rolls back, or boots.
-RETURN = 120.0
+GRACE = 120.0
 
 display = Display()
 
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
     def _look_again(self, applied, end, task_vars, reason):
         """Waits until the window is over, and gives what became of the change."""
         time.sleep(max(0.0, end - time.monotonic()))
-        live = self._plan_again(max(end, time.monotonic()) + RETURN, task_vars)
+        live = self._plan_again(max(end, time.monotonic()) + GRACE, task_vars)
         result = dict(applied, failed=True, confirmed=False, changed=False, rolled_back=None)
         if live is None or live.get("failed"):
             became = "It could not be seen what became of the change; spanplan takes back by itself what is not confirmed"

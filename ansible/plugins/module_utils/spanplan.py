@@ -114,7 +114,7 @@ def check_format(document: dict) -> dict:
     :raises Failure: it has another major version.
     """
     found = str(document.get("format_version", "none"))
-    if found.split(".")[0] != FORMAT_MAJOR:
+    if found.partition(".")[0] != FORMAT_MAJOR:
         raise Failure(
             "spanplan {0} on this host writes JSON of format_version {1}; this collection reads {2}.x. "
             "Nothing was changed. Install a collection and a spanplan that belong together".format(

@@ -73,8 +73,8 @@ drift:
   type: bool
   sample: false
 problems:
-  description: All that is wrong, of each span and of the host. Each has a C(code), a C(message), and where they are known a C(hint), an C(address), an C(origin)
-    and the C(span).
+  description: All that is wrong, of each span and of the host. Each has a C(code), a C(message), and where they are known a C(hint), an C(address), an
+    C(origin) and the C(span).
   returned: success
   type: list
   elements: dict
@@ -191,8 +191,9 @@ def collect(spans: list[dict], key: str) -> list[dict]:
 
 def count_lost(spans: list[dict]) -> int | None:
     """Gives the frames that were lost on their way to sensors; None if their number is unknown."""
-    losses = [loss["frames"] for span in spans for hop in span["hops"] for loss in hop["losses"] if loss["cause"] not in NOT_LOST]
-    return None if None in losses else sum(losses)
+    losses = [loss for span in spans for hop in span["hops"] for loss in hop["losses"]]
+    counts = [loss["frames"] for loss in losses if loss["cause"] not in NOT_LOST]
+    return None if None in counts else sum(counts)
 
 
 if __name__ == "__main__":
