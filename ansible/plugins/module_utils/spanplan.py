@@ -19,7 +19,7 @@ EXITS = {
     64: "This spanplan does not know what the module asks of it. Install a spanplan that is as new as the collection",
     65: "The file is invalid",
     70: "This is a bug in spanplan",
-    75: "Another spanplan holds the lock. A longer lock_timeout waits for it",
+    75: "The host is locked, and lock_timeout is over",
     77: "A right is missing. The module needs root: become: true",
     130: "spanplan was interrupted, and rolled back what it had done",
     143: "spanplan was ended, and rolled back what it had done",

@@ -43,4 +43,7 @@ def _scalar(value: object) -> str:
     if isinstance(value, str) and _PLAIN.match(value) and value.lower() not in _WORDS:
         return value
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, float) and "." not in text:
+        # Older YAML takes 1e+20 for a string.
+        return text.replace("e", ".0e")
     return _UNPRINTABLE.sub(lambda found: "\\u%04x" % ord(found.group()), text)

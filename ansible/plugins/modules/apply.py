@@ -224,6 +224,8 @@ from ansible_collections.spanplan.spanplan.plugins.module_utils.yaml_text import
 HEADER = "# Written by Ansible, module spanplan.spanplan.apply. What is changed here is overwritten.\n"
 # About the kernel of the host, and in every plan: spanplan doctor says it. Returned, but no warning of each task.
 QUIET_WARNINGS = frozenset(("SEAL_LATE",))
+# The plan warns of this; the apply refuses it without --allow-empty.
+REMOVES_ALL = "FILE_REMOVES_ALL"
 
 ARGUMENTS = {
     "spec": {"type": "raw"},
@@ -271,7 +273,7 @@ def run(module: AnsibleModule) -> dict:
     # A wait for sensors connects those that come.
     has_work = result["changed"] or bool(params["wait"] and plan["waiting"])
     if module.check_mode:
-        check_empty(module, plan, text)
+        check_empty(params, plan)
     elif has_work:
         answer = call(module, apply_arguments(params), text)
         result.update(read_apply(answer, text))
@@ -428,19 +430,16 @@ def read_window(event: dict) -> dict:
     return {"id": event["id"], "until": event["until"], "unit": event.get("unit"), "seconds": max(left, 0.0)}
 
 
-def check_empty(module: AnsibleModule, plan: dict, text: str | None) -> None:
+def check_empty(params: dict, plan: dict) -> None:
     """Fails in check mode as the apply would: a file that lost its content by accident removes nothing."""
-    params = module.params
-    if params["allow_empty"] or params["state"] == "absent" or not plan["changes"]:
-        return
-    if any(change["action"] != "remove" for change in plan["changes"]):
-        return
-    argv = ["validate", "--json"] + ["--file=" + file for file in find_files(params)]
-    documents = check(call(module, argv, text), text).documents
-    if documents and documents[0]["spans"] == []:
-        raise Failure(
-            "the file has no spans: this would remove everything that is live. If you want that, set allow_empty: true"
-        )
+    warnings = [warning for warning in plan["warnings"] if warning["code"] == REMOVES_ALL]
+    if warnings and not is_emptied(params):
+        raise Failure(describe(warnings[0]), errors=warnings)
+
+
+def is_emptied(params: dict) -> bool:
+    """Tells whether everything may be removed."""
+    return params["allow_empty"] or params["state"] == "absent"
 
 
 def make_diff(params: dict, plan: dict, text: str | None) -> list[dict]:
@@ -477,9 +476,10 @@ def read_file(path: str) -> str:
 
 
 def warn(module: AnsibleModule, warnings: list[dict]) -> None:
-    """Shows the warnings of the plan."""
+    """Shows the warnings of the plan, but for what the task asks for."""
+    quiet = QUIET_WARNINGS | {REMOVES_ALL} if is_emptied(module.params) else QUIET_WARNINGS
     for warning in warnings:
-        if warning["code"] not in QUIET_WARNINGS:
+        if warning["code"] not in quiet:
             module.warn(describe(warning))
 
 

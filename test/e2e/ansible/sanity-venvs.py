@@ -1,5 +1,7 @@
 """Makes the virtual environments of ansible-test sanity of Debian's packages, where ansible-test would ask PyPI.
 
+Prints the version of Python that they are for.
+
 Debian's ansible-core pins other patch versions than Debian has. antsibull-docs-parser is not in Debian at all: a stand-in
 finds no markup in a text, so validate-modules checks everything but that.
 """
@@ -38,5 +40,7 @@ def make_venv(test: str, python: types.SimpleNamespace) -> None:
             (package / name).write_text(text)
 
 
+running = types.SimpleNamespace(version="{}.{}".format(*sys.version_info))
 for name in TESTS:
-    make_venv(name, types.SimpleNamespace(version="{}.{}".format(*sys.version_info)))
+    make_venv(name, running)
+print(running.version)
