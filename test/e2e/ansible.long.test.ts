@@ -1,13 +1,12 @@
 /** The collection spanplan.spanplan, with Debian's Ansible: what its modules answer on a host, and what lints and checks say. */
-import { chmod, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { type Ansible, makeAnsible, play } from './ansible.ts'
-import { projectRoot } from './lab/programs.ts'
+import { findProgram } from './lab/programs.ts'
 import { createLab, type Lab } from './lab.ts'
-import { failAt, wrapPrograms } from './wrapped.ts'
+import { failAt } from './wrapped.ts'
 
 let lab: Lab
 let ansible: Ansible
@@ -25,6 +24,9 @@ spans:
     sources: [{interface: ens192, filter: not port 22, max_idle: 5m}]
     sensors: [suricata]
 `
+const file = '/etc/spanplan/spans.yaml'
+/** What becomes of a mapping. */
+const written = /^# Written by Ansible.*\nversion: 1\nspans:\n(.*\n)* {8}filter: not port 22\n {8}max_idle: 5m\n/
 const mirror = 'span0/mirror/ens192/ingress'
 const removed = ['bridge', 'qdisc', 'mirror', 'mirror', 'interface', 'network'].map((kind) => ({
   kind,
@@ -35,33 +37,51 @@ const waits = [{ code: 'SENSOR_MISSING', kind: 'sensor', span: 'span0' }]
 describe('the modules', () => {
   let answers: Record<string, unknown>
 
-  /** A program of the lab's folder that the modules call in place of spanplan. */
+  /** A program that the modules call in place of spanplan. */
   async function put(name: string, script: string): Promise<void> {
-    const path = join(lab.files, name)
+    const path = ansible.host.path(`tmp/${name}`)
     await writeFile(path, `#!/bin/sh\n${script}\n`)
     await chmod(path, 0o755)
   }
 
   beforeAll(async () => {
-    await writeFile(join(lab.files, 'spans.yaml'), spans)
-    await writeFile(join(lab.files, 'broken.yaml'), spans.replace('filter', 'fliter'))
-    await put('locked', `for lock in "$SPANPLAN_RUN_DIR"/*lock*; do exec 9>"$lock"; flock 9; done\nspanplan "$@" 9>&-`)
+    await writeFile(ansible.host.path('tmp/spans.yaml'), spans)
+    await writeFile(ansible.host.path('tmp/broken.yaml'), spans.replace('filter', 'fliter'))
+    await put('locked', 'for lock in /run/spanplan/*lock*; do exec 9>"$lock"; flock 9; done\nspanplan "$@" 9>&-')
     await put('newer', `spanplan "$@" | sed 's/"format_version":"1/"format_version":"2/'`)
     await put('older', 'exec spanplan "$@" --not-yet')
     await put('powerless', 'exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin spanplan "$@"')
-    const { options } = await wrapPrograms(lab, { ip: failAt('mtu 1400') })
-    await put('failing', `PATH=${options.env?.PATH} exec spanplan "$@"`)
-    answers = await play(lab, ansible, 'modules.yml')
+    await put('unconfirmed', '[ "$1" != confirm ] || spanplan rollback "$2" >/dev/null\nexec spanplan "$@"')
+    await mkdir(ansible.host.path('tmp/bin'))
+    const run = `run() { ${findProgram('ip')} "$@"; }`
+    await put('bin/ip', `input=$(cat)\n${run}\n${failAt('mtu 1400')}\nprintf '%s\\n' "$input" | run "$@"`)
+    await put('failing', 'PATH=/tmp/bin:$PATH exec spanplan "$@"')
+    answers = await play(ansible, 'modules.yml')
   })
 
   test('a first run changes the host, in check mode it only says so; a second does nothing, by mapping or text', () => {
     const changes = ['bridge', 'qdisc', 'mirror', 'mirror', 'interface', 'network'].map((kind) => ({ kind }))
-    const diff = [{ before_header: 'live', after_header: 'desired', after: expect.stringContaining(`${mirror}:\n`) }]
+    const shown = [
+      { before_header: 'live', after_header: 'desired', after: expect.stringContaining(`${mirror}:\n`) },
+      { before_header: file, before: '', after: expect.stringMatching(written) }
+    ]
+    const confirmed = { window: { unit: expect.stringMatching(/\.service$/) }, confirmed: true }
     expect(answers).toMatchObject({
-      checked: { changed: true, changes, diff, waiting: waits },
-      first: { changed: true, changes, waiting: waits, summary: { create: 5, update: 1, wait: 1 } },
-      second: { changed: false, changes: [], diff: [], waiting: waits, summary: { create: 0, update: 0, wait: 1 } },
+      checked: { changed: true, changes, diff: shown, waiting: waits, installed: file, window: null },
+      first: { changed: true, changes, waiting: waits, summary: { create: 5, update: 1, wait: 1 }, ...confirmed },
+      second: { changed: false, changes: [], diff: [], waiting: waits, summary: { wait: 1 }, installed: null },
       text: { changed: false, changes: [], waiting: waits }
+    })
+  })
+
+  test('a change that is not confirmed is taken back, and so is its file; a file alone is a change', () => {
+    expect(answers).toMatchObject({
+      unconfirmed: { failed: true, changed: false, rolled_back: true, confirmed: false, installed: null },
+      as_before: { changed: false, changes: [], installed: null },
+      installed: { changed: true, changes: [], installed: file, diff: [{ before: expect.stringMatching(written) }] }
+    })
+    expect(answers.unconfirmed).toMatchObject({
+      msg: expect.stringMatching(/^The change could not be confirmed: the window \w+ was rolled back before/)
     })
   })
 
@@ -88,7 +108,7 @@ describe('the modules', () => {
     const failed = { failed: true, changed: false }
     expect(answers).toMatchObject({
       locked: { ...failed, exit: 75, errors: [{ code: 'LOCKED' }] },
-      broken_file: { ...failed, exit: 65, errors, msg: where(`${join(lab.files, 'broken.yaml')}:5:35`) },
+      broken_file: { ...failed, exit: 65, errors, msg: where('/tmp/broken.yaml:5:35') },
       broken_spec: { ...failed, exit: 65, errors, msg: where('spec:7:9') },
       newer: { ...failed, format_version: '2.0', msg: expect.stringContaining('this collection reads 1.x') },
       older: {
@@ -142,17 +162,18 @@ test('what is written for people is the same to every YAML', async () => {
     '\u2028\u0085\u007f'
   ]
   const all = [...values, Object.fromEntries(words.map((word) => [word, [word, { [word]: word }, [[word]], {}, []]]))]
-  await writeFile(join(lab.files, 'values.json'), JSON.stringify(all))
+  await writeFile(ansible.host.path('tmp/values.json'), JSON.stringify(all))
   const script = `import json, sys, yaml
 sys.path.insert(0, "${ansible.collection}/plugins/module_utils")
 from yaml_text import write_yaml
-values = json.load(open("${lab.files}/values.json"))
+values = json.load(open("/tmp/values.json"))
 texts = [write_yaml(value) for value in values]
 assert [yaml.safe_load(text) for text in texts] == values
 json.dump(texts, sys.stdout)`
-  await writeFile(join(lab.files, 'write.py'), script)
-  const texts: unknown = JSON.parse(await ansible.sh(`/usr/bin/python3 ${lab.files}/write.py`))
-  expect(Array.isArray(texts) && texts.map((text) => parse(text))).toEqual(all)
+  await writeFile(ansible.host.path('tmp/write.py'), script)
+  const texts: unknown = JSON.parse(await ansible.sh(`/usr/bin/python3 /tmp/write.py`))
+  // JSON has no -0.
+  expect(Array.isArray(texts) && texts.map((text) => parse(text))).toEqual(JSON.parse(JSON.stringify(all)))
 })
 
 /** ansible-test sanity needs the network for none of these: what it would get from PyPI is made of Debian's packages. */
@@ -162,7 +183,7 @@ test('Debian has nothing to say against the collection: yamllint, ansible-lint, 
   expect(await sh('ansible-lint --offline --nocolor')).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) .*'production'/)
   await sh(`ansible-doc -t module spanplan.spanplan.apply spanplan.spanplan.info >/dev/null
     ansible-doc -t role spanplan.spanplan.spanplan >/dev/null`)
-  const python = await sh(`/usr/bin/python3 ${join(projectRoot, 'test/e2e/ansible/sanity-venvs.py')}`)
+  const python = await sh(`/usr/bin/python3 /tmp/ansible/sanity-venvs.py`)
   const tests = (await sh('ansible-test sanity --list-tests')).split('\n').filter((line) => /^[a-z0-9-]+$/.test(line))
   expect(tests).toEqual(sanityTests)
   const said = await sh(

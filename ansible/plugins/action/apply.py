@@ -48,8 +48,6 @@ class ActionModule(ActionBase):
 
     def _finish(self, result, update):
         result.update(update)
-        if not self._task.async_val:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
     def _run_module(self, task_vars, wrap_async=False):
@@ -69,6 +67,7 @@ class ActionModule(ActionBase):
         try:
             applied = self._run_module(task_vars)
         except AnsibleConnectionFailure as error:
+            self._lose()
             self._tell("at most {0} after the change".format(self._task.args["rollback_after"]), error)
             return self._look_again({}, started + APPLY + seconds, task_vars, "the connection was lost")
         window = applied.get("window")
@@ -94,7 +93,9 @@ class ActionModule(ActionBase):
         reset = getattr(self._connection, "reset", None)
         if reset is not None:
             reset()
-        # The folder for modules may be gone after a reboot.
+
+    def _lose(self):
+        """Forgets the folder for modules on a host that is not reached: it may be gone, and cannot be removed."""
         self._connection._shell.tmpdir = None
 
     def _confirm(self, window, end, task_vars):
@@ -107,6 +108,7 @@ class ActionModule(ActionBase):
                 arguments = {"argv": [executable, "confirm", window["id"], "--json"]}
                 return self._execute_module("ansible.legacy.command", arguments, task_vars=task_vars)
             except AnsibleConnectionFailure as error:
+                self._lose()
                 if not told:
                     self._tell("at {0}".format(window["until"]), error)
                     told = True
@@ -130,14 +132,15 @@ class ActionModule(ActionBase):
         live = self._plan_again(max(end, time.monotonic()) + GRACE, task_vars)
         result = dict(applied, failed=True, confirmed=False, changed=False, rolled_back=None)
         if live is None or live.get("failed"):
-            became = "It could not be seen what became of the change; spanplan takes back by itself what is not confirmed"
-            result["msg"] = "{0}. {1}. {2}".format(_sentence(reason), became, _why(live))
+            why = "the host could not be reached in time" if live is None else live.get("msg", "")
+            became = "What became of the change could not be seen: {0}. spanplan takes back by itself what is not confirmed".format(why)
         elif live["changed"]:
-            result["rolled_back"] = True
-            result["msg"] = "{0}. The change was taken back: the old file and the old state are in force".format(_sentence(reason))
+            result.update(rolled_back=True, installed=None)
+            became = "The change was taken back: the old file and the old state are in force"
         else:
             result.update(rolled_back=False, changed=True)
-            result["msg"] = "{0}. The change stays: it was confirmed, or made, by somebody else".format(_sentence(reason))
+            became = "The change stays: somebody else has confirmed or made it"
+        result["msg"] = "{0}\n{1}".format(reason[:1].upper() + reason[1:], became)
         return result
 
     def _plan_again(self, end, task_vars):
@@ -150,6 +153,7 @@ class ActionModule(ActionBase):
                     self._reset()
                     return self._execute_module(MODULE, dict(arguments), task_vars=task_vars)
                 except AnsibleConnectionFailure:
+                    self._lose()
                     if time.monotonic() >= end:
                         return None
                 time.sleep(PAUSE)
@@ -165,11 +169,3 @@ class ActionModule(ActionBase):
             if document.get("type") == "error":
                 return "; ".join(describe(error) for error in document["errors"])
         return answer.get("msg") or "exit status {0}".format(answer["rc"])
-
-
-def _sentence(text):
-    return text[:1].upper() + text[1:]
-
-
-def _why(live):
-    return "The host could not be reached in time" if live is None else live.get("msg", "")

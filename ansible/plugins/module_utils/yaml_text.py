@@ -8,7 +8,7 @@ import json
 import re
 
 # Every YAML reads these as the string that they are. All other strings are written as JSON.
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*\Z")
+_PLAIN = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*|(?:\d+(?:h|ms|m|s))+)\Z")
 # Older YAML reads these as something else.
 _WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null"))
 # What JSON may hold as it is, and YAML may not.

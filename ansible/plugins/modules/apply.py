@@ -53,7 +53,7 @@ options:
     type: str
     default: default
   spans:
-    description: Only these spans.
+    description: Only these spans. Does not go with O(dest).
     type: list
     elements: str
   prune:
@@ -171,7 +171,12 @@ window:
     - Null if nothing was changed that could have cut a line.
   returned: success, with O(rollback_after)
   type: dict
-  sample: {"id": "5f0c", "until": "2026-11-26T20:00:00.000Z", "unit": "spanplan-apply-5f0c.service", "seconds": 118.4}
+  sample: {"id": "5f0c", "until": "2026-11-26T20:00:00.000Z", "unit": "spanplan-window-5f0c.service", "seconds": 118.4}
+earlier_window:
+  description: What became of the window of an earlier run, which nobody had confirmed. It was taken back before this change.
+  returned: success, if there was one
+  type: str
+  sample: "rolled back: rollback requested"
 confirmed:
   description: Whether the change was confirmed over a new connection.
   returned: with O(rollback_after), if there was a window
@@ -251,7 +256,7 @@ def main() -> None:
     """Runs the module."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        mutually_exclusive=[("spec", "src"), ("rollback_after", "wait")],
+        mutually_exclusive=[("spec", "src"), ("dest", "spans"), ("rollback_after", "wait")],
         required_by={"rollback_after": "dest"},
         supports_check_mode=True,
     )
@@ -396,7 +401,10 @@ def read_apply(answer: Answer, text: str | None) -> dict:
         result["waiting"] = wait_over["waiting"]
     installed = answer.of_type("installed")
     windows = [read_window(window) for window in answer.of_type("window")]
-    result["changed"] = bool(result["changes"] or installed)
+    earlier = answer.of_type("window_rolled_back")
+    result["changed"] = bool(result["changes"] or installed or earlier)
+    if earlier:
+        result["earlier_window"] = earlier[-1]["message"]
     if windows:
         result["window"] = windows[-1]
     return result
