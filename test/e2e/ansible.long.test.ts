@@ -139,6 +139,24 @@ describe('the modules', () => {
   })
 })
 
+test('the role writes the files that are valid, has a watch keep them and serve metrics, and then finds nothing to do', async () => {
+  const { host, sh } = ansible
+  for (const unit of ['spanplan.service', 'spanplan-apply.service']) {
+    await host.put(`etc/systemd/system/${unit}`, `systemd/${unit}`)
+  }
+  const run = (more = '') => sh(`ansible-playbook --diff /tmp/ansible/role.yml ${more} 2>&1 || true`)
+  expect(await run()).toMatch(/ changed=[1-9]\d* .* failed=0 /)
+  expect(await run()).toMatch(/ changed=0 .* failed=0 /)
+  const fetch = 'import urllib.request as web; print(web.urlopen("http://127.0.0.1:9477/readyz").status)'
+  expect(await sh(`/usr/bin/python3 -c '${fetch}'; ls /etc/spanplan /run/spanplan.rules.yml`)).toBe(
+    '200\n/run/spanplan.rules.yml\n\n/etc/spanplan:\ncore.yaml'
+  )
+  const refused = await run('-e key=fliter')
+  expect(refused).toContain('unknown key \\"fliter\\"')
+  expect(refused).toMatch(/ changed=0 .* failed=1 /)
+  expect(await sh('cat /etc/spanplan/*')).toContain('not port 22')
+})
+
 test('what is written for people is the same to every YAML', async () => {
   const values = fc.sample(
     fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue({ stringUnit: 'grapheme' })),

@@ -12,7 +12,9 @@ import { bootSystemd } from './systemd.ts'
 const home = '/tmp/home'
 const environment = [
   ...[`HOME=${home}`, 'LANG=C.UTF-8', 'ANSIBLE_LOCALHOST_WARNING=False', 'ANSIBLE_INVENTORY_UNPARSED_WARNING=False'],
-  ...['ANSIBLE_NOCOLOR=1', 'PYTHONDONTWRITEBYTECODE=1', `ANSIBLE_ASYNC_DIR=${home}/async`]
+  ...['ANSIBLE_NOCOLOR=1', 'PYTHONDONTWRITEBYTECODE=1', `ANSIBLE_ASYNC_DIR=${home}/async`],
+  // Each task costs half the time.
+  ...['ANSIBLE_PIPELINING=1', 'ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3']
 ]
 
 export interface Ansible {
