@@ -20,7 +20,7 @@ KEEPALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 PAUSE = 2.0
 # Seconds that an apply may take before its window opens, where a cut connection has left that unknown.
 APPLY = 60.0
-# Seconds after a window in which a host rolls back, or boots.
+# Seconds after a window for the host to roll back, or to boot.
 GRACE = 120.0
 
 display = Display()
@@ -38,16 +38,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         rollback_after = self._task.args.get("rollback_after")
         if not rollback_after or self._task.check_mode:
-            return self._finish(result, self._run_module(task_vars, wrap_async=bool(self._task.async_val)))
+            result.update(self._run_module(task_vars, wrap_async=bool(self._task.async_val)))
+            return result
         if self._task.async_val:
             raise AnsibleActionFail(
                 "rollback_after does not go with async: this task has to confirm the change. "
                 "Leave async out; the change itself does not depend on the connection"
             )
-        return self._finish(result, self._apply_and_confirm(self._read_seconds(rollback_after), task_vars))
-
-    def _finish(self, result, update):
-        result.update(update)
+        result.update(self._apply_and_confirm(self._read_seconds(rollback_after), task_vars))
         return result
 
     def _run_module(self, task_vars, wrap_async=False):
@@ -69,17 +67,18 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as error:
             self._lose()
             self._tell("at most {0} after the change".format(self._task.args["rollback_after"]), error)
-            return self._look_again({}, started + APPLY + seconds, task_vars, "the connection was lost")
+            time.sleep(max(0.0, started + APPLY + seconds - time.monotonic()))
+            return self._look_again({}, "the connection was lost", task_vars)
         window = applied.get("window")
         if applied.get("failed") or not window:
             return applied
-        end = time.monotonic() + window["seconds"]
-        answer = self._confirm(window, end, task_vars)
+        # After the window, the host says how it ended.
+        answer = self._confirm(window, time.monotonic() + window["seconds"] + GRACE, task_vars)
         if answer is None:
-            return self._look_again(applied, end, task_vars, "this host could not be reached over a new connection")
-        if answer["rc"] == 0:
+            return self._fail(applied, "this host could not be reached over a new connection", None)
+        if answer.get("rc") == 0:
             return dict(applied, confirmed=True)
-        return self._look_again(applied, 0, task_vars, "the change could not be confirmed: " + self._read_error(answer))
+        return self._look_again(applied, "the change could not be confirmed: " + self._read_error(answer), task_vars)
 
     def _keep_alive(self):
         """Has a new connection notice that its line is cut."""
@@ -99,7 +98,7 @@ class ActionModule(ActionBase):
         self._connection._shell.tmpdir = None
 
     def _confirm(self, window, end, task_vars):
-        """Confirms over a new connection. Gives what spanplan confirm answers; None if the host was not reached in time."""
+        """Confirms over a new connection. Gives what spanplan confirm answers; None if the host is not reached in time."""
         executable = self._task.args.get("executable", "spanplan")
         told = False
         while True:
@@ -119,17 +118,19 @@ class ActionModule(ActionBase):
     def _tell(self, when, error):
         display.warning(
             "{0} cannot be reached ({1}). Unless the change is confirmed, spanplan on the host takes it back by itself, {2}".format(
-                self._task_host(), error.message if hasattr(error, "message") else error, when
+                self._play_context.remote_addr, error, when
             )
         )
 
-    def _task_host(self):
-        return self._play_context.remote_addr or "the host"
+    def _look_again(self, applied, reason, task_vars):
+        """Gives what became of a change whose window is over."""
+        return self._fail(applied, reason, self._plan_again(time.monotonic() + GRACE, task_vars))
 
-    def _look_again(self, applied, end, task_vars, reason):
-        """Waits until the window is over, and gives what became of the change."""
-        time.sleep(max(0.0, end - time.monotonic()))
-        live = self._plan_again(max(end, time.monotonic()) + GRACE, task_vars)
+    def _fail(self, applied, reason, live):
+        """Gives the result of a change that was not confirmed.
+
+        :param live: what the module would do now; None if the host was not reached.
+        """
         result = dict(applied, failed=True, confirmed=False, changed=False, rolled_back=None)
         if live is None or live.get("failed"):
             why = "the host could not be reached in time" if live is None else live.get("msg", "")
@@ -168,4 +169,4 @@ class ActionModule(ActionBase):
                 continue
             if document.get("type") == "error":
                 return "; ".join(describe(error) for error in document["errors"])
-        return answer.get("msg") or "exit status {0}".format(answer["rc"])
+        return answer.get("msg") or "exit status {0}".format(answer.get("rc"))
