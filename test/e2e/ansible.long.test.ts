@@ -98,7 +98,14 @@ describe('the modules', () => {
       },
       checked_drift: { changed: true, changes: [{ address: mirror }], diff: [{ before: '', after }] },
       repaired: { changed: true, changes: [{ address: mirror, action: 'create' }], finished: true },
-      in_sync: { changed: false, drift: false, spans: [{ name: 'span0' }], waiting: waits, frames_lost: 0 }
+      in_sync: {
+        changed: false,
+        drift: false,
+        spans: [{ name: 'span0' }],
+        waiting: waits,
+        frames_lost: 0,
+        window: null
+      }
     })
   })
 

@@ -101,6 +101,12 @@ watch:
   returned: success
   type: dict
   sample: {"name": "default", "pid": 712, "degraded": []}
+window:
+  description: The window of an apply that waits for its confirmation, with C(id) and C(until). What differs from the file is no problem meanwhile. Null if
+    there is none.
+  returned: success
+  type: dict
+  sample: {"id": "04ddacb8", "until": "2026-11-26T20:46:09.540Z"}
 unread:
   description: What could not be read, because a right is missing.
   returned: success
@@ -179,6 +185,7 @@ def read_status(status: dict) -> dict:
         "frames_lost": count_lost(spans),
         "spans": spans,
         "watch": status["watch"],
+        "window": status.get("window"),
         "unread": status["unread"],
         "spanplan_version": status["spanplan_version"],
     }
