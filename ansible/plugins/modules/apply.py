@@ -32,6 +32,7 @@ options:
     description:
       - The file that O(spec), or the one file in O(src), becomes once it is applied and verified.
       - It is written completely or not at all. If the apply fails, the file stays as it was.
+      - In C(/etc/spanplan), its name has to end in C(.yaml). The other files there count, too, and their spans stay.
     type: path
   rollback_after:
     description:
