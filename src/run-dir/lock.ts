@@ -142,7 +142,9 @@ export function readWindowTime(): WindowTime | null {
  */
 export function readHolder(kind = 'lock'): Holder | null {
   try {
-    const holder = holderSchema.parse(JSON.parse(readRunFile(kind) ?? ''))
+    // What comes after the first line is of another holder.
+    const [line = ''] = (readRunFile(kind) ?? '').split('\n')
+    const holder = holderSchema.parse(JSON.parse(line))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
@@ -242,10 +244,8 @@ function isAt(file: number, path: string): boolean {
 function hold(file: number, path: string, command: string): Lock {
   let holder: Holder = { pid: process.pid, command, since: new Date().toISOString() }
   let isHeld = true
-  const write = () => {
-    ftruncateSync(file)
-    writeSync(file, `${JSON.stringify(holder)}\n`, 0)
-  }
+  // At no time is the file empty: who reads it then would think that nobody holds the lock.
+  const write = () => ftruncateSync(file, writeSync(file, `${JSON.stringify(holder)}\n`, 0))
   write()
   // So that the user who called sudo can take the lock in their own folder later.
   const { uid, gid } = statSync(dirname(path))
