@@ -5,8 +5,13 @@ import type { Installed } from './installed.ts'
 import { labFolder, privateRoot, projectRoot } from './lab/programs.ts'
 import type { Lab } from './lab.ts'
 
-/** What is written goes into a folder of the lab. The lab's own folder is where it is on the machine. */
+/**
+ * What is written goes into a folder of the lab. The lab's own folder is where it is on the machine. An overlay that does not wait
+ * for the disk is not mounted twice with the same folder to work in.
+ */
 const enter = `set -e
+rm -rf "$0/work"
+mkdir "$0/work"
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/root
 mount -t overlay -o "lowerdir=$1,upperdir=$0/root,workdir=$0/work,volatile" overlay /mnt/root
@@ -22,12 +27,12 @@ exec "$@"`
 
 export type Debian = Pick<Installed, 'inside' | 'path'>
 
-/** Makes it; nothing runs in it yet. */
-export async function makeDebian(lab: Lab): Promise<Debian> {
+/** Makes it, of test/debian's folder, or of others that test/setup has made; nothing runs in it yet. */
+export async function makeDebian(lab: Lab, layers: readonly string[] = ['debian']): Promise<Debian> {
   const folder = join(lab.files, 'debian')
   const path = (name: string) => join(folder, 'root', name)
-  for (const name of ['root/run', 'work']) await mkdir(join(folder, name), { recursive: true })
-  const lower = resolve(privateRoot, '../debian')
+  await mkdir(path('run'), { recursive: true })
+  const lower = layers.map((name) => resolve(privateRoot, '..', name)).join(':')
   const script = ['sh', '-c', enter, folder, lower, labFolder(lab.name)] as const
   return { inside: ['unshare', '--mount', '--propagation', 'slave', '--', ...script], path }
 }
@@ -38,17 +43,22 @@ const sources = [
   ...['man', 'schemas']
 ]
 
-/** Two builds that have nothing in common but the files. Debian's tools are where they belong, and not together with the machine's. */
+/** Debian's tools are where they belong, and not together with the machine's. */
 const build = `set -e
 for folder in usr etc; do mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
 out=$1
 shift
-mkdir -p "$out/one/spanplan" "$out/two/another-folder"
+mkdir -p "$out/one/spanplan"
 cp -a "$@" "$out/one/spanplan"
 cd "$out/one/spanplan"
 umask 022
 TZ=UTC LC_ALL=C debian/rules binary >&2
+`
+
+/** Two builds that have nothing in common but the files. */
+const buildTwice = `${build}
 debian/rules clean >&2
+mkdir -p "$out/two/another-folder"
 cp -a . "$out/two/another-folder"
 cd "$out/two"
 find . -exec touch -d 2001-02-03 {} +
@@ -69,8 +79,19 @@ export async function buildPackage(
   lab: Lab,
   out: string
 ): Promise<{ readonly name: string; readonly lintian: string }> {
+  const { name, output } = await runBuild(lab, out, buildTwice)
+  return { name, lintian: output }
+}
+
+/** Builds the package once, as {@link buildPackage} does, and gives its path. */
+export async function buildPackageOnce(lab: Lab, out: string): Promise<string> {
+  const { name } = await runBuild(lab, out, build)
+  return join(out, 'one', name)
+}
+
+async function runBuild(lab: Lab, out: string, script: string) {
   const from = sources.map((name) => join(projectRoot, name))
-  const lintian = await lab.run(['unshare', '--mount', 'sh', '-c', build, privateRoot, out, ...from])
+  const output = await lab.run(['unshare', '--mount', 'sh', '-c', script, privateRoot, out, ...from])
   const [name = ''] = (await readdir(join(out, 'one'))).filter((one) => one.endsWith('.deb'))
-  return { name, lintian }
+  return { name, output }
 }

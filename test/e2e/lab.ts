@@ -138,6 +138,10 @@ export class Lab implements AsyncDisposable {
     return this.#requireDocker().client
   }
 
+  get hasDocker(): boolean {
+    return this.#docker !== undefined
+  }
+
   /** For `DOCKER_HOST`. */
   get dockerHost(): string {
     return `unix://${this.#requireDocker().socket}`

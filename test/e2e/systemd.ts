@@ -1,7 +1,7 @@
 /** A real systemd with its journal, as the first process of a host on which spanplan is installed; it knows no other units than those given. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Installed } from './installed.ts'
-import type { Argv, Lab } from './lab.ts'
+import type { Argv, Lab, RunOptions } from './lab.ts'
 import { until } from './spans.ts'
 
 /** What units are after, and wanted by: without what a whole system has in them. */
@@ -37,10 +37,12 @@ exec unshare --fork --kill-child --pid --mount --propagation slave --uts --ipc -
  * keeps for as long as it runs: that is in /run/docker, and also where the lab's Docker says that it is.
  */
 const boot = `set -e
-touch /run/docker.sock
-mount --bind "$1" /run/docker.sock
-mkdir /run/docker
-mount --rbind "$2" /run/docker
+if [ -n "$1" ]; then
+  touch /run/docker.sock
+  mount --bind "$1" /run/docker.sock
+  mkdir /run/docker
+  mount --rbind "$2" /run/docker
+fi
 read -r pid rest </proc/self/stat
 echo "$pid" >/run/systemd.pid
 mount -t proc proc /proc
@@ -51,14 +53,18 @@ umount --recursive /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind "$0/tmp" /var/tmp
 mount --bind "$0/tmp" /tmp
-mkdir -p "$2"
-mount --rbind /run/docker "$2"
+if [ -n "$1" ]; then
+  mkdir -p "$2"
+  mount --rbind /run/docker "$2"
+fi
 exec env -i container=lab PATH=${path} SYSTEMD_UNIT_PATH="$3" \
   /usr/lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no`
 
 export interface Systemd {
   /** Runs a command as somebody on that host would: `systemctl` and the like. */
-  run(argv: Argv): Promise<string>
+  run(argv: Argv, options?: RunOptions): Promise<string>
+  /** Cuts the host's power: every process is gone at once. */
+  cutPower(): Promise<void>
 }
 
 /** Where units are: the administrator's, and then the packages', for a host that has some. */
@@ -80,28 +86,30 @@ export async function bootSystemd(
     await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
   }
   for (const [name, text] of Object.entries(journal)) await writeFile(host.path(`etc/systemd/${name}`), text)
-  const socket = lab.dockerHost.replace('unix://', '')
-  const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, socket, lab.dockerState, unitPath] as const
+  const docker = lab.hasDocker ? [lab.dockerHost.replace('unix://', ''), lab.dockerState] : ['', '']
+  const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, ...docker, unitPath] as const
   const first = lab.start([...host.inside, ...argv])
   let said = ''
   first.stderr.on('data', (chunk) => {
     said += chunk
   })
-  const run = async (argv: Argv) => {
-    const pid = (await readFile(host.path('run/systemd.pid'), 'utf8')).trim()
+  const readPid = async () => (await readFile(host.path('run/systemd.pid'), 'utf8')).trim()
+  const run = async (argv: Argv, options: RunOptions = {}) => {
+    const pid = await readPid()
     const there = [
       `--target=${pid}`,
       '--mount',
       '--root',
       '--wd',
       '--pid',
+      '--uts',
       '--cgroup',
       '--',
       'env',
       '-i',
       `PATH=${path}`
     ]
-    return lab.run(['nsenter', ...there, ...argv])
+    return lab.run(['nsenter', ...there, ...argv], options)
   }
   const isUp = () =>
     run(['systemctl', 'is-active', 'multi-user.target']).then(
@@ -112,5 +120,9 @@ export async function bootSystemd(
     throw new Error(`${error.message}:\n${said}`)
   })
   await run(['systemctl', 'start', 'systemd-journald.service'])
-  return { run }
+  const cutPower = async () => {
+    process.kill(Number(await readPid()), 'SIGKILL')
+    await first.catch(() => undefined)
+  }
+  return { run, cutPower }
 }
