@@ -6,6 +6,7 @@ const longest = [
   'walks.long',
   'walks-more.long',
   'docker-walks.long',
+  'fleet.long',
   'faults.long',
   'kills.long',
   'fail-open.long',

@@ -1,5 +1,5 @@
 /** The collection spanplan.spanplan, with Debian's Ansible: what its modules answer on a host, and what lints and checks say. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, writeFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -206,6 +206,11 @@ test('Debian has nothing to say against the collection: yamllint, ansible-lint, 
   const sh = (script: string) => ansible.sh(`cd ${ansible.collection}\nexec 2>&1\n${script}`)
   await sh('yamllint --strict .')
   expect(await sh('ansible-lint --offline --nocolor')).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) .*'production'/)
+  await cp('examples/fleet', ansible.host.path('tmp/fleet'), { recursive: true })
+  const lintFleet = `cd /tmp/fleet
+    yamllint --strict --config-file=${ansible.collection}/.yamllint .
+    ansible-lint --offline --nocolor --profile=production`
+  expect(await sh(lintFleet)).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) /)
   await sh(`ansible-doc -t module spanplan.spanplan.apply spanplan.spanplan.info >/dev/null
     ansible-doc -t role spanplan.spanplan.spanplan >/dev/null`)
   const python = await sh(`/usr/bin/python3 /tmp/ansible/sanity-venvs.py`)

@@ -5,6 +5,7 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { buildPackageOnce, type Debian, makeDebian } from './debian.ts'
+import { projectRoot } from './lab/programs.ts'
 import { findProcesses } from './lab/sweep.ts'
 import { createLab, type Lab, type Outcome, type RunOptions } from './lab.ts'
 import { until } from './spans.ts'
@@ -23,6 +24,8 @@ export interface FleetHost {
   readonly lab: Lab
   /** Runs a script there as root, and gives what it printed; it rejects if the script fails. */
   sh(script: string): Promise<string>
+  /** Writes a file there. */
+  write(path: string, text: string): Promise<void>
   /** Takes its power, and with that all but what is on its disk, and gives it back. */
   reboot(): Promise<void>
 }
@@ -51,14 +54,14 @@ export class Fleet implements AsyncDisposable {
     return this.#node.run(script)
   }
 
-  /** Starts one: execa's subprocess. */
+  /** Starts one: execa's subprocess. It ends with the fleet. */
   start(script: string) {
     return this.#node.start(script)
   }
 
-  /** Copies files of the machine to a folder of the node. */
-  put(from: string, to: string): Promise<void> {
-    return cp(from, this.#node.path(to), { recursive: true })
+  /** Writes a file on the node. */
+  async write(path: string, text: string): Promise<void> {
+    await this.#node.start(`cat >'${path}'`, { input: text })
   }
 
   /** The line of a host, or all, at the node's end. */
@@ -81,7 +84,7 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
-/** Makes it, with Ansible's files in the node's /srv/fleet still to come, and spanplan's package nowhere installed. */
+/** Makes it, with examples/fleet in the node's /srv/fleet. spanplan's package is installed on the node, which needs the collection. */
 export async function makeFleet({ hosts }: FleetOptions): Promise<Fleet> {
   const names = Object.keys(hosts)
   const node = await Node.create(names)
@@ -95,7 +98,9 @@ export async function makeFleet({ hosts }: FleetOptions): Promise<Fleet> {
       })
     )
     for (const result of results) if (result.status === 'rejected') throw result.reason
-    return new Fleet(made, node, join('/', relative(node.path(''), await building)))
+    const file = join('/', relative(node.path(''), await building))
+    await node.start(`dpkg --install ${file}`)
+    return new Fleet(made, node, file)
   } catch (error) {
     for (const { lab } of made) await lab.close()
     await node.lab.close()
@@ -132,7 +137,8 @@ class Node {
   }
 
   async #open(names: readonly string[]): Promise<void> {
-    await mkdir(this.path('srv/fleet'), { recursive: true })
+    await mkdir(this.path('srv'))
+    await cp(join(projectRoot, 'examples/fleet'), this.path('srv/fleet'), { recursive: true })
     const lines = ['link add fleet type bridge', 'addr add 192.0.2.1/24 dev fleet', 'link set fleet up']
     await this.lab.run(['ip', '-batch', '-'], { input: lines.join('\n') })
     // Its mounts last as long as this does.
@@ -224,9 +230,13 @@ link set ${this.name} master fleet up`
     this.#systemd = await bootSystemd(this.lab, this.#debian, allUnits)
   }
 
-  async sh(script: string): Promise<string> {
+  async sh(script: string, options: RunOptions = {}): Promise<string> {
     if (this.#systemd === undefined) throw new Error(`${this.name} has not booted`)
-    return this.#systemd.run(['sh', '-ec', script])
+    return this.#systemd.run(['sh', '-ec', script], options)
+  }
+
+  async write(path: string, text: string): Promise<void> {
+    await this.sh(`cat >'${path}'`, { input: text })
   }
 
   async reboot(): Promise<void> {
