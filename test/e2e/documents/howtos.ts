@@ -201,6 +201,16 @@ export const howtos: Stories<Reader> = {
     }
   },
 
+  'docs/howto/fleet.md': {
+    'With Salt, Puppet and others': async (reader, script = '') => {
+      const block = script.replace('/srv/spans/spans.yaml', 'spans.yaml')
+      await reader.run('mkdir /etc/spanplan')
+      expect(await reader.run(block)).toMatch(/Applied and verified: /)
+      expect(await reader.run('diff spans.yaml /etc/spanplan/spans.yaml')).toBe('')
+      expect(await reader.run(block)).not.toContain('Applied')
+    }
+  },
+
   'docs/howto/without-root.md': {
     'Run spanplan without root': async (reader, ...blocks) => {
       await reader.lab.startSensor('suricata')
