@@ -4,24 +4,29 @@
  */
 import { parseArgs } from 'node:util'
 import { benchDatapath } from './datapath.ts'
+import { benchFleet } from './fleet.ts'
 import { isMet, renderTable, type Table } from './measure.ts'
 import { benchPauses } from './pauses.ts'
 import { benchRecovery } from './recovery.ts'
 import { benchScale } from './scale.ts'
 import { benchStart } from './start.ts'
 
-/** All of them, if none is named. */
+/** Those of `usual`, if none is named. */
 const parts: Readonly<Record<string, () => AsyncIterable<Table>>> = {
   start: benchStart,
   scale: benchScale,
   recovery: benchRecovery,
   datapath: benchDatapath,
-  pauses: benchPauses
+  pauses: benchPauses,
+  fleet: benchFleet
 }
+
+/** The fleet needs what the long tests need. */
+const usual = Object.keys(parts).filter((name) => name !== 'fleet')
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })
-  const names = positionals.length === 0 ? Object.keys(parts) : positionals
+  const names = positionals.length === 0 ? usual : positionals
   const unknown = names.find((name) => !Object.hasOwn(parts, name))
   if (unknown !== undefined) throw new Error(`there is no part ${unknown}, but ${Object.keys(parts).join(', ')}`)
   const tables: Table[] = []
