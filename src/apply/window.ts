@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, diagnostic, diagnosticOf, Exit, SpanplanError } from '../errors.ts'
 import { startTransientUnit, type TransientUnit } from '../host/transient-unit.ts'
-import { readHolder, readOpenWindow, takeLock, windowLock } from '../run-dir/lock.ts'
+import { isUnitHolding, readHolder, takeLock, windowLock } from '../run-dir/lock.ts'
 import { type Answer, confirmedMessage, confirmOrRollBack, type Decision, sendDecision } from './commit-confirm.ts'
 import { rollBackApply } from './executor.ts'
 import { installFile } from './install-file.ts'
@@ -51,7 +51,7 @@ export async function startWindow(window: OpenWindow, program: WindowProgram): P
   try {
     const description = `spanplan: window ${id} of an apply that waits for confirmation`
     await startTransientUnit({ name: unitOf(id), description, ...program })
-    const isHeld = await awaitUnit(async () => (await readOpenWindow())?.window === id)
+    const isHeld = await awaitUnit(() => isHeldByUnit(id))
     if (!isHeld) throw windowLost(id, 'it has not begun to hold the window')
   } catch (error) {
     failWindow(id, error)
@@ -80,8 +80,7 @@ function endWindow(end: Omit<EndedWindow, 'phase'>): void {
  * @throws SpanplanError DETACH_IMPOSSIBLE if the unit has ended meanwhile: the window is still the caller's.
  */
 export async function handOver(window: OpenWindow): Promise<void> {
-  if ((await readOpenWindow())?.window !== window.id)
-    throw windowLost(window.id, 'it was ended before the window was open')
+  if (!(await isHeldByUnit(window.id))) throw windowLost(window.id, 'it was ended before the window was open')
   writeWindow({ ...window, phase: 'open' })
 }
 
@@ -96,13 +95,17 @@ export async function awaitOpenWindow(id: string): Promise<Date> {
   await awaitUnit(async () => {
     const holder = readHolder(windowLock)
     if (holder?.window === id) until = holder.waits_until
-    return until !== undefined || (await readOpenWindow())?.window !== id
+    return until !== undefined || !(await isUnitHolding())
   })
   if (until !== undefined) return new Date(until)
   const ended = readWindow()
   const message =
     ended?.phase === 'ended' && ended.id === id ? ended.message : 'its unit was ended, which rolls it back'
   throw new SpanplanError(diagnostic('NOT_CONFIRMED', message, `see journalctl -u ${unitOf(id)}`), Exit.rolledBack)
+}
+
+async function isHeldByUnit(id: string): Promise<boolean> {
+  return readHolder(windowLock)?.window === id && (await isUnitHolding())
 }
 
 /** Whether it is so in time. */

@@ -75,14 +75,15 @@ export async function takeLock({ kind = 'lock', duringWindow = false, ...options
   for (;;) {
     const file = explainErrors(path, () => openLock(path))
     if (file === null) continue
+    let isLeftToUnit = false
     try {
       await lockFile(file, kind, deadline, options.signal)
       // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
         if (isOwn(file, path)) {
-          const window = kind === 'lock' && !duringWindow ? await readOpenWindow() : null
-          if (window === null) return explainErrors(path, () => hold(file, path, options.command))
-          checkPatience(window, deadline, options.signal)
+          isLeftToUnit = kind === 'lock' && !duringWindow && (await isUnitHolding())
+          if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, options.command))
+          checkPatience(readHolder(windowLock), deadline, options.signal)
         } else {
           // Another user's file, which nobody holds.
           explainErrors(path, () => rmSync(path))
@@ -93,24 +94,23 @@ export async function takeLock({ kind = 'lock', duringWindow = false, ...options
       throw error
     }
     closeSync(file)
-    if (readHolder(windowLock) !== null) await sleep(windowInterval)
+    if (isLeftToUnit) await sleep(windowInterval)
   }
 }
 
-/**
- * Reads who holds a detached window.
- *
- * @returns null if no unit holds one. What a killed unit wrote is ignored.
- */
-export async function readOpenWindow(): Promise<Holder | null> {
-  const holder = readHolder(windowLock)
-  if (holder === null) return null
+/** Whether the unit of a detached window runs: it holds the window's lock. What it has written is not asked. */
+export async function isUnitHolding(): Promise<boolean> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-  const file = openSync(runFile(windowLock), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
-    return (await tryFlock(file, 0)) ? null : holder
-  } finally {
-    closeSync(file)
+    const file = openSync(runFile(windowLock), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    try {
+      return !(await tryFlock(file, 0, '--shared'))
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw error
   }
 }
 
@@ -142,9 +142,7 @@ export function readWindowTime(): WindowTime | null {
  */
 export function readHolder(kind = 'lock'): Holder | null {
   try {
-    // What comes after the first line is of another holder.
-    const [line = ''] = (readRunFile(kind) ?? '').split('\n')
-    const holder = holderSchema.parse(JSON.parse(line))
+    const holder = holderSchema.parse(JSON.parse(readRunFile(kind) ?? ''))
     return isRunning(holder.pid) ? holder : null
   } catch {
     return null
@@ -227,9 +225,13 @@ function checkPatience(holder: Holder | null, deadline: number, signal: AbortSig
 }
 
 /** flock(2): the lock belongs to the open file, which flock inherits: it stays when flock ends, and ends with this process. */
-async function tryFlock(file: number, wait: number): Promise<boolean> {
+async function tryFlock(
+  file: number,
+  wait: number,
+  mode: '--exclusive' | '--shared' = '--exclusive'
+): Promise<boolean> {
   const how = wait > 0 ? ['--wait', (wait / 1000).toFixed(3)] : ['--nonblock']
-  const argv = ['flock', '--exclusive', ...how, '0'] as const
+  const argv = ['flock', mode, ...how, '0'] as const
   const output = await run(argv, file)
   if (output.status > 1) throw commandFailed(argv, output)
   return output.status === 0
@@ -244,8 +246,14 @@ function isAt(file: number, path: string): boolean {
 function hold(file: number, path: string, command: string): Lock {
   let holder: Holder = { pid: process.pid, command, since: new Date().toISOString() }
   let isHeld = true
-  // At no time is the file empty: who reads it then would think that nobody holds the lock.
-  const write = () => ftruncateSync(file, writeSync(file, `${JSON.stringify(holder)}\n`, 0))
+  let longest = 0
+  ftruncateSync(file)
+  // At no moment is it empty: others may read it just then. White space behind JSON does not matter.
+  const write = () => {
+    const text = JSON.stringify(holder).padEnd(longest)
+    longest = text.length
+    writeSync(file, `${text}\n`, 0)
+  }
   write()
   // So that the user who called sudo can take the lock in their own folder later.
   const { uid, gid } = statSync(dirname(path))

@@ -34,6 +34,8 @@ beforeEach(async () => {
   old = await lab.snapshotText()
 })
 afterEach(async () => {
+  // Where a test has failed, a window may be open.
+  await sh('spanplan rollback 2>/dev/null || :')
   await spanplan('destroy --all --yes')
   await expectRestored(lab, empty)
   // No unit is left, and no file but the spans'.
