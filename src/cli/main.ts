@@ -249,7 +249,10 @@ program
   .option('--strict', 'fail if something goes wrong, instead of only reporting it', false)
   .addOption(shared.insecureOption())
   .addOption(shared.lockOption(30_000, '30s'))
-  .action((options) => run('hook', { ...options, color: 'never' }))
+  .action(async (options) => {
+    const { leaveToWatch } = await import('./leave-to-watch.ts')
+    if (!(await leaveToWatch(options))) await run('hook', { ...options, color: 'never' })
+  })
 
 program
   .command('graph')

@@ -1,6 +1,6 @@
 /**
  * How spanplans of one network namespace ask each other: one request a connection, over a socket in the run directory. A request
- * is one word in a line; its answer is JSON in a line.
+ * is a line: a word, and for some words a space and an argument. Its answer is JSON in a line.
  */
 import { once } from 'node:events'
 import { lstatSync, rmSync } from 'node:fs'
@@ -11,8 +11,8 @@ import { checkRunFolder, runFile } from './folder.ts'
 /** Bytes of the path of a socket: sun_path in unix(7), less its end. Node cuts a longer one off. */
 const longestPath = 107
 
-/** Characters of a request; the longest word has some 12. */
-const longestRequest = 1024
+/** Characters of a request: a path has at most 4,096 (PATH_MAX in limits.h), and a hook sends one or two. */
+const longestRequest = 16 * 1024
 
 /** Characters of an answer: the state of a watch with a thousand spans has a tenth of that. */
 const longestAnswer = 16 * 1024 * 1024
@@ -23,8 +23,8 @@ const clientTimeLimit = 2000
 /** Connections at a time. Further ones are closed as they come. */
 const mostConnections = 64
 
-/** What gives the answer to each request, as a value that JSON can hold. */
-export type Answers = Readonly<Record<string, () => unknown>>
+/** By the word of a request, what gives the answer, as a value that JSON can hold. The argument is empty where there is none. */
+export type Answers = Readonly<Record<string, (argument: string) => unknown>>
 
 /** A server that listens at a socket. */
 export interface SocketServer {
@@ -60,14 +60,15 @@ export async function serveRequests(kind: string, answers: Answers): Promise<Soc
     })
     socket.on('error', () => undefined)
     readRequest(socket, (request) => {
-      const answer = answerOf.get(request)
+      const [word = ''] = request.split(' ', 1)
+      const answer = answerOf.get(word)
       if (answer === undefined) {
         socket.destroy()
         return
       }
       // An answer may take long: a rollback is done first.
       clearTimeout(timer)
-      const given = Promise.resolve(answer()).then((value) => {
+      const given = Promise.resolve(answer(request.slice(word.length + 1))).then((value) => {
         timer = limit()
         return writeAnswer(socket, value)
       })
@@ -117,6 +118,7 @@ async function writeAnswer(socket: Socket, value: unknown): Promise<void> {
  * Sends a request to a socket of the run directory, and gives the answer. Only a server of this user or of root is believed.
  *
  * @param kind which file of the run directory is the socket.
+ * @param request a line of at most 16 KB.
  * @param timeLimit milliseconds, from the connection to the end of the answer.
  * @throws if nobody listens, the answer is no JSON, does not come in time or does not end, or another user could give it.
  */

@@ -112,6 +112,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list(), ...statistics.read() },
       file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
     }),
+    /** What the files say, as they were accepted last. */
+    spec: () => files.spec,
     /** The absolute paths of the files and folders that it reads. */
     paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
     /** Emits the first events. */

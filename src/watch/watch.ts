@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { Trigger } from '../status/watch-state.ts'
@@ -11,6 +12,7 @@ import { servePages } from './serve/pages.ts'
 import { openServiceManager } from './serve/service-manager.ts'
 import { debounce } from './triggers/debounce.ts'
 import { watchFiles } from './triggers/file-events.ts'
+import { takeHookEvent } from './triggers/hook-event.ts'
 import { followHost, trackFailedMonitors } from './triggers/host-events.ts'
 
 /** What a watch does. */
@@ -66,8 +68,17 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     wake(trigger)
     return true as const
   }
+  const hookContext = {
+    ...{ command: config.command, spec: reconciler.spec, signal: stop.signal },
+    paths: config.paths.map((path) => resolve(path))
+  }
   const answers: WatchAnswers = {
     ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
+    interface: async (event) => {
+      const isTaken = !config.dryRun && (await takeHookEvent(event, hookContext).catch(() => false))
+      if (isTaken) wake('hook')
+      return isTaken
+    },
     'first-sample': () => ({ sample: reconciler.firstSample() })
   }
   const socket = await serveRequests(watchSocket(name), answers)

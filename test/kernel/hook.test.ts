@@ -232,6 +232,58 @@ describe('an interface that went down', () => {
   })
 })
 
+describe('beside a watch', () => {
+  /** The programs that a hook starts. */
+  async function programsOf(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<string[]> {
+    const { options, calls } = await wrapPrograms(lab)
+    expect(await hook({ ...options.env, ...env }, args)).toMatchObject({ stdout: '', stderr: '' })
+    return (await calls()).filter((line) => line.startsWith('$ '))
+  }
+
+  test('of the same files, it starts nothing itself: the watch does all of it', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    expect(await programsOf({ IFACE: 'ens192', PHASE: 'post-up' })).toEqual([])
+    await until('the watch has looked', async () => (await watch.runs('hook')) === 1)
+    // By its altname.
+    expect(await programsOf({ IFACE: 'enp19s0', PHASE: 'pre-down' })).toEqual([])
+    expect(await goingDown()).toEqual(['ens224'])
+    await until('the mirror is off', async () => (await mirrors('ens224')) === 0)
+    expect(await programsOf({ IFACE: 'ens224', PHASE: 'post-up' })).toEqual([])
+    await until('the mirror is back', async () => (await mirrors('ens224')) === 1)
+    expect(await programsOf({ IFACE: 'lo', PHASE: 'pre-down' })).toEqual([])
+    expect(existsSync(runFile('pauses'))).toBe(false)
+  })
+
+  test.each([
+    ['of other files', [], 'elsewhere.yaml'],
+    ['that changes nothing', ['--dry-run'], 'spans.yaml']
+  ])('%s, it does its work itself', async (_, args, file) => {
+    await writeFile(
+      join(lab.files, 'elsewhere.yaml'),
+      'version: 1\nname: other\nspans: {tap9: {sources: [{interface: ens224}]}}'
+    )
+    await using watch = await startWatch(lab, args)
+    await watch.settle()
+    await hook({ IFACE: 'ens224', PHASE: 'post-up' }, ['-f', file])
+    expect(await mirrors('ens224')).toBeGreaterThan(0)
+    await spanplan(lab, ['destroy', '--name', 'other', '--yes', '--defer-docker'])
+  })
+
+  test('that cannot get the lock, it waits for it itself', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    const holder = lab.start(['flock', runFile('lock'), 'sh', '-c', 'echo locked; read -r _'])
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'pre-down' }, ['--lock-timeout', '1s', '--strict'], {
+      exitCode: 75
+    })
+    expect(stderr).toContain('another spanplan is running')
+    holder.stdin.end('\n')
+    await holder
+  })
+})
+
 test('what was held in a namespace that is gone holds nothing in the one that has its number now', async () => {
   await spanplan(lab, ['pause', '--for', '10m'])
   await hook({ IFACE: 'ens192', PHASE: 'pre-down' })

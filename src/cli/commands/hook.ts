@@ -1,6 +1,6 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { refresh } from '../../apply/refresh.ts'
-import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { asForeseen, Exit, type ExitCode } from '../../errors.ts'
 import { indexLinks } from '../../host/host-index.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
 import { readIpLinks } from '../../host/read-snapshot.ts'
@@ -14,55 +14,42 @@ import { readWindowTime, takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readPauses, recordHook } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
+import {
+  everyInterface,
+  type HookEvent,
+  type HookSelection,
+  hookInterface,
+  readHookEvent
+} from '../input/hook-event.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/terminal.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
-/** From the command line; what is not given is taken from the environment. */
-interface HookOptions extends FileSelection {
-  readonly interface?: string
-  readonly phase?: string
+interface HookOptions extends FileSelection, HookSelection {
   /** Milliseconds. */
   readonly lockTimeout: number
   /** An error fails the command. */
   readonly strict: boolean
 }
 
-type Direction = 'up' | 'down'
-
 /** Prints lines to stderr, after the name of the interface. */
 type Say = (text: string) => void
-
-/** The default folder. The current folder is no default: ifupdown chooses that. */
-const configuration = '/etc/spanplan'
-
-/** ifupdown's $IFACE after `ifup -a` and before `ifdown -a`, which also call the hook for each interface. */
-const everyInterface = '--all'
-
-/**
- * The phases of ifupdown, ifupdown2, ifupdown-ng and NetworkManager, and ifupdown's modes. null: there is nothing to do yet.
- */
-const phases: ReadonlyMap<string, Direction | null> = new Map([
-  ...['depend', 'create', 'pre-up', 'destroy'].map((phase) => [phase, null] as const),
-  ...['up', 'post-up', 'start'].map((phase) => [phase, 'up'] as const),
-  ...['down', 'pre-down', 'post-down', 'stop'].map((phase) => [phase, 'down'] as const)
-])
 
 /**
  * `spanplan hook`: repairs the spans of an interface that came up, and lets an interface go down. An error is printed, and
  * fails the command only with `strict`: ifupdown takes an interface whose hook fails as not configured.
  */
 export async function hookCommand(session: Session, options: HookOptions): Promise<ExitCode> {
-  const name = options.interface ?? process.env.IFACE ?? ''
+  const name = hookInterface(options)
   const say: Say = (text) => {
     const prefix = ['spanplan hook', ...(name === '' ? [] : [printable(name)])].join(': ')
     for (const line of text.split('\n')) process.stderr.write(`${prefix}: ${line}\n`)
   }
   try {
-    const direction = readPhase(options.phase)
-    if (direction !== null) await runHook(session, name, direction, options, say)
+    const event = readHookEvent(options)
+    if (event !== null) await runHook(session, event, options, say)
     return Exit.done
   } catch (error) {
     const { diagnostics, exit } = asForeseen(error)
@@ -71,33 +58,12 @@ export async function hookCommand(session: Session, options: HookOptions): Promi
   }
 }
 
-function readPhase(option?: string): Direction | null {
-  const { PHASE, MODE } = process.env
-  const phase = option || PHASE || MODE || ''
-  const direction = phases.get(phase)
-  if (direction !== undefined) return direction
-  const message =
-    phase === ''
-      ? 'whether the interface goes up or down is not given'
-      : `"${printable(phase)}" is not a phase of a hook`
-  throw hookUnclear(message, `use --phase up or --phase down, or set $PHASE as ifupdown does`)
-}
-
-function hookUnclear(message: string, hint: string): SpanplanError {
-  return new SpanplanError({ code: 'HOOK_UNCLEAR', message, hint }, Exit.usage)
-}
-
 async function runHook(
   session: Session,
-  name: string,
-  direction: Direction,
+  { name, direction, file }: HookEvent,
   options: HookOptions,
   say: Say
 ): Promise<void> {
-  if (name === '') throw hookUnclear('the name of the interface is not given', 'use --interface NAME, or set $IFACE')
-  // The hook is called for each interface that goes down. The spans of the others stay as they are.
-  if (name === everyInterface && direction === 'down') return
-  const file = options.file.length > 0 ? options.file : [process.env.SPANPLAN_FILE || configuration]
   const spec = await loadFiles({ ...options, file })
   // Only now: a file may be an inherited descriptor.
   closeInherited()

@@ -5,6 +5,14 @@ import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 
+/** An interface that comes up or goes down, for a hook that would read these files. */
+export interface InterfaceEvent {
+  readonly name: string
+  readonly direction: 'up' | 'down'
+  /** The absolute paths of the files and folders. */
+  readonly paths: readonly string[]
+}
+
 /** What a watch answers, by request. */
 export type WatchAnswers = {
   readonly state: () => WatchState
@@ -12,6 +20,8 @@ export type WatchAnswers = {
   readonly 'first-sample': () => { readonly sample: Sample | null }
   /** A hook asks for a run now. */
   readonly hook: () => true
+  /** A hook tells of an interface, as {@link tellWatches} does. */
+  readonly interface: (event: string) => Promise<boolean>
   /** `spanplan resume` asks for a run now. */
   readonly resume: () => true
 }
@@ -33,14 +43,27 @@ export function watchSocket(name: string): string {
  */
 export async function askWatch<Request extends keyof WatchAnswers>(
   name: string,
-  request: Request
-): Promise<ReturnType<WatchAnswers[Request]> | null> {
+  request: Request,
+  ...argument: Parameters<WatchAnswers[Request]>
+): Promise<Awaited<ReturnType<WatchAnswers[Request]>> | null> {
   try {
+    const answer = await sendRequest(watchSocket(name), [request, ...argument].join(' '), timeLimit)
     // Only a watch of this user or of root is believed: its answer is what the type says.
-    return (await sendRequest(watchSocket(name), request, timeLimit)) as ReturnType<WatchAnswers[Request]>
+    return answer as Awaited<ReturnType<WatchAnswers[Request]>>
   } catch {
     return null
   }
+}
+
+/**
+ * Tells the watches of this network namespace of an interface.
+ *
+ * @returns whether one of them, which reads the same files, does what the hook would do.
+ */
+export async function tellWatches(event: InterfaceEvent): Promise<boolean> {
+  const text = JSON.stringify(event)
+  const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'interface', text)))
+  return answers.includes(true)
 }
 
 /** The names of the watches that run, or have run, in this network namespace. */
