@@ -37,10 +37,15 @@ const loaders: {
   readonly [Name in CommandName]: () => Promise<(session: Session, options: CommandOptions<Name>) => Promise<ExitCode>>
 } = commands
 
+/** The commands that read the host without a lock, whatever the file says. */
+const readsAhead: ReadonlySet<CommandName> = new Set(['plan', 'status', 'doctor'])
+
 /** Runs a command, and sets the exit status of the process. Prints the error that the command throws. */
 export async function runCommand<Name extends CommandName>(name: Name, options: CommandOptions<Name>): Promise<void> {
   const session: Session = { color: options.color ?? 'auto', json: options.json ?? false, files: [] }
+  let endReading = () => {}
   try {
+    if (readsAhead.has(name)) endReading = (await import('../host/read-commands.ts')).readAhead()
     const command = await loaders[name]()
     process.exitCode = await command(session, options)
   } catch (error) {
@@ -48,5 +53,7 @@ export async function runCommand<Name extends CommandName>(name: Name, options: 
     if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
     printDiagnostics(session, 'error', diagnostics)
     process.exitCode = exit
+  } finally {
+    endReading()
   }
 }

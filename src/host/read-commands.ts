@@ -1,5 +1,6 @@
 import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, run } from './exec.ts'
+import { checkCommand } from './nftables/seal-table.ts'
 import { parseToolJson } from './parsers/json.ts'
 import { batchLine } from './quote-command.ts'
 
@@ -26,12 +27,40 @@ export const readCommands = {
   qdiscs: alone('tc', '-json', 'qdisc', 'show'),
   /** All tables of the family that spanplan's are of, with what is in them. */
   tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
+  /** Its status shows whether the kernel can have such tables. */
+  tableSupport: alone(...checkCommand),
   programs: alone('bpftool', '-j', 'prog', 'show')
 } as const satisfies Readonly<Record<string, ReadCommand>>
 
+/** The programs that {@link readAhead} has started and nobody has asked for yet. */
+const ahead = new Map<ReadCommand, Promise<Output>>()
+
+/**
+ * Starts what each look at the host begins with, for a command that reads the host first: the programs run while the command
+ * is loaded, and the files are read.
+ *
+ * @returns ends the programs that nobody has asked for.
+ */
+export function readAhead(): () => void {
+  const end = new AbortController()
+  for (const command of Object.values(readCommands)) {
+    const output = run(command.argv, command.input, { cancel: end.signal })
+    // Whoever asks for the output gets the error.
+    output.catch(() => undefined)
+    ahead.set(command, output)
+  }
+  return () => {
+    ahead.clear()
+    end.abort()
+  }
+}
+
 /** @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG. */
-export function readOutput({ argv, input }: ReadCommand): Promise<Output> {
-  return run(argv, input)
+export function readOutput(command: ReadCommand): Promise<Output> {
+  const started = ahead.get(command)
+  // The next look needs a new one.
+  ahead.delete(command)
+  return started ?? run(command.argv, command.input)
 }
 
 /** Runs a program that prints one JSON document. */

@@ -5,7 +5,6 @@ import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'
 import { printable, printableJson } from '../../printable.ts'
-import { savePlan } from '../input/saved-plan.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
@@ -31,7 +30,10 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const install = installation && { file: installation.path, changed: isNewFile(installation) }
   const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString(), install }
   const document = planDocument(plan, { ...view, ...about })
-  if (options.out !== undefined) savePlan(options.out, document, options, session.files)
+  if (options.out !== undefined) {
+    const { savePlan } = await import('../input/saved-plan.ts')
+    savePlan(options.out, document, options, session.files)
+  }
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
   else if (options.diff) {
     const { renderDiff } = await import('../../plan/output/diff.ts')

@@ -1,11 +1,10 @@
 import { once } from 'node:events'
-import { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import type { Pool } from '../snapshot.ts'
-import { type CallLimits, limitCalls } from './call-limits.ts'
+import { type CallLimits, isMessage, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
 
 /**
@@ -49,7 +48,7 @@ function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> 
   const request = { path: '/_ping', method: 'GET', isStream: true, statusCodes: { 200: true, 500: 'server error' } }
   return new Promise((resolve, reject) => {
     docker.modem.dial(request, (error, response) => {
-      if (!(response instanceof IncomingMessage)) return reject(error)
+      if (!isMessage(response)) return reject(error)
       const { 'api-version': api = '', 'libpod-api-version': podman } = response.headers
       resolve({ api: String(api), podman: podman === undefined ? null : String(podman) })
       // The body is "OK", which is of no use.

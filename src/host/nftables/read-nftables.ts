@@ -1,10 +1,9 @@
 import { diagnosticOf } from '../../errors.ts'
-import { commandFailed, run } from '../exec.ts'
+import { commandFailed } from '../exec.ts'
 import { parseToolJson } from '../parsers/json.ts'
 import { parseTables } from '../parsers/nft.ts'
 import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
-import { checkCommand } from './seal-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -12,25 +11,25 @@ const forbidden = 'Operation not permitted'
 /** Reads spanplan's tables of nftables. Nothing depends on them so much that a failure would be one of the whole reading. */
 export async function readNftables(): Promise<Nftables> {
   try {
-    const output = await readOutput(readCommands.tables)
+    // Side by side: nft takes longer to start than to read.
+    const [output, isSupported] = await Promise.all([readOutput(readCommands.tables), askSupport()])
     if (output.stderr.includes(forbidden)) {
       return { state: 'unread', reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' } }
     }
     if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
     const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
-    return tables.length > 0 || (await isSupported()) ? { state: 'usable', tables } : unsupported
+    return tables.length > 0 || isSupported ? { state: 'usable', tables } : unsupported
   } catch (error) {
     const reason = diagnosticOf(error)
     return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
   }
 }
 
-/** What the kernel has said: it says the same as long as this process runs. null: it was not asked. */
+/** What the kernel says, which is the same as long as this process runs. null: it was not asked. A table that is there shows it, too. */
 let support: boolean | null = null
 
-/** A table that is there shows it, too. */
-async function isSupported(): Promise<boolean> {
-  support ??= (await run(checkCommand)).status === 0
+async function askSupport(): Promise<boolean> {
+  support ??= (await readOutput(readCommands.tableSupport)).status === 0
   return support
 }
 
