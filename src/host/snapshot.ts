@@ -80,12 +80,13 @@ export interface Link {
   readonly addresses: readonly Address[]
   /** The kernel adds an IPv6 link-local address by itself. */
   readonly generatesAddress: boolean
-  /** /proc/sys/net/ipv6/conf/NAME/disable_ipv6 is 0. */
+  /** /proc/sys/net/ipv6/conf/NAME/disable_ipv6 is 0. False for a link that is not among `ReadRequest.detailed`. */
   readonly ipv6: boolean
   readonly bridge: BridgeOptions | null
   readonly port: PortOptions | null
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
+  /** None for a link that is not among `ReadRequest.detailed`. */
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
   /** The tool that manages the link; null: no tool says so, or nobody asked. */
   readonly manager: Manager | null

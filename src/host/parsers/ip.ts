@@ -71,6 +71,20 @@ const fdbOutput = z.object({
 
 const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
 
+/** Of some 60 features, those that are used. A driver may lack one. */
+const offloadsOutput = z.object({
+  ifname: z.string(),
+  'tx-checksumming': z.unknown(),
+  'tcp-segmentation-offload': z.unknown(),
+  'generic-segmentation-offload': z.unknown(),
+  'generic-receive-offload': z.unknown(),
+  'rx-gro-hw': z.unknown(),
+  'large-receive-offload': z.unknown()
+} satisfies Record<'ifname' | (typeof offloadNames)[OffloadName], z.ZodType>)
+
+/** The offloads of links, by name. */
+export type OffloadsByLink = ReadonlyMap<string, Link['offloads']>
+
 /** Parses the documents of the links and of the addresses, and leaves out the ports of captures. */
 export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpLink[] {
   const links = z
@@ -110,9 +124,9 @@ export function parseOwnMacEntries(document: unknown): Set<string> {
   return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
 }
 
-/** Parses `ethtool --json -k '*'`: the offloads of each link. */
-export function parseOffloads(document: unknown): Map<string, Partial<Record<OffloadName, Offload>>> {
-  const links = z.array(z.looseObject({ ifname: z.string() })).parse(document)
+/** Parses `ethtool --json -k`: the offloads of each link. */
+export function parseOffloads(document: unknown): OffloadsByLink {
+  const links = z.array(offloadsOutput).parse(document)
   return new Map(
     links.map((link) => {
       const offloads: Partial<Record<OffloadName, Offload>> = {}
@@ -171,8 +185,9 @@ function parseAddresses(document: unknown): Map<string, Address[]> {
 
 /** iproute2 prints `{}` for a link that the command leaves out. */
 function withoutEmpty(document: unknown): unknown[] {
+  const isEmpty = (entry: unknown) => typeof entry === 'object' && entry !== null && Object.keys(entry).length === 0
   return z
-    .array(z.looseObject({}))
+    .array(z.unknown())
     .parse(document)
-    .filter((entry) => Object.keys(entry).length > 0)
+    .filter((entry) => !isEmpty(entry))
 }
