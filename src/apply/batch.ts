@@ -45,8 +45,12 @@ const sequential: ReadonlyMap<string, RunTasks> = new Map([
   ['sysctl', runSettings]
 ])
 
-/** Steps of a batch. The kernel needs 40 ms to delete a bridge: a batch has to end long before the time limit of a program. */
-const mostTasks = 200
+/** Milliseconds: a batch has to end long before the time limit of a program, and a person who interrupts an apply waits for it. */
+const longestBatch = 8000
+
+/** Milliseconds of a step: the kernel deletes a bridge in 40; a driver may stop its network card to switch an offload. */
+const slowStep = 40
+const usualStep = 4
 
 /**
  * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on
@@ -59,13 +63,16 @@ export function makeBatches(
   stages: readonly { readonly change: PlannedChange; readonly stage: Stage }[],
   done: ReadonlySet<Step>
 ): Batch[] {
-  const batches: { tool: string; turn: number; tasks: Task[] }[] = []
+  const batches: { tool: string; turn: number; tasks: Task[]; left: number }[] = []
   const append = (tool: string, turn: number, tasks: readonly Task[]) => {
     for (const task of tasks) {
+      const duration = isSlow(task.step) ? slowStep : usualStep
       const last = batches.at(-1)
-      const fits = last?.tool === tool && (last.turn === turn || sequential.has(tool)) && last.tasks.length < mostTasks
-      if (fits) last.tasks.push(task)
-      else batches.push({ tool, turn, tasks: [task] })
+      const fits = last?.tool === tool && (last.turn === turn || sequential.has(tool)) && last.left >= duration
+      if (fits) {
+        last.tasks.push(task)
+        last.left -= duration
+      } else batches.push({ tool, turn, tasks: [task], left: longestBatch - duration })
     }
   }
   for (const turn of new Set(stages.map(({ stage }) => stage.turn))) {
@@ -213,6 +220,12 @@ function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null):
     ? Exit.missingRight
     : error.exit
   return new StepFailed(task, new SpanplanError(error.diagnostics, exit, { cause: error }), done)
+}
+
+function isSlow(step: Step): boolean {
+  if ('docker' in step) return true
+  const [tool, , verb] = step.argv
+  return tool === 'ethtool' || (tool === 'ip' && verb === 'del')
 }
 
 function toolOf(step: Step): string {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, run } from './exec.ts'
 import { checkCommand } from './nftables/seal-table.ts'
@@ -24,7 +23,8 @@ const batch = (program: Argv, lines: readonly string[]): ReadCommand => ({
 export const readCommands = {
   links: batch(['ip', '-json', '-details'], ['link show', 'addr show']),
   forwarding: alone('bridge', '-json', 'fdb', 'show'),
-  offloads: alone('ethtool', '--json', '-k', '*'),
+  /** As text: as JSON, it is five times as long, 8 KB for each link. */
+  offloads: alone('ethtool', '-k', '*'),
   qdiscs: alone('tc', '-json', 'qdisc', 'show'),
   /** All tables of the family that spanplan's are of, with what is in them. */
   tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
@@ -32,17 +32,6 @@ export const readCommands = {
   tableSupport: alone(...checkCommand),
   programs: alone('bpftool', '-j', 'prog', 'show')
 } as const satisfies Readonly<Record<string, ReadCommand>>
-
-/** ethtool prints 8 KB for each link. Of more links, only those are read that a plan depends on. */
-const fewLinks = 64
-
-/** Whether the offloads of all links are read at once. procfs has a line for each link, after two of a heading. */
-export function hasFewLinks(): boolean {
-  return readFileSync('/proc/net/dev', 'utf8').split('\n').length <= fewLinks + 2
-}
-
-const { offloads, ...others } = readCommands
-const withoutOffloads = Object.values(others)
 
 /** The programs that {@link readAhead} has started and nobody has asked for yet. */
 const ahead = new Map<ReadCommand, Promise<Output>>()
@@ -55,7 +44,7 @@ const ahead = new Map<ReadCommand, Promise<Output>>()
  */
 export function readAhead(): () => void {
   const end = new AbortController()
-  for (const command of hasFewLinks() ? Object.values(readCommands) : withoutOffloads) {
+  for (const command of Object.values(readCommands)) {
     const output = run(command.argv, command.input, { cancel: end.signal })
     // Whoever asks for the output gets the error.
     output.catch(() => undefined)

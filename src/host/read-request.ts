@@ -1,14 +1,12 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
-import type { Filter, IpLink } from './snapshot.ts'
+import type { Filter, Link } from './snapshot.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
-  /** Selects the links, by name, whose offloads and IPv6 setting the plan depends on. A host may have thousands of others. */
-  readonly detailed: (links: readonly IpLink[], filters: readonly Filter[]) => readonly string[]
   /** Selects the interfaces, by name, whose eBPF programs the plan depends on. */
-  readonly programmed: (links: readonly IpLink[]) => readonly string[]
+  readonly programmed: (links: readonly Link[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
-  readonly routed: (links: readonly IpLink[], filters: readonly Filter[]) => readonly string[]
+  readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
-import { type Argv, commandFailed, run } from './exec.ts'
+import { commandFailed, run } from './exec.ts'
 import { readNftables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { parseFilters } from './parsers/filters.ts'
@@ -16,7 +16,7 @@ import {
   splitRoutes
 } from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
-import { hasFewLinks, parseOutput, readCommands, readJson, readJsonBatch, runJsonBatch } from './read-commands.ts'
+import { parseOutput, readCommands, readJson, readJsonBatch, readOutput, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Route, Snapshot } from './snapshot.ts'
@@ -33,36 +33,34 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 }
 
 /**
- * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: four, up to
- * four with ethtool, one or two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and three for
+ * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
+ * two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and three for
  * routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [ipLinks, allOffloads, own, tc, nftables, isProgrammed] = await Promise.all([
+  const [ipLinks, offloads, own, tc, nftables, isProgrammed] = await Promise.all([
     readIpLinks(),
-    hasFewLinks() ? readAllOffloads() : null,
+    readOffloads(),
     readOwnMacEntries(),
     readTc(),
     request.tables ? readNftables() : null,
     mayHavePrograms()
   ])
-  const detailed = new Set(request.detailed(ipLinks, tc.filters))
-  const [offloads, routes, attached] = await Promise.all([
-    allOffloads ?? readOffloads([...detailed]),
-    readRoutes(request.routed(ipLinks, tc.filters)),
-    isProgrammed ? readPrograms(request.programmed(ipLinks)) : []
-  ])
   const links = ipLinks.map(
     (link): Link => ({
       ...link,
-      ipv6: detailed.has(link.name) && readIpv6(link.name),
+      ipv6: readIpv6(link.name),
       ownMacEntry: own.has(`${link.name} ${link.mac}`),
       offloads: offloads.get(link.name) ?? {},
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
+  const [routes, attached] = await Promise.all([
+    readRoutes(request.routed(links, tc.filters)),
+    isProgrammed ? readPrograms(request.programmed(links)) : []
+  ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, ...tc, attached, routes, nftables }
 }
@@ -82,25 +80,10 @@ async function readOwnMacEntries(): Promise<ReadonlySet<string>> {
   return parseOutput('bridge', () => parseOwnMacEntries(document))
 }
 
-async function readAllOffloads(): Promise<OffloadsByLink> {
-  const document = await readJson(readCommands.offloads)
-  return parseOutput('ethtool', () => parseOffloads(document))
-}
-
-/** ethtool takes one device, or all; and a name that begins with a hyphen as an option. */
-async function readOffloads(devices: readonly string[]): Promise<OffloadsByLink> {
-  if (devices.length > mostSelections || devices.some((name) => name.startsWith('-'))) return readAllOffloads()
-  const maps = await Promise.all(devices.map(readOffloadsOf))
-  return new Map(maps.flatMap((offloads) => [...offloads]))
-}
-
-async function readOffloadsOf(device: string): Promise<OffloadsByLink> {
-  const argv: Argv = ['ethtool', '--json', '-k', device]
-  const output = await run(argv)
-  // It was removed a moment ago.
-  if (output.stderr.includes('No such device')) return new Map()
-  if (output.status !== 0) throw commandFailed(argv, output)
-  return parseOutput('ethtool', () => parseOffloads(parseToolJson(output.stdout)))
+async function readOffloads(): Promise<OffloadsByLink> {
+  const output = await readOutput(readCommands.offloads)
+  if (output.status !== 0) throw commandFailed(readCommands.offloads.argv, output)
+  return parseOutput('ethtool', () => parseOffloads(output.stdout))
 }
 
 /** procfs shows the reader's own network namespace; sysfs may show another one. */
@@ -113,7 +96,7 @@ function readIpv6(name: string): boolean {
   }
 }
 
-/** Devices for which the routes are selected, and the offloads: for more, those of all devices are read at once. */
+/** Devices for which ip selects the routes: for more, all routes are read at once. */
 const mostSelections = 4
 
 /** A kernel without IPv6, or without next-hop objects, refuses the commands for these, which give nothing then. */

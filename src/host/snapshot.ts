@@ -10,7 +10,7 @@ export interface Offload {
   readonly fixed: boolean
 }
 
-/** The offloads that spanplan reads and writes: ethtool's short name, and the name that `ethtool --json -k` prints. */
+/** The offloads that spanplan reads and writes: ethtool's short name, and the name that `ethtool -k` prints. */
 export const offloadNames = {
   tx: 'tx-checksumming',
   tso: 'tcp-segmentation-offload',
@@ -80,13 +80,12 @@ export interface Link {
   readonly addresses: readonly Address[]
   /** The kernel adds an IPv6 link-local address by itself. */
   readonly generatesAddress: boolean
-  /** /proc/sys/net/ipv6/conf/NAME/disable_ipv6 is 0. False for a link that is not among `ReadRequest.detailed`. */
+  /** /proc/sys/net/ipv6/conf/NAME/disable_ipv6 is 0. */
   readonly ipv6: boolean
   readonly bridge: BridgeOptions | null
   readonly port: PortOptions | null
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
-  /** None for a link that is not among `ReadRequest.detailed`. */
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
   /** The tool that manages the link; null: no tool says so, or nobody asked. */
   readonly manager: Manager | null

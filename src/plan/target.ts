@@ -1,6 +1,6 @@
 import type { ReadRequest } from '../host/read-request.ts'
-import type { IpLink } from '../host/snapshot.ts'
-import { detailedLinks, routedLinks } from '../resources/interface-use.ts'
+import type { Link } from '../host/snapshot.ts'
+import { routedLinks } from '../resources/interface-use.ts'
 import { dedicatedInterfaces, sourceInterfaces } from '../resources/sources/interface.ts'
 import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
@@ -52,13 +52,12 @@ export function readRequestOf(target: Target): ReadRequest {
   const sourced = spans.flatMap(({ sources }) => sources.flatMap(sourceContainers))
   const isSource = sourceInterfaces(target.spec)
   // What leads to a container is a source where containers are. Of all others there may be thousands.
-  const isOurs = (link: IpLink) =>
+  const isOurs = (link: Link) =>
     isSource(link) ||
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
     (sourced.length > 0 && link.foreignPeer)
   return {
-    detailed: (links, filters) => detailedLinks(links, filters, isOurs),
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))

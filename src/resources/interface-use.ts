@@ -1,5 +1,5 @@
 import type { HostIndex } from '../host/host-index.ts'
-import type { Filter, IpLink, Link } from '../host/snapshot.ts'
+import type { Filter, Link } from '../host/snapshot.ts'
 import { type InterfaceMark, readCookie, readMark } from './marks.ts'
 
 /** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
@@ -13,43 +13,13 @@ export function isInUse(host: HostIndex, link: Link): boolean {
 }
 
 /**
- * The names of the links that a plan may change, and those that bear a mark or are remembered by one: bridges and their ports,
- * interfaces with filters.
- *
- * @param isOurs whether the file is about a link.
- */
-export function detailedLinks(
-  links: readonly IpLink[],
-  filters: readonly Filter[],
-  isOurs: (link: IpLink) => boolean
-): readonly string[] {
-  const marks = links.flatMap((link) => {
-    const mark = readMark(link)
-    return mark === null ? [] : [{ name: link.name, mark }]
-  })
-  const bridges = new Set(marks.map(({ name }) => name))
-  const remembered = new Set(marks.flatMap(({ mark }) => [...mark.interfaces.keys()]))
-  const filtered = new Set(filters.map(({ device }) => device))
-  return links
-    .filter(
-      (link) =>
-        isOurs(link) ||
-        bridges.has(link.name) ||
-        bridges.has(link.master ?? '') ||
-        remembered.has(link.index) ||
-        filtered.has(link.name)
-    )
-    .map(({ name }) => name)
-}
-
-/**
  * The names of the links whose routes have to be read: links that may be set down, because their marks say that they were
  * down before the first span; and bridges of spans that may be removed.
  *
  * @param stays whether the span of that name is desired.
  */
 export function routedLinks(
-  links: readonly IpLink[],
+  links: readonly Link[],
   filters: readonly Filter[],
   stays: (span: string) => boolean
 ): readonly string[] {

@@ -102,8 +102,16 @@ export function writeAlias(mark: BridgeMark): string {
 
 /** The mark of a bridge; null for a foreign bridge, and for a link of any other kind, whatever its alias says. */
 export function readMark(link: Pick<Link, 'kind' | 'alias'> | undefined): BridgeMark | null {
-  return link?.kind === 'bridge' ? readAlias(link.alias) : null
+  if (link?.kind !== 'bridge') return null
+  const known = marks.get(link)
+  if (known !== undefined) return known
+  const mark = readAlias(link.alias)
+  marks.set(link, mark)
+  return mark
 }
+
+/** The marks by link: a plan asks for each some ten times. */
+const marks = new WeakMap<Pick<Link, 'kind' | 'alias'>, BridgeMark | null>()
 
 /** Reads what {@link writeAlias} wrote; null for a foreign alias. */
 export function readAlias(alias: string | null): BridgeMark | null {

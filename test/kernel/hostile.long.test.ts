@@ -86,7 +86,7 @@ function allowedCalls(names: readonly string[]): RegExp {
   const quoted = names.map((name) => literally(batchWord(name) ?? 'none')).join('|')
   const plain = names.map(literally).join('|')
   const calls = [
-    String.raw`\$ (bridge -json fdb show|ethtool --json -k \*|tc -json qdisc show|bpftool -j (prog show|batch file -))`,
+    String.raw`\$ (bridge -json fdb show|ethtool -k \*|tc -json qdisc show|bpftool -j (prog show|batch file -))`,
     `net show dev (${plain}|span0)`,
     String.raw`\$ (ip|tc|bridge) (-[46] )?(-json (-details )?-force )?-batch -`,
     // What asks whether there can be a table has the names of no interface of this host.

@@ -18,7 +18,7 @@ async function callsOf(...args: string[]): Promise<string[]> {
   return (await calls()).filter((line) => line.startsWith('$ ') && !line.startsWith('$ bpftool -j batch')).sort()
 }
 
-const isReading = (call: string) => /-json|--json|tcpdump|bpftool -j prog show|nft -j list|nft -c/.test(call)
+const isReading = (call: string) => /-json|ethtool -k|tcpdump|bpftool -j prog show|nft -j list|nft -c/.test(call)
 
 async function writeMany(count: number): Promise<void> {
   const spans = Array.from({ length: count }, (_, n) => `  tap${n}: {sources: [{interface: ens192, filter: udp}]}\n`)

@@ -69,19 +69,6 @@ const fdbOutput = z.object({
   vlan: z.number().optional()
 })
 
-const offloadOutput = z.object({ active: z.boolean(), fixed: z.boolean().nullish() })
-
-/** Of some 60 features, those that are used. A driver may lack one. */
-const offloadsOutput = z.object({
-  ifname: z.string(),
-  'tx-checksumming': z.unknown(),
-  'tcp-segmentation-offload': z.unknown(),
-  'generic-segmentation-offload': z.unknown(),
-  'generic-receive-offload': z.unknown(),
-  'rx-gro-hw': z.unknown(),
-  'large-receive-offload': z.unknown()
-} satisfies Record<'ifname' | (typeof offloadNames)[OffloadName], z.ZodType>)
-
 /** The offloads of links, by name. */
 export type OffloadsByLink = ReadonlyMap<string, Link['offloads']>
 
@@ -124,21 +111,31 @@ export function parseOwnMacEntries(document: unknown): Set<string> {
   return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
 }
 
-/** Parses `ethtool --json -k`: the offloads of each link. */
-export function parseOffloads(document: unknown): OffloadsByLink {
-  const links = z.array(offloadsOutput).parse(document)
-  return new Map(
-    links.map((link) => {
-      const offloads: Partial<Record<OffloadName, Offload>> = {}
-      for (const [short, long] of Object.entries(offloadNames)) {
-        const feature = offloadOutput.safeParse(link[long])
-        // A cast: Object.entries forgets the type of the keys.
-        if (feature.success)
-          offloads[short as OffloadName] = { active: feature.data.active, fixed: feature.data.fixed === true }
-      }
-      return [link.ifname, offloads]
-    })
-  )
+/** ethtool's name of an offload, and the short one. */
+const shortNames: ReadonlyMap<string, OffloadName> = new Map(
+  // A cast: Object.entries forgets the type of the keys.
+  Object.entries(offloadNames).map(([short, long]) => [long, short as OffloadName])
+)
+
+/** What names a link, or one of these offloads, at the beginning of a line: `tx-checksumming: on`, `rx-gro-hw: off [fixed]`. */
+const featureLine = new RegExp(
+  `^(?:Features for (.+):|(${[...shortNames.keys()].join('|')}): (on|off)( \\[fixed\\])?)`,
+  'gm'
+)
+
+/** Parses `ethtool -k`: the offloads of each link. A driver may lack an offload. */
+export function parseOffloads(text: string): OffloadsByLink {
+  const links = new Map<string, Partial<Record<OffloadName, Offload>>>()
+  let offloads: Partial<Record<OffloadName, Offload>> = {}
+  for (const [, link, name = '', value, fixed] of text.matchAll(featureLine)) {
+    if (link !== undefined) {
+      offloads = {}
+      links.set(link, offloads)
+    }
+    const short = shortNames.get(name)
+    if (short !== undefined) offloads[short] = { active: value === 'on', fixed: fixed !== undefined }
+  }
+  return links
 }
 
 /** `ip` prints as `link` both the lower link of a vlan and the other end of a veth pair. */

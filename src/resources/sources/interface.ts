@@ -70,20 +70,20 @@ export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
   return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
 }
 
-function isMatch(match: InterfaceMatch, link: IpLink): boolean {
+function isMatch(match: InterfaceMatch, link: Link): boolean {
   return 'name' in match
     ? match.name === link.name || link.altnames.includes(match.name)
     : match.macaddress === link.permanentMac && hasOwnAddress(link)
 }
 
 /** The names of the interfaces that are dedicated to capture. Any other use of such an interface would be cut off. */
-export function dedicatedInterfaces({ interfaces }: Spec, links: readonly IpLink[]): readonly string[] {
+export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
   const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
   return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
 }
 
 /** The test whether a span of the file may copy from a link, however the file names the link. */
-export function sourceInterfaces(spec: Spec): (link: IpLink) => boolean {
+export function sourceInterfaces(spec: Spec): (link: Link) => boolean {
   const matches = spec.spans.flatMap(({ sources }) =>
     sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
   )

@@ -133,7 +133,7 @@ const readings: Readonly<Record<Tool, string>> = {
   ip: "*' -json '*",
   tc: "*' -json '*",
   bridge: "*' -json '*",
-  ethtool: "*' --json '*",
+  ethtool: "' -k '*",
   sysctl: "' -n '*"
 }
 

@@ -24,11 +24,13 @@ afterEach(async () => {
 })
 
 test('each request gets its answer, at once or later; any other request gets none', async () => {
-  server = await serveRequests('sock', { now: () => ({ a: 'ü\u001b' }), later: async () => null })
+  server = await serveRequests('sock', { now: () => ({ a: 'ü\u001b' }), later: async () => null, echo: (text) => text })
   expect(statSync(runFile('sock')).mode & 0o777).toBe(0o600)
   expect(await sendRequest('sock', 'now', patience)).toEqual({ a: 'ü\u001b' })
   expect(await sendRequest('sock', 'later', patience)).toBeNull()
-  for (const request of ['', 'other', 'constructor', '__proto__', 'now later', 'x'.repeat(10_000)]) {
+  expect(await sendRequest('sock', 'echo', patience)).toBe('')
+  expect(await sendRequest('sock', 'echo to {"a b": 1}', patience)).toBe('to {"a b": 1}')
+  for (const request of ['', 'other', 'constructor', '__proto__', ' now', 'x'.repeat(20_000)]) {
     await expect(sendRequest('sock', request, patience)).rejects.toThrow()
   }
   expect(await sendRequest('sock', 'now', patience)).toEqual({ a: 'ü\u001b' })
