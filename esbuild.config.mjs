@@ -29,13 +29,12 @@ const leaveOut = {
   }
 }
 
-/** What not each start needs, and Node would read each time: the commands 20 ms, dockerode 10, the rest 1. */
+/** What not each start needs, and Node would read each time: the commands 20 ms, dockerode 10, help 1. */
 const apart = {
   name: 'apart',
   setup({ onResolve }) {
     onResolve({ filter: /^\.\/run-command\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
     onResolve({ filter: /^\.\/help\/help\.ts$/ }, () => ({ path: './help.cjs', external: true }))
-    onResolve({ filter: /^\.\/leave-to-watch\.ts$/ }, () => ({ path: './leave-to-watch.cjs', external: true }))
     onResolve({ filter: /^dockerode$/ }, () => ({ path: './dockerode.cjs', external: true }))
   }
 }
@@ -50,7 +49,6 @@ const shared = {
 const parts = [
   { entry: 'src/cli/spanplan.ts', outfile: 'dist/spanplan.cjs' },
   { entry: 'src/cli/help/help.ts', outfile: 'dist/help.cjs' },
-  { entry: 'src/cli/leave-to-watch.ts', outfile: 'dist/leave-to-watch.cjs' },
   { entry: 'src/cli/run-command.ts', outfile: 'dist/commands.cjs' },
   { entry: 'node_modules/dockerode/lib/docker.js', outfile: 'dist/dockerode.cjs' }
 ].map((part) => ({ ...part, plugins: [apart, leaveOut], supported: { 'dynamic-import': false } }))

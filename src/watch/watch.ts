@@ -76,7 +76,8 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
     interface: async (event) => {
       const isTaken = !config.dryRun && (await takeHookEvent(event, hookContext).catch(() => false))
-      if (isTaken) wake('hook')
+      // After the answer: a run begins by starting programs, and the hook waits.
+      if (isTaken) setImmediate(wake, 'hook')
       return isTaken
     },
     'first-sample': () => ({ sample: reconciler.firstSample() })
