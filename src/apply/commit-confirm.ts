@@ -72,15 +72,13 @@ export function makeWindowId(): string {
 export async function sendDecision(decision: Decision, id: string | null): Promise<Answer> {
   try {
     if (id !== null && !isWindowHeld(id)) throw nothingWaits(id)
-    const request = id === null ? decision : requestFor(decision, id)
+    const request = id === null ? decision : `${decision} ${id}`
     return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
   } catch (error) {
     if (error instanceof SpanplanError) throw error
     throw new SpanplanError(describe(error), undefined, { cause: error })
   }
 }
-
-const requestFor = (decision: Decision, id: string) => `${decision} ${id}`
 
 function nothingWaits(id: string | null): SpanplanError {
   const what =
@@ -150,15 +148,13 @@ export async function confirmOrRollBack(
   const rollBack = (reason: Diagnostic, exit: ExitCode) => rollBackApply(target, first, progress, reason, exit)
   const [answered, setAnswer] = promised<Answer>()
   const [result, settle] = promised<WindowResult>()
-  const decide = (decision: Decision) => () => {
+  const decide = (decision: Decision) => (wanted: string) => {
+    if (wanted !== '' && wanted !== id) return refuse(wanted, id)
     settle(decision)
     return answered
   }
-  const decisions = (['confirm', 'rollback'] as const).flatMap((decision) => [
-    [decision, decide(decision)] as const,
-    [requestFor(decision, id), decide(decision)] as const
-  ])
-  const server = await serveRequests(socketKind, Object.fromEntries(decisions)).catch((error: unknown) => {
+  const answers = { confirm: decide('confirm'), rollback: decide('rollback') }
+  const server = await serveRequests(socketKind, answers).catch((error: unknown) => {
     const message = `there is no way to confirm it: ${messageOf(error)}`
     return apply.exclusively(() => rollBack({ code: 'NOT_CONFIRMED', message }, Exit.rolledBack))
   })
@@ -200,6 +196,11 @@ export async function confirmOrRollBack(
   } finally {
     await server.close()
   }
+}
+
+/** The answer to a decision on another window. */
+function refuse(wanted: string, id: string): Answer {
+  return { confirmed: false, window: id, code: 'NOTHING_WAITS', message: nothingWaits(wanted).message }
 }
 
 /** What is said of an apply that was confirmed. */

@@ -11,8 +11,9 @@ interface DecideOptions {
   readonly window: string | undefined
 }
 
-/** The statuses where not all was rolled back. */
+/** The statuses where not all was rolled back, by the code. */
 const exits: ReadonlyMap<string, ExitCode> = new Map([
+  ['NOTHING_WAITS', Exit.error],
   ['ROLLBACK_PARTIAL', Exit.partial],
   ['BUG', Exit.bug]
 ])
