@@ -10,7 +10,8 @@ import { jsonSchema } from '../../src/spec/schema/schema.ts'
 import { isSchema, readSchema } from './documents/schema.ts'
 
 const names = readdirSync('examples', { recursive: true, encoding: 'utf8' })
-const files = names.filter((name) => name.endsWith('.yaml') && !name.endsWith('compose.yaml'))
+// An inventory is Ansible's.
+const files = names.filter((name) => name.endsWith('.yaml') && !/compose\.yaml$|^fleet\/inventory\//.test(name))
 // What spellOut gives is a JSON Schema again.
 const schema = z.fromJSONSchema(spellOut(readSchema()) as Parameters<typeof z.fromJSONSchema>[0])
 
