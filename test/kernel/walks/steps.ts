@@ -224,7 +224,7 @@ const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml
 
 /** What prints JSON, the compiler of filters and the lock change nothing of the network. */
 const isReading = (call: string) =>
-  / --?json /.test(call) || /^(tcpdump .*-ddd |bpftool -j |nft -j list |nft -c |flock )/.test(call)
+  / --?json /.test(call) || /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j list |nft -c |flock )/.test(call)
 
 /** Where it refuses for what others have put on its bridges, that is taken off by hand. */
 async function succeed(world: World, ...args: string[]) {
