@@ -1,6 +1,6 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
-import { type Argv, commandFailed, concurrency, forEachConcurrently, run } from '../host/exec.ts'
+import { type Argv, commandFailed, concurrency, forEachConcurrently, run, timeLimit } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import { type Step, sysctlSet } from '../resources/kind.ts'
@@ -51,6 +51,9 @@ const longestBatch = 8000
 /** Milliseconds of a step: the kernel deletes a bridge in 40; a driver may stop its network card to switch an offload. */
 const slowStep = 40
 const usualStep = 4
+
+/** A program that gets many steps may take longer than one that gets one: each may be slow. */
+const limitsFor = (steps: number) => ({ milliseconds: Math.max(timeLimit, steps * slowStep) })
 
 /**
  * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on
@@ -126,7 +129,7 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
     throw asStepFailed(first, error, [])
   })
   const input = lines.map((line) => `${lineOf(line.argv)}\n`).join('')
-  const output = await run(argv, input).catch((error: unknown) => {
+  const output = await run(argv, input, limitsFor(lines.length)).catch((error: unknown) => {
     throw asStepFailed(first, error, null)
   })
   if (output.status === 0) return
@@ -200,9 +203,9 @@ async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
   if (first === undefined || argvs.length < fewestForXargs) return false
   const [program, { length }] = [first[0], first]
   if (argvs.some((argv) => argv[0] !== program || argv.length !== length)) return false
-  const options = ['--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`]
+  const argv: Argv = ['xargs', '--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`, program]
   const items = argvs.flatMap((argv) => argv.slice(1).map((word) => `${word}\0`))
-  const output = await run(['xargs', ...options, program], items.join('')).catch((error: unknown) => {
+  const output = await run(argv, items.join(''), limitsFor(argvs.length)).catch((error: unknown) => {
     const [task] = tasks
     if (task === undefined || isMissing(error)) return null
     throw asStepFailed(task, error, null)
