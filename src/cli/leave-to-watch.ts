@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { tellWatches } from '../watch/serve/ask-watch.ts'
+import { notifyWatches } from '../watch/serve/ask-watch.ts'
 import { type HookSelection, readHookEvent } from './input/hook-event.ts'
 
 /**
@@ -13,7 +13,7 @@ export async function leaveToWatch(selection: HookSelection): Promise<boolean> {
     const event = readHookEvent(selection)
     if (event === null) return true
     const { name, direction, file } = event
-    return await tellWatches({ name, direction, paths: file.map((path) => resolve(path)) })
+    return await notifyWatches({ name, direction, paths: file.map((path) => resolve(path)) })
   } catch {
     return false
   }

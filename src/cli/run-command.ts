@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { asForeseen, type ExitCode } from '../errors.ts'
 import { printableJson } from '../printable.ts'
 import { printDiagnostics, type Session } from './session.ts'
@@ -40,12 +41,32 @@ const loaders: {
 /** The commands that read the host without a lock, whatever the file says. */
 const readsAhead: ReadonlySet<CommandName> = new Set(['plan', 'status', 'doctor'])
 
+/** Whether a file may come late, as through a pipe: the host is read after that, for it may change meanwhile. */
+function comesLate(path: string): boolean {
+  try {
+    const stats = statSync(path === '-' ? '/dev/stdin' : path)
+    return !stats.isFile() && !stats.isDirectory()
+  } catch {
+    // Whoever reads the file says what is wrong with it.
+    return false
+  }
+}
+
+/** The files that are named, on the command line or in the environment. */
+function namedFiles(options: object): readonly string[] {
+  const given = 'file' in options && Array.isArray(options.file) ? options.file.map(String) : []
+  return given.length > 0 ? given : [process.env.SPANPLAN_FILE || []].flat()
+}
+
 /** Runs a command, and sets the exit status of the process. Prints the error that the command throws. */
 export async function runCommand<Name extends CommandName>(name: Name, options: CommandOptions<Name>): Promise<void> {
   const session: Session = { color: options.color ?? 'auto', json: options.json ?? false, files: [] }
   let endReading = () => {}
   try {
-    if (readsAhead.has(name)) endReading = (await import('../host/read-commands.ts')).readAhead()
+    if (readsAhead.has(name) && !namedFiles(options).some(comesLate)) {
+      const { readAhead } = await import('../host/read-commands.ts')
+      endReading = readAhead()
+    }
     const command = await loaders[name]()
     process.exitCode = await command(session, options)
   } catch (error) {

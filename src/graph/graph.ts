@@ -88,7 +88,7 @@ export function drawSpan({
 /**
  * A source as the file names it.
  *
- * @param name what it is called on the host. None: what the file tells of that.
+ * @param name the device on the host; without it, the name in the file is drawn.
  */
 export function drawSource(spec: Spec, source: SourceSpec, name?: string): Receiver {
   const [[key, value] = ['', '']] = Object.entries(printSource(source)).flatMap(([key, value]) =>
@@ -106,7 +106,7 @@ export function drawMirror({ direction, filter }: Pick<SourceSpec, 'direction' |
 /**
  * A sensor as the file names it.
  *
- * @param name of the container. None: what the file tells of that.
+ * @param name of the container; without it, the selector in the file is drawn.
  */
 export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
   const { kind, value } = writeSelector(sensor)

@@ -34,7 +34,7 @@ export async function startTransientUnit(unit: TransientUnit): Promise<void> {
   const argv = unitCommand(unit)
   try {
     const output = await run(argv)
-    if (output.status !== 0) throw commandFailed(argv.slice(0, 1) as unknown as Argv, output)
+    if (output.status !== 0) throw commandFailed([argv[0]], output)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     throw detachImpossible(error.message)

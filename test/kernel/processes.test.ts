@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, spanplan, writeSpans } from '../e2e/spans.ts'
@@ -36,6 +37,17 @@ test('a plan starts the same programs for 30 spans as for one, and none that cha
   // Where there is no table, nft is asked whether there can be one.
   expect(one.filter((call) => !call.startsWith('$ nft -c'))).toHaveLength(8)
   expect(one.filter((call) => !isReading(call))).toEqual([])
+})
+
+test('the host is read after a file that comes late', async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  const plan = lab.startSpanplan(['plan', '-f', '-', '--json'])
+  // Long enough for a plan that does not wait for its file.
+  await sleep(1000)
+  await lab.run(['ip', 'link', 'add', 'name', 'late', 'type', 'bridge'])
+  plan.stdin.end('version: 1\nspans: {late: {sources: [{interface: ens192}]}}\n')
+  expect(await plan).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('a bridge late already exists') })
+  await lab.run(['ip', 'link', 'del', 'dev', 'late'])
 })
 
 test('a second apply starts no program but those that read', async () => {

@@ -79,7 +79,7 @@ async function runHook(
   try {
     record()
     const { pauses, goingDown } = readPauses(Date.now())
-    if (await leaveToWatch(spec)) return
+    if (await wakeWatch(spec)) return
     const active = leavePaused(spans, pauses, say)
     const scope = { name: spec.name, spans: { only: new Set(active) } }
     const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
@@ -119,7 +119,7 @@ async function findSpansOf(spec: Spec, name: string): Promise<InterfaceSpans & {
 }
 
 /** Asks the watch of this name, which knows Docker too, for a run. A watch that changes nothing is not asked. */
-async function leaveToWatch({ name }: Spec): Promise<boolean> {
+async function wakeWatch({ name }: Spec): Promise<boolean> {
   const watch = await askWatch(name, 'state')
   if (watch === null || watch.dryRun) return false
   return (await askWatch(name, 'hook')) !== null

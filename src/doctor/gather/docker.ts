@@ -13,7 +13,7 @@ export const doctorLimits: CallLimits = { milliseconds: 5000, bytes: 128 * 1024 
 /** dockerd's own default. */
 const settingsFile = '/etc/docker/daemon.json'
 
-/** Where dockerd listens unless it is told otherwise, by both of its names. */
+/** The default address of dockerd, by both of its names. */
 const defaultAddresses: ReadonlySet<string> = new Set(['unix:///var/run/docker.sock', 'unix:///run/docker.sock'])
 
 const versionSchema = z.object({

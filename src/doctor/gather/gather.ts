@@ -74,7 +74,7 @@ interface Reading {
 
 async function readSpans(file: Target | null): Promise<Reading> {
   const docker = await readDockerFacts()
-  // Podman tells of containers, and what it tells of networks is of no use.
+  // What Podman answers about containers can be used; about networks it cannot.
   const wantsNetwork = file?.spec.spans.some(({ network }) => network !== null) ?? true
   const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodman(docker) && wantsNetwork
   const nothing = makeDestroyTarget(null, { deferDocker })

@@ -23,7 +23,7 @@ export const moduleNames = Object.keys(options) as readonly ModuleName[]
  */
 export type ModuleState = 'built in' | 'loaded' | 'loadable' | 'blocked' | 'locked' | 'missing'
 
-/** What tells of the modules. */
+/** The files that show the state of the modules. */
 export interface ModuleEvidence {
   /** /proc/modules; null: the kernel has none, or it cannot be read. */
   readonly loaded: string | null

@@ -20,7 +20,7 @@ export type WatchAnswers = {
   readonly 'first-sample': () => { readonly sample: Sample | null }
   /** A hook asks for a run now. */
   readonly hook: () => true
-  /** A hook tells of an interface, as {@link tellWatches} does. */
+  /** A hook sends an interface event, by {@link notifyWatches}. */
   readonly interface: (event: string) => Promise<boolean>
   /** `spanplan resume` asks for a run now. */
   readonly resume: () => true
@@ -56,11 +56,11 @@ export async function askWatch<Request extends keyof WatchAnswers>(
 }
 
 /**
- * Tells the watches of this network namespace of an interface.
+ * Sends an interface event to the watches of this network namespace.
  *
  * @returns whether one of them, which reads the same files, does what the hook would do.
  */
-export async function tellWatches(event: InterfaceEvent): Promise<boolean> {
+export async function notifyWatches(event: InterfaceEvent): Promise<boolean> {
   const text = JSON.stringify(event)
   const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'interface', text)))
   return answers.includes(true)
