@@ -267,7 +267,8 @@ describe('beside a watch', () => {
     await watch.settle()
     await hook({ IFACE: 'ens224', PHASE: 'post-up' }, ['-f', file])
     expect(await mirrors('ens224')).toBeGreaterThan(0)
-    await spanplan(lab, ['destroy', '--name', 'other', '--yes', '--defer-docker'])
+    // The watch has seen the change, and may be looking.
+    await spanplan(lab, ['destroy', '--name', 'other', '--yes', '--defer-docker', '--lock-timeout', '30s'])
   })
 
   test('that cannot get the lock, it waits for it itself', async () => {
