@@ -48,6 +48,14 @@ printf '%s\\n' "$input" | run "$@"
 `
 }
 
+/** What prints JSON, ethtool's list, the compiler of filters and the lock change nothing of the network. */
+export function isReading(call: string): boolean {
+  const command = call.replace(/^\$ /, '')
+  return (
+    / --?json /.test(command) || /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j list |nft -c |flock )/.test(command)
+  )
+}
+
 /** Fails as iproute2 does at the first line of a batch that the pattern matches; what stands before is done. */
 export function failAt(pattern: string): string {
   return `case "$*" in

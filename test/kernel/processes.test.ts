@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, spanplan, writeSpans } from '../e2e/spans.ts'
-import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, isReading, wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
 
@@ -18,8 +18,6 @@ async function callsOf(...args: string[]): Promise<string[]> {
   // Whether there are eBPF programs to ask for depends on the whole host.
   return (await calls()).filter((line) => line.startsWith('$ ') && !line.startsWith('$ bpftool -j batch')).sort()
 }
-
-const isReading = (call: string) => /-json|ethtool -k|tcpdump|bpftool -j prog show|nft -j list|nft -c/.test(call)
 
 async function writeMany(count: number): Promise<void> {
   const spans = Array.from({ length: count }, (_, n) => `  tap${n}: {sources: [{interface: ens192, filter: udp}]}\n`)

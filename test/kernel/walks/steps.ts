@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { isReading } from '../../e2e/wrapped.ts'
 import { drifts } from './drift.ts'
 import { comeAsGuest, concernsGuests, guests, removalsIn } from './guests.ts'
 import {
@@ -221,10 +222,6 @@ export async function destroy(world: World, gone: readonly Name[], args: readonl
 }
 
 const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml`)
-
-/** What prints JSON, the compiler of filters and the lock change nothing of the network. */
-const isReading = (call: string) =>
-  / --?json /.test(call) || /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j list |nft -c |flock )/.test(call)
 
 /** Where it refuses for what others have put on its bridges, that is taken off by hand. */
 async function succeed(world: World, ...args: string[]) {
