@@ -17,6 +17,15 @@ export const labFolder = (lab: string) => join(labsFolder, lab)
 /** What a process of a lab carries in its environment, and passes on: how a lab's processes are found again. */
 export const LAB_VARIABLE = 'SPANPLAN_LAB'
 
+/**
+ * A time zone in which it is about noon, so that it is not another day half an hour later: a time of another day is printed with
+ * its date. POSIX counts the hours to the west.
+ */
+const noon = (() => {
+  const west = new Date().getUTCHours() - 12
+  return `Etc/GMT${west < 0 ? west : `+${west}`}`
+})()
+
 /** A small environment, the same on every machine: nothing of the test runner's own. */
 export function labEnvironment(lab: string): Record<string, string> {
   const { HOME = '/root' } = process.env
@@ -25,6 +34,7 @@ export function labEnvironment(lab: string): Record<string, string> {
     HOME,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
+    TZ: noon,
     // Not the machine's own.
     SPANPLAN_RUN_DIR: join(labFolder(lab), 'run'),
     [LAB_VARIABLE]: lab
