@@ -273,3 +273,48 @@ git push -q /srv/git/fleet.git refs/heads/main`)
     expect(await snapshots('fra2')).toEqual(before)
   })
 })
+
+test('the role installs from a URL or from apt, and has a host follow a repository of spans', async () => {
+  const { stdout: file } = await fleet.run(`mkdir -p /srv/www
+cp ${fleet.package} /srv/www
+cd /srv/www
+file=$(echo *.deb)
+{ dpkg-deb --field "$file"
+printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n' "$file" "$(stat --format=%s "$file")" "$(sha256sum "$file" | cut -c 1-64)"
+} >Packages
+git init -q --bare -b main spans.git
+git clone -q spans.git /srv/spans
+echo "$file"`)
+  /** What somebody pushes to the repository. */
+  const push = async (text: string) => {
+    await fleet.write('/srv/spans/core.yaml', text)
+    const { exitCode, stderr } = await fleet.run(`cd /srv/spans
+git add core.yaml
+git -c user.name=Ops -c user.email=ops@example.org commit -q -m 'Change the core'
+git push -q origin HEAD:main
+git -C /srv/www/spans.git update-server-info`)
+    expect(exitCode, stderr).toBe(0)
+  }
+  await push('{version: 1, spans: {core: {sources: [{interface: ens192}]}}}\n')
+  fleet.start('exec python3 -m http.server --bind 192.0.2.1 --directory /srv/www 8000')
+  const purge = 'DEBIAN_FRONTEND=noninteractive apt-get purge --yes spanplan'
+  await host('ams2').sh(`systemctl stop spanplan.service
+spanplan destroy --all --yes
+${purge}
+rm -r /etc/spanplan /etc/apt/sources.list*
+echo 'deb [trusted=yes] http://node:8000 ./' >/etc/apt/sources.list`)
+
+  await fleet.write('follow.yml', '[{hosts: all, gather_facts: false, roles: [spanplan.spanplan.spanplan]}]')
+  const site = 'follow.yml --inventory ams2, -e spanplan_repository=http://node:8000/spans.git'
+  // The package, the clone, the spans, the watch and the timer.
+  await play(`${site} -e spanplan_package=http://node:8000/${file}`, { ams2: { changed: 5 } })
+  expect(await isMirrored('ams2', 'ens192')).toBe(true)
+  await host('ams2').sh(`${purge}\napt-get update`)
+  // The clone and the spans have stayed.
+  await play(site, { ams2: { changed: 3 } })
+  await play(site, { ams2: {} })
+  await push('{version: 1, spans: {core: {sources: [{interface: ens224}]}}}\n')
+  await host('ams2').sh('systemctl start spanplan-pull.service')
+  await until('the watch has applied what was pulled', () => isMirrored('ams2', 'ens224'))
+  expect(await isMirrored('ams2', 'ens192')).toBe(false)
+})
