@@ -129,7 +129,8 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
     throw asStepFailed(first, error, [])
   })
   const input = lines.map((line) => `${lineOf(line.argv)}\n`).join('')
-  const output = await run(argv, input, limitsFor(lines.length)).catch((error: unknown) => {
+  const output = await run(argv, input, limitsFor(lines.length)).catch(async (error: unknown) => {
+    await ungroup(links).catch(() => undefined)
     throw asStepFailed(first, error, null)
   })
   if (output.status === 0) return

@@ -119,7 +119,7 @@ const shortNames: ReadonlyMap<string, OffloadName> = new Map(
 
 /** What names a link, or one of these offloads, at the beginning of a line: `tx-checksumming: on`, `rx-gro-hw: off [fixed]`. */
 const featureLine = new RegExp(
-  `^(?:Features for (.+):|(${[...shortNames.keys()].join('|')}): (on|off)( \\[fixed\\])?)`,
+  `^(?:Features for ([^\\n]+):|(${[...shortNames.keys()].join('|')}): (on|off)( \\[fixed\\])?)`,
   'gm'
 )
 
