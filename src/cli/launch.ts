@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
-import { openCodeCache } from './code-cache.ts'
+import { type CodeCache, openCodeCache } from './code-cache.ts'
 
 const { version, arch, execArgv, argv } = process
 
@@ -38,11 +38,20 @@ function runBundle(name: string): unknown {
   const cache = openCodeCache(cacheName(name), [...identity, version, arch, ...execArgv])
   const cachedData = cache.read()
   const script = new Script(source, { filename, ...(cachedData && { cachedData }) })
-  // At the end, when what has run is compiled.
-  if (!cachedData || script.cachedDataRejected) process.on('exit', () => cache.write(script.createCachedData()))
+  if (!cachedData || script.cachedDataRejected) writeAtEnd(script, cache)
   const module = { exports: {} }
   script.runInThisContext()(module.exports, requireBundle, module, filename, __dirname)
   return module.exports
+}
+
+/** At the end, when what has run is compiled. V8 refuses code that was compiled with other flags; a watch changes them. */
+function writeAtEnd(script: Script, cache: CodeCache): void {
+  // Loading it takes 1.5 ms, and most starts do not need it.
+  const { cachedDataVersionTag }: typeof import('node:v8') = require('node:v8')
+  const tag = cachedDataVersionTag()
+  process.on('exit', () => {
+    if (cachedDataVersionTag() === tag) cache.write(script.createCachedData())
+  })
 }
 
 /** The bundles that have run. */
