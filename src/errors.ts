@@ -1,3 +1,5 @@
+import type { Code } from './messages.ts'
+
 /** A place in one of the user's files. Lines and columns count from 1; a column counts UTF-16 code units, as editors do. */
 export interface Origin {
   readonly file: string
@@ -10,7 +12,7 @@ export interface Origin {
  * `code` is stable across versions; `message` says what is wrong, `hint` what to do next.
  */
 export interface Diagnostic {
-  readonly code: string
+  readonly code: Code
   readonly message: string
   readonly hint?: string
   /** The address of the resource concerned, as in `plan --json`. */
@@ -45,7 +47,7 @@ export function interruptedExit({ reason }: AbortSignal): ExitCode {
 }
 
 /** The codes that have a status of their own, where all codes of an error have the same. */
-const exits: ReadonlyMap<string, ExitCode> = new Map([
+const exits: ReadonlyMap<Code, ExitCode> = new Map([
   ['FILTER_INVALID', Exit.invalidFile],
   ['FILTER_TOO_LARGE', Exit.invalidFile],
   ['DOCKER_FORBIDDEN', Exit.missingRight],
@@ -100,7 +102,7 @@ export function diagnosticOf(error: unknown): Diagnostic {
 }
 
 /** A diagnostic without the fields that are not there. */
-export function diagnostic(code: string, message: string, hint?: string, origin?: Origin): Diagnostic {
+export function diagnostic(code: Code, message: string, hint?: string, origin?: Origin): Diagnostic {
   return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
 }
 

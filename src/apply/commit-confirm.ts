@@ -11,6 +11,7 @@ import {
   SpanplanError,
   systemCode
 } from '../errors.ts'
+import type { Code } from '../messages.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -30,8 +31,8 @@ const answerSchema = z.object({
   /** Whether the changes stay; else they were rolled back. */
   confirmed: z.boolean(),
   message: z.string(),
-  /** The code of what went wrong. */
-  code: z.string().optional(),
+  /** The code of what went wrong; of a newer spanplan, it may be one that this spanplan does not have. */
+  code: z.custom<Code>((value) => typeof value === 'string').optional(),
   /** The window's id. */
   window: z.string(),
   /** The file that was installed. */
@@ -175,7 +176,7 @@ export async function confirmOrRollBack(
   lock.announce({ waits_until: undefined })
   const end = async () => {
     if (ended !== 'confirm') {
-      const reason = { code: 'NOT_CONFIRMED', message: rollbackReasons[ended] }
+      const reason = diagnostic('NOT_CONFIRMED', rollbackReasons[ended])
       await rollBack(reason, ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
     }
     if (install === null) return

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
 import { checkCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
 import { type CaptureRequest, listenCommand } from './tcpdump.ts'
@@ -151,6 +152,6 @@ async function waitUntilRemoved({ name, span }: CapturePort, over: AbortSignal):
   }
 }
 
-function captureFailed(code: string, message: string, hint?: string): SpanplanError {
+function captureFailed(code: Code, message: string, hint?: string): SpanplanError {
   return new SpanplanError(diagnostic(code, message, hint))
 }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { notifyWatches } from '../watch/serve/ask-watch.ts'
-import { type HookSelection, readHookEvent } from './input/hook-event.ts'
+import { everyInterface, type HookSelection, readHookEvent } from './input/hook-event.ts'
 
 /**
- * Leaves a hook to the watch that reads the same files. A bundle of its own: to tell the watch takes a tenth of the time that the
- * hook's own work takes to load.
+ * Leaves a hook to the watch that reads the same files. It is in the bundle of the command line: to tell the watch takes a tenth
+ * of the time that the hook's own work takes to load.
  *
  * @returns false: the hook has to be run, also to say what is wrong with it.
  */
@@ -13,7 +13,8 @@ export async function leaveToWatch(selection: HookSelection): Promise<boolean> {
     const event = readHookEvent(selection)
     if (event === null) return true
     const { name, direction, file } = event
-    return await notifyWatches({ name, direction, paths: file.map((path) => resolve(path)) })
+    const paths = file.map((path) => resolve(path))
+    return await notifyWatches({ name: name === everyInterface ? null : name, direction, paths })
   } catch {
     return false
   }

@@ -3,6 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
+import type { Code } from '../messages.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
 import { writeAddress } from '../resources/kind.ts'
@@ -58,7 +59,7 @@ function isOpaque(filter: Filter): boolean {
   return filter.chain === 0 && !isTransparent(filter)
 }
 
-function warnOfFilter(code: string, { device, tcHook }: Filter, what: string): Diagnostic {
+function warnOfFilter(code: Code, { device, tcHook }: Filter, what: string): Diagnostic {
   const hint = `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
   return diagnostic(code, `${device} ${tcHook} has ${what}`, hint)
 }

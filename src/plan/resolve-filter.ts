@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
+import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { placeWithin } from '../spec/yaml/tree.ts'
@@ -18,7 +19,7 @@ const tooLarge = 'use wider networks, or split it over several spans'
 export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
-  const fail = (code: string, message: string, hint: string, place = origin) => ({
+  const fail = (code: Code, message: string, hint: string, place = origin) => ({
     error: diagnostic(code, `span ${span.name}: ${message}`, hint, place)
   })
   const compiled = filters.get(expression)

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
 import type { Container } from '../host/snapshot.ts'
+import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
 import { type Context, joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
@@ -23,7 +24,7 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
-  const wait = (code: string, message: string, name = describeSelector(sensor)): Wait => ({
+  const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait => ({
     ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
     diagnostic: {
       ...diagnostic(code, `waits for ${message}`, undefined, origin),

@@ -87,10 +87,17 @@ export function recordHook(now: number, name: string, direction: 'up' | 'down', 
   if (own.goingDown.length + added.length > 0) writePauses({ ...own, goingDown: [...others, ...added] })
 }
 
-/** Removes the records of interfaces that are no longer going down. The caller holds the lock. */
-export function forgetSettled(now: number, links: readonly Link[]): void {
+/**
+ * Removes the records of interfaces that are no longer going down. The caller holds the lock.
+ *
+ * @param links of the host.
+ * @param read when the links were read, or before: seconds since the machine was started. Later records stay.
+ */
+export function forgetSettled(now: number, links: readonly Link[], read: number): void {
   const own = readOwnPauses(now)
-  const goingDown = stillGoingDown(own.goingDown, links)
+  const later = own.goingDown.filter(({ since }) => since >= read)
+  const earlier = own.goingDown.filter(({ since }) => since < read)
+  const goingDown = [...stillGoingDown(earlier, links), ...later]
   if (JSON.stringify(goingDown) === JSON.stringify(own.goingDown)) return
   try {
     writePauses({ ...own, goingDown })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
+import type { Code } from '../messages.ts'
 import { quote } from '../printable.ts'
 import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
@@ -100,7 +101,7 @@ function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
   return [...first.values()]
 }
 
-function checkTwice(code: string, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
+function checkTwice(code: Code, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
   return checkRepeats(entries, nameOf, ({ name, origin }, other) => {
     const message = `${kind} ${quote(name)} is already defined (${describePlace(other.origin, origin)})`
     return diagnostic(code, message, 'remove one, or give it another name', origin)

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os'
 import { resolve } from 'node:path'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
@@ -34,6 +35,12 @@ export interface ReconcilerConfig extends RemovalPolicy {
   readonly command: string
 }
 
+/** A run that has the lock. */
+export interface RunUnderWay {
+  /** Settles when the changes that are being made are made; null: it makes none just now, and may wait for Docker. */
+  readonly changes: Promise<unknown> | null
+}
+
 /** Milliseconds to wait for the lock, and then again until the next attempt. */
 const lockPatience = 2000
 
@@ -62,7 +69,17 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const followIdleSources = trackIdleSources(emit, signal)
   let isNewFile = true
   let firstSample: Sample | null = null
+  let hasLock = false
+  let changes: Promise<unknown> | null = null
 
+  const followChanges = <Result>(made: Promise<Result>): Promise<Result> => {
+    changes = made
+      .catch(() => undefined)
+      .finally(() => {
+        changes = null
+      })
+    return made
+  }
   const spans = () => files.spec.spans.map((span) => span.name)
   const emitFiles = () => emit({ type: 'file', files: files.spec.files, spans: spans() })
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
@@ -76,7 +93,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     obstacle: Problem | null,
     nextWake: () => Promise<unknown>
   ): Promise<void> => {
-    const began = performance.now()
+    const [began, beganUptime] = [performance.now(), uptime()]
     const isBackedOff = (span: string) => !isOnDemand && degradation.isBackedOff(span, performance.now())
     const target = makeRunTarget(config, files.spec, pauses, isBackedOff)
     const degrade = (outcome: RunOutcome) => {
@@ -85,10 +102,13 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     }
     const onEarlyFailures = (failures: readonly Problem[]) =>
       recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
-    const leavePaused = (some: Target) => withoutPaused(some, readPauses(Date.now()).pauses)
+    const leavePaused = (some: Target) => {
+      const { pauses, goingDown } = readPauses(Date.now())
+      return { ...withoutPaused(some, pauses), goingDown }
+    }
     const outcome =
       obstacle === null && target !== null
-        ? await reconcile(target, { ...config, isNewFile, leavePaused, nextWake, onEarlyFailures })
+        ? await reconcile(target, { ...config, isNewFile, leavePaused, nextWake, onEarlyFailures, followChanges })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const milliseconds = performance.now() - began
@@ -101,7 +121,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     statistics.add({ at, trigger, result, milliseconds }, inSync, drift)
     if (outcome.view === null) return
     isNewFile = false
-    if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links)
+    if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
   }
 
@@ -146,6 +166,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         recompile('all')
       } else if (triggers.includes('interval')) recompile('quick')
       const { lock, obstacle } = await tryToLock(config, signal)
+      hasLock = lock !== null
       try {
         const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
         const pauses = readPauses(Date.now())
@@ -162,6 +183,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {
+        hasLock = false
         lock?.release()
       }
     },
@@ -174,6 +196,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       const target = makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)
       return (await planHost(target, (whole) => whole, noKernelPass)).view
     },
+    /** The run that has the lock; null: there is none. */
+    underWay: (): RunUnderWay | null => (hasLock ? { changes } : null),
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample
   }

@@ -69,16 +69,20 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     return true as const
   }
   const hookContext = {
-    ...{ command: config.command, spec: reconciler.spec, signal: stop.signal },
+    ...{ command: config.command, spec: reconciler.spec, underWay: reconciler.underWay, signal: stop.signal },
     paths: config.paths.map((path) => resolve(path))
   }
   const answers: WatchAnswers = {
     ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
     interface: async (event) => {
-      const isTaken = !config.dryRun && (await takeHookEvent(event, hookContext).catch(() => false))
-      // After the answer: a run begins by starting programs, and the hook waits.
-      if (isTaken) setImmediate(wake, 'hook')
-      return isTaken
+      const needsRun = config.dryRun ? null : await takeHookEvent(event, hookContext).catch(() => null)
+      if (needsRun === null) return false
+      // After the answer: to look, and to run, begins by starting programs, and the hook waits.
+      setImmediate(async () => {
+        if (await needsRun().catch(() => true)) wake('hook')
+      })
+      // What is wrong with the files, the hook says itself.
+      return state().file.valid && !stop.signal.aborted
     },
     'first-sample': () => ({ sample: reconciler.firstSample() })
   }

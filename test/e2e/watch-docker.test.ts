@@ -45,6 +45,11 @@ async function isMirrored(card: string): Promise<boolean> {
   return (await lab.run(['tc', 'filter', 'show', 'dev', card, 'ingress'])).includes('mirred')
 }
 
+/** Whether a card is up. */
+async function isUp(card: string): Promise<boolean> {
+  return /[<,]UP[,>]/.test(await lab.run(['ip', 'link', 'show', 'dev', card]))
+}
+
 const isOn = async (container: Docker.Container) => (await networksOf(container)).includes('span0')
 
 /** Docker tells of zeek what nobody understands. */
@@ -135,4 +140,35 @@ test('what fails while Docker does not answer is told at once, and keeps no othe
   })
   await watch.expectTold(/ span0 +is in sync again\n/)
   await expectConverged(lab)
+})
+
+test('while Docker hangs, a card that goes down is let go, and stays down', async () => {
+  const hook = (phase: string) =>
+    spanplan(lab, [
+      'hook',
+      '--interface',
+      'ens192',
+      '--phase',
+      phase,
+      '--strict',
+      '--lock-timeout',
+      '1s',
+      '-f',
+      'spans.yaml'
+    ])
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await lab.silenceDocker(async () => {
+    await deleteMirror('ens224')
+    await until('a run waits for Docker', () => isMirrored('ens224'))
+    await hook('pre-down')
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'down'])
+    await until('the mirror is off', async () => !(await isMirrored('ens192')))
+  })
+  await watch.settle()
+  expect([await isUp('ens192'), await isMirrored('ens192')]).toEqual([false, false])
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'up'])
+  await hook('post-up')
+  await until('it is mirrored', () => isMirrored('ens192'))
+  await watch.stop()
 })

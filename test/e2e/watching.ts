@@ -56,11 +56,16 @@ export class Watch implements AsyncDisposable {
     })
   }
 
-  /** What it tells of itself. */
-  async state(): Promise<WatchState> {
+  /** What it answers. */
+  async ask(request: string) {
     const socket = connect({ path: runFile(this.#lab, `${this.#name}.watch`), allowHalfOpen: true })
-    socket.write('state\n')
+    socket.write(`${request}\n`)
     return JSON.parse(await text(socket))
+  }
+
+  /** What it tells of itself. */
+  state(): Promise<WatchState> {
+    return this.ask('state')
   }
 
   /** How many runs it has made, of one trigger or of all. */

@@ -1,6 +1,7 @@
 /** What ifupdown and its like start when an interface comes up or goes down. Those themselves: test/e2e/boot.long.test.ts. */
 import { existsSync, statSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
@@ -251,8 +252,31 @@ describe('beside a watch', () => {
     await until('the mirror is off', async () => (await mirrors('ens224')) === 0)
     expect(await programsOf({ IFACE: 'ens224', PHASE: 'post-up' })).toEqual([])
     await until('the mirror is back', async () => (await mirrors('ens224')) === 1)
-    expect(await programsOf({ IFACE: 'lo', PHASE: 'pre-down' })).toEqual([])
+    // What concerns no span needs no run.
+    for (const PHASE of ['pre-down', 'post-up']) expect(await programsOf({ IFACE: 'lo', PHASE })).toEqual([])
     expect(existsSync(runFile('pauses'))).toBe(false)
+    await watch.settle()
+    expect(await watch.runs('hook')).toBe(3)
+  })
+
+  test('that has been stuck until the hook gave up, nothing is left to it', async () => {
+    await using watch = await startWatch(lab)
+    const send = (until: number) =>
+      watch.ask(
+        `interface ${JSON.stringify({ name: 'ens224', direction: 'down', paths: [told.SPANPLAN_FILE], until })}`
+      )
+    expect(await send(uptime() - 1)).toBe(false)
+    expect(existsSync(runFile('pauses'))).toBe(false)
+    expect(await send(uptime() + 60)).toBe(true)
+    expect(await goingDown()).toEqual(['ens224'])
+  })
+
+  test('that does not take the file as it is now, it says what is wrong', async () => {
+    await using watch = await startWatch(lab)
+    await writeSpans(lab, 'spans: nonsense')
+    await until('the watch has read it', async () => !(await watch.state()).file.valid)
+    const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' }, ['--strict'], { exitCode: 65 })
+    expect(stderr).toContain('spans.yaml:2:8: error: ')
   })
 
   test.each([

@@ -3,6 +3,7 @@ import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -138,7 +139,7 @@ function installUnlocked(install: Installation | null, missing: readonly Diagnos
 
 /** An error that has only this code is reported later, with the other rights that are missing. */
 async function tryUnless<T>(
-  code: string,
+  code: Code,
   action: () => Promise<T>
 ): Promise<{ readonly result: T | null; readonly missing: readonly Diagnostic[] }> {
   try {

@@ -1,6 +1,7 @@
 import type { Decision } from '../../apply/commit-confirm.ts'
 import { decideWindow } from '../../apply/window.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import { printableLines } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
@@ -12,7 +13,7 @@ interface DecideOptions {
 }
 
 /** The statuses where not all was rolled back, by the code. */
-const exits: ReadonlyMap<string, ExitCode> = new Map([
+const exits: ReadonlyMap<Code, ExitCode> = new Map([
   ['NOTHING_WAITS', Exit.error],
   ['ROLLBACK_PARTIAL', Exit.partial],
   ['BUG', Exit.bug]

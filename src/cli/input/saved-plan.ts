@@ -76,7 +76,7 @@ async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8A
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const diagnostics = error.diagnostics.map((diagnostic) =>
-      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, code: 'PLAN_INVALID' } : diagnostic
+      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, code: 'PLAN_INVALID' as const } : diagnostic
     )
     throw new SpanplanError(diagnostics, error.exit)
   }

@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { shellLine } from '../quote-command.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, writeMode } from './permissions.ts'
@@ -38,11 +38,6 @@ function distrust(path: string, stats: Ownership, checks: { readonly owner: bool
     ...(checks.mode && mayOthersWrite(stats) ? [shellLine(['chmod', 'go-w', path])] : [])
   ]
   if (process.geteuid?.() !== 0 || repairs.length === 0) return []
-  return [
-    {
-      code: 'FILE_INSECURE',
-      message: `${printable(path)} can be written by other users than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would apply what they write`,
-      hint: `${repairs.join(' && ')}${unlessMeant}`
-    }
-  ]
+  const message = `${printable(path)} can be written by other users than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would apply what they write`
+  return [diagnostic('FILE_INSECURE', message, `${repairs.join(' && ')}${unlessMeant}`)]
 }

@@ -3,6 +3,7 @@ import { matchesContainer, sharesNetwork } from '../../host/docker/container-mat
 import { label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
+import type { Code } from '../../messages.ts'
 import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import type { SourceId } from '../desired-state.ts'
@@ -42,7 +43,7 @@ export function containerSourceId({ container, endpoint }: Attachment, { name }:
 function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec, host }: Context): ResolvedSource {
   const { kind, value } = writeSelector(source)
   const isNamed = 'container' in source
-  const wait = (code: string, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
+  const wait = (code: Code, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
     waitForMirrors(span, source, [name], diagnostic(code, `waits for ${message}`, hint))
   const { docker } = host
   if (docker.state !== 'read') {

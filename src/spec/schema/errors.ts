@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import { printable, quote } from '../../printable.ts'
 import {
   findKeyPlace,
@@ -241,8 +242,8 @@ function explainName(issue: Issue, path: Path, root: Tree): Diagnostic {
 }
 
 /** The code and the hint of a rule: the schema puts nothing else into the parameters of an issue. */
-function readParams(issue: Issue): { readonly code: string; readonly hint: string | undefined } {
-  const params: { code?: string; hint?: string } = (issue.code === 'custom' && issue.params) || {}
+function readParams(issue: Issue): { readonly code: Code; readonly hint: string | undefined } {
+  const params: { code?: Code; hint?: string } = (issue.code === 'custom' && issue.params) || {}
   return { code: params.code ?? 'VALUE_INVALID', hint: params.hint }
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import * as z from 'zod'
+import type { Code } from '../../messages.ts'
 import { hasControls } from '../../printable.ts'
 
 // Compiling each schema with `new Function` takes longer than checking a file with it.
@@ -9,7 +10,7 @@ z.config({ jitless: true })
 export interface Rule {
   readonly broken: (text: string) => boolean
   readonly message: string
-  readonly code?: string
+  readonly code?: Code
   readonly hint?: string
 }
 

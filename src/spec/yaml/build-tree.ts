@@ -11,6 +11,7 @@ import {
   type YAMLMap
 } from 'yaml'
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import { printable, quote } from '../../printable.ts'
 import { explainTemplate } from './strange-text.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'
@@ -55,7 +56,7 @@ export class TreeBuilder {
     return this.#build(root, this.#place(start(root)))
   }
 
-  #report(code: string, at: Origin, message: string, hint?: string): void {
+  #report(code: Code, at: Origin, message: string, hint?: string): void {
     this.diagnostics.push(diagnostic(code, message, hint, at))
   }
 
@@ -110,7 +111,7 @@ export class TreeBuilder {
   }
 
   /** Reports a tag or an anchor, which stands shortly before the value. */
-  #reportIndicator(code: string, text: string, kind: string, value: Node, hint: string): void {
+  #reportIndicator(code: Code, text: string, kind: string, value: Node, hint: string): void {
     const end = start(value)
     const begin = Math.max(0, end - 200)
     const found = this.#text.slice(begin, end).lastIndexOf(text)

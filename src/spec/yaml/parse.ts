@@ -1,5 +1,6 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import { type Place, TreeBuilder } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt, openColumns } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
@@ -77,7 +78,7 @@ function countLines(text: string): LineCounter {
 /** Splits the text into tokens, or says that there are too many. */
 function readTokens(text: string, place: Place): CST.Token[] | Diagnostic {
   const parser = new Parser()
-  const tooMuch = (code: string, message: string) =>
+  const tooMuch = (code: Code, message: string) =>
     diagnostic(code, message, 'is it the right file?', place(parser.offset))
   const tokens: CST.Token[] = []
   let count = 0

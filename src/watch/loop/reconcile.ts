@@ -27,12 +27,14 @@ export interface RunOptions {
   readonly allowEmpty: boolean
   /** Nothing is changed before all is read, unless Docker takes long. */
   readonly isNewFile: boolean
-  /** The target without the spans that are paused by now. */
+  /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
   readonly leavePaused: (target: Target) => Target
   /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
   /** Gets what failed before Docker answered. */
   readonly onEarlyFailures: (failures: readonly Problem[]) => void
+  /** Gets all changes while they are made; the result is the same. */
+  readonly followChanges: <Result>(changes: Promise<Result>) => Promise<Result>
 }
 
 /** Brings the spans of a target in sync. A span that fails stops no other. */
@@ -45,7 +47,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
     if (options.dryRun) return { view, needed, done: [], failures: partial.failures }
-    const applied = await applyPartially(partial, options.leavePaused)
+    const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
     return { view, needed, done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
     return { view, needed: early, done: early, failures: [failureOf(null, error)] }
@@ -59,7 +61,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
  * @param done gets the changes that were applied.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, leavePaused, nextWake, onEarlyFailures }: RunOptions,
+  { dryRun, isNewFile, leavePaused, nextWake, onEarlyFailures, followChanges }: RunOptions,
   done: PlannedChange[]
 ): KernelPass {
   if (dryRun) return noKernelPass
@@ -72,7 +74,7 @@ function makeKernelPass(
     if (failed.has(null)) return false
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), facts)
-      const applied = await applyPartially(partial, leavePaused)
+      const applied = await followChanges(applyPartially(partial, leavePaused))
       done.push(...applied.done)
       report(applied.failures)
       return partial.view.plan.changes.length > 0

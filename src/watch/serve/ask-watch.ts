@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { uptime } from 'node:os'
 import { basename, dirname } from 'node:path'
 import type { Sample } from '../../host/read-counters.ts'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
@@ -7,7 +8,8 @@ import type { WatchState } from '../../status/watch-state.ts'
 
 /** An interface that comes up or goes down, for a hook that would read these files. */
 export interface InterfaceEvent {
-  readonly name: string
+  /** null: every interface. */
+  readonly name: string | null
   readonly direction: 'up' | 'down'
   /** The absolute paths of the files and folders. */
   readonly paths: readonly string[]
@@ -61,7 +63,8 @@ export async function askWatch<Request extends keyof WatchAnswers>(
  * @returns whether one of them, which reads the same files, does what the hook would do.
  */
 export async function notifyWatches(event: InterfaceEvent): Promise<boolean> {
-  const text = JSON.stringify(event)
+  // A watch that was stuck reads the event when the hook has long given up: after this time, it must leave the event alone.
+  const text = JSON.stringify({ ...event, until: uptime() + timeLimit / 1000 })
   const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'interface', text)))
   return answers.includes(true)
 }

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import { indexLinks } from '../../host/host-index.ts'
@@ -6,16 +7,22 @@ import { findInterfaceSpans } from '../../plan/interface-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { readOwnPauses, recordHook } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
-import type { InterfaceEvent } from '../serve/ask-watch.ts'
+import type { RunUnderWay } from '../reconciler.ts'
 
 /** What a hook sends. */
-const eventSchema = z.object({ name: z.string(), direction: z.enum(['up', 'down']), paths: z.array(z.string()) })
+const eventSchema = z.object({
+  name: z.string().nullable(),
+  direction: z.enum(['up', 'down']),
+  paths: z.array(z.string()),
+  until: z.number()
+})
 
 /** What decides whether a watch does the work of a hook. */
 interface HookContext {
   /** The absolute paths of the files and folders that the watch was given. */
   readonly paths: readonly string[]
   readonly spec: () => Spec
+  readonly underWay: () => RunUnderWay | null
   /** The command as typed, for those who find the lock held. */
   readonly command: string
   readonly signal: AbortSignal
@@ -27,20 +34,37 @@ const lockPatience = 1000
 /**
  * Does what a hook would do before it leaves the rest to a run of the watch: it records an interface that goes down, or is back.
  *
- * @returns false: the hook has to do its work itself. It reads other files, or another spanplan holds the lock for long.
+ * @returns looks whether the event needs a run; null: the hook has to do its work itself. It reads other files, it has given up
+ * waiting, or another spanplan holds the lock for long.
  */
-export async function takeHookEvent(text: string, { paths, spec, command, signal }: HookContext): Promise<boolean> {
-  const event: InterfaceEvent = eventSchema.parse(JSON.parse(text))
-  if (!isDeepStrictEqual(event.paths, paths)) return false
-  // What is not recorded as going down need not be recorded as up again.
-  if (event.direction === 'up' && readOwnPauses(Date.now()).goingDown.length === 0) return true
-  const lock = await takeLock({ command, timeout: lockPatience, signal })
-  try {
+export async function takeHookEvent(text: string, context: HookContext): Promise<(() => Promise<boolean>) | null> {
+  const { spec, underWay, command, signal } = context
+  const { name, direction, paths, until } = eventSchema.parse(JSON.parse(text))
+  if (!isDeepStrictEqual(paths, context.paths)) return null
+  if (name === null) return async () => true
+  const look = async () => {
     const links = await readIpLinks()
-    const { device, spans } = findInterfaceSpans(spec(), event.name, indexLinks(links))
-    if (spans.length > 0) recordHook(Date.now(), device, event.direction, links)
-    return true
-  } finally {
-    lock.release()
+    return { ...findInterfaceSpans(spec(), name, indexLinks(links)), links }
+  }
+  // What is not recorded as going down need not be recorded as up again.
+  if (direction === 'up' && readOwnPauses(Date.now()).goingDown.length === 0) {
+    return async () => (await look()).spans.length > 0
+  }
+  for (;;) {
+    // A run that waits for Docker has the lock for long. It reads what is recorded before it changes anything.
+    const lock = underWay() === null ? await takeLock({ command, timeout: lockPatience, signal }) : null
+    try {
+      const { device, spans, links } = await look()
+      if (spans.length === 0) return async () => false
+      if (uptime() > until) return null
+      const run = underWay()
+      if (lock !== null || run?.changes === null) {
+        recordHook(Date.now(), device, direction, links)
+        return async () => true
+      }
+      await run?.changes
+    } finally {
+      lock?.release()
+    }
   }
 }

@@ -9,6 +9,7 @@ import { judgeModule } from '../../../src/doctor/gather/kernel-modules.ts'
 import { parseUnits } from '../../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../../src/doctor/output.ts'
 import { runChecks } from '../../../src/doctor/registry.ts'
+import type { Diagnostic } from '../../../src/errors.ts'
 import { plain } from '../../../src/printable.ts'
 import { converged, fixture, see } from '../status/views.ts'
 import { factsWith, packaged, reportOn } from './facts.ts'
@@ -89,9 +90,9 @@ describe('modules', () => {
 })
 
 describe('Docker', () => {
-  const away = (reason: { code: string; message: string }, more: object = {}) =>
+  const away = (reason: Diagnostic, more: object = {}) =>
     ({ state: 'unreachable', reason, hangs: false, installed: true, ...more }) as const
-  const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker is not reachable' }
+  const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker is not reachable' } as const
 
   test.each([
     ['stopped', away(reason), 'problem', 'systemctl start docker'],

@@ -22,7 +22,7 @@ const kind: Kind<Thing> = {
   desire: () => [],
   observe: () => [],
   summary: () => '',
-  conflict: (live) => ({ code: 'TAKEN', message: `${live.id} is taken` }),
+  conflict: (live) => ({ code: 'BRIDGE_FOREIGN', message: `${live.id} is taken` }),
   hangsOn: { kind: 'place', id: ({ place }) => place }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Diagnostic } from '../../../src/errors.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
@@ -58,7 +59,7 @@ describe('what is healthy', () => {
   })
 
   test('Docker that does not answer, but not one that this user may not use', () => {
-    const withoutDocker = (code: string) => {
+    const withoutDocker = (code: Diagnostic['code']) => {
       const docker = { state: 'unreachable', reason: { code, message: 'Docker does not answer' } } as const
       return see({ ...converged, docker })
     }
@@ -83,7 +84,7 @@ describe('what is healthy', () => {
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
   test('a span that the watch cannot keep in sync', () => {
-    const diagnostic = { code: 'NOT_CONVERGED', message: 'something else changes it' }
+    const diagnostic = { code: 'NOT_CONVERGED', message: 'something else changes it' } as const
     const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
     expect(codes(see(), {}, { watch: { ...watch, degraded } })).toEqual(['NOT_CONVERGED'])
   })

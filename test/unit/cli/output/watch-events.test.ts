@@ -6,7 +6,7 @@ import { openEventPrinter } from '../../../../src/cli/output/watch-events.ts'
 import { printDiagnostics } from '../../../../src/cli/session.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 
-const diagnostic = { code: 'A', message: 'is broken', hint: 'mend it' }
+const diagnostic = { code: 'BUG', message: 'is broken', hint: 'mend it' } as const
 const events: readonly WatchEvent[] = [
   { type: 'started', name: 'default', dryRun: false },
   { type: 'warning', diagnostic },

@@ -62,7 +62,7 @@ test('the first problem with what to do about it, and how many more there are', 
 })
 
 test('what a watch cannot repair comes before what an apply would', () => {
-  const diagnostic = { code: 'CONTESTED', message: 'something undoes this', hint: 'look who does' }
+  const diagnostic = { code: 'CONTESTED', message: 'something undoes this', hint: 'look who does' } as const
   const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
   expect(headline(see(down), {}, { watch: { ...watch, degraded } })).toEqual([
     'span0: NOT HEALTHY, something undoes this, 1 more problem. Look who does'

@@ -95,7 +95,7 @@ spanplan_reconcile_duration_seconds_count 3
   })
 
   test('of a span that cannot be planned', () => {
-    const diagnostic = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' }
+    const diagnostic = { code: 'BRIDGE_IN_USE', message: 'the bridge has an address' } as const
     const degraded = [{ span: 'span9', reason: 'failed', diagnostic, until: '2026-01-01T00:20:00.000Z' }] as const
     const families = makeMetrics('0.1.0', { ...watch, degraded }, measure())
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 1, span9: 0 })

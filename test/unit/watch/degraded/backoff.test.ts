@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { openBackoff } from '../../../../src/watch/degraded/backoff.ts'
 
 const write = (time: number) => `${time} ms`
-const diagnostic = { code: 'STEP_FAILED', message: 'it failed' }
+const diagnostic = { code: 'STEP_FAILED', message: 'it failed' } as const
 const problem = (more: { readonly span?: string | null; readonly backsOff?: boolean } = {}) =>
   ({ span: 'span0', reason: 'failed', diagnostic, backsOff: true, ...more }) as const
 

@@ -6,7 +6,7 @@ import { converged, fixture, see } from '../../status/views.ts'
 
 /** The fixture's file, with a source more. */
 const withSource = (source: string) => fixture('spans.yaml').replace('sources:\n', `sources:\n      - ${source}\n`)
-const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' }
+const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' } as const
 const withoutDocker = { ...converged, docker: { state: 'unreachable', reason } } as const
 
 const run = { trigger: 'docker', milliseconds: 1, spans: ['span0'], isNewFile: false, dryRun: false } as const
@@ -60,7 +60,7 @@ test('what has not failed yet in a run is not in sync again before the run has e
   const recorder = openEventRecorder((event) => events.push(event))
   const degraded = ['span0', 'span1'].map((span) => ({
     ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z' } as const),
-    diagnostic: { code: 'STEP_FAILED', message: 'it failed' }
+    diagnostic: { code: 'STEP_FAILED', message: 'it failed' } as const
   }))
   const outcome = { view: see(), needed: [], done: [], failures: [] }
   const eventsOf = (act: () => unknown) => {

@@ -61,7 +61,7 @@ describe('/metrics', () => {
 })
 
 test('/healthz and /readyz answer in one line, whatever stands in it', async () => {
-  const diagnostic = { code: 'BUG', message: 'a\u001b[2J\nb' }
+  const diagnostic = { code: 'BUG', message: 'a\u001b[2J\nb' } as const
   const degraded = [{ span: 'span0', reason: 'failed', diagnostic, until: '2026-01-01T00:20:00.000Z' }] as const
   const last = { at: '2026-01-01T00:10:00.000Z', trigger: 'start', result: 'failed', milliseconds: 400 } as const
   const hung = { ...watched, idle: () => 3_600_000, state: () => ({ ...watch, last, degraded }) }

@@ -46,7 +46,7 @@ describe('a watch is ready', () => {
   })
 
   test('with a file that is broken by now', () => {
-    const file = { valid: false, diagnostics: [{ code: 'SYNTAX', message: 'no' }] }
+    const file = { valid: false, diagnostics: [{ code: 'YAML_SYNTAX' as const, message: 'no' }] }
     expect(probeReadiness({ ...watch, file, last: run('unchanged') }).ok).toBe(true)
   })
 
