@@ -30,7 +30,8 @@ export const messages = {
     todo: 'Name a file that does not exist yet or is yours, in a folder to which you may write.'
   },
   FILE_CHANGED: {
-    means: 'Somebody else changed the file of --install between the plan and the installation. That change stays.',
+    means:
+      'Somebody else changed the file of --install between the plan and the installation, or a file while --wait waited. That change stays.',
     todo: 'Look at the file, and bring both changes together. Then run the apply again.'
   },
   INSTALL_AMBIGUOUS: {

@@ -85,6 +85,17 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
     recompileFilters(expressionsOf(files.spec), which)
 
+  /** Reads the files again. */
+  const reload = (): void => {
+    const result = files.reload(performance.now())
+    if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
+    if (result !== 'accepted') return
+    isNewFile = true
+    degradation.clear()
+    recompile('all')
+    emitFiles()
+  }
+
   /** @param obstacle why the run cannot begin; null: it can. */
   const runOnce = async (
     trigger: Trigger,
@@ -141,16 +152,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       emit({ type: 'started', name, dryRun })
       emitFiles()
     },
-    /** Reads the files again. */
-    reload: () => {
-      const result = files.reload(performance.now())
-      if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
-      if (result !== 'accepted') return
-      isNewFile = true
-      degradation.clear()
-      recompile('all')
-      emitFiles()
-    },
+    reload,
     /**
      * Reads the host, plans, and applies.
      *
@@ -169,10 +171,14 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       hasLock = lock !== null
       try {
         const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
+        // Whoever had the lock may have installed a file.
+        if (!isLocked) reload()
         const pauses = readPauses(Date.now())
         recorder.pauses(pauses.pauses)
         const isBackedOff = !isOnDemand && degradation.isBackedOff(null, performance.now())
-        if (!isLocked && !isBackedOff) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
+        // While a file is doubtful, neither that file nor the one before it may be what is wanted.
+        const isDoubtful = files.settlesAt !== null
+        if (!isLocked && !isBackedOff && !isDoubtful) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],

@@ -6,6 +6,7 @@ import { readHolder, takeLock } from '../../src/run-dir/lock.ts'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
 import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
@@ -68,6 +69,33 @@ describe('of two at once', () => {
     expect(await first.process).toMatchObject({ exitCode: 0 })
     const { exitCode, stdout } = await second
     expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('No changes') })
+  })
+
+  test.each([
+    ['apply', ['apply', '--yes']],
+    ['hook', ['hook', '--interface', 'ens192', '--phase', 'up', '--strict']]
+  ])('%s that has waited takes the file as it is by then', async (_, args) => {
+    const first = await heldUp()
+    const second = lab.startSpanplan([...args, '-f', 'spans.yaml', '--lock-timeout', '1m'])
+    await until('it waits', isWaitedFor)
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: udp}]}}')
+    await first.goOn()
+    expect(await first.process).toMatchObject({ exitCode: 0 })
+    expect(await second).toMatchObject({ exitCode: 0 })
+    await expectConverged(lab)
+  })
+
+  test('a watch that has waited takes the file that was installed, and undoes nothing', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    const since = watch.told.length
+    const { options } = await wrapPrograms(lab, { tc: 'sleep 0.5' })
+    const input = 'version: 1\nspans: {span1: {sources: [{interface: ens192, filter: udp}]}}\n'
+    await spanplan(lab, ['apply', '-f', '-', '--install', 'spans.yaml', '--yes'], 0, { ...options, input })
+    await watch.expectTold(/ file .*: span1\n/, since)
+    await watch.settle()
+    expect(watch.told.slice(since)).not.toMatch(/ [-+~] /)
+    await expectConverged(lab)
   })
 
   test('a signal ends the waiting', async () => {

@@ -2,7 +2,7 @@ import { awaitSensors, missingSensors } from '../../apply/await-sensors.ts'
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
-import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -28,13 +28,24 @@ interface ApplyOptions extends EndingOptions, InstallOptions {
   readonly wait?: number
 }
 
-/** What is applied, and how. */
-interface ApplyRequest {
+/** What is applied. */
+interface Loaded {
   readonly target: Target
   /** Reads the host, and gives the plan view to apply. */
   readonly refresh: () => Promise<PlanView>
+}
+
+/** What is applied, and how. */
+interface ApplyRequest {
+  /**
+   * Reads the files: before the lock is waited for, for what is wrong with them, and again with the lock. Whoever had the lock may
+   * have installed a file.
+   */
+  readonly load: () => Promise<Loaded>
   readonly options: ApplyOptions
 }
+
+const asLoaded = (target: Target): Loaded => ({ target, refresh: () => refreshAndCheckSpans(target) })
 
 /**
  * `spanplan apply`: prints the plan, asks before anything is removed, and applies it. Whoever saved a plan has seen it, and
@@ -46,13 +57,14 @@ export async function applyCommand(
   session: Session,
   options: SpecSelection & ApplyOptions & { readonly plan: string | undefined }
 ): Promise<ExitCode> {
-  if (options.plan !== undefined) {
+  const { plan } = options
+  if (plan !== undefined) {
     const { openSavedPlan } = await import('../input/saved-plan.ts')
-    const saved = await openSavedPlan(session, options.plan, options)
-    return applyAndWait(session, { ...saved, options: { ...options, yes: true, allowEmpty: true } })
+    const load = () => openSavedPlan(session, plan, options)
+    return applyAndWait(session, { load, options: { ...options, yes: true, allowEmpty: true } })
   }
-  const target = await loadSpecTarget(session, selectWithInstall(options))
-  return applyAndWait(session, { target, refresh: () => refreshAndCheckSpans(target), options })
+  const load = async () => asLoaded(await loadSpecTarget(session, selectWithInstall(options)))
+  return applyAndWait(session, { load, options })
 }
 
 /** `spanplan destroy`: the same, with nothing as the target. */
@@ -60,44 +72,47 @@ export async function destroyCommand(
   session: Session,
   selection: DestroySelection & Omit<ApplyOptions, 'allowEmpty'>
 ): Promise<ExitCode> {
-  const target = await loadDestroyTarget(session, selection)
-  const options = { ...selection, allowEmpty: true }
-  return applyAndWait(session, { target, refresh: () => refreshAndCheckSpans(target), options })
+  const load = async () => asLoaded(await loadDestroyTarget(session, selection))
+  return applyAndWait(session, { load, options: { ...selection, allowEmpty: true } })
 }
 
 async function applyAndWait(session: Session, request: ApplyRequest): Promise<ExitCode> {
   const { wait, lockTimeout, detailedExitcode } = request.options
+  await request.load()
   const signal = catchSignals()
-  let changed = false
-  const apply = async (timeout: number): Promise<PlanView> => {
-    const { first, last, installed } = await lockAndApply(session, request, timeout, signal)
-    changed ||= installed || first.plan.changes.length > 0
-    return last
-  }
-  const view = await apply(lockTimeout)
+  const { target, first, last: view, installed } = await lockAndApply(session, request, lockTimeout, signal)
+  let changed = installed || first.plan.changes.length > 0
   const missing = missingSensors(view)
   if (wait !== undefined && missing.length > 0) {
     const end = Date.now() + wait
     printWait(session, missing, new Date(end))
     // Another process that has the lock meanwhile is waited for as long as the sensors are.
-    const applyAgain = (left: number) => apply(Math.max(left, lockTimeout))
-    printWaitOver(session, await awaitSensors(request.target, view, applyAgain, end, signal))
+    const applyAgain = async (left: number): Promise<PlanView> => {
+      const again = await lockAndApply(session, request, Math.max(left, lockTimeout), signal, target)
+      changed ||= again.first.plan.changes.length > 0
+      return again.last
+    }
+    printWaitOver(session, await awaitSensors(target, view, applyAgain, end, signal))
   }
   return detailedExitcode && changed ? Exit.changes : Exit.done
 }
 
+/** @param before what was applied already, and has to be what the files still say; null: nothing was. */
 async function lockAndApply(
   session: Session,
-  { target, refresh, options }: ApplyRequest,
+  { load, options }: ApplyRequest,
   lockTimeout: number,
-  signal: AbortSignal
-): Promise<ApplyResult & { readonly installed: boolean }> {
+  signal: AbortSignal,
+  before: Target | null = null
+): Promise<ApplyResult & { readonly target: Target; readonly installed: boolean }> {
   const take = (patience = 0) => takeLock({ command: commandLine(), timeout: Math.max(patience, lockTimeout), signal })
   const takeFirst = () => (options.install === undefined ? take() : lockAfterWindow(session, take))
   const locking = await tryUnless('RIGHT_MISSING', takeFirst)
   let lock: Lock | null = locking.result
   try {
+    const { target, refresh } = await load()
     const install = findInstallation(session, options)
+    if (before !== null) checkUnchanged(before, target, install)
     const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
@@ -121,14 +136,21 @@ async function lockAndApply(
     })
     const { changes } = result.first.plan
     if (changes.length > 0 && result.unverified === null) printSummary(session, target, result.first.plan)
-    if (lock === null) return { ...result, installed: installUnlocked(install, locking.missing) }
+    if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
     if (result.unverified !== null) throw result.unverified
-    return { ...result, installed }
+    return { ...result, target, installed }
   } finally {
     lock?.release()
   }
+}
+
+/** Somebody may change the files while sensors are waited for: nobody has seen a plan of these. */
+function checkUnchanged(before: Target, now: Target, install: Installation | null): void {
+  if (now.spec.digest === before.spec.digest && (install === null || !isNewFile(install))) return
+  const message = 'the files have changed while sensors were waited for. What was applied stays'
+  throw new SpanplanError(diagnostic('FILE_CHANGED', message, 'run apply again'))
 }
 
 /** Without the lock, there was nothing to change, and nothing may be installed. */

@@ -21,6 +21,7 @@ import {
   hookInterface,
   readHookEvent
 } from '../input/hook-event.ts'
+import { descriptorOf } from '../input/open-input.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/terminal.ts'
@@ -64,10 +65,12 @@ async function runHook(
   options: HookOptions,
   say: Say
 ): Promise<void> {
-  const spec = await loadFiles({ ...options, file })
+  const load = () => loadFiles({ ...options, file })
+  const early = await load()
   // Only now: a file may be an inherited descriptor.
   closeInherited()
-  const { device, spans, links } = await findSpansOf(spec, name)
+  const links = name === everyInterface ? [] : await readIpLinks()
+  const { device, spans } = findSpansOf(early, name, links)
   if (spans.length === 0) return
   const signal = catchSignals()
   const record = () => {
@@ -79,8 +82,10 @@ async function runHook(
   try {
     record()
     const { pauses, goingDown } = readPauses(Date.now())
+    // Whoever had the lock may have installed a file. A descriptor is closed by now, and leads to what it led to.
+    const spec = file.some((path) => descriptorOf(path) !== null) ? early : await load()
     if (await wakeWatch(spec)) return
-    const active = leavePaused(spans, pauses, say)
+    const active = leavePaused(findSpansOf(spec, name, links).spans, pauses, say)
     const scope = { name: spec.name, spans: { only: new Set(active) } }
     const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
     if (active.length > 0) await repair(session, target, signal, say)
@@ -111,11 +116,10 @@ async function leaveToWindow(error: unknown, record: () => void, say: Say): Prom
   return null
 }
 
-/** The spans of the interface, and the host's links; for all interfaces, every span. */
-async function findSpansOf(spec: Spec, name: string): Promise<InterfaceSpans & { readonly links: readonly IpLink[] }> {
-  if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name), links: [] }
-  const links = await readIpLinks()
-  return { ...findInterfaceSpans(spec, name, indexLinks(links)), links }
+/** The spans of the interface; for all interfaces, every span. */
+function findSpansOf(spec: Spec, name: string, links: readonly IpLink[]): InterfaceSpans {
+  if (name === everyInterface) return { device: name, spans: spec.spans.map((span) => span.name) }
+  return findInterfaceSpans(spec, name, indexLinks(links))
 }
 
 /** Asks the watch of this name, which knows Docker too, for a run. A watch that changes nothing is not asked. */

@@ -1,5 +1,6 @@
 import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { distrustFile } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
@@ -41,8 +42,13 @@ interface Content {
  * @throws SpanplanError with all that is wrong.
  */
 export async function loadFiles(selection: FileSelection, session?: Session): Promise<Spec> {
-  return loadSpec(await readFiles(selection, session))
+  const files = await readFiles(selection, session)
+  if (last === null || !isDeepStrictEqual(files, last.files)) last = { files, spec: loadSpec(files) }
+  return last.spec
 }
+
+/** The files that were loaded last. Most often, an apply that has got the lock finds them unchanged. */
+let last: { readonly files: readonly SourceFile[]; readonly spec: Spec } | null = null
 
 /**
  * Reads files and folders, or the default ones, without checking them.
