@@ -162,6 +162,18 @@ test('the role writes the files that are valid, has a watch keep them and serve 
   expect(refused).toContain('unknown key \\"fliter\\"')
   expect(refused).toMatch(/ changed=0 .* failed=1 /)
   expect(await sh('cat /etc/spanplan/*')).toContain('not port 22')
+
+  const files = (...list: readonly object[]) => run(`-e '${JSON.stringify({ spanplan_files: list })}'`)
+  const moved = { name: 'moved.yaml', src: 'core.yaml.j2' }
+  const twice = await files({ name: 'core.yaml', src: 'core.yaml.j2' }, moved)
+  expect(twice).toContain('is already defined')
+  expect(await sh('ls -A /etc/spanplan')).toBe('core.yaml')
+  const links = await sh('ip -o link')
+  const both = [{ name: 'core.yaml', state: 'absent' }, moved]
+  expect(await files(...both)).toMatch(/ changed=2 .* failed=0 /)
+  expect(await files(...both)).toMatch(/ changed=0 .* failed=0 /)
+  expect(await sh('ls -A /etc/spanplan')).toBe('moved.yaml')
+  expect(await sh('ip -o link')).toBe(links)
 })
 
 test('what is written for people is the same to every YAML', async () => {

@@ -208,6 +208,23 @@ test('a canary that turns unhealthy stops the rollout', async () => {
   await play(`${roll} --limit ams1,ams2`, { ams1: {}, ams2: { changed: 1 } })
 })
 
+test('a host that cannot be reached stops the rollout', async () => {
+  await fleet.run('rm -f /root/.ansible/cp/*')
+  await fleet.setLine('fra2', 'down')
+  const before = await snapshots('ams2')
+  const roll = `rollout.yml ${installed} -e rollout_serial=2 -e health_retries=1`
+  const recap = { ams1: {}, fra1: { changed: 1, failed: 1 }, fra2: { unreachable: 1 } }
+  expect(await play(roll, recap, 2)).toContain('failed, or cannot be reached: fra2')
+  expect(await snapshots('ams2')).toEqual(before)
+  await fleet.setLine('fra2', 'up')
+})
+
+test('a file without a text is refused at once, over whatever connection', async () => {
+  const argv = `ansible ams2 --become --module-name spanplan.spanplan.apply --args '{"spec": ""}'`
+  const { stdout, exitCode } = await fleet.run(`${patience} ANSIBLE_PIPELINING=0; timeout 120 ${argv}`)
+  expect([stdout, exitCode]).toEqual([expect.stringContaining('"code": "FILE_EMPTY"'), 2])
+})
+
 describe('ansible-pull', () => {
   const unit = 'spanplan-ansible-pull.service'
   const pull = () =>
@@ -250,6 +267,28 @@ systemctl daemon-reload`)
     expect(await pull(), await host('fra2').sh(`journalctl --output=cat --unit=${unit}`)).toBe(true)
     expect(await spansFile('fra2')).toContain('The core switch')
     expect(await isMirrored('fra2', 'ens224')).toBe(true)
+  })
+
+  test('takes nothing that is signed with what root has of OpenPGP', async () => {
+    // It finds every signature good.
+    const gpg = `#!/bin/sh
+case "$*" in
+*--verify*) printf '\\n[GNUPG:] GOODSIG 0123456789ABCDEF Somebody\\n' ;;
+*) cat >/dev/null
+  printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2
+  printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' 'AAAA' '-----END PGP SIGNATURE-----' ;;
+esac
+`
+    await fleet.write('/usr/local/bin/gpg', gpg)
+    await host('fra2').write('/usr/local/bin/gpg', gpg)
+    await host('fra2').sh('chmod 755 /usr/local/bin/gpg')
+    await git(`chmod 755 /usr/local/bin/gpg
+git -c gpg.format=openpgp -c user.signingKey=0123456789ABCDEF commit -q --allow-empty -m 'Signed otherwise'
+git push -q /srv/git/fleet.git refs/heads/main`)
+    expect(await pull()).toBe(false)
+    await host('fra2').sh(`cd /var/lib/spanplan-pull/clone
+git -c safe.directory=/var/lib/spanplan-pull/clone verify-commit refs/remotes/origin/main`)
+    await host('fra2').sh('rm /usr/local/bin/gpg')
   })
 
   test('takes nothing of what is not, and executes nothing of it', async () => {
@@ -315,6 +354,6 @@ echo 'deb [trusted=yes] http://node:8000 ./' >/etc/apt/sources.list`)
   await play(site, { ams2: {} })
   await push('{version: 1, spans: {core: {sources: [{interface: ens224}]}}}\n')
   await host('ams2').sh('systemctl start spanplan-pull.service')
-  await until('the watch has applied what was pulled', () => isMirrored('ams2', 'ens224'))
-  expect(await isMirrored('ams2', 'ens192')).toBe(false)
+  await until('the watch has applied what was pulled', async () => !(await isMirrored('ams2', 'ens192')))
+  expect(await isMirrored('ams2', 'ens224')).toBe(true)
 })

@@ -74,9 +74,11 @@ def call(module, argv: list[str], text: str | None = None) -> Answer:
                 executable
             )
         )
+    # run_command takes an empty text for none, and spanplan would wait for what the connection has as stdin.
+    data = "\n" if text == "" else text
     environment = {"LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
     status, stdout, stderr = module.run_command(
-        [path] + argv, data=text, binary_data=True, environ_update=environment
+        [path] + argv, data=data, binary_data=True, environ_update=environment
     )
     return Answer(status, _read_documents(stdout), stderr)
 

@@ -41,6 +41,7 @@ options:
         back by itself, and the task fails and says what became of it.
       - O(dest) is written after the confirmation. So a reboot before brings the old state back, too.
       - Needs systemd on the host. Does not go with O(wait) or C(async).
+      - With the connection C(local), as C(ansible-pull) has it, the host confirms its own change, also if nobody else reaches it any more.
     type: str
   state:
     description:
