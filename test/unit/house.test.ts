@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 
 /** The stages of the pipeline: a file imports from its own stage, and from those before. */
 const stages = [
-  ['errors.ts', 'messages.ts', 'printable.ts', 'local-time.ts', 'debian-package.ts'],
+  ['messages.ts'],
+  ['errors.ts', 'printable.ts', 'local-time.ts', 'debian-package.ts'],
   ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
   ...[['watch', 'graph'], ['doctor'], ['cli'], ['reference']]
 ]
