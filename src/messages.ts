@@ -508,7 +508,7 @@ export const messages = {
     todo: 'Run the command again.'
   },
   ROLLBACK_PARTIAL: {
-    means: 'A rollback was asked for, and could not be completed. The message says what is left.',
+    means: 'An apply was to be rolled back, and that could not be completed. The message says what is left.',
     todo: 'Look at spanplan plan, then apply or destroy.'
   },
   ROLLBACK_BLIND: {
@@ -522,6 +522,11 @@ export const messages = {
   DETACH_IMPOSSIBLE: {
     means: 'A unit of systemd cannot wait for the confirmation: no systemd runs here, or the unit does not start.',
     todo: 'Leave out --detach: then the apply waits at its terminal. Or see the journal of the unit.'
+  },
+  WINDOW_UNREADABLE: {
+    means:
+      'The record of an apply with --detach is broken, or of another version of spanplan: nothing can be rolled back with it, and the changes stay.',
+    todo: 'Run spanplan apply with the file from before, or with the new one to keep the changes.'
   },
   NO_ANSWER: {
     means: 'The apply that waits gives no answer to confirm or rollback, or none within 10 minutes.',

@@ -15,7 +15,7 @@ import type { Code } from '../messages.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import { isWindowHeld, type Lock } from '../run-dir/lock.ts'
+import type { Lock } from '../run-dir/lock.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 import { rollBackApply } from './executor.ts'
 import { type Installation, installFile } from './install-file.ts'
@@ -59,6 +59,9 @@ function promised<T>(): readonly [Promise<T>, (value: T) => void] {
   return [promise, settle]
 }
 
+/** What {@link makeWindowId} makes. */
+const windowId = /^[0-9a-f]{8}$/
+
 /** A new id for a window: nobody can guess it, and it is short enough to be typed. */
 export function makeWindowId(): string {
   return randomBytes(4).toString('hex')
@@ -71,14 +74,18 @@ export function makeWindowId(): string {
  * @throws SpanplanError NOTHING_WAITS, NO_ANSWER or RIGHT_MISSING.
  */
 export async function sendDecision(decision: Decision, id: string | null): Promise<Answer> {
-  try {
-    if (id !== null && !isWindowHeld(id)) throw nothingWaits(id)
-    const request = id === null ? decision : `${decision} ${id}`
-    return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
-  } catch (error) {
+  // An empty one would mean whichever window it is.
+  if (id !== null && !windowId.test(id)) throw nothingWaits(id)
+  const answer = await askWindow(id === null ? decision : `${decision} ${id}`).catch((error: unknown) => {
     if (error instanceof SpanplanError) throw error
-    throw new SpanplanError(describe(error), undefined, { cause: error })
-  }
+    throw new SpanplanError(describe(error, id), undefined, { cause: error })
+  })
+  if (answer.code === 'NOTHING_WAITS') throw nothingWaits(id)
+  return answer
+}
+
+async function askWindow(request: string): Promise<Answer> {
+  return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
 }
 
 function nothingWaits(id: string | null): SpanplanError {
@@ -87,7 +94,7 @@ function nothingWaits(id: string | null): SpanplanError {
   return new SpanplanError(diagnostic('NOTHING_WAITS', what, 'see spanplan apply --rollback-after'))
 }
 
-function describe(error: unknown): Diagnostic {
+function describe(error: unknown, id: string | null): Diagnostic {
   const code = systemCode(error)
   if (code === 'EACCES') {
     return {
@@ -97,7 +104,7 @@ function describe(error: unknown): Diagnostic {
     }
   }
   if (code !== undefined && nobodyListens.includes(code)) {
-    const [nothing] = nothingWaits(null).diagnostics
+    const [nothing] = nothingWaits(id).diagnostics
     if (nothing) return nothing
   }
   return {

@@ -25,6 +25,8 @@ export interface ApplyOptions extends PreflightOptions {
   readonly signal?: AbortSignal
   /** Is called after the preflight, before the first change. Gives the plan view to apply. Throws to apply none. */
   readonly approve?: (view: PlanView) => Promise<PlanView>
+  /** A removal that others have come to block is a failure: all is rolled back. Default: the other changes stay. */
+  readonly undoBlocked?: boolean
 }
 
 /** What an apply has done. */
@@ -45,6 +47,7 @@ interface Run {
   readonly log: StepLog
   readonly progress: Progress
   readonly signal: AbortSignal
+  readonly undoBlocked: boolean
 }
 
 /** A plan view after a round. */
@@ -69,13 +72,14 @@ export async function applyPlan(
     progress = silent,
     signal = new AbortController().signal,
     approve = async (same) => same,
+    undoBlocked = false,
     ...checks
   }: ApplyOptions = {}
 ): Promise<ApplyResult> {
   preflight(target, view.plan, checks)
   if (view.plan.changes.length === 0) return { first: view, last: view, done: [], unverified: null }
   const first = await approve(view)
-  const run: Run = { target, log: { done: [], begun: false }, progress, signal }
+  const run: Run = { target, log: { done: [], begun: false }, progress, signal, undoBlocked }
   try {
     const { view: last, dockerFailure } = await converge(run, first)
     const done = [...new Set(run.log.done.map(({ change }) => change))]
@@ -144,14 +148,16 @@ class RemovalBlocked extends SpanplanError {
 
 /** Makes the changes, and reads the host again. A change that fails because its subject has gone is left out. */
 async function runRound(run: Run, before: PlanView, changes: readonly PlannedChange[]): Promise<Refreshed> {
-  const { target, log, progress, signal } = run
+  const { target, log, progress, signal, undoBlocked } = run
   const result = await runSteps(changes, log, progress, {
     signal,
     planned: before,
     observe: () => observeDuringApply(target, before)
   })
   if (result.ended === 'interrupted') throw interrupted(signal)
-  if (result.ended === 'blocked') throw new RemovalBlocked(result.blockers, changes)
+  if (result.ended === 'blocked') {
+    throw undoBlocked ? new SpanplanError(result.blockers) : new RemovalBlocked(result.blockers, changes)
+  }
   if (result.ended === 'completed') return refreshAfterRound(target)
   const { failure } = result
   const now = await refresh(target).catch(() => {

@@ -1,10 +1,13 @@
-import { rmSync } from 'node:fs'
+import { accessSync, constants, rmSync } from 'node:fs'
 import * as z from 'zod'
+import { diagnostic, Exit, messageOf, SpanplanError } from '../errors.ts'
 import { type HostIndex, indexHost } from '../host/host-index.ts'
 import type { Compiled } from '../host/parsers/pcap.ts'
 import type { Snapshot } from '../host/snapshot.ts'
+import type { Code } from '../messages.ts'
 import { type PlanView, planTarget } from '../plan/plan-view.ts'
 import { makeTarget, type Target } from '../plan/target.ts'
+import { printable } from '../printable.ts'
 import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../run-dir/folder.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -34,14 +37,18 @@ const openSchema = z.object({
 const endedSchema = z.object({
   phase: z.literal('ended'),
   id: z.string(),
-  /** Whether it was confirmed; else all was rolled back. */
+  /** Whether it was confirmed; else it was rolled back. */
   confirmed: z.boolean(),
   message: z.string(),
+  /** Why not everything is as it was before; left out where everything is, or it was confirmed. */
+  code: z.custom<Code>((value) => typeof value === 'string').optional(),
   /** The file that was installed. */
   installed: z.string().optional()
 })
 
-const recordSchema = z.object({ namespace: z.string(), window: z.union([openSchema, endedSchema]) })
+const recordSchema = z.object({ namespace: z.string(), window: z.unknown() })
+
+const windowSchema = z.union([openSchema, endedSchema])
 
 /**
  * A detached window that has not ended, with all that it takes to roll back its apply. `applying`: the apply has not ended.
@@ -52,6 +59,11 @@ export type OpenWindow = Readonly<z.infer<typeof openSchema>>
 
 /** How a detached window ended. */
 export type EndedWindow = Readonly<z.infer<typeof endedSchema>>
+
+/** A record that is broken, or of a spanplan whose records are different. */
+interface UnreadableWindow {
+  readonly phase: 'unreadable'
+}
 
 /** Which file of the run directory has the last detached window. */
 const kind = 'window-record'
@@ -74,25 +86,56 @@ export function makeWindow(
   return { phase: 'applying', id, since, milliseconds, install, files: [...files], only, adopt, deferDocker, ...facts }
 }
 
-/** The target of a recorded window, and the plan view that was applied. */
-export function restoreWindow({ files, only, adopt, deferDocker, snapshot, filters }: OpenWindow): {
+/**
+ * The target of a recorded window, and the plan view that was applied.
+ *
+ * @throws SpanplanError WINDOW_UNREADABLE.
+ */
+export function restoreWindow({ id, files, only, adopt, deferDocker, snapshot, filters }: OpenWindow): {
   readonly target: Target
   readonly first: PlanView
 } {
-  const spec = loadSpec(files)
-  const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
-  const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker })
-  return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
+  try {
+    const spec = loadSpec(files)
+    const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
+    const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker })
+    return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
+  } catch (error) {
+    // Another version of spanplan wrote it.
+    throw windowUnreadable(id, error)
+  }
 }
 
-/** Reads the last detached window of this network namespace; null: there was none since the machine was started. */
-export function readWindow(): OpenWindow | EndedWindow | null {
+/** What is said where a window cannot be rolled back, because its record cannot be read. */
+export function windowUnreadable(id: string | null, cause?: unknown): SpanplanError {
+  const reason = cause === undefined ? '' : `: ${messageOf(cause)}`
+  const message = `the record of ${id === null ? 'the last window' : `the window ${printable(id)}`} cannot be read${reason}\nThe changes of its apply stay, and nobody has confirmed them.`
+  const hint = 'to take them back, run spanplan apply with the file from before'
+  return new SpanplanError(diagnostic('WINDOW_UNREADABLE', message, hint), Exit.partial, { cause })
+}
+
+/**
+ * Reads the last detached window of this network namespace.
+ *
+ * @returns null if there was none since the machine was started, or its record is another user's.
+ */
+export function readWindow(): OpenWindow | EndedWindow | UnreadableWindow | null {
+  if (!isAccessible(runFile(kind))) return null
   try {
     const { namespace, window } = recordSchema.parse(JSON.parse(readRunFile(kind, runFolder(), largestRecord) ?? ''))
     // The file's name has the namespace's inode, which the kernel gives to another namespace later.
-    return namespace === namespaceId() ? window : null
+    return namespace === namespaceId() ? windowSchema.parse(window) : null
   } catch {
-    return null
+    return { phase: 'unreadable' }
+  }
+}
+
+function isAccessible(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -4,12 +4,14 @@
  * ended, or was killed. The record in the run directory says which.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Diagnostic, diagnostic, diagnosticOf, Exit, SpanplanError } from '../errors.ts'
+import { asForeseen, type Diagnostic, diagnostic, diagnosticOf, Exit, type ExitCode, SpanplanError } from '../errors.ts'
 import { startTransientUnit, type TransientUnit } from '../host/transient-unit.ts'
+import type { Code } from '../messages.ts'
 import { isUnitHolding, readHolder, takeLock, windowLock } from '../run-dir/lock.ts'
 import { type Answer, confirmedMessage, confirmOrRollBack, type Decision, sendDecision } from './commit-confirm.ts'
 import { rollBackApply } from './executor.ts'
 import { installFile } from './install-file.ts'
+import { endMarkedPrograms, markPrograms } from './marked-programs.ts'
 import { silent } from './run-steps.ts'
 import {
   type EndedWindow,
@@ -17,6 +19,7 @@ import {
   readWindow,
   removeWindow,
   restoreWindow,
+  windowUnreadable,
   writeWindow
 } from './window-record.ts'
 
@@ -41,7 +44,8 @@ export function unitOf(id: string): string {
 }
 
 /**
- * Records a window, and starts its unit. The caller holds the lock, and has changed nothing yet.
+ * Records a window, and starts its unit. From now on, the unit knows the programs of this process, should this one be killed. The
+ * caller holds the lock, and has changed nothing yet.
  *
  * @throws SpanplanError DETACH_IMPOSSIBLE, FILE_UNWRITABLE. Then there is no window.
  */
@@ -53,6 +57,7 @@ export async function startWindow(window: OpenWindow, program: WindowProgram): P
     await startTransientUnit({ name: unitOf(id), description, ...program })
     const isHeld = await awaitUnit(() => isHeldByUnit(id))
     if (!isHeld) throw windowLost(id, 'it has not begun to hold the window')
+    markPrograms(id)
   } catch (error) {
     failWindow(id, error)
     throw error
@@ -61,8 +66,15 @@ export async function startWindow(window: OpenWindow, program: WindowProgram): P
 
 /** Records that the apply of a window has failed. The caller holds the lock. */
 export function failWindow(id: string, error: unknown): void {
-  endWindow({ id, confirmed: false, message: diagnosticOf(error).message })
+  const code = failureCodes.get(asForeseen(error).exit)
+  endWindow({ id, confirmed: false, message: diagnosticOf(error).message, ...(code !== undefined && { code }) })
 }
+
+/** By the exit status of an error after which not everything is as it was before: the code of that. */
+const failureCodes: ReadonlyMap<ExitCode, Code> = new Map([
+  [Exit.partial, 'ROLLBACK_PARTIAL'],
+  [Exit.bug, 'BUG']
+])
 
 /** Records how a window has ended. The caller holds the lock. */
 function endWindow(end: Omit<EndedWindow, 'phase'>): void {
@@ -87,10 +99,10 @@ export async function handOver(window: OpenWindow): Promise<void> {
 /**
  * Waits until the unit waits for a decision.
  *
- * @returns until when it waits.
- * @throws SpanplanError NOT_CONFIRMED if the window has ended already.
+ * @returns until when it waits; null: somebody has confirmed it already.
+ * @throws SpanplanError NOT_CONFIRMED or ROLLBACK_PARTIAL if the window has ended already; WINDOW_UNREADABLE, DETACH_IMPOSSIBLE.
  */
-export async function awaitOpenWindow(id: string): Promise<Date> {
+export async function awaitOpenWindow(id: string): Promise<Date | null> {
   let until: string | undefined
   await awaitUnit(async () => {
     const holder = readHolder(windowLock)
@@ -98,10 +110,15 @@ export async function awaitOpenWindow(id: string): Promise<Date> {
     return until !== undefined || !(await isUnitHolding())
   })
   if (until !== undefined) return new Date(until)
-  const ended = readWindow()
-  const message =
-    ended?.phase === 'ended' && ended.id === id ? ended.message : 'its unit was ended, which rolls it back'
-  throw new SpanplanError(diagnostic('NOT_CONFIRMED', message, `see journalctl -u ${unitOf(id)}`), Exit.rolledBack)
+  const window = readWindow()
+  if (window?.phase === 'unreadable') throw windowUnreadable(id)
+  if (window?.phase !== 'ended' || window.id !== id) {
+    throw windowLost(id, 'it has ended, or has not opened the window in time', Exit.partial)
+  }
+  const { confirmed, message, code = 'NOT_CONFIRMED' } = window
+  if (confirmed) return null
+  const exit = code === 'NOT_CONFIRMED' ? Exit.rolledBack : Exit.partial
+  throw new SpanplanError(diagnostic(code, message, `see journalctl -u ${unitOf(id)}`), exit)
 }
 
 async function isHeldByUnit(id: string): Promise<boolean> {
@@ -118,9 +135,11 @@ async function awaitUnit(isSo: () => Promise<boolean>): Promise<boolean> {
   return true
 }
 
-function windowLost(id: string, reason: string): SpanplanError {
+/** @param exit `partial`: the changes were made, and may still be there. */
+function windowLost(id: string, reason: string, exit?: typeof Exit.partial): SpanplanError {
   const message = `the unit ${unitOf(id)} cannot hold the window: ${reason}`
-  return new SpanplanError(diagnostic('DETACH_IMPOSSIBLE', message, `see journalctl -u ${unitOf(id)}`))
+  const more = exit === undefined ? '' : `, and whether the changes are still there: spanplan rollback ${id}`
+  return new SpanplanError(diagnostic('DETACH_IMPOSSIBLE', message, `see journalctl -u ${unitOf(id)}${more}`), exit)
 }
 
 /** Who was killed, by the phase in which the window was left. */
@@ -137,7 +156,7 @@ const killed = {
  * @param command the command of this process, for those who find its locks held.
  * @param signal rolls the apply back.
  * @returns what is said of it; null: the apply has ended by itself.
- * @throws SpanplanError NOT_CONFIRMED if it was rolled back.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back; WINDOW_UNREADABLE if it cannot be.
  */
 export async function holdWindow(id: string, command: string, signal: AbortSignal): Promise<string | null> {
   const lock = await takeLock({ kind: windowLock, command, timeout: probePatience, signal })
@@ -145,21 +164,21 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
     lock.announce({ window: id })
     const begin = async () => {
       const window = readWindow()
+      if (window?.phase === 'unreadable') throw windowUnreadable(id)
       if (window === null || window.phase === 'ended' || window.id !== id) return null
       // Before, this unit was killed, or the apply was.
-      if (window.phase !== 'open') await recoverWindow(window)
-      else tryToHold(window)
-      return window.phase === 'open' ? window : null
+      return window.phase === 'open' ? beginToHold(window) : recoverWindow(window)
     }
-    const window = await whileLocked(command, signal, begin)
-    if (window === null) return null
+    const held = await whileLocked(command, signal, begin)
+    if (held === null || typeof held === 'string') return held
+    const { window, ...restored } = held
     const exclusively = <T>(work: () => Promise<T>) => {
       const end = () => recordEnd(window, work)
       // Not interrupted: what has to be done at the end is done.
       return whileLocked(command, new AbortController().signal, end)
     }
     const onConfirmed = () => writeWindow({ ...window, phase: 'confirmed' })
-    const apply = { id, ...restoreWindow(window), progress: silent, lock, install: window.install }
+    const apply = { id, ...restored, progress: silent, lock, install: window.install }
     await confirmOrRollBack({ ...apply, exclusively, onConfirmed }, window.milliseconds, () => null, signal)
     return confirmedMessage(window.install)
   } finally {
@@ -167,8 +186,19 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
   }
 }
 
+function beginToHold(window: OpenWindow) {
+  try {
+    const held = { window, ...restoreWindow(window) }
+    tryToRecordHeld(window)
+    return held
+  } catch (error) {
+    failWindow(window.id, error)
+    throw error
+  }
+}
+
 /** Where the disk is full, a unit that is killed and started again holds the window for its whole time once more. */
-function tryToHold(window: OpenWindow): void {
+function tryToRecordHeld(window: OpenWindow): void {
   try {
     writeWindow({ ...window, phase: 'held' })
   } catch {
@@ -200,7 +230,7 @@ async function recordEnd<T>({ id, install }: OpenWindow, work: () => Promise<T>)
 /** The window that a killed unit has left; null: there is none. The caller holds the lock. */
 export function readLeftWindow(): OpenWindow | null {
   const window = readWindow()
-  if (window === null || window.phase === 'ended') return null
+  if (window === null || window.phase === 'ended' || window.phase === 'unreadable') return null
   return Date.now() < Date.parse(window.since) + window.milliseconds + leftFor ? window : null
 }
 
@@ -209,36 +239,43 @@ export function readLeftWindow(): OpenWindow | null {
  * has. The caller holds the lock.
  *
  * @param reason why it is done; by default, who was killed.
- * @throws SpanplanError NOT_CONFIRMED if it was rolled back, completely or not.
+ * @returns what is said of one that somebody has confirmed.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back, completely or not; WINDOW_UNREADABLE if it cannot be.
  */
-export async function recoverWindow(window: OpenWindow, reason: string = killed[window.phase]): Promise<void> {
-  const { target, first } = restoreWindow(window)
-  const rollBack = (why: Diagnostic) => rollBackApply(target, first, silent, why, Exit.rolledBack)
-  await recordEnd(window, async () => {
+export async function recoverWindow(window: OpenWindow, reason: string = killed[window.phase]): Promise<string> {
+  // What a killed apply has started would change the host after the rollback.
+  if (window.phase === 'applying') await endMarkedPrograms(window.id)
+  const rollBack = async (why: Diagnostic) => {
+    const { target, first } = restoreWindow(window)
+    return rollBackApply(target, first, silent, why, Exit.rolledBack)
+  }
+  return recordEnd(window, async () => {
     if (window.phase !== 'confirmed' || window.install === null) {
-      await rollBack(diagnostic('NOT_CONFIRMED', reason))
-      return
+      return rollBack(diagnostic('NOT_CONFIRMED', reason))
     }
     try {
       installFile(window.install)
+      return confirmedMessage(window.install)
     } catch (error) {
-      await rollBack(diagnosticOf(error))
+      return rollBack(diagnosticOf(error))
     }
   })
 }
 
-/** An apply that is no window's has changed the host: what a killed unit has left is no way back any more. The caller holds the lock. */
+/** An apply that is no window's changes the host: what a killed unit has left is no way back any more. The caller holds the lock. */
 export function forgetLeftWindow(): void {
+  if (readWindow()?.phase === 'unreadable') removeWindow()
   const left = readLeftWindow()
   if (left === null) return
-  endWindow({ id: left.id, confirmed: false, message: 'its unit was killed, and another apply has come' })
+  const message = 'it was not rolled back: its unit was killed, and another apply has changed the host'
+  endWindow({ id: left.id, confirmed: false, message, code: 'ROLLBACK_PARTIAL' })
 }
 
 /**
  * Decides on a window: one that waits, one that has ended, or one that a killed unit has left.
  *
  * @param id null: whichever there is.
- * @throws SpanplanError NOTHING_WAITS, NO_ANSWER, RIGHT_MISSING, LOCKED.
+ * @throws SpanplanError NOTHING_WAITS, NO_ANSWER, RIGHT_MISSING, LOCKED, WINDOW_UNREADABLE.
  */
 export async function decideWindow(decision: Decision, id: string | null, command: string): Promise<Answer> {
   try {
@@ -247,6 +284,7 @@ export async function decideWindow(decision: Decision, id: string | null, comman
     if (!(error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'NOTHING_WAITS'))) throw error
     const isRecovered = decision === 'rollback' && (await recoverLeft(id, command))
     const window = readWindow()
+    if (window?.phase === 'unreadable') throw windowUnreadable(id)
     if (window?.phase !== 'ended' || (window.id !== id && !isRecovered)) throw error
     const { phase, id: ended, ...answer } = window
     return { ...answer, window: ended }

@@ -154,9 +154,11 @@ const lines = {
   confirmation_awaited: 'with --rollback-after: `until` when, and the `id` of the window',
   confirmed: 'with --rollback-after: somebody confirmed the window of this `id`',
   window:
-    'with --detach, the last line: a `unit` of systemd waits `until` then for the confirmation of the window of this `id`',
+    'with --detach, the last line, unless an `error` follows: a `unit` of systemd waits `until` then for the confirmation of the window of this `id`',
   window_rolled_back:
     'with --install: the window of an earlier apply, which nobody had confirmed: its `id`, and a `message`',
+  window_confirmed:
+    'with --install: the window of an earlier apply, which somebody had confirmed: its `id`, and a `message`',
   installed: 'with --install: the `file` was written',
   wait: 'with --wait: `until` when, and `waiting`, the diagnostics of what is missing',
   wait_over: 'with --wait: `waiting`, what is still missing',
@@ -219,7 +221,10 @@ export function writeJsonReference(): string {
       title: 'confirm --json, rollback --json, pause --json, resume --json, validate --json',
       blocks: [
         codeList([
-          ['confirm, rollback', 'an object of the type `confirmed` or `rolled_back`, with a `message`'],
+          [
+            'confirm, rollback',
+            'an object of the type `confirmed` or `rolled_back`, with the `id` of the window and a `message`; `installed` is the file that was installed, and left out otherwise'
+          ],
           ['pause', 'an object of the type `paused`, with `span` (null for all) and `until`'],
           ['resume', 'an object of the type `resumed`, with `spans`'],
           ['validate', '`valid`, `name`, `files`, `digest`, `spans` and `warnings`']

@@ -114,11 +114,6 @@ export async function isUnitHolding(): Promise<boolean> {
   }
 }
 
-/** Whether the window of an id is open, or about to end, at a terminal or in a unit. */
-export function isWindowHeld(id: string): boolean {
-  return [readHolder(), readHolder(windowLock)].some((holder) => holder?.window === id)
-}
-
 /** A window: the time in which an apply that is done can be confirmed, or rolled back. */
 export interface WindowTime {
   readonly id: string

@@ -55,9 +55,9 @@ const sh = (script: string) => systemd.run(['sh', '-c', script])
 const units = () => systemd.run(['systemctl', 'list-units', '--all', '--plain', '--no-legend', 'spanplan-window-*'])
 const readInstalled = () => readFile(host.path(file), 'utf8')
 
-/** Runs a line with spanplan on that host; it has to exit as said. */
-async function spanplan(line: string, exit = 0, input = ''): Promise<Ended> {
-  const script = `printf %s "$1" | spanplan ${line} 2>/tmp/stderr; echo "exit $?"; cat /tmp/stderr`
+/** Runs a line with spanplan on that host; it has to exit as said. `prefix` stands before it. */
+async function spanplan(line: string, exit = 0, input = '', prefix = ''): Promise<Ended> {
+  const script = `printf %s "$1" | ${prefix} spanplan ${line} 2>/tmp/stderr; echo "exit $?"; cat /tmp/stderr`
   const said = await systemd.run(['sh', '-c', script, 'sh', input])
   const [, stdout = '', status = '', stderr = ''] = /^([\s\S]*?)exit (\d+)\n?([\s\S]*)$/.exec(said) ?? []
   const lines = stdout.split('\n').flatMap((one) => (one.startsWith('{') ? [JSON.parse(one)] : []))
@@ -66,8 +66,8 @@ async function spanplan(line: string, exit = 0, input = ''): Promise<Ended> {
 }
 
 /** Applies the candidate, and gives the window that is open then. */
-async function openWindow(time = '10m', text = candidate) {
-  const { lines } = await spanplan(`${detached} ${time}`, 0, text)
+async function openWindow(time = '10m', text = candidate, prefix = '') {
+  const { lines } = await spanplan(`${detached} ${time}`, 0, text, prefix)
   const last = lines.at(-1)
   expect(last).toMatchObject({ type: 'window', unit: `spanplan-window-${last?.id}.service` })
   expect(await readInstalled()).toBe(before)
@@ -88,7 +88,7 @@ async function expectOld(id: string, why: string): Promise<void> {
 
 test('confirmed, the file is installed, and the next run changes nothing; a second confirm is no mistake', async () => {
   const { id } = await openWindow()
-  for (const other of ['00000000', '../lock', '']) await spanplan(`confirm "${other}x"`, 1)
+  for (const other of ['00000000', '../lock', '', id.slice(1)]) await spanplan(`confirm "${other}x"`, 1)
   const confirmed = { type: 'confirmed', id, installed: file }
   expect((await spanplan(`confirm ${id} --json`)).lines).toMatchObject([confirmed])
   expect(await readInstalled()).toBe(candidate)
@@ -124,27 +124,95 @@ test('not confirmed in time, stopped, or killed: all is as before', async () => 
   expect(await sh('journalctl --no-pager --output=cat --identifier=spanplan')).toContain('not confirmed in time')
 })
 
-/** A tc that does not end after it has changed something. */
-const slowWrites = `#!/bin/sh
-cat >"/tmp/slow/$$"
-/sbin/tc "$@" <"/tmp/slow/$$" || exit
-! grep -q replace "/tmp/slow/$$" || exec sleep 600
+/** Puts before tc what a script does where tc changes something. Gives what has to stand before spanplan, so that it finds that tc. */
+async function wrapTc(script: string): Promise<string> {
+  await mkdir(host.path('tmp/bin'), { recursive: true })
+  const wrapper = `#!/bin/sh
+input=/tmp/bin/input-$$
+cat >$input
+if grep -Eq 'filter (add|replace|del)' $input; then ${script}; fi
+exec /sbin/tc "$@" <$input
 `
+  await writeFile(host.path('tmp/bin/tc'), wrapper)
+  await chmod(host.path('tmp/bin/tc'), 0o755)
+  return 'PATH=/tmp/bin:$PATH'
+}
 
-test('where the caller is killed in the middle of the apply, all is as before', async () => {
-  await mkdir(host.path('tmp/slow'))
-  await writeFile(host.path('tmp/slow/tc'), slowWrites)
-  await chmod(host.path('tmp/slow/tc'), 0o755)
+test('where the caller is killed in the middle of the apply, all is as before, and stays so', async () => {
+  const slowly = 'touch /tmp/bin/begun; until [ -e /tmp/bin/go ]; do sleep 0.05; done'
+  const path = await wrapTc(slowly)
   await writeFile(host.path('tmp/candidate.yaml'), candidate)
-  const path = 'PATH=/tmp/slow:$PATH'
   const line = detached.replace('-f -', '-f /tmp/candidate.yaml')
   await sh(`${path} setsid spanplan ${line} 10m </dev/null >/tmp/out 2>&1 & echo $! >/tmp/caller`)
-  await until('a step has been done', async () => (await lab.snapshotText()) !== old)
+  await until('tc has begun', async () => (await sh('ls /tmp/bin')).includes('begun'))
   const id = /window-(\w+)\.service/.exec(await units())?.[1] ?? ''
   // The unit finds the real tc.
-  await rm(host.path('tmp/slow/tc'))
-  await sh('kill -KILL "$(cat /tmp/caller)"; kill $(pgrep -f "^sleep 600")')
+  await rm(host.path('tmp/bin/tc'))
+  await sh('kill -KILL "$(cat /tmp/caller)"')
   await expectOld(id, 'the apply was killed')
+  // A tc that the caller has started, and that goes on, would make the change now.
+  await sh('touch /tmp/bin/go')
+  await until('tc has ended', async () => (await sh('pgrep -f "[/]tmp/bin/tc" || :')) === '')
+  expect(await lab.snapshotText()).toBe(old)
+  await rm(host.path('tmp/bin'), { recursive: true })
+})
+
+test('where others come to block a removal, all is rolled back', async () => {
+  const other = 'version: 1\nspans: {span1: {sources: [{interface: ens192}]}}\n'
+  const path = await wrapTc('ip link add mv0 link span0 type macvlan 2>/dev/null')
+  const { lines } = await spanplan(`${detached} 10m`, 5, other, path)
+  expect(lines.at(-1)).toMatchObject({ type: 'error', errors: [{ code: 'BRIDGE_IN_USE' }] })
+  expect(JSON.stringify(lines.at(-1))).toContain('Everything was rolled back')
+  await sh('ip link del mv0')
+  expect(await lab.snapshotText()).toBe(old)
+  expect(await readInstalled()).toBe(before)
+  await rm(host.path('tmp/bin'), { recursive: true })
+})
+
+test('a rollback that is not complete is reported as such also when it is asked for again', async () => {
+  const path = await wrapTc('if [ -e /tmp/bin/broken ]; then exit 1; fi')
+  const { id } = await openWindow('10m', candidate, path)
+  await writeFile(host.path('tmp/bin/broken'), '')
+  for (const decision of ['rollback', 'rollback', 'confirm']) {
+    const { lines } = await spanplan(`${decision} ${id} --json`, 4)
+    expect(lines).toMatchObject([{ type: 'error', errors: [{ code: 'ROLLBACK_PARTIAL' }] }])
+  }
+  await spanplan('apply --yes')
+  expect(await lab.snapshotText()).toBe(old)
+  await rm(host.path('tmp/bin'), { recursive: true })
+})
+
+test('where the record cannot be read, the unit fails, and everybody is told that the changes stay', async () => {
+  const { id, unit } = await openWindow()
+  const applied = await lab.snapshotText()
+  await sh('truncate --size=100 /run/spanplan/net-*.window-record')
+  await systemd.run(['systemctl', 'kill', '--signal=SIGKILL', unit])
+  const journal = () => sh(`journalctl --no-pager --output=cat -u ${unit}`)
+  await until('the unit fails', async () => (await journal()).includes(`the record of the window ${id} cannot be read`))
+  await until('the window is over', async () => !(await units()).includes(id))
+  for (const line of [`rollback ${id}`, `confirm ${id}`, 'rollback']) {
+    const { lines } = await spanplan(`${line} --json`, 4)
+    expect(lines).toMatchObject([{ type: 'error', errors: [{ code: 'WINDOW_UNREADABLE' }] }])
+  }
+  expect(await lab.snapshotText()).toBe(applied)
+  await spanplan('apply --yes')
+  expect(await lab.snapshotText()).toBe(old)
+  await spanplan(`rollback ${id}`, 1)
+})
+
+test('one that was confirmed when its unit was killed is finished by the next apply, which says so', async () => {
+  const { id } = await openWindow()
+  await sh('cp /run/spanplan/net-*.window-record /tmp/record')
+  await spanplan(`rollback ${id}`)
+  await until('the window is over', async () => (await units()) === '')
+  await sh(`sed 's/"phase":"held"/"phase":"confirmed"/' /tmp/record >"$(echo /run/spanplan/net-*.window-record)"`)
+  const next = await spanplan(`${detached} 10m`, 0, textOf(24))
+  expect(next.lines[0]).toMatchObject({ type: 'window_confirmed', id })
+  expect(next.stderr).toContain(
+    `the window ${id} of an earlier apply: Confirmed: the changes stay. ${file} is installed.`
+  )
+  expect(await readInstalled()).toBe(candidate)
+  await spanplan('rollback')
 })
 
 test('a change of somebody else to the file stays, and so does a file for which there is no room', async () => {
@@ -193,6 +261,10 @@ test('what would be followed or could be replaced by others is refused before an
 test('meanwhile others leave the host alone, and say so; the next apply with --install is not kept from its work', async () => {
   await spanplan('pause span0 --for 1h')
   const { id } = await openWindow()
+  for (const line of ['confirm', `confirm ${id}`, `rollback ${id}`]) {
+    const { stderr } = await spanplan(line, 77, '', 'setpriv --reuid=65534 --regid=65534 --clear-groups')
+    expect(stderr).toContain('the apply that waits belongs to another user')
+  }
   const refused = await spanplan('apply --yes --lock-timeout 5m', 75)
   expect(refused.stderr).toContain('It waits for confirmation')
   const hook = await spanplan('hook --interface ens192 --phase up --strict')

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { wrapPrograms } from '../e2e/wrapped.ts'
 
 let lab: Lab
 let first: string
@@ -148,6 +149,31 @@ test('with --install, the file is put in its place once it is confirmed, and onl
   expect(await readFile(path, 'utf8')).toBe(wanted)
   const again = await spanplan(lab, [...args, '--detailed-exitcode'], 0, options)
   expect(again.stdout).not.toContain('"type":"installed"')
+})
+
+test('where others come to block a removal, it is taken back', async () => {
+  await spanplan(lab, ['apply'])
+  const applied = await lab.snapshotText()
+  await writeSpans(lab, 'spans: {span1: {sources: [{interface: ens192}]}}')
+  const { options } = await wrapPrograms(lab, {
+    tc: 'case "$input" in *"filter del"*) ip link add mv0 link span0 type macvlan </dev/null 2>&1 ;; esac'
+  })
+  const { stderr } = await spanplan(lab, ['apply', '--yes', '--rollback-after', '10m'], 5, options)
+  expect(stderr).toContain('the bridge span0 cannot be removed: the macvlan mv0 is built on it')
+  expect(stderr).toContain('Everything was rolled back')
+  expect(stderr).not.toContain('Everything else was done')
+  await lab.run(['ip', 'link', 'del', 'dev', 'mv0'])
+  expect(await lab.snapshotText()).toBe(applied)
+})
+
+test('only the id of the window decides on it', async () => {
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  const status = JSON.parse((await spanplan(lab, ['status', '--json', '--for', '10ms'])).stdout)
+  // An empty id is that of no window.
+  for (const wrong of ['00000000', '', '\n']) await spanplan(lab, ['confirm', wrong], 1)
+  await spanplan(lab, ['rollback', status.window.id])
+  expect((await running).exitCode).toBe(5)
 })
 
 test.each([

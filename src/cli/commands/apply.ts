@@ -128,7 +128,8 @@ async function lockAndApply(
       return ending.begin(await refreshUnchanged(target, view.plan))
     }
     const progress = openProgress(session, view.plan)
-    const checks = { allowEmpty: options.allowEmpty, lock: locking.missing, docker: reading.missing }
+    const undoBlocked = options.rollbackAfter !== undefined
+    const checks = { allowEmpty: options.allowEmpty, lock: locking.missing, docker: reading.missing, undoBlocked }
     const applying = applyPlan(target, view, { ...checks, progress, signal, approve }).finally(progress.close)
     const result = await applying.catch((error: unknown) => {
       ending.failed(error)

@@ -14,7 +14,6 @@ interface DecideOptions {
 
 /** The statuses where not all was rolled back, by the code. */
 const exits: ReadonlyMap<Code, ExitCode> = new Map([
-  ['NOTHING_WAITS', Exit.error],
   ['ROLLBACK_PARTIAL', Exit.partial],
   ['BUG', Exit.bug]
 ])

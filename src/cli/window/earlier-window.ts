@@ -1,4 +1,4 @@
-import { sendDecision } from '../../apply/commit-confirm.ts'
+import { type Answer, sendDecision } from '../../apply/commit-confirm.ts'
 import { readLeftWindow, recoverWindow } from '../../apply/window.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
@@ -20,17 +20,18 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
     const id = isLocked(error) ? readHolder(windowLock)?.window : undefined
     if (id === undefined) throw error
     const answer = await sendDecision('rollback', id).catch(ignoreEnded)
-    if (answer !== null) report(session, id, answer.message)
+    if (answer !== null) report(session, answer)
     return take(endPatience)
   })
   const left = readLeftWindow()
   if (left === null) return lock
   try {
-    await recoverWindow(left)
+    const message = await recoverWindow(left)
+    report(session, { window: left.id, confirmed: true, message })
     return lock
   } catch (error) {
     if (error instanceof SpanplanError && error.exit === Exit.rolledBack) {
-      report(session, left.id, error.message)
+      report(session, { window: left.id, confirmed: false, message: error.message })
       return lock
     }
     lock.release()
@@ -48,7 +49,7 @@ function isLocked(error: unknown): boolean {
   return error instanceof SpanplanError && error.exit === Exit.locked
 }
 
-function report(session: Session, id: string, message: string): void {
+function report(session: Session, { window: id, confirmed, message }: Answer): void {
   process.stderr.write(`the window ${id} of an earlier apply: ${printableLines(message)}\n`)
-  if (session.json) printEvent('window_rolled_back', { id, message })
+  if (session.json) printEvent(confirmed ? 'window_confirmed' : 'window_rolled_back', { id, message })
 }

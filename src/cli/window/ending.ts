@@ -101,11 +101,17 @@ function attendedEnding(session: Session, milliseconds: number, installation: In
     }
     const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
     await confirmOrRollBack(window, milliseconds, prompt, applied.signal)
-    printResult(session, 'Confirmed: the changes stay.', 'confirmed', { id })
-    if (isNew) printInstalled(session, installation)
-    return isNew
+    return printConfirmed(session, id, isNew ? installation : null)
   }
   return { ...withoutWindow, end }
+}
+
+/** Returns whether a file was installed. */
+function printConfirmed(session: Session, id: string, installed: Installation | null): boolean {
+  printResult(session, 'Confirmed: the changes stay.', 'confirmed', { id })
+  if (installed === null) return false
+  printInstalled(session, installed)
+  return true
 }
 
 function detachedEnding(
@@ -139,6 +145,7 @@ function detachedEnding(
       }
       lock.release()
       const until = await awaitOpenWindow(id)
+      if (until === null) return printConfirmed(session, id, window.install)
       const time = localTime(until.toISOString())
       const text = `The changes will be rolled back at ${time} unless you confirm them: spanplan confirm ${id} (to roll back now: spanplan rollback ${id})`
       printResult(session, text, 'window', { id, until: until.toISOString(), unit: unitOf(id) })

@@ -1,5 +1,5 @@
 /** What a unit has to know of an apply to roll it back, written and read again. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { makeWindow, readWindow, restoreWindow, writeWindow } from '../../../src/apply/window-record.ts'
 import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
@@ -44,7 +44,7 @@ test('what is read again is what was written, for root alone', () => {
   writeWindow(window)
   expect(statSync(runFile('window-record')).mode & 0o777).toBe(0o600)
   const read = readWindow()
-  if (read === null || read.phase === 'ended') throw new Error('there is no window')
+  if (read === null || read.phase === 'ended' || read.phase === 'unreadable') throw new Error('there is no window')
   expect(read).toMatchObject({ id: '0a1b2c3d', phase: 'applying', milliseconds: 1000 })
   expect({ ...read.install, bytes: [...(read.install?.bytes ?? [])] }).toEqual({ ...install, bytes: [0, 255] })
   const restored = restoreWindow(read)
@@ -56,14 +56,25 @@ test('what is read again is what was written, for root alone', () => {
   expect(planRollback(restored.first, now).plan).toEqual(planRollback(first, now).plan)
 })
 
-test('a record of another network namespace, or a broken one, is none', () => {
+test('a record of another network namespace is none, and a broken one is known as such', () => {
+  expect(readWindow()).toBeNull()
   const { window } = makeOne()
   writeWindow(window)
   const path = runFile('window-record')
-  for (const broken of ['', '{}', JSON.stringify({ namespace: 'other', window: { phase: 'ended', id: 'a' } })]) {
+  const record: unknown = JSON.parse(readFileSync(path, 'utf8'))
+  for (const broken of [
+    '',
+    '{}',
+    JSON.stringify(record).slice(0, 100),
+    JSON.stringify({ ...Object(record), window: 1 })
+  ]) {
     writeFileSync(path, broken)
-    expect(readWindow()).toBeNull()
+    expect(readWindow()).toEqual({ phase: 'unreadable' })
   }
+  writeFileSync(path, JSON.stringify({ ...Object(record), namespace: 'other' }))
+  expect(readWindow()).toBeNull()
+  const other = { ...window, files: [{ path: '/dev/stdin', bytes: Buffer.from('version: 2') }] }
+  expect(() => restoreWindow(other)).toThrow('the record of the window 0a1b2c3d cannot be read')
   writeWindow({ phase: 'ended', id: 'a', confirmed: false, message: 'm' })
   expect(readWindow()).toEqual({ phase: 'ended', id: 'a', confirmed: false, message: 'm' })
 })
