@@ -22,7 +22,8 @@ export const messages = {
     todo: 'Check the path and the permissions that the message names.'
   },
   FILE_INSECURE: {
-    means: 'Root would do what the file says, and others than root can write to the file or to its folder.',
+    means:
+      'Root would do what the file says, and others than root can write to the file or to its folder. For --install, this includes the folders above.',
     todo: 'Run the command of the hint, which takes that right away. Use --insecure-file only if you trust them all.'
   },
   FILE_UNWRITABLE: {
@@ -487,7 +488,7 @@ export const messages = {
   },
   RIGHT_MISSING: {
     means:
-      'A right is missing: CAP_NET_ADMIN, CAP_NET_RAW, root, or a run directory of your own. For status: something could not be read.',
+      'A right is missing: CAP_NET_ADMIN, CAP_NET_RAW, root, a run directory of your own, or the right to write to the folder of --install. For status: something could not be read.',
     todo: 'Use sudo, or give the right that the message names.'
   },
   STEP_FAILED: {

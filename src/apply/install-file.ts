@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  accessSync,
   closeSync,
   constants,
   fchmodSync,
@@ -8,39 +9,61 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync
 } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
-import { diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
-import { distrustFile } from '../host/files/trust.ts'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { distrustDefaultFolder, distrustFile } from '../host/files/trust.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/yaml/decode.ts'
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, W_OK } = constants
 
 /** A file that takes the place of another once it is applied. */
 export interface Installation {
-  /** The absolute path. */
+  /** The absolute path, without a symbolic link in it. */
   readonly path: string
   readonly bytes: Uint8Array
   /** The digest of what is at the path before the apply; null: nothing is. */
   readonly before: string | null
-  /** Its folder is not checked: others may write to it. */
+  /** Its folders are not checked: others may write to them. */
   readonly insecure: boolean
 }
+
+/** Where a file is installed. */
+type Place = Pick<Installation, 'path' | 'insecure'>
 
 /**
  * Reads what an installation would replace, before anything is changed.
  *
  * @param path is relative to the current folder.
- * @param insecure others than root may write to the folder.
- * @throws SpanplanError FILE_INSECURE, or FILE_UNWRITABLE where the path is of no regular file, or its folder is missing.
+ * @param insecure others than root may write to the folder, or put another folder in its place.
+ * @throws SpanplanError FILE_INSECURE; RIGHT_MISSING; or FILE_UNWRITABLE where the path is of no regular file, or its folder is
+ * missing.
  */
 export function planInstallation(path: string, bytes: Uint8Array, insecure: boolean): Installation {
-  const installation = { path: resolve(path), bytes, before: null, insecure }
-  return { ...installation, before: inFolder(installation, (folder) => digestAt(folder, installation.path)) }
+  const named = resolve(path)
+  return inFolder({ path: named, insecure }, (folder) => {
+    // A link that leads elsewhere later is not followed again.
+    const real = join(pathOf(folder), basename(named))
+    return { path: real, bytes, before: digestAt(folder, real), insecure }
+  })
+}
+
+/** Why {@link installFile} would fail: the right to write to the folder is missing, or nobody can write there. */
+export function findInstallFaults(installation: Installation): readonly Diagnostic[] {
+  if (!isNewFile(installation)) return []
+  try {
+    inFolder(installation, (folder) => accessSync(entryOf(folder, '.'), W_OK))
+    return []
+  } catch (error) {
+    if (error instanceof SpanplanError) return error.diagnostics
+    throw error
+  }
 }
 
 /** Whether the file is another one than what is there. */
@@ -52,8 +75,8 @@ export function isNewFile({ bytes, before }: Installation): boolean {
  * Puts the file in its place atomically, and on the disk. It gets the owner of the folder, and the mode 0644. A file that is
  * there already is not written again.
  *
- * @throws SpanplanError FILE_CHANGED if somebody else has changed it since {@link planInstallation}; FILE_INSECURE; or
- * FILE_UNWRITABLE, such as where the disk is full: what was there stays.
+ * @throws SpanplanError FILE_CHANGED if somebody else has changed it since {@link planInstallation}; FILE_INSECURE;
+ * RIGHT_MISSING; or FILE_UNWRITABLE, such as where the disk is full: what was there stays.
  */
 export function installFile(installation: Installation): void {
   const { path, bytes, before } = installation
@@ -90,11 +113,11 @@ function writeDraft(draft: string, bytes: Uint8Array, folder: number): void {
 }
 
 /** Works in the folder of the file. What is checked is what is opened: its entries are reached through it. */
-function inFolder<T>({ path, insecure }: Installation, work: (folder: number) => T): T {
+function inFolder<T>({ path, insecure }: Place, work: (folder: number) => T): T {
   try {
     const folder = openSync(dirname(path), O_RDONLY | O_DIRECTORY)
     try {
-      const distrust = insecure ? [] : distrustFile(dirname(path), fstatSync(folder))
+      const distrust = insecure ? [] : distrustFolders(dirname(path), folder)
       if (distrust.length > 0) throw new SpanplanError(distrust)
       return work(folder)
     } finally {
@@ -104,6 +127,25 @@ function inFolder<T>({ path, insecure }: Installation, work: (folder: number) =>
     throw error instanceof SpanplanError ? error : unwritable(path, error)
   }
 }
+
+/**
+ * Why others could write to a folder, or put another folder in its place: they may write to one of those above, by the path that
+ * was named, or by the one to which its links lead.
+ */
+function distrustFolders(path: string, folder: number): readonly Diagnostic[] {
+  const above = new Set([...foldersAbove(path), ...foldersAbove(pathOf(folder))])
+  return [
+    ...distrustFile(path, fstatSync(folder)),
+    ...[...above].flatMap((at) => distrustDefaultFolder(at, statSync(at)))
+  ]
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const parent = dirname(path)
+  return parent === path ? [] : [parent, ...foldersAbove(parent)]
+}
+
+const pathOf = (folder: number) => readlinkSync(`/proc/self/fd/${folder}`)
 
 /** null: there is nothing. */
 function digestAt(folder: number, path: string): string | null {
@@ -145,9 +187,14 @@ const reasons: Readonly<Record<string, string>> = {
 
 function unwritable(path: string, error: unknown): SpanplanError {
   // Without the path by which it was opened, which is in /proc.
-  const reason = reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
+  const code = systemCode(error)
+  const reason = reasons[code ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
   const message = `${printable(path)} cannot be installed: ${printable(reason)}`
-  return new SpanplanError(diagnostic('FILE_UNWRITABLE', message, 'name another file with --install'))
+  return new SpanplanError(
+    code === 'EACCES'
+      ? diagnostic('RIGHT_MISSING', message, 'run it as root, with sudo')
+      : diagnostic('FILE_UNWRITABLE', message, 'name another file with --install')
+  )
 }
 
 function fileChanged(path: string): SpanplanError {

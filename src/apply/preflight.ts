@@ -29,6 +29,8 @@ export interface PreflightOptions {
   readonly lock?: readonly Diagnostic[]
   /** Why Docker could not be asked. */
   readonly docker?: readonly Diagnostic[]
+  /** Why the file could not be installed. Ignored where there is nothing to change: then installing the file says so. */
+  readonly install?: readonly Diagnostic[]
 }
 
 /** A plan may not be applied. Nothing was changed. */
@@ -37,18 +39,18 @@ export class PreflightError extends SpanplanError {}
 /**
  * Checks that a plan may be applied, before anything is changed.
  *
- * @throws PreflightError with every right that is missing, or EMPTY_REFUSED.
+ * @throws PreflightError with every right that is missing, and why the file cannot be installed; or EMPTY_REFUSED.
  */
 export function preflight(
   target: Target,
   plan: Plan,
-  { allowEmpty = false, lock = [], docker = [] }: PreflightOptions
+  { allowEmpty = false, lock = [], docker = [], install = [] }: PreflightOptions
 ): void {
-  checkRights(plan, lock, docker)
+  checkRights(plan, docker, plan.changes.length > 0 || docker.length > 0 ? [...lock, ...install] : [])
   if (!allowEmpty) checkEmptyFile(target, plan)
 }
 
-function checkRights(plan: Plan, lock: readonly Diagnostic[], docker: readonly Diagnostic[]): void {
+function checkRights(plan: Plan, docker: readonly Diagnostic[], others: readonly Diagnostic[]): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
@@ -59,7 +61,7 @@ function checkRights(plan: Plan, lock: readonly Diagnostic[], docker: readonly D
       : []),
     ...filters.slice(0, 1).map(({ title, diagnostic }) => rightMissing(`${title} ${diagnostic.message}`)),
     ...docker,
-    ...(plan.changes.length > 0 || docker.length > 0 ? lock : [])
+    ...others
   ]
   const last = missing.at(-1)
   if (last === undefined) return

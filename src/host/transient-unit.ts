@@ -1,5 +1,5 @@
 import { readlinkSync, statSync } from 'node:fs'
-import { diagnostic, Exit, SpanplanError } from '../errors.ts'
+import { diagnostic, Exit, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
 
 /** A unit that systemd runs once, and forgets when it has ended. */
@@ -16,7 +16,8 @@ const stopTimeLimit = 600
 /**
  * Starts a unit, and returns once its program runs.
  *
- * @throws SpanplanError DETACH_IMPOSSIBLE where no systemd runs, or it refuses.
+ * @throws SpanplanError RIGHT_MISSING; or DETACH_IMPOSSIBLE where no systemd runs, its network namespace is another one or cannot
+ * be read, or it refuses.
  */
 export async function startTransientUnit(unit: TransientUnit): Promise<void> {
   if (process.geteuid?.() !== 0) {
@@ -28,7 +29,7 @@ export async function startTransientUnit(unit: TransientUnit): Promise<void> {
   if (statSync('/run/systemd/system', { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw detachImpossible('systemd does not run here')
   }
-  if (readlinkSync('/proc/self/ns/net') !== readlinkSync('/proc/1/ns/net')) {
+  if (readNetworkNamespace('self') !== readNetworkNamespace('1')) {
     throw detachImpossible('systemd runs in another network namespace')
   }
   const argv = unitCommand(unit)
@@ -64,6 +65,16 @@ export function unitCommand({ name, description, argv, environment }: TransientU
     '--',
     ...argv
   ]
+}
+
+/** Root without CAP_SYS_PTRACE cannot read that of a process that has more rights. */
+function readNetworkNamespace(process: string): string {
+  const path = `/proc/${process}/ns/net`
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    throw detachImpossible(`${path} cannot be read: ${messageOf(error).replace(/, \w+ '.*'$/s, '')}`)
+  }
 }
 
 function detachImpossible(reason: string): SpanplanError {

@@ -10,7 +10,7 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--detach':
     'The command returns once everything is applied and verified, and prints the id of the window. The unit is started before the first change: it also rolls back if this command is killed. It needs root.',
   '--install':
-    'The file is written completely or not at all, with mode 0644 and the owner of its folder, and only if it differs. If somebody else changes it meanwhile, or it cannot be written, everything is rolled back. `-f` has to name one file; in the folder that spanplan reads by default, the files beside it count too. An apply with this option first rolls back a detached window that an earlier apply has left.',
+    'The file is written completely or not at all, with mode 0644 and the owner of its folder, and only if it differs. If somebody else changes it meanwhile, or it cannot be written, everything is rolled back. `-f` has to name one file; in `/etc/spanplan`, and in a folder that `$SPANPLAN_FILE` names, the files beside it count too. An apply with this option first rolls back a detached window that an earlier apply has left.',
   '--dry-run': 'Each difference is reported once.',
   '--live': 'Losses are counted from its beginning on.',
   'status --for': 'While traffic flows, a small loss shows only after a longer time, as with `--for 1m`.',

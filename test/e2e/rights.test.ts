@@ -71,6 +71,30 @@ test('all rights that are missing are told at once, after the plan', async () =>
   })
 })
 
+test('so is the right to write the file of --install', async () => {
+  const before = await lab.snapshotText()
+  const folder = join(lab.files, 'installed')
+  await mkdir(folder)
+  const run = join(lab.files, 'run-installing')
+  await mkdir(run)
+  await chown(run, user, user)
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  const asHe: SpanplanOptions = {
+    through: asUser(`--groups=${group}`, ['net_admin']),
+    env: { SPANPLAN_RUN_DIR: run }
+  }
+  const install = ['-f', 'spans.yaml', '--install', join(folder, 'spans.yaml')]
+  expect(await expectRefusal(lab, ['apply', ...install], 77, asHe)).toMatch(
+    /^error: \S*\/installed\/spans\.yaml cannot be installed: permission denied\. Nothing was changed\.\n {2}run it as root, with sudo\n$/
+  )
+  expect(await lab.snapshotText()).toBe(before)
+  const { stderr } = await spanplan(lab, ['plan', ...install], 0, asHe)
+  expect(stderr).toMatch(/^warning: \S*\/installed\/spans\.yaml cannot be installed: permission denied\n/m)
+  await chown(folder, user, user)
+  await spanplan(lab, ['apply', ...install], 0, asHe)
+  await spanplan(lab, ['destroy', '--yes'], 0, asHe)
+})
+
 test("root's folder is not his; of his own, he needs to know nothing of before", async () => {
   const run = join(lab.files, 'roots')
   const asHe: SpanplanOptions = {

@@ -240,12 +240,61 @@ test('a change of somebody else to the file stays, and so does a file for which 
   }
 })
 
+test('where the file could not be written, nothing is changed', async () => {
+  await sh(`mount -t tmpfs -o mode=755 tmpfs /etc/spanplan && printf %s '${before}' >${file}`)
+  try {
+    await sh('mount -o remount,ro /etc/spanplan')
+    const plan = await spanplan(`plan -f - --install ${file} --json`, 0, candidate)
+    expect(plan.lines).toMatchObject([{ warnings: [{ code: 'FILE_UNWRITABLE' }] }])
+    for (const line of [`apply -f - --install ${file} --yes --json`, `${detached} 10m`]) {
+      const { lines } = await spanplan(line, 1, candidate)
+      expect(lines.at(-1)).toMatchObject({ type: 'error', errors: [{ code: 'FILE_UNWRITABLE' }] })
+      expect(JSON.stringify(lines.at(-1))).toContain('the file system is read-only. Nothing was changed.')
+      expect(lines.map(({ type }) => type)).toEqual(['version', 'plan', 'error'])
+      expect(await lab.snapshotText()).toBe(old)
+    }
+    await spanplan(`apply -f - --install ${file} --yes`, 0, before)
+  } finally {
+    await sh('umount /etc/spanplan')
+  }
+})
+
+test('a folder that cannot be read, and a systemd that cannot, are no bugs of spanplan', async () => {
+  await chmod(host.path('etc/spanplan'), 0o711)
+  try {
+    const nobody = 'setpriv --reuid=65534 --regid=65534 --clear-groups'
+    const said = await sh(`printf %s '${candidate}' | ${nobody} spanplan plan -f - --install ${file} --json || echo $?`)
+    expect(said).toMatch(
+      /"code":"FILE_UNREADABLE","message":"\/etc\/spanplan cannot be read: permission denied"[\s\S]*\n65$/
+    )
+  } finally {
+    await chmod(host.path('etc/spanplan'), 0o755)
+  }
+  const few = 'setpriv --bounding-set=-all,+net_admin,+net_raw --inh-caps=-all'
+  const refused = await sh(`printf %s '${candidate}' | ${few} spanplan ${detached} 10m || echo $?`)
+  expect(refused).toMatch(
+    /"code":"DETACH_IMPOSSIBLE","message":"[^"]*\/proc\/1\/ns\/net cannot be read: EACCES[^"]*"[\s\S]*\n1$/
+  )
+  expect(await lab.snapshotText()).toBe(old)
+})
+
+test('a run directory that is relative is the same one for the unit', async () => {
+  const there = 'cd /tmp && export SPANPLAN_RUN_DIR=windows &&'
+  const opened = await sh(`${there} printf %s '${candidate}' | spanplan ${detached} 10m`)
+  expect(opened).toContain('"type":"window"')
+  await sh(`${there} spanplan confirm`)
+  expect(await readInstalled()).toBe(candidate)
+})
+
 test('what would be followed or could be replaced by others is refused before anything is changed', async () => {
   await mkdir(host.path('tmp/open'))
   await chmod(host.path('tmp/open'), 0o777)
   await sh(`ln -sf ${file} /tmp/link.yaml; mkdir -p /tmp/own; ln -sf ${file} /tmp/own/link.yaml`)
+  await sh('mkdir -p /tmp/theirs/own; chown 65534 /tmp/theirs; ln -sfn /tmp/own /tmp/theirs/link')
   for (const [path, exit, code] of [
     ['/tmp/open/spans.yaml', 65, 'FILE_INSECURE'],
+    ['/tmp/theirs/own/spans.yaml', 65, 'FILE_INSECURE'],
+    ['/tmp/theirs/link/spans.yaml', 65, 'FILE_INSECURE'],
     ['/tmp/own/link.yaml', 1, 'FILE_UNWRITABLE'],
     ['/tmp/own', 1, 'FILE_UNWRITABLE'],
     ['/tmp/missing/spans.yaml', 1, 'FILE_UNWRITABLE'],
@@ -315,10 +364,16 @@ test('a watch leaves the spans alone, and finds them in sync once the file is in
   }
 })
 
-test('what lies beside the file counts too: its spans stay', async () => {
+test('what lies beside the file counts too, whatever $SPANPLAN_FILE names: its spans stay', async () => {
   const beside = 'version: 1\nspans: {span1: {sources: [{interface: ens192}]}}\n'
   await writeFile(host.path('etc/spanplan/beside.yaml'), beside)
   await spanplan('apply --yes')
+  for (const named of ['', '/tmp', '/etc/spanplan']) {
+    const plan = await sh(
+      `printf %s '${candidate}' | SPANPLAN_FILE=${named} spanplan plan -f - --install ${file} --json`
+    )
+    expect(JSON.parse(plan)).toMatchObject({ summary: { update: 2, remove: 0 } })
+  }
   const { lines } = await spanplan(`apply -f - --install ${file} --yes --json`, 0, candidate)
   expect(lines.find(({ type }) => type === 'plan')).toMatchObject({ summary: { update: 2, remove: 0 } })
   await spanplan('plan --detailed-exitcode')

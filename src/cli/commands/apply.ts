@@ -1,6 +1,6 @@
 import { awaitSensors, missingSensors } from '../../apply/await-sensors.ts'
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
-import { type Installation, isNewFile } from '../../apply/install-file.ts'
+import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
@@ -128,8 +128,12 @@ async function lockAndApply(
       return ending.begin(await refreshUnchanged(target, view.plan))
     }
     const progress = openProgress(session, view.plan)
-    const undoBlocked = options.rollbackAfter !== undefined
-    const checks = { allowEmpty: options.allowEmpty, lock: locking.missing, docker: reading.missing, undoBlocked }
+    const missing = {
+      lock: locking.missing,
+      docker: reading.missing,
+      install: install ? findInstallFaults(install) : []
+    }
+    const checks = { allowEmpty: options.allowEmpty, undoBlocked: options.rollbackAfter !== undefined, ...missing }
     const applying = applyPlan(target, view, { ...checks, progress, signal, approve }).finally(progress.close)
     const result = await applying.catch((error: unknown) => {
       ending.failed(error)

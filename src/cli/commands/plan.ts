@@ -1,4 +1,4 @@
-import { isNewFile } from '../../apply/install-file.ts'
+import { findInstallFaults, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
@@ -24,9 +24,10 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const view = await refreshAndCheckSpans(target)
   const { spec } = target
   // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
-  const plan = { ...view.plan, warnings: [...view.plan.warnings, ...warnOfLateSeal(view.desired, view.host)] }
-  warn(session, plan.warnings)
   const installation = findInstallation(session, options)
+  const more = [...warnOfLateSeal(view.desired, view.host), ...(installation ? findInstallFaults(installation) : [])]
+  const plan = { ...view.plan, warnings: [...view.plan.warnings, ...more] }
+  warn(session, plan.warnings)
   const install = installation && { file: installation.path, changed: isNewFile(installation) }
   const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString(), install }
   const document = planDocument(plan, { ...view, ...about })

@@ -196,7 +196,12 @@ function readOpenFile(path: string, { file, stats, distrust }: Input, limit: num
   return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust }
 }
 
-function tryToRead<T>(path: string, read: () => T): T {
+/**
+ * Reads what is at a path.
+ *
+ * @throws SpanplanError FILE_UNREADABLE if the system refuses.
+ */
+export function tryToRead<T>(path: string, read: () => T): T {
   try {
     return read()
   } catch (error) {

@@ -1,13 +1,16 @@
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { holdWindow, type WindowProgram } from '../../apply/window.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
+import { runFolder } from '../../run-dir/folder.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
 /** How systemd runs spanplan to hold a window. */
 export function windowProgram(id: string): WindowProgram {
   const argv = [process.execPath, join(dirname(__dirname), 'bin/spanplan.js'), 'window', id] as const
-  const { PATH, SPANPLAN_RUN_DIR, DOCKER_HOST, SUDO_UID, SUDO_GID } = process.env
+  const { PATH, DOCKER_HOST, SUDO_UID, SUDO_GID } = process.env
+  // The unit runs in another folder.
+  const SPANPLAN_RUN_DIR = resolve(runFolder())
   const values = Object.entries({ PATH, SPANPLAN_RUN_DIR, DOCKER_HOST, SUDO_UID, SUDO_GID }).flatMap(([name, value]) =>
     value ? [[name, value] as const] : []
   )

@@ -4,7 +4,7 @@ import { type Installation, planInstallation } from '../../apply/install-file.ts
 import { Exit, SpanplanError } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
-import type { FileSelection } from '../input/spec-files.ts'
+import { type FileSelection, tryToRead } from '../input/spec-files.ts'
 import type { Session } from '../session.ts'
 
 /** The options of a command that installs a file. */
@@ -14,13 +14,13 @@ export interface InstallOptions extends FileSelection {
 }
 
 /** The folder that the service and the hooks read. */
-const defaultFolder = '/etc/spanplan'
+const serviceFolder = '/etc/spanplan'
 
 /**
- * The files that are in force once the file is installed: itself and, in the folder that spanplan reads by default, those
- * beside it.
+ * The files that are in force once the file is installed: itself and, in a folder that is read as a whole, those beside it.
  *
- * @throws SpanplanError INSTALL_AMBIGUOUS if there is not exactly one file to install; INSTALL_UNREAD if it would not be read.
+ * @throws SpanplanError INSTALL_AMBIGUOUS if there is not exactly one file to install; INSTALL_UNREAD if it would not be read;
+ * FILE_UNREADABLE.
  */
 export function selectWithInstall<Options extends InstallOptions>(options: Options): Options {
   const { file, install } = options
@@ -31,34 +31,40 @@ export function selectWithInstall<Options extends InstallOptions>(options: Optio
     throw new SpanplanError({ code: 'INSTALL_AMBIGUOUS', message, hint: 'name one file with -f' }, Exit.usage)
   }
   const path = resolve(install)
-  if (!isDefaultFolder(dirname(path))) return options
+  const folder = dirname(path)
+  if (!isReadAsWhole(folder)) return options
   if (!isSpecFile(basename(path))) {
     const message = `${printable(path)} would not be read: in that folder, spanplan reads *.yaml and *.yml`
     throw new SpanplanError({ code: 'INSTALL_UNREAD', message, hint: 'give it a name that ends in .yaml' }, Exit.usage)
   }
-  const beside = readdirSync(dirname(path)).filter((name) => isSpecFile(name) && name !== basename(path))
-  return { ...options, file: [only, ...beside.sort().map((name) => join(dirname(path), name))] }
+  const names = tryToRead(folder, () => readdirSync(folder))
+  const beside = names.filter((name) => isSpecFile(name) && name !== basename(path))
+  return { ...options, file: [only, ...beside.sort().map((name) => join(folder, name))] }
 }
 
 /**
  * The file to install, as it was read; null: none is.
  *
- * @throws SpanplanError FILE_INSECURE, FILE_UNWRITABLE.
+ * @throws SpanplanError FILE_INSECURE, FILE_UNWRITABLE, RIGHT_MISSING.
  */
 export function findInstallation({ files }: Session, { install, insecureFile }: InstallOptions): Installation | null {
   const [first] = files
   return install === undefined || first === undefined ? null : planInstallation(install, first.bytes, insecureFile)
 }
 
-function isDefaultFolder(path: string): boolean {
-  const folder = process.env.SPANPLAN_FILE || defaultFolder
+/** The service reads its own folder, whatever the environment of this process names. */
+function isReadAsWhole(folder: string): boolean {
+  return [serviceFolder, process.env.SPANPLAN_FILE].some((other) => other && isSameFolder(folder, other))
+}
+
+function isSameFolder(one: string, other: string): boolean {
   try {
-    return realpathSync(path) === realpathSync(folder)
+    return realpathSync(one) === realpathSync(other)
   } catch {
     return false
   }
 }
 
 function isFolder(path: string): boolean {
-  return path !== '-' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  return path !== '-' && tryToRead(path, () => statSync(path, { throwIfNoEntry: false }))?.isDirectory() === true
 }

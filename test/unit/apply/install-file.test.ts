@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { installFile, isNewFile, planInstallation } from '../../../src/apply/install-file.ts'
+import { findInstallFaults, installFile, isNewFile, planInstallation } from '../../../src/apply/install-file.ts'
 
 let folder: string
 let path: string
@@ -88,4 +88,49 @@ test('a folder that others may write to is refused for root, before and after', 
   if (isRoot) expect(attempt).toThrow('can be written by other users than root')
   else attempt()
   planInstallation(path, Buffer.from('new\n'), true)
+})
+
+test('the same holds where others may put another folder in its place, also by a link', () => {
+  const above = join(folder, 'above')
+  const own = join(above, 'own')
+  mkdirSync(own, { recursive: true })
+  symlinkSync(own, join(folder, 'link'))
+  symlinkSync(folder, join(own, 'back'))
+  const places = [join(own, 'spans.yaml'), join(folder, 'link/spans.yaml'), join(own, 'back/spans.yaml')]
+  const installations = places.map((at) => plan('new\n', at))
+  chmodSync(above, 0o1777)
+  for (const at of places) plan('new\n', at)
+  chmodSync(above, 0o777)
+  const isRoot = process.geteuid?.() === 0
+  const attempts = [
+    ...places.map((at) => () => plan('new\n', at)),
+    ...installations.slice(0, 2).map((installation) => () => installFile(installation))
+  ]
+  for (const attempt of attempts) {
+    if (isRoot) expect(attempt).toThrow(`${above} can be written by other users than root`)
+    else attempt()
+  }
+  for (const at of places) planInstallation(at, Buffer.from('new\n'), true)
+})
+
+test('a link above that leads elsewhere later is not followed again', () => {
+  for (const name of ['judged', 'other']) mkdirSync(join(folder, name))
+  const link = join(folder, 'link')
+  symlinkSync('judged', link)
+  const installation = plan('new\n', join(link, 'spans.yaml'))
+  unlinkSync(link)
+  symlinkSync('other', link)
+  installFile(installation)
+  expect(installation.path).toBe(join(folder, 'judged/spans.yaml'))
+  expect(readdirSync(join(folder, 'judged'))).toEqual(['spans.yaml'])
+  expect(readdirSync(join(folder, 'other'))).toEqual([])
+})
+
+test('where the file could be written, or is there already, there is no fault', () => {
+  expect(findInstallFaults(plan('new\n'))).toEqual([])
+  writeFileSync(path, 'new\n')
+  const installation = plan('new\n')
+  rmSync(folder, { recursive: true })
+  expect(findInstallFaults(installation)).toEqual([])
+  mkdirSync(folder)
 })
