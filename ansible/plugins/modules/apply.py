@@ -175,7 +175,7 @@ window:
   type: dict
   sample: {"id": "5f0c", "until": "2026-11-26T20:00:00.000Z", "unit": "spanplan-window-5f0c.service", "seconds": 118.4}
 earlier_window:
-  description: What became of the window of an earlier run, which nobody had confirmed. It was taken back before this change.
+  description: What became of the window of an earlier run that was still open. Unless it was confirmed at the last moment, it was taken back before this change.
   returned: success, if there was one
   type: str
   sample: "rolled back: rollback requested"
@@ -403,7 +403,7 @@ def read_apply(answer: Answer, text: str | None) -> dict:
         result["waiting"] = wait_over["waiting"]
     installed = answer.of_type("installed")
     windows = [read_window(window) for window in answer.of_type("window")]
-    earlier = answer.of_type("window_rolled_back")
+    earlier = answer.of_type("window_rolled_back", "window_confirmed")
     result["changed"] = bool(result["changes"] or installed or earlier)
     if earlier:
         result["earlier_window"] = earlier[-1]["message"]
