@@ -1,5 +1,5 @@
 /** The programs that a process has started, so that another process can end them after that one was killed. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeLimit } from '../host/exec.ts'
 
@@ -33,13 +33,21 @@ function findMarked(mark: string): number[] {
     .map(Number)
 }
 
-/** What a process was started with; empty for one that has ended. */
+/**
+ * What a process was started with; empty for one that has ended, of another user, or in another namespace. The environment is
+ * in the memory of the process, and a process of others can have who reads that memory wait for ever.
+ */
 function readEnvironment(pid: string): readonly string[] {
   try {
+    if (statSync(`/proc/${pid}`).uid !== process.geteuid?.() || namespacesOf(pid) !== namespacesOf('self')) return []
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
   } catch {
     return []
   }
+}
+
+function namespacesOf(pid: string): string {
+  return ['user', 'net'].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join(' ')
 }
 
 function kill(pid: number): void {
