@@ -272,10 +272,10 @@ systemctl daemon-reload`)
   test('takes nothing that is signed with what root has of OpenPGP', async () => {
     // It finds every signature good.
     const gpg = `#!/bin/sh
+cat >/dev/null
 case "$*" in
 *--verify*) printf '\\n[GNUPG:] GOODSIG 0123456789ABCDEF Somebody\\n' ;;
-*) cat >/dev/null
-  printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2
+*) printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2
   printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' 'AAAA' '-----END PGP SIGNATURE-----' ;;
 esac
 `
