@@ -4,6 +4,6 @@ import { takeWalks } from './walks/walk.ts'
 
 test(
   'whatever happens on a host, an apply leads to the file, and destroy to what was there before',
-  () => takeWalks(70, 2060540250),
+  () => takeWalks(45, 2060540250),
   WALK_MS
 )
