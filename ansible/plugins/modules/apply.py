@@ -175,7 +175,7 @@ window:
   type: dict
   sample: {"id": "5f0c", "until": "2026-11-26T20:00:00.000Z", "unit": "spanplan-window-5f0c.service", "seconds": 118.4}
 earlier_window:
-  description: What became of the window of an earlier run that was still open. Unless it was confirmed at the last moment, it was taken back before this change.
+  description: What became of the window of an earlier run that was still open. Unless somebody had just confirmed it, it was taken back.
   returned: success, if there was one
   type: str
   sample: "rolled back: rollback requested"
