@@ -1,24 +1,16 @@
 /** What a unit has to know of an apply to roll it back, written and read again. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
 import { makeWindow, readWindow, restoreWindow, writeWindow } from '../../../src/apply/window-record.ts'
 import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { factsOf } from '../plan/host-file.ts'
+import { useOwnRunFolder } from '../run-dir/own-folder.ts'
 import { converged, see } from '../status/views.ts'
 
-let folder: string
-
-beforeEach(() => {
-  folder = mkdtempSync('/tmp/spanplan-window-')
-  vi.stubEnv('SPANPLAN_RUN_DIR', folder)
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true })
-})
+useOwnRunFolder()
 
 const text = `version: 1
 spans:

@@ -1,6 +1,6 @@
 /** What is said of a detached window whose unit does not run any more. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
 import { awaitOpenWindow, decideWindow, failWindow, forgetLeftWindow } from '../../../src/apply/window.ts'
 import { makeWindow, readWindow, writeWindow } from '../../../src/apply/window-record.ts'
 import { diagnostic, Exit, SpanplanError } from '../../../src/errors.ts'
@@ -9,19 +9,11 @@ import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { factsOf } from '../plan/host-file.ts'
+import { useOwnRunFolder } from '../run-dir/own-folder.ts'
 import { converged } from '../status/views.ts'
 
 const id = '0a1b2c3d'
-let folder: string
-
-beforeEach(() => {
-  folder = mkdtempSync('/tmp/spanplan-window-')
-  vi.stubEnv('SPANPLAN_RUN_DIR', folder)
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true })
-})
+useOwnRunFolder()
 
 const failureOf = async (promise: Promise<unknown>) => {
   const error = await promise.then(

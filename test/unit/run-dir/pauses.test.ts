@@ -1,21 +1,13 @@
 /** The pauses of the run directory, and its records of interfaces that go down. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { uptime } from 'node:os'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { namespaceId, runFile } from '../../../src/run-dir/folder.ts'
 import { startGoingDown, stillGoingDown } from '../../../src/run-dir/going-down.ts'
 import { readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
+import { useOwnRunFolder } from './own-folder.ts'
 
-let folder: string
-
-beforeEach(() => {
-  folder = mkdtempSync('/tmp/spanplan-pauses-')
-  vi.stubEnv('SPANPLAN_RUN_DIR', folder)
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true })
-})
+useOwnRunFolder()
 
 const up = { index: 7, up: true }
 const down = { index: 7, up: false }
