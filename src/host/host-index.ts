@@ -1,6 +1,6 @@
 import type { TcHook } from '../spec/spec.ts'
 import { dockerBridge } from './docker/docker-names.ts'
-import type { Container, Endpoint, Input, IpLink, Link, Reading, Snapshot, VethPair } from './snapshot.ts'
+import type { Container, Endpoint, Input, IpLink, Link, OpaqueLink, Reading, Snapshot, VethPair } from './snapshot.ts'
 
 /** The container that a veth leads into. */
 export interface Attachment {
@@ -16,16 +16,27 @@ export interface LinkIndex<One extends IpLink = Link> {
   linkOf(name: string | null): One | undefined
   /** The link of this name; altnames count. */
   findLink(name: string): One | undefined
+  /** The link that has this name, or may have it, and whose record is not understood. */
+  findOpaque(name: string): OpaqueLink | undefined
 }
 
 /** Makes the indexes of links. */
-export function indexLinks<One extends IpLink>(links: readonly One[]): LinkIndex<One> {
+export function indexLinks<One extends IpLink>(
+  links: readonly One[],
+  opaque: readonly OpaqueLink[] = []
+): LinkIndex<One> {
   const byName = new Map(links.map((link) => [link.name, link]))
   const byAltname = new Map(links.flatMap((link) => link.altnames.map((name) => [name, link] as const)))
+  const findLink = (name: string) => byName.get(name) ?? byAltname.get(name)
   return {
     links,
     linkOf: (name) => (name === null ? undefined : byName.get(name)),
-    findLink: (name) => byName.get(name) ?? byAltname.get(name)
+    findLink,
+    findOpaque: (wanted) => {
+      if (findLink(wanted) !== undefined) return undefined
+      const named = opaque.find(({ name, altnames }) => name === wanted || altnames.includes(wanted))
+      return named ?? opaque.find(({ name }) => name === null)
+    }
   }
 }
 
@@ -34,7 +45,8 @@ export type HostIndex = Readonly<ReturnType<typeof indexHost>>
 
 /** Makes the indexes of a snapshot. */
 export function indexHost(snapshot: Snapshot) {
-  const { docker, links } = snapshot
+  const { docker, links, opaque } = snapshot
+  const index = indexLinks(links, opaque)
   const { networks, containers } = docker.state === 'read' ? docker : { networks: [], containers: [] }
   const readings: Readonly<Record<Input, Reading>> = {
     docker: docker.state === 'read' ? 'read' : { unread: docker.state === 'deferred' ? 'deferred' : docker.reason }
@@ -56,7 +68,7 @@ export function indexHost(snapshot: Snapshot) {
 
   return {
     ...snapshot,
-    ...indexLinks(links),
+    ...index,
     /** Whether each input was read. */
     readings,
     /** Docker's networks; none where Docker was not read. */
@@ -64,6 +76,10 @@ export function indexHost(snapshot: Snapshot) {
     /** The containers that were read. */
     containers,
 
+    /** Whether a device of this name exists, or may exist. */
+    mayExist: (name: string) => index.linkOf(name) !== undefined || index.findOpaque(name) !== undefined,
+    /** Whether the link of this index exists, and its record is not understood. */
+    isOpaque: (one: number) => opaque.some(({ index }) => index === one),
     /** The link of this index. */
     linkAt: (index: number) => byIndex.get(index),
     /** The links that a bridge, a bond or a VRF is the master of. */

@@ -40,8 +40,8 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [ipLinks, offloads, own, tc, nftables, isProgrammed] = await Promise.all([
-    readIpLinks(),
+  const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, isProgrammed] = await Promise.all([
+    readAllLinks(),
     readOffloads(),
     readOwnMacEntries(),
     readTc(),
@@ -62,7 +62,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
     isProgrammed ? readPrograms(request.programmed(links)) : []
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, ...tc, attached, routes, nftables }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables }
 }
 
 /**
@@ -70,7 +70,11 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
-export async function readIpLinks(): Promise<IpLink[]> {
+export async function readIpLinks(): Promise<readonly IpLink[]> {
+  return (await readAllLinks()).links
+}
+
+async function readAllLinks() {
   const [links, addresses] = await readJsonBatch(readCommands.links)
   return parseOutput('ip', () => parseLinks(links, addresses))
 }

@@ -94,6 +94,18 @@ export interface Link {
 /** The part of a link that `ip` prints; the rest is in sysctl, the forwarding database, ethtool and files of other tools. */
 export type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
 
+/**
+ * A link that is there, and whose record is not understood. It is never taken for missing, and nothing is done with it.
+ * null: that is not understood either.
+ */
+export interface OpaqueLink {
+  readonly index: number | null
+  readonly name: string | null
+  readonly altnames: readonly string[]
+  readonly alias: string | null
+  readonly master: string | null
+}
+
 /** A queueing discipline of a device; clsact and ingress, which have no queue, are among them. */
 export interface Qdisc {
   readonly device: string
@@ -303,6 +315,8 @@ export type Nftables =
 export interface KernelState {
   readonly bootId: string
   readonly links: readonly Link[]
+  /** The links that `links` lacks. */
+  readonly opaque: readonly OpaqueLink[]
   readonly qdiscs: readonly Qdisc[]
   readonly filters: readonly Filter[]
   readonly classFilters: readonly ClassFilter[]

@@ -2,6 +2,7 @@ import { lstatSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
+import { parseRecords } from '../parsers/records.ts'
 import { parseOutput, runJsonBatch } from '../read-commands.ts'
 import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
 import { dockerBridge } from './docker-names.ts'
@@ -101,29 +102,23 @@ const vethOutput = z.object({
   addr_info: z.array(z.object({ protocol: z.string().optional() }))
 })
 
-const namesOutput = z.array(z.object({ nsid: z.number(), name: z.string().optional() }))
+const nameOutput = z.object({ nsid: z.number(), name: z.string().optional() })
 
 /**
  * Parses `ip -json -details addr show type veth` and `ip -json netns list-id`. A namespace has a number since the first veth pair
  * into it, and keeps the number.
  */
 export function parseVeths(folder: string, links: unknown, names: unknown): VethsBySandbox {
-  const veths = z
-    .array(z.unknown())
-    .parse(links)
-    .flatMap((link): Veth[] => {
-      const read = vethOutput.safeParse(link)
-      if (!read.success) return []
-      const { ifindex, link_index, link_netnsid, master = null, addr_info } = read.data
+  const veths = parseRecords(vethOutput, links).map(
+    ({ ifindex, link_index, link_netnsid, master = null, addr_info }): Veth => {
       const hasAddress = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
-      return [{ host: ifindex, inside: link_index, namespace: link_netnsid, master, hasAddress }]
-    })
+      return { host: ifindex, inside: link_index, namespace: link_netnsid, master, hasAddress }
+    }
+  )
   return new Map(
-    namesOutput
-      .parse(names)
-      .flatMap(({ nsid, name }) =>
-        name === undefined ? [] : [[`${folder}/${name}`, veths.filter(({ namespace }) => namespace === nsid)]]
-      )
+    parseRecords(nameOutput, names).flatMap(({ nsid, name }) =>
+      name === undefined ? [] : [[`${folder}/${name}`, veths.filter(({ namespace }) => namespace === nsid)]]
+    )
   )
 }
 

@@ -2,15 +2,16 @@ import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
+import { parseRecords } from './records.ts'
 
 /** The types of programs that get a device's frames: bpf_prog_type in linux/bpf.h, as bpftool-prog(8) names them. */
 const networkTypes: ReadonlySet<string> = new Set(['xdp', 'sched_cls'])
 
-const programsOutput = z.array(z.object({ type: z.string() }))
+const programOutput = z.object({ type: z.string() })
 
 /** Whether the kernel has a program that some device may have. */
 export function hasNetworkPrograms(document: unknown): boolean {
-  return programsOutput.parse(document).some(({ type }) => networkTypes.has(type))
+  return parseRecords(programOutput, document).some(({ type }) => networkTypes.has(type))
 }
 
 /** The command for {@link parseAttached}, which reads {@link attachedLines}. */
@@ -27,7 +28,7 @@ const xdpOutput = z.object({
   ifindex: z.number(),
   id: z.number().optional(),
   /** The programs of an interface that has one in several modes. */
-  multi_attachments: z.array(z.object({ id: z.number() })).default([])
+  multi_attachments: z.array(z.unknown()).default([])
 })
 
 /** Entries of other kinds are filters, which tc shows too, or are on no interface. A program of classic BPF has no id. */
@@ -38,23 +39,27 @@ const tcOutput = z.object({
   prog_id: z.number().optional()
 })
 
-const netOutput = z.array(z.object({ xdp: z.array(xdpOutput).default([]), tc: z.array(tcOutput).default([]) }))
+const records = z.array(z.unknown()).catch([])
+
+const netOutput = z.object({ xdp: records, tc: records })
 
 /** A device that has gone has an error for its output. */
-const batchOutput = z.array(z.object({ output: netOutput.catch([]) }))
+const batchOutput = z.object({ output: records })
+
+const idOutput = z.object({ id: z.number() })
 
 const tcxHooks: Readonly<Record<string, TcHook>> = { 'tcx/ingress': 'ingress', 'tcx/egress': 'egress' }
 
 /** Parses the programs that get the devices' frames before any filter. */
 export function parseAttached(document: unknown): AttachedProgram[] {
-  const devices = batchOutput.parse(document).flatMap(({ output }) => output)
+  const devices = parseRecords(batchOutput, document).flatMap(({ output }) => parseRecords(netOutput, output))
   return devices.flatMap(({ xdp, tc }) => [
-    ...xdp.flatMap(({ ifindex, multi_attachments, ...single }) =>
-      [single, ...multi_attachments].flatMap(({ id }): AttachedProgram[] =>
+    ...parseRecords(xdpOutput, xdp).flatMap(({ ifindex, multi_attachments, ...single }) =>
+      [single, ...parseRecords(idOutput, multi_attachments)].flatMap(({ id }): AttachedProgram[] =>
         id === undefined ? [] : [{ link: ifindex, tcHook: 'ingress', layer: 'xdp', name: '', id }]
       )
     ),
-    ...tc.flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
+    ...parseRecords(tcOutput, tc).flatMap(({ ifindex, kind, name, prog_id }): AttachedProgram[] => {
       const tcHook = tcxHooks[kind]
       if (tcHook === undefined || prog_id === undefined) return []
       return [{ link: ifindex, tcHook, layer: 'tcx', name, id: prog_id }]

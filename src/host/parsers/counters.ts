@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { HookPlace } from '../snapshot.ts'
 import { mirrorPref, writePlace } from '../tc-syntax.ts'
+import { parseRecords } from './records.ts'
 
 /** The kernel's counters of a link. They only grow, until the link is recreated. */
 export interface LinkCounters {
@@ -93,7 +94,7 @@ export function mirrorsCommand(place: HookPlace): string[] {
 
 /** Parses `ip -s -s -json link show`. A single -s leaves out the kinds of errors. */
 export function parseLinkCounters(document: unknown): LinkCounters[] {
-  const links = z.array(linkOutput).parse(document)
+  const links = parseRecords(linkOutput, document)
   return links.map(({ ifindex, ifname, flags, mtu, stats64 }) => {
     const { missed_errors, over_errors, fifo_errors, ...received } = stats64.rx
     const { carrier_changes, ...sent } = stats64.tx
@@ -131,19 +132,13 @@ const headerBytes = 14
 
 /** Parses the output of {@link mirrorsCommand}. Filters that cannot be a span's mirrors are left out. */
 export function parseMirrorCounters(place: HookPlace, document: unknown): MirrorCounters[] {
-  const rows = z.array(z.unknown()).parse(document)
-  return rows.flatMap((row): MirrorCounters[] => {
-    const filter = filterOutput.safeParse(row)
-    if (!filter.success) return []
-    const { handle, actions } = filter.data.options
+  return parseRecords(filterOutput, document).map(({ options: { handle, actions } }): MirrorCounters => {
     const [{ to_dev, installed, last_used, stats }] = actions
     const header = place.tcHook === 'ingress' ? headerBytes * stats.packets : 0
-    return [
-      {
-        ...{ ...place, handle: Number(handle), target: to_dev, installed, idle: last_used },
-        ...{ ...stats, bytes: stats.bytes + header }
-      }
-    ]
+    return {
+      ...{ ...place, handle: Number(handle), target: to_dev, installed, idle: last_used },
+      ...{ ...stats, bytes: stats.bytes + header }
+    }
   })
 }
 

@@ -1,5 +1,14 @@
 import * as z from 'zod'
-import { type Address, type IpLink, type Link, type Offload, type OffloadName, offloadNames } from '../snapshot.ts'
+import {
+  type Address,
+  type IpLink,
+  type Link,
+  type Offload,
+  type OffloadName,
+  type OpaqueLink,
+  offloadNames
+} from '../snapshot.ts'
+import { parseRecords } from './records.ts'
 
 /** The alias of the port that a running `capture` has made. Nothing else uses such a port. */
 export const captureAlias = 'spanplan:capture'
@@ -18,7 +27,8 @@ const linkOutput = z.object({
   permaddr: z.string().optional(),
   ifalias: z.string().optional(),
   master: z.string().optional(),
-  link: z.string().optional(),
+  // null: a device that could have a lower link, as tunnels can, has none.
+  link: z.string().nullish(),
   link_index: z.number().optional(),
   link_netnsid: z.number().optional(),
   inet6_addr_gen_mode: z.string().optional(),
@@ -50,8 +60,27 @@ const portOutput = z.object({
   bcast_flood: flag.default(true)
 })
 
-const addressOutput = z.object({
-  ifname: z.string(),
+/** What tells of which link a record is. */
+const indexOutput = z.object({ ifindex: z.number() })
+
+const identityOutput = indexOutput.extend({ ifname: z.string() })
+
+/** What is still understood of a link whose record is not. */
+const opaqueOutput = z
+  .object({
+    ifindex: z.number().nullable().catch(null),
+    ifname: z.string().nullable().catch(null),
+    altnames: z.array(z.string()).catch([]),
+    ifalias: z.string().nullable().catch(null),
+    master: z.string().nullable().catch(null)
+  })
+  .transform(({ ifindex: index, ifname: name, altnames, ifalias: alias, master }): OpaqueLink => {
+    return { index, name, altnames, alias, master }
+  })
+  // No object at all.
+  .catch({ index: null, name: null, altnames: [], alias: null, master: null })
+
+const addressOutput = indexOutput.extend({
   addr_info: z.array(
     z.object({
       family: z.string().optional(),
@@ -73,20 +102,41 @@ const fdbOutput = z.object({
 export type OffloadsByLink = ReadonlyMap<string, Link['offloads']>
 
 /** Parses the documents of the links and of the addresses, and leaves out the ports of captures. */
-export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpLink[] {
-  const links = z
-    .array(linkOutput)
-    .parse(withoutEmpty(linkDocument))
-    .filter(({ ifalias }) => ifalias !== captureAlias)
-  const indexOf = new Map(links.map((link) => [link.ifname, link.ifindex]))
-  const addresses = parseAddresses(addressDocument)
-  return links.map((link) => ({
+export function parseLinks(
+  linkDocument: unknown,
+  addressDocument: unknown
+): { readonly links: readonly IpLink[]; readonly opaque: readonly OpaqueLink[] } {
+  const records = withoutEmpty(linkDocument)
+  const indexOf = new Map(parseRecords(identityOutput, records).map(({ ifname, ifindex }) => [ifname, ifindex]))
+  const addressesOf = parseAddresses(addressDocument)
+  const links: IpLink[] = []
+  const opaque: OpaqueLink[] = []
+  for (const record of records) {
+    const link = parseLink(record, indexOf, addressesOf)
+    if (link === null) opaque.push(opaqueOutput.parse(record))
+    else if (link.alias !== captureAlias) links.push(link)
+  }
+  return { links, opaque }
+}
+
+function parseLink(
+  record: unknown,
+  indexOf: ReadonlyMap<string, number>,
+  addressesOf: (index: number) => readonly Address[] | undefined
+): IpLink | null {
+  const { data: link } = linkOutput.safeParse(record)
+  const { info_kind: kind = null, info_slave_kind, info_data, info_slave_data } = link?.linkinfo ?? {}
+  const bridge = kind === 'bridge' ? parseBridge(info_data) : null
+  const port = info_slave_kind === 'bridge' ? parsePort(info_slave_data) : null
+  const addresses = link && addressesOf(link.ifindex)
+  if (link === undefined || bridge === undefined || port === undefined || addresses === undefined) return null
+  return {
     ...parseLowerAndPeer(link, indexOf),
     index: link.ifindex,
     name: link.ifname,
     altnames: link.altnames,
     type: link.link_type,
-    kind: link.linkinfo.info_kind ?? null,
+    kind,
     mac: link.address,
     permanentMac: link.permaddr ?? link.address,
     mtu: link.mtu,
@@ -96,16 +146,16 @@ export function parseLinks(linkDocument: unknown, addressDocument: unknown): IpL
     alias: link.ifalias ?? null,
     master: link.master ?? null,
     foreignPeer: link.link_netnsid !== undefined,
-    addresses: addresses.get(link.ifname) ?? [],
+    addresses,
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
-    bridge: link.linkinfo.info_kind === 'bridge' ? parseBridge(link.linkinfo.info_data) : null,
-    port: link.linkinfo.info_slave_kind === 'bridge' ? parsePort(link.linkinfo.info_slave_data) : null
-  }))
+    bridge,
+    port
+  }
 }
 
 /** Parses `bridge -json fdb show`: the links and MAC addresses that it lists, each as `NAME MAC`. */
 export function parseOwnMacEntries(document: unknown): Set<string> {
-  const entries = z.array(fdbOutput).parse(document)
+  const entries = parseRecords(fdbOutput, document)
   // A bridge without VLAN filtering looks up frames without a VLAN: it does not use entries with one.
   const used = entries.filter(({ state, vlan }) => state === 'permanent' && vlan === undefined)
   return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
@@ -145,39 +195,48 @@ function parseLowerAndPeer(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMa
   return { lower: link.link_netnsid === undefined ? other : null, peer: null }
 }
 
-function parseBridge(data: unknown): Link['bridge'] {
-  const options = bridgeOutput.parse(data)
-  return {
-    ageing: options.ageing_time,
-    forwardDelay: options.forward_delay,
-    stp: options.stp_state,
-    snooping: options.mcast_snooping,
-    vlanFiltering: options.vlan_filtering,
-    groupForward: options.group_fwd_mask
-  }
-}
-
-function parsePort(data: unknown): Link['port'] {
-  const options = portOutput.parse(data)
-  return {
-    isolated: options.isolated,
-    learning: options.learning,
-    flooding: options.flood && options.mcast_flood && options.bcast_flood
-  }
-}
-
-function parseAddresses(document: unknown): Map<string, Address[]> {
-  const links = z.array(addressOutput).parse(withoutEmpty(document))
-  return new Map(
-    links.map((link) => [
-      link.ifname,
-      link.addr_info.flatMap(({ family, local, prefixlen, protocol }) =>
-        (family === 'inet' || family === 'inet6') && local !== undefined && prefixlen !== undefined
-          ? [{ family, address: local, prefix: prefixlen, automatic: protocol === 'kernel_ll' }]
-          : []
-      )
-    ])
+/** undefined: its options are not understood. */
+function parseBridge(data: unknown): Link['bridge'] | undefined {
+  const { data: options } = bridgeOutput.safeParse(data)
+  return (
+    options && {
+      ageing: options.ageing_time,
+      forwardDelay: options.forward_delay,
+      stp: options.stp_state,
+      snooping: options.mcast_snooping,
+      vlanFiltering: options.vlan_filtering,
+      groupForward: options.group_fwd_mask
+    }
   )
+}
+
+/** undefined: its options are not understood. */
+function parsePort(data: unknown): Link['port'] | undefined {
+  const { data: options } = portOutput.safeParse(data)
+  return (
+    options && {
+      isolated: options.isolated,
+      learning: options.learning,
+      flooding: options.flood && options.mcast_flood && options.bcast_flood
+    }
+  )
+}
+
+/** Gives the addresses of a link, by its index; undefined: a record is not understood that is the link's, or may be. */
+function parseAddresses(document: unknown): (index: number) => readonly Address[] | undefined {
+  const records = withoutEmpty(document)
+  const indexes = records.map((record) => indexOutput.safeParse(record).data?.ifindex)
+  const understood = new Map(parseRecords(addressOutput, records).map(({ ifindex, addr_info }) => [ifindex, addr_info]))
+  const opaque = new Set(indexes.filter((index) => index === undefined || !understood.has(index)))
+  return (index) => {
+    const addresses = understood.get(index)
+    if (addresses === undefined) return opaque.has(index) || opaque.has(undefined) ? undefined : []
+    return addresses.flatMap(({ family, local, prefixlen, protocol }) =>
+      (family === 'inet' || family === 'inet6') && local !== undefined && prefixlen !== undefined
+        ? [{ family, address: local, prefix: prefixlen, automatic: protocol === 'kernel_ll' }]
+        : []
+    )
+  }
 }
 
 /** iproute2 prints `{}` for a link that the command leaves out. */

@@ -20,6 +20,7 @@ export function factsOf(captured: CapturedHost): Facts {
 export function writeHost({
   bootId,
   links,
+  opaque,
   qdiscs,
   filters,
   classFilters,
@@ -34,6 +35,7 @@ export function writeHost({
   const fields = [
     `"bootId": ${JSON.stringify(bootId)}`,
     `"links": ${lines(links)}`,
+    ...(opaque.length > 0 ? [`"opaque": ${lines(opaque)}`] : []),
     `"qdiscs": ${lines(qdiscs)}`,
     `"filters": ${lines(filters)}`,
     `"classFilters": ${lines(classFilters)}`,
@@ -48,7 +50,7 @@ export function writeHost({
 
 export function readHostFile(text: string): CapturedHost {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
-  const { programs, attached = [], routes = [], nftables = null, ...host } = JSON.parse(text) as HostFile
+  const { programs, opaque = [], attached = [], routes = [], nftables = null, ...host } = JSON.parse(text) as HostFile
   const links = host.links.map(({ manager = null, bridge, ...link }) => ({
     ...link,
     manager,
@@ -56,7 +58,7 @@ export function readHostFile(text: string): CapturedHost {
     bridge: bridge && { ...bridge, groupForward: bridge.groupForward ?? 0 }
   }))
   const docker = host.docker.state === 'read' ? completeDocker(host.docker) : host.docker
-  return { ...host, links, attached, routes, nftables, docker, programs: new Map(Object.entries(programs)) }
+  return { ...host, links, opaque, attached, routes, nftables, docker, programs: new Map(Object.entries(programs)) }
 }
 
 /** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
@@ -81,6 +83,7 @@ function completeDocker({
 export function asData({
   bootId,
   links,
+  opaque,
   qdiscs,
   filters,
   classFilters,
@@ -89,5 +92,5 @@ export function asData({
   nftables,
   docker
 }: HostIndex): Snapshot {
-  return { bootId, links, qdiscs, filters, classFilters, attached, routes, nftables, docker }
+  return { bootId, links, opaque, qdiscs, filters, classFilters, attached, routes, nftables, docker }
 }

@@ -16,8 +16,8 @@ const readText = (name: string) => readFileSync(new URL(`../../../fixtures/host/
 const read = (name: string) => parseToolJson(readText(`${name}.json`))
 
 describe('ip', () => {
-  const links = parseLinks(read('ip-link'), read('ip-addr'))
-  const kinds = parseLinks(read('ip-link-kinds'), read('ip-addr-kinds'))
+  const { links } = parseLinks(read('ip-link'), read('ip-addr'))
+  const { links: kinds } = parseLinks(read('ip-link-kinds'), read('ip-addr-kinds'))
   const find = (name: string) => kinds.find((link) => link.name === name)
 
   test("a span's bridge", () => {
@@ -80,7 +80,28 @@ describe('ip', () => {
   })
 
   test('{} for a link that is left out', () => {
-    expect(parseLinks([{}], [{}, {}])).toEqual([])
+    expect(parseLinks([{}], [{}, {}])).toEqual({ links: [], opaque: [] })
+  })
+
+  test('a tunnel that is bound to no link', () => {
+    const tunnel = { ifindex: 2, ifname: 'gre0', link: null, flags: ['NOARP'], mtu: 1476, link_type: 'gre' }
+    expect(parseLinks([tunnel], [])).toMatchObject({ links: [{ name: 'gre0', lower: null, peer: null }], opaque: [] })
+  })
+
+  test('links that are not understood are not taken for missing, and change no other', () => {
+    const records = z.array(z.looseObject({})).parse(read('ip-link'))
+    const isBroken = ({ ifname }: Readonly<Record<string, unknown>>) => ifname === 'ens192'
+    const broken = records.map((link) => (isBroken(link) ? { ...link, altnames: ['tap-a'], mtu: '9000' } : link))
+    const index = links.find(({ name }) => name === 'ens192')?.index
+    const nothing = { index: null, name: null, altnames: [], alias: null, master: null }
+    expect(parseLinks([...broken, null, 7], read('ip-addr'))).toEqual({
+      links: links.filter(({ name }) => name !== 'ens192'),
+      opaque: [{ ...nothing, index, name: 'ens192', altnames: ['tap-a'] }, nothing, nothing]
+    })
+    // Without its addresses, nobody knows whether it may be set down.
+    const addresses = z.array(z.looseObject({})).parse(read('ip-addr'))
+    const unread = addresses.map((link) => (isBroken(link) ? { ...link, addr_info: null } : link))
+    expect(parseLinks(records, unread).opaque).toMatchObject([{ index, name: 'ens192' }])
   })
 })
 

@@ -1,0 +1,15 @@
+import * as z from 'zod'
+
+const list = z.array(z.unknown())
+
+/**
+ * Parses each record of a list by itself. A record that is not understood is somebody else's, and left out.
+ *
+ * @throws ZodError if the document is no list: then nothing of it is understood.
+ */
+export function parseRecords<Record>(schema: z.ZodType<Record>, document: unknown): Record[] {
+  return list.parse(document).flatMap((record) => {
+    const parsed = schema.safeParse(record)
+    return parsed.success ? [parsed.data] : []
+  })
+}
