@@ -215,6 +215,12 @@ export const messages = {
     means: 'The interface is to be dedicated to capture, and has an IP address.',
     todo: 'Remove the address, or "dedicated: true".'
   },
+  DEDICATED_OPEN: {
+    kind: 'warning',
+    means:
+      'An interface that is dedicated to capture is not closed to the host: another interface gets its frames, or a foreign filter has the place of the filter that drops them, or comes before that filter and may end classification.',
+    todo: 'Remove what the message names. Until then, whoever is on the mirrored line may reach the host through the interface.'
+  },
   DEDICATED_HAS_ROUTE: {
     means: 'The interface is to be dedicated to capture, and the host has a route through it.',
     todo: 'Remove the route, or "dedicated: true".'

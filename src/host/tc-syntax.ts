@@ -12,6 +12,9 @@ export const mirrorPref = 8
 /** The preference of the filter that drops what sensors send. It comes after the mirrors, which let a frame go on. */
 export const sealPref = 9
 
+/** The preference of the filters that close a dedicated interface to the host: the last that there is (16 bits). */
+export const closingPref = 0xffff
+
 /** Returns TC_ACT_SHOT (2, linux/pkt_cls.h): as a direct action, the program drops every frame. */
 export const dropProgram: Program = '1,6 0 0 2'
 

@@ -1,7 +1,7 @@
 import type { TcHook } from '../spec/spec.ts'
 import { option } from './quote-command.ts'
 import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter } from './snapshot.ts'
-import { dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
+import { closingPref, dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
 export function writeMirror(
@@ -32,6 +32,12 @@ export function writeSeal(device: string, handle: number, program: Program = dro
     ...writeKey('replace', key, hexadecimal(handle)),
     ...['da', ...option('classid', classId), 'bytecode', program]
   ]
+}
+
+/** tc's arguments for the filter that closes an interface to the host at one hook. */
+export function writeClosing({ device, tcHook }: HookPlace, handle: number): string[] {
+  const key = { device, tcHook, protocol: 'all', pref: closingPref, kind: 'bpf' } as const
+  return [...writeKey('replace', key, hexadecimal(handle)), 'da', 'bytecode', dropProgram]
 }
 
 /** tc's arguments that delete one of spanplan's filters. */

@@ -8,7 +8,10 @@ import type { TcHook } from '../spec/spec.ts'
  */
 
 /** The settings of an interface that spanplan switches, in the order of their bits in a mark. */
-export const interfaceSettings = ['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const
+export const interfaceSettings = [
+  ...(['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const),
+  ...(['host-receives', 'host-sends'] as const)
+] as const
 
 /** One of the settings of an interface. */
 export type InterfaceSetting = (typeof interfaceSettings)[number]
@@ -71,16 +74,13 @@ const version = '01'
 
 /** Writes the 16 bytes of an action's cookie, in hexadecimal: TC_COOKIE_MAX_SIZE in linux/pkt_cls.h. */
 export function writeCookie(owner: string, mark: InterfaceMark): string {
-  return `${magic}${version}${writeBits(mark.before)}${writeBits(mark.managed)}00${hex(hashOf(owner), 8)}`
+  return `${magic}${version}${writeInterface(mark)}${hex(hashOf(owner), 8)}`
 }
 
 /** Reads what {@link writeCookie} wrote; null for a foreign cookie. */
 export function readCookie(cookie: string | null): MirrorMark | null {
   if (cookie === null || cookie.length !== 32 || !cookie.startsWith(magic + version)) return null
-  return {
-    owner: Number.parseInt(cookie.slice(24), 16),
-    source: { before: readBits(cookie.slice(18, 20)), managed: readBits(cookie.slice(20, 22)) }
-  }
+  return { owner: Number.parseInt(cookie.slice(24), 16), source: readInterface(cookie.slice(18, 24)) }
 }
 
 /** IFALIASZ - 1 in linux/if.h, in bytes. */
@@ -92,7 +92,7 @@ export function writeAlias(mark: BridgeMark): string {
   let alias = ['spanplan', mark.owner, how, ...(mark.original ? [writeOrigin(mark.original)] : []), ''].join(':')
   let separator = ''
   for (const [index, link] of [...mark.interfaces].sort(([a], [b]) => a - b)) {
-    const entry = `${separator}${index.toString(36)}.${writeBits(link.before)}${writeBits(link.managed)}`
+    const entry = `${separator}${index.toString(36)}.${writeInterface(link).replace(/00$/, '')}`
     if (alias.length + entry.length > longestAlias) break
     alias += entry
     separator = ','
@@ -124,10 +124,8 @@ export function readAlias(alias: string | null): BridgeMark | null {
   if (verb === 'adopted' && original === null) return null
   const interfaces = new Map<number, InterfaceMark>()
   for (const entry of list.split(',')) {
-    const [, index, before, managed] = /^([0-9a-z]+)\.([0-9a-f]{2})([0-9a-f]{2})$/.exec(entry) ?? []
-    if (index !== undefined && before !== undefined && managed !== undefined) {
-      interfaces.set(Number.parseInt(index, 36), { before: readBits(before), managed: readBits(managed) })
-    }
+    const [, index, bits] = /^([0-9a-z]+)\.([0-9a-f]{4}(?:[0-9a-f]{2})?)$/.exec(entry) ?? []
+    if (index !== undefined && bits !== undefined) interfaces.set(Number.parseInt(index, 36), readInterface(bits))
   }
   return { owner, network: network !== undefined, original, interfaces }
 }
@@ -227,11 +225,21 @@ export function hashOf(...words: readonly string[]): number {
   return createHash('sha256').update(JSON.stringify(words)).digest().readUInt32BE(0)
 }
 
-function writeBits(set: ReadonlySet<InterfaceSetting>): string {
-  return hex(
-    toBits(interfaceSettings, (setting) => set.has(setting)),
-    2
+/** Six digits: the lower eight bits of what was before, those of what is managed, and the upper four of each. */
+function writeInterface({ before, managed }: InterfaceMark): string {
+  const [was, is] = [before, managed].map((set) =>
+    hex(
+      toBits(interfaceSettings, (one) => set.has(one)),
+      3
+    )
   )
+  return `${was?.slice(1)}${is?.slice(1)}${was?.[0]}${is?.[0]}`
+}
+
+/** Reads what {@link writeInterface} wrote. Without the last two digits, which an alias leaves out, they are zero. */
+function readInterface(digits: string): InterfaceMark {
+  const [was, is] = [digits.slice(0, 2), digits.slice(2, 4)]
+  return { before: readBits(`${digits[4] ?? '0'}${was}`), managed: readBits(`${digits[5] ?? '0'}${is}`) }
 }
 
 function readBits(text: string): Set<InterfaceSetting> {

@@ -2,6 +2,7 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
+import { closedSettings, isClosing } from './closing.ts'
 import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import {
@@ -43,9 +44,11 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
     ({ point }) => point.device.name
   )
-  const marks = host.links.flatMap((link) =>
-    readInterface(desired, host, link, entriesOf(link.index), usesOf(link.name), mirrors)
-  )
+  const marks = host.links.flatMap((link) => {
+    const entries = entriesOf(link.index)
+    const closing = readClosing(desired, host, link, entries)
+    return readInterface(desired, host, link, [...entries, ...closing], usesOf(link.name), mirrors)
+  })
   const spans = new Map(desired.spans.map((span) => [span.name, span]))
   const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
   return {
@@ -86,6 +89,23 @@ function findName(
   return undefined
 }
 
+/**
+ * The filters that close an interface to the host are a mark themselves: without them, the interface was open. They belong to
+ * whom the other marks belong to; without such a mark, to whoever has all spans in scope.
+ */
+function readClosing(
+  { scope }: DesiredSpans,
+  host: HostIndex,
+  { name }: Link,
+  entries: readonly OwnedMark[]
+): OwnedMark[] {
+  const closed = new Set(closedSettings(host, name))
+  if (closed.size === 0) return []
+  const isWhole = 'except' in scope.spans && scope.spans.except.size === 0
+  const inScope = entries.length > 0 ? entries.some((entry) => entry.inScope) : isWhole
+  return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
+}
+
 function readInterface(
   desired: DesiredSpans,
   host: HostIndex,
@@ -124,7 +144,7 @@ function readInterface(
 
 /** Set down, an interface loses its addresses and routes for good. A clsact qdisc that is removed takes its filters along. */
 function neededSettings(host: HostIndex, link: Link, mirrors: ReadonlyMap<Filter, OwnedMark>): Set<InterfaceSetting> {
-  const isFiltered = host.filtersOf(link.name).some((filter) => !mirrors.has(filter))
+  const isFiltered = host.filtersOf(link.name).some((filter) => !mirrors.has(filter) && !isClosing(filter))
   return new Set<InterfaceSetting>([
     ...(isInUse(host, link) ? (['up'] as const) : []),
     ...(isFiltered ? (['clsact'] as const) : [])
@@ -142,6 +162,7 @@ function wasBefore(
 }
 
 function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
+  const closed: readonly InterfaceSetting[] = closedSettings(host, link.name)
   const now: Record<InterfaceSetting, boolean> = {
     up: link.up,
     promiscuous: link.promiscuous,
@@ -150,7 +171,9 @@ function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
     gro: link.offloads.gro?.active === true,
     'rx-gro-hw': link.offloads['rx-gro-hw']?.active === true,
     lro: link.offloads.lro?.active === true,
-    clsact: host.hasQdisc(link.name, 'clsact')
+    clsact: host.hasQdisc(link.name, 'clsact'),
+    'host-receives': !closed.includes('host-receives'),
+    'host-sends': !closed.includes('host-sends')
   }
   // Object.entries forgets that its keys are the table's own.
   return new Set(Object.entries(now).flatMap(([setting, on]) => (on ? [setting as InterfaceSetting] : [])))

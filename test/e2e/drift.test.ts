@@ -244,6 +244,16 @@ const rows: readonly Row[] = [
     says: [/~ +interface +ens224 +ARP: on → off, IPv6: on → off, GRO: on → off$/]
   },
   {
+    name: 'a dedicated card open to the host',
+    by: () => tc('filter', 'del', 'dev', 'ens224', 'ingress', 'pref', '65535'),
+    says: [/~ +interface +ens224 +the host receives: yes → no$/]
+  },
+  {
+    name: "a dedicated card's clsact deleted",
+    by: () => tc('qdisc', 'del', 'dev', 'ens224', 'clsact'),
+    says: [/\+ +qdisc +ens224/, /~ +interface +ens224 +the host receives: yes → no, the host sends: yes → no$/]
+  },
+  {
     name: 'a sensor disconnected',
     by: () => lab.docker.getNetwork('span0').disconnect({ Container: 'zeek' }),
     says: [/\+ +sensor +zeek → span0 +sealed$/]

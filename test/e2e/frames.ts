@@ -113,6 +113,18 @@ export function ipv6Udp(options: UdpOptions): Payload {
   return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
 }
 
+/** The first segment of a TCP connection. */
+export function ipv4Syn({ source, destination, sourcePort = 40000, destinationPort = 5000 }: UdpOptions): Payload {
+  const segment = Buffer.concat([
+    ...[uint16(sourcePort), uint16(destinationPort), uint32(1), uint32(0)],
+    // A header of five words, SYN, a window.
+    ...[uint16(0x5002), uint16(64000), uint32(0)]
+  ])
+  const addresses = [ipv4Address(source), ipv4Address(destination)]
+  segment.writeUInt16BE(checksum(Buffer.concat([...addresses, uint16(6), uint16(segment.length), segment])), 16)
+  return ipv4(6, { source, destination }, segment)
+}
+
 /** Asks, as ARP does for IPv4, for the MAC address of a host. */
 export function neighbourSolicitation(senderMac: string, source: string, target: string): Payload {
   const addresses = [ipv6Address(source), ipv6Address(target)]

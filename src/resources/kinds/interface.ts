@@ -1,4 +1,5 @@
 import type { OffloadName } from '../../host/snapshot.ts'
+import { closingCommand, closingSettings } from '../closing.ts'
 import type { MarkedInterface } from '../desired-state.ts'
 import {
   type Fields,
@@ -8,7 +9,8 @@ import {
   type Resource,
   type Step,
   sysctlSet,
-  upDown
+  upDown,
+  yesNo
 } from '../kind.ts'
 
 /** The fields of an interface, by the setting that each shows. */
@@ -19,7 +21,9 @@ const fieldOf = {
   ipv6: 'ipv6',
   gro: 'gro',
   'rx-gro-hw': 'hardwareGro',
-  lro: 'lro'
+  lro: 'lro',
+  'host-receives': 'hostReceives',
+  'host-sends': 'hostSends'
 } as const
 
 type SettingOfKind = keyof typeof fieldOf
@@ -51,7 +55,9 @@ const fields = {
   ipv6: { label: 'IPv6', words: onOff },
   gro: { label: 'GRO', words: onOff },
   hardwareGro: { label: 'hardware GRO', words: onOff },
-  lro: { label: 'LRO', words: onOff }
+  lro: { label: 'LRO', words: onOff },
+  hostReceives: { label: 'the host receives', words: yesNo },
+  hostSends: { label: 'the host sends', words: yesNo }
 } satisfies Fields<SourceInterface>
 
 /** How interfaces are set, and given back. */
@@ -140,7 +146,10 @@ function rollbackInterfaces(
   })
 }
 
-/** IPv6 goes off first, and comes back last: an interface that is up with IPv6 would send frames into the mirrored line. */
+/**
+ * The interface is closed first, and opened last. IPv6 goes off first, and comes back last: an interface that is up with IPv6
+ * would send frames into the mirrored line.
+ */
 function write(device: string, values: Values): Step[] {
   const flags = [
     ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),
@@ -152,11 +161,17 @@ function write(device: string, values: Values): Step[] {
     return value === undefined ? [] : [setting, onOff(value)]
   })
   const ipv6 = `net/ipv6/conf/${device}/disable_ipv6`
+  const switchTo = (on: boolean) =>
+    closingSettings
+      .filter((setting) => values[setting] === on)
+      .map((setting) => step(device, closingCommand(device, setting, on)))
   return [
+    ...switchTo(false),
     ...(values.ipv6 === false ? [step(device, [...sysctlSet, `${ipv6}=1`])] : []),
     ...(flags.length > 0 ? [step(device, ['ip', 'link', 'set', 'dev', device, ...flags])] : []),
     ...(values.ipv6 === true ? [step(device, [...sysctlSet, `${ipv6}=0`])] : []),
-    ...(offloads.length > 0 ? [step(device, ['ethtool', '-K', device, ...offloads])] : [])
+    ...(offloads.length > 0 ? [step(device, ['ethtool', '-K', device, ...offloads])] : []),
+    ...switchTo(true)
   ]
 }
 

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Qdisc } from '../../host/snapshot.ts'
+import { isClosing } from '../closing.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
@@ -34,7 +35,9 @@ export const qdisc: Kind<Clsact> = {
       const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // A foreign filter would be lost with the qdisc.
-      const others = host.filtersOf(link.name).some((filter) => !desired.marks.mirrors.get(filter)?.inScope)
+      const others = host
+        .filtersOf(link.name)
+        .some((filter) => !desired.marks.mirrors.get(filter)?.inScope && !isClosing(filter))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [

@@ -6,6 +6,7 @@ import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
+import { closableSettings } from '../closing.ts'
 import type { InterfaceSetting } from '../marks.ts'
 import {
   type Context,
@@ -50,14 +51,15 @@ function resolveInterface(
   }
   const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
   const problem = checkInterface(link, dedicated, host)
-  const settings = dedicated ? dedicatedInterface : everyInterface
+  const closable = dedicated ? closableSettings(link, host) : { settings: [], warnings: [] }
+  const settings = dedicated ? [...dedicatedInterface, ...closable.settings] : everyInterface
   return {
     ...nothingResolved,
     items: directionsOf(source).map((tcHook) => ({
       ...{ source: [name], device: { name, link }, tcHook, direction: tcHook, settings }
     })),
     errors: problem === undefined ? [] : [{ ...problem, origin }],
-    warnings: dedicated ? warnOfMerging(link).map((warning) => ({ ...warning, origin })) : []
+    warnings: [...(dedicated ? warnOfMerging(link) : []), ...closable.warnings].map((one) => ({ ...one, origin }))
   }
 }
 

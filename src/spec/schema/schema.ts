@@ -72,7 +72,7 @@ const interfaceEntry = mapping({
   dedicated: flag()
     .default(false)
     .describe(
-      'The interface is for capture only: no ARP, no IPv6, GRO and LRO off. Refused if it has an address or a route'
+      'The interface is for capture only: its frames do not reach the host, and the host sends none; no ARP, no IPv6, GRO and LRO off. Refused if it has an address or a route'
     )
 }).describe('An interface, for every span that copies from it. Sources name it by this key')
 
