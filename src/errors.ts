@@ -29,6 +29,7 @@ export const Exit = {
   stale: 3,
   partial: 4,
   rolledBack: 5,
+  incomplete: 6,
   usage: 64,
   invalidFile: 65,
   bug: 70,

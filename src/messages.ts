@@ -155,6 +155,16 @@ export const messages = {
     means: 'The subnets of two spans overlap.',
     todo: 'Change one of them, or remove the key: spanplan then chooses a free one.'
   },
+  SUBNET_TAKEN: {
+    means: 'The subnet of a span overlaps that of another Docker network, which Docker would refuse.',
+    todo: 'Choose another subnet, or remove the key: spanplan then chooses a free one.'
+  },
+  SUBNET_SHADOWS: {
+    kind: 'warning',
+    means:
+      'The subnet of a span overlaps an address or a route of the host. Sensors take these addresses for the span.',
+    todo: 'Choose another subnet, or remove the key: spanplan then chooses a free one.'
+  },
   SPAN_TWICE: {
     means: 'Two spans have the same name.',
     todo: 'Rename one of them; the message names both places.'
@@ -170,6 +180,11 @@ export const messages = {
   SPAN_GONE: {
     means: 'The span was removed or recreated while it was being captured.',
     todo: 'Start the capture again.'
+  },
+  NAME_UNKNOWN: {
+    kind: 'warning',
+    means: 'A destroy found nothing of its name on this host, but spans of other names.',
+    todo: 'Give the name with --name, or remove the spans of every name with --all; the message lists the names.'
   },
   SPAN_UNLISTED: {
     kind: 'warning',

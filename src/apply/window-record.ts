@@ -98,7 +98,7 @@ export function restoreWindow({ id, files, only, adopt, deferDocker, snapshot, f
   try {
     const spec = loadSpec(files)
     const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
-    const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker })
+    const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker, subnetSeed: '' })
     return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
   } catch (error) {
     // Another version of spanplan wrote it.

@@ -1,7 +1,8 @@
 import { SpanplanError } from '../errors.ts'
-import { dockerBridge } from '../host/docker/docker-names.ts'
+import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, TcFilter } from '../host/snapshot.ts'
+import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie, readMark } from '../resources/marks.ts'
 import { checkInterface } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
@@ -223,7 +224,10 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
   const subnet = network.pools.map((pool) => pool.subnet).find((one) => !('problem' in parseSubnet(one))) ?? null
   const on = host.containers.filter(({ endpoints }) => endpoints.some((one) => one.network === network.name))
   const sensors: string[] = []
-  const remarks: string[] = []
+  const objections = network.labels[label.name] === undefined ? findMismatches(network, bridge) : []
+  const remarks = objections.map(
+    (reason) => `--adopt cannot take over the Docker network ${network.name}: ${reason}. Recreate it, or take it out.`
+  )
   for (const { name, networkMode } of on) {
     const alone = networkMode === 'host' || networkMode.startsWith('container:')
     const reason = alone

@@ -1,6 +1,7 @@
-import { Exit, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope, ownsNetwork } from '../resources/ownership.ts'
@@ -20,6 +21,40 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): st
   return [...new Set([...bridges, ...networks])]
 }
 
+/** The spans on the host, of every owner: a span that two owners claim is each's. */
+function spansOfOwners(host: HostIndex): ReadonlyMap<string, readonly string[]> {
+  const bridges = host.links.map((link) => [readMark(link)?.owner, link.name] as const)
+  const networks = host.networks.map(({ labels }) => [labels[label.name], labels[label.span]] as const)
+  const owners = new Map<string, string[]>()
+  for (const [owner, span] of [...bridges, ...networks]) {
+    if (owner === undefined || span === undefined) continue
+    const spans = owners.get(owner) ?? []
+    if (!spans.includes(span)) owners.set(owner, [...spans, span])
+  }
+  return owners
+}
+
+/** The number of names that a message lists, and of spans of each. */
+const listed = 5
+
+/** Says which names have spans on the host, where a destroy finds nothing of its own. */
+export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIndex): Diagnostic[] {
+  const owners = [...spansOfOwners(host)]
+  const [other] = owners
+  if (scope.name === null || other === undefined || owners.some(([owner]) => owner === scope.name)) return []
+  const all = owners.map(([owner, spans]) => `${owner} (${listFew(spans)})`)
+  const message = `nothing on this host has the name ${scope.name}; there are spans of ${listFew(all)}`
+  return [diagnostic('NAME_UNKNOWN', message, `to remove those: ${shellLine(destroyOf(other[0]))}`)]
+}
+
+function listFew(texts: readonly string[]): string {
+  const more = texts.length - listed
+  return more > 0 ? `${texts.slice(0, listed).join(', ')} and ${more} more` : texts.join(', ')
+}
+
+const destroyOf = (owner: string, span?: string) =>
+  ['spanplan', 'destroy', '--name', owner, ...(span === undefined ? [] : ['--span', span])] as const
+
 /**
  * Checks that the file or the host knows each span that is selected by name: any other name is a typing error.
  *
@@ -28,7 +63,15 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): st
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
   const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
-  if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
+  if (unknown.length === 0) return
+  const owners = spansOfOwners(host)
+  const ownerOf = (span: string) => [...owners].find(([, spans]) => spans.includes(span))?.[0]
+  throw spanUnknown(unknown, names, '--span ', (span) => {
+    const owner = ownerOf(span)
+    if (owner === undefined) return undefined
+    const command = target.isDestroy ? `; to remove that one: ${shellLine(destroyOf(owner, span))}` : ''
+    return `a span ${span} belongs to the name ${owner}${command}`
+  })
 }
 
 const suggestFile = (span: string) => (isFileName(span) ? `a file is named with -f: -f ${printable(span)}` : undefined)
@@ -38,13 +81,23 @@ const suggestFile = (span: string) => (isFileName(span) ? `a file is named with 
  *
  * @param names of the known spans.
  * @param option stands before the name in the message.
+ * @param explain what is known of such a span all the same.
  */
-export function spanUnknown(spans: readonly string[], names: readonly string[], option = ''): SpanplanError {
+export function spanUnknown(
+  spans: readonly string[],
+  names: readonly string[],
+  option = '',
+  explain: (span: string) => string | undefined = () => undefined
+): SpanplanError {
   return new SpanplanError(
     spans.map((span) => ({
       code: 'SPAN_UNKNOWN',
       message: `${option}${span}: neither the file nor this host has such a span`,
-      hint: suggestFile(span) ?? suggestHint(span, names) ?? `there are: ${[...new Set(names)].join(', ') || 'none'}`
+      hint:
+        explain(span) ??
+        suggestFile(span) ??
+        suggestHint(span, names) ??
+        `there are: ${[...new Set(names)].join(', ') || 'none'}`
     })),
     Exit.usage
   )

@@ -9,6 +9,7 @@ import { isInScope } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
 import { exceptSpans } from '../spec/scope.ts'
+import { warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Resolution, resolveSpec } from './resolve.ts'
 import type { Target } from './target.ts'
@@ -35,7 +36,11 @@ export function planTarget(target: Target, facts: Facts): PlanView {
   const { resolution, plan } = planAround(target, facts, [])
   const { desired } = resolution
   const warnings = [...plan.warnings, ...warnOfUnreadContainers(host)]
-  if (target.isDestroy) return { ...facts, desired, plan: { ...plan, warnings } }
+  if (target.isDestroy) {
+    const isNothing = plan.changes.length + plan.waiting.length === 0
+    const others = isNothing ? warnOfOtherOwners(target, host) : []
+    return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
+  }
   const more = [...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
   return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }

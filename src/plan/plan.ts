@@ -103,7 +103,11 @@ export function makePlan(
   if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
   const changes = known.flatMap(({ change }) => change ?? [])
-  const refusals = [...known.flatMap(({ conflict }) => conflict), ...findBlockers(changes, { desired, host })]
+  const refusals = [
+    ...known.flatMap(({ conflict }) => conflict),
+    ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
+    ...findBlockers(changes, { desired, host })
+  ]
   if (refusals.length > 0) throw new SpanplanError(refusals)
   const waiting = sortByKind([...waits, ...withheld.map(({ wait }) => wait)])
   return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
@@ -198,7 +202,7 @@ function planKinds(
       })),
       ...found.conflicts.map((conflict) => ({
         change: null,
-        conflict: explain(kind, conflict, state.host, adopt),
+        conflict: explain(kind, conflict, state.host),
         withheld: withhold(kind, conflict.live, 'live', state, ', which knows whose it is')
       }))
     ]
@@ -235,19 +239,17 @@ function withhold(
 }
 
 /** A conflict in words, at its place in the file. */
-function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex, adopt: boolean): Diagnostic[] {
+function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex): Diagnostic[] {
   if (kind.conflict === undefined) return []
-  const diagnostic = addAdoption(kind.conflict(live, desired, host), live, adopt)
+  const diagnostic = addAdoption(kind.conflict(live, desired, host), live)
   return [{ ...diagnostic, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
 }
 
-/** Without `--adopt`, the hint says that adoption would help; with it, the message says why it does not. */
-function addAdoption(diagnostic: Diagnostic, { adoption }: Resource, adopt: boolean): Diagnostic {
+/** The hint says that adoption would help, or the message says why it does not. */
+function addAdoption(diagnostic: Diagnostic, { adoption }: Resource): Diagnostic {
   if (adoption === undefined) return diagnostic
   if (!adoption.possible) {
-    return adopt
-      ? { ...diagnostic, message: `${diagnostic.message}; it cannot be adopted: ${adoption.reason}` }
-      : diagnostic
+    return { ...diagnostic, message: `${diagnostic.message}; it cannot be adopted: ${adoption.reason}` }
   }
   return {
     ...diagnostic,

@@ -3,6 +3,7 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
+import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle, readMark } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
@@ -35,7 +36,7 @@ export interface Resolution {
  * @throws SpanplanError with all that cannot be resolved: an interface that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected.
  */
-export function resolveSpec({ spec, scope, patient, known }: Target, context: Context): Resolution {
+export function resolveSpec({ spec, scope, patient, known, subnetSeed }: Target, context: Context): Resolution {
   const { host, goingDown } = context
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const resolved = joinResolved(specs.map((span) => resolveSpan(span, context)))
@@ -47,7 +48,8 @@ export function resolveSpec({ spec, scope, patient, known }: Target, context: Co
   ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
-  const desired = { owner: spec.name, scope, spans, known: knownSpans(names, host), also: new Set<number>(), goingDown }
+  const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
+  const desired = { owner: spec.name, scope, spans, ...marked, subnetSeed }
   return {
     desired: readMarks(desired, host),
     waits: [
@@ -110,6 +112,7 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
       ...mirrors.warnings,
       ...warnOfMtu(span, largest),
       ...sensors.warnings,
+      ...warnOfSubnet(resolved, host),
       ...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin }))
     ]
   }

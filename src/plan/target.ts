@@ -26,10 +26,15 @@ export interface Target {
   readonly goingDown: readonly GoingDown[]
   /** Milliseconds to wait for tcpdump; null: as long as it takes. */
   readonly filterPatience: number | null
+  /** Chooses the subnets of new networks: a plan is random only by what it is made from. */
+  readonly subnetSeed: string
 }
 
 /** The target of a spec, without anything that may be waived: the rest says what is. */
-export function makeTarget(spec: Spec, rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker'>): Target {
+export function makeTarget(
+  spec: Spec,
+  rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker' | 'subnetSeed'>
+): Target {
   const usual = { isDestroy: false, known: [], adopt: false, patient: false, goingDown: [], filterPatience: null }
   return { spec, ...usual, ...rest }
 }
@@ -37,7 +42,7 @@ export function makeTarget(spec: Spec, rest: Partial<Target> & Pick<Target, 'sco
 /** The target without any span of an owner: null is every owner. */
 export function makeDestroyTarget(owner: string | null, rest: Partial<Target> & Pick<Target, 'deferDocker'>): Target {
   const spec = { name: owner ?? 'default', files: [], digest: '', interfaces: [], spans: [] }
-  return makeTarget(spec, { isDestroy: true, scope: { name: owner, spans: everySpan }, ...rest })
+  return makeTarget(spec, { isDestroy: true, scope: { name: owner, spans: everySpan }, subnetSeed: '', ...rest })
 }
 
 /** The pcap expressions of these spans. */

@@ -21,7 +21,7 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--listen':
     'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served.',
   '--wait':
-    'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0. `--rollback-after` and `--defer-docker` do not go with it.',
+    'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0; with `--detailed-exitcode`, 6 says that sensors were still missing. `--rollback-after` and `--defer-docker` do not go with it.',
   '--color': '`NO_COLOR` and `FORCE_COLOR` hold.',
   '--interface': '`--all` means all of them, as `ifup -a` has it.',
   '--phase':

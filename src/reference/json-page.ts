@@ -209,7 +209,7 @@ export function writeJsonReference(): string {
       title: 'plan --out',
       blocks: [
         text(
-          'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`), and `digest`, of all the rest without its white space and the order of its keys.'
+          'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`, and `subnet_seed`, which chooses the subnets of new networks), and `digest`, of all the rest without its white space and the order of its keys.'
         )
       ]
     },

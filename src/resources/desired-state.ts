@@ -62,6 +62,8 @@ export interface DesiredSpans {
   readonly also: ReadonlySet<number>
   /** The names of interfaces that are going down: spanplan does not set these up. */
   readonly goingDown: ReadonlySet<string>
+  /** Chooses the subnets of new networks. */
+  readonly subnetSeed: string
 }
 
 /** The desired spans, with the marks of the host. */

@@ -118,6 +118,8 @@ export interface Kind<R extends Resource = Resource> {
   evidence?(resource: R, side: 'live' | 'desired', state: ObservedState): readonly Input[]
   /** Why a foreign thing in the place of a desired resource is not ours, and what to do. None: nothing of the kind is foreign. */
   conflict?(live: R, desired: R, host: HostIndex): Diagnostic
+  /** What keeps desired resources from being created, besides foreign things in their place. None: nothing of the kind does. */
+  obstacles?(desired: DesiredState, host: HostIndex): readonly Diagnostic[]
   /**
    * The foreign things on a resource, each with the command that takes it off. To remove the resource would remove these too,
    * or cut them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.

@@ -51,6 +51,9 @@ test('a network that Docker has named the bridge after, with containers that run
     }
   ])
   expect(text).toContain("# its mtu is smaller than a source's (9000)")
+  // What a plan would refuse is told here already.
+  expect(text).toContain("# --adopt cannot take over the Docker network ids: it is on a bridge of Docker's own")
+  expect(text).toContain('# --adopt cannot take over the Docker network ids: it is not internal')
 })
 
 test('who may not ask Docker is told, and gets the rest', async () => {

@@ -301,6 +301,7 @@ describe('apply --wait', () => {
     await applySpan(byLabel)
     const { stdout } = await spanplan(lab, ['apply', '--wait', '300ms'])
     expect(stdout).toContain('Still missing: label role=ids → span\n')
+    await spanplan(lab, ['apply', '--wait', '1ms', '--detailed-exitcode'], 6)
     const { stdout: json } = await spanplan(lab, ['apply', '--wait', '1ms', '--json'])
     const events: { type: string; waiting?: unknown }[] = json
       .trim()

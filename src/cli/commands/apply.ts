@@ -82,7 +82,7 @@ async function applyAndWait(session: Session, request: ApplyRequest): Promise<Ex
   const signal = catchSignals()
   const { target, first, last: view, installed } = await lockAndApply(session, request, lockTimeout, signal)
   let changed = installed || first.plan.changes.length > 0
-  const missing = missingSensors(view)
+  let missing = missingSensors(view)
   if (wait !== undefined && missing.length > 0) {
     const end = Date.now() + wait
     printWait(session, missing, new Date(end))
@@ -92,9 +92,12 @@ async function applyAndWait(session: Session, request: ApplyRequest): Promise<Ex
       changed ||= again.first.plan.changes.length > 0
       return again.last
     }
-    printWaitOver(session, await awaitSensors(target, view, applyAgain, end, signal))
+    missing = await awaitSensors(target, view, applyAgain, end, signal)
+    printWaitOver(session, missing)
   }
-  return detailedExitcode && changed ? Exit.changes : Exit.done
+  if (!detailedExitcode) return Exit.done
+  if (wait !== undefined && missing.length > 0) return Exit.incomplete
+  return changed ? Exit.changes : Exit.done
 }
 
 /** @param before what was applied already, and has to be what the files still say; null: nothing was. */

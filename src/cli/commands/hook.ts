@@ -1,6 +1,7 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { refresh } from '../../apply/refresh.ts'
 import { asForeseen, Exit, type ExitCode } from '../../errors.ts'
+import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { indexLinks } from '../../host/host-index.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
 import { readIpLinks } from '../../host/read-snapshot.ts'
@@ -87,7 +88,7 @@ async function runHook(
     if (await wakeWatch(spec)) return
     const active = leavePaused(findSpansOf(spec, name, links).spans, pauses, say)
     const scope = { name: spec.name, spans: { only: new Set(active) } }
-    const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown })
+    const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown, subnetSeed })
     if (active.length > 0) await repair(session, target, signal, say)
   } finally {
     lock.release()

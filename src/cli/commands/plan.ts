@@ -33,7 +33,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const document = planDocument(plan, { ...view, ...about })
   if (options.out !== undefined) {
     const { savePlan } = await import('../input/saved-plan.ts')
-    savePlan(options.out, document, options, session.files)
+    savePlan(options.out, document, options, target, session.files)
   }
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
   else if (options.diff) {

@@ -8,6 +8,7 @@ export const exitStatuses: Readonly<Record<ExitCode, string>> = {
   3: 'the saved plan no longer fits the host or the file; the message says what has changed',
   4: 'failed or interrupted, and not rolled back or verified completely; the message says what is left',
   5: 'failed, or not confirmed in time, and rolled back completely',
+  6: 'with --wait and --detailed-exitcode: done, but sensors were still missing when the time was up',
   64: 'wrong usage of the command line',
   65: 'the file, the filter or the saved plan is invalid, or there is no file',
   70: 'a bug in spanplan; the message says what to report',

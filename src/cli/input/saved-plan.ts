@@ -25,6 +25,7 @@ const listedDifferences = 10
 /**
  * Saves a plan to a file for {@link openSavedPlan}, with what it takes to read its files again.
  *
+ * @param target that the plan was made for.
  * @param read the files that the plan was made from.
  * @throws SpanplanError FILE_UNWRITABLE.
  */
@@ -32,6 +33,7 @@ export function savePlan(
   path: string,
   document: PlanDocument,
   options: SpecSelection,
+  { subnetSeed }: Pick<Target, 'subnetSeed'>,
   read: readonly SourceFile[]
 ): void {
   const selection = {
@@ -40,7 +42,8 @@ export function savePlan(
     spans: options.span.length > 0 ? [...options.span] : null,
     prune: options.prune,
     adopt: options.adopt,
-    defer_docker: options.deferDocker
+    defer_docker: options.deferDocker,
+    subnet_seed: subnetSeed
   }
   try {
     saveFile(path, `${printableJson(savedDocument(document, selection), 2)}\n`)
@@ -64,9 +67,10 @@ export async function openSavedPlan(
   { insecureFile }: Pick<SpecSelection, 'insecureFile'>
 ): Promise<{ readonly target: Target; refresh(): Promise<PlanView> }> {
   const saved = readSavedPlan(await readPlanFile(path, insecureFile), path)
-  const { files, spans, prune, adopt, defer_docker: deferDocker } = saved.selection
+  const { files, spans, prune, adopt, defer_docker: deferDocker, subnet_seed: seed } = saved.selection
   const selection = { file: files, span: spans ?? [], prune, adopt, deferDocker, insecureFile }
-  const target = await loadSavedTarget(session, saved, selection)
+  const loaded = await loadSavedTarget(session, saved, selection)
+  const target = seed === undefined ? loaded : { ...loaded, subnetSeed: seed }
   return { target, refresh: () => refreshAndCheck(target, saved) }
 }
 

@@ -1,3 +1,4 @@
+import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Session } from '../session.ts'
@@ -35,7 +36,7 @@ export async function loadSpecTarget(session: Session, selection: SpecSelection)
   const listed = spec.spans.map(({ name }) => name)
   const selected = span.length > 0 ? span : prune ? null : listed
   const spans = selected ? { only: new Set(selected) } : everySpan
-  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt })
+  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt, subnetSeed })
 }
 
 /**

@@ -39,7 +39,9 @@ const savedPlan = shownPlan.extend({
     spans: z.array(text).min(1).nullable(),
     prune: z.boolean(),
     adopt: z.boolean(),
-    defer_docker: z.boolean()
+    defer_docker: z.boolean(),
+    /** Chooses the subnets of new networks. Missing: an earlier version saved it. */
+    subnet_seed: text.optional()
   }),
   digest
 })

@@ -3,12 +3,12 @@ import { composeLabel, label, networkOption, referTo } from '../../host/docker/d
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
-import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
-import { adoptUnless, type Kind, type Resource, yesNo } from '../kind.ts'
-import { hashOf, readMark } from '../marks.ts'
+import { adoptUnless, type Kind, type Resource, writeAddress, yesNo } from '../kind.ts'
+import { readMark } from '../marks.ts'
 import { isInScope, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
+import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
 export interface Network extends Resource {
@@ -61,6 +61,7 @@ export const network: Kind<Network> = {
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no host address`,
   replaceNote: 'Docker cannot change a network: it is recreated',
   conflict: explainConflict,
+  obstacles: findSubnetsTaken,
   adoptNote: 'a later destroy removes it'
 }
 
@@ -88,6 +89,27 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
         `the Docker network ${name} already uses the bridge ${bridge}, and spanplan did not create it; ${use}`,
         `give the span another name, or ${away} that network: ${removal}`
       )
+}
+
+/** Docker refuses a subnet that overlaps another network's: here before anything is changed, and by name. */
+function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] {
+  const going = new Set(liveNetworks(desired, host))
+  // Networks of the driver overlay have an address space of their own.
+  const staying = host.networks.filter((live) => !going.has(live) && live.driver !== 'overlay')
+  const foreign = staying.flatMap(({ name, pools }) =>
+    pools.map(({ subnet }) => ({ subnet, user: `the Docker network ${name}` }))
+  )
+  const networks = desireNetworks(desired, host)
+  return networks.flatMap(({ name, subnet, spans: [span = ''], origin }) => {
+    if (desired.spanOf(span)?.network?.subnet == null) return []
+    const kept = networks
+      .filter((other) => other.name !== name)
+      .map((other) => ({ subnet: other.subnet, user: `the Docker network ${other.name} of span ${other.spans[0]}` }))
+    const overlap = describeOverlap(span, subnet, [...foreign, ...kept])
+    if (overlap === null) return []
+    const address = writeAddress(span, 'network', name)
+    return [{ ...diagnostic('SUBNET_TAKEN', overlap, chooseSubnet, origin), address }]
+  })
 }
 
 /** Whose a network seems to be, and which containers are on it. */
@@ -166,9 +188,12 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
     if (span.network === null) return []
     const live = host.networkOf(span.network.name)
     const ours = live && isInScope(desired, live.labels[label.name], span.name)
-    const kept = live && (ours || findMismatch(live, span.name) === undefined) ? live : undefined
+    const kept = live && (ours || findMismatches(live, span.name).length === 0) ? live : undefined
     const subnet =
-      span.network.subnet ?? kept?.pools[0]?.subnet ?? noted(span.network.name) ?? findFreeSubnet(span.name, taken)
+      span.network.subnet ??
+      kept?.pools[0]?.subnet ??
+      noted(span.network.name) ??
+      findFreeSubnet(desired.subnetSeed, span.name, taken)
     taken.push(...readSubnets([subnet]))
     const how = (ours && live.labels[label.bridge]) || (isAdopted(desired, host, span.name) ? 'adopted' : 'owned')
     const labels = { [label.name]: desired.owner, [label.span]: span.name, [label.bridge]: how }
@@ -214,55 +239,22 @@ function isAdopted(desired: DesiredState, host: HostIndex, span: string): boolea
   return mark === null ? !ownsBridge(desired, link) : mark.original !== null
 }
 
-/** Why a network may not be adopted as the network of a span. */
+/** Why a network may not be adopted as the network of a span: all that has to be changed before. */
 function findObjection(live: DockerNetwork, name: string, span: string): string | undefined {
   if (live.labels[label.name] !== undefined) return "it is another span's"
   // Its users know the network by its name.
-  if (live.name !== name) return `its name is ${live.name}: write that in the file (network: ${live.name})`
-  return findMismatch(live, span)
+  const rename = live.name === name ? [] : [`its name is ${live.name}: write that in the file (network: ${live.name})`]
+  const reasons = [...rename, ...findMismatches(live, span)]
+  return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
 /** Why a network is none that a span could have: only a network on that span's bridge is. */
-function findMismatch({ driver, internal, options, pools }: DockerNetwork, span: string): string | undefined {
+export function findMismatches({ driver, internal, options, pools }: DockerNetwork, span: string): string[] {
   const bridge = options[networkOption.bridge]
-  if (driver !== 'bridge') return `its driver is ${driver}`
-  if (bridge !== span) return `it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`
-  if (!internal) return 'it is not internal: its containers would lose their way to other networks'
-  return pools.length === 1 ? undefined : 'it has more than one subnet'
-}
-
-/** 198.18.0.0/15 is for benchmarks of networks (RFC 2544): no real hosts have addresses there. */
-const pool = { base: 198 * 2 ** 24 + 18 * 2 ** 16, length: 15 } as const
-const length = 26
-const size = 2 ** (32 - length)
-const poolSize = 2 ** (length - pool.length)
-
-/** A free /26 of the pool: the first after a place that is a hash of the span's name. */
-function findFreeSubnet(span: string, taken: readonly Subnet[]): string {
-  const first = hashOf('subnet', span) % poolSize
-  for (let offset = 0; offset < poolSize; offset++) {
-    const subnet = { base: pool.base + ((first + offset) % poolSize) * size, length }
-    if (!taken.some((other) => subnetsOverlap(other, subnet))) return writeSubnet(subnet)
-  }
-  // All 2,048 are taken. Docker then says what is wrong.
-  return writeSubnet({ base: pool.base + first * size, length })
-}
-
-function takenSubnets(desired: DesiredState, host: HostIndex): Subnet[] {
-  const networks = host.networks.flatMap(({ pools }) => pools.map(({ subnet }) => subnet))
-  const addresses = host.links.flatMap((link) =>
-    link.addresses.filter(({ family }) => family === 'inet').map(({ address, prefix }) => networkOf(address, prefix))
-  )
-  const asked = desired.spans.flatMap((span) => span.network?.subnet ?? [])
-  return readSubnets([...networks, ...addresses, ...asked])
-}
-
-/** Prefixes of any length: a single address of the host is taken too. */
-function readSubnets(texts: readonly string[]): Subnet[] {
-  return texts.flatMap((text) => readSubnet(text) ?? [])
-}
-
-function networkOf(address: string, prefix: number): string {
-  const base = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
-  return writeSubnet({ base: base - (base % 2 ** (32 - prefix)), length: prefix })
+  if (driver !== 'bridge') return [`its driver is ${driver}`]
+  return [
+    ...(bridge === span ? [] : [`it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`]),
+    ...(internal ? [] : ['it is not internal: its containers would lose their way to other networks']),
+    ...(pools.length === 1 ? [] : [pools.length === 0 ? 'it has no subnet' : 'it has more than one subnet'])
+  ]
 }

@@ -139,7 +139,8 @@ const subnet = z
     payload.issues.push({ code: 'custom', input: payload.value, message: result.problem, params })
   })
   .meta({
-    description: 'The IPv4 prefix of the network, /8 to /29. Default: a free /26 of 198.18.0.0/15, kept once made',
+    description:
+      'The IPv4 prefix of the network, /8 to /29. Default: a free /26 of 198.18.0.0/15, chosen at random and kept once made',
     pattern: '^(?:[0-9]{1,3}\\.){3}[0-9]{1,3}/(?:[89]|1[0-9]|2[0-9])$'
   })
 

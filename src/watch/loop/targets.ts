@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
+import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { makeTarget, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
 import { everySpan, exceptSpans, matchesSpan, noSpan } from '../../spec/scope.ts'
@@ -46,7 +47,7 @@ const filterPatience = 2000
 export function makeFileTarget({ prune }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  return makeTarget(spec, { scope, patient: true, goingDown, deferDocker: false, filterPatience })
+  return makeTarget(spec, { scope, patient: true, goingDown, deferDocker: false, filterPatience, subnetSeed })
 }
 
 /** The same target without some spans. null among them is left out: it is no span's name. */

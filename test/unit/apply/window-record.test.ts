@@ -25,7 +25,8 @@ function makeOne() {
   const target = makeTarget(spec, {
     scope: { name: spec.name, spans: { only: new Set(['span0', 'span1']) } },
     deferDocker: false,
-    adopt: true
+    adopt: true,
+    subnetSeed: ''
   })
   const first = planTarget(target, factsOf(converged))
   return { target, first, window: makeWindow('0a1b2c3d', 1000, target, first, files, install) }

@@ -29,7 +29,7 @@ function writeOpenWindow(): void {
   ]
   const spec = loadSpec(files)
   const scope = { name: spec.name, spans: { except: new Set<string>() } }
-  const target = makeTarget(spec, { scope, deferDocker: false, adopt: false })
+  const target = makeTarget(spec, { scope, deferDocker: false, adopt: false, subnetSeed: '' })
   const first = planTarget(target, factsOf(converged))
   writeWindow({ ...makeWindow(id, 60_000, target, first, files, null), phase: 'open' })
 }

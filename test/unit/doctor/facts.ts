@@ -24,7 +24,7 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
   return {
     file: {
       state: 'valid',
-      target: makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false })
+      target: makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false, subnetSeed: '' })
     },
     ...{ fileArguments: [], otherNames: [], unitFolder: '/lib/spanplan/examples/systemd' },
     ...{ node: '20.19.2', architecture: 'amd64', isRoot: true, canAdminister: true, canCapture: true },

@@ -57,7 +57,7 @@ export function readTarget(path: string, links: Snapshot['links']): Target {
     const scope = { name: spec.name, spans: everySpan }
     const going = links.filter(({ name }) => patient?.goingDown.includes(name))
     const goingDown = going.map(({ index }) => ({ index, since: 0, settled: false }))
-    const how = { deferDocker: false, adopt: adopt ?? false, patient: patient !== undefined }
+    const how = { deferDocker: false, subnetSeed: 'subnet', adopt: adopt ?? false, patient: patient !== undefined }
     return makeTarget(spec, { scope, ...how, goingDown })
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan

@@ -46,7 +46,11 @@ function countReads(spans: number, host: CapturedHost): number {
   const lines = Array.from({ length: spans }, (_, n) => `  many${n + 1}: {sources: [{interface: if${n + 1}}]}\n`)
   const bytes = Buffer.from(`version: 1\nname: many\nspans:\n${lines.join('')}`)
   const spec = loadSpec([{ path: 'spans.yaml', bytes }])
-  const target = makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: true })
+  const target = makeTarget(spec, {
+    scope: { name: spec.name, spans: everySpan },
+    deferDocker: true,
+    subnetSeed: 'subnet'
+  })
   const { plan } = planTarget(
     target,
     factsOf({

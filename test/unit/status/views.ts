@@ -21,7 +21,7 @@ export const converged = readHostFile(fixture('host.json'))
 export function see(host: CapturedHost = converged, text = fixture('spans.yaml')): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planTarget(makeTarget(spec, { scope, deferDocker: false, patient: true }), factsOf(host))
+  return planTarget(makeTarget(spec, { scope, deferDocker: false, patient: true, subnetSeed: 'subnet' }), factsOf(host))
 }
 
 /** The frames that come. */

@@ -1,0 +1,56 @@
+/** A span beside other Docker networks: its subnet, its name, and frames that two sources copy. */
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectConverged, expectRefusal, spanplan, writeSpans } from './spans.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } })
+})
+afterAll(() => lab?.close())
+
+afterEach(() => spanplan(lab, ['destroy', '--all', '--yes']))
+
+const subnetIn = (text: string) => /internal, (\S+), mtu/.exec(text)?.[1] ?? ''
+
+describe('the subnet of a span', () => {
+  test('cannot be told from its name, is kept once made, and is what a saved plan says', async () => {
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], network: span}}')
+    const plans = [1, 2, 3, 4].map(async () => subnetIn((await spanplan(lab, ['plan'])).stdout))
+    const subnets = await Promise.all(plans)
+    expect(subnets.filter((subnet) => !/^198\.1[89]\.\d+\.\d+\/26$/.test(subnet))).toEqual([])
+    expect(new Set(subnets).size).toBeGreaterThan(1)
+    const saved = join(lab.files, 'plan.json')
+    const { stdout } = await spanplan(lab, ['plan', '--out', saved])
+    await spanplan(lab, ['apply', saved])
+    const { IPAM } = await lab.docker.getNetwork('span').inspect()
+    expect(IPAM?.Config).toEqual([{ Subnet: subnetIn(stdout) }])
+    await expectConverged(lab)
+  })
+
+  test('that overlaps another network’s is refused by name, before anything is changed', async () => {
+    const network = (subnet: string) => `{sources: [{interface: ens192}], network: {name: span, subnet: ${subnet}}}`
+    await writeSpans(lab, `spans: {span0: ${network('10.77.0.64/26')}}`)
+    const said = await expectRefusal(lab, ['apply', '--yes'])
+    expect(said).toContain('the subnet 10.77.0.64/26 overlaps 10.77.0.0/24, the Docker network shop')
+    await writeSpans(lab, `spans: {span0: ${network('198.18.7.0/26')}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    // A span that goes in the same plan is in nobody's way.
+    await writeSpans(lab, `spans: {span1: ${network('198.18.7.0/25').replace('span,', 'other,')}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+  })
+})
+
+test('a destroy under another name says which names have spans here, and how to remove them', async () => {
+  await writeSpans(lab, 'name: sensor-7\nspans: {span0: {sources: [{interface: ens192}], network: span}}')
+  await spanplan(lab, ['apply', '--yes'])
+  const { stderr } = await spanplan(lab, ['destroy', '--name', 'sensor-8', '--yes'])
+  expect(stderr).toContain('nothing on this host has the name sensor-8; there are spans of sensor-7 (span0)')
+  expect(stderr).toContain('spanplan destroy --name sensor-7')
+  const other = await expectRefusal(lab, ['destroy', '--name', 'sensor-8', '--span', 'span0', '--yes'], 64)
+  expect(other).toContain('spanplan destroy --name sensor-7 --span span0')
+})
