@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { diagnostic, SpanplanError } from '../errors.ts'
+import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 
 /** A program and its arguments. They never reach a shell. */
 export type Argv = readonly [string, ...string[]]
@@ -65,20 +66,22 @@ const commonOptions = {
 
 /**
  * Runs a program to its end, in the C locale, and returns its output and its status, whatever that is. `input` is the program's
- * stdin: a text, or the number of a file descriptor. The program inherits no other descriptor.
+ * stdin: a text, or the number of a file descriptor. The program inherits no other descriptor. Texts keep bytes that are no UTF-8,
+ * as {@link decodeBytes} has them.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
 export async function run(argv: Argv, input: string | number = '', limits: RunLimits = {}): Promise<Output> {
   const { milliseconds = timeLimit, bytes = defaultBytes, cancel } = limits
   const [file, ...args] = argv
+  if (!args.every((word) => word.isWellFormed())) return run(...asItems(argv), limits)
   const child = execa(file, args, {
     ...commonOptions,
     ...stdin(input),
+    encoding: 'buffer',
     timeout: milliseconds,
     killSignal: 'SIGKILL',
     stripFinalNewline: false,
-    // execa counts characters, not bytes, of output that is not ASCII.
     maxBuffer: bytes,
     ...(cancel && { cancelSignal: cancel })
   })
@@ -89,7 +92,12 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   // Without a status or a signal, the program never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
-  return { stdout, stderr, status: statusOf(exitCode, signal) }
+  return { stdout: decodeBytes(stdout), stderr: decodeBytes(stderr), status: statusOf(exitCode, signal) }
+}
+
+/** The same program, started by xargs: Node passes no bytes that are no UTF-8 as an argument. */
+function asItems([file, ...args]: Argv): [Argv, string] {
+  return [['xargs', '--null', `--max-args=${args.length}`, file], args.map((word) => `${word}\0`).join('')]
 }
 
 /** Waits for a promise, but no longer than so many milliseconds; null: it is not settled by then. */
@@ -173,10 +181,10 @@ export async function follow(
   return commandFailed(argv, { stdout: '', stderr, status: statusOf(exitCode, killedBy) })
 }
 
-function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: string } {
+function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: Uint8Array } {
   // A cast: execa's type has the descriptors from 3 to 9 only; Node accepts any.
   if (typeof input === 'number') return { stdin: input as 3 }
-  return input === '' ? { stdin: 'ignore' } : { input }
+  return input === '' ? { stdin: 'ignore' } : { input: encodeBytes(input) }
 }
 
 /** Processes at once: enough to keep two cores busy. */

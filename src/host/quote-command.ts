@@ -1,5 +1,5 @@
-import { Buffer } from 'node:buffer'
 import { replaceUnprintable } from '../printable.ts'
+import { encodeBytes } from './parsers/bytes.ts'
 
 /** An option and its value as two arguments; none where there is no value. */
 export function option(name: string, value: string | number | null | undefined): string[] {
@@ -34,7 +34,7 @@ function shellWord(argument: string): string {
 }
 
 function octal(text: string): string {
-  return [...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+  return [...encodeBytes(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
 }
 
 /** Writes a command as a line that a person can paste into a shell. */

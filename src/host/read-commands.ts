@@ -85,15 +85,15 @@ export async function runJsonBatch(program: Argv, commands: readonly (readonly s
 }
 
 /**
- * The JSON documents of a batch, one for each command. iproute2 prints one document a line. For a command that fails because its
- * device is gone, it prints none, and the number of the command's line.
+ * The JSON documents of a batch, one for each command. In iproute2's output, each document begins a line; what tc prints as text in
+ * one may have several. For a command that fails because its device is gone, there is none, and the number of the command's line.
  */
 export async function readJsonBatch(command: ReadCommand): Promise<unknown[]> {
   const { argv, input } = command
   const commands = input.trimEnd().split('\n')
   const output = await readOutput(command)
   const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
-  const documents = output.stdout.split('\n').filter((line) => line.trim() !== '')
+  const documents = output.stdout.split(/\n(?=\[)/).filter((line) => line.trim() !== '')
   if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
   return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
 }

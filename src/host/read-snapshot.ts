@@ -3,6 +3,7 @@ import { readDocker } from './docker/read-docker.ts'
 import { commandFailed, run } from './exec.ts'
 import { readNftables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
+import { encodeBytes } from './parsers/bytes.ts'
 import { parseFilters } from './parsers/filters.ts'
 import { type OffloadsByLink, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { parseToolJson } from './parsers/json.ts'
@@ -93,7 +94,7 @@ async function readOffloads(): Promise<OffloadsByLink> {
 /** procfs shows the reader's own network namespace; sysfs may show another one. */
 function readIpv6(name: string): boolean {
   try {
-    return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
+    return readFileSync(encodeBytes(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`), 'utf8').trim() === '0'
   } catch {
     // The kernel has no IPv6, or the link is gone.
     return false

@@ -44,8 +44,12 @@ export function referTo({ id, name }: Pick<DockerNetwork | Container, 'id' | 'na
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && !/^[0-9a-f]{64}$/.test(name) ? name : id
 }
 
+/** The driver of a network whose description is not understood; no driver has this name. */
+export const opaqueDriver = 'unknown'
+
 /** The bridge that Docker uses or makes for a network; null for a network of another driver. */
 export function dockerBridge({ driver, id, options }: DockerNetwork): string | null {
+  if (driver === opaqueDriver) return options[networkOption.bridge] ?? null
   // libnetwork's own name for the bridge has the id's first 12 digits.
   return driver === 'bridge' ? (options[networkOption.bridge] ?? `br-${id.slice(0, 12)}`) : null
 }

@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import { opaqueDriver } from '../docker/docker-names.ts'
 import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
+import { parseRecords } from './records.ts'
 
 /** A mapping of strings; Docker prints an empty one as null. */
 const strings = z
@@ -54,10 +56,17 @@ const containerOutput = z.object({
   })
 })
 
-/** Parses Docker's list of networks. */
+/** What is still understood of a network whose description is not. */
+const opaqueNetworkOutput = z.object({ Id: z.string(), Name: z.string(), Options: strings.catch({}) }).transform(
+  (network): z.infer<typeof networkOutput> => ({
+    ...{ ...network, Driver: opaqueDriver, Labels: {}, Internal: false, EnableIPv6: false, Attachable: false }
+  })
+)
+
+/** Parses Docker's list of networks, which has another order each time. One that is not understood is foreign. */
 export function parseNetworks(document: unknown): DockerNetwork[] {
-  const networks = z.array(networkOutput).parse(document)
-  return networks.map((network) => ({
+  const networks = parseRecords(z.union([networkOutput, opaqueNetworkOutput]), document)
+  return sortByKey(networks, ({ Name, Id }) => `${Name} ${Id}`).map((network) => ({
     id: network.Id,
     name: network.Name,
     driver: network.Driver,
@@ -70,6 +79,12 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
     options: network.Options,
     labels: network.Labels
   }))
+}
+
+/** In one order, whatever the order in which a tool lists them: what has no order is compared as a set. */
+function sortByKey<Item>(items: readonly Item[], keyOf: (item: Item) => string): Item[] {
+  const keyed = items.map((item) => [keyOf(item), item] as const)
+  return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, item]) => item)
 }
 
 /** Parses Docker's description of one container, which does not tell the ports. */
@@ -85,11 +100,11 @@ export function parseContainer(document: unknown): Container {
     networkMode: inspected.HostConfig.NetworkMode,
     sandbox: (running && inspected.NetworkSettings.SandboxKey) || null,
     veths: null,
-    endpoints: Object.entries(inspected.NetworkSettings.Networks ?? {}).map(
+    endpoints: sortByKey(Object.entries(inspected.NetworkSettings.Networks ?? {}), ([network]) => network).map(
       ([network, endpoint]): Endpoint => ({
         network,
         networkId: endpoint.NetworkID,
-        aliases: endpoint.Aliases ?? [],
+        aliases: [...(endpoint.Aliases ?? [])].sort(),
         driverOptions: endpoint.DriverOpts,
         fixedAddress: endpoint.IPAMConfig?.IPv4Address ?? null,
         port: 'unknown'
@@ -121,15 +136,18 @@ export interface ListedContainer {
   } | null
 }
 
-/** Parses Docker's list of containers. */
+/** Parses Docker's list of containers, sorted by their names. */
 export function parseContainerList(document: unknown): ListedContainer[] {
-  const entries = z.array(z.looseObject({ Id: z.string() })).parse(document)
-  return entries.map((entry) => {
+  const entries = parseRecords(z.looseObject({ Id: z.string() }), document)
+  const listed = entries.map((entry): ListedContainer => {
     const { Id: id } = entry
     const { data } = containerListOutput.safeParse(entry)
     if (data === undefined) return { id, name: id.slice(0, 12), details: null }
     const names = (data.Names ?? []).map((name) => name.replace(/^\//, ''))
     const networks = Object.keys(data.NetworkSettings?.Networks ?? {})
-    return { id, name: names[0] ?? id.slice(0, 12), details: { names, labels: data.Labels, networks } }
+    // A name by a link has a slash.
+    const name = names.find((one) => !one.includes('/')) ?? id.slice(0, 12)
+    return { id, name, details: { names, labels: data.Labels, networks } }
   })
+  return sortByKey(listed, ({ name, id }) => `${name} ${id}`)
 }

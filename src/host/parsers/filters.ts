@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import type { ClassPlace, HookPlace, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
 import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-syntax.ts'
-import { isSamePref, isTable, type Root, type Row, rowOutput, tableOf } from './u32.ts'
+import { isSamePref, isTable, parseRows, type Root, type Row, tableOf } from './u32.ts'
 
 /** Loose, so that unknown keys can be noticed. */
 const mirredOutput = z.looseObject({
@@ -60,7 +60,7 @@ export function parseFilters<Place extends HookPlace | ClassPlace>(
   document: unknown,
   roots: readonly Root[] = []
 ): (TcFilter & Place)[] {
-  const rows = z.array(rowOutput).parse(document)
+  const rows = parseRows(document)
   const tables = rows.filter(isTable)
   const local = roots.filter((root) => root.place.device === place.device && qdiscOf(root.place) === qdiscOf(place))
   return rows.flatMap((row) => {
@@ -87,7 +87,10 @@ function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcF
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
   const copies = mirrors.map(({ mirror }) => mirror)
   const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[kind] ?? [])]
-  const hasUnknown = Object.keys(options).some((option) => !known.includes(option))
+  const hasUnknown =
+    optionsOf[kind] === undefined ||
+    !Array.isArray(options.actions ?? []) ||
+    Object.keys(options).some((option) => !known.includes(option))
   const hasHardware = hardwareOptions.some((option) => option in options)
   const bytecode = bytecodeOutput.safeParse(options.bytecode)
   const program = bytecode.success ? writeProgram(bytecode.data.insns) : null

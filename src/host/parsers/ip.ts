@@ -124,7 +124,7 @@ function parseLink(
   indexOf: ReadonlyMap<string, number>,
   addressesOf: (index: number) => readonly Address[] | undefined
 ): IpLink | null {
-  const { data: link } = linkOutput.safeParse(record)
+  const [link] = parseRecords(linkOutput, [record])
   const { info_kind: kind = null, info_slave_kind, info_data, info_slave_data } = link?.linkinfo ?? {}
   const bridge = kind === 'bridge' ? parseBridge(info_data) : null
   const port = info_slave_kind === 'bridge' ? parsePort(info_slave_data) : null
@@ -134,7 +134,7 @@ function parseLink(
     ...parseLowerAndPeer(link, indexOf),
     index: link.ifindex,
     name: link.ifname,
-    altnames: link.altnames,
+    altnames: [...link.altnames].sort(),
     type: link.link_type,
     kind,
     mac: link.address,

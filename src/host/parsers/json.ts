@@ -1,7 +1,10 @@
 /**
  * Parses the JSON of iproute2 and ethtool, which is not always valid: control characters in names and aliases are not escaped
  * (lib/json_writer.c), and ethtool writes `\'` for an apostrophe. tc prints each match of a u32 filter under the same key
- * (tc/f_u32.c): the matches become one list. No output is an empty list.
+ * (tc/f_u32.c): the matches become one list. No output is an empty list. Of some things, tc prints a part as text (hfsc in tc/q_hfsc.c,
+ * matches of basic in tc/f_basic.c): only that record is broken then, and has the fields before that text.
+ *
+ * @throws SyntaxError if there are no records.
  */
 export function parseToolJson(text: string): unknown {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to escape.
@@ -12,5 +15,57 @@ export function parseToolJson(text: string): unknown {
   const merged = valid.replace(/(?<!\\)"match":(\{[^{}]*\}(?:,"match":\{[^{}]*\})*)/g, (_, matches: string) => {
     return `"match":[${matches.replaceAll(',"match":', ',')}]`
   })
-  return merged.trim() === '' ? [] : JSON.parse(merged)
+  if (merged.trim() === '') return []
+  try {
+    return JSON.parse(merged)
+  } catch (error) {
+    const records = splitRecords(merged.trim())
+    if (records === null) throw error
+    return records
+  }
+}
+
+/** A key that a broken record has, and no record of a tool's. */
+const brokenKey = '\0broken'
+
+/** Whether the text of a record was no JSON. */
+export function isBroken(record: unknown): boolean {
+  return typeof record === 'object' && record !== null && brokenKey in record
+}
+
+/** The most objects in a record that begin as the record does, as the members of a group of next hops do. */
+const mostInside = 16
+
+/**
+ * Parses the records of a list one by one; null: the text is no list of records. Each begins with the same key, whatever the text in
+ * another may be: it may have one quote, or one bracket.
+ */
+function splitRecords(text: string): unknown[] | null {
+  const [, start, key] = /^\[\s*(\{("\w+":))/.exec(text) ?? []
+  if (start === undefined || key === undefined || !text.endsWith('}]')) return null
+  const pieces = text.slice(text.indexOf(start) + 1, -2).split(`},{${key}`)
+  const texts = pieces.map((piece, index) => (index === 0 ? `{${piece}}` : `{${key}${piece}}`))
+  const records: unknown[] = []
+  for (let at = 0; at < texts.length; ) {
+    const ends = Array.from({ length: Math.min(mostInside, texts.length - at) }, (_, more) => at + 1 + more)
+    const join = (end: number) => texts.slice(at, end).join()
+    const end = ends.find((one) => parseOrNull(join(one)) !== null)
+    records.push(end === undefined ? readFields(join(at + 1)) : parseOrNull(join(end)))
+    at = end ?? at + 1
+  }
+  return records
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** What a broken record has before the first list, object or text. */
+function readFields(text: string): unknown {
+  const fields = /^\{((?:"(?:[^"\\]|\\.)*":(?:"(?:[^"\\]|\\.)*"|[\w.+-]+),)*)/.exec(text)?.[1] ?? ''
+  return parseOrNull(`{${fields}${JSON.stringify(brokenKey)}:true}`) ?? { [brokenKey]: true }
 }

@@ -1,13 +1,18 @@
 import * as z from 'zod'
 import type { NftTable } from '../snapshot.ts'
+import { parseRecords } from './records.ts'
 
-const document = z.object({ nftables: z.array(z.record(z.string(), z.record(z.string(), z.unknown()))) })
+const document = z.object({ nftables: z.unknown() })
 
-const names = z.object({ name: z.string().optional(), table: z.string().optional(), comment: z.string().optional() })
+const entry = z.record(z.string(), z.record(z.string(), z.unknown()))
+
+/** Apart from the object: that is kept as it is. What is not understood names no table. */
+const text = z.string().optional().catch(undefined)
+const names = z.object({ name: text, table: text, comment: text })
 
 /** Parses what `nft list ruleset` prints: the tables whose name or comment begins with `spanplan`. */
 export function parseTables(output: unknown): NftTable[] {
-  const objects = document.parse(output).nftables.flatMap((entry) => Object.entries(entry))
+  const objects = parseRecords(entry, document.parse(output).nftables).flatMap((one) => Object.entries(one))
   const contents = new Map<string, NftTable['objects'][number][]>()
   for (const [kind, { handle: _, ...object }] of objects) {
     const { name, table = name } = names.parse(object)
@@ -17,7 +22,7 @@ export function parseTables(output: unknown): NftTable[] {
   return objects.flatMap(([kind, object]): NftTable[] => {
     if (kind !== 'table') return []
     const { name = '', comment = null } = names.parse(object)
-    const isOfSpanplan = [name, comment].some((text) => text?.startsWith('spanplan'))
+    const isOfSpanplan = [name, comment].some((one) => one?.startsWith('spanplan'))
     return isOfSpanplan ? [{ name, comment, objects: contents.get(name) ?? [] }] : []
   })
 }

@@ -2,16 +2,29 @@ import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import type { HookPlace, Qdisc } from '../snapshot.ts'
 
+/** The kind of what is not understood; no kind of tc's has this name. */
+export const opaqueKind = 'unknown'
+
+/** The kernel gives no block this number. */
+const opaqueBlock = 0
+
+/** A shared block that is not understood is some block. */
+const blockOutput = z.number().optional().catch(opaqueBlock)
+
+/** One that is not understood is of no known kind: nothing is done with it. */
 const qdiscOutput = z.object({
-  kind: z.string(),
+  kind: z.string().catch(opaqueKind),
   dev: z.string(),
-  handle: z.string().default('0:'),
-  root: z.boolean().default(false),
-  parent: z.string().optional(),
+  handle: z.string().default('0:').catch('0:'),
+  root: z.boolean().default(false).catch(false),
+  parent: z.string().optional().catch(undefined),
   options: z.unknown().optional(),
-  ingress_block: z.number().optional(),
-  egress_block: z.number().optional()
+  ingress_block: blockOutput,
+  egress_block: blockOutput
 })
+
+/** Also of a broken row, all that is needed may be understood. */
+const rowsOutput = z.array(z.unknown())
 
 /** prio's own defaults (iproute2, tc/q_prio.c), which are those of the kernel's pfifo_fast too. */
 const plainPrioOutput = z.object({
@@ -21,12 +34,14 @@ const plainPrioOutput = z.object({
 
 /** Parses `tc -json qdisc show`. */
 export function parseQdiscs(document: unknown): Qdisc[] {
-  const rows = z.array(qdiscOutput).parse(document)
-  return rows.map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
-    ...{ device: dev, kind, handle, root, parent: parent ?? null },
-    plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
-    block: ingress_block ?? egress_block ?? null
-  }))
+  return rowsOutput
+    .parse(document)
+    .flatMap((row) => qdiscOutput.safeParse(row).data ?? [])
+    .map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
+      ...{ device: dev, kind, handle, root, parent: parent ?? null },
+      plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
+      block: ingress_block ?? egress_block ?? null
+    }))
 }
 
 /** The tc hooks of the devices that have any. */

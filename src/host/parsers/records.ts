@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { isBroken } from './json.ts'
 
 const list = z.array(z.unknown())
 
@@ -9,7 +10,7 @@ const list = z.array(z.unknown())
  */
 export function parseRecords<Record>(schema: z.ZodType<Record>, document: unknown): Record[] {
   return list.parse(document).flatMap((record) => {
-    const parsed = schema.safeParse(record)
-    return parsed.success ? [parsed.data] : []
+    const parsed = isBroken(record) ? null : schema.safeParse(record)
+    return parsed?.success ? [parsed.data] : []
   })
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { option } from '../quote-command.ts'
 import type { Route } from '../snapshot.ts'
+import { parseRecords } from './records.ts'
 
 /**
  * The command, for a batch of `ip -json -4` and `-6`, that reads the routes through a device in all tables. In a batch, ip itself selects
@@ -27,27 +28,43 @@ const routeOutput = z.object({
   metric: z.number().optional()
 })
 
-/** The devices of each next-hop object, by its number. */
-export type NextHops = ReadonlyMap<number, readonly string[]>
+/** A route: null where it is not understood. */
+const recordOutput = z.union([
+  routeOutput.transform((route) => ({ nhid: route.nhid, protocol: route.protocol, route })),
+  z
+    .object({ nhid: z.number().optional().catch(undefined), protocol: z.unknown().optional() })
+    .transform(({ nhid, protocol }) => ({ nhid, protocol, route: null }))
+])
 
-const nextHopOutput = z.object({
-  id: z.number(),
-  dev: z.string().optional(),
-  group: z.array(z.object({ id: z.number() })).optional()
-})
+/** The devices of each next-hop object, by its number; null: the object is not understood. */
+export type NextHops = ReadonlyMap<number, readonly string[] | null>
+
+const nextHopOutput = z.union([
+  z
+    .object({ id: z.number(), dev: z.string().optional(), group: z.array(z.object({ id: z.number() })).optional() })
+    .transform(({ id, dev, group }) => ({ id, group: group ?? null, devices: dev === undefined ? [] : [dev] })),
+  z.object({ id: z.number() }).transform(({ id }) => ({ id, group: null, devices: null }))
+])
 
 /** Parses the output of {@link nextHopsCommand}. A group has no groups in it (ip-nexthop(8)). */
 export function parseNextHops(document: unknown): NextHops {
-  const objects = z.array(nextHopOutput).parse(document)
-  const devices = new Map(objects.map(({ id, dev }) => [id, dev === undefined ? [] : [dev]]))
-  const members = (group: readonly { readonly id: number }[]) => group.flatMap(({ id }) => devices.get(id) ?? [])
-  return new Map(objects.map(({ id, group }) => [id, group === undefined ? (devices.get(id) ?? []) : members(group)]))
+  const objects = parseRecords(nextHopOutput, document)
+  const devices = new Map(objects.map((one) => [one.id, one.devices]))
+  const members = (group: readonly { readonly id: number }[]) => {
+    const lists = group.map(({ id }) => devices.get(id) ?? null)
+    return lists.includes(null) ? null : lists.flatMap((list) => list ?? [])
+  }
+  return new Map(objects.map(({ id, group, devices }) => [id, group === null ? devices : members(group)]))
 }
 
+/** What is not understood of a route names no device. */
 const hopsOutput = z.looseObject({
-  dev: z.string().optional(),
-  nhid: z.number().optional(),
-  nexthops: z.array(z.looseObject({ dev: z.string().optional() })).optional()
+  dev: z.string().optional().catch(undefined),
+  nhid: z.number().optional().catch(undefined),
+  nexthops: z
+    .array(z.looseObject({ dev: z.string().optional() }).catch({}))
+    .optional()
+    .catch(undefined)
 })
 
 /**
@@ -56,9 +73,9 @@ const hopsOutput = z.looseObject({
  */
 export function splitRoutes(document: unknown, nextHops: NextHops): ReadonlyMap<string, readonly unknown[]> {
   const byDevice = new Map<string, unknown[]>()
-  for (const route of z.array(hopsOutput).parse(document)) {
+  for (const route of parseRecords(hopsOutput, document)) {
     const { dev, nhid, nexthops = [] } = route
-    const named = nhid === undefined ? [dev, ...nexthops.map((hop) => hop.dev)] : (nextHops.get(nhid) ?? [])
+    const named = nhid === undefined ? [dev, ...nexthops.map((hop) => hop.dev)] : devicesOf(nhid, nextHops)
     for (const device of new Set(named)) {
       if (device === undefined) continue
       const routes = byDevice.get(device)
@@ -69,17 +86,31 @@ export function splitRoutes(document: unknown, nextHops: NextHops): ReadonlyMap<
   return byDevice
 }
 
+/** Of an object that is not understood, none is known. */
+function devicesOf(nhid: number, nextHops: NextHops): readonly string[] {
+  return nextHops.get(nhid) ?? []
+}
+
 /**
  * Parses the output of {@link routesCommand}. The routes that the kernel itself adds (protocol `kernel`) are left out: those of the
  * device's addresses, and those to fe80::/64 and ff00::/8 that each device with IPv6 has. So are those by a next-hop object of other
  * devices.
  */
 export function parseRoutes(device: string, family: Route['family'], document: unknown, nextHops: NextHops): Route[] {
-  const routes = z.array(routeOutput).parse(document)
-  return routes
+  const mayUse = (nhid: number) => nextHops.get(nhid) === null || devicesOf(nhid, nextHops).includes(device)
+  return parseRecords(recordOutput, document)
     .filter(({ protocol }) => protocol !== 'kernel')
-    .filter(({ nhid }) => nhid === undefined || nextHops.get(nhid)?.includes(device))
-    .map((route) => ({ device, family, ...writeRoute(device, family, route) }))
+    .filter(({ nhid }) => nhid === undefined || mayUse(nhid))
+    .map(({ route }) => ({
+      ...{ device, family },
+      ...(route === null ? writeOpaque(device, family) : writeRoute(device, family, route))
+    }))
+}
+
+/** A route that is not understood is somebody's use of the interface, as far as anybody can tell. */
+function writeOpaque(device: string, family: Route['family']): Pick<Route, 'text' | 'removal'> {
+  const text = 'one that spanplan does not understand'
+  return { text, removal: ['ip', ...(family === 'inet6' ? ['-6'] : []), ...routesCommand(device)] }
 }
 
 /**

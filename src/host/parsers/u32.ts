@@ -1,9 +1,10 @@
 import * as z from 'zod'
 import type { ClassPlace, HookPlace } from '../snapshot.ts'
 import { writeKey } from '../tc-syntax.ts'
+import { opaqueKind } from './qdiscs.ts'
+import { parseRecords } from './records.ts'
 
-/** A row of `tc -json filter show`: a filter, a table of u32, or the summary of a preference, which has no options. */
-export const rowOutput = z.object({
+const rowOutput = z.object({
   protocol: z.string(),
   pref: z.number(),
   chain: z.number().default(0),
@@ -11,8 +12,26 @@ export const rowOutput = z.object({
   options: z.looseObject({}).optional()
 })
 
-/** One such row. */
+/** A row of `tc -json filter show`: a filter, a table of u32, or the summary of a preference, which has no options. */
 export type Row = z.infer<typeof rowOutput>
+
+/** A row that is not understood is a filter that does other work: at its preference, or where that is not understood, before all. */
+const opaqueOutput = z
+  .object({
+    protocol: z.string().catch('all'),
+    pref: z.number().catch(0),
+    chain: z.number().catch(0),
+    kind: z.string().catch(opaqueKind)
+  })
+  .catch({ protocol: 'all', pref: 0, chain: 0, kind: opaqueKind })
+  .transform((row): Row => ({ ...row, options: { [opaqueKind]: true } }))
+
+const rowsOutput = z.array(z.unknown())
+
+/** Parses the output of `tc -json filter show`, each row by itself. */
+export function parseRows(document: unknown): Row[] {
+  return rowsOutput.parse(document).map((row) => parseRecords(rowOutput, [row])[0] ?? opaqueOutput.parse(row))
+}
 
 /** tc prints the hash tables of u32 among the filters. */
 const tableOutput = z.object({ options: z.object({ ht_divisor: z.number() }) })
@@ -34,7 +53,7 @@ export interface Root {
 export function findRoots(place: Root['place'], document: unknown): Root[] {
   // Most devices have none, and parsing each row takes time.
   if (!Array.isArray(document) || !document.some((row) => tableOutput.safeParse(row).success)) return []
-  const tables = z.array(rowOutput).parse(document).filter(isTable)
+  const tables = parseRows(document).filter(isTable)
   return tables
     .filter((table) => tables.filter((one) => isSamePref(one, table))[1] === table)
     .map(({ chain, pref, protocol }) => ({ place, chain, pref, protocol, table: null }))
@@ -47,8 +66,7 @@ export function rootTableCommand({ place, chain, pref, protocol }: Root): string
 
 /** Parses the output of {@link rootTableCommand}. */
 export function parseRoot(root: Root, document: unknown): Root {
-  const rows = z.array(rowOutput).safeParse(document)
-  const table = rows.success ? rows.data.find(isTable)?.options?.fh : undefined
+  const table = Array.isArray(document) ? parseRows(document).find(isTable)?.options?.fh : undefined
   return { ...root, table: typeof table === 'string' ? table : null }
 }
 

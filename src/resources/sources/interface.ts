@@ -173,9 +173,9 @@ function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
   )
 }
 
-/** The program that would misread the interface's name; undefined: none. A name that is no UTF-8 was read with U+FFFD in it. */
+/** The program that would misread the interface's name; undefined: none. */
 function findConfused(name: string, dedicated: boolean): string | undefined {
-  if (batchWord(name) === null || printable(name) !== name || name.includes('\ufffd')) return 'tc'
+  if (batchWord(name) === null || printable(name) !== name) return 'tc'
   if (!dedicated) return undefined
   if (name.includes('=')) return 'sysctl'
   return name === '*' ? 'ethtool' : undefined

@@ -224,6 +224,33 @@ describe('Docker', () => {
     expect(selectContainers(list, [], [])).toEqual([])
   })
 
+  test("Docker's lists have another order at each call, and are read in one", () => {
+    const records = z.array(z.looseObject({})).parse(read('docker-networks'))
+    expect(parseNetworks([...records].reverse())).toEqual(parseNetworks(records))
+    const listed = z.array(z.looseObject({})).parse(read('docker-containers'))
+    expect(parseContainerList([...listed].reverse())).toEqual(parseContainerList(listed))
+    const inspected = z.object({
+      NetworkSettings: z.looseObject({ Networks: z.record(z.string(), z.looseObject({})) })
+    })
+    const container = inspected.loose().parse(read('docker-inspect'))
+    const { Networks } = container.NetworkSettings
+    const reversed = Object.entries(Networks)
+      .reverse()
+      .map(([name, one]) => [name, { ...one, Aliases: z.array(z.string()).nullable().parse(one.Aliases)?.reverse() }])
+    const other = {
+      ...container,
+      NetworkSettings: { ...container.NetworkSettings, Networks: Object.fromEntries(reversed) }
+    }
+    expect(parseContainer(other)).toEqual(parseContainer(container))
+  })
+
+  test('a network that is not understood is foreign, and there', () => {
+    const network = { Id: 'a'.repeat(64), Name: 'span', Driver: 'bridge', Options: { a: 'b' }, Labels: { c: 'd' } }
+    expect(parseNetworks([{ ...network, IPAM: 7 }, 7, { Name: 'x' }])).toMatchObject([
+      { name: 'span', driver: 'unknown', options: { a: 'b' }, labels: {}, pools: [] }
+    ])
+  })
+
   test('the containers selected: by label, or by the service of a Compose project', () => {
     const compose = (oneoff: string) => ({
       'com.docker.compose.project': 'shop',
@@ -240,15 +267,15 @@ describe('Docker', () => {
     ])
     const select = (selector: ContainerSelector) =>
       selectContainers(list, [], [selector]).flatMap(({ id, details }) => (details === null ? [] : [id]))
-    expect(select({ label: { key: 'role', value: 'ids' } })).toEqual(['a', 'e'])
+    expect(select({ label: { key: 'role', value: 'ids' } })).toEqual(['e', 'a'])
     expect(select({ label: { key: 'role', value: 'a=b' } })).toEqual(['b'])
     expect(select({ label: { key: 'role', value: '' } })).toEqual([])
     expect(select({ compose: { project: 'shop', service: 'ids' } })).toEqual(['b'])
     expect(select({ compose: { project: 'shop', service: 'web' } })).toEqual([])
     // An entry that cannot be parsed may be one of them.
     expect(selectContainers(list, [], [{ container: 'zeek' }])).toMatchObject([
-      { id: 'a', name: 'zeek' },
-      { id: '0123456789abcdef', name: '0123456789ab' }
+      { id: '0123456789abcdef', name: '0123456789ab' },
+      { id: 'a', name: 'zeek' }
     ])
   })
 
