@@ -19,7 +19,7 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--lock-timeout': 'Only one spanplan at a time changes a host.',
   '--interval': 'The interval varies by a tenth. The shortest is 1s.',
   '--listen':
-    'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served.',
+    'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served, to requests that name this address, the host name or localhost.',
   '--wait':
     'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0; with `--detailed-exitcode`, 6 says that sensors were still missing. `--rollback-after` and `--defer-docker` do not go with it.',
   '--color': '`NO_COLOR` and `FORCE_COLOR` hold.',

@@ -86,14 +86,14 @@ test.each([
   [
     'bodies without an end',
     `const again = () => {
-  const socket = open('POST /metrics HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n', again)
+  const socket = open('POST /metrics HTTP/1.1\\r\\nHost: localhost\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n', again)
   socket.on('connect', () => setInterval(() => socket.writable && socket.write('1000\\r\\n' + 'x'.repeat(4096) + '\\r\\n'), 1))
 }
 for (let n = 0; n < 20; n++) again()`
   ],
   [
     'scrapers that do not read',
-    `const again = () => open('GET /metrics HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n', again).pause()
+    `const again = () => open('GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n', again).pause()
 for (let n = 0; n < 100; n++) again()`
   ],
   ['a flood of new connections, all of them kept', 'setInterval(() => { for (let n = 0; n < 50; n++) open() }, 5)']
@@ -117,9 +117,9 @@ for (let n = 0; n < 100; n++) again()`
 test('what is no request of a scraper is refused, and nothing of it comes back or is printed', async () => {
   await using watch = await startWatch(lab, listenHere)
   const title = '\x1b]0;owned\x07'
-  const get = (path: string, headers = 'Host: a\r\n') => `GET ${path} HTTP/1.1\r\n${headers}\r\n`
+  const get = (path: string, headers = 'Host: localhost\r\n') => `GET ${path} HTTP/1.1\r\n${headers}\r\n`
   const answers = await send([
-    get('/metrics', `Host: a\r\nX: ${'x'.repeat(10_000)}\r\n`),
+    get('/metrics', `Host: localhost\r\nX: ${'x'.repeat(10_000)}\r\n`),
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
     get(`/${title}`),
     get('/%1b%5d0;owned%07'),

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { BlockList, isIPv6, type Socket } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import { messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { isOwnHost } from './host-header.ts'
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -41,15 +42,6 @@ const mostWaiting = 4096
 /** Bytes of a request's line and headers. Prometheus sends some 300. */
 const largestHeader = 8192
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-/** Whether only this host can reach the address. */
-export function isLoopback({ host }: ListenAddress): boolean {
-  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
-}
-
 /** The address as a user writes it. */
 export function writeListenAddress({ host, port }: ListenAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
@@ -69,7 +61,7 @@ export async function listen(address: ListenAddress, pages: Pages, longest = lon
     if (served.has(request.socket)) return
     served.add(request.socket)
     limit.onRequest(request.socket)
-    void answer(request, response, pages)
+    void answer(request, response, pages, address)
   })
   server.on('connection', (socket) => {
     limit.onConnect(socket)
@@ -151,9 +143,16 @@ function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
   })
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, pages: Pages): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  pages: Pages,
+  { host }: ListenAddress
+): Promise<void> {
   response.shouldKeepAlive = false
-  const { status, type, body, allow } = await findPage(request, pages)
+  const { localAddress = host } = request.socket
+  const isForUs = isOwnHost(request.headers.host, [host, localAddress])
+  const { status, type, body, allow } = isForUs ? await findPage(request, pages) : misdirected
   response.writeHead(status, {
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
@@ -162,6 +161,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, pages:
   })
   response.end(body)
 }
+
+/** The reason is for a person: the name that was asked for may be anybody's, and is not repeated. */
+const misdirected: Page & { allow?: string } = plainPage(
+  421,
+  'The Host of this request is not an address or a name of this server. Ask by its address, or through a proxy that does'
+)
 
 async function findPage({ method, url = '' }: IncomingMessage, pages: Pages): Promise<Page & { allow?: string }> {
   const page = pages.get(url.replace(/\?.*$/s, ''))

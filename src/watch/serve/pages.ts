@@ -13,9 +13,9 @@ import { makeReport } from '../../status/report.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
 import { cachePromise } from './cached-promise.ts'
+import { isLoopback } from './host-header.ts'
 import {
   type HttpListener,
-  isLoopback,
   type ListenAddress,
   listen,
   type Page,
@@ -36,23 +36,27 @@ export interface Watched {
   refresh(): Promise<PlanView>
 }
 
-/** Milliseconds for which all scrapes get the same counters. */
-const measurementLifetime = 1000
+/**
+ * Milliseconds for which all scrapes get the same page: a second, or longer where a page is costly. So scrapers in a loop keep the
+ * watch busy for an eighth of the time at most.
+ *
+ * @param took milliseconds to make the page.
+ */
+const lifetimeOfPage = (took: number) => Math.min(Math.max(7 * took, 1000), 10_000)
 
 /** Milliseconds to wait for a refresh, where Docker hangs: a scraper does not wait much longer. Then the last plan view is used. */
 const refreshPatience = 3000
 
 /** The pages of a watch: its metrics for Prometheus, and its probes. */
 export function makePages(watched: Watched, version: string): Pages {
-  const measure = cachePromise(openMeter(watched), measurementLifetime)
+  const measure = openMeter(watched)
+  const makeMetricsPage = async (): Promise<Page> => {
+    const measurement = await measure()
+    const families = makeMetrics(version, watched.state(), measurement)
+    return { status: 200, type: expositionType, body: writeExposition(families) }
+  }
   return new Map<string, () => Promise<Page>>([
-    [
-      '/metrics',
-      async () => {
-        const families = makeMetrics(version, watched.state(), await measure())
-        return { status: 200, type: expositionType, body: writeExposition(families) }
-      }
-    ],
+    ['/metrics', cachePromise(makeMetricsPage, lifetimeOfPage)],
     ['/healthz', async () => probePage(probeLiveness(watched.idle(), watched.interval))],
     ['/readyz', async () => probePage(probeReadiness(watched.state()))]
   ])
@@ -72,7 +76,7 @@ export async function servePages(
 ): Promise<HttpListener | null> {
   if (address === null) return null
   const listener = await listen(address, makePages(watched, SPANPLAN_VERSION))
-  if (!isLoopback(address)) {
+  if (!isLoopback(address.host)) {
     const message = `metrics are served at ${writeListenAddress(address)} to everybody who can reach that address`
     const hint = 'there is no password: restrict access with a firewall'
     emit({ type: 'warning', diagnostic: { code: 'LISTEN_OPEN', message, hint } })
@@ -106,9 +110,12 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
 /** Refreshes; where that takes too long, it gives the last plan view; null: there is none. */
 function openPatientRefresh(watched: Watched): () => Promise<PlanView | null> {
   let latest: PlanView | null = null
-  const refresh = cachePromise(async () => {
-    latest = (await nullIfForeseen(watched.refresh())) ?? latest
-  }, 0)
+  const refresh = cachePromise(
+    async () => {
+      latest = (await nullIfForeseen(watched.refresh())) ?? latest
+    },
+    () => 0
+  )
   return async () => {
     await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
     return latest

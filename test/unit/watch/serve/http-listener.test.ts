@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseListenAddress } from '../../../../src/cli/options.ts'
+import { isLoopback, isOwnHost } from '../../../../src/watch/serve/host-header.ts'
 import {
   type HttpListener,
-  isLoopback,
   listen,
   type Page,
   plainPage,
@@ -30,7 +30,7 @@ describe('an address to listen at', () => {
   ])('%s', (text, host, port, local) => {
     const address = parseListenAddress(text)
     expect(address).toEqual({ host, port })
-    expect(isLoopback(address)).toBe(local)
+    expect(isLoopback(host)).toBe(local)
     expect(writeListenAddress(address)).toBe(text)
   })
 
@@ -86,7 +86,7 @@ describe('the server', () => {
     return text(socket).catch(() => '')
   }
 
-  const get = (path: string, method = 'GET') => converse(`${method} ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  const get = (path: string, method = 'GET') => converse(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
 
   test('answers GET and HEAD, once a connection', async () => {
     await serve()
@@ -110,15 +110,48 @@ describe('the server', () => {
     await serve({ '/slow': slow })
     const ask = async () => {
       const socket = await dial()
-      socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+      socket.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
     }
     for (let count = 0; count < 64; count++) await ask()
     await expect.poll(() => waiting).toBe(64)
     const probe = await dial()
     for (let count = 0; count < 10; count++) await ask()
     await expect.poll(() => waiting).toBe(74)
-    probe.write('GET /hello HTTP/1.1\r\nHost: a\r\n\r\n')
+    probe.write('GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n')
     expect(await text(probe).catch(() => '')).toContain('hello')
+  })
+
+  test('answers to the names of this host, whatever the port, and to no other', async () => {
+    await serve()
+    const ask = async (host: string) => (await converse(`GET /hello HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).slice(9, 12)
+    const own = [
+      '127.0.0.1',
+      '127.0.0.1:80',
+      'localhost',
+      'LocalHost.:1',
+      '[::1]:9477',
+      '[::ffff:127.0.0.1]',
+      hostname()
+    ]
+    for (const host of own) expect([host, await ask(host)]).toEqual([host, '200'])
+    const others = [
+      'attacker.example',
+      'localhost.attacker.example',
+      '192.0.2.1',
+      '[2001:db8::1]',
+      'a@localhost',
+      '[localhost]',
+      ''
+    ]
+    for (const host of others) expect([host, await ask(host)]).toEqual([host, '421'])
+    expect(asked).toBe(own.length)
+    // Behind 0.0.0.0, it is the address to which the client has connected.
+    listener?.close()
+    listener = await listen({ host: '0.0.0.0', port: 0 }, new Map([['/hello', async () => plainPage(200, 'hello')]]))
+    expect(await ask('127.0.0.1')).toBe('200')
+    expect(await ask('attacker.example')).toBe('421')
+    expect(isOwnHost('192.0.2.7:9477', ['0.0.0.0', '192.0.2.7'])).toBe(true)
+    expect(isOwnHost('[fe80::1]', ['fe80::1%ens192', '::'])).toBe(true)
   })
 
   test('refuses what else there is', async () => {
@@ -140,8 +173,8 @@ describe('the server', () => {
     await serve()
     expect(await converse('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03')).toContain('400 Bad Request')
     expect(await converse('GET /hello HTTP/1.1\r\n\r\n')).toContain('400 Bad Request')
-    expect(await converse('GET /hello HTTP/9.9\r\nHost: a\r\n\r\n')).toContain('400 Bad Request')
-    expect(await converse(`GET /hello HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}`)).toContain('431 ')
+    expect(await converse('GET /hello HTTP/9.9\r\nHost: localhost\r\n\r\n')).toContain('400 Bad Request')
+    expect(await converse(`GET /hello HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}`)).toContain('431 ')
     expect(await converse(`GET /${'x'.repeat(20_000)}`)).toContain('431 ')
     expect(await converse(Buffer.alloc(1_000_000))).not.toContain('200')
     expect(asked).toBe(0)
@@ -152,12 +185,14 @@ describe('the server', () => {
     await serve()
     for (const version of ['1.1', '1.0']) {
       asked = 0
-      const request = `GET /hello HTTP/${version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`
+      const request = `GET /hello HTTP/${version}\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n`
       const answers = await converse(request.repeat(2000))
       expect(answers.match(/200 OK/g) ?? []).toHaveLength(1)
       expect(asked).toBe(1)
     }
-    expect(await converse('GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nx')).toContain('hello')
+    expect(await converse('GET /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nx')).toContain(
+      'hello'
+    )
   })
 
   test('lives through a thousand clients that say nothing, and through those that go away', async () => {
@@ -171,7 +206,7 @@ describe('the server', () => {
     for (const socket of silent) socket.resetAndDestroy()
     const answers = Array.from({ length: 50 }, async () => {
       const socket = await dial()
-      socket.write('GET /hello HTTP/1.1\r\nHost: a\r\n\r\n')
+      socket.write('GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n')
       socket.resetAndDestroy()
     })
     await Promise.all(answers)
@@ -180,7 +215,7 @@ describe('the server', () => {
 
   test('answers whoever asks, among more that say nothing, half of a request, or ask for what takes for ever', async () => {
     await serve({ '/endless': () => new Promise(() => undefined) })
-    const words = ['', 'GET /hello HTTP/1.1\r\nHost:', 'GET /endless HTTP/1.1\r\nHost: a\r\n\r\n']
+    const words = ['', 'GET /hello HTTP/1.1\r\nHost:', 'GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n']
     for (const word of words) {
       const others = await Promise.all(Array.from({ length: 100 }, dial))
       for (const other of others) other.write(word)
@@ -202,7 +237,7 @@ connect(${listener?.port}, '127.0.0.1')
   .on('data', (data) => (heard += data))
   .on('error', () => undefined)
   .on('close', () => { process.stdout.write(heard); process.exit() })
-  .write('GET /hello HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n', () => require('node:fs').writeFileSync('${sent}', ''))
+  .write('GET /hello HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n', () => require('node:fs').writeFileSync('${sent}', ''))
 flood()`
     const client = spawn(process.execPath, ['--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     // This process accepts nothing for as long as it does not come to it.
@@ -227,9 +262,9 @@ flood()`
     const halfOpen = await dial()
     halfOpen.end('GET /hello HTTP/1.1\r\n')
     const waiting = await dial()
-    waiting.write('GET /endless HTTP/1.1\r\nHost: a\r\n\r\n')
+    waiting.write('GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n')
     const deaf = await dial()
-    deaf.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+    deaf.write('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n')
     deaf.pause()
     await Promise.all([silent, slow, halfOpen, waiting].map(closed))
     clearInterval(drip)

@@ -36,6 +36,19 @@ describe('/metrics', () => {
     expect(refreshes).toBe(1)
   })
 
+  test('is one page for all who ask soon after one another', async () => {
+    let states = 0
+    const state = () => {
+      states += 1
+      return watch
+    }
+    const pages = makePages({ ...watched, state }, '0.1.0')
+    const first = await get(pages, '/metrics')
+    const made = states
+    for (let count = 0; count < 20; count++) expect(await get(pages, '/metrics')).toBe(first)
+    expect(states).toBe(made)
+  })
+
   test('has the metrics of the watch also where the host cannot be read', async () => {
     const refresh = async () => {
       throw new SpanplanError({ code: 'PROGRAM_MISSING', message: 'ip is not installed' })
