@@ -135,7 +135,7 @@ function inFolder<T>({ path, insecure }: Place, work: (folder: number) => T): T 
 function distrustFolders(path: string, folder: number): readonly Diagnostic[] {
   const above = new Set([...foldersAbove(path), ...foldersAbove(pathOf(folder))])
   return [
-    ...distrustFile(path, fstatSync(folder)),
+    ...distrustFile(path, fstatSync(folder), folder),
     ...[...above].flatMap((at) => distrustDefaultFolder(at, statSync(at)))
   ]
 }

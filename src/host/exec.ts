@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
+import { execa, execaSync } from 'execa'
 import { diagnostic, SpanplanError } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 
@@ -29,6 +29,7 @@ export const packageOf: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   setpriv: 'util-linux',
   xargs: 'findutils',
+  ls: 'coreutils',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   'systemd-run': 'systemd'
@@ -98,6 +99,23 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
 /** The same program, started by xargs: Node passes no bytes that are no UTF-8 as an argument. */
 function asItems([file, ...args]: Argv): [Argv, string] {
   return [['xargs', '--null', `--max-args=${args.length}`, file], args.map((word) => `${word}\0`).join('')]
+}
+
+/**
+ * Runs a program that takes a few milliseconds, while this process waits. `file` is the descriptor that the program has as its stdin.
+ *
+ * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
+ */
+export function runWaiting(argv: Argv, file: number | null = null): Output {
+  const [program, ...args] = argv
+  const result = execaSync(program, args, {
+    ...{ reject: false, cwd: '/', env: commonOptions.env, timeout: timeLimit, killSignal: 'SIGKILL' },
+    ...stdin(file ?? '')
+  })
+  const { stdout, stderr, exitCode, signal } = result
+  if (result.timedOut) throw programHangs(argv, timeLimit)
+  if (exitCode === undefined && signal === undefined) throw programMissing(program, result.code, result.shortMessage)
+  return { stdout, stderr, status: statusOf(exitCode, signal) }
 }
 
 /** Waits for a promise, but no longer than so many milliseconds; null: it is not settled by then. */

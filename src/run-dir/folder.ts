@@ -108,7 +108,7 @@ function distrustOf(folder: string): { readonly reason: string; readonly repair:
     if (!isTrustedUser(stats.uid)) {
       return { reason: `${at} belongs to another user (uid ${stats.uid})`, repair: ['chown', 'root', at] }
     }
-    const isOpen = mayOthersWrite(stats) && (at === path || !isSticky(stats))
+    const isOpen = mayOthersWrite(stats, at) && (at === path || !isSticky(stats))
     if (isOpen) {
       const reason = `others may write to ${at} (its mode is ${writeMode(stats)})`
       return { reason, repair: ['chmod', 'go-w', at] }
@@ -128,7 +128,8 @@ export function readRunFile(kind: string, folder = runFolder(), limit = largestF
     const file = openSync(runFile(kind, folder), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stats = fstatSync(file)
-      const isTrusted = stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats) && stats.size <= limit
+      const isTrusted =
+        stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats, file) && stats.size <= limit
       return isTrusted ? readFileSync(file, 'utf8') : null
     } finally {
       closeSync(file)

@@ -199,7 +199,7 @@ const reasons: Readonly<Record<string, string>> = {
 function isOwn(file: number, path: string): boolean {
   const stats = fstatSync(file)
   const owners = [process.geteuid?.(), statSync(dirname(path)).uid]
-  return stats.nlink === 1 && owners.includes(stats.uid) && !mayOthersWrite(stats)
+  return stats.nlink === 1 && owners.includes(stats.uid) && !mayOthersWrite(stats, file)
 }
 
 async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {

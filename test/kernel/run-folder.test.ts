@@ -64,6 +64,8 @@ describe('a run directory that somebody else may write to', () => {
       await chown(folder, 0, user)
       await chmod(folder, 0o775)
     },
+    'is open to another user by an access control list': () =>
+      lab.run(['setfacl', '-m', 'u:61002:rwx', folder]).then(() => undefined),
     "lies in another user's": () => chown(join(folder, '..'), user, user),
     'lies where all may write': () => chmod(join(folder, '..'), 0o777)
   }

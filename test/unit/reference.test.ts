@@ -88,7 +88,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
     'PHASE',
     'MODE'
   ],
-  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'JOURNAL_STREAM', 'SUDO_UID', 'SUDO_GID', 'XDG_CACHE_HOME'],
+  ...['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'JOURNAL_STREAM', 'SUDO_UID', 'XDG_CACHE_HOME'],
   'NODE_DISABLE_COMPILE_CACHE'
 ])
 

@@ -18,7 +18,7 @@ export const commonExits: readonly ExitCode[] = [Exit.done, Exit.error, Exit.usa
 const { changes, unhealthy, stale, partial, rolledBack, invalidFile, locked, missingRight } = Exit
 const interrupted = [Exit.interrupted, Exit.terminated]
 const colours: readonly Variable[] = ['NO_COLOR', 'FORCE_COLOR']
-const file: readonly Variable[] = ['SPANPLAN_FILE', 'SUDO_UID', 'SUDO_GID']
+const file: readonly Variable[] = ['SPANPLAN_FILE', 'SUDO_UID']
 
 /** What the commands that change a host have in common. */
 const host: readonly Variable[] = [...file, 'SPANPLAN_RUN_DIR', 'DOCKER_HOST', ...colours]

@@ -12,7 +12,6 @@ export const variables = {
   WATCHDOG_USEC: 'how often systemd expects the watch to report that it is alive, in microseconds (watch)',
   JOURNAL_STREAM: 'set by systemd: messages that go to its journal have their priority',
   SUDO_UID: 'the user who called sudo, whose files root trusts',
-  SUDO_GID: 'the group of that user',
   XDG_CACHE_HOME: 'the folder for compiled code, for users other than root; default: ~/.cache',
   NODE_DISABLE_COMPILE_CACHE: '1: compiled code is neither kept nor used'
 } as const satisfies Readonly<Record<string, string>>

@@ -43,11 +43,15 @@ export function openInput(path: string, links = mostLinks): Input {
     if (file !== null) {
       const stats = fstatSync(file)
       const own = stats.isFile() || stats.isFIFO()
-      return { file, stats, distrust: own ? [...distrustFile(path, stats), ...distrustParent(parent, around)] : [] }
+      return {
+        file,
+        stats,
+        distrust: own ? [...distrustFile(path, stats, file), ...distrustParent(parent, around, folder)] : []
+      }
     }
     const link = entryOf(folder, basename(path))
     const target = readlinkSync(link)
-    const distrust = [...distrustParent(parent, around), ...distrustLink(path, lstatSync(link), around)]
+    const distrust = [...distrustParent(parent, around, folder), ...distrustLink(path, lstatSync(link), around, folder)]
     if (links === 0) throw new Error('too many symbolic links')
     // Not normalised: only the kernel knows what ".." means after a link.
     const input = openInput(isAbsolute(target) ? target : `${parent}/${target}`, links - 1)
@@ -81,11 +85,11 @@ export function openDescriptor(descriptor: number): Input {
 export function openDefault(name: string): Input {
   const folder = openSync('.', O_PATH | O_DIRECTORY)
   try {
-    const around = distrustDefaultFolder(process.cwd(), fstatSync(folder))
+    const around = distrustDefaultFolder(process.cwd(), fstatSync(folder), folder)
     const file = openIn(folder, name)
     if (file === null) throw new Error('it is a symbolic link, which is followed only if you name it with -f')
     const stats = fstatSync(file)
-    if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats)] }
+    if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats, file)] }
     closeSync(file)
     throw new Error('it is not a regular file: name it with -f if you want it to be read')
   } finally {

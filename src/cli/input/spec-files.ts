@@ -176,7 +176,7 @@ function readFolder(path: string, { file, stats, distrust }: Input, limit: numbe
   })
   return {
     files: contents.flatMap(({ files }) => files),
-    distrust: [...distrust, ...distrustFile(path, stats), ...contents.flatMap((content) => content.distrust)]
+    distrust: [...distrust, ...distrustFile(path, stats, file), ...contents.flatMap((content) => content.distrust)]
   }
 }
 

@@ -8,10 +8,10 @@ import { catchSignals } from '../signals.ts'
 /** How systemd runs spanplan to hold a window. */
 export function windowProgram(id: string): WindowProgram {
   const argv = [process.execPath, join(dirname(__dirname), 'bin/spanplan.js'), 'window', id] as const
-  const { PATH, DOCKER_HOST, SUDO_UID, SUDO_GID } = process.env
+  const { PATH, DOCKER_HOST, SUDO_UID } = process.env
   // The unit runs in another folder.
   const SPANPLAN_RUN_DIR = resolve(runFolder())
-  const values = Object.entries({ PATH, SPANPLAN_RUN_DIR, DOCKER_HOST, SUDO_UID, SUDO_GID }).flatMap(([name, value]) =>
+  const values = Object.entries({ PATH, SPANPLAN_RUN_DIR, DOCKER_HOST, SUDO_UID }).flatMap(([name, value]) =>
     value ? [[name, value] as const] : []
   )
   return { argv, environment: Object.fromEntries(values) }
