@@ -55,6 +55,15 @@ export const messages = {
     means: 'The file is far larger than a spans.yaml can be.',
     todo: 'Check whether the path is the right one.'
   },
+  LINK_INVALID: {
+    means:
+      'A symbolic link leads out of the folder of the file, to what is no valid file. Nothing of it is printed, for whoever made the link may not read it.',
+    todo: 'Run spanplan validate with the path to which the link leads.'
+  },
+  FOLDER_TOO_LARGE: {
+    means: 'The folder has more than 100 files, or more than 10 MiB of them: it is not one of spans.yaml files.',
+    todo: 'Check whether the path is the right one, or name single files with -f.'
+  },
   FILE_REMOVES_ALL: {
     kind: 'warning',
     means: 'The file has no spans, so apply would remove every live span of this name.',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
 import type { Code } from '../messages.ts'
-import { quote } from '../printable.ts'
+import { printable, quote } from '../printable.ts'
 import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
 import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
@@ -41,7 +41,7 @@ export function examineFiles(files: readonly SourceFile[]): Examined {
   if (files.length === 0) {
     throw new SpanplanError({ code: 'FILE_MISSING', message: 'there is no file to read' }, Exit.invalidFile)
   }
-  const loaded = files.map(loadFile)
+  const loaded = files.map((file) => hideElsewhere(file, loadFile(file)))
   const parts = loaded.flatMap(({ part }) => part ?? [])
   const interfaceEntries = parts.flatMap((part) => part.interfaces)
   const spanEntries = parts.flatMap((part) => part.spans)
@@ -75,6 +75,17 @@ export function examineFiles(files: readonly SourceFile[]): Examined {
 
 /** The smallest file that copies anything. */
 const emptyHint = 'the smallest good file: {version: 1, spans: {span0: {sources: [{interface: eth1}]}}}'
+
+/** Who may lay a link in the folder of a file has not the right to read what it leads to. */
+function hideElsewhere(
+  { path, elsewhere }: SourceFile,
+  loaded: ReturnType<typeof loadFile>
+): ReturnType<typeof loadFile> {
+  if (elsewhere === undefined || loaded.diagnostics.length === 0) return loaded
+  const message = `${printable(path)} is a symbolic link out of its folder, and leads to what is no valid file of spans`
+  const hint = `see what is wrong there: spanplan validate -f ${printable(elsewhere)}`
+  return { diagnostics: [diagnostic('LINK_INVALID', message, hint)] }
+}
 
 function loadFile(file: SourceFile): { readonly part?: Part; readonly diagnostics: readonly Diagnostic[] } {
   const text = decodeFile(file)

@@ -14,6 +14,8 @@ export type Direction = TcHook | 'both'
 export interface SourceFile {
   readonly path: string
   readonly bytes: Uint8Array
+  /** The path to which a link has led, out of the folder in which the user named it: nothing of the file is printed. */
+  readonly elsewhere?: string
 }
 
 /** A pcap-filter(7) expression. */

@@ -178,18 +178,40 @@ describe('what else is named', () => {
     expect(stderr).toBe('error: a cannot be read: too many symbolic links\n')
   })
 
-  test.each(['a pipe', 'a link to a pipe', 'a link to a device'])(
-    '%s in a folder of files is an error',
-    async (what) => {
-      await writeFile(join(folder, 'a.yaml'), text)
-      await makePipe(what === 'a pipe' ? 'b.yaml' : 'pipe')
-      if (what !== 'a pipe') await symlink(what === 'a link to a pipe' ? 'pipe' : '/dev/zero', join(folder, 'b.yaml'))
-      for (const command of ['plan', 'watch']) {
-        const { stderr } = await spanplan(lab, [command, '-f', folder], 65, { through: patiently })
-        expect(stderr).toBe(`error: ${folder}/b.yaml cannot be read: it is not a regular file\n`)
-      }
+  test('a device is not opened', async () => {
+    await symlink('/dev/zero', join(folder, 'zero'))
+    for (const path of ['/dev/zero', join(folder, 'zero')]) {
+      const { stderr } = await spanplan(lab, ['plan', '-f', path], 65, { through: patiently })
+      expect(stderr).toBe(`error: ${path} cannot be read: it is a device\n`)
     }
-  )
+  })
+
+  test('a link out of its folder, to what is no file of spans: nothing of that is printed', async () => {
+    const secret = join(folder, 'secret')
+    await writeFile(secret, 'root:$y$hunter2:20000::::::\n')
+    await mkdir(join(folder, 'in'))
+    const link = join(folder, 'in/spans.yaml')
+    await symlink('../secret', link)
+    for (const command of ['validate', 'plan', 'watch']) {
+      const { stdout, stderr } = await spanplan(lab, [command, '-f', link], 65, { through: patiently })
+      expect(stdout + stderr).toBe(
+        `error: ${link} is a symbolic link out of its folder, and leads to what is no valid file of spans\n` +
+          `  see what is wrong there: spanplan validate -f ${secret}\n`
+      )
+    }
+    await writeFile(secret, text)
+    await spanplan(lab, ['validate', '-f', link])
+  })
+
+  test.each(['a pipe', 'a link to a pipe'])('%s in a folder of files is an error', async (what) => {
+    await writeFile(join(folder, 'a.yaml'), text)
+    await makePipe(what === 'a pipe' ? 'b.yaml' : 'pipe')
+    if (what !== 'a pipe') await symlink('pipe', join(folder, 'b.yaml'))
+    for (const command of ['plan', 'watch']) {
+      const { stderr } = await spanplan(lab, [command, '-f', folder], 65, { through: patiently })
+      expect(stderr).toBe(`error: ${folder}/b.yaml cannot be read: it is not a regular file\n`)
+    }
+  })
 
   test("a link to another user's file in a folder of root's is as little trusted as that", async () => {
     await handOver('other')
@@ -210,6 +232,73 @@ describe('what else is named', () => {
     await chmod(folder, 0o711)
     await spanplan(lab, ['validate', '-f', 'spans.yaml'], 0, { cwd: folder })
   })
+})
+
+describe('links in a folder that somebody else fills, as a repository', () => {
+  const secretText = 'root:$y$hunter2:20000::::::\n'
+  const refusal = 'it is a symbolic link that leads out of the folder: name the file itself with -f'
+  let clone: string
+  let secret: string
+  beforeEach(async () => {
+    clone = join(folder, 'clone')
+    secret = join(folder, 'secret')
+    await mkdir(clone)
+    await writeFile(secret, secretText)
+    await writeFile(join(clone, 'a.yaml'), text)
+  })
+
+  const laid: Readonly<Record<string, () => Promise<unknown>>> = {
+    'by a path from here': () => symlink('../secret', join(clone, 'b.yaml')),
+    'by its whole path': () => symlink(secret, join(clone, 'b.yaml')),
+    'to a device': () => symlink('/dev/zero', join(clone, 'b.yaml')),
+    'through a link to a folder': async () => {
+      await symlink('..', join(clone, 'up'))
+      await symlink('up/secret', join(clone, 'b.yaml'))
+    },
+    'through a folder and back': async () => {
+      await mkdir(join(clone, 'down'))
+      await symlink('down/../../secret', join(clone, 'b.yaml'))
+    },
+    'through /proc': () => symlink('/proc/self/cwd/secret', join(clone, 'b.yaml'))
+  }
+
+  test.each(Object.entries(laid))('are not followed out of it: %s', async (_, lay) => {
+    await lay()
+    for (const command of ['validate', 'plan', 'watch']) {
+      const { stdout, stderr } = await spanplan(lab, [command, '-f', clone], 65, { cwd: folder, through: patiently })
+      expect(stdout + stderr).toBe(`error: ${clone}/b.yaml cannot be read: ${refusal}\n`)
+    }
+  })
+
+  test('are followed within it', async () => {
+    await mkdir(join(clone, 'down'))
+    await writeFile(join(clone, 'down/real'), text.replaceAll('span0', 'span1'))
+    await symlink('down', join(clone, 'also'))
+    await symlink(join(clone, 'also/../also/real'), join(clone, 'b.yaml'))
+    const { stdout } = await spanplan(lab, ['validate', '-f', clone, '--json'])
+    expect(JSON.parse(stdout).spans).toEqual(['span0', 'span1'])
+  })
+
+  test('do not lead a watch out of it, which goes on with the last good file', async () => {
+    await using watch = await startWatch(lab, ['-f', clone, '--interval', '1h'])
+    await symlink('../secret', join(clone, 'b.yaml'))
+    await watch.expectTold(
+      / the last valid one stays in force:\n.*b\.yaml cannot be read: it is a symbolic link that leads out/
+    )
+    expect(watch.told).not.toContain('hunter2')
+  })
+})
+
+test('a folder of more files than there are spans.yaml anywhere is refused', async () => {
+  const files = (count: number, bytes: Buffer) =>
+    Promise.all(Array.from({ length: count }, (_, index) => writeFile(join(folder, `${index}.yaml`), bytes)))
+  await files(101, Buffer.from(text))
+  const { stdout } = await spanplan(lab, ['validate', '-f', folder, '--json'], 65)
+  expect(JSON.parse(stdout)).toMatchObject({ errors: [{ code: 'FOLDER_TOO_LARGE' }] })
+  await lab.run(['sh', '-ec', `rm ${folder}/*.yaml`])
+  await files(11, Buffer.alloc(1024 * 1024, '#'))
+  const { stderr } = await spanplan(lab, ['validate', '-f', folder], 65)
+  expect(stderr).toContain(`error: ${folder} has files of more than 10 MiB together\n`)
 })
 
 test('a watch goes on with the last good file where a pipe takes its place', async () => {

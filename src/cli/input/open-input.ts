@@ -1,21 +1,23 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
-import { basename, dirname, isAbsolute } from 'node:path'
+import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { type Diagnostic, systemCode } from '../../errors.ts'
 import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 /** O_PATH of asm-generic/fcntl.h, on x86-64 and arm64: it opens a folder that may be entered but not read. */
-const O_PATH = 0o10000000
+export const O_PATH = 0o10000000
 
 /** The most symbolic links that are followed to one file: the kernel's own limit, path_resolution(7). */
-const mostLinks = 40
+export const mostLinks = 40
 
 /** An open file or folder, and why root must not trust it. The caller closes it. */
 export interface Input {
   readonly file: number
   readonly stats: Stats
   readonly distrust: readonly Diagnostic[]
+  /** The path to which a link has led, out of the folder in which the user named it. */
+  readonly elsewhere: string | null
 }
 
 const standard = ['/dev/stdin', '/dev/stdout', '/dev/stderr']
@@ -43,11 +45,8 @@ export function openInput(path: string, links = mostLinks): Input {
     if (file !== null) {
       const stats = fstatSync(file)
       const own = stats.isFile() || stats.isFIFO()
-      return {
-        file,
-        stats,
-        distrust: own ? [...distrustFile(path, stats, file), ...distrustParent(parent, around, folder)] : []
-      }
+      const distrust = own ? [...distrustFile(path, stats, file), ...distrustParent(parent, around, folder)] : []
+      return { file, stats, distrust, elsewhere: null }
     }
     const link = entryOf(folder, basename(path))
     const target = readlinkSync(link)
@@ -55,7 +54,9 @@ export function openInput(path: string, links = mostLinks): Input {
     if (links === 0) throw new Error('too many symbolic links')
     // Not normalised: only the kernel knows what ".." means after a link.
     const input = openInput(isAbsolute(target) ? target : `${parent}/${target}`, links - 1)
-    return { ...input, distrust: [...distrust, ...input.distrust] }
+    const end = pathOf(input.file)
+    const elsewhere = end.startsWith(join(pathOf(folder), sep)) ? null : end
+    return { ...input, distrust: [...distrust, ...input.distrust], elsewhere }
   } finally {
     closeSync(folder)
   }
@@ -70,10 +71,10 @@ export function openInput(path: string, links = mostLinks): Input {
 export function openDescriptor(descriptor: number): Input {
   const stats = fstatSync(descriptor)
   try {
-    return { file: openSync(`/proc/self/fd/${descriptor}`, O_RDONLY | O_NONBLOCK | O_NOCTTY), stats, distrust: [] }
+    return { file: reopen(descriptor), stats, distrust: [], elsewhere: null }
   } catch (error) {
     if (!['ENXIO', 'EACCES'].includes(systemCode(error) ?? '')) throw error
-    return { file: descriptor, stats, distrust: [] }
+    return { file: descriptor, stats, distrust: [], elsewhere: null }
   }
 }
 
@@ -89,7 +90,8 @@ export function openDefault(name: string): Input {
     const file = openIn(folder, name)
     if (file === null) throw new Error('it is a symbolic link, which is followed only if you name it with -f')
     const stats = fstatSync(file)
-    if (stats.isFile()) return { file, stats, distrust: [...around, ...distrustFile(name, stats, file)] }
+    const distrust = [...around, ...distrustFile(name, stats, file)]
+    if (stats.isFile()) return { file, stats, distrust, elsewhere: null }
     closeSync(file)
     throw new Error('it is not a regular file: name it with -f if you want it to be read')
   } finally {
@@ -97,14 +99,24 @@ export function openDefault(name: string): Input {
   }
 }
 
-/** null: the entry is a symbolic link. */
+/** null: the entry is a symbolic link. A device is not opened: that alone may do something. */
 function openIn(folder: number, name: string): number | null {
+  const file = openSync(entryOf(folder, name), O_PATH | O_NOFOLLOW)
   try {
-    return openSync(entryOf(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
-  } catch (error) {
-    if (systemCode(error) === 'ELOOP') return null
-    throw error
+    const stats = fstatSync(file)
+    if (stats.isSymbolicLink()) return null
+    if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error('it is a device')
+    return reopen(file)
+  } finally {
+    closeSync(file)
   }
 }
+
+/** Opens what a descriptor is of, to read it. */
+export function reopen(file: number): number {
+  return openSync(`/proc/self/fd/${file}`, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+}
+
+const pathOf = (file: number) => readlinkSync(`/proc/self/fd/${file}`)
 
 const entryOf = (folder: number, name: string) => `/proc/self/fd/${folder}/${name}`

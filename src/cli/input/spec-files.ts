@@ -1,16 +1,16 @@
-import { closeSync, lstatSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, lstatSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { distrustFile } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
-import { isSpecFile } from '../../spec/schema/rules.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
 import type { Session } from '../session.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
+import { checkFolderSize, listSpecFiles, openWithin } from './spec-folder.ts'
 
 /** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
 const defaultPaths = ['spans.yaml', '/etc/spanplan']
@@ -168,12 +168,13 @@ function readInput(path: string, open: (path: string) => Input, read: (input: In
 }
 
 function readFolder(path: string, { file, stats, distrust }: Input, limit: number): Content {
-  const names = readdirSync(`/proc/self/fd/${file}`).filter(isSpecFile).sort()
-  if (names.length === 0) throw new Error('there is no *.yaml or *.yml in it')
-  const contents = names.map((name) => {
+  const contents: Content[] = []
+  for (const name of listSpecFiles(path, file)) {
     const entry = join(path, name)
-    return readInput(entry, openInput, (input) => readOpenFile(entry, input, limit))
-  })
+    const open = () => openWithin(path, file, name)
+    contents.push(readInput(entry, open, (input) => readOpenFile(entry, input, limit)))
+    checkFolderSize(path, contents)
+  }
   return {
     files: contents.flatMap(({ files }) => files),
     distrust: [...distrust, ...distrustFile(path, stats, file), ...contents.flatMap((content) => content.distrust)]
@@ -181,7 +182,7 @@ function readFolder(path: string, { file, stats, distrust }: Input, limit: numbe
 }
 
 /** Reads until the end, or until there are more bytes than the limit. */
-function readOpenFile(path: string, { file, stats, distrust }: Input, limit: number): Content {
+function readOpenFile(path: string, { file, stats, distrust, elsewhere }: Input, limit: number): Content {
   if (stats.isDirectory()) throw new Error('it is a folder')
   if (!stats.isFile()) throw new Error('it is not a regular file')
   const chunks: Buffer[] = []
@@ -193,7 +194,7 @@ function readOpenFile(path: string, { file, stats, distrust }: Input, limit: num
     chunks.push(chunk.subarray(0, count))
     size += count
   }
-  return { files: [{ path, bytes: Buffer.concat(chunks) }], distrust }
+  return { files: [{ path, bytes: Buffer.concat(chunks), ...(elsewhere !== null && { elsewhere }) }], distrust }
 }
 
 /**

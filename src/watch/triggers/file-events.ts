@@ -75,8 +75,8 @@ export function watchFiles(wake: () => void) {
 function describe(path: string, dependencies: Dependencies): string {
   const { end, steps } = resolvePath(path, process.cwd(), dependencies)
   if (end === null) return steps.join('\n')
-  // Each file may be a link that leads elsewhere.
-  const files = listSpecFiles(end, dependencies).flatMap((file) => resolvePath(file, end, dependencies).steps)
+  // Each file may be a link, which is followed within the folder.
+  const files = listSpecFiles(end, dependencies).flatMap((file) => resolvePath(file, end, dependencies, end).steps)
   return [...steps, ...files].join('\n')
 }
 
@@ -91,11 +91,15 @@ function listSpecFiles(folder: string, { specFolders }: Dependencies): string[] 
   }
 }
 
-/** Resolves a path as the kernel does, and adds what counts on it. `end` is where the path leads to; null: that is missing. */
+/**
+ * Resolves a path as the kernel does, and adds what counts on it. `end` is where the path leads to; null: that is missing, or it is
+ * not in the folder `within`: whoever lays links there has nothing else looked at.
+ */
 function resolvePath(
   path: string,
   from: string,
-  dependencies: Dependencies
+  dependencies: Dependencies,
+  within: string = sep
 ): { readonly end: string | null; readonly steps: string[] } {
   const steps: string[] = []
   const names = partsOf(path)
@@ -107,6 +111,7 @@ function resolvePath(
       continue
     }
     const next = join(at, name)
+    if (!isIn(next, within) && !isIn(within, next)) return { end: null, steps }
     dependencies.paths.add(next)
     const entry = readEntry(next)
     steps.push(`${next} ${entry?.text}`)
@@ -123,6 +128,7 @@ function resolvePath(
   return { end: at, steps }
 }
 
+const isIn = (path: string, folder: string) => join(path, sep).startsWith(join(folder, sep))
 const partsOf = (path: string) => path.split(sep).filter((name) => name !== '' && name !== '.')
 const startOf = (path: string, from: string) => (isAbsolute(path) ? sep : from)
 
