@@ -382,6 +382,17 @@ export const messages = {
     means: 'A foreign qdisc, filter or shared block stands where the filter that seals a port belongs, or before it.',
     todo: 'Remove it, as the hint says, or write "sealed: false".'
   },
+  SENSOR_FAILED: {
+    means:
+      'A sensor could not be connected, or its interface was gone again at once. Everything else was applied, and stays: the exit status is 4. A watch tries that sensor again later, after longer and longer rests.',
+    todo: 'See what the container does, and whether it needs CAP_NET_ADMIN; restart it, or take it off the file. Then run apply again.'
+  },
+  RECREATE_DEFERRED: {
+    kind: 'wait',
+    means:
+      'The file asks for what disconnects running sensors for a moment, and may rename their interfaces. A watch, a hook and --no-recreate never do that.',
+    todo: 'Run spanplan apply when it suits, and restart the sensors that it names. For a watch that does it by itself: watch --recreate.'
+  },
   SEAL_LATE: {
     kind: 'warning',
     means:

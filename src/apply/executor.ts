@@ -5,6 +5,7 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { StepFailed } from './batch.ts'
+import { isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './left-out.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
@@ -12,10 +13,11 @@ import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-
 
 /**
  * Docker names a port in the first round, so the port is sealed in the second. The other rounds are for what others do
- * meanwhile: the port of a container that Docker starts just then takes two, for its other end is not in the container at
- * first.
+ * meanwhile: while containers restart, each round may find new interfaces. A change that was made `mostTries` times, and is
+ * needed again, does not converge.
  */
-const rounds = 5
+const mostRounds = 20
+const mostTries = 5
 
 /** How a plan is applied. */
 export interface ApplyOptions extends PreflightOptions {
@@ -33,10 +35,12 @@ export interface ApplyOptions extends PreflightOptions {
 export interface ApplyResult {
   /** The plan view that was applied: a rollback leads back to its host. */
   readonly first: PlanView
-  /** The plan view after it, whose plan is empty. */
+  /** The plan view after it, whose plan has only what is left out. */
   readonly last: PlanView
   /** The changes made, in every round. Left out are the ports of a sensor that was connected, which stands for them. */
   readonly done: readonly PlannedChange[]
+  /** The changes about single containers that could not be made, or did not last. */
+  readonly leftOut: readonly LeftOut[]
   /** Docker could not be read afterwards. All changes stay, and this says which are not verified. null: all are verified. */
   readonly unverified: SpanplanError | null
 }
@@ -48,6 +52,7 @@ interface Run {
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly undoBlocked: boolean
+  readonly leftOut: LeftOutRecord
 }
 
 /** A plan view after a round. */
@@ -59,8 +64,8 @@ interface Refreshed {
 
 /**
  * Checks a plan, carries it out, reads the host again, and goes on until no change is left. What fails, is interrupted or
- * does not converge is rolled back to the host of the first plan view. Docker that only fails to be read, after all is done,
- * is no failure of the apply.
+ * does not converge is rolled back to the host of the first plan view. What cannot be had of one container is left out, and the
+ * rest stays. Docker that only fails to be read, after all is done, is no failure of the apply.
  *
  * @throws SpanplanError with what the preflight refuses; or with the step that failed, or what did not converge, and the
  * result of the rollback.
@@ -77,18 +82,20 @@ export async function applyPlan(
   }: ApplyOptions = {}
 ): Promise<ApplyResult> {
   preflight(target, view.plan, checks)
-  if (view.plan.changes.length === 0) return { first: view, last: view, done: [], unverified: null }
+  if (view.plan.changes.length === 0) return { first: view, last: view, done: [], leftOut: [], unverified: null }
   const first = await approve(view)
-  const run: Run = { target, log: { done: [], begun: false }, progress, signal, undoBlocked }
+  const run: Run = { target, log: { done: [], begun: false }, progress, signal, undoBlocked, leftOut: openLeftOut() }
   try {
     const { view: last, dockerFailure } = await converge(run, first)
-    const done = [...new Set(run.log.done.map(({ change }) => change))]
+    const leftOut = run.leftOut.list()
+    const done = run.leftOut.without([...new Set(run.log.done.map(({ change }) => change))])
     const connected = new Set(done.filter(({ kind }) => kind === 'sensor').map(({ span }) => span))
     const isNewPort = ({ kind, device }: PlannedChange) => kind === 'port' && first.host.linkOf(device) === undefined
     return {
       first,
       last,
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
+      leftOut,
       unverified: dockerFailure && describeUnverified(dockerFailure, done, last)
     }
   } catch (error) {
@@ -121,14 +128,24 @@ export async function rollBackApply(
 
 async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   let last: Refreshed = { view: first, dockerFailure: null }
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < mostRounds; round++) {
     const { view, dockerFailure } = last
-    if (view.plan.changes.length === 0) return last
+    const changes = run.leftOut.without(view.plan.changes)
+    if (changes.length === 0) return last
+    if (changes.some((change) => run.leftOut.triesOf(change) >= mostTries)) break
     const target = dockerFailure === null ? run.target : { ...run.target, deferDocker: true }
-    const next = await runRound({ ...run, target }, view, view.plan.changes)
+    run.leftOut.addRound(changes)
+    const next = await runRound({ ...run, target }, view, changes)
+    run.leftOut.addRepeated(next.view.plan.changes)
     last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
   }
-  const { changes } = last.view.plan
+  const remaining = run.leftOut.without(last.view.plan.changes)
+  const hosts = [first.host, last.view.host]
+  // What leads to something else each time follows containers that come and go.
+  const changes = remaining.filter(
+    (change) => run.leftOut.triesOf(change) >= mostTries && !isAboutContainer(change, hosts)
+  )
+  run.leftOut.addUnsteady(remaining.filter((change) => !changes.includes(change)))
   if (changes.length === 0) return last
   throw new SpanplanError({
     code: 'NOT_CONVERGED',
@@ -164,7 +181,12 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     throw describeFailure(failure)
   })
   const { change } = failure.task
-  if (!hasGone(change, before, now)) throw describeFailure(failure)
+  if (!hasGone(change, before, now)) {
+    const described = describeFailure(failure)
+    // To lose the place of a container that others have connected is worse than to fail.
+    if (change.container === null || (change.after ?? change.before)?.owner !== 'ours') throw described
+    run.leftOut.addFailed(change, diagnosticOf(described))
+  }
   return runRound(
     run,
     before,

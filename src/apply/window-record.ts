@@ -28,6 +28,7 @@ const openSchema = z.object({
   files: z.array(z.object({ path: z.string(), bytes: base64 })),
   only: z.array(z.string()).nullable(),
   adopt: z.boolean(),
+  recreate: z.boolean(),
   deferDocker: z.boolean(),
   // Only root can have written it, and spanplan itself wrote it: its type is what was written.
   snapshot: z.custom<Snapshot>((value) => typeof value === 'object' && value !== null),
@@ -75,7 +76,7 @@ const largestRecord = 256 * 1024 * 1024
 export function makeWindow(
   id: string,
   milliseconds: number,
-  { scope, adopt, deferDocker }: Target,
+  { scope, adopt, recreate, deferDocker }: Target,
   first: PlanView,
   files: readonly SourceFile[],
   install: Installation | null
@@ -83,7 +84,19 @@ export function makeWindow(
   const only = 'only' in scope.spans ? [...scope.spans.only] : null
   const facts = { snapshot: snapshotOf(first.host), filters: [...first.filters] }
   const since = new Date().toISOString()
-  return { phase: 'applying', id, since, milliseconds, install, files: [...files], only, adopt, deferDocker, ...facts }
+  return {
+    phase: 'applying',
+    id,
+    since,
+    milliseconds,
+    install,
+    files: [...files],
+    only,
+    adopt,
+    recreate,
+    deferDocker,
+    ...facts
+  }
 }
 
 /**
@@ -91,14 +104,15 @@ export function makeWindow(
  *
  * @throws SpanplanError WINDOW_UNREADABLE.
  */
-export function restoreWindow({ id, files, only, adopt, deferDocker, snapshot, filters }: OpenWindow): {
+export function restoreWindow({ id, files, only, adopt, recreate, deferDocker, snapshot, filters }: OpenWindow): {
   readonly target: Target
   readonly first: PlanView
 } {
   try {
     const spec = loadSpec(files)
     const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
-    const target = makeTarget(spec, { scope: { name: spec.name, spans }, adopt, deferDocker, subnetSeed: '' })
+    const selected = { name: spec.name, spans }
+    const target = makeTarget(spec, { scope: selected, adopt, recreate, deferDocker, subnetSeed: '' })
     return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
   } catch (error) {
     // Another version of spanplan wrote it.

@@ -6,7 +6,9 @@ import * as shared from './options.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
 
 /** A saved plan has these options already. */
-const optionsOfPlan: ReadonlySet<string> = new Set(['--file', '--span', '--no-prune', '--adopt', '--defer-docker'])
+const optionsOfPlan: ReadonlySet<string> = new Set([
+  ...['--file', '--span', '--no-prune', '--adopt', '--no-recreate', '--defer-docker']
+])
 
 /** The command line alone has to be there for `--help`; what the commands do is in a bundle of its own. */
 async function run<Name extends CommandName>(name: Name, options: CommandOptions<Name>): Promise<void> {
@@ -71,6 +73,7 @@ program
   .option('--out <file>', 'also save the plan, for apply', shared.parseOut)
   .addOption(shared.pruneOption())
   .addOption(shared.adoptOption())
+  .addOption(shared.recreateOption())
   .addOption(shared.deferOption())
   .addOption(shared.insecureOption())
   .addOption(shared.installOption().conflicts(['out', 'span']))
@@ -87,6 +90,7 @@ program
   .addOption(shared.yesOption())
   .addOption(shared.pruneOption())
   .addOption(shared.adoptOption())
+  .addOption(shared.recreateOption())
   .addOption(shared.emptyOption())
   .addOption(
     new Option('--rollback-after <duration>', 'roll back after this time, as in 2m, unless somebody confirms')
@@ -164,6 +168,7 @@ program
       .default('info' as const, 'info: all events')
   )
   .addOption(shared.pruneOption())
+  .option('--recreate', 'also do what disconnects running sensors', false)
   .addOption(shared.emptyOption())
   .addOption(shared.jsonOption())
   .addOption(shared.insecureOption())

@@ -26,6 +26,8 @@ export const emptyOption = () =>
   new Option('--allow-empty', 'let a file without spans remove everything that is live').default(false)
 export const deferOption = () =>
   new Option('--defer-docker', 'leave networks and sensors for a later run').default(false)
+export const recreateOption = () =>
+  new Option('--no-recreate', 'leave what would disconnect running sensors: nobody is there to restart them')
 export const yesOption = () =>
   new Option('-y, --yes', 'do not ask before anything is removed or recreated').default(false)
 export const insecureOption = () =>

@@ -14,6 +14,7 @@ import {
 } from '../resources/kind.ts'
 import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
+import { waitForPerson } from './hold.ts'
 import type { Resolution } from './resolve.ts'
 import type { Target } from './target.ts'
 
@@ -53,6 +54,8 @@ export interface PlannedChange {
   /** Every field that is compared. */
   readonly facts: readonly Fact[]
   readonly reason: string
+  /** The running sensors that lose their interface for a while, by name. */
+  readonly disconnects: readonly string[]
   /** What it means that the resource is recreated or adopted; none for any other action. */
   readonly notes: readonly string[]
   readonly origin: Origin | undefined
@@ -87,9 +90,9 @@ interface Withheld {
 export function makePlan(
   { desired, waits, warnings }: Resolution,
   host: HostIndex,
-  { adopt, patient }: Pick<Target, 'adopt' | 'patient'>
+  { adopt, recreate, patient }: Pick<Target, 'adopt' | 'recreate' | 'patient'>
 ): Plan | readonly Wait[] {
-  const drafts = planKinds({ desired, host }, adopt, (kind) => ({
+  const { drafts, held } = planKinds({ desired, host }, { adopt, recreate }, (kind) => ({
     live: kind.observe(desired, host),
     desired: kind.desire(desired, host)
   }))
@@ -109,7 +112,7 @@ export function makePlan(
     ...findBlockers(changes, { desired, host })
   ]
   if (refusals.length > 0) throw new SpanplanError(refusals)
-  const waiting = sortByKind([...waits, ...withheld.map(({ wait }) => wait)])
+  const waiting = sortByKind([...waits, ...held, ...withheld.map(({ wait }) => wait)])
   return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
 }
 
@@ -127,7 +130,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
     new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
   const adopted = planned(['adopt'])
   const unmade = planned(['adopt', 'replace', 'remove'])
-  const drafts = planKinds(now, false, (kind) => {
+  const { drafts } = planKinds(now, { adopt: false, recreate: true }, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = setApart(kind.observe(now.desired, now.host).filter(touched))
     const before = setApart(kind.observe(then.desired, then.host).filter(touched))
@@ -177,21 +180,25 @@ interface Draft {
 /** The drafts of all kinds, in the order in which a plan shows them. */
 function planKinds(
   state: ObservedState,
-  adopt: boolean,
+  { adopt, recreate }: Pick<Target, 'adopt' | 'recreate'>,
   sides: (kind: Kind) => { readonly live: readonly Resource[]; readonly desired: readonly Resource[] }
-): Draft[] {
+): { readonly drafts: readonly Draft[]; readonly held: readonly Wait[] } {
   const fates = new Map<string, 'replace' | 'remove'>()
-  return kinds.flatMap((kind): Draft[] => {
+  const held: Wait[] = []
+  const drafts = kinds.flatMap((kind): Draft[] => {
     const { live, desired } = sides(kind)
     const found = diff(kind, live, desired, fates, adopt)
-    const changes = kind.finalize?.(found.changes, state.host) ?? found.changes
+    const waits = found.changes.map((change) => (recreate ? null : hold(kind, change, state.host)))
+    held.push(...waits.flatMap((wait) => wait ?? []))
+    const possible = found.changes.filter((_, index) => waits[index] === null)
+    const changes = kind.finalize?.(possible, state.host) ?? possible
     for (const change of changes) {
       if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
       else if (isRecreated(kind, change)) fates.set(nameOf(change.after), 'replace')
     }
     return [
       ...changes.map((change) => ({
-        change: planChange(kind, change),
+        change: planChange(kind, change, state.host),
         conflict: [],
         withheld:
           change.action === 'create'
@@ -207,6 +214,23 @@ function planKinds(
       }))
     ]
   })
+  return { drafts, held }
+}
+
+/** The wait for a person, where a change would disconnect running sensors; null: it disconnects none. */
+function hold(kind: Kind, change: Change, host: HostIndex): Wait | null {
+  const sensors = findDisconnected(kind, change, host)
+  if (!('before' in change) || !('after' in change) || sensors.length === 0) return null
+  const { before, after } = change
+  const fields = describeFacts(kind, change).filter(({ changed }) => changed)
+  const differs = fields.map(({ label, from, to }) => `${label}: ${from} → ${to}`).join(', ')
+  const row = { address: addressOf(kind, after), title: titleOf(kind, after) }
+  return waitForPerson(after, row, sensors, differs, kind.holdNote?.(before, after))
+}
+
+/** The running sensors that lose their interface when a change recreates a resource. */
+function findDisconnected(kind: Kind, change: Change, host: HostIndex): readonly string[] {
+  return 'before' in change && isRecreated(kind, change) ? (kind.disconnects?.(change.before, host) ?? []) : []
 }
 
 const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
@@ -277,7 +301,7 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
-function planChange(kind: Kind, change: Change): PlannedChange {
+function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange {
   const subject = change.action === 'remove' ? change.before : change.after
   const span = subject.spans[0] ?? null
   return {
@@ -294,6 +318,7 @@ function planChange(kind: Kind, change: Change): PlannedChange {
     after: 'after' in change ? change.after : null,
     facts: describeFacts(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
+    disconnects: findDisconnected(kind, change, host),
     notes: [
       ...(isRecreated(kind, change) && kind.replaceNote !== undefined ? [kind.replaceNote] : []),
       ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])

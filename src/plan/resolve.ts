@@ -1,10 +1,12 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
-import { label } from '../host/docker/docker-names.ts'
+import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
-import type { Wait } from '../resources/kind.ts'
+import { type Wait, writeAddress } from '../resources/kind.ts'
+import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle, readMark } from '../resources/marks.ts'
+import { ownsNetwork } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
 import {
@@ -14,9 +16,10 @@ import {
   waitForMirror,
   waitForMirrors
 } from '../resources/sources/source-kind.ts'
-import { matchesSpan, namedSpans } from '../spec/scope.ts'
+import { matchesSpan, namedSpans, type Scope } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
+import { waitForPerson } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { resolveFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
@@ -36,10 +39,18 @@ export interface Resolution {
  * @throws SpanplanError with all that cannot be resolved: an interface that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected.
  */
-export function resolveSpec({ spec, scope, patient, known, subnetSeed }: Target, context: Context): Resolution {
+export function resolveSpec(
+  { spec, scope, patient, recreate, known, subnetSeed }: Target,
+  context: Context
+): Resolution {
   const { host, goingDown } = context
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const resolved = joinResolved(specs.map((span) => resolveSpan(span, context)))
+  const resolved = joinResolved(
+    specs.map((span) => {
+      const held = recreate ? null : holdNetwork(span, scope, host)
+      return joinWaits(resolveSpan(held?.span ?? span, recreate, context), held?.wait)
+    })
+  )
   const { spans, loops } = breakLoops(resolved.items, host)
   const errors = [
     ...resolved.errors,
@@ -82,7 +93,31 @@ function knownSpans(names: readonly string[], host: HostIndex): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
+/** A span whose running sensors are on a network of another name: they stay there, and the file's network waits for a person. */
+function holdNetwork(
+  span: SpanSpec,
+  scope: Scope,
+  host: HostIndex
+): { readonly span: SpanSpec; readonly wait: Wait } | null {
+  const { name, network } = span
+  if (network === null) return null
+  const live = host.networks.find(
+    (one) => one.labels[label.span] === name && one.name !== network.name && ownsNetwork({ scope }, one)
+  )
+  const sensors = live === undefined ? [] : findListeners(host, live.name)
+  if (live === undefined || sensors.length === 0) return null
+  const row = { address: writeAddress(name, 'network', network.name), title: network.name }
+  const about = { kind: 'network', spans: [name], origin: network.origin }
+  return {
+    span: { ...span, network: { ...network, name: live.name, subnet: null } },
+    wait: waitForPerson(about, row, sensors, `network: ${live.name} → ${network.name}`)
+  }
+}
+
+const joinWaits = <T>(resolved: Resolved<T>, wait: Wait | undefined): Resolved<T> =>
+  wait === undefined ? resolved : { ...resolved, waits: [...resolved.waits, wait] }
+
+function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resolved<DesiredSpan> {
   const { host } = context
   const parts = span.sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
@@ -92,7 +127,9 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
   const sensors = resolveSensors(span, context)
   const largest = largestMtu(span, points, host)
   const { name, description, wire, sealed, network, origin } = span
-  const mtu = span.mtu === 'auto' ? largest : span.mtu
+  const held = heldMtu(span, host)
+  // It never shrinks under running sensors: these would lose their interface for frames that are smaller than they could be.
+  const wantedMtu = span.mtu === 'auto' ? Math.max(largest, held ?? 0) : span.mtu
   const resolved: DesiredSpan = {
     name,
     description,
@@ -100,7 +137,8 @@ function resolveSpan(span: SpanSpec, context: Context): Resolved<DesiredSpan> {
     sealed,
     network,
     origin,
-    mtu,
+    mtu: recreate ? wantedMtu : (held ?? wantedMtu),
+    wantedMtu,
     mirrors: points,
     sensors: sensors.items
   }
@@ -155,6 +193,20 @@ function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], h
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]
   return known.length > 0 ? Math.max(...known) : ethernetMtu
+}
+
+/** Bytes: the MTU of the interfaces of a span's running sensors; null: there are none. The kernel alone knows ports, and the bridge. */
+function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
+  if (network === null) return null
+  if (host.docker.state !== 'read') {
+    const bridge = host.linkOf(name)
+    const mayHaveSensors = readMark(bridge)?.network === true && host.portsOf(name).some((port) => port.foreignPeer)
+    return bridge && mayHaveSensors ? bridge.mtu : null
+  }
+  const live = host.networkOf(network.name)
+  if (live === undefined || dockerBridge(live) !== name || findListeners(host, live.name).length === 0) return null
+  const mtu = networkMtu(live)
+  return Number.isNaN(mtu) ? null : mtu
 }
 
 function resolveMirrors(

@@ -19,6 +19,11 @@ export interface Target {
   readonly known: readonly string[]
   /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
+  /**
+   * What disconnects running sensors is done: a Docker network is recreated, a sensor is connected again. Else it waits: what
+   * runs without a person deafens nobody.
+   */
+  readonly recreate: boolean
   /** A missing interface, or a Docker that does not answer, is a wait; else it is an error. */
   readonly patient: boolean
   readonly deferDocker: boolean
@@ -35,8 +40,8 @@ export function makeTarget(
   spec: Spec,
   rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker' | 'subnetSeed'>
 ): Target {
-  const usual = { isDestroy: false, known: [], adopt: false, patient: false, goingDown: [], filterPatience: null }
-  return { spec, ...usual, ...rest }
+  const usual = { isDestroy: false, known: [], adopt: false, recreate: true, patient: false, goingDown: [] }
+  return { spec, ...usual, filterPatience: null, ...rest }
 }
 
 /** The target without any span of an owner: null is every owner. */

@@ -45,6 +45,8 @@ export interface DesiredSensor {
 export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu'> {
   /** Bytes. */
   readonly mtu: number
+  /** Bytes: the MTU that the span would have if no running sensor were in the way. */
+  readonly wantedMtu: number
   readonly mirrors: readonly CopyPoint[]
   /** The containers that exist. Those that do not are waits. */
   readonly sensors: readonly DesiredSensor[]

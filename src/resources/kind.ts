@@ -142,6 +142,10 @@ export interface Kind<R extends Resource = Resource> {
   removalNote?(resource: R): string
   /** What it means for whoever reads the plan that a resource is recreated. */
   readonly replaceNote?: string
+  /** The running sensors that lose their interface when a live resource is recreated, by name. None: no sensor does. */
+  disconnects?(before: R, host: HostIndex): readonly string[]
+  /** What it means that a resource stays as it is, because recreating it would disconnect sensors. None: nothing. */
+  holdNote?(before: R, after: R): string
   /** What becomes later of a foreign resource that is adopted. */
   readonly adoptNote?: string
 }

@@ -143,11 +143,15 @@ async function lockAndApply(
       throw error
     })
     const { changes } = result.first.plan
-    if (changes.length > 0 && result.unverified === null) printSummary(session, target, result.first.plan)
+    if (changes.length > 0 && result.unverified === null) printSummary(session, target, result)
     if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
     if (result.unverified !== null) throw result.unverified
+    if (result.leftOut.length > 0) {
+      const failed = result.leftOut.map((one) => one.diagnostic)
+      throw new SpanplanError(failed, Exit.partial)
+    }
     return { ...result, target, installed }
   } finally {
     lock?.release()

@@ -41,7 +41,7 @@ async function readRequest(session: Session, options: FileSelection): Promise<Do
 /** Finds what a watch would follow: what is missing is waited for, and what the file does not have is removed. */
 async function readFile(session: Session, options: FileSelection): Promise<FileFacts> {
   try {
-    const rest = { span: [], prune: true, adopt: false, deferDocker: false }
+    const rest = { span: [], prune: true, adopt: false, recreate: false, deferDocker: false }
     const target = await loadSpecTarget(session, { ...options, ...rest })
     return { state: 'valid', target: { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown } }
   } catch (error) {

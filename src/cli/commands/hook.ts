@@ -1,6 +1,6 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { refresh } from '../../apply/refresh.ts'
-import { asForeseen, Exit, type ExitCode } from '../../errors.ts'
+import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { indexLinks } from '../../host/host-index.ts'
 import { closeInherited } from '../../host/inherited-descriptors.ts'
@@ -88,7 +88,8 @@ async function runHook(
     if (await wakeWatch(spec)) return
     const active = leavePaused(findSpansOf(spec, name, links).spans, pauses, say)
     const scope = { name: spec.name, spans: { only: new Set(active) } }
-    const target = makeTarget(spec, { scope, deferDocker: true, patient: true, goingDown, subnetSeed })
+    const how = { deferDocker: true, recreate: false, patient: true }
+    const target = makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
     if (active.length > 0) await repair(session, target, signal, say)
   } finally {
     lock.release()
@@ -145,6 +146,8 @@ async function repair(session: Session, target: Target, signal: AbortSignal, say
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }
   const progress = openProgress(session, view.plan)
-  const { done } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
+  const { done, leftOut } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
   for (const change of done) say(renderChange(change))
+  const failed = leftOut.map(({ diagnostic }) => diagnostic)
+  if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
 }

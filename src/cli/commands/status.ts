@@ -86,8 +86,8 @@ function exitOf(report: Report | null): ExitCode {
 }
 
 /**
- * Reads the host and plans as a watch does: what is missing is waited for, and spans that are not in the file are removed. A
- * span whose bridge others use cannot be removed; then the plan is made without removals, so that the other spans are shown.
+ * Reads the host and plans as a watch does: what is missing is waited for, what would disconnect running sensors waits for a
+ * person, and spans that are not in the file are removed. A span whose bridge others use cannot be removed; then the plan is made without removals, so that the other spans are shown.
  */
 export async function refreshStatus(
   session: Session,
@@ -95,7 +95,7 @@ export async function refreshStatus(
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<StatusView> {
   const makeTarget = async (prune: boolean): Promise<Target> => {
-    const target = await loadSpecTarget(session, { ...options, deferDocker: false, prune, adopt: false })
+    const target = await loadSpecTarget(session, { ...options, ...asWatch, prune })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
   const refreshFor = async (prune: boolean) => {
@@ -110,6 +110,8 @@ export async function refreshStatus(
     return refreshFor(false)
   }
 }
+
+const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
 
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {

@@ -15,6 +15,7 @@ interface WatchOptions extends FileSelection {
   readonly dryRun: boolean
   readonly allowEmpty: boolean
   readonly prune: boolean
+  readonly recreate: boolean
   readonly logLevel: LogLevel
   readonly listen?: ListenAddress
 }

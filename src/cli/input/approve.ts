@@ -1,7 +1,9 @@
 import type { Decision } from '../../apply/commit-confirm.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
+import { listNames } from '../../plan/hold.ts'
 import { countActions } from '../../plan/output/text.ts'
 import type { Plan } from '../../plan/plan.ts'
+import { printable } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
@@ -22,7 +24,9 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
     const hint = 'read the plan, then run it again with --yes'
     throw new SpanplanError({ code: 'CONFIRMATION_NEEDED', message, hint })
   }
-  if ((await ask(`Apply this plan: ${what}?`, signal, 'no')) !== 'yes') {
+  const sensors = plan.changes.flatMap(({ disconnects }) => disconnects)
+  const deaf = sensors.length === 0 ? '' : ` ${printable(listNames(sensors))} will hear nothing for a moment.`
+  if ((await ask(`Apply this plan: ${what}?${deaf}`, signal, 'no')) !== 'yes') {
     const exit = signal.aborted ? interruptedExit(signal) : Exit.error
     throw new SpanplanError({ code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' }, exit)
   }

@@ -42,6 +42,7 @@ export function savePlan(
     spans: options.span.length > 0 ? [...options.span] : null,
     prune: options.prune,
     adopt: options.adopt,
+    recreate: options.recreate,
     defer_docker: options.deferDocker,
     subnet_seed: subnetSeed
   }
@@ -67,8 +68,8 @@ export async function openSavedPlan(
   { insecureFile }: Pick<SpecSelection, 'insecureFile'>
 ): Promise<{ readonly target: Target; refresh(): Promise<PlanView> }> {
   const saved = readSavedPlan(await readPlanFile(path, insecureFile), path)
-  const { files, spans, prune, adopt, defer_docker: deferDocker, subnet_seed: seed } = saved.selection
-  const selection = { file: files, span: spans ?? [], prune, adopt, deferDocker, insecureFile }
+  const { files, spans, prune, adopt, recreate, defer_docker: deferDocker, subnet_seed: seed } = saved.selection
+  const selection = { file: files, span: spans ?? [], prune, adopt, recreate, deferDocker, insecureFile }
   const loaded = await loadSavedTarget(session, saved, selection)
   const target = seed === undefined ? loaded : { ...loaded, subnetSeed: seed }
   return { target, refresh: () => refreshAndCheck(target, saved) }

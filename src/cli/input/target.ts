@@ -15,6 +15,8 @@ export interface SpecSelection extends Selection {
   /** Spans with the file's name that are not in the file are removed. */
   readonly prune: boolean
   readonly adopt: boolean
+  /** What disconnects running sensors is done; else it waits. */
+  readonly recreate: boolean
 }
 
 /** The options that select what is removed. */
@@ -32,11 +34,11 @@ export interface DestroySelection extends Selection {
  */
 export async function loadSpecTarget(session: Session, selection: SpecSelection): Promise<Target> {
   const spec = await loadFiles(selection, session)
-  const { span, prune, adopt, deferDocker } = selection
+  const { span, prune, adopt, recreate, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
   const selected = span.length > 0 ? span : prune ? null : listed
   const spans = selected ? { only: new Set(selected) } : everySpan
-  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt, subnetSeed })
+  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt, recreate, subnetSeed })
 }
 
 /**

@@ -1,6 +1,6 @@
+import type { ApplyResult } from '../../apply/executor.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
-import type { Plan } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
@@ -24,19 +24,26 @@ export function printPlan(session: Session, { spec, isDestroy }: Target, view: P
 }
 
 /** Prints what was done, once all of it is verified. */
-export function printSummary(session: Session, target: Target, plan: Plan): void {
-  const summary = countActions(plan)
-  printResult(session, renderSummary(target, summary), 'summary', summary)
+export function printSummary(session: Session, target: Target, { first, leftOut }: ApplyResult): void {
+  const failed = new Set(leftOut.map(({ change }) => change.address))
+  const { plan } = first
+  const changes = plan.changes.filter(({ address }) => !failed.has(address))
+  const summary = countActions({ ...plan, changes })
+  const more = failed.size === 0 ? {} : { failed: failed.size }
+  printResult(session, renderSummary(target, summary, failed.size), 'summary', { ...summary, ...more })
 }
 
-function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countActions>): string {
+function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countActions>, failed: number): string {
   const done = (['create', 'update', 'replace', 'remove', 'adopt'] as const)
     .filter((action) => counts[action] > 0)
     .map((action) => `${counts[action]} ${actionsDone[action]}`)
     .join(', ')
   const { wait } = counts
-  const waits = wait === 0 ? '' : `; ${wait} ${wait === 1 ? 'waits' : 'wait'}`
-  if (!isDestroy) return `Applied and verified: ${done}${waits}.`
+  const waits = [
+    ...(failed === 0 ? [] : [`; ${failed} failed`]),
+    ...(wait === 0 ? [] : [`; ${wait} ${wait === 1 ? 'waits' : 'wait'}`])
+  ].join('')
+  if (!isDestroy) return `Applied and verified: ${done || 'nothing'}${waits}.`
   const rest = wait === 0 ? '' : ' for Docker. To remove the rest, run it again without --defer-docker'
   return `Destroyed and verified: ${done}${waits}${rest}.`
 }

@@ -39,6 +39,8 @@ const savedPlan = shownPlan.extend({
     spans: z.array(text).min(1).nullable(),
     prune: z.boolean(),
     adopt: z.boolean(),
+    /** Added later: the plans before it recreate. */
+    recreate: z.boolean().default(true),
     defer_docker: z.boolean(),
     /** Chooses the subnets of new networks. Missing: an earlier version saved it. */
     subnet_seed: text.optional()

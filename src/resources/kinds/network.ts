@@ -60,6 +60,9 @@ export const network: Kind<Network> = {
   ],
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no host address`,
   replaceNote: 'Docker cannot change a network: it is recreated',
+  disconnects: ({ name }, host) => findListeners(host, name),
+  holdNote: (before, after) =>
+    before.mtu < after.mtu ? `until then, frames larger than ${before.mtu} bytes do not reach the sensors` : '',
   conflict: explainConflict,
   obstacles: findSubnetsTaken,
   adoptNote: 'a later destroy removes it'
@@ -144,6 +147,16 @@ export function liveNetworks(desired: DesiredState, host: HostIndex): readonly D
   })
 }
 
+/** The names of the running containers that would lose a working interface if the Docker network of this name were recreated. */
+export function findListeners(host: HostIndex, network: string): readonly string[] {
+  const live = host.networkOf(network)
+  return host.endpointsOn(network).flatMap(({ container, endpoint }) => {
+    const { name, running, restarting } = container
+    const isThere = endpoint.networkId === live?.id && endpoint.port !== 'absent'
+    return running && !restarting && isThere ? [name] : []
+  })
+}
+
 /** Bytes; 1500 is Docker's own default. */
 export function networkMtu(live: DockerNetwork): number {
   return Number(live.options[networkOption.mtu] ?? 1500)
@@ -211,7 +224,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
         internal: true,
         ipv6: false,
         hostAddress: false,
-        mtu: span.mtu,
+        mtu: span.wantedMtu,
         subnet,
         mark: Object.values(labels).join(' '),
         // Other options and labels are foreign: they stay.
@@ -224,7 +237,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
           ...kept?.options,
           [networkOption.bridge]: span.name,
           [networkOption.noAddress]: 'true',
-          [networkOption.mtu]: String(span.mtu)
+          [networkOption.mtu]: String(span.wantedMtu)
         }
       }
     ]

@@ -38,7 +38,8 @@ export const note: Kind<Note> = {
   summary: () => 'a run that was killed had disconnected it',
   removalNote: ({ note }) => `the note on it, the network ${note}, is dropped`,
   remembers: ({ place }) => [{ container: place.container }],
-  address: ({ place }) => [place.network, place.container]
+  address: ({ place }) => [place.network, place.container],
+  container: ({ place }) => place.container
 }
 
 function observeNotes(desired: DesiredState, host: HostIndex): Note[] {

@@ -6,7 +6,7 @@ import type { DesiredState } from '../desired-state.ts'
 import { type Change, type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
 import { hashOf } from '../marks.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
-import { liveNetworks } from './network.ts'
+import { findListeners, liveNetworks } from './network.ts'
 
 /** A container's endpoint on the network of a span. */
 export interface Sensor extends Resource {
@@ -76,6 +76,8 @@ export const sensor: Kind<Sensor> = {
     ].join(', '),
   address: ({ network, container }) => [network, container],
   replaceNote: 'its interface may be renamed: restart the sensor',
+  disconnects: ({ network, container, current, present }, host) =>
+    current && present ? findListeners(host, network).filter((name) => name === container) : [],
   hangsOn: { kind: 'network', id: ({ network }) => network },
   container: ({ container }) => container
 }
@@ -128,7 +130,13 @@ function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: O
     ({ id, owner, network }) =>
       owner === 'shared' && networks.includes(network) && !sensors.some((known) => known.id === id)
   )
-  return [...sensors.filter(({ container }) => now.host.containerOf(container) !== undefined), ...others.map(settled)]
+  const live = new Map(observeSensors(now.desired, now.host).map((one) => [one.id, one]))
+  // An interface that was missing, or on an earlier network, may have come: nobody wants that undone.
+  const back = sensors.map((sensor) => {
+    const { current, present } = live.get(sensor.id) ?? sensor
+    return { ...sensor, current: sensor.current || current, present: sensor.present || present }
+  })
+  return [...back.filter(({ container }) => now.host.containerOf(container) !== undefined), ...others.map(settled)]
 }
 
 /** The sensor as it will be on the network that exists then. */

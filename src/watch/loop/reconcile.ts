@@ -1,6 +1,7 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
+import { SpanplanError } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -121,8 +122,9 @@ async function applyPartially(
 
 /** Where the result of an apply could not be verified, the next run does so. */
 async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
-  const { done, unverified } = await applyPlan(target, view, { allowEmpty: true })
-  return { done, failures: unverified === null ? [] : [failureOf(null, unverified, false)] }
+  const { done, leftOut, unverified } = await applyPlan(target, view, { allowEmpty: true })
+  const failed = leftOut.map(({ change, diagnostic }) => failureOf(change.span, new SpanplanError(diagnostic), false))
+  return { done, failures: unverified === null ? failed : [...failed, failureOf(null, unverified, false)] }
 }
 
 /** @param span null: the changes that belong to no span of the file. */

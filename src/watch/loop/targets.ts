@@ -9,6 +9,8 @@ import type { Spec } from '../../spec/spec.ts'
 export interface RemovalPolicy {
   /** Spans of this name that are not in the file are removed. */
   readonly prune: boolean
+  /** What disconnects running sensors is done; else it waits for a person. */
+  readonly recreate: boolean
   /** Also all spans at once, where the file has none. */
   readonly allowEmpty: boolean
 }
@@ -44,10 +46,11 @@ export function withoutPaused(target: Target, pauses: Pauses['pauses']): Target 
 const filterPatience = 2000
 
 /** All that the file says, paused or not. */
-export function makeFileTarget({ prune }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
+export function makeFileTarget({ prune, recreate }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  return makeTarget(spec, { scope, patient: true, goingDown, deferDocker: false, filterPatience, subnetSeed })
+  const how = { recreate, patient: true, deferDocker: false, filterPatience }
+  return makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
 }
 
 /** The same target without some spans. null among them is left out: it is no span's name. */

@@ -26,6 +26,7 @@ function work(title: string, turn: number, tools: readonly string[]): Work {
       device: null,
       container: null,
       remembers: [],
+      disconnects: [],
       title,
       summary: '',
       before: null,

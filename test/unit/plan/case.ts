@@ -28,6 +28,8 @@ interface TargetFile {
   readonly destroy?: { readonly name: string | null; readonly spans: readonly string[] | null }
   /** As with --adopt. */
   readonly adopt?: boolean
+  /** As with --no-recreate, and for a watch. */
+  readonly recreate?: boolean
   /** What is missing is waited for, and these interfaces are going down. */
   readonly patient?: { readonly goingDown: readonly string[] }
 }
@@ -49,7 +51,7 @@ export function readSnapshot(path: string, file: 'host.json' | 'after.json'): Ca
 export function readTarget(path: string, links: Snapshot['links']): Target {
   const targetFile = join(path, 'target.json')
   // The fixtures are ours, and a wrong one shows in its plan.
-  const { destroy, adopt, patient } = (
+  const { destroy, adopt, recreate, patient } = (
     existsSync(targetFile) ? JSON.parse(readFileSync(targetFile, 'utf8')) : {}
   ) as TargetFile
   if (destroy === undefined) {
@@ -57,8 +59,8 @@ export function readTarget(path: string, links: Snapshot['links']): Target {
     const scope = { name: spec.name, spans: everySpan }
     const going = links.filter(({ name }) => patient?.goingDown.includes(name))
     const goingDown = going.map(({ index }) => ({ index, since: 0, settled: false }))
-    const how = { deferDocker: false, subnetSeed: 'subnet', adopt: adopt ?? false, patient: patient !== undefined }
-    return makeTarget(spec, { scope, ...how, goingDown })
+    const how = { adopt: adopt ?? false, recreate: recreate ?? true, patient: patient !== undefined }
+    return makeTarget(spec, { scope, deferDocker: false, subnetSeed: 'subnet', ...how, goingDown })
   }
   const spans = destroy.spans ? { only: new Set(destroy.spans) } : everySpan
   return makeDestroyTarget(destroy.name, { scope: { name: destroy.name, spans }, deferDocker: false })

@@ -24,6 +24,7 @@ const selection: SavedPlan['selection'] = {
   spans: null,
   prune: true,
   adopt: false,
+  recreate: true,
   defer_docker: false
 }
 

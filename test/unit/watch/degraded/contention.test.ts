@@ -14,7 +14,16 @@ function change(address: string, ...fields: readonly string[]): PlannedChange {
   }))
   return {
     ...{ address, span, facts, kind: 'interface', action: fields.length > 0 ? 'update' : 'create' },
-    ...{ device: null, container: null, remembers: [], title: '', summary: '', before: null, after: null },
+    ...{
+      device: null,
+      container: null,
+      remembers: [],
+      disconnects: [],
+      title: '',
+      summary: '',
+      before: null,
+      after: null
+    },
     ...{ reason: '', notes: [], origin: undefined, stages: [] }
   }
 }

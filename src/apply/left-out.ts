@@ -1,0 +1,87 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { shellLine } from '../host/quote-command.ts'
+import { renderChange } from '../plan/output/text.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { printable } from '../printable.ts'
+
+/** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
+export interface LeftOut {
+  readonly change: PlannedChange
+  readonly diagnostic: Diagnostic
+}
+
+/** How often an apply connects a sensor whose interface is gone again when the host is read: each time, Docker makes a new one. */
+const mostConnects = 2
+
+/**
+ * Whether a change is about one container: its place on a network, or the host's end of one of its interfaces. A container can
+ * end at any time, and with CAP_NET_ADMIN it can remove its interfaces, and so the host's ends of these.
+ */
+export function isAboutContainer({ container, device }: PlannedChange, hosts: readonly HostIndex[]): boolean {
+  if (container !== null) return true
+  return hosts.some((host) => {
+    const link = host.linkOf(device)
+    return link !== undefined && (host.attachmentOf(link) !== undefined || (link.port !== null && link.foreignPeer))
+  })
+}
+
+/** Makes an empty record of what an apply leaves out. */
+export function openLeftOut() {
+  const list = new Map<string, LeftOut>()
+  const tries = new Map<string, number>()
+  const triesOf = (change: PlannedChange) => tries.get(keyOf(change)) ?? 0
+  const containers = () => new Set([...list.values()].flatMap(({ change }) => change.container ?? []))
+  return {
+    list: (): readonly LeftOut[] => [...list.values()],
+    /** The changes that are not left out; so are the notes on a container whose place on a network is. */
+    without: (changes: readonly PlannedChange[]): readonly PlannedChange[] =>
+      changes.filter(
+        ({ address, kind, container }) => !list.has(address) && !(kind === 'note' && containers().has(container ?? ''))
+      ),
+    /** A step of the change failed. */
+    addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => {
+      list.set(change.address, { change, diagnostic: describe(change, message, hint) })
+    },
+    /** Counts a round that makes these changes. */
+    addRound: (changes: readonly PlannedChange[]): void => {
+      for (const change of changes) tries.set(keyOf(change), triesOf(change) + 1)
+    },
+    /** How many rounds have made this change. */
+    triesOf,
+    /** Leaves out the sensors that were connected often enough, and have to be connected again. */
+    addRepeated: (changes: readonly PlannedChange[]): void => {
+      for (const change of changes) {
+        if (change.kind !== 'sensor' || triesOf(change) < mostConnects) continue
+        const logs = shellLine(['docker', 'logs', change.container ?? ''])
+        const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
+        const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
+        list.set(change.address, { change, diagnostic: describe(change, message, hint) })
+      }
+    },
+    /** Leaves out what is not in sync after all rounds. */
+    addUnsteady: (changes: readonly PlannedChange[]): void => {
+      for (const change of changes) {
+        const message = `this was done, and is not in sync again: ${renderChange(change)}`
+        list.set(change.address, {
+          change,
+          diagnostic: describe(change, message, 'its container may be restarting: see docker events')
+        })
+      }
+    }
+  }
+}
+
+/** The record of what an apply leaves out. */
+export type LeftOutRecord = Readonly<ReturnType<typeof openLeftOut>>
+
+/** A change that leads to something else is another. Whatever a sensor lacks, it is connected again. */
+function keyOf({ address, kind, action, facts }: PlannedChange): string {
+  const goals = kind === 'sensor' ? [] : facts.flatMap(({ changed, key, to }) => (changed ? [key, to] : []))
+  return JSON.stringify([address, kind === 'sensor' ? '' : action, ...goals])
+}
+
+function describe({ address, kind, origin }: PlannedChange, message: string, hint: string | undefined): Diagnostic {
+  const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
+  return { ...diagnostic(code, `${message}. Everything else was done`, hint, origin), address }
+}

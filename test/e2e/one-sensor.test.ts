@@ -1,0 +1,114 @@
+/** A sensor that destroys what it is given costs itself alone: the span's other sensors stay sealed, and its sources mirrored. */
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createLab, type Lab } from './lab.ts'
+import { expectHeard, interfacesOf, portOf, spanplan, until, writeSpans } from './spans.ts'
+import { startWatch } from './watching.ts'
+
+let lab: Lab
+let web: Docker.Container
+let evil: Docker.Container
+let good: Docker.Container
+
+const spans = 'spans: {span0: {sources: [{container: web}, {interface: ens192}], network: span, sensors: [evil, good]}}'
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '198.18.3.0/26' }] } })
+  ;[web, evil, good] = await Promise.all([
+    lab.startSensor('web', { NetworkMode: 'shop' }),
+    lab.startSensor('evil'),
+    lab.startSensor('good')
+  ])
+  await writeSpans(lab, spans)
+})
+afterAll(() => lab.close())
+
+/** What a container with CAP_NET_ADMIN can do to each of its interfaces, again and again. `$1`: a process in another namespace. */
+const attacks = {
+  'deletes its interface': 'ip link del dev $one',
+  'renames its interface': 'ip link set dev $one down; ip link set dev $one name x$RANDOM; ip link set dev $one up',
+  'sets its interface down': 'ip link set dev $one down',
+  'adds its interface to a bridge of its own': 'ip link add own type bridge; ip link set dev $one master own',
+  'moves its interface to another namespace': 'ip link set dev $one netns $1'
+} as const
+
+/** Runs an attack in a sensor until the function that it gives is called. */
+async function attack(container: Docker.Container, commands: string): Promise<() => Promise<void>> {
+  const { State } = await container.inspect()
+  const elsewhere = lab.start(['unshare', '--net', 'sleep', 'infinity'])
+  const loop = `while :; do for one in $(ip -o link show type veth | sed 's/^[0-9]*: //; s/@.*//'); do ${commands}; done; done`
+  const argv = ['bash', '-c', loop, 'bash', String(elsewhere.pid)] as const
+  const attacking = lab.start(['nsenter', `--net=/proc/${State.Pid}/ns/net`, ...argv])
+  return async () => {
+    for (const one of [attacking, elsewhere]) {
+      one.kill('SIGKILL')
+      await one.catch(() => undefined)
+    }
+  }
+}
+
+const filtersOf = async (device: string): Promise<string> =>
+  (
+    await Promise.all(['ingress', 'egress'].map((hook) => lab.run(['tc', 'filter', 'show', 'dev', device, hook])))
+  ).join()
+
+/** Whether what web sends and receives is copied, and no frame of the good sensor's goes on. */
+async function isWatched(): Promise<boolean> {
+  const links: { ifindex: number; ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
+  const [inside] = await interfacesOf(web)
+  const host = links.find(({ ifindex }) => ifindex === inside?.peer)?.ifname ?? 'none'
+  const port = await portOf(lab, good)
+  const [mirrors, seal, bridge] = await Promise.all([
+    filtersOf(host),
+    filtersOf(port),
+    lab.run(['bridge', '-d', 'link', 'show', 'dev', port])
+  ])
+  const copied = mirrors.match(/Mirror to device span0/g) ?? []
+  return copied.length === 2 && seal.includes('direct-action') && bridge.includes('isolated on')
+}
+
+describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
+  beforeEach(async () => {
+    await evil.restart({ t: 0 })
+    await spanplan(lab, ['apply', '--yes'])
+  })
+
+  test('costs no other thing when the span is applied', async () => {
+    const stop = await attack(evil, commands)
+    try {
+      for (const restarted of [web, good]) {
+        await restarted.restart({ t: 0 })
+        const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
+        expect([0, 4], stderr).toContain(exitCode)
+        expect(stderr.includes('evil → span was connected'), stderr).toBe(exitCode === 4)
+        expect(await isWatched(), stderr).toBe(true)
+      }
+    } finally {
+      await stop()
+    }
+    await expectHeard(lab, [good])
+  })
+})
+
+describe('with a watch', () => {
+  test('a sensor that deletes its interface is tried less and less often, and the rest is kept in sync', async () => {
+    await evil.restart({ t: 0 })
+    await using watch = await startWatch(lab)
+    const stop = await attack(evil, attacks['deletes its interface'])
+    try {
+      for (const restarted of [web, good, web, good]) {
+        await restarted.restart({ t: 0 })
+        await until('all else is in sync', isWatched)
+      }
+      await watch.expectTold(/evil → span was connected, and its interface is gone again/)
+      const told = watch.told.length
+      for (let sample = 0; sample < 20; sample++) {
+        expect(await isWatched(), watch.told.slice(told)).toBe(true)
+      }
+    } finally {
+      await stop()
+    }
+    await expectHeard(lab, [good])
+  })
+})
