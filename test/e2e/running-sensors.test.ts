@@ -27,9 +27,8 @@ afterAll(() => lab.close())
 /** What a container with CAP_NET_ADMIN can do to each of its interfaces, again and again. `$1`: a process in another namespace. */
 const attacks = {
   'deletes its interface': 'ip link del dev $one',
-  'renames its interface': 'ip link set dev $one down; ip link set dev $one name x$RANDOM; ip link set dev $one up',
-  'sets its interface down': 'ip link set dev $one down',
-  'adds its interface to a bridge of its own': 'ip link add own type bridge; ip link set dev $one master own',
+  'renames its interface, sets it down, and adds it to a bridge of its own':
+    'ip link add own type bridge; ip link set dev $one down; ip link set dev $one name x$RANDOM master own',
   'moves its interface to another namespace': 'ip link set dev $one netns $1'
 } as const
 
@@ -77,11 +76,11 @@ describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
   test('costs no other thing when the span is applied', async () => {
     const stop = await attack(evil, commands)
     try {
-      for (const restarted of [web, good]) {
-        await restarted.restart({ t: 0 })
+      for (const restarted of [[web], [good, web]]) {
+        for (const one of restarted) await one.restart({ t: 0 })
         const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
         expect([0, 4], stderr).toContain(exitCode)
-        expect(stderr.includes('evil → span was connected'), stderr).toBe(exitCode === 4)
+        expect(/evil.*Everything else was done/.test(stderr), stderr).toBe(exitCode === 4)
         expect(await isWatched(), stderr).toBe(true)
       }
     } finally {
@@ -97,11 +96,11 @@ describe('with a watch', () => {
     await using watch = await startWatch(lab)
     const stop = await attack(evil, attacks['deletes its interface'])
     try {
-      for (const restarted of [web, good, web, good]) {
+      for (const restarted of [web, good, web]) {
         await restarted.restart({ t: 0 })
         await until('all else is in sync', isWatched)
       }
-      await watch.expectTold(/evil → span was connected, and its interface is gone again/)
+      await watch.expectTold(/evil .*Everything else was done/)
       const told = watch.told.length
       for (let sample = 0; sample < 20; sample++) {
         expect(await isWatched(), watch.told.slice(told)).toBe(true)
