@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import type { PacketListener } from '../host/parsers/packet-listeners.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { Manager } from '../host/snapshot.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -133,6 +134,8 @@ export interface DoctorFacts extends DoctorRequest {
   readonly docker: DockerFacts
   readonly host: Known<HostIndex>
   readonly managers: Known<readonly ManagerFacts[]>
+  /** The packet sockets of this network namespace that get every frame. */
+  readonly listeners: Known<readonly PacketListener[]>
   /** `conflicts`: all that keeps spanplan from making a plan. */
   readonly spans: Known<SpansFacts | { readonly conflicts: readonly Diagnostic[] }>
   /** Why the run directory is not used; null: it is. */

@@ -1,4 +1,5 @@
 /** The doctor with little to go by: no root, no Docker, no file, or a broken one. */
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -27,10 +28,40 @@ test('changes nothing, and finds nothing wrong where nothing is', async () => {
   const before = await lab.snapshotText()
   const findings = await examine(lab)
   expect(findings.filter(({ result }) => result === 'problem')).toEqual([])
-  for (const id of ['spans', 'carrier', 'mtu', 'offloads', 'sensors', 'silence', 'marks', 'docker', 'kernel_modules']) {
+  for (const id of [
+    'spans',
+    'carrier',
+    'mtu',
+    'offloads',
+    'sensors',
+    'listeners',
+    'silence',
+    'marks',
+    'docker',
+    'kernel_modules'
+  ]) {
     expect(findingsOf(findings, id, 'ok'), id).toHaveLength(1)
   }
   expect(await lab.snapshotText()).toBe(before)
+})
+
+test('a process of the host that hears what sealed sensors send is named', async () => {
+  await lab.run(['sh', '-ec', 'ip link add lldp0 type veth peer name far0; ip link set dev lldp0 up master span0'])
+  await spanplan(lab, ['apply'])
+  for (const [device, where] of [
+    ['any', 'on all interfaces'],
+    ['lldp0', 'on lldp0'],
+    ['ens192', null]
+  ] as const) {
+    const listening = lab.start(['tcpdump', '-i', device, '-p', '-w', '/dev/null'])
+    await once(listening.stderr, 'data')
+    const named = findingsOf(await examine(lab), 'listeners', 'warning').map(({ message }) => message)
+    const said = `hears every frame ${where}, also what sealed sensors send`
+    expect(named).toEqual(where === null ? [] : [expect.stringMatching(new RegExp(`^tcpdump \\(\\d+\\) ${said}`))])
+    listening.kill('SIGKILL')
+    await listening.catch(() => undefined)
+  }
+  await lab.run(['ip', 'link', 'del', 'dev', 'lldp0'])
 })
 
 test('without root, it says what root would know', async () => {

@@ -17,6 +17,7 @@ import { doctorLimits, isPodman, readDockerFacts } from './docker.ts'
 import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
+import { readPacketListeners } from './packet-listeners.ts'
 import { readPrograms } from './programs.ts'
 import { readUnits } from './systemd.ts'
 import { findLeftFiles, readWatches } from './watches.ts'
@@ -34,12 +35,13 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> {
   const { file } = request
   const target = file.state === 'valid' ? file.target : null
-  const [spans, programs, modules, units, watches] = await Promise.all([
+  const [spans, programs, modules, units, watches, listeners] = await Promise.all([
     readSpans(target),
     readPrograms(),
     Promise.all(moduleNames.map(async (name) => [name, await readModuleFact(name)] as const)),
     readUnits(),
-    readWatches(target?.spec.name ?? null)
+    readWatches(target?.spec.name ?? null),
+    readPacketListeners()
   ])
   const distrust = findRunDistrust()
   return {
@@ -47,7 +49,7 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     ...{ node: process.versions.node, architecture: architectures[process.arch] ?? process.arch },
     isRoot: process.geteuid?.() === 0,
     ...{ canAdminister: hasCapability('CAP_NET_ADMIN'), canCapture: hasCapability('CAP_NET_RAW') },
-    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches },
+    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches, listeners },
     host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
     managers: managersIn(spans.facts, spans.view),
     spans: await reportOn(target, spans, watches),

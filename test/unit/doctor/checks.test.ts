@@ -10,6 +10,7 @@ import { parseUnits } from '../../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../../src/doctor/output.ts'
 import { runChecks } from '../../../src/doctor/registry.ts'
 import type { Diagnostic } from '../../../src/errors.ts'
+import { parsePacketListeners } from '../../../src/host/parsers/packet-listeners.ts'
 import { plain } from '../../../src/printable.ts'
 import { converged, fixture, see } from '../status/views.ts'
 import { factsWith, packaged, reportOn } from './facts.ts'
@@ -38,7 +39,7 @@ test('what could not be read is not guessed', () => {
   const nothing = runChecks(
     factsWith({
       ...{ file: { state: 'missing', diagnostic: { code: 'FILE_MISSING', message: 'there is no file' } } },
-      ...{ host: unknown, managers: unknown, spans: unknown, units: unknown, watches: [] },
+      ...{ host: unknown, managers: unknown, spans: unknown, units: unknown, listeners: unknown, watches: [] },
       modules: new Map([['bridge', unknown]])
     })
   )
@@ -52,6 +53,25 @@ test('what could not be read is not guessed', () => {
     ['spans', 'unknown', null],
     ['sensors', 'unknown', null]
   ])
+})
+
+/** As ss of iproute2 6.15 prints them: of processes whose names are hostile, or that this user may not see. */
+const sockets = `
+p_raw 0      0           *:*     * users:(("lldpd",pid=812,fd=9),("lldpd",pid=809,fd=9))
+p_dgr 0      0           *:PORT  * users:(("x",pid=1,fd=3)",pid=31000,fd=5))
+p_raw 0      0      [2048]:*     * users:(("dhclient",pid=7,fd=4))
+p_raw 0      0           *:ens3  * users:(("ntopng",pid=8,fd=4))
+p_raw 0      0           *:PORT  *
+`
+
+test('processes of the host whose packet sockets hear what sealed sensors send', () => {
+  const { host } = see()
+  const known = parsePacketListeners(sockets.replaceAll('PORT', host.portsOf('span0')[0]?.name ?? ''))
+  const messages = runChecks(factsWith({ listeners: { known } }))
+    .filter(({ id }) => id === 'listeners')
+    .map(({ message }) => message.split(' hears every frame ')[0])
+  expect(messages).toEqual(['lldpd (812)', 'lldpd (809)', 'x",pid=1,fd=3) (31000)', 'a process that root sees'])
+  expect(found({ listeners: { known: known.slice(2, 3) } })).toEqual([])
 })
 
 describe('modules', () => {

@@ -41,6 +41,7 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
     runDirectory: null,
     watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, pid: 7 }],
     leftFiles: [],
+    listeners: { known: [] },
     units: {
       known: [
         {
