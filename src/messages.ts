@@ -306,6 +306,12 @@ export const messages = {
     means: 'A filter with vlan has to be compiled for the interface lo, which is down. The filter may be right.',
     todo: 'Bring it up: ip link set lo up.'
   },
+  FILTER_INSIDE_TAG: {
+    kind: 'warning',
+    means:
+      'A part of a filter stands right of "vlan", "mpls" or "pppoes", and so is looked for inside of that, in frames without it too.',
+    todo: 'Write it to the left of that word; the message has the expression, where there is one.'
+  },
   FILTER_TOO_LARGE: {
     means: 'The filter compiles to more than the kernel takes, or takes more than 30 s to compile.',
     todo: 'Join addresses into networks, or make several sources of it.'

@@ -4,6 +4,7 @@ import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
+import { findInsideTag } from '../spec/filter/inside-tag.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { placeWithin } from '../spec/yaml/tree.ts'
 
@@ -12,6 +13,19 @@ export type ResolvedFilter =
   | { readonly program: Program }
   | { readonly wait: Diagnostic }
   | { readonly error: Diagnostic }
+
+/** Warns of a part of a filter that is looked for where frames need not have it. */
+export function warnOfFilter({ name }: SpanSpec, { filter }: SourceSpec): Diagnostic[] {
+  const found = filter === null ? null : findInsideTag(filter.expression)
+  if (filter === null || found === null) return []
+  const { at, part, wrapper, where, better } = found
+  const message = `span ${name}: what stands right of "${wrapper}" is looked for ${where}: "${part}" matches no frame without that`
+  const hint =
+    better === null
+      ? `write all that is not ${where} to the left of "${wrapper}", or have a span for each`
+      : `write: ${better}`
+  return [diagnostic('FILTER_INSIDE_TAG', message, hint, placeWithin(filter.written, filter.expression, at))]
+}
 
 const tooLarge = 'use wider networks, or split it over several spans'
 

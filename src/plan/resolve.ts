@@ -21,7 +21,7 @@ import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { waitForPerson } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
-import { resolveFilter } from './resolve-filter.ts'
+import { resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
 import { resolveTable } from './resolve-table.ts'
 import type { Target } from './target.ts'
@@ -231,7 +231,11 @@ function resolveMirrors(
     items,
     waits: [...hooks.waits, ...waits],
     errors: [...('error' in filter ? [filter.error] : []), ...hooks.errors],
-    warnings: [...hooks.warnings, ...items.flatMap((item) => warnOfSource(span.name, item, context.host))]
+    warnings: [
+      ...warnOfFilter(span, source),
+      ...hooks.warnings,
+      ...items.flatMap((item) => warnOfSource(span.name, item, context.host))
+    ]
   }
 }
 

@@ -1,6 +1,7 @@
 /** A span beside other Docker networks: its subnet, its name, and frames that two sources copy. */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { BROADCAST, ether, ipv4Udp, vlan } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRefusal, spanplan, writeSpans } from './spans.ts'
 
@@ -53,4 +54,42 @@ test('a destroy under another name says which names have spans here, and how to 
   expect(stderr).toContain('spanplan destroy --name sensor-7')
   const other = await expectRefusal(lab, ['destroy', '--name', 'sensor-8', '--span', 'span0', '--yes'], 64)
   expect(other).toContain('spanplan destroy --name sensor-7 --span span0')
+})
+
+describe('a filter that looks for a part of it inside a tag, in untagged frames too', () => {
+  const datagram = () => ipv4Udp({ source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 1, destinationPort: 2 })
+  const untagged = () => ether(BROADCAST, '02:00:00:00:0a:01', datagram())
+  const tagged = () => ether(BROADCAST, '02:00:00:00:0a:01', vlan(5, datagram()))
+
+  /** How many frames of each kind are copied of ten that the interface receives. */
+  async function copiedBy(filter: string): Promise<number[]> {
+    await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192, direction: ingress, filter: "${filter}"}]}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    const count = async () => {
+      const shown = await lab.run(['tc', '-s', 'filter', 'show', 'dev', 'ens192', 'ingress'])
+      return Number(/Sent \d+ bytes (\d+) pkt/.exec(shown)?.[1])
+    }
+    const copied: number[] = []
+    for (const frame of [untagged, tagged]) {
+      const before = await count()
+      await lab.send(Array.from({ length: 10 }, frame))
+      copied.push((await count()) - before)
+    }
+    return copied
+  }
+
+  test.each([
+    ['not vlan 5 and udp', [0, 0], [10, 0]],
+    ['vlan 5 or udp', [0, 10], [10, 10]],
+    ['not mpls and udp', [0, 0], [10, 10]],
+    ['not pppoes and udp', [0, 0], [10, 10]]
+  ])('%s: validate and plan say what to write instead, and that copies them', async (filter, before, after) => {
+    expect(await copiedBy(filter)).toEqual(before)
+    const { stderr } = await spanplan(lab, ['validate'])
+    expect(stderr).toContain('"udp" matches no frame without that')
+    expect((await spanplan(lab, ['plan'])).stderr).toContain(stderr)
+    const better = /write: (.*)/.exec(stderr)?.[1] ?? ''
+    expect(await copiedBy(better)).toEqual(after)
+    expect((await spanplan(lab, ['validate'])).stderr).toBe('')
+  })
 })

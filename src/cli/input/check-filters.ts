@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
-import { resolveFilter } from '../../plan/resolve-filter.ts'
+import { resolveFilter, warnOfFilter } from '../../plan/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
 import type { Spec } from '../../spec/spec.ts'
 
@@ -12,6 +12,7 @@ interface FilterFindings {
 
 /** Checks the filters of a spec with tcpdump, where it can be run. */
 export async function findFilterErrors(spec: Spec): Promise<FilterFindings> {
+  const warnings = spec.spans.flatMap((span) => span.sources.flatMap((source) => warnOfFilter(span, source)))
   try {
     const compiled = await checkFilters(expressionsOf(spec))
     const errors = spec.spans.flatMap((span) =>
@@ -20,11 +21,11 @@ export async function findFilterErrors(spec: Spec): Promise<FilterFindings> {
         return 'error' in resolved ? resolved.error : []
       })
     )
-    return { errors, warnings: [] }
+    return { errors, warnings }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const { message, hint } = diagnosticOf(error)
     const text = `the filters were not checked: ${message}`
-    return { errors: [], warnings: [{ code: 'FILTER_UNCHECKED', message: text, ...(hint && { hint }) }] }
+    return { errors: [], warnings: [...warnings, { code: 'FILTER_UNCHECKED', message: text, ...(hint && { hint }) }] }
   }
 }
