@@ -8,19 +8,12 @@ import { parseFilters } from './parsers/filters.ts'
 import { type OffloadsByLink, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { parseToolJson } from './parsers/json.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
-import {
-  allRoutesCommand,
-  nextHopsCommand,
-  parseNextHops,
-  parseRoutes,
-  routesCommand,
-  splitRoutes
-} from './parsers/routes.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readOutput, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Route, Snapshot } from './snapshot.ts'
+import { readRoutes } from './routes/read-routes.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
 
 /**
@@ -99,32 +92,6 @@ function readIpv6(name: string): boolean {
     // The kernel has no IPv6, or the link is gone.
     return false
   }
-}
-
-/** Devices for which ip selects the routes: for more, all routes are read at once. */
-const mostSelections = 4
-
-/** A kernel without IPv6, or without next-hop objects, refuses the commands for these, which give nothing then. */
-async function readRoutes(devices: readonly string[]): Promise<Route[]> {
-  if (devices.length === 0) return []
-  const isSelected = devices.length <= mostSelections
-  const read = (flag: string) =>
-    runJsonBatch(['ip', flag, '-json'], isSelected ? devices.map(routesCommand) : [allRoutesCommand])
-  const [objects, inet, inet6] = await Promise.all([
-    runJsonBatch(['ip', '-json'], [nextHopsCommand]),
-    read('-4'),
-    read('-6')
-  ])
-  return parseOutput('ip', () => {
-    const nextHops = parseNextHops(objects[0])
-    const parse = (family: Route['family'], documents: readonly unknown[]) => {
-      const byDevice = isSelected ? null : splitRoutes(documents[0], nextHops)
-      return devices.flatMap((device, index) =>
-        parseRoutes(device, family, (byDevice === null ? documents[index] : byDevice.get(device)) ?? [], nextHops)
-      )
-    }
-    return [...parse('inet', inet), ...parse('inet6', inet6)]
-  })
 }
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */

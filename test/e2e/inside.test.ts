@@ -13,10 +13,12 @@ import {
   findTap,
   interfacesOf,
   networksOf,
+  portOf,
   spanplan,
   until,
   writeSpans
 } from './spans.ts'
+import { startWatch } from './watching.ts'
 
 let lab: Lab
 
@@ -303,6 +305,84 @@ describe('what Docker says of a container', () => {
       expect(stdout).not.toMatch(/sensor +zeek/)
     } finally {
       await chmod(dirname(key), 0o755)
+    }
+  })
+})
+
+describe("an administrator's own veth that leads to a sensor, with a route through it and no address", () => {
+  let zeek: Docker.Container
+
+  const ip = (...argv: readonly string[]) => lab.run(['ip', ...argv])
+
+  beforeEach(async () => {
+    zeek = await lab.startSensor('zeek')
+    await ip('addr', 'add', '192.0.2.77/32', 'dev', 'lo')
+    await applySensors('zeek')
+  })
+  afterEach(async () => {
+    await ip('addr', 'del', '192.0.2.77/32', 'dev', 'lo')
+    await restore()
+  })
+
+  async function addVeth(name: string): Promise<void> {
+    const { State } = await zeek.inspect()
+    await ip('link', 'add', name, 'up', 'type', 'veth', 'peer', 'name', 'adm0', 'netns', `${State.Pid}`)
+    await runInside(zeek, 'ip', 'addr', 'add', '198.51.100.2/32', 'dev', 'adm0')
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', 'adm0', 'up')
+    await runInside(zeek, 'ip', 'route', 'add', '192.0.2.77', 'dev', 'adm0')
+  }
+
+  /** Pings through it while this is done. */
+  async function expectNoLoss(work: () => Promise<void>): Promise<void> {
+    const ping = lab.start(['busybox', 'ping', '-i', '0.1', '198.51.100.2'])
+    await new Promise((resolve) => ping.stdout.once('data', resolve))
+    await work()
+    ping.kill('SIGINT')
+    const { stdout } = await ping.catch((error) => error)
+    expect(stdout).toContain(' 0% packet loss')
+  }
+
+  /** Its own port goes; it gets another one. */
+  async function losePort(repair: () => Promise<unknown>, lose = (port: string) => ip('link', 'del', 'dev', port)) {
+    const port = await portOf(lab, zeek)
+    await lose(port)
+    await repair()
+    await until('it has another port', async () => (await portOf(lab, zeek)) !== port)
+  }
+
+  test.each([
+    ['a name of its own', 'vethadmin', ['route', 'add', '198.51.100.2', 'dev']],
+    ['a name like those of Docker', 'veth0a1b2c3', ['route', 'add', '198.51.100.2', 'table', '77', 'dev']]
+  ])('is not put on the bridge in the place of the one that is gone: with %s', async (_, name, route) => {
+    const expectUntouched = async () => {
+      const [link] = JSON.parse(await ip('-json', 'link', 'show', 'dev', name))
+      expect(link).not.toHaveProperty('master')
+      expect(await lab.run(['tc', 'filter', 'show', 'dev', name, 'ingress'])).toBe('')
+    }
+    await ip('rule', 'add', 'to', '198.51.100.2', 'lookup', '77')
+    try {
+      await addVeth(name)
+      await ip(...route, name)
+      await expectNoLoss(async () => {
+        await losePort(() => spanplan(lab, ['apply', '--yes']))
+        await expectHeard(lab, [zeek])
+        await using watch = await startWatch(lab)
+        await losePort(() => watch.settle())
+        const disconnect = () => lab.docker.getNetwork('span0').disconnect({ Container: 'zeek', Force: true })
+        await losePort(() => watch.settle(), disconnect)
+        await expectUntouched()
+      })
+      // Its own namespace, and so the veth, are gone with the container.
+      await zeek.restart()
+      await addVeth(name)
+      await ip(...route, name)
+      await expectNoLoss(async () => {
+        await spanplan(lab, ['apply', '--yes'])
+        await losePort(() => spanplan(lab, ['apply', '--yes']))
+      })
+      await expectUntouched()
+    } finally {
+      await ip('rule', 'del', 'to', '198.51.100.2', 'lookup', '77')
     }
   })
 })

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import { parseRecords } from '../parsers/records.ts'
 import { parseOutput, runJsonBatch } from '../read-commands.ts'
+import { findRouted } from '../routes/read-routes.ts'
 import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
 import { dockerBridge } from './docker-names.ts'
 
@@ -18,8 +19,9 @@ export interface Veth extends VethPair {
   /** The kernel's number for the other namespace. It is valid in this namespace alone. */
   readonly namespace: number
   readonly master: string | null
-  /** The host's end has an address. Docker's ports have none. */
-  readonly hasAddress: boolean
+  readonly name: string
+  /** The host uses its end: by an address, or by its routing. Docker's ports have neither. */
+  readonly isUsed: boolean
 }
 
 /** The veth pairs into each container's network namespace, by the namespace's file. Other namespaces are not known. */
@@ -86,7 +88,11 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
     ])
-    return parseOutput('ip', () => parseVeths(folder, links, names))
+    const bySandbox = parseOutput('ip', () => parseVeths(folder, links, names))
+    const loose = [...bySandbox.values()].flat().filter(mayBeLoosePort)
+    const routed = await findRouted(loose.map(({ name }) => name))
+    const judge = (veth: Veth) => (routed.has(veth.name) ? { ...veth, isUsed: true } : veth)
+    return new Map([...bySandbox].map(([file, veths]) => [file, veths.map(judge)]))
   } catch {
     // A right or a program is missing.
     return new Map()
@@ -95,6 +101,7 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
 
 const vethOutput = z.object({
   ifindex: z.number(),
+  ifname: z.string(),
   link_index: z.number(),
   link_netnsid: z.number(),
   master: z.string().optional(),
@@ -110,9 +117,9 @@ const nameOutput = z.object({ nsid: z.number(), name: z.string().optional() })
  */
 export function parseVeths(folder: string, links: unknown, names: unknown): VethsBySandbox {
   const veths = parseRecords(vethOutput, links).map(
-    ({ ifindex, link_index, link_netnsid, master = null, addr_info }): Veth => {
-      const hasAddress = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
-      return { host: ifindex, inside: link_index, namespace: link_netnsid, master, hasAddress }
+    ({ ifindex, ifname, link_index, link_netnsid, master = null, addr_info }): Veth => {
+      const isUsed = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
+      return { host: ifindex, inside: link_index, namespace: link_netnsid, name: ifname, master, isUsed }
     }
   )
   return new Map(
@@ -144,9 +151,17 @@ function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNet
   return own === undefined ? null : dockerBridge(own)
 }
 
+/** The name that Docker gives to the host's end: `veth` and seven random digits (GenerateIfaceName() of its libnetwork). */
+const dockerName = /^veth[0-9a-f]{7}$/
+
+/** Whether Docker may have made it as a port, and somebody has taken it off its bridge. One that the host uses is no port any more. */
+function mayBeLoosePort({ name, master, isUsed }: Veth): boolean {
+  return master === null && !isUsed && dockerName.test(name)
+}
+
 /**
- * The port on each of a container's bridges. If exactly one bridge has no port, and exactly one veth pair is on no bridge, these
- * belong together. If there are more, nothing tells which belong together: the ports are absent, and Docker can make new ones.
+ * The port on each of a container's bridges. If exactly one bridge has no port, and exactly one veth pair that Docker may have made
+ * is on no bridge, these belong together. If there are more, nothing tells which belong together: the ports are absent, and Docker can make new ones.
  */
 function findPorts(
   bridges: readonly (string | null)[],
@@ -155,7 +170,7 @@ function findPorts(
 ): Endpoint['port'][] {
   const on = (bridge: string | null) => veths.filter(({ master }) => master !== null && master === bridge)
   const withoutPort = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
-  const unbridged = veths.filter(({ master, hasAddress }) => master === null && !hasAddress)
+  const unbridged = veths.filter(mayBeLoosePort)
   // Somebody has put it on another bridge, on purpose.
   const moved = veths.some(({ master }) => master !== null && !dockerBridges.has(master))
   const matched = withoutPort.length === 1 && unbridged.length === 1 ? unbridged : []

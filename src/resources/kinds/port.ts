@@ -2,6 +2,7 @@ import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
+import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
 import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
@@ -207,7 +208,7 @@ function observePort(
     seal: readSeal(host, link.name),
     handle: seal?.handle ?? sealHandle(link.name),
     original: originOf(host, link),
-    inUse: link.addresses.some(({ automatic }) => !automatic) || host.uppersOf(link).length > 0,
+    inUse: isInUse(host, { ...link, master: null }),
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
     obstacle

@@ -11,17 +11,20 @@ const folder = '/run/docker/netns'
 
 test('veth pairs, by the namespace at their other end', () => {
   const veths = parseVeths(folder, read('ip-addr-veth'), read('ip-netns'))
-  const own = { namespace: 1, hasAddress: false }
+  const own = { namespace: 1, isUsed: false }
   expect([...veths]).toEqual([
     [
       `${folder}/174f35cc26d7`,
       [
-        { ...own, host: 13, inside: 12, master: 'span0' },
-        { ...own, host: 16, inside: 15, master: 'br-5d39b7d54f25' },
-        { ...own, host: 22, inside: 21, master: null, hasAddress: true }
+        { ...own, host: 13, name: 'vethb9e54f8', inside: 12, master: 'span0' },
+        { ...own, host: 16, name: 'veth0449adf', inside: 15, master: 'br-5d39b7d54f25' },
+        { ...own, host: 22, name: 'routed', inside: 21, master: null, isUsed: true }
       ]
     ],
-    [`${folder}/bafb2df18845`, [{ host: 18, inside: 17, namespace: 2, master: 'br-5d39b7d54f25', hasAddress: false }]]
+    [
+      `${folder}/bafb2df18845`,
+      [{ host: 18, name: 'veth5baf8e1', inside: 17, namespace: 2, master: 'br-5d39b7d54f25', isUsed: false }]
+    ]
   ])
 })
 
@@ -60,8 +63,8 @@ function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox
     }))
   }
   const whole = veths.map((veth, index): Veth => {
-    const place = { host: 10 + index, inside: 20 + index, namespace: 1 }
-    return { ...place, master: null, hasAddress: false, ...veth }
+    const place = { host: 10 + index, inside: 20 + index, namespace: 1, name: `veth00000a${index}` }
+    return { ...place, master: null, isUsed: false, ...veth }
   })
   const { endpoints } = addPorts(container, networks, new Map([[`${folder}/a`, whole]]))
   return endpoints.map(({ port }) => (typeof port === 'string' ? port : port.host))
@@ -78,7 +81,13 @@ describe('the port of an endpoint is', () => {
     ['missing, where there is none', ['span', 'extra'], [onExtra], ['absent', 10]],
     ['missing, where two are on no bridge', ['span'], [loose, loose], ['absent']],
     ['missing, where another endpoint may have the one on no bridge', ['span', 'extra'], [loose], ['absent', 'absent']],
-    ['missing, where the one on no bridge has an address', ['span'], [{ ...loose, hasAddress: true }], ['absent']],
+    ['missing, where the host uses the one on no bridge', ['span'], [{ ...loose, isUsed: true }], ['absent']],
+    [
+      'missing, where Docker cannot have made the one on no bridge',
+      ['span'],
+      [{ ...loose, name: 'vethadmin' }],
+      ['absent']
+    ],
     ["missing, where there are another network's alone", ['span'], [{ master: 'br-others' }], ['absent']],
     ['not known, where two are on its bridge', ['span'], [onSpan, onSpan], ['unknown']],
     ['not known, where somebody has put one on his own bridge', ['span'], [{ master: 'br0' }, loose], ['unknown']],
