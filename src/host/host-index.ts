@@ -1,5 +1,5 @@
 import type { TcHook } from '../spec/spec.ts'
-import { dockerBridge } from './docker/docker-names.ts'
+import { dockerBridge, networkOption } from './docker/docker-names.ts'
 import type { Container, Endpoint, Input, IpLink, Link, OpaqueLink, Reading, Snapshot, VethPair } from './snapshot.ts'
 
 /** The container that a veth leads into. */
@@ -108,6 +108,9 @@ export function indexHost(snapshot: Snapshot) {
     networkOf: (name: string) => networkByName.get(name),
     /** The Docker networks that hand a bridge out. */
     networksOn: groupBy(networks, dockerBridge),
+    /** Docker's macvlan and ipvlan networks on a link. Their interfaces are in containers: the host has no links of them. */
+    networksAbove: (link: string) =>
+      networks.filter(({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === link),
     /** The container of this name. */
     containerOf: (name: string) => containerByName.get(name),
     /** The endpoints on the Docker network of this name, each with its container. */

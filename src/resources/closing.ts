@@ -7,7 +7,7 @@ import { closingPref, dropProgram } from '../host/tc-syntax.ts'
 import { deleteFilter, writeClosing } from '../host/write-filters.ts'
 import type { TcHook } from '../spec/spec.ts'
 import { describeFilter } from './foreign/describe-filter.ts'
-import { hashOf, type InterfaceSetting } from './marks.ts'
+import { hashOf, type InterfaceSetting, readCookie } from './marks.ts'
 import { isTransparent } from './seal.ts'
 
 /**
@@ -54,7 +54,11 @@ export function closableSettings(
   host: HostIndex
 ): { readonly settings: readonly ClosingSetting[]; readonly warnings: readonly Diagnostic[] } {
   const { name } = link
-  const [user] = [...(link.master === null ? [] : [link.master]), ...host.uppersOf(link).map((upper) => upper.name)]
+  const [user] = [
+    ...(link.master === null ? [] : [link.master]),
+    ...host.uppersOf(link).map((upper) => upper.name),
+    ...host.networksAbove(name).map((network) => `the Docker network ${network.name}`)
+  ]
   if (user !== undefined) {
     const message = `${name} is dedicated to capture, but stays open to the host: ${user} gets its frames from ${name}`
     return {
@@ -62,7 +66,11 @@ export function closableSettings(
       warnings: [diagnostic('DEDICATED_OPEN', message, `take ${name} out of ${user}, or remove ${user}`)]
     }
   }
-  const settings = closingSettings.filter((setting) => findTaken(host, name, closingHooks[setting]) === undefined)
+  // While Docker is left for later, its networks are not known: on an interface that is mirrored already, what is open stays open.
+  const isMirrored = host.filtersOf(name).some(({ mirror }) => readCookie(mirror?.cookie ?? null) !== null)
+  const isUnread = host.docker.state === 'deferred' && isMirrored
+  const candidates = isUnread ? closedSettings(host, name) : closingSettings
+  const settings = candidates.filter((setting) => findTaken(host, name, closingHooks[setting]) === undefined)
   const warnings = closingSettings.flatMap((setting) => warnOfOpen(host, name, closingHooks[setting]))
   return { settings, warnings }
 }

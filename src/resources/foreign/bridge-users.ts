@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
-import { networkOption, referTo } from '../../host/docker/docker-names.ts'
+import { referTo } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
@@ -32,7 +32,7 @@ export function findBridgeUsers(
     ...host.uppersOf(link).map(describeUpper),
     ...newPorts(bridge, host, planned.host).map(describePort),
     ...networks.filter((network) => !ownsNetwork(desired, network)).map((network) => describeNetwork(host, network)),
-    ...networksAbove(host, bridge).map((network) => describeNetwork(host, network)),
+    ...host.networksAbove(bridge).map((network) => describeNetwork(host, network)),
     ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
     ...host.routesOf(link).map((route) => ({
       words: `the host has a route through it: ${route.text}`,
@@ -71,14 +71,6 @@ function describePort({ name, kind }: Link): BridgeUser {
     words: `the ${kind ?? 'interface'} ${name} was added to it as a port`,
     removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
   }
-}
-
-/** Docker's macvlan and ipvlan networks on the bridge. Their interfaces are in containers: the host has no links of them. */
-function networksAbove({ docker }: HostIndex, bridge: string): DockerNetwork[] {
-  if (docker.state !== 'read') return []
-  return docker.networks.filter(
-    ({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === bridge
-  )
 }
 
 function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
