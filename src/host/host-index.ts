@@ -40,6 +40,25 @@ export function indexLinks<One extends IpLink>(
   }
 }
 
+/** What tc knows of devices, and how it is found by their names. */
+export type TcIndex = Readonly<ReturnType<typeof indexTc>>
+
+/** Makes the indexes of queueing disciplines and filters, of this namespace or of another one. */
+export function indexTc({ qdiscs, filters }: Pick<Snapshot, 'qdiscs' | 'filters'>) {
+  const filtersOf = groupBy(filters, ({ device }) => device)
+  const qdiscsOf = groupBy(qdiscs, ({ device }) => device)
+  return {
+    /** The queueing disciplines of a device. */
+    qdiscsOf,
+    /** Whether a device has a queueing discipline of this kind. */
+    hasQdisc: (device: string, kind: string) => qdiscsOf(device).some((qdisc) => qdisc.kind === kind),
+    /** The filters on both hooks of a device. */
+    filtersOf,
+    /** The filters on one hook of a device. */
+    filtersAt: (device: string, tcHook: TcHook) => filtersOf(device).filter((filter) => filter.tcHook === tcHook)
+  }
+}
+
 /** A snapshot with its indexes: what a plan asks of the host again and again is looked up, and not searched for. */
 export type HostIndex = Readonly<ReturnType<typeof indexHost>>
 
@@ -54,8 +73,6 @@ export function indexHost(snapshot: Snapshot) {
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const membersOf = groupBy(links, ({ master }) => master)
   const uppersAt = groupBy(links, ({ lower }) => lower)
-  const filtersOf = groupBy(snapshot.filters, ({ device }) => device)
-  const qdiscsOf = groupBy(snapshot.qdiscs, ({ device }) => device)
   const routesVia = groupBy(snapshot.routes, ({ device }) => device)
   // Docker allows two networks of one name: the first counts.
   const networkByName = new Map(networks.map((network) => [network.name, network] as const).reverse())
@@ -69,6 +86,7 @@ export function indexHost(snapshot: Snapshot) {
   return {
     ...snapshot,
     ...index,
+    ...indexTc(snapshot),
     /** Whether each input was read. */
     readings,
     /** Docker's networks; none where Docker was not read. */
@@ -91,14 +109,6 @@ export function indexHost(snapshot: Snapshot) {
     /** The routes that use a link. */
     routesOf: ({ name }: Pick<Link, 'name'>) => routesVia(name),
 
-    /** The queueing disciplines of a device. */
-    qdiscsOf,
-    /** Whether a device has a queueing discipline of this kind. */
-    hasQdisc: (device: string, kind: string) => qdiscsOf(device).some((qdisc) => qdisc.kind === kind),
-    /** The filters on both hooks of a device. */
-    filtersOf,
-    /** The filters on one hook of a device. */
-    filtersAt: (device: string, tcHook: TcHook) => filtersOf(device).filter((filter) => filter.tcHook === tcHook),
     /** The filters of a device's root queueing disciplines. */
     classFiltersOf: groupBy(snapshot.classFilters, ({ device }) => device),
     /** The eBPF programs that see a link's frames before its filters do. */

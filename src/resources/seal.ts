@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { Argv } from '../host/exec.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import type { HostIndex, TcIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, TcFilter } from '../host/snapshot.ts'
 import { dropProgram, passProgram, sealPref } from '../host/tc-syntax.ts'
@@ -17,7 +17,7 @@ export function sealObstacle(desired: DesiredState, host: HostIndex, span: strin
 }
 
 /** Why spanplan's filter cannot be added to an interface, or would not be this interface's alone; null if it can. */
-export function findObstacle(host: HostIndex, device: string): string | null {
+export function findObstacle(host: TcIndex, device: string): string | null {
   const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
   if (qdisc && qdisc.block !== null) {
     return `the ${qdisc.kind} qdisc of ${device} takes filters from the shared block ${qdisc.block}, which are not its own`
@@ -36,7 +36,7 @@ export function findObstacle(host: HostIndex, device: string): string | null {
 }
 
 /** Why a frame that enters an interface may not come to the filter that seals it; null if every frame does. */
-function findBefore(host: HostIndex, device: string): string | null {
+function findBefore(host: TcIndex, device: string): string | null {
   const filter = host
     .filtersAt(device, 'ingress')
     .find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
@@ -74,7 +74,7 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
 }
 
 /** Reads how far an interface is sealed. */
-export function readSeal(host: HostIndex, device: string): Seal {
+export function readSeal(host: TcIndex, device: string): Seal {
   const filter = findSeal(host, device)
   if (filter === undefined) return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
   if (!isWhole(filter)) return 'broken'
@@ -88,13 +88,13 @@ export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): S
 }
 
 /** How far a rollback can seal an interface: a qdisc with foreign filters stays, and a broken seal is not made again. */
-export function rollbackSeal(then: Seal, host: HostIndex, device: string): Seal {
+export function rollbackSeal(then: Seal, host: TcIndex, device: string): Seal {
   if (then === 'broken') return 'qdisc'
   return then === 'none' && hasOtherFilters(host, device) ? 'qdisc' : then
 }
 
 /** Whether an interface has filters besides our seal: its qdisc holds these. */
-export function hasOtherFilters(host: HostIndex, device: string): boolean {
+export function hasOtherFilters(host: TcIndex, device: string): boolean {
   const ours = findSeal(host, device)
   return host.filtersOf(device).some((filter) => filter !== ours)
 }
@@ -132,7 +132,7 @@ export function sealCommands(
  * Our filter on an interface, in the place where every frame that enters meets it. The filter is recognised by its handle, or
  * by its mark: the handle is made of the interface's name, and somebody may rename the interface.
  */
-export function findSeal(host: HostIndex, device: string): Filter | undefined {
+export function findSeal(host: TcIndex, device: string): Filter | undefined {
   return host
     .filtersAt(device, 'ingress')
     .find(
