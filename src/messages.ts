@@ -405,6 +405,23 @@ export const messages = {
       'A port of a sealed span stays open until spanplan has seen it: nftables cannot close it from its first frame on.',
     todo: 'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
   },
+  STACK_BLOCKED: {
+    kind: 'warning',
+    means:
+      'A sensor has a filter of its own on its interface on a span. spanplan leaves that as it is, and mirrored frames reach the network stack of the sensor.',
+    todo: 'Have the container take its filter off, or write "sealed: false".'
+  },
+  STACK_OPEN: {
+    means:
+      'The filter that keeps mirrored frames from the network stack of a sensor could not be set, or somebody in the container has taken it off. Everything else was done.',
+    todo: 'Take CAP_NET_ADMIN from the container. If the kernel refused the filter, the message says why.'
+  },
+  STACK_UNREAD: {
+    kind: 'warning',
+    means:
+      'spanplan may not enter the network namespace of a sensor: whether its network stack is closed is not known.',
+    todo: 'Run spanplan as root, or with CAP_SYS_ADMIN.'
+  },
   TABLE_FOREIGN: {
     means: 'An nftables table has the name of spanplan’s table, and spanplan did not create it.',
     todo: 'Remove or rename the table.'

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
-import type { PlannedChange } from '../plan/plan.ts'
+import { isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -89,8 +89,11 @@ export async function applyPlan(
     const { view: last, dockerFailure } = await converge(run, first)
     const leftOut = run.leftOut.list()
     const done = run.leftOut.without([...new Set(run.log.done.map(({ change }) => change))])
-    const connected = new Set(done.filter(({ kind }) => kind === 'sensor').map(({ span }) => span))
-    const isNewPort = ({ kind, device }: PlannedChange) => kind === 'port' && first.host.linkOf(device) === undefined
+    const sensors = done.filter(({ kind }) => kind === 'sensor')
+    const connected = new Set(sensors.map(({ span }) => span))
+    const isNewPort = ({ kind, device, container }: PlannedChange) =>
+      (kind === 'port' && first.host.linkOf(device) === undefined) ||
+      (kind === 'stack' && sensors.some((sensor) => sensor.container === container))
     return {
       first,
       last,
@@ -184,7 +187,8 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   if (!hasGone(change, before, now)) {
     const described = describeFailure(failure)
     // To lose the place of a container that others have connected is worse than to fail.
-    if (change.container === null || (change.after ?? change.before)?.owner !== 'ours') throw described
+    const isTheirs = (change.after ?? change.before)?.owner !== 'ours' && !isTolerated(change)
+    if (change.container === null || isTheirs) throw described
     run.leftOut.addFailed(change, diagnosticOf(described))
   }
   return runRound(

@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { renderChange } from '../plan/output/text.ts'
-import type { PlannedChange } from '../plan/plan.ts'
+import { explainUndone, type PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
@@ -49,10 +49,13 @@ export function openLeftOut() {
     },
     /** How many rounds have made this change. */
     triesOf,
-    /** Leaves out the sensors that were connected often enough, and have to be connected again. */
+    /** Leaves out the sensors that were connected often enough, and have to be connected again; and what others undo at will. */
     addRepeated: (changes: readonly PlannedChange[]): void => {
       for (const change of changes) {
-        if (change.kind !== 'sensor' || triesOf(change) < mostConnects) continue
+        if (triesOf(change) < mostConnects) continue
+        const undone = explainUndone(change, 'somebody has undone the change at once')
+        if (undone !== null) list.set(change.address, { change, diagnostic: undone })
+        if (change.kind !== 'sensor') continue
         const logs = shellLine(['docker', 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
         const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
@@ -81,7 +84,10 @@ function keyOf({ address, kind, action, facts }: PlannedChange): string {
   return JSON.stringify([address, kind === 'sensor' ? '' : action, ...goals])
 }
 
-function describe({ address, kind, origin }: PlannedChange, message: string, hint: string | undefined): Diagnostic {
+function describe(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
+  const undone = explainUndone(change, message)
+  if (undone !== null) return undone
+  const { address, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
   return { ...diagnostic(code, `${message}. Everything else was done`, hint, origin), address }
 }

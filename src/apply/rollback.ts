@@ -1,5 +1,5 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
-import { findBlockers, type PlannedChange } from '../plan/plan.ts'
+import { findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -60,7 +60,8 @@ function conclude(
   unread: Diagnostic | null,
   failures: ReadonlyMap<string, Diagnostic>
 ): RollbackResult {
-  const complete = left.length === 0 && unread === null
+  // What others may undo is no part of the host that was there before.
+  const complete = left.every(isTolerated) && unread === null
   const changed = begun || !complete
   if (changed) progress.rolledBack(complete, left)
   return { complete, left, causes: [...failures.values(), ...(unread ? [unread] : [])], changed }

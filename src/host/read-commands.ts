@@ -89,9 +89,12 @@ export async function runJsonBatch(program: Argv, commands: readonly (readonly s
  * one may have several. For a command that fails because its device is gone, there is none, and the number of the command's line.
  */
 export async function readJsonBatch(command: ReadCommand): Promise<unknown[]> {
-  const { argv, input } = command
+  return parseJsonBatch(command, await readOutput(command))
+}
+
+/** The same, of output that was read already. */
+export function parseJsonBatch({ argv, input }: ReadCommand, output: Output): unknown[] {
   const commands = input.trimEnd().split('\n')
-  const output = await readOutput(command)
   const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
   const documents = output.stdout.split(/\n(?=\[)/).filter((line) => line.trim() !== '')
   if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)

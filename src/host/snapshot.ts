@@ -227,6 +227,12 @@ export interface VethPair {
   readonly host: number
 }
 
+/** What tc says of an interface inside a container. */
+export interface InnerEnd {
+  readonly qdiscs: readonly Qdisc[]
+  readonly filters: readonly Filter[]
+}
+
 /** A container's endpoint on a network. */
 export interface Endpoint {
   readonly network: string
@@ -240,6 +246,11 @@ export interface Endpoint {
    * that certainly belongs to the network. `unknown`: the container does not run, or the kernel does not tell.
    */
   readonly port: VethPair | 'absent' | 'unknown'
+  /**
+   * The container's end, or why that could not be read. Missing: nobody asked, or the interface has just gone. The device in it
+   * is {@link innerDevice}.
+   */
+  readonly inner?: InnerEnd | { readonly unread: string }
 }
 
 /** A container that is on a network of a span, or that a selector matches. */

@@ -24,6 +24,14 @@ export const passProgram: Program = '1,6 0 0 4294967295'
 /** Matches every frame: cls_bpf takes -1 as "the filter's own class", and runs the filter's action. */
 export const everyFrame: Program = '1,6 0 0 4294967295'
 
+/**
+ * An interface in another network namespace, by its index. A container may call its interfaces what it likes; tc takes `if7/` for
+ * the index 7 (ll_name_to_index() in lib/ll_map.c), and no interface has a name with a slash (dev_valid_name() in net/core/dev.c).
+ */
+export function innerDevice(index: number): string {
+  return `if${index}/`
+}
+
 /** The handle of clsact and of ingress, always: TC_H_CLSACT in linux/pkt_sched.h. */
 export const clsactHandle = 'ffff:'
 

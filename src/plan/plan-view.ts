@@ -4,6 +4,7 @@ import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
+import { warnOfStacks } from '../resources/kinds/stack.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
@@ -41,7 +42,7 @@ export function planTarget(target: Target, facts: Facts): PlanView {
     const others = isNothing ? warnOfOtherOwners(target, host) : []
     return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
-  const more = [...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
+  const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
   return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 

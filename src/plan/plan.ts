@@ -160,6 +160,19 @@ export function isBlockable({ action, kind: name }: PlannedChange): boolean {
   return (action === 'remove' || action === 'replace') && kinds.some(({ kind, blockers }) => kind === name && blockers)
 }
 
+/** What to say of a change that others have undone; null: they may not, and the apply fails. */
+export function explainUndone({ kind: name, before, after, address, origin }: PlannedChange, reason: string) {
+  const kind = kinds.find((one) => one.kind === name)
+  const resource = after ?? before
+  if (kind?.undone === undefined || resource === null) return null
+  return { ...kind.undone(resource, reason), address, ...(origin && { origin }) }
+}
+
+/** Whether others may undo a change at will, so that it fails no apply. */
+export function isTolerated(change: PlannedChange): boolean {
+  return explainUndone(change, '') !== null
+}
+
 /** Of two resources with one id, the last is compared: a foreign one that can be adopted comes last. Ours gets another id. */
 function setApart(resources: readonly Resource[]): Resource[] {
   const last = new Map(resources.map((one) => [one.id, one]))

@@ -129,6 +129,11 @@ export interface Kind<R extends Resource = Resource> {
   blockers?(resource: R, now: ObservedState, planned: ObservedState): readonly Diagnostic[]
   /** The interfaces and containers whose earlier state the resource's mark keeps. None: no such mark. */
   remembers?(resource: R): readonly Remembered[]
+  /**
+   * The resource is where others may do as they like, and lasts as long as they let it: a change that fails or does not last is told
+   * with this, and fails no apply. None: it fails the apply.
+   */
+  undone?(resource: R, reason: string): Diagnostic
   /** Completes the changes of this kind with what depends on several of them. */
   finalize?(changes: readonly Change<R>[], host: HostIndex): readonly Change<R>[]
   /**

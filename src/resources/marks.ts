@@ -149,6 +149,23 @@ export function readPortClass(classId: string | null): PortOrigin | null {
   return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portSettings, bits) }
 }
 
+/** `I` in ASCII, for inside: the upper byte of a class that is a mark. */
+const innerMagic = '49'
+
+/**
+ * Writes what the interface of a sensor was like before as the class id of the filter on that interface, as tc writes it: whether it
+ * had a clsact qdisc.
+ */
+export function writeInnerClass(clsact: boolean): string {
+  return `1:${innerMagic}${hex(clsact ? 1 : 0, 2)}`
+}
+
+/** Reads what {@link writeInnerClass} wrote; null for a foreign class id. */
+export function readInnerClass(classId: string | null): boolean | null {
+  const [, bits] = /^1:49(0[01])$/.exec(classId ?? '') ?? []
+  return bits === undefined ? null : bits === '01'
+}
+
 function writeOrigin(origin: BridgeOrigin): string {
   const { alias, mac, mtu, ageing, forwardDelay, groupForward } = origin
   const bits = toBits(bridgeSettings, (setting) => origin[setting])

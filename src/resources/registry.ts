@@ -8,9 +8,10 @@ import { note } from './kinds/note.ts'
 import { port } from './kinds/port.ts'
 import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
+import { stack } from './kinds/stack.ts'
 import { table } from './kinds/table.ts'
 
-const registered = [bridge, table, address, qdisc, mirror, sourceInterface, network, sensor, note, port] as const
+const registered = [bridge, table, address, qdisc, mirror, sourceInterface, network, sensor, stack, note, port] as const
 
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly Kind[] = registered
@@ -26,6 +27,8 @@ const order: readonly string[] = Object.keys({
   'make table': true,
   // Before sensors are disconnected, to be connected again: that takes their ports away.
   'make port': true,
+  'make stack': true,
+  'remove stack': true,
   // Before the network: only that tells whose the address is.
   'remove address': true,
   'remove sensor': true,

@@ -106,7 +106,8 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
       hidden.map(({ name }) => name),
       `${asRoot}; the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone`
     ),
-    ...cannotRead('what is lost by the sockets of', unreadable, asRoot)
+    ...cannotRead('what is lost by the sockets of', unreadable, asRoot),
+    ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD')
   ]
 }
 

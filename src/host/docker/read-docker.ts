@@ -11,6 +11,7 @@ import { addPorts, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
+import { readInnerEnds } from './inner-ends.ts'
 
 /** Calls at a time: each is a connection, and a thousand containers may be sensors. */
 const mostCalls = 16
@@ -50,10 +51,12 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   await forEachConcurrently([...selected.entries()], inspect, mostCalls)
   const containers = read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
   const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+  const ours = networks.filter(({ name, labels }) => labels[label.name] !== undefined || request.networks.has(name))
+  const placed = containers.map((one) => addPorts(one, networks, veths))
   return {
     ...({ state: 'read', api, networks } as const),
     ...(podman !== null && { podman }),
-    containers: containers.map((one) => addPorts(one, networks, veths)),
+    containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }
 }

@@ -44,6 +44,16 @@ export function parseQdiscs(document: unknown): Qdisc[] {
     }))
 }
 
+/** Parses `tc -json qdisc show dev …`, which does not repeat the device. */
+export function parseInnerQdiscs(device: string, document: unknown): Qdisc[] {
+  return parseQdiscs(
+    z
+      .array(z.looseObject({}))
+      .parse(document)
+      .map((row) => ({ ...row, dev: device }))
+  )
+}
+
 /** The tc hooks of the devices that have any. */
 export function findHooks(qdiscs: readonly Qdisc[]): HookPlace[] {
   return qdiscs.flatMap(({ device, kind }) => (hooksOf[kind] ?? []).map((tcHook) => ({ device, tcHook })))

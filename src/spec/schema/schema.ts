@@ -186,7 +186,11 @@ const span = mapping({
     .default('auto')
     .describe('The largest frame, in bytes. auto: that of the largest source'),
   wire: flag().default(true).describe('Frames are as on the wire: segmented, with checksums filled in'),
-  sealed: flag().default(true).describe('Sensors receive and can never send: not to the host, not to each other')
+  sealed: flag()
+    .default(true)
+    .describe(
+      'Sensors receive, and can never send: not to the host, not to each other. What is mirrored reaches their packet sockets alone'
+    )
 }).describe('A named tap: a bridge, the mirrors that feed it, the Docker network that hands it out')
 
 const longestOwner = 32

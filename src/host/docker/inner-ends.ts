@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { messageOf } from '../../errors.ts'
+import { type Argv, commandFailed, forEachConcurrently, type RunLimits, run } from '../exec.ts'
+import { parseFilters } from '../parsers/filters.ts'
+import { parseInnerQdiscs } from '../parsers/qdiscs.ts'
+import { parseJsonBatch, parseOutput, type ReadCommand } from '../read-commands.ts'
+import type { Container, Endpoint, InnerEnd } from '../snapshot.ts'
+import { innerDevice } from '../tc-syntax.ts'
+
+/**
+ * Reads what keeps a sensor's network stack from what is mirrored: the filters on the sensor's own end of its interface. The host's
+ * tc reads them in the network namespace that Docker's file names. Nothing in the container is read or run.
+ */
+
+/** Limits of tc: a container with CAP_NET_ADMIN can have as many filters as it likes. Those of spanplan take 400 bytes. */
+const limits: RunLimits = { milliseconds: 5000, bytes: 256 * 1024 }
+
+/** Of a name that tc reads: IFNAMSIZ in linux/if.h, less the zero at its end. */
+const longestName = 15
+
+/**
+ * Adds the container's ends of the endpoints on these networks. One process for each end. An end that cannot be read keeps no other
+ * from being read.
+ *
+ * @param networks the names of networks.
+ */
+export async function readInnerEnds(
+  containers: readonly Container[],
+  networks: ReadonlySet<string>
+): Promise<readonly Container[]> {
+  const found = new Map<Endpoint, Endpoint['inner']>()
+  const ends = containers.flatMap(({ sandbox, endpoints }) =>
+    endpoints.flatMap((endpoint) =>
+      sandbox !== null && typeof endpoint.port !== 'string' && networks.has(endpoint.network)
+        ? [{ endpoint, sandbox, index: endpoint.port.inside }]
+        : []
+    )
+  )
+  await forEachConcurrently(ends, async ({ endpoint, sandbox, index }) => {
+    found.set(endpoint, await readEnd(sandbox, index))
+  })
+  return containers.map((container) => ({
+    ...container,
+    endpoints: container.endpoints.map((endpoint) => {
+      const inner = found.get(endpoint)
+      return inner === undefined ? endpoint : { ...endpoint, inner }
+    })
+  }))
+}
+
+/** The command that runs a program of the host in a container's network namespace. */
+export function enterNamespace(sandbox: string, argv: Argv): Argv {
+  return ['nsenter', `--net=${sandbox}`, '--', ...argv]
+}
+
+/** Why an end cannot be read by a process that may not enter a network namespace. */
+const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
+
+/** undefined: the namespace or the interface has gone. */
+async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner']> {
+  const device = innerDevice(index)
+  // What stands behind the slash does not matter to tc. A container cannot guess it, and give it to another interface as an altname,
+  // for which the kernel takes any text.
+  const name = `${device}${randomBytes(longestName).toString('hex')}`.slice(0, longestName)
+  const lines = [`qdisc show dev ${name}`, `filter show dev ${name} ingress`]
+  const argv = enterNamespace(sandbox, ['tc', '-json', '-force', '-batch', '-'])
+  const command: ReadCommand = { argv, input: lines.map((line) => `${line}\n`).join('') }
+  try {
+    const output = await run(argv, command.input, limits)
+    const { stderr } = output
+    if (/No such (file|device)|Cannot find device/.test(stderr)) return undefined
+    if (/^nsenter: .*(Permission denied|not permitted)/m.test(stderr)) return { unread: missingRight }
+    if (stderr.startsWith('nsenter: ')) throw commandFailed(argv, output)
+    const [qdiscs, filters] = parseJsonBatch(command, output)
+    return parseOutput('tc', (): InnerEnd => {
+      return {
+        qdiscs: parseInnerQdiscs(device, qdiscs),
+        filters: parseFilters({ device, tcHook: 'ingress' }, filters)
+      }
+    })
+  } catch (error) {
+    return { unread: messageOf(error) }
+  }
+}

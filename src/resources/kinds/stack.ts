@@ -1,0 +1,174 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { enterNamespace } from '../../host/docker/inner-ends.ts'
+import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { Container, Endpoint } from '../../host/snapshot.ts'
+import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
+import type { DesiredState } from '../desired-state.ts'
+import { countFilters, describeFilter } from '../foreign/describe-filter.ts'
+import { type Kind, type ObservedState, type Resource, type Step, writeAddress, yesNo } from '../kind.ts'
+import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
+import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal.ts'
+import { liveNetworks } from './network.ts'
+
+/**
+ * A sensor's network stack, as far as mirrored frames reach it. Packet sockets of ETH_P_ALL get a frame before tc's ingress hook
+ * (__netif_receive_skb_core() in net/core/dev.c), and the stack after it: a filter there that drops everything on the sensor's own end
+ * changes nothing for an IDS, and closes the stack. Nobody can then send frames over the mirrored wire to a socket of the sensor.
+ */
+export interface Stack extends Resource {
+  readonly kind: 'stack'
+  readonly network: string
+  readonly container: string
+  /** Docker's file of the container's network namespace. */
+  readonly sandbox: string
+  /** The sensor's end of the interface, as tc finds it in that namespace. */
+  readonly device: string
+  readonly seal: Seal
+  /** The interface had a clsact qdisc before. */
+  readonly hadClsact: boolean
+  /** The container's own filters on the interface: its clsact qdisc holds these. */
+  readonly qdiscInUse: boolean
+}
+
+/** How network stacks of sensors are observed, closed and opened again. */
+export const stack: Kind<Stack> = {
+  kind: 'stack',
+  fields: { seal: { label: 'closed', words: (seal) => yesNo(seal === 'sealed') } },
+  desire: (desired, host) =>
+    findEnds(desired, host).flatMap(({ isSealed, obstacle, live }): Stack[] =>
+      isSealed ? [{ ...live, owner: 'ours', seal: obstacle === null ? 'sealed' : live.seal }] : []
+    ),
+  observe: (desired, host) => findEnds(desired, host).map(({ live }) => live),
+  evidence: () => ['docker'],
+  rollbackTarget: rollbackStacks,
+  update: (before, after) => steps(before, after.seal, 'close'),
+  remove: (before) => steps(before, before.hadClsact || before.qdiscInUse ? 'qdisc' : 'none', 'open'),
+  undone: explainUndone,
+  title: ({ container, network }) => `${container} → ${network}`,
+  summary: () => 'closed to what is mirrored',
+  removalNote: () => 'opened again to what is mirrored',
+  address: ({ network, container }) => [network, container],
+  container: ({ container }) => container
+}
+
+interface End {
+  readonly live: Stack
+  readonly isSealed: boolean
+  /** Why the stack is not closed. */
+  readonly obstacle: string | null
+}
+
+/** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
+function findEnds(desired: DesiredState, host: HostIndex): End[] {
+  return liveNetworks(desired, host).flatMap(({ name: network }) => {
+    const span = desired.spanOfNetwork(network)
+    if (span === undefined) return []
+    return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): End[] => {
+      if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
+      const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
+      const ours = findSeal(tc, device)
+      const live: Stack = {
+        ...{ kind: 'stack', id: `${network}/${container.name}`, spans: [span.name], network, device },
+        ...{ container: container.name, sandbox: container.sandbox },
+        // Whatever else happens to the endpoint, the filter goes with the interface.
+        owner: ours !== undefined && !span.sealed ? 'adopted' : 'shared',
+        seal: readSeal(tc, device),
+        hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
+        qdiscInUse: hasOtherFilters(tc, device)
+      }
+      return [{ live, isSealed: span.sealed, obstacle: findObstacle(tc, device) }]
+    })
+  })
+}
+
+/** A container's own filters stay, and would get no frames behind spanplan's: it is not added where there are any. */
+function findObstacle(tc: TcIndex, device: string): string | null {
+  const qdisc = tc.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
+  if (qdisc && qdisc.block !== null) return `it takes its filters from the shared block ${qdisc.block}`
+  if (qdisc?.kind === 'ingress')
+    return `it has an ingress qdisc, which excludes clsact, and holds ${countFilters(tc.filtersOf(device))}`
+  const ours = findSeal(tc, device)
+  const other = tc.filtersAt(device, 'ingress').find((filter) => {
+    const isBefore = filter.pref < sealPref
+    return filter.chain === 0 && filter !== ours && (isBefore ? !isTransparent(filter) : ours === undefined)
+  })
+  return other ? `it has a filter of its own at preference ${other.pref}: ${describeFilter(other)}` : null
+}
+
+function steps({ container, sandbox, device, hadClsact, seal }: Stack, to: Seal, verb: string): Step[] {
+  const place = { handle: sealHandle(device), classId: writeInnerClass(hadClsact) }
+  return sealCommands(device, seal, to, place).map((argv) => ({
+    summary: `${verb} the network stack of ${container}`,
+    argv: enterNamespace(sandbox, argv)
+  }))
+}
+
+/** In the namespace that a container has now. A stack that was closed by its container's end stays with that. */
+function rollbackStacks(stacks: readonly Stack[], _: ObservedState, { desired, host }: ObservedState): Stack[] {
+  const ends = new Map(findEnds(desired, host).map(({ live }) => [live.id, live]))
+  return stacks.flatMap(({ id, seal, hadClsact }): Stack[] => {
+    const live = ends.get(id)
+    if (live === undefined) return []
+    const then = seal === 'none' && live.qdiscInUse ? 'qdisc' : seal
+    return [{ ...live, hadClsact, seal: then === 'broken' ? 'qdisc' : then }]
+  })
+}
+
+/** Which network stacks may hear what is mirrored though the span is sealed, and why. */
+export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic[] {
+  const unread = desired.spans.flatMap(({ sealed, network }) =>
+    sealed && network !== null ? host.endpointsOn(network.name).flatMap(whyUnread) : []
+  )
+  const namesOf = groupBy(unread, ({ reason }) => reason)
+  const reasons = new Set(unread.map(({ reason }) => reason))
+  const blocked = findEnds(desired, host).flatMap(({ live, isSealed, obstacle }) =>
+    isSealed && obstacle !== null ? [explainObstacle(live, obstacle)] : []
+  )
+  return [...[...reasons].map((reason) => explainUnread(reason, namesOf(reason))), ...blocked]
+}
+
+function explainUndone({ container }: Stack, reason: string): Diagnostic {
+  return diagnostic(
+    'STACK_OPEN',
+    `mirrored frames reach the network stack of ${container}: ${reason}`,
+    'everything else was done; a container with CAP_NET_ADMIN may do as it likes with its interfaces: take that right from it'
+  )
+}
+
+interface Unread {
+  readonly container: string
+  readonly reason: string
+}
+
+/** Nothing for a container that has no namespace yet. */
+function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
+  const { name, running, restarting, sandbox } = container
+  if (!running || restarting || sandbox === null) return []
+  if (port === 'unknown') return [{ container: name, reason: 'which interface is its own cannot be told' }]
+  return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
+}
+
+function explainUnread(reason: string, unread: readonly Unread[]): Diagnostic {
+  const names = [...new Set(unread.map(({ container }) => container))].sort().join(', ')
+  return diagnostic(
+    'STACK_UNREAD',
+    `it is not known whether mirrored frames reach the network stack of ${names}: ${reason}`,
+    'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
+  )
+}
+
+function explainObstacle(
+  { container, network, sandbox, device, spans: [span = ''] }: Stack,
+  obstacle: string
+): Diagnostic {
+  const show = shellLine(enterNamespace(sandbox, ['tc', 'filter', 'show', 'dev', device, 'ingress']))
+  return {
+    ...diagnostic(
+      'STACK_BLOCKED',
+      `mirrored frames reach the network stack of ${container}, because spanplan leaves its interface as it is: ${obstacle}`,
+      `look at it with: ${show}; have the container take that off, or write "sealed: false"`
+    ),
+    address: writeAddress(span, 'stack', network, container)
+  }
+}
