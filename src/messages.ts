@@ -543,7 +543,7 @@ export const messages = {
     todo: 'Run the command again, and answer y, or confirm it in time.'
   },
   HOST_CHANGED: {
-    means: 'The host has changed since the question was asked. Nothing was changed by spanplan.',
+    means: 'The host has changed since the question was asked; the message says what. Nothing was changed by spanplan.',
     todo: 'Run the command again.'
   },
   LOCKED: {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
 import { compileFilters } from '../host/compile-filters.ts'
 import type { CallLimits } from '../host/docker/call-limits.ts'
@@ -8,7 +7,8 @@ import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
-import type { Plan } from '../plan/plan.ts'
+import { showView } from '../plan/output/saved-plan.ts'
+import { findDifferences, listDifferences } from '../plan/output/saved-plan-check.ts'
 import { type Facts, type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
 import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
@@ -39,16 +39,15 @@ export async function refresh(target: Target): Promise<PlanView> {
  * Reads the host and plans again after a person has approved a plan. Whatever else has changed meanwhile is what a rollback
  * would lead back to.
  *
- * @throws SpanplanError HOST_CHANGED if the plan is not the approved plan any more.
+ * @throws SpanplanError HOST_CHANGED, with what has changed, if the plan is not the approved plan any more.
  */
-export async function refreshUnchanged(target: Target, approved: Plan): Promise<PlanView> {
+export async function refreshUnchanged(target: Target, approved: PlanView): Promise<PlanView> {
   const view = await refresh(target)
-  const facts = ({ changes }: Plan) =>
-    changes.map(({ address, action, before, after }) => ({ address, action, before, after }))
-  if (isDeepStrictEqual(facts(view.plan), facts(approved))) return view
+  const differences = findDifferences(showView(approved), showView(view))
+  if (differences.length === 0) return view
   throw new SpanplanError({
     code: 'HOST_CHANGED',
-    message: 'the host has changed since the plan was shown. Nothing was changed.',
+    message: `the host has changed since the plan was shown:${listDifferences(differences)}\nNothing was changed.`,
     hint: 'run it again, and read the new plan'
   })
 }

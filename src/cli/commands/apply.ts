@@ -128,7 +128,7 @@ async function lockAndApply(
       lock?.release()
       await askForApproval(view.plan, signal)
       lock = await take()
-      return ending.begin(await refreshUnchanged(target, view.plan))
+      return ending.begin(await refreshUnchanged(target, view))
     }
     const progress = openProgress(session, view.plan)
     const missing = {

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
-import { digestText, type PlanDocument, planDocument } from '../../plan/output/json.ts'
-import { asShown, readSavedPlan, type SavedPlan, savedDocument } from '../../plan/output/saved-plan.ts'
-import { findDifferences } from '../../plan/output/saved-plan-check.ts'
+import { digestText, type PlanDocument } from '../../plan/output/json.ts'
+import { readSavedPlan, type SavedPlan, savedDocument, showView } from '../../plan/output/saved-plan.ts'
+import { findDifferences, listDifferences } from '../../plan/output/saved-plan-check.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable, printableJson } from '../../printable.ts'
@@ -18,9 +18,6 @@ const largestPlan = 64 * 1024 * 1024
 
 /** The codes that say that Docker cannot be asked. They say nothing of the plan. */
 const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_UNREACHABLE', 'DOCKER_FORBIDDEN', 'DOCKER_REMOTE'])
-
-/** The number of differences that a message lists. */
-const listedDifferences = 10
 
 /**
  * Saves a plan to a file for {@link openSavedPlan}, with what it takes to read its files again.
@@ -115,8 +112,7 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
 
 async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
   const view = planAgain(target, await readFactsFor(target), saved)
-  const document = planDocument(view.plan, { ...view, spec: null, version: SPANPLAN_VERSION, created: '' })
-  const differences = findDifferences(saved, asShown(document))
+  const differences = findDifferences(saved, showView(view))
   if (differences.length === 0) return view
   throw planStale(
     differences,
@@ -139,11 +135,9 @@ function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
 }
 
 function planStale(differences: readonly string[], hint = 'make a new plan: spanplan plan --out FILE'): SpanplanError {
-  const listed = differences.slice(0, listedDifferences).map((line) => `\n  ${line}`)
-  const more = differences.length > listedDifferences ? [`\n  and ${differences.length - listedDifferences} more`] : []
   return new SpanplanError({
     code: 'PLAN_STALE',
-    message: `the saved plan no longer fits:${[...listed, ...more].join('')}\nNothing was changed.`,
+    message: `the saved plan no longer fits:${listDifferences(differences)}\nNothing was changed.`,
     hint
   })
 }

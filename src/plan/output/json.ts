@@ -77,8 +77,19 @@ function withoutOrigin({ origin: _, ...rest }: Resource) {
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */
 function digestFacts({ host, filters }: Facts): string {
-  const { links, qdiscs, filters: attached, classFilters, attached: programs, routes, nftables, docker } = host
+  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes, nftables, docker } = host
   return digestText(
-    JSON.stringify({ links, qdiscs, attached, classFilters, programs, routes, nftables, docker, filters: [...filters] })
+    JSON.stringify({
+      links,
+      opaque,
+      qdiscs,
+      attached,
+      classFilters,
+      programs,
+      routes,
+      nftables,
+      docker,
+      filters: [...filters]
+    })
   )
 }

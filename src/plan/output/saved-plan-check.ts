@@ -34,6 +34,16 @@ export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
   return [...differences, ...others].map(printable)
 }
 
+/** The number of differences that a message lists. */
+const listedDifferences = 10
+
+/** Differences as a message lists them, each on a line of its own. */
+export function listDifferences(differences: readonly string[]): string {
+  const listed = differences.slice(0, listedDifferences).map((line) => `\n  ${line}`)
+  const more = differences.length > listedDifferences ? [`\n  and ${differences.length - listedDifferences} more`] : []
+  return [...listed, ...more].join('')
+}
+
 function byAddress(changes: readonly ShownChange[]): ReadonlyMap<string, ShownChange> {
   return new Map(changes.map((change) => [change.address, change]))
 }

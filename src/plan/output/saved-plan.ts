@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { messageOf, SpanplanError } from '../../errors.ts'
 import { printable } from '../../printable.ts'
-import { digestText, formatVersion, type PlanDocument } from './json.ts'
+import type { PlanView } from '../plan-view.ts'
+import { digestText, formatVersion, type PlanDocument, planDocument } from './json.ts'
 
 const text = z.string()
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'no digest')
@@ -104,6 +105,11 @@ export function readSavedPlan(bytes: Uint8Array, name: string): SavedPlan {
 /** A plan that was made just now, as it would be read after it was saved. */
 export function asShown(document: PlanDocument): ShownPlan {
   return shownPlan.parse(JSON.parse(JSON.stringify(document)))
+}
+
+/** The plan of a view, as it would be read after it was saved. */
+export function showView(view: PlanView): ShownPlan {
+  return asShown(planDocument(view.plan, { ...view, spec: null, version: '', created: '' }))
 }
 
 function parse(bytes: Uint8Array, name: string): Record<string, unknown> {
