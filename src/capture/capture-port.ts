@@ -1,7 +1,6 @@
 import type { Argv } from '../host/exec.ts'
-import { captureAlias } from '../host/parsers/ip.ts'
 import { smallestIpv6Mtu } from '../resources/kinds/bridge-steps.ts'
-import { sealCommands } from '../resources/seal.ts'
+import { joinSpan } from '../resources/kinds/port.ts'
 
 /** A port of a span's bridge, for one capture. It is a veth whose peer is in a network namespace of its own. */
 export interface CapturePort {
@@ -9,6 +8,8 @@ export interface CapturePort {
   readonly mac: string
   /** The bridge. */
   readonly span: string
+  /** The span's sensors receive and cannot send. */
+  readonly isSealed: boolean
   /** Bytes. */
   readonly mtu: number
   /** A process in that namespace. */
@@ -26,24 +27,22 @@ export function enterNamespace(pid: number, argv: Argv): Argv {
 }
 
 /**
- * The commands that create the port, in order. It is sealed before it joins the bridge, and isolated before it is up: so it
- * never sends anything, and gets what a sensor gets.
+ * The commands that create the port, in order. Its peer has no address, and sends nothing. It is sealed before it joins the
+ * bridge, and gets what a sensor gets.
  */
-export function createPort({ name, mac, span, mtu, pid, ipv6 }: CapturePort): Argv[] {
-  const set = ['ip', 'link', 'set', 'dev', name] as const
+export function createPort(port: CapturePort): Argv[] {
+  const { name, mac, span, isSealed, mtu, pid, ipv6 } = port
   const setPeer = ['ip', 'link', 'set', 'dev', peerName] as const
-  const silent = ipv6 && mtu >= smallestIpv6Mtu ? ['addrgenmode', 'none'] : []
+  const hasIpv6 = ipv6 && mtu >= smallestIpv6Mtu
+  const silent = hasIpv6 ? ['addrgenmode', 'none'] : []
   const peer = ['peer', 'name', peerName, 'mtu', String(mtu), 'netns', String(pid)]
+  const steps = joinSpan(port, span, isSealed).flatMap((step) => ('argv' in step ? [step.argv] : []))
   return [
     ['ip', 'link', 'add', 'name', name, 'address', mac, 'mtu', String(mtu), 'type', 'veth', ...peer],
-    [...set, 'alias', captureAlias, ...silent],
-    ...sealCommands(name, 'none', 'sealed'),
+    ...(hasIpv6 ? [['ip', 'link', 'set', 'dev', name, ...silent] as const] : []),
     // A command of its own, before `up`: in the same command, it takes effect after `up`.
     enterNamespace(pid, [...setPeer, 'arp', 'off', ...silent]),
     enterNamespace(pid, [...setPeer, 'up']),
-    [...set, 'master', span],
-    [...set, 'type', 'bridge_slave', 'isolated', 'on', 'learning', 'off'],
-    ['bridge', 'fdb', 'del', mac, 'dev', name, 'master'],
-    [...set, 'up']
+    ...steps.filter(([program]) => hasIpv6 || program !== 'sysctl')
   ]
 }

@@ -7,9 +7,10 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnostic, Exit, SpanplanError } from '../errors.ts'
-import { type Argv, commandFailed, type RunningProgram, run, start } from '../host/exec.ts'
+import { type Argv, commandFailed, type Output, type RunningProgram, run, start } from '../host/exec.ts'
 import { checkCommand, parseCompiled } from '../host/parsers/pcap.ts'
 import type { Code } from '../messages.ts'
+import { takeLock } from '../run-dir/lock.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
 import { type CaptureRequest, listenCommand } from './tcpdump.ts'
@@ -22,6 +23,9 @@ export interface Sink {
   /** Prints a line that tcpdump wrote to stderr. */
   say(line: string): void
 }
+
+/** Milliseconds to wait for the lock. */
+const lockPatience = 2000
 
 /** Milliseconds between two checks that the port is still on the span's bridge. */
 const checkInterval = 1000
@@ -55,10 +59,7 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
   const anchor = await openNamespace()
   const port = choosePort(request, anchor.pid)
   try {
-    for (const argv of createPort(port)) {
-      const output = await run(argv)
-      if (output.status !== 0) throw commandFailed(argv, output)
-    }
+    await makePort(port, signal)
     const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
     await passFrames(tcpdump, port, request.form, sink, signal)
@@ -82,10 +83,29 @@ async function openNamespace(): Promise<RunningProgram> {
   throw commandFailed(argv, { stdout: '', stderr: await errors, status })
 }
 
-function choosePort({ span, mtu }: CaptureRequest, pid: number): CapturePort {
+/** No watch and no apply sees a port that is not complete. A lock that others hold for long does not keep a capture waiting. */
+async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
+  const locking = { command: 'spanplan capture', timeout: lockPatience, signal, duringWindow: true }
+  const lock = await takeLock(locking).catch(() => null)
+  try {
+    for (const argv of createPort(port)) {
+      const output = await run(argv)
+      if (output.status !== 0 && !isGone(argv, output)) throw commandFailed(argv, output)
+    }
+  } finally {
+    lock?.release()
+  }
+}
+
+/** Whether the port's forwarding entry is gone already: a watch removes those of each new port. */
+function isGone([program]: Argv, { stderr }: Output): boolean {
+  return program === 'bridge' && stderr.trim() === 'RTNETLINK answers: No such file or directory'
+}
+
+function choosePort({ span, isSealed, mtu }: CaptureRequest, pid: number): CapturePort {
   const number = randomBytes(4).toString('hex')
   const mac = `02:00${number.replace(/../g, ':$&')}`
-  return { name: `capture${number}`, mac, span, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
+  return { name: `capture${number}`, mac, span, isSealed, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
 }
 
 async function passFrames(

@@ -5,6 +5,8 @@ import { enterNamespace, peerName } from './capture-port.ts'
 export interface CaptureRequest {
   /** The bridge's name. */
   readonly span: string
+  /** The span's sensors receive and cannot send. */
+  readonly isSealed: boolean
   /** Its MTU, in bytes. */
   readonly mtu: number
   /** A pcap-filter(7) expression; empty: every frame. */

@@ -43,6 +43,16 @@ afterEach(async () => {
   await until('no process is left', async () => findProcesses(lab.name).length === 0)
 })
 
+/** A port that leads to another network namespace, with the name and the alias that a capture's port once had. */
+async function addForeignPort(): Promise<{ network: string; target: string }> {
+  const [network, target] = [`${lab.name}-forged`, 'capture0a0b0c0d']
+  const peer = ['peer', 'name', 'span', 'netns', network]
+  await lab.run(['ip', 'netns', 'add', network])
+  await lab.run(['ip', 'link', 'add', 'name', target, 'type', 'veth', ...peer])
+  await lab.run(['ip', 'link', 'set', 'dev', target, 'alias', 'spanplan:capture', 'master', 'span0', 'up'])
+  return { network, target }
+}
+
 /** The ports of captures. */
 async function ports(): Promise<string[]> {
   const links: { ifname: string }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
@@ -192,14 +202,15 @@ describe('killed', () => {
 })
 
 describe('while somebody captures', () => {
-  test('a plan is empty and warns of nothing, an apply leaves it alone, and status does not count it', async () => {
+  test('a plan is empty and warns of nothing, an apply leaves it alone, and status shows it as any port', async () => {
     const captures = [await startCapture(lab, ['-w', '-', '-c', '1']), await startCapture(lab, ['-w', '-', '-c', '1'])]
     const { stdout, stderr } = await spanplan(lab, ['plan', '--detailed-exitcode'])
     expect(stdout).toBe('No changes. 1 span matches spans.yaml.\n')
     expect(warningsIn(stderr)).toBe('')
     expect((await spanplan(lab, ['apply'])).stdout).toContain('No changes')
     const { spans } = JSON.parse((await spanplan(lab, ['status', '--json'])).stdout)
-    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual(['interface', 'mirror', 'mirror', 'bridge'])
+    const kinds = ['interface', 'mirror', 'mirror', 'bridge', 'port', 'port']
+    expect(spans[0].hops.map(({ kind }: { kind: string }) => kind)).toEqual(kinds)
     await lab.send([fromSwitch.plain])
     for (const capture of captures) {
       await capture.end()
@@ -218,6 +229,19 @@ describe('while somebody captures', () => {
     await lab.send([fromSwitch.plain])
     await capture.end()
     expect(parsePcap(capture.bytes)).toEqual([fromSwitch.plain])
+  })
+
+  test('a port that looks like it is sealed like any, and has a row where the span is destroyed', async () => {
+    const { network, target } = await addForeignPort()
+    const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
+    expect(stdout).toMatch(new RegExp(`^ +~ +port +${target} → span0 .*sealed: no → yes`, 'm'))
+    await spanplan(lab, ['apply'])
+    await expectConverged(lab)
+    expect(await lab.run(['tc', 'filter', 'show', 'dev', target, 'ingress'])).toContain('pref 9 bpf')
+    await writeSpans(lab, 'spans: {}')
+    expect((await spanplan(lab, ['plan'])).stdout).toMatch(new RegExp(`port +${target}`))
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+    await lab.run(['ip', 'netns', 'del', network])
   })
 
   test('nothing that is sent at its other end goes anywhere', async () => {

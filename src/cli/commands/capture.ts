@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs'
 import { checkCaptureRights } from '../../apply/preflight.ts'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
+import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
-import type { Link } from '../../host/snapshot.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
+import { readSeal } from '../../resources/seal.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { fileUnwritable, openOutput } from '../output/output-file.ts'
@@ -31,7 +32,7 @@ export async function captureCommand(_: Session, options: CaptureOptions): Promi
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
-  const { mtu } = await findBridge(options)
+  const { mtu, isSealed } = await findBridge(options)
   checkCaptureRights()
   const expression = options.filter.join(' ')
   await checkExpression(expression)
@@ -41,7 +42,7 @@ export async function captureCommand(_: Session, options: CaptureOptions): Promi
   for (const signal of endSignals) process.on(signal, end)
   try {
     const form = write === undefined ? 'text' : 'pcap'
-    await capture({ span, mtu, expression, count, form }, sink, controller.signal)
+    await capture({ span, isSealed, mtu, expression, count, form }, sink, controller.signal)
   } finally {
     for (const signal of endSignals) process.off(signal, end)
   }
@@ -49,10 +50,10 @@ export async function captureCommand(_: Session, options: CaptureOptions): Promi
 }
 
 /** The bridge of the span, of whatever owner. */
-async function findBridge({ span, ...files }: CaptureOptions): Promise<Link> {
+async function findBridge({ span, ...files }: CaptureOptions): Promise<Pick<CaptureRequest, 'isSealed' | 'mtu'>> {
   const { host, live } = await readLiveSpans()
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
-  if (bridge !== undefined) return bridge
+  if (bridge !== undefined) return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed' }
   const listed = await listedSpans(files)
   if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
   const message = `${span} is in the file, but not on this host yet: there is nothing to capture`

@@ -10,9 +10,6 @@ import {
 } from '../snapshot.ts'
 import { parseRecords } from './records.ts'
 
-/** The alias of the port that a running `capture` has made. Nothing else uses such a port. */
-export const captureAlias = 'spanplan:capture'
-
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)
 
 /** The part of a link in `ip -json -details link show` that is used. */
@@ -101,7 +98,7 @@ const fdbOutput = z.object({
 /** The offloads of links, by name. */
 export type OffloadsByLink = ReadonlyMap<string, Link['offloads']>
 
-/** Parses the documents of the links and of the addresses, and leaves out the ports of captures. */
+/** Parses the documents of the links and of the addresses. */
 export function parseLinks(
   linkDocument: unknown,
   addressDocument: unknown
@@ -114,7 +111,7 @@ export function parseLinks(
   for (const record of records) {
     const link = parseLink(record, indexOf, addressesOf)
     if (link === null) opaque.push(opaqueOutput.parse(record))
-    else if (link.alias !== captureAlias) links.push(link)
+    else links.push(link)
   }
   return { links, opaque }
 }

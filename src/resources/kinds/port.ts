@@ -263,6 +263,23 @@ function giveBackSteps(before: Port): Step[] {
   return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
 }
 
+/**
+ * The steps that put an interface of our own on a span's bridge, as a plan wants a port to be. Whatever happens to a span's port
+ * happens to this one: no mark tells it from the others. It is isolated, also where the span's sensors are not.
+ */
+export function joinSpan(
+  { name, mac, mtu }: Pick<Link, 'name' | 'mac' | 'mtu'>,
+  span: string,
+  isSealed: boolean
+): readonly Step[] {
+  return joinSteps({
+    ...({ kind: 'port', id: name, spans: [span], owner: 'ours', attached: true, endpoint: null } as const),
+    ...{ mac, mtu, up: true, isolated: true, learning: false, flooding: true, ipv6: false, ownMacEntry: false },
+    ...{ seal: isSealed ? 'sealed' : 'marked', handle: sealHandle(name), original: { ...usual, mtu, isolated: true } },
+    ...{ inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null }
+  })
+}
+
 /** A port that is put on a bridge again has the kernel's defaults; it is sealed before. */
 function joinSteps(after: Port): Step[] {
   const fresh = { ...after, ...usual, seal: 'none' } as const
