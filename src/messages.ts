@@ -380,6 +380,11 @@ export const messages = {
     means: 'The bridge cannot be removed, because somebody else uses it. There is one error for each use.',
     todo: 'Run the command of the hint, which ends that use.'
   },
+  LINK_OPAQUE: {
+    means:
+      'What ip prints of an interface is not understood. Nothing is done with that interface; the message says what it is in the way of.',
+    todo: 'Report it with the version of iproute2. Until then, name the span differently, or mirror another interface.'
+  },
   LINK_FOREIGN: {
     means: 'An interface of another kind has the name of the span.',
     todo: 'Rename the span.'

@@ -92,7 +92,7 @@ export async function applyPlan(
     const sensors = done.filter(({ kind }) => kind === 'sensor')
     const connected = new Set(sensors.map(({ span }) => span))
     const isNewPort = ({ kind, device, container }: PlannedChange) =>
-      (kind === 'port' && first.host.linkOf(device) === undefined) ||
+      (kind === 'port' && !first.host.mayExist(device)) ||
       (kind === 'stack' && sensors.some((sensor) => sensor.container === container))
     return {
       first,
@@ -232,7 +232,7 @@ function describeUnverified(
 function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
   const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
   const isThere = ({ host }: PlanView) =>
-    host.linkOf(device) !== undefined || host.containers.some(({ name }) => name === container)
+    host.mayExist(device) || host.containers.some(({ name }) => name === container)
   return waits || (isThere(before) && !isThere(now))
 }
 

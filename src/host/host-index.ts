@@ -95,7 +95,8 @@ export function indexHost(snapshot: Snapshot) {
     containers,
 
     /** Whether a device of this name exists, or may exist. */
-    mayExist: (name: string) => index.linkOf(name) !== undefined || index.findOpaque(name) !== undefined,
+    mayExist: (name: string | null) =>
+      name !== null && (index.linkOf(name) !== undefined || index.findOpaque(name) !== undefined),
     /** Whether the link of this index exists, and its record is not understood. */
     isOpaque: (one: number) => opaque.some(({ index }) => index === one),
     /** The link of this index. */

@@ -3,6 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
+import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
 import { readMark } from '../resources/marks.ts'
@@ -36,7 +37,7 @@ export function planTarget(target: Target, facts: Facts): PlanView {
   const { host } = facts
   const { resolution, plan } = planAround(target, facts, [])
   const { desired } = resolution
-  const warnings = [...plan.warnings, ...warnOfUnreadContainers(host)]
+  const warnings = [...plan.warnings, ...warnOfUnreadContainers(host), ...warnOfOpaque(desired, host)]
   if (target.isDestroy) {
     const isNothing = plan.changes.length + plan.waiting.length === 0
     const others = isNothing ? warnOfOtherOwners(target, host) : []

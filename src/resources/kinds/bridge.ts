@@ -5,6 +5,7 @@ import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/bridge.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
+import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, readAlias, readMark, writeAlias } from '../marks.ts'
@@ -49,7 +50,12 @@ export const bridge: Kind<Bridge> = {
     seal: sealField
   },
   desire: (desired, host) => desired.spans.map((span) => desireBridge(desired, host, span)),
-  observe: (desired, host) => host.links.flatMap((link) => observeBridge(desired, host, link)),
+  observe: (desired, host) => [
+    ...host.links.flatMap((link) => observeBridge(desired, host, link)),
+    ...desired.spans.flatMap((span): Bridge[] =>
+      host.findOpaque(span.name) ? [{ ...desireBridge(desired, host, span), owner: 'foreign' }] : []
+    )
+  ],
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
@@ -77,6 +83,8 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
 }
 
 function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
+  const opaque = host.findOpaque(id)
+  if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
   if (obstacle !== null) return sealConflict(obstacle, id)
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
@@ -146,8 +154,10 @@ function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mi
   const old = readMark(host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
   const candidates = new Set([...used, ...namesOf(host, old)])
-  return new Map(
-    [...candidates].flatMap((device) => {
+  return new Map([
+    // What is not understood may still be owed what it was before.
+    ...[...old].filter(([index]) => host.isOpaque(index)),
+    ...[...candidates].flatMap((device) => {
       const marked = desired.marks.interfaces.get(device)
       if (marked === undefined) return []
       const { index } = marked.link
@@ -156,7 +166,7 @@ function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mi
       const owed = [...marked.live].some((setting) => isOwed(marked, setting))
       return remembered && owed ? [[index, remembered] as const] : []
     })
-  )
+  ])
 }
 
 function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge[] {

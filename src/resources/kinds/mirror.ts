@@ -66,12 +66,13 @@ export const mirror: Kind<Mirror> = {
         ([filter, { span }]): Mirror => ({
           ...describe(desired, host, filter),
           spans: span === null ? [] : [span],
-          owner: 'ours'
+          // Whether the span still needs the mirror on an interface that is not understood is not known.
+          owner: span !== null && desired.spanOf(span) && host.findOpaque(filter.device) ? 'shared' : 'ours'
         })
       ),
     ...desired.spans.flatMap((span) => standingInTheWay(desired, host, span))
   ],
-  rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.linkOf(device) !== undefined),
+  rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.mayExist(device)),
   finalize: finalizeMirrors,
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {

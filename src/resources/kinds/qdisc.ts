@@ -99,7 +99,7 @@ function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { desired, h
   return hooks.filter(({ id, qdisc }) => {
     const marked = desired.marks.interfaces.get(id)
     const occupied = marked?.now.has('clsact') && marked.needed.has('clsact')
-    return host.linkOf(id) !== undefined && !(qdisc === 'ingress' && occupied)
+    return host.mayExist(id) && !(qdisc === 'ingress' && occupied)
   })
 }
 

@@ -7,6 +7,7 @@ import type { Code } from '../../messages.ts'
 import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import type { SourceId } from '../desired-state.ts'
+import { explainOpaque } from '../foreign/opaque-link.ts'
 import { readMark } from '../marks.ts'
 import { checkInterface } from './interface.ts'
 import {
@@ -60,6 +61,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
     .map((one) => explainMode(span, one, source))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const unseen = own.filter(({ veths }) => veths === null)
+  const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
   const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
   const isMissing = own.length + shared.length === 0
   const awaited = isNamed ? `the container ${value} to run` : `a running container of the ${kind} ${value}`
@@ -74,11 +76,15 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
           'run it as root',
           name
         )
-      )
+      ),
+      ...opaque.flatMap((link) => {
+        const found = explainOpaque(link, `it leads to a container that the span ${span.name} mirrors`)
+        return waitForMirrors(span, source, [link.name ?? String(link.index)], found)
+      })
     ],
     ...(isNamed ? { errors: shared } : { warnings: shared })
   }
-  return { ...joinResolved([...hooks, others]), isUnread: unseen.length > 0 || docker.unread.length > 0 }
+  return { ...joinResolved([...hooks, others]), isUnread: unseen.length + opaque.length + docker.unread.length > 0 }
 }
 
 function explainMode(span: SpanSpec, { name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
@@ -100,6 +106,7 @@ function resolveContainer(
     const link = host.linkAt(pair.host)
     return link?.foreignPeer && link.peer === pair.inside && !isSpansPort(host, spans, link) ? [link] : []
   })
+  if (links.length === 0 && container.veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
     const message = `an interface of the container ${container.name} with an end on the host`
     const none = diagnostic(

@@ -7,12 +7,14 @@ import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
 import { closableSettings } from '../closing.ts'
+import { explainOpaque } from '../foreign/opaque-link.ts'
 import type { InterfaceSetting } from '../marks.ts'
 import {
   type Context,
   directionsOf,
   nothingResolved,
   type Resolved,
+  type ResolvedSource,
   type SourceHook,
   type SourceKind,
   waitForMirrors
@@ -25,7 +27,28 @@ const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp
 /** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: SourceKind<SourceOf<'interface'>> = {
   containers: () => [],
-  resolve: (source, span, context) => ({ ...resolveInterface(source, span, context), isUnread: false })
+  resolve: (source, span, context) =>
+    resolveOpaque(source, span, context) ?? {
+      ...resolveInterface(source, span, context),
+      isUnread: false
+    }
+}
+
+/** The interface of a source, if it is there, or may be, and its record is not understood: its mirrors are kept. */
+function resolveOpaque(
+  source: SourceOf<'interface'>,
+  span: SpanSpec,
+  { spec, host, patient }: Context
+): ResolvedSource | null {
+  const match = matchOf(spec, source.interface)
+  const isFound = !('code' in findInterface(match, host))
+  const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
+  if (opaque === undefined) return null
+  const isNamed = 'name' in match && (opaque.name === match.name || opaque.altnames.includes(match.name))
+  const which = isNamed ? 'it is a source' : `it may be the source ${describeMatch(match)}`
+  const found = explainOpaque(opaque, `${which} of the span ${span.name}`)
+  if (!patient) return { ...nothingResolved, errors: [{ ...found, origin: source.origin }], isUnread: true }
+  return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], found), isUnread: true }
 }
 
 function resolveInterface(
