@@ -2,6 +2,7 @@ import type { Diagnostic, Origin } from '../errors.ts'
 import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { encodeBytes } from '../host/parsers/bytes.ts'
 import type { Input } from '../host/snapshot.ts'
 import type { DesiredState } from './desired-state.ts'
 
@@ -165,7 +166,14 @@ export interface Wait {
 
 /** A resource's address: its parts are percent-encoded, so that a slash always separates two. */
 export function writeAddress(...parts: readonly string[]): string {
-  return parts.map(encodeURIComponent).join('/')
+  return parts.map(encodePart).join('/')
+}
+
+/** Also a byte that is no UTF-8. */
+function encodePart(part: string): string {
+  if (part.isWellFormed()) return encodeURIComponent(part)
+  const encode = (character: string) => encodeBytes(character).toString('hex').replace(/../g, '%$&')
+  return [...part].map((one) => (one.isWellFormed() ? encodeURIComponent(one) : encode(one))).join('')
 }
 
 /** How each step by sysctl begins. What follows are settings, any number of them. */

@@ -210,3 +210,29 @@ test('a destroy that fails puts it back onto the bridge, closed', async () => {
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
 })
+
+test('names that differ in bytes that are no UTF-8 are names like any', async () => {
+  const names = ['377', '376'].map((byte) => `"$(printf 'p\\${byte}')"`)
+  for (const [index, name] of names.entries()) {
+    await sh(
+      `ip link add name ${name} type veth peer name inside${index} netns ${lab.name}-sw; ip link set dev ${name} up`
+    )
+  }
+  const before = await lab.snapshotText()
+  await spanplan(lab, ['apply'])
+  await Promise.all(names.map(join))
+  const { stdout } = await spanplan(lab, ['plan', '--commands'])
+  // What is printed can be pasted, and means the same bytes.
+  expect(stdout).toContain(`printf '\\377'`)
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  for (const name of names) {
+    expect(await sh(`tc filter show dev ${name} ingress`)).toContain("bytecode '1,6 0 0 2'")
+    expect(await sh(`ip -j -d link show dev ${name}`)).toContain('"isolated":true')
+    expect(await sh(`cat /proc/sys/net/ipv6/conf/${name}/disable_ipv6`)).toBe('1')
+  }
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, before)
+  for (const name of names) await sh(`ip link del dev ${name}`)
+  await expectRestored(lab, first)
+})
