@@ -253,6 +253,11 @@ export const messages = {
     means: 'One direction of one interface is copied into a span twice: sensors would get each frame twice.',
     todo: 'Remove one of the sources, or join their filters with "or".'
   },
+  COPIED_TWICE: {
+    kind: 'warning',
+    means: 'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
+    todo: 'Copy one direction only, or take one of the sources out; the message names them.'
+  },
   SOURCE_MISSING: {
     kind: 'wait',
     means: 'No running container matches this source.',

@@ -115,25 +115,28 @@ const tunnels: ReadonlySet<string | null> = new Set([
 ])
 
 /** The other end of a cable, in this network namespace. */
-function peerOf({ peer, foreignPeer }: Link, host: HostIndex): Link | undefined {
+export function peerOf({ peer, foreignPeer }: Link, host: HostIndex): Link | undefined {
   return peer === null || foreignPeer ? undefined : host.linkAt(peer)
 }
 
 /** A VRF does not forward frames between its interfaces: they share routes only. */
-function masterOf({ master }: Link, host: HostIndex): Link | undefined {
+export function masterOf({ master }: Link, host: HostIndex): Link | undefined {
   const found = host.linkOf(master)
   return found?.kind === 'vrf' ? undefined : found
 }
 
-function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[] {
+/** The links that frames of a bridge or a bond pass. */
+export function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[] {
   return kind === 'vrf' ? [] : host.membersOf(name)
 }
 
-function lowerOf({ lower, kind }: Link, host: HostIndex): Link | undefined {
+/** The link that a VLAN or a macvlan sends through. */
+export function lowerOf({ lower, kind }: Link, host: HostIndex): Link | undefined {
   return lower === null || tunnels.has(kind) ? undefined : host.linkAt(lower)
 }
 
-function uppersOf(link: Link, host: HostIndex): readonly Link[] {
+/** The links that get a part of what a link receives. */
+export function uppersOf(link: Link, host: HostIndex): readonly Link[] {
   return host.uppersOf(link).filter(({ kind }) => !tunnels.has(kind))
 }
 

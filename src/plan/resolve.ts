@@ -19,6 +19,7 @@ import {
 import { matchesSpan, namedSpans, type Scope } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
+import { warnOfDuplicates } from './duplicates.ts'
 import { waitForPerson } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { resolveFilter, warnOfFilter } from './resolve-filter.ts'
@@ -151,6 +152,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
       ...warnOfMtu(span, largest),
       ...sensors.warnings,
       ...warnOfSubnet(resolved, host),
+      ...warnOfDuplicates({ name, mirrors: mirrors.items }, host),
       ...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin }))
     ]
   }

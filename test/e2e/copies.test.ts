@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { BROADCAST, ether, ipv4Udp, vlan } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRefusal, spanplan, writeSpans } from './spans.ts'
+import { expectConverged, expectRefusal, interfacesOf, listen, spanplan, writeSpans } from './spans.ts'
 
 let lab: Lab
 
@@ -91,5 +91,42 @@ describe('a filter that looks for a part of it inside a tag, in untagged frames 
     const better = /write: (.*)/.exec(stderr)?.[1] ?? ''
     expect(await copiedBy(better)).toEqual(after)
     expect((await spanplan(lab, ['validate'])).stderr).toBe('')
+  })
+})
+
+describe('two containers of one network, which talk to each other, as sources', () => {
+  test('the plan says that each frame comes twice, and what to write: then each comes once', async () => {
+    const labels = { tier: 'app' }
+    const sensor = await lab.startSensor('suricata')
+    const client = await lab.startSensor('client', { NetworkMode: 'shop' }, labels)
+    const server = await lab.startSensor('server', { NetworkMode: 'shop' }, labels)
+    const macOf = async (container: typeof client) => (await interfacesOf(container))[0]?.mac ?? ''
+    const [from, to] = [await macOf(client), await macOf(server)]
+    const payload = ipv4Udp({ source: '10.77.0.9', destination: '10.77.0.8', sourcePort: 1, destinationPort: 53 })
+    const query = ether(to, from, payload)
+    const answer = ether(from, to, payload)
+
+    const listenTo = async (source: string) => {
+      await writeSpans(lab, `spans: {span0: {sources: [${source}], sensors: [suricata]}}`)
+      const { stderr } = await spanplan(lab, ['apply', '--yes'])
+      const capture = await listen(lab, sensor, { expression: 'udp port 53' })
+      await lab.sendFrom(client, 'eth0', [query])
+      await lab.sendFrom(server, 'eth0', [answer])
+      const { frames } = await capture.stop({ seconds: 1 })
+      const count = (sent: Buffer) => frames.filter((frame) => frame.equals(sent)).length
+      return { copies: [count(query), count(answer)], stderr }
+    }
+
+    const twice = await listenTo('{label: tier=app}')
+    expect(twice.copies).toEqual([2, 2])
+    expect(twice.stderr).toMatch(
+      /each frame between (client|server) \(shop\) and (client|server) \(shop\) is copied twice/
+    )
+    expect(twice.stderr).toContain('write "direction: egress" for all of them')
+    const once = await listenTo('{label: tier=app, direction: egress}')
+    expect(once).toMatchObject({ copies: [1, 1], stderr: expect.not.stringContaining('twice') })
+    const one = await listenTo('{container: client}')
+    expect(one).toMatchObject({ copies: [1, 1], stderr: expect.not.stringContaining('twice') })
+    await expectConverged(lab)
   })
 })

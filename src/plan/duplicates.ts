@@ -1,0 +1,156 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { groupBy, type HostIndex } from '../host/host-index.ts'
+import type { Link } from '../host/snapshot.ts'
+import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import { writeAddress } from '../resources/kind.ts'
+import { writeSourceName } from '../resources/sources/source-kind.ts'
+import { readTokens } from '../spec/filter/tokens.ts'
+import type { TcHook } from '../spec/spec.ts'
+import { lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
+
+/** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
+interface Pair {
+  readonly first: CopyPoint
+  readonly second: CopyPoint
+  readonly bridge: string | null
+}
+
+/**
+ * Warns of two sources of one span that copy the same frame: where a port of a bridge sends it and another receives it, at an
+ * interface and again at the VLAN, bond or bridge above. On the second hook, nothing but eBPF can tell where a frame came
+ * from: its source address can be forged, and a copy that is left out by it would hide frames from the sensors.
+ *
+ * @returns one warning for each bridge whose ports are sources, and one for interfaces above or below others.
+ */
+export function warnOfDuplicates(
+  { name, mirrors }: Pick<DesiredSpan, 'name' | 'mirrors'>,
+  host: HostIndex
+): Diagnostic[] {
+  const points = new Map(mirrors.map((point) => [keyOf(point.device.name, point.tcHook), point]))
+  const forwarded = new Map<string, readonly Forwarded[]>()
+  const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])
+  const pairsOf = groupBy(pairs, bridgeOf)
+  return [...new Set(pairs.map(bridgeOf))].flatMap((bridge) => describePairs(name, pairsOf(bridge), points))
+}
+
+const bridgeOf = ({ bridge }: Pair) => bridge
+
+const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
+
+type Points = ReadonlyMap<string, CopyPoint>
+
+/** The next hook of the span that a frame passes after this one. */
+function findSecond(
+  first: CopyPoint,
+  points: Points,
+  forwarded: Map<string, readonly Forwarded[]>,
+  host: HostIndex
+): Pair | null {
+  const { link } = first.device
+  if (link === null) return null
+  const passed = first.tcHook === 'ingress' ? climb(link, host) : descend([link], host).slice(1)
+  for (const { link: next, tcHook } of passed) {
+    const second = points.get(keyOf(next.name, tcHook))
+    if (second !== undefined && selectSame(first, second)) return { first, second, bridge: null }
+    const bridge = tcHook === 'ingress' && next.bridge !== null ? next.name : null
+    if (bridge === null) continue
+    const others = forwarded.get(bridge) ?? forwardedBy(next, points, host)
+    forwarded.set(bridge, others)
+    const entered = [link, ...passed.map((hook) => hook.link)].find(({ master }) => master === bridge)
+    const other = others.find(({ point, port }) => isForwarded(entered, port) && selectSame(first, point))
+    if (other !== undefined) return { first, second: other.point, bridge }
+  }
+  return null
+}
+
+interface Hook {
+  readonly link: Link
+  readonly tcHook: TcHook
+}
+
+/** The hooks that a frame passes on its way up from where it is received. */
+function climb(from: Link, host: HostIndex): readonly Hook[] {
+  const links = [from]
+  for (const link of links) {
+    for (const next of [...uppersOf(link, host), masterOf(link, host)]) {
+      if (next !== undefined && !links.includes(next)) links.push(next)
+    }
+  }
+  return links.slice(1).map((link) => ({ link, tcHook: 'ingress' }))
+}
+
+/** The hooks that a frame passes on its way down from where it is sent, and up from the other end of a cable. */
+function descend(from: readonly Link[], host: HostIndex): readonly Hook[] {
+  const links = new Set(from)
+  const received: Hook[] = []
+  for (const link of links) {
+    for (const next of [lowerOf(link, host), ...membersOf(link, host)]) if (next !== undefined) links.add(next)
+    const peer = peerOf(link, host)
+    if (peer !== undefined) received.push({ link: peer, tcHook: 'ingress' }, ...climb(peer, host))
+  }
+  return [...[...links].map((link): Hook => ({ link, tcHook: 'egress' })), ...received]
+}
+
+/** A hook of the span that frames pass which a bridge forwards to one of its ports. */
+interface Forwarded {
+  readonly point: CopyPoint
+  readonly port: Link
+}
+
+function forwardedBy(bridge: Link, points: Points, host: HostIndex): readonly Forwarded[] {
+  return membersOf(bridge, host).flatMap((port) =>
+    descend([port], host).flatMap(({ link, tcHook }) => {
+      const point = points.get(keyOf(link.name, tcHook))
+      return point === undefined ? [] : [{ point, port }]
+    })
+  )
+}
+
+/** A bridge sends no frame back to the port that it came from, and none from an isolated port to another. */
+function isForwarded(from: Link | undefined, to: Link): boolean {
+  return from !== to && !(from?.port?.isolated && to.port?.isolated)
+}
+
+/** Words of filters that match both ends of a conversation alike. */
+const everyEnd: ReadonlySet<string> = new Set(
+  'tcp udp sctp icmp icmp6 ip ip6 arp port portrange src dst and or not && || ! ( )'.split(' ')
+)
+
+/** Whether some frames certainly match both filters: those with addresses may be there to tell the two apart. */
+function selectSame(first: CopyPoint, second: CopyPoint): boolean {
+  const filters = [first.expression, second.expression]
+  const [one, other] = filters
+  if ([first, second].some(({ device }) => device.link?.kind === 'vlan')) return one === null && other === null
+  if (one === other) return true
+  return (
+    filters.includes(null) &&
+    filters.every((filter) =>
+      readTokens(filter ?? '').every(({ kind, text }) => everyEnd.has(text) || (kind === 'value' && /^\d+$/.test(text)))
+    )
+  )
+}
+
+function describePairs(span: string, pairs: readonly Pair[], points: Points): Diagnostic[] {
+  const [pair] = pairs
+  if (pair === undefined) return []
+  const { first, second, bridge } = pair
+  const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
+  const sources = new Set(pairs.flatMap((each) => [each.first.source.join('/'), each.second.source.join('/')]))
+  const more = sources.size > 2 ? `; so are frames of ${sources.size - 2} more of its sources` : ''
+  const way = bridge === null ? `that passes ${one} and ${other}` : describeWay(pair, points)
+  const isFiltered = first.expression !== null || second.expression !== null
+  const frame = `${way}${isFiltered ? `${bridge === null ? ' and' : ' that'} both filters match` : ''}`
+  const message = `span ${span}: each frame ${frame} is copied twice, once at each of them${more}`
+  const hint =
+    bridge === null
+      ? 'take one of the two out'
+      : `to have each once, write "direction: ${first.direction}" for all of them, which leaves out what others send them; or take all but one out`
+  const address = writeAddress(span, 'mirror', ...first.source, first.direction)
+  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), address }]
+}
+
+function describeWay({ first, second }: Pair, points: Points): string {
+  const isBoth = points.has(keyOf(second.device.name, 'ingress')) && points.has(keyOf(first.device.name, 'egress'))
+  const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
+  return isBoth ? `between ${one} and ${other}` : `from ${one} to ${other}`
+}
