@@ -275,12 +275,12 @@ export const messages = {
   },
   SOURCE_NO_INTERFACE: {
     kind: 'wait',
-    means: 'No interface of the container has an end on the host, as with macvlan and ipvlan.',
-    todo: 'Use the host’s interface below it as the source.'
+    means: 'No interface of the container has an end on the host, as with macvlan, ipvlan and network_mode: none.',
+    todo: 'Use the host’s interface below it as the source, or connect the container to a network.'
   },
   SOURCE_NETWORK_MODE: {
     means:
-      'The container has no interface of its own (host, container:…). A warning if a label or a service selected the container.',
+      'The container has no interface of its own (host, container:…). A warning if a label or a service selected it; for a watch, the source waits.',
     todo: 'Use the interface of the host, or the other container, as the source.'
   },
   SOURCE_IDLE: {
@@ -304,7 +304,8 @@ export const messages = {
   },
   FILTER_UNCHECKED: {
     kind: 'warning',
-    means: 'validate did not check the filters, because tcpdump cannot be run.',
+    means:
+      'The filters are not checked, or not compiled, because tcpdump cannot be run. A watch leaves live mirrors as they are.',
     todo: 'Install tcpdump, or check the file where it is.'
   },
   LOOPBACK_DOWN: {

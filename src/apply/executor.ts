@@ -27,6 +27,11 @@ export interface ApplyOptions extends PreflightOptions {
   readonly signal?: AbortSignal
   /** Is called after the preflight, before the first change. Gives the plan view to apply. Throws to apply none. */
   readonly approve?: (view: PlanView) => Promise<PlanView>
+  /**
+   * Another run follows: what is not in sync after all rounds is left to that, and is no failure. It has come meanwhile, as when
+   * containers restart one after the other, or somebody has undone it. Default: it is a failure.
+   */
+  readonly goesOn?: boolean
   /** A removal that others have come to block is a failure: all is rolled back. Default: the other changes stay. */
   readonly undoBlocked?: boolean
 }
@@ -35,7 +40,7 @@ export interface ApplyOptions extends PreflightOptions {
 export interface ApplyResult {
   /** The plan view that was applied: a rollback leads back to its host. */
   readonly first: PlanView
-  /** The plan view after it, whose plan has only what is left out. */
+  /** The plan view after it, whose plan has only what is left out, or left to another run. */
   readonly last: PlanView
   /** The changes made, in every round. Left out are the ports of a sensor that was connected, which stands for them. */
   readonly done: readonly PlannedChange[]
@@ -53,6 +58,7 @@ interface Run {
   readonly signal: AbortSignal
   readonly undoBlocked: boolean
   readonly leftOut: LeftOutRecord
+  readonly goesOn: boolean
 }
 
 /** A plan view after a round. */
@@ -78,13 +84,15 @@ export async function applyPlan(
     signal = new AbortController().signal,
     approve = async (same) => same,
     undoBlocked = false,
+    goesOn = false,
     ...checks
   }: ApplyOptions = {}
 ): Promise<ApplyResult> {
   preflight(target, view.plan, checks)
   if (view.plan.changes.length === 0) return { first: view, last: view, done: [], leftOut: [], unverified: null }
   const first = await approve(view)
-  const run: Run = { target, log: { done: [], begun: false }, progress, signal, undoBlocked, leftOut: openLeftOut() }
+  const log: StepLog = { done: [], begun: false }
+  const run: Run = { target, log, progress, signal, undoBlocked, goesOn, leftOut: openLeftOut() }
   try {
     const { view: last, dockerFailure } = await converge(run, first)
     const leftOut = run.leftOut.list()
@@ -143,6 +151,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
     last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
   }
   const remaining = run.leftOut.without(last.view.plan.changes)
+  if (run.goesOn) return last
   const hosts = [first.host, last.view.host]
   // What leads to something else each time follows containers that come and go.
   const changes = remaining.filter(

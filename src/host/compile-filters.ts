@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import { forEachConcurrently, run, timeLimit, within } from './exec.ts'
+import { commandFailed, forEachConcurrently, run, timeLimit, within } from './exec.ts'
 import { type Compiled, type CompiledFilters, checkCommand, compileCommand, parseCompiled } from './parsers/pcap.ts'
 
 /** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
@@ -34,7 +34,7 @@ const stop = new AbortController()
  *
  * @param patience milliseconds to wait for each compilation. After that the previous result is returned, or `pending` if there is
  * none. null: no limit.
- * @throws SpanplanError if tcpdump cannot be run.
+ * @throws SpanplanError if there is no limit, and tcpdump cannot be run.
  */
 export async function compileFilters(
   expressions: readonly string[],
@@ -44,8 +44,20 @@ export async function compileFilters(
   const now = performance.now()
   startCompiling(texts.filter((text) => now >= (entries.get(text)?.until ?? 0)))
   await Promise.all(texts.map((text) => waitFor(entries.get(text)?.work ?? null, patience)))
+  const results = resultsOf(texts)
+  return patience === null ? throwUnavailable(results) : results
+}
+
+/** What is known of expressions by now. Those that are not known are compiled in the background: see {@link followFilters}. */
+export function peekFilters(expressions: readonly string[]): CompiledFilters {
+  const now = performance.now()
+  startCompiling(expressions.filter((text) => now >= (entries.get(text)?.until ?? 0)))
+  return resultsOf(expressions)
+}
+
+function resultsOf(expressions: readonly string[]): CompiledFilters {
   return new Map(
-    texts.map((text) => {
+    expressions.map((text): [string, Compiled] => {
       const entry = entries.get(text)
       if (entry?.work) entry.missed = true
       return [text, entry?.result ?? { state: 'pending' }]
@@ -80,10 +92,6 @@ function startCompiling(texts: readonly string[]): void {
   if (idle.length === 0) return
   const work = { done: forEachConcurrently(idle, compileOne), since: performance.now() }
   for (const text of idle) entries.set(text, { ...(entries.get(text) ?? unknown), work })
-  // Whoever waits for the compilation gets the error too.
-  work.done.catch(() => {
-    for (const entry of entries.values()) if (entry.work === work) entry.work = null
-  })
 }
 
 async function compileOne(text: string): Promise<void> {
@@ -109,15 +117,24 @@ export async function checkFilters(expressions: readonly string[]): Promise<Comp
   await forEachConcurrently([...new Set(expressions)], async (text) => {
     results.set(text, await compile(text, checkCommand))
   })
+  return throwUnavailable(results)
+}
+
+function throwUnavailable(results: CompiledFilters): CompiledFilters {
+  for (const result of results.values()) if (result.state === 'unavailable') throw result.error
   return results
 }
 
 async function compile(expression: string, command = compileCommand): Promise<Compiled> {
   try {
-    return parseCompiled(expression, await run(command(expression), '', { cancel: stop.signal }))
+    const argv = command(expression)
+    const output = await run(argv, '', { cancel: stop.signal })
+    // It ends with 1 where it refuses an expression: with any other status, it could not judge it.
+    if (output.status > 1) return { state: 'unavailable', error: commandFailed(argv, output) }
+    return parseCompiled(expression, output)
   } catch (error) {
-    const hangs = error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'PROGRAM_HANGS')
-    if (hangs) return { state: 'endless', limit: timeLimit / 1000 }
-    throw error
+    if (!(error instanceof SpanplanError)) throw error
+    const hangs = error.diagnostics.some(({ code }) => code === 'PROGRAM_HANGS')
+    return hangs ? { state: 'endless', limit: timeLimit / 1000 } : { state: 'unavailable', error }
   }
 }

@@ -16,6 +16,7 @@ import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import type { Resolution } from './resolve.ts'
+import { leaveResting } from './resting.ts'
 import type { Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */
@@ -45,6 +46,12 @@ export interface PlannedChange {
   readonly device: string | null
   /** The name of the container that the change is about; null: none. */
   readonly container: string | null
+  /** The container that the resource serves; null: none is known. */
+  readonly serves: string | null
+  /** Which interface or container of that name it is: after a restart it is another. Empty for what is on neither. */
+  readonly instance: string
+  /** Without the change, a sensor could send. */
+  readonly closes: boolean
   /** The interfaces and containers whose earlier state the live mark keeps. */
   readonly remembers: readonly Remembered[]
   readonly title: string
@@ -90,7 +97,7 @@ interface Withheld {
 export function makePlan(
   { desired, waits, warnings }: Resolution,
   host: HostIndex,
-  { adopt, recreate, patient }: Pick<Target, 'adopt' | 'recreate' | 'patient'>
+  { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
   const { drafts, held } = planKinds({ desired, host }, { adopt, recreate }, (kind) => ({
     live: kind.observe(desired, host),
@@ -105,7 +112,10 @@ export function makePlan(
   }
   if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
-  const changes = known.flatMap(({ change }) => change ?? [])
+  const changes = leaveResting(
+    known.flatMap(({ change }) => change ?? []),
+    resting
+  )
   const refusals = [
     ...known.flatMap(({ conflict }) => conflict),
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
@@ -317,19 +327,25 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
 function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange {
   const subject = change.action === 'remove' ? change.before : change.after
   const span = subject.spans[0] ?? null
+  const device = kind.device?.(subject) ?? null
+  const container = kind.container?.(subject) ?? null
+  const facts = describeFacts(kind, change)
   return {
     address: addressOf(kind, subject),
     kind: kind.kind,
     span,
     action: change.action,
-    device: kind.device?.(subject) ?? null,
-    container: kind.container?.(subject) ?? null,
+    device,
+    container,
+    serves: kind.serves?.(subject) ?? null,
+    instance: instanceOf(kind.makesDevice ? null : device, container, host),
+    closes: kind.closes === true || facts.some(({ key, changed }) => changed && closesField(kind, key)),
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: titleOf(kind, subject),
     summary: change.action === 'remove' ? (kind.removalNote?.(subject) ?? '') : kind.summary(subject),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
-    facts: describeFacts(kind, change),
+    facts,
     reason: 'reason' in change ? change.reason : 'differs',
     disconnects: findDisconnected(kind, change, host),
     notes: [
@@ -339,6 +355,19 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
     origin: subject.origin,
     stages: stagesOf(kind, change)
   }
+}
+
+/** Which device or container has a name now; empty: neither is named. */
+export function instanceOf(device: string | null, container: string | null, host: HostIndex): string {
+  if (device !== null) return `interface ${host.linkOf(device)?.index}`
+  if (container === null) return ''
+  const { id, sandbox } = host.containerOf(container) ?? {}
+  return `container ${id} ${sandbox}`
+}
+
+function closesField(kind: Kind, key: string): boolean {
+  // Object.entries forgets that the keys are the table's own.
+  return Object.entries(kind.fields).some(([name, field]) => name === key && field?.closes === true)
 }
 
 function addressOf(kind: Kind, resource: Resource): string {

@@ -1,11 +1,11 @@
-import { type Diagnostic, diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { findInsideTag } from '../spec/filter/inside-tag.ts'
-import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
+import type { SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { placeWithin } from '../spec/yaml/tree.ts'
 
 /** What a source's filter compiles to, why that is not known, or what is wrong with the filter. */
@@ -29,12 +29,27 @@ export function warnOfFilter({ name }: SpanSpec, { filter }: SourceSpec): Diagno
 
 const tooLarge = 'use wider networks, or split it over several spans'
 
+/** All that is wrong with the filters of a spec, as far as they are compiled. */
+export function findFilterErrors({ spans }: Spec, filters: CompiledFilters): Diagnostic[] {
+  return spans.flatMap((span) =>
+    span.sources.flatMap((source) => {
+      const resolved = resolveFilter(source, filters)
+      return 'error' in resolved ? inSpan(span, resolved.error) : []
+    })
+  )
+}
+
+/** The same, which then says whose filter it is. */
+export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
+  return { ...diagnostic, message: `span ${name}: ${diagnostic.message}` }
+}
+
 /** Looks a source's filter up among the compiled ones. */
-export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
+export function resolveFilter({ filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({
-    error: diagnostic(code, `span ${span.name}: ${message}`, hint, place)
+    error: diagnostic(code, message, hint, place)
   })
   const compiled = filters.get(expression)
   switch (compiled?.state) {
@@ -56,6 +71,11 @@ export function resolveFilter(span: SpanSpec, { filter }: SourceSpec, filters: C
     case 'forbidden': {
       const message = `waits for CAP_NET_RAW: only with it can the filter "${expression}" be compiled`
       return { wait: diagnostic('FILTER_FORBIDDEN', message, 'run it as root, with sudo', origin) }
+    }
+    case 'unavailable': {
+      const { message, hint } = diagnosticOf(compiled.error)
+      const text = `waits for tcpdump, which cannot compile the filter "${expression}": ${message}`
+      return { wait: diagnostic('FILTER_UNCHECKED', text, hint, origin) }
     }
     case 'down':
       return fail('LOOPBACK_DOWN', 'the filter cannot be compiled while the interface lo is down', 'ip link set lo up')

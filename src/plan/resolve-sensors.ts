@@ -25,7 +25,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const { origin } = sensor
   const network = span.network?.name ?? span.name
   const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait => ({
-    ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}` },
+    ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}`, container: name },
     diagnostic: {
       ...diagnostic(code, `waits for ${message}`, undefined, origin),
       address: writeAddress(span.name, 'sensor', network, name)

@@ -22,7 +22,7 @@ import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { waitForPerson } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
-import { resolveFilter, warnOfFilter } from './resolve-filter.ts'
+import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
 import { resolveTable } from './resolve-table.ts'
 import type { Target } from './target.ts'
@@ -217,7 +217,7 @@ function resolveMirrors(
   context: Context
 ): Resolved<CopyPoint> & { readonly isUnread: boolean } {
   const { isUnread, ...hooks } = resolveSource(source, span, context)
-  const filter = resolveFilter(span, source, context.filters)
+  const filter = resolveFilter(source, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
   const items = hooks.items.map(
@@ -227,12 +227,14 @@ function resolveMirrors(
     })
   )
   const ids = new Map(items.map((item) => [item.source.join('/'), item.source]))
-  const waits = 'wait' in filter ? [...ids.values()].flatMap((id) => waitForMirrors(span, source, id, filter.wait)) : []
+  // One filter costs its source alone: a live mirror stays as it is.
+  const reason = 'wait' in filter ? filter.wait : 'error' in filter && context.patient ? filter.error : null
+  const waits = reason === null ? [] : [...ids.values()].flatMap((id) => waitForMirrors(span, source, id, reason))
   return {
     isUnread,
     items,
     waits: [...hooks.waits, ...waits],
-    errors: [...('error' in filter ? [filter.error] : []), ...hooks.errors],
+    errors: [...('error' in filter && !context.patient ? [inSpan(span, filter.error)] : []), ...hooks.errors],
     warnings: [
       ...warnOfFilter(span, source),
       ...hooks.warnings,

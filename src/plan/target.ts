@@ -6,6 +6,7 @@ import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { everySpan, type Scope } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
+import { nothingRests, type Resting } from './resting.ts'
 
 /** What a command brings the host to: the spans of a file, or none. */
 export interface Target {
@@ -33,6 +34,8 @@ export interface Target {
   readonly filterPatience: number | null
   /** Chooses the subnets of new networks: a plan is random only by what it is made from. */
   readonly subnetSeed: string
+  /** What is left alone for a while. */
+  readonly resting: Resting
 }
 
 /** The target of a spec, without anything that may be waived: the rest says what is. */
@@ -41,7 +44,7 @@ export function makeTarget(
   rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker' | 'subnetSeed'>
 ): Target {
   const usual = { isDestroy: false, known: [], adopt: false, recreate: true, patient: false, goingDown: [] }
-  return { spec, ...usual, filterPatience: null, ...rest }
+  return { spec, ...usual, filterPatience: null, resting: nothingRests, ...rest }
 }
 
 /** The target without any span of an owner: null is every owner. */

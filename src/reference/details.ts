@@ -49,7 +49,7 @@ export const commandDetails: Readonly<Record<string, readonly string[]>> = {
     'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.'
   ],
   watch: [
-    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.'
+    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.'
   ],
   status: [
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.'

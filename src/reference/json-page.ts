@@ -115,6 +115,8 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   drift: 'something differs, and stays so (--dry-run): `trigger`, `change`',
   wait: 'something is waited for: `trigger`, `wait`',
   wait_over: 'something is waited for no longer: `trigger`, `wait`',
+  source_gone:
+    'a container that a label or a service selects is mirrored no longer: `trigger`, `span`, `source` (its name)',
   warning: 'the plan has a warning: `diagnostic`',
   degraded:
     'a span cannot be kept in sync: `trigger`, `degraded` (`span`, null for all; `reason`; `diagnostic`; `until`, when it is tried again)',

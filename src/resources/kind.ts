@@ -65,6 +65,8 @@ export interface Field<R, Key extends keyof R> {
   words(value: R[Key], resource: R): string
   /** The field cannot be changed in place: the resource is recreated. */
   readonly immutable?: true
+  /** Without it, a sensor could send: see `closes` of a kind. */
+  readonly closes?: true
 }
 
 /** The fields that are compared. A field that is not in the table identifies the resource, or is only shown. */
@@ -110,6 +112,12 @@ export interface Kind<R extends Resource = Resource> {
   device?(resource: R): string
   /** The name of the container that the resource is about: without the container, the resource is gone. None: no container. */
   container?(resource: R): string
+  /** The resources keep sensors from sending. What is undone again and again is left alone for a while, but never these. */
+  readonly closes?: true
+  /** The resource is the device itself, and spanplan makes it: with another index, it is the same all the same. */
+  readonly makesDevice?: true
+  /** The container that the resource serves, whoever owns the resource: a log tells what is about one container in one line. */
+  serves?(resource: R): string | null
   /** The resource that this one depends on, and is removed or recreated with. None: it depends on no other. */
   readonly hangsOn?: { readonly kind: string; id(resource: R): string }
   /**
@@ -161,6 +169,8 @@ export interface Wait {
   readonly kind: string
   readonly span: string
   readonly title: string
+  /** The container that is waited for, or what selects it; undefined: none is. */
+  readonly container?: string
   readonly diagnostic: Diagnostic
 }
 

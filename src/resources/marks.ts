@@ -7,6 +7,9 @@ import type { TcHook } from '../spec/spec.ts'
  * bridge, the cookie of a mirror's action.
  */
 
+/** A mark in words: what it says is for spanplan alone. */
+export const ownMark = "spanplan's"
+
 /** The settings of an interface that spanplan switches, in the order of their bits in a mark. */
 export const interfaceSettings = [
   ...(['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const),

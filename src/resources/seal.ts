@@ -70,7 +70,8 @@ export type Seal = 'none' | 'qdisc' | 'broken' | 'marked' | 'sealed'
 /** How a seal is shown. */
 export const sealField: Field<{ seal: Seal }, 'seal'> = {
   label: 'sealed',
-  words: (seal) => yesNo(seal === 'sealed')
+  words: (seal) => yesNo(seal === 'sealed'),
+  closes: true
 }
 
 /** Reads how far an interface is sealed. */

@@ -9,7 +9,7 @@ import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
-import { failureOf, type Problem } from './degraded/backoff.ts'
+import { failureOf, type Problem, type Rest } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
@@ -19,7 +19,16 @@ import { noKernelPass, planHost } from './loop/plan-host.ts'
 import { type RunOutcome, reconcile } from './loop/reconcile.ts'
 import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
-import { checkSpecChange, makeFileTarget, makeRunTarget, type RemovalPolicy, withoutPaused } from './loop/targets.ts'
+import {
+  awaitFilters,
+  checkFirstSpec,
+  checkNextSpec,
+  makeFileTarget,
+  makeRunTarget,
+  nothingLeftAlone,
+  type RemovalPolicy,
+  withoutPaused
+} from './loop/targets.ts'
 import { openFiles } from './triggers/watched-files.ts'
 
 /** What a reconciler keeps in sync, and how. */
@@ -62,7 +71,7 @@ const harmlessLockFailures: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTE
  */
 export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
   const { dryRun, interval } = config
-  const files = openFiles(config.read, (next, before) => checkSpecChange(config, next, before))
+  const files = openFiles(config.read, (next, before) => checkNextSpec(config, next, before))
   const { name } = files.spec
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
@@ -83,16 +92,20 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const spans = () => files.spec.spans.map((span) => span.name)
   const emitFiles = () => emit({ type: 'file', files: files.spec.files, spans: spans() })
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
-    recompileFilters(expressionsOf(files.spec), which)
+    recompileFilters(files.specs.flatMap(expressionsOf), which)
 
-  /** Reads the files again. */
-  const reload = (): void => {
-    const result = files.reload(performance.now())
+  /** Reads the files again. What tcpdump takes long for comes into force later; until then, the last good ones are. */
+  const reload = async (): Promise<void> => {
+    let result = files.reload(performance.now())
+    if (files.pending !== null) {
+      await awaitFilters(files.pending)
+      result = files.reload(performance.now())
+    }
     if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
     if (result !== 'accepted') return
     isNewFile = true
     degradation.clear()
-    recompile('all')
+    recompile('quick')
     emitFiles()
   }
 
@@ -105,10 +118,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     nextWake: () => Promise<unknown>
   ): Promise<void> => {
     const [began, beganUptime] = [performance.now(), uptime()]
-    const isBackedOff = (span: string) => !isOnDemand && degradation.isBackedOff(span, performance.now())
-    const target = makeRunTarget(config, files.spec, pauses, isBackedOff)
+    const leftAlone = isOnDemand ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
+    const target = makeRunTarget(config, files.spec, pauses, leftAlone)
     const degrade = (outcome: RunOutcome) => {
-      if (target !== null) degradation.update(target, outcome, isNewFile, performance.now())
+      if (target !== null) degradation.update(target, outcome, performance.now())
       return degradation.list()
     }
     const onEarlyFailures = (failures: readonly Problem[]) =>
@@ -140,13 +153,19 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /** The name whose spans it keeps in sync. */
     name,
     state: (): Omit<WatchState, 'failedMonitors'> => ({
-      ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list(), ...statistics.read() },
+      ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list().map(withoutRest), ...statistics.read() },
       file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
     }),
     /** What the files say, as they were accepted last. */
     spec: () => files.spec,
     /** The absolute paths of the files and folders that it reads. */
     paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
+    /**
+     * Checks the filters of the first files.
+     *
+     * @throws SpanplanError with all that tcpdump refuses.
+     */
+    check: () => checkFirstSpec(files.spec),
     /** Emits the first events. */
     start: () => {
       emit({ type: 'started', name, dryRun })
@@ -172,10 +191,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       try {
         const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
         // Whoever had the lock may have installed a file.
-        if (!isLocked) reload()
+        if (!isLocked) await reload()
         const pauses = readPauses(Date.now())
         recorder.pauses(pauses.pauses)
-        const isBackedOff = !isOnDemand && degradation.isBackedOff(null, performance.now())
+        const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         // While a file is doubtful, neither that file nor the one before it may be what is wanted.
         const isDoubtful = files.settlesAt !== null
         if (!isLocked && !isBackedOff && !isDoubtful) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
@@ -183,7 +202,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
           [files.settlesAt, 'file'],
-          [degradation.next(), 'retry'],
+          [degradation.next(now), 'retry'],
           [isLocked ? now + lockPatience : null, 'retry'],
           // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
@@ -207,6 +226,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample
   }
+}
+
+function withoutRest({ rest: _, ...degraded }: Rest) {
+  return degraded
 }
 
 /** A dry run needs no lock. */

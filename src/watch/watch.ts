@@ -40,6 +40,7 @@ const readyAfter: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
 export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const stop = new AbortController()
   const reconciler = openReconciler(config, emit, stop.signal)
+  await reconciler.check()
   const { name } = reconciler
   const monitors = trackFailedMonitors(emit)
   const state = () => ({ ...reconciler.state(), failedMonitors: monitors.failed() })
@@ -54,7 +55,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const run = async (triggers: readonly Trigger[]) => {
     if (triggers.includes('hangup')) await serviceManager.reloading()
     if (triggers.some((trigger) => reloading.has(trigger))) {
-      reconciler.reload()
+      await reconciler.reload()
       files.follow(reconciler.paths())
     }
     const deadlines = await reconciler.run(triggers, runQueue.nextWake)

@@ -97,7 +97,7 @@ const rows: readonly Row[] = [
   {
     name: "the bridge's alias",
     by: () => ip('link', 'set', 'dev', 'span0', 'alias', ''),
-    says: [/~ +bridge +span0 +mark: none → spanplan:default:owned/]
+    says: [/~ +bridge +span0 +mark: none → spanplan's/]
   },
   {
     name: "the bridge's offloads",
@@ -165,7 +165,7 @@ const rows: readonly Row[] = [
   {
     name: 'a mirror without its mark',
     by: () => replaceMirror({ cookie: false }),
-    says: [/~ +mirror +ens192 ingress → span0 .*mark: none → 7370616e706c616e/]
+    says: [/~ +mirror +ens192 ingress → span0 .*mark: none → spanplan's/]
   },
   {
     name: 'the bridge deleted',

@@ -190,6 +190,54 @@ describe('the file', () => {
     expect(await watch.state()).toMatchObject({ file: { valid: true, diagnostics: [] } })
   })
 
+  const broken = two.replace('ens192, ', 'ens192, filter: "port 22 and and", ')
+
+  test('whose filter tcpdump refuses is not in force in any part, and the last good one is, whole', async () => {
+    await using watch = await startWatch(lab, ['--interval', '1s'])
+    await watch.settle()
+    const { length } = watch.told
+    await writeSpans(lab, `${broken}\n  span2: {sources: [{interface: ens224, direction: egress}]}`)
+    await watch.expectTold(
+      / file +the file is invalid; the last valid one stays in force:\nspans\.yaml:4:\d+: error: span span0: tcpdump does not understand the filter: /,
+      length
+    )
+    for (const card of ['ens192', 'ens224']) {
+      await lab.run(['tc', 'qdisc', 'del', 'dev', card, 'clsact'])
+      await until('the mirror is back', () => isMirrored(card))
+    }
+    const runs = await watch.runs('interval')
+    await until('it has read it again', async () => (await watch.runs('interval')) > runs)
+    expect(watch.told.slice(length).match(/stays in force/g)).toHaveLength(1)
+    expect(await bridges()).toEqual(['span0', 'span1'])
+    expect(await watch.state()).toMatchObject({
+      ...{ file: { valid: false, diagnostics: [{ code: 'FILTER_INVALID' }] }, degraded: [] }
+    })
+    await writeSpans(lab, broken.replace(' and and', ''))
+    await watch.expectTold(/ file +span0 +~ mirror ens192 ingress .*port 22/, length)
+    expect((await watch.state()).file).toEqual({ valid: true, diagnostics: [] })
+  })
+
+  test('whose filter tcpdump refuses at the beginning ends it, as one that is broken does', async () => {
+    await writeSpans(lab, broken)
+    const { stderr } = await spanplan(lab, ['watch'], 65)
+    expect(stderr).toMatch(/^spans\.yaml:4:\d+: error: span span0: tcpdump does not understand the filter: /)
+    expect(await bridges()).toEqual([])
+  })
+
+  test.each([
+    ['fails', 'exit 127'],
+    ['takes longer than it is waited for', 'sleep 5']
+  ])('is not refused because tcpdump %s: all else is as it says', async (_, script) => {
+    const { options } = await wrapPrograms(lab, { tcpdump: script })
+    await using watch = await startWatch(lab, [], options)
+    await writeSpans(lab, two.replace('ens192, ', 'ens192, filter: port 22, '))
+    await watch.expectTold(/ file +spans\.yaml: span0, span1\n[\s\S]* file +spans\.yaml: span0, span1\n/)
+    await deleteMirror('ens224')
+    await until('the mirror is back', () => isMirrored('ens224'))
+    expect(await isMirrored('ens192')).toBe(true)
+    expect((await watch.state()).file).toEqual({ valid: true, diagnostics: [] })
+  })
+
   test.each([
     ['that has no spans any more is refused', '\nspans: {}', /the file no longer has spans.*/],
     ['of another name is refused', `name: other${two}`, /the name in the file is now other, .* for the name default\n/]

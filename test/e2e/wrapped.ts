@@ -43,7 +43,7 @@ printf '%s\\n' "$ ${program} $*" "$input" >>${log}
 run() { ${findProgram(program)} "$@"; }
 ${script}
 # Whoever ends a monitor ends this process.
-[ "$1" = monitor ] && exec ${findProgram(program)} "$@"
+case " $* " in *" monitor "*) exec ${findProgram(program)} "$@" ;; esac
 printf '%s\\n' "$input" | run "$@"
 `
 }

@@ -130,7 +130,7 @@ test("Docker's networks and containers, also after dockerd was away", async () =
 test('a monitor that ends is started again, and wakes for what came meanwhile', async () => {
   await using events = await startEvents()
   for (const [trigger, words, command] of [
-    ['link', 'ip monitor link', ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on']],
+    ['link', 'ip -oneline monitor link address', ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on']],
     ['filter', 'tc monitor', ['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact']]
   ] as const) {
     const [pid] = await findMonitors(words)
@@ -141,15 +141,18 @@ test('a monitor that ends is started again, and wakes for what came meanwhile', 
 
 test.each(['SIGTERM', 'SIGKILL'] as const)('after %s nothing goes on', async (signal) => {
   const { process } = await startEvents()
-  expect(await findMonitors('ip monitor link')).toHaveLength(1)
+  expect(await findMonitors('ip -oneline monitor link address')).toHaveLength(1)
   process.kill(signal)
   await expect(process).rejects.toMatchObject({ signal })
-  await until('they have ended', async () => (await findMonitors('ip monitor link', 'tc monitor')).length === 0)
+  await until(
+    'they have ended',
+    async () => (await findMonitors('ip -oneline monitor link address', 'tc monitor')).length === 0
+  )
 })
 
 test('with an end of its own, too', async () => {
   await (await startEvents())[Symbol.asyncDispose]()
-  expect(await findMonitors('ip monitor link', 'tc monitor')).toEqual([])
+  expect(await findMonitors('ip -oneline monitor link address', 'tc monitor')).toEqual([])
 })
 
 test('what happens all the time in containers with a health check is no event', async () => {

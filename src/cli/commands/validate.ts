@@ -38,6 +38,6 @@ export async function validateCommand(
 async function checkFilters(spec: Spec) {
   const hasFilter = spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
   if (!hasFilter) return { errors: [], warnings: [] }
-  const { findFilterErrors } = await import('../input/check-filters.ts')
-  return findFilterErrors(spec)
+  const { checkFiltersOf } = await import('../input/check-filters.ts')
+  return checkFiltersOf(spec)
 }

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
-import { resolveFilter, warnOfFilter } from '../../plan/resolve-filter.ts'
+import { findFilterErrors, warnOfFilter } from '../../plan/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
 import type { Spec } from '../../spec/spec.ts'
 
@@ -11,17 +11,11 @@ interface FilterFindings {
 }
 
 /** Checks the filters of a spec with tcpdump, where it can be run. */
-export async function findFilterErrors(spec: Spec): Promise<FilterFindings> {
+export async function checkFiltersOf(spec: Spec): Promise<FilterFindings> {
   const warnings = spec.spans.flatMap((span) => span.sources.flatMap((source) => warnOfFilter(span, source)))
   try {
     const compiled = await checkFilters(expressionsOf(spec))
-    const errors = spec.spans.flatMap((span) =>
-      span.sources.flatMap((source) => {
-        const resolved = resolveFilter(span, source, compiled)
-        return 'error' in resolved ? resolved.error : []
-      })
-    )
-    return { errors, warnings }
+    return { errors: findFilterErrors(spec, compiled), warnings }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const { message, hint } = diagnosticOf(error)

@@ -28,6 +28,10 @@ export function eventFields(event: WatchEvent): object {
       const { kind, span, title, diagnostic } = event.wait
       return { trigger: event.trigger, wait: { kind, span, title, ...diagnostic } }
     }
+    case 'source_gone': {
+      const { trigger, span, source } = event
+      return { trigger, span, source }
+    }
     case 'warning':
       return { diagnostic: event.diagnostic }
     case 'degraded':

@@ -2,7 +2,8 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
-import type { WatchEvent } from '../../watch/events/event.ts'
+import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
+import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
 import { addPriority, isJournal, isShown, type LogLevel } from './journal.ts'
 import { printEvent } from './progress.ts'
@@ -15,7 +16,14 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning' },
   ...{ docker_away: 'warning', monitor_failed: 'warning' },
   ...{ started: 'info', stopped: 'info', file: 'info', changed: 'info', paused: 'info', resumed: 'info' },
-  ...{ wait_over: 'info', recovered: 'info', docker_back: 'info', monitor_back: 'info', idle_over: 'info' }
+  ...{
+    source_gone: 'info',
+    wait_over: 'info',
+    recovered: 'info',
+    docker_back: 'info',
+    monitor_back: 'info',
+    idle_over: 'info'
+  }
 }
 
 /**
@@ -24,24 +32,65 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
  *
  * @param least the least severe level that is printed.
  */
-export function openEventPrinter(session: Session, least: LogLevel): (event: WatchEvent) => void {
+export function openEventPrinter(session: Session, least: LogLevel): EmitEvent {
   const print = choosePrinter(session)
-  return (event) => {
-    if (isShown(levels[event.type], least)) print(event)
-  }
+  return (...events) => print(events.filter(({ type }) => isShown(levels[type], least)))
 }
 
-function choosePrinter({ json, color }: Session): (event: WatchEvent) => void {
+function choosePrinter({ json, color }: Session): (events: readonly WatchEvent[]) => void {
   if (json) {
-    return (event) => printEvent(event.type, { at: new Date().toISOString(), ...eventFields(event) })
+    const at = () => new Date().toISOString()
+    return (events) => {
+      for (const event of events) printEvent(event.type, { at: at(), ...eventFields(event) })
+    }
   }
   const paint = choosePaint(color, process.stderr)
-  const write = (text: string) => process.stderr.write(`${text}\n`)
-  if (isJournal(process.stderr.fd)) return (event) => write(addPriority(levels[event.type], renderEvent(event, paint)))
-  return (event) => write(`${localTime(new Date().toISOString())} ${renderEvent(event, paint)}`)
+  const isForJournal = isJournal(process.stderr.fd)
+  const render = (group: EventGroup) => {
+    const text = renderGroup(group, paint)
+    return isForJournal ? addPriority(levels[group[0].type], text) : `${localTime(new Date().toISOString())} ${text}`
+  }
+  return (events) => {
+    for (const group of groupEvents(events)) process.stderr.write(`${render(group)}\n`)
+  }
 }
 
-function renderEvent(event: WatchEvent, paint: Paint): string {
+/** A qdisc is only there for the mirrors on it. */
+function renderGroup(group: EventGroup, paint: Paint): string {
+  const [event] = group
+  switch (event.type) {
+    case 'changed':
+    case 'drift': {
+      const changes = group.flatMap((one) => ('change' in one ? [one.change] : []))
+      const shown = changes.some(({ kind }) => kind !== 'qdisc')
+        ? changes.filter(({ kind }) => kind !== 'qdisc')
+        : changes
+      const serves = changes.find((change) => change.serves !== null)?.serves ?? null
+      const text = shown.map((change) => paint(change.action, renderChange(change))).join('; ')
+      const whose = serves === null || text.includes(printable(serves)) ? '' : ` of ${printable(serves)}`
+      return row(event.trigger, event.change.span, `${text}${whose}  ${describeOutcome(event)}`)
+    }
+    case 'wait':
+    case 'wait_over': {
+      const titles = group.flatMap((one) => ('wait' in one ? [printable(one.wait.title)] : []))
+      const { kind, span, diagnostic } = event.wait
+      const what = `${kind} ${titles.join(', ')}`
+      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} no longer waits`
+      return row(event.trigger, span, paint('wait', text))
+    }
+    default:
+      return renderEvent(event, paint)
+  }
+}
+
+function describeOutcome(event: Extract<WatchEvent, { type: 'changed' | 'drift' }>): string {
+  if (event.type === 'drift') return 'not done: dry run'
+  return `${event.repaired ? 'repaired' : 'done'} in ${Math.round(event.milliseconds)} ms`
+}
+
+type Grouped = Extract<WatchEvent, { type: 'changed' | 'drift' | 'wait' | 'wait_over' }>
+
+function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string {
   switch (event.type) {
     case 'started':
       if (event.dryRun) return row('start', event.name, 'reports what differs from the file, and changes nothing')
@@ -54,22 +103,8 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
       const errors = event.diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, event.files, paint))
       return row('file', '', ['the file is invalid; the last valid one stays in force:', ...errors].join('\n'))
     }
-    case 'changed': {
-      const { trigger, change, repaired, milliseconds } = event
-      const took = `${repaired ? 'repaired' : 'done'} in ${Math.round(milliseconds)} ms`
-      return row(trigger, change.span, `${paint(change.action, renderChange(change))}  ${took}`)
-    }
-    case 'drift': {
-      const { trigger, change } = event
-      return row(trigger, change.span, `${paint(change.action, renderChange(change))}  not done: dry run`)
-    }
-    case 'wait':
-    case 'wait_over': {
-      const { kind, span, title, diagnostic } = event.wait
-      const what = `${kind} ${printable(title)}`
-      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} no longer waits`
-      return row(event.trigger, span, paint('wait', text))
-    }
+    case 'source_gone':
+      return row(event.trigger, event.span, `- source ${printable(event.source)}: it has stopped, or matches no more`)
     case 'warning':
       return row('warning', '', oneLine(event.diagnostic))
     case 'degraded': {
@@ -77,8 +112,11 @@ function renderEvent(event: WatchEvent, paint: Paint): string {
       const text = `! ${oneLine(diagnostic)}; next attempt at ${localTime(until)}`
       return row(event.trigger, span, paint('remove', text))
     }
-    case 'recovered':
-      return row(event.trigger, event.degraded.span, paint('create', 'is in sync again'))
+    case 'recovered': {
+      const { span, reason, diagnostic } = event.degraded
+      const text = reason === 'contested' ? `nothing undoes ${diagnostic.address} any more` : 'is in sync again'
+      return row(event.trigger, span, paint('create', text))
+    }
     case 'docker_away':
       return row(event.trigger, '', paint('wait', oneLine(event.diagnostic)))
     case 'docker_back':

@@ -1,3 +1,4 @@
+import type { SpanplanError } from '../../errors.ts'
 import type { Argv, Output } from '../exec.ts'
 import type { Program } from '../snapshot.ts'
 
@@ -12,6 +13,8 @@ export type Compiled =
   | { readonly state: 'pending' }
   /** tcpdump did not finish within the time limit, in seconds. */
   | { readonly state: 'endless'; readonly limit: number }
+  /** tcpdump cannot be run. */
+  | { readonly state: 'unavailable'; readonly error: SpanplanError }
 
 /** By expression: the result of compiling each expression. */
 export type CompiledFilters = ReadonlyMap<string, Compiled>

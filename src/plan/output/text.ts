@@ -54,7 +54,7 @@ export function countActions(plan: Plan) {
 /** The codes of waits for an input that was not read: what waits was not checked, and may not be in sync. */
 const notRead: ReadonlySet<string> = new Set([
   ...['DOCKER_DEFERRED', 'SENSOR_UNREAD', 'SOURCE_UNREAD', 'SOURCE_UNSEEN'],
-  ...['FILTER_FORBIDDEN', 'FILTER_PENDING', 'TABLE_UNREAD']
+  ...['FILTER_FORBIDDEN', 'FILTER_PENDING', 'FILTER_UNCHECKED', 'TABLE_UNREAD']
 ])
 
 function renderSummary(plan: Plan, files: readonly string[]): string {
@@ -81,7 +81,7 @@ function renderRow({ tone, sign, kind, title, detail }: Row, width: number, pain
 function changeRow(change: PlannedChange): Row {
   const fields = change.facts
     .filter(({ changed }) => changed)
-    .map(({ label, from, to }) => `${label}: ${from} → ${to}`)
+    .map(({ label, from, to }) => (from === to ? `${label}: renewed` : `${label}: ${from} → ${to}`))
     .join(', ')
   const about = fields === '' ? change.summary : fields
   const notes = change.notes.join('; ')

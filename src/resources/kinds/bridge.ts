@@ -8,7 +8,7 @@ import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
-import { bridgeMac, type InterfaceMark, readAlias, readMark, writeAlias } from '../marks.ts'
+import { bridgeMac, type InterfaceMark, ownMark, readAlias, readMark, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
@@ -34,7 +34,10 @@ export const bridge: Kind<Bridge> = {
   kind: 'bridge',
   fields: {
     // A foreign alias may have 255 bytes.
-    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark.replace(/^(.{60}).+$/su, '$1…')) },
+    mark: {
+      label: 'mark',
+      words: (mark) => (readAlias(mark) ? ownMark : mark.replace(/^(.{60}).+$/su, '$1…') || 'none')
+    },
     mac: { label: 'address', words: String },
     mtu: { label: 'mtu', words: String },
     up: { label: 'state', words: upDown },
@@ -70,6 +73,7 @@ export const bridge: Kind<Bridge> = {
     ].join(', '),
   address: () => [],
   device: ({ id }) => id,
+  makesDevice: true,
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
   // An adopted bridge is given back, with all that is on it.

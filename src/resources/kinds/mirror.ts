@@ -14,7 +14,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step } from '../kind.ts'
-import { mirrorHandle, readMark, writeCookie } from '../marks.ts'
+import { mirrorHandle, ownMark, readCookie, readMark, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { containerSourceId, seenFromInside } from '../sources/container.ts'
@@ -55,7 +55,7 @@ export const mirror: Kind<Mirror> = {
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
-    cookie: { label: 'mark', words: (cookie) => (cookie === '' ? 'none' : cookie) },
+    cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (desired, host) => desired.spans.flatMap((span) => desireMirrors(desired, host, span)),
@@ -91,6 +91,8 @@ export const mirror: Kind<Mirror> = {
     ...(spans.length === 0 ? [handle.toString(16)] : [])
   ],
   device: ({ device }) => device,
+  // The source of any other interface is the interface.
+  serves: ({ source: [name, network] }) => (network === undefined ? null : name),
   remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
   conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, live, host),
   adoptNote: 'a later destroy removes it'

@@ -89,6 +89,8 @@ export const port: Kind<Port> = {
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
   device: ({ id }) => id,
+  serves: ({ endpoint }) => endpoint?.container ?? null,
+  closes: true,
   conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id),
   removalNote: () => 'given back as it was before it was a port'
 }

@@ -79,7 +79,8 @@ export const sensor: Kind<Sensor> = {
   disconnects: ({ network, container, current, present }, host) =>
     current && present ? findListeners(host, network).filter((name) => name === container) : [],
   hangsOn: { kind: 'network', id: ({ network }) => network },
-  container: ({ container }) => container
+  container: ({ container }) => container,
+  serves: ({ container }) => container
 }
 
 function desireListed(desired: DesiredState, host: HostIndex): Sensor[] {

@@ -49,7 +49,8 @@ export const stack: Kind<Stack> = {
   summary: () => 'closed to what is mirrored',
   removalNote: () => 'opened again to what is mirrored',
   address: ({ network, container }) => [network, container],
-  container: ({ container }) => container
+  container: ({ container }) => container,
+  serves: ({ container }) => container
 }
 
 interface End {

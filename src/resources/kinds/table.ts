@@ -33,6 +33,7 @@ export const table: Kind<Table> = {
   // A bridge is let go when it forwards no link-local groups any more, or is gone: its ports may not be sealed yet.
   finish: (before, after) => writeSteps(joinBridges(before, after), after),
   remove: ({ name }) => [{ summary: `remove the table ${name}`, argv: removeTable(name) }],
+  closes: true,
   summary: ({ bridges }) => `closes the ports of ${listBridges(bridges)} from their first frame on`,
   conflict: ({ name }) => explainConflict(name)
 }

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
 import { label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
 import type { Code } from '../../messages.ts'
 import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
@@ -41,7 +42,8 @@ export function containerSourceId({ container, endpoint }: Attachment, { name }:
   return [container.name, endpoint?.network ?? name]
 }
 
-function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec, host }: Context): ResolvedSource {
+function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, context: Context): ResolvedSource {
+  const { spec, host, patient } = context
   const { kind, value } = writeSelector(source)
   const isNamed = 'container' in source
   const wait = (code: Code, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
@@ -56,11 +58,10 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
   }
   const matching = docker.containers.filter((container) => matchesContainer(source, container))
   const running = matching.filter((container) => container.running && !container.restarting)
-  const shared = running
-    .filter(({ networkMode }) => sharesNetwork(networkMode))
-    .map((one) => explainMode(span, one, source))
+  const shared = running.filter(({ networkMode }) => sharesNetwork(networkMode)).map((one) => explainMode(one, source))
+  const located = shared.map((one) => ({ ...one, message: `span ${span.name}: ${one.message}` }))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
-  const unseen = own.filter(({ veths }) => veths === null)
+  const unseen = own.filter((container) => container.veths === null && !hasNoNetwork(container))
   const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
   const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
   const isMissing = own.length + shared.length === 0
@@ -69,6 +70,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
     ...nothingResolved,
     waits: [
       ...(isMissing ? wait('SOURCE_MISSING', awaited) : []),
+      ...(isNamed && patient ? shared.flatMap((one) => waitForMirrors(span, source, [value], one)) : []),
       ...unseen.flatMap(({ name }) =>
         wait(
           'SOURCE_UNSEEN',
@@ -82,16 +84,21 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, { spec
         return waitForMirrors(span, source, [link.name ?? String(link.index)], found)
       })
     ],
-    ...(isNamed ? { errors: shared } : { warnings: shared })
+    ...(isNamed ? { errors: patient ? [] : located } : { warnings: located })
   }
   return { ...joinResolved([...hooks, others]), isUnread: unseen.length + opaque.length + docker.unread.length > 0 }
 }
 
-function explainMode(span: SpanSpec, { name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
+function explainMode({ name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
   const hint =
     networkMode === 'host' ? 'mirror the interfaces of the host instead' : 'name the container whose network it shares'
-  const message = `span ${span.name}: the container ${name} has no interface of its own (network_mode: ${networkMode})`
+  const message = `the container ${name} has no interface of its own (network_mode: ${networkMode})`
   return diagnostic('SOURCE_NETWORK_MODE', message, hint, origin)
+}
+
+/** A namespace without a veth has no number, so that the kernel tells nothing of it. Docker says why there is none. */
+function hasNoNetwork({ endpoints }: Container): boolean {
+  return endpoints.every(({ network }) => network === 'none')
 }
 
 function resolveContainer(
@@ -100,21 +107,15 @@ function resolveContainer(
   span: SpanSpec,
   { spec, host }: Pick<Context, 'spec' | 'host'>
 ): Resolved<SourceHook> {
-  if (container.veths === null) return nothingResolved
+  if (container.veths === null && !hasNoNetwork(container)) return nothingResolved
   const spans = new Set(spec.spans.map(({ name }) => name))
-  const links = container.veths.flatMap((pair) => {
+  const links = (container.veths ?? []).flatMap((pair) => {
     const link = host.linkAt(pair.host)
     return link?.foreignPeer && link.peer === pair.inside && !isSpansPort(host, spans, link) ? [link] : []
   })
   if (links.length === 0 && container.veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
-    const message = `an interface of the container ${container.name} with an end on the host`
-    const none = diagnostic(
-      'SOURCE_NO_INTERFACE',
-      `waits for ${message}`,
-      'macvlans and ipvlans have none: mirror the interface below them'
-    )
-    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], none) }
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], explainAbsence(container)) }
   }
   return {
     ...nothingResolved,
@@ -131,6 +132,18 @@ function resolveContainer(
       .flatMap((link) => checkInterface(link, false, host) ?? [])
       .map((found) => ({ ...found, origin: source.origin }))
   }
+}
+
+/** Why a container that runs has no interface to mirror. */
+function explainAbsence(container: Container): Diagnostic {
+  const { name, networkMode } = container
+  if (hasNoNetwork(container)) {
+    const mode = networkMode === 'none' ? ' (network_mode: none)' : ''
+    const message = `waits for an interface of the container ${name}: it has none, for it is on no Docker network${mode}`
+    return diagnostic('SOURCE_NO_INTERFACE', message, `connect it: docker network connect NETWORK ${shellLine([name])}`)
+  }
+  const message = `waits for an interface of the container ${name} with an end on the host`
+  return diagnostic('SOURCE_NO_INTERFACE', message, 'macvlans and ipvlans have none: mirror the interface below them')
 }
 
 /** Whether a link is a port of the bridge of a span of any owner. */

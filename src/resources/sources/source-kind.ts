@@ -63,7 +63,11 @@ export function directionsOf({ direction }: { readonly direction: Direction }): 
 /** A wait for each mirror of a source. */
 export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
-  return directionsOf(source).map((direction) => waitForMirror(span.name, id, direction, placed))
+  const container = source.kind === 'container' ? { container: id[0] } : {}
+  return directionsOf(source).map((direction) => ({
+    ...waitForMirror(span.name, id, direction, placed),
+    ...container
+  }))
 }
 
 /** A wait for one mirror. */

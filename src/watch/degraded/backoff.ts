@@ -12,6 +12,11 @@ export interface Problem extends Omit<Degraded, 'until'> {
   readonly backsOff: boolean
 }
 
+/** What is not kept in sync, with the milliseconds for which it is left alone after an attempt: 0 where each run tries it. */
+export interface Rest extends Degraded {
+  readonly rest: number
+}
+
 /** The problem that a span could not be brought in sync. */
 export function failureOf(span: string | null, error: unknown, backsOff = true): Problem {
   return { span, reason: 'failed', diagnostic: diagnosticOf(error), backsOff }
@@ -19,6 +24,8 @@ export function failureOf(span: string | null, error: unknown, backsOff = true):
 
 interface Entry extends Problem {
   readonly delay: number
+  /** Also what keeps its sensors from sending has failed: then nothing of the span is tried. */
+  readonly isWhole: boolean
   /** When the next attempt is due. */
   readonly until: number
 }
@@ -30,33 +37,33 @@ interface Entry extends Problem {
 export function openBackoff() {
   const entries = new Map<string | null, Entry>()
   return {
-    /** The span failed. */
-    add: (problem: Problem, now: number): void => {
+    /**
+     * The span failed.
+     *
+     * @param isWhole it failed though nothing was tried but what keeps its sensors from sending.
+     */
+    add: (problem: Problem, now: number, isWhole = false): void => {
       const before = entries.get(problem.span)
       // An attempt before it was due does not delay the next one.
       const isEarly = before !== undefined && now < before.until && (before.backsOff || !problem.backsOff)
       const delay = isEarly ? before.delay : delayAfter(before?.delay)
-      entries.set(problem.span, { ...problem, delay, until: isEarly ? before.until : now + delay })
-    },
-    /** The span does not fail now, but may again before `until`: it stays listed, and each run tries it. */
-    suspect: (span: string | null, until: number): void => {
-      const entry = entries.get(span)
-      if (entry !== undefined) entries.set(span, { ...entry, backsOff: false, until })
+      entries.set(problem.span, { ...problem, delay, isWhole, until: isEarly ? before.until : now + delay })
     },
     /** The span does not fail any more. */
     remove: (span: string | null) => entries.delete(span),
     /** Forgets all failures: the next run tries every span. */
     clear: () => entries.clear(),
-    /** Whether no run tries the span now. */
-    isBackedOff: (span: string | null, now: number): boolean => {
-      const { backsOff = false, until = now } = entries.get(span) ?? {}
-      return backsOff && now < until
+    /** How much of the span no run tries now; null: all is tried. */
+    backedOff: (span: string | null, now: number): 'whole' | 'but seals' | null => {
+      const { backsOff = false, until = now, isWhole } = entries.get(span) ?? {}
+      if (!backsOff || now >= until) return null
+      return isWhole ? 'whole' : 'but seals'
     },
     /** @param write gives a time as ISO 8601. */
-    list: (write: (time: number) => string): readonly Degraded[] =>
-      [...entries.values()].map(({ span, reason, diagnostic, until }) => ({
+    list: (write: (time: number) => string): readonly Rest[] =>
+      [...entries.values()].map(({ span, reason, diagnostic, until, backsOff, delay }) => ({
         ...{ span, reason, diagnostic },
-        until: write(until)
+        ...{ until: write(until), rest: backsOff ? delay : 0 }
       })),
     /** When the next attempt of any span is due; null: no span is listed. */
     next: (): number | null =>
@@ -65,6 +72,6 @@ export function openBackoff() {
 }
 
 /** Milliseconds: 2 s, 6 s, 18 s, 54 s, 162 s, then always 300 s. */
-function delayAfter(delay: number | undefined): number {
+export function delayAfter(delay: number | undefined): number {
   return delay === undefined ? firstDelay : Math.min(longestDelay, delay * factor)
 }

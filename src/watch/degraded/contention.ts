@@ -1,61 +1,116 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import type { PlannedChange } from '../../plan/plan.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
-import type { Problem } from './backoff.ts'
+import { instanceOf, type PlannedChange } from '../../plan/plan.ts'
+import { delayAfter, type Rest } from './backoff.ts'
 
-/** A change is contested if it was needed again `limit` times within so many milliseconds. */
+/** A thing is contested if it was undone `limit` times within so many milliseconds. */
 const window = 60_000
 const limit = 5
 
-/** How often a change was needed. */
-interface Repeats {
-  readonly span: string | null
-  /** The last times, at most `limit`. */
-  readonly times: readonly number[]
-  readonly isContested: boolean
+/** What a run has made of a thing, and how often that was undone. */
+interface Thing {
+  /** The last change of it that a run has applied. */
+  readonly change: PlannedChange
+  /** When it was undone: the last times, at most `limit`. */
+  readonly undone: readonly number[]
+  /** null: it is not contested. */
+  readonly contested: Contested | null
 }
 
-/** Makes a record that recognises changes that another program undoes again and again. Times are of the monotonic clock. */
+interface Contested {
+  readonly diagnostic: Diagnostic
+  readonly delay: number
+  /** Until then, it is left alone. */
+  readonly restsUntil: number
+}
+
+/**
+ * Makes a record that recognises what another program undoes again and again. Counted is what a run has made, and what is not
+ * so any more though the thing is the same and the file wants the same. A source or a sensor that stops and starts is another
+ * thing each time, and with it the bridge's mark is to be another. Times are of the monotonic clock.
+ */
 export function openContention() {
-  const records = new Map<string, Repeats>()
-  const lastOf = ({ times }: Repeats) => times.at(-1) ?? 0
-  const forgetOld = (now: number) => {
-    for (const [key, record] of records) {
-      if (!record.isContested && lastOf(record) <= now - window) records.delete(key)
-    }
-  }
-  /** @returns whether it is contested. */
-  const addKey = (key: string, span: string | null, now: number): boolean => {
-    const before = records.get(key)
-    const times = [...(before?.times ?? []), now].filter((time) => time > now - window).slice(-limit)
-    const isContested = times.length >= limit || before?.isContested === true
-    records.set(key, { span, times, isContested })
-    return isContested
-  }
+  const things = new Map<string, Thing>()
+  const contestedUntil = ({ contested, undone }: Thing) =>
+    contested === null ? 0 : Math.max(contested.restsUntil, (undone.at(-1) ?? 0) + window)
+  const contestedThings = () =>
+    [...things].flatMap(([address, { change, contested, undone }]) =>
+      contested === null ? [] : [{ address, change, contested, until: contestedUntil({ change, contested, undone }) }]
+    )
   return {
-    /** Takes the changes that a run has applied, and gives those of them that are contested. */
-    add: (changes: readonly PlannedChange[], now: number): readonly PlannedChange[] => {
-      forgetOld(now)
-      return changes.filter((change) => keysOf(change).filter((key) => addKey(key, change.span, now)).length > 0)
+    /**
+     * Takes the changes that a run has applied.
+     *
+     * @param host as it was read before them; null: it could not be read.
+     */
+    add: (done: readonly PlannedChange[], host: HostIndex | null, now: number): void => {
+      for (const [address, { change }] of things) if (host !== null && hasGone(change, host)) things.delete(address)
+      for (const change of done) {
+        const before = things.get(change.address)
+        const recent = before?.undone.filter((time) => time > now - window) ?? []
+        const isSame = before?.change.instance === change.instance
+        const isUndone = isSame && wasUndone(before.change, change)
+        const undone = isSame ? (isUndone ? [...recent, now].slice(-limit) : recent) : []
+        const contested = isSame ? before.contested : null
+        const isContested = isUndone && (contested !== null || undone.length >= limit)
+        const next = isContested ? contest(change, host, contested, now) : contested
+        things.set(change.address, { change, undone, contested: next })
+      }
+      // What is needed again after its rest is contested all the same.
+      for (const [address, thing] of things) {
+        if (thing.contested === null || now < contestedUntil(thing)) continue
+        things.set(address, { ...thing, undone: [], contested: null })
+      }
     },
-    /** When the contention of a span is over if no contested change is needed before; null: there is none. */
-    suspectedUntil: (span: string | null, now: number): number | null => {
-      const contested = [...records].filter(([, record]) => record.isContested && record.span === span)
-      const until = Math.max(0, ...contested.map(([, record]) => lastOf(record) + window))
-      if (until > now) return until
-      for (const [key] of contested) records.delete(key)
-      return null
+    /** What is left alone now: the instance of each thing, by its address. */
+    resting: (now: number): ReadonlyMap<string, string> =>
+      new Map(
+        contestedThings().flatMap(({ address, change, contested }) =>
+          now < contested.restsUntil ? [[address, change.instance]] : []
+        )
+      ),
+    /** @param write gives a time as ISO 8601. */
+    list: (now: number, write: (time: number) => string): readonly Rest[] =>
+      contestedThings().map(({ change: { span }, contested: { diagnostic, delay, restsUntil }, until }) => ({
+        ...{ span, reason: 'contested', diagnostic },
+        ...{ until: write(now < restsUntil ? restsUntil : until), rest: delay }
+      })),
+    /** When a thing is tried again, or is contested no longer; null: none is contested. */
+    next: (now: number): number | null => {
+      const times = contestedThings().map(({ contested: { restsUntil }, until }) =>
+        now < restsUntil ? restsUntil : until
+      )
+      return times.length === 0 ? null : Math.min(...times)
     },
-    clear: () => records.clear()
+    clear: () => things.clear()
   }
 }
 
-/** One key for each field that differed; where the resource itself was missing, or should not have been there, one for the action. */
-function keysOf({ address, action, facts }: PlannedChange): string[] {
-  const fields = facts.filter(({ changed }) => changed).map(({ key }) => key)
-  return (fields.length > 0 ? fields : [action]).map((field) => `${address} ${field}`)
+/** Whether the interface or the container of a change is gone, or is another by now. */
+function hasGone({ instance, device, container }: PlannedChange, host: HostIndex): boolean {
+  if (instance === '' || (device === null && host.docker.state !== 'read')) return false
+  return instanceOf(device, container, host) !== instance
+}
+
+/** Whether somebody has undone the first change, so that the second was needed. Else the second leads to something else. */
+function wasUndone(first: PlannedChange, second: PlannedChange): boolean {
+  if (first.after === null || second.after === null) return first.after === second.after
+  if (second.before === null) return true
+  const [was, is] = [new Map(Object.entries(first.after)), new Map(Object.entries(second.after))]
+  return second.facts.some(({ key, changed }) => changed && isDeepStrictEqual(was.get(key), is.get(key)))
+}
+
+/** A change that is tried before its rest is over does not make the rest longer. What keeps sensors from sending never rests. */
+function contest(change: PlannedChange, host: HostIndex | null, before: Contested | null, now: number): Contested {
+  const diagnostic = explainContention(change, host)
+  if (change.closes) return { diagnostic, delay: 0, restsUntil: now }
+  if (before !== null && now < before.restsUntil) return { ...before, diagnostic }
+  const delay = delayAfter(before?.delay)
+  return { diagnostic, delay, restsUntil: now + delay }
 }
 
 /** Who else may change resources of a kind, and the command that shows it. */
@@ -70,18 +125,15 @@ const suspects: Readonly<Record<string, typeof links>> = {
   ...{ network: docker, sensor: docker, address: docker }
 }
 
-/** The problem that a change is undone again and again. Says which change, and who may be doing so. */
-export function explainContention(change: PlannedChange, { host }: PlanView): Problem {
+/** Says which change is undone again and again, and who may be doing so. */
+export function explainContention(change: PlannedChange, host: HostIndex | null): Diagnostic {
   const { span, address, origin } = change
   const { who, show } = suspects[change.kind] ?? links
-  const link = host.linkOf(change.device)
+  const link = host?.linkOf(change.device)
   const manager = link && readManager(link)
   const suspect = manager ? `${manager}, which manages ${link.name}` : who
   const pause = shellLine(['spanplan', 'pause', ...(span === null ? [] : [span]), '--for', '30m'])
   const message = `something keeps undoing this change: ${renderChange(change)}; probably ${suspect}`
   const hint = `to see when it happens: ${show}; to stop repairing it meanwhile: ${pause}`
-  return {
-    ...{ span, reason: 'contested', backsOff: true },
-    diagnostic: { ...{ code: 'CONTESTED', message, hint, address }, ...(origin && { origin }) }
-  }
+  return { ...{ code: 'CONTESTED', message, hint, address }, ...(origin && { origin }) }
 }

@@ -1,48 +1,50 @@
 import type { Target } from '../../plan/target.ts'
 import { matchesSpan } from '../../spec/scope.ts'
-import type { Degraded } from '../../status/watch-state.ts'
 import { writeTime } from '../loop/clock.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
-import { spansOf } from '../loop/targets.ts'
-import { openBackoff } from './backoff.ts'
-import { explainContention, openContention } from './contention.ts'
+import { type LeftAlone, spansOf } from '../loop/targets.ts'
+import { openBackoff, type Rest } from './backoff.ts'
+import { openContention } from './contention.ts'
 
 /**
- * Makes an empty list of spans that are not kept in sync, because they fail or another program undoes their changes. A span
- * of null stands for all spans. Times are milliseconds of the monotonic clock.
+ * Makes an empty list of what is not kept in sync: spans that fail, and things that another program undoes again and again. A
+ * span of null stands for all spans. Times are milliseconds of the monotonic clock.
  */
 export function openDegradation() {
   const [backoff, contention] = [openBackoff(), openContention()]
-  const list = (): readonly Degraded[] => backoff.list(writeTime)
   return {
-    list,
-    /** Whether no run tries the span now. */
-    isBackedOff: backoff.isBackedOff,
-    /** When the next attempt of any span is due; null: no span is degraded. */
-    next: backoff.next,
-    /**
-     * Takes what came of a run.
-     *
-     * @param isNewFile it was the first run with this file: no other program has undone what it changed.
-     */
-    update: (target: Target, { view, done, failures }: RunOutcome, isNewFile: boolean, now: number): void => {
-      const contested =
-        view === null || isNewFile ? [] : contention.add(done, now).map((change) => explainContention(change, view))
-      const all = [...failures, ...contested]
-      // Of several problems of a span, the first counts.
-      const problems = new Map(all.reverse().map((problem) => [problem.span, problem]))
+    list: (): readonly Rest[] => [...backoff.list(writeTime), ...contention.list(performance.now(), writeTime)],
+    /** Whether no run is made now, but on demand. */
+    isBackedOff: (now: number): boolean => backoff.backedOff(null, now) !== null,
+    /** What the next run leaves alone, of these spans. */
+    leftAlone: (spans: readonly string[], now: number): LeftAlone => {
+      const backedOff = (which: 'whole' | 'but seals') => spans.filter((span) => backoff.backedOff(span, now) === which)
+      return { things: contention.resting(now), spans: new Set(backedOff('but seals')), excluded: backedOff('whole') }
+    },
+    /** When the next attempt of anything is due; null: nothing is degraded. */
+    next: (now: number): number | null => {
+      const times = [backoff.next(), contention.next(now)].filter((time) => time !== null)
+      return times.length === 0 ? null : Math.min(...times)
+    },
+    /** Takes what came of a run. */
+    update: (target: Target, { view, done, failures }: RunOutcome, now: number): void => {
+      contention.add(done, view?.host ?? null, now)
+      const { resting } = target
+      const rests = (span: string | null) => span !== null && resting.spans.has(span)
+      // Of several problems of a span, the first counts. What fails in the plan of a span that rests is no attempt.
+      const counted = failures.filter(({ span, backsOff }) => backsOff || !rests(span))
+      const problems = new Map([...counted].reverse().map((problem) => [problem.span, problem]))
       // Listed spans that are being removed are not in the file.
-      const listed = list().flatMap(({ span }) => (matchesSpan(target.scope.spans, span) ? [span] : []))
+      const listed = backoff
+        .list(writeTime)
+        .flatMap(({ span }) => (matchesSpan(target.scope.spans, span) ? [span] : []))
       // Where nothing could be read, no span was tried.
       for (const span of view === null ? [] : new Set([null, ...spansOf(target), ...listed])) {
-        if (problems.has(span)) continue
-        const until = contention.suspectedUntil(span, now)
-        if (until === null) backoff.remove(span)
-        else backoff.suspect(span, until)
+        if (!problems.has(span) && !rests(span)) backoff.remove(span)
       }
-      for (const problem of problems.values()) backoff.add(problem, now)
+      for (const problem of problems.values()) backoff.add(problem, now, rests(problem.span))
     },
-    /** Forgets all failures and all contention: the next run tries every span. */
+    /** Forgets all failures and all contention: the next run tries everything. */
     clear: () => {
       backoff.clear()
       contention.clear()

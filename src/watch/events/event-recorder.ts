@@ -4,16 +4,17 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import { findMissingDocker } from '../../status/health.ts'
-import type { Degraded, Run, Trigger } from '../../status/watch-state.ts'
+import type { Run, Trigger } from '../../status/watch-state.ts'
+import type { Rest } from '../degraded/backoff.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
-import type { EmitEvent } from './event.ts'
+import type { EmitEvent, WatchEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
 /** A run that has ended. */
 interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
   readonly outcome: RunOutcome
-  /** The degraded spans after the run. */
-  readonly degraded: readonly Degraded[]
+  /** What is degraded after the run. */
+  readonly degraded: readonly Rest[]
   /** The spans of the file. */
   readonly spans: readonly string[]
   /** It was the first run with this file: the changes that it needed are no drift. */
@@ -21,29 +22,53 @@ interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
   readonly dryRun: boolean
 }
 
+/** Milliseconds. A rest that is longer is told when it begins, and again each time that it has become longer. */
+const longRest = 10_000
+
+/** What is degraded: a span that fails, or a thing that is contested. */
+function nameDegraded({ span, reason, diagnostic: { address } }: Rest): string {
+  return JSON.stringify([span, reason === 'contested' ? address : null])
+}
+
+/** A source that is mirrored, by its name. */
+interface Source {
+  readonly span: string
+  readonly source: string
+  /** The file names it, as an interface. */
+  readonly isNamed: boolean
+}
+
 /** Waits for Docker as a whole: the event docker_away reports them. */
 const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
 
 /** Makes what emits the events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
-export function openEventRecorder(emit: EmitEvent) {
+export function openEventRecorder(emitTogether: EmitEvent) {
+  let events: WatchEvent[] = []
+  const emit = (event: WatchEvent) => events.push(event)
+  const flush = () => {
+    emitTogether(...events)
+    events = []
+  }
+  const sources = trackTransitions<Source>(({ span, source }) => JSON.stringify([span, source]))
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
   const warnings = trackTransitions<Diagnostic>(({ code, message }) => `${code} ${message}`)
-  const degradedSpans = trackTransitions<Degraded>(
-    ({ span, reason, diagnostic }) => `${span} ${reason} ${diagnostic.code}`
+  const rests = trackTransitions<Rest>((one) =>
+    [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
   )
   const docker = trackTransitions<Diagnostic>(() => '')
   const pausedSpans = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = trackTransitions<PlannedChange>(({ address, action, facts }) =>
     JSON.stringify([address, action, facts])
   )
-  const recordDegraded = (trigger: Trigger, current: readonly Degraded[], isRunning: boolean) => {
+  const recordDegraded = (trigger: Trigger, current: readonly Rest[], isRunning: boolean) => {
+    const names = new Set(current.map(nameDegraded))
     // What was degraded before is tried later in the run.
-    const { started, ended } = degradedSpans.update(current, () => isRunning)
+    const { started, ended } = rests.update(current, (one) => isRunning && !names.has(nameDegraded(one)))
     for (const degraded of started) emit({ type: 'degraded', trigger, degraded })
     for (const degraded of ended) {
-      if (!current.some(({ span }) => span === degraded.span)) emit({ type: 'recovered', trigger, degraded })
+      if (!names.has(nameDegraded(degraded))) emit({ type: 'recovered', trigger, degraded })
     }
   }
   const recordDocker = (trigger: Trigger, view: PlanView) => {
@@ -65,20 +90,42 @@ export function openEventRecorder(emit: EmitEvent) {
       if (!waiting.some((other) => isSameWait(other, wait))) emit({ type: 'wait_over', trigger, wait })
     }
   }
+  const recordSources = (trigger: Trigger, view: PlanView, isNewFile: boolean) => {
+    const current = view.desired.spans.flatMap(({ name, mirrors }) =>
+      mirrors.map(({ source: [source], device }): Source => ({ span: name, source, isNamed: source === device.name }))
+    )
+    const isWaitedFor = ({ span, source }: Source) =>
+      view.plan.waiting.some((wait) => wait.span === span && wait.container === source)
+    const { docker } = view.host
+    const isRead = docker.state === 'read' && docker.unread.length === 0
+    const isUnknown = ({ span }: Source) => !isRead || view.desired.spanOf(span) === undefined
+    for (const one of sources.update(current, isUnknown).ended) {
+      if (isNewFile || one.isNamed || isWaitedFor(one)) continue
+      emit({ type: 'source_gone', trigger, span: one.span, source: one.source })
+    }
+  }
   return {
-    /** Takes the degraded spans before the end of a run. */
-    degraded: (trigger: Trigger, current: readonly Degraded[]): void => recordDegraded(trigger, current, true),
+    /** Takes what is degraded before the end of a run. */
+    degraded: (trigger: Trigger, current: readonly Rest[]): void => {
+      recordDegraded(trigger, current, true)
+      flush()
+    },
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
     run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }: EndedRun): number => {
       const { view, needed, done } = outcome
       for (const change of done) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
-      if (view === null) return isNewFile ? 0 : needed.length
+      if (view === null) {
+        flush()
+        return isNewFile ? 0 : needed.length
+      }
       recordDocker(trigger, view)
+      recordSources(trigger, view, isNewFile)
       recordWaits(trigger, view, spans)
       for (const diagnostic of warnings.update(view.plan.warnings).started) emit({ type: 'warning', diagnostic })
       const newDrift = dryRun ? drift.update(needed).started : needed
       for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
+      flush()
       return isNewFile ? 0 : newDrift.length
     },
     pauses: (current: readonly Pause[]): void => {
@@ -87,6 +134,7 @@ export function openEventRecorder(emit: EmitEvent) {
         if (!current.some(({ span }) => span === pause.span)) emit({ type: 'resumed', pause })
       }
       for (const pause of started) emit({ type: 'paused', pause })
+      flush()
     }
   }
 }

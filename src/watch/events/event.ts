@@ -29,6 +29,8 @@ export type WatchEvent =
   /** A change is needed, and is not applied (--dry-run). */
   | { readonly type: 'drift'; readonly trigger: Trigger; readonly change: PlannedChange }
   | { readonly type: 'wait' | 'wait_over'; readonly trigger: Trigger; readonly wait: Wait }
+  /** A container that a label or a service selects is a source no longer. One that is named is waited for. */
+  | { readonly type: 'source_gone'; readonly trigger: Trigger; readonly span: string; readonly source: string }
   | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
@@ -42,5 +44,5 @@ export type WatchEvent =
       readonly diagnostic: Diagnostic
     }
 
-/** Takes each event as it happens. */
-export type EmitEvent = (event: WatchEvent) => void
+/** Takes each event as it happens, and together those that come of one run. */
+export type EmitEvent = (...events: readonly WatchEvent[]) => void

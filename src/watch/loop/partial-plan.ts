@@ -74,12 +74,14 @@ function namedIn(error: unknown): ReadonlySet<string> {
   return new Set(diagnostics.flatMap(({ address }) => (address === undefined ? [] : spanOf(address))))
 }
 
-/** A source that would feed its own span waits for a change of the file, not of the host. So it is a failure too. */
+/** Waits for a change of the file, not of the host: a source that would feed its own span, or a filter that nobody understands. */
+const ofFile: ReadonlySet<string> = new Set(['LOOP', 'FILTER_INVALID', 'FILTER_TOO_LARGE'])
+
+/** What waits for a change of the file is a failure too. */
 function planAll(target: Target, facts: Facts): PartialPlan {
   const view = planTarget(target, facts)
-  const loops = view.plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'LOOP')
-  const failures = loops.map(
-    ({ span, diagnostic }): Problem => ({ span, reason: 'failed', diagnostic, backsOff: false })
-  )
+  const failures = view.plan.waiting
+    .filter(({ diagnostic }) => ofFile.has(diagnostic.code))
+    .map(({ span, diagnostic }): Problem => ({ span, reason: 'failed', diagnostic, backsOff: false }))
   return { target, view, failures }
 }

@@ -122,7 +122,7 @@ async function applyPartially(
 
 /** Where the result of an apply could not be verified, the next run does so. */
 async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
-  const { done, leftOut, unverified } = await applyPlan(target, view, { allowEmpty: true })
+  const { done, leftOut, unverified } = await applyPlan(target, view, { allowEmpty: true, goesOn: true })
   const failed = leftOut.map(({ change, diagnostic }) => failureOf(change.span, new SpanplanError(diagnostic), false))
   return { done, failures: unverified === null ? failed : [...failed, failureOf(null, unverified, false)] }
 }

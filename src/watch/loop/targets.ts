@@ -1,9 +1,15 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { compileFilters, peekFilters } from '../../host/compile-filters.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
-import { makeTarget, type Target } from '../../plan/target.ts'
+import type { CompiledFilters } from '../../host/parsers/pcap.ts'
+import { findFilterErrors } from '../../plan/resolve-filter.ts'
+import { nothingRests, type Resting } from '../../plan/resting.ts'
+import { expressionsOf, makeTarget, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
+import { sortDiagnostics } from '../../spec/load.ts'
 import { everySpan, exceptSpans, matchesSpan, noSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
+import type { Refusals } from '../triggers/watched-files.ts'
 
 /** What a watch may remove. */
 export interface RemovalPolicy {
@@ -15,8 +21,17 @@ export interface RemovalPolicy {
   readonly allowEmpty: boolean
 }
 
+/** What a run leaves alone. */
+export interface LeftAlone extends Resting {
+  /** Spans of which nothing is tried. */
+  readonly excluded: readonly string[]
+}
+
+/** A run that leaves nothing alone. */
+export const nothingLeftAlone: LeftAlone = { ...nothingRests, excluded: [] }
+
 /**
- * The target of a run: the file's spans, less those that are paused or backed off.
+ * The target of a run: the file's spans, less what is paused or left alone.
  *
  * @returns null where all spans are paused.
  */
@@ -24,11 +39,10 @@ export function makeRunTarget(
   policy: RemovalPolicy,
   spec: Spec,
   { pauses, goingDown }: Pauses,
-  isBackedOff: (span: string) => boolean
+  { excluded, ...resting }: LeftAlone
 ): Target | null {
   if (pauses.some(({ span }) => span === null)) return null
-  const backedOff = spec.spans.map(({ name }) => name).filter(isBackedOff)
-  return withoutPaused(withoutSpans(makeFileTarget(policy, spec, goingDown), backedOff), pauses)
+  return withoutPaused(withoutSpans({ ...makeFileTarget(policy, spec, goingDown), resting }, excluded), pauses)
 }
 
 /** The same target without the spans that are paused. */
@@ -64,8 +78,39 @@ export function spansOf({ spec, scope }: Target): string[] {
   return spec.spans.map(({ name }) => name).filter((name) => matchesSpan(scope.spans, name))
 }
 
-/** Why a valid file is not accepted while a watch runs; null: it is. */
-export function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, before: Spec): Diagnostic | null {
+/**
+ * Why a file whose syntax is valid is not accepted while a watch runs: also for a filter that tcpdump refuses. That tcpdump is
+ * missing, lacks a right or fails is no fault of the file.
+ */
+export function checkNextSpec(policy: RemovalPolicy, next: Spec, before: Spec): Refusals {
+  const change = checkSpecChange(policy, next, before)
+  if (change !== null) return [change]
+  const compiled = peekFilters(expressionsOf(next))
+  const errors = findFaultyFilters(next, compiled)
+  const isPending = [...compiled.values()].some(({ state }) => state === 'pending')
+  return errors.length === 0 && isPending ? 'pending' : errors
+}
+
+/**
+ * Checks the filters of the first file: there is no good one before it. What tcpdump takes long for is judged later.
+ *
+ * @throws SpanplanError with all filters that tcpdump refuses.
+ */
+export async function checkFirstSpec(spec: Spec): Promise<void> {
+  const errors = findFaultyFilters(spec, await awaitFilters(spec))
+  if (errors.length > 0) throw new SpanplanError(sortDiagnostics(errors, spec.files), Exit.invalidFile)
+}
+
+/** Waits for tcpdump to compile the filters, and not longer than for a run. */
+export function awaitFilters(spec: Spec): Promise<CompiledFilters> {
+  return compileFilters(expressionsOf(spec), filterPatience)
+}
+
+function findFaultyFilters(spec: Spec, compiled: CompiledFilters): Diagnostic[] {
+  return findFilterErrors(spec, compiled).filter(({ code }) => code !== 'LOOPBACK_DOWN')
+}
+
+function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, before: Spec): Diagnostic | null {
   if (next.name !== before.name) {
     return {
       code: 'NAME_CHANGED',

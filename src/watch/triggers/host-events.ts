@@ -39,11 +39,15 @@ interface Monitor {
 }
 
 /**
- * For links that are up, ip reports bridge options, port flags and offloads too. Changes of forwarding tables and of IPv6's
- * settings are left to the run at each interval: the monitor of those reports every neighbour and address as well.
+ * For links that are up, ip reports bridge options, port flags and offloads too. No monitor reports that IPv6 is switched on
+ * again: netconf leaves `disable_ipv6` out (measured with Linux 6.18). The link-local address that the interface then gets
+ * is reported; without one, and for forwarding tables, the run at each interval finds the change.
  */
 const monitors: readonly Monitor[] = [
-  { trigger: 'link', what: 'interfaces and ports', argv: ['ip', 'monitor', 'link'], listen: followProgram },
+  {
+    ...{ trigger: 'link', what: 'interfaces and ports', listen: followLinks },
+    argv: ['ip', '-oneline', 'monitor', 'link', 'address']
+  },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'], listen: followProgram },
   { trigger: 'nftables', what: 'tables of nftables', argv: ['nft', 'monitor'], listen: followTables },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
@@ -124,6 +128,13 @@ async function followProgram(
   return reason
 }
 
+/** An address in a line of `ip -oneline monitor`, but for the link-local ones of IPv6: routers renew the others every few seconds. */
+const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
+
+function followLinks(argv: Argv, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
+  return followLines(argv, (line) => line !== '' && !otherAddress.test(line), listener, signal)
+}
+
 /** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const bridgeTable = /^\w+ \w+ bridge /
 
@@ -135,11 +146,21 @@ async function followTables(argv: Argv, listener: MonitorListener, signal: Abort
     await once(signal, 'abort')
     return null
   }
+  return followLines(argv, (line) => bridgeTable.test(line), listener, signal)
+}
+
+/** @param counts whether a whole line of the program's output is a change that matters. */
+function followLines(
+  argv: Argv,
+  counts: (line: string) => boolean,
+  listener: MonitorListener,
+  signal: AbortSignal
+): Promise<unknown> {
   let rest = ''
   const onOutput = (text: string) => {
     const lines = (rest + text).split('\n')
-    rest = lines.at(-1) ?? ''
-    if (lines.some((line) => bridgeTable.test(line))) listener.wake()
+    rest = lines.pop() ?? ''
+    if (lines.some(counts)) listener.wake()
   }
   return followProgram(argv, { ...listener, onOutput }, signal)
 }

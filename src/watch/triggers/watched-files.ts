@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { asForeseen, type Diagnostic } from '../../errors.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
@@ -12,27 +13,45 @@ const doubtTime = 1000
 /** What the files say now: a spec that is accepted, or why there is none. */
 type Loaded = { readonly next: Spec } | { readonly refusals: readonly Diagnostic[] }
 
+/** Why a file is not accepted whose syntax is valid; nothing: it is. `pending`: that is not known yet, and will be soon. */
+export type Refusals = readonly Diagnostic[] | 'pending'
+
 /**
  * Reads the files for the first time. The last valid ones are in force, whatever they say later.
  *
  * @param read gives the files, or throws a SpanplanError.
- * @param check says why a valid file is not accepted; null: it is.
+ * @param check judges a file whose syntax is valid: also again, as long as it is not in force.
  * @throws SpanplanError with all errors of the files.
  */
-export function openFiles(read: () => readonly SourceFile[], check: (next: Spec, before: Spec) => Diagnostic | null) {
+export function openFiles(read: () => readonly SourceFile[], check: (next: Spec, before: Spec) => Refusals) {
   let files = read()
   let seen = fingerprint(files)
   let spec = loadSpec(files)
   let diagnostics: readonly Diagnostic[] = []
+  /** What the files say now, where that is not in force, and may come to be without a change of the files. */
+  let candidate: { readonly next: Spec; readonly isPending: boolean } | null = null
   let doubt: { readonly print: string; readonly until: number } | null = null
   const load = (): Loaded => {
     try {
-      const next = loadSpec(files)
-      const refusal = check(next, spec)
-      return refusal === null ? { next } : { refusals: [refusal] }
+      return { next: loadSpec(files) }
     } catch (error) {
       return { refusals: asForeseen(error).diagnostics }
     }
+  }
+  const judge = (next: Spec) => {
+    const refusals = check(next, spec)
+    candidate = { next, isPending: refusals === 'pending' }
+    if (refusals === 'pending') return 'same'
+    diagnostics = refusals
+    if (refusals.length > 0) return 'refused'
+    ;[spec, candidate] = [next, null]
+    return 'accepted'
+  }
+  /** The files are the same. What compiles their filters may not be. */
+  const judgeAgain = () => {
+    const before = diagnostics
+    const result = candidate === null ? 'same' : judge(candidate.next)
+    return result === 'refused' && isDeepStrictEqual(diagnostics, before) ? 'same' : result
   }
   const tryToRead = (): { readonly print: string; readonly load: () => Loaded } => {
     try {
@@ -47,6 +66,14 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
     /** What is in force. */
     get spec() {
       return spec
+    },
+    /** What the files may come to say: what is in force, and what is still being judged. */
+    get specs() {
+      return candidate === null ? [spec] : [spec, candidate.next]
+    },
+    /** What the files say now, where it is not known yet whether that is accepted; null: it is known. */
+    get pending() {
+      return candidate?.isPending ? candidate.next : null
     },
     /** Why the files as they are now are not in force; nothing: they are. */
     get diagnostics() {
@@ -65,7 +92,7 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
       const { print, load } = tryToRead()
       if (print === seen) {
         doubt = null
-        return 'same'
+        return judgeAgain()
       }
       const loaded = load()
       if (!('next' in loaded) || losesSpans(loaded.next, spec)) {
@@ -74,9 +101,10 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
       }
       doubt = null
       seen = print
-      if ('next' in loaded) spec = loaded.next
-      diagnostics = 'next' in loaded ? [] : loaded.refusals
-      return diagnostics.length === 0 ? 'accepted' : 'refused'
+      if ('next' in loaded) return judge(loaded.next)
+      candidate = null
+      diagnostics = loaded.refusals
+      return 'refused'
     }
   }
 }

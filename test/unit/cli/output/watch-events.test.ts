@@ -1,10 +1,14 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { addPriority, isJournal, type LogLevel } from '../../../../src/cli/output/journal.ts'
 import { openEventPrinter } from '../../../../src/cli/output/watch-events.ts'
 import { printDiagnostics } from '../../../../src/cli/session.ts'
+import { planTarget } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
+import { factsOf } from '../../plan/host-file.ts'
 
 const diagnostic = { code: 'BUG', message: 'is broken', hint: 'mend it' } as const
 const events: readonly WatchEvent[] = [
@@ -91,3 +95,34 @@ test('a stream is the journal by its device and inode', () => {
 })
 
 test('every line gets a priority', () => expect(addPriority('warning', 'a\n\nb')).toBe('<4>a\n<4>\n<4>b'))
+
+describe('what happens in one run to one container is one line', () => {
+  beforeEach(() => vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd)))
+
+  /** What a watch says of a run that brings a case in sync. */
+  function tell(name: string, more: readonly WatchEvent[] = []): string {
+    const path = join(casesFolder, name)
+    const host = readSnapshot(path, 'host.json')
+    const { plan } = planTarget(readTarget(path, host.links), factsOf(host))
+    const run = { trigger: 'docker', repaired: true, milliseconds: 12 } as const
+    const changes = plan.changes.map((change) => ({ type: 'changed', change, ...run }) as const)
+    const waits = plan.waiting.map((wait) => ({ type: 'wait', trigger: 'docker', wait }) as const)
+    openEventPrinter({ ...session }, 'info')(...changes, ...waits, ...more)
+    return printed
+  }
+
+  test('a source that restarts', () => {
+    expect(tell('container-source-restarted')).toBe(
+      '<6>docker   span0  + mirror web (shop) ingress → span0 (not port 22); + mirror web (shop) egress → span0 (not port 22)  repaired in 12 ms\n'
+    )
+  })
+
+  test('a source that stops, and one that a label selects', () => {
+    const gone = { type: 'source_gone', trigger: 'docker', span: 'span0', source: 'front' } as const
+    expect(tell('container-source-stopped', [gone])).toBe(
+      `<4>docker   span0  ... mirror web ingress → span0, web egress → span0 waits for the container web to run
+<6>docker   span0  - source front: it has stopped, or matches no more
+`
+    )
+  })
+})

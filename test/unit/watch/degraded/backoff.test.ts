@@ -13,8 +13,8 @@ test('a span that fails again and again is left alone for longer and longer: 2 s
     backoff.add(problem(), now)
     const begin = now
     now = backoff.next() ?? 0
-    expect(backoff.isBackedOff('span0', now - 1)).toBe(true)
-    expect(backoff.isBackedOff('span0', now)).toBe(false)
+    expect(backoff.backedOff('span0', now - 1)).toBe('but seals')
+    expect(backoff.backedOff('span0', now)).toBeNull()
     return (now - begin) / 1000
   })
   expect(delays).toEqual([2, 6, 18, 54, 162, 300, 300])
@@ -35,7 +35,7 @@ test('the delays begin again after a success, and after a new file', () => {
 test('a span that only cannot be planned is tried at each run, and its delay does not grow by that', () => {
   const backoff = openBackoff()
   for (const now of [0, 100, 200]) backoff.add(problem({ backsOff: false }), now)
-  expect(backoff.isBackedOff('span0', 300)).toBe(false)
+  expect(backoff.backedOff('span0', 300)).toBeNull()
   expect(backoff.next()).toBe(2000)
   backoff.add(problem({ backsOff: false }), 2000)
   expect(backoff.next()).toBe(8000)
@@ -46,23 +46,21 @@ test('each span has a delay of its own; the next attempt is the first of all', (
   backoff.add(problem({ span: null }), 1000)
   backoff.add(problem(), 0)
   expect(backoff.next()).toBe(2000)
-  expect([backoff.isBackedOff('span1', 1), backoff.isBackedOff(null, 1500)]).toEqual([false, true])
+  expect([backoff.backedOff('span1', 1), backoff.backedOff(null, 1500)]).toEqual([null, 'but seals'])
   expect(backoff.list(write)).toEqual([
-    { span: null, reason: 'failed', diagnostic, until: '3000 ms' },
-    { span: 'span0', reason: 'failed', diagnostic, until: '2000 ms' }
+    { span: null, reason: 'failed', diagnostic, until: '3000 ms', rest: 2000 },
+    { span: 'span0', reason: 'failed', diagnostic, until: '2000 ms', rest: 2000 }
   ])
 })
 
-test('a span that may fail again stays listed, and its delay grows if it does', () => {
+test('what keeps sensors from sending is tried while the rest of the span is left alone, until that has failed too', () => {
   const backoff = openBackoff()
   backoff.add(problem(), 0)
-  backoff.suspect('span0', 62_000)
-  expect(backoff.isBackedOff('span0', 3000)).toBe(false)
-  expect(backoff.list(write)).toHaveLength(1)
-  backoff.add(problem(), 10_000)
-  expect(backoff.next()).toBe(16_000)
-  backoff.suspect('span1', 99_000)
-  expect(backoff.list(write)).toHaveLength(1)
+  expect(backoff.backedOff('span0', 1000)).toBe('but seals')
+  backoff.add(problem(), 1000, true)
+  expect([backoff.backedOff('span0', 1001), backoff.next()]).toEqual(['whole', 2000])
+  backoff.add(problem(), 2000)
+  expect([backoff.backedOff('span0', 2001), backoff.next()]).toEqual(['but seals', 8000])
 })
 
 test('an attempt on demand, before it was due, does not delay the next one', () => {

@@ -6,64 +6,124 @@ import { explainContention, openContention } from '../../../../src/watch/degrade
 import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
 import { factsOf } from '../../plan/host-file.ts'
 
-function change(address: string, ...fields: readonly string[]): PlannedChange {
+const write = (time: number) => `${time} ms`
+
+interface Made {
+  readonly kind?: string
+  readonly action?: PlannedChange['action']
+  /** What the resource is to be like. */
+  readonly after?: object | null
+  /** The keys that differ. */
+  readonly changed?: readonly string[]
+  readonly instance?: string
+  readonly closes?: boolean
+}
+
+/** A change of a resource, as a run has applied it. */
+function change(
+  address: string,
+  { kind = 'mirror', action = 'create', after = {}, changed = [], instance = '', closes = false }: Made = {}
+): PlannedChange {
   const [span = ''] = address.split('/')
-  const facts = ['up', 'promiscuous'].map((key) => ({
-    ...{ key, label: key, from: 'off', to: 'on' },
-    changed: fields.includes(key)
-  }))
+  const resource = (values: object | null) =>
+    values && { kind, id: address, spans: [span], owner: 'ours' as const, ...values }
   return {
-    ...{ address, span, facts, kind: 'interface', action: fields.length > 0 ? 'update' : 'create' },
-    ...{
-      device: null,
-      container: null,
-      remembers: [],
-      disconnects: [],
-      title: '',
-      summary: '',
-      before: null,
-      after: null
-    },
-    ...{ reason: '', notes: [], origin: undefined, stages: [] }
+    ...{ address, span, kind, action, instance, closes, device: null, container: null, serves: null, remembers: [] },
+    ...{ title: '', summary: '', reason: '', disconnects: [], notes: [], origin: undefined, stages: [] },
+    before: action === 'create' ? null : resource({}),
+    after: action === 'remove' ? null : resource(after),
+    facts: changed.map((key) => ({ key, label: key, from: 'a', to: 'b', changed: true }))
   }
 }
 
-const [ens192, ens224] = [
-  change('span0/interface/ens192', 'promiscuous'),
-  change('span1/interface/ens224', 'promiscuous')
-]
+const ens192 = change('span0/mirror/ens192/ingress', { instance: 'interface 4' })
+const ens224 = change('span0/mirror/ens224/ingress', { instance: 'interface 5' })
 
-test('a change that is needed five times in a minute is contested; other spans are not affected', () => {
+test('what is undone five times in a minute is contested, and rests alone; it is told how long', () => {
   const contention = openContention()
-  for (const now of [0, 10_000, 20_000, 30_000]) expect(contention.add([ens192, ens224], now)).toEqual([])
-  expect(contention.add([ens192], 40_000)).toEqual([ens192])
-  expect([contention.suspectedUntil('span0', 40_000), contention.suspectedUntil('span1', 40_000)]).toEqual([
-    100_000,
-    null
+  for (const now of [0, 10_000, 20_000, 30_000, 40_000]) contention.add([ens192, ens224], null, now)
+  expect(contention.list(40_000, write)).toEqual([])
+  contention.add([ens192], null, 50_000)
+  expect(contention.resting(50_000)).toEqual(new Map([[ens192.address, 'interface 4']]))
+  expect([contention.next(50_000), contention.resting(52_000)]).toEqual([52_000, new Map()])
+  expect(contention.list(50_000, write)).toMatchObject([
+    { span: 'span0', reason: 'contested', diagnostic: { address: ens192.address }, until: '52000 ms', rest: 2000 }
   ])
 })
 
-test('each field of each resource is counted by itself, and older changes do not count', () => {
+test('then once is enough, and the rests grow, until a minute without it, or a new file', () => {
   const contention = openContention()
-  const many = [ens192, change('span0/interface/ens192', 'up'), change('span0/interface/ens224', 'promiscuous'), ens192]
-  for (const [index, one] of many.entries()) expect(contention.add([one], index)).toEqual([])
-  for (let now = 0; now < 600_000; now += 15_001) expect(contention.add([ens224], now)).toEqual([])
-  for (const now of [1, 2, 3, 4]) expect(contention.add([change('span2/bridge')], 600_000 + now)).toEqual([])
-  expect(contention.add([change('span2/bridge')], 600_005)).toHaveLength(1)
+  for (const now of [0, 1, 2, 3, 4, 5]) contention.add([ens192], null, now)
+  const rests = [10_000, 20_000, 40_000, 95_000, 260_000, 565_000].map((now) => {
+    contention.add([ens192], null, now)
+    return ((contention.next(now) ?? 0) - now) / 1000
+  })
+  expect(rests).toEqual([6, 18, 54, 162, 300, 300])
+  contention.add([], null, 864_999)
+  expect(contention.list(864_999, write)).toMatchObject([{ until: '865000 ms', rest: 300_000 }])
+  contention.add([], null, 865_000)
+  expect([contention.list(865_000, write), contention.next(865_000)]).toEqual([[], null])
+  for (const now of [0, 1, 2, 3, 4]) contention.add([ens192], null, 1_010_000 + now)
+  contention.clear()
+  contention.add([ens192], null, 1_010_005)
+  expect(contention.list(1_010_005, write)).toEqual([])
 })
 
-test('then once is enough, until a minute without it, or a new file', () => {
+test('what is tried on demand before its rest is over does not rest longer', () => {
   const contention = openContention()
-  for (const now of [0, 1, 2, 3, 4]) contention.add([ens192], now)
-  expect(contention.add([ens192], 50_000)).toEqual([ens192])
-  // However long the backoff was: no run has tried it in between.
-  expect(contention.add([ens192], 350_000)).toEqual([ens192])
-  expect(contention.suspectedUntil('span0', 409_999)).toBe(410_000)
-  expect(contention.suspectedUntil('span0', 410_000)).toBeNull()
-  expect(contention.add([ens192], 420_000)).toEqual([])
-  for (const now of [0, 1, 2, 3]) contention.add([ens192], 430_000 + now)
-  contention.clear()
-  expect([contention.suspectedUntil('span0', 430_005), contention.add([ens192], 430_005)]).toEqual([null, []])
+  for (const now of [0, 1, 2, 3, 4, 5, 1000]) contention.add([ens192], null, now)
+  expect(contention.next(1000)).toBe(2005)
+})
+
+const repeat = (changes: (round: number) => readonly PlannedChange[]) => {
+  const contention = openContention()
+  for (let round = 0; round < 20; round++) contention.add(changes(round), null, round * 1000)
+  return contention.list(20_000, write)
+}
+
+test.each<[string, (round: number) => readonly PlannedChange[]]>([
+  ['a source that restarts', (round) => [change('span0/mirror/web/net/ingress', { instance: `interface ${round}` })]],
+  ['a sensor that restarts', (round) => [change('span0/sensor/span0/zeek', { instance: `container a ${round}` })]],
+  [
+    "the bridge's mark, which says which sources there are",
+    (round) => [change('span0/bridge', { action: 'update', after: { mark: round }, changed: ['mark'] })]
+  ],
+  [
+    'what is wanted in turn',
+    (round) => [change('span0/bridge', { action: 'update', after: { mark: round % 2 }, changed: ['mark'] })]
+  ],
+  [
+    'an interface that is renamed away and back',
+    (round) => [change('span0/mirror/ens192/ingress', { action: round % 2 === 0 ? 'create' : 'remove' })]
+  ]
+])('%s is no contention', (_, changes) => {
+  expect(repeat(changes)).toEqual([])
+})
+
+test.each<[string, (round: number) => readonly PlannedChange[]]>([
+  ['a mirror that is deleted', () => [ens192]],
+  ['a field', () => [change('span0/bridge', { action: 'update', after: { up: true }, changed: ['up'] })]],
+  [
+    'a field, while the mark changes with the sources',
+    (round) => [change('span0/bridge', { action: 'update', after: { up: true, mark: round }, changed: ['up', 'mark'] })]
+  ],
+  ['what others make again', () => [change('span0/address/1', { action: 'remove' })]]
+])('%s is contested', (_, changes) => {
+  expect(repeat(changes)).toMatchObject([{ reason: 'contested' }])
+})
+
+test('what keeps a sensor from sending is told, and never rests', () => {
+  const contention = openContention()
+  const seal = change('span0/port/veth1', {
+    kind: 'port',
+    closes: true,
+    action: 'update',
+    changed: ['seal'],
+    after: { seal: 'sealed' }
+  })
+  for (let now = 0; now < 10; now++) contention.add([seal], null, now)
+  expect(contention.list(10, write)).toMatchObject([{ reason: 'contested', rest: 0 }])
+  expect(contention.resting(10)).toEqual(new Map())
 })
 
 test.each([
@@ -75,7 +135,7 @@ test.each([
   const path = join(casesFolder, 'converged')
   const host = readSnapshot(path, 'host.json')
   const view = planTarget(readTarget(path, host.links), factsOf(host))
-  const { diagnostic } = explainContention({ ...change(`span0/${kind}/one`), kind }, view)
-  expect(diagnostic.message).toContain(`; probably ${who}`)
-  expect(diagnostic.hint).toContain(`to see when it happens: ${show}; `)
+  const { message, hint } = explainContention(change(`span0/${kind}/one`, { kind }), view.host)
+  expect(message).toContain(`; probably ${who}`)
+  expect(hint).toContain(`to see when it happens: ${show}; `)
 })

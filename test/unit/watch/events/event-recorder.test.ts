@@ -14,7 +14,7 @@ const run = { trigger: 'docker', milliseconds: 1, spans: ['span0'], isNewFile: f
 /** What is said of waits in one run after the other, each as its type and the code of its reason. */
 function recordWaits(...views: readonly PlanView[]): string[][] {
   const events: WatchEvent[] = []
-  const recorder = openEventRecorder((event) => events.push(event))
+  const recorder = openEventRecorder((...some) => events.push(...some))
   return views.map((view) => {
     const outcome = { view, needed: [], done: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: [] })
@@ -57,9 +57,9 @@ test('what is waited for with another reason is waited for all the same', () => 
 
 test('what has not failed yet in a run is not in sync again before the run has ended', () => {
   const events: WatchEvent[] = []
-  const recorder = openEventRecorder((event) => events.push(event))
+  const recorder = openEventRecorder((...some) => events.push(...some))
   const degraded = ['span0', 'span1'].map((span) => ({
-    ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z' } as const),
+    ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z', rest: 2000 } as const),
     diagnostic: { code: 'STEP_FAILED', message: 'it failed' } as const
   }))
   const outcome = { view: see(), needed: [], done: [], failures: [] }
@@ -73,4 +73,18 @@ test('what has not failed yet in a run is not in sync again before the run has e
   expect(eventsOf(() => recorder.degraded('hangup', degraded.slice(0, 1)))).toEqual([])
   expect(eventsOf(end(degraded))).toEqual([])
   expect(eventsOf(end(degraded.slice(0, 1)))).toEqual(['recovered span1'])
+})
+
+test('a long rest is told when it begins, and each time that it has become longer', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const told = [2000, 6000, 18_000, 18_000, 54_000].map((rest) => {
+    const diagnostic = { code: 'CONTESTED', message: 'it is undone', address: 'span0/mirror/ens192/ingress' } as const
+    const degraded = [
+      { span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:20:00.000Z', rest } as const
+    ]
+    recorder.run({ ...run, outcome: { view: see(), needed: [], done: [], failures: [] }, degraded })
+    return events.splice(0).length
+  })
+  expect(told).toEqual([1, 0, 1, 0, 1])
 })

@@ -1,11 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { beforeEach, expect, test } from 'vitest'
 import { SpanplanError } from '../../../../src/errors.ts'
-import { openFiles } from '../../../../src/watch/triggers/watched-files.ts'
+import { openFiles, type Refusals } from '../../../../src/watch/triggers/watched-files.ts'
 
 /** The files' contents, by path; null: they cannot be read. */
 let texts: Record<string, string> | null
 let files: ReturnType<typeof openFiles>
+/** What is said of files whose syntax is valid. */
+let refusals: Refusals
 
 const spans = (...names: readonly string[]) =>
   `version: 1\nspans:\n${names.map((name) => `  ${name}: {sources: [{interface: ens192}]}\n`).join('')}`
@@ -16,7 +18,8 @@ beforeEach(() => {
     if (texts === null) throw new SpanplanError({ code: 'FILE_UNREADABLE', message: 'gone' })
     return Object.entries(texts).map(([path, text]) => ({ path, bytes: Buffer.from(text) }))
   }
-  files = openFiles(read, () => null)
+  refusals = []
+  files = openFiles(read, () => refusals)
 })
 
 const inForce = () => files.spec.spans.map(({ name }) => name)
@@ -86,4 +89,28 @@ test('that they are as before, after they were invalid, is reported', () => {
   files.reload(1000)
   texts = before
   expect(files.reload(1001)).toBe('accepted')
+})
+
+test('files are in force only when what they say is known to be good, whole; until then, the last good ones are', () => {
+  const faulty = [{ code: 'FILTER_INVALID', message: 'syntax error' } as const]
+  texts = { ...texts, 'a.yaml': spans('span0', 'span2') }
+  refusals = 'pending'
+  expect([files.reload(0), files.pending?.spans.length, inForce()]).toEqual(['same', 3, ['span0', 'span1']])
+  refusals = faulty
+  expect([files.reload(1), files.pending, files.diagnostics]).toEqual(['refused', null, faulty])
+  expect([files.reload(2), inForce()]).toEqual(['same', ['span0', 'span1']])
+  // As when the name of a port has come into /etc/services.
+  refusals = []
+  expect([files.reload(3), files.diagnostics, inForce()]).toEqual(['accepted', [], ['span0', 'span2', 'span1']])
+  expect(files.reload(4)).toBe('same')
+})
+
+test('files that are as they were before are judged no longer', () => {
+  const before = texts
+  texts = { ...texts, 'c.yaml': spans('span2') }
+  refusals = 'pending'
+  files.reload(0)
+  texts = before
+  refusals = []
+  expect([files.reload(1), files.pending, inForce()]).toEqual(['accepted', null, ['span0', 'span1']])
 })

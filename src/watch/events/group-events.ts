@@ -1,0 +1,69 @@
+import type { WatchEvent } from './event.ts'
+
+/** Events that are one line for a person: what happened to one container, or one thing that several directions wait for. */
+export type EventGroup = readonly [WatchEvent, ...WatchEvent[]]
+
+/**
+ * Groups the events of one run. The start of a container is several changes, and the ends of several waits: it is told once,
+ * by its changes. That the bridge's mark says so too is told only where nothing else is.
+ */
+export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[] {
+  const served = new Map(
+    events.flatMap((event) =>
+      'change' in event && event.change.serves !== null && event.change.device !== null
+        ? [[event.change.device, event.change.serves]]
+        : []
+    )
+  )
+  const groups = new Map<string, [WatchEvent, ...WatchEvent[]]>()
+  for (const [index, event] of events.entries()) {
+    if (isSaidElsewhere(event, events)) continue
+    const key = keyOf(event, served) ?? String(index)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [event])
+    else group.push(event)
+  }
+  return [...groups.values()]
+}
+
+/** @param served the container that each interface leads to. */
+function keyOf(event: WatchEvent, served: ReadonlyMap<string, string>): string | null {
+  switch (event.type) {
+    case 'changed':
+    case 'drift': {
+      const { span, device, serves } = event.change
+      const container = serves ?? served.get(device ?? '')
+      return container === undefined ? null : JSON.stringify([event.type, span, container])
+    }
+    case 'wait':
+    case 'wait_over': {
+      const { kind, span, diagnostic } = event.wait
+      return JSON.stringify([event.type, kind, span, diagnostic.code, diagnostic.message])
+    }
+    default:
+      return null
+  }
+}
+
+function isSaidElsewhere(event: WatchEvent, events: readonly WatchEvent[]): boolean {
+  const others = events.filter((one) => one !== event)
+  if (event.type === 'wait_over') {
+    const { span, container } = event.wait
+    return others.some((one) => one.type === 'changed' && one.change.span === span && one.change.serves === container)
+  }
+  if (event.type !== 'changed' || !isMarkAlone(event)) return false
+  const { span } = event.change
+  return others.some((one) => spanOf(one) === span && !isMarkAlone(one))
+}
+
+function isMarkAlone(event: WatchEvent): boolean {
+  if (event.type !== 'changed' || event.change.action !== 'update') return false
+  const changed = event.change.facts.filter((fact) => fact.changed)
+  return changed.length > 0 && changed.every(({ from, to }) => from === to)
+}
+
+function spanOf(event: WatchEvent): string | null {
+  if ('change' in event) return event.change.span
+  if ('wait' in event) return event.wait.span
+  return event.type === 'source_gone' ? event.span : null
+}
