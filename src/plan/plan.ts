@@ -16,8 +16,7 @@ import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import type { Resolution } from './resolve.ts'
-import { leaveResting } from './resting.ts'
-import type { Target } from './target.ts'
+import { leaveResting, type Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */
 export interface Fact {

@@ -109,11 +109,12 @@ function resolveContainer(
 ): Resolved<SourceHook> {
   if (container.veths === null && !hasNoNetwork(container)) return nothingResolved
   const spans = new Set(spec.spans.map(({ name }) => name))
-  const links = (container.veths ?? []).flatMap((pair) => {
+  const veths = container.veths ?? []
+  const links = veths.flatMap((pair) => {
     const link = host.linkAt(pair.host)
     return link?.foreignPeer && link.peer === pair.inside && !isSpansPort(host, spans, link) ? [link] : []
   })
-  if (links.length === 0 && container.veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
+  if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
     return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], explainAbsence(container)) }
   }
