@@ -1,10 +1,11 @@
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
-import type { Container } from '../host/snapshot.ts'
+import type { Container, DockerNetwork } from '../host/snapshot.ts'
 import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
+import { ownsNetwork } from '../resources/ownership.ts'
 import { type Context, joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
@@ -38,12 +39,16 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
   const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
-  const able = matching.filter(
-    ({ networkMode }) => !sharesNetwork(networkMode) && !hasLostNetwork(context, networkMode)
-  )
   const isNamed = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
-  const unable = matching.filter((container) => !able.includes(container)).map((one) => explainMode(span, one, origin))
+  const able = matching.filter((container) => {
+    const { networkMode } = container
+    if (sharesNetwork(networkMode) || hasLostNetwork(context, networkMode)) return false
+    return isOn(container) || networkMode === network || !losesNetwork(context, networkMode)
+  })
+  const unable = matching
+    .filter((container) => !able.includes(container))
+    .map((one) => explainMode(span, one, context, origin))
   const restarting = able.filter((container) => container.restarting && !isOn(container))
   const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
@@ -78,20 +83,30 @@ function describeAwaited(choice: ContainerSelector): string {
   return `a running container of the service ${service} of the Compose project ${project}`
 }
 
+/** The networks of the file: each is created before containers are connected. */
+const madeNetworks = ({ spec }: Context) => spec.spans.flatMap(({ network }) => network?.name ?? [])
+
+/** This plan removes the network that it was created on, before the container is connected to another one. */
+function losesNetwork(context: Context, networkMode: string): boolean {
+  const isGoing = (network: DockerNetwork) =>
+    (network.name === networkMode || network.id === networkMode) && ownsNetwork(context, network)
+  return !madeNetworks(context).includes(networkMode) && context.host.networks.some(isGoing)
+}
+
 /** The network that it was created on is gone: Docker then connects the container to none. */
-function hasLostNetwork({ spec, host }: Context, networkMode: string): boolean {
-  // A network of the file is created before the container is connected.
-  const made = spec.spans.flatMap(({ network }) => network?.name ?? [])
-  const isKnown = ['none', 'default', 'bridge', ...made].includes(networkMode)
+function hasLostNetwork(context: Context, networkMode: string): boolean {
+  const { host } = context
+  const isKnown = ['none', 'default', 'bridge', ...madeNetworks(context)].includes(networkMode)
   return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
 }
 
-function explainMode(span: SpanSpec, { name, networkMode }: Container, origin: Origin): Diagnostic {
+function explainMode(span: SpanSpec, { name, networkMode }: Container, context: Context, origin: Origin): Diagnostic {
   if (!sharesNetwork(networkMode)) {
+    const isThere = losesNetwork(context, networkMode)
     return diagnostic(
       'SENSOR_NETWORK_LOST',
-      `span ${span.name}: Docker can no longer connect the container ${name} to any network: ${networkMode}, on which it was created, is gone`,
-      'recreate the container, or that network',
+      `span ${span.name}: Docker ${isThere ? 'could' : 'can'} no longer connect the container ${name} to any network: ${networkMode}, on which it was created, ${isThere ? 'would be removed' : 'is gone'}`,
+      isThere ? 'keep the name of that network, or recreate the container' : 'recreate the container, or that network',
       origin
     )
   }

@@ -130,3 +130,18 @@ describe('two containers of one network, which talk to each other, as sources', 
     await expectConverged(lab)
   })
 })
+
+test('a container that was created on a network that goes is told before anything is changed; the rest converges', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], network: one}}')
+  await spanplan(lab, ['apply', '--yes'])
+  await lab.startSensor('zeek', { NetworkMode: 'one' }, { role: 'ids' })
+  const write = (sensor: string) =>
+    writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], network: two, sensors: [${sensor}]}}`)
+  await write('zeek')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('one, on which it was created, would be removed')
+  // Of those that a label selects, others can be connected.
+  await write('{label: role=ids}')
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stderr).toContain('one, on which it was created, would be removed')
+  await expectConverged(lab)
+})

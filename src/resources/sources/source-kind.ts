@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
+import type { Scope } from '../../spec/scope.ts'
 import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
@@ -9,6 +10,7 @@ import { type Wait, writeAddress } from '../kind.ts'
 /** What a file's names are resolved with. */
 export interface Context {
   readonly spec: Spec
+  readonly scope: Scope
   readonly host: HostIndex
   readonly filters: CompiledFilters
   /** What is missing is a wait; else it is an error. */
