@@ -6,6 +6,7 @@ import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { StepFailed } from './batch.ts'
 import { isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './left-out.ts'
+import { findReconnected, findRestarts, readListened } from './listening.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
@@ -46,6 +47,8 @@ export interface ApplyResult {
   readonly done: readonly PlannedChange[]
   /** The changes about single containers that could not be made, or did not last. */
   readonly leftOut: readonly LeftOut[]
+  /** The sensors that have to be restarted: each has lost an interface, or has exited since. */
+  readonly restarts: readonly Diagnostic[]
   /** Docker could not be read afterwards. All changes stay, and this says which are not verified. null: all are verified. */
   readonly unverified: SpanplanError | null
 }
@@ -89,10 +92,12 @@ export async function applyPlan(
   }: ApplyOptions = {}
 ): Promise<ApplyResult> {
   preflight(target, view.plan, checks)
-  if (view.plan.changes.length === 0) return { first: view, last: view, done: [], leftOut: [], unverified: null }
+  if (view.plan.changes.length === 0)
+    return { first: view, last: view, done: [], leftOut: [], restarts: [], unverified: null }
   const first = await approve(view)
   const log: StepLog = { done: [], begun: false }
   const run: Run = { target, log, progress, signal, undoBlocked, goesOn, leftOut: openLeftOut() }
+  const listened = await readListened(first.host, findReconnected(first.plan.changes))
   try {
     const { view: last, dockerFailure } = await converge(run, first)
     const leftOut = run.leftOut.list()
@@ -107,11 +112,12 @@ export async function applyPlan(
       last,
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       leftOut,
+      restarts: await findRestarts(listened, last.host),
       unverified: dockerFailure && describeUnverified(dockerFailure, done, last)
     }
   } catch (error) {
     if (error instanceof RemovalBlocked) throw error
-    const result = run.log.begun ? await rollBack(target, first, progress) : nothingToRollBack
+    const result = run.log.begun ? await rollBack(target, first, progress, listened) : nothingToRollBack
     const untouched = result.complete && !result.changed && run.log.done.length === 0
     throw untouched
       ? withNote(error, '\nNothing was changed.')
@@ -279,10 +285,11 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   })
 }
 
-function describeRollback({ complete, left, causes }: RollbackResult): string {
-  if (complete) return '\nEverything was rolled back: the host is as it was before.'
+function describeRollback({ complete, left, causes, restarts }: RollbackResult): string {
+  const deaf = restarts.map(({ message, hint }) => `\n${message}: ${hint}`).join('')
+  if (complete) return `\nEverything was rolled back: the host is as it was before.${deaf}`
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
-  return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nStill to do until the host is as it was before:${listChanges(left)}` : ''}`
+  return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nStill to do until the host is as it was before:${listChanges(left)}` : ''}${deaf}`
 }
 
 function listChanges(changes: readonly PlannedChange[]): string {

@@ -3,6 +3,7 @@ import { findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
+import { findReconnected, findRestarts, type ListenedInterface, readListened } from './listening.ts'
 import { refreshForRollback } from './refresh.ts'
 import { type Progress, runSteps, type StepLog } from './run-steps.ts'
 
@@ -16,23 +17,37 @@ export interface RollbackResult {
   readonly causes: readonly Diagnostic[]
   /** There was something to roll back. */
   readonly changed: boolean
+  /** The sensors that have lost their interface meanwhile. */
+  readonly restarts: readonly Diagnostic[]
 }
 
 /** The result of a rollback that had nothing to do. */
-export const nothingToRollBack: RollbackResult = { complete: true, left: [], causes: [], changed: false }
+export const nothingToRollBack: RollbackResult = {
+  ...{ complete: true, left: [], causes: [], changed: false },
+  restarts: []
+}
 
 /**
  * Plans and applies the way back to the host of a plan view, until nothing is left to do. A step that fails does not keep
  * the other changes from being rolled back.
+ *
+ * @param listened the interfaces of sensors before an apply; by default, those that the rollback itself takes away.
  */
-export async function rollBack(target: Target, first: PlanView, progress: Progress): Promise<RollbackResult> {
+export async function rollBack(
+  target: Target,
+  first: PlanView,
+  progress: Progress,
+  listened?: readonly ListenedInterface[]
+): Promise<RollbackResult> {
+  let before = listened
   const log: StepLog = { done: [], begun: false }
   const failures = new Map<string, Diagnostic>()
   let left: readonly PlannedChange[] = []
   // Three rounds, for Docker creates ports in the first one; and one more for each step that fails, which is not tried again.
   for (let round = 0, rounds = 3; ; round++) {
     const view = await tryRefresh(target, first)
-    if ('code' in view) return conclude(log, progress, left, view, failures)
+    if ('code' in view) return { ...conclude(log, progress, left, view, failures), restarts: [] }
+    before ??= await readListened(view.host, findReconnected(view.plan.changes))
     const unread = dockerUnread(first, view)
     // What Docker has is not known, so it is not called missing.
     left = unread ? view.plan.changes.filter((change) => !needsDocker(change)) : view.plan.changes
@@ -40,7 +55,10 @@ export async function rollBack(target: Target, first: PlanView, progress: Progre
       failures.set(blocker.address ?? '', blocker)
     }
     const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))
-    if (possible.length === 0 || round === rounds) return conclude(log, progress, left, unread, failures)
+    if (possible.length === 0 || round === rounds) {
+      const restarts = await findRestarts(before, view.host)
+      return { ...conclude(log, progress, left, unread, failures), restarts }
+    }
     const result = await runSteps(possible, log, progress)
     if (result.ended !== 'failed') continue
     const { task, error } = result.failure
@@ -59,7 +77,7 @@ function conclude(
   left: readonly PlannedChange[],
   unread: Diagnostic | null,
   failures: ReadonlyMap<string, Diagnostic>
-): RollbackResult {
+): Omit<RollbackResult, 'restarts'> {
   // What others may undo is no part of the host that was there before.
   const complete = left.every(isTolerated) && unread === null
   const changed = begun || !complete

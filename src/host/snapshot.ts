@@ -251,6 +251,8 @@ export interface Endpoint {
    * is {@link innerDevice}.
    */
   readonly inner?: InnerEnd | { readonly unread: string }
+  /** The interface's name in the container, where a plan is to keep it. */
+  readonly keptName?: string
 }
 
 /** A container that is on a network of a span, or that a selector matches. */

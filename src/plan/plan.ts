@@ -348,7 +348,7 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
     reason: 'reason' in change ? change.reason : 'differs',
     disconnects: findDisconnected(kind, change, host),
     notes: [
-      ...(isRecreated(kind, change) && kind.replaceNote !== undefined ? [kind.replaceNote] : []),
+      ...describeReplacement(kind, change),
       ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
     ],
     origin: subject.origin,
@@ -398,6 +398,11 @@ function stagesOf(kind: Kind, change: Change): Stage[] {
   if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
   const last = kind.finish?.(before, after) ?? []
   return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
+}
+
+function describeReplacement(kind: Kind, change: Change): readonly string[] {
+  if (!('before' in change && 'after' in change) || !isRecreated(kind, change)) return []
+  return kind.replaceNote ? [kind.replaceNote(change.before, change.after)] : []
 }
 
 function isRecreated(kind: Kind, change: Change): boolean {

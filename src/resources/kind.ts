@@ -155,7 +155,7 @@ export interface Kind<R extends Resource = Resource> {
   /** What a plan says of a resource that will be removed, where it is not just removed. */
   removalNote?(resource: R): string
   /** What it means for whoever reads the plan that a resource is recreated. */
-  readonly replaceNote?: string
+  replaceNote?(before: R, after: R): string
   /** The running sensors that lose their interface when a live resource is recreated, by name. None: no sensor does. */
   disconnects?(before: R, host: HostIndex): readonly string[]
   /** What it means that a resource stays as it is, because recreating it would disconnect sensors. None: nothing. */

@@ -138,6 +138,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     const milliseconds = performance.now() - began
     const at = new Date().toISOString()
     if (statistics.read().last === null) throwMissingRights(outcome)
+    for (const diagnostic of outcome.restarts) emit({ type: 'warning', diagnostic })
     const degraded = degrade(outcome)
     const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), isNewFile, dryRun })
     const result = resultOf(outcome, dryRun)
@@ -242,7 +243,7 @@ async function tryToLock({ dryRun, command }: ReconcilerConfig, signal: AbortSig
   }
 }
 
-const nothingDone: RunOutcome = { view: null, needed: [], done: [], failures: [] }
+const nothingDone: RunOutcome = { view: null, needed: [], done: [], restarts: [], failures: [] }
 
 function resultOf({ needed, done, failures }: RunOutcome, dryRun: boolean): Result {
   if (failures.length > 0) return 'failed'

@@ -13,7 +13,7 @@ let good: Docker.Container
 const spans = 'spans: {span0: {sources: [{container: web}, {interface: ens192}], network: span, sensors: [evil, good]}}'
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true })
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192', mtu: 1500 }] })
   await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '198.18.3.0/26' }] } })
   ;[web, evil, good] = await Promise.all([
     lab.startSensor('web', { NetworkMode: 'shop' }),
@@ -87,6 +87,77 @@ describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
       await stop()
     }
     await expectHeard(lab, [good])
+  })
+})
+
+/** What would change if a running sensor were connected again, or its network recreated. */
+const placeOf = async (container: Docker.Container) => {
+  const { Id, Options } = await lab.docker.getNetwork('span').inspect()
+  return { network: Id, mtu: Options?.['com.docker.network.driver.mtu'], interfaces: await interfacesOf(container) }
+}
+
+describe('a source whose MTU grows', () => {
+  const setMtu = (mtu: number) => lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'mtu', String(mtu)])
+  const waits = /network +span +waits for spanplan apply, because that disconnects evil and good for a moment/
+
+  test('has no network recreated by a watch, a timer or a hook, until a person applies', async () => {
+    await spanplan(lab, ['apply', '--yes'])
+    const before = await placeOf(good)
+    {
+      await using watch = await startWatch(lab)
+      await setMtu(9000)
+      await watch.expectTold(waits)
+      await web.restart({ t: 0 })
+      await until('all else is in sync', isWatched)
+      await watch.settle()
+      const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
+      expect(stdout).toMatch(/"code": ?"RECREATE_DEFERRED"/)
+      expect(stdout).toContain('run: spanplan apply')
+    }
+    await spanplan(lab, ['apply', '--yes', '--no-recreate', '--detailed-exitcode'])
+    await spanplan(lab, ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', 'up'])
+    expect(await placeOf(good)).toEqual(before)
+    const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
+    expect(stdout).toMatch(/-\/\+ network +span +mtu: 1500 → 9000/)
+    const [old, fresh] = [before.interfaces[0]?.name, (await interfacesOf(good))[0]?.name]
+    expect(stderr.includes(`good has lost its interface ${old} on span, and has ${fresh} now`), stderr).toBe(
+      old !== fresh
+    )
+    expect(stderr.includes('docker restart good')).toBe(old !== fresh)
+    await expectHeard(lab, [good])
+  })
+
+  test('never shrinks it again under running sensors, whoever applies; a number in the file does', async () => {
+    const before = await placeOf(good)
+    await setMtu(1500)
+    await spanplan(lab, ['apply', '--yes', '--detailed-exitcode'])
+    {
+      await using watch = await startWatch(lab)
+      await watch.settle()
+    }
+    expect(await placeOf(good)).toEqual(before)
+    await writeSpans(lab, spans.replace('network: span', 'network: span, mtu: 1600'))
+    const ending = await lab.docker.createContainer({
+      name: 'ending',
+      Image: 'spanplan-sensor',
+      Cmd: ['tcpdump', '-i', 'eth0', '-w', '/dev/null', '-Z', 'root'],
+      HostConfig: { NetworkMode: 'span' }
+    })
+    await ending.start()
+    const { stdout } = await spanplan(lab, ['apply', '--yes', '--json'])
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(events).toContainEqual(expect.objectContaining({ type: 'restart', hint: 'start it: docker start ending' }))
+    await ending.remove({ force: true })
+    await writeSpans(lab, spans.replace('network: span', 'network: span, mtu: 1700'))
+    {
+      await using watch = await startWatch(lab, ['--recreate'])
+      await watch.settle()
+    }
+    expect((await placeOf(good)).mtu).toBe('1700')
+    await writeSpans(lab, spans)
   })
 })
 

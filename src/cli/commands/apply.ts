@@ -10,7 +10,7 @@ import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
-import { printPlan, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
+import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
@@ -144,6 +144,7 @@ async function lockAndApply(
     })
     const { changes } = result.first.plan
     if (changes.length > 0 && result.unverified === null) printSummary(session, target, result)
+    printRestarts(session, result.restarts)
     if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { keepNames } from '../../apply/kept-names.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import { digestText, type PlanDocument } from '../../plan/output/json.ts'
@@ -111,7 +112,7 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
 }
 
 async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
-  const view = planAgain(target, await readFactsFor(target), saved)
+  const view = await keepNames(target, planAgain(target, await readFactsFor(target), saved))
   const differences = findDifferences(saved, showView(view))
   if (differences.length === 0) return view
   throw planStale(

@@ -1,4 +1,5 @@
 import type { ApplyResult } from '../../apply/executor.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -46,6 +47,12 @@ function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countAct
   if (!isDestroy) return `Applied and verified: ${done || 'nothing'}${waits}.`
   const rest = wait === 0 ? '' : ' for Docker. To remove the rest, run it again without --defer-docker'
   return `Destroyed and verified: ${done}${waits}${rest}.`
+}
+
+/** Prints which sensors have to be restarted. */
+export function printRestarts(session: Session, restarts: readonly Diagnostic[]): void {
+  if (session.json) for (const one of restarts) printEvent('restart', one)
+  else warn(session, restarts)
 }
 
 const actionsDone = {

@@ -16,6 +16,8 @@ export const label = {
   name: 'spanplan.name',
   span: 'spanplan.span',
   bridge: 'spanplan.bridge',
+  /** On an endpoint whose interface has a name that no file gives: spanplan has kept it. */
+  kept: 'spanplan.interface',
   /** Holds an endpoint note. */
   note: 'spanplan.note'
 } as const

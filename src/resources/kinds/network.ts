@@ -59,7 +59,7 @@ export const network: Kind<Network> = {
     { summary: `remove the network ${id}`, docker: { call: 'removeNetwork', network: reference } }
   ],
   summary: ({ subnet, mtu }) => `internal, ${subnet}, mtu ${mtu}, no host address`,
-  replaceNote: 'Docker cannot change a network: it is recreated',
+  replaceNote: () => 'Docker cannot change a network: it is recreated',
   disconnects: ({ name }, host) => findListeners(host, name),
   holdNote: (before, after) =>
     before.mtu < after.mtu ? `until then, frames larger than ${before.mtu} bytes do not reach the sensors` : '',

@@ -75,7 +75,10 @@ export const sensor: Kind<Sensor> = {
       ...(options[label.name] === undefined ? ['not connected by spanplan'] : [])
     ].join(', '),
   address: ({ network, container }) => [network, container],
-  replaceNote: 'its interface may be renamed: restart the sensor',
+  replaceNote: (_, { options }) =>
+    options[label.kept] === undefined
+      ? 'its interface may be renamed: restart the sensor'
+      : 'it hears nothing for a moment; its interface keeps the name',
   disconnects: ({ network, container, current, present }, host) =>
     current && present ? findListeners(host, network).filter((name) => name === container) : [],
   hangsOn: { kind: 'network', id: ({ network }) => network },
@@ -100,7 +103,7 @@ function desireListed(desired: DesiredState, host: HostIndex): Sensor[] {
       const theirs = others && { aliases: others.aliases, address: others.address }
       const options = {
         ...(others?.options ?? { [label.name]: desired.owner }),
-        ...(interfaceName !== null && { [interfaceOption.key]: interfaceName })
+        ...(interfaceName === null ? keepName(container, network.name) : { [interfaceOption.key]: interfaceName })
       }
       return { ...own, ...theirs, options, interfaceName: options[interfaceOption.key] ?? null }
     })
@@ -110,13 +113,26 @@ function desireListed(desired: DesiredState, host: HostIndex): Sensor[] {
 /** Containers that others connected stay connected, also when the network is recreated. */
 function keepOthers(desired: DesiredState, host: HostIndex): Sensor[] {
   return desired.spans.flatMap((span) => {
-    const live = span.network && host.networkOf(span.network.name)
+    const { network } = span
+    const live = network && host.networkOf(network.name)
     if (!live) return []
     const listed = new Set(span.sensors.map(({ container }) => container.name))
     return observeNetwork(desired, host, live)
       .filter((other) => other.owner === 'shared' && !listed.has(other.container))
-      .map(settled)
+      .map((other) => {
+        const name = keepName(host.containerOf(other.container), network.name)
+        const options = { ...other.options, ...name }
+        return settled({ ...other, options, interfaceName: options[interfaceOption.key] ?? null })
+      })
   })
+}
+
+/** The options that keep the name of an interface: one that is kept now, or was kept when the interface was made. */
+function keepName(container: Container | undefined, network: string): Readonly<Record<string, string>> {
+  const endpoint = container?.endpoints.find((one) => one.network === network)
+  const before = endpoint?.driverOptions ?? {}
+  const name = endpoint?.keptName ?? (before[label.kept] === undefined ? undefined : before[interfaceOption.key])
+  return name === undefined ? {} : { [interfaceOption.key]: name, [label.kept]: 'kept' }
 }
 
 function observeSensors(desired: DesiredState, host: HostIndex): Sensor[] {

@@ -1,7 +1,8 @@
 import { applyPlan } from '../../apply/executor.ts'
+import { keepNames } from '../../apply/kept-names.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
-import { SpanplanError } from '../../errors.ts'
+import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -18,6 +19,8 @@ export interface RunOutcome {
   readonly needed: readonly PlannedChange[]
   /** The changes that were applied. */
   readonly done: readonly PlannedChange[]
+  /** The sensors that have to be restarted since. */
+  readonly restarts: readonly Diagnostic[]
   readonly failures: readonly Problem[]
 }
 
@@ -47,11 +50,14 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
-    if (options.dryRun) return { view, needed, done: [], failures: partial.failures }
+    if (options.dryRun) return { view, needed, done: [], restarts: [], failures: partial.failures }
     const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
-    return { view, needed, done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
+    return {
+      ...{ view, needed, restarts: applied.restarts },
+      ...{ done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
+    }
   } catch (error) {
-    return { view, needed: early, done: early, failures: [failureOf(null, error)] }
+    return { view, needed: early, done: early, restarts: [], failures: [failureOf(null, error)] }
   }
 }
 
@@ -87,7 +93,7 @@ function makeKernelPass(
   return { eager: !isNewFile, nextWake, repair }
 }
 
-type PartialResult = Pick<RunOutcome, 'done' | 'failures'>
+type PartialResult = Pick<RunOutcome, 'done' | 'restarts' | 'failures'>
 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
 async function applyPartially(
@@ -95,16 +101,17 @@ async function applyPartially(
   leavePaused: RunOptions['leavePaused']
 ): Promise<PartialResult> {
   const { changes } = view.plan
-  if (changes.length === 0) return { done: [], failures: [] }
+  if (changes.length === 0) return { done: [], restarts: [], failures: [] }
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
     return await applyView(target, view)
   } catch (error) {
     if (error instanceof PreflightError) throw error
     const [only = null] = spans
-    if (spans.length === 1) return { done: [], failures: [failureOf(only, error)] }
+    if (spans.length === 1) return { done: [], restarts: [], failures: [failureOf(only, error)] }
   }
   const done: PlannedChange[] = []
+  const restarts: Diagnostic[] = []
   const failures: Problem[] = []
   for (const span of spans) {
     const part = targetOfSpan(target, span)
@@ -112,19 +119,21 @@ async function applyPartially(
       const facts = await readFactsFor(part)
       const applied = await applyView(part, planTarget(leavePaused(part), facts))
       done.push(...applied.done)
+      restarts.push(...applied.restarts)
       failures.push(...applied.failures)
     } catch (error) {
       failures.push(failureOf(span, error))
     }
   }
-  return { done, failures }
+  return { done, restarts, failures }
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */
 async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
-  const { done, leftOut, unverified } = await applyPlan(target, view, { allowEmpty: true, goesOn: true })
+  const options = { allowEmpty: true, goesOn: true }
+  const { done, leftOut, restarts, unverified } = await applyPlan(target, await keepNames(target, view), options)
   const failed = leftOut.map(({ change, diagnostic }) => failureOf(change.span, new SpanplanError(diagnostic), false))
-  return { done, failures: unverified === null ? failed : [...failed, failureOf(null, unverified, false)] }
+  return { done, restarts, failures: unverified === null ? failed : [...failed, failureOf(null, unverified, false)] }
 }
 
 /** @param span null: the changes that belong to no span of the file. */

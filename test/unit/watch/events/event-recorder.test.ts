@@ -16,7 +16,7 @@ function recordWaits(...views: readonly PlanView[]): string[][] {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   return views.map((view) => {
-    const outcome = { view, needed: [], done: [], failures: [] }
+    const outcome = { view, needed: [], done: [], restarts: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: [] })
     return events
       .splice(0)
@@ -62,7 +62,7 @@ test('what has not failed yet in a run is not in sync again before the run has e
     ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z', rest: 2000 } as const),
     diagnostic: { code: 'STEP_FAILED', message: 'it failed' } as const
   }))
-  const outcome = { view: see(), needed: [], done: [], failures: [] }
+  const outcome = { view: see(), needed: [], done: [], restarts: [], failures: [] }
   const eventsOf = (act: () => unknown) => {
     act()
     return events.splice(0).map((event) => `${event.type} ${'degraded' in event ? event.degraded.span : ''}`)

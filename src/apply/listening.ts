@@ -1,0 +1,82 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { type InnerInterface, readInterfaceNames } from '../host/docker/interface-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { shellLine } from '../host/quote-command.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { printable } from '../printable.ts'
+
+/** An interface of a running sensor, which something in the sensor may listen on by its name. */
+export interface ListenedInterface extends InnerInterface {
+  readonly container: string
+  /** The Docker network. */
+  readonly network: string
+  /** The index of the host's end. */
+  readonly port: number
+  /** null: it cannot be read. */
+  readonly name: string | null
+}
+
+/** The running sensors that changes disconnect and connect again: on the same network, or from one to another. */
+export function findReconnected(changes: readonly PlannedChange[]): ReadonlySet<string> {
+  const sensors = (action: PlannedChange['action']) =>
+    changes.flatMap(({ kind, action: its, container }) =>
+      kind === 'sensor' && its === action ? (container ?? []) : []
+    )
+  const created = new Set(sensors('create'))
+  const moved = sensors('remove').filter((container) => created.has(container))
+  return new Set([...changes.flatMap(({ disconnects }) => disconnects), ...moved])
+}
+
+/** Reads the interfaces of some containers, by Docker and the kernel alone. */
+export async function readListened(
+  host: HostIndex,
+  containers: ReadonlySet<string>
+): Promise<readonly ListenedInterface[]> {
+  const found = [...containers].flatMap((name) => {
+    const { sandbox = null, endpoints = [] } = host.containerOf(name) ?? {}
+    return endpoints.flatMap(({ network, port }) =>
+      sandbox === null || typeof port === 'string'
+        ? []
+        : [{ container: name, network, sandbox, index: port.inside, port: port.host }]
+    )
+  })
+  const names = await readInterfaceNames(found)
+  return found.map((one) => ({ ...one, name: names.get(one) ?? null }))
+}
+
+/** Tells which sensors have to be restarted, because they have exited, or an interface has another name by now. */
+export async function findRestarts(
+  before: readonly ListenedInterface[],
+  now: HostIndex
+): Promise<readonly Diagnostic[]> {
+  const containers = new Set(before.map(({ container }) => container))
+  const isRunning = (name: string) => now.containerOf(name)?.running === true
+  const running = new Set([...containers].filter(isRunning))
+  const exited = [...containers].filter((name) => now.containerOf(name)?.running === false)
+  const after = await readListened(now, running)
+  const lost = before.filter(({ container, network, port, name }) => {
+    const others = after.filter((one) => one.container === container)
+    const again = others.find((one) => one.network === network)
+    if (!running.has(container) || again?.port === port) return false
+    return again === undefined ? others.every((one) => one.name !== name) : name === null || again.name !== name
+  })
+  return [
+    ...exited.map((name) =>
+      diagnostic(
+        'SENSOR_STOPPED',
+        `the sensor ${printable(name)} ran before its interface was taken away, and has exited`,
+        `start it: ${shellLine(['docker', 'start', name])}`
+      )
+    ),
+    ...lost.map(({ container, network, name }) => {
+      const again = after.find((one) => one.container === container && one.network === network)
+      const old = name === null ? 'its interface' : `its interface ${printable(name)}`
+      const fresh = again?.name == null ? 'another one' : printable(again.name)
+      return diagnostic(
+        'INTERFACE_RENAMED',
+        `the sensor ${printable(container)} has lost ${old} on ${printable(network)}, and has ${fresh} now: what listens on the old name hears nothing`,
+        `restart it: ${shellLine(['docker', 'restart', container])}`
+      )
+    })
+  ]
+}
