@@ -66,6 +66,12 @@ options:
     description: Whether to take over foreign bridges, networks, qdiscs and mirrors that a span needs.
     type: bool
     default: false
+  recreate:
+    description:
+      - Whether to do what disconnects running sensors, such as another MTU of their network. They may have to be restarted.
+      - Without it, that is returned in RV(waiting).
+    type: bool
+    default: false
   allow_empty:
     description: Whether a file without spans may remove everything that is live.
     type: bool
@@ -244,6 +250,7 @@ ARGUMENTS = {
     "spans": {"type": "list", "elements": "str"},
     "prune": {"type": "bool", "default": True},
     "adopt": {"type": "bool", "default": False},
+    "recreate": {"type": "bool", "default": False},
     "allow_empty": {"type": "bool", "default": False},
     "defer_docker": {"type": "bool", "default": False},
     "wait": {"type": "str"},
@@ -346,6 +353,7 @@ def select(params: dict, files: list[str]) -> list[str]:
     flags = [
         (not params["prune"], "--no-prune"),
         (params["adopt"], "--adopt"),
+        (not params["recreate"], "--no-recreate"),
         (params["defer_docker"], "--defer-docker"),
         (params["dest"], "--install={0}".format(params["dest"])),
     ]

@@ -129,7 +129,7 @@ export const mtu: Check = {
 }
 
 /** The bridge and the ports that are smaller than the file wants. */
-function findSmall({ name, mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
+function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
   const bridge = host.linkOf(name)
   const links = bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
   return links

@@ -184,7 +184,9 @@ const span = mapping({
   mtu: z
     .union([z.literal('auto'), z.int(mtuError).min(smallestMtu, mtuError).max(largestMtu, mtuError)], mtuError)
     .default('auto')
-    .describe('The largest frame, in bytes. auto: that of the largest source'),
+    .describe(
+      'The largest frame, in bytes. auto: that of the largest source; it never becomes smaller while sensors run'
+    ),
   wire: flag().default(true).describe('Frames are as on the wire: segmented, with checksums filled in'),
   sealed: flag()
     .default(true)
