@@ -5,12 +5,12 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { StepFailed } from './batch.ts'
-import { isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './left-out.ts'
-import { findReconnected, findRestarts, readListened } from './listening.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
+import { isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
+import { findReconnected, findRestarts, readListened } from './sensors/listening.ts'
 
 /**
  * Docker names a port in the first round, so the port is sealed in the second. The other rounds are for what others do

@@ -14,7 +14,7 @@ import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { keepNames } from './kept-names.ts'
+import { keepNames } from './sensors/kept-names.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.

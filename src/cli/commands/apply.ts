@@ -1,7 +1,7 @@
-import { awaitSensors, missingSensors } from '../../apply/await-sensors.ts'
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
+import { awaitSensors, missingSensors } from '../../apply/sensors/await-sensors.ts'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'

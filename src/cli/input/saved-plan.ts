@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { keepNames } from '../../apply/kept-names.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
+import { keepNames } from '../../apply/sensors/kept-names.ts'
 import { SpanplanError } from '../../errors.ts'
 import { digestText, type PlanDocument } from '../../plan/output/json.ts'
 import { readSavedPlan, type SavedPlan, savedDocument, showView } from '../../plan/output/saved-plan.ts'

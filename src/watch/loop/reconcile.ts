@@ -1,7 +1,7 @@
 import { applyPlan } from '../../apply/executor.ts'
-import { keepNames } from '../../apply/kept-names.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
+import { keepNames } from '../../apply/sensors/kept-names.ts'
 import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'

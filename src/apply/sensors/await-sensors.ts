@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { interruptedExit, SpanplanError } from '../errors.ts'
-import type { PlanView } from '../plan/plan-view.ts'
-import type { Target } from '../plan/target.ts'
-import type { Wait } from '../resources/kind.ts'
-import { refresh } from './refresh.ts'
+import { interruptedExit, SpanplanError } from '../../errors.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import type { Target } from '../../plan/target.ts'
+import type { Wait } from '../../resources/kind.ts'
+import { refresh } from '../refresh.ts'
 
 /** Milliseconds between two refreshes. */
 const interval = 250

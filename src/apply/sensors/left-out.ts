@@ -1,9 +1,9 @@
-import { type Diagnostic, diagnostic } from '../errors.ts'
-import type { HostIndex } from '../host/host-index.ts'
-import { shellLine } from '../host/quote-command.ts'
-import { renderChange } from '../plan/output/text.ts'
-import { explainUndone, type PlannedChange } from '../plan/plan.ts'
-import { printable } from '../printable.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { renderChange } from '../../plan/output/text.ts'
+import { explainUndone, type PlannedChange } from '../../plan/plan.ts'
+import { printable } from '../../printable.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
 export interface LeftOut {
