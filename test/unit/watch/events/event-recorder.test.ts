@@ -83,7 +83,7 @@ test('a long rest is told when it begins, and each time that it has become longe
     const degraded = [
       { span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:20:00.000Z', rest } as const
     ]
-    recorder.run({ ...run, outcome: { view: see(), needed: [], done: [], failures: [] }, degraded })
+    recorder.run({ ...run, outcome: { view: see(), needed: [], done: [], restarts: [], failures: [] }, degraded })
     return events.splice(0).length
   })
   expect(told).toEqual([1, 0, 1, 0, 1])
