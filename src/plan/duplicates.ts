@@ -17,8 +17,9 @@ interface Pair {
 
 /**
  * Warns of two sources of one span that copy the same frame: where a port of a bridge sends it and another receives it, at an
- * interface and again at the VLAN, bond or bridge above. On the second hook, nothing but eBPF can tell where a frame came
- * from: its source address can be forged, and a copy that is left out by it would hide frames from the sensors.
+ * interface and again at the VLAN, bond or bridge above. No copy is left out: a source address can be forged, which would hide
+ * frames from the sensors, and u32's `indev`, which does tell the port that a frame came from (measured, Linux 6.18), can only
+ * leave a frame out by ending classification, which hides it from the mirrors of other spans and the filters of others.
  *
  * @returns one warning for each bridge whose ports are sources, and one for interfaces above or below others.
  */
