@@ -7,6 +7,9 @@ export interface Origin {
   readonly column: number
 }
 
+/** Stands for the place of what is in no file. It is never printed. */
+export const nowhere: Origin = { file: '', line: 0, column: 0 }
+
 /**
  * An error, a warning or a wait, for people and for programs.
  * `code` is stable across versions; `message` says what is wrong, `hint` what to do next.
@@ -104,7 +107,7 @@ export function diagnosticOf(error: unknown): Diagnostic {
 
 /** A diagnostic without the fields that are not there. */
 export function diagnostic(code: Code, message: string, hint?: string, origin?: Origin): Diagnostic {
-  return { code, message, ...(hint !== undefined && { hint }), ...(origin && { origin }) }
+  return { code, message, ...(hint !== undefined && { hint }), ...(origin && origin !== nowhere && { origin }) }
 }
 
 /** The code of a system error, such as ENOENT; undefined: the error has none. */

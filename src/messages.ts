@@ -495,6 +495,27 @@ export const messages = {
     means: 'A sensor is not running.',
     todo: 'Start the container.'
   },
+  SENSOR_PAUSED: {
+    kind: 'problem',
+    means: 'The processes of a sensor are frozen by docker pause, so it reads no frame.',
+    todo: 'Let it go on: docker unpause.'
+  },
+  SENSOR_DISCONNECTED: {
+    kind: 'problem',
+    means: 'A sensor runs, and is not connected to the network of its span.',
+    todo: 'Run spanplan apply; a watch connects it by itself.'
+  },
+  SENSOR_INTERFACE: {
+    kind: 'problem',
+    means: 'The interface of a sensor is down, is gone or is in another network namespace; or its port is down.',
+    todo: 'Run the command of the hint. See what in the container changes the interface: it needs CAP_NET_ADMIN for that.'
+  },
+  SENSOR_DEAF: {
+    kind: 'problem',
+    means:
+      'No process in a sensor listens on its interface: there is no packet socket on it that gets frames of every protocol.',
+    todo: 'See in docker logs why the tool does not run, or on which interface it listens; then restart the container.'
+  },
   SENSOR_NETWORK_MODE: {
     means:
       'The container has no network of its own (host, container:…). A warning if a label or a service selected the container.',

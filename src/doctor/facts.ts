@@ -5,6 +5,7 @@ import type { Sample } from '../host/read-counters.ts'
 import type { Manager } from '../host/snapshot.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
+import type { AdviseApply } from '../status/advice.ts'
 import type { FramePath } from '../status/counters/frame-path.ts'
 import type { Report } from '../status/report.ts'
 import type { WatchState } from '../status/watch-state.ts'
@@ -61,9 +62,13 @@ export type DockerFacts =
       readonly settings: Known<string | null>
     }
 
-/** The spans of the file on this host. */
+/** The spans of the file on this host; where there is no plan for a file, those that are live. */
 export interface SpansFacts {
+  /** All that keeps spanplan from making a plan for the file; null: there is a plan. Empty: there is no file to plan. */
+  readonly conflicts: readonly Diagnostic[] | null
   readonly view: PlanView
+  /** What to do about what differs from the file. */
+  readonly advise: AdviseApply
   readonly report: Report
   readonly paths: readonly FramePath[]
   /** The later of the report's samples. */
@@ -136,8 +141,7 @@ export interface DoctorFacts extends DoctorRequest {
   readonly managers: Known<readonly ManagerFacts[]>
   /** The packet sockets of this network namespace that get every frame. */
   readonly listeners: Known<readonly PacketListener[]>
-  /** `conflicts`: all that keeps spanplan from making a plan. */
-  readonly spans: Known<SpansFacts | { readonly conflicts: readonly Diagnostic[] }>
+  readonly spans: Known<SpansFacts>
   /** Why the run directory is not used; null: it is. */
   readonly runDirectory: Fault | null
   readonly watches: readonly WatchFacts[]

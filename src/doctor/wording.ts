@@ -1,9 +1,9 @@
 import type { Diagnostic } from '../errors.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { DoctorFacts } from './facts.ts'
+import type { DoctorRequest } from './facts.ts'
 
 /** A command of spanplan for the same files, as a line for a shell. */
-export function spanplanLine({ fileArguments }: DoctorFacts, ...words: readonly string[]): string {
+export function spanplanLine({ fileArguments }: DoctorRequest, ...words: readonly string[]): string {
   return shellLine(['spanplan', ...words, ...fileArguments])
 }
 

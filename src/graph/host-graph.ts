@@ -3,10 +3,12 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { localTime } from '../local-time.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { DesiredSpan } from '../resources/desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import type { Wait } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import type { Report } from '../status/report.ts'
+import { type SensorHealth, sensorCauses } from '../status/sensor-health.ts'
 import {
   drawMirror,
   drawPart,
@@ -104,6 +106,34 @@ export function drawHost(input: HostInput): Graph {
   }
 }
 
+/** The graph of the spans that are live, where there is no plan for a file. */
+export function drawLive(view: PlanView, report: Report): Graph {
+  const spans = view.desired.spans.map((span) => {
+    const { description, ...part } = drawSpan(span)
+    const pointsOf = groupBy(span.mirrors, (point) => writeSourceName(point.source))
+    const sources = [...new Set(span.mirrors.map(({ source }) => writeSourceName(source)))].map((name) => ({
+      part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(pointsOf(name)) },
+      ...{ devices: pointsOf(name).map(({ device }) => device.name), container: null, origin: undefined }
+    }))
+    const sensors = span.sensors.map(({ container: { name } }) => ({
+      part: { ...drawPart(name, ['container']), kind: 'container' as const },
+      ...{ devices: [], container: name, origin: undefined }
+    }))
+    const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
+    return complete(part, description, { sources, receivers }, findingsOf(span.name, { view, report }))
+  })
+  return {
+    fileOnly: false,
+    spans,
+    remarks: [...report.fileErrors, ...report.unhealthy].map(({ message }) => remark('broken', message))
+  }
+}
+
+function drawPoints(points: readonly CopyPoint[]): Part {
+  const filters = new Set(points.map(({ expression }) => expression ?? 'every frame'))
+  return drawPart(points.map(({ direction }) => direction).join(' + '), [...filters])
+}
+
 function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   const { spec, view } = input
   const desired = view.desired.spanOf(span.name)
@@ -150,7 +180,7 @@ function findSensors(
 
 /** Who else gets the frames: containers on the network, and ports of the bridge that lead into no container. */
 function findOthers(
-  { name, network }: SpanSpec,
+  { name, network }: Pick<SpanSpec, 'name' | 'network'>,
   host: HostIndex,
   sensors: readonly Place<Receiver>[]
 ): Place<Receiver>[] {
@@ -175,7 +205,7 @@ function findOthers(
   ]
 }
 
-function findingsOf(span: string, { view: { host, plan }, report }: HostInput): Finding[] {
+function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInput, 'view' | 'report'>): Finding[] {
   const status = report.spans.find(({ name }) => name === span)
   const waiting = plan.waiting.filter((wait) => wait.span === span)
   const hidden = new Set([...notShown, ...waiting.map(({ diagnostic }) => diagnostic.code)])
@@ -200,10 +230,27 @@ function findingsOf(span: string, { view: { host, plan }, report }: HostInput): 
       side: null,
       origin
     })),
+    ...(status?.sensors ?? []).flatMap((sensor) => findSensor(sensor, waiting)),
     ...(status?.unhealthy ?? [])
-      .filter(({ code }) => !hidden.has(code))
+      .filter(({ code }) => !hidden.has(code) && !isOfSensor.has(code))
       .map(({ message, origin }) => ({ ...nowhere, about: remark('broken', message), side: null, origin }))
   ]
+}
+
+/** What is said of a sensor stands at its container. */
+const isOfSensor: ReadonlySet<string> = new Set(Object.values(sensorCauses).map(({ code }) => code))
+
+/** A wait says by itself that a container is missing. */
+function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readonly Wait[]): Finding[] {
+  if (state === 'healthy' || waiting.some((wait) => wait.container === sensor)) return []
+  const about =
+    state === 'unhealthy'
+      ? remark('broken', diagnostic?.message ?? state)
+      : remark(
+          'waits',
+          state === 'starting' ? 'has just started, and is not listening yet' : 'whether it listens is not known'
+        )
+  return [{ about, side: 'receiver', device: null, container: sensor, origin: undefined }]
 }
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {

@@ -261,8 +261,18 @@ export interface Container {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly running: boolean
-  /** The container exits as soon as it starts, and Docker restarts it. */
+  /** The container exits again and again, and Docker restarts it. This stays so until the container has run for a while. */
   readonly restarting: boolean
+  /** How often Docker has restarted the container since somebody started it. */
+  readonly restarts: number
+  /** The container's processes are frozen: docker pause. */
+  readonly paused: boolean
+  /** When the container was started last, as ISO 8601; null: never. */
+  readonly startedAt: string | null
+  /** When the container ended last, as ISO 8601; null: never. */
+  readonly finishedAt: string | null
+  /** The exit status with which the container ended last. */
+  readonly exitStatus: number
   readonly networkMode: string
   /** Docker's file of the container's network namespace; null: the container does not run, or uses another container's. */
   readonly sandbox: string | null

@@ -133,6 +133,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
   const wantedMtu = span.mtu === 'auto' ? Math.max(largest, held ?? 0) : span.mtu
   const resolved: DesiredSpan = {
     name,
+    owner: context.spec.name,
     description,
     wire,
     sealed,

@@ -2,6 +2,7 @@ import type { doctorDocument } from '../doctor/output.ts'
 import type { PlanDocument } from '../plan/output/json.ts'
 import { causes } from '../status/counters/causes.ts'
 import type { statusDocument } from '../status/output/json.ts'
+import { allSensorCauses, sensorGrace } from '../status/sensor-health.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from '../watch/events/event.ts'
 import { type Block, code, codeList, list, type Section, text } from './document.ts'
@@ -47,6 +48,8 @@ const status: Describes<StatusDocument> = {
   spanplan_version: 'the version of spanplan',
   created: 'when, as ISO 8601',
   healthy: 'whether nothing is wrong; the exit status says the same',
+  file_errors:
+    '[diagnostics](#diagnostics): why there is no plan for a file; the spans are those that are live, then, and nothing is compared',
   watch:
     'what a watch says of itself: `name`, `pid`, `since`, `dry_run`, `file`, `last`, `last_success`, `degraded`, `failed_monitors`, `drift`; null without a watch',
   window:
@@ -67,7 +70,17 @@ const span: Describes<SpanDocument> = {
   waiting: 'what it waits for: [diagnostics](#diagnostics), with `kind` and `title`',
   seconds: 'the time between the two samples of the counters',
   hops: 'the places on the way of its frames, in order; each port is followed by its sensor',
+  sensors: 'how each sensor is, with the keys below',
   unhealthy: '[diagnostics](#diagnostics): all that is wrong with the span'
+}
+
+const sensor: Describes<SpanDocument['sensors'][number]> = {
+  sensor: 'the name of the container; or, where none is there, what the file selects it by',
+  listed: 'whether the file lists it; one that others have connected makes no span unhealthy',
+  state: `\`healthy\`, \`unhealthy\`, \`starting\` (it has run for less than ${sensorGrace / 1000} s, and does not listen yet), or \`unknown\`: what tells could not be read`,
+  cause: `why it is unhealthy: ${allSensorCauses.map((cause) => `\`${cause}\``).join(', ')}; null: it is not`,
+  since: 'since when it is unhealthy, as ISO 8601, from Docker or a watch; null: nobody has seen it begin',
+  diagnostic: 'a [diagnostic](#diagnostics): what is wrong, and what helps; null: nothing'
 }
 
 const hop: Describes<SpanDocument['hops'][number]> = {
@@ -88,7 +101,7 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   idle_seconds: 'mirror: the time since its last frame',
   container: 'sensor: its name',
   sockets:
-    'sensor: where it listens: `interface` (null: all) and `drops` of all time (null: it reads a ring); null where that may not be read'
+    'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that may not be read'
 }
 
 const doctor: Describes<DoctorDocument> = {
@@ -128,7 +141,9 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   paused: 'a pause begins: `pause` (`span`, null for all; `until`)',
   resumed: 'a pause ends: `pause`',
   idle: 'a source has had no frame for as long as its `max_idle`: `span`, `device`, `diagnostic`',
-  idle_over: 'frames come again: `span`, `device`, `diagnostic`'
+  idle_over: 'frames come again: `span`, `device`, `diagnostic`',
+  sensor_unhealthy: 'a sensor hears nothing of its span: `sensor`, as in `status --json`, with its `span`',
+  sensor_healthy: 'the sensor hears its span again: `sensor` likewise, as it was before'
 }
 
 const triggers: Readonly<Record<Trigger, string>> = {
@@ -246,6 +261,7 @@ export function writeJsonReference(): string {
     },
     { title: 'status --json', blocks: [text('One object:'), describes(status)] },
     { title: 'A span of status', blocks: [describes(span)] },
+    { title: 'A sensor of status', blocks: [describes(sensor)] },
     { title: 'A hop of status', blocks: [describes(hop)] },
     causesOfLoss,
     { title: 'doctor --json', blocks: [text('One object:'), describes(doctor)] },

@@ -43,6 +43,8 @@ export interface DesiredSensor {
 
 /** One span of the file, with its names resolved on this host. */
 export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu'> {
+  /** The owner in its marks. */
+  readonly owner: string
   /** Bytes. */
   readonly mtu: number
   /** Bytes: the MTU that the span would have if no running sensor were in the way. */

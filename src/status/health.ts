@@ -4,9 +4,11 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
 import { writeDuration } from '../spec/values/duration.ts'
+import { type Advice, writeAdvice } from './advice.ts'
 import { causes } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { isIdle, type SourceIdleness } from './counters/idleness.ts'
+import type { SensorHealth } from './sensor-health.ts'
 import type { Degraded } from './watch-state.ts'
 
 /** Waits that are no problem of the span: Docker is deferred, or a right is missing. */
@@ -22,35 +24,69 @@ export interface SpanState {
   readonly flowReport: FlowReport
   /** The sources that have a max_idle. */
   readonly sources: readonly SourceIdleness[]
+  /** All that get its frames, or should. */
+  readonly sensors: readonly SensorHealth[]
 }
 
 /**
- * All that is wrong with one span, in the order in which to act on it; nothing: it is healthy.
+ * All that is wrong with one span, in the order in which to act on it; nothing: it is healthy. What an apply cannot repair comes
+ * before what it can, and what may come from a difference to the file comes after that.
  *
  * @param warnings of the whole plan.
  * @param degraded all spans that a watch cannot keep in sync.
+ * @param advise what to do about a difference to the file.
  */
 export function judgeSpan(
   span: DesiredSpan,
-  { changes, waiting, flowReport, sources }: SpanState,
+  { changes, waiting, flowReport, sources, sensors }: SpanState,
   warnings: readonly Diagnostic[],
-  degraded: readonly Degraded[]
+  degraded: readonly Degraded[],
+  advise: () => Advice
 ): Diagnostic[] {
-  return [
-    ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
-    ...countDrift(changes, span.name),
+  const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
+  const found: Problem[] = [
     ...waiting
       .filter(({ diagnostic }) => !harmless.has(diagnostic.code))
-      .map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
-    ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`)),
-    ...span.sensors.flatMap(({ container: { name, running }, origin }) =>
-      running
-        ? []
-        : [diagnostic('SENSOR_STOPPED', `the sensor ${name} is not running`, `start it: docker start ${name}`, origin)]
-    ),
-    ...sources.filter(isIdle).map(describeIdleness),
-    ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport))
+      .map(({ title, diagnostic }) => describeWait(title, diagnostic)),
+    ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
+  ].map((diagnostic) => ({ diagnostic, isOwn: true }))
+  found.push(
+    ...sensors
+      .filter(({ listed }) => listed)
+      .flatMap((sensor) => (isAwaited(sensor) ? [] : judgeSensor(sensor, advise))),
+    ...sources.filter(isIdle).map((source) => ({
+      diagnostic: describeIdleness(source),
+      isOwn: changes.every(({ device }) => device !== source.device)
+    })),
+    ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes))
+  )
+  const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))
+  return [
+    ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),
+    ...pick(true),
+    ...countDrift(changes, span.name, advise),
+    ...pick(false)
   ]
+}
+
+/** A wait of the plan is a row, and needs no hint there. */
+function describeWait(title: string, { message, ...rest }: Diagnostic): Diagnostic {
+  const hint = rest.code === 'SENSOR_MISSING' ? 'start it: a watch connects it then, as does the next apply' : undefined
+  return { ...(hint !== undefined && { hint }), ...rest, message: `${title} ${message}` }
+}
+
+/** Something that is wrong with a span. */
+interface Problem {
+  readonly diagnostic: Diagnostic
+  /** Whether it would stay if the host were as the file says. */
+  readonly isOwn: boolean
+}
+
+/** A sensor that an apply helps needs what helps against the difference. */
+function judgeSensor({ cause, diagnostic }: SensorHealth, advise: () => Advice): Problem[] {
+  if (diagnostic === null || cause === null) return []
+  if (diagnostic.hint !== undefined || cause === 'missing') return [{ diagnostic, isOwn: true }]
+  return [{ diagnostic: { ...diagnostic, hint: writeAdvice(advise()) }, isOwn: false }]
 }
 
 /**
@@ -62,14 +98,15 @@ export function judgeSpan(
 export function judgeHost(
   view: PlanView,
   changes: readonly PlannedChange[],
-  degraded: readonly Degraded[]
+  degraded: readonly Degraded[],
+  advise: () => Advice
 ): Diagnostic[] {
   return [
     ...findMissingDocker(view)
       .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
       .map((diagnostic) => ({ ...diagnostic, hint: 'start it: systemctl start docker' })),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
-    ...countDrift(changes, 'the host')
+    ...countDrift(changes, 'the host', advise)
   ]
 }
 
@@ -79,10 +116,10 @@ export function findMissingDocker({ host: { docker }, desired }: PlanView): Diag
   return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
 }
 
-function countDrift({ length }: readonly PlannedChange[], what: string): Diagnostic[] {
+function countDrift({ length }: readonly PlannedChange[], what: string, advise: () => Advice): Diagnostic[] {
   if (length === 0) return []
   const changes = length === 1 ? '1 change' : `${length} changes`
-  return [diagnostic('DRIFT', `${what} differs from the file: ${changes}`, 'run: spanplan apply')]
+  return [diagnostic('DRIFT', `${what} differs from the file: ${changes}`, writeAdvice(advise()))]
 }
 
 /** What is wrong with a source that is idle. */
@@ -92,15 +129,23 @@ export function describeIdleness({ span, device, idle, maxIdle, origin }: Source
   return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
 }
 
-function findLosses(hop: Hop, { seconds }: FlowReport): Diagnostic[] {
+/** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
+const onTheWay: ReadonlySet<string> = new Set(['bridge', 'network', 'port', 'sensor'])
+
+function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
+  const isChanged = (kind: string, device: string | null) =>
+    device === hop.device || device === span || (hop.kind !== 'interface' && onTheWay.has(kind))
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
+    const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (cause === 'no_carrier')
-      return [diagnostic('CARRIER_LOST', `${hop.device} has no carrier, or lost it for a moment`, hint)]
+      return [
+        { diagnostic: diagnostic('CARRIER_LOST', `${hop.device} has no carrier, or lost it for a moment`, hint), isOwn }
+      ]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`
     const message = `${lost} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
-    return [diagnostic('FRAMES_LOST', message, hint)]
+    return [{ diagnostic: diagnostic('FRAMES_LOST', message, hint), isOwn }]
   })
 }

@@ -4,10 +4,12 @@ import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
+import { type AdviseApply, adviseNothing } from './advice.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
 import { framePathOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan, type SpanState } from './health.ts'
+import { judgeSensors, type SensorHealth } from './sensor-health.ts'
 import type { WatchState } from './watch-state.ts'
 
 /** The status of one span. */
@@ -23,6 +25,8 @@ export interface SpanReport extends SpanState {
 /** The status of all spans of a file, and of the host. */
 export interface Report {
   readonly healthy: boolean
+  /** What is wrong with the file: the spans are those that are live, by their marks. Nothing: they are those of the file. */
+  readonly fileErrors: readonly Diagnostic[]
   /** null: no watch of this name runs. */
   readonly watch: WatchState | null
   /** A window that is open: what differs from the file waits for a decision, and is no problem. null: none is. */
@@ -44,37 +48,80 @@ export interface ReportInput {
   readonly window: WindowTime | null
   readonly first: Sample
   readonly later: Sample
+  /** When the later sample was taken, in milliseconds since 1970. */
+  readonly now: number
+  /** No right is missing to this user. */
+  readonly isRoot: boolean
+  readonly fileErrors?: readonly Diagnostic[]
+  /** What to do about what differs from the file. */
+  readonly advise?: AdviseApply
 }
 
 /** Compares two samples, and judges the spans and the host. */
-export function makeReport({ view, pauses, watch, window, first, later }: ReportInput): Report {
+export function makeReport(input: ReportInput): Report {
+  const { view, pauses, watch, window, first, later, now, isRoot, fileErrors = [], advise = adviseNothing } = input
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
+  const remember = rememberFrom(watch)
   const spans = view.desired.spans.map((span): SpanReport => {
     const { name, description } = span
     const path = framePathOf(span, view)
+    const sensors = judgeSensors(span, view, path, later, now, remember)
     const state = {
-      changes: changes.filter((change) => change.span === name),
+      changes: withoutRestarting(
+        changes.filter((change) => change.span === name),
+        sensors,
+        view
+      ),
       waiting: waiting.filter((wait) => wait.span === name),
       flowReport: makeFlowReport(path, first, later),
-      sources: readSources(path, later)
+      sources: readSources(path, later),
+      sensors
     }
     const judged = window === null ? state : { ...state, changes: [] }
-    const unhealthy = judgeSpan(span, judged, warnings, degraded)
+    const unhealthy = judgeSpan(span, judged, warnings, degraded, () => advise(name))
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
-  const unhealthy = judgeHost(view, window === null ? others : [], degraded)
+  const unhealthy = judgeHost(view, window === null ? others : [], degraded, () => advise(null))
+  const problems = [...fileErrors, ...unhealthy, ...spans.flatMap((span) => span.unhealthy)]
   return {
-    healthy: unhealthy.length === 0 && spans.every((span) => span.unhealthy.length === 0),
+    healthy: problems.length === 0,
+    fileErrors,
     watch,
     window,
     spans,
     changes: others,
     unhealthy,
-    unread: findUnread(view, spans)
+    unread: findUnread(view, spans, isRoot)
   }
+}
+
+/** A watch of an earlier version remembers no sensors. */
+function rememberFrom(watch: WatchState | null) {
+  const remembered: readonly SensorHealth[] = watch?.sensors ?? []
+  return ({ span, sensor, cause }: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>) =>
+    remembered.find((one) => one.span === span && one.sensor === sensor && one.cause === cause)?.since ?? null
+}
+
+/**
+ * What of a sensor comes and goes while it keeps restarting is no difference that an apply could repair: its port goes with its
+ * next end.
+ */
+function withoutRestarting(
+  changes: readonly PlannedChange[],
+  sensors: readonly SensorHealth[],
+  { host }: PlanView
+): readonly PlannedChange[] {
+  const restarting = new Set(sensors.flatMap(({ sensor, cause }) => (cause === 'restarting' ? [sensor] : [])))
+  if (restarting.size === 0) return changes
+  return changes.filter(({ kind, device, container }) => {
+    const link = host.linkOf(device)
+    const behind = container ?? (link && host.attachmentOf(link)?.container.name)
+    // A port that leads to nobody is of a container that has just ended.
+    return behind === undefined ? kind !== 'port' : !restarting.has(behind)
+  })
 }
 
 function lastPause(span: string, pauses: readonly Pause[]): string | null {
@@ -84,17 +131,27 @@ function lastPause(span: string, pauses: readonly Pause[]): string | null {
 
 const asRoot = 'run it as root, with sudo'
 
+const readable = "the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone"
+
 /** What could not be read for want of a right. */
-function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanReport[]): Diagnostic[] {
+function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanReport[], isRoot: boolean): Diagnostic[] {
   const { docker } = host
+  // What root lacks, sudo does not give.
+  const enter = isRoot ? 'entering a network namespace needs CAP_SYS_ADMIN' : asRoot
   const filters = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'FILTER_FORBIDDEN')
   const networks = new Set(desired.spans.map(({ network }) => network?.name))
+  // Of what starts, ends or keeps restarting just now, nobody can know it.
   const hidden = host.containers.filter(
-    ({ running, endpoints }) =>
-      running && endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
+    ({ running, restarting, sandbox, endpoints }) =>
+      running &&
+      !restarting &&
+      sandbox !== null &&
+      endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
-  const unreadable = spans.flatMap(({ flowReport }) =>
-    flowReport.hops.flatMap((hop) => (hop.kind === 'sensor' && hop.sockets === null ? [hop.container] : []))
+  const unknown = spans.flatMap(({ sensors }) =>
+    sensors.flatMap(({ sensor, state }) =>
+      state === 'unknown' && docker.state === 'read' && !hidden.some(({ name }) => name === sensor) ? [sensor] : []
+    )
   )
   return [
     ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN'
@@ -104,9 +161,9 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
     ...cannotRead(
       'which ports belong to',
       hidden.map(({ name }) => name),
-      `${asRoot}; the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone`
+      `${enter}; ${readable}`
     ),
-    ...cannotRead('what is lost by the sockets of', unreadable, asRoot),
+    ...cannotRead('whether a process listens in', unknown, enter),
     ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD')
   ]
 }

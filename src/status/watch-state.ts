@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../errors.ts'
 import type { Histogram } from './output/exposition.ts'
+import type { SensorHealth } from './sensor-health.ts'
 
 /** What starts a run of the watch. */
 export type Trigger =
@@ -58,6 +59,8 @@ export interface WatchState {
   /** When the last run ended after which all was in sync, as ISO 8601. */
   readonly lastSuccess: string | null
   readonly degraded: readonly Degraded[]
+  /** The sensors, as the watch last saw them. */
+  readonly sensors: readonly SensorHealth[]
   readonly failedMonitors: readonly FailedMonitor[]
   /** How many runs there were since the watch started, by trigger and result. */
   readonly runs: readonly { readonly trigger: Trigger; readonly result: Result; readonly count: number }[]

@@ -14,6 +14,7 @@ import { openDegradation } from './degraded/degradation.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
+import { trackSensors } from './events/sensor-tracker.ts'
 import { monotonicTime } from './loop/clock.ts'
 import { noKernelPass, planHost } from './loop/plan-host.ts'
 import { type RunOutcome, reconcile } from './loop/reconcile.ts'
@@ -76,6 +77,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
+  const sensors = trackSensors(emit, signal)
   let isNewFile = true
   let firstSample: Sample | null = null
   let hasLock = false
@@ -148,6 +150,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     isNewFile = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
+    sensors.follow(outcome.view)
   }
 
   return {
@@ -155,7 +158,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     name,
     state: (): Omit<WatchState, 'failedMonitors'> => ({
       ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list().map(withoutRest), ...statistics.read() },
-      file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics }
+      file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics },
+      sensors: sensors.list()
     }),
     /** What the files say, as they were accepted last. */
     spec: () => files.spec,

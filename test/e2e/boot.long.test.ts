@@ -16,7 +16,7 @@ beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }], docker: true })
   host = await install(lab)
   // As a host's own would be, it is there again when Docker is.
-  suricata = await lab.startSensor('suricata', { RestartPolicy: { Name: 'always' } })
+  suricata = await lab.startListener('suricata', { RestartPolicy: { Name: 'always' } })
   before = await lab.snapshotText()
 })
 afterAll(() => lab?.close())

@@ -36,7 +36,7 @@ let lab: Lab
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
-  await lab.startSensor('suricata')
+  await lab.startListener('suricata')
   await writeSpans(lab, file)
 })
 afterAll(() => lab?.close())

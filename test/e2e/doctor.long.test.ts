@@ -22,7 +22,7 @@ let lab: Lab
 
 beforeAll(async () => {
   lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224', mtu: 1500 }] })
-  await lab.startSensor('suricata')
+  await lab.startListener('suricata')
   await makeHealthy(lab, 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n')
 })
 afterAll(() => lab?.close())

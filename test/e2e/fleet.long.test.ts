@@ -18,8 +18,8 @@ beforeAll(async () => {
     hosts: { fra1: { docker: true }, fra2: { docker: true }, ams1: { docker: false }, ams2: { docker: false } }
   })
   ;[suricata] = await Promise.all([
-    fleet.host('fra1').lab.startSensor('suricata'),
-    fleet.host('fra2').lab.startSensor('suricata')
+    fleet.host('fra1').lab.startListener('suricata'),
+    fleet.host('fra2').lab.startListener('suricata')
   ])
 })
 afterAll(() => fleet?.close())

@@ -7,7 +7,7 @@ let lab: Lab
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
-  await lab.startSensor('suricata')
+  await lab.startListener('suricata')
   await writeSpans(
     lab,
     'spans: {span0: {sources: [{interface: ens192, filter: not port 22}], sensors: [suricata, zeek]}}'

@@ -45,7 +45,8 @@ async function applySensors(...names: readonly string[]): Promise<void> {
 
 /** The containers that are told to be behind the ports, and what listens there: null where it is not known. */
 async function readSensors(options: SpanplanOptions = bounded): Promise<{ container: string; sockets: unknown }[]> {
-  const { stdout } = await spanplan(lab, ['status', '--json', '--for', '10ms'], 0, options)
+  // Whether they are healthy: one in which nothing listens is not, once it has run for a while.
+  const { stdout } = await lab.spanplan(['status', '--json', '--for', '10ms'], options)
   const [span]: { hops: { kind: string; container: string; sockets: unknown }[] }[] = JSON.parse(stdout).spans
   const hops = span?.hops.filter(({ kind }) => kind === 'sensor') ?? []
   return hops
@@ -96,7 +97,7 @@ describe('a sensor with the rights that Docker gives to all, in a tree of its ow
     const [link] = JSON.parse(await runInside(evil, 'ip', '-json', 'link', 'show', 'dev', name))
     const [other] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'dev', port]))
     await show({ address: write(mac), ifindex: write(link.ifindex), iflink: write(other.ifindex) })
-    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
+    const { stdout } = await lab.spanplan(['status', '--for', '10ms'], bounded)
     expect(stdout).toMatch(/sensor +evil/)
     const replace = 'rm /tree/sys/class/net/eth9/ifindex && mkfifo /tree/sys/class/net/eth9/ifindex'
     expect(await lab.exec(evil, ['/bin/sh', '-c', replace])).toMatchObject({ exitCode: 0, stderr: '' })
@@ -163,9 +164,9 @@ describe('a container that may do anything in its own network namespace', () => 
       await runInside(zeek, 'ip', 'link', 'add', 'name', decoy, 'type', 'bridge')
     }
     await expectConverged(lab, bounded)
-    const sockets = [{ interface: hostile, drops: null }]
+    const sockets = [{ interface: hostile, hears: 'every', drops: null }]
     expect(await readSensors()).toEqual([{ container: 'zeek', sockets }])
-    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
+    const { stdout } = await lab.spanplan(['status', '--for', '10ms'], bounded)
     expect(stdout).not.toContain('\u001b')
     await expectHeard(lab, [zeek])
   })
@@ -178,8 +179,8 @@ describe('a container that may do anything in its own network namespace', () => 
     const flood = lab.start([...enter, 'prlimit', '--nofile=5000', findProgram('perl'), '-e', many])
     try {
       await once(flood.stdout, 'data')
-      const { stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, bounded)
-      expect(stderr).toContain('no right to see what is lost by the sockets of zeek')
+      const { stderr } = await lab.spanplan(['status', '--for', '10ms'], bounded)
+      expect(stderr).toContain('no right to see whether a process listens in zeek')
     } finally {
       flood.kill('SIGKILL')
     }
@@ -220,7 +221,9 @@ test('containers that share one network namespace are one sensor', async () => {
   await until('it listens', async () => (await runInside(zeek, 'ss', '--packet', '--no-header')).includes(name))
   await expectConverged(lab)
   expect(await networksOf(other)).toEqual([])
-  expect(await readSensors()).toEqual([{ container: 'zeek', sockets: [{ interface: name, drops: null }] }])
+  expect(await readSensors()).toEqual([
+    { container: 'zeek', sockets: [{ interface: name, hears: 'every', drops: null }] }
+  ])
   await restore()
 })
 
@@ -300,7 +303,7 @@ describe('what Docker says of a container', () => {
         said.NetworkSettings.SandboxKey = wrong
       })
       await expectConverged(lab, options)
-      const { stdout, stderr } = await spanplan(lab, ['status', '--for', '10ms'], 0, options)
+      const { stdout, stderr } = await lab.spanplan(['status', '--for', '10ms'], options)
       expect(stderr).toContain('no right to see which ports belong to zeek')
       expect(stdout).not.toMatch(/sensor +zeek/)
     } finally {

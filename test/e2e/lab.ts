@@ -71,6 +71,9 @@ type Labels = Record<string, string>
 
 export type Argv = readonly [string, ...string[]]
 
+/** The filter takes no frame: listening costs nothing, whatever is sent. */
+const listenOnAll = ['tcpdump', '-Z', 'root', '-i', 'any', '-w', '/dev/null', 'less', '1'] as const
+
 const DEFAULT_CABLES: readonly CableOptions[] = [{ card: 'ens192' }]
 /** Jumbo frames, as they are usual where much is mirrored: 9014 bytes with the header. */
 const DEFAULT_MTU = 9000
@@ -266,15 +269,31 @@ export class Lab implements AsyncDisposable {
     return container
   }
 
+  /** The same, with a process that listens on all its interfaces and keeps nothing: a sensor that is healthy. */
+  async startListener(
+    name: string,
+    hostConfig: Docker.HostConfig = {},
+    labels: Labels = {}
+  ): Promise<Docker.Container> {
+    const container = await this.createSensor(name, hostConfig, labels, listenOnAll)
+    await container.start()
+    return container
+  }
+
   /** The same, and does not start it. */
-  createSensor(name: string, hostConfig: Docker.HostConfig = {}, labels: Labels = {}): Promise<Docker.Container> {
+  createSensor(
+    name: string,
+    hostConfig: Docker.HostConfig = {},
+    labels: Labels = {},
+    command: Argv = ['/bin/sleep', 'infinity']
+  ): Promise<Docker.Container> {
     // One in another's namespace, or the host's, has none of its own to set.
     const isShared = /^(host$|container:)/.test(hostConfig.NetworkMode ?? '')
     return this.docker.createContainer({
       name,
       Image: SENSOR_IMAGE,
       Labels: labels,
-      Cmd: ['/bin/sleep', 'infinity'],
+      Cmd: [...command],
       // The first process of a container ignores SIGTERM: Docker would wait for ten seconds.
       StopSignal: 'SIGKILL',
       HostConfig: { NetworkMode: 'none', ...(!isShared && { Sysctls: { ...containerSysctls } }), ...hostConfig }

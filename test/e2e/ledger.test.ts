@@ -18,8 +18,8 @@ let sensors: { readonly suricata: Docker.Container; readonly zeek: Docker.Contai
 beforeAll(async () => {
   lab = await createLab({ docker: true })
   // With no more rights than a sensor needs.
-  const suricata = await lab.startSensor('suricata', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
-  sensors = { suricata, zeek: await lab.startSensor('zeek') }
+  const suricata = await lab.startListener('suricata', { CapDrop: ['ALL'], CapAdd: ['NET_RAW', 'SETGID', 'SETUID'] })
+  sensors = { suricata, zeek: await lab.startListener('zeek') }
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek], mtu: 1500}}')
   await spanplan(lab, ['apply'])
 })
@@ -243,7 +243,7 @@ describe('a sensor that is stopped', () => {
     ])
     await until(
       'tcpdump listens',
-      async () => (await lab.exec(suricata, ['cat', '/proc/net/packet'])).stdout.split('\n').length > 2
+      async () => (await lab.exec(suricata, ['cat', '/proc/net/packet'])).stdout.split('\n').length > 3
     )
     const { exitCode, hops, lost } = await count(async () => {
       tool.kill('SIGSTOP')
@@ -259,7 +259,7 @@ describe('a sensor that is stopped', () => {
     expect({ exitCode, lost }).toEqual({ exitCode: 0, lost: [] })
     expect(hops.find(({ container }) => container === 'suricata')).toMatchObject({
       frames: 2000,
-      sockets: [{ drops: null }]
+      sockets: [{ drops: null }, { drops: null }]
     })
     expect(stdout).toContain('listens on a ring: only the sensor knows what it loses there')
   })

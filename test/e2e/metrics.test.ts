@@ -14,7 +14,7 @@ let sensors: readonly Docker.Container[]
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
-  sensors = [await lab.startSensor('suricata'), await lab.startSensor('zeek')]
+  sensors = [await lab.startListener('suricata'), await lab.startSensor('zeek')]
   first = await lab.snapshotText()
 })
 afterAll(() => lab?.close())
@@ -146,12 +146,49 @@ describe('whether it lives and is ready', () => {
       await lab.stopDocker()
       const away = await scrapeUntil('Docker is missed', (now) => now.value('host_healthy') === 0)
       expect(away.value('problems', { code: 'DOCKER_UNREACHABLE' })).toBe(1)
-      expect([await statusOf('/healthz'), await statusOf('/readyz')]).toEqual([200, 200])
+      // Docker's containers end before Docker does, and are seen to.
+      await until('it is ready', async () => (await statusOf('/readyz')) === 200)
+      expect(await statusOf('/healthz')).toBe(200)
     } finally {
       await lab.startDocker()
       for (const sensor of sensors) await sensor.start()
     }
     await scrapeUntil('it is back', (now) => now.value('host_healthy') === 1)
+  })
+
+  test('a sensor that hears nothing is told everywhere, with the reason and since when; and that it hears again', async () => {
+    await using watch = await startWatch(lab, listenHere)
+    await scrapeHealthy()
+    const [suricata, zeek] = sensors
+    const sensor = { span: 'span0', sensor: 'suricata' }
+    await suricata?.pause()
+    await watch.expectTold(
+      /sensor +span0 +! the sensor suricata is paused, since \d\d:.* \(let it go on: docker unpause suricata\)\n/
+    )
+    const paused = await scrapeUntil(
+      'it is told',
+      (now) => now.value('sensor_unhealthy', { ...sensor, reason: 'paused' }) === 1
+    )
+    expect(paused.sum('sensor_unhealthy', sensor)).toBe(1)
+    expect(paused.value('sensor_unhealthy', { span: 'span0', sensor: 'zeek', reason: 'none' })).toBe(0)
+    expect(paused.value('sensor_unhealthy_since_timestamp_seconds', sensor)).toBeGreaterThan(0)
+    expect(paused.value('healthy', { span: 'span0' })).toBe(0)
+    await expectMetrics(paused.text)
+    expect(await getPage(lab, '/readyz')).toMatchObject({
+      status: 503,
+      body: expect.stringMatching(/^not ready: span span0: the sensor suricata is paused, since /)
+    })
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 2)
+    expect(stdout).toMatch(/^span0: NOT HEALTHY, the sensor suricata is paused, since [\d:]+\. Let\n/)
+    const heard = watch.told.length
+    await suricata?.unpause()
+    await watch.expectTold(/sensor +span0 +the sensor suricata hears the span again\n/, heard)
+    await zeek?.stop()
+    await watch.expectTold(/! the sensor zeek is not running: it ended with exit status \d+, since /)
+    await zeek?.start()
+    await watch.expectTold(/sensor +span0 +the sensor zeek hears the span again\n/)
+    await scrapeHealthy()
+    expect(await statusOf('/readyz')).toBe(200)
   })
 
   test('it waits for a sensor, and is ready', async () => {

@@ -1,4 +1,4 @@
-/** What status calls healthy, and what not, on a host that changes. */
+/** What status calls healthy, and what not, on a host that changes; and what it shows where there is no file to compare with. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'
@@ -10,7 +10,9 @@ let suricata: Docker.Container
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
-  suricata = await lab.startSensor('suricata')
+  suricata = await lab.startListener('suricata')
+  // Its grace ends while the other tests run.
+  await lab.startSensor('idle')
 })
 afterAll(() => lab?.close())
 beforeEach(async () => {
@@ -85,7 +87,10 @@ describe('not healthy', () => {
     await writeSpans(lab, 'spans: {}')
     expect(await look()).toEqual([2, 'DRIFT'])
     const text = await read(2)
-    expect(text).toMatch(/^host: NOT HEALTHY, \d+ changes missing\. Run: spanplan apply\n\nhost\n {2}- bridge span0\n/)
+    // Without --allow-empty, apply refuses that.
+    expect(text).toMatch(
+      /^host: NOT HEALTHY, \d+ changes missing\. spanplan apply is refused for now: the\n {4}file has no spans; .*\n\nhost\n {2}- bridge span0\n/
+    )
   })
 
   test('a card that is missing, and a sensor', async () => {
@@ -94,10 +99,81 @@ describe('not healthy', () => {
     expect(await read(2)).toContain('\n  ... sensor zeek → span0 waits for the container zeek\n')
   })
 
-  test('a sensor that does not run', async () => {
+  test('what an apply cannot repair comes first, and an apply that would be refused is not said', async () => {
+    const two = 'span0: {sources: [{interface: ens192}], sensors: [suricata]}, span1: {sources: [{interface: ens224}]}'
+    await writeSpans(lab, `spans: {${two}}`)
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    const text = await read(2)
+    // The whole file cannot be applied: the interface of the other span is missing.
+    expect(text).toMatch(/^span0: NOT HEALTHY, 1 change missing[^.]*\.\s+Run: spanplan apply --span span0\n/)
+    expect(text).toMatch(/\nspan1: NOT HEALTHY, ens224 ingress → span1 /)
+    expect(text).not.toMatch(/Run: spanplan apply\n/)
+    await spanplan(lab, ['apply', '--span', 'span0'])
+    expect(await read(2)).toMatch(/^span1: NOT HEALTHY/)
+  })
+})
+
+describe('a sensor that hears nothing', () => {
+  test('stopped', async () => {
     await suricata.stop()
     expect(await look()).toEqual([2, 'SENSOR_STOPPED'])
+    expect(await read(2)).toMatch(/^span0: NOT HEALTHY, the sensor suricata is not running: it ended/)
     await suricata.start()
+  })
+
+  test('paused: in the graph and in the doctor, too', async () => {
+    await suricata.pause()
+    await using _ = { [Symbol.asyncDispose]: () => suricata.unpause() }
+    expect(await look()).toEqual([2, 'SENSOR_PAUSED'])
+    expect(await read(2)).toMatch(/^span0: NOT HEALTHY, the sensor suricata is paused[,.][\s\S]* docker\s+unpause/)
+    const { stdout: graph } = await spanplan(lab, ['graph'])
+    expect(graph).toMatch(/suricata \(container\)\n +! the sensor suricata is paused\n\n1 span: 1 is broken/)
+    const { stdout } = await spanplan(lab, ['doctor'], 2)
+    expect(stdout).toMatch(
+      /problem +sensors +span span0: the sensor suricata is paused\n +\$ docker unpause suricata\n/
+    )
+  })
+
+  test('its interface is down', async () => {
+    const { State } = await suricata.inspect()
+    const inside = ['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', 'dev', 'eth0'] as const
+    await lab.run([...inside, 'down'])
+    expect(await look()).toEqual([2, 'SENSOR_INTERFACE'])
+    await lab.run([...inside, 'up'])
+    expect(await look()).toEqual([0])
+  })
+
+  test('it ends again and again: neither drift nor a missing right, whenever one looks', async () => {
+    const restless = await lab.createSensor('restless', { RestartPolicy: { Name: 'always' } }, {}, ['sleep', '0.3'])
+    await write({ sensors: 'suricata, restless' })
+    await spanplan(lab, ['apply', '--yes'])
+    await restless.start()
+    await until('it restarts', async () => (await restless.inspect()).RestartCount >= 3)
+    for (let turn = 0; turn < 8; turn++) {
+      const { stdout, stderr } = await lab.spanplan(['status', '--for', '10ms'])
+      expect(stdout).toMatch(/^span0: NOT HEALTHY, the sensor restless keeps restarting \(\d+ times/)
+      expect(stdout).toContain('docker logs --tail 20 restless')
+      expect(stderr).not.toMatch(/no right/)
+      expect(await look()).toEqual([2, 'SENSOR_RESTARTING'])
+    }
+    await restless.remove({ force: true })
+  })
+
+  test('no process in it listens, once it has had its time to start', async () => {
+    await write({ sensors: 'suricata, idle' })
+    await spanplan(lab, ['apply', '--yes'])
+    await until('its grace is over', async () => (await look())[0] === 2)
+    expect(await look()).toEqual([2, 'SENSOR_DEAF'])
+    expect(await read(2)).toMatch(/^span0: NOT HEALTHY, the sensor idle hears nothing: no process in it listens/)
+    // Others have connected it: that is told, and the span is healthy.
+    await write({})
+    await spanplan(lab, ['apply', '--yes'])
+    await lab.docker.getNetwork('none').disconnect({ Container: 'idle' })
+    await lab.docker.getNetwork('span0').connect({ Container: 'idle' })
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await look()).toEqual([0])
+    expect(await read(0)).toMatch(/\n {2}\.\.\. the sensor idle hears nothing: .*\n.*\(not in the file\)\n/)
+    await lab.docker.getNetwork('span0').disconnect({ Container: 'idle' })
   })
 })
 
@@ -119,11 +195,52 @@ describe('no illness', () => {
   })
 })
 
-test('a broken file is an error, with its place', async () => {
-  await writeSpans(lab, 'spans: {span0: nonsense}')
-  const { stdout, stderr } = await spanplan(lab, ['status'], 65)
-  expect(stdout).toBe('')
-  expect(stderr).toMatch(/^spans\.yaml:2:16: error: /)
+describe('without a file that can be applied, what is live is shown, by its marks', () => {
+  const errors: Record<string, [text: string, place: RegExp]> = {
+    'a broken file': ['spans: {span0: nonsense}', /^file: NOT HEALTHY, spans\.yaml:2:16: span "span0" must be/],
+    'a filter that is none': [
+      'spans: {span0: {sources: [{interface: ens192, filter: "port 22 and and"}]}}',
+      /^file: NOT HEALTHY, spans\.yaml:2:\d+: /
+    ]
+  }
+  test.each(Object.entries(errors))('%s', async (_, [text, place]) => {
+    await writeSpans(lab, text)
+    const status = await spanplan(lab, ['status', '--for', '10ms'], 2)
+    expect(status.stdout).toMatch(place)
+    expect(status.stdout).toMatch(/is\s+shown, by its marks\.[^\n]*\nspan0: healthy, /)
+    expect(status.stdout).toMatch(/\n {2}sensor +suricata /)
+    expect(status.stdout).not.toMatch(/spanplan apply/)
+    expect(status.stderr).toMatch(/^spans\.yaml:2:\d+: error: /)
+    const document = JSON.parse((await spanplan(lab, ['status', '--json', '--for', '10ms'], 2)).stdout)
+    expect(document).toMatchObject({ healthy: false, file_errors: [{ origin: { line: 2 } }] })
+    expect(document.spans).toMatchObject([{ name: 'span0', drift: false, sensors: [{ state: 'healthy' }] }])
+    const graph = await spanplan(lab, ['graph'], 2)
+    expect(graph.stdout).toMatch(
+      /^span0 \(network span0, mtu \d+, sealed\)\n├─ from\n│ {2}└─ ens192: .*\n└─ to\n {3}└─ suricata/
+    )
+    const doctor = await spanplan(lab, ['doctor'], 2)
+    expect(doctor.stdout).toMatch(/not known +spans +live, by their marks: span0/)
+    for (const command of ['plan', 'validate']) await spanplan(lab, [command], 65)
+  })
+
+  test('no file at all, and a sensor that is stopped', async () => {
+    await suricata.stop()
+    const { stdout, stderr } = await spanplan(lab, ['status', '--for', '10ms'], 2, { cwd: '/' })
+    expect(stdout).toMatch(/^file: NOT HEALTHY, there is no spans\.yaml here, and no \/etc\/spanplan\. What\n/)
+    expect(stdout).toMatch(/\nspan0: NOT HEALTHY, the sensor suricata is not running: /)
+    expect(stderr).toContain('error: there is no spans.yaml here')
+    await suricata.start()
+  })
+
+  test('something stands in the way of a plan', async () => {
+    await lab.run(['ip', 'link', 'add', 'name', 'span1', 'type', 'bridge'])
+    const two = 'span0: {sources: [{interface: ens192}], sensors: [suricata]}, span1: {sources: [{interface: ens192}]}'
+    await writeSpans(lab, `spans: {${two}}`)
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 2)
+    expect(stdout).toMatch(/^file: NOT HEALTHY, .*span1/)
+    expect(stdout).toMatch(/\nspan0: healthy, /)
+    await lab.run(['ip', 'link', 'del', 'dev', 'span1'])
+  })
 })
 
 // Last: Docker forgets the sensor's interface, and does not always take it away later.

@@ -1,7 +1,7 @@
 import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { drawFile, type Graph } from '../../graph/graph.ts'
-import { drawHost } from '../../graph/host-graph.ts'
+import { drawHost, drawLive } from '../../graph/host-graph.ts'
 import { renderMermaid } from '../../graph/mermaid.ts'
 import { renderSvg } from '../../graph/svg.ts'
 import { renderTree } from '../../graph/tree.ts'
@@ -10,9 +10,10 @@ import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
+import { refreshStatus } from '../input/status-view.ts'
 import { choosePaint } from '../output/terminal.ts'
-import { type Session, warn } from '../session.ts'
-import { refreshStatus, report } from './status.ts'
+import { printDiagnostics, type Session, warn } from '../session.ts'
+import { report } from './status.ts'
 
 const renderers = {
   text: renderTree,
@@ -27,11 +28,16 @@ interface GraphOptions extends FileSelection {
   readonly fileOnly: boolean
 }
 
-/** `spanplan graph`: draws the spans, from their sources to their sensors. A broken span is drawn, and is no failure. */
+/**
+ * `spanplan graph`: draws the spans, from their sources to their sensors. A broken span is drawn, and is no failure; a broken file
+ * is one, and what is live is drawn.
+ */
 export async function graphCommand(session: Session, options: GraphOptions): Promise<ExitCode> {
-  const graph = await (options.fileOnly ? readFileGraph(session, options) : readHostGraph(session, options))
+  const { graph, exit } = options.fileOnly
+    ? { graph: await readFileGraph(session, options), exit: Exit.done }
+    : await readHostGraph(session, options)
   process.stdout.write(renderers[options.format](graph, choosePaint(session.color, process.stdout)))
-  return Exit.done
+  return exit
 }
 
 async function readFileGraph(session: Session, { file, span }: GraphOptions): Promise<Graph> {
@@ -47,13 +53,16 @@ async function readFileGraph(session: Session, { file, span }: GraphOptions): Pr
   return drawFile(spec, selectSpans(spec, span))
 }
 
-async function readHostGraph(session: Session, options: GraphOptions): Promise<Graph> {
+async function readHostGraph(session: Session, options: GraphOptions): Promise<{ graph: Graph; exit: ExitCode }> {
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   // One sample tells all but what is lost between two.
   const sample = await takeSample(framePathsOf(view))
   const status = await report(view, sample, sample)
+  printDiagnostics(session, 'error', view.fileErrors)
   warn(session, status.unread)
-  return drawHost({ spec: view.spec, spans: selectSpans(view.spec, options.span), view, report: status })
+  if (view.spec === null) return { graph: drawLive(view, status), exit: Exit.unhealthy }
+  const spans = selectSpans(view.spec, options.span)
+  return { graph: drawHost({ spec: view.spec, spans, view, report: status }), exit: Exit.done }
 }
 
 /** The spans of these names, or all. */

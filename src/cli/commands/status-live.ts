@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicNow, type Sample } from '../../host/read-counters.ts'
 import { localTime } from '../../local-time.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals, withTotals } from '../../status/counters/loss-totals.ts'
 import { renderReport } from '../../status/output/text.ts'
 import type { Report } from '../../status/report.ts'
+import type { StatusView } from '../input/status-view.ts'
 import { openScreen } from '../output/screen.ts'
 import { choosePaint } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
@@ -17,16 +17,14 @@ const interval = 1000
  * Shows the status on a terminal every second, until somebody types q or ^C. Rates are of the last second; losses are counted
  * since the start.
  *
- * @param apply the command that applies the files.
  * @param refresh reads the host and plans again.
  * @returns the last report; null: it was ended before the first.
  */
 export async function showLive(
   session: Session,
-  first: PlanView,
-  apply: string,
-  refresh: () => Promise<PlanView>,
-  makeReport: (view: PlanView, first: Sample, later: Sample) => Promise<Report>
+  first: StatusView,
+  refresh: () => Promise<StatusView>,
+  makeReport: (view: StatusView, first: Sample, later: Sample) => Promise<Report>
 ): Promise<Report | null> {
   const paint = choosePaint(session.color, process.stdout)
   const start = framePathsOf(first)
@@ -45,7 +43,7 @@ export async function showLive(
       const now = await takeSample(paths)
       losses = addLosses(losses, paths, now)
       report = await makeReport(view, before, now)
-      screen.draw([...renderReport(withAllLosses(report, losses), apply, paint).trimEnd().split('\n'), legend])
+      screen.draw([...renderReport(withAllLosses(report, losses), paint).trimEnd().split('\n'), legend])
       before = now
     }
   } finally {

@@ -1,32 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { refresh, refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
-import type { Target } from '../../plan/target.ts'
 import { printableJson } from '../../printable.ts'
 import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
-import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { statusDocument } from '../../status/output/json.ts'
 import { renderReport } from '../../status/output/text.ts'
 import { makeReport, type Report } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { loadSpecTarget, type Selection } from '../input/target.ts'
+import { refreshStatus, type StatusSelection, type StatusView } from '../input/status-view.ts'
 import { choosePaint } from '../output/terminal.ts'
-import { type Session, warn } from '../session.ts'
+import { printDiagnostics, type Session, warn } from '../session.ts'
 
-interface StatusOptions extends Omit<Selection, 'deferDocker'> {
+interface StatusOptions extends StatusSelection {
   /** Milliseconds between the two samples; `watch`: since the watch's first sample. */
   readonly for: number | 'watch'
   readonly live: boolean
-}
-
-/** A plan view, with the file that it was made for. */
-interface StatusView extends PlanView {
-  readonly spec: Spec
 }
 
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
@@ -39,32 +30,23 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
     const { showLive } = await import('./status-live.ts')
-    return exitOf(await showLive(session, view, applyCommand(options), refreshNow, report))
+    return exitOf(await showLive(session, view, refreshNow, report))
   }
   const first = await takeFirstSample(view, options.for)
   // The host may have changed since the first sample.
   const now = await refreshNow()
   const result = await report(now, first, await takeSample(framePathsOf(now)))
+  if (!session.json) printDiagnostics(session, 'error', result.fileErrors)
   warn(session, result.unread)
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
     process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
-  } else process.stdout.write(renderReport(result, applyCommand(options), choosePaint(session.color, process.stdout)))
+  } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
   return exitOf(result)
 }
 
-/** The apply of what this status is about. */
-function applyCommand({ file, span, insecureFile }: StatusOptions): string {
-  const flags = [
-    ...file.flatMap((path) => ['-f', path]),
-    ...span.flatMap((name) => ['--span', name]),
-    ...(insecureFile ? ['--insecure-file'] : [])
-  ]
-  return shellLine(['spanplan', 'apply', ...flags])
-}
-
 /** Gives the first sample once it is time for the second. */
-async function takeFirstSample(view: PlanView, span: StatusOptions['for']): Promise<Sample> {
+async function takeFirstSample(view: StatusView, span: StatusOptions['for']): Promise<Sample> {
   if (span !== 'watch') {
     const sample = await takeSample(framePathsOf(view))
     await sleep(span)
@@ -85,36 +67,13 @@ function exitOf(report: Report | null): ExitCode {
   return report?.healthy === false ? Exit.unhealthy : Exit.done
 }
 
-/**
- * Reads the host and plans as a watch does: what is missing is waited for, what would disconnect running sensors waits for a
- * person, and spans that are not in the file are removed. A span whose bridge others use cannot be removed; then the plan is made without removals, so that the other spans are shown.
- */
-export async function refreshStatus(
-  session: Session,
-  options: Omit<Selection, 'deferDocker'>,
-  refresh: (target: Target) => Promise<PlanView>
-): Promise<StatusView> {
-  const makeTarget = async (prune: boolean): Promise<Target> => {
-    const target = await loadSpecTarget(session, { ...options, ...asWatch, prune })
-    return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
-  }
-  const refreshFor = async (prune: boolean) => {
-    const target = await makeTarget(prune)
-    return { ...(await refresh(target)), spec: target.spec }
-  }
-  try {
-    return await refreshFor(true)
-  } catch (error) {
-    const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
-    if (!blocked || options.span.length > 0) throw error
-    return refreshFor(false)
-  }
-}
-
-const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
-
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
-export async function report(view: PlanView, first: Sample, later: Sample): Promise<Report> {
+export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.owner, 'state')
-  return makeReport({ view, pauses: readPauses(Date.now()).pauses, watch, window: readWindowTime(), first, later })
+  const { fileErrors, advise } = view
+  const now = Date.now()
+  return makeReport({
+    ...{ view, pauses: readPauses(now).pauses, watch, window: readWindowTime(), first, later, now },
+    ...{ isRoot: process.geteuid?.() === 0, fileErrors, advise }
+  })
 }

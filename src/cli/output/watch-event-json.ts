@@ -55,6 +55,11 @@ export function eventFields(event: WatchEvent): object {
     case 'idle':
     case 'idle_over':
       return { span: event.span, device: event.device, diagnostic: event.diagnostic }
+    case 'sensor_unhealthy':
+    case 'sensor_healthy': {
+      const { span, sensor, state, cause, since, diagnostic } = event.sensor
+      return { sensor: { span, sensor, state, cause, since, diagnostic } }
+    }
   }
 }
 

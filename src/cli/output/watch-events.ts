@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
+import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
@@ -12,7 +13,7 @@ import { eventFields } from './watch-event-json.ts'
 
 /** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */
 const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
-  ...{ file_refused: 'error', degraded: 'error' },
+  ...{ file_refused: 'error', degraded: 'error', sensor_unhealthy: 'error', sensor_healthy: 'info' },
   ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning' },
   ...{ docker_away: 'warning', monitor_failed: 'warning' },
   ...{ started: 'info', stopped: 'info', file: 'info', changed: 'info', paused: 'info', resumed: 'info' },
@@ -129,11 +130,22 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row('idle', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
     case 'idle_over':
       return row('idle', event.span, paint('create', `frames come from ${printable(event.device)} again`))
+    case 'sensor_unhealthy':
+      return row('sensor', event.sensor.span, paint('remove', `! ${describeSensor(event.sensor)}`))
+    case 'sensor_healthy': {
+      const text = `the sensor ${printable(event.sensor.sensor)} hears the span again`
+      return row('sensor', event.sensor.span, paint('create', text))
+    }
     case 'paused':
       return row('pause', event.pause.span, `is left alone until ${localTime(event.pause.until)}`)
     case 'resumed':
       return row('resume', event.pause.span, 'is kept in sync again')
   }
+}
+
+/** What an apply mends, the watch mends by itself. */
+function describeSensor({ sensor, diagnostic }: SensorHealth): string {
+  return diagnostic === null ? printable(sensor) : oneLine(diagnostic)
 }
 
 /** A line in columns. `span`: null for all spans. */

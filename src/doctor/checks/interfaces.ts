@@ -7,20 +7,20 @@ import type { DoctorFacts, ManagerFacts, SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
-/** What is found in the spans on this host, where they could be planned. */
+/** What is found where the file could be planned: what is live does not say how it should be. */
 export function whenPlanned(
   { spans }: DoctorFacts,
   find: (spans: SpansFacts) => readonly Finding[]
 ): readonly Finding[] {
   return whenKnown(spans, (known) =>
-    'conflicts' in known ? [unknown('there is no plan: see the check "spans"')] : find(known)
+    known.conflicts === null ? find(known) : [unknown('there is no plan: see the check "spans"')]
   )
 }
 
 export const carrier: Check = {
   id: 'carrier',
   find: (facts) =>
-    whenPlanned(facts, ({ report }) => {
+    whenKnown(facts.spans, ({ report }) => {
       const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(({ code }) => code === 'CARRIER_LOST'))
       return orOk(
         [...new Set(lost.map(describe))].map((message) => problem(message)),
@@ -42,7 +42,7 @@ const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
 export const managers: Check = {
   id: 'managers',
   find: (facts) =>
-    whenPlanned(facts, ({ view }) =>
+    whenKnown(facts.spans, ({ view }) =>
       whenKnown(facts.managers, (managers) => {
         const findings = managers.flatMap((one) => judgeManager(one, view))
         const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))

@@ -4,17 +4,19 @@ import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
+import { type Advice, writeAdvice } from '../../status/advice.ts'
 import type { FramePath } from '../../status/counters/frame-path.ts'
 import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
-import type { DoctorFacts, SpansFacts } from '../facts.ts'
+import { type SensorCause, type SensorHealth, sensorCauses } from '../../status/sensor-health.ts'
+import type { SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
-import { describe, spanplanLine } from '../wording.ts'
-import { whenPlanned } from './interfaces.ts'
+import { describe } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
 const foundElsewhere: ReadonlySet<string> = new Set([
-  ...['DRIFT', 'CARRIER_LOST', 'SOURCE_IDLE', 'SENSOR_STOPPED', 'DOCKER_UNREACHABLE', 'DOCKER_REMOTE'],
+  ...['DRIFT', 'CARRIER_LOST', 'SOURCE_IDLE', 'DOCKER_UNREACHABLE', 'DOCKER_REMOTE'],
+  ...Object.values(sensorCauses).map(({ code }) => code),
   ...['OFFLOAD_FIXED', 'MTU_SMALL']
 ])
 
@@ -22,24 +24,30 @@ export const spans: Check = {
   id: 'spans',
   find: (facts) =>
     whenKnown(facts.spans, (known) =>
-      'conflicts' in known
-        ? known.conflicts.map((conflict) => problem(describe(conflict)))
-        : orOk([...judgeSpans(facts, known), ...withoutDocker(known)], countSpans(known))
+      known.conflicts !== null
+        ? [...known.conflicts.map((conflict) => problem(describe(conflict))), describeLive(known)]
+        : orOk([...judgeSpans(known), ...withoutDocker(known)], countSpans(known))
     )
+}
+
+function describeLive({ report: { spans } }: SpansFacts): Finding {
+  const names = spans.map(({ name }) => name).join(', ')
+  return unknown(names === '' ? 'no span is live' : `live, by their marks: ${names}; what should be is not known`)
 }
 
 function countSpans({ report: { spans } }: SpansFacts): string {
   return `${spans.length === 1 ? '1 span is' : `${spans.length} spans are`} in sync with the file`
 }
 
-function judgeSpans(facts: DoctorFacts, { view, report }: SpansFacts): Finding[] {
-  const apply = spanplanLine(facts, 'apply')
+function judgeSpans({ view, report, advise }: SpansFacts): Finding[] {
   const unhealthy = [...report.spans.flatMap((span) => span.unhealthy), ...report.unhealthy]
   const codes = new Set(unhealthy.map(({ code }) => code))
   const others = (list: readonly Diagnostic[]) => list.filter(({ code }) => !foundElsewhere.has(code)).map(describe)
   return [
-    ...report.spans.flatMap(({ name, changes }) => describeDrift(`span ${name} differs from the file`, changes, apply)),
-    ...describeDrift('the host has spans that are not in the file', report.changes, apply),
+    ...report.spans.flatMap(({ name, changes }) =>
+      describeDrift(`span ${name} differs from the file`, changes, advise(name))
+    ),
+    ...describeDrift('the host has spans that are not in the file', report.changes, advise(null)),
     ...[...new Set(others(unhealthy))].map((message) => problem(message)),
     ...[...new Set(others(view.plan.warnings.filter(({ code }) => !codes.has(code))))].map((message) =>
       warning(message)
@@ -58,17 +66,18 @@ function withoutDocker({ view: { host, desired } }: SpansFacts): Finding[] {
 /** As many changes as a sentence takes. */
 const mostChanges = 3
 
-function describeDrift(what: string, changes: readonly PlannedChange[], apply: string): Finding[] {
+function describeDrift(what: string, changes: readonly PlannedChange[], advice: Advice): Finding[] {
   if (changes.length === 0) return []
   const shown = changes.slice(0, mostChanges).map(renderChange).join('; ')
   const more = changes.length > mostChanges ? `; and ${changes.length - mostChanges} more` : ''
-  return [problem(`${what}: ${shown}${more}`, apply)]
+  const message = `${what}: ${shown}${more}`
+  return ['command' in advice ? problem(message, advice.command) : problem(`${message}; ${writeAdvice(advice)}`)]
 }
 
 export const pauses: Check = {
   id: 'pauses',
   find: (facts) =>
-    whenPlanned(facts, ({ report }) => {
+    whenKnown(facts.spans, ({ report }) => {
       const paused = report.spans.flatMap(({ name, pausedUntil }) =>
         pausedUntil === null
           ? []
@@ -86,32 +95,44 @@ export const pauses: Check = {
 export const sensors: Check = {
   id: 'sensors',
   find: (facts) =>
-    whenPlanned(facts, (known) => {
-      const { view, report } = known
-      const stopped = view.desired.spans.flatMap((span) =>
-        span.sensors.flatMap(({ container: { name, running } }) => (running ? [] : [name]))
-      )
-      return orOk(
+    whenKnown(facts.spans, (known) =>
+      orOk(
         [
-          ...[...new Set(stopped)].map((name) =>
-            problem(`the sensor ${name} is not running`, shellLine(['docker', 'start', name]))
-          ),
-          ...report.spans.flatMap((span) => findDeaf(span, spanplanLine(facts, 'apply'))),
+          ...known.report.spans.flatMap(({ sensors }) => sensors.flatMap((sensor) => judgeSensor(sensor, known))),
           ...withoutDocker(known)
         ],
         'every sensor runs and listens'
       )
-    })
+    )
 }
 
-/** After its network was recreated, the interface in a container has another name until the container is restarted. */
-function findDeaf({ name: span, flowReport }: SpanReport, apply: string): Finding[] {
-  return flowReport.hops.flatMap((hop) => {
-    if (hop.kind !== 'sensor' || (hop.sockets !== null && hop.sockets.length > 0)) return []
-    if (hop.sockets === null) return [unknown(`only root can see whether ${hop.container} listens to span ${span}`)]
-    const message = `nothing in ${hop.container} listens to span ${span}: its tool is not running, or listens on another interface`
-    return [warning(message, `${shellLine(['docker', 'restart', hop.container])} && ${apply}`)]
-  })
+/** The commands that make a container run; its port is new then, and an apply seals it. */
+const startsAgain: ReadonlySet<SensorCause> = new Set(['stopped', 'interface_down', 'no_listener'])
+
+/** The command of each cause, as the hint of the status has it. */
+const verbs: Readonly<Partial<Record<SensorCause, string>>> = {
+  ...{ stopped: 'start', paused: 'unpause', interface_down: 'restart', no_listener: 'restart' }
+}
+
+function judgeSensor(
+  { span, sensor, listed, state, cause, diagnostic }: SensorHealth,
+  { advise, conflicts, view }: SpansFacts
+): Finding[] {
+  if (state === 'unknown') {
+    return view.host.docker.state === 'read' ? [unknown(`whether ${sensor} listens to span ${span}`)] : []
+  }
+  if (state === 'starting') return [unknown(`${sensor} has just started, and does not listen to span ${span} yet`)]
+  // What is missing is a wait, which the check of the spans has.
+  if (diagnostic === null || cause === null || cause === 'missing') return []
+  const advice = advise(span)
+  const apply = conflicts === null && 'command' in advice ? advice.command : null
+  const verb = verbs[cause]
+  const commands = [
+    ...(verb === undefined ? [] : [shellLine(['docker', verb, sensor])]),
+    ...(apply !== null && (verb === undefined ? cause !== 'restarting' : startsAgain.has(cause)) ? [apply] : [])
+  ]
+  const message = cause === 'restarting' ? describe(diagnostic) : diagnostic.message
+  return [(listed ? problem : warning)(`span ${span}: ${message}`, commands.join(' && ') || null)]
 }
 
 /** Milliseconds: a tap that was made just now may be silent. */
@@ -120,7 +141,7 @@ const patience = 60_000
 export const silence: Check = {
   id: 'silence',
   find: (facts) =>
-    whenPlanned(facts, (spans) =>
+    whenKnown(facts.spans, (spans) =>
       orOk(
         spans.report.spans.flatMap((span, index) => {
           const path = spans.paths[index]

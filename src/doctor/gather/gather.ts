@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCapability } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
-import { diagnosticOf, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
@@ -9,10 +9,13 @@ import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
 import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { adviseApply, adviseNothing } from '../../status/advice.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { viewLive } from '../../status/live-view.ts'
 import { makeReport } from '../../status/report.ts'
 import type { DockerFacts, DoctorFacts, DoctorRequest, SpansFacts, WatchFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
+import { spanplanLine } from '../wording.ts'
 import { doctorLimits, isPodman, readDockerFacts } from './docker.ts'
 import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
@@ -52,7 +55,7 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches, listeners },
     host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
     managers: managersIn(spans.facts, spans.view),
-    spans: await reportOn(target, spans, watches),
+    spans: await reportOn(request, spans, watches),
     runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
     leftFiles: findLeftFiles(),
     installations: findInstallations()
@@ -66,12 +69,15 @@ async function readModuleFact(name: (typeof moduleNames)[number]) {
     : { known: state }
 }
 
-/** What was read for the target, and the plan; null: there is none. */
+/** What was read for the target. */
 interface Reading {
   readonly docker: DockerFacts
   readonly facts: Known<Facts>
+  /** The plan; or what is live, where there is none. null: the host could not be read. */
   readonly view: PlanView | null
-  readonly conflicts: SpanplanError | null
+  /** The target of the plan; null: there is no plan. */
+  readonly target: Target | null
+  readonly conflicts: readonly Diagnostic[] | null
 }
 
 async function readSpans(file: Target | null): Promise<Reading> {
@@ -82,12 +88,16 @@ async function readSpans(file: Target | null): Promise<Reading> {
   const nothing = makeDestroyTarget(null, { deferDocker })
   const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
   const facts = await readKnown(() => readFactsFor(target, doctorLimits))
-  if (!('known' in facts) || file === null) return { docker, facts, view: null, conflicts: null }
+  if (!('known' in facts)) return { docker, facts, view: null, target: null, conflicts: null }
+  const live = (conflicts: readonly Diagnostic[]) => {
+    return { docker, facts, view: viewLive(facts.known.host), target: null, conflicts }
+  }
+  if (file === null) return live([])
   try {
-    return { docker, facts, view: planTarget(target, facts.known), conflicts: null }
+    return { docker, facts, view: planTarget(target, facts.known), target, conflicts: null }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    return { docker, facts, view: null, conflicts: error }
+    return live(error.diagnostics)
   }
 }
 
@@ -102,7 +112,7 @@ async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
 
 function managersIn(facts: Known<Facts>, view: PlanView | null): DoctorFacts['managers'] {
   if (!('known' in facts)) return facts
-  if (view === null) return { unknown: 'without a plan for the file, its interfaces are not known' }
+  if (view === null) return { unknown: 'without the host, its interfaces are not known' }
   return readManagers(linksOf(view))
 }
 
@@ -121,23 +131,26 @@ function bridgeOf(host: HostIndex, name: string): readonly Link[] {
 }
 
 async function reportOn(
-  target: Target | null,
-  { facts, view, conflicts }: Reading,
+  request: DoctorRequest,
+  { facts, view, target, conflicts }: Reading,
   watches: readonly WatchFacts[]
 ): Promise<DoctorFacts['spans']> {
-  if (target === null) return { unknown: 'there is no file that could be read' }
-  if (conflicts !== null) return { known: { conflicts: conflicts.diagnostics } }
   if (view === null) return 'unknown' in facts ? facts : { unknown: 'there is no plan' }
   return readKnown(async (): Promise<SpansFacts> => {
     const paths = framePathsOf(view)
     const first = await takeSample(paths)
     await sleep(sampleTime)
     const sample = await takeSample(paths)
-    const watch = watches.find(({ name }) => name === target.spec.name)?.state ?? null
+    const watch = watches.find(({ name }) => name === view.desired.owner)?.state ?? null
+    const now = Date.now()
+    const advise =
+      target === null ? adviseNothing : adviseApply(target, view, (span) => spanplanLine(request, ...applyWords(span)))
     const report = makeReport({
-      ...{ view, pauses: readPauses(Date.now()).pauses, watch, window: readWindowTime() },
-      ...{ first, later: sample }
+      ...{ view, pauses: readPauses(now).pauses, watch, window: readWindowTime(), now },
+      ...{ isRoot: process.geteuid?.() === 0, first, later: sample, advise }
     })
-    return { view, report, paths, sample }
+    return { conflicts, view, advise, report, paths, sample }
   })
 }
+
+const applyWords = (span: string | null) => ['apply', ...(span === null ? [] : ['--span', span])]

@@ -60,7 +60,7 @@ function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> 
 /** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
 const events = {
   type: ['network', 'container'],
-  event: ['create', 'connect', 'disconnect', 'destroy', 'rename', 'start', 'die', 'restart']
+  event: ['create', 'connect', 'disconnect', 'destroy', 'rename', 'start', 'die', 'restart', 'pause', 'unpause']
 }
 
 /**

@@ -71,7 +71,7 @@ async function readContainer(
 ): Promise<Container | UnreadContainer | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    return parseOutput('docker', () => parseContainer(document))
+    return parseOutput('docker', () => parseContainer(document, Date.now()))
   } catch (error) {
     const status = statusOf(error)
     if (status === 404) return null

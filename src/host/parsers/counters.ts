@@ -55,6 +55,8 @@ export interface PacketSocket {
   readonly cookie: string
   /** The interface that the socket is bound to; null: all interfaces. */
   readonly device: string | null
+  /** The frames that reach the socket: of every protocol, of one, or none, as of a socket that only sends. */
+  readonly hears: 'every' | 'one' | 'none'
   /** Frames lost because the socket's buffer was full; null: the socket has a ring, whose losses the kernel tells only the tool. */
   readonly drops: number | null
 }
@@ -145,12 +147,15 @@ export function parseMirrorCounters(place: HookPlace, document: unknown): Mirror
 /** Parses `ss --packet --numeric --memory --extended --oneline --no-header`. */
 export function parsePacketSockets(text: string): PacketSocket[] {
   return text.split('\n').flatMap((line): PacketSocket[] => {
-    const [, device] = /^p_\S+ +\d+ +\d+ +\S+:(\S+) /.exec(line) ?? []
+    const [, protocol, device] = /^p_\S+ +\d+ +\d+ +([^\s:]+):(\S+) /.exec(line) ?? []
     const [, cookie] = / sk:([0-9a-f]+)/.exec(line) ?? []
     const [, drops] = / skmem:\([^)]*\bd(\d+)\)/.exec(line) ?? []
     if (device === undefined || cookie === undefined || drops === undefined) return []
     const ring = line.includes(' ring_rx(')
-    return [{ cookie, device: device === '*' ? null : device, drops: ring ? null : Number(drops) }]
+    // packet(7): a socket of protocol 0 gets nothing, and neither does one whose interface is down or gone.
+    const isRunning = / flags\([^)]*\brunning\b/.test(line) && protocol !== '[0]'
+    const hears = !isRunning ? 'none' : protocol === '*' ? 'every' : 'one'
+    return [{ cookie, device: device === '*' ? null : device, hears, drops: ring ? null : Number(drops) }]
   })
 }
 

@@ -34,10 +34,24 @@ const networkOutput = z.object({
     .nullish()
 })
 
+/** Go's time 0, by which Docker says that something has never happened, is of the year 1; null. */
+const time = z
+  .string()
+  .catch('')
+  .transform((text) => (Date.parse(text) > 0 ? text : null))
+
 const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Running: z.boolean(), Restarting: z.boolean().default(false) }),
+  State: z.object({
+    Running: z.boolean(),
+    Paused: z.boolean().catch(false),
+    Restarting: z.boolean().default(false),
+    ExitCode: z.number().catch(0),
+    StartedAt: time,
+    FinishedAt: time
+  }),
+  RestartCount: z.number().catch(0),
   Config: z.object({ Labels: strings }),
   HostConfig: z.object({ NetworkMode: z.string().default('default') }),
   NetworkSettings: z.object({
@@ -87,16 +101,28 @@ function sortByKey<Item>(items: readonly Item[], keyOf: (item: Item) => string):
   return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, item]) => item)
 }
 
-/** Parses Docker's description of one container, which does not tell the ports. */
-export function parseContainer(document: unknown): Container {
+/** So many restarts by Docker are a loop, unless the container has run for so many milliseconds since. */
+const loop = { restarts: 2, settled: 60_000 } as const
+
+/**
+ * Parses Docker's description of one container, which does not tell the ports.
+ *
+ * @param now milliseconds since 1970, when Docker gave the description.
+ */
+export function parseContainer(document: unknown, now: number): Container {
   const inspected = containerOutput.parse(document)
-  const { Running: running } = inspected.State
+  const { RestartCount: restarts, State } = inspected
+  const { Running: running, StartedAt: startedAt } = State
+  const hasJustStarted = startedAt !== null && now - Date.parse(startedAt) < loop.settled
   return {
     id: inspected.Id,
     name: inspected.Name.replace(/^\//, ''),
     labels: inspected.Config.Labels,
     running,
-    restarting: inspected.State.Restarting,
+    // Between two crashes, a container runs for a moment: it must not look well then.
+    restarting: State.Restarting || (running && restarts >= loop.restarts && hasJustStarted),
+    restarts,
+    ...{ paused: State.Paused, startedAt, finishedAt: State.FinishedAt, exitStatus: State.ExitCode },
     networkMode: inspected.HostConfig.NetworkMode,
     sandbox: (running && inspected.NetworkSettings.SandboxKey) || null,
     veths: null,

@@ -201,7 +201,8 @@ function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerN
       sealed: span?.sealed ?? true,
       owner: isInScope(desired, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
       current: isCurrent(endpoint, network),
-      present: endpoint.port !== 'absent',
+      // Between two crashes, there is no interface: it comes with the next start.
+      present: endpoint.port !== 'absent' || container.restarting,
       interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
       port: link?.name ?? null,
       bridged: link === undefined || link.master === bridge,

@@ -4,6 +4,8 @@ interface CauseEntry {
   readonly text: string
   /** `kernel`: a counter of the kernel. `difference`: what is missing from one hop to the next. `none`: the number is unknown. */
   readonly counted: 'kernel' | 'difference' | 'none'
+  /** What is lost so may come from a difference to the file: once that is repaired, nothing is lost. */
+  readonly differs?: true
   /** What to do about it. */
   readonly hint: string
 }
@@ -13,23 +15,34 @@ const planHint = 'see what to do: spanplan plan'
 
 /** All known causes of loss, in the order of the frame path, by the name that programs read. */
 export const causes = {
-  no_carrier: { counted: 'none', text: 'no carrier', hint: "look at the cable and at the switch's port" },
+  no_carrier: {
+    counted: 'none',
+    differs: true,
+    text: 'no carrier',
+    hint: "look at the cable and at the switch's port"
+  },
   ring_overrun: {
     ...{ counted: 'kernel', text: "the interface's ring was full" },
     hint: 'enlarge it with ethtool -G, or mirror less at the switch'
   },
   damaged: { counted: 'kernel', text: 'arrived damaged', hint: 'look at the cable, the optics and the duplex' },
-  no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
-  target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
+  no_mirror: { counted: 'difference', differs: true, text: 'there is no mirror', hint: planHint },
+  target_gone: { counted: 'kernel', differs: true, text: 'the bridge has gone', hint: planHint },
   no_sensor: { counted: 'kernel', text: 'no sensor is connected', hint: 'connect one, or list it in the file' },
-  target_down: { counted: 'kernel', text: 'the bridge was down, or no port of it was up', hint: planHint },
-  action_dropped: { counted: 'kernel', text: "dropped by the mirror's action", hint: planHint },
+  target_down: {
+    ...{ counted: 'kernel', differs: true, text: 'the bridge was down, or no port of it was up' },
+    hint: planHint
+  },
+  action_dropped: {
+    ...{ counted: 'kernel', differs: true, text: "dropped by the mirror's action" },
+    hint: planHint
+  },
   port_down: {
-    ...{ counted: 'difference', text: 'the port was down, or had no carrier' },
+    ...{ counted: 'difference', differs: true, text: 'the port was down, or had no carrier' },
     hint: "set the interface up in the sensor; if it is the host's end, spanplan plan shows it"
   },
   too_large: {
-    ...{ counted: 'difference', text: 'larger than the MTU' },
+    ...{ counted: 'difference', differs: true, text: 'larger than the MTU' },
     hint: 'write "mtu: auto" or a larger number, then: spanplan apply'
   },
   port_dropped: {
@@ -41,7 +54,7 @@ export const causes = {
     hint: 'the sensor reads too slowly: give it more CPU, or a larger buffer'
   },
   unexplained: {
-    ...{ counted: 'difference', text: 'unexplained' },
+    ...{ counted: 'difference', differs: true, text: 'unexplained' },
     hint: 'spanplan plan warns of filters and programs that may drop them'
   }
 } as const satisfies Readonly<Record<string, CauseEntry>>

@@ -38,7 +38,7 @@ export function framePathsOf(view: PlanView): FramePath[] {
 }
 
 /** The frame path of one span of a plan. */
-export function framePathOf(span: DesiredSpan, { host, desired }: PlanView): FramePath {
+export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   const bridge = host.linkOf(span.name)
   const ports = host.portsOf(span.name)
   return {
@@ -47,7 +47,7 @@ export function framePathOf(span: DesiredSpan, { host, desired }: PlanView): Fra
     mirrors: span.mirrors.map(
       ({ source, device: { name: device, link }, tcHook, direction, expression, maxIdle, origin }) => ({
         ...{ source, device, index: link?.index ?? null, tcHook, direction, expression, maxIdle, origin },
-        handle: mirrorHandle(desired.owner, span.name, device, tcHook)
+        handle: mirrorHandle(span.owner, span.name, device, tcHook)
       })
     ),
     bridge: bridge?.bridge ? bridge.index : null,

@@ -17,20 +17,27 @@ export interface HeadlineEntry {
 
 /**
  * What a person has to know first: what is not healthy, and what to do about it. The host comes first, if something is wrong
- * with it; then the spans that are not healthy; then the others.
- *
- * @param apply the command that applies the files of this report.
+ * with it; then the spans that are not healthy; then the others. Before all of them stands that there is no valid file.
  */
-export function makeHeadline(report: Report, apply: string): HeadlineEntry[] {
-  const { spans, changes, unhealthy } = report
+export function makeHeadline(report: Report): HeadlineEntry[] {
+  const { spans, changes, unhealthy, fileErrors } = report
   const window = report.window === null ? [] : [describeWindow(report.window)]
-  const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [], apply)] : []
+  const file = fileErrors.length === 0 ? [] : [describeFile(fileErrors)]
+  const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [])] : []
   const entries = spans.map((span) =>
-    span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span, apply)
+    span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span)
   )
-  if (host.length + entries.length === 0)
-    return [...window, { healthy: true, text: 'There are no spans in the file.', action: '' }]
-  return [...window, ...host, ...entries.filter(({ healthy }) => !healthy), ...entries.filter(({ healthy }) => healthy)]
+  if (host.length + entries.length === 0) {
+    const text = file.length > 0 ? 'There are no live spans on this host.' : 'There are no spans in the file.'
+    return [...window, ...file, { healthy: file.length === 0, text, action: '' }]
+  }
+  return [
+    ...window,
+    ...file,
+    ...host,
+    ...entries.filter(({ healthy }) => !healthy),
+    ...entries.filter(({ healthy }) => healthy)
+  ]
 }
 
 function describeWindow({ id, until }: WindowTime): HeadlineEntry {
@@ -38,8 +45,23 @@ function describeWindow({ id, until }: WindowTime): HeadlineEntry {
   return { healthy: true, text, action: `Run: spanplan confirm ${id}` }
 }
 
+/** Where the first error is, and what the report is about instead. */
+function describeFile(errors: readonly Diagnostic[]): HeadlineEntry {
+  const [first] = errors
+  const place = first?.origin ? `${first.origin.file}:${first.origin.line}:${first.origin.column}: ` : ''
+  const problems = errors.map((error, index) =>
+    index === 0 ? { ...error, message: `${place}${error.message}` } : error
+  )
+  const entry = describeProblems('file', problems, 0, [])
+  return { ...entry, text: `${entry.text} What is live is shown, by its marks.` }
+}
+
 function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
-  const state = unread.length === 0 ? 'healthy' : 'healthy as far as could be checked'
+  const healthy = unread.length === 0 ? 'healthy' : 'healthy as far as could be checked'
+  const starting = span.sensors
+    .filter(({ listed, state }) => listed && state === 'starting')
+    .map(({ sensor }) => sensor)
+  const state = starting.length === 0 ? healthy : `starting: ${starting.join(', ')}`
   const frames = describeSilence(span.flowReport) ?? describeLastFrame(span.flowReport) ?? []
   return {
     healthy: true,
@@ -48,9 +70,9 @@ function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
   }
 }
 
-function describeSpanProblems(span: SpanReport, apply: string): HeadlineEntry {
+function describeSpanProblems(span: SpanReport): HeadlineEntry {
   const facts = [describeSilence(span.flowReport) ?? [], describePause(span)].flat()
-  return describeProblems(span.name, span.unhealthy, span.changes.length, facts, apply)
+  return describeProblems(span.name, span.unhealthy, span.changes.length, facts)
 }
 
 /** The first problem, how many more there are, and what to do about the first one. */
@@ -58,15 +80,14 @@ function describeProblems(
   title: string,
   problems: readonly Diagnostic[],
   changes: number,
-  facts: readonly string[],
-  apply: string
+  facts: readonly string[]
 ): HeadlineEntry {
   const [first] = problems
   const drift = first?.code === 'DRIFT'
   const what = drift ? `${changes} ${changes === 1 ? 'change' : 'changes'} missing` : (first?.message ?? '')
   const more = problems.length - 1
   const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
-  const action = drift ? `Run: ${apply}` : writeSentence(first?.hint ?? '')
+  const action = writeSentence(first?.hint ?? '')
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
   return { healthy: false, text: inOneLine(`${title}: ${clauses.join(', ')}.`), action: inOneLine(action) }
 }

@@ -2,6 +2,7 @@ import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
+import type { SensorHealth } from '../sensor-health.ts'
 import type { WatchState } from '../watch-state.ts'
 
 /** The version of the document. Within a major version, fields are only added. */
@@ -14,6 +15,7 @@ export function statusDocument(report: Report, about: { readonly version: string
     spanplan_version: about.version,
     created: about.created,
     healthy: report.healthy,
+    file_errors: report.fileErrors,
     watch: report.watch && watchDocument(report.watch),
     window: report.window,
     spans: report.spans.map(spanDocument),
@@ -31,7 +33,16 @@ function watchDocument(watch: WatchState) {
   }
 }
 
-function spanDocument({ name, description, changes, waiting, pausedUntil, flowReport, unhealthy }: SpanReport) {
+function spanDocument({
+  name,
+  description,
+  changes,
+  waiting,
+  pausedUntil,
+  flowReport,
+  sensors,
+  unhealthy
+}: SpanReport) {
   return {
     name,
     description,
@@ -42,8 +53,13 @@ function spanDocument({ name, description, changes, waiting, pausedUntil, flowRe
     waiting: waiting.map(({ kind, title, diagnostic }) => ({ kind, title, ...diagnostic })),
     seconds: flowReport.seconds,
     hops: flowReport.hops.map((hop) => hopDocument(hop, flowReport.seconds)),
+    sensors: sensors.map(sensorDocument),
     unhealthy
   }
+}
+
+function sensorDocument({ sensor, listed, state, cause, since, diagnostic }: SensorHealth) {
+  return { sensor, listed, state, cause, since, diagnostic }
 }
 
 function changeDocument({ address, kind, span, action, title, reason }: SpanReport['changes'][number]) {
@@ -78,5 +94,8 @@ function detailsOf(hop: Hop) {
   }
   if (hop.kind !== 'sensor') return {}
   const { container, sockets } = hop
-  return { container, sockets: sockets?.map(({ device, drops }) => ({ interface: device, drops })) ?? null }
+  return {
+    container,
+    sockets: sockets?.map(({ device, hears, drops }) => ({ interface: device, hears, drops })) ?? null
+  }
 }

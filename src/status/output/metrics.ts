@@ -1,3 +1,4 @@
+import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
@@ -6,6 +7,7 @@ import type { FramePath } from '../counters/frame-path.ts'
 import { readIdleness } from '../counters/idleness.ts'
 import { causesAt, type LossTotals } from '../counters/loss-totals.ts'
 import type { Report } from '../report.ts'
+import { allSensorCauses } from '../sensor-health.ts'
 import type { Degraded, WatchState } from '../watch-state.ts'
 import type { Family, Histogram, Labels, Point } from './exposition.ts'
 
@@ -70,6 +72,14 @@ export const metrics = {
   spanplan_degraded: {
     ...{ type: 'gauge', labels: ['span', 'reason'] },
     help: 'Whether the watch cannot keep the span in sync, by reason; without the label span, all spans.'
+  },
+  spanplan_sensor_unhealthy: {
+    ...{ type: 'gauge', labels: ['span', 'sensor', 'reason'] },
+    help: `Whether a sensor of the file hears nothing of its span. The reason is one of ${allSensorCauses.join(', ')}; or none, or, where it is not unhealthy for all that is known, starting or unknown.`
+  },
+  spanplan_sensor_unhealthy_since_timestamp_seconds: {
+    ...{ type: 'gauge', labels: ['span', 'sensor'] },
+    help: 'Since when the sensor is unhealthy, from Docker or from what the watch has seen.'
   },
   spanplan_source_carrier: {
     ...{ type: 'gauge', labels: ['interface'] },
@@ -177,7 +187,27 @@ function healthFamilies({ spans, unhealthy }: Report, degraded: readonly Degrade
     family('spanplan_problems', [...countCodes(unhealthy, {}), ...problems]),
     family('spanplan_waiting', waiting),
     family('spanplan_paused', paused),
-    family('spanplan_degraded', reasons)
+    family('spanplan_degraded', reasons),
+    ...sensorFamilies(spans)
+  ]
+}
+
+/** One value for each sensor of the file. */
+function sensorFamilies(spans: Report['spans']): Family[] {
+  const sensors = spans.flatMap((span) => span.sensors).filter(({ listed }) => listed)
+  return [
+    family(
+      'spanplan_sensor_unhealthy',
+      sensors.map(({ span, sensor, state, cause }) =>
+        truth(state === 'unhealthy', { span, sensor, reason: cause ?? (state === 'healthy' ? 'none' : state) })
+      )
+    ),
+    family(
+      'spanplan_sensor_unhealthy_since_timestamp_seconds',
+      sensors.flatMap(({ span, sensor, since }) =>
+        pointsAt(since).map((point) => ({ ...point, labels: { span, sensor } }))
+      )
+    )
   ]
 }
 
@@ -270,9 +300,15 @@ function lossFamilies(losses: LossTotals): Family[] {
     }))
   )
   const sockets = places.flatMap(({ span, hop, labels }) =>
-    hop.kind === 'sensor' && hop.sockets !== null ? [{ labels: { span, ...labels }, value: hop.sockets.length }] : []
+    hop.kind === 'sensor' && hop.sockets !== null
+      ? [{ labels: { span, ...labels }, value: countHearing(hop.sockets) }]
+      : []
   )
   return [family('spanplan_lost_frames_total', lost), family('spanplan_sensor_sockets', sockets)]
+}
+
+function countHearing(sockets: readonly PacketSocket[]): number {
+  return sockets.filter(({ hears }) => hears !== 'none').length
 }
 
 function hopLabels(hop: Hop): Labels {

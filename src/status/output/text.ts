@@ -6,19 +6,14 @@ import { writeDuration } from '../../spec/values/duration.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
+import type { SensorHealth } from '../sensor-health.ts'
 import type { WatchState } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 import { wrap } from './wrap.ts'
 
-/**
- * The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it.
- *
- * @param apply the command that applies the files of this report.
- */
-export function renderReport(report: Report, apply: string, paint: Paint): string {
-  const headline = makeHeadline(report, apply).map((entry) =>
-    paint(entry.healthy ? 'create' : 'remove', renderEntry(entry))
-  )
+/** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
+export function renderReport(report: Report, paint: Paint): string {
+  const headline = makeHeadline(report).map((entry) => paint(entry.healthy ? 'create' : 'remove', renderEntry(entry)))
   const blocks = [
     headline.join('\n'),
     ...renderHost(report, paint),
@@ -46,7 +41,7 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
 }
 
 function renderSpan(span: SpanReport, paint: Paint): string {
-  const { name, description, flowReport, changes, waiting, unhealthy } = span
+  const { name, description, flowReport, changes, waiting, sensors, unhealthy } = span
   const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.diagnostic.code)])
   const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
   return [
@@ -59,8 +54,18 @@ function renderSpan(span: SpanReport, paint: Paint): string {
     ),
     ...unhealthy
       .filter((diagnostic) => !shown.has(diagnostic.code))
-      .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint))
+      .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),
+    ...sensors.flatMap((sensor) => renderSensor(sensor, paint))
   ].join('\n')
+}
+
+/** What is no problem of the span, and no health either. */
+function renderSensor({ sensor, listed, state, diagnostic }: SensorHealth, paint: Paint): string[] {
+  const name = printable(sensor)
+  if (state === 'starting') return [paint('wait', `  ... sensor ${name} has just started, and is not listening yet`)]
+  if (state === 'unknown') return [paint('wait', `  ... whether sensor ${name} listens is not known`)]
+  if (listed || diagnostic === null) return []
+  return [paint('wait', `  ${hang(`... ${printableLines(diagnostic.message)} (not in the file)`)}`)]
 }
 
 function renderDiagnostic({ message, hint }: Diagnostic, paint: Paint): string[] {
@@ -134,10 +139,11 @@ function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' 
 }
 
 function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): string {
-  if (sockets === null) return 'what its sockets lose could not be read'
-  if (sockets.length === 0) return 'no process in it listens'
-  const rings = sockets.filter(({ drops }) => drops === null).length
-  if (rings === 0) return sockets.length === 1 ? 'listens' : `listens with ${sockets.length} sockets`
+  if (sockets === null) return 'whether a process in it listens could not be read'
+  const open = sockets.filter(({ hears }) => hears !== 'none')
+  if (open.length === 0) return 'no process in it listens'
+  const rings = open.filter(({ drops }) => drops === null).length
+  if (rings === 0) return open.length === 1 ? 'listens' : `listens with ${open.length} sockets`
   return 'listens on a ring: only the sensor knows what it loses there'
 }
 

@@ -3,6 +3,7 @@ import type { PlannedChange } from '../../plan/plan.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
+import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { Degraded, FailedMonitor, Trigger } from '../../status/watch-state.ts'
 
 /** What happens to a watch. Each event is emitted once. */
@@ -43,6 +44,8 @@ export type WatchEvent =
       readonly device: string
       readonly diagnostic: Diagnostic
     }
+  /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */
+  | { readonly type: 'sensor_unhealthy' | 'sensor_healthy'; readonly sensor: SensorHealth }
 
 /** Takes each event as it happens, and together those that come of one run. */
 export type EmitEvent = (...events: readonly WatchEvent[]) => void

@@ -101,7 +101,8 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
     const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state(), window: readWindowTime() }
-    const report = makeReport({ ...input, first: last ?? sample, later: sample })
+    const about = { now: Date.now(), isRoot: process.geteuid?.() === 0 }
+    const report = makeReport({ ...input, ...about, first: last ?? sample, later: sample })
     last = sample
     return { report, paths, sample, losses }
   }

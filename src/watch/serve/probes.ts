@@ -29,13 +29,18 @@ export function probeLiveness(idle: number, interval: number): ProbeResult {
 }
 
 /**
- * Whether all that can be in sync is in sync. A wait is no failure, and neither is an invalid file: the last valid one is in
- * force.
+ * Whether all that can be in sync is in sync, and every sensor that is there hears its span. A wait is no failure, and neither is
+ * an invalid file: the last valid one is in force.
  */
-export function probeReadiness({ last, degraded }: WatchState): ProbeResult {
+export function probeReadiness({ last, degraded, sensors }: WatchState): ProbeResult {
   if (last === null) return { ok: false, reason: 'not ready: the first run has not ended yet' }
   if (degraded.length > 0) return { ok: false, reason: `not ready: ${degraded.map(describeDegraded).join('; ')}` }
   if (last.result === 'failed') return { ok: false, reason: `not ready: the last run failed (${last.trigger})` }
+  const deaf = sensors.filter(({ listed, state, cause }) => listed && state === 'unhealthy' && cause !== 'missing')
+  if (deaf.length > 0) {
+    const reasons = deaf.map(({ span, diagnostic }) => `span ${span}: ${diagnostic?.message ?? ''}`)
+    return { ok: false, reason: `not ready: ${reasons.join('; ')}` }
+  }
   return { ok: true, reason: `ready: ${last.result} at ${localTime(last.at)}` }
 }
 

@@ -3,7 +3,16 @@
  * handler: one way down for a closed lab, a failed one, an interrupted one, and one whose owner was killed.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { findProgram, LAB_VARIABLE, labFolder, labsFolder } from './programs.ts'
 
@@ -93,7 +102,17 @@ function readNamespace(pid: string): string {
   return allowing(['ENOENT', 'ESRCH', 'EACCES', 'EPERM'], '', () => readlinkSync(`/proc/${pid}/ns/net`))
 }
 
+/** A frozen process, as of a container that is paused, does not end. */
+function thaw(lab: string): void {
+  const folder = join('/sys/fs/cgroup/freezer', lab)
+  for (const group of listFolder(folder)) {
+    const file = join(folder, group, 'freezer.state')
+    if (existsSync(file)) allowing(['ENOENT', 'ENODEV'], undefined, () => writeFileSync(file, 'THAWED'))
+  }
+}
+
 function endProcesses(lab: string): void {
+  thaw(lab)
   // Again and again: what forks while it is being looked at is seen the next time.
   waitUntil(`the processes of ${lab} are gone`, () => {
     const pids = findProcesses(lab)

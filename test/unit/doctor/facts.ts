@@ -60,5 +60,6 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
 export function reportOn(view: PlanView, traffic: Traffic = {}): DoctorFacts['spans'] {
   const samples = samplesOf(view, traffic)
   const report = makeReport({ view, pauses: [], watch, window: null, ...samples })
-  return { known: { view, report, paths: framePathsOf(view), sample: samples.later } }
+  const advise = () => ({ command: 'spanplan apply' })
+  return { known: { conflicts: null, view, advise, report, paths: framePathsOf(view), sample: samples.later } }
 }

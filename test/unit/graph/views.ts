@@ -19,7 +19,7 @@ export function hostGraph(host = converged, text = fixture('spans.yaml'), more: 
 
 /** The graph of a plan. */
 export function viewGraph(view: PlanView, spec: Spec, more: Partial<ReportInput> = {}): Graph {
-  const { later } = samplesOf(view)
-  const report = makeReport({ view, pauses: [], watch: null, window: null, first: later, later, ...more })
+  const { later, ...about } = samplesOf(view)
+  const report = makeReport({ view, pauses: [], watch: null, window: null, ...about, first: later, later, ...more })
   return drawHost({ spec, spans: spec.spans, view, report })
 }

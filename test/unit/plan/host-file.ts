@@ -74,6 +74,7 @@ function completeDocker({
     unread,
     containers: containers.map(({ labels = {}, running = true, veths = null, ...container }) => ({
       ...{ sandbox: running ? `/run/docker/netns/${container.id.slice(0, 12)}` : null },
+      ...{ restarts: 0, paused: false, startedAt: null, finishedAt: null, exitStatus: 0 },
       ...{ ...container, labels, running, veths }
     }))
   }

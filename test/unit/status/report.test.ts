@@ -93,8 +93,9 @@ describe('what is healthy', () => {
 test('as a person reads it', () => {
   const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
   const view = see({ ...converged, links }, withMaxIdle('5m').replace('zeek', 'zeek, snort'))
-  const text = renderReport(report(view, { idle: 301, lost: 3 }), 'spanplan apply', plain)
-  expect(text).toBe(`span0: NOT HEALTHY, 1 change missing, 3 more problems. Run: spanplan apply
+  const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
+  expect(text).toBe(`span0: NOT HEALTHY, snort → span waits for the container snort, 3 more
+    problems. Start it: a watch connects it then, as does the next apply
 
 span0 · Core switch mirror port
                                          frames   frames/s    bytes/s     lost
@@ -149,6 +150,7 @@ test('as a program reads it', () => {
 test('a command that finds no room in the line is in the next one, in one piece', () => {
   const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
   const apply = 'spanplan apply -f /srv/sensors/spans.yaml -f /srv/sensors/more.yaml --span span0'
-  const text = renderReport(report(see({ ...converged, links })), apply, plain)
+  const advise = () => ({ command: apply })
+  const text = renderReport(report(see({ ...converged, links }), {}, { advise }), plain)
   expect(text).toMatch(new RegExp(`^span0: NOT HEALTHY, 1 change missing\\.\n    Run: ${apply}\n\nspan0 `))
 })

@@ -38,7 +38,7 @@ export interface Traffic {
 export function samplesOf(
   view: PlanView,
   { idle = 0, frames: all = 1000, lost = 0 }: Traffic = {}
-): Pick<ReportInput, 'first' | 'later'> {
+): Pick<ReportInput, 'first' | 'later' | 'now' | 'isRoot' | 'advise'> {
   const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
     const links = view.host.links.map(({ index, name, mtu }) => {
@@ -58,12 +58,21 @@ export function samplesOf(
         ...{ installed: 90_061 + at, idle: tcHook === 'ingress' ? idle : 90_061 + at }
       })),
       listeners: (path?.ports ?? []).flatMap(({ sensor }) =>
-        sensor ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', drops: null }] }] : []
+        sensor
+          ? [{ inside: sensor.inside, sockets: [{ cookie: '1', device: 'eth0', hears: 'every', drops: null }] }]
+          : []
       ),
       totals: []
     }
   }
-  return { first: sample(0, 0), later: sample(1, all) }
+  const advise = () => ({ command: 'spanplan apply -f a.yaml' })
+  return {
+    first: sample(0, 0),
+    later: sample(1, all),
+    now: Date.parse('2026-01-01T00:00:00.000Z'),
+    isRoot: true,
+    advise
+  }
 }
 
 /** A watch that has not run yet. */
@@ -76,7 +85,8 @@ export const watch: WatchState = {
     runs: [],
     drift: 0,
     failedMonitors: [],
-    degraded: []
+    degraded: [],
+    sensors: []
   },
   durations: { buckets: [], count: 0, sum: 0 }
 }

@@ -53,6 +53,11 @@ function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox
       labels: {},
       running: true,
       restarting: false,
+      restarts: 0,
+      paused: false,
+      startedAt: null,
+      finishedAt: null,
+      exitStatus: 0,
       veths: null,
       networkMode: 'none',
       sandbox

@@ -68,8 +68,8 @@ describe('tc', () => {
 
 test('ss: a socket that reads frame by frame, one with a ring, and one that listens everywhere', () => {
   expect(parsePacketSockets(text('ss-packet.txt'))).toEqual([
-    { cookie: '2', device: 'eth0', drops: 21939 },
-    { cookie: '1001', device: 'eth0', drops: null },
-    { cookie: '1002', device: null, drops: 0 }
+    { cookie: '2', device: 'eth0', hears: 'every', drops: 21939 },
+    { cookie: '1001', device: 'eth0', hears: 'every', drops: null },
+    { cookie: '1002', device: null, hears: 'every', drops: 0 }
   ])
 })

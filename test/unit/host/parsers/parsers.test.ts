@@ -241,7 +241,7 @@ describe('Docker', () => {
       ...container,
       NetworkSettings: { ...container.NetworkSettings, Networks: Object.fromEntries(reversed) }
     }
-    expect(parseContainer(other)).toEqual(parseContainer(container))
+    expect(parseContainer(other, 0)).toEqual(parseContainer(container, 0))
   })
 
   test('a network that is not understood is foreign, and there', () => {
@@ -290,7 +290,7 @@ describe('Docker', () => {
   })
 
   test('a container on two networks', () => {
-    const container = parseContainer(read('docker-inspect'))
+    const container = parseContainer(read('docker-inspect'), 0)
     expect(container).toMatchObject({
       name: 'suricata',
       running: true,
@@ -314,7 +314,7 @@ describe('Docker', () => {
   })
 
   test('a container that has stopped', () => {
-    expect(parseContainer(read('docker-inspect-stopped'))).toMatchObject({
+    expect(parseContainer(read('docker-inspect-stopped'), 0)).toMatchObject({
       name: 'zeek',
       running: false,
       restarting: false,

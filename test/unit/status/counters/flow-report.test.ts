@@ -91,13 +91,13 @@ describe('what is lost at each hop, and why', () => {
       { inside: { sandbox: '/run/docker/netns/60', index: 7 }, sockets },
       { inside: { sandbox: '/run/docker/netns/80', index: 7 }, sockets: null }
     ]
-    const first = sampleOf({ listeners: listeners({ cookie: '1', device: 'eth0', drops: 1000 }) })
+    const first = sampleOf({ listeners: listeners({ cookie: '1', device: 'eth0', hears: 'every', drops: 1000 }) })
     const later = sampleOf({
       ...all,
       listeners: listeners(
-        { cookie: '1', device: 'eth0', drops: 1005 },
-        { cookie: '2', device: 'eth0', drops: 3 },
-        { cookie: '3', device: 'eth0', drops: null }
+        { cookie: '1', device: 'eth0', hears: 'every', drops: 1005 },
+        { cookie: '2', device: 'eth0', hears: 'every', drops: 3 },
+        { cookie: '3', device: 'eth0', hears: 'every', drops: null }
       )
     })
     const { frames, lost } = count(first, later)

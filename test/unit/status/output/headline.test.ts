@@ -8,7 +8,7 @@ const text = fixture('spans.yaml')
 /** The lines for a host and a file, and traffic. */
 function headline(view = see(), traffic: Traffic = {}, more: Partial<ReportInput> = {}): string[] {
   const report = makeReport({ view, pauses: [], watch: null, window: null, ...samplesOf(view, traffic), ...more })
-  const entries = makeHeadline(report, 'spanplan apply -f a.yaml')
+  const entries = makeHeadline(report)
   // Each line says of itself what the report says of all.
   expect(entries.every(({ healthy }) => healthy)).toBe(report.healthy)
   return entries.map(({ text, action }) => `${text} ${action}`.trimEnd())
@@ -54,10 +54,14 @@ test('a pause', () => {
 test('the first problem with what to do about it, and how many more there are', () => {
   const withSnort = text.replace('zeek', 'zeek, snort')
   expect(headline(see(converged, withSnort))).toEqual([
-    'span0: NOT HEALTHY, snort → span waits for the container snort.'
+    `span0: NOT HEALTHY, snort → span waits for the container snort. Start it: a watch connects it then, as does the next apply`
   ])
   expect(headline(see(down, withSnort), { lost: 3 })).toEqual([
-    'span0: NOT HEALTHY, 1 change missing, 2 more problems. Run: spanplan apply -f a.yaml'
+    // What an apply cannot repair comes first.
+    `span0: NOT HEALTHY, snort → span waits for the container snort, 2 more problems. Start it: a watch connects it then, as does the next apply`
+  ])
+  expect(headline(see(down), { lost: 3 })).toEqual([
+    'span0: NOT HEALTHY, 1 change missing, 1 more problem. Run: spanplan apply -f a.yaml'
   ])
 })
 
@@ -86,7 +90,7 @@ test('spans that are not healthy come before those that are', () => {
 
 test('a file without spans', () => {
   const report = makeReport({ view: see(), pauses: [], watch: null, window: null, ...samplesOf(see()) })
-  expect(makeHeadline({ ...report, spans: [] }, '')).toEqual([
+  expect(makeHeadline({ ...report, spans: [] })).toEqual([
     { healthy: true, text: 'There are no spans in the file.', action: '' }
   ])
 })

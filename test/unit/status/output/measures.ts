@@ -12,11 +12,11 @@ export function measure(
   state = watch,
   pauses: readonly Pause[] = []
 ): Measurement {
-  const { first, later } = samplesOf(view, traffic)
+  const { first, later, ...about } = samplesOf(view, traffic)
   const paths = framePathsOf(view)
   const losses = addLosses(addLosses(new Map(), paths, first), paths, later)
   return {
-    report: makeReport({ view, pauses, watch: state, window: null, first, later }),
+    report: makeReport({ view, pauses, watch: state, window: null, first, later, ...about }),
     paths,
     sample: later,
     losses

@@ -1,0 +1,96 @@
+import { hasCapability } from '../../apply/preflight.ts'
+import { readFactsFor } from '../../apply/refresh.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { spanUnknown } from '../../plan/live-spans.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { makeDestroyTarget, type Target } from '../../plan/target.ts'
+import { readPauses } from '../../run-dir/pauses.ts'
+import type { Spec } from '../../spec/spec.ts'
+import { type AdviseApply, adviseApply, adviseNothing } from '../../status/advice.ts'
+import { viewLive } from '../../status/live-view.ts'
+import type { Session } from '../session.ts'
+import { loadSpecTarget, type Selection } from './target.ts'
+
+/** The options that select what is shown. */
+export type StatusSelection = Omit<Selection, 'deferDocker'>
+
+/** A plan view, with the file that it was made for; or of what is live, with why there is no plan for a file. */
+export interface StatusView extends PlanView {
+  /** null: what is live is shown. */
+  readonly spec: Spec | null
+  /** Why there is no plan for a file; none: there is one. */
+  readonly fileErrors: readonly Diagnostic[]
+  /** What to do about what differs from the file. */
+  readonly advise: AdviseApply
+}
+
+/**
+ * Reads the host and plans as a watch does: what is missing is waited for, what would disconnect running sensors waits for a
+ * person, and spans that are not in the file are removed. Where there is no valid file, or no plan for the file, it shows what is live.
+ *
+ * @throws SpanplanError if the host cannot be read, or --span names what neither the file nor the host has.
+ */
+export async function refreshStatus(
+  session: Session,
+  selection: StatusSelection,
+  refresh: (target: Target) => Promise<PlanView>
+): Promise<StatusView> {
+  try {
+    return await refreshFile(session, selection, refresh)
+  } catch (error) {
+    if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
+    return refreshLive(selection, error.diagnostics)
+  }
+}
+
+const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
+
+async function refreshFile(
+  session: Session,
+  selection: StatusSelection,
+  refresh: (target: Target) => Promise<PlanView>
+): Promise<StatusView> {
+  const makeTarget = async (prune: boolean): Promise<Target> => {
+    const target = await loadSpecTarget(session, { ...selection, ...asWatch, prune })
+    return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
+  }
+  const refreshFor = async (prune: boolean): Promise<StatusView> => {
+    const target = await makeTarget(prune)
+    const view = await refresh(target)
+    // An apply removes what the file does not have.
+    const whole = prune ? target : await makeTarget(true)
+    return { ...view, spec: target.spec, fileErrors: [], advise: adviseApply(whole, view, writeApply(selection)) }
+  }
+  try {
+    return await refreshFor(true)
+  } catch (error) {
+    // A span whose bridge others use cannot be removed: the plan without removals shows the other spans.
+    const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
+    if (!blocked || selection.span.length > 0) throw error
+    return refreshFor(false)
+  }
+}
+
+async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagnostic[]): Promise<StatusView> {
+  const { host } = await readFactsFor(makeDestroyTarget(null, { deferDocker: false }))
+  const view = viewLive(host)
+  const names = view.desired.spans.map(({ name }) => name)
+  const unknown = span.filter((name) => !names.includes(name))
+  if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
+  const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
+  return { ...view, desired: { ...view.desired, spans }, spec: null, fileErrors, advise: adviseNothing }
+}
+
+/** The apply of what this status is about, as this user can run it. */
+function writeApply({ file, span, insecureFile }: StatusSelection) {
+  return (only: string | null) => {
+    const spans = only === null ? span : [only]
+    const flags = [
+      ...file.flatMap((path) => ['-f', path]),
+      ...spans.flatMap((name) => ['--span', name]),
+      ...(insecureFile ? ['--insecure-file'] : [])
+    ]
+    return shellLine([...(hasCapability('CAP_NET_ADMIN') ? [] : ['sudo']), 'spanplan', 'apply', ...flags])
+  }
+}

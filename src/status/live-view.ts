@@ -1,0 +1,68 @@
+import { nowhere } from '../errors.ts'
+import { label } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { everyFrame } from '../host/tc-syntax.ts'
+import { liveSpans } from '../plan/live-spans.ts'
+import type { PlanView } from '../plan/plan-view.ts'
+import type { CopyPoint, DesiredSpan, DesiredSpans, DesiredState } from '../resources/desired-state.ts'
+import { mirror } from '../resources/kinds/mirror.ts'
+import { readMark } from '../resources/marks.ts'
+import { readMarks } from '../resources/read-marks.ts'
+import { readSeal } from '../resources/seal.ts'
+import { everySpan } from '../spec/scope.ts'
+
+/**
+ * What is live, by the marks of every owner, as if a file said just that: nothing is to be changed, and nothing waits. It stands in
+ * for a plan view where there is no file that can be planned.
+ */
+export function viewLive(host: HostIndex): PlanView {
+  const scope = { name: null, spans: everySpan }
+  const names = liveSpans({ scope }, host)
+  const owners = [...new Set(names.map((name) => ownerOf(name, host)))]
+  const nothing: DesiredSpans = {
+    ...{ owner: owners[0] ?? 'default', scope, spans: [], known: names },
+    ...{ also: new Set<number>(), goingDown: new Set<string>(), subnetSeed: '' }
+  }
+  const marks = readMarks(nothing, host)
+  const desired = readMarks({ ...nothing, spans: names.flatMap((name) => describeSpan(name, marks, host)) }, host)
+  const plan = { spans: desired.spans, changes: [], waiting: [], warnings: [] }
+  return { host, filters: new Map(), desired, plan }
+}
+
+function ownerOf(name: string, host: HostIndex): string {
+  const network = host.networks.find(({ labels }) => labels[label.span] === name)
+  return readMark(host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
+}
+
+function describeSpan(name: string, marks: DesiredState, host: HostIndex): DesiredSpan[] {
+  const bridge = host.linkOf(name)
+  const owner = ownerOf(name, host)
+  const network = host.networks.find(({ labels }) => labels[label.span] === name)
+  const ports = host.portsOf(name)
+  // An endpoint that spanplan has made bears the owner's name: the container is, or was, a sensor of the file.
+  const sensors = (network === undefined ? [] : host.endpointsOn(network.name))
+    .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)
+    .map(({ container }) => ({ container, interfaceName: null, origin: nowhere }))
+  return [
+    {
+      ...{ name, owner, description: null, origin: nowhere, mtu: bridge?.mtu ?? 0, wantedMtu: bridge?.mtu ?? 0 },
+      network: network === undefined ? null : { name: network.name, subnet: null, origin: nowhere },
+      wire: bridge?.offloads.gso?.active === false,
+      sealed: ports.every((port) => readSeal(host, port.name) === 'sealed'),
+      mirrors: describeMirrors(name, marks, host),
+      sensors
+    }
+  ]
+}
+
+function describeMirrors(span: string, marks: DesiredState, host: HostIndex): CopyPoint[] {
+  return mirror
+    .observe(marks, host)
+    .filter(({ spans, target }) => spans.includes(span) && target === span)
+    .map(({ device, tcHook, source, direction, program }) => ({
+      ...{ source, tcHook, direction, program, settings: [], maxIdle: null, origin: nowhere },
+      device: { name: device, link: host.linkOf(device) ?? null },
+      // The expression is in the file alone.
+      expression: program === everyFrame ? null : `a program of length ${program.split(',')[0]}`
+    }))
+}

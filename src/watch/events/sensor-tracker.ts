@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { type FramePath, framePathOf, takeSample } from '../../status/counters/frame-path.ts'
+import { judgeSensors, type SensorHealth } from '../../status/sensor-health.ts'
+import type { EmitEvent } from './event.ts'
+import { trackTransitions } from './transition-tracker.ts'
+
+/**
+ * Milliseconds from one look at the sockets to the next: no event tells that one is closed. A look takes a process for each sensor,
+ * and so there are fewer looks where there are many sensors.
+ */
+const shortestPeriod = 10_000
+const periodOfSensor = 500
+
+/** Milliseconds after a run: what one event changes, the next events often change too. */
+const settling = 1000
+
+/**
+ * Follows how the sensors are, and emits an event when one is unhealthy from now on, and when it hears its span again. What it has
+ * seen begin, it remembers.
+ *
+ * @param signal ends it.
+ */
+export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
+  const unhealthy = trackTransitions<SensorHealth>(keyOf)
+  let sensors: readonly SensorHealth[] = []
+  let latest: PlanView | null = null
+  let wake = new AbortController()
+  let isFollowing = false
+
+  const remember = (sensor: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>) =>
+    sensors.find((one) => keyOf(one) === keyOf(sensor))?.since ?? new Date().toISOString()
+  const look = async (view: PlanView) => {
+    const paths = view.desired.spans.map((span): [typeof span, FramePath] => [span, framePathOf(span, view)])
+    // What cannot be read now is read the next time. The mirrors do not matter here.
+    const sample = await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null)
+    if (sample === null || signal.aborted) return
+    const judged = paths.flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
+    const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
+    // A span that is paused or waits is not in the view, and its sensors are as they were.
+    sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
+    record(judged, isPlanned)
+  }
+  const record = (judged: readonly SensorHealth[], isPlanned: (span: string) => boolean) => {
+    const now = new Map(judged.map((sensor) => [nameOf(sensor), sensor]))
+    // Until it is known that a sensor listens, what was wrong is not over.
+    const isOpen = (sensor: SensorHealth) => {
+      const state = now.get(nameOf(sensor))?.state
+      return !isPlanned(sensor.span) || state === 'starting' || state === 'unknown'
+    }
+    const { started, ended } = unhealthy.update(
+      judged.filter(({ listed, state }) => listed && state === 'unhealthy'),
+      isOpen
+    )
+    for (const sensor of started) emit({ type: 'sensor_unhealthy', sensor })
+    for (const sensor of ended) {
+      if (now.get(nameOf(sensor))?.state === 'healthy') emit({ type: 'sensor_healthy', sensor })
+    }
+  }
+  const follow = async () => {
+    isFollowing = true
+    for (let view = latest; view !== null && !signal.aborted; view = latest) {
+      wake = new AbortController()
+      if (view.desired.spans.some(({ network }) => network !== null)) await look(view)
+      const count = view.desired.spans.reduce((sum, span) => sum + span.sensors.length, 0)
+      const period = Math.max(shortestPeriod, count * periodOfSensor)
+      await sleep(period, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined)
+      if (!signal.aborted) await sleep(Math.max(settling, period / 10), undefined, { signal }).catch(() => undefined)
+    }
+    isFollowing = false
+  }
+  return {
+    /** From now on, the sensors of this plan are followed, and those of paused spans are as they were. */
+    follow: (view: PlanView): void => {
+      latest = view
+      wake.abort()
+      if (!isFollowing) void follow()
+    },
+    /** The sensors, as they were seen last. */
+    list: (): readonly SensorHealth[] => sensors
+  }
+}
+
+function nameOf({ span, sensor }: Pick<SensorHealth, 'span' | 'sensor'>): string {
+  return JSON.stringify([span, sensor])
+}
+
+function keyOf({ span, sensor, cause }: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>): string {
+  return JSON.stringify([span, sensor, cause])
+}
