@@ -103,6 +103,7 @@ function expectInOrder(parts: readonly string[], text: string): void {
 function withoutChance(text: string): string {
   return text
     .replace(/veth[0-9a-f]+/g, 'veth')
+    .replace(/\b198\.1[89]\.\d+\.\d+\/26\b/g, 'SUBNET')
     .replace(/\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\b/g, 'TIME')
     .replace(/\b(?:\d+[hms])+\b/g, 'TIME')
     .replace(/[\d,]+ frames?, [\d.]+ [kM]?B in TIME; last (?:TIME ago|just now)/g, 'TOTAL')
