@@ -213,7 +213,7 @@ describe('the file', () => {
       ...{ file: { valid: false, diagnostics: [{ code: 'FILTER_INVALID' }] }, degraded: [] }
     })
     await writeSpans(lab, broken.replace(' and and', ''))
-    await watch.expectTold(/ file +span0 +~ mirror ens192 ingress .*port 22/, length)
+    await watch.expectTold(/ (file|interval) +span0 +~ mirror ens192 ingress .*port 22/, length)
     expect((await watch.state()).file).toEqual({ valid: true, diagnostics: [] })
   })
 
