@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
-import { isTolerated, type PlannedChange } from '../plan/plan.ts'
+import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -202,8 +202,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   if (!hasGone(change, before, now)) {
     const described = describeFailure(failure)
     // To lose the place of a container that others have connected is worse than to fail.
-    const isTheirs = (change.after ?? change.before)?.owner !== 'ours' && !isTolerated(change)
-    if (change.container === null || isTheirs) throw described
+    if (change.container === null || (change.after ?? change.before)?.owner !== 'ours') throw described
     run.leftOut.addFailed(change, diagnosticOf(described))
   }
   return runRound(

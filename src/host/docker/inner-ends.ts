@@ -56,13 +56,15 @@ export function enterNamespace(sandbox: string, argv: Argv): Argv {
 /** Why an end cannot be read by a process that may not enter a network namespace. */
 const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
 
+const tcHooks = ['ingress', 'egress'] as const
+
 /** undefined: the namespace or the interface has gone. */
 async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner']> {
   const device = innerDevice(index)
   // What stands behind the slash does not matter to tc. A container cannot guess it, and give it to another interface as an altname,
   // for which the kernel takes any text.
   const name = `${device}${randomBytes(longestName).toString('hex')}`.slice(0, longestName)
-  const lines = [`qdisc show dev ${name}`, `filter show dev ${name} ingress`]
+  const lines = [`qdisc show dev ${name}`, ...tcHooks.map((tcHook) => `filter show dev ${name} ${tcHook}`)]
   const argv = enterNamespace(sandbox, ['tc', '-json', '-force', '-batch', '-'])
   const command: ReadCommand = { argv, input: lines.map((line) => `${line}\n`).join('') }
   try {
@@ -71,11 +73,11 @@ async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner'
     if (/No such (file|device)|Cannot find device/.test(stderr)) return undefined
     if (/^nsenter: .*(Permission denied|not permitted)/m.test(stderr)) return { unread: missingRight }
     if (stderr.startsWith('nsenter: ')) throw commandFailed(argv, output)
-    const [qdiscs, filters] = parseJsonBatch(command, output)
+    const [qdiscs, ...filters] = parseJsonBatch(command, output)
     return parseOutput('tc', (): InnerEnd => {
       return {
         qdiscs: parseInnerQdiscs(device, qdiscs),
-        filters: parseFilters({ device, tcHook: 'ingress' }, filters)
+        filters: tcHooks.flatMap((tcHook, index) => parseFilters({ device, tcHook }, filters[index] ?? []))
       }
     })
   } catch (error) {

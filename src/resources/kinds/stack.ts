@@ -36,18 +36,18 @@ export const stack: Kind<Stack> = {
   kind: 'stack',
   fields: { seal: { label: 'closed', words: (seal) => yesNo(seal === 'sealed') } },
   desire: (desired, host) =>
-    findEnds(desired, host).flatMap(({ isSealed, obstacle, live }): Stack[] =>
-      isSealed ? [{ ...live, owner: 'ours', seal: obstacle === null ? 'sealed' : live.seal }] : []
-    ),
+    findEnds(desired, host).map(({ live, isSealed, obstacle }) => ({
+      ...live,
+      owner: 'ours',
+      seal: !isSealed ? openSeal(live) : obstacle === null ? 'sealed' : live.seal
+    })),
   observe: (desired, host) => findEnds(desired, host).map(({ live }) => live),
   evidence: () => ['docker'],
   rollbackTarget: rollbackStacks,
-  update: (before, after) => steps(before, after.seal, 'close'),
-  remove: (before) => steps(before, before.hadClsact || before.qdiscInUse ? 'qdisc' : 'none', 'open'),
+  update: (before, after) => steps(before, after.seal, after.seal === 'sealed' ? 'close' : 'open'),
   undone: explainUndone,
   title: ({ container, network }) => `${container} → ${network}`,
   summary: () => 'closed to what is mirrored',
-  removalNote: () => 'opened again to what is mirrored',
   address: ({ network, container }) => [network, container],
   container: ({ container }) => container,
   serves: ({ container }) => container
@@ -73,7 +73,7 @@ function findEnds(desired: DesiredState, host: HostIndex): End[] {
         ...{ kind: 'stack', id: `${network}/${container.name}`, spans: [span.name], network, device },
         ...{ container: container.name, sandbox: container.sandbox },
         // Whatever else happens to the endpoint, the filter goes with the interface.
-        owner: ours !== undefined && !span.sealed ? 'adopted' : 'shared',
+        owner: 'shared',
         seal: readSeal(tc, device),
         hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
         qdiscInUse: hasOtherFilters(tc, device)
@@ -95,6 +95,12 @@ function findObstacle(tc: TcIndex, device: string): string | null {
     return filter.chain === 0 && filter !== ours && (isBefore ? !isTransparent(filter) : ours === undefined)
   })
   return other ? `it has a filter of its own at preference ${other.pref}: ${describeFilter(other)}` : null
+}
+
+/** Without spanplan's filter. A qdisc that was there before, or that holds other filters, stays. */
+function openSeal({ seal, hadClsact, qdiscInUse }: Stack): Seal {
+  if (seal === 'none' || seal === 'qdisc') return seal
+  return hadClsact || qdiscInUse ? 'qdisc' : 'none'
 }
 
 function steps({ container, sandbox, device, hadClsact, seal }: Stack, to: Seal, verb: string): Step[] {
