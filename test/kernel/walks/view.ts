@@ -139,7 +139,7 @@ function cutQdiscs(body: string, { spans }: Ours): string {
 function cutFilters(body: string): string {
   return lines(body)
     .map((line) => line.replace(/^\[|\]$/g, ''))
-    .filter((line) => !/"pref":8,"kind":"bpf","chain":0/.test(line))
+    .filter((line) => !/"pref":(?:8|65535),"kind":"bpf","chain":0/.test(line))
     .join('\n')
 }
 
