@@ -98,7 +98,9 @@ function allowedCalls(names: readonly string[]): RegExp {
     `link set dev (${quoted}) (arp (on|off) )?promisc (on|off)`,
     `qdisc (replace|del) dev (${quoted}|span0) clsact`,
     `filter replace dev (${quoted}) (in|e)gress protocol all pref 8 handle 0x[0-9a-f]+ bpf bytecode "1,6 0 0 4294967295" action mirred egress mirror dev span0 continue cookie [0-9a-f]{32}`,
-    `filter del dev (${quoted}) (in|e)gress pref 8 handle 0x[0-9a-f]+ bpf`,
+    // Closes a dedicated interface to the host.
+    `filter replace dev (${quoted}) (in|e)gress protocol all pref 65535 handle 0x[0-9a-f]+ bpf da bytecode "1,6 0 0 2"`,
+    `filter del dev (${quoted}) (in|e)gress pref (8|65535) handle 0x[0-9a-f]+ bpf`,
     String.raw`\$ ethtool -K (${plain}) gro (on|off)`,
     String.raw`\$ sysctl -q -w( net/ipv6/conf/(${plain})/disable_ipv6=[01])+`,
     // The bridge's own, whose name is of the file.
