@@ -17,7 +17,7 @@ import { trackIdleSources } from './events/idle-sources.ts'
 import { trackSensors } from './events/sensor-tracker.ts'
 import { monotonicTime } from './loop/clock.ts'
 import { noKernelPass, planHost } from './loop/plan-host.ts'
-import { type RunOutcome, reconcile } from './loop/reconcile.ts'
+import { nothingApplied, type RunOutcome, reconcile } from './loop/reconcile.ts'
 import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
 import {
@@ -247,10 +247,10 @@ async function tryToLock({ dryRun, command }: ReconcilerConfig, signal: AbortSig
   }
 }
 
-const nothingDone: RunOutcome = { view: null, needed: [], done: [], restarts: [], failures: [] }
+const nothingDone: RunOutcome = { view: null, needed: [], ...nothingApplied }
 
-function resultOf({ needed, done, failures }: RunOutcome, dryRun: boolean): Result {
-  if (failures.length > 0) return 'failed'
+function resultOf({ needed, done, leftOut, failures }: RunOutcome, dryRun: boolean): Result {
+  if (failures.length + leftOut.length > 0) return 'failed'
   if (dryRun && needed.length > 0) return 'drift'
   return done.length > 0 ? 'changed' : 'unchanged'
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { LeftOut } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -66,6 +67,14 @@ export function openContention() {
         things.set(address, { ...thing, undone: [], contested: null })
       }
     },
+    /** Takes the changes that failed, or did not last, and cost nothing else: each is left alone at once. Comes before `add`. */
+    fail: (leftOut: readonly LeftOut[], now: number): void => {
+      for (const { change, diagnostic } of leftOut) {
+        const before = things.get(change.address)
+        const contested = before?.change.instance === change.instance ? before.contested : null
+        things.set(change.address, { change, undone: [now], contested: rest(change, diagnostic, contested, now) })
+      }
+    },
     /** What is left alone now: the instance of each thing, by its address. */
     resting: (now: number): ReadonlyMap<string, string> =>
       new Map(
@@ -106,7 +115,10 @@ function wasUndone(first: PlannedChange, second: PlannedChange): boolean {
 
 /** A change that is tried before its rest is over does not make the rest longer. What keeps sensors from sending never rests. */
 function contest(change: PlannedChange, host: HostIndex | null, before: Contested | null, now: number): Contested {
-  const diagnostic = explainContention(change, host)
+  return rest(change, explainContention(change, host), before, now)
+}
+
+function rest(change: PlannedChange, diagnostic: Diagnostic, before: Contested | null, now: number): Contested {
   if (change.closes) return { diagnostic, delay: 0, restsUntil: now }
   if (before !== null && now < before.restsUntil) return { ...before, diagnostic }
   const delay = delayAfter(before?.delay)

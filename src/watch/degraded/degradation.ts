@@ -27,7 +27,8 @@ export function openDegradation() {
       return times.length === 0 ? null : Math.min(...times)
     },
     /** Takes what came of a run. */
-    update: (target: Target, { view, done, failures }: RunOutcome, now: number): void => {
+    update: (target: Target, { view, done, leftOut, failures }: RunOutcome, now: number): void => {
+      contention.fail(leftOut, now)
       contention.add(done, view?.host ?? null, now)
       const { resting } = target
       const rests = (span: string | null) => span !== null && resting.spans.has(span)

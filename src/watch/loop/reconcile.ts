@@ -2,7 +2,8 @@ import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { keepNames } from '../../apply/sensors/kept-names.ts'
-import { type Diagnostic, SpanplanError } from '../../errors.ts'
+import type { LeftOut } from '../../apply/sensors/left-out.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -19,6 +20,8 @@ export interface RunOutcome {
   readonly needed: readonly PlannedChange[]
   /** The changes that were applied. */
   readonly done: readonly PlannedChange[]
+  /** The changes that cost nothing else, but could not be made, or did not last. */
+  readonly leftOut: readonly LeftOut[]
   /** The sensors that have to be restarted since. */
   readonly restarts: readonly Diagnostic[]
   readonly failures: readonly Problem[]
@@ -50,14 +53,14 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
-    if (options.dryRun) return { view, needed, done: [], restarts: [], failures: partial.failures }
+    if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
     const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
     return {
-      ...{ view, needed, restarts: applied.restarts },
+      ...{ view, needed, leftOut: applied.leftOut, restarts: applied.restarts },
       ...{ done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
     }
   } catch (error) {
-    return { view, needed: early, done: early, restarts: [], failures: [failureOf(null, error)] }
+    return { view, needed: early, ...nothingApplied, done: early, failures: [failureOf(null, error)] }
   }
 }
 
@@ -93,7 +96,10 @@ function makeKernelPass(
   return { eager: !isNewFile, nextWake, repair }
 }
 
-type PartialResult = Pick<RunOutcome, 'done' | 'restarts' | 'failures'>
+type PartialResult = Pick<RunOutcome, 'done' | 'leftOut' | 'restarts' | 'failures'>
+
+/** The result where nothing was applied. */
+export const nothingApplied: PartialResult = { done: [], leftOut: [], restarts: [], failures: [] }
 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
 async function applyPartially(
@@ -101,16 +107,17 @@ async function applyPartially(
   leavePaused: RunOptions['leavePaused']
 ): Promise<PartialResult> {
   const { changes } = view.plan
-  if (changes.length === 0) return { done: [], restarts: [], failures: [] }
+  if (changes.length === 0) return nothingApplied
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
     return await applyView(target, view)
   } catch (error) {
     if (error instanceof PreflightError) throw error
     const [only = null] = spans
-    if (spans.length === 1) return { done: [], restarts: [], failures: [failureOf(only, error)] }
+    if (spans.length === 1) return { ...nothingApplied, failures: [failureOf(only, error)] }
   }
   const done: PlannedChange[] = []
+  const leftOut: LeftOut[] = []
   const restarts: Diagnostic[] = []
   const failures: Problem[] = []
   for (const span of spans) {
@@ -119,21 +126,21 @@ async function applyPartially(
       const facts = await readFactsFor(part)
       const applied = await applyView(part, planTarget(leavePaused(part), facts))
       done.push(...applied.done)
+      leftOut.push(...applied.leftOut)
       restarts.push(...applied.restarts)
       failures.push(...applied.failures)
     } catch (error) {
       failures.push(failureOf(span, error))
     }
   }
-  return { done, restarts, failures }
+  return { done, leftOut, restarts, failures }
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */
 async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
   const options = { allowEmpty: true, goesOn: true }
   const { done, leftOut, restarts, unverified } = await applyPlan(target, await keepNames(target, view), options)
-  const failed = leftOut.map(({ change, diagnostic }) => failureOf(change.span, new SpanplanError(diagnostic), false))
-  return { done, restarts, failures: unverified === null ? failed : [...failed, failureOf(null, unverified, false)] }
+  return { done, leftOut, restarts, failures: unverified === null ? [] : [failureOf(null, unverified, false)] }
 }
 
 /** @param span null: the changes that belong to no span of the file. */

@@ -139,3 +139,18 @@ test.each([
   expect(message).toContain(`; probably ${who}`)
   expect(hint).toContain(`to see when it happens: ${show}; `)
 })
+
+test('a sensor that cannot be had rests at once, for longer each time, until its container is another', () => {
+  const contention = openContention()
+  const evil = change('span0/sensor/span/evil', { kind: 'sensor', instance: 'container 1 a' })
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'gone again', address: evil.address } as const
+  const rests = [0, 2000, 8000, 26_000].map((now) => {
+    contention.fail([{ change: evil, diagnostic }], now)
+    contention.add([], null, now)
+    return (contention.next(now) ?? 0) - now
+  })
+  expect(rests).toEqual([2000, 6000, 18_000, 54_000])
+  expect(contention.list(26_000, write)).toMatchObject([{ span: 'span0', diagnostic, rest: 54_000 }])
+  contention.fail([{ change: { ...evil, instance: 'container 1 b' }, diagnostic }], 27_000)
+  expect(contention.next(27_000)).toBe(29_000)
+})

@@ -16,7 +16,7 @@ function recordWaits(...views: readonly PlanView[]): string[][] {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   return views.map((view) => {
-    const outcome = { view, needed: [], done: [], restarts: [], failures: [] }
+    const outcome = { view, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: [] })
     return events
       .splice(0)
@@ -62,7 +62,7 @@ test('what has not failed yet in a run is not in sync again before the run has e
     ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z', rest: 2000 } as const),
     diagnostic: { code: 'STEP_FAILED', message: 'it failed' } as const
   }))
-  const outcome = { view: see(), needed: [], done: [], restarts: [], failures: [] }
+  const outcome = { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
   const eventsOf = (act: () => unknown) => {
     act()
     return events.splice(0).map((event) => `${event.type} ${'degraded' in event ? event.degraded.span : ''}`)
@@ -83,7 +83,11 @@ test('a long rest is told when it begins, and each time that it has become longe
     const degraded = [
       { span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:20:00.000Z', rest } as const
     ]
-    recorder.run({ ...run, outcome: { view: see(), needed: [], done: [], restarts: [], failures: [] }, degraded })
+    recorder.run({
+      ...run,
+      outcome: { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] },
+      degraded
+    })
     return events.splice(0).length
   })
   expect(told).toEqual([1, 0, 1, 0, 1])
