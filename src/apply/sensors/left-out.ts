@@ -78,10 +78,14 @@ export function openLeftOut() {
 /** The record of what an apply leaves out. */
 export type LeftOutRecord = Readonly<ReturnType<typeof openLeftOut>>
 
-/** A change that leads to something else is another. Whatever a sensor lacks, it is connected again. */
-function keyOf({ address, kind, action, facts }: PlannedChange): string {
-  const goals = kind === 'sensor' ? [] : facts.flatMap(({ changed, key, to }) => (changed ? [key, to] : []))
-  return JSON.stringify([address, kind === 'sensor' ? '' : action, ...goals])
+/**
+ * A change that leads to something else is another, and so is one about a container or an interface that has started anew.
+ * Whatever a sensor lacks, it is connected again.
+ */
+function keyOf({ address, instance, kind, action, facts, after }: PlannedChange): string {
+  const values = new Map<string, unknown>(Object.entries(after ?? {}))
+  const goals = kind === 'sensor' ? [] : facts.flatMap(({ changed, key }) => (changed ? [key, values.get(key)] : []))
+  return JSON.stringify([address, instance, kind === 'sensor' ? '' : action, ...goals])
 }
 
 function describe(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
