@@ -1,6 +1,6 @@
 /** The units of examples/systemd, and a real systemd that runs them. */
 import { readdirSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Installed, install } from './installed.ts'
@@ -24,6 +24,10 @@ beforeAll(async () => {
   for (const unit of units) await host.put(`etc/systemd/system/${unit}`, `systemd/${unit}`)
   suricata = await lab.startSensor('suricata')
   before = await lab.snapshotText()
+  const keys = `mkdir -p "$0/tmp" "$0/etc/spanplan-pull"
+for key in ops stranger; do ssh-keygen -q -t ed25519 -N "" -f "$0/tmp/$key"; done
+echo "ops@example.org $(cat "$0/tmp/ops.pub")" >"$0/etc/spanplan-pull/allowed_signers"`
+  await lab.run(['sh', '-ec', keys, host.path('')])
   systemd = await bootSystemd(lab, host)
 })
 afterAll(() => lab?.close())
@@ -61,33 +65,54 @@ test('systemd has nothing to say against them', async () => {
   expect(verify).toBe('')
 })
 
+test('none of the services has more than it needs', async () => {
+  const services = units.filter((unit) => unit.endsWith('.service'))
+  const files = services.map((unit) => `/etc/systemd/system/${unit}`)
+  const security = ['systemd-analyze', 'security', '--offline=true', '--no-pager', ...files] as const
+  const exposures = [...(await systemd.run(security)).matchAll(/Overall exposure level for \S+: ([\d.]+)/g)]
+  expect(exposures.map(([, level]) => Number(level) < 3)).toEqual(services.map(() => true))
+})
+
 test('spanplan-apply.service applies, once', async () => {
   await systemd.run(['systemctl', 'start', 'spanplan-apply.service'])
   await expectTrue()
 })
 
 test('spanplan-pull.service pulls, and spanplan-apply.service comes after it, also where nothing could be pulled', async () => {
-  const git = (...argv: string[]) =>
-    systemd.run(['git', '-c', 'user.name=a', '-c', 'user.email=a@example.com', ...argv])
-  const commit = async (text: string) => {
+  const git = (...argv: string[]) => systemd.run(['git', ...argv])
+  const commit = async (text: string, key = 'ops', ...signed: readonly string[]) => {
     await writeFile(host.path('tmp/clone/spans.yaml'), text)
     await git('-C', '/tmp/clone', 'add', '.')
-    await git('-C', '/tmp/clone', 'commit', '--quiet', '--message=change')
-    await git('-C', '/tmp/clone', 'push', '--quiet', '/tmp/spans.git', 'HEAD:main')
+    const author = ['-c', 'user.name=a', '-c', 'user.email=a@example.com']
+    const signing = ['-c', 'commit.gpgSign=true', '-c', 'gpg.format=ssh', '-c', `user.signingKey=/tmp/${key}`]
+    await git('-C', '/tmp/clone', ...author, ...signing, 'commit', '--quiet', '--message=change', ...signed)
+    await git('-C', '/tmp/clone', 'push', '--quiet', '/run/spans.git', 'HEAD:main')
   }
-  await git('init', '--quiet', '--bare', '--initial-branch=main', '/tmp/spans.git')
+  const pull = () => systemd.run(['systemctl', 'start', 'spanplan-pull.service'])
+  await git('init', '--quiet', '--bare', '--initial-branch=main', '/run/spans.git')
   await git('init', '--quiet', '--initial-branch=main', '/tmp/clone')
   await commit(spans)
   await rm(host.path('etc/spanplan/spans.yaml'))
-  await git('clone', '--quiet', '/tmp/spans.git', '/etc/spanplan')
+  await git('clone', '--quiet', '/run/spans.git', '/etc/spanplan')
   await commit(spans.replace('not port 22', 'not port 23'))
   await systemd.run(['systemctl', 'enable', 'spanplan-apply.service'])
-  await systemd.run(['systemctl', 'start', 'spanplan-pull.service'])
+  await pull()
   expect(await systemd.run(['cat', '/etc/spanplan/spans.yaml'])).toContain('not port 23')
   await until('all is as pulled', isTrue)
   await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
-  await rename(host.path('tmp/spans.git'), host.path('tmp/away.git'))
-  await expect(systemd.run(['systemctl', 'start', 'spanplan-pull.service'])).rejects.toThrow()
+  // What is not signed by somebody who may, is not taken.
+  await commit(spans.replace('not port 22', 'not port 24'), 'stranger')
+  await expect(pull()).rejects.toThrow()
+  await until('all is as it was pulled', isTrue)
+  await commit(spans.replace('not port 22', 'not port 25'), 'ops', '--no-gpg-sign')
+  await expect(pull()).rejects.toThrow()
+  expect(await systemd.run(['cat', '/etc/spanplan/spans.yaml'])).toContain('not port 23')
+  await commit(spans, 'ops')
+  await pull()
+  expect(await systemd.run(['cat', '/etc/spanplan/spans.yaml'])).toContain('not port 22')
+  await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+  await systemd.run(['mv', '/run/spans.git', '/run/away.git'])
+  await expect(pull()).rejects.toThrow()
   await until('all is as it was pulled', isTrue)
 })
 

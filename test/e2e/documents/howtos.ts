@@ -115,8 +115,13 @@ export const howtos: Stories<Reader> = {
       const commit = async (text: string) => {
         await writeFile(join(work, 'spans.yaml'), text)
         const author = '-c user.name=a -c user.email=a@example.com'
-        await reader.run(`cd ${work} && git add . && git ${author} commit -qm change && git push -q ${bare} HEAD:main`)
+        const signing = `-c gpg.format=ssh -c user.signingKey=${key} -c commit.gpgSign=true`
+        const commands = ['git add .', `git ${author} ${signing} commit -qm change`, `git push -q ${bare} HEAD:main`]
+        await reader.run([`cd ${work}`, ...commands].join(' && '))
       }
+      const key = join(reader.lab.files, 'key')
+      await reader.run(`ssh-keygen -q -t ed25519 -N '' -f ${key}`)
+      await reader.run(`echo "ops@example.com $(cat ${key}.pub)" >allowed_signers`)
       await reader.run(`git init -q --bare -b main ${bare} && git init -q -b main ${work}`)
       await reader.lab.startSensor('suricata')
       await commit(spansYaml)

@@ -44,6 +44,8 @@ export class Reader {
     ]) {
       await mkdir(join(this.root, folder), { recursive: true })
     }
+    const repository = `[url "${join(this.lab.files, 'spans.git')}"]\ninsteadOf = https://git.example.com/network/spans.git\n`
+    await writeFile(join(this.root, 'gitconfig'), repository)
     await mkdir(this.clone)
     for (const entry of readdirSync(projectRoot)) {
       if (['.git', 'dist', 'node_modules'].includes(entry) || entry.endsWith('.tgz')) continue
@@ -170,9 +172,7 @@ export class Reader {
       PATH: `${join(this.root, 'bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
       DOCKER_HOST: this.lab.dockerHost,
       SPANPLAN_RUN_DIR: join(this.root, 'run/spanplan'),
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: `url.${join(this.lab.files, 'spans.git')}.insteadOf`,
-      GIT_CONFIG_VALUE_0: 'https://git.example.com/network/spans.git'
+      GIT_CONFIG_GLOBAL: join(this.root, 'gitconfig')
     }
   }
 

@@ -63,7 +63,9 @@ export function systemctlStandIn(root: string, environment: Readonly<Record<stri
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
   return `[[ $* != daemon-reload ]] || exit 0
 units=${root}/etc/systemd/system
-run() { cd / && exec env -i ${variables.join(' ')} bash -c "exec $(sed -n 's/^ExecStart=//p' "$1" | sed 's#/etc/#${root}/etc/#g')"; }
+own() { sed -n "s/^$1=//p" "$2" | sed 's#/etc/#${root}/etc/#g'; }
+run() { cd / && exec env -i ${variables.join(' ')} $(own Environment "$1") bash -c "exec $(own ExecStart "$1")"; }
+[[ $1 == start ]] && set -- enable --now "$2"
 [[ $1 == enable && $2 == --now ]]
 for unit in "\${@:3}"; do
   [[ -f $units/$unit ]]
