@@ -95,7 +95,12 @@ test('spanplan-pull.service pulls, and spanplan-apply.service comes after it, al
     await git('-C', '/tmp/clone', ...author, ...signing, 'commit', '--quiet', '--message=change', ...signed)
     await git('-C', '/tmp/clone', 'push', '--quiet', '/run/spans.git', 'HEAD:main')
   }
-  const pull = () => systemd.run(['systemctl', 'start', 'spanplan-pull.service'])
+  /** An apply that still runs would not begin again. */
+  const pull = async () => {
+    const state = ['systemctl', 'show', '--value', '--property=ActiveState', 'spanplan-apply.service'] as const
+    await until('no apply runs', async () => (await systemd.run(state)).trim() !== 'activating')
+    await systemd.run(['systemctl', 'start', 'spanplan-pull.service'])
+  }
   await git('init', '--quiet', '--bare', '--initial-branch=main', '/run/spans.git')
   await git('init', '--quiet', '--initial-branch=main', '/tmp/clone')
   await commit(spans)
@@ -106,6 +111,7 @@ test('spanplan-pull.service pulls, and spanplan-apply.service comes after it, al
   await pull()
   expect(await systemd.run(['cat', '/etc/spanplan/spans.yaml'])).toContain('not port 23')
   await until('all is as pulled', isTrue)
+  await systemd.run(['systemctl', 'start', 'spanplan-apply.service'])
   await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
   // What is not signed by somebody who may, is not taken.
   await commit(spans.replace('not port 22', 'not port 24'), 'stranger')
