@@ -1,8 +1,10 @@
 /** Destroy leaves the host as it was before the first apply, whatever happened in between. */
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { projectRoot } from './lab/programs.ts'
 import type { Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, networksOf, spanplan, writeSpans } from './spans.ts'
+import { expectConverged, expectHeard, expectRefusal, networksOf, spanplan, until, writeSpans } from './spans.ts'
 import { everything, openUsedHost, type UsedHost } from './used-host.ts'
 
 let host: UsedHost
@@ -266,6 +268,48 @@ describe('gives back, but does not cut,', () => {
     expect(text).not.toMatch(/NOARP/)
     await undo()
     await ip('link', 'set', 'dev', 'ens224', 'down')
+    await expectNothingLeft()
+  })
+})
+
+describe('on a terminal, on a host with many networks, which Docker lists in another order each time', () => {
+  const names = Array.from({ length: 6 }, (_, index) => `many${index}`)
+
+  beforeAll(async () => {
+    const spans = names.map((name) => `${name}: {sources: [{interface: ens192}], network: ${name}}`)
+    await writeSpans(lab, `spans: {${spans.join(', ')}}`)
+    await spanplan(lab, ['apply'])
+  })
+
+  /** Answers yes, once something was done while the question stood. */
+  async function destroyOnTerminal(meanwhile: () => Promise<unknown>) {
+    const program = `${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} destroy -f ${lab.files}/spans.yaml`
+    const terminal = lab.start(['script', '-qec', program, '/dev/null'])
+    let said = ''
+    terminal.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    await until('it asks', async () => said.includes('Apply this plan') || terminal.exitCode !== null)
+    await meanwhile()
+    terminal.stdin?.write('y\n')
+    const { exitCode } = await terminal.catch((error: { exitCode: number }) => error)
+    return { exitCode, said }
+  }
+
+  test('what has changed meanwhile is said', async () => {
+    const { exitCode, said } = await destroyOnTerminal(() => tc('qdisc', 'del', 'dev', 'ens192', 'clsact'))
+    expect(exitCode).toBe(1)
+    expect(said).toMatch(
+      /the host has changed since the plan was shown:\s+many\d\/qdisc\/ens192: was to be removed, needs nothing now/
+    )
+    expect(said).toMatch(/and \d+ more\s+Nothing was changed\./)
+    await spanplan(lab, ['apply'])
+  })
+
+  test('nothing has, and it is done', async () => {
+    const { exitCode, said } = await destroyOnTerminal(async () => undefined)
+    expect(said).not.toContain('has changed')
+    expect(exitCode).toBe(0)
     await expectNothingLeft()
   })
 })
