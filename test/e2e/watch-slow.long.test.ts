@@ -69,7 +69,7 @@ test('a filter that tcpdump does not finish is told once its time is over, and n
   const { options, calls } = await wrapPrograms(lab)
   await using watch = await startWatch(lab, [], options)
   await expectPutBack('ens192')
-  await expectToldLate(watch, / span1 +! span span1: tcpdump did not finish compiling the filter within 30 s/)
+  await expectToldLate(watch, / span1 +! tcpdump did not finish compiling the filter within 30 s/)
   for (let count = 0; count < 3; count++) await expectPutBack('ens192')
   expect((await calls()).filter((call) => call.startsWith('$ tcpdump'))).toHaveLength(1)
 })
