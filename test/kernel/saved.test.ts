@@ -75,6 +75,7 @@ describe('a saved plan', () => {
       spans: null,
       prune: true,
       adopt: false,
+      recreate: true,
       defer_docker: false,
       subnet_seed: expect.stringMatching(/^[0-9a-f]{32}$/)
     })
@@ -333,7 +334,8 @@ describe('a file that is not as it was written', () => {
     await symlink('/dev/zero', join(lab.files, 'zero'))
     await writeFile(join(lab.files, 'deep'), '{"a":'.repeat(100_000))
     await writeFile(join(lab.files, 'proto'), '{"__proto__":{"selection":{}},"constructor":1,"format_version":"1.0"}')
-    for (const name of ['zero', 'deep', 'proto', secret]) {
+    expect(await expectRefusal(lab, ['apply', 'zero'], 65)).toContain('zero cannot be read: it is a device')
+    for (const name of ['deep', 'proto', secret]) {
       expect(await expectRefusal(lab, ['apply', name], 65)).toMatch(/ is not a saved plan: | is far larger /)
     }
   })
