@@ -280,7 +280,7 @@ export const messages = {
   },
   SOURCE_NETWORK_MODE: {
     means:
-      'The container has no interface of its own (host, container:…). A warning if a label or a service selected it; for a watch, the source waits.',
+      'The container has no interface of its own (host, container:…). A warning if a label or a service selected it; if the file names it, the source waits, everything else is applied, and the exit status is 4.',
     todo: 'Use the interface of the host, or the other container, as the source.'
   },
   SOURCE_IDLE: {
@@ -518,13 +518,13 @@ export const messages = {
   },
   SENSOR_NETWORK_MODE: {
     means:
-      'The container has no network of its own (host, container:…). A warning if a label or a service selected the container.',
-    todo: 'Start the container on a network, or take it off the list.'
+      'The container has no network of its own (host, container:…). A warning if a label or a service selected the container; if the file names it, the sensor waits, everything else is applied, and the exit status is 4.',
+    todo: 'Create the container again without network_mode, or take it off the list.'
   },
   SENSOR_NETWORK_LOST: {
     means:
-      'The network with which the container was created is gone, so Docker connects the container to none. A warning if a label or a service selected the container.',
-    todo: 'Create the container again.'
+      'The network with which the container was created is gone, so Docker connects the container to none. A warning if a label or a service selected the container; if the file names it, the sensor waits, everything else is applied, and the exit status is 4. An error if the file itself would remove that network; a watch then keeps the network.',
+    todo: 'Create the container again, or keep the name of the network.'
   },
   CONTAINER_UNREAD: {
     kind: 'warning',

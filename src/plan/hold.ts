@@ -1,5 +1,12 @@
 import { diagnostic } from '../errors.ts'
-import type { Resource, Wait } from '../resources/kind.ts'
+import { label } from '../host/docker/docker-names.ts'
+import { type Resource, type Wait, writeAddress } from '../resources/kind.ts'
+import { findListeners } from '../resources/kinds/network.ts'
+import { ownsNetwork } from '../resources/ownership.ts'
+import type { Context } from '../resources/sources/source-kind.ts'
+import type { SpanSpec } from '../spec/spec.ts'
+import { findCreatedOn } from './resolve-sensors.ts'
+import type { Target } from './target.ts'
 
 /**
  * The wait for a person: what would be done disconnects sensors that run, and nobody has asked for that.
@@ -20,6 +27,37 @@ export function waitForPerson(
   const message = [`${reason}${differs === '' ? '' : ` (${differs})`}`, note].filter((part) => part !== '').join('; ')
   const held = diagnostic('RECREATE_DEFERRED', message, 'run: spanplan apply', origin)
   return { kind, span: spans[0] ?? '', title, diagnostic: { ...held, address } }
+}
+
+/**
+ * A span whose running sensors are on a network of another name: they stay there, and the file's network waits for a person. So
+ * it does where nobody can be told that a sensor was created on that network, and could be connected to none without it.
+ */
+export function holdNetwork(
+  span: SpanSpec,
+  { scope, patient, recreate }: Pick<Target, 'scope' | 'patient' | 'recreate'>,
+  { host, spec }: Context
+): { readonly span: SpanSpec; readonly wait: Wait } | null {
+  const { name, network } = span
+  if (network === null) return null
+  const live = host.networks.find(
+    (one) => one.labels[label.span] === name && one.name !== network.name && ownsNetwork({ scope }, one)
+  )
+  if (live === undefined) return null
+  const sensors = recreate ? [] : findListeners(host, live.name)
+  const isGoing = spec.spans.every((one) => one.network?.name !== live.name)
+  const [bound] = patient && isGoing ? findCreatedOn(span, live, host) : []
+  if (sensors.length === 0 && bound === undefined) return null
+  const row = { address: writeAddress(name, 'network', network.name), title: network.name }
+  const about = { kind: 'network', spans: [name], origin: network.origin }
+  const held = { ...span, network: { ...network, name: live.name, subnet: null } }
+  if (sensors.length > 0 || bound === undefined) {
+    return { span: held, wait: waitForPerson(about, row, sensors, `network: ${live.name} → ${network.name}`) }
+  }
+  const message = `stays ${live.name}: the container ${bound.name} was created on it, and could be connected to no network without it`
+  const hint = `write network: ${live.name}, or recreate the container`
+  const found = { ...diagnostic('SENSOR_NETWORK_LOST', message, hint, network.origin), address: row.address }
+  return { span: held, wait: { kind: 'network', span: name, title: row.title, diagnostic: found } }
 }
 
 /** Of many names, only the first are of use. */

@@ -94,7 +94,7 @@ interface Withheld {
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
 export function makePlan(
-  { desired, waits, warnings }: Resolution,
+  { desired, waits, untouched, warnings }: Resolution,
   host: HostIndex,
   { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
@@ -111,8 +111,10 @@ export function makePlan(
   }
   if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
+  const isLeft = ({ span, device, closes }: PlannedChange) =>
+    !closes && untouched.some((one) => one.span === span && one.device === device)
   const changes = leaveResting(
-    known.flatMap(({ change }) => change ?? []),
+    known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change)),
     resting
   )
   const refusals = [

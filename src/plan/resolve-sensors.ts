@@ -1,6 +1,7 @@
-import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import type { Container, DockerNetwork } from '../host/snapshot.ts'
 import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
@@ -25,13 +26,12 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
-  const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait => ({
+  const waitWith = (found: Diagnostic, name: string): Wait => ({
     ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}`, container: name },
-    diagnostic: {
-      ...diagnostic(code, `waits for ${message}`, undefined, origin),
-      address: writeAddress(span.name, 'sensor', network, name)
-    }
+    diagnostic: { ...found, address: writeAddress(span.name, 'sensor', network, name) }
   })
+  const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait =>
+    waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
   const { docker } = context.host
   if (docker.state !== 'read') return { ...nothingResolved, waits: [wait('DOCKER_DEFERRED', 'Docker')] }
   if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
@@ -43,12 +43,26 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
   const able = matching.filter((container) => {
     const { networkMode } = container
-    if (sharesNetwork(networkMode) || hasLostNetwork(context, networkMode)) return false
-    return isOn(container) || networkMode === network || !losesNetwork(context, networkMode)
+    if (sharesNetwork(networkMode)) return false
+    // What is on the network already needs no connection, and is not taken off for that.
+    if (isOn(container)) return true
+    return networkMode === network || !(hasLostNetwork(context, networkMode) || losesNetwork(context, networkMode))
   })
-  const unable = matching
-    .filter((container) => !able.includes(container))
-    .map((one) => explainMode(span, one, context, origin))
+  const unable = matching.filter((container) => !able.includes(container))
+  const isLosing = ({ networkMode }: Container) => !sharesNetwork(networkMode) && losesNetwork(context, networkMode)
+  // That the file takes the network away from a container is the file's own error: nothing has happened yet.
+  const refused = isNamed && !context.patient ? unable.filter(isLosing) : []
+  const inSpan = (one: Container): Diagnostic => {
+    const { code, message, hint } = explainMode(one, context)
+    return diagnostic(code, `span ${span.name}: the container ${one.name} ${message}`, hint, origin)
+  }
+  const explain = (one: Container): Wait => {
+    const { code, message, hint } = explainMode(one, context)
+    return waitWith(
+      diagnostic(code, `cannot be connected: the container ${one.name} ${message}`, hint, origin),
+      one.name
+    )
+  }
   const restarting = able.filter((container) => container.restarting && !isOn(container))
   const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
@@ -63,11 +77,12 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
           one.name
         )
       ),
-      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor))] : [])
+      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor))] : []),
+      ...(isNamed ? unable.filter((one) => !refused.includes(one)).map(explain) : [])
     ],
-    // A named container that cannot be connected is an error; of those that a label selects, others can be connected.
-    errors: isNamed ? unable : [],
-    warnings: [...name.warnings, ...(isNamed ? [] : unable)]
+    errors: refused.map(inSpan),
+    // Of those that a label selects, others can be connected.
+    warnings: [...name.warnings, ...(isNamed ? [] : unable.map(inSpan))]
   }
 }
 
@@ -100,21 +115,30 @@ function hasLostNetwork(context: Context, networkMode: string): boolean {
   return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
 }
 
-function explainMode(span: SpanSpec, { name, networkMode }: Container, context: Context, origin: Origin): Diagnostic {
-  if (!sharesNetwork(networkMode)) {
-    const isThere = losesNetwork(context, networkMode)
-    return diagnostic(
-      'SENSOR_NETWORK_LOST',
-      `span ${span.name}: Docker ${isThere ? 'could' : 'can'} no longer connect the container ${name} to any network: ${networkMode}, on which it was created, ${isThere ? 'would be removed' : 'is gone'}`,
-      isThere ? 'keep the name of that network, or recreate the container' : 'recreate the container, or that network',
-      origin
-    )
+/** Why Docker cannot connect a container. The message begins after the container's name. */
+function explainMode({ networkMode }: Container, context: Context): Diagnostic {
+  if (sharesNetwork(networkMode)) {
+    const message = `has no network of its own (network_mode: ${networkMode})`
+    return diagnostic('SENSOR_NETWORK_MODE', message, 'Docker cannot connect it: recreate it without network_mode')
   }
-  return diagnostic(
-    'SENSOR_NETWORK_MODE',
-    `span ${span.name}: the container ${name} has no network of its own (network_mode: ${networkMode})`,
-    'Docker cannot connect it: recreate it without network_mode',
-    origin
+  const [fate, hint] = losesNetwork(context, networkMode)
+    ? ['would be removed', 'keep the name of that network, or recreate the container']
+    : ['is gone', 'recreate the container, or that network']
+  const message = `was created on the network ${networkMode}, which ${fate}: without that, Docker connects it to none`
+  return diagnostic('SENSOR_NETWORK_LOST', message, hint)
+}
+
+/** The containers that a span names as sensors and that were created on a network: without it, Docker connects them to none. */
+export function findCreatedOn(
+  { sensors }: SpanSpec,
+  { id, name }: DockerNetwork,
+  { docker }: HostIndex
+): readonly Container[] {
+  if (docker.state !== 'read') return []
+  return docker.containers.filter(
+    (container) =>
+      [id, name].includes(container.networkMode) &&
+      sensors.some((sensor) => 'container' in sensor && matchesContainer(sensor, container))
   )
 }
 
@@ -134,21 +158,40 @@ function resolveName(
   return { interfaceName: null, warnings: [warning] }
 }
 
+/** A sensor whose interface has a name that its container has in another span. */
+interface SharedName {
+  readonly sensor: DesiredSensor
+  readonly diagnostic: Diagnostic
+  readonly wait: Wait
+}
+
 /** Two spans may share a sensor, but not give two of its interfaces the same name. */
-export function findSharedNames(spans: readonly DesiredSpan[]): Diagnostic[] {
+export function findSharedNames(spans: readonly DesiredSpan[]): SharedName[] {
   const seen = new Map<string, string>()
-  const diagnostics: Diagnostic[] = []
-  for (const { name: span, sensors } of spans) {
-    for (const { container, interfaceName, origin } of sensors) {
+  const shared: SharedName[] = []
+  for (const { name: span, network, sensors } of spans) {
+    for (const sensor of sensors) {
+      const { container, interfaceName, origin } = sensor
       if (interfaceName === null) continue
       const other = seen.get(`${container.id} ${interfaceName}`)
       if (other !== undefined) {
-        const message = `span ${span}: the container ${container.name} already has an interface ${interfaceName}, in span ${other}`
-        diagnostics.push(
-          diagnostic('INTERFACE_NAME_TWICE', message, 'give one of the two another interface_name', origin)
-        )
+        const message = `the container ${container.name} already has an interface ${interfaceName}, in span ${other}`
+        const hint = 'give one of the two another interface_name'
+        const found = diagnostic('INTERFACE_NAME_TWICE', message, hint, origin)
+        const to = network?.name ?? span
+        const address = writeAddress(span, 'sensor', to, container.name)
+        const title = `${container.name} → ${to}`
+        const wait = { kind: 'sensor', span, title, container: container.name, diagnostic: { ...found, address } }
+        shared.push({ sensor, diagnostic: { ...found, message: `span ${span}: ${message}` }, wait })
       } else seen.set(`${container.id} ${interfaceName}`, span)
     }
   }
-  return diagnostics
+  return shared
+}
+
+/** The spans with the sensors' interfaces named as they are, or as Docker chooses, where the wanted name is another's. */
+export function leaveNames(spans: readonly DesiredSpan[], shared: readonly SharedName[]): readonly DesiredSpan[] {
+  const others = new Set(shared.map(({ sensor }) => sensor))
+  const leave = (sensor: DesiredSensor) => (others.has(sensor) ? { ...sensor, interfaceName: null } : sensor)
+  return spans.map((span) => ({ ...span, sensors: span.sensors.map(leave) }))
 }

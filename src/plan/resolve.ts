@@ -2,28 +2,28 @@ import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import type { Wait } from '../resources/kind.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle, readMark } from '../resources/marks.ts'
-import { ownsNetwork } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
 import {
   type Context,
   joinResolved,
   type Resolved,
+  type SourceHook,
   waitForMirror,
   waitForMirrors
 } from '../resources/sources/source-kind.ts'
-import { matchesSpan, namedSpans, type Scope } from '../spec/scope.ts'
+import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
-import { waitForPerson } from './hold.ts'
+import { holdNetwork } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
-import { findSharedNames, resolveSensors } from './resolve-sensors.ts'
+import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
 import { resolveTable } from './resolve-table.ts'
 import type { Target } from './target.ts'
 
@@ -31,6 +31,8 @@ import type { Target } from './target.ts'
 export interface Resolution {
   readonly desired: DesiredState
   readonly waits: readonly Wait[]
+  /** What is live on the devices of these waits' sources stays as it is: each a span and a device. */
+  readonly untouched: readonly Untouched[]
   readonly warnings: readonly Diagnostic[]
 }
 
@@ -45,19 +47,21 @@ export function resolveSpec(
   context: Context
 ): Resolution {
   const { host, goingDown } = context
+  const asked = { scope, patient, recreate }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const resolved = joinResolved(
     specs.map((span) => {
-      const held = recreate ? null : holdNetwork(span, scope, host)
+      const held = holdNetwork(span, asked, context)
       return joinWaits(resolveSpan(held?.span ?? span, recreate, context), held?.wait)
     })
   )
-  const { spans, loops } = breakLoops(resolved.items, host)
-  const errors = [
-    ...resolved.errors,
-    ...(patient ? [] : loops.map((loop) => loop.diagnostic)),
-    ...findSharedNames(spans)
-  ]
+  const { spans: open, loops } = breakLoops(
+    resolved.items.map(({ span }) => span),
+    host
+  )
+  const shared = findSharedNames(open)
+  const spans = patient ? leaveNames(open, shared) : open
+  const errors = [...resolved.errors, ...(patient ? [] : [...loops, ...shared].map(({ diagnostic }) => diagnostic))]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
@@ -67,8 +71,9 @@ export function resolveSpec(
     waits: [
       ...resolved.waits,
       ...resolveTable(spec.name, specs, host),
-      ...(patient ? loops.flatMap(leaveOutLoop) : [])
+      ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])
     ],
+    untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: resolved.warnings
   }
 }
@@ -94,37 +99,31 @@ function knownSpans(names: readonly string[], host: HostIndex): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-/** A span whose running sensors are on a network of another name: they stay there, and the file's network waits for a person. */
-function holdNetwork(
-  span: SpanSpec,
-  scope: Scope,
-  host: HostIndex
-): { readonly span: SpanSpec; readonly wait: Wait } | null {
-  const { name, network } = span
-  if (network === null) return null
-  const live = host.networks.find(
-    (one) => one.labels[label.span] === name && one.name !== network.name && ownsNetwork({ scope }, one)
-  )
-  const sensors = live === undefined ? [] : findListeners(host, live.name)
-  if (live === undefined || sensors.length === 0) return null
-  const row = { address: writeAddress(name, 'network', network.name), title: network.name }
-  const about = { kind: 'network', spans: [name], origin: network.origin }
-  return {
-    span: { ...span, network: { ...network, name: live.name, subnet: null } },
-    wait: waitForPerson(about, row, sensors, `network: ${live.name} → ${network.name}`)
-  }
-}
-
 const joinWaits = <T>(resolved: Resolved<T>, wait: Wait | undefined): Resolved<T> =>
   wait === undefined ? resolved : { ...resolved, waits: [...resolved.waits, wait] }
 
-function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resolved<DesiredSpan> {
-  const { host } = context
+/** A device on which a span changes nothing. */
+interface Untouched {
+  readonly span: string
+  readonly device: string
+}
+
+/** A span, and the devices of its sources that wait. */
+interface ResolvedSpan {
+  readonly span: DesiredSpan
+  readonly untouched: readonly Untouched[]
+}
+
+function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resolved<ResolvedSpan> {
+  const { host, patient } = context
   const parts = span.sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
   const unread = span.sources.find((_, index) => parts[index]?.isUnread)
   const kept = unread === undefined ? [] : keptPoints(span, unread, context)
-  const points = [...mirrors.items, ...kept.filter((one) => !mirrors.items.some((other) => isAt(one, other)))]
+  const twice = mirrors.items.filter((one, index) => mirrors.items.slice(0, index).some((other) => isAt(one, other)))
+  const sole = mirrors.items.filter((one) => !twice.includes(one))
+  const points = [...sole, ...kept.filter((one) => !sole.some((other) => isAt(one, other)))]
+  const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
   const sensors = resolveSensors(span, context)
   const largest = largestMtu(span, points, host)
   const { name, description, wire, sealed, network, origin } = span
@@ -145,9 +144,25 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
     sensors: sensors.items
   }
   return {
-    items: [resolved],
-    waits: [...mirrors.waits, ...sensors.waits],
-    errors: [...mirrors.errors, ...findTwice(span, points), ...sensors.errors, ...refusePodman(span, host)],
+    items: [
+      {
+        span: resolved,
+        untouched: parts.flatMap(({ blocked }) => blocked.map((device) => ({ span: name, device })))
+      }
+    ],
+    waits: [
+      ...mirrors.waits,
+      ...(patient
+        ? explained.map(({ point, found }) => waitForMirror(name, point.source, point.direction, found))
+        : []),
+      ...sensors.waits
+    ],
+    errors: [
+      ...mirrors.errors,
+      ...(patient ? [] : explained.map(({ found }) => inSpan(span, found))),
+      ...sensors.errors,
+      ...refusePodman(span, host)
+    ],
     warnings: [
       ...mirrors.warnings,
       ...warnOfMtu(span, largest),
@@ -216,13 +231,15 @@ function resolveMirrors(
   span: SpanSpec,
   source: SourceSpec,
   context: Context
-): Resolved<CopyPoint> & { readonly isUnread: boolean } {
+): Resolved<CopyPoint> & { readonly isUnread: boolean; readonly blocked: readonly string[] } {
   const { isUnread, ...hooks } = resolveSource(source, span, context)
   const filter = resolveFilter(source, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
-  const items = hooks.items.map(
-    (hook): CopyPoint => ({
+  const blocked = hooks.items.filter(({ problem }) => problem !== null)
+  const possible = hooks.items.filter((hook) => hook.problem === null || isMirrored(span, hook, context))
+  const items = possible.map(
+    ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
       ...{ expression: source.filter?.expression ?? null, program, maxIdle, origin }
     })
@@ -231,10 +248,15 @@ function resolveMirrors(
   // One filter costs its source alone: a live mirror stays as it is.
   const reason = 'wait' in filter ? filter.wait : 'error' in filter && context.patient ? filter.error : null
   const waits = reason === null ? [] : [...ids.values()].flatMap((id) => waitForMirrors(span, source, id, reason))
+  const problems = new Map(blocked.map((hook) => [hook.source.join('/'), hook]))
+  const blockedWaits = [...problems.values()].flatMap(({ source: id, problem }) =>
+    problem === null ? [] : waitForMirrors(span, source, id, problem)
+  )
   return {
     isUnread,
+    blocked: blocked.map(({ device }) => device.name),
     items,
-    waits: [...hooks.waits, ...waits],
+    waits: [...hooks.waits, ...blockedWaits, ...waits],
     errors: [...('error' in filter && !context.patient ? [inSpan(span, filter.error)] : []), ...hooks.errors],
     warnings: [
       ...warnOfFilter(span, source),
@@ -242,6 +264,12 @@ function resolveMirrors(
       ...items.flatMap((item) => warnOfSource(span.name, item, context.host))
     ]
   }
+}
+
+/** Whether the span has its mirror at a hook. */
+function isMirrored({ name }: SpanSpec, { device, tcHook }: SourceHook, { spec, host }: Context): boolean {
+  const handle = mirrorHandle(spec.name, name, device.name, tcHook)
+  return host.filtersAt(device.name, tcHook).some((filter) => filter.mirror !== null && filter.handle === handle)
 }
 
 /** The live mirrors of a span on interfaces that lead into containers, as they are: they stay while the source is not read. */
@@ -258,16 +286,8 @@ function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec,
     )
 }
 
-/** Refuses two sources that are one interface under two names: only the host tells. */
-function findTwice(span: SpanSpec, points: readonly CopyPoint[]): Diagnostic[] {
-  return points
-    .filter((point, index) => points.slice(0, index).some((other) => isAt(other, point)))
-    .map(({ device, tcHook, origin }) =>
-      diagnostic(
-        'SOURCE_TWICE',
-        `span ${span.name}: the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`,
-        'remove one of the two',
-        origin
-      )
-    )
+/** Two sources are one interface under two names: only the host tells. */
+function explainTwice({ device, tcHook, origin }: CopyPoint): Diagnostic {
+  const message = `the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`
+  return diagnostic('SOURCE_TWICE', message, 'remove one of the two', origin)
 }

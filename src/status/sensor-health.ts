@@ -210,6 +210,8 @@ function describe(
 const awaited: Readonly<Partial<Record<Code, SensorCause | null>>> = {
   SENSOR_MISSING: 'missing',
   SENSOR_RESTARTING: 'restarting',
+  SENSOR_NETWORK_MODE: 'disconnected',
+  SENSOR_NETWORK_LOST: 'disconnected',
   SENSOR_UNREAD: null,
   DOCKER_DEFERRED: null
 }

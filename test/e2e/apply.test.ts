@@ -358,13 +358,6 @@ const refusals: readonly Refusal[] = [
     exit: 65
   },
   {
-    name: 'a sensor on the network of the host',
-    file: 'spans: {span0: {sources: [{interface: ens192}], sensors: [on-host]}}',
-    by: () => lab.startSensor('on-host', { NetworkMode: 'host' }),
-    undo: () => lab.docker.getContainer('on-host').remove({ force: true }),
-    says: [/the container on-host has no network of its own \(network_mode: host\)/]
-  },
-  {
     name: 'a bridge of that name',
     by: () => ip('link', 'add', 'span0', 'type', 'bridge'),
     undo: () => ip('link', 'del', 'span0'),

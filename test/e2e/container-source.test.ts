@@ -3,7 +3,7 @@ import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRefusal, interfacesOf, listen, spanplan, until, writeSpans } from './spans.ts'
+import { expectConverged, interfacesOf, listen, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch } from './watching.ts'
 
 let lab: Lab
@@ -141,10 +141,14 @@ describe('a container that is not there', () => {
     expect(await listenTo(web)).toEqual(['sent', 'received'])
   })
 
-  test('has no interface of its own: that is an error where it is named', async () => {
+  test('has no interface of its own: that costs this source alone', async () => {
     await lab.startSensor('web', { NetworkMode: 'host' })
     await write('container: web')
-    expect(await expectRefusal(lab, ['plan'], 1)).toContain('no interface of its own (network_mode: host)')
+    expect((await spanplan(lab, ['plan'])).stdout).toContain('no interface of its own (network_mode: host)')
+    expect((await spanplan(lab, ['apply', '--yes'], 4)).stderr).toMatch(
+      /span0: the container web has no interface of its own \(network_mode: host\)\. Everything else was done/
+    )
+    expect((await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)).stdout).toContain('SOURCE_NETWORK_MODE')
   })
 })
 

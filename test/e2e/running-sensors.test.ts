@@ -185,3 +185,57 @@ describe('with a watch', () => {
     await expectHeard(lab, [good])
   })
 })
+
+describe('what cannot be had as it is costs itself alone', () => {
+  const cannot =
+    /sensor on-host → span cannot be connected: the container on-host has no network of its own \(network_mode: host\)/
+
+  /** Whether the watched span is complete, but for what cannot be had. */
+  const expectRest = async () => {
+    for (const one of [web, good]) await one.restart({ t: 0 })
+    await until('all else is in sync', isWatched)
+  }
+
+  beforeAll(() => lab.startSensor('on-host', { NetworkMode: 'host' }))
+  afterAll(async () => {
+    await lab.docker.getContainer('on-host').remove({ force: true })
+    await writeSpans(lab, spans)
+  })
+
+  test('a named sensor, when the span is applied', async () => {
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+    await writeSpans(lab, spans.replace('[evil', '[on-host, evil'))
+    for (let round = 0; round < 2; round++) {
+      const { stderr } = await spanplan(lab, ['apply', '--yes'], 4)
+      expect(stderr).toMatch(new RegExp(`${cannot.source}\\. Everything else was done`))
+      expect(stderr).toContain('recreate it without network_mode')
+      expect(await isWatched()).toBe(true)
+    }
+    expect((await spanplan(lab, ['plan', '--detailed-exitcode'])).stdout).toContain('No changes; 1 waits')
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
+    expect(stdout).toContain('SENSOR_NETWORK_MODE')
+    await expectHeard(lab, [good])
+  })
+
+  test('a named sensor and a source, in a watch and a hook', async () => {
+    await lab.run(['ip', 'tuntap', 'add', 'dev', 'tun0', 'mode', 'tun'])
+    try {
+      await writeSpans(lab, spans.replace('[evil', '[on-host, evil').replace('ens192}', 'ens192}, {interface: tun0}'))
+      {
+        await using watch = await startWatch(lab)
+        await watch.expectTold(/on-host → span cannot be connected/)
+        await watch.expectTold(/tun0 egress → span0 tun0 is not Ethernet/)
+        await expectRest()
+        const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
+        expect(stdout).toContain('INTERFACE_NOT_ETHERNET')
+      }
+      await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'clsact'])
+      const hook = ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', 'up']
+      const { stderr } = await spanplan(lab, hook, 4)
+      expect(stderr).toMatch(/tun0 is not Ethernet.*Everything else was done/)
+      expect((await filtersOf('ens192')).match(/Mirror to device span0/g)).toHaveLength(2)
+    } finally {
+      await lab.run(['ip', 'link', 'del', 'dev', 'tun0'])
+    }
+  })
+})

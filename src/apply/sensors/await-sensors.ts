@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { interruptedExit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
+import { printable } from '../../printable.ts'
 import type { Wait } from '../../resources/kind.ts'
 import { refresh } from '../refresh.ts'
 
@@ -10,6 +11,23 @@ const interval = 250
 
 /** The codes of waits that a container ends. */
 const sensorCodes: ReadonlySet<string> = new Set(['SENSOR_MISSING', 'SENSOR_RESTARTING'])
+
+/** The codes of waits that no container ends by itself: somebody has to change the thing that cannot be had. */
+const refusedCodes: ReadonlySet<string> = new Set([
+  ...['SENSOR_NETWORK_MODE', 'SENSOR_NETWORK_LOST', 'INTERFACE_NAME_TWICE', 'SOURCE_NETWORK_MODE', 'SOURCE_TWICE'],
+  ...['INTERFACE_NAME', 'INTERFACE_NOT_ETHERNET', 'INTERFACE_AMBIGUOUS', 'DEDICATED_HAS_ADDRESS', 'DEDICATED_HAS_ROUTE']
+])
+
+/** What a plan leaves out because it cannot be had as it is: each sensor and each source costs itself alone. */
+export function describeRefused({ plan }: PlanView): readonly Diagnostic[] {
+  const refused = plan.waiting.filter(({ diagnostic }) => refusedCodes.has(diagnostic.code))
+  const all = refused.map(({ kind, span, title, diagnostic }): Diagnostic => {
+    const subject = kind === 'sensor' ? `the sensor ${printable(title)}` : `span ${span}:`
+    return { ...diagnostic, message: `${subject} ${diagnostic.message}. Everything else was done` }
+  })
+  // A source has a wait for each direction.
+  return [...new Map(all.map((one) => [one.message, one])).values()]
+}
 
 /** The sensors that a plan waits for. */
 export function missingSensors({ plan }: PlanView): readonly Wait[] {

@@ -1,7 +1,7 @@
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../apply/refresh.ts'
-import { awaitSensors, missingSensors } from '../../apply/sensors/await-sensors.ts'
+import { awaitSensors, describeRefused, missingSensors } from '../../apply/sensors/await-sensors.ts'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'
@@ -149,10 +149,8 @@ async function lockAndApply(
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
     if (result.unverified !== null) throw result.unverified
-    if (result.leftOut.length > 0) {
-      const failed = result.leftOut.map((one) => one.diagnostic)
-      throw new SpanplanError(failed, Exit.partial)
-    }
+    const failed = [...result.leftOut.map((one) => one.diagnostic), ...describeRefused(result.last)]
+    if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
     return { ...result, target, installed }
   } finally {
     lock?.release()

@@ -1,5 +1,6 @@
 import { applyPlan } from '../../apply/executor.ts'
 import { refresh } from '../../apply/refresh.ts'
+import { describeRefused } from '../../apply/sensors/await-sensors.ts'
 import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { indexLinks } from '../../host/host-index.ts'
@@ -146,8 +147,8 @@ async function repair(session: Session, target: Target, signal: AbortSignal, say
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }
   const progress = openProgress(session, view.plan)
-  const { done, leftOut } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
+  const { done, leftOut, last } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
   for (const change of done) say(renderChange(change))
-  const failed = leftOut.map(({ diagnostic }) => diagnostic)
+  const failed = [...leftOut.map(({ diagnostic }) => diagnostic), ...describeRefused(last)]
   if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
 }

@@ -6,7 +6,7 @@ export const exitStatuses: Readonly<Record<ExitCode, string>> = {
   1: 'an error; nothing was changed',
   2: 'with --detailed-exitcode, there are or were changes; in status, something is not healthy; in doctor, there is a problem',
   3: 'the saved plan no longer fits the host or the file; the message says what has changed',
-  4: 'failed or interrupted, and not rolled back or verified completely; or all was done but what one sensor made impossible; the message says what is left',
+  4: 'failed or interrupted, and not rolled back or verified completely; or all was done but what a sensor or a source made impossible; the message says what is left',
   5: 'failed, or not confirmed in time, and rolled back completely',
   6: 'with --wait and --detailed-exitcode: done, but sensors were still missing when the time was up',
   64: 'wrong usage of the command line',

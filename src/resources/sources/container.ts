@@ -43,7 +43,7 @@ export function containerSourceId({ container, endpoint }: Attachment, { name }:
 }
 
 function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, context: Context): ResolvedSource {
-  const { spec, host, patient } = context
+  const { spec, host } = context
   const { kind, value } = writeSelector(source)
   const isNamed = 'container' in source
   const wait = (code: Code, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
@@ -59,7 +59,6 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const matching = docker.containers.filter((container) => matchesContainer(source, container))
   const running = matching.filter((container) => container.running && !container.restarting)
   const shared = running.filter(({ networkMode }) => sharesNetwork(networkMode)).map((one) => explainMode(one, source))
-  const located = shared.map((one) => ({ ...one, message: `span ${span.name}: ${one.message}` }))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const unseen = own.filter((container) => container.veths === null && !hasNoNetwork(container))
   const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
@@ -70,7 +69,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
     ...nothingResolved,
     waits: [
       ...(isMissing ? wait('SOURCE_MISSING', awaited) : []),
-      ...(isNamed && patient ? shared.flatMap((one) => waitForMirrors(span, source, [value], one)) : []),
+      ...(isNamed ? shared.flatMap((one) => waitForMirrors(span, source, [value], one)) : []),
       ...unseen.flatMap(({ name }) =>
         wait(
           'SOURCE_UNSEEN',
@@ -84,7 +83,8 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
         return waitForMirrors(span, source, [link.name ?? String(link.index)], found)
       })
     ],
-    ...(isNamed ? { errors: patient ? [] : located } : { warnings: located })
+    // Of those that a label selects, others can be mirrored.
+    warnings: isNamed ? [] : shared.map((one) => ({ ...one, message: `span ${span.name}: ${one.message}` }))
   }
   return { ...joinResolved([...hooks, others]), isUnread: unseen.length + opaque.length + docker.unread.length > 0 }
 }
@@ -120,18 +120,17 @@ function resolveContainer(
   }
   return {
     ...nothingResolved,
-    items: links.flatMap((link) =>
-      directionsOf(source).map((direction) => ({
+    items: links.flatMap((link) => {
+      const found = checkInterface(link, false, host)
+      return directionsOf(source).map((direction) => ({
         source: containerSourceId(host.attachmentOf(link) ?? { container, endpoint: null }, link),
         device: { name: link.name, link },
         tcHook: seenFromInside(direction),
         direction,
-        settings: []
+        settings: [],
+        problem: found === undefined ? null : { ...found, origin: source.origin }
       }))
-    ),
-    errors: links
-      .flatMap((link) => checkInterface(link, false, host) ?? [])
-      .map((found) => ({ ...found, origin: source.origin }))
+    })
   }
 }
 

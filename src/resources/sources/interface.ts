@@ -60,8 +60,15 @@ function resolveInterface(
   const link = findInterface(match, host)
   const { origin } = source
   if ('code' in link) {
-    if (!patient || link.code !== 'INTERFACE_MISSING') {
+    if (!patient) {
       return { ...nothingResolved, errors: [{ ...link, message: `span ${span.name}: ${link.message}`, origin }] }
+    }
+    if (link.code !== 'INTERFACE_MISSING') {
+      const candidates = findCandidates(match, host)
+      const hooks = candidates.flatMap((one) =>
+        hooksOf(source, one, settingsOf(one, spec, host).settings, { ...link, origin })
+      )
+      return { ...nothingResolved, items: hooks }
     }
     const hint = suggestInterface(match, spec, host)
     const missing = diagnostic(link.code, `waits for the interface ${describeMatch(match)}`, hint)
@@ -72,18 +79,39 @@ function resolveInterface(
     const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }
-  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
-  const problem = checkInterface(link, dedicated, host)
-  const closable = dedicated ? closableSettings(link, host) : { settings: [], warnings: [] }
-  const settings = dedicated ? [...dedicatedInterface, ...closable.settings] : everyInterface
+  const { dedicated, settings, warnings } = settingsOf(link, spec, host)
+  const found = checkInterface(link, dedicated, host)
+  const problem = found === undefined ? null : { ...found, origin }
   return {
     ...nothingResolved,
-    items: directionsOf(source).map((tcHook) => ({
-      ...{ source: [name], device: { name, link }, tcHook, direction: tcHook, settings }
-    })),
-    errors: problem === undefined ? [] : [{ ...problem, origin }],
-    warnings: [...(dedicated ? warnOfMerging(link) : []), ...closable.warnings].map((one) => ({ ...one, origin }))
+    items: hooksOf(source, link, settings, patient ? problem : null),
+    errors: problem === null || patient ? [] : [problem],
+    warnings: warnings.map((one) => ({ ...one, origin }))
   }
+}
+
+/** What a span manages on an interface, and warnings of what it cannot. */
+function settingsOf(link: Link, spec: Spec, host: HostIndex) {
+  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
+  if (!dedicated) return { dedicated, settings: everyInterface, warnings: [] }
+  const { settings, warnings } = closableSettings(link, host)
+  return {
+    dedicated,
+    settings: [...dedicatedInterface, ...settings],
+    warnings: [...warnOfMerging(link), ...warnings]
+  }
+}
+
+function hooksOf(
+  source: SourceOf<'interface'>,
+  link: Link,
+  settings: readonly InterfaceSetting[],
+  problem: Diagnostic | null
+): SourceHook[] {
+  const { name } = link
+  return directionsOf(source).map((tcHook) => ({
+    ...{ source: [name], device: { name, link }, tcHook, direction: tcHook, settings, problem }
+  }))
 }
 
 function describeMatch(match: InterfaceMatch): string {
@@ -116,12 +144,21 @@ export function sourceInterfaces(spec: Spec): (link: Link) => boolean {
   return ({ name, altnames, permanentMac }) => [name, ...altnames, permanentMac].some((one) => names.has(one))
 }
 
+/** The links of this host that the file may mean. */
+function findCandidates<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): readonly One[] {
+  if ('name' in match) {
+    const link = host.findLink(match.name)
+    return link === undefined ? [] : [link]
+  }
+  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
+  const interfaces = all.filter(hasOwnAddress)
+  return interfaces.length > 0 ? interfaces : all
+}
+
 /** The one link of this host that the file means, or why there is none. */
 export function findInterface<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): One | Diagnostic {
   if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
-  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
-  const interfaces = all.filter(hasOwnAddress)
-  const [link, ...others] = interfaces.length > 0 ? interfaces : all
+  const [link, ...others] = findCandidates(match, host)
   if (link === undefined) {
     return diagnostic(
       'INTERFACE_MISSING',

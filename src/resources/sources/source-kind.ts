@@ -41,7 +41,10 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
 }
 
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
-export type SourceHook = Pick<CopyPoint, 'source' | 'device' | 'tcHook' | 'direction' | 'settings'>
+export interface SourceHook extends Pick<CopyPoint, 'source' | 'device' | 'tcHook' | 'direction' | 'settings'> {
+  /** Why frames cannot be copied at the hook: it waits, and what is live on its device stays as it is; null: they can. */
+  readonly problem: Diagnostic | null
+}
 
 /** The result of resolving a source. */
 export interface ResolvedSource extends Resolved<SourceHook> {
