@@ -150,7 +150,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     isNewFile = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
-    sensors.follow(outcome.view)
+    sensors.follow(outcome.view, outcome.done)
   }
 
   return {

@@ -113,7 +113,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
     run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }: EndedRun): number => {
       const { view, needed, done } = outcome
-      for (const change of done) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      const made = done.map((change) => ({ ...change, serves: change.serves ?? containerBehind(view, change) }))
+      for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view === null) {
         flush()
@@ -137,6 +138,12 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
     }
   }
+}
+
+/** What was changed before Docker had answered does not know yet whose it is. */
+function containerBehind(view: PlanView | null, { device }: PlannedChange): string | null {
+  const link = view?.host.linkOf(device)
+  return (link && view?.host.attachmentOf(link)?.container.name) ?? null
 }
 
 function isSameWait(one: Wait, other: Wait): boolean {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type FramePath, framePathOf, takeSample } from '../../status/counters/frame-path.ts'
-import { judgeSensors, type SensorHealth } from '../../status/sensor-health.ts'
+import { judgeSensors, type SensorCause, type SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
@@ -25,6 +26,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
   const unhealthy = trackTransitions<SensorHealth>(keyOf)
   let sensors: readonly SensorHealth[] = []
   let latest: PlanView | null = null
+  let done: readonly PlannedChange[] = []
   let wake = new AbortController()
   let isFollowing = false
 
@@ -35,7 +37,9 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     // What cannot be read now is read the next time. The mirrors do not matter here.
     const sample = await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null)
     if (sample === null || signal.aborted) return
-    const judged = paths.flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
+    const judged = paths
+      .flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
+      .map((sensor) => (isMended(sensor, done) ? asStarting(sensor) : sensor))
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
@@ -70,15 +74,32 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     isFollowing = false
   }
   return {
-    /** From now on, the sensors of this plan are followed, and those of paused spans are as they were. */
-    follow: (view: PlanView): void => {
+    /**
+     * From now on, the sensors of this plan are followed, and those of paused spans are as they were.
+     *
+     * @param changes what was applied since the plan was made. The next run sees what has come of it.
+     */
+    follow: (view: PlanView, changes: readonly PlannedChange[]): void => {
       latest = view
+      done = changes
       wake.abort()
       if (!isFollowing) void follow()
     },
     /** The sensors, as they were seen last. */
     list: (): readonly SensorHealth[] => sensors
   }
+}
+
+/** The causes that the plan's look at the host tells, and no counter: they are as they were before the run. */
+const seenBefore: ReadonlySet<SensorCause | null> = new Set(['disconnected', 'interface_gone', 'port_down'])
+
+/** Whether what is wrong with a sensor was so before the run, which has changed it. */
+export function isMended({ span, sensor, cause }: SensorHealth, changes: readonly PlannedChange[]): boolean {
+  return seenBefore.has(cause) && changes.some((change) => change.span === span && change.serves === sensor)
+}
+
+function asStarting(sensor: SensorHealth): SensorHealth {
+  return { ...sensor, state: 'starting', cause: null, since: null, diagnostic: null }
 }
 
 function nameOf({ span, sensor }: Pick<SensorHealth, 'span' | 'sensor'>): string {

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import type { PlanView } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
+import { groupEvents } from '../../../../src/watch/events/group-events.ts'
+import { isMended } from '../../../../src/watch/events/sensor-tracker.ts'
 import { converged, fixture, see } from '../../status/views.ts'
 
 /** The fixture's file, with a source more. */
@@ -91,4 +93,38 @@ test('a long rest is told when it begins, and each time that it has become longe
     return events.splice(0).length
   })
   expect(told).toEqual([1, 0, 1, 0, 1])
+})
+
+/** A host as the fixture's, whose sensor's port is as a restart leaves it. */
+const restarted = () => {
+  const [port] = see().host.portsOf('span0')
+  if (port === undefined) throw new Error('the fixture has no port')
+  const links = converged.links.map((link) =>
+    link.index === port.index && link.port !== null ? { ...link, port: { ...link.port, isolated: false } } : link
+  )
+  return { port, changes: see({ ...converged, links }).plan.changes }
+}
+
+test('what was changed at a port of a sensor before Docker had answered is told with what comes after', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const { port, changes } = restarted()
+  const container = see().host.attachmentOf(port)?.container.name ?? 'none'
+  const early = changes.map((change) => ({ ...change, serves: null }))
+  expect(early.map(({ kind, device }) => [kind, device])).toEqual([['port', port.name]])
+  const outcome = { view: see(), needed: early, done: [...early, ...changes], leftOut: [], restarts: [], failures: [] }
+  recorder.run({ ...run, outcome, degraded: [] })
+  expect(groupEvents(events).map((group) => group.map((one) => 'change' in one && one.change.serves))).toEqual([
+    [container, container]
+  ])
+})
+
+test('what was wrong with a sensor before a run that has mended it is not wrong since then', () => {
+  const { port, changes } = restarted()
+  const sensor = see().host.attachmentOf(port)?.container.name ?? 'none'
+  const health = { span: 'span0', sensor, listed: true, state: 'unhealthy', since: null, diagnostic: null } as const
+  expect(isMended({ ...health, cause: 'port_down' }, changes)).toBe(true)
+  expect(isMended({ ...health, cause: 'port_down' }, [])).toBe(false)
+  expect(isMended({ ...health, cause: 'stopped' }, changes)).toBe(false)
+  expect(isMended({ ...health, sensor: 'another', cause: 'port_down' }, changes)).toBe(false)
 })
