@@ -104,7 +104,8 @@ export function judgeHost(
   return [
     ...findMissingDocker(view)
       .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
-      .map((diagnostic) => ({ ...diagnostic, hint: 'start it: systemctl start docker' })),
+      // What else may be done is for those who plan.
+      .map((reason) => ({ ...reason, hint: reason.hint?.split('; ')[0] ?? 'start it: systemctl start docker' })),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
     ...countDrift(changes, 'the host', advise)
   ]

@@ -172,6 +172,9 @@ function writePool({ subnet, gateway, range, reserved }: Pool) {
 }
 
 function describeUnreachable(address: string, error: unknown): Diagnostic {
+  // One that runs, and gives no answer in time, is not helped by a start.
+  const help =
+    error instanceof SpanplanError ? 'restart it: systemctl restart docker' : 'start it: systemctl start docker'
   return systemCode(error) === 'EACCES'
     ? diagnostic(
         'DOCKER_FORBIDDEN',
@@ -181,6 +184,6 @@ function describeUnreachable(address: string, error: unknown): Diagnostic {
     : diagnostic(
         'DOCKER_UNREACHABLE',
         `Docker is not reachable at ${address}: ${messageOf(error)}`,
-        'start it: systemctl start docker; or leave networks and sensors for a later run: --defer-docker'
+        `${help}; or leave networks and sensors for a later run: --defer-docker`
       )
 }

@@ -62,7 +62,12 @@ test('so is one that never begins, a refusal that drips, and a daemon that does 
   await expect(callDocker(docker, call)).rejects.toThrow("Docker's answer to DELETE /networks/span did not end within")
   server.removeAllListeners('request')
   expect(await connectDocker(limits)).toMatchObject({
-    reason: { code: 'DOCKER_UNREACHABLE', message: expect.stringContaining('GET /_ping did not end within 0.4 s') }
+    reason: {
+      code: 'DOCKER_UNREACHABLE',
+      message: expect.stringContaining('GET /_ping did not end within 0.4 s'),
+      // It runs: a start does nothing.
+      hint: expect.stringMatching(/^restart it: systemctl restart docker; /)
+    }
   })
 })
 

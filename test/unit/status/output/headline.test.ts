@@ -77,6 +77,13 @@ test('what is wrong with the host comes first, also where the spans are healthy'
   expect(headline(see({ ...converged, docker: unreachable }))[0]).toBe(
     'host: NOT HEALTHY, Docker does not answer. Start it: systemctl start docker'
   )
+  const hung = {
+    ...unreachable,
+    reason: { ...unreachable.reason, hint: 'restart it: systemctl restart docker; or wait' }
+  }
+  expect(headline(see({ ...converged, docker: hung }))[0]).toBe(
+    'host: NOT HEALTHY, Docker does not answer. Restart it: systemctl restart docker'
+  )
   expect(headline(see(converged, 'version: 1\nspans: {}\n'))).toEqual([
     expect.stringMatching(/^host: NOT HEALTHY, \d+ changes missing\. Run: spanplan apply -f a\.yaml$/)
   ])
