@@ -49,7 +49,7 @@ export interface PlannedChange {
   readonly serves: string | null
   /** Which interface or container of that name it is: after a restart it is another. Empty for what is on neither. */
   readonly instance: string
-  /** Without the change, a sensor could send. */
+  /** Without the change, a sensor could send, or a mirrored frame reach the host. */
   readonly closes: boolean
   /** The interfaces and containers whose earlier state the live mark keeps. */
   readonly remembers: readonly Remembered[]

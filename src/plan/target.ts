@@ -83,7 +83,7 @@ export function readRequestOf(target: Target): ReadRequest {
   }
 }
 
-/** What a watch leaves alone for a while. What keeps sensors from sending is never left alone. */
+/** What a watch leaves alone for a while. What keeps sensors from sending, or the host from receiving, is never left alone. */
 export interface Resting {
   /** Things that somebody undoes again and again: the instance of each, by its address. */
   readonly things: ReadonlyMap<string, string>
@@ -120,8 +120,13 @@ export function leaveResting<Change extends Restable>(
   { things, spans }: Resting
 ): readonly Change[] {
   if (things.size + spans.size === 0) return changes
-  const rests = ({ address, instance, span, closes }: Restable) =>
-    !closes && (things.get(address) === instance || spans.has(span ?? ''))
+  // The filter that closes an interface is on the interface's qdisc.
+  const isNeeded = ({ kind, device }: Restable) =>
+    kind === 'qdisc' && changes.some((part) => part.closes && part.device === device)
+  const rests = (change: Restable) =>
+    !change.closes &&
+    (things.get(change.address) === change.instance || spans.has(change.span ?? '')) &&
+    !isNeeded(change)
   const missing = changes.filter((change) => change.action !== 'update' && rests(change))
   const isLeft = (change: Restable) =>
     rests(change) || (!change.closes && missing.some((whole) => dependants[whole.kind]?.(change, whole)))

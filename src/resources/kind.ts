@@ -65,7 +65,7 @@ export interface Field<R, Key extends keyof R> {
   words(value: R[Key], resource: R): string
   /** The field cannot be changed in place: the resource is recreated. */
   readonly immutable?: true
-  /** Without it, a sensor could send: see `closes` of a kind. */
+  /** Without it, a sensor could send, or a mirrored frame reach the host: see `closes` of a kind. */
   readonly closes?: true
 }
 
@@ -112,7 +112,7 @@ export interface Kind<R extends Resource = Resource> {
   device?(resource: R): string
   /** The name of the container that the resource is about: without the container, the resource is gone. None: no container. */
   container?(resource: R): string
-  /** The resources keep sensors from sending. What is undone again and again is left alone for a while, but never these. */
+  /** The resources keep sensors from sending, or the host from receiving. What is undone again and again is left alone for a while, but never these. */
   readonly closes?: true
   /** The resource is the device itself, and spanplan makes it: with another index, it is the same all the same. */
   readonly makesDevice?: true

@@ -71,6 +71,8 @@ async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner'
     const output = await run(argv, command.input, limits)
     const { stderr } = output
     if (/No such (file|device)|Cannot find device/.test(stderr)) return undefined
+    // Docker unmounts the namespace of a container that ends, and then removes the file.
+    if (/^nsenter: reassociate .*Invalid argument/m.test(stderr)) return undefined
     if (/^nsenter: .*(Permission denied|not permitted)/m.test(stderr)) return { unread: missingRight }
     if (stderr.startsWith('nsenter: ')) throw commandFailed(argv, output)
     const [qdiscs, ...filters] = parseJsonBatch(command, output)

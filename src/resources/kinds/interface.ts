@@ -56,8 +56,8 @@ const fields = {
   gro: { label: 'GRO', words: onOff },
   hardwareGro: { label: 'hardware GRO', words: onOff },
   lro: { label: 'LRO', words: onOff },
-  hostReceives: { label: 'the host receives', words: yesNo },
-  hostSends: { label: 'the host sends', words: yesNo }
+  hostReceives: { label: 'the host receives', words: yesNo, closes: true },
+  hostSends: { label: 'the host sends', words: yesNo, closes: true }
 } satisfies Fields<SourceInterface>
 
 /** How interfaces are set, and given back. */

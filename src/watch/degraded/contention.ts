@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { LeftOut } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
+import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
@@ -113,7 +114,7 @@ function wasUndone(first: PlannedChange, second: PlannedChange): boolean {
   return second.facts.some(({ key, changed }) => changed && isDeepStrictEqual(was.get(key), is.get(key)))
 }
 
-/** A change that is tried before its rest is over does not make the rest longer. What keeps sensors from sending never rests. */
+/** A change that is tried before its rest is over does not make the rest longer. What keeps sensors from sending, or the host from receiving, never rests. */
 function contest(change: PlannedChange, host: HostIndex | null, before: Contested | null, now: number): Contested {
   return rest(change, explainContention(change, host), before, now)
 }
@@ -137,10 +138,18 @@ const suspects: Readonly<Record<string, typeof links>> = {
   ...{ network: docker, sensor: docker, address: docker }
 }
 
+/** What a container undoes in its own network namespace, no monitor outside shows. */
+function insideOf({ kind, container }: PlannedChange, host: HostIndex | null): typeof links | null {
+  const sandbox = kind === 'stack' && container !== null ? host?.containerOf(container)?.sandbox : null
+  if (!sandbox) return null
+  const show = shellLine(enterNamespace(sandbox, ['tc', 'monitor']))
+  return { who: `the container ${container} itself, which then has CAP_NET_ADMIN`, show }
+}
+
 /** Says which change is undone again and again, and who may be doing so. */
 export function explainContention(change: PlannedChange, host: HostIndex | null): Diagnostic {
   const { span, address, origin } = change
-  const { who, show } = suspects[change.kind] ?? links
+  const { who, show } = insideOf(change, host) ?? suspects[change.kind] ?? links
   const link = host?.linkOf(change.device)
   const manager = link && readManager(link)
   const suspect = manager ? `${manager}, which manages ${link.name}` : who

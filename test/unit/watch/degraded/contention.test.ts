@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PlannedChange } from '../../../../src/plan/plan.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
+import { leaveResting } from '../../../../src/plan/target.ts'
 import { explainContention, openContention } from '../../../../src/watch/degraded/contention.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
 import { factsOf } from '../../plan/host-file.ts'
@@ -153,4 +154,33 @@ test('a sensor that cannot be had rests at once, for longer each time, until its
   expect(contention.list(26_000, write)).toMatchObject([{ span: 'span0', diagnostic, rest: 54_000 }])
   contention.fail([{ change: { ...evil, instance: 'container 1 b' }, diagnostic }], 27_000)
   expect(contention.next(27_000)).toBe(29_000)
+})
+
+test('what keeps the host from receiving never rests, and neither does the qdisc that it is on', () => {
+  const of = (kind: string, closes: boolean) => ({
+    ...change(`span0/${kind}/ens192`, { kind, closes, instance: 'interface 4' }),
+    device: 'ens192'
+  })
+  const [qdisc, mirror, closing] = [of('qdisc', false), of('mirror', false), of('interface', true)]
+  const things = new Map([qdisc, mirror].map(({ address, instance }) => [address, instance]))
+  const leave = (...changes: PlannedChange[]) => leaveResting(changes, { things, spans: new Set() })
+  expect(leave(qdisc, mirror, closing)).toEqual([qdisc, closing])
+  expect(leave(qdisc, mirror, of('interface', false))).toEqual([of('interface', false)])
+  expect(leaveResting([qdisc, mirror, closing], { things: new Map(), spans: new Set(['span0']) })).toEqual([
+    qdisc,
+    closing
+  ])
+})
+
+test('what a container undoes in its own namespace, that container is named for, with what shows it there', () => {
+  const path = join(casesFolder, 'converged')
+  const { host } = planTarget(
+    readTarget(path, readSnapshot(path, 'host.json').links),
+    factsOf(readSnapshot(path, 'host.json'))
+  )
+  const found = host.containers.find(({ sandbox }) => sandbox !== null)
+  const stack = { ...change('span0/stack/span0/one', { kind: 'stack' }), container: found?.name ?? '' }
+  const { message, hint } = explainContention(stack, host)
+  expect(message).toContain(`; probably the container ${found?.name} itself`)
+  expect(hint).toContain(`nsenter --net=${found?.sandbox} -- tc monitor; `)
 })
