@@ -323,7 +323,12 @@ printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n' "$file" "$(stat --format=%s "
 } >Packages
 git init -q --bare -b main spans.git
 git clone -q spans.git /srv/spans
+ssh-keygen -q -t ed25519 -N '' -C '' -f /root/spans
+git -C /srv/spans config gpg.format ssh
+git -C /srv/spans config user.signingKey /root/spans.pub
+git -C /srv/spans config commit.gpgSign true
 echo "$file"`)
+  const { stdout: key } = await fleet.run('cat /root/spans.pub')
   /** What somebody pushes to the repository. */
   const push = async (text: string) => {
     await fleet.write('/srv/spans/core.yaml', text)
@@ -344,12 +349,16 @@ rm -r /etc/spanplan /etc/apt/sources.list*
 echo 'deb [trusted=yes] http://node:8000 ./' >/etc/apt/sources.list`)
 
   await fleet.write('follow.yml', '[{hosts: all, gather_facts: false, roles: [spanplan.spanplan.spanplan]}]')
-  const site = 'follow.yml --inventory ams2, -e spanplan_repository=http://node:8000/spans.git'
-  // The package, the clone, the spans, the watch and the timer.
-  await play(`${site} -e spanplan_package=http://node:8000/${file}`, { ams2: { changed: 5 } })
+  const vars = {
+    spanplan_repository: 'http://node:8000/spans.git',
+    spanplan_allowed_signers: `ops@example.org ${key.trim()}\n`
+  }
+  const site = `follow.yml --inventory ams2, -e '${JSON.stringify(vars)}'`
+  // The package, the keys and their folder, the clone, the spans, the watch and the timer.
+  await play(`${site} -e spanplan_package=http://node:8000/${file}`, { ams2: { changed: 7 } })
   expect(await isMirrored('ams2', 'ens192')).toBe(true)
   await host('ams2').sh(`${purge}\napt-get update`)
-  // The clone and the spans have stayed.
+  // The keys, the clone and the spans have stayed.
   await play(site, { ams2: { changed: 3 } })
   await play(site, { ams2: {} })
   await push('{version: 1, spans: {core: {sources: [{interface: ens224}]}}}\n')
