@@ -210,9 +210,11 @@ describe('whether it lives and is ready', () => {
   })
 
   test('a span in whose way something stands is not ready until that has gone; the others are kept', async () => {
-    await using _ = await startWatch(lab, listenHere)
+    await using watch = await startWatch(lab, listenHere)
     await scrapeHealthy()
     expect(await statusOf('/readyz')).toBe(200)
+    // Its first run has connected the sensors.
+    expect(watch.told).not.toContain('! the sensor')
     await lab.run(['ip', 'link', 'add', 'name', 'span1', 'type', 'bridge'])
     try {
       await writeSpans(lab, file.replace('spans: {', `spans: {span1: {${source}}, `))
