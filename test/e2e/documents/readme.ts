@@ -48,9 +48,10 @@ export const readme: Stories<Reader> = {
     },
 
     'Plan, apply and status': async (reader, apply = '', status = '') => {
-      await reader.lab.startSensor('suricata')
+      await reader.lab.startListener('suricata')
       await reader.show(apply)
       await reader.expectFrames('suricata')
+      await until('it listens', async () => (await reader.run('spanplan status || true')).includes('listens on'))
       await reader.show(status)
     },
 
