@@ -1,5 +1,6 @@
 /** A real systemd with its journal, as the first process of a host on which spanplan is installed; it knows no other units than those given. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Installed } from './installed.ts'
 import type { Argv, Lab, RunOptions } from './lab.ts'
 import { until } from './spans.ts'
@@ -71,6 +72,15 @@ export interface Systemd {
 const ownUnits = '/etc/systemd/system'
 export const allUnits = `${ownUnits}:/usr/lib/systemd/system`
 
+/** spanplan's services have a /tmp of their own, and the lab's Docker says that its folder of network namespaces is in /tmp. */
+async function showNamespaces(lab: Lab, host: Pick<Installed, 'path'>): Promise<void> {
+  const settings = `[Service]\nBindReadOnlyPaths=-/run/docker/netns:${join(lab.dockerState, 'netns')}\n`
+  for (const unit of ['spanplan.service', 'spanplan-apply.service']) {
+    await mkdir(host.path(`etc/systemd/system/${unit}.d`), { recursive: true })
+    await writeFile(host.path(`etc/systemd/system/${unit}.d/lab.conf`), settings)
+  }
+}
+
 /** Boots it; it ends with the lab. */
 export async function bootSystemd(
   lab: Lab,
@@ -86,6 +96,7 @@ export async function bootSystemd(
     await writeFile(host.path(`etc/systemd/system/${target}.target`), text)
   }
   for (const [name, text] of Object.entries(journal)) await writeFile(host.path(`etc/systemd/${name}`), text)
+  if (lab.hasDocker) await showNamespaces(lab, host)
   const docker = lab.hasDocker ? [lab.dockerHost.replace('unix://', ''), lab.dockerState] : ['', '']
   const argv = ['sh', '-c', enter, host.path(''), lab.name, boot, ...docker, unitPath] as const
   const first = lab.start([...host.inside, ...argv])
