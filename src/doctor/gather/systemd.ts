@@ -25,7 +25,9 @@ export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
   const argv = ['systemctl', 'show', `--property=${properties.join()}`, ...Object.values(unitNames)] as const
   try {
     const { stdout, stderr, status } = await run(argv, '', { milliseconds: timeLimit })
-    if (status === 0) return { known: parseUnits(stdout) }
+    const units = parseUnits(stdout)
+    // In a chroot, systemctl ignores the question, and exits with 0.
+    if (status === 0 && units.length > 0) return { known: units }
     return { unknown: `systemd cannot report its units: ${stderr.trim().split('\n')[0]}` }
   } catch (error) {
     return { unknown: diagnosticOf(error).message }
@@ -41,6 +43,7 @@ export function parseUnits(text: string, exists = existsSync): UnitFacts[] {
   return text
     .trim()
     .split(/\n\n+/)
+    .filter((block) => block !== '')
     .map((block) => {
       const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(block)?.[1] ?? ''
       const file = value('FragmentPath')
