@@ -72,6 +72,15 @@ function isSame(one: string, other: string): boolean {
   return a.dev === b?.dev && a.ino === b.ino
 }
 
+/** Whether there is no such file. One that this process may not look for is not gone. */
+export function isGone(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
+}
+
 /** Reads the veth pairs into these namespaces, each given by its file. A namespace that cannot be read is left out. */
 export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
   const sandboxes = new Set(files.filter(isSandbox))

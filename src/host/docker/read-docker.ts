@@ -7,7 +7,7 @@ import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
-import { addPorts, readVeths } from './container-veths.ts'
+import { addPorts, isGone, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
@@ -49,8 +49,14 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     read[index] = await readContainer(docker, one)
   }
   await forEachConcurrently([...selected.entries()], inspect, mostCalls)
-  const containers = read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
-  const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+  const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
+  const see = () => readVeths(described().flatMap(({ sandbox }) => sandbox ?? []))
+  const first = await see()
+  // One that has ended meanwhile is no container whose interfaces nobody may see: Docker is asked again.
+  const ended = [...selected.entries()].filter(([index]) => hasEnded(read[index] ?? null))
+  await forEachConcurrently(ended, inspect, mostCalls)
+  const veths = ended.length === 0 ? first : await see()
+  const containers = described()
   const ours = networks.filter(({ name, labels }) => labels[label.name] !== undefined || request.networks.has(name))
   const placed = containers.map((one) => addPorts(one, networks, veths))
   return {
@@ -59,6 +65,12 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }
+}
+
+/** Whether Docker has called it running, and its network namespace is gone. */
+function hasEnded(one: Container | UnreadContainer | null): boolean {
+  if (one === null || 'reason' in one || !one.running || one.sandbox === null) return false
+  return isGone(one.sandbox)
 }
 
 /**

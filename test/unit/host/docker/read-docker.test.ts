@@ -1,0 +1,56 @@
+/** A container that ends while it is looked at: Docker has said that it runs, and its namespace is gone. */
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readDocker } from '../../../../src/host/docker/read-docker.ts'
+
+const running = JSON.parse(readFileSync('test/fixtures/host/docker-inspect.json', 'utf8'))
+const listed = {
+  Id: running.Id,
+  Names: [running.Name],
+  State: 'running',
+  Labels: {},
+  NetworkSettings: { Networks: {} }
+}
+const request = {
+  ...{ programmed: () => [], routed: () => [], networks: new Set<string>(), bridges: new Set<string>() },
+  ...{ containers: [{ container: running.Name.slice(1) }], tables: false, deferDocker: false }
+}
+
+/** What is read of the container, of which Docker says one thing after the other, and then the last again. */
+async function readStates(folder: string, states: readonly object[]) {
+  const path = join(folder, 'docker.sock')
+  let asked = 0
+  const server = createServer(({ url = '' }, response) => {
+    if (url === '/_ping') response.setHeader('api-version', '1.45').end('OK')
+    else if (url.startsWith('/networks')) response.end('[]')
+    else if (url.startsWith('/containers/json')) response.end(JSON.stringify([listed]))
+    else response.end(JSON.stringify({ ...running, State: { ...running.State, ...states[asked++] } }))
+  })
+  await once(server.listen(path), 'listening')
+  process.env.DOCKER_HOST = `unix://${path}`
+  try {
+    const state = await readDocker(request)
+    if (state.state !== 'read') throw new Error(`not read: ${state.state}`)
+    return { asked, running: state.containers.map((one) => one.running) }
+  } finally {
+    delete process.env.DOCKER_HOST
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+test('a container whose namespace is gone is asked for once more', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+  try {
+    running.NetworkSettings.SandboxKey = join(folder, 'gone')
+    expect(await readStates(folder, [{ Running: true }, { Running: false }])).toEqual({ asked: 2, running: [false] })
+    expect(await readStates(folder, [{ Running: false }])).toEqual({ asked: 1, running: [false] })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
