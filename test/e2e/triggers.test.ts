@@ -58,10 +58,11 @@ test('Docker that goes while a sensor is being connected keeps nothing else from
     docker.prepare({ request: 2, how: 'cut after', onward: true })
     await using watch = await startWatch(lab, [], { env: docker.env })
     await watch.expectTold(/ start +span0 +! could not .*; next attempt at /)
-    await watch.expectTold(/ retry +span0 +\+ mirror ens192 ingress/)
+    await watch.expectTold(/ start +span0 +\+ mirror ens192 ingress/)
     docker.prepare()
     await watch.expectTold(/ retry +span0 +\+ sensor suricata → span /)
-    await watch.expectTold(/ retry +span0 +is in sync again\n/)
+    await watch.expectTold(/ retry +span0 +span0\/sensor\/span\/suricata is in sync again\n/)
+    expect(watch.told).not.toContain('something keeps undoing')
     await expectArriving(lab, suricata)
   } finally {
     await docker.close()

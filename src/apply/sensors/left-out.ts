@@ -9,6 +9,8 @@ import { printable } from '../../printable.ts'
 export interface LeftOut {
   readonly change: PlannedChange
   readonly diagnostic: Diagnostic
+  /** The change was made, and did not last; else it failed. */
+  readonly made: boolean
 }
 
 /** How often an apply connects a sensor whose interface is gone again when the host is read: each time, Docker makes a new one. */
@@ -41,7 +43,7 @@ export function openLeftOut() {
       ),
     /** A step of the change failed. */
     addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => {
-      list.set(change.address, { change, diagnostic: describe(change, message, hint) })
+      list.set(change.address, { change, diagnostic: describe(change, message, hint), made: false })
     },
     /** Counts a round that makes these changes. */
     addRound: (changes: readonly PlannedChange[]): void => {
@@ -54,12 +56,12 @@ export function openLeftOut() {
       for (const change of changes) {
         if (triesOf(change) < mostConnects) continue
         const undone = explainUndone(change, 'somebody has undone the change at once')
-        if (undone !== null) list.set(change.address, { change, diagnostic: undone })
+        if (undone !== null) list.set(change.address, { change, diagnostic: undone, made: true })
         if (change.kind !== 'sensor') continue
         const logs = shellLine(['docker', 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
         const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
-        list.set(change.address, { change, diagnostic: describe(change, message, hint) })
+        list.set(change.address, { change, diagnostic: describe(change, message, hint), made: true })
       }
     },
     /** Leaves out what is not in sync after all rounds. */
@@ -68,6 +70,7 @@ export function openLeftOut() {
         const message = `this was done, and is not in sync again: ${renderChange(change)}`
         list.set(change.address, {
           change,
+          made: true,
           diagnostic: describe(change, message, 'its container may be restarting: see docker events')
         })
       }

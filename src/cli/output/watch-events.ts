@@ -115,7 +115,10 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     }
     case 'recovered': {
       const { span, reason, diagnostic } = event.degraded
-      const text = reason === 'contested' ? `nothing undoes ${diagnostic.address} any more` : 'is in sync again'
+      const { code, address } = diagnostic
+      const isUndone = code === 'CONTESTED'
+      const one = isUndone ? `nothing undoes ${address} any more` : `${address} is in sync again`
+      const text = reason === 'contested' ? one : 'is in sync again'
       return row(event.trigger, span, paint('create', text))
     }
     case 'docker_away':

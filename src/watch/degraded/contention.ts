@@ -15,8 +15,10 @@ const limit = 5
 
 /** What a run has made of a thing, and how often that was undone. */
 interface Thing {
-  /** The last change of it that a run has applied. */
+  /** The last change of it that a run has applied, or that failed. */
   readonly change: PlannedChange
+  /** It was applied: only then can somebody undo it. */
+  readonly made: boolean
   /** When it was undone: the last times, at most `limit`. */
   readonly undone: readonly number[]
   /** null: it is not contested. */
@@ -37,11 +39,11 @@ interface Contested {
  */
 export function openContention() {
   const things = new Map<string, Thing>()
-  const contestedUntil = ({ contested, undone }: Thing) =>
-    contested === null ? 0 : Math.max(contested.restsUntil, (undone.at(-1) ?? 0) + window)
+  const contestedUntil = ({ contested, undone }: Pick<Thing, 'contested' | 'undone'>) =>
+    contested === null ? 0 : Math.max(contested.restsUntil, ...undone.map((time) => time + window))
   const contestedThings = () =>
     [...things].flatMap(([address, { change, contested, undone }]) =>
-      contested === null ? [] : [{ address, change, contested, until: contestedUntil({ change, contested, undone }) }]
+      contested === null ? [] : [{ address, change, contested, until: contestedUntil({ contested, undone }) }]
     )
   return {
     /**
@@ -55,12 +57,12 @@ export function openContention() {
         const before = things.get(change.address)
         const recent = before?.undone.filter((time) => time > now - window) ?? []
         const isSame = before?.change.instance === change.instance
-        const isUndone = isSame && wasUndone(before.change, change)
+        const isUndone = isSame && before.made && wasUndone(before.change, change)
         const undone = isSame ? (isUndone ? [...recent, now].slice(-limit) : recent) : []
         const contested = isSame ? before.contested : null
         const isContested = isUndone && (contested !== null || undone.length >= limit)
         const next = isContested ? contest(change, host, contested, now) : contested
-        things.set(change.address, { change, undone, contested: next })
+        things.set(change.address, { change, made: true, undone, contested: next })
       }
       // What is needed again after its rest is contested all the same.
       for (const [address, thing] of things) {
@@ -70,10 +72,11 @@ export function openContention() {
     },
     /** Takes the changes that failed, or did not last, and cost nothing else: each is left alone at once. Comes before `add`. */
     fail: (leftOut: readonly LeftOut[], now: number): void => {
-      for (const { change, diagnostic } of leftOut) {
+      for (const { change, diagnostic, made } of leftOut) {
         const before = things.get(change.address)
         const contested = before?.change.instance === change.instance ? before.contested : null
-        things.set(change.address, { change, undone: [now], contested: rest(change, diagnostic, contested, now) })
+        const undone = made ? [now] : []
+        things.set(change.address, { change, made, undone, contested: rest(change, diagnostic, contested, now) })
       }
     },
     /** What is left alone now: the instance of each thing, by its address. */

@@ -146,13 +146,13 @@ test('a sensor that cannot be had rests at once, for longer each time, until its
   const evil = change('span0/sensor/span/evil', { kind: 'sensor', instance: 'container 1 a' })
   const diagnostic = { code: 'SENSOR_FAILED', message: 'gone again', address: evil.address } as const
   const rests = [0, 2000, 8000, 26_000].map((now) => {
-    contention.fail([{ change: evil, diagnostic }], now)
+    contention.fail([{ change: evil, diagnostic, made: true }], now)
     contention.add([], null, now)
     return (contention.next(now) ?? 0) - now
   })
   expect(rests).toEqual([2000, 6000, 18_000, 54_000])
   expect(contention.list(26_000, write)).toMatchObject([{ span: 'span0', diagnostic, rest: 54_000 }])
-  contention.fail([{ change: { ...evil, instance: 'container 1 b' }, diagnostic }], 27_000)
+  contention.fail([{ change: { ...evil, instance: 'container 1 b' }, diagnostic, made: true }], 27_000)
   expect(contention.next(27_000)).toBe(29_000)
 })
 
@@ -183,4 +183,13 @@ test('what a container undoes in its own namespace, that container is named for,
   const { message, hint } = explainContention(stack, host)
   expect(message).toContain(`; probably the container ${found?.name} itself`)
   expect(hint).toContain(`nsenter --net=${found?.sandbox} -- tc monitor; `)
+})
+
+test('what failed, and is made at the next attempt, was undone by nobody', () => {
+  const contention = openContention()
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', address: ens192.address } as const
+  contention.fail([{ change: ens192, diagnostic, made: false }], 0)
+  expect(contention.list(1000, write)).toMatchObject([{ diagnostic, until: '2000 ms' }])
+  contention.add([ens192], null, 2000)
+  expect(contention.list(2000, write)).toEqual([])
 })
