@@ -111,8 +111,8 @@ export function makePlan(
   }
   if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
-  const isLeft = ({ span, device, closes }: PlannedChange) =>
-    !closes && untouched.some((one) => one.span === span && one.device === device)
+  const isLeft = ({ span, device }: PlannedChange) =>
+    untouched.some((one) => one.span === span && one.device === device)
   const changes = leaveResting(
     known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change)),
     resting
