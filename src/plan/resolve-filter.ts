@@ -39,7 +39,12 @@ export function findFilterErrors({ spans }: Spec, filters: CompiledFilters): Dia
   )
 }
 
-/** The same, which then says whose filter it is. */
+/** Those that are a fault of the file, which is not in force with them: that lo is down is none. */
+export function findFaultyFilters(spec: Spec, filters: CompiledFilters): Diagnostic[] {
+  return findFilterErrors(spec, filters).filter(({ code }) => code !== 'LOOPBACK_DOWN')
+}
+
+/** The same error, which then says whose filter it is. */
 export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
   return { ...diagnostic, message: `span ${name}: ${diagnostic.message}` }
 }

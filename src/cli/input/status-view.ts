@@ -4,6 +4,7 @@ import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
+import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -58,6 +59,8 @@ async function refreshFile(
   const refreshFor = async (prune: boolean): Promise<StatusView> => {
     const target = await makeTarget(prune)
     const view = await refresh(target)
+    const faults = findFaultyFilters(target.spec, view.filters)
+    if (faults.length > 0) throw new SpanplanError(faults, Exit.invalidFile)
     // An apply removes what the file does not have.
     const whole = prune ? target : await makeTarget(true)
     return { ...view, spec: target.spec, fileErrors: [], advise: adviseApply(whole, view, writeApply(selection)) }

@@ -5,6 +5,7 @@ import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
 import { readWindowTime } from '../../run-dir/lock.ts'
@@ -93,6 +94,8 @@ async function readSpans(file: Target | null): Promise<Reading> {
     return { docker, facts, view: viewLive(facts.known.host), target: null, conflicts }
   }
   if (file === null) return live([])
+  const faults = findFaultyFilters(file.spec, facts.known.filters)
+  if (faults.length > 0) return live(faults)
   try {
     return { docker, facts, view: planTarget(target, facts.known), target, conflicts: null }
   } catch (error) {

@@ -2,7 +2,7 @@ import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { compileFilters, peekFilters } from '../../host/compile-filters.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
-import { findFilterErrors } from '../../plan/resolve-filter.ts'
+import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { expressionsOf, makeTarget, nothingRests, type Resting, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
 import { sortDiagnostics } from '../../spec/load.ts'
@@ -103,10 +103,6 @@ export async function checkFirstSpec(spec: Spec): Promise<void> {
 /** Waits for tcpdump to compile the filters, and not longer than for a run. */
 export function awaitFilters(spec: Spec): Promise<CompiledFilters> {
   return compileFilters(expressionsOf(spec), filterPatience)
-}
-
-function findFaultyFilters(spec: Spec, compiled: CompiledFilters): Diagnostic[] {
-  return findFilterErrors(spec, compiled).filter(({ code }) => code !== 'LOOPBACK_DOWN')
 }
 
 function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, before: Spec): Diagnostic | null {
