@@ -94,7 +94,8 @@ describe('the modules', () => {
         changed: false,
         healthy: false,
         drift: true,
-        problems: [{ code: 'DRIFT' }, { code: 'SENSOR_MISSING' }]
+        // No apply starts a container: that comes first.
+        problems: [{ code: 'SENSOR_MISSING' }, { code: 'DRIFT' }]
       },
       checked_drift: { changed: true, changes: [{ address: mirror }], diff: [{ before: '', after }] },
       repaired: { changed: true, changes: [{ address: mirror, action: 'create' }], finished: true },
