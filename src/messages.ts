@@ -401,13 +401,13 @@ export const messages = {
   },
   SENSOR_FAILED: {
     means:
-      'A sensor could not be connected, or its interface was gone again at once. Everything else was applied, and stays: the exit status is 4. A watch tries that sensor again later, after longer and longer rests.',
+      'A sensor could not be connected or disconnected, or its interface was gone again at once. Everything else was applied, and stays: the exit status is 4. A watch tries that sensor again later, after longer and longer rests.',
     todo: 'See what the container does, and whether it needs CAP_NET_ADMIN; restart it, or take it off the file. Then run apply again.'
   },
   INTERFACE_RENAMED: {
     kind: 'warning',
     means:
-      'A sensor was disconnected and connected again, and Docker has given its interface another name. Docker 28 and later keep the name.',
+      'A sensor was disconnected and connected again, and Docker has given its interface another name; or it could not be connected again. Docker 28 and later keep the name.',
     todo: 'Restart the sensor with the command of the hint: then Docker counts its interfaces anew, and the old name is back.'
   },
   RECREATE_DEFERRED: {

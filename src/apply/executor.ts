@@ -155,6 +155,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
     const next = await runRound({ ...run, target }, view, changes)
     run.leftOut.addRepeated(next.view.plan.changes)
     last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
+    if (last.dockerFailure === null) run.leftOut.dropMade(last.view.plan)
   }
   const remaining = run.leftOut.without(last.view.plan.changes)
   if (run.goesOn) return last

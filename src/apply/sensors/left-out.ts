@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import { explainUndone, type PlannedChange } from '../../plan/plan.ts'
+import { explainUndone, type Plan, type PlannedChange } from '../../plan/plan.ts'
 import { printable } from '../../printable.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
@@ -44,6 +44,17 @@ export function openLeftOut() {
     /** A step of the change failed. */
     addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => {
       list.set(change.address, { change, diagnostic: describe(change, message, hint), made: false })
+    },
+    /**
+     * Forgets the changes that are made all the same, as where Docker did what it said had failed. So the notes on their containers
+     * can go. `plan`: what is left to do by now.
+     */
+    dropMade: ({ changes, waiting }: Pick<Plan, 'changes' | 'waiting'>): void => {
+      const left = new Set([
+        ...changes.map((change) => change.address),
+        ...waiting.map((one) => one.diagnostic.address)
+      ])
+      for (const address of list.keys()) if (!left.has(address)) list.delete(address)
     },
     /** Counts a round that makes these changes. */
     addRound: (changes: readonly PlannedChange[]): void => {

@@ -70,12 +70,15 @@ export async function findRestarts(
     ),
     ...lost.map(({ container, network, name }) => {
       const again = after.find((one) => one.container === container && one.network === network)
+      const known = new Set(before.map(({ port }) => port))
+      const isBack = after.some((one) => one.container === container && !known.has(one.port))
       const old = name === null ? 'its interface' : `its interface ${printable(name)}`
       const fresh = again?.name == null ? 'another one' : printable(again.name)
+      const now = isBack ? `has ${fresh} now` : 'is not connected again'
       return diagnostic(
         'INTERFACE_RENAMED',
-        `the sensor ${printable(container)} has lost ${old} on ${printable(network)}, and has ${fresh} now: what listens on the old name hears nothing`,
-        `restart it: ${shellLine(['docker', 'restart', container])}`
+        `the sensor ${printable(container)} has lost ${old} on ${printable(network)}, and ${now}: what listens on the old name hears nothing`,
+        `${isBack ? '' : 'once it is connected, '}restart it: ${shellLine(['docker', 'restart', container])}`
       )
     })
   ]
