@@ -2,6 +2,7 @@ import type { Diagnostic } from '../errors.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
+import { writeAddress } from '../resources/kind.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import { type AdviseApply, adviseNothing } from './advice.ts'
@@ -79,7 +80,8 @@ export function makeReport(input: ReportInput): Report {
       sensors
     }
     const judged = window === null ? state : { ...state, changes: [] }
-    const unhealthy = judgeSpan(span, judged, warnings, degraded, () => advise(name))
+    const inTheWay = fileErrors.filter(({ address }) => address?.startsWith(`${writeAddress(name)}/`))
+    const unhealthy = [...inTheWay, ...judgeSpan(span, judged, warnings, degraded, () => advise(name))]
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
