@@ -18,7 +18,7 @@ beforeAll(async () => {
   lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
   await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } })
   const names = ['web1', 'web2', 'web3', 'web4', 'web5', 'web6']
-  sensor = await lab.startSensor('suricata')
+  sensor = await lab.startListener('suricata')
   replicas = await Promise.all(names.map((name) => lab.createSensor(name, shop, { tier: 'web' })))
 })
 afterAll(() => lab?.close())
