@@ -16,33 +16,53 @@ test('the plan has a bit of everything', () => {
   expect(stage.requests.length).toBeGreaterThan(10)
 })
 
-/** At the very first step, nothing was changed; a status of its own says so. */
-function exitsFor(isFirst: boolean): number[] {
-  return isFirst ? [1, 5] : [5]
+/**
+ * At the very first step, nothing was changed; a status of its own says so. What closes a sensor's network stack costs that alone:
+ * all else stays.
+ */
+function verdictOn(words: string, isFirst: boolean) {
+  if (/ if\d+\//.test(words)) return { exits: [4], leavesOut: true }
+  return { exits: isFirst ? [1, 5] : [5] }
 }
 
-describe('a line that fails once is rolled back from:', () => {
-  test.each(stage.lines)('$tool $line: $words', async ({ tool, line }) => {
+/** The numbers of requests about the file's own sensors: what they cannot do costs one sensor. */
+const ofOneSensor: ReadonlySet<number> = new Set([1, 5, 6, 7, 11, 12, 13, 14, 15, 16])
+
+/** Of these, the ones that the next round of the same apply makes up for, and the ones that leave the sensor out. */
+const madeUpFor: ReadonlySet<number> = new Set([6, 7, 15])
+const leftOut: ReadonlySet<number> = new Set([11, 12, 13, 14, 16])
+
+function verdictOnRefused(request: number) {
+  if (madeUpFor.has(request)) return { exits: [0] }
+  return leftOut.has(request) ? { exits: [4], leavesOut: true } : { exits: [5] }
+}
+
+/** Whoever looks again may find that all is well. */
+function verdictOnDone(request: number) {
+  return ofOneSensor.has(request) ? { exits: [0, 4], leavesOut: true } : { exits: [0, 5] }
+}
+
+describe('a line that fails once is rolled back from, or costs one sensor:', () => {
+  test.each(stage.lines)('$tool $line: $words', async ({ tool, line, words }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail' } })
     const said = await scene.lab.spanplan(applyNew, { env })
     const [first] = stage.lines
-    await expectVerdict(scene, said, { exits: exitsFor(first?.tool === tool && first.line === line) })
+    await expectVerdict(scene, said, verdictOn(words, first?.tool === tool && first.line === line))
   })
 })
 
 describe('a request to Docker', () => {
-  test.each(numbered)('that is refused is rolled back from: $words', async ({ request }) => {
+  test.each(numbered)('that is refused is rolled back from, or costs one sensor: $words', async ({ request }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { request: { request, how: 'refuse' } })
-    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [5] })
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOnRefused(request))
   })
 
   test.each(numbered)('that is done, and said to have failed: $words', async ({ request }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { request: { request, how: 'deceive' } })
-    // Whoever looks again may find that all is well.
-    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), { exits: [0, 5] })
+    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOnDone(request))
   })
 
   test.each([
