@@ -138,10 +138,12 @@ test('a container that was created on a network that goes is told before anythin
   const write = (sensor: string) =>
     writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], network: two, sensors: [${sensor}]}}`)
   await write('zeek')
-  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('one, on which it was created, would be removed')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
+    'was created on the network one, which would be removed'
+  )
   // Of those that a label selects, others can be connected.
   await write('{label: role=ids}')
   const { stderr } = await spanplan(lab, ['apply', '--yes'])
-  expect(stderr).toContain('one, on which it was created, would be removed')
+  expect(stderr).toContain('was created on the network one, which would be removed')
   await expectConverged(lab)
 })
