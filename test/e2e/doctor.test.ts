@@ -95,7 +95,11 @@ test('a broken file, and one that does not fit the host', async () => {
   await writeFile(join(lab.files, 'dedicated.yaml'), dedicated)
   await lab.run(['ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'ens192'])
   const unfit = await examine(lab, ['-f', 'dedicated.yaml'])
-  expect(findingsOf(unfit, 'spans', 'problem')).toMatchObject([{ message: /has the address 192\.0\.2\.1\/24/ }])
+  // The source waits alone; an apply is refused for it.
+  expect(findingsOf(unfit, 'spans', 'problem')).toMatchObject([
+    { message: /spanplan apply is refused for now: .*has the address 192\.0\.2\.1\/24/, command: null },
+    { message: /^dedicated\.yaml:3:\d+: ens192 ingress → span0 .*has the address 192\.0\.2\.1\/24/, command: null }
+  ])
   await lab.run(['ip', 'addr', 'del', '192.0.2.1/24', 'dev', 'ens192'])
 })
 
