@@ -233,7 +233,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   }
 }
 
-function withoutRest({ rest: _, ...degraded }: Rest) {
+function withoutRest({ rest: _, container: __, ...degraded }: Rest) {
   return degraded
 }
 

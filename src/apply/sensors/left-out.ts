@@ -28,6 +28,18 @@ export function isAboutContainer({ container, device }: PlannedChange, hosts: re
   })
 }
 
+/** The container that a change is about, in its span; null: it is about none. */
+export function containerOf({ span, container, serves }: PlannedChange): string | null {
+  const name = container ?? serves
+  return name === null ? null : JSON.stringify([span, name])
+}
+
+/** One trouble is one entry: where a sensor itself is left out, what depends on it is not listed beside it. */
+export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: readonly Entry[]): readonly Entry[] {
+  const sensors = new Set(all.flatMap(({ change }) => (change.kind === 'sensor' ? (containerOf(change) ?? []) : [])))
+  return all.filter(({ change }) => change.kind === 'sensor' || !sensors.has(containerOf(change) ?? ''))
+}
+
 /** Makes an empty record of what an apply leaves out. */
 export function openLeftOut() {
   const list = new Map<string, LeftOut>()
@@ -35,7 +47,7 @@ export function openLeftOut() {
   const triesOf = (change: PlannedChange) => tries.get(keyOf(change)) ?? 0
   const containers = () => new Set([...list.values()].flatMap(({ change }) => change.container ?? []))
   return {
-    list: (): readonly LeftOut[] => [...list.values()],
+    list: (): readonly LeftOut[] => withoutDependants([...list.values()]),
     /** The changes that are not left out; so are the notes on a container whose place on a network is. */
     without: (changes: readonly PlannedChange[]): readonly PlannedChange[] =>
       changes.filter(

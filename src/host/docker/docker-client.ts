@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { shellLine } from '../quote-command.ts'
 import type { Pool } from '../snapshot.ts'
 import { type CallLimits, isMessage, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
@@ -104,18 +105,70 @@ async function probeSocket(address: string): Promise<void> {
 /** The refusals that mean that a call has nothing left to do: two runs may make or drop the same note. */
 const doneAlready: Readonly<Partial<Record<DockerCall['call'], number>>> = { createNote: 409, dropNote: 404 }
 
+/** How often a place on a network is tried to be made or removed where Docker leaves it half-made. */
+const mostAttempts = 4
+
 /**
- * Sends one request.
+ * Sends one request. What Docker refuses, and has nothing left to do, is done.
  *
  * @throws SpanplanError DOCKER_FAILED, with the daemon's message.
  */
 export async function callDocker(docker: Dockerode, call: DockerCall): Promise<void> {
-  try {
-    await send(docker, call)
-  } catch (error) {
-    const status = statusOf(error)
-    if (status === undefined || status !== doneAlready[call.call]) throw dockerFailed(error)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await send(docker, call)
+      return
+    } catch (error) {
+      const status = statusOf(error)
+      if (status !== undefined && status === doneAlready[call.call]) return
+      const isPlace = call.call === 'connect' || call.call === 'disconnect'
+      const place = status !== undefined && isPlace ? await readPlace(docker, call) : null
+      if (call.call === 'disconnect' && place === 'none') return
+      if (place !== 'half' || !isPlace) throw dockerFailed(error)
+      const obstacle = call.call === 'connect' ? error : await tryToConnect(docker, call)
+      if (attempt === mostAttempts) throw describeHalf(call, obstacle ?? error)
+    }
   }
+}
+
+type PlaceCall = Extract<DockerCall, { readonly call: 'connect' | 'disconnect' }>
+
+/**
+ * What there is of a container's place on a network. `half`: Docker lists the network for the container, and has no interface for it.
+ * Docker leaves that behind where it fails to connect a running container, as when an interface in it has the name already, or is
+ * deleted at once (connectToNetwork() of its daemon). It refuses to disconnect such a place. null: it cannot be read.
+ */
+async function readPlace(
+  docker: Dockerode,
+  { network, container }: PlaceCall
+): Promise<'connected' | 'half' | 'none' | null> {
+  try {
+    const [{ Id, NetworkSettings }, { Name, Containers }] = await Promise.all([
+      docker.getContainer(container).inspect(),
+      docker.getNetwork(network).inspect()
+    ])
+    if (Containers?.[Id] !== undefined) return 'connected'
+    return NetworkSettings.Networks[Name] === undefined ? 'none' : 'half'
+  } catch {
+    return null
+  }
+}
+
+/** Docker disconnects only what it has connected. null: it has. */
+async function tryToConnect(docker: Dockerode, { network, container }: PlaceCall): Promise<unknown> {
+  return docker
+    .getNetwork(network)
+    .connect({ Container: container })
+    .then(
+      () => null,
+      (error: unknown) => error
+    )
+}
+
+function describeHalf({ network, container }: PlaceCall, error: unknown): SpanplanError {
+  const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${messageOf(error)}`
+  const hint = `restart it, which makes its interfaces anew: ${shellLine(['docker', 'restart', container])}`
+  return new SpanplanError(diagnostic('DOCKER_FAILED', message, hint), undefined, { cause: error })
 }
 
 /** The HTTP status with which the daemon refused: 404 if something does not exist, 409 if it exists already. */

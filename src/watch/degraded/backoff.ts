@@ -15,6 +15,8 @@ export interface Problem extends Omit<Degraded, 'until'> {
 /** What is not kept in sync, with the milliseconds for which it is left alone after an attempt: 0 where each run tries it. */
 export interface Rest extends Degraded {
   readonly rest: number
+  /** Names the container that it is about; null: it is about none. */
+  readonly container: string | null
 }
 
 /** The problem that a span could not be brought in sync. */
@@ -63,7 +65,7 @@ export function openBackoff() {
     list: (write: (time: number) => string): readonly Rest[] =>
       [...entries.values()].map(({ span, reason, diagnostic, until, backsOff, delay }) => ({
         ...{ span, reason, diagnostic },
-        ...{ until: write(until), rest: backsOff ? delay : 0 }
+        ...{ until: write(until), rest: backsOff ? delay : 0, container: null }
       })),
     /** When the next attempt of any span is due; null: no span is listed. */
     next: (): number | null =>

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { LeftOut } from '../../apply/sensors/left-out.ts'
+import { containerOf, type LeftOut, withoutDependants } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import type { HostIndex } from '../../host/host-index.ts'
@@ -50,8 +50,14 @@ export function openContention() {
      * Takes the changes that a run has applied.
      *
      * @param host as it was read before them; null: it could not be read.
+     * @param rested the addresses of what the run has left alone. Nothing new is known of that, also where its rest is over by now.
      */
-    add: (done: readonly PlannedChange[], host: HostIndex | null, now: number): void => {
+    add: (
+      done: readonly PlannedChange[],
+      host: HostIndex | null,
+      now: number,
+      rested: Pick<ReadonlySet<string>, 'has'> = new Set()
+    ): void => {
       for (const [address, { change }] of things) if (host !== null && hasGone(change, host)) things.delete(address)
       for (const change of done) {
         const before = things.get(change.address)
@@ -66,7 +72,7 @@ export function openContention() {
       }
       // What is needed again after its rest is contested all the same.
       for (const [address, thing] of things) {
-        if (thing.contested === null || now < contestedUntil(thing)) continue
+        if (thing.contested === null || now < contestedUntil(thing) || rested.has(address)) continue
         things.set(address, { ...thing, undone: [], contested: null })
       }
     },
@@ -88,8 +94,8 @@ export function openContention() {
       ),
     /** @param write gives a time as ISO 8601. */
     list: (now: number, write: (time: number) => string): readonly Rest[] =>
-      contestedThings().map(({ change: { span }, contested: { diagnostic, delay, restsUntil }, until }) => ({
-        ...{ span, reason: 'contested', diagnostic },
+      withoutDependants(contestedThings()).map(({ change, contested: { diagnostic, delay, restsUntil }, until }) => ({
+        ...{ span: change.span, reason: 'contested', diagnostic, container: containerOf(change) },
         ...{ until: write(now < restsUntil ? restsUntil : until), rest: delay }
       })),
     /** When a thing is tried again, or is contested no longer; null: none is contested. */

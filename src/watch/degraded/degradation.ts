@@ -29,8 +29,8 @@ export function openDegradation() {
     /** Takes what came of a run. */
     update: (target: Target, { view, done, leftOut, failures }: RunOutcome, now: number): void => {
       contention.fail(leftOut, now)
-      contention.add(done, view?.host ?? null, now)
       const { resting } = target
+      contention.add(done, view?.host ?? null, now, resting.things)
       const rests = (span: string | null) => span !== null && resting.spans.has(span)
       // Of several problems of a span, the first counts. What fails in the plan of a span that rests is no attempt.
       const counted = failures.filter(({ span, backsOff }) => backsOff || !rests(span))

@@ -67,8 +67,11 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     // What was degraded before is tried later in the run.
     const { started, ended } = rests.update(current, (one) => isRunning && !names.has(nameDegraded(one)))
     for (const degraded of started) emit({ type: 'degraded', trigger, degraded })
+    // Where something else about a container is degraded now, that container is still in trouble.
+    const containers = new Set(current.flatMap(({ container }) => container ?? []))
     for (const degraded of ended) {
-      if (!names.has(nameDegraded(degraded))) emit({ type: 'recovered', trigger, degraded })
+      const goesOn = names.has(nameDegraded(degraded)) || containers.has(degraded.container ?? '')
+      if (!goesOn) emit({ type: 'recovered', trigger, degraded })
     }
   }
   const recordDocker = (trigger: Trigger, view: PlanView) => {

@@ -193,3 +193,34 @@ test('what failed, and is made at the next attempt, was undone by nobody', () =>
   contention.add([ens192], null, 2000)
   expect(contention.list(2000, write)).toEqual([])
 })
+
+test('what rests while a run is made is not over when that run ends', () => {
+  const contention = openContention()
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', address: ens192.address } as const
+  contention.fail([{ change: ens192, diagnostic, made: false }], 0)
+  const rested = contention.resting(1999)
+  contention.add([], null, 2001, rested)
+  expect(contention.list(2001, write)).toMatchObject([{ diagnostic }])
+  expect([contention.next(2001), contention.resting(2001)]).toEqual([2000, new Map()])
+  contention.add([ens192], null, 2002, contention.resting(2001))
+  expect(contention.list(2002, write)).toEqual([])
+})
+
+test('what depends on a sensor that is degraded is not degraded beside it', () => {
+  const contention = openContention()
+  const of = (kind: string, address: string) => ({
+    change: { ...change(address, { kind, closes: kind === 'stack' }), container: address.slice(-4) },
+    diagnostic: { code: 'SENSOR_FAILED', message: 'gone again', address } as const,
+    made: true
+  })
+  const [evil, ...stacks] = [
+    of('sensor', 'span0/sensor/span/evil'),
+    of('stack', 'span0/stack/span/evil'),
+    of('stack', 'span0/stack/span/good')
+  ]
+  const addresses = (now: number) => contention.list(now, write).map(({ diagnostic }) => diagnostic.address)
+  contention.fail(stacks, 0)
+  expect(addresses(0)).toEqual(['span0/stack/span/evil', 'span0/stack/span/good'])
+  contention.fail(evil === undefined ? [] : [evil], 1000)
+  expect(addresses(1000)).toEqual(['span0/stack/span/good', 'span0/sensor/span/evil'])
+})
