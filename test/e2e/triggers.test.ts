@@ -40,6 +40,14 @@ async function keepOwnFrames(): Promise<void> {
   await sh(`bridge fdb add ${link?.address} dev ${port} master permanent`)
 }
 
+/** Waits until the watch has looked at its sensors, and has found none with the label. */
+function expectMissing(watch: Watch): Promise<void> {
+  return until('no sensor with the label is found', async () => {
+    const { sensors } = await watch.state()
+    return sensors.some(({ sensor, cause }) => sensor === 'label role=ids' && cause === 'missing')
+  })
+}
+
 test('what no event tells is seen when the interval is over', async () => {
   await writeSpans(lab, spans)
   await using watch = await startWatch(lab, ['--interval', '1s'])
@@ -47,6 +55,8 @@ test('what no event tells is seen when the interval is over', async () => {
   await watch.settle()
   await keepOwnFrames()
   await watch.expectTold(/ interval +span0 +~ port veth\w+ .*keeps frames to its own address: yes → no/)
+  await expectMissing(watch)
+  expect(watch.told.match(/ waits for a running container with the label role=ids/g)).toHaveLength(1)
   await watch.stop()
   await spanplan(lab, ['destroy', '--all', '--yes'])
 })
@@ -227,7 +237,9 @@ describe('Docker tells a watch', () => {
       const snort = await lab.startSensor(name, {}, { role: 'ids' })
       await watch().expectTold(new RegExp(` span0 +\\+ sensor ${name} `), length)
       await expectArriving(lab, snort)
+      const gone = watch().told.length
       await snort.remove({ force: true })
+      await watch().expectTold(/ sensor label role=ids → span waits for a running container/, gone)
     }
     await watch().settle()
     await expectConverged(lab)
@@ -243,7 +255,8 @@ describe('Docker tells a watch', () => {
       await lab.startDocker()
       await suricata.start()
     })
-    // That Docker is away says nothing of the sensor by its label.
+    // That Docker is away says nothing of the sensor by its label: that it is missing was told before.
+    await expectMissing(watch())
     expect(watch().told.slice(length)).not.toContain(' waits')
   })
 

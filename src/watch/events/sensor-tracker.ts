@@ -43,9 +43,16 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
-    record(judged, isPlanned)
+    // A sensor that the plan waits for is told with the waits: when the wait starts, and when it is over.
+    const isAwaited = (sensor: SensorHealth) =>
+      view.plan.waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
+    record(judged, isAwaited, isPlanned)
   }
-  const record = (judged: readonly SensorHealth[], isPlanned: (span: string) => boolean) => {
+  const record = (
+    judged: readonly SensorHealth[],
+    isAwaited: (sensor: SensorHealth) => boolean,
+    isPlanned: (span: string) => boolean
+  ) => {
     const now = new Map(judged.map((sensor) => [nameOf(sensor), sensor]))
     // Until it is known that a sensor listens, what was wrong is not over.
     const isOpen = (sensor: SensorHealth) => {
@@ -53,7 +60,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
       return !isPlanned(sensor.span) || state === 'starting' || state === 'unknown'
     }
     const { started, ended } = unhealthy.update(
-      judged.filter(({ listed, state }) => listed && state === 'unhealthy'),
+      judged.filter((sensor) => sensor.listed && sensor.state === 'unhealthy' && !isAwaited(sensor)),
       isOpen
     )
     for (const sensor of started) emit({ type: 'sensor_unhealthy', sensor })
