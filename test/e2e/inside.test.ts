@@ -375,8 +375,12 @@ describe("an administrator's own veth that leads to a sensor, with a route throu
         await losePort(() => watch.settle(), disconnect)
         await expectUntouched()
       })
-      // Its own namespace, and so the veth, are gone with the container.
+      // Its own namespace goes with the container, and the veth with that: the kernel destroys a namespace in its own time.
       await zeek.restart()
+      await until('the veth is gone', async () => {
+        const links: { ifname: string }[] = JSON.parse(await ip('-json', 'link', 'show'))
+        return links.every(({ ifname }) => ifname !== name)
+      })
       await addVeth(name)
       await ip(...route, name)
       await expectNoLoss(async () => {
