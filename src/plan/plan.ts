@@ -4,6 +4,7 @@ import type { Input, Reading } from '../host/snapshot.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import {
   type Change,
+  type ConflictCost,
   type Kind,
   type ObservedState,
   type Remembered,
@@ -16,7 +17,7 @@ import { kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import type { Resolution } from './resolve.ts'
-import { leaveResting, type Target } from './target.ts'
+import { leaveDependants, leaveResting, type Place, type Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */
 export interface Fact {
@@ -85,9 +86,16 @@ interface Withheld {
   readonly wait: Wait
 }
 
+/** A foreign thing in the way of a resource. */
+interface Obstacle extends Place {
+  readonly costs: ConflictCost
+  /** One for each span that needs the resource, at least one. */
+  readonly waits: readonly Wait[]
+}
+
 /**
  * Plans what leads from the host to the desired state. What was not read removes nothing and is no conflict: the plan waits
- * for it.
+ * for it. Where the plan is patient, so it does for a foreign thing in the way of one resource: all else is planned.
  *
  * @returns the plan; or one wait for each span whose plan rests on what was not read: such a span waits completely, and is
  * planned around.
@@ -117,14 +125,21 @@ export function makePlan(
     known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change)),
     resting
   )
+  const conflicts = known.flatMap(({ conflict }) => conflict)
+  const alone = conflicts.filter(({ costs }) => patient && costs !== 'span')
   const refusals = [
-    ...known.flatMap(({ conflict }) => conflict),
+    ...conflicts.flatMap((one) => (alone.includes(one) ? [] : (one.waits[0]?.diagnostic ?? []))),
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
     ...findBlockers(changes, { desired, host })
   ]
   if (refusals.length > 0) throw new SpanplanError(refusals)
-  const waiting = sortByKind([...waits, ...held, ...withheld.map(({ wait }) => wait)])
-  return { spans: headings(desired, [...changes, ...waiting]), changes, waiting, warnings }
+  const missing = alone.filter(({ costs }) => costs === 'dependants')
+  const possible = leaveDependants(changes, missing)
+  const waiting = sortByKind([
+    ...[...waits, ...held, ...withheld.map(({ wait }) => wait)],
+    ...alone.flatMap((conflict) => conflict.waits)
+  ])
+  return { spans: headings(desired, [...possible, ...waiting]), changes: possible, waiting, warnings }
 }
 
 function sortByKind(waits: readonly Wait[]): Wait[] {
@@ -197,7 +212,7 @@ function nameOf({ kind, id }: Resource): string {
 /** A change or conflicts, as far as they are known. */
 interface Draft {
   readonly change: PlannedChange | null
-  readonly conflict: readonly Diagnostic[]
+  readonly conflict: readonly Obstacle[]
   readonly withheld: Withheld | null
 }
 
@@ -287,10 +302,16 @@ function withhold(
 }
 
 /** A conflict in words, at its place in the file. */
-function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex): Diagnostic[] {
+function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex): Obstacle[] {
   if (kind.conflict === undefined) return []
-  const diagnostic = addAdoption(kind.conflict(live, desired, host), live)
-  return [{ ...diagnostic, address: addressOf(kind, desired), ...(desired.origin && { origin: desired.origin }) }]
+  const { spans, origin } = desired
+  const found = { ...addAdoption(kind.conflict(live, desired, host), live), ...(origin && { origin }) }
+  const waits = spans.map((span): Wait => {
+    const address = addressOf(kind, { ...desired, spans: [span] })
+    return { kind: kind.kind, span, title: titleOf(kind, desired), diagnostic: { ...found, address } }
+  })
+  const device = kind.device?.(desired) ?? null
+  return [{ kind: kind.kind, span: spans[0] ?? null, device, costs: kind.conflictCosts?.(live) ?? 'itself', waits }]
 }
 
 /** The hint says that adoption would help, or the message says why it does not. */

@@ -105,13 +105,30 @@ interface Restable {
   readonly closes: boolean
 }
 
-type IsPart = (part: Restable, whole: Restable) => boolean
+/** Where a change or a resource is. */
+export type Place = Pick<Restable, 'kind' | 'span' | 'device'>
+
+type IsPart = (part: Place, whole: Place) => boolean
 
 /** What cannot be made while a resource of a kind is missing. */
 const dependants: Readonly<Record<string, IsPart>> = {
   bridge: (part, whole) => part.span === whole.span,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
+}
+
+/**
+ * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that
+ * cannot be mirrored, and what is removed needs nothing.
+ */
+export function leaveDependants<Change extends Restable>(
+  changes: readonly Change[],
+  missing: readonly Place[]
+): readonly Change[] {
+  const isSetting = (change: Place, whole: Place) => change.kind === 'interface' && change.device === whole.device
+  const isLeft = (change: Change) =>
+    missing.some((whole) => isSetting(change, whole) || dependants[whole.kind]?.(change, whole))
+  return changes.filter((change) => change.action === 'remove' || !isLeft(change))
 }
 
 /** The changes without those that rest, and without what cannot be made before those. */

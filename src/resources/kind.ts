@@ -72,6 +72,9 @@ export interface Field<R, Key extends keyof R> {
 /** The fields that are compared. A field that is not in the table identifies the resource, or is only shown. */
 export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
 
+/** What is left out where a foreign thing has the place of a resource: that alone, with what cannot be made without it, or its span. */
+export type ConflictCost = 'itself' | 'dependants' | 'span'
+
 /** The host at one time, with the desired state that its marks were read for. */
 export interface ObservedState {
   readonly desired: DesiredState
@@ -127,6 +130,8 @@ export interface Kind<R extends Resource = Resource> {
   evidence?(resource: R, side: 'live' | 'desired', state: ObservedState): readonly Input[]
   /** Why a foreign thing in the place of a desired resource is not ours, and what to do. None: nothing of the kind is foreign. */
   conflict?(live: R, desired: R, host: HostIndex): Diagnostic
+  /** What a conflict costs. None: the resource itself. */
+  conflictCosts?(live: R): ConflictCost
   /** What keeps desired resources from being created, besides foreign things in their place. None: nothing of the kind does. */
   obstacles?(desired: DesiredState, host: HostIndex): readonly Diagnostic[]
   /**

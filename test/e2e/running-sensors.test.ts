@@ -1,6 +1,6 @@
 /** A sensor that destroys what it is given costs itself alone: the span's other sensors stay sealed, and its sources mirrored. */
 import type Docker from 'dockerode'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createLab, type Lab } from './lab.ts'
 import { expectHeard, interfacesOf, networksOf, portOf, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch } from './watching.ts'
@@ -274,5 +274,83 @@ describe('what cannot be had as it is costs itself alone', () => {
     } finally {
       await lab.run(['ip', 'link', 'del', 'dev', 'tun0'])
     }
+  })
+})
+
+const addFilter = (pref: number, words: string) => (device: string) =>
+  `tc filter add dev ${device} ingress protocol all pref ${pref} handle 0x77 bpf ${words}`
+
+/**
+ * What somebody puts in the way of the mirrors of ens192, or of the seal of evil's port, by the code of the message; and how many
+ * mirrors that leaves there.
+ */
+const obstacles: Readonly<Record<string, { readonly put: (device: string) => string; readonly left: number }>> = {
+  QDISC_FOREIGN: {
+    put: (device) => `tc qdisc del dev ${device} clsact; tc qdisc add dev ${device} ingress`,
+    left: 0
+  },
+  FILTER_FOREIGN: {
+    put: (device) =>
+      `tc filter del dev ${device} ingress pref 8; ${addFilter(8, "da bytecode '1,6 0 0 4294967295'")(device)}`,
+    left: 1
+  },
+  MIRROR_TWICE: {
+    put: addFilter(49, "bytecode '1,6 0 0 4294967295' action mirred egress mirror dev span0"),
+    left: 3
+  },
+  SEAL_BLOCKED: { put: addFilter(3, "da bytecode '1,6 0 0 0'"), left: 0 }
+}
+
+describe('what somebody puts in the way costs one thing', () => {
+  beforeAll(async () => {
+    await evil.restart({ t: 0 })
+    await spanplan(lab, ['apply', '--yes'])
+  })
+  afterEach(async () => {
+    await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'ingress']).catch(() => '')
+    await spanplan(lab, ['apply', '--yes'])
+  })
+
+  test.each(Object.entries(obstacles))(
+    'in a watch, which tells it once, until it is gone: %s',
+    async (code, obstacle) => {
+      const place = code === 'SEAL_BLOCKED' ? await portOf(lab, evil) : 'ens192'
+      await using watch = await startWatch(lab, ['--json'])
+      const told = (type: string) =>
+        watch.events.filter((event) => event.type === type && JSON.stringify(event.wait).includes(code))
+      await watch.settle()
+      // Else the watch may be faster than the second command.
+      watch.signal('SIGSTOP')
+      await lab.run(['bash', '-c', obstacle.put(place)])
+      watch.signal('SIGCONT')
+      await until('it is told', async () => told('wait').length > 0)
+      for (const restarted of [web, good]) await restarted.restart({ t: 0 })
+      await until('all else is in sync', isWatched)
+      await watch.settle()
+      expect(told('wait')).toHaveLength(1)
+      expect((await watch.state()).degraded).toEqual([])
+      expect((await filtersOf(place)).match(/Mirror to device span0/g) ?? []).toHaveLength(obstacle.left)
+      const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
+      const [{ waiting }] = JSON.parse(stdout).spans
+      expect(waiting).toEqual([expect.objectContaining({ code, hint: expect.stringContaining(`show dev ${place}`) })])
+      await lab.run(['tc', 'qdisc', 'del', 'dev', place, code === 'QDISC_FOREIGN' ? 'ingress' : 'clsact'])
+      await until('it waits no longer', async () => told('wait_over').length > 0)
+      await watch.settle()
+      await spanplan(lab, ['plan', '--detailed-exitcode'])
+      await expectHeard(lab, [good, evil])
+    }
+  )
+
+  test('in a hook; a plan and an apply end with it, and change nothing', async () => {
+    await lab.run(['bash', '-c', `${obstacles.QDISC_FOREIGN?.put('ens192')}`])
+    await lab.run(['tc', 'qdisc', 'del', 'dev', await portOf(lab, good), 'clsact'])
+    for (const command of [['plan'], ['apply', '--yes']]) {
+      expect((await spanplan(lab, command, 1)).stderr).toContain('ens192 has an ingress qdisc, which excludes')
+    }
+    expect(await isWatched()).toBe(false)
+    const hook = ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', 'up']
+    const { stderr } = await spanplan(lab, hook, 4)
+    expect(stderr).toMatch(/span span0: ens192 has an ingress qdisc.*Everything else was done/)
+    expect(await isWatched()).toBe(true)
   })
 })

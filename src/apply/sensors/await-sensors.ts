@@ -15,10 +15,11 @@ const sensorCodes: ReadonlySet<string> = new Set(['SENSOR_MISSING', 'SENSOR_REST
 /** The codes of waits that no container ends by itself: somebody has to change the thing that cannot be had. */
 const refusedCodes: ReadonlySet<string> = new Set([
   ...['SENSOR_NETWORK_MODE', 'SENSOR_NETWORK_LOST', 'INTERFACE_NAME_TWICE', 'SOURCE_NETWORK_MODE', 'SOURCE_TWICE'],
-  ...['INTERFACE_NAME', 'INTERFACE_NOT_ETHERNET', 'INTERFACE_AMBIGUOUS', 'DEDICATED_HAS_ADDRESS', 'DEDICATED_HAS_ROUTE']
+  ...['INTERFACE_NAME', 'INTERFACE_NOT_ETHERNET', 'INTERFACE_AMBIGUOUS', 'DEDICATED_HAS_ADDRESS', 'MIRROR_TWICE'],
+  ...['DEDICATED_HAS_ROUTE', 'QDISC_FOREIGN', 'QDISC_SHARED', 'FILTER_FOREIGN', 'SEAL_BLOCKED', 'TABLE_FOREIGN']
 ])
 
-/** What a plan leaves out because it cannot be had as it is: each sensor and each source costs itself alone. */
+/** What a plan leaves out because it cannot be had as it is: each sensor, source and port costs itself alone. */
 export function describeRefused({ plan }: PlanView): readonly Diagnostic[] {
   const refused = plan.waiting.filter(({ diagnostic }) => refusedCodes.has(diagnostic.code))
   const all = refused.map(({ kind, span, title, diagnostic }): Diagnostic => {

@@ -14,6 +14,7 @@ import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
 import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
+import { table } from './table.ts'
 
 /** All link-local groups but the three that a bridge may not forward: BR_GROUPFWD_RESTRICTED in net/bridge/br_private.h. */
 const everyGroup = 0xfff8
@@ -76,6 +77,8 @@ export const bridge: Kind<Bridge> = {
   makesDevice: true,
   remembers: ({ remembered }) => remembered.map((device) => ({ device })),
   conflict: explainConflict,
+  // A bridge of ours that cannot be sealed still gets the copies.
+  conflictCosts: ({ obstacle }) => (obstacle === null ? 'span' : 'itself'),
   // An adopted bridge is given back, with all that is on it.
   blockers: ({ id, original }, now, planned) => (original === null ? findBridgeUsers(id, now, planned) : []),
   removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
@@ -121,7 +124,7 @@ function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan)
     mtu: span.mtu,
     up: true,
     ...noOptions,
-    groupForward: desiredGroups(host, span, live),
+    groupForward: desiredGroups(desired, host, span, live),
     ipv6: false,
     linkLocal: false,
     ownMacEntry: false,
@@ -144,9 +147,16 @@ function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridg
  * Frames to 01:80:c2:00:00:0e pass both chains of the table of nftables, unless the bridge forwards that group: then the table
  * drops them. Without the table, what is forwarded would reach the other sensors.
  */
-function desiredGroups({ nftables }: HostIndex, { sealed }: DesiredSpan, live: Bridge | undefined): number {
+function desiredGroups(
+  desired: DesiredState,
+  host: HostIndex,
+  { sealed }: DesiredSpan,
+  live: Bridge | undefined
+): number {
+  const { nftables } = host
   if (nftables === null || nftables.state === 'unread') return live?.groupForward ?? 0
-  return sealed && nftables.state === 'usable' ? everyGroup : (live?.original?.groupForward ?? 0)
+  const isClosed = nftables.state === 'usable' && table.observe(desired, host).every(({ owner }) => owner !== 'foreign')
+  return sealed && isClosed ? everyGroup : (live?.original?.groupForward ?? 0)
 }
 
 function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): string[] {

@@ -64,6 +64,8 @@ export const network: Kind<Network> = {
   holdNote: (before, after) =>
     before.mtu < after.mtu ? `until then, frames larger than ${before.mtu} bytes do not reach the sensors` : '',
   conflict: explainConflict,
+  // The containers on a foreign network are no sensors: nothing of theirs is sealed or closed.
+  conflictCosts: () => 'span',
   obstacles: findSubnetsTaken,
   adoptNote: 'a later destroy removes it'
 }

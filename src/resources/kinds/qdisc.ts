@@ -57,6 +57,7 @@ export const qdisc: Kind<Clsact> = {
   summary: () => 'clsact, beside the root qdisc',
   device: ({ id }) => id,
   conflict: explainConflict,
+  conflictCosts: () => 'dependants',
   adoptNote: 'a later destroy removes it'
 }
 
