@@ -2,7 +2,7 @@ import { SpanplanError } from '../errors.ts'
 import { compileFilters } from '../host/compile-filters.ts'
 import type { CallLimits } from '../host/docker/call-limits.ts'
 import { readDocker } from '../host/docker/read-docker.ts'
-import { indexHost } from '../host/host-index.ts'
+import { indexHost, isTorn } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState } from '../host/snapshot.ts'
@@ -54,14 +54,19 @@ export async function refreshUnchanged(target: Target, approved: PlanView): Prom
 }
 
 /**
- * Reads what a plan for the target needs to know.
+ * Reads what a plan for the target needs to know. Where a container starts or ends between the kernel's answer and Docker's, both
+ * are asked again, once.
  *
  * @param limits of each call of Docker.
  * @throws SpanplanError if the host cannot be read.
  */
 export async function readFactsFor(target: Target, limits?: CallLimits): Promise<Facts> {
-  const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
-  return withDocker(kernel, docker)
+  const read = async () => {
+    const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
+    return withDocker(kernel, docker)
+  }
+  const facts = await read()
+  return isTorn(facts.host) ? read() : facts
 }
 
 /** The kernel's part of the facts. */

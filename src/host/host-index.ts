@@ -138,6 +138,12 @@ export function indexHost(snapshot: Snapshot) {
   }
 }
 
+/** Whether the kernel's links are of another moment than Docker's containers: one of these has a port that is none of them. */
+export function isTorn({ containers, linkAt, isOpaque }: HostIndex): boolean {
+  const isMissing = ({ host, inside }: VethPair) => !isOpaque(host) && linkAt(host)?.peer !== inside
+  return containers.some(({ endpoints }) => endpoints.some(({ port }) => typeof port !== 'string' && isMissing(port)))
+}
+
 /** Its veths, by their ends. Those of an endpoint come last, and so prevail. */
 function attachmentsOf(container: Container): (readonly [string, Attachment])[] {
   return [

@@ -268,6 +268,21 @@ describe('what Docker says of a container', () => {
     expect(await readSensors(options)).toEqual([{ container: 'zeek', sockets: [] }])
   })
 
+  test('is asked again where the kernel contradicts it, as while a container restarts', async () => {
+    // As a namespace without an interface of the span, which the kernel has a number for.
+    const network = await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '198.18.3.0/26' }] } })
+    const bridged = await lab.startSensor('bridged', { NetworkMode: 'shop' })
+    const { NetworkSettings } = await bridged.inspect()
+    let asked = 0
+    const options = await telling((said) => {
+      if (asked++ === 0) said.NetworkSettings.SandboxKey = NetworkSettings.SandboxKey
+    })
+    await expectConverged(lab, options)
+    expect(asked).toBe(2)
+    await bridged.remove({ force: true })
+    await network.remove()
+  })
+
   /** A folder of the test's, called as Docker calls its own. */
   const place = () => join(lab.files, 'netns')
 

@@ -303,9 +303,7 @@ describe('what has changed while it was counted', () => {
       )
       await send(20)
     })
-    // Status waits with its programs, and not with Docker: what that says may be of the moment without an interface.
-    const lasting = codes.filter((code) => code !== 'SENSOR_INTERFACE')
-    expect({ exitCode, codes: lasting }).toEqual({ exitCode: 2, codes: ['DRIFT'] })
+    expect({ exitCode, codes }).toEqual({ exitCode: 2, codes: ['DRIFT'] })
     const device = await portOf(lab, sensors.zeek)
     expect(hops.find((hop) => hop.device === device)).toMatchObject({ kind: 'port', reset: true })
   })

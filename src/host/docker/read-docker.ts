@@ -50,15 +50,21 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   }
   await forEachConcurrently([...selected.entries()], inspect, mostCalls)
   const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
-  const see = () => readVeths(described().flatMap(({ sandbox }) => sandbox ?? []))
-  const first = await see()
-  // One that has ended meanwhile is no container whose interfaces nobody may see: Docker is asked again.
-  const ended = [...selected.entries()].filter(([index]) => hasEnded(read[index] ?? null))
-  await forEachConcurrently(ended, inspect, mostCalls)
-  const veths = ended.length === 0 ? first : await see()
-  const containers = described()
+  const place = async () => {
+    const containers = described()
+    const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
+    return containers.map((one) => addPorts(one, networks, veths))
+  }
+  const first = await place()
+  // What starts or ends just now has another namespace, or no interface yet, or none any more: Docker is asked again, once.
+  const changing = new Set(first.filter(mayBeChanging).map(({ id }) => id))
+  await forEachConcurrently(
+    [...selected.entries()].filter(([, { id }]) => changing.has(id)),
+    inspect,
+    mostCalls
+  )
+  const placed = changing.size === 0 ? first : await place()
   const ours = networks.filter(({ name, labels }) => labels[label.name] !== undefined || request.networks.has(name))
-  const placed = containers.map((one) => addPorts(one, networks, veths))
   return {
     ...({ state: 'read', api, networks } as const),
     ...(podman !== null && { podman }),
@@ -67,10 +73,10 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   }
 }
 
-/** Whether Docker has called it running, and its network namespace is gone. */
-function hasEnded(one: Container | UnreadContainer | null): boolean {
-  if (one === null || 'reason' in one || !one.running || one.sandbox === null) return false
-  return isGone(one.sandbox)
+/** Whether Docker has called it running, and the kernel knows no network namespace of it, or no interface of a network in that. */
+function mayBeChanging({ running, restarting, sandbox, endpoints }: Container): boolean {
+  if (!running || restarting || sandbox === null) return false
+  return isGone(sandbox) || endpoints.some(({ port }) => port === 'absent')
 }
 
 /**
