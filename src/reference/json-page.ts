@@ -131,6 +131,7 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   source_gone:
     'a container that a label or a service selects is mirrored no longer: `trigger`, `span`, `source` (its name)',
   warning: 'the plan has a warning: `diagnostic`',
+  warning_over: 'the plan has had a warning no more for a minute: `diagnostic`',
   degraded:
     'a span cannot be kept in sync: `trigger`, `degraded` (`span`, null for all; `reason`; `diagnostic`; `until`, when it is tried again)',
   recovered: 'the span can be kept in sync again: `trigger`, `degraded`',

@@ -137,12 +137,13 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         ? await reconcile(target, { ...config, isNewFile, leavePaused, nextWake, onEarlyFailures, followChanges })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
-    const milliseconds = performance.now() - began
+    const now = performance.now()
+    const milliseconds = now - began
     const at = new Date().toISOString()
     if (statistics.read().last === null) throwMissingRights(outcome)
     for (const diagnostic of outcome.restarts) emit({ type: 'warning', diagnostic })
     const degraded = degrade(outcome)
-    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), isNewFile, dryRun })
+    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), isNewFile, dryRun, now })
     const result = resultOf(outcome, dryRun)
     const inSync = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
     statistics.add({ at, trigger, result, milliseconds }, inSync, drift)

@@ -33,6 +33,7 @@ export function eventFields(event: WatchEvent): object {
       return { trigger, span, source }
     }
     case 'warning':
+    case 'warning_over':
       return { diagnostic: event.diagnostic }
     case 'degraded':
     case 'recovered': {

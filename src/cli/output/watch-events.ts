@@ -23,7 +23,8 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
     recovered: 'info',
     docker_back: 'info',
     monitor_back: 'info',
-    idle_over: 'info'
+    idle_over: 'info',
+    warning_over: 'info'
   }
 }
 
@@ -108,6 +109,8 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row(event.trigger, event.span, `- source ${printable(event.source)}: it has stopped, or matches no more`)
     case 'warning':
       return row('warning', '', oneLine(event.diagnostic))
+    case 'warning_over':
+      return row('warning', '', `no longer so: ${oneLine({ message: event.diagnostic.message })}`)
     case 'degraded': {
       const { span, diagnostic, until } = event.degraded
       const text = `! ${oneLine(diagnostic)}; next attempt at ${localTime(until)}`
@@ -156,7 +159,7 @@ function row(trigger: string, span: string | null, text: string): string {
   return `${trigger.padEnd(8)} ${printable(span ?? 'all').padEnd(6)} ${text}`
 }
 
-function oneLine({ message, hint }: Diagnostic): string {
+function oneLine({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
   const text = printableLines(message).split('\n').join(' ')
   return hint === undefined ? text : `${text} (${printable(hint)})`
 }

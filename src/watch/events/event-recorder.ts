@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { Wait } from '../../resources/kind.ts'
+import { type Wait, writeAddress } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import { findMissingDocker } from '../../status/health.ts'
 import type { Run, Trigger } from '../../status/watch-state.ts'
@@ -20,6 +20,8 @@ interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
   /** It was the first run with this file: the changes that it needed are no drift. */
   readonly isNewFile: boolean
   readonly dryRun: boolean
+  /** When it ended, in milliseconds of the monotonic clock. */
+  readonly now: number
 }
 
 /** Milliseconds. A rest that is longer is told when it begins, and again each time that it has become longer. */
@@ -38,6 +40,18 @@ interface Source {
   readonly isNamed: boolean
 }
 
+/** A warning of the plan, and when a plan had it last. */
+interface SeenWarning {
+  readonly diagnostic: Diagnostic
+  readonly seen: number
+}
+
+/**
+ * Milliseconds. A container that restarts takes its interfaces along, and what is said of them: a warning that comes back within
+ * this time was never over.
+ */
+const warningGrace = 60_000
+
 /** Waits for Docker as a whole: the event docker_away reports them. */
 const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
 
@@ -53,7 +67,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
-  const warnings = trackTransitions<Diagnostic>(({ code, message }) => `${code} ${message}`)
+  const warnings = trackTransitions<SeenWarning>(({ diagnostic: { code, message } }) => `${code} ${message}`)
   const rests = trackTransitions<Rest>((one) =>
     [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
   )
@@ -93,15 +107,24 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       if (!waiting.some((other) => isSameWait(other, wait))) emit({ type: 'wait_over', trigger, wait })
     }
   }
+  const recordWarnings = (view: PlanView, { spans, isNewFile, now }: EndedRun) => {
+    const isUnplanned = ({ address }: Diagnostic) =>
+      spans.some((span) => view.desired.spanOf(span) === undefined && address?.startsWith(`${writeAddress(span)}/`))
+    const { started, ended } = warnings.update(
+      view.plan.warnings.map((diagnostic) => ({ diagnostic, seen: now })),
+      ({ diagnostic, seen }) =>
+        isUnplanned(diagnostic) || !isDockerRead(view) || (!isNewFile && now < seen + warningGrace)
+    )
+    for (const { diagnostic } of started) emit({ type: 'warning', diagnostic })
+    for (const { diagnostic } of ended) emit({ type: 'warning_over', diagnostic })
+  }
   const recordSources = (trigger: Trigger, view: PlanView, isNewFile: boolean) => {
     const current = view.desired.spans.flatMap(({ name, mirrors }) =>
       mirrors.map(({ source: [source], device }): Source => ({ span: name, source, isNamed: source === device.name }))
     )
     const isWaitedFor = ({ span, source }: Source) =>
       view.plan.waiting.some((wait) => wait.span === span && wait.container === source)
-    const { docker } = view.host
-    const isRead = docker.state === 'read' && docker.unread.length === 0
-    const isUnknown = ({ span }: Source) => !isRead || view.desired.spanOf(span) === undefined
+    const isUnknown = ({ span }: Source) => !isDockerRead(view) || view.desired.spanOf(span) === undefined
     for (const one of sources.update(current, isUnknown).ended) {
       if (isNewFile || one.isNamed || isWaitedFor(one)) continue
       emit({ type: 'source_gone', trigger, span: one.span, source: one.source })
@@ -114,7 +137,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
     },
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
-    run: ({ trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun }: EndedRun): number => {
+    run: (ended: EndedRun): number => {
+      const { trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun } = ended
       const { view, needed, done } = outcome
       const made = done.map((change) => ({ ...change, serves: change.serves ?? containerBehind(view, change) }))
       for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
@@ -126,7 +150,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       recordDocker(trigger, view)
       recordSources(trigger, view, isNewFile)
       recordWaits(trigger, view, spans)
-      for (const diagnostic of warnings.update(view.plan.warnings).started) emit({ type: 'warning', diagnostic })
+      recordWarnings(view, ended)
       const newDrift = dryRun ? drift.update(needed).started : needed
       for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
       flush()
@@ -141,6 +165,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
     }
   }
+}
+
+function isDockerRead({ host: { docker } }: PlanView): boolean {
+  return docker.state === 'read' && docker.unread.length === 0
 }
 
 /** What was changed before Docker had answered does not know yet whose it is. */

@@ -32,7 +32,7 @@ export type WatchEvent =
   | { readonly type: 'wait' | 'wait_over'; readonly trigger: Trigger; readonly wait: Wait }
   /** A container that a label or a service selects is a source no longer. One that is named is waited for. */
   | { readonly type: 'source_gone'; readonly trigger: Trigger; readonly span: string; readonly source: string }
-  | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
+  | { readonly type: 'warning' | 'warning_over'; readonly diagnostic: Diagnostic }
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }

@@ -11,7 +11,7 @@ const withSource = (source: string) => fixture('spans.yaml').replace('sources:\n
 const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' } as const
 const withoutDocker = { ...converged, docker: { state: 'unreachable', reason } } as const
 
-const run = { trigger: 'docker', milliseconds: 1, spans: ['span0'], isNewFile: false, dryRun: false } as const
+const run = { trigger: 'docker', milliseconds: 1, spans: ['span0'], isNewFile: false, dryRun: false, now: 0 } as const
 
 /** What is said of waits in one run after the other, each as its type and the code of its reason. */
 function recordWaits(...views: readonly PlanView[]): string[][] {
@@ -110,6 +110,48 @@ test('a container whose stack was degraded, and that is degraded itself now, is 
     ['degraded span0/sensor/span/evil'],
     ['recovered span0/sensor/span/evil']
   ])
+})
+
+const copiedTwice = {
+  ...({ code: 'COPIED_TWICE', message: 'each frame between web and db is copied twice' } as const),
+  address: 'span0/mirror/web/ingress'
+}
+const second = 1000
+
+/** What is said of the warning in one run after the other: whether a plan has it, and the seconds at which the run ends. */
+function recordWarning(...runs: readonly { at: number; warns: boolean; isNewFile?: boolean; view?: PlanView }[]) {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  return runs.map(({ at, warns, isNewFile = false, view = see() }) => {
+    const warned = { ...view, plan: { ...view.plan, warnings: warns ? [copiedTwice] : [] } }
+    const outcome = { view: warned, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
+    recorder.run({ ...run, outcome, degraded: [], isNewFile, now: at * second })
+    return events.splice(0).flatMap((event) => ('diagnostic' in event ? [event.type] : []))
+  })
+}
+
+test('a warning that a container takes along when it restarts is told once', () => {
+  const restarts = [0, 1, 2, 3, 4, 5].map((at) => ({ at, warns: at % 2 === 0 }))
+  expect(recordWarning(...restarts)).toEqual([['warning'], [], [], [], [], []])
+})
+
+test('a warning that is over is told to be over, once, and told again when it begins again', () => {
+  const runs = [
+    { at: 0, warns: true },
+    { at: 30, warns: false },
+    { at: 61, warns: false },
+    { at: 62, warns: false },
+    { at: 63, warns: true }
+  ]
+  expect(recordWarning(...runs)).toEqual([['warning'], [], ['warning_over'], [], ['warning']])
+})
+
+test('a new file ends a warning at once; Docker that is away, and a span that is left out of the plan, do not', () => {
+  const begun = { at: 0, warns: true }
+  expect(recordWarning(begun, { at: 1, warns: false, isNewFile: true })).toEqual([['warning'], ['warning_over']])
+  expect(recordWarning(begun, { at: 99, warns: false, view: see(withoutDocker) })[1]).toEqual(['docker_away'])
+  const none = { ...see(), desired: { ...see().desired, spanOf: () => undefined } }
+  expect(recordWarning(begun, { at: 99, warns: false, view: none })[1]).toEqual([])
 })
 
 /** A host as the fixture's, whose sensor's port is as a restart leaves it. */
