@@ -670,7 +670,7 @@ export const messages = {
     todo: 'End that watch first, or give the file another "name".'
   },
   NOT_PAUSED: {
-    means: 'resume names a span that is not paused.',
+    means: 'resume names a span that is not paused, and that no watch leaves alone.',
     todo: 'Look at spanplan status, which shows every pause.'
   },
   HOOK_UNCLEAR: {

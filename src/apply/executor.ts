@@ -9,7 +9,7 @@ import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
-import { isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
+import { hasGone, isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
 import { findReconnected, findRestarts, readListened } from './sensors/listening.ts'
 
 /**
@@ -241,14 +241,6 @@ function describeUnverified(
     },
     Exit.partial
   )
-}
-
-/** Whether the change's interface or container was there and is gone, or the change waits for something by now. */
-function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
-  const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
-  const isThere = ({ host }: PlanView) =>
-    host.mayExist(device) || host.containers.some(({ name }) => name === container)
-  return waits || (isThere(before) && !isThere(now))
 }
 
 function describeFailure({ task: { step, change }, error }: StepFailed): SpanplanError {

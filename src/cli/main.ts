@@ -216,7 +216,7 @@ program
 
 program
   .command('resume')
-  .description('end a pause early')
+  .description('end a pause early, and have a watch try again what it left alone')
   .argument('[span]', 'which span; all without it')
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())

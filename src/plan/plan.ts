@@ -186,7 +186,7 @@ export function isBlockable({ action, kind: name }: PlannedChange): boolean {
   return (action === 'remove' || action === 'replace') && kinds.some(({ kind, blockers }) => kind === name && blockers)
 }
 
-/** What to say of a change that others have undone; null: they may not, and the apply fails. */
+/** What to say of a change that failed or did not last where others do as they like; null: they may not, and the apply fails. */
 export function explainUndone({ kind: name, before, after, address, origin }: PlannedChange, reason: string) {
   const kind = kinds.find((one) => one.kind === name)
   const resource = after ?? before

@@ -33,6 +33,7 @@ const change: Describes<PlanDocument['changes'][number]> = {
   address: 'names the resource; its parts are percent-encoded',
   kind: 'such as bridge, mirror or network',
   span: 'the name of the span; null for what belongs to none',
+  title: 'names the resource as the plan does for people',
   action: '`create`, `update`, `replace`, `remove` or `adopt`',
   before: 'the live resource; null: there is none',
   after: 'the desired resource; null: there is to be none',
@@ -244,7 +245,10 @@ export function writeJsonReference(): string {
             'an object of the type `confirmed` or `rolled_back`, with the `id` of the window and a `message`; `installed` is the file that was installed, and left out otherwise'
           ],
           ['pause', 'an object of the type `paused`, with `span` (null for all) and `until`'],
-          ['resume', 'an object of the type `resumed`, with `spans`'],
+          [
+            'resume',
+            'an object of the type `resumed`, with `spans`, and `retried`: those that a watch tries again at once'
+          ],
           ['validate', '`valid`, `name`, `files`, `digest`, `spans` and `warnings`']
         ])
       ]

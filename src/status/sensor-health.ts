@@ -29,7 +29,8 @@ const restart = (name: string) => `restart it: ${shellLine(['docker', 'restart',
 export const sensorCauses = {
   restarting: {
     code: 'SENSOR_RESTARTING',
-    words: ({ restarts }) => `keeps restarting${restarts > 0 ? ` (${restarts} times by now)` : ''}`,
+    words: ({ restarts }) =>
+      `keeps restarting${restarts > 0 ? ` (${restarts === 1 ? 'once' : `${restarts} times`} by now)` : ''}`,
     hint: readLog
   },
   stopped: {

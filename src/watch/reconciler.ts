@@ -234,7 +234,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   }
 }
 
-function withoutRest({ rest: _, container: __, ...degraded }: Rest) {
+function withoutRest({ rest: _, container: __, thing: ___, ...degraded }: Rest) {
   return degraded
 }
 

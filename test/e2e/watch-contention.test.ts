@@ -147,7 +147,8 @@ test('a mirror that is deleted again and again rests alone: a seal, another sour
     isOver = true
     await rival
   }
-  await spanplan(lab, ['resume'])
+  const { stdout } = await spanplan(lab, ['resume', 'span0'])
+  expect(stdout).toBe('Nothing was paused. The watch tries again at once: span0.\n')
   await until('it is tried on demand', () => isMirrored('ens192'))
 })
 

@@ -205,9 +205,9 @@ describe('what has changed since is told, and nothing is done', () => {
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1500')
     await save()
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1400')
-    await expectStale('span0/bridge: mtu was 1500, is 1400')
+    await expectStale('bridge span0: mtu was 1500, is 1400')
     await ip('link', 'set', 'dev', 'span0', 'mtu', '9000')
-    await expectStale('span0/bridge: mtu was 1500, is in sync')
+    await expectStale('bridge span0: mtu was 1500, is in sync')
     await ip('link', 'set', 'dev', 'span0', 'mtu', '1500')
     await spanplan(lab, ['apply', 'plan.json'])
     await expectConverged(lab)
@@ -216,7 +216,7 @@ describe('what has changed since is told, and nothing is done', () => {
   test('the card', async () => {
     await save()
     await ip('link', 'set', 'dev', 'ens192', 'mtu', '1500')
-    await expectStale('span0/bridge: mtu was to be 9000, is to be 1500')
+    await expectStale('bridge span0: mtu was to be 9000, is to be 1500')
     await ip('link', 'set', 'dev', 'ens192', 'mtu', '9000')
     await spanplan(lab, ['apply', 'plan.json'])
   })
@@ -226,7 +226,7 @@ describe('what has changed since is told, and nothing is done', () => {
     await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
     await save()
     await tc('filter', 'del', ...mirror)
-    await expectStale('span0/mirror/ens192/ingress: was in sync, is missing')
+    await expectStale('mirror ens192 ingress → span0: was in sync, is missing')
   })
 
   test('a filter of somebody else in the way', async () => {

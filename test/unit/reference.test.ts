@@ -4,9 +4,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { commandHelp } from '../../src/cli/help/commands.ts'
+import { commandHelp, commonExits } from '../../src/cli/help/commands.ts'
 import { filterExamples, topics } from '../../src/cli/help/topics.ts'
 import { program } from '../../src/cli/main.ts'
+import { Exit } from '../../src/errors.ts'
 import { messages } from '../../src/messages.ts'
 import { commandDetails, optionDetails } from '../../src/reference/details.ts'
 import { writePages } from '../../src/reference/pages.ts'
@@ -32,6 +33,20 @@ test('what pages say beside help is of commands and options that there are', () 
   )
   expect(Object.keys(optionDetails).filter((key) => !flags.includes(key))).toEqual([])
   expect(Object.keys(commandDetails).filter((key) => !names.includes(key))).toEqual([])
+})
+
+test('the help of a command has each exit status that the command gives itself', () => {
+  const folder = 'src/cli/commands'
+  const given = readdirSync(folder).flatMap((file) => {
+    const name = file.replace('.ts', '')
+    const { exits } = commandHelp[name] ?? { exits: null }
+    if (exits === null) return []
+    const told = new Set<number>([...commonExits, ...exits])
+    return [...readFileSync(join(folder, file), 'utf8').matchAll(/\bExit\.(\w+)/g)].flatMap(([, exit = '']) =>
+      told.has(new Map<string, number>(Object.entries(Exit)).get(exit) ?? -1) ? [] : [`${name}: ${exit}`]
+    )
+  })
+  expect(given).toEqual([])
 })
 
 test('man reads every page without a warning', async () => {

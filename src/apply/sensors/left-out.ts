@@ -2,7 +2,8 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import { explainUndone, type Plan, type PlannedChange } from '../../plan/plan.ts'
+import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
@@ -38,6 +39,20 @@ export function containerOf({ span, container, serves }: PlannedChange): string 
 export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: readonly Entry[]): readonly Entry[] {
   const sensors = new Set(all.flatMap(({ change }) => (change.kind === 'sensor' ? (containerOf(change) ?? []) : [])))
   return all.filter(({ change }) => change.kind === 'sensor' || !sensors.has(containerOf(change) ?? ''))
+}
+
+/**
+ * Whether the change's interface or container was there and is gone, or the container has ended or started again since; or the
+ * change waits for something by now.
+ */
+export function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
+  const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
+  const isThere = ({ host }: PlanView) =>
+    host.mayExist(device) || host.containers.some(({ name }) => name === container)
+  // Each start has a network namespace of its own.
+  const startOf = ({ host }: PlanView) => (container === null ? null : (host.containerOf(container)?.sandbox ?? null))
+  const hasEnded = startOf(before) !== null && startOf(before) !== startOf(now)
+  return waits || hasEnded || (isThere(before) && !isThere(now))
 }
 
 /** Makes an empty record of what an apply leaves out. */
@@ -78,8 +93,10 @@ export function openLeftOut() {
     addRepeated: (changes: readonly PlannedChange[]): void => {
       for (const change of changes) {
         if (triesOf(change) < mostConnects) continue
-        const undone = explainUndone(change, 'somebody has undone the change at once')
-        if (undone !== null) list.set(change.address, { change, diagnostic: undone, made: true })
+        if (isTolerated(change)) {
+          const diagnostic = describe(change, 'somebody has undone this at once', takeRight)
+          list.set(change.address, { change, diagnostic, made: true })
+        }
         if (change.kind !== 'sensor') continue
         const logs = shellLine(['docker', 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
@@ -90,7 +107,9 @@ export function openLeftOut() {
     /** Leaves out what is not in sync after all rounds. */
     addUnsteady: (changes: readonly PlannedChange[]): void => {
       for (const change of changes) {
-        const message = `this was done, and is not in sync again: ${renderChange(change)}`
+        const message = isTolerated(change)
+          ? 'this was done, and is not so any more'
+          : `this was done, and is not in sync again: ${renderChange(change)}`
         list.set(change.address, {
           change,
           made: true,
@@ -101,11 +120,13 @@ export function openLeftOut() {
   }
 }
 
+const takeRight = 'a container with CAP_NET_ADMIN may do as it likes with its interfaces: take that right from it'
+
 /** The record of what an apply leaves out. */
 export type LeftOutRecord = Readonly<ReturnType<typeof openLeftOut>>
 
 /**
- * A change that leads to something else is another, and so is one about a container or an interface that has started anew.
+ * A change that leads to something else is another, and so is one about a container or an interface that has started again.
  * Whatever a sensor lacks, it is connected again.
  */
 function keyOf({ address, instance, kind, action, facts, after }: PlannedChange): string {
@@ -115,9 +136,9 @@ function keyOf({ address, instance, kind, action, facts, after }: PlannedChange)
 }
 
 function describe(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
-  const undone = explainUndone(change, message)
-  if (undone !== null) return undone
   const { address, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
-  return { ...diagnostic(code, `${message}. Everything else was done`, hint, origin), address }
+  const whole = `${message}. Everything else was done`
+  const { code: which, message: text } = explainUndone(change, whole) ?? { code, message: whole }
+  return { ...diagnostic(which, text, hint, origin), address }
 }

@@ -4,6 +4,7 @@ import { spanUnknown } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
+import type { Degraded } from '../../status/watch-state.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
@@ -31,18 +32,29 @@ export async function pauseCommand(
   return Exit.done
 }
 
-/** `spanplan resume`: ends the pause of a span, or every pause. */
+/** `spanplan resume`: ends the pause of a span, or every pause; and has watches try again what they leave alone by themselves. */
 export async function resumeCommand(session: Session, { span }: SpanOption): Promise<ExitCode> {
+  const retried = await readLeftAlone(span)
   let ended: readonly Pause[] = []
   await changePauses((pauses) => {
     ended = pauses.filter((pause) => span === undefined || pause.span === span)
-    if (ended.length === 0 && span !== undefined) throw notPaused(span, pauses)
+    if (ended.length + retried.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
   })
   const text = ended.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(ended)}.`
+  const again = retried.length === 0 ? '' : ` The watch tries again at once: ${listSpans(retried)}.`
   const left = span === undefined ? renderPausesLeft() : ''
-  printResult(session, `${text}${left}`, 'resumed', { spans: ended.map((pause) => pause.span) })
+  const spans = ended.map((pause) => pause.span)
+  printResult(session, `${text}${again}${left}`, 'resumed', { spans, retried: retried.map((one) => one.span) })
   return Exit.done
+}
+
+/** The spans that watches do not keep in sync, and try again later: each once. */
+async function readLeftAlone(span: string | undefined): Promise<readonly Pick<Degraded, 'span'>[]> {
+  const states = await Promise.all(watchNames().map((name) => askWatch(name, 'state')))
+  const degraded = states.flatMap((state) => state?.degraded ?? [])
+  const found = degraded.filter((one) => span === undefined || one.span === null || one.span === span)
+  return [...new Set(found.map((one) => one.span))].map((name) => ({ span: name }))
 }
 
 /** The pauses in root's run directory, which another user cannot end. */
@@ -51,7 +63,7 @@ function renderPausesLeft(): string {
   return pauses.length === 0 ? '' : `\nStill paused by root: ${listSpans(pauses)}. To resume: sudo spanplan resume`
 }
 
-function listSpans(pauses: readonly Pause[]): string {
+function listSpans(pauses: readonly Pick<Pause, 'span'>[]): string {
   return pauses.map(({ span }) => span ?? 'all spans').join(', ')
 }
 

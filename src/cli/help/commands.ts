@@ -15,7 +15,7 @@ export interface CommandHelp {
 /** The statuses of every command. */
 export const commonExits: readonly ExitCode[] = [Exit.done, Exit.error, Exit.usage, Exit.bug]
 
-const { changes, unhealthy, stale, partial, rolledBack, invalidFile, locked, missingRight } = Exit
+const { changes, unhealthy, stale, partial, rolledBack, incomplete, invalidFile, locked, missingRight } = Exit
 const interrupted = [Exit.interrupted, Exit.terminated]
 const colours: readonly Variable[] = ['NO_COLOR', 'FORCE_COLOR']
 const file: readonly Variable[] = ['SPANPLAN_FILE', 'SUDO_UID']
@@ -57,7 +57,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
       },
       { does: 'Apply a saved plan, as it was shown or not at all:', run: 'sudo spanplan apply plan.json' }
     ],
-    exits: [changes, stale, partial, rolledBack, invalidFile, locked, missingRight, ...interrupted],
+    exits: [changes, stale, partial, rolledBack, incomplete, invalidFile, locked, missingRight, ...interrupted],
     environment: host,
     hasPlan: true
   },
@@ -112,7 +112,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
   resume: {
     examples: [
       { does: 'End the pause of span0:', run: 'sudo spanplan resume span0' },
-      { does: 'End every pause:', run: 'sudo spanplan resume' }
+      { does: 'End every pause, and have the watch try at once what it left alone:', run: 'sudo spanplan resume' }
     ],
     exits: [missingRight],
     environment: ['SPANPLAN_RUN_DIR', ...colours]
@@ -158,7 +158,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
       { does: 'Draw what a file says, without reading the host:', run: 'spanplan graph -f spans.yaml --file-only' },
       { does: 'As a picture:', run: 'sudo spanplan graph --format svg >spans.svg' }
     ],
-    exits: [invalidFile],
+    exits: [unhealthy, invalidFile],
     environment: host
   },
   doctor: {

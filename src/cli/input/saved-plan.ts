@@ -128,10 +128,7 @@ function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics.some(({ code }) => dockerCodes.has(code))) throw error
     const restarted = saved.host.boot_id === facts.host.bootId ? [] : ['the host was restarted']
-    const conflicts = error.diagnostics.map(({ address, message }) =>
-      printable(address === undefined ? message : `${address}: ${message}`)
-    )
-    throw planStale([...restarted, ...conflicts])
+    throw planStale([...restarted, ...error.diagnostics.map(({ message }) => printable(message))])
   }
 }
 

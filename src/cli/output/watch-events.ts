@@ -117,11 +117,10 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row(event.trigger, span, paint('remove', text))
     }
     case 'recovered': {
-      const { span, reason, diagnostic } = event.degraded
-      const { code, address } = diagnostic
-      const isUndone = code === 'CONTESTED'
-      const one = isUndone ? `nothing undoes ${address} any more` : `${address} is in sync again`
-      const text = reason === 'contested' ? one : 'is in sync again'
+      const { span, thing, diagnostic } = event.degraded
+      const isUndone = diagnostic.code === 'CONTESTED'
+      const one = isUndone ? `nothing undoes ${thing} any more` : `${thing} is in sync again`
+      const text = thing === null ? 'is in sync again' : one
       return row(event.trigger, span, paint('create', text))
     }
     case 'docker_away':

@@ -50,6 +50,7 @@ function changeDocument(change: PlannedChange) {
     address: change.address,
     kind: change.kind,
     span: change.span,
+    title: change.title,
     action: change.action,
     before: change.before && withoutOrigin(change.before),
     after: change.after && withoutOrigin(change.after),

@@ -24,9 +24,12 @@ export function findDifferences(was: ShownPlan, is: ShownPlan): string[] {
   const now = byAddress(is.changes)
   const differences = [
     ...(was.host.boot_id === is.host.boot_id ? [] : ['the host was restarted']),
-    ...[...new Set([...then.keys(), ...now.keys()])].flatMap((address) =>
-      compare(then.get(address), now.get(address), was, is).map((words) => `${address}: ${words}`)
-    )
+    ...[...new Set([...then.keys(), ...now.keys()])].flatMap((address) => {
+      const [before, after] = [then.get(address), now.get(address)]
+      const { kind, title } = after ?? before ?? {}
+      const what = title === undefined ? address : `${kind} ${title}`
+      return compare(before, after, was, is).map((words) => `${what}: ${words}`)
+    })
   ]
   const same = isDeepStrictEqual(was.changes.map(withoutOrigin), is.changes.map(withoutOrigin))
   // Changes are applied in their order, so the order is compared too.

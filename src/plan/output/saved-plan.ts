@@ -11,6 +11,9 @@ const resource = z.record(text, z.unknown()).nullable()
 
 const change = z.looseObject({
   address: text,
+  kind: text,
+  /** Added later. */
+  title: text.optional(),
   action: z.enum(['create', 'update', 'replace', 'remove', 'adopt']),
   before: resource,
   after: resource,

@@ -38,6 +38,11 @@ export function renderChange(change: PlannedChange): string {
   return `${sign} ${kind} ${title}${detail === '' ? '' : ` (${detail})`}`
 }
 
+/** What a change is about, as its row in the plan names it. */
+export function renderTitle({ kind, title }: Pick<PlannedChange, 'kind' | 'title'>): string {
+  return `${kind} ${printable(title)}`
+}
+
 /** How many there are of each action. */
 export function countActions(plan: Plan) {
   const count = (action: PlannedChange['action']) => plan.changes.filter((change) => change.action === action).length

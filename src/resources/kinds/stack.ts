@@ -136,11 +136,7 @@ export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic
 }
 
 function explainUndone({ container }: Stack, reason: string): Diagnostic {
-  return diagnostic(
-    'STACK_OPEN',
-    `mirrored frames reach the network stack of ${container}: ${reason}`,
-    'everything else was done; a container with CAP_NET_ADMIN may do as it likes with its interfaces: take that right from it'
-  )
+  return diagnostic('STACK_OPEN', `mirrored frames reach the network stack of ${container}: ${reason}`)
 }
 
 interface Unread {

@@ -12,11 +12,14 @@ export interface Problem extends Omit<Degraded, 'until'> {
   readonly backsOff: boolean
 }
 
-/** What is not kept in sync, with the milliseconds for which it is left alone after an attempt: 0 where each run tries it. */
+/** What is not kept in sync. */
 export interface Rest extends Degraded {
+  /** Milliseconds for which it is left alone after an attempt: 0 where each run tries it. */
   readonly rest: number
   /** Names the container that it is about; null: it is about none. */
   readonly container: string | null
+  /** The thing that is contested, as the plan's row has it: `mirror ens192 ingress → span0`; null: it is a whole span. */
+  readonly thing: string | null
 }
 
 /** The problem that a span could not be brought in sync. */
@@ -65,7 +68,7 @@ export function openBackoff() {
     list: (write: (time: number) => string): readonly Rest[] =>
       [...entries.values()].map(({ span, reason, diagnostic, until, backsOff, delay }) => ({
         ...{ span, reason, diagnostic },
-        ...{ until: write(until), rest: backsOff ? delay : 0, container: null }
+        ...{ until: write(until), rest: backsOff ? delay : 0, container: null, thing: null }
       })),
     /** When the next attempt of any span is due; null: no span is listed. */
     next: (): number | null =>

@@ -5,7 +5,7 @@ import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
-import { renderChange } from '../../plan/output/text.ts'
+import { renderChange, renderTitle } from '../../plan/output/text.ts'
 import { instanceOf, type PlannedChange } from '../../plan/plan.ts'
 import { delayAfter, type Rest } from './backoff.ts'
 
@@ -96,6 +96,7 @@ export function openContention() {
     list: (now: number, write: (time: number) => string): readonly Rest[] =>
       withoutDependants(contestedThings()).map(({ change, contested: { diagnostic, delay, restsUntil }, until }) => ({
         ...{ span: change.span, reason: 'contested', diagnostic, container: containerOf(change) },
+        thing: renderTitle(change),
         ...{ until: write(now < restsUntil ? restsUntil : until), rest: delay }
       })),
     /** When a thing is tried again, or is contested no longer; null: none is contested. */

@@ -4,7 +4,8 @@ import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
-import type { Degraded, FailedMonitor, Trigger } from '../../status/watch-state.ts'
+import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
+import type { Rest } from '../degraded/backoff.ts'
 
 /** What happens to a watch. Each event is emitted once. */
 export type WatchEvent =
@@ -33,7 +34,7 @@ export type WatchEvent =
   /** A container that a label or a service selects is a source no longer. One that is named is waited for. */
   | { readonly type: 'source_gone'; readonly trigger: Trigger; readonly span: string; readonly source: string }
   | { readonly type: 'warning' | 'warning_over'; readonly diagnostic: Diagnostic }
-  | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Degraded }
+  | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Rest }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }

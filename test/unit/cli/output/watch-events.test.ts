@@ -126,3 +126,19 @@ describe('what happens in one run to one container is one line', () => {
     )
   })
 })
+
+test('what is contested no more is named as the plan names it, and not by its address', () => {
+  vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd))
+  const emit = openEventPrinter({ ...session }, 'info')
+  for (const code of ['CONTESTED', 'STACK_OPEN'] as const) {
+    const address = 'span0/stack/span/zeek%2Fa'
+    const degraded = {
+      ...({ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z', rest: 2000 } as const),
+      ...{ thing: 'stack zeek → span', diagnostic: { code, message: 'it is undone', address } }
+    }
+    emit({ type: 'recovered', trigger: 'retry', degraded })
+  }
+  expect(printed).toBe(`<6>retry    span0  nothing undoes stack zeek → span any more
+<6>retry    span0  stack zeek → span is in sync again
+`)
+})

@@ -196,18 +196,18 @@ describe('what has changed since', () => {
 
   test('a fact that was to be changed', () => {
     const lines = differences('drift-bridge-options', withLink('span0', { mtu: 1400 }))
-    expect(lines).toEqual(['span0/bridge: mtu was 1500, is 1400'])
+    expect(lines).toEqual(['bridge span0: mtu was 1500, is 1400'])
   })
 
   test('a fact that was in sync', () => {
     expect(differences('converged', withLink('span0', { mtu: 1400 }))).toEqual([
-      'span0/bridge: mtu was in sync, is 1400'
+      'bridge span0: mtu was in sync, is 1400'
     ])
   })
 
   test('what was there', () => {
     const lines = differences('converged', (host) => ({ ...host, filters: host.filters.slice(1) }))
-    expect(lines).toEqual([expect.stringMatching(/^span0\/mirror\/\S+: was in sync, is missing$/)])
+    expect(lines).toEqual([expect.stringMatching(/^mirror ens192 \S+ → span0: was in sync, is missing$/)])
   })
 
   const withContainers =
@@ -234,12 +234,12 @@ describe('what has changed since', () => {
       veths: null,
       endpoints: []
     }
-    expect(differences('wait-only', withContainers([zeek]))).toEqual(['span0/sensor/span/zeek: waited, is there now'])
+    expect(differences('wait-only', withContainers([zeek]))).toEqual(['sensor zeek → span: waited, is there now'])
   })
 
   test('what waits now', () => {
     expect(differences('drift-sensor-disconnected', withContainers([]))).toContainEqual(
-      expect.stringMatching(/^span0\/sensor\/\S+: was there, waits now: waits for the container /)
+      expect.stringMatching(/^sensor \S+ → span: was there, waits now: waits for the container /)
     )
   })
 
@@ -277,7 +277,7 @@ describe('what was edited, with another digest', () => {
       (change) => Object.assign(change, { reason: 'none' }),
       'its description is not the one that is planned now'
     ],
-    ['what it is', (change) => Object.assign(change, { address: 'a' }), 'a: ageing was ']
+    ['what it is', (change) => Object.assign(change, { address: 'a', title: 'a' }), 'bridge a: ageing was ']
   ])('%s', (_, edit, words) => {
     expect(findDifferences(forged(edit), now).join('\n')).toContain(words)
   })

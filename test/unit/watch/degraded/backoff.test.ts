@@ -48,8 +48,8 @@ test('each span has a delay of its own; the next attempt is the first of all', (
   expect(backoff.next()).toBe(2000)
   expect([backoff.backedOff('span1', 1), backoff.backedOff(null, 1500)]).toEqual([null, 'but seals'])
   expect(backoff.list(write)).toEqual([
-    { span: null, reason: 'failed', diagnostic, until: '3000 ms', rest: 2000, container: null },
-    { span: 'span0', reason: 'failed', diagnostic, until: '2000 ms', rest: 2000, container: null }
+    { span: null, reason: 'failed', diagnostic, until: '3000 ms', rest: 2000, container: null, thing: null },
+    { span: 'span0', reason: 'failed', diagnostic, until: '2000 ms', rest: 2000, container: null, thing: null }
   ])
 })
 

@@ -61,7 +61,14 @@ test('what has not failed yet in a run is not in sync again before the run has e
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   const degraded = ['span0', 'span1'].map((span) => ({
-    ...({ span, reason: 'failed', until: '2026-01-01T00:20:00.000Z', rest: 2000, container: null } as const),
+    ...({
+      span,
+      reason: 'failed',
+      until: '2026-01-01T00:20:00.000Z',
+      rest: 2000,
+      container: null,
+      thing: null
+    } as const),
     diagnostic: { code: 'STEP_FAILED', message: 'it failed' } as const
   }))
   const outcome = { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
@@ -83,7 +90,9 @@ test('a long rest is told when it begins, and each time that it has become longe
   const told = [2000, 6000, 18_000, 18_000, 54_000].map((rest) => {
     const diagnostic = { code: 'CONTESTED', message: 'it is undone', address: 'span0/mirror/ens192/ingress' } as const
     const until = '2026-01-01T00:20:00.000Z'
-    const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until, rest, container: null } as const]
+    const degraded = [
+      { span: 'span0', reason: 'contested', diagnostic, until, rest, container: null, thing: null } as const
+    ]
     recorder.run({
       ...run,
       outcome: { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] },
@@ -100,7 +109,15 @@ test('a container whose stack was degraded, and that is degraded itself now, is 
   const told = ['span0/stack/span/evil', 'span0/sensor/span/evil', null].map((address) => {
     const diagnostic = { code: 'SENSOR_FAILED', message: 'it failed', address: address ?? '' } as const
     const until = '2026-01-01T00:20:00.000Z'
-    const degraded = { span: 'span0', reason: 'contested', diagnostic, until, rest: 2000, container: 'evil' } as const
+    const degraded = {
+      span: 'span0',
+      reason: 'contested',
+      diagnostic,
+      until,
+      rest: 2000,
+      container: 'evil',
+      thing: null
+    } as const
     const outcome = { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: address === null ? [] : [degraded] })
     return events.splice(0).map((event) => `${event.type} ${'degraded' in event && event.degraded.diagnostic.address}`)

@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { hasGone, openLeftOut } from '../../../../src/apply/sensors/left-out.ts'
+import { type PlanView, planTarget } from '../../../../src/plan/plan-view.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
+import { type CapturedHost, factsOf } from '../../plan/host-file.ts'
+
+const path = join(casesFolder, 'stack-open')
+const captured = readSnapshot(path, 'host.json')
+const see = (host: CapturedHost): PlanView => planTarget(readTarget(path, host.links), factsOf(host))
+const view = see(captured)
+const change = view.plan.changes.find(({ kind }) => kind === 'stack')
+if (change === undefined) throw new Error('the fixture has no stack to close')
+
+/** The host after the sensor's next start, or between two starts. */
+const withSandbox = (sandbox: string | null): CapturedHost => ({
+  ...captured,
+  docker:
+    captured.docker.state === 'read'
+      ? {
+          ...captured.docker,
+          containers: captured.docker.containers.map((one) =>
+            one.name === change.container ? { ...one, sandbox, running: sandbox !== null } : one
+          )
+        }
+      : captured.docker
+})
+
+test.each([
+  ['has started again', '/var/run/docker/netns/0123456789ab'],
+  ['has ended', null]
+])('a step that fails in a container that %s since has no subject any more', (_, sandbox) => {
+  expect(hasGone(change, view, see(withSandbox(sandbox)))).toBe(true)
+})
+
+test('a step that fails in a container that runs on has failed', () => {
+  expect(hasGone(change, view, see(captured))).toBe(false)
+})
+
+const right = /take that right from it/
+const tell = (record: ReturnType<typeof openLeftOut>) =>
+  record.list().map(({ diagnostic: { code, message, hint } }) => `${code} ${message} (${hint})`)
+
+test('a right is named only where the same run of the container has undone what was done', () => {
+  const undone = openLeftOut()
+  for (const _ of [1, 2]) undone.addRound([change])
+  undone.addRepeated([change])
+  expect(tell(undone)).toEqual([expect.stringMatching(/^STACK_OPEN .*somebody has undone this at once/)])
+  expect(tell(undone)).toEqual([expect.stringMatching(right)])
+
+  const restarting = openLeftOut()
+  for (const instance of ['a', 'b', 'c']) restarting.addRound([{ ...change, instance }])
+  restarting.addRepeated([{ ...change, instance: 'd' }])
+  expect(tell(restarting)).toEqual([])
+  restarting.addUnsteady([{ ...change, instance: 'd' }])
+  restarting.addFailed(
+    { ...change, address: 'another' },
+    { code: 'STEP_FAILED', message: 'nsenter: no such file', hint: 'look' }
+  )
+  expect(tell(restarting)).toEqual([
+    expect.stringMatching(/^STACK_OPEN .*its container may be restarting: see docker events\)$/),
+    expect.stringMatching(/^STACK_OPEN .*nsenter: no such file.* \(look\)$/)
+  ])
+})
