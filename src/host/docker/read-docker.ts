@@ -49,7 +49,8 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     read[index] = await readContainer(docker, one)
   }
   await forEachConcurrently([...selected.entries()], inspect, mostCalls)
-  const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [one]))
+  const withName = (one: Container) => ({ ...one, networkMode: writeNetworkMode(one.networkMode, networks, listed) })
+  const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [withName(one)]))
   const place = async () => {
     const containers = described()
     const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
@@ -71,6 +72,18 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }
+}
+
+/** A mode that names a network or a container by its id names it by its name; one that is gone, by the start of its id, as Docker does. */
+function writeNetworkMode(
+  mode: string,
+  networks: readonly DockerNetwork[],
+  containers: readonly ListedContainer[]
+): string {
+  const [, prefix = '', id = ''] = /^(container:)?([0-9a-f]{64})$/.exec(mode) ?? []
+  if (id === '') return mode
+  const known: readonly { readonly id: string; readonly name: string }[] = prefix === '' ? networks : containers
+  return `${prefix}${known.find((one) => one.id === id)?.name ?? id.slice(0, 12)}`
 }
 
 /** Whether Docker has called it running, and the kernel knows no network namespace of it, or no interface of a network in that. */

@@ -16,27 +16,35 @@ const listed = {
   Labels: {},
   NetworkSettings: { Networks: {} }
 }
+const other = 'a'.repeat(64)
+const [network] = JSON.parse(readFileSync('test/fixtures/host/docker-networks.json', 'utf8'))
 const request = {
   ...{ programmed: () => [], routed: () => [], networks: new Set<string>(), bridges: new Set<string>() },
   ...{ containers: [{ container: running.Name.slice(1) }], tables: false, deferDocker: false }
 }
 
 /** What is read of the container, of which Docker says one thing after the other, and then the last again. */
-async function readStates(folder: string, states: readonly object[]) {
+async function readStates(folder: string, states: readonly object[], networkMode = 'none') {
   const path = join(folder, 'docker.sock')
   let asked = 0
   const server = createServer(({ url = '' }, response) => {
     if (url === '/_ping') response.setHeader('api-version', '1.45').end('OK')
-    else if (url.startsWith('/networks')) response.end('[]')
-    else if (url.startsWith('/containers/json')) response.end(JSON.stringify([listed]))
-    else response.end(JSON.stringify({ ...running, State: { ...running.State, ...states[asked++] } }))
+    else if (url.startsWith('/networks')) response.end(JSON.stringify([{ ...network, Id: other, Name: 'shop' }]))
+    else if (url.startsWith('/containers/json')) response.end(JSON.stringify([listed, { ...listed, Id: other, Names: ['/web'] }]))
+    else {
+      const HostConfig = { ...running.HostConfig, NetworkMode: networkMode }
+      response.end(JSON.stringify({ ...running, HostConfig, State: { ...running.State, ...states[asked++] } }))
+    }
   })
   await once(server.listen(path), 'listening')
   process.env.DOCKER_HOST = `unix://${path}`
   try {
     const state = await readDocker(request)
     if (state.state !== 'read') throw new Error(`not read: ${state.state}`)
-    return { asked, running: state.containers.map((one) => one.running) }
+    return {
+      ...{ asked, running: state.containers.map((one) => one.running) },
+      modes: state.containers.map((one) => one.networkMode)
+    }
   } finally {
     delete process.env.DOCKER_HOST
     server.closeAllConnections()
@@ -48,8 +56,24 @@ test('a container whose namespace is gone is asked for once more', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
   try {
     running.NetworkSettings.SandboxKey = join(folder, 'gone')
-    expect(await readStates(folder, [{ Running: true }, { Running: false }])).toEqual({ asked: 2, running: [false] })
-    expect(await readStates(folder, [{ Running: false }])).toEqual({ asked: 1, running: [false] })
+    expect(await readStates(folder, [{ Running: true }, { Running: false }])).toMatchObject({ asked: 2, running: [false] })
+    expect(await readStates(folder, [{ Running: false }])).toMatchObject({ asked: 1, running: [false] })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test.each([
+  [`container:${other}`, 'container:web'],
+  [`container:${'b'.repeat(64)}`, 'container:bbbbbbbbbbbb'],
+  [other, 'shop'],
+  ['b'.repeat(64), 'bbbbbbbbbbbb'],
+  ['container:web', 'container:web'],
+  ['host', 'host']
+])('the network mode %s is %s', async (mode, written) => {
+  const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+  try {
+    expect((await readStates(folder, [{ Running: false }], mode)).modes).toEqual([written])
   } finally {
     await rm(folder, { recursive: true })
   }
