@@ -116,7 +116,7 @@ function resolveContainer(
   })
   if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
-    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], explainAbsence(container)) }
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], explainAbsence(container, host)) }
   }
   return {
     ...nothingResolved,
@@ -135,15 +135,21 @@ function resolveContainer(
 }
 
 /** Why a container that runs has no interface to mirror. */
-function explainAbsence(container: Container): Diagnostic {
-  const { name, networkMode } = container
+function explainAbsence(container: Container, { networks }: HostIndex): Diagnostic {
+  const { name, networkMode, endpoints } = container
   if (hasNoNetwork(container)) {
     const mode = networkMode === 'none' ? ' (network_mode: none)' : ''
     const message = `waits for an interface of the container ${name}: it has none, for it is on no Docker network${mode}`
     return diagnostic('SOURCE_NO_INTERFACE', message, `connect it: docker network connect NETWORK ${shellLine([name])}`)
   }
+  const elsewhere = networks.find(
+    (network) => network.driver !== 'bridge' && endpoints.some((endpoint) => endpoint.network === network.name)
+  )
   const message = `waits for an interface of the container ${name} with an end on the host`
-  return diagnostic('SOURCE_NO_INTERFACE', message, 'macvlans and ipvlans have none: mirror the interface below them')
+  const hint = elsewhere
+    ? `a network of the driver ${elsewhere.driver}, as ${elsewhere.name}, gives none: mirror the interface of the host below it`
+    : `it is ending, or has lost its interface: if it stays like this, ${shellLine(['docker', 'restart', name])}`
+  return diagnostic('SOURCE_NO_INTERFACE', message, hint)
 }
 
 /** Whether a link is a port of the bridge of a span of any owner. */
