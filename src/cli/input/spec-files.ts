@@ -220,6 +220,8 @@ const reasons: Readonly<Record<string, string>> = {
 function unreadable(path: string, error: unknown): SpanplanError {
   // Without the path by which it was opened, which is in /proc.
   const reason = reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
-  const message = `${printable(path)} cannot be read: ${printable(reason)}`
+  // Node gives bytes of an argument that are not UTF-8 as this character: the file that was meant cannot be opened.
+  const why = path.includes('\ufffd') ? `${reason}, or its name is not UTF-8` : reason
+  const message = `${printable(path)} cannot be read: ${printable(why)}`
   return new SpanplanError({ code: 'FILE_UNREADABLE', message }, Exit.invalidFile)
 }

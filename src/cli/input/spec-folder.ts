@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, lstatSync, opendirSync, openSync, readlinkSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { type Diagnostic, diagnostic, Exit, SpanplanError } from '../../errors.ts'
@@ -16,16 +17,19 @@ const mostFiles = 100
 /**
  * The names of the files of a folder, in their order.
  *
- * @throws SpanplanError FOLDER_TOO_LARGE if there are too many.
+ * @throws SpanplanError FOLDER_TOO_LARGE if there are too many, FILE_UNREADABLE if the name of one is not UTF-8.
  * @throws if there is none, or it cannot be read.
  */
 export function listSpecFiles(path: string, folder: number): readonly string[] {
   const names: string[] = []
-  const entries = opendirSync(`/proc/self/fd/${folder}`)
+  // A name may be any bytes: as Latin 1, each of them is there.
+  const entries = opendirSync(`/proc/self/fd/${folder}`, { encoding: 'latin1' })
   try {
     for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
       if (!isSpecFile(entry.name)) continue
-      names.push(entry.name)
+      const bytes = Buffer.from(entry.name, 'latin1')
+      if (!isUtf8(bytes)) throw notUtf8(path, entry.name)
+      names.push(bytes.toString())
       if (names.length > mostFiles) throw tooLarge(path, `has more than ${mostFiles} files *.yaml and *.yml`)
     }
   } finally {
@@ -40,6 +44,13 @@ export function checkFolderSize(path: string, contents: readonly { readonly file
   const files = contents.flatMap((content) => content.files)
   const size = files.reduce((sum, { bytes }) => sum + bytes.length, 0)
   if (size > largestFile) throw tooLarge(path, `has files of more than ${largestFile / 1024 / 1024} MiB together`)
+}
+
+/** @param name its bytes, as Latin 1. Those that are not ASCII are written as a shell takes them in $'…'. */
+function notUtf8(path: string, name: string): SpanplanError {
+  const written = name.replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  const message = `${printable(join(path, written))} cannot be read: its name is not UTF-8`
+  return new SpanplanError(diagnostic('FILE_UNREADABLE', message, 'rename it'), Exit.invalidFile)
 }
 
 function tooLarge(path: string, what: string): SpanplanError {

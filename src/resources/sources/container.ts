@@ -116,7 +116,10 @@ function resolveContainer(
   })
   if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
-    return { ...nothingResolved, waits: waitForMirrors(span, source, [container.name], explainAbsence(container, host)) }
+    return {
+      ...nothingResolved,
+      waits: waitForMirrors(span, source, [container.name], explainAbsence(container, host))
+    }
   }
   return {
     ...nothingResolved,

@@ -24,5 +24,7 @@ test('a container of a bridge network without an interface is ending; a network 
   expect(hintFor('bridge')).toEqual([
     'SOURCE_NO_INTERFACE: it is ending, or has lost its interface: if it stays like this, docker restart web'
   ])
-  expect(hintFor('macvlan')).toEqual([expect.stringMatching(/^SOURCE_NO_INTERFACE: a network of the driver macvlan, as /)])
+  expect(hintFor('macvlan')).toEqual([
+    expect.stringMatching(/^SOURCE_NO_INTERFACE: a network of the driver macvlan, as /)
+  ])
 })

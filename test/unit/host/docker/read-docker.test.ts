@@ -30,7 +30,8 @@ async function readStates(folder: string, states: readonly object[], networkMode
   const server = createServer(({ url = '' }, response) => {
     if (url === '/_ping') response.setHeader('api-version', '1.45').end('OK')
     else if (url.startsWith('/networks')) response.end(JSON.stringify([{ ...network, Id: other, Name: 'shop' }]))
-    else if (url.startsWith('/containers/json')) response.end(JSON.stringify([listed, { ...listed, Id: other, Names: ['/web'] }]))
+    else if (url.startsWith('/containers/json'))
+      response.end(JSON.stringify([listed, { ...listed, Id: other, Names: ['/web'] }]))
     else {
       const HostConfig = { ...running.HostConfig, NetworkMode: networkMode }
       response.end(JSON.stringify({ ...running, HostConfig, State: { ...running.State, ...states[asked++] } }))
@@ -56,7 +57,10 @@ test('a container whose namespace is gone is asked for once more', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
   try {
     running.NetworkSettings.SandboxKey = join(folder, 'gone')
-    expect(await readStates(folder, [{ Running: true }, { Running: false }])).toMatchObject({ asked: 2, running: [false] })
+    expect(await readStates(folder, [{ Running: true }, { Running: false }])).toMatchObject({
+      asked: 2,
+      running: [false]
+    })
     expect(await readStates(folder, [{ Running: false }])).toMatchObject({ asked: 1, running: [false] })
   } finally {
     await rm(folder, { recursive: true })
