@@ -23,7 +23,7 @@ const settling = 1000
  * @param signal ends it.
  */
 export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
-  const unhealthy = trackTransitions<SensorHealth>(keyOf)
+  const record = openSensorRecorder(emit)
   let sensors: readonly SensorHealth[] = []
   let latest: PlanView | null = null
   let done: readonly PlannedChange[] = []
@@ -46,27 +46,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     // A sensor that the plan waits for is told with the waits: when the wait starts, and when it is over.
     const isAwaited = (sensor: SensorHealth) =>
       view.plan.waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
-    record(judged, isAwaited, isPlanned)
-  }
-  const record = (
-    judged: readonly SensorHealth[],
-    isAwaited: (sensor: SensorHealth) => boolean,
-    isPlanned: (span: string) => boolean
-  ) => {
-    const now = new Map(judged.map((sensor) => [nameOf(sensor), sensor]))
-    // Until it is known that a sensor listens, what was wrong is not over.
-    const isOpen = (sensor: SensorHealth) => {
-      const state = now.get(nameOf(sensor))?.state
-      return !isPlanned(sensor.span) || state === 'starting' || state === 'unknown'
-    }
-    const { started, ended } = unhealthy.update(
-      judged.filter((sensor) => sensor.listed && sensor.state === 'unhealthy' && !isAwaited(sensor)),
-      isOpen
-    )
-    for (const sensor of started) emit({ type: 'sensor_unhealthy', sensor })
-    for (const sensor of ended) {
-      if (now.get(nameOf(sensor))?.state === 'healthy') emit({ type: 'sensor_healthy', sensor })
-    }
+    record(judged, { isPlanned, isAwaited, now: Date.now() })
   }
   const follow = async () => {
     isFollowing = true
@@ -94,6 +74,53 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     },
     /** The sensors, as they were seen last. */
     list: (): readonly SensorHealth[] => sensors
+  }
+}
+
+/**
+ * Causes that the end of a container brings too, before Docker says that it has ended: `docker stop` waits 10 s for its processes. So
+ * they are told only once they have lasted for so many milliseconds.
+ */
+const maybeEnding: ReadonlySet<SensorCause | null> = new Set([
+  'no_listener',
+  'interface_down',
+  'interface_gone',
+  'port_down'
+])
+const endingGrace = 10_000
+
+/** What is known of sensors beside how they are. */
+interface JudgedHow {
+  /** A span that is paused or waits is not planned, and its sensors are as they were. */
+  readonly isPlanned: (span: string) => boolean
+  /** The plan waits for the sensor. */
+  readonly isAwaited: (sensor: SensorHealth) => boolean
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** Makes what emits an event when a sensor is unhealthy from now on, and when it hears its span again. */
+export function openSensorRecorder(emit: EmitEvent) {
+  const unhealthy = trackTransitions<SensorHealth>(keyOf)
+  return (judged: readonly SensorHealth[], { isPlanned, isAwaited, now }: JudgedHow): void => {
+    const isTold = ({ cause, since }: SensorHealth) =>
+      !maybeEnding.has(cause) || since === null || now - Date.parse(since) >= endingGrace
+    const current = new Map(judged.map((sensor) => [nameOf(sensor), sensor]))
+    // Until it is known how a sensor is, what was wrong is not over.
+    const isOpen = (sensor: SensorHealth) => {
+      const one = current.get(nameOf(sensor))
+      const isUnclear =
+        one?.state === 'starting' || one?.state === 'unknown' || (one?.state === 'unhealthy' && !isTold(one))
+      return !isPlanned(sensor.span) || isUnclear
+    }
+    const { started, ended } = unhealthy.update(
+      judged.filter((sensor) => sensor.listed && sensor.state === 'unhealthy' && isTold(sensor) && !isAwaited(sensor)),
+      isOpen
+    )
+    for (const sensor of started) emit({ type: 'sensor_unhealthy', sensor })
+    for (const sensor of ended) {
+      if (current.get(nameOf(sensor))?.state === 'healthy') emit({ type: 'sensor_healthy', sensor })
+    }
   }
 }
 

@@ -133,7 +133,13 @@ test('what is contested no more is named as the plan names it, and not by its ad
   for (const code of ['CONTESTED', 'STACK_OPEN'] as const) {
     const address = 'span0/stack/span/zeek%2Fa'
     const degraded = {
-      ...({ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z', rest: 2000 } as const),
+      ...({
+        span: 'span0',
+        reason: 'contested',
+        until: '2026-01-01T00:20:00.000Z',
+        rest: 2000,
+        container: null
+      } as const),
       ...{ thing: 'stack zeek → span', diagnostic: { code, message: 'it is undone', address } }
     }
     emit({ type: 'recovered', trigger: 'retry', degraded })
