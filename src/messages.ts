@@ -704,8 +704,9 @@ export const messages = {
     todo: 'Run its command by hand, and see why it hangs.'
   },
   OUTPUT_TOO_LONG: {
-    means: 'A program printed far more than spanplan reads, and was ended.',
-    todo: 'Run its command by hand, and look at what it prints.'
+    means:
+      'A program printed far more than spanplan reads, and was ended. ss does where a sensor has thousands of packet sockets.',
+    todo: 'Run its command by hand, and look at what it prints; or see why the sensor opens so many sockets.'
   },
   OUTPUT_UNKNOWN: {
     means: 'A program printed what spanplan does not understand.',

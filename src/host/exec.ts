@@ -14,6 +14,8 @@ export interface Output {
   readonly stderr: string
   /** The exit status; 128 + n if signal n ended the program. */
   readonly status: number
+  /** The program printed more than it may, and was ended: this is the start. Only with {@link RunLimits.keepsStart}. */
+  readonly isCut?: true
 }
 
 /** The Debian package of each program that spanplan calls. */
@@ -43,6 +45,8 @@ export interface RunLimits {
   readonly milliseconds?: number
   readonly bytes?: number
   readonly cancel?: AbortSignal
+  /** The start of an output that is too long is of use, too. Default: it is an error. */
+  readonly keepsStart?: true
 }
 
 /** Enough for thousands of links: `ethtool -k` prints 16 MB for 2,000. */
@@ -73,7 +77,7 @@ const commonOptions = {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
 export async function run(argv: Argv, input: string | number = '', limits: RunLimits = {}): Promise<Output> {
-  const { milliseconds = timeLimit, bytes = defaultBytes, cancel } = limits
+  const { milliseconds = timeLimit, bytes = defaultBytes, cancel, keepsStart = false } = limits
   const [file, ...args] = argv
   if (!args.every((word) => word.isWellFormed())) return run(...asItems(argv), limits)
   const child = execa(file, args, {
@@ -89,11 +93,12 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const result = await within(milliseconds + killGrace, child)
   if (result === null) abandon(child)
   if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
-  if (result.isMaxBuffer) throw outputTooLong(argv, bytes)
+  if (result.isMaxBuffer && !keepsStart) throw outputTooLong(argv, bytes)
   // Without a status or a signal, the program never started.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
-  return { stdout: decodeBytes(stdout), stderr: decodeBytes(stderr), status: statusOf(exitCode, signal) }
+  const output = { stdout: decodeBytes(stdout), stderr: decodeBytes(stderr), status: statusOf(exitCode, signal) }
+  return result.isMaxBuffer ? { ...output, isCut: true } : output
 }
 
 /** The same program, started by xargs: Node passes no bytes that are no UTF-8 as an argument. */

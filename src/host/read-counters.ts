@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { isSandbox } from './docker/container-veths.ts'
 import { forEachConcurrently, type RunLimits, run } from './exec.ts'
 import {
@@ -29,17 +30,24 @@ export interface CounterRequest {
   readonly interfaces: readonly ContainerInterface[]
 }
 
+/** The packet sockets of an interface in a container. */
+export interface Listener {
+  readonly inside: ContainerInterface
+  /** null: they cannot be read. */
+  readonly sockets: readonly PacketSocket[] | null
+  /** Some of them, where there are more than are read. */
+  readonly some?: readonly PacketSocket[]
+  /** Why they cannot be read; left out: the container has ended, or a right is missing. */
+  readonly unread?: Diagnostic
+}
+
 /** All counters at one moment. A sample is JSON, which another process can use. */
 export interface Sample {
   /** Milliseconds of the host's monotonic clock, when the mirrors were read: after `links`, and before `totals`. */
   readonly at: number
   readonly links: readonly LinkCounters[]
   readonly mirrors: readonly MirrorCounters[]
-  /** The packet sockets of the interfaces in containers; null: they cannot be read. */
-  readonly listeners: readonly {
-    readonly inside: ContainerInterface
-    readonly sockets: readonly PacketSocket[] | null
-  }[]
+  readonly listeners: readonly Listener[]
   readonly totals: readonly LinkTotals[]
 }
 
@@ -73,28 +81,45 @@ export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-async function readListeners(interfaces: readonly ContainerInterface[]): Promise<Sample['listeners']> {
-  const sockets = new Map<ContainerInterface, readonly PacketSocket[] | null>()
+async function readListeners(interfaces: readonly ContainerInterface[]): Promise<readonly Listener[]> {
+  const read = new Map<ContainerInterface, Omit<Listener, 'inside'>>()
   await forEachConcurrently(interfaces, async (inside) => {
-    sockets.set(inside, await readSockets(inside))
+    read.set(inside, await readSockets(inside))
   })
-  return interfaces.map((inside) => ({ inside, sockets: sockets.get(inside) ?? null }))
+  return interfaces.map((inside) => ({ inside, sockets: null, ...read.get(inside) }))
 }
 
 /** Limits of ss: a container can open as many sockets as it likes. The output of a thousand sockets fits. */
-const limits: RunLimits = { milliseconds: 5000, bytes: 256 * 1024 }
+const limits: RunLimits = { milliseconds: 5000, bytes: 256 * 1024, keepsStart: true }
 
-/** null: the container has ended, or a right or a program is missing. */
-async function readSockets({ sandbox, index }: ContainerInterface): Promise<readonly PacketSocket[] | null> {
-  if (!isSandbox(sandbox)) return null
+async function readSockets({ sandbox, index }: ContainerInterface): Promise<Omit<Listener, 'inside'>> {
+  if (!isSandbox(sandbox)) return { sockets: null }
   const options = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
   const bound = `dev = ${writeIndex(index)} or dev = ${writeIndex(unbound)}`
   try {
     const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...options, bound], '', limits)
-    return output.status === 0 ? parsePacketSockets(output.stdout) : null
-  } catch {
-    return null
+    if (output.isCut) {
+      const some = parsePacketSockets(output.stdout.slice(0, output.stdout.lastIndexOf('\n') + 1))
+      return { sockets: null, some, unread: tooMany(some.length) }
+    }
+    if (output.status === notFound) return { sockets: null, unread: noProgram }
+    return { sockets: output.status === 0 ? parsePacketSockets(output.stdout) : null }
+  } catch (error) {
+    return { sockets: null, unread: diagnosticOf(error) }
   }
+}
+
+/** The status of nsenter where it finds no program to run: EX_EXEC_ENOENT in util-linux. */
+const notFound = 127
+const noProgram = diagnostic(
+  'PROGRAM_MISSING',
+  'the program ss cannot be found',
+  'install it: apt-get install iproute2'
+)
+
+function tooMany(count: number): Diagnostic {
+  const message = `it has more packet sockets than the ${count} that spanplan reads`
+  return diagnostic('OUTPUT_TOO_LONG', message, 'see what opens so many: docker top shows the processes of a container')
 }
 
 /** The index of a socket that is bound to no interface. */

@@ -102,7 +102,7 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   idle_seconds: 'mirror: the time since its last frame',
   container: 'sensor: its name',
   sockets:
-    'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that may not be read'
+    'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that cannot be read, as where there are more sockets than spanplan reads'
 }
 
 const doctor: Describes<DoctorDocument> = {

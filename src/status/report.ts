@@ -6,8 +6,9 @@ import { writeAddress } from '../resources/kind.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import { type AdviseApply, adviseNothing } from './advice.ts'
+import { findListener } from './counters/counter-delta.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
-import { framePathOf } from './counters/frame-path.ts'
+import { framePathOf, framePathsOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan, type SpanState } from './health.ts'
 import { judgeSensors, type SensorHealth } from './sensor-health.ts'
@@ -96,7 +97,7 @@ export function makeReport(input: ReportInput): Report {
     spans,
     changes: others,
     unhealthy,
-    unread: findUnread(view, spans, isRoot)
+    unread: findUnread(view, spans, later, isRoot)
   }
 }
 
@@ -135,8 +136,9 @@ const asRoot = 'run it as root, with sudo'
 
 const readable = "the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone"
 
-/** What could not be read for want of a right. */
-function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanReport[], isRoot: boolean): Diagnostic[] {
+/** What could not be read: for want of a right, where nothing else is known. */
+function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample, isRoot: boolean): Diagnostic[] {
+  const { host, desired, plan } = view
   const { docker } = host
   // What root lacks, sudo does not give.
   const enter = isRoot ? 'entering a network namespace needs CAP_SYS_ADMIN' : asRoot
@@ -155,6 +157,14 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
       state === 'unknown' && docker.state === 'read' && !hidden.some(({ name }) => name === sensor) ? [sensor] : []
     )
   )
+  const reasonOf = new Map(
+    framePathsOf(view).flatMap(({ ports }) =>
+      ports.flatMap(({ sensor }) => {
+        const unread = sensor === null ? undefined : findListener(sensor.inside, sample)?.unread
+        return sensor === null || unread === undefined ? [] : [[sensor.container, unread] as const]
+      })
+    )
+  )
   return [
     ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN'
       ? [{ ...docker.reason, hint: `${asRoot}, or join the group docker` }]
@@ -165,7 +175,16 @@ function findUnread({ host, desired, plan }: PlanView, spans: readonly SpanRepor
       hidden.map(({ name }) => name),
       `${enter}; ${readable}`
     ),
-    ...cannotRead('whether a process listens in', unknown, enter),
+    ...cannotRead(
+      'whether a process listens in',
+      unknown.filter((name) => !reasonOf.has(name)),
+      enter
+    ),
+    ...[...new Set(unknown)].flatMap((name) => {
+      const reason = reasonOf.get(name)
+      if (reason === undefined) return []
+      return [{ ...reason, message: `whether a process listens in ${name} is not known: ${reason.message}` }]
+    }),
     ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD')
   ]
 }

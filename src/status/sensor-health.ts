@@ -9,7 +9,7 @@ import type { Code } from '../messages.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
-import { findLink } from './counters/counter-delta.ts'
+import { findLink, findListener } from './counters/counter-delta.ts'
 import type { FramePath, PathPort } from './counters/frame-path.ts'
 
 /** How a cause is told, and what helps against it. */
@@ -164,11 +164,10 @@ function findCause({ span, container, host, port, sample }: Hearing): keyof type
   if (!link.up || link.master !== span.name) return 'port_down'
   if (findLink(link.index, sample)?.running === false) return 'interface_down'
   const inside = port?.sensor?.inside
-  const listener = sample.listeners.find(
-    (one) => one.inside.sandbox === inside?.sandbox && one.inside.index === inside?.index
-  )
-  if (!listener?.sockets) return 'unknown'
-  return listener.sockets.some((socket) => isHearing(socket, span)) ? null : 'no_listener'
+  const listener = inside && findListener(inside, sample)
+  const known = listener?.sockets ?? listener?.some ?? []
+  if (known.some((socket) => isHearing(socket, span))) return null
+  return listener?.sockets ? 'no_listener' : 'unknown'
 }
 
 /** A sealed sensor's own network stack gets no frame: only sockets of every protocol come before what drops them. */

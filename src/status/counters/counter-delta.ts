@@ -1,5 +1,5 @@
 import type { LinkCounters, MirrorCounters } from '../../host/parsers/counters.ts'
-import type { Sample } from '../../host/read-counters.ts'
+import type { ContainerInterface, Listener, Sample } from '../../host/read-counters.ts'
 import type { PathMirror } from './frame-path.ts'
 
 /**
@@ -31,6 +31,11 @@ function tolerance(elapsed: number): number {
 /** The counters of a link in a sample; undefined: the link is not there. */
 export function findLink(index: number | null, { links }: Sample): LinkCounters | undefined {
   return links.find((link) => link.index === index)
+}
+
+/** The packet sockets of an interface in a container, in a sample; undefined: they were not asked for. */
+export function findListener({ sandbox, index }: ContainerInterface, { listeners }: Sample): Listener | undefined {
+  return listeners.find(({ inside }) => inside.sandbox === sandbox && inside.index === index)
 }
 
 /** The counters of a mirror in a sample; undefined: its filter is not there. */

@@ -6,6 +6,7 @@ import {
   type CounterDelta,
   type CounterPair,
   counterDelta,
+  findListener,
   findMirror,
   frameDelta,
   missingFrames,
@@ -48,8 +49,10 @@ export type Hop = HopCounts &
         /** The host's end of its interface. */
         readonly device: string
         readonly container: string
-        /** The packet sockets with which it listens; null: this user may not read them. */
+        /** The packet sockets with which it listens; null: they could not be read. */
         readonly sockets: readonly PacketSocket[] | null
+        /** There are more of them than are read. */
+        readonly hasMore: boolean
       }
   )
 
@@ -218,14 +221,11 @@ function sensorHop(
   received: CounterDelta,
   [first, later]: Window
 ): Hop {
-  const socketsIn = (sample: Sample) =>
-    sample.listeners.find((one) => one.inside.sandbox === inside.sandbox && one.inside.index === inside.index)
-      ?.sockets ?? null
-  const sockets = socketsIn(later)
-  const before = socketsIn(first)
+  const { sockets = null, some } = findListener(inside, later) ?? {}
+  const before = findListener(inside, first)?.sockets ?? null
   const lost = before === null ? 0 : countSocketDrops(before, sockets ?? [])
   return {
-    ...{ kind: 'sensor', device, container, sockets },
+    ...{ kind: 'sensor', device, container, sockets, hasMore: some !== undefined },
     ...{ frames: Math.max(0, received.count - lost), bytes: null, reset: received.reset },
     losses: loss('socket_full', lost)
   }

@@ -57,7 +57,11 @@ function describeFile(errors: readonly Diagnostic[]): HeadlineEntry {
 }
 
 function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
-  const healthy = unread.length === 0 ? 'healthy' : 'healthy as far as could be checked'
+  // What a healthy span still waits for could not be read.
+  const withoutDocker = span.waiting.some(({ diagnostic }) => diagnostic.code === 'DOCKER_DEFERRED')
+  const isUnknown = span.sensors.some(({ listed, state }) => listed && state === 'unknown')
+  const isChecked = unread.length + span.waiting.length === 0 && !isUnknown
+  const healthy = isChecked ? 'healthy' : `healthy as far as could be checked${withoutDocker ? ' without Docker' : ''}`
   const starting = span.sensors
     .filter(({ listed, state }) => listed && state === 'starting')
     .map(({ sensor }) => sensor)

@@ -123,7 +123,7 @@ function describeLoss({ cause, frames }: Hop['losses'][number]): string {
 function remarks(hop: Hop): string[] {
   const reset = hop.reset ? ['recreated meanwhile'] : []
   if (hop.kind === 'mirror') return [...reset, ...describeMirror(hop)]
-  if (hop.kind === 'sensor') return [...reset, describeSockets(hop.sockets)]
+  if (hop.kind === 'sensor') return [...reset, describeSockets(hop)]
   return reset
 }
 
@@ -138,7 +138,8 @@ function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' 
   ]
 }
 
-function describeSockets(sockets: Extract<Hop, { kind: 'sensor' }>['sockets']): string {
+function describeSockets({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>): string {
+  if (hasMore) return 'has more sockets than spanplan reads: what they lose is not known'
   if (sockets === null) return 'whether a process in it listens could not be read'
   const open = sockets.filter(({ hears }) => hears !== 'none')
   if (open.length === 0) return 'no process in it listens'

@@ -1,6 +1,7 @@
 /** How a sensor is: each way not to hear a span, what is not known, and what is too early to tell. */
 import { describe, expect, test } from 'vitest'
 import type { PacketSocket } from '../../../src/host/parsers/counters.ts'
+import type { Listener } from '../../../src/host/read-counters.ts'
 import type { Container } from '../../../src/host/snapshot.ts'
 import { plain } from '../../../src/printable.ts'
 import { makeMetrics } from '../../../src/status/output/metrics.ts'
@@ -25,13 +26,14 @@ function withZeek(change: (zeek: Container) => Partial<Container>): CapturedHost
 function look(
   host: CapturedHost,
   sockets: readonly PacketSocket[] | null | 'as they are' = 'as they are',
-  more: Partial<ReportInput> = {}
+  more: Partial<ReportInput> = {},
+  partly: Partial<Listener> = {}
 ) {
   const view = see(host)
   const samples = samplesOf(view)
   const inside = view.host.containers.find(({ name }) => name === 'zeek')?.sandbox
   const listeners = samples.later.listeners.map((one) =>
-    one.inside.sandbox === inside && sockets !== 'as they are' ? { ...one, sockets } : one
+    one.inside.sandbox === inside && sockets !== 'as they are' ? { ...one, sockets, ...partly } : one
   )
   const report = makeReport({
     ...{ view, pauses: [], watch: null, window: null, ...samples, later: { ...samples.later, listeners } },
@@ -49,6 +51,8 @@ const port = (change: (link: CapturedHost['links'][number]) => object): Captured
 
 const withEndpoints = (value: 'absent' | 'unknown') =>
   withZeek(({ endpoints }) => ({ endpoints: endpoints.map((one) => ({ ...one, port: value })) }))
+
+const socket = (hears: PacketSocket['hears']): PacketSocket => ({ cookie: '1', device: 'eth0', hears, drops: 0 })
 
 describe('a sensor that hears nothing is not healthy', () => {
   test.each([
@@ -85,7 +89,6 @@ describe('a sensor that hears nothing is not healthy', () => {
     expect(zeek).toMatchObject({ cause: 'interface_down' })
   })
 
-  const socket = (hears: PacketSocket['hears']): PacketSocket => ({ cookie: '1', device: 'eth0', hears, drops: 0 })
   test.each([
     ['there is no socket', []],
     ['its socket only sends', [socket('none')]],
@@ -138,6 +141,25 @@ describe('what cannot be known is neither', () => {
     expect(renderReport(report, plain)).toContain('\n  ... whether sensor zeek listens is not known\n')
   })
 
+  const unread = {
+    code: 'OUTPUT_TOO_LONG',
+    message: 'it has more packet sockets than the 2 that spanplan reads'
+  } as const
+  test.each([
+    ['one that listens', 'every', 'healthy'],
+    ['none that listens', 'none', 'unknown']
+  ] as const)('it has more sockets than are read, among these %s', (_, hears, state) => {
+    const some = [socket('none'), socket(hears)]
+    const { report, zeek } = look(converged, null, {}, { some, unread })
+    expect([report.healthy, zeek?.state]).toEqual([true, state])
+    expect(report.unread.map(({ message }) => message)).toEqual(
+      state === 'healthy' ? [] : [`whether a process listens in zeek is not known: ${unread.message}`]
+    )
+    const text = renderReport(report, plain)
+    expect(text).toContain('has more sockets than spanplan reads: what they lose is not known')
+    expect(text).toMatch(state === 'healthy' ? /^span0: healthy, / : /^span0: healthy as far as could be checked, /)
+  })
+
   test('the kernel does not tell its port', () =>
     expect(look(withEndpoints('unknown')).zeek).toMatchObject({ state: 'unknown' }))
 
@@ -145,6 +167,7 @@ describe('what cannot be known is neither', () => {
     const reason = { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' } as const
     const { report } = look({ ...converged, docker: { state: 'unreachable', reason } })
     expect(report.spans[0]?.sensors).toMatchObject([{ state: 'unknown' }, { state: 'unknown' }])
+    expect(renderReport(report, plain)).toMatch(/\nspan0: healthy as far as could be checked without Docker, /)
   })
 })
 

@@ -108,6 +108,6 @@ test('what may not be read is not called healthy', () => {
     reason: { code: 'DOCKER_FORBIDDEN', message: "Docker's socket may not be used" }
   } as const
   expect(headline(see({ ...converged, docker }))).toEqual([
-    'span0: healthy as far as could be checked, last frame just now'
+    'span0: healthy as far as could be checked without Docker, last frame just now'
   ])
 })
