@@ -216,6 +216,11 @@ const awaited: Readonly<Partial<Record<Code, SensorCause | null>>> = {
   DOCKER_DEFERRED: null
 }
 
+/** The codes of waits that say what is wrong with one sensor. */
+export const awaitedCodes: ReadonlySet<string> = new Set(
+  Object.entries(awaited).flatMap(([code, cause]) => (cause === null ? [] : [code]))
+)
+
 function describeAwaited({ kind, span, container, diagnostic }: Wait, remember: RememberCause): SensorHealth[] {
   const cause = awaited[diagnostic.code]
   if (kind !== 'sensor' || container === undefined || cause === undefined) return []

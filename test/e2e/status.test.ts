@@ -247,7 +247,9 @@ describe('without a file that can be applied, what is live is shown, by its mark
 test('Docker that is away is not healthy, also where sensors go on', async () => {
   await lab.stopDocker({ live: true })
   expect(await look()).toEqual([2, 'DOCKER_UNREACHABLE'])
-  expect(await read(2)).toMatch(/^host: NOT HEALTHY, .*\n(?: .*\n)*span0: healthy as far as could be checked without Docker, /)
+  expect(await read(2)).toMatch(
+    /^host: NOT HEALTHY, .*\n(?: .*\n)*span0: healthy as far as could be checked without Docker, /
+  )
   await lab.startDocker()
   expect(await look()).toEqual([0])
 })

@@ -8,7 +8,7 @@ import { type Advice, writeAdvice } from '../../status/advice.ts'
 import type { FramePath } from '../../status/counters/frame-path.ts'
 import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
-import { type SensorCause, type SensorHealth, sensorCauses } from '../../status/sensor-health.ts'
+import { awaitedCodes, type SensorCause, type SensorHealth, sensorCauses } from '../../status/sensor-health.ts'
 import type { SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe } from '../wording.ts'
@@ -17,6 +17,7 @@ import { describe } from '../wording.ts'
 const foundElsewhere: ReadonlySet<string> = new Set([
   ...['DRIFT', 'CARRIER_LOST', 'SOURCE_IDLE', 'DOCKER_UNREACHABLE', 'DOCKER_REMOTE'],
   ...Object.values(sensorCauses).map(({ code }) => code),
+  ...awaitedCodes,
   ...['OFFLOAD_FIXED', 'MTU_SMALL']
 ])
 
@@ -122,8 +123,10 @@ function judgeSensor(
     return view.host.docker.state === 'read' ? [unknown(`whether ${sensor} listens to span ${span}`)] : []
   }
   if (state === 'starting') return [unknown(`${sensor} has just started, and does not listen to span ${span} yet`)]
-  // What is missing is a wait, which the check of the spans has.
-  if (diagnostic === null || cause === null || cause === 'missing') return []
+  if (diagnostic === null || cause === null) return []
+  if (awaitedCodes.has(diagnostic.code) && cause !== 'restarting') {
+    return [problem(describe({ ...diagnostic, message: `span ${span}: the sensor ${sensor} ${diagnostic.message}` }))]
+  }
   const advice = advise(span)
   const apply = conflicts === null && 'command' in advice ? advice.command : null
   const verb = verbs[cause]

@@ -55,6 +55,14 @@ test('what could not be read is not guessed', () => {
   ])
 })
 
+test('a sensor that the file names, and that does not exist, is a problem of the sensors, and told once', () => {
+  const spans = reportOn(see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort')))
+  const bad = runChecks(factsWith({ spans })).filter(({ result }) => result !== 'ok')
+  expect(bad.map(({ id, result, message }) => [id, result, message])).toEqual([
+    ['sensors', 'problem', 'spans.yaml:9:31: span span0: the sensor snort waits for the container snort']
+  ])
+})
+
 /** As ss of iproute2 6.15 prints them: of processes whose names are hostile, or that this user may not see. */
 const sockets = `
 p_raw 0      0           *:*     * users:(("lldpd",pid=812,fd=9),("lldpd",pid=809,fd=9))
