@@ -100,6 +100,10 @@ export function drawHost(input: HostInput): Graph {
       )
     ],
     remarks: [
+      ...report.fileErrors.map(({ message }) => remark('broken', message)),
+      ...(report.basis === 'watch'
+        ? [remark('waits', 'the watch goes on with the last valid file, which is drawn')]
+        : []),
       ...writeRemarks(lost.map((change) => findChange(change, view.host))),
       ...report.unhealthy.filter(({ code }) => !notShown.has(code)).map(({ message }) => remark('broken', message))
     ]

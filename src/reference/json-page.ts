@@ -49,8 +49,9 @@ const status: Describes<StatusDocument> = {
   spanplan_version: 'the version of spanplan',
   created: 'when, as ISO 8601',
   healthy: 'whether nothing is wrong; the exit status says the same',
-  file_errors:
-    '[diagnostics](#diagnostics): why there is no plan for a file; the spans are those that are live, then, and nothing is compared',
+  basis:
+    '`file`; where that is not valid, `watch`: the last valid file, which a watch holds to; or `live`: what is live, by its marks',
+  file_errors: '[diagnostics](#diagnostics): why there is no plan for the file',
   watch:
     'what a watch says of itself: `name`, `pid`, `since`, `dry_run`, `file`, `last`, `last_success`, `degraded`, `failed_monitors`, `drift`; null without a watch',
   window:

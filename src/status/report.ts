@@ -24,10 +24,17 @@ export interface SpanReport extends SpanState {
   readonly unhealthy: readonly Diagnostic[]
 }
 
+/**
+ * Which spans are shown, and what they are compared with: the file; where that is not valid, the last valid one, which a watch holds
+ * to; or what is live, by its marks.
+ */
+export type Basis = 'file' | 'watch' | 'live'
+
 /** The status of all spans of a file, and of the host. */
 export interface Report {
   readonly healthy: boolean
-  /** What is wrong with the file: the spans are those that are live, by their marks. Nothing: they are those of the file. */
+  readonly basis: Basis
+  /** What is wrong with the file. Nothing: the spans are those of the file. */
   readonly fileErrors: readonly Diagnostic[]
   /** null: no watch of this name runs. */
   readonly watch: WatchState | null
@@ -55,13 +62,27 @@ export interface ReportInput {
   /** No right is missing to this user. */
   readonly isRoot: boolean
   readonly fileErrors?: readonly Diagnostic[]
+  /** By default, the file. */
+  readonly basis?: Basis
   /** What to do about what differs from the file. */
   readonly advise?: AdviseApply
 }
 
 /** Compares two samples, and judges the spans and the host. */
 export function makeReport(input: ReportInput): Report {
-  const { view, pauses, watch, window, first, later, now, isRoot, fileErrors = [], advise = adviseNothing } = input
+  const {
+    view,
+    pauses,
+    watch,
+    window,
+    first,
+    later,
+    now,
+    isRoot,
+    fileErrors = [],
+    basis = 'file',
+    advise = adviseNothing
+  } = input
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
   const remember = rememberFrom(watch)
@@ -91,6 +112,7 @@ export function makeReport(input: ReportInput): Report {
   const problems = [...fileErrors, ...unhealthy, ...spans.flatMap((span) => span.unhealthy)]
   return {
     healthy: problems.length === 0,
+    basis,
     fileErrors,
     watch,
     window,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
+import type { SourceFile } from '../spec/spec.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openRunQueue } from './loop/run-queue.ts'
@@ -85,7 +86,12 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       // What is wrong with the files, the hook says itself.
       return state().file.valid && !stop.signal.aborted
     },
-    'first-sample': () => ({ sample: reconciler.firstSample() })
+    'first-sample': () => ({ sample: reconciler.firstSample() }),
+    'files-in-force': () => {
+      const { paths, files } = reconciler.filesInForce()
+      const encode = ({ bytes, ...file }: SourceFile) => ({ ...file, content: Buffer.from(bytes).toString('base64') })
+      return { paths, files: files.map(encode) }
+    }
   }
   const socket = await serveRequests(watchSocket(name), answers)
   const idle = () => performance.now() - runQueue.lastEnd()

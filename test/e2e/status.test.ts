@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { spanplan, until, writeSpans } from './spans.ts'
+import { startWatch } from './watching.ts'
 
 let lab: Lab
 let suricata: Docker.Container
@@ -221,6 +222,25 @@ describe('without a file that can be applied, what is live is shown, by its mark
     const doctor = await spanplan(lab, ['doctor'], 2)
     expect(doctor.stdout).toMatch(/not known +spans +live, by their marks: span0/)
     for (const command of ['plan', 'validate']) await spanplan(lab, [command], 65)
+  })
+
+  test('a broken file under a watch, which goes on with the last valid one: that is what is shown', async () => {
+    const source = 'sources: [{interface: ens192, filter: not port 22}], sensors: [suricata]'
+    await writeSpans(lab, `spans: {span0: {description: Core, ${source}}}`)
+    await using _ = await startWatch(lab)
+    await writeSpans(lab, 'spans: {span0: nonsense}')
+    const { stdout } = await spanplan(lab, ['status', '--for', '10ms'], 2)
+    expect(stdout).toMatch(
+      /^file: NOT HEALTHY, spans\.yaml:2:16: .*The\s+watch\s+goes\s+on\s+with\s+the\s+last\s+valid\s+file/s
+    )
+    expect(stdout).toMatch(/\nspan0 · Core\n[\s\S]*not port 22/)
+    const document = JSON.parse((await spanplan(lab, ['status', '--json', '--for', '10ms'], 2)).stdout)
+    expect(document).toMatchObject({ healthy: false, basis: 'watch', spans: [{ name: 'span0', drift: false }] })
+    const { stdout: graph } = await spanplan(lab, ['graph'], 2)
+    expect(graph).toMatch(/not port 22[\s\S]*the watch goes on with the last valid file, which is drawn/)
+    // Of another file, this watch says nothing.
+    const other = JSON.parse((await lab.spanplan(['status', '-f', '/dev/null', '--json', '--for', '10ms'])).stdout)
+    expect(other).toMatchObject({ basis: 'live' })
   })
 
   test('no file at all, and a sensor that is stopped', async () => {

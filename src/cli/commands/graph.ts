@@ -30,7 +30,7 @@ interface GraphOptions extends FileSelection {
 
 /**
  * `spanplan graph`: draws the spans, from their sources to their sensors. A broken span is drawn, and is no failure; a broken file
- * is one, and what is live is drawn.
+ * is one, and what the watch holds to is drawn, or else what is live.
  */
 export async function graphCommand(session: Session, options: GraphOptions): Promise<ExitCode> {
   const { graph, exit } = options.fileOnly
@@ -62,7 +62,8 @@ async function readHostGraph(session: Session, options: GraphOptions): Promise<{
   warn(session, status.unread)
   if (view.spec === null) return { graph: drawLive(view, status), exit: Exit.unhealthy }
   const spans = selectSpans(view.spec, options.span)
-  return { graph: drawHost({ spec: view.spec, spans, view, report: status }), exit: Exit.done }
+  const exit = view.basis === 'file' ? Exit.done : Exit.unhealthy
+  return { graph: drawHost({ spec: view.spec, spans, view, report: status }), exit }
 }
 
 /** The spans of these names, or all. */

@@ -70,10 +70,10 @@ function exitOf(report: Report | null): ExitCode {
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
   const watch = await askWatch(view.desired.owner, 'state')
-  const { fileErrors, advise } = view
+  const { fileErrors, basis, advise } = view
   const now = Date.now()
   return makeReport({
     ...{ view, pauses: readPauses(now).pauses, watch, window: readWindowTime(), first, later, now },
-    ...{ isRoot: process.geteuid?.() === 0, fileErrors, advise }
+    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise }
   })
 }

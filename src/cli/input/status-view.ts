@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { hasCapability } from '../../apply/preflight.ts'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
@@ -7,11 +9,15 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { loadSpec } from '../../spec/load.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { type AdviseApply, adviseApply, adviseNothing } from '../../status/advice.ts'
 import { viewLive } from '../../status/live-view.ts'
+import type { Basis } from '../../status/report.ts'
+import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import type { Session } from '../session.ts'
-import { loadSpecTarget, type Selection } from './target.ts'
+import { choosePaths, loadFiles } from './spec-files.ts'
+import { type Selection, targetOf } from './target.ts'
 
 /** The options that select what is shown. */
 export type StatusSelection = Omit<Selection, 'deferDocker'>
@@ -20,6 +26,7 @@ export type StatusSelection = Omit<Selection, 'deferDocker'>
 export interface StatusView extends PlanView {
   /** null: what is live is shown. */
   readonly spec: Spec | null
+  readonly basis: Basis
   /** Why there is no plan for a file; none: there is one. */
   readonly fileErrors: readonly Diagnostic[]
   /** What to do about what differs from the file. */
@@ -28,7 +35,8 @@ export interface StatusView extends PlanView {
 
 /**
  * Reads the host and plans as a watch does: what is missing is waited for, what would disconnect running sensors waits for a
- * person, and spans that are not in the file are removed. Where there is no valid file, or no plan for the file, it shows what is live.
+ * person, and spans that are not in the file are removed. Where there is no valid file, or no plan for the file, it shows what the
+ * watch of the file holds to; or, without a watch, what is live.
  *
  * @throws SpanplanError if the host cannot be read, or --span names what neither the file nor the host has.
  */
@@ -38,22 +46,50 @@ export async function refreshStatus(
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<StatusView> {
   try {
-    return await refreshFile(session, selection, refresh)
+    return await refreshFile(selection, refresh, () => loadFiles(selection, session))
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
-    return refreshLive(selection, error.diagnostics)
+    return (
+      (await refreshHeld(selection, refresh, error.diagnostics)) ?? (await refreshLive(selection, error.diagnostics))
+    )
   }
+}
+
+/** What a watch of the same files holds to; null: none runs that tells it, or there is no plan for that either. */
+async function refreshHeld(
+  selection: StatusSelection,
+  refresh: (target: Target) => Promise<PlanView>,
+  fileErrors: readonly Diagnostic[]
+): Promise<StatusView | null> {
+  try {
+    const spec = await readHeldSpec(selection)
+    if (spec === null) return null
+    const view = await refreshFile(selection, refresh, async () => spec)
+    return { ...view, basis: 'watch', fileErrors, advise: adviseNothing }
+  } catch (error) {
+    if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
+    return null
+  }
+}
+
+/** @throws SpanplanError FILE_MISSING */
+async function readHeldSpec({ file }: StatusSelection): Promise<Spec | null> {
+  const paths = choosePaths(file).map(({ path }) => resolve(path))
+  const held = await Promise.all(watchNames().map((name) => askWatch(name, 'files-in-force')))
+  const files = held.find((one) => isDeepStrictEqual(one?.paths, paths))?.files
+  if (files === undefined) return null
+  return loadSpec(files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') })))
 }
 
 const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
 
 async function refreshFile(
-  session: Session,
   selection: StatusSelection,
-  refresh: (target: Target) => Promise<PlanView>
+  refresh: (target: Target) => Promise<PlanView>,
+  load: () => Promise<Spec>
 ): Promise<StatusView> {
   const makeTarget = async (prune: boolean): Promise<Target> => {
-    const target = await loadSpecTarget(session, { ...selection, ...asWatch, prune })
+    const target = targetOf(await load(), { ...selection, ...asWatch, prune })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
   const refreshFor = async (prune: boolean): Promise<StatusView> => {
@@ -63,7 +99,13 @@ async function refreshFile(
     if (faults.length > 0) throw new SpanplanError(faults, Exit.invalidFile)
     // An apply removes what the file does not have.
     const whole = prune ? target : await makeTarget(true)
-    return { ...view, spec: target.spec, fileErrors: [], advise: adviseApply(whole, view, writeApply(selection)) }
+    return {
+      ...view,
+      spec: target.spec,
+      basis: 'file',
+      fileErrors: [],
+      advise: adviseApply(whole, view, writeApply(selection))
+    }
   }
   try {
     return await refreshFor(true)
@@ -82,7 +124,7 @@ async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagn
   const unknown = span.filter((name) => !names.includes(name))
   if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
   const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
-  return { ...view, desired: { ...view.desired, spans }, spec: null, fileErrors, advise: adviseNothing }
+  return { ...view, desired: { ...view.desired, spans }, spec: null, basis: 'live', fileErrors, advise: adviseNothing }
 }
 
 /** The apply of what this status is about, as this user can run it. */

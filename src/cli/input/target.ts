@@ -1,6 +1,7 @@
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
+import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'
 
@@ -33,7 +34,11 @@ export interface DestroySelection extends Selection {
  * @throws SpanplanError with all that is wrong with the files.
  */
 export async function loadSpecTarget(session: Session, selection: SpecSelection): Promise<Target> {
-  const spec = await loadFiles(selection, session)
+  return targetOf(await loadFiles(selection, session), selection)
+}
+
+/** Makes the spans of a file the target, or the selected spans. */
+export function targetOf(spec: Spec, selection: Omit<SpecSelection, keyof FileSelection>): Target {
   const { span, prune, adopt, recreate, deferDocker } = selection
   const listed = spec.spans.map(({ name }) => name)
   const selected = span.length > 0 ? span : prune ? null : listed

@@ -5,7 +5,7 @@ import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { WindowTime } from '../../run-dir/lock.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import type { FlowReport } from '../counters/flow-report.ts'
-import type { Report, SpanReport } from '../report.ts'
+import type { Basis, Report, SpanReport } from '../report.ts'
 
 /** One line of the headline: of the host, or of a span. */
 export interface HeadlineEntry {
@@ -20,9 +20,9 @@ export interface HeadlineEntry {
  * with it; then the spans that are not healthy; then the others. Before all of them stands that there is no valid file.
  */
 export function makeHeadline(report: Report): HeadlineEntry[] {
-  const { spans, changes, unhealthy, fileErrors } = report
+  const { spans, changes, unhealthy, fileErrors, basis } = report
   const window = report.window === null ? [] : [describeWindow(report.window)]
-  const file = fileErrors.length === 0 ? [] : [describeFile(fileErrors)]
+  const file = fileErrors.length === 0 ? [] : [describeFile(fileErrors, basis)]
   const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [])] : []
   const entries = spans.map((span) =>
     span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span)
@@ -46,14 +46,18 @@ function describeWindow({ id, until }: WindowTime): HeadlineEntry {
 }
 
 /** Where the first error is, and what the report is about instead. */
-function describeFile(errors: readonly Diagnostic[]): HeadlineEntry {
+function describeFile(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
   const [first] = errors
   const place = first?.origin ? `${first.origin.file}:${first.origin.line}:${first.origin.column}: ` : ''
   const problems = errors.map((error, index) =>
     index === 0 ? { ...error, message: `${place}${error.message}` } : error
   )
   const entry = describeProblems('file', problems, 0, [])
-  return { ...entry, text: `${entry.text} What is live is shown, by its marks.` }
+  const shown =
+    basis === 'watch'
+      ? 'The watch goes on with the last valid file, which is shown.'
+      : 'What is live is shown, by its marks.'
+  return { ...entry, text: `${entry.text} ${shown}` }
 }
 
 function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {

@@ -15,6 +15,7 @@ export function statusDocument(report: Report, about: { readonly version: string
     spanplan_version: about.version,
     created: about.created,
     healthy: report.healthy,
+    basis: report.basis,
     file_errors: report.fileErrors,
     watch: report.watch && watchDocument(report.watch),
     window: report.window,

@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import type { Sample } from '../../host/read-counters.ts'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
+import type { SourceFile } from '../../spec/spec.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 
 /** An interface that comes up or goes down, for a hook that would read these files. */
@@ -15,11 +16,21 @@ export interface InterfaceEvent {
   readonly paths: readonly string[]
 }
 
+/** The files that a watch keeps the host in sync with. */
+export interface FilesInForce {
+  /** The absolute paths of the files and folders that were named. */
+  readonly paths: readonly string[]
+  /** The contents are in base64. */
+  readonly files: readonly (Omit<SourceFile, 'bytes'> & { readonly content: string })[]
+}
+
 /** What a watch answers, by request. */
 export type WatchAnswers = {
   readonly state: () => WatchState
   /** The counters when the watch first saw the host; null: it has not seen the host yet. */
   readonly 'first-sample': () => { readonly sample: Sample | null }
+  /** The files that are in force, also while they are invalid by now. */
+  readonly 'files-in-force': () => FilesInForce
   /** A hook asks for a run now. */
   readonly hook: () => true
   /** A hook sends an interface event, by {@link notifyWatches}. */

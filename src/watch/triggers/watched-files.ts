@@ -27,6 +27,7 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
   let files = read()
   let seen = fingerprint(files)
   let spec = loadSpec(files)
+  let inForce = files
   let diagnostics: readonly Diagnostic[] = []
   /** What the files say now, where that is not in force, and may come to be without a change of the files. */
   let candidate: { readonly next: Spec; readonly isPending: boolean } | null = null
@@ -44,7 +45,7 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
     if (refusals === 'pending') return 'same'
     diagnostics = refusals
     if (refusals.length > 0) return 'refused'
-    ;[spec, candidate] = [next, null]
+    ;[spec, inForce, candidate] = [next, files, null]
     return 'accepted'
   }
   /** The files are the same. What compiles their filters may not be. */
@@ -66,6 +67,10 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
     /** What is in force. */
     get spec() {
       return spec
+    },
+    /** The files' contents as they are in force. */
+    get inForce() {
+      return inForce
     },
     /** What the files may come to say: what is in force, and what is still being judged. */
     get specs() {
