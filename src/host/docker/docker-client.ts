@@ -136,19 +136,21 @@ type PlaceCall = Extract<DockerCall, { readonly call: 'connect' | 'disconnect' }
 /**
  * What there is of a container's place on a network. `half`: Docker lists the network for the container, and has no interface for it.
  * Docker leaves that behind where it fails to connect a running container, as when an interface in it has the name already, or is
- * deleted at once (connectToNetwork() of its daemon). It refuses to disconnect such a place. null: it cannot be read.
+ * deleted at once (connectToNetwork() of its daemon). It refuses to disconnect such a place. `listed`: the container does not run, and
+ * has no interfaces. null: it cannot be read.
  */
 async function readPlace(
   docker: Dockerode,
   { network, container }: PlaceCall
-): Promise<'connected' | 'half' | 'none' | null> {
+): Promise<'connected' | 'half' | 'listed' | 'none' | null> {
   try {
-    const [{ Id, NetworkSettings }, { Name, Containers }] = await Promise.all([
+    const [{ Id, State, NetworkSettings }, { Name, Containers }] = await Promise.all([
       docker.getContainer(container).inspect(),
       docker.getNetwork(network).inspect()
     ])
     if (Containers?.[Id] !== undefined) return 'connected'
-    return NetworkSettings.Networks[Name] === undefined ? 'none' : 'half'
+    if (NetworkSettings.Networks[Name] === undefined) return 'none'
+    return State.Running && !State.Restarting ? 'half' : 'listed'
   } catch {
     return null
   }
