@@ -211,7 +211,7 @@ export const messages = {
   },
   INTERFACE_NAME: {
     means: 'The name of this interface cannot be passed to tc, ethtool or sysctl.',
-    todo: 'Rename the interface, or give it an altname.'
+    todo: 'Rename the interface: ip link set dev NAME name new0, where NAME may be one of its altnames. An altname in the file is not enough.'
   },
   INTERFACE_NAME_IGNORED: {
     kind: 'warning',
@@ -408,7 +408,7 @@ export const messages = {
     kind: 'warning',
     means:
       'A sensor was disconnected and connected again, and Docker has given its interface another name; or it could not be connected again. Docker 28 and later keep the name.',
-    todo: 'Restart the sensor with the command of the hint: then Docker counts its interfaces anew, and the old name is back.'
+    todo: 'Restart the sensor with the command of the hint: Docker then counts its interfaces from the start again, and the old name is back.'
   },
   RECREATE_DEFERRED: {
     kind: 'wait',

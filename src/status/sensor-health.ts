@@ -17,7 +17,7 @@ interface CauseEntry {
   readonly code: Code
   /** What is wrong with the sensor, without its name. */
   words(container: Container): string
-  /** The command that helps, and what it is for; null: apply mends it. */
+  /** The command that helps, and what it is for; null: apply repairs it. */
   hint(name: string): string | null
 }
 

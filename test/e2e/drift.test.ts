@@ -110,6 +110,11 @@ const rows: readonly Row[] = [
     says: [/~ +bridge +span0 +IPv6: on → off$/]
   },
   {
+    name: 'IPv6 on the bridge, by sysctl',
+    by: () => lab.run(['sysctl', '-qw', 'net/ipv6/conf/span0/disable_ipv6=0', 'net/ipv6/conf/span0/addr_gen_mode=0']),
+    says: [/~ +bridge +span0 +IPv6: on → off$/]
+  },
+  {
     name: "the bridge's seal deleted",
     by: () => tc('filter', 'del', 'dev', 'span0', 'ingress', 'pref', '9'),
     says: [/~ +bridge +span0 +sealed: no → yes$/]
@@ -268,7 +273,7 @@ const rows: readonly Row[] = [
     says: [/\+ +network +span0/, /\+ +sensor +suricata → span0/, /\+ +sensor +zeek → span0/]
   },
   {
-    name: 'a sensor removed and made anew',
+    name: 'a sensor removed and made again',
     by: replaceSensor,
     says: [/\+ +sensor +zeek → span0/]
   },
@@ -336,6 +341,14 @@ describe('finds and mends:', () => {
     await expectConverged(lab)
     await expectHeard(lab, [suricata, zeek])
   })
+})
+
+test('IPv6 that is switched off and on gives the bridge no address, and is no drift: its mode makes none', async () => {
+  await spanplan(lab, ['apply', '--yes'])
+  await lab.run(['sysctl', '-qw', 'net/ipv6/conf/span0/disable_ipv6=1'])
+  await lab.run(['sysctl', '-qw', 'net/ipv6/conf/span0/disable_ipv6=0'])
+  expect(await ip('-6', 'address', 'show', 'dev', 'span0')).toBe('')
+  await expectConverged(lab)
 })
 
 test('a sensor that does not run is no drift, and neither is one that has gone', async () => {

@@ -148,7 +148,7 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
   }
 }
 
-/** What an apply mends, the watch mends by itself. */
+/** What an apply repairs, the watch repairs by itself. */
 function describeSensor({ sensor, diagnostic }: SensorHealth): string {
   return diagnostic === null ? printable(sensor) : oneLine(diagnostic)
 }

@@ -169,7 +169,7 @@ async function tryToConnect(docker: Dockerode, { network, container }: PlaceCall
 
 function describeHalf({ network, container }: PlaceCall, error: unknown): SpanplanError {
   const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${messageOf(error)}`
-  const hint = `restart it, which makes its interfaces anew: ${shellLine(['docker', 'restart', container])}`
+  const hint = `restart it, so that Docker makes its interfaces again: ${shellLine(['docker', 'restart', container])}`
   return new SpanplanError(diagnostic('DOCKER_FAILED', message, hint), undefined, { cause: error })
 }
 

@@ -57,7 +57,7 @@ const portOutput = z.object({
   bcast_flood: flag.default(true)
 })
 
-/** What tells of which link a record is. */
+/** The part of a record that says which link it is about. */
 const indexOutput = z.object({ ifindex: z.number() })
 
 const identityOutput = indexOutput.extend({ ifname: z.string() })

@@ -75,7 +75,7 @@ export const chooseSubnet = 'choose another one, or remove the key "subnet": spa
 
 /**
  * Warns where a subnet of the file is also a network of the host: the span's own network gives the host no route, but a sensor
- * gets one. The bridges of Docker's networks have the subnets of these, which are told as what they are.
+ * gets one. The bridges of Docker's networks have the subnets of these, which are reported as such.
  */
 export function warnOfSubnet({ name, network }: DesiredSpan, host: HostIndex): Diagnostic[] {
   if (network?.subnet == null) return []

@@ -198,7 +198,7 @@ export function checkInterface(link: Link, dedicated: boolean, host: HostIndex):
     return diagnostic(
       'INTERFACE_NAME',
       `the name of interface ${link.name} cannot be passed to ${program}`,
-      'rename it'
+      `${link.name.isWellFormed() ? '' : 'it is not UTF-8; '}rename it: ${renameCommand(link)}`
     )
   }
   if (link.type !== 'ether') {
@@ -231,6 +231,11 @@ function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
     `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.text}${more}`,
     `remove "dedicated" from the file, or remove the route: ${shellLine(route.removal)}${all}`
   )
+}
+
+/** An altname finds the interface whatever bytes its name has. */
+function renameCommand({ name, altnames: [altname = name] }: Link): string {
+  return shellLine(['ip', 'link', 'set', 'dev', altname, 'name', 'new0'])
 }
 
 /** The program that would misread the interface's name; undefined: none. */

@@ -39,7 +39,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     if (sample === null || signal.aborted) return
     const judged = paths
       .flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
-      .map((sensor) => (isMended(sensor, done) ? asStarting(sensor) : sensor))
+      .map((sensor) => (isRepaired(sensor, done) ? asStarting(sensor) : sensor))
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
@@ -128,7 +128,7 @@ export function openSensorRecorder(emit: EmitEvent) {
 const seenBefore: ReadonlySet<SensorCause | null> = new Set(['disconnected', 'interface_gone', 'port_down'])
 
 /** Whether what is wrong with a sensor was so before the run, which has changed it. */
-export function isMended({ span, sensor, cause }: SensorHealth, changes: readonly PlannedChange[]): boolean {
+export function isRepaired({ span, sensor, cause }: SensorHealth, changes: readonly PlannedChange[]): boolean {
   return seenBefore.has(cause) && changes.some((change) => change.span === span && change.serves === sensor)
 }
 

@@ -10,7 +10,7 @@ import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
 import { factsOf } from '../../plan/host-file.ts'
 
-const diagnostic = { code: 'BUG', message: 'is broken', hint: 'mend it' } as const
+const diagnostic = { code: 'BUG', message: 'is broken', hint: 'repair it' } as const
 const events: readonly WatchEvent[] = [
   { type: 'started', name: 'default', dryRun: false },
   { type: 'warning', diagnostic },
@@ -27,7 +27,8 @@ beforeEach(() => {
     printed += text
     return true
   }
-  // Caught on the way, not in a file: the real stderr is what $JOURNAL_STREAM is compared with, and it must stay open.
+  // Mocked, for what is printed is what is tested: the real stderr is what $JOURNAL_STREAM is compared with, so no file can stand in
+  // for it. SPANPLAN_VERSION is set by the build, and tests run the sources.
   vi.spyOn(process.stderr, 'write').mockImplementation(keep)
   vi.spyOn(process.stdout, 'write').mockImplementation(keep)
 })
@@ -54,17 +55,17 @@ describe('where stderr is the journal', () => {
 
   test('each line of an event has its priority, and no time', () => {
     expect(print('info')).toBe(`<6>start    default keeps the spans of this name in sync
-<4>warning         is broken (mend it)
+<4>warning         is broken (repair it)
 <3>file            the file is invalid; the last valid one stays in force:
 <3>error: is broken
-<3>  mend it
+<3>  repair it
 <6>stop            the spans stay as they are
 `)
   })
 
   test('so has what ends a command', () => {
     printDiagnostics({ ...session }, 'error', [diagnostic])
-    expect(printed).toBe('<3>error: is broken\n<3>  mend it\n')
+    expect(printed).toBe('<3>error: is broken\n<3>  repair it\n')
   })
 })
 

@@ -3,7 +3,7 @@ import type { PlanView } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
 import { groupEvents } from '../../../../src/watch/events/group-events.ts'
-import { isMended } from '../../../../src/watch/events/sensor-tracker.ts'
+import { isRepaired } from '../../../../src/watch/events/sensor-tracker.ts'
 import { converged, fixture, see } from '../../status/views.ts'
 
 /** The fixture's file, with a source more. */
@@ -195,12 +195,12 @@ test('what was changed at a port of a sensor before Docker had answered is told 
   ])
 })
 
-test('what was wrong with a sensor before a run that has mended it is not wrong since then', () => {
+test('what was wrong with a sensor before a run that has repaired it is not wrong since then', () => {
   const { port, changes } = restarted()
   const sensor = see().host.attachmentOf(port)?.container.name ?? 'none'
   const health = { span: 'span0', sensor, listed: true, state: 'unhealthy', since: null, diagnostic: null } as const
-  expect(isMended({ ...health, cause: 'port_down' }, changes)).toBe(true)
-  expect(isMended({ ...health, cause: 'port_down' }, [])).toBe(false)
-  expect(isMended({ ...health, cause: 'stopped' }, changes)).toBe(false)
-  expect(isMended({ ...health, sensor: 'another', cause: 'port_down' }, changes)).toBe(false)
+  expect(isRepaired({ ...health, cause: 'port_down' }, changes)).toBe(true)
+  expect(isRepaired({ ...health, cause: 'port_down' }, [])).toBe(false)
+  expect(isRepaired({ ...health, cause: 'stopped' }, changes)).toBe(false)
+  expect(isRepaired({ ...health, sensor: 'another', cause: 'port_down' }, changes)).toBe(false)
 })
