@@ -1,20 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { type Diagnostic, SpanplanError } from '../errors.ts'
+import { type Capability, hasCapability } from '../host/process/capabilities.ts'
 import type { Plan } from '../plan/plan.ts'
 import { countEmptyFileRemovals } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
-
-/** The bits of linux/capability.h. */
-const capabilities = {
-  CAP_KILL: 5n,
-  CAP_SETGID: 6n,
-  CAP_SETUID: 7n,
-  CAP_NET_ADMIN: 12n,
-  CAP_NET_RAW: 13n,
-  CAP_SYS_ADMIN: 21n
-} as const
-
-type Capability = keyof typeof capabilities
 
 /** For a port, a network namespace, and tcpdump as another user in that namespace, which is ended at the end. */
 const captureCapabilities: readonly Capability[] = [
@@ -95,10 +83,4 @@ export function checkCaptureRights(): void {
 
 function rightMissing(message: string): Diagnostic {
   return { code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' }
-}
-
-/** Reads the effective capabilities of this process: proc_pid_status(5), one bit each. */
-export function hasCapability(capability: Capability): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
-  return ((BigInt(`0x${effective}`) >> capabilities[capability]) & 1n) === 1n
 }

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { writeProgram } from '../e2e/ebpf.ts'
+import { writeProgram } from '../../src/host/xdp/object.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectRefusal, expectRestored, spanplan, warningsIn, writeSpans } from '../e2e/spans.ts'
 

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { writeProgram } from '../e2e/ebpf.ts'
+import { writeProgram } from '../../src/host/xdp/object.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
 

@@ -1,4 +1,4 @@
-/** eBPF programs as a compiler would leave them in a file, for `bpftool prog load`: no compiler is needed. */
+/** eBPF programs as a compiler would leave them in a file, for ip and bpftool: no compiler is needed. */
 import { Buffer } from 'node:buffer'
 
 const HEADER_BYTES = 64
@@ -17,18 +17,22 @@ interface Section {
 }
 
 /** An object file with one program, of that name, that returns the number; libbpf takes its type from its section. */
-export function writeProgram(section: 'tcx/ingress' | 'xdp', name: string, result: number): Buffer {
+export function writeProgram(section: 'tcx/ingress' | 'xdp' | 'xdp.frags', name: string, result: number): Buffer {
   const strings = Buffer.from(`\0${name}\0`)
-  // r0 = RESULT; exit (linux/bpf.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
-  const code = Buffer.concat([instruction(0xb7, result), instruction(0x95, 0)])
+  const code = writeCode(result)
   const [progbits, symtab, strtab] = [1, 2, 3]
   return writeElf([
     { name: '', type: 0, data: Buffer.alloc(0) },
     { name: section, type: progbits, flags: 0x6, data: code },
-    { name: 'license', type: progbits, flags: 0x3, data: Buffer.from('GPL\0') },
+    { name: 'license', type: progbits, flags: 0x3, data: Buffer.from('Dual MIT/GPL\0') },
     { name: '.symtab', type: symtab, link: 4, info: 1, entry: SYMBOL_BYTES, data: symbols(code.length) },
     { name: '.strtab', type: strtab, data: strings }
   ])
+}
+
+/** The instructions of such a program: r0 = RESULT; exit (linux/bpf.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT). */
+export function writeCode(result: number): Buffer {
+  return Buffer.concat([instruction(0xb7, result), instruction(0x95, 0)])
 }
 
 function instruction(code: number, immediate: number): Buffer {
