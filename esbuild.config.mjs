@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -85,6 +86,16 @@ const metafiles = await Promise.all([
   ...parts.map((part) => bundle(part, asFunction)),
   ...programs.filter(({ entry }) => existsSync(entry)).map((program) => bundle(program))
 ])
+
+/** The XDP program that drops what comes from a port, in the file that ip loads. */
+async function writeSeal() {
+  const entryPoints = ['src/host/xdp/seal-object.ts']
+  const [code] = (await build({ ...shared, entryPoints, outdir: 'dist' })).outputFiles
+  const module = { exports: {} }
+  new Function('module', 'require', '__dirname', code.text)(module, createRequire(import.meta.url), 'dist')
+  await put('dist/seal.o', module.exports.sealObject)
+}
+await writeSeal()
 
 /** The licences of what is in the product ask to be passed on with them. */
 const packages = new Set()

@@ -422,6 +422,17 @@ export const messages = {
       'A port of a sealed span stays open until spanplan has seen it: nftables cannot close it from its first frame on.',
     todo: 'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
   },
+  PORT_NOT_SILENT: {
+    means:
+      'The XDP program that keeps what a sealed sensor sends from packet sockets of the host could not be attached to its port, or somebody has taken it off. Everything else was done, and the port is sealed.',
+    todo: 'Read what ip says in the message. A container with CAP_NET_ADMIN can be in the way, with more queues than its interface is made with.'
+  },
+  SILENCE_UNAVAILABLE: {
+    kind: 'warning',
+    means:
+      'The host cannot have the XDP program that keeps what sealed sensors send from its packet sockets, or the right is missing. Everything else is as it should be.',
+    todo: 'Do what the reason says: run spanplan as root, mount the BPF file system, or update iproute2 or the kernel (5.18 or later).'
+  },
   STACK_BLOCKED: {
     kind: 'warning',
     means:

@@ -229,7 +229,8 @@ function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null):
 function isSlow(step: Step): boolean {
   if ('docker' in step) return true
   const [tool, , verb] = step.argv
-  return tool === 'ethtool' || (tool === 'ip' && verb === 'del')
+  // To attach an XDP program waits until no processor runs the one before.
+  return tool === 'ethtool' || (tool === 'ip' && (verb === 'del' || step.argv.includes('xdpdrv')))
 }
 
 function toolOf(step: Step): string {

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
-import type { PlannedChange } from '../plan/plan.ts'
+import { isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -105,7 +105,7 @@ export async function applyPlan(
     const sensors = done.filter(({ kind }) => kind === 'sensor')
     const connected = new Set(sensors.map(({ span }) => span))
     const isNewPort = ({ kind, device, container }: PlannedChange) =>
-      (kind === 'port' && !first.host.mayExist(device)) ||
+      ((kind === 'port' || kind === 'xdp') && !first.host.mayExist(device)) ||
       (kind === 'stack' && sensors.some((sensor) => sensor.container === container))
     return {
       first,
@@ -203,7 +203,8 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   if (!hasGone(change, before, now)) {
     const described = describeFailure(failure)
     // To lose the place of a container that others have connected is worse than to fail.
-    if (change.container === null || (change.after ?? change.before)?.owner !== 'ours') throw described
+    const isLosable = change.container !== null && (change.after ?? change.before)?.owner === 'ours'
+    if (!isLosable && !isTolerated(change)) throw described
     run.leftOut.addFailed(change, diagnosticOf(described))
   }
   return runRound(

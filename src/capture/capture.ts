@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, type RunningProgram, run, start } from '../host/exec.ts'
 import { checkCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import { readSilence } from '../host/xdp/read-silence.ts'
+import { attachSeal } from '../host/xdp/seal-program.ts'
 import type { Code } from '../messages.ts'
 import { takeLock } from '../run-dir/lock.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
@@ -92,6 +94,8 @@ async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
       const output = await run(argv)
       if (output.status !== 0 && !isGone(argv, output)) throw commandFailed(argv, output)
     }
+    // Its peer sends nothing: without the program, the port does the same.
+    if (port.isSealed && (await readSilence()).state === 'usable') await run(attachSeal(port.name))
   } finally {
     lock?.release()
   }

@@ -1,6 +1,18 @@
 import type { TcHook } from '../spec/spec.ts'
 import { dockerBridge, networkOption } from './docker/docker-names.ts'
-import type { Container, Endpoint, Input, IpLink, Link, OpaqueLink, Reading, Snapshot, VethPair } from './snapshot.ts'
+import type {
+  AttachedProgram,
+  Container,
+  Endpoint,
+  Input,
+  IpLink,
+  Link,
+  OpaqueLink,
+  Reading,
+  Snapshot,
+  VethPair
+} from './snapshot.ts'
+import { isSealProgram } from './xdp/seal-program.ts'
 
 /** The container that a veth leads into. */
 export interface Attachment {
@@ -113,7 +125,7 @@ export function indexHost(snapshot: Snapshot) {
     /** The filters of a device's root queueing disciplines. */
     classFiltersOf: groupBy(snapshot.classFilters, ({ device }) => device),
     /** The eBPF programs that see a link's frames before its filters do. */
-    programsBefore: ({ index }: Pick<Link, 'index'>) => snapshot.attached.filter(({ link }) => link === index),
+    programsBefore: (link: Link) => findProgramsBefore(link, snapshot.attached),
 
     /** The Docker network of this name. */
     networkOf: (name: string) => networkByName.get(name),
@@ -142,6 +154,13 @@ export function indexHost(snapshot: Snapshot) {
 export function isTorn({ containers, linkAt, isOpaque }: HostIndex): boolean {
   const isMissing = ({ host, inside }: VethPair) => !isOpaque(host) && linkAt(host)?.peer !== inside
   return containers.some(({ endpoints }) => endpoints.some(({ port }) => typeof port !== 'string' && isMissing(port)))
+}
+
+/** Spanplan's own hides nothing. ip shows a foreign one also where bpftool is missing. */
+function findProgramsBefore({ index, xdp }: Link, attached: readonly AttachedProgram[]): AttachedProgram[] {
+  const found = attached.filter(({ link, id }) => link === index && !(xdp?.id === id && isSealProgram(xdp)))
+  if (xdp === null || xdp.name === null || isSealProgram(xdp) || found.some(({ id }) => id === xdp.id)) return found
+  return [{ link: index, tcHook: 'ingress', layer: 'xdp', name: xdp.name, id: xdp.id }, ...found]
 }
 
 /** Its veths, by their ends. Those of an endpoint come last, and so prevail. */

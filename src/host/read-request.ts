@@ -12,7 +12,7 @@ export interface ReadRequest {
   readonly bridges: ReadonlySet<string>
   /** The containers that the plan depends on. */
   readonly containers: readonly ContainerSelector[]
-  /** Whether the plan depends on nftables. */
+  /** Whether the plan depends on nftables, and on whether ports can be silent. */
   readonly tables: boolean
   /** Docker is left for a later run. */
   readonly deferDocker: boolean

@@ -15,6 +15,7 @@ import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-syntax.ts'
+import { readSilence } from './xdp/read-silence.ts'
 
 /**
  * Reads the snapshot.
@@ -28,18 +29,19 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
- * two with bpftool, one or two with nft, one if the root table of a u32 filter is not certain, and three for
+ * two with bpftool, one or two with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, and three for
  * routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, isProgrammed] = await Promise.all([
+  const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, silence, isProgrammed] = await Promise.all([
     readAllLinks(),
     readOffloads(),
     readOwnMacEntries(),
     readTc(),
     request.tables ? readNftables() : null,
+    request.tables ? readSilence() : null,
     mayHavePrograms()
   ])
   const links = ipLinks.map(
@@ -56,7 +58,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
     isProgrammed ? readPrograms(request.programmed(links)) : []
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, nftables }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables, silence }
 }
 
 /**

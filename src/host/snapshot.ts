@@ -87,6 +87,8 @@ export interface Link {
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
+  /** The XDP program on the link; null: there is none. */
+  readonly xdp: XdpProgram | null
   /** The tool that manages the link; null: no tool says so, or nobody asked. */
   readonly manager: Manager | null
 }
@@ -195,6 +197,18 @@ export interface AttachedProgram {
   readonly name: string
   /** The kernel's number of it. */
   readonly id: number
+}
+
+/** An XDP program, as `ip` prints it. */
+export interface XdpProgram {
+  /** The kernel's number of it. */
+  readonly id: number
+  /** null: the reader lacks CAP_SYS_ADMIN. */
+  readonly name: string | null
+  /** The kernel's digest of its instructions; null: as for the name. */
+  readonly tag: string | null
+  /** The driver runs it, before there is a packet of the kernel's; else the kernel does, for a driver that cannot (generic XDP). */
+  readonly isNative: boolean
 }
 
 /** A range of addresses of a Docker network. */
@@ -334,6 +348,9 @@ export type Nftables =
   | { readonly state: 'usable'; readonly tables: readonly NftTable[] }
   | { readonly state: 'unusable' | 'unread'; readonly reason: Diagnostic }
 
+/** Whether the host can have the XDP program that keeps what a port sends from the host's packet sockets, or why not. */
+export type Silence = { readonly state: 'usable' } | { readonly state: 'unusable'; readonly reason: string }
+
 /** The kernel's part of the snapshot. */
 export interface KernelState {
   readonly bootId: string
@@ -349,6 +366,8 @@ export interface KernelState {
   readonly routes: readonly Route[]
   /** null: not asked for. */
   readonly nftables: Nftables | null
+  /** null: not asked for. */
+  readonly silence: Silence | null
 }
 
 /** The state of the host at one moment: all that a plan depends on. */

@@ -10,8 +10,22 @@ import { qdisc } from './kinds/qdisc.ts'
 import { sensor } from './kinds/sensor.ts'
 import { stack } from './kinds/stack.ts'
 import { table } from './kinds/table.ts'
+import { xdp } from './kinds/xdp.ts'
 
-const registered = [bridge, table, address, qdisc, mirror, sourceInterface, network, sensor, stack, note, port] as const
+const registered = [
+  bridge,
+  table,
+  address,
+  qdisc,
+  mirror,
+  sourceInterface,
+  network,
+  sensor,
+  stack,
+  note,
+  port,
+  xdp
+] as const
 
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly Kind[] = registered
@@ -48,10 +62,13 @@ const order: readonly string[] = Object.keys({
   'remove mirror': true,
   'remove qdisc': true,
   'remove bridge': true,
+  'remove xdp': true,
   // After the bridge: until then, what comes from a port would enter it.
   'remove port': true,
   // After the bridge, which then forwards no link-local groups any more.
-  'remove table': true
+  'remove table': true,
+  // It takes the kernel 13 ms for each port, and a port is closed without it.
+  'make xdp': true
 } satisfies Record<Turn, true>)
 
 /** When something is done to resources of a kind: its place in the order. */

@@ -145,7 +145,7 @@ function withoutRestarting(
     const link = host.linkOf(device)
     const behind = container ?? (link && host.attachmentOf(link)?.container.name)
     // A port that leads to nobody is of a container that has just ended.
-    return behind === undefined ? kind !== 'port' : !restarting.has(behind)
+    return behind === undefined ? kind !== 'port' && kind !== 'xdp' : !restarting.has(behind)
   })
 }
 

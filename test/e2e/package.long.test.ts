@@ -62,7 +62,7 @@ test('npm has the same files, in less than 1 MB, and runs no script when it inst
   const { scripts } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'))
   expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([])
   const places: readonly (readonly [RegExp, string])[] = [
-    [/^(bin|dist\/.*\.cjs|schemas|package\.json)/, 'usr/share/spanplan/$&'],
+    [/^(bin|dist\/(.*\.cjs|seal\.o)|schemas|package\.json)/, 'usr/share/spanplan/$&'],
     [/^(docs|examples|README\.md)/, 'usr/share/doc/spanplan/$&'],
     [/^dist\/(LICENSES\.txt)$/, 'usr/share/doc/spanplan/$1.gz'],
     [/^man\/(.*\.(\d))$/, 'usr/share/man/man$2/$1.gz'],

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Installed, install } from './installed.ts'
 import { createLab, type Lab } from './lab.ts'
 import { listenHere, type Scrape, scrape } from './scraping.ts'
+import { programsOn, silent } from './silence.ts'
 import { findTap, portOf, until } from './spans.ts'
 import { bootSystemd, type Systemd } from './systemd.ts'
 
@@ -119,6 +120,14 @@ test('the journal has the priority of each message, and its own time alone', asy
     '3'
   ])
   expect(prioritiesOf(/^<|^\d\d:\d\d:\d\d/)).toEqual([])
+})
+
+test("it keeps what a sensor sends from the host's packet sockets, where systemd has mounted the BPF file system", async () => {
+  await systemd.run(['mount', '-t', 'bpf', 'bpf', '/sys/fs/bpf'])
+  await start()
+  const port = await portOf(lab, lab.docker.getContainer('suricata'))
+  await until('the port is silent', async () => (await programsOn(lab, port)).length > 0)
+  expect(await programsOn(lab, port)).toEqual(silent)
 })
 
 test('it enters network namespaces, and no others, and mounts nothing', async () => {

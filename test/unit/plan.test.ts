@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
 import { SpanplanError } from '../../src/errors.ts'
+import { sealFile } from '../../src/host/xdp/seal-program.ts'
 import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/text.ts'
+import type { Plan } from '../../src/plan/plan.ts'
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
@@ -11,6 +13,11 @@ import { factsOf } from './plan/host-file.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>
+
+/** The file that ip loads is where spanplan is. */
+function commandsOf(plan: Plan): string {
+  return renderCommands(plan).replaceAll(sealFile, 'seal.o')
+}
 
 function writeTexts(name: string): Texts {
   const path = join(casesFolder, name)
@@ -26,8 +33,8 @@ function writeTexts(name: string): Texts {
       : null
     return {
       'plan.txt': [...warnings, renderPlan(plan, target.spec.files, plain)].join(''),
-      'commands.txt': plan.changes.length > 0 ? renderCommands(plan) : null,
-      'return.txt': back && [...back.changes.map(renderChange), '', renderCommands(back)].join('\n')
+      'commands.txt': plan.changes.length > 0 ? commandsOf(plan) : null,
+      'return.txt': back && [...back.changes.map(renderChange), '', commandsOf(back)].join('\n')
     }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error

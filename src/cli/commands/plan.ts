@@ -5,6 +5,7 @@ import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'
 import { printable, printableJson } from '../../printable.ts'
+import { warnOfListeners } from '../../resources/kinds/xdp.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
@@ -25,7 +26,11 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const { spec } = target
   // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
   const installation = findInstallation(session, options)
-  const more = [...warnOfLateSeal(view.desired, view.host), ...(installation ? findInstallFaults(installation) : [])]
+  const more = [
+    ...warnOfLateSeal(view.desired, view.host),
+    ...warnOfListeners(view.desired, view.host),
+    ...(installation ? findInstallFaults(installation) : [])
+  ]
   const plan = { ...view.plan, warnings: [...view.plan.warnings, ...more] }
   warn(session, plan.warnings)
   const install = installation && { file: installation.path, changed: isNewFile(installation) }

@@ -1,6 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { PacketListener } from '../../host/parsers/packet-listeners.ts'
 import type { DesiredSpan } from '../../resources/desired-state.ts'
+import { isSilent } from '../../resources/kinds/xdp.ts'
 import { type Check, orOk, warning, whenKnown } from '../finding.ts'
 import { whenPlanned } from './interfaces.ts'
 
@@ -9,27 +10,30 @@ const most = 20
 
 /**
  * The kernel hands a frame to packet sockets of all protocols (lldpd's, dhcpd's) before tc's filters: what a sealed sensor sends
- * reaches these sockets, whatever drops the frame afterwards.
+ * reaches these sockets, whatever drops the frame afterwards, unless the port has an XDP program that drops it before.
  */
 export const listeners: Check = {
   id: 'listeners',
   find: (facts) =>
     whenPlanned(facts, ({ view: { desired, host } }) =>
       whenKnown(facts.listeners, (all) => {
-        const ports = new Set(desired.spans.filter(({ sealed }) => sealed).flatMap((span) => portNames(span, host)))
-        const isSealed = desired.spans.some(({ sealed }) => sealed)
-        const hearing = all.filter(({ device }) => (device === null ? isSealed : ports.has(device)))
+        const sealed = desired.spans.filter((span) => span.sealed)
+        const ports = new Set(sealed.flatMap((span) => heardPorts(span, host)))
+        // The next port may be one that is heard.
+        const isHeard = ports.size > 0 || (sealed.length > 0 && host.silence?.state !== 'usable')
+        const hearing = all.filter(({ device }) => (device === null ? isHeard : ports.has(device)))
+        const why = host.silence?.state === 'unusable' ? `; why no port is silent: ${host.silence.reason}` : ''
         const found = [...new Set(hearing.flatMap(describeListener))]
         return orOk(
-          found.slice(0, most).map((message) => warning(message)),
+          found.slice(0, most).map((message) => warning(`${message}${why}`)),
           'no process of the host hears what sealed sensors send'
         )
       })
     )
 }
 
-function portNames({ name }: DesiredSpan, host: HostIndex): string[] {
-  return host.portsOf(name).map((port) => port.name)
+function heardPorts({ name }: DesiredSpan, host: HostIndex): string[] {
+  return host.portsOf(name).flatMap((port) => (isSilent(port) ? [] : [port.name]))
 }
 
 function describeListener({ device, processes }: PacketListener): string[] {

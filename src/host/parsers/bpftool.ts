@@ -2,16 +2,19 @@ import * as z from 'zod'
 import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram } from '../snapshot.ts'
+import { isSealProgram } from '../xdp/seal-program.ts'
 import { parseRecords } from './records.ts'
 
 /** The types of programs that get a device's frames: bpf_prog_type in linux/bpf.h, as bpftool-prog(8) names them. */
 const networkTypes: ReadonlySet<string> = new Set(['xdp', 'sched_cls'])
 
-const programOutput = z.object({ type: z.string() })
+const programOutput = z.object({ type: z.string(), name: z.string().default(''), tag: z.string().default('') })
 
-/** Whether the kernel has a program that some device may have. */
+/** Whether the kernel has a program that some device may have, besides spanplan's own, which ip shows. */
 export function hasNetworkPrograms(document: unknown): boolean {
-  return parseRecords(programOutput, document).some(({ type }) => networkTypes.has(type))
+  return parseRecords(programOutput, document).some(
+    ({ type, name, tag }) => networkTypes.has(type) && !(type === 'xdp' && isSealProgram({ name, tag, isNative: true }))
+  )
 }
 
 /** The command for {@link parseAttached}, which reads {@link attachedLines}. */

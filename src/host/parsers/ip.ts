@@ -6,7 +6,8 @@ import {
   type Offload,
   type OffloadName,
   type OpaqueLink,
-  offloadNames
+  offloadNames,
+  type XdpProgram
 } from '../snapshot.ts'
 import { parseRecords } from './records.ts'
 
@@ -36,8 +37,23 @@ const linkOutput = z.object({
       info_data: z.unknown().optional(),
       info_slave_data: z.unknown().optional()
     })
-    .default({})
+    .default({}),
+  xdp: z.unknown().optional()
 })
+
+/** The mode is XDP_ATTACHED_DRV in linux/if_link.h, or another. */
+const xdpOutput = z
+  .object({
+    mode: z.number(),
+    prog: z.object({
+      id: z.number(),
+      name: z.string().nullable().default(null),
+      tag: z.string().nullable().default(null)
+    })
+  })
+  .transform(({ mode, prog: { id, name, tag } }): XdpProgram => ({ id, name, tag, isNative: mode === 1 }))
+  // A program in each of several modes, or what is not understood: one of somebody's.
+  .catch({ id: 0, name: null, tag: null, isNative: false })
 
 const bridgeOutput = z.object({
   ageing_time: z.number(),
@@ -146,7 +162,8 @@ function parseLink(
     addresses,
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
-    port
+    port,
+    xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)
   }
 }
 

@@ -78,7 +78,8 @@ function withoutOrigin({ origin: _, ...rest }: Resource) {
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */
 function digestFacts({ host, filters }: Facts): string {
-  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes, nftables, docker } = host
+  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes } = host
+  const { nftables, silence, docker } = host
   return digestText(
     JSON.stringify({
       links,
@@ -89,6 +90,7 @@ function digestFacts({ host, filters }: Facts): string {
       programs,
       routes,
       nftables,
+      silence,
       docker,
       filters: [...filters]
     })

@@ -1,6 +1,7 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
+import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
@@ -102,7 +103,8 @@ export const port: Kind<Port> = {
 function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
   const { spans } = desired.scope
   if ('only' in spans || spans.except.size > 0) return false
-  if (findSeal(host, link.name) === undefined || link.bridge !== null) return false
+  const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
+  if (!isMarked || link.bridge !== null) return false
   const master = host.linkOf(link.master)
   return (master === undefined || !isSpanBridge(desired, master)) && !mayBeContainers(desired, host, link)
 }

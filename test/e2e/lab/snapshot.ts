@@ -74,7 +74,7 @@ const hangingAt: Readonly<Record<string, readonly string[]>> = {
   prio: ['class show dev DEVICE', 'filter show dev DEVICE']
 }
 
-/** Blanks interface indexes, running timers and lifetimes. */
+/** Blanks interface indexes, numbers of XDP programs, running timers and lifetimes. */
 function normalise(text: string): string {
   return text
     .replace(/^\d+: /gm, 'N: ')
@@ -84,5 +84,7 @@ function normalise(text: string): string {
     .replace(/expires \d+sec/g, 'expires Nsec')
     .replace(/link-netnsid \d+/g, 'link-netnsid N')
     .replace(/fdb_n_learned \d+/g, 'fdb_n_learned N')
+    .replace(/(prog\/xdp) id \d+(.*) load_time \d+/g, '$1 id N$2 load_time N')
+    .replace(/xdp\/id:\d+/g, 'xdp/id:N')
     .replace(/ tentative\b/g, '')
 }

@@ -27,6 +27,7 @@ export function writeHost({
   attached,
   routes,
   nftables,
+  silence,
   docker,
   programs
 }: CapturedHost): string {
@@ -42,6 +43,7 @@ export function writeHost({
     `"attached": ${lines(attached)}`,
     `"routes": ${lines(routes)}`,
     `"nftables": ${JSON.stringify(nftables)}`,
+    ...(silence === null ? [] : [`"silence": ${JSON.stringify(silence)}`]),
     `"docker": ${JSON.stringify(docker)}`,
     `"programs": ${JSON.stringify(Object.fromEntries(programs))}`
   ]
@@ -50,15 +52,34 @@ export function writeHost({
 
 export function readHostFile(text: string): CapturedHost {
   // Written by writeHost() and then edited: a field that is missing shows in the plan. What few cases are about may be.
-  const { programs, opaque = [], attached = [], routes = [], nftables = null, ...host } = JSON.parse(text) as HostFile
-  const links = host.links.map(({ manager = null, bridge, ...link }) => ({
+  const {
+    programs,
+    opaque = [],
+    attached = [],
+    routes = [],
+    nftables = null,
+    silence = null,
+    ...host
+  } = JSON.parse(text) as HostFile
+  const links = host.links.map(({ manager = null, xdp = null, bridge, ...link }) => ({
     ...link,
     manager,
+    xdp,
     // The older of them were taken before it was read.
     bridge: bridge && { ...bridge, groupForward: bridge.groupForward ?? 0 }
   }))
   const docker = host.docker.state === 'read' ? completeDocker(host.docker) : host.docker
-  return { ...host, links, opaque, attached, routes, nftables, docker, programs: new Map(Object.entries(programs)) }
+  return {
+    ...host,
+    links,
+    opaque,
+    attached,
+    routes,
+    nftables,
+    silence,
+    docker,
+    programs: new Map(Object.entries(programs))
+  }
 }
 
 /** The older of them were taken from Docker 26.1, whose containers ran and had no labels. */
@@ -91,7 +112,8 @@ export function asData({
   attached,
   routes,
   nftables,
+  silence,
   docker
 }: HostIndex): Snapshot {
-  return { bootId, links, opaque, qdiscs, filters, classFilters, attached, routes, nftables, docker }
+  return { bootId, links, opaque, qdiscs, filters, classFilters, attached, routes, nftables, silence, docker }
 }

@@ -1,0 +1,109 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { attachSeal, detachSeal, isSealProgram } from '../../host/xdp/seal-program.ts'
+import type { DesiredState } from '../desired-state.ts'
+import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
+import { type Port, port } from './port.ts'
+
+/**
+ * Whose XDP program a port has. `ours`: the one that drops all that comes from the port, whoever has attached it. `unread`: the
+ * kernel does not tell this user.
+ */
+type Program = 'none' | 'ours' | 'foreign' | 'unread'
+
+/**
+ * The program on the host's end of a sensor's interface that keeps what the sensor sends from packet sockets of the host's. The
+ * port's seal comes after these sockets: this is what comes before them. A port is sealed without it, too.
+ */
+export interface Xdp extends Resource {
+  readonly kind: 'xdp'
+  readonly program: Program
+  /** The container that the port leads to; null: none is known. */
+  readonly container: string | null
+}
+
+/** How the programs are observed, attached and taken off. */
+export const xdp: Kind<Xdp> = {
+  kind: 'xdp',
+  fields: {
+    program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
+  },
+  desire: (desired, host) =>
+    port.desire(desired, host).flatMap((one) =>
+      findOn(host, one).map((live) => ({
+        ...live,
+        owner: 'ours',
+        program: desiredProgram(live, one.seal === 'sealed', host)
+      }))
+    ),
+  observe: (desired, host) => port.observe(desired, host).flatMap((one) => findOn(host, one)),
+  rollbackTarget: rollbackPrograms,
+  update: (_, after) => (after.program === 'ours' ? attach(after) : detach(after)),
+  remove: detach,
+  undone: ({ id, container }, reason) =>
+    diagnostic(
+      'PORT_NOT_SILENT',
+      `what ${container ?? id} sends reaches packet sockets of the host: ${reason}`,
+      `everything else was done, and the port is sealed; to see what is on the port: ${shellLine(['ip', '-details', 'link', 'show', 'dev', id])}`
+    ),
+  title: ({ id, spans: [span] }) => (span === undefined ? id : `${id} → ${span}`),
+  summary: () => 'silent',
+  device: ({ id }) => id,
+  serves: ({ container }) => container,
+  removalNote: () => 'taken off'
+}
+
+/** On a veth pair alone: the kernel runs a program on its own end for all that the other end sends. */
+function findOn(host: HostIndex, { id, spans, owner, attached, endpoint }: Port): Xdp[] {
+  const link = host.linkOf(id)
+  if (link?.kind !== 'veth' || !link.foreignPeer) return []
+  const program = readProgram(link)
+  // Where the port is a container's, the program goes with it.
+  const isGivenBack = program === 'ours' && (owner === 'adopted' || !attached)
+  const container = endpoint?.container ?? null
+  return [{ kind: 'xdp', id, spans, owner: isGivenBack ? 'adopted' : 'shared', program, container }]
+}
+
+function readProgram({ xdp: program }: Link): Program {
+  if (program === null) return 'none'
+  if (isSealProgram(program)) return 'ours'
+  return program.isNative && program.name === null ? 'unread' : 'foreign'
+}
+
+function desiredProgram({ program }: Xdp, isSealed: boolean, { silence }: HostIndex): Program {
+  if (!isSealed) return program === 'ours' ? 'none' : program
+  return program === 'none' && silence?.state === 'usable' ? 'ours' : program
+}
+
+/** Of a port that is there still. A foreign program stays as others have it now. */
+function rollbackPrograms(programs: readonly Xdp[], _: ObservedState, { desired, host }: ObservedState): Xdp[] {
+  const live = new Map(xdp.observe(desired, host).map((one) => [one.id, one.program]))
+  const isOurs = (program: Program | undefined) => program === 'ours' || program === 'none'
+  return programs.flatMap((one) => {
+    const now = live.get(one.id)
+    if (now === undefined) return []
+    return [isOurs(one.program) && isOurs(now) ? one : { ...one, program: now }]
+  })
+}
+
+function attach({ id }: Xdp): Step[] {
+  return [{ summary: `drop what comes from ${id}`, argv: attachSeal(id) }]
+}
+
+function detach({ id }: Xdp): Step[] {
+  return [{ summary: `take the XDP program off ${id}`, argv: detachSeal(id) }]
+}
+
+/** Whether what a port sends reaches no packet socket of the host's. */
+export function isSilent(link: Link): boolean {
+  return readProgram(link) === 'ours'
+}
+
+/** Warns where the host cannot have the programs. */
+export function warnOfListeners({ spans }: DesiredState, { silence }: HostIndex): Diagnostic[] {
+  if (silence?.state !== 'unusable' || !spans.some(({ sealed }) => sealed)) return []
+  const message = `what sealed sensors send reaches packet sockets of the host (lldpd, dhcpd), because their ports cannot have an XDP program: ${silence.reason}`
+  return [diagnostic('SILENCE_UNAVAILABLE', message, 'to see which processes have such sockets: spanplan doctor')]
+}

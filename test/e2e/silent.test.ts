@@ -1,0 +1,141 @@
+/** What a sealed sensor sends reaches no packet socket of the host's either, and what is mirrored reaches the sensor. */
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeProgram } from '../../src/host/xdp/object.ts'
+import { everyKind } from './every-kind.ts'
+import { createLab, type Lab } from './lab.ts'
+import { able, countHeard, programsOn, silent } from './silence.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from './spans.ts'
+import { startWatch } from './watching.ts'
+
+let lab: Lab
+let suricata: Docker.Container
+let zeek: Docker.Container
+let before: string
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  suricata = await lab.startSensor('suricata')
+  zeek = await lab.startSensor('zeek')
+  before = await lab.snapshotText()
+})
+afterAll(() => lab?.close())
+
+async function apply(sealed = true): Promise<string> {
+  await writeSpans(
+    lab,
+    `spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek], sealed: ${sealed}}}`
+  )
+  return (await spanplan(lab, ['apply', '--yes'], 0, able)).stdout
+}
+
+const planned = async () => (await spanplan(lab, ['plan'], 0, able)).stdout
+
+test('without the program, a packet socket of the host gets each frame, and the plan says why', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek]}}')
+  await spanplan(lab, ['apply'])
+  expect(await countHeard(lab, { suricata, zeek })).toBe(1 + 2 * 23)
+  const { stderr } = await spanplan(lab, ['plan'])
+  expect(stderr).toContain('no BPF file system is mounted at /sys/fs/bpf')
+  await expectConverged(lab)
+})
+
+test('with it, none: no kind of frame, nor past the qdisc, nor in one packet of 40 KB; and the sensors get all that is mirrored', async () => {
+  expect(await planned()).toMatch(/xdp +\S+ → span0 +silent: no → yes/)
+  await apply()
+  await expectConverged(lab, able)
+  const ports = await Promise.all([suricata, zeek].map((one) => findTap(lab, one)))
+  expect(await Promise.all(ports.map(({ port }) => programsOn(lab, port)))).toEqual([silent, silent])
+  expect(await countHeard(lab, { suricata, zeek })).toBe(0)
+  const frames = Object.values(await everyKind(lab, { suricata, zeek }, '02:00:00:00:0a:01'))
+  const captures = await Promise.all(
+    [suricata, zeek].map(async (one) =>
+      lab.capture(one, (await findTap(lab, one)).name, { expression: 'ether src 02:00:00:00:0a:01' })
+    )
+  )
+  await lab.send(frames)
+  for (const capture of captures) expect((await capture.stop({ count: frames.length })).frames).toEqual(frames)
+})
+
+test('a process that listens on all interfaces is no fault of the host any more', async () => {
+  const listening = lab.start(['tcpdump', '-i', 'any', '-p', '-w', '/dev/null'])
+  await once(listening.stderr, 'data')
+  const heardBy = async (options = {}) => {
+    const { stdout } = await lab.spanplan(['doctor', '--json'], options)
+    return stdout.includes('tcpdump') && /hears every frame on all interfaces/.test(stdout)
+  }
+  expect(await heardBy(able)).toBe(false)
+  await lab.run(['ip', 'link', 'set', 'dev', (await findTap(lab, zeek)).port, 'xdpdrv', 'off'])
+  expect(await heardBy(able)).toBe(true)
+  listening.kill('SIGKILL')
+  await listening.catch(() => undefined)
+  await apply()
+})
+
+test('a watch does it for a sensor that restarts, and puts back what somebody takes off', async () => {
+  await using watch = await startWatch(lab, [], able)
+  await zeek.restart()
+  const portOf = async () => (await findTap(lab, zeek)).port
+  await until('the new port is silent', async () => (await programsOn(lab, await portOf())).length > 0)
+  await lab.run(['ip', 'link', 'set', 'dev', await portOf(), 'xdpdrv', 'off'])
+  await until('it is silent again', async () => (await programsOn(lab, await portOf())).length > 0)
+  expect(watch.told).not.toContain('error')
+  await expectHeard(lab, [zeek, suricata])
+})
+
+test("a foreign program stays, with a warning; on a port of somebody's, ours goes with the span", async () => {
+  const { port } = await findTap(lab, zeek)
+  const file = join(lab.files, 'theirs.o')
+  await writeFile(file, writeProgram('xdp.frags', 'theirs', 1))
+  await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
+  await lab.run([
+    'unshare',
+    '--mount',
+    'sh',
+    '-ec',
+    `mount -t bpf bpf /sys/fs/bpf; ip link set dev ${port} xdpdrv obj ${file} sec xdp.frags`
+  ])
+  const { stderr } = await spanplan(lab, ['plan'], 0, able)
+  expect(stderr).toMatch(new RegExp(`${port} ingress has the xdp program \\d+ before the filter that seals it`))
+  await apply()
+  await expectConverged(lab, able)
+  expect(await programsOn(lab, port)).toEqual(['xdp theirs'])
+  await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
+})
+
+test('a port that cannot have it costs nothing else', async () => {
+  const { port } = await findTap(lab, zeek)
+  const { State } = await zeek.inspect()
+  // More queues than the host's end has: a container with CAP_NET_ADMIN can do that to its own interface.
+  const ends = `many0 numrxqueues 1 numtxqueues 2 type veth peer name eth9 numrxqueues 2 numtxqueues 2 netns ${State.Pid}`
+  await lab.run(['ip', 'link', 'add', ...ends.split(' ')])
+  await lab.run(['ip', 'link', 'set', 'dev', 'many0', 'master', 'span0', 'up'])
+  const { stderr } = await spanplan(lab, ['apply', '--yes'], 4, able)
+  expect(stderr).toMatch(/what many0 sends reaches packet sockets of the host: /)
+  expect(await programsOn(lab, port)).toEqual(silent)
+  expect(await lab.run(['tc', 'filter', 'show', 'dev', 'many0', 'ingress'])).toContain("bytecode '1,6 0 0 2'")
+  await lab.run(['ip', 'link', 'del', 'dev', 'many0'])
+  await expectConverged(lab, able)
+})
+
+test('taken off with "sealed: false", and from a port that others have put on the bridge, with the span', async () => {
+  const { port } = await findTap(lab, zeek)
+  await apply(false)
+  await expectConverged(lab, able)
+  expect(await programsOn(lab, port)).toEqual([])
+  await apply()
+  const { State } = await zeek.inspect()
+  await lab.run(['ip', 'link', 'add', 'mine0', 'type', 'veth', 'peer', 'name', 'eth9', 'netns', String(State.Pid)])
+  await lab.run(['ip', 'link', 'set', 'dev', 'mine0', 'up'])
+  const mine = await lab.run(['ip', '-details', 'link', 'show', 'dev', 'mine0'])
+  await lab.run(['ip', 'link', 'set', 'dev', 'mine0', 'master', 'span0'])
+  await apply()
+  expect(await programsOn(lab, 'mine0')).toEqual(silent)
+  await spanplan(lab, ['destroy', '--yes'], 0, able)
+  expect(await lab.run(['ip', '-details', 'link', 'show', 'dev', 'mine0'])).toBe(mine)
+  await lab.run(['ip', 'link', 'del', 'dev', 'mine0'])
+  await expectRestored(lab, before)
+})
