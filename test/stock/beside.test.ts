@@ -1,0 +1,157 @@
+/** What else is at work on a host, and what only Debian's own kernel has of it: Open vSwitch, br_netfilter, and a firewall that flushes. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { dropProgram } from '../../src/host/tc-syntax.ts'
+import { ether, filler, ipv4Udp } from '../e2e/frames.ts'
+import { privateEnvironment, privateRoot } from '../e2e/lab/programs.ts'
+import { type Argv, createLab, type Lab } from '../e2e/lab.ts'
+import { expectArriving, expectFrames, findTap, listen, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { startWatch } from '../e2e/watching.ts'
+
+const STRANGER = '02:00:00:00:0a:01'
+const NOBODY = '02:00:00:00:0a:02'
+
+let lab: Lab
+let zeek: Docker.Container
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  zeek = await lab.startListener('zeek')
+})
+afterAll(() => lab?.close())
+afterEach(() => spanplan(lab, ['destroy', '--all', '--yes']))
+
+const run = (commands: string) => lab.run(['sh', '-ec', commands])
+
+async function apply(interfaces = ''): Promise<void> {
+  await writeSpans(lab, `${interfaces}\nspans: {span0: {sources: [{interface: ens192}], sensors: [zeek]}}`)
+  await spanplan(lab, ['apply', '--yes'])
+}
+
+const frames = Array.from({ length: 10 }, (_, index) => ether(NOBODY, STRANGER, filler(100, index)))
+const named = (some: readonly Buffer[]) => Object.fromEntries(some.map((frame, index) => [`frame ${index}`, frame]))
+
+test('where bridges hand their frames to iptables (br_netfilter), no copy is one: none is dropped, counted, or sent to the host', async () => {
+  await run(`sysctl -qw net.bridge.bridge-nf-call-iptables=1
+ip addr add 192.0.2.1/24 dev ens224
+ip link add name br9 type bridge
+for end in a b; do
+  ip link add name $end type veth peer name $end-in
+  ip link set dev $end-in master br9
+  for one in $end $end-in; do ip link set dev $one up; done
+done
+ip link set dev br9 up
+nft -f - <<'NFT'
+table inet firewall {
+  chain count { type filter hook prerouting priority -300; ip daddr 203.0.113.9 counter; }
+  chain nat { type nat hook prerouting priority -100; ip daddr 203.0.113.9 dnat ip to 192.0.2.1; }
+  chain input { type filter hook input priority 0; udp dport 4000 counter; }
+  chain forward { type filter hook forward priority 0; policy drop; ip daddr 203.0.113.9 counter; }
+  chain postrouting { type filter hook postrouting priority 0; ip daddr 203.0.113.9 counter; }
+}
+NFT`)
+  const counted = async () =>
+    [...(await run('nft list table inet firewall')).matchAll(/counter packets (\d+)/g)].map(([, count]) =>
+      Number(count)
+    )
+  const aimed = frames.map((_, index) => {
+    const to = { source: '198.51.100.7', destination: '203.0.113.9', destinationPort: 4000 }
+    return ether(NOBODY, STRANGER, ipv4Udp({ ...to, data: Buffer.alloc(60, index) }))
+  })
+  await apply()
+  const capture = await listen(lab, zeek)
+  await lab.send(aimed)
+  await expectFrames(capture, named(aimed))
+  expect(await counted()).toEqual([0, 0, 0, 0])
+  // The same on a bridge of somebody else's: iptables sees them there.
+  await lab.send(aimed, 'a')
+  await until('the firewall has counted', async () => ((await counted())[0] ?? 0) >= aimed.length)
+  await run(
+    'nft delete table inet firewall; for one in br9 a b; do ip link del dev $one; done; ip addr flush dev ens224'
+  )
+})
+
+test('while somebody flushes nftables, every filter that closes something stays: of the port, the stack, and the dedicated interface', async () => {
+  await apply('interfaces: {ens192: {dedicated: true}}')
+  await using watch = await startWatch(lab)
+  const isClosed = async () => {
+    const { State } = await zeek.inspect()
+    const { name, port } = await findTap(lab, zeek)
+    const shows: readonly Argv[] = [
+      ['nsenter', `--net=/proc/${State.Pid}/ns/net`, '--', 'tc', 'filter', 'show', 'dev', name, 'ingress'],
+      ['tc', 'filter', 'show', 'dev', port, 'ingress'],
+      ['tc', 'filter', 'show', 'dev', 'ens192', 'ingress', 'pref', '65535']
+    ]
+    const filters = await Promise.all(shows.map((argv) => lab.run(argv)))
+    return filters.every((text) => text.includes(`bytecode '${dropProgram}'`))
+  }
+  const flushing = lab.start(['sh', '-c', 'while :; do nft flush ruleset; sleep 0.1; done'])
+  try {
+    await zeek.restart({ t: 0 })
+    await until('all is closed again', isClosed)
+    for (let sample = 0; sample < 10; sample++) expect(await isClosed()).toBe(true)
+  } finally {
+    flushing.kill('SIGKILL')
+    await flushing.catch(() => undefined)
+  }
+  await until('the table is there again', async () => (await run('nft list ruleset')).includes('spanplan_default'))
+  await watch.settle()
+  await expectArriving(lab, zeek)
+})
+
+test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and loses and gets the port, and is never touched', async () => {
+  const folder = join(lab.files, 'ovs')
+  await mkdir(folder)
+  const database = `unix:${folder}/db.sock`
+  const variables = Object.entries({ ...privateEnvironment(lab.name), OVS_RUNDIR: folder, OVS_LOGDIR: folder })
+  const env = ['env', ...variables.map(([name, value]) => `${name}=${value}`)] as const
+  const program = (name: string) => join(privateRoot, 'usr', name)
+  const vsctl = (...words: string[]) =>
+    lab.run([...env, program('bin/ovs-vsctl'), `--db=${database}`, '--timeout=60', ...words])
+  const schema = program('share/openvswitch/vswitch.ovsschema')
+  await lab.run([...env, program('bin/ovsdb-tool'), 'create', `${folder}/conf.db`, schema])
+  const server = lab.start([...env, program('sbin/ovsdb-server'), `${folder}/conf.db`, `--remote=p${database}`])
+  const startSwitch = () => lab.start([...env, program('lib/openvswitch-switch/ovs-vswitchd'), database])
+  let vswitchd = startSwitch()
+  const stop = async (one: typeof server) => {
+    one.kill('SIGTERM')
+    await one.catch(() => undefined)
+  }
+  /** What comes in at one port goes out at the other, once, and a copy to the sensor. */
+  const expectSwitched = async () => {
+    await until('the switch forwards', async () => {
+      const beyond = await lab.captureLink('sw1', { direction: 'in', expression: `ether src ${STRANGER}` })
+      await lab.send(frames.slice(0, 1))
+      return (await beyond.stop()).frames.length === 1
+    })
+    const [beyond, capture] = [
+      await lab.captureLink('sw1', { direction: 'in', expression: `ether src ${STRANGER}` }),
+      await listen(lab, zeek, { expression: `ether src ${STRANGER}` })
+    ]
+    await lab.send(frames)
+    await expectFrames(beyond, named(frames))
+    await expectFrames(capture, named(frames))
+  }
+  try {
+    await vsctl('init')
+    await vsctl('add-br', 'ovs0', '--', 'add-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens224')
+    const ports = await vsctl('list-ports', 'ovs0')
+    await apply()
+    await using watch = await startWatch(lab)
+    await expectSwitched()
+    await stop(vswitchd)
+    vswitchd = startSwitch()
+    await vsctl('del-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens192')
+    // Its policer needs the place of the mirrors' qdisc: nothing else is to suffer from that.
+    await vsctl('set', 'interface', 'ens224', 'ingress_policing_rate=1000000')
+    await watch.settle()
+    await expectSwitched()
+    expect((await vsctl('list-ports', 'ovs0')).split('\n').sort()).toEqual(ports.split('\n').sort())
+  } finally {
+    await vsctl('del-br', 'ovs0').catch(() => '')
+    await stop(vswitchd)
+    await stop(server)
+  }
+})
