@@ -19,6 +19,7 @@ import type { Lock } from '../run-dir/lock.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 import { rollBackApply } from './executor.ts'
 import { type Installation, installFile } from './install-file.ts'
+import { type Exclusively, keepClosed } from './keep-closed.ts'
 import type { Progress } from './run-steps.ts'
 
 /** What a person decides on an apply that waits for confirmation. */
@@ -125,8 +126,10 @@ export interface UnconfirmedApply {
   readonly lock: Lock
   /** The file that is installed once it is confirmed. */
   readonly install: Installation | null
-  /** Does the work at the end while nobody else changes the host. */
-  readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>
+  /** For the work at the end. */
+  readonly exclusively: Exclusively
+  /** For what is closed before. */
+  readonly meanwhile: Exclusively
   /** Is called once it is confirmed, before the file is installed. */
   readonly onConfirmed: () => void
 }
@@ -177,9 +180,11 @@ export async function confirmOrRollBack(
   )
   if (signal.aborted) settle('interrupted')
   signal.addEventListener('abort', () => settle('interrupted'), { once: true })
+  const awaitClosing = keepClosed(target, apply.meanwhile, withdraw.signal)
   const ended = await result
   clearTimeout(timer)
   withdraw.abort()
+  await awaitClosing()
   lock.announce({ waits_until: undefined })
   const end = async () => {
     if (ended !== 'confirm') {

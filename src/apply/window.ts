@@ -177,9 +177,10 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
       // Not interrupted: what has to be done at the end is done.
       return whileLocked(command, new AbortController().signal, end)
     }
+    const meanwhile = <T>(work: () => Promise<T>) => whileLocked(command, signal, work)
     const onConfirmed = () => writeWindow({ ...window, phase: 'confirmed' })
     const apply = { id, ...restored, progress: silent, lock, install: window.install }
-    await confirmOrRollBack({ ...apply, exclusively, onConfirmed }, window.milliseconds, () => null, signal)
+    await confirmOrRollBack({ ...apply, exclusively, meanwhile, onConfirmed }, window.milliseconds, () => null, signal)
     return confirmedMessage(window.install)
   } finally {
     lock.release()

@@ -97,6 +97,7 @@ function attendedEnding(session: Session, milliseconds: number, installation: In
       first,
       install: isNew ? installation : null,
       exclusively,
+      meanwhile: exclusively,
       onConfirmed: () => undefined
     }
     const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
