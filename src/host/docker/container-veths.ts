@@ -2,6 +2,7 @@ import { lstatSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
+import { judgeOrigins, originOutput } from '../parsers/addresses.ts'
 import { parseRecords } from '../parsers/records.ts'
 import { parseOutput, runJsonBatch } from '../read-commands.ts'
 import { findRouted } from '../routes/read-routes.ts'
@@ -115,7 +116,7 @@ const vethOutput = z.object({
   link_netnsid: z.number(),
   master: z.string().optional(),
   linkinfo: z.object({ info_kind: z.literal('veth') }),
-  addr_info: z.array(z.object({ protocol: z.string().optional() }))
+  addr_info: z.array(originOutput)
 })
 
 const nameOutput = z.object({ nsid: z.number(), name: z.string().optional() })
@@ -125,12 +126,12 @@ const nameOutput = z.object({ nsid: z.number(), name: z.string().optional() })
  * into it, and keeps the number.
  */
 export function parseVeths(folder: string, links: unknown, names: unknown): VethsBySandbox {
-  const veths = parseRecords(vethOutput, links).map(
-    ({ ifindex, ifname, link_index, link_netnsid, master = null, addr_info }): Veth => {
-      const isUsed = addr_info.some(({ protocol }) => protocol !== 'kernel_ll')
-      return { host: ifindex, inside: link_index, namespace: link_netnsid, name: ifname, master, isUsed }
-    }
-  )
+  const records = parseRecords(vethOutput, links)
+  const isKernels = judgeOrigins(records.flatMap(({ addr_info }) => addr_info))
+  const veths = records.map(({ ifindex, ifname, link_index, link_netnsid, master = null, addr_info }): Veth => {
+    const isUsed = addr_info.some((address) => !isKernels(address))
+    return { host: ifindex, inside: link_index, namespace: link_netnsid, name: ifname, master, isUsed }
+  })
   return new Map(
     parseRecords(nameOutput, names).flatMap(({ nsid, name }) =>
       name === undefined ? [] : [[`${folder}/${name}`, veths.filter(({ namespace }) => namespace === nsid)]]

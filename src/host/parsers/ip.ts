@@ -9,6 +9,7 @@ import {
   offloadNames,
   type XdpProgram
 } from '../snapshot.ts'
+import { judgeOrigins, originOutput } from './addresses.ts'
 import { parseRecords } from './records.ts'
 
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)
@@ -96,10 +97,9 @@ const opaqueOutput = z
 const addressOutput = indexOutput.extend({
   addr_info: z.array(
     z.object({
+      ...originOutput.shape,
       family: z.string().optional(),
-      local: z.string().optional(),
-      prefixlen: z.number().optional(),
-      protocol: z.string().optional()
+      prefixlen: z.number().optional()
     })
   )
 })
@@ -242,14 +242,16 @@ function parseAddresses(document: unknown): (index: number) => readonly Address[
   const indexes = records.map((record) => indexOutput.safeParse(record).data?.ifindex)
   const understood = new Map(parseRecords(addressOutput, records).map(({ ifindex, addr_info }) => [ifindex, addr_info]))
   const opaque = new Set(indexes.filter((index) => index === undefined || !understood.has(index)))
+  const isKernels = judgeOrigins([...understood.values()].flat())
   return (index) => {
     const addresses = understood.get(index)
     if (addresses === undefined) return opaque.has(index) || opaque.has(undefined) ? undefined : []
-    return addresses.flatMap(({ family, local, prefixlen, protocol }) =>
-      (family === 'inet' || family === 'inet6') && local !== undefined && prefixlen !== undefined
-        ? [{ family, address: local, prefix: prefixlen, automatic: protocol === 'kernel_ll' }]
+    return addresses.flatMap((one) => {
+      const { family, local, prefixlen } = one
+      return (family === 'inet' || family === 'inet6') && local !== undefined && prefixlen !== undefined
+        ? [{ family, address: local, prefix: prefixlen, automatic: isKernels(one) }]
         : []
-    )
+    })
   }
 }
 

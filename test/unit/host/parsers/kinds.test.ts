@@ -61,6 +61,14 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
     expect([find('odd\udcff'), find('odd\udcfe"')]).toMatchObject([{ kind: 'dummy' }, { kind: 'dummy' }])
   })
 
+  test("addresses: which are the kernel's own, also where ip does not say so", () => {
+    const automatic = parseLinks(read('links'), read('addresses')).links.flatMap(({ name, mac, addresses }) =>
+      addresses.flatMap((one) => (one.automatic ? [{ name, mac, address: one.address }] : []))
+    )
+    expect(automatic).toHaveLength(48)
+    expect(automatic).toContainEqual({ name: 'veth1', mac: '2a:b4:32:73:38:55', address: 'fe80::28b4:32ff:fe73:3855' })
+  })
+
   test('qdiscs, of which tc prints one as no JSON', () => {
     const qdiscs = parseQdiscs(read('qdiscs'))
     expect(qdiscs.filter(({ root, handle }) => root && handle === '1:')).toHaveLength(35)
