@@ -33,6 +33,12 @@ export const composeLabel = {
 /** The endpoint option that names the interface in the container, and the first API version that has it: Docker 28's. */
 export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api: '1.48' } as const
 
+/**
+ * The network option that says with how many ARP requests and neighbour advertisements Docker announces each new endpoint, and
+ * the first API version that has it: Docker 28's, which sends three. Other sensors would get frames that were never on the wire.
+ */
+export const announcementsOption = { key: 'com.docker.network.advertise_addr_nmsgs', api: '1.48' } as const
+
 /** Whether a daemon supports an API version. `api` is the newest version that the daemon supports. */
 export function supportsApi(api: string, version: string): boolean {
   return api.localeCompare(version, 'en', { numeric: true }) >= 0

@@ -1,5 +1,12 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { composeLabel, label, networkOption, referTo } from '../../host/docker/docker-names.ts'
+import {
+  announcementsOption,
+  composeLabel,
+  label,
+  networkOption,
+  referTo,
+  supportsApi
+} from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
@@ -239,11 +246,18 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
           ...kept?.options,
           [networkOption.bridge]: span.name,
           [networkOption.noAddress]: 'true',
-          [networkOption.mtu]: String(span.wantedMtu)
+          [networkOption.mtu]: String(span.wantedMtu),
+          // No field of its own: a network that lacks this option is not recreated for it.
+          ...(canSilence(host) && { [announcementsOption.key]: '0' })
         }
       }
     ]
   })
+}
+
+/** Whether Docker can be kept from announcing each endpoint. */
+function canSilence({ docker }: HostIndex): boolean {
+  return docker.state === 'read' && supportsApi(docker.api, announcementsOption.api)
 }
 
 /** Whether the bridge was adopted, or is being adopted. */
