@@ -332,10 +332,9 @@ export interface Route {
   readonly removal: readonly string[]
 }
 
-/** A table of nftables of the bridge family whose name or comment begins with `spanplan`. */
+/** A table of nftables of the bridge family in which something has a name with `spanplan`. */
 export interface NftTable {
   readonly name: string
-  readonly comment: string | null
   /** All that is in the table, itself too, as `nft -json` prints it: each under its kind, without its handle. */
   readonly objects: readonly Readonly<Record<string, Readonly<Record<string, unknown>>>>[]
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Link } from '../host/snapshot.ts'
+import type { Link, NftTable } from '../host/snapshot.ts'
 import type { TcHook } from '../spec/spec.ts'
 
 /**
@@ -209,14 +209,15 @@ export function tableName(owner: string): string {
   return `spanplan_${owner}`
 }
 
-/** Writes the comment of an owner's table. */
+/** Writes the name of the chain that marks an owner's table. */
 export function writeTableMark(owner: string): string {
-  return `spanplan:${owner}`
+  return `spanplan.name.${owner}`
 }
 
-/** Reads what {@link writeTableMark} wrote; null for a foreign comment. */
-export function readTableMark(comment: string | null): string | null {
-  return /^spanplan:(.+)$/.exec(comment ?? '')?.[1] ?? null
+/** Whose table it is, by the chain that {@link writeTableMark} names; null for a foreign table. */
+export function readTableMark({ objects }: NftTable): string | null {
+  const owners = objects.map(({ chain }) => /^spanplan\.name\.(.+)$/.exec(String(chain?.name))?.[1])
+  return owners.find((owner) => owner !== undefined) ?? null
 }
 
 /** The handle of a mirror; never 0, which tc takes as "any". */

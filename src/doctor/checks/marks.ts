@@ -43,7 +43,7 @@ function findMarked(host: HostIndex): Map<string, Set<string>> {
   const found = [
     ...host.links.map((link) => [readMark(link)?.owner, `the bridge ${link.name}`] as const),
     ...host.networks.map(({ name, labels }) => [labels[label.name], `the Docker network ${name}`] as const),
-    ...tables.map(({ name, comment }) => [readTableMark(comment) ?? undefined, `the table ${name}`] as const)
+    ...tables.map((table) => [readTableMark(table) ?? undefined, `the table ${table.name}`] as const)
   ]
   const marked = new Map<string, Set<string>>()
   for (const [owner, thing] of found) {

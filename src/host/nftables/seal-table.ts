@@ -3,8 +3,8 @@ import type { Argv } from '../exec.ts'
 /** A table of nftables that drops what the ports of some bridges send, from each port's first frame on. */
 export interface SealTable {
   readonly name: string
-  /** The table's comment: its mark. */
-  readonly comment: string
+  /** The name of a chain that holds nothing: nft 1.0.6 leaves out the comment of a table, and `nft flush table` those of rules. */
+  readonly mark: string
   /** The names of the bridges. They need not exist. */
   readonly bridges: readonly string[]
 }
@@ -25,10 +25,11 @@ const chains = ['prerouting', 'input'] as const
 const drop = [{ match: { op: '==', left: { meta: { key: 'ibrname' } }, right: `@${bridgeSet}` } }, { drop: null }]
 
 /** All that is in the table, as `nft -json list ruleset` prints it, without handles: libnftables-json(5). */
-export function tableObjects({ name, comment, bridges }: SealTable): object[] {
+export function tableObjects({ name, mark, bridges }: SealTable): object[] {
   const place = { family, table: name }
   return [
-    { table: { family, name, comment } },
+    { table: { family, name } },
+    { chain: { ...place, name: mark } },
     { set: { ...place, name: bridgeSet, type: 'ifname', elem: bridges } },
     ...chains.map((hook) => ({
       chain: { ...place, name: hook, type: 'filter', hook, prio: priority, policy: 'accept' }
@@ -48,7 +49,10 @@ export function removeTable(name: string): Argv {
 }
 
 /** The command that shows whether the kernel can have such a table. It changes nothing. */
-export const checkCommand: Argv = transaction(additions({ name: 'spanplan', comment: '', bridges: ['span0'] }), '-c')
+export const checkCommand: Argv = transaction(
+  additions({ name: 'spanplan', mark: 'spanplan', bridges: ['span0'] }),
+  '-c'
+)
 
 function additions(table: SealTable): object[] {
   return tableObjects(table).map((add) => ({ add }))

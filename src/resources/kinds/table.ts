@@ -46,37 +46,39 @@ function observeTables(desired: DesiredState, { nftables }: HostIndex): Table[] 
 function desireTables(desired: DesiredState, host: HostIndex): Table[] {
   if (host.nftables?.state !== 'usable') return []
   const live = observeTables(desired, host)
-  const owners = new Set([desired.owner, ...live.flatMap(({ comment }) => readTableMark(comment) ?? [])])
+  const owners = new Set([desired.owner, ...host.nftables.tables.flatMap((one) => readTableMark(one) ?? [])])
   return [...owners].flatMap((owner): Table[] => {
-    const comment = writeTableMark(owner)
+    const mark = writeTableMark(owner)
     const others = live
-      .filter((one) => one.comment === comment)
+      .filter((one) => one.mark === mark)
       .flatMap(({ bridges }) => bridges.filter((bridge) => !isInScope(desired, owner, bridge)))
     const own = owner === desired.owner ? desired.spans.filter(({ sealed }) => sealed).map(({ name }) => name) : []
     const bridges = sortNames([...own, ...others])
     const name = tableName(owner)
     const spans = own.length > 0 ? own : bridges
     if (bridges.length === 0) return []
-    return [{ kind: 'table', id: name, name, comment, spans, owner: 'ours', bridges, isIntact: true }]
+    return [{ kind: 'table', id: name, name, mark, spans, owner: 'ours', bridges, isIntact: true }]
   })
 }
 
-function observeTable(desired: DesiredState, { name, comment, objects }: NftTable): Table[] {
-  const owner = readTableMark(comment)
+function observeTable(desired: DesiredState, live: NftTable): Table[] {
+  const { name, objects } = live
+  const owner = readTableMark(live)
   const ours = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
   if (!ours && name !== tableName(desired.owner)) return []
   const bridges = sortNames(objects.flatMap(elementsOf))
   const inScope = bridges.filter((bridge) => owner !== null && isInScope(desired, owner, bridge))
-  const written = { name, comment: comment ?? '', bridges }
+  const written = { name, mark: owner === null ? '' : writeTableMark(owner), bridges }
   const expected = tableObjects(written)
-  const live = objects.map(withSortedElements)
+  const sorted = objects.map(withSortedElements)
   return [
     {
       ...{ kind: 'table', id: name, ...written },
       spans: inScope.length > 0 ? inScope : bridges,
       owner: ours ? 'ours' : 'foreign',
       isIntact:
-        live.length === expected.length && expected.every((one) => live.some((other) => isDeepStrictEqual(one, other)))
+        sorted.length === expected.length &&
+        expected.every((one) => sorted.some((other) => isDeepStrictEqual(one, other)))
     }
   ]
 }
@@ -118,7 +120,7 @@ function joinBridges(before: Table, after: Table): Table {
   return { ...after, bridges: sortNames([...before.bridges, ...after.bridges]) }
 }
 
-function writeSteps(before: Table | null, { name, comment, bridges, isIntact }: Table): Step[] {
+function writeSteps(before: Table | null, { name, mark, bridges, isIntact }: Table): Step[] {
   if (before?.isIntact === isIntact && isDeepStrictEqual(before.bridges, bridges)) return []
-  return [{ summary: `write the table ${name}`, argv: writeTable({ name, comment, bridges }) }]
+  return [{ summary: `write the table ${name}`, argv: writeTable({ name, mark, bridges }) }]
 }
