@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
 import { type CodeCache, openCodeCache } from './code-cache.ts'
+import { explainOldNode } from './supported-node.ts'
 
 const { version, arch, execArgv, argv } = process
 
@@ -64,4 +65,10 @@ function requireBundle(name: string): unknown {
   return modules.get(name)
 }
 
-requireBundle(`./${commandLine}`)
+const old = explainOldNode(process.versions.node)
+if (old === null) {
+  requireBundle(`./${commandLine}`)
+} else {
+  process.stderr.write(old)
+  process.exitCode = 1
+}

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { supportedNode } from '../../../src/doctor/checks/programs.ts'
 import type { DoctorFacts, UnitFacts } from '../../../src/doctor/facts.ts'
 import { findInstallations } from '../../../src/doctor/gather/installations.ts'
 import { judgeModule } from '../../../src/doctor/gather/kernel-modules.ts'
@@ -26,12 +25,6 @@ if (answering.state !== 'answers') throw new Error('Docker answers')
 
 test('a host on which all is well', () => {
   expect(found({})).toEqual([])
-})
-
-test('the oldest Node.js is the one that package.json says', () => {
-  expect(JSON.parse(readFileSync('package.json', 'utf8')).engines.node).toBe(`>=${supportedNode}`)
-  expect(found({ node: '20.9.0' })).toEqual([['node', 'problem', 'apt-get install nodejs']])
-  expect(found({ node: '22.1.0' })).toEqual([])
 })
 
 test('what could not be read is not guessed', () => {
