@@ -62,7 +62,7 @@ export function resolveFilter({ filter }: SourceSpec, filters: CompiledFilters):
       const { program } = compiled
       const length = Number.parseInt(program, 10)
       if (length <= longestProgram) return { program }
-      const message = `the filter compiles to ${length} instructions; the kernel accepts at most ${longestProgram}`
+      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longestProgram}`
       return fail('FILTER_TOO_LARGE', message, tooLarge)
     }
     case 'endless': {

@@ -41,6 +41,6 @@ describe('the largest program', () => {
   })
 
   test('could hardly be larger', async () => {
-    await expect(addMirror(programOf(longestProgram + 32))).rejects.toThrow('message exceeded bound')
+    await expect(addMirror(programOf(longestProgram + 96))).rejects.toThrow('message exceeded bound')
   })
 })

@@ -21,9 +21,9 @@ export type CompiledFilters = ReadonlyMap<string, Compiled>
 
 /**
  * The largest program, in instructions. tc has one netlink message of 16,384 bytes for a filter: 2,031 instructions of 8 bytes
- * besides the mirror action and its cookie, whatever the names of the devices. Some bytes are left for other versions of tc.
+ * besides the mirror action and its cookie, whatever the names of the devices. tc 7.3 reads back 1,971 of them.
  */
-export const longestProgram = 2024
+export const longestProgram = 1960
 
 /**
  * The command that compiles a pcap-filter(7) expression.
