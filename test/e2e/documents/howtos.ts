@@ -155,7 +155,7 @@ export const howtos: Stories<Reader> = {
       expect(await reader.run('spanplan plan')).toContain('No changes')
       await reader.expectFrames('suricata')
       const again = await reader.run(`{ ${apply.trim()}; } 2>&1 || echo "exit status $?"`)
-      expect(again).toContain('span0/bridge: was to be created, needs nothing now')
+      expect(again).toContain('bridge span0: was to be created, needs nothing now')
       expect(again).toContain('exit status 3')
       await reader.lab.run(['ip', 'link', 'del', 'dev', 'other'])
     },
