@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { judgeOrigins, originOutput } from '../address-origin.ts'
 import {
   type Address,
   type IpLink,
@@ -9,7 +10,6 @@ import {
   offloadNames,
   type XdpProgram
 } from '../snapshot.ts'
-import { judgeOrigins, originOutput } from './addresses.ts'
 import { parseRecords } from './records.ts'
 
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)

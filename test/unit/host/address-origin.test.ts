@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { judgeOrigins } from '../../../../src/host/parsers/addresses.ts'
+import { judgeOrigins } from '../../../src/host/address-origin.ts'
 
 describe('an address of which ip prints no origin', () => {
   const isKernels = judgeOrigins([{ local: '127.0.0.1' }])
