@@ -125,7 +125,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
   const points = [...sole, ...kept.filter((one) => !sole.some((other) => isAt(one, other)))]
   const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
   const sensors = resolveSensors(span, context)
-  const largest = largestMtu(span, points, host)
+  const largest = Math.min(largestMtu(span, points, host), bridgeMaximum)
   const { name, description, wire, sealed, network, origin } = span
   const held = heldMtu(span, host)
   // It never shrinks under running sensors: these would lose their interface for frames that are smaller than they could be.
@@ -203,6 +203,9 @@ function warnOfMtu(span: SpanSpec, largest: number): Diagnostic[] {
 
 /** Bytes: Ethernet's own (RFC 894), which most interfaces have. */
 const ethernetMtu = 1500
+
+/** Bytes: the most that the kernel takes for a bridge, and for a veth. Interfaces without hardware may have more, as a VRF has: 65,575. */
+const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {

@@ -118,14 +118,20 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     for (const { diagnostic } of started) emit({ type: 'warning', diagnostic })
     for (const { diagnostic } of ended) emit({ type: 'warning_over', diagnostic })
   }
-  const recordSources = (trigger: Trigger, view: PlanView, isNewFile: boolean) => {
-    const current = view.desired.spans.flatMap(({ name, mirrors }) =>
+  /** `made`: the changes of the run. A container may have started after the plan was made: the apply has mirrored it all the same. */
+  const recordSources = (trigger: Trigger, view: PlanView, made: readonly PlannedChange[], isNewFile: boolean) => {
+    const late = made.flatMap(({ kind, action, span, serves }): Source[] =>
+      kind === 'mirror' && action === 'create' && span !== null && serves !== null
+        ? [{ span, source: serves, isNamed: false }]
+        : []
+    )
+    const planned = view.desired.spans.flatMap(({ name, mirrors }) =>
       mirrors.map(({ source: [source], device }): Source => ({ span: name, source, isNamed: source === device.name }))
     )
     const isWaitedFor = ({ span, source }: Source) =>
       view.plan.waiting.some((wait) => wait.span === span && wait.container === source)
     const isUnknown = ({ span }: Source) => !isDockerRead(view) || view.desired.spanOf(span) === undefined
-    for (const one of sources.update(current, isUnknown).ended) {
+    for (const one of sources.update([...late, ...planned], isUnknown).ended) {
       if (isNewFile || one.isNamed || isWaitedFor(one)) continue
       emit({ type: 'source_gone', trigger, span: one.span, source: one.source })
     }
@@ -148,7 +154,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
         return isNewFile ? 0 : needed.length
       }
       recordDocker(trigger, view)
-      recordSources(trigger, view, isNewFile)
+      recordSources(trigger, view, made, isNewFile)
       recordWaits(trigger, view, spans)
       recordWarnings(view, ended)
       const newDrift = dryRun ? drift.update(needed).started : needed

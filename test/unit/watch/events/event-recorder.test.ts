@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PlanView } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
 import { groupEvents } from '../../../../src/watch/events/group-events.ts'
 import { isRepaired } from '../../../../src/watch/events/sensor-tracker.ts'
+import { casesFolder, readSnapshot } from '../../plan/case.ts'
 import { converged, fixture, see } from '../../status/views.ts'
 
 /** The fixture's file, with a source more. */
@@ -127,6 +130,27 @@ test('a container whose stack was degraded, and that is degraded itself now, is 
     ['degraded span0/sensor/span/evil'],
     ['recovered span0/sensor/span/evil']
   ])
+})
+
+test('a source that starts again while a run is made has not stopped', () => {
+  const path = join(casesFolder, 'container-source')
+  const text = readFileSync(join(path, 'spans.yaml'), 'utf8')
+  const view = see(readSnapshot(path, 'host.json'), text)
+  const { desired, plan } = view
+  const spans = desired.spans.map((span) => ({ ...span, mirrors: [] }))
+  const without = { ...view, desired: { ...desired, spans }, plan: { ...plan, waiting: [] } }
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const mirrors = plan.changes.filter(({ kind }) => kind === 'mirror')
+  const told = [
+    { view, done: mirrors },
+    { view: without, done: mirrors },
+    { view: without, done: [] }
+  ].map((part) => {
+    recorder.run({ ...run, outcome: { needed: [], leftOut: [], restarts: [], failures: [], ...part }, degraded: [] })
+    return events.splice(0).flatMap((event) => (event.type === 'source_gone' ? [event.source] : []))
+  })
+  expect(told).toEqual([[], [], ['web', 'front']])
 })
 
 const copiedTwice = {
