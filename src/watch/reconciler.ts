@@ -164,8 +164,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     }),
     /** What the files say, as they were accepted last. */
     spec: () => files.spec,
-    /** The files that are in force: as they were accepted last, and the absolute paths of those that were named. */
-    filesInForce: () => ({ paths: config.paths.map((path) => resolve(path)), files: files.inForce }),
+    /** The files that are in force: as they were accepted last, with why those that are there now are not. */
+    filesInForce: () => ({
+      paths: config.paths.map((path) => resolve(path)),
+      files: files.inForce,
+      refusals: files.diagnostics
+    }),
     /** The absolute paths of the files and folders that it reads. */
     paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
     /**

@@ -88,9 +88,9 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     },
     'first-sample': () => ({ sample: reconciler.firstSample() }),
     'files-in-force': () => {
-      const { paths, files } = reconciler.filesInForce()
+      const { files, ...others } = reconciler.filesInForce()
       const encode = ({ bytes, ...file }: SourceFile) => ({ ...file, content: Buffer.from(bytes).toString('base64') })
-      return { paths, files: files.map(encode) }
+      return { ...others, files: files.map(encode) }
     }
   }
   const socket = await serveRequests(watchSocket(name), answers)

@@ -238,6 +238,13 @@ describe('without a file that can be applied, what is live is shown, by its mark
     expect(document).toMatchObject({ healthy: false, basis: 'watch', spans: [{ name: 'span0', drift: false }] })
     const { stdout: graph } = await spanplan(lab, ['graph'], 2)
     expect(graph).toMatch(/not port 22[\s\S]*the watch goes on with the last valid file, which is drawn/)
+    // Valid in itself, and refused all the same.
+    await writeSpans(lab, 'spans: {}')
+    await until('the watch has refused it', async () => {
+      const { stdout: told } = await lab.spanplan(['status', '--for', '10ms'])
+      return /^file: NOT HEALTHY, the file no longer has spans/.test(told)
+    })
+    expect((await spanplan(lab, ['status', '--for', '10ms'], 2)).stdout).toMatch(/\nspan0 · Core\n[\s\S]*not port 22/)
     // Of another file, this watch says nothing.
     const other = JSON.parse((await lab.spanplan(['status', '-f', '/dev/null', '--json', '--for', '10ms'])).stdout)
     expect(other).toMatchObject({ basis: 'live' })

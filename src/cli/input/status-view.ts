@@ -14,7 +14,7 @@ import type { Spec } from '../../spec/spec.ts'
 import { type AdviseApply, adviseApply, adviseNothing } from '../../status/advice.ts'
 import { viewLive } from '../../status/live-view.ts'
 import type { Basis } from '../../status/report.ts'
-import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
+import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFiles } from './spec-files.ts'
 import { type Selection, targetOf } from './target.ts'
@@ -46,7 +46,10 @@ export async function refreshStatus(
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<StatusView> {
   try {
-    return await refreshFile(selection, refresh, () => loadFiles(selection, session))
+    const view = await refreshFile(selection, refresh, () => loadFiles(selection, session))
+    // A watch also refuses what only the change makes wrong, as when all spans are gone.
+    const refusals = (await askHeld(selection))?.refusals ?? []
+    return (refusals.length > 0 ? await refreshHeld(selection, refresh, refusals) : null) ?? view
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
     return (
@@ -62,9 +65,10 @@ async function refreshHeld(
   fileErrors: readonly Diagnostic[]
 ): Promise<StatusView | null> {
   try {
-    const spec = await readHeldSpec(selection)
-    if (spec === null) return null
-    const view = await refreshFile(selection, refresh, async () => spec)
+    const held = await askHeld(selection)
+    if (held === null) return null
+    const files = held.files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') }))
+    const view = await refreshFile(selection, refresh, async () => loadSpec(files))
     return { ...view, basis: 'watch', fileErrors, advise: adviseNothing }
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
@@ -72,13 +76,15 @@ async function refreshHeld(
   }
 }
 
-/** @throws SpanplanError FILE_MISSING */
-async function readHeldSpec({ file }: StatusSelection): Promise<Spec | null> {
+/**
+ * What a watch of the same files says of them; null: none runs that tells it.
+ *
+ * @throws SpanplanError FILE_MISSING
+ */
+async function askHeld({ file }: StatusSelection): Promise<FilesInForce | null> {
   const paths = choosePaths(file).map(({ path }) => resolve(path))
   const held = await Promise.all(watchNames().map((name) => askWatch(name, 'files-in-force')))
-  const files = held.find((one) => isDeepStrictEqual(one?.paths, paths))?.files
-  if (files === undefined) return null
-  return loadSpec(files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') })))
+  return held.find((one) => isDeepStrictEqual(one?.paths, paths)) ?? null
 }
 
 const asWatch = { deferDocker: false, adopt: false, recreate: false } as const

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { basename, dirname } from 'node:path'
+import type { Diagnostic } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
@@ -22,6 +23,8 @@ export interface FilesInForce {
   readonly paths: readonly string[]
   /** The contents are in base64. */
   readonly files: readonly (Omit<SourceFile, 'bytes'> & { readonly content: string })[]
+  /** Why the files as they are now are not in force; none: they are. */
+  readonly refusals: readonly Diagnostic[]
 }
 
 /** What a watch answers, by request. */
