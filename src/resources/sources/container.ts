@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
-import { label } from '../../host/docker/docker-names.ts'
+import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
@@ -155,12 +155,15 @@ function explainAbsence(container: Container, { networks }: HostIndex): Diagnost
   return diagnostic('SOURCE_NO_INTERFACE', message, hint)
 }
 
-/** Whether a link is a port of the bridge of a span of any owner. */
-function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, { master }: Link): boolean {
-  if (master === null) return false
-  return (
-    spans.has(master) ||
-    readMark(host.linkOf(master)) !== null ||
-    host.networksOn(master).some(({ labels }) => labels[label.span] !== undefined)
+/** Whether a link is a port of the bridge of a span of any owner; or was, until somebody took it off, or removed the bridge. */
+function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, link: Link): boolean {
+  const endpoint = host.attachmentOf(link)?.endpoint
+  const network = endpoint && host.networkOf(endpoint.network)
+  const bridges = [link.master, network ? dockerBridge(network) : null].filter((name) => name !== null)
+  return bridges.some(
+    (name) =>
+      spans.has(name) ||
+      readMark(host.linkOf(name)) !== null ||
+      host.networksOn(name).some(({ labels }) => labels[label.span] !== undefined)
   )
 }
