@@ -139,6 +139,6 @@ function describe(change: PlannedChange, message: string, hint: string | undefin
   const { address, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
   const whole = `${message}. Everything else was done`
-  const { code: which, message: text } = explainUndone(change, whole) ?? { code, message: whole }
-  return { ...diagnostic(which, text, hint, origin), address }
+  const explained: Diagnostic = explainUndone(change, whole) ?? { code, message: whole }
+  return { ...diagnostic(explained.code, explained.message, hint ?? explained.hint, origin), address }
 }

@@ -46,7 +46,7 @@ export const xdp: Kind<Xdp> = {
     diagnostic(
       'PORT_NOT_SILENT',
       `what ${container ?? id} sends reaches packet sockets of the host: ${reason}`,
-      `everything else was done, and the port is sealed; to see what is on the port: ${shellLine(['ip', '-details', 'link', 'show', 'dev', id])}`
+      `the port is sealed all the same. A container with CAP_NET_ADMIN may have given its interface more queues: ${shellLine(['ethtool', '-l', id])} shows how many the port may have; with "rx 2", say: ${shellLine(['ethtool', '-L', id, 'rx', '2'])}`
     ),
   title: ({ id, spans: [span] }) => (span === undefined ? id : `${id} → ${span}`),
   summary: () => 'silent',

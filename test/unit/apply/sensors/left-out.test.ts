@@ -62,3 +62,17 @@ test('a right is named only where the same run of the container has undone what 
     expect.stringMatching(/^STACK_OPEN .*nsenter: no such file.* \(look\)$/)
   ])
 })
+
+test('where a step fails without a hint, the kind says what helps', () => {
+  const folder = join(casesFolder, 'silent-missing')
+  const host = readSnapshot(folder, 'host.json')
+  const program = planTarget(readTarget(folder, host.links), factsOf(host)).plan.changes.find(
+    ({ kind }) => kind === 'xdp'
+  )
+  if (program === undefined) throw new Error('the fixture has no program to attach')
+  const failed = openLeftOut()
+  failed.addFailed(program, { code: 'STEP_FAILED', message: 'veth: XDP expects number of rx queues not less' })
+  expect(tell(failed)).toEqual([
+    expect.stringMatching(/^PORT_NOT_SILENT .*Everything else was done \(.*ethtool -L \S+ rx 2\)$/)
+  ])
+})
