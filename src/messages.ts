@@ -447,8 +447,8 @@ export const messages = {
   STACK_UNREAD: {
     kind: 'warning',
     means:
-      'spanplan may not enter the network namespace of a sensor: whether its network stack is closed is not known.',
-    todo: 'Run spanplan as root, or with CAP_SYS_ADMIN.'
+      'spanplan may not enter the network namespace of a sensor, or what is there cannot be read: whether its network stack is closed is not known.',
+    todo: 'Run spanplan as root, or with CAP_SYS_ADMIN. A container with CAP_NET_ADMIN can have more filters than are read: take that right from it, and restart it.'
   },
   TABLE_FOREIGN: {
     means: 'An nftables table has the name of spanplan’s table, and spanplan did not create it.',

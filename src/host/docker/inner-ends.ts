@@ -54,7 +54,7 @@ export function enterNamespace(sandbox: string, argv: Argv): Argv {
 }
 
 /** Why an end cannot be read by a process that may not enter a network namespace. */
-const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
+export const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
 
 const tcHooks = ['ingress', 'egress'] as const
 

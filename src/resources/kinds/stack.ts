@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { enterNamespace } from '../../host/docker/inner-ends.ts'
+import { enterNamespace, missingRight } from '../../host/docker/inner-ends.ts'
 import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
@@ -139,6 +139,8 @@ function explainUndone({ container }: Stack, reason: string): Diagnostic {
   return diagnostic('STACK_OPEN', `mirrored frames reach the network stack of ${container}: ${reason}`)
 }
 
+const unknownPort = 'which interface is its own cannot be told'
+
 interface Unread {
   readonly container: string
   readonly reason: string
@@ -148,17 +150,18 @@ interface Unread {
 function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
   const { name, running, restarting, sandbox } = container
   if (!running || restarting || sandbox === null) return []
-  if (port === 'unknown') return [{ container: name, reason: 'which interface is its own cannot be told' }]
+  if (port === 'unknown') return [{ container: name, reason: unknownPort }]
   return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
 }
 
 function explainUnread(reason: string, unread: readonly Unread[]): Diagnostic {
-  const names = [...new Set(unread.map(({ container }) => container))].sort().join(', ')
-  return diagnostic(
-    'STACK_UNREAD',
-    `it is not known whether mirrored frames reach the network stack of ${names}: ${reason}`,
-    'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
-  )
+  const names = [...new Set(unread.map(({ container }) => container))].sort()
+  const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
+  const isRight = reason === missingRight || reason === unknownPort
+  const hint = isRight
+    ? 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
+    : `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine(['docker', 'restart', ...names])}`
+  return diagnostic('STACK_UNREAD', message, hint)
 }
 
 function explainObstacle(
