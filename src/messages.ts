@@ -676,6 +676,12 @@ export const messages = {
     means: 'status --for watch needs a watch of this name, and none runs, or it has not read the host yet.',
     todo: 'Start the watch, or use another time, such as --for 10s.'
   },
+  WATCH_REBUILDS: {
+    kind: 'warning',
+    means:
+      'A destroy removes spans while a watch of the same name runs, which makes again those that are in its files.',
+    todo: 'End the watch before the destroy.'
+  },
   WATCH_RUNS: {
     means: 'A watch of this name runs already.',
     todo: 'End that watch first, or give the file another "name".'

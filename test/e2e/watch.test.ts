@@ -282,6 +282,11 @@ describe('beside others', () => {
     await using watch = await startWatch(lab)
     const { stderr } = await spanplan(lab, ['watch'], 75)
     expect(stderr).toMatch(new RegExp(`a watch of the name default is already running: pid ${watch.pid}, since `))
+    const { stderr: warned } = await spanplan(lab, ['destroy', '--yes'])
+    expect(warned.replace(/\s+/g, ' ')).toContain(
+      `warning: a watch of the name default runs (pid ${watch.pid}): it makes again what is removed here`
+    )
+    await watch.settle()
     await writeSpans(lab, 'name: other\nspans: {}')
     await (await startWatch(lab, [], { name: 'other' })).stop()
     await writeSpans(lab, two)

@@ -8,11 +8,12 @@ import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
+import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
-import { commandLine, type Session } from '../session.ts'
+import { commandLine, type Session, warn } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 import { lockAfterWindow } from '../window/earlier-window.ts'
 import { chooseEnding, type EndingOptions, installNow } from '../window/ending.ts'
@@ -73,7 +74,22 @@ export async function destroyCommand(
   selection: DestroySelection & Omit<ApplyOptions, 'allowEmpty'>
 ): Promise<ExitCode> {
   const load = async () => asLoaded(await loadDestroyTarget(session, selection))
+  const { scope } = (await load()).target
+  warn(session, await findRebuilders(scope.name))
   return applyAndWait(session, { load, options: { ...selection, allowEmpty: true } })
+}
+
+/** Warns of the watches that make again what a destroy removes. @param owner null: of every name. */
+async function findRebuilders(owner: string | null): Promise<Diagnostic[]> {
+  const names = watchNames().filter((name) => owner === null || name === owner)
+  const watches = await Promise.all(names.map((name) => askWatch(name, 'state')))
+  return watches.flatMap((watch) => {
+    if (watch === null || watch.dryRun) return []
+    const message = `a watch of the name ${watch.name} runs (pid ${watch.pid}): it makes again what is removed here and is in its files`
+    return [
+      diagnostic('WATCH_REBUILDS', message, 'end the watch first: systemctl stop spanplan.service, or end its process')
+    ]
+  })
 }
 
 async function applyAndWait(session: Session, request: ApplyRequest): Promise<ExitCode> {
