@@ -360,8 +360,9 @@ export const messages = {
   },
   PROGRAM_BEFORE: {
     kind: 'warning',
-    means: 'An eBPF program (tcx, XDP), as of Cilium, comes before the mirrors and may hide frames from them.',
-    todo: 'Check whether sensors get all frames; if not, mirror another interface.'
+    means:
+      'An eBPF program (tcx, XDP), as of Cilium, comes before the mirrors and may hide frames from them. One of generic XDP makes the kernel copy frames without their Ethernet header.',
+    todo: 'Check whether sensors get all frames, and whole; if not, mirror another interface.'
   },
   OFFLOAD_FIXED: {
     kind: 'warning',

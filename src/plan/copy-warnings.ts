@@ -43,10 +43,22 @@ export function warnOfSource(
   const programs = warnOfPrograms(link, host, {
     [tcHook]: 'before the mirrors: they do not see what it drops or redirects'
   })
-  return [...(before ? [{ ...warnOfHiddenMirrors(before), address }] : []), ...programs].map((found) => ({
-    ...found,
-    origin
-  }))
+  const alarms = [
+    ...(before ? [warnOfHiddenMirrors(before)] : []),
+    ...(tcHook === 'ingress' ? warnOfGenericProgram(link) : [])
+  ]
+  return [...alarms.map((found) => ({ ...found, address })), ...programs].map((found) => ({ ...found, origin }))
+}
+
+/**
+ * For a program of generic XDP, the kernel puts a frame into a new buffer, which has no length of the Ethernet header; mirred then
+ * copies what comes behind that header. So it is with each frame without a VLAN tag (measured with Linux 6.12 and 6.18).
+ */
+function warnOfGenericProgram({ name, xdp }: Link): Diagnostic[] {
+  if (xdp === null || xdp.isNative || xdp.id === 0) return []
+  const message = `${name} has the xdp program ${xdp.id} in generic mode: what ${name} receives may reach the sensors without its Ethernet header`
+  const hint = `attach that program in native mode (xdpdrv), or take it off: ${shellLine(['ip', 'link', 'set', 'dev', name, 'xdpgeneric', 'off'])}`
+  return [diagnostic('PROGRAM_BEFORE', message, hint)]
 }
 
 function warnOfHiddenMirrors(filter: Filter): Diagnostic {
