@@ -147,7 +147,8 @@ export class TreeBuilder {
         this.#report('YAML_DUPLICATE_KEY', keyAt, message, 'remove one of them')
         continue
       }
-      entries.set(key, { at: keyAt, value })
+      const source = keyNode ? this.#text.slice(start(keyNode), keyNode.range?.[1]) : ''
+      entries.set(key, { at: keyAt, written: { at: keyAt, source }, value })
     }
     // The map's own keys precede merged ones, and keys that are merged first precede later ones.
     for (const tree of merged) {

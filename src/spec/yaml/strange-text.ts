@@ -54,9 +54,9 @@ export function breakStrange(tree: Tree, report: (diagnostic: Diagnostic) => voi
     return { kind: 'broken', at: tree.at }
   }
   if (tree.kind !== 'map') return tree
-  const keys = [...tree.entries].flatMap(([key, { at }]) => {
+  const keys = [...tree.entries].flatMap(([key, { written }]) => {
     const found = findStrange(key)
-    return found ? [{ ...found.diagnostic, origin: { ...at, column: at.column + found.at } }] : []
+    return found ? [{ ...found.diagnostic, origin: placeWithin(written, key, found.at) }] : []
   })
   for (const one of keys) report(one)
   if (keys.length > 0) return { kind: 'broken', at: tree.at }

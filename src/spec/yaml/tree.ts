@@ -42,6 +42,8 @@ interface BrokenTree extends Placed {
 export interface Entry {
   /** The key's place. */
   readonly at: Origin
+  /** The key, as it stands in the file. */
+  readonly written: Written
   readonly value: Tree
 }
 
@@ -66,7 +68,7 @@ export function toData(tree: Tree): unknown {
 }
 
 /** A key of a mapping, or an item of a list, which has no key but its own place. */
-function entryAt(tree: Tree | undefined, step: PropertyKey): Entry | undefined {
+function entryAt(tree: Tree | undefined, step: PropertyKey): Pick<Entry, 'at' | 'value'> | undefined {
   if (tree?.kind === 'map') return tree.entries.get(String(step))
   const item = tree?.kind === 'list' ? tree.items[Number(step)] : undefined
   return item && { at: item.at, value: item }
@@ -87,7 +89,7 @@ export function findKeyPlace(tree: Tree, path: Path): Origin {
   let place = tree.at
   let around: Tree | undefined = tree
   for (const step of path) {
-    const found: Entry | undefined = entryAt(around, step)
+    const found: ReturnType<typeof entryAt> = entryAt(around, step)
     if (!found) break
     place = found.at
     around = found.value
@@ -105,7 +107,7 @@ export function withoutValues(tree: Tree, values: ReadonlySet<Tree | undefined>)
     const entries = [...tree.entries].filter(([, { value }]) => !values.has(value))
     return {
       ...tree,
-      entries: new Map(entries.map(([key, { at, value }]) => [key, { at, value: withoutValues(value, values) }]))
+      entries: new Map(entries.map(([key, entry]) => [key, { ...entry, value: withoutValues(entry.value, values) }]))
     }
   }
   return tree
