@@ -1,5 +1,6 @@
 /** What a sealed sensor sends reaches no packet socket of the host's either, and what is mirrored reaches the sensor. */
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
@@ -84,6 +85,19 @@ test('a watch does it for a sensor that restarts, and puts back what somebody ta
   await until('it is silent again', async () => (await programsOn(lab, await portOf())).length > 0)
   expect(watch.told).not.toContain('error')
   await expectHeard(lab, [zeek, suricata])
+})
+
+test('a watch has the programs as soon as somebody mounts the BPF file system', async () => {
+  const { port } = await findTap(lab, zeek)
+  await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
+  const mounted = join(lab.files, 'mounted')
+  const later = `(until [ -e ${mounted} ]; do sleep 0.1; done; mount -t bpf bpf /sys/fs/bpf && rm ${mounted}) & exec "$@"`
+  await using watch = await startWatch(lab, [], { through: ['unshare', '--mount', 'sh', '-c', later, 'sh'] })
+  expect(await programsOn(lab, port)).toEqual([])
+  await writeFile(mounted, '')
+  await until('it is mounted', async () => !existsSync(mounted))
+  process.kill(watch.pid, 'SIGHUP')
+  await until('the port is silent', async () => (await programsOn(lab, port)).length > 0)
 })
 
 test("a foreign program stays, with a warning; on a port of somebody's, ours goes with the span", async () => {

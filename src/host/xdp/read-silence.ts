@@ -16,28 +16,30 @@ const loaded = /garbage/
 /** Loads the program and attaches it to nothing: ip comes to a word that is none before it asks the kernel to attach anything. */
 const checkCommand: Argv = [...attachSeal('lo'), 'check']
 
-/** What the host says, which is the same as long as this process runs. */
-let answer: Promise<Silence> | null = null
+/** Whether ip can load the program, which is the same as long as this process runs. */
+let loading: Promise<Silence> | null = null
 
-/** Reads whether the host can have the program. */
-export function readSilence(): Promise<Silence> {
-  answer ??= ask()
-  return answer
-}
-
-async function ask(): Promise<Silence> {
+/** Reads whether the host can have the program. Who mounts the BPF file system, as the warning says, need not start a watch again. */
+export async function readSilence(): Promise<Silence> {
   try {
     // The kernel tells nobody else whose program an interface has.
     if (!hasCapability('CAP_SYS_ADMIN')) return unusable('it needs CAP_SYS_ADMIN')
     // ip would mount it.
     if (statfsSync(bpfFolder).type !== bpfMagic) return unusable(`no BPF file system is mounted at ${bpfFolder}`)
-    const { stderr } = await run(checkCommand)
-    if (loaded.test(stderr)) return { state: 'usable' }
-    const lines = stderr.split('\n').filter((line) => line.trim() !== '')
-    return unusable(`ip cannot load it: ${lines.at(-1) ?? 'it does not say why'}`)
+    loading ??= load()
+    return await loading
   } catch (error) {
+    loading = null
     return unusable(messageOf(error))
   }
+}
+
+/** @throws SpanplanError if ip cannot be run, or hangs. */
+async function load(): Promise<Silence> {
+  const { stderr } = await run(checkCommand)
+  if (loaded.test(stderr)) return { state: 'usable' }
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '')
+  return unusable(`ip cannot load it: ${lines.at(-1) ?? 'it does not say why'}`)
 }
 
 function unusable(reason: string): Silence {
