@@ -179,6 +179,11 @@ export interface Wait {
   readonly diagnostic: Diagnostic
 }
 
+/** What a wait is about, and why. What is in the way of a thing is a sentence of its own. */
+export function writeWait({ title, diagnostic: { message } }: Pick<Wait, 'title' | 'diagnostic'>): string {
+  return `${title}${/^(waits|stays|is|cannot) /.test(message) ? '' : ':'} ${message}`
+}
+
 /** A resource's address: its parts are percent-encoded, so that a slash always separates two. */
 export function writeAddress(...parts: readonly string[]): string {
   return parts.map(encodePart).join('/')

@@ -4,7 +4,7 @@ import type { HostIndex, TcIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, TcFilter } from '../host/snapshot.ts'
 import { dropProgram, passProgram, sealPref } from '../host/tc-syntax.ts'
-import { deleteFilter, writeSeal } from '../host/write-filters.ts'
+import { deleteFilter, removeFilter, writeSeal } from '../host/write-filters.ts'
 import type { DesiredState } from './desired-state.ts'
 import { countFilters, describeFilter } from './foreign/describe-filter.ts'
 import { type Field, yesNo } from './kind.ts'
@@ -27,22 +27,38 @@ export function findObstacle(host: TcIndex, device: string): string | null {
     return `${device} has an ingress qdisc, which excludes the clsact qdisc that seals it; it holds ${countFilters(filters)}`
   }
   const ours = findSeal(host, device)
-  const filter = host
-    .filtersAt(device, 'ingress')
-    .find((one) => one.chain === 0 && one.pref === sealPref && one !== ours)
+  const filter = findAtSeal(host, device)
   return filter && ours === undefined
     ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
     : null
 }
 
+/** A filter that is not spanplan's, where the seal is to be. */
+function findAtSeal(host: TcIndex, device: string): Filter | undefined {
+  const ours = findSeal(host, device)
+  return host.filtersAt(device, 'ingress').find((one) => one.chain === 0 && one.pref === sealPref && one !== ours)
+}
+
 /** Why a frame that enters an interface may not come to the filter that seals it; null if every frame does. */
 function findBefore(host: TcIndex, device: string): string | null {
-  const filter = host
-    .filtersAt(device, 'ingress')
-    .find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
+  const filter = findBeforeSeal(host, device)
   return filter
     ? `${device} has a filter at preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}; what it lets in is not dropped`
     : null
+}
+
+function findBeforeSeal(host: TcIndex, device: string): Filter | undefined {
+  return host.filtersAt(device, 'ingress').find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
+}
+
+/** What takes an obstacle away; null: a shared block is for its owner to leave. */
+function clearObstacle(host: TcIndex, device: string): Argv | null {
+  const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
+  if (qdisc && qdisc.block !== null) return null
+  if (qdisc?.kind === 'ingress') return ['tc', 'qdisc', 'del', 'dev', device, 'ingress']
+  const filter = findBeforeSeal(host, device) ?? findAtSeal(host, device)
+  const words = filter ? removeFilter(filter) : null
+  return words && ['tc', ...words]
 }
 
 /** Whether a filter leaves every frame to the next filter, whatever else it does. */
@@ -52,12 +68,11 @@ export function isTransparent({ program, directAction, copies, others }: TcFilte
 }
 
 /** An obstacle as a conflict. */
-export function sealConflict(obstacle: string, device: string): Diagnostic {
-  return diagnostic(
-    'SEAL_BLOCKED',
-    obstacle,
-    `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}; or write "sealed: false"`
-  )
+export function sealConflict(host: TcIndex, obstacle: string, device: string): Diagnostic {
+  const removal = clearObstacle(host, device)
+  const remove = removal === null ? '' : `; if nothing needs it: ${shellLine(removal)}`
+  const look = `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}`
+  return diagnostic('SEAL_BLOCKED', obstacle, `${look}${remove}; or write "sealed: false"`)
 }
 
 /**

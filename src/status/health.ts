@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import { type Wait, writeAddress, writeWait } from '../resources/kind.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { type Advice, writeAdvice } from './advice.ts'
 import { causes } from './counters/causes.ts'
@@ -45,9 +45,7 @@ export function judgeSpan(
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const found: Problem[] = [
-    ...waiting
-      .filter(({ diagnostic }) => !harmless.has(diagnostic.code))
-      .map(({ title, diagnostic }) => describeWait(title, diagnostic)),
+    ...waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code)).map(describeWait),
     ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
@@ -70,9 +68,10 @@ export function judgeSpan(
 }
 
 /** A wait of the plan is a row, and needs no hint there. */
-function describeWait(title: string, { message, ...rest }: Diagnostic): Diagnostic {
+function describeWait(wait: Wait): Diagnostic {
+  const { message: _, ...rest } = wait.diagnostic
   const hint = rest.code === 'SENSOR_MISSING' ? 'start it: a watch connects it then, as does the next apply' : undefined
-  return { ...(hint !== undefined && { hint }), ...rest, message: `${title} ${message}` }
+  return { ...(hint !== undefined && { hint }), ...rest, message: writeWait(wait) }
 }
 
 /** Something that is wrong with a span. */
@@ -104,8 +103,7 @@ export function judgeHost(
   return [
     ...findMissingDocker(view)
       .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
-      // What else may be done is for those who plan.
-      .map((reason) => ({ ...reason, hint: reason.hint?.split('; ')[0] ?? 'start it: systemctl start docker' })),
+      .map(adviseOnDocker),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
     ...countDrift(changes, 'the host', advise)
   ]
@@ -115,6 +113,11 @@ export function judgeHost(
 export function findMissingDocker({ host: { docker }, desired }: PlanView): Diagnostic[] {
   const isNeeded = desired.spans.some(({ network }) => network !== null)
   return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
+}
+
+/** What else may be done is for those who plan: nobody else has the option --defer-docker. */
+export function adviseOnDocker(reason: Diagnostic): Diagnostic {
+  return { ...reason, hint: reason.hint?.split('; ')[0] ?? 'start it: systemctl start docker' }
 }
 
 function countDrift({ length }: readonly PlannedChange[], what: string, advise: () => Advice): Diagnostic[] {

@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
+import { writeWait } from '../../resources/kind.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
@@ -74,10 +75,10 @@ function renderGroup(group: EventGroup, paint: Paint): string {
     }
     case 'wait':
     case 'wait_over': {
-      const titles = group.flatMap((one) => ('wait' in one ? [printable(one.wait.title)] : []))
+      const title = group.flatMap((one) => ('wait' in one ? [one.wait.title] : [])).join(', ')
       const { kind, span, diagnostic } = event.wait
-      const what = `${kind} ${titles.join(', ')}`
-      const text = event.type === 'wait' ? `... ${what} ${oneLine(diagnostic)}` : `    ${what} no longer waits`
+      const why = oneLine({ ...diagnostic, message: writeWait({ title, diagnostic }) })
+      const text = event.type === 'wait' ? `... ${kind} ${why}` : `    ${kind} ${printable(title)} no longer waits`
       return row(event.trigger, span, paint('wait', text))
     }
     default:

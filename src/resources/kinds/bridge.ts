@@ -92,7 +92,7 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
 function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
-  if (obstacle !== null) return sealConflict(obstacle, id)
+  if (obstacle !== null) return sealConflict(host, obstacle, id)
   const owner = isBridge ? readAlias(mark)?.owner : undefined
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`

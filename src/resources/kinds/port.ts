@@ -92,7 +92,7 @@ export const port: Kind<Port> = {
   device: ({ id }) => id,
   serves: ({ endpoint }) => endpoint?.container ?? null,
   closes: true,
-  conflict: ({ id, obstacle }) => sealConflict(obstacle ?? `${id} cannot be sealed`, id),
+  conflict: ({ id, obstacle }, _, host) => sealConflict(host, obstacle ?? `${id} cannot be sealed`, id),
   removalNote: () => 'given back as it was before it was a port'
 }
 

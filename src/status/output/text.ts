@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
+import { writeWait } from '../../resources/kind.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
@@ -49,9 +50,7 @@ function renderSpan(span: SpanReport, paint: Paint): string {
     paint('wait', headings),
     ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
-    ...waiting.map((wait) =>
-      paint('wait', `  ${hang(`... ${wait.kind} ${printable(wait.title)} ${printableLines(wait.diagnostic.message)}`)}`)
-    ),
+    ...waiting.map((wait) => paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait(wait))}`)}`)),
     ...unhealthy
       .filter((diagnostic) => !shown.has(diagnostic.code))
       .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),

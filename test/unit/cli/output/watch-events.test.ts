@@ -118,6 +118,10 @@ describe('what happens in one run to one container is one line', () => {
     )
   })
 
+  test('what is in the way of a thing, as a sentence of its own', () => {
+    expect(tell('foreign-ingress-qdisc-watched')).toContain('... qdisc ens192: ens192 has an ingress qdisc')
+  })
+
   test('a source that stops, and one that a label selects', () => {
     const gone = { type: 'source_gone', trigger: 'docker', span: 'span0', source: 'front' } as const
     expect(tell('container-source-stopped', [gone])).toBe(

@@ -37,6 +37,17 @@ test.each([
   expect(recordWaits(missing, away, missing)).toEqual([waits, [], []])
 })
 
+test('what is said of Docker that is away names no option that a watch does not have', () => {
+  const events: WatchEvent[] = []
+  const hint = 'start it: systemctl start docker; or leave networks and sensors for a later run: --defer-docker'
+  const docker = { state: 'unreachable', reason: { ...reason, hint } } as const
+  const outcome = { view: see({ ...converged, docker }), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
+  openEventRecorder((...some) => events.push(...some)).run({ ...run, outcome, degraded: [] })
+  expect(events.flatMap((event) => (event.type === 'docker_away' ? [event.diagnostic.hint] : []))).toEqual([
+    'start it: systemctl start docker'
+  ])
+})
+
 test('an interface that comes while Docker is away is not waited for any more', () => {
   const text = withSource('{interface: eth7, direction: ingress}')
   const links = converged.links.flatMap((link) =>
