@@ -67,6 +67,8 @@ export interface Link {
   readonly permanentMac: string
   readonly mtu: number
   readonly up: boolean
+  /** The link is connected: it receives what the other end sends. */
+  readonly carrier: boolean
   readonly promiscuous: boolean
   readonly arp: boolean
   readonly alias: string | null

@@ -133,6 +133,11 @@ export function describeIdleness({ span, device, idle, maxIdle, origin }: Source
   return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
 }
 
+/** What is wrong with a source that has no carrier. */
+export function describeCarrier(message: string): Diagnostic {
+  return diagnostic('CARRIER_LOST', message, causes.no_carrier.hint)
+}
+
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
 const onTheWay: ReadonlySet<string> = new Set(['bridge', 'network', 'port', 'sensor'])
 
@@ -143,9 +148,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     const { text, hint } = causes[cause]
     const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (cause === 'no_carrier')
-      return [
-        { diagnostic: diagnostic('CARRIER_LOST', `${hop.device} has no carrier, or lost it for a moment`, hint), isOwn }
-      ]
+      return [{ diagnostic: describeCarrier(`${hop.device} has no carrier, or lost it for a moment`), isOwn }]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`

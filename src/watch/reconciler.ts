@@ -11,6 +11,7 @@ import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { failureOf, type Problem, type Rest } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
+import { trackCarriers } from './events/carriers.ts'
 import type { EmitEvent } from './events/event.ts'
 import { openEventRecorder } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
@@ -77,6 +78,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
+  const followCarriers = trackCarriers(emit, signal)
   const sensors = trackSensors(emit, signal)
   let isNewFile = true
   let firstSample: Sample | null = null
@@ -151,6 +153,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     isNewFile = false
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
+    followCarriers(outcome.view)
     sensors.follow(outcome.view, outcome.done)
   }
 

@@ -140,6 +140,18 @@ describe('keeps it so', () => {
     expect(watch.told.match(/frames come /g)).toHaveLength(2)
   })
 
+  test('a cable that is pulled is told, once, and that it is back', async () => {
+    await writeSpans(lab, one)
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    const plug = (state: string) => lab.run(['ip', 'link', 'set', 'dev', 'sw0', state], { on: 'switch' })
+    await plug('down')
+    await watch.expectTold(/ carrier +span0 +! ens192 has no carrier \(look at the cable and at the switch's port\)\n/)
+    await plug('up')
+    await watch.expectTold(/ carrier +span0 +ens192 has a carrier again\n/)
+    expect(watch.told.match(/ carrier +span0 /g)).toHaveLength(2)
+  })
+
   test('with --dry-run, it is only told, once', async () => {
     await spanplan(lab, ['apply'])
     await using watch = await startWatch(lab, ['--dry-run', '--interval', '2s'])

@@ -55,6 +55,8 @@ export function eventFields(event: WatchEvent): object {
     }
     case 'idle':
     case 'idle_over':
+    case 'carrier_lost':
+    case 'carrier_back':
       return { span: event.span, device: event.device, diagnostic: event.diagnostic }
     case 'sensor_unhealthy':
     case 'sensor_healthy': {

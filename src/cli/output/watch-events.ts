@@ -15,7 +15,7 @@ import { eventFields } from './watch-event-json.ts'
 /** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */
 const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   ...{ file_refused: 'error', degraded: 'error', sensor_unhealthy: 'error', sensor_healthy: 'info' },
-  ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning' },
+  ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning', carrier_lost: 'warning' },
   ...{ docker_away: 'warning', monitor_failed: 'warning' },
   ...{ started: 'info', stopped: 'info', file: 'info', changed: 'info', paused: 'info', resumed: 'info' },
   ...{
@@ -25,6 +25,7 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
     docker_back: 'info',
     monitor_back: 'info',
     idle_over: 'info',
+    carrier_back: 'info',
     warning_over: 'info'
   }
 }
@@ -136,6 +137,10 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row('idle', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
     case 'idle_over':
       return row('idle', event.span, paint('create', `frames come from ${printable(event.device)} again`))
+    case 'carrier_lost':
+      return row('carrier', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
+    case 'carrier_back':
+      return row('carrier', event.span, paint('create', `${printable(event.device)} has a carrier again`))
     case 'sensor_unhealthy':
       return row('sensor', event.sensor.span, paint('remove', `! ${describeSensor(event.sensor)}`))
     case 'sensor_healthy': {

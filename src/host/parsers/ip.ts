@@ -154,6 +154,8 @@ function parseLink(
     permanentMac: link.permaddr ?? link.address,
     mtu: link.mtu,
     up: link.flags.includes('UP'),
+    // `operstate` may be a second late.
+    carrier: link.flags.includes('LOWER_UP'),
     promiscuous: link.flags.includes('PROMISC'),
     arp: !link.flags.includes('NOARP'),
     alias: link.ifalias ?? null,

@@ -45,6 +45,13 @@ export type WatchEvent =
       readonly device: string
       readonly diagnostic: Diagnostic
     }
+  /** The interface of a source has no carrier, or has one again. */
+  | {
+      readonly type: 'carrier_lost' | 'carrier_back'
+      readonly span: string
+      readonly device: string
+      readonly diagnostic: Diagnostic
+    }
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */
   | { readonly type: 'sensor_unhealthy' | 'sensor_healthy'; readonly sensor: SensorHealth }
 

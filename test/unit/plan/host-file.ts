@@ -63,6 +63,7 @@ export function readHostFile(text: string): CapturedHost {
   } = JSON.parse(text) as HostFile
   const links = host.links.map(({ manager = null, xdp = null, bridge, ...link }) => ({
     ...link,
+    carrier: link.carrier ?? link.up,
     manager,
     xdp,
     // The older of them were taken before it was read.

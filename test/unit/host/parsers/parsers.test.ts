@@ -32,6 +32,7 @@ describe('ip', () => {
       permanentMac: '02:83:dc:b0:a6:8c',
       mtu: 9000,
       up: true,
+      carrier: true,
       promiscuous: false,
       arp: true,
       alias: 'spanplan:default:owned+network:2.0183',

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { describeCarrier } from '../../status/health.ts'
+import type { EmitEvent } from './event.ts'
+import { trackTransitions } from './transition-tracker.ts'
+
+/** Milliseconds: an interface that has just been set up gets its carrier a moment later, and one that is renamed loses it for one. */
+const settling = 3000
+
+interface Source {
+  readonly span: string
+  readonly device: string
+}
+
+/**
+ * Emits an event when the interface of a source has no carrier from now on, and when it has one again. The kernel reports both, and
+ * each such report brings a run with its plan.
+ *
+ * @param signal ends it.
+ * @returns a function that takes the plan of each run.
+ */
+export function trackCarriers(emit: EmitEvent, signal: AbortSignal): (view: PlanView) => void {
+  const record = openCarrierRecorder(emit)
+  let latest: PlanView | null = null
+  let isSettling = false
+  return (view) => {
+    latest = view
+    if (isSettling) return
+    isSettling = true
+    void sleep(settling, undefined, { signal, ref: false })
+      .then(() => {
+        if (latest !== null) record(latest)
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        isSettling = false
+      })
+  }
+}
+
+/** Makes what emits the events of a plan. */
+export function openCarrierRecorder(emit: EmitEvent) {
+  const lost = trackTransitions<Source>(({ span, device }) => JSON.stringify([span, device]))
+  return ({ desired, host }: Pick<PlanView, 'desired' | 'host'>): void => {
+    // One that is missing or down is in the plan.
+    const isUp = ({ device }: Source) => host.linkOf(device)?.up === true
+    const hasCarrier = ({ device }: Source) => host.linkOf(device)?.carrier === true
+    const sources = desired.spans.flatMap(({ name, mirrors }) =>
+      [...new Set(mirrors.map(({ device }) => device.name))].map((device) => ({ span: name, device }))
+    )
+    // A span that is paused or waits is not in the plan.
+    const isPlanned = ({ span }: Source) => desired.spanOf(span) !== undefined
+    const { started, ended } = lost.update(
+      sources.filter((one) => isUp(one) && !hasCarrier(one)),
+      (one) => !isPlanned(one)
+    )
+    const diagnosticOf = ({ device }: Source) => describeCarrier(`${device} has no carrier`)
+    for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
+    for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
+  }
+}
