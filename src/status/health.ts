@@ -52,11 +52,12 @@ export function judgeSpan(
     ...sensors
       .filter(({ listed }) => listed)
       .flatMap((sensor) => (isAwaited(sensor) ? [] : judgeSensor(sensor, advise))),
+    // First what is lost: a source without a carrier is idle, and the cable is the cause.
+    ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: describeIdleness(source),
       isOwn: changes.every(({ device }) => device !== source.device)
-    })),
-    ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes))
+    }))
   )
   const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))
   return [

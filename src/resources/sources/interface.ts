@@ -4,7 +4,7 @@ import { batchWord, shellLine } from '../../host/quote-command.ts'
 import type { IpLink, Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
-import { suggest, suggestHint } from '../../spec/schema/did-you-mean.ts'
+import { suggest, suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
 import { closableSettings } from '../closing.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
@@ -185,7 +185,8 @@ function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): s
     sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
   )
   const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
-  return suggestHint(
+  // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
+  return suggestSlips(
     match.name,
     links.flatMap(({ name, altnames }) => [name, ...altnames])
   )

@@ -81,6 +81,13 @@ describe('what is healthy', () => {
     expect(codes(see(), { idle: 90_000 })).toEqual([])
   })
 
+  test('of a source that has no carrier, and so is idle, the carrier comes first', () => {
+    expect(codes(see(converged, withMaxIdle('5m')), { idle: 300, carrier: false })).toEqual([
+      'CARRIER_LOST',
+      'SOURCE_IDLE'
+    ])
+  })
+
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
   test('a span that the watch cannot keep in sync', () => {

@@ -32,19 +32,21 @@ export interface Traffic {
   readonly frames?: number
   /** Of the frames that each place has seen, those that did not come to the second port. */
   readonly lost?: number
+  /** Whether the interfaces have a carrier; they do if not given. */
+  readonly carrier?: boolean
 }
 
 /** Samples of the host before and after frames of 100 bytes, one second apart. */
 export function samplesOf(
   view: PlanView,
-  { idle = 0, frames: all = 1000, lost = 0 }: Traffic = {}
+  { idle = 0, frames: all = 1000, lost = 0, carrier = true }: Traffic = {}
 ): Pick<ReportInput, 'first' | 'later' | 'now' | 'isRoot' | 'advise'> {
   const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
     const links = view.host.links.map(({ index, name, mtu }) => {
       const packets = index === 8 ? Math.max(0, frames - lost) : frames
       return {
-        ...{ index, name, mtu, running: true, carrierChanges: 1 },
+        ...{ index, name, mtu, running: carrier || name !== 'ens192', carrierChanges: 1 },
         rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
         tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
       }
