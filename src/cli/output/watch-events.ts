@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { renderChange } from '../../plan/output/text.ts'
+import { renderChanges } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
@@ -70,7 +70,7 @@ function renderGroup(group: EventGroup, paint: Paint): string {
         ? changes.filter(({ kind }) => kind !== 'qdisc')
         : changes
       const serves = changes.find((change) => change.serves !== null)?.serves ?? null
-      const text = shown.map((change) => paint(change.action, renderChange(change))).join('; ')
+      const text = renderChanges(shown, paint)
       const whose = serves === null || text.includes(printable(serves)) ? '' : ` of ${printable(serves)}`
       return row(event.trigger, event.change.span, `${text}${whose}  ${describeOutcome(event)}`)
     }

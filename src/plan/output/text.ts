@@ -38,6 +38,21 @@ export function renderChange(change: PlannedChange): string {
   return `${sign} ${kind} ${title}${detail === '' ? '' : ` (${detail})`}`
 }
 
+/** The same of several changes: what one row says of a thing follows what another row has said of it. */
+export function renderChanges(changes: readonly PlannedChange[], paint: Paint): string {
+  const rows = new Map<string, { readonly action: PlannedChange['action']; readonly details: string[] }>()
+  for (const change of changes) {
+    const { sign, kind, title, detail } = changeRow(change)
+    const name = `${sign} ${kind} ${title}`
+    const row = rows.get(name) ?? { action: change.action, details: [] }
+    rows.set(name, row)
+    if (detail !== '') row.details.push(detail)
+  }
+  const write = (name: string, details: readonly string[]) =>
+    details.length === 0 ? name : `${name} (${details.join(', ')})`
+  return [...rows].map(([name, { action, details }]) => paint(action, write(name, details))).join('; ')
+}
+
 /** What a change is about, as its row in the plan names it. */
 export function renderTitle({ kind, title }: Pick<PlannedChange, 'kind' | 'title'>): string {
   return `${kind} ${printable(title)}`

@@ -26,14 +26,19 @@ export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[
   return [...groups.values()]
 }
 
+/** The kinds that are about a sensor's port. */
+const ofPort: ReadonlySet<string> = new Set(['port', 'xdp'])
+
 /** @param served the container that each interface leads to. */
 function keyOf(event: WatchEvent, served: ReadonlyMap<string, string>): string | null {
   switch (event.type) {
     case 'changed':
     case 'drift': {
-      const { span, device, serves } = event.change
+      const { kind, span, device, serves } = event.change
       const container = serves ?? served.get(device ?? '')
-      return container === undefined ? null : JSON.stringify([event.type, span, container])
+      if (container !== undefined) return JSON.stringify([event.type, span, container])
+      // Of a container that has ended by now, the port is all that is known.
+      return ofPort.has(kind) ? JSON.stringify([event.type, span, null, device]) : null
     }
     case 'wait':
     case 'wait_over': {

@@ -118,6 +118,22 @@ describe('what happens in one run to one container is one line', () => {
     )
   })
 
+  test('a port that is changed twice, also where nobody knows whose it is by now', () => {
+    const path = join(casesFolder, 'drift-port')
+    const host = readSnapshot(path, 'host.json')
+    const { plan } = planTarget(readTarget(path, host.links), factsOf(host))
+    const run = { trigger: 'link', repaired: true, milliseconds: 12 } as const
+    const parts = plan.changes.flatMap((change) =>
+      change.facts
+        .filter((fact) => fact.changed)
+        .map((fact) => ({ type: 'changed', change: { ...change, serves: null, facts: [fact] }, ...run }) as const)
+    )
+    expect(parts.length).toBeGreaterThan(1)
+    openEventPrinter({ ...session }, 'info')(...parts)
+    expect(printed.split('\n')).toHaveLength(2)
+    expect(printed.match(/port veth/g)).toHaveLength(1)
+  })
+
   test('what is in the way of a thing, as a sentence of its own', () => {
     expect(tell('foreign-ingress-qdisc-watched')).toContain('... qdisc ens192: ens192 has an ingress qdisc')
   })
