@@ -261,7 +261,7 @@ describe('what cannot be had as it is costs itself alone', () => {
       {
         await using watch = await startWatch(lab)
         await watch.expectTold(/on-host → span cannot be connected/)
-        await watch.expectTold(/tun0 egress → span0 tun0 is not Ethernet/)
+        await watch.expectTold(/tun0 egress → span0: tun0 is not Ethernet/)
         await expectRest()
         const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
         expect(stdout).toContain('INTERFACE_NOT_ETHERNET')
