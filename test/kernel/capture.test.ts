@@ -245,18 +245,20 @@ describe('while somebody captures', () => {
   })
 
   test('nothing that is sent at its other end goes anywhere', async () => {
-    const captures = [await startCapture(lab, ['-w', '-']), await startCapture(lab, ['-w', '-'])]
+    await using one = await startCapture(lab, ['-w', '-'])
+    await using other = await startCapture(lab, ['-w', '-'])
     const [first = ''] = await ports()
-    const pid = (await lab.run(['pgrep', '-P', String(captures[0]?.pid), 'cat'])).trim()
-    const bridge = await lab.captureLink('span0')
+    const pid = (await lab.run(['pgrep', '-P', String(one.pid), 'cat'])).trim()
     const file = join(lab.files, 'sent.pcap')
     await writeFile(file, writePcap([BROADCAST, LLDP_GROUP].map((group) => ether(group, HOST, filler(100)))))
     const libraries = `LD_LIBRARY_PATH=${privateEnvironment(lab.name).LD_LIBRARY_PATH}`
     const replay = ['env', libraries, findProgram('tcpreplay'), '-i', 'span', file]
-    await lab.run(['nsenter', `--net=/proc/${pid}/ns/net`, ...replay])
-    expect(await lab.run(['ip', '-s', 'link', 'show', 'dev', first])).toMatch(/RX:.*\n +\d+ +2 /)
+    const bridge = await lab.captureLink('span0')
+    const sent = await lab.run(['nsenter', `--net=/proc/${pid}/ns/net`, ...replay]).catch((error: unknown) => error)
     expect((await bridge.stop({ seconds: 1 })).frames).toEqual([])
-    for (const capture of captures) {
+    expect(sent).toEqual(expect.stringContaining('Successful packets:        2'))
+    expect(await lab.run(['ip', '-s', 'link', 'show', 'dev', first])).toMatch(/RX:.*\n +\d+ +2 /)
+    for (const capture of [one, other]) {
       await capture.end('SIGINT')
       expect(parsePcap(capture.bytes)).toEqual([])
     }
