@@ -97,7 +97,7 @@ test('while somebody flushes nftables, every filter that closes something stays:
     await flushing.catch(() => undefined)
   }
   await until('the table is there again', async () => (await run('nft list ruleset')).includes('spanplan_default'))
-  await watch.settle()
+  await watch.stop()
   await expectArriving(lab, zeek)
 })
 
