@@ -55,7 +55,16 @@ test('a sensor that restarts, and one that removes its interface, while a window
     join(lab.files, 'new.yaml'),
     `version: 1\n${spans.replace('ens192}', 'ens192, filter: not port 22}')}\n`
   )
-  const window = lab.startSpanplan(['apply', '--yes', '-f', 'new.yaml', '--rollback-after', '10m'])
+  const window = lab.startSpanplan([
+    'apply',
+    '--yes',
+    '-f',
+    'new.yaml',
+    '--rollback-after',
+    '10m',
+    '--lock-timeout',
+    '1m'
+  ])
   let said = ''
   for (const stream of [window.stdout, window.stderr]) stream.on('data', (chunk) => (said += chunk))
   const isOpen = async () =>

@@ -294,7 +294,7 @@ describe('beside others', () => {
     await using watch = await startWatch(lab)
     const { stderr } = await spanplan(lab, ['watch'], 75)
     expect(stderr).toMatch(new RegExp(`a watch of the name default is already running: pid ${watch.pid}, since `))
-    const { stderr: warned } = await spanplan(lab, ['destroy', '--yes'])
+    const { stderr: warned } = await spanplan(lab, ['destroy', '--yes', '--lock-timeout', '1m'])
     expect(warned.replace(/\s+/g, ' ')).toContain(
       `warning: a watch of the name default runs (pid ${watch.pid}): it makes again what is removed here`
     )
