@@ -78,10 +78,17 @@ describe('the cookie of a mirror', () => {
   )
 })
 
+/** How many interfaces an alias has room for, whatever they are: the longest entry is a comma, an index of six digits, a dot, and six digits. */
+function roomFor(mark: BridgeMark): number {
+  const room = 255 - Buffer.byteLength(writeAlias({ ...mark, interfaces: new Map() }))
+  return Math.floor((room + 1) / 14)
+}
+
 describe('the alias of a bridge', () => {
   test('is read back', () => {
     fc.assert(
-      fc.property(bridgeMark(10), (mark) => {
+      fc.property(bridgeMark(10), (all) => {
+        const mark = { ...all, interfaces: new Map([...all.interfaces].slice(0, roomFor(all))) }
         expect(readAlias(writeAlias(mark))).toEqual(mark)
       })
     )
@@ -94,11 +101,7 @@ describe('the alias of a bridge', () => {
         expect(Buffer.byteLength(alias)).toBeLessThanOrEqual(255)
         const read = readAlias(alias)
         expect(read).toMatchObject({ owner: mark.owner, network: mark.network })
-        // The longest entry: a comma, an index of six digits, a dot, and six digits.
-        const room = 255 - Buffer.byteLength(writeAlias({ ...mark, interfaces: new Map() }))
-        expect(read?.interfaces.size).toBeGreaterThanOrEqual(
-          Math.min(mark.interfaces.size, Math.floor((room + 1) / 14))
-        )
+        expect(read?.interfaces.size).toBeGreaterThanOrEqual(Math.min(mark.interfaces.size, roomFor(mark)))
         for (const [key, value] of read?.interfaces ?? []) expect(mark.interfaces.get(key)).toEqual(value)
       })
     )
