@@ -1,7 +1,7 @@
 /** `engines` in package.json. */
 export const supportedNode = '20.19'
 
-/** What a user is told whose Node.js is too old; null: it is new enough. */
+/** The error for a Node.js that is too old; null: it is new enough. */
 export function explainOldNode(version: string): string | null {
   if (version.localeCompare(supportedNode, 'en', { numeric: true }) >= 0) return null
   return `error: Node.js ${version} is too old: spanplan needs ${supportedNode} or newer\n  install a newer one (https://nodejs.org/en/download), and see which one runs: command -v node\n`

@@ -12,7 +12,7 @@ import { type Wait, writeAddress } from '../resources/kind.ts'
 import { findLink, findListener } from './counters/counter-delta.ts'
 import type { FramePath, PathPort } from './counters/frame-path.ts'
 
-/** How a cause is told, and what helps against it. */
+/** The words for a cause, and what helps against it. */
 interface CauseEntry {
   readonly code: Code
   /** What is wrong with the sensor, without its name. */

@@ -24,7 +24,7 @@ interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
   readonly now: number
 }
 
-/** Milliseconds. A rest that is longer is told when it begins, and again each time that it has become longer. */
+/** Milliseconds. A longer rest is an event when it begins, and again each time that it has become longer. */
 const longRest = 10_000
 
 /** What is degraded: a span that fails, or a thing that is contested. */
