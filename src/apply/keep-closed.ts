@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type PlanView, planTarget } from '../plan/plan-view.ts'
+import { SpanplanError } from '../errors.ts'
+import type { PlannedChange } from '../plan/plan.ts'
+import { type Facts, type PlanView, planTarget } from '../plan/plan-view.ts'
 import { nothingRests, type Target } from '../plan/target.ts'
+import { readPauses } from '../run-dir/pauses.ts'
 import { applyPlan } from './executor.ts'
+import { planClosing } from './live-closing.ts'
 import { readFactsFor } from './refresh.ts'
+import { runSteps, silent } from './run-steps.ts'
 
 /** Milliseconds between two looks; longer where a look takes long. */
 const interval = 1000
@@ -10,8 +15,27 @@ const interval = 1000
 /** Does the work while nobody else changes the host. */
 export type Exclusively = <T>(work: () => Promise<T>) => Promise<T>
 
+/** What is to be closed. */
+interface Look {
+  /** The plan of the target, with nothing else; null: it cannot be planned now. */
+  readonly view: PlanView | null
+  /** In the spans that the target does not have. */
+  readonly others: readonly PlannedChange[]
+}
+
+function planOwn(target: Target, facts: Facts): PlanView | null {
+  try {
+    const view = planTarget(target, facts)
+    const changes = view.plan.changes.filter(({ closes, kind }) => closes || kind === 'stack' || kind === 'xdp')
+    return { ...view, plan: { ...view.plan, changes } }
+  } catch (error) {
+    if (error instanceof SpanplanError) return null
+    throw error
+  }
+}
+
 /**
- * Closes what comes while an apply waits for confirmation, for a watch leaves the host alone meanwhile: a sensor that restarts has
+ * Closes what comes while an apply waits for confirmation, for each watch leaves the host alone meanwhile: a sensor that restarts has
  * a new port and a new network stack. Nothing else is changed. What fails is tried again, and left to whoever ends the window.
  *
  * @param end no change is begun after it.
@@ -22,18 +46,26 @@ export function keepClosed(target: Target, exclusively: Exclusively, end: AbortS
   const spans = new Set(target.spec.spans.map(({ name }) => name))
   const options = { allowEmpty: true, goesOn: true }
   let change: Promise<unknown> = Promise.resolve()
-  const look = async (): Promise<PlanView> => {
-    const view = planTarget(patient, await readFactsFor(patient))
-    const changes = view.plan.changes.filter(({ closes, kind }) => closes || kind === 'stack')
-    return { ...view, plan: { ...view.plan, changes } }
+  const look = async (): Promise<Look> => {
+    const facts = await readFactsFor(patient)
+    const { pauses } = readPauses(Date.now())
+    const isPaused = (one: PlannedChange) => pauses.some(({ span }) => span === null || span === one.span)
+    const others = planClosing(patient, facts.host).filter((one) => !isPaused(one))
+    return { view: planOwn(patient, facts), others }
   }
-  const close = async () => applyPlan({ ...patient, resting: { ...nothingRests, spans } }, await look(), options)
+  const close = async () => {
+    const { view, others } = await look()
+    // One that fails keeps no other from being made.
+    for (const one of others) await runSteps([one], { done: [], begun: false }, silent)
+    if (view !== null) await applyPlan({ ...patient, resting: { ...nothingRests, spans } }, view, options)
+  }
   const run = async () => {
     while (!end.aborted) {
       const began = performance.now()
       // Where it cannot be read now, the next look may succeed.
-      const view = await look().catch(() => null)
-      if (view !== null && view.plan.changes.length > 0 && !end.aborted) {
+      const found = await look().catch(() => null)
+      const count = (found?.view?.plan.changes.length ?? 0) + (found?.others.length ?? 0)
+      if (count > 0 && !end.aborted) {
         change = exclusively(close).catch(() => undefined)
         await change
       }

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dropProgram } from '../../src/host/tc-syntax.ts'
 import { writeProgram } from '../../src/host/xdp/object.ts'
 import { everyKind } from './every-kind.ts'
 import { createLab, type Lab } from './lab.ts'
@@ -87,6 +89,32 @@ test('a watch does it for a sensor that restarts, and puts back what somebody ta
   await expectHeard(lab, [zeek, suricata])
 })
 
+test('while an apply waits for confirmation, sensors that restart have it and are sealed, those of another name too', async () => {
+  const spanOf = (name: string, sensor: string, filter = '') =>
+    `{version: 1, name: ${name}, spans: {${name}: {sources: [{interface: ens192${filter}}], sensors: [${sensor}]}}}`
+  await spanplan(lab, ['destroy', '--name', 'default', '--yes'], 0, able)
+  for (const text of [spanOf('alpha', 'suricata'), spanOf('beta', 'zeek')])
+    await spanplan(lab, ['apply', '-f', '-'], 0, { ...able, input: text })
+  const changed = spanOf('alpha', 'suricata', ', filter: not port 22')
+  const window = lab.startSpanplan(['apply', '-f', '-', '--rollback-after', '10m'], { ...able, input: changed })
+  await until('the window is open', async () => {
+    const { stdout } = await lab.spanplan(['status', '-f', '-', '--json', '--for', '10ms'], { ...able, input: changed })
+    return JSON.parse(stdout).window !== null
+  })
+  await Promise.all([suricata, zeek].map((one) => one.restart({ t: 0 })))
+  for (const [span, sensor] of [['alpha', suricata] as const, ['beta', zeek] as const]) {
+    await until(`what is on ${span} has a program, and is sealed`, async () => {
+      const { port } = await findTap(lab, sensor, span)
+      const filters = await lab.run(['tc', 'filter', 'show', 'dev', port, 'ingress'])
+      return isDeepStrictEqual(await programsOn(lab, port), silent) && filters.includes(dropProgram)
+    })
+  }
+  await spanplan(lab, ['rollback'], 0, able)
+  expect((await window).exitCode).toBe(5)
+  for (const name of ['alpha', 'beta']) await spanplan(lab, ['destroy', '--name', name, '--yes'], 0, able)
+  await apply()
+})
+
 test('a watch has the programs as soon as somebody mounts the BPF file system', async () => {
   const { port } = await findTap(lab, zeek)
   await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
@@ -148,7 +176,7 @@ test('taken off with "sealed: false", and from a port that others have put on th
   await lab.run(['ip', 'link', 'set', 'dev', 'mine0', 'master', 'span0'])
   await apply()
   expect(await programsOn(lab, 'mine0')).toEqual(silent)
-  await spanplan(lab, ['destroy', '--yes'], 0, able)
+  await spanplan(lab, ['destroy', '--name', 'default', '--yes'], 0, able)
   expect(await lab.run(['ip', '-details', 'link', 'show', 'dev', 'mine0'])).toBe(mine)
   await lab.run(['ip', 'link', 'del', 'dev', 'mine0'])
   await expectRestored(lab, before)
