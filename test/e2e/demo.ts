@@ -23,6 +23,7 @@ import {
   vlan,
   writePcap
 } from './frames.ts'
+import { rawOnly } from './lab/sensor.ts'
 import { type Argv, createLab, type Lab } from './lab.ts'
 
 const FILE = `version: 1
@@ -200,7 +201,7 @@ async function demonstrate(): Promise<void> {
   )
   print(paint('dim', '\nbuilding it …'))
   await using lab = await createLab({ docker: true })
-  const sensor = await lab.startSensor('suricata', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+  const sensor = await lab.startSensor('suricata', rawOnly())
   await writeFile(join(lab.files, 'spans.yaml'), FILE)
   const stage = new Stage(lab, sensor)
   const before = await lab.snapshotText()

@@ -1,6 +1,7 @@
 /** What others change by hand is found by the plan, named, and mended by the next apply. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rawOnly } from './lab/sensor.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectHeard, expectRefusal, macOf, portOf, spanplan, until, writeSpans } from './spans.ts'
 
@@ -323,7 +324,7 @@ const rows: readonly Row[] = [
 
 beforeAll(async () => {
   lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
-  suricata = await lab.startSensor('suricata', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+  suricata = await lab.startSensor('suricata', rawOnly())
   zeek = await lab.startSensor('zeek')
   await writeSpans(lab, file)
   await spanplan(lab, ['apply'])

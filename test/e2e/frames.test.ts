@@ -3,6 +3,7 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { everyKind, IPV4_GROUP } from './every-kind.ts'
 import { ALL_HOSTS_GROUP, ether, igmpQuery, ipv4Udp } from './frames.ts'
+import { rawOnly } from './lab/sensor.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectFrames, listen, spanplan, until, writeSpans } from './spans.ts'
 
@@ -13,7 +14,7 @@ let zeek: Docker.Container
 beforeAll(async () => {
   lab = await createLab({ docker: true })
   suricata = await lab.startSensor('suricata')
-  zeek = await lab.startSensor('zeek', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+  zeek = await lab.startSensor('zeek', rawOnly())
   await apply()
 })
 afterAll(() => lab?.close())

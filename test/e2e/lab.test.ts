@@ -22,6 +22,7 @@ import {
   stp,
   vlan
 } from './frames.ts'
+import { rawOnly } from './lab/sensor.ts'
 import { createLab, type Lab } from './lab.ts'
 
 const SOURCE = '02:00:00:00:0a:01'
@@ -182,7 +183,7 @@ describe('Docker in the lab', () => {
       IPAM: { Config: [{ Subnet: '192.0.2.0/24' }] },
       Options: { 'com.docker.network.bridge.name': 'span0', 'com.docker.network.driver.mtu': '9000' }
     })
-    const sensor = await lab.startSensor('sensor', { NetworkMode: 'net0', CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+    const sensor = await lab.startSensor('sensor', { NetworkMode: 'net0', ...rawOnly() })
     await lab.run(['ip', 'link', 'set', 'dev', 'span0', 'type', 'bridge', 'ageing_time', '0', 'mcast_snooping', '0'])
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'master', 'span0'])
     const capture = await lab.capture(sensor, 'eth0', { expression: `ether src ${SOURCE}` })

@@ -3,6 +3,7 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { everyKind } from '../e2e/every-kind.ts'
 import { BROADCAST, ether, filler, vlan } from '../e2e/frames.ts'
+import { rawOnly } from '../e2e/lab/sensor.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectFrames, expectRestored, listen, spanplan, writeSpans } from '../e2e/spans.ts'
 
@@ -115,7 +116,7 @@ describe('cards', () => {
   let zeek: Docker.Container
 
   beforeAll(async () => {
-    zeek = await lab.startSensor('zeek', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] })
+    zeek = await lab.startSensor('zeek', rawOnly())
     // What ends classification comes after the mirrors.
     await run(`
 for card in ens192 ens224; do

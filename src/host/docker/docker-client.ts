@@ -185,11 +185,13 @@ export function dockerFailed(error: unknown): SpanplanError {
   return new SpanplanError(refusal, undefined, { cause: error })
 }
 
+/** Before API 1.44, Docker makes a second network of the same name unless it is asked not to (CheckDuplicate). */
 function send(docker: Dockerode, call: DockerCall): Promise<unknown> {
   switch (call.call) {
     case 'createNetwork':
       return docker.createNetwork({
         Name: call.network,
+        CheckDuplicate: true,
         Driver: call.driver,
         Internal: call.internal,
         EnableIPv6: call.ipv6,
@@ -199,7 +201,12 @@ function send(docker: Dockerode, call: DockerCall): Promise<unknown> {
         Labels: { ...call.labels }
       })
     case 'createNote':
-      return docker.createNetwork({ Name: call.network, ConfigOnly: true, Labels: { ...call.labels } })
+      return docker.createNetwork({
+        Name: call.network,
+        CheckDuplicate: true,
+        ConfigOnly: true,
+        Labels: { ...call.labels }
+      })
     case 'removeNetwork':
     case 'dropNote':
       return docker.getNetwork(call.network).remove()

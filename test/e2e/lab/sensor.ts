@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { appendFile, copyFile, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
@@ -10,6 +11,16 @@ export const SENSOR_IMAGE = 'spanplan-sensor'
 
 /** One with Suricata too, as Debian's package has it. */
 export const SURICATA_IMAGE = 'spanplan-suricata'
+
+/**
+ * A sensor with no right but NET_RAW, which is all that spanplan asks for. tcpdump 4.99.3 also wants to set its groups, to those of
+ * root that it has already, and ends where it may not.
+ */
+export function rawOnly(): Docker.HostConfig {
+  const { stdout = '', stderr = '' } = spawnSync(findProgram('tcpdump'), ['--version'], { encoding: 'utf8' })
+  const setsGroups = /^tcpdump version 4\.(?:\d\.|\d\d\.|99\.[0-3]\b)/m.test(`${stdout}\n${stderr}`)
+  return { CapDrop: ['ALL'], CapAdd: ['NET_RAW', ...(setsGroups ? ['SETGID'] : [])] }
+}
 
 /** Makes the sensor image from the programs of this machine: no registry is asked. */
 export async function importSensorImage(docker: Docker, scratch: string): Promise<void> {
