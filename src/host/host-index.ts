@@ -75,9 +75,10 @@ export function indexTc({ qdiscs, filters }: Pick<Snapshot, 'qdiscs' | 'filters'
 export type HostIndex = Readonly<ReturnType<typeof indexHost>>
 
 /** Makes the indexes of a snapshot. */
-export function indexHost(snapshot: Snapshot) {
-  const { docker, links, opaque } = snapshot
+export function indexHost(read: Snapshot) {
+  const { docker, links, opaque } = read
   const index = indexLinks(links, opaque)
+  const snapshot = withoutLost(read, index)
   const { networks, containers } = docker.state === 'read' ? docker : { networks: [], containers: [] }
   const readings: Readonly<Record<Input, Reading>> = {
     docker: docker.state === 'read' ? 'read' : { unread: docker.state === 'deferred' ? 'deferred' : docker.reason }
@@ -147,6 +148,19 @@ export function indexHost(snapshot: Snapshot) {
       const link = typeof endpoint.port === 'string' ? undefined : byIndex.get(endpoint.port.host)
       return link && attachmentOf(link)?.endpoint === endpoint ? link : undefined
     }
+  }
+}
+
+/** ip and tc are asked side by side: what tc told of a device that ip does not know any more has gone with that device. */
+function withoutLost(snapshot: Snapshot, { linkOf, findOpaque }: LinkIndex): Snapshot {
+  const isThere = ({ device }: { readonly device: string }) =>
+    linkOf(device) !== undefined || findOpaque(device) !== undefined
+  const { qdiscs, filters, classFilters } = snapshot
+  return {
+    ...snapshot,
+    qdiscs: qdiscs.filter(isThere),
+    filters: filters.filter(isThere),
+    classFilters: classFilters.filter(isThere)
   }
 }
 

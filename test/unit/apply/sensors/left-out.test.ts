@@ -76,3 +76,14 @@ test('where a step fails without a hint, the kind says what helps', () => {
     expect.stringMatching(/^PORT_NOT_SILENT .*Everything else was done \(.*ethtool -L \S+ rx 2\)$/)
   ])
 })
+
+test('a mirror on an interface that ip did not list any more, and tc still did, is not to be removed: it has gone', () => {
+  const folder = join(casesFolder, 'container-source-converged')
+  const whole = readSnapshot(folder, 'host.json')
+  const device = 'veth6c22f55'
+  const host = { ...whole, links: whole.links.filter(({ name }) => name !== device) }
+  expect(host.filters.some((filter) => filter.device === device)).toBe(true)
+  const { plan } = planTarget(readTarget(folder, host.links), factsOf(host))
+  expect(plan.changes.filter((one) => one.device === device)).toEqual([])
+  expect(plan.waiting.map((one) => one.diagnostic.code)).toContain('SOURCE_NO_INTERFACE')
+})
