@@ -146,7 +146,7 @@ export function addPorts(
   vethsBySandbox: VethsBySandbox
 ): Container {
   const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
-  if (veths === undefined) return container
+  if (veths === undefined) return hasNamespace(container) ? container : { ...container, veths: [] }
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
   const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths)
   return {
@@ -154,6 +154,11 @@ export function addPorts(
     veths: veths.map(({ inside, host }) => ({ inside, host })),
     endpoints: container.endpoints.map((endpoint, index) => ({ ...endpoint, port: ports[index] ?? 'unknown' }))
   }
+}
+
+/** One that starts or ends just now has none yet, or none any more: no right is missing to see its interfaces. */
+function hasNamespace({ running, sandbox }: Container): boolean {
+  return !running || (sandbox !== null && !isGone(sandbox))
 }
 
 function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNetwork[]): string | null {

@@ -46,7 +46,7 @@ export function renderChanges(changes: readonly PlannedChange[], paint: Paint): 
     const name = `${sign} ${kind} ${title}`
     const row = rows.get(name) ?? { action: change.action, details: [] }
     rows.set(name, row)
-    if (detail !== '') row.details.push(detail)
+    if (detail !== '' && !row.details.includes(detail)) row.details.push(detail)
   }
   const write = (name: string, details: readonly string[]) =>
     details.length === 0 ? name : `${name} (${details.join(', ')})`

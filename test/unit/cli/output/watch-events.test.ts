@@ -101,19 +101,23 @@ describe('what happens in one run to one container is one line', () => {
   beforeEach(() => vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd)))
 
   /** What a watch says of a run that brings a case in sync. */
-  function tell(name: string, more: readonly WatchEvent[] = []): string {
+  function tell(name: string, more: readonly WatchEvent[] = [], times = 1): string {
     const path = join(casesFolder, name)
     const host = readSnapshot(path, 'host.json')
     const { plan } = planTarget(readTarget(path, host.links), factsOf(host))
     const run = { trigger: 'docker', repaired: true, milliseconds: 12 } as const
-    const changes = plan.changes.map((change) => ({ type: 'changed', change, ...run }) as const)
+    const starts = Array.from({ length: times }, () => plan.changes).flat()
+    const changes = starts.map((change) => ({ type: 'changed', change, ...run }) as const)
     const waits = plan.waiting.map((wait) => ({ type: 'wait', trigger: 'docker', wait }) as const)
     openEventPrinter({ ...session }, 'info')(...changes, ...waits, ...more)
     return printed
   }
 
-  test('a source that restarts', () => {
-    expect(tell('container-source-restarted')).toBe(
+  test.each([
+    ['once', 1],
+    ['three times during the run', 3]
+  ])('a source that restarts %s', (_, times) => {
+    expect(tell('container-source-restarted', [], times)).toBe(
       '<6>docker   span0  + mirror web (shop) ingress → span0 (not port 22); + mirror web (shop) egress → span0 (not port 22)  repaired in 12 ms\n'
     )
   })

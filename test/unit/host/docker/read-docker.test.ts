@@ -44,7 +44,8 @@ async function readStates(folder: string, states: readonly object[], networkMode
     if (state.state !== 'read') throw new Error(`not read: ${state.state}`)
     return {
       ...{ asked, running: state.containers.map((one) => one.running) },
-      modes: state.containers.map((one) => one.networkMode)
+      modes: state.containers.map((one) => one.networkMode),
+      veths: state.containers.map((one) => one.veths)
     }
   } finally {
     delete process.env.DOCKER_HOST
@@ -62,6 +63,21 @@ test('a container whose namespace is gone is asked for once more', async () => {
       running: [false]
     })
     expect(await readStates(folder, [{ Running: false }])).toMatchObject({ asked: 1, running: [false] })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('no right is missing to see the interfaces of a container that is still without a namespace, or without one again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+  try {
+    for (const file of [join(folder, 'gone'), '']) {
+      running.NetworkSettings.SandboxKey = file
+      expect(await readStates(folder, [{ Running: true }, { Running: true }])).toMatchObject({
+        running: [true],
+        veths: [[]]
+      })
+    }
   } finally {
     await rm(folder, { recursive: true })
   }
