@@ -426,7 +426,7 @@ export const messages = {
   PORT_NOT_SILENT: {
     means:
       'The XDP program that keeps what a sealed sensor sends from packet sockets of the host could not be attached to its port, or somebody has taken it off. Everything else was done, and the port is sealed.',
-    todo: 'Read what ip says in the message. A container with CAP_NET_ADMIN can be in the way, with more queues than its interface is made with: give the port as many (ethtool -L PORT rx 2), and run spanplan apply again.'
+    todo: 'Read what ip says in the message. A port that somebody has made by hand can have fewer queues to receive on than its other end sends on (ethtool -l PORT): make it with as many. Then run spanplan apply again.'
   },
   SILENCE_UNAVAILABLE: {
     kind: 'warning',

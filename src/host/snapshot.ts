@@ -89,6 +89,8 @@ export interface Link {
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
+  /** How many queues the link may have for what it receives. */
+  readonly receiveQueues: number
   /** The XDP program on the link; null: there is none. */
   readonly xdp: XdpProgram | null
   /** The tool that manages the link; null: no tool says so, or nobody asked. */

@@ -39,6 +39,7 @@ const linkOutput = z.object({
       info_slave_data: z.unknown().optional()
     })
     .default({}),
+  num_rx_queues: z.number().default(1),
   xdp: z.unknown().optional()
 })
 
@@ -165,6 +166,7 @@ function parseLink(
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
     port,
+    receiveQueues: link.num_rx_queues,
     xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)
   }
 }

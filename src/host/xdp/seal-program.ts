@@ -35,3 +35,8 @@ export function attachSeal(device: string): Argv {
 export function detachSeal(device: string): Argv {
   return ['ip', 'link', 'set', 'dev', device, 'xdpdrv', 'off']
 }
+
+/** The command that sets how many queues a link has for what it receives. It exits with 0 where the link has that many. */
+export function setReceiveQueues(device: string, count: number): Argv {
+  return ['ethtool', '-L', device, 'rx', String(count)]
+}

@@ -1,8 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { attachSeal, detachSeal, isSealProgram } from '../../host/xdp/seal-program.ts'
+import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../host/xdp/seal-program.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
 import { type Port, port } from './port.ts'
@@ -22,6 +21,8 @@ export interface Xdp extends Resource {
   readonly program: Program
   /** The container that the port leads to; null: none is known. */
   readonly container: string | null
+  /** How many queues the port may have for what it receives. */
+  readonly receiveQueues: number
 }
 
 /** How the programs are observed, attached and taken off. */
@@ -46,7 +47,7 @@ export const xdp: Kind<Xdp> = {
     diagnostic(
       'PORT_NOT_SILENT',
       `what ${container ?? id} sends reaches packet sockets of the host: ${reason}`,
-      `the port is sealed all the same. A container with CAP_NET_ADMIN may have given its interface more queues: ${shellLine(['ethtool', '-l', id])} shows how many the port may have; with "rx 2", say: ${shellLine(['ethtool', '-L', id, 'rx', '2'])}`
+      'the port is sealed all the same'
     ),
   title: ({ id, spans: [span] }) => (span === undefined ? id : `${id} → ${span}`),
   summary: () => 'silent',
@@ -63,7 +64,8 @@ function findOn(host: HostIndex, { id, spans, owner, attached, endpoint }: Port)
   // Where the port is a container's, the program goes with it.
   const isGivenBack = program === 'ours' && (owner === 'adopted' || !attached)
   const container = endpoint?.container ?? null
-  return [{ kind: 'xdp', id, spans, owner: isGivenBack ? 'adopted' : 'shared', program, container }]
+  const { receiveQueues } = link
+  return [{ kind: 'xdp', id, spans, owner: isGivenBack ? 'adopted' : 'shared', program, container, receiveQueues }]
 }
 
 function readProgram({ xdp: program }: Link): Program {
@@ -88,8 +90,17 @@ function rollbackPrograms(programs: readonly Xdp[], _: ObservedState, { desired,
   })
 }
 
-function attach({ id }: Xdp): Step[] {
-  return [{ summary: `drop what comes from ${id}`, argv: attachSeal(id) }]
+/**
+ * The kernel attaches a program to a port only if that has as many queues as the other end sends on (veth_xdp_set() in
+ * drivers/net/veth.c), and a container with CAP_NET_ADMIN may have given its end all that there are. A port of Docker's goes with
+ * the container, and nobody needs its number of queues back; a foreign port keeps its own.
+ */
+function attach({ id, container, receiveQueues }: Xdp): Step[] {
+  const needsQueues = container !== null && receiveQueues > 1
+  return [
+    ...(needsQueues ? [{ summary: `give ${id} all of its queues`, argv: setReceiveQueues(id, receiveQueues) }] : []),
+    { summary: `drop what comes from ${id}`, argv: attachSeal(id) }
+  ]
 }
 
 function detach({ id }: Xdp): Step[] {

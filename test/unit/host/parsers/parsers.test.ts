@@ -24,6 +24,7 @@ describe('ip', () => {
     expect(links.find(({ name }) => name === 'span0')).toEqual({
       index: 4,
       name: 'span0',
+      receiveQueues: 1,
       xdp: null,
       altnames: [],
       type: 'ether',
