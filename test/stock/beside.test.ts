@@ -1,5 +1,5 @@
 /** What else is at work on a host, and what only Debian's own kernel has of it: Open vSwitch, br_netfilter, and a firewall that flushes. */
-import { mkdir } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -113,6 +113,13 @@ test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and los
   const schema = program('share/openvswitch/vswitch.ovsschema')
   await lab.run([...env, program('bin/ovsdb-tool'), 'create', `${folder}/conf.db`, schema])
   const server = lab.start([...env, program('sbin/ovsdb-server'), `${folder}/conf.db`, `--remote=p${database}`])
+  // ovs-vsctl gives up at once where there is no socket yet: only a lost connection is tried again.
+  await until('the database answers', () =>
+    access(`${folder}/db.sock`).then(
+      () => true,
+      () => false
+    )
+  )
   const startSwitch = () => lab.start([...env, program('lib/openvswitch-switch/ovs-vswitchd'), database])
   let vswitchd = startSwitch()
   const stop = async (one: typeof server) => {
