@@ -144,8 +144,8 @@ export interface Kind<R extends Resource = Resource> {
   /** The interfaces and containers whose earlier state the resource's mark keeps. None: no such mark. */
   remembers?(resource: R): readonly Remembered[]
   /**
-   * The resource is where others may do as they like, and lasts as long as they let it: a change that fails or does not last is told
-   * with this, and fails no apply. What helps against it depends on why. None: it fails the apply.
+   * The resource is where others may do as they like, and lasts as long as they let it: this describes a change that fails or does
+   * not last, which fails no apply. What helps against it depends on why. None: it fails the apply.
    */
   undone?(resource: R, reason: string): Diagnostic
   /** Completes the changes of this kind with what depends on several of them. */

@@ -4,8 +4,8 @@ import type { WatchEvent } from './event.ts'
 export type EventGroup = readonly [WatchEvent, ...WatchEvent[]]
 
 /**
- * Groups the events of one run. The start of a container is several changes, and the ends of several waits: it is told once,
- * by its changes. That the bridge's mark says so too is told only where nothing else is.
+ * Groups the events of one run. The start of a container is several changes, and the ends of several waits: its changes are
+ * printed, and the waits are not. A change of the bridge's mark is printed only where nothing else is.
  */
 export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[] {
   const served = new Map(
