@@ -1,7 +1,7 @@
-import type { LinkIndex } from '../host/host-index.ts'
-import type { IpLink } from '../host/snapshot.ts'
-import { findInterface, matchOf } from '../resources/sources/interface.ts'
-import type { Spec } from '../spec/spec.ts'
+import type { LinkIndex } from '../../host/host-index.ts'
+import type { IpLink } from '../../host/snapshot.ts'
+import type { Spec } from '../../spec/spec.ts'
+import { findInterface, matchOf } from './interface.ts'
 
 /** An interface, and the spans of a file that copy from it. */
 export interface InterfaceSpans {

@@ -2,14 +2,14 @@ import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
-import { liveSpans } from '../plan/live-spans.ts'
-import type { PlanView } from '../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan, DesiredSpans, DesiredState } from '../resources/desired-state.ts'
 import { mirror } from '../resources/kinds/mirror.ts'
 import { readMark } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
 import { everySpan } from '../spec/scope.ts'
+import { liveSpans } from './live-spans.ts'
+import type { PlanView } from './plan-view.ts'
 
 /**
  * What is live, by the marks of every owner, as if a file said just that: nothing is to be changed, and nothing waits. It stands in
