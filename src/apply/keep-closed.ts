@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../errors.ts'
-import type { PlannedChange } from '../plan/plan.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { viewLive } from '../plan/live-view.ts'
+import { makePlan, type PlannedChange } from '../plan/plan.ts'
 import { type Facts, type PlanView, planTarget } from '../plan/plan-view.ts'
 import { nothingRests, type Target } from '../plan/target.ts'
 import { readPauses } from '../run-dir/pauses.ts'
+import { matchesSpan } from '../spec/scope.ts'
 import { applyPlan } from './executor.ts'
-import { planClosing } from './live-closing.ts'
 import { readFactsFor } from './refresh.ts'
 import { runSteps, silent } from './run-steps.ts'
 
@@ -23,15 +25,30 @@ interface Look {
   readonly others: readonly PlannedChange[]
 }
 
+/** What closes a sensor that has come: its port, the port's XDP program, and the sensor's network stack. */
+const ofSensor: ReadonlySet<string> = new Set(['port', 'xdp', 'stack'])
+
 function planOwn(target: Target, facts: Facts): PlanView | null {
   try {
     const view = planTarget(target, facts)
-    const changes = view.plan.changes.filter(({ closes, kind }) => closes || kind === 'stack' || kind === 'xdp')
+    const changes = view.plan.changes.filter(({ closes, kind }) => closes || ofSensor.has(kind))
     return { ...view, plan: { ...view.plan, changes } }
   } catch (error) {
     if (error instanceof SpanplanError) return null
     throw error
   }
+}
+
+/** The sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */
+function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
+  const { desired } = viewLive(host)
+  const own = new Set(target.spec.spans.map(({ name }) => name).filter((name) => matchesSpan(target.scope.spans, name)))
+  const { pauses } = readPauses(Date.now())
+  const isPaused = (name: string) => pauses.some(({ span }) => span === null || span === name)
+  const isOther = (name: string) => !own.has(name) && !isPaused(name) && desired.spanOf(name)?.sealed === true
+  const plan = makePlan({ desired, waits: [], untouched: [], warnings: [] }, host, target)
+  const changes = 'changes' in plan ? plan.changes : []
+  return changes.filter(({ kind, action, span }) => ofSensor.has(kind) && action === 'update' && isOther(span ?? ''))
 }
 
 /**
@@ -48,10 +65,7 @@ export function keepClosed(target: Target, exclusively: Exclusively, end: AbortS
   let change: Promise<unknown> = Promise.resolve()
   const look = async (): Promise<Look> => {
     const facts = await readFactsFor(patient)
-    const { pauses } = readPauses(Date.now())
-    const isPaused = (one: PlannedChange) => pauses.some(({ span }) => span === null || span === one.span)
-    const others = planClosing(patient, facts.host).filter((one) => !isPaused(one))
-    return { view: planOwn(patient, facts), others }
+    return { view: planOwn(patient, facts), others: planOthers(patient, facts.host) }
   }
   const close = async () => {
     const { view, others } = await look()

@@ -24,7 +24,7 @@ export function viewLive(host: HostIndex): PlanView {
     ...{ also: new Set<number>(), goingDown: new Set<string>(), subnetSeed: '' }
   }
   const marks = readMarks(nothing, host)
-  const desired = readMarks({ ...nothing, spans: names.flatMap((name) => describeSpan(name, marks, host)) }, host)
+  const desired = readMarks({ ...nothing, spans: names.map((name) => describeSpan(name, marks, host)) }, host)
   const plan = { spans: desired.spans, changes: [], waiting: [], warnings: [] }
   return { host, filters: new Map(), desired, plan }
 }
@@ -34,25 +34,23 @@ function ownerOf(name: string, host: HostIndex): string {
   return readMark(host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
 }
 
-function describeSpan(name: string, marks: DesiredState, host: HostIndex): DesiredSpan[] {
+function describeSpan(name: string, marks: DesiredState, host: HostIndex): DesiredSpan {
   const bridge = host.linkOf(name)
   const owner = ownerOf(name, host)
   const network = host.networks.find(({ labels }) => labels[label.span] === name)
-  const ports = host.portsOf(name)
   // An endpoint that spanplan has made bears the owner's name: the container is, or was, a sensor of the file.
   const sensors = (network === undefined ? [] : host.endpointsOn(network.name))
     .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)
     .map(({ container }) => ({ container, interfaceName: null, origin: nowhere }))
-  return [
-    {
-      ...{ name, owner, description: null, origin: nowhere, mtu: bridge?.mtu ?? 0, wantedMtu: bridge?.mtu ?? 0 },
-      network: network === undefined ? null : { name: network.name, subnet: null, origin: nowhere },
-      wire: bridge?.offloads.gso?.active === false,
-      sealed: ports.every((port) => readSeal(host, port.name) === 'sealed'),
-      mirrors: describeMirrors(name, marks, host),
-      sensors
-    }
-  ]
+  return {
+    ...{ name, owner, description: null, origin: nowhere, mtu: bridge?.mtu ?? 0, wantedMtu: bridge?.mtu ?? 0 },
+    network: network === undefined ? null : { name: network.name, subnet: null, origin: nowhere },
+    wire: bridge?.offloads.gso?.active === false,
+    // The bridge of a sealed span has the filter, too. A port without it may be new.
+    sealed: [name, ...host.portsOf(name).map((port) => port.name)].some((one) => readSeal(host, one) === 'sealed'),
+    mirrors: describeMirrors(name, marks, host),
+    sensors
+  }
 }
 
 function describeMirrors(span: string, marks: DesiredState, host: HostIndex): CopyPoint[] {
