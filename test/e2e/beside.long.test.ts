@@ -1,4 +1,4 @@
-/** What else is at work on a host: NetworkManager, a thousand containers, and an apply that nobody has confirmed yet. */
+/** What else is at work on a host: NetworkManager, five thousand containers, and an apply that nobody has confirmed yet. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
@@ -16,7 +16,7 @@ let evil: Docker.Container
 const spans = 'spans: {span0: {sources: [{interface: ens192}], sensors: [good, evil]}}'
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true })
+  lab = await createLab({ docker: true, dockerInMemory: true })
   good = await lab.startListener('good')
   evil = await lab.startListener('evil', { CapAdd: ['NET_ADMIN'] })
   await writeSpans(lab, spans)
@@ -151,8 +151,8 @@ test('NetworkManager may have the interface, and take its filters off each time 
   }
 })
 
-test('beside a thousand containers, a sensor that restarts is closed, and the plan is empty', async () => {
-  const count = 1000
+test('beside five thousand containers, a sensor that restarts is closed, and the plan is empty', async () => {
+  const count = 5000
   let made = 0
   const make = async () => {
     while (made < count) await lab.createSensor(`other${made++}`, {}, { tier: 'app' })
@@ -166,7 +166,7 @@ test('beside a thousand containers, a sensor that restarts is closed, and the pl
   await watch.settle()
   // One of them is a sensor by its label once it runs.
   await writeSpans(lab, spans.replace('evil]', 'evil, {label: tier=app}]'))
-  const other = lab.docker.getContainer('other999')
+  const other = lab.docker.getContainer(`other${count - 1}`)
   await other.start()
   await until('it is connected, and closed', () => isClosed(other))
   await watch.settle()

@@ -20,20 +20,27 @@ export class PrivateDocker {
   readonly #lab: string
   readonly #folder: string
   readonly #extraArguments: readonly string[]
+  readonly #inMemory: boolean
   #containerd: Daemon | undefined
   #dockerd: Daemon | undefined
 
-  constructor(lab: string, extraArguments: readonly string[] = []) {
+  constructor(lab: string, extraArguments: readonly string[], inMemory: boolean) {
     this.#lab = lab
     this.#folder = labFolder(lab)
     this.#extraArguments = extraArguments
+    this.#inMemory = inMemory
     this.socket = join(this.#folder, 'docker.sock')
     this.execRoot = join(this.#folder, 'de')
     this.client = new Docker({ socketPath: this.socket })
   }
 
+  get #dataRoot(): string {
+    return join(this.#folder, 'dd')
+  }
+
   /** Starts what does not run yet, and waits until it answers. */
   async start(): Promise<void> {
+    await this.#makeDataRoot()
     if (!this.#containerd?.running) this.#containerd = await this.#startContainerd()
     if (this.#dockerd?.running) return
     const dockerd = this.#startDockerd()
@@ -79,6 +86,12 @@ export class PrivateDocker {
     return writeFile(join(this.#folder, 'daemon.json'), JSON.stringify({ 'live-restore': live }))
   }
 
+  async #makeDataRoot(): Promise<void> {
+    // It is there where dockerd ran before.
+    if ((await mkdir(this.#dataRoot, { recursive: true, mode: 0o711 })) === undefined || !this.#inMemory) return
+    await execa(findProgram('mount'), ['-t', 'tmpfs', this.#lab, this.#dataRoot])
+  }
+
   async #startContainerd(): Promise<Daemon> {
     await mkdir(this.execRoot, { mode: 0o700 })
     // As /run is on a host: what is mounted in it, is seen in every mount namespace.
@@ -102,7 +115,7 @@ export class PrivateDocker {
       `--host=unix://${this.socket}`,
       `--containerd=${inFolder('ct.sock')}`,
       `--config-file=${inFolder('daemon.json')}`,
-      `--data-root=${inFolder('dd')}`,
+      `--data-root=${this.#dataRoot}`,
       `--exec-root=${this.execRoot}`,
       `--pidfile=${inFolder('docker.pid')}`,
       '--exec-opt=native.cgroupdriver=cgroupfs',
