@@ -307,7 +307,12 @@ describe('what somebody puts in the way costs one thing', () => {
     await spanplan(lab, ['apply', '--yes'])
   })
   afterEach(async () => {
-    await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'ingress']).catch(() => '')
+    // Also after a test that failed.
+    for (const place of ['ens192', await portOf(lab, evil)]) {
+      for (const qdisc of ['ingress', 'clsact']) {
+        await lab.run(['tc', 'qdisc', 'del', 'dev', place, qdisc]).catch(() => '')
+      }
+    }
     await spanplan(lab, ['apply', '--yes'])
   })
 
