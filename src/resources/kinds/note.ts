@@ -24,7 +24,7 @@ export interface Note extends Resource {
 /** How these containers are observed, and connected again. */
 export const note: Kind<Note> = {
   kind: 'note',
-  fields: { back: { label: 'put back', words: yesNo } },
+  fields: { back: { label: 'left by a killed run', words: (back) => yesNo(!back) } },
   desire: (desired, host) => observeNotes(desired, host).map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
