@@ -179,8 +179,29 @@ function standingInTheWay(desired: DesiredState, host: HostIndex, span: DesiredS
   })
 }
 
-/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
 function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  return removeBesideMoved(changes.map(explainRecompiled))
+}
+
+/** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
+function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
+  if (change.action !== 'update') return change
+  const { before, after } = change
+  const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
+  return isRecompiled ? { ...change, before: { ...before, expression: 'the same tests in another order' } } : change
+}
+
+/** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */
+function listTests(program: Program): string {
+  const tests = program.split(',').slice(1)
+  return tests
+    .map((test) => test.replace(/ \d+ \d+ /, ' '))
+    .sort()
+    .join()
+}
+
+/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
+function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
   const moves = changes.flatMap((change) =>
     change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
   )
