@@ -1,11 +1,13 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
+import { groupBy } from '../host/host-index.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { DesiredSpan } from '../resources/desired-state.ts'
+import type { DesiredSpan, SourceId } from '../resources/desired-state.ts'
 import { type Wait, writeAddress, writeWait } from '../resources/kind.ts'
+import { writeSourceName } from '../resources/sources/source-kind.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { type Advice, writeAdvice } from './advice.ts'
-import { causes } from './counters/causes.ts'
+import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { isIdle, type SourceIdleness } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
@@ -45,7 +47,7 @@ export function judgeSpan(
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const found: Problem[] = [
-    ...waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code)).map(describeWait),
+    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map(describeWait),
     ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
@@ -68,10 +70,25 @@ export function judgeSpan(
   ]
 }
 
-/** A wait of the plan is a row, and needs no hint there. */
+/** One wait for all that wait for the same, such as both directions of a source: it is one problem. */
+function groupWaits(waits: readonly Wait[]): Wait[] {
+  const keyOf = ({ kind, diagnostic: { code, message } }: Wait) => JSON.stringify([kind, code, message])
+  const alike = groupBy(waits, keyOf)
+  return waits.flatMap((wait) => {
+    const group = alike(keyOf(wait))
+    return wait === group[0] ? [{ ...wait, title: group.map(({ title }) => title).join(', ') }] : []
+  })
+}
+
+/** What to do about a wait. A wait of the plan is a row, and needs no hint there. */
+const waitHints: Readonly<Record<string, string>> = {
+  SENSOR_MISSING: 'start it: a watch connects it then, as does the next apply',
+  SOURCE_MISSING: 'start it: a watch mirrors it then, as does the next apply'
+}
+
 function describeWait(wait: Wait): Diagnostic {
   const { message: _, ...rest } = wait.diagnostic
-  const hint = rest.code === 'SENSOR_MISSING' ? 'start it: a watch connects it then, as does the next apply' : undefined
+  const hint = waitHints[rest.code]
   return { ...(hint !== undefined && { hint }), ...rest, message: writeWait(wait) }
 }
 
@@ -134,9 +151,15 @@ export function describeIdleness({ span, device, idle, maxIdle, origin }: Source
   return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
 }
 
-/** What is wrong with a source that has no carrier. */
-export function describeCarrier(message: string): Diagnostic {
-  return diagnostic('CARRIER_LOST', message, causes.no_carrier.hint)
+const carrierClauses: Readonly<Record<CarrierCause, string>> = {
+  no_carrier: 'has no carrier',
+  source_down: 'is down in its container',
+  carrier_flap: 'lost its carrier for a moment'
+}
+
+/** What is wrong with a source that has no carrier, or had none. */
+export function describeCarrier(source: SourceId, cause: CarrierCause): Diagnostic {
+  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${carrierClauses[cause]}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
@@ -148,8 +171,8 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
     const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
-    if (cause === 'no_carrier')
-      return [{ diagnostic: describeCarrier(`${hop.device} has no carrier, or lost it for a moment`), isOwn }]
+    if (isCarrierCause(cause))
+      return hop.kind === 'interface' ? [{ diagnostic: describeCarrier(hop.source, cause), isOwn }] : []
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`

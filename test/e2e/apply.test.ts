@@ -307,7 +307,7 @@ const refusals: readonly Refusal[] = [
     file: 'spans: {span0: {sources: [{interface: ens129}, {interface: wlan7}]}}',
     says: [
       /spans\.yaml:2:27: error: .*there is no interface ens129/,
-      /did you mean ens192\?/,
+      /did you mean "ens192"\?/,
       /there is no interface wlan7/,
       /there are: .*ens224/
     ]

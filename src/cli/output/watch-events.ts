@@ -3,6 +3,7 @@ import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
+import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
@@ -140,7 +141,11 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'carrier_lost':
       return row('carrier', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
     case 'carrier_back':
-      return row('carrier', event.span, paint('create', `${printable(event.device)} has a carrier again`))
+      return row(
+        'carrier',
+        event.span,
+        paint('create', `${printable(writeSourceName(event.source))} has a carrier again`)
+      )
     case 'sensor_unhealthy':
       return row('sensor', event.sensor.span, paint('remove', `! ${describeSensor(event.sensor)}`))
     case 'sensor_healthy': {

@@ -3,6 +3,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
+import type { WindowTime } from '../../run-dir/lock.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { type Advice, writeAdvice } from '../../status/advice.ts'
 import type { FramePath } from '../../status/counters/frame-path.ts'
@@ -45,16 +46,28 @@ function judgeSpans({ view, report, advise }: SpansFacts): Finding[] {
   const codes = new Set(unhealthy.map(({ code }) => code))
   const others = (list: readonly Diagnostic[]) => list.filter(({ code }) => !foundElsewhere.has(code)).map(describe)
   return [
-    ...report.spans.flatMap(({ name, changes }) =>
-      describeDrift(`span ${name} differs from the file`, changes, advise(name))
-    ),
-    ...describeDrift('the host has spans that are not in the file', report.changes, advise(null)),
+    ...(report.window === null ? judgeDrift(report, advise) : [describeWindow(report.window)]),
     ...[...new Set(others(unhealthy))].map((message) => problem(message)),
     ...[...new Set(others(view.plan.warnings.filter(({ code }) => !codes.has(code))))].map((message) =>
       warning(message)
     ),
     ...report.unread.filter(({ code }) => code !== 'DOCKER_FORBIDDEN').map((unread) => unknown(describe(unread)))
   ]
+}
+
+function judgeDrift({ spans, changes }: SpansFacts['report'], advise: SpansFacts['advise']): Finding[] {
+  return [
+    ...spans.flatMap((span) =>
+      describeDrift(`span ${span.name} differs from the file`, span.changes, advise(span.name))
+    ),
+    ...describeDrift('the host has spans that are not in the file', changes, advise(null))
+  ]
+}
+
+/** What differs from the file waits for a decision, and is no problem. */
+function describeWindow({ id, until }: WindowTime): Finding {
+  const message = `a change waits for confirmation until ${localTime(until)}, and is rolled back then`
+  return warning(message, shellLine(['spanplan', 'confirm', id]))
 }
 
 /** What Docker has of the spans is not known where Docker was not read; nothing where no span needs Docker. */

@@ -4,7 +4,7 @@ import { batchWord, shellLine } from '../../host/quote-command.ts'
 import type { IpLink, Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
-import { suggest, suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
 import { closableSettings } from '../closing.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
@@ -261,11 +261,10 @@ function hasOwnAddress(link: IpLink): boolean {
 
 function missingName(name: string, host: LinkIndex<IpLink>): Diagnostic {
   const names = host.links.flatMap((link) => [link.name, ...link.altnames])
-  const near = suggest(name, names)
   const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
   return diagnostic(
     'INTERFACE_MISSING',
     `there is no interface ${name} on this host`,
-    near ? `did you mean ${near}?` : `there are: ${there.slice(0, 20).join(', ') || 'none'}`
+    suggestSlips(name, names) ?? `there are: ${there.slice(0, 20).join(', ') || 'none'}`
   )
 }

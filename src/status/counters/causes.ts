@@ -21,6 +21,14 @@ export const causes = {
     text: 'no carrier',
     hint: "look at the cable and at the switch's port"
   },
+  source_down: {
+    ...{ counted: 'none', differs: true, text: 'down in its container' },
+    hint: 'set it up there, or restart the container'
+  },
+  carrier_flap: {
+    ...{ counted: 'none', differs: true, text: 'its carrier was gone for a moment' },
+    hint: "if it goes again, look at the cable and at the switch's port"
+  },
   ring_overrun: {
     ...{ counted: 'kernel', text: "the interface's ring was full" },
     hint: 'enlarge it with ethtool -G, or mirror less at the switch'
@@ -61,3 +69,10 @@ export const causes = {
 
 /** The name of one of the causes above. */
 export type Cause = keyof typeof causes
+
+/** The causes that say that a source has no carrier, or had none. */
+export type CarrierCause = 'no_carrier' | 'source_down' | 'carrier_flap'
+
+export function isCarrierCause(cause: Cause): cause is CarrierCause {
+  return causes[cause].counted === 'none'
+}

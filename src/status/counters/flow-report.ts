@@ -1,7 +1,8 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import type { SourceId } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
-import type { Cause } from './causes.ts'
+import type { CarrierCause, Cause } from './causes.ts'
 import {
   type CounterDelta,
   type CounterPair,
@@ -111,7 +112,7 @@ function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop 
   // Each driver counts the same losses under one of the two.
   const overrun = Math.max(delta('over').count, delta('fifo').count)
   const losses = [
-    ...(lostCarrier(pair) ? [{ cause: 'no_carrier', frames: null } as const] : []),
+    ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(mirror.source, pair.later), frames: null }] : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
     ...loss('damaged', delta('errors').count),
     ...lossBeforeMirror(path, mirror, received, window)
@@ -122,6 +123,15 @@ function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop 
 /** Whether the interface has no carrier, or had none for a while. */
 function lostCarrier({ first, later }: CounterPair<LinkCounters>): boolean {
   return !later.running || first?.running === false || (first?.carrierChanges ?? 0) !== later.carrierChanges
+}
+
+function causeOfCarrier(source: SourceId, { running }: LinkCounters): CarrierCause {
+  return running ? 'carrier_flap' : causeOfNoCarrier(source)
+}
+
+/** The host's end of a container's interface has no carrier while the container's end is down. */
+export function causeOfNoCarrier(source: SourceId): CarrierCause {
+  return source.length > 1 ? 'source_down' : 'no_carrier'
 }
 
 /** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */

@@ -1,5 +1,5 @@
 import type { Sample } from '../../host/read-counters.ts'
-import type { Cause } from './causes.ts'
+import { type Cause, isCarrierCause } from './causes.ts'
 import { type FlowReport, type Hop, hopTitle, type Loss, makeFlowReport } from './flow-report.ts'
 import type { FramePath } from './frame-path.ts'
 
@@ -37,7 +37,15 @@ export function addLosses(totals: LossTotals, paths: readonly FramePath[], sampl
 /** The same report, with the losses since the first sample instead of those since the last one. */
 export function withTotals(report: FlowReport, totals: LossTotals): FlowReport {
   const counted = totals.get(report.span)?.hops ?? []
-  return { ...report, hops: report.hops.map((hop) => ({ ...hop, losses: lossesAt(counted, hop) })) }
+  return { ...report, hops: report.hops.map((hop) => ({ ...hop, losses: withCarrier(lossesAt(counted, hop), hop) })) }
+}
+
+/** The losses since the first sample, with the carrier as it is now. */
+function withCarrier(total: readonly Loss[], { losses }: Hop): Loss[] {
+  const ofCarrier = total.filter(({ cause }) => isCarrierCause(cause))
+  const now = losses.filter(({ cause }) => isCarrierCause(cause))
+  const before = ofCarrier.length > 0 && now.length === 0 ? [{ cause: 'carrier_flap', frames: null } as const] : []
+  return [...now, ...before, ...total.filter((loss) => !ofCarrier.includes(loss))]
 }
 
 /**

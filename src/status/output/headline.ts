@@ -104,9 +104,12 @@ function inOneLine(text: string): string {
   return printable(text.trim().replace(/\s+/g, ' '))
 }
 
+/** Programs with which hints begin: a command with a capital letter is none. */
+const command = /^(spanplan|chmod|chown|ip|tc|docker|systemctl) /
+
 /** Begins with a capital letter, unless it begins with a command. */
 function writeSentence(hint: string): string {
-  return hint.startsWith('spanplan ') ? hint : `${hint.slice(0, 1).toUpperCase()}${hint.slice(1)}`
+  return command.test(hint) ? hint : `${hint.slice(0, 1).toUpperCase()}${hint.slice(1)}`
 }
 
 function describePause({ pausedUntil }: SpanReport): string[] {

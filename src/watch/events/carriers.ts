@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
+import type { CopyPoint } from '../../resources/desired-state.ts'
+import { causeOfNoCarrier } from '../../status/counters/flow-report.ts'
 import { describeCarrier } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
@@ -7,7 +9,7 @@ import { trackTransitions } from './transition-tracker.ts'
 /** Milliseconds: an interface that has just been set up gets its carrier a moment later, and one that is renamed loses it for one. */
 const settling = 3000
 
-interface Source {
+interface Source extends Pick<CopyPoint, 'source'> {
   readonly span: string
   readonly device: string
 }
@@ -46,7 +48,9 @@ export function openCarrierRecorder(emit: EmitEvent) {
     const isUp = ({ device }: Source) => host.linkOf(device)?.up === true
     const hasCarrier = ({ device }: Source) => host.linkOf(device)?.carrier === true
     const sources = desired.spans.flatMap(({ name, mirrors }) =>
-      [...new Set(mirrors.map(({ device }) => device.name))].map((device) => ({ span: name, device }))
+      [...new Map(mirrors.map(({ device, source }) => [device.name, source]))].map(([device, source]) => ({
+        ...{ span: name, device, source }
+      }))
     )
     // A span that is paused or waits is not in the plan.
     const isPlanned = ({ span }: Source) => desired.spanOf(span) !== undefined
@@ -54,7 +58,7 @@ export function openCarrierRecorder(emit: EmitEvent) {
       sources.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const diagnosticOf = ({ device }: Source) => describeCarrier(`${device} has no carrier`)
+    const diagnosticOf = ({ source }: Source) => describeCarrier(source, causeOfNoCarrier(source))
     for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
     for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
   }

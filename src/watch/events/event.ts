@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
+import type { SourceId } from '../../resources/desired-state.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
@@ -50,6 +51,7 @@ export type WatchEvent =
       readonly type: 'carrier_lost' | 'carrier_back'
       readonly span: string
       readonly device: string
+      readonly source: SourceId
       readonly diagnostic: Diagnostic
     }
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */

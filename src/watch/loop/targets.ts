@@ -116,7 +116,7 @@ function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, befor
   if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
   return {
     code: 'EMPTY_REFUSED',
-    message: 'the file no longer has spans, and applying it would remove all that are live. Nothing was changed.',
-    hint: 'if you want that: spanplan destroy, or start the watch with --allow-empty'
+    message: 'the file no longer has spans, and applying it would remove all that are live',
+    hint: 'if you want that, end the watch, and then: spanplan destroy; or start the watch with --allow-empty'
   }
 }

@@ -56,6 +56,14 @@ test('a sensor that the file names, and that does not exist, is a problem of the
   ])
 })
 
+test('what differs while a change waits for confirmation is no problem, and the command confirms it', () => {
+  const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
+  const view = see({ ...converged, links })
+  expect(found({ spans: reportOn(view) })).toEqual([['spans', 'problem', 'spanplan apply']])
+  const window = { id: '0a1b2c3d', until: '2026-01-01T12:00:00.000Z' }
+  expect(found({ spans: reportOn(view, {}, window) })).toEqual([['spans', 'warning', 'spanplan confirm 0a1b2c3d']])
+})
+
 /** As ss of iproute2 6.15 prints them: of processes whose names are hostile, or that this user may not see. */
 const sockets = `
 p_raw 0      0           *:*     * users:(("lldpd",pid=812,fd=9),("lldpd",pid=809,fd=9))

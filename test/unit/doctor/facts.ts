@@ -6,7 +6,7 @@ import { makeTarget } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
-import { makeReport } from '../../../src/status/report.ts'
+import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import { fixture, samplesOf, see, type Traffic, watch } from '../status/views.ts'
 
 const programs = ['ip', 'tc', 'bridge', 'ethtool', 'tcpdump', 'nft', 'bpftool', 'sysctl', 'flock', 'setpriv', 'unshare']
@@ -57,9 +57,13 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
 }
 
 /** What the doctor knows of the spans of a plan. */
-export function reportOn(view: PlanView, traffic: Traffic = {}): DoctorFacts['spans'] {
+export function reportOn(
+  view: PlanView,
+  traffic: Traffic = {},
+  window: ReportInput['window'] = null
+): DoctorFacts['spans'] {
   const samples = samplesOf(view, traffic)
-  const report = makeReport({ view, pauses: [], watch, window: null, ...samples })
+  const report = makeReport({ view, pauses: [], watch, window, ...samples })
   const advise = () => ({ command: 'spanplan apply' })
   return { known: { conflicts: null, view, advise, report, paths: framePathsOf(view), sample: samples.later } }
 }

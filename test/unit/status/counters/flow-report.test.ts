@@ -35,8 +35,14 @@ describe('what is lost at each hop, and why', () => {
       'interface no_carrier null'
     ])
     expect(count(none, sampleOf({ ...all, links: { 2: { carrierChanges: 4 } } })).lost).toEqual([
-      'interface no_carrier null'
+      'interface carrier_flap null'
     ])
+  })
+
+  test('a container’s interface has no cable', () => {
+    const mirrors = path.mirrors.map((mirror) => ({ ...mirror, source: ['web', 'app'] as const }))
+    const later = sampleOf({ ...all, links: { 2: { running: false } } })
+    expect(count(none, later, { ...path, mirrors }).lost).toEqual(['interface source_down null'])
   })
 
   test('before the mirror, where no counter is; what a filter leaves out is no loss', () => {

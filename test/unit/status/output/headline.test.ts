@@ -65,6 +65,17 @@ test('the first problem with what to do about it, and how many more there are', 
   ])
 })
 
+test('both directions of a source that wait for the same are one problem', () => {
+  expect(headline(see(converged, text.replace('ens192', 'lan9')))).toEqual([
+    'span0: NOT HEALTHY, lan9 ingress → span0, lan9 egress → span0 waits for the interface lan9, 1 more problem.'
+  ])
+})
+
+test('a command keeps its small letters', () => {
+  const fileErrors = [{ code: 'FILE_INSECURE', message: 'others can write to it', hint: 'chmod go-w a.yaml' }] as const
+  expect(headline(see(), {}, { fileErrors })[0]).toMatch(/^file: NOT HEALTHY, .* chmod go-w a\.yaml$/)
+})
+
 test('what a watch cannot repair comes before what an apply would', () => {
   const diagnostic = { code: 'CONTESTED', message: 'something undoes this', hint: 'look who does' } as const
   const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
