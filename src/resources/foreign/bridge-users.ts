@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
+import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
@@ -39,6 +40,7 @@ export function findBridgeUsers(
       removal: [route.removal]
     })),
     ...foreignFilters(desired, host, bridge).map(describeForeignFilter),
+    ...foreignMirrors(desired, host, bridge).map(describeForeignMirror),
     ...describeMaster(link)
   ]
   return guests.map(({ words, removal }) =>
@@ -110,11 +112,32 @@ function foreignFilters(desired: DesiredState, host: HostIndex, bridge: string):
 }
 
 function describeForeignFilter(filter: Filter): BridgeUser {
-  const { device, tcHook, pref } = filter
+  const { tcHook, pref } = filter
   return {
     words: `it has an ${tcHook} filter at preference ${pref}: ${describeFilter(filter)}`,
-    removal: [['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, tcHook, 'pref', String(pref)])]]
+    removal: [removalOf(filter)]
   }
+}
+
+/** The filters of others that copy into the bridge: with the bridge, the kernel takes away where they lead (mirred_device_event()). */
+function foreignMirrors({ marks }: DesiredState, host: HostIndex, bridge: string): Filter[] {
+  return host.filters.filter(
+    (filter) =>
+      filter.device !== bridge && !marks.mirrors.has(filter) && filter.copies.some(({ target }) => target === bridge)
+  )
+}
+
+function describeForeignMirror(filter: Filter): BridgeUser {
+  const { device, tcHook, pref } = filter
+  return {
+    words: `a filter of ${device}, at ${tcHook} and preference ${pref}, copies into it: ${describeFilter(filter)}`,
+    removal: [removalOf(filter)]
+  }
+}
+
+function removalOf(filter: Filter): Argv {
+  const { device, tcHook, pref } = filter
+  return ['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, tcHook, 'pref', String(pref)])]
 }
 
 function describeMaster({ name, master }: Link): BridgeUser[] {
