@@ -1,4 +1,6 @@
 /** What status calls healthy, and what not, on a host that changes; and what it shows where there is no file to compare with. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ether, filler } from './frames.ts'
@@ -245,6 +247,16 @@ describe('without a file that can be applied, what is live is shown, by its mark
       return /^file: NOT HEALTHY, the file no longer has spans/.test(told)
     })
     expect((await spanplan(lab, ['status', '--for', '10ms'], 2)).stdout).toMatch(/\nspan0 · Core\n[\s\S]*not port 22/)
+    await writeSpans(lab, `name: other\nspans: {span0: {${source}}}`)
+    await until('the watch has refused the name', async () => {
+      const { stdout: told } = await lab.spanplan(['status', '--for', '10ms'])
+      return /^file: NOT HEALTHY, the name in the file is now other/.test(told) && told.includes('\nspan0 · Core\n')
+    })
+    await rm(join(lab.files, 'spans.yaml'))
+    await until('it is told that the file is gone, and what goes on', async () => {
+      const { stdout: told } = await lab.spanplan(['status', '--for', '10ms'])
+      return /^file: NOT HEALTHY, .*The\s+watch\s+goes\s+on/s.test(told) && told.includes('\nspan0 · Core\n')
+    })
     // Of another file, this watch says nothing.
     const other = JSON.parse((await lab.spanplan(['status', '-f', '/dev/null', '--json', '--for', '10ms'])).stdout)
     expect(other).toMatchObject({ basis: 'live' })

@@ -45,28 +45,28 @@ export async function refreshStatus(
   selection: StatusSelection,
   refresh: (target: Target) => Promise<PlanView>
 ): Promise<StatusView> {
+  const held = await askHeld(selection)
+  const refreshAsHeld = async (errors: readonly Diagnostic[]) =>
+    held && errors.length > 0 ? refreshHeld(selection, refresh, held, errors) : null
+  // A watch also refuses what only the change makes wrong, as when all spans are gone, or the name is another.
+  const view = await refreshAsHeld(held?.refusals ?? [])
+  if (view !== null) return view
   try {
-    const view = await refreshFile(selection, refresh, () => loadFiles(selection, session))
-    // A watch also refuses what only the change makes wrong, as when all spans are gone.
-    const refusals = (await askHeld(selection))?.refusals ?? []
-    return (refusals.length > 0 ? await refreshHeld(selection, refresh, refusals) : null) ?? view
+    return await refreshFile(selection, refresh, () => loadFiles(selection, session))
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
-    return (
-      (await refreshHeld(selection, refresh, error.diagnostics)) ?? (await refreshLive(selection, error.diagnostics))
-    )
+    return (await refreshAsHeld(error.diagnostics)) ?? (await refreshLive(selection, error.diagnostics))
   }
 }
 
-/** What a watch of the same files holds to; null: none runs that tells it, or there is no plan for that either. */
+/** What a watch of the same files holds to; null: there is no plan for that either. */
 async function refreshHeld(
   selection: StatusSelection,
   refresh: (target: Target) => Promise<PlanView>,
+  held: FilesInForce,
   fileErrors: readonly Diagnostic[]
 ): Promise<StatusView | null> {
   try {
-    const held = await askHeld(selection)
-    if (held === null) return null
     const files = held.files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') }))
     const view = await refreshFile(selection, refresh, async () => loadSpec(files))
     return { ...view, basis: 'watch', fileErrors, advise: adviseNothing }
@@ -76,15 +76,23 @@ async function refreshHeld(
   }
 }
 
-/**
- * What a watch of the same files says of them; null: none runs that tells it.
- *
- * @throws SpanplanError FILE_MISSING
- */
+/** What a watch of the same files says of them; of the only watch, where there are no files any more. null: none runs that tells it. */
 async function askHeld({ file }: StatusSelection): Promise<FilesInForce | null> {
-  const paths = choosePaths(file).map(({ path }) => resolve(path))
-  const held = await Promise.all(watchNames().map((name) => askWatch(name, 'files-in-force')))
-  return held.find((one) => isDeepStrictEqual(one?.paths, paths)) ?? null
+  const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'files-in-force')))
+  const held = answers.filter((one) => one !== null)
+  const paths = findPaths(file)
+  if (paths !== null) return held.find((one) => isDeepStrictEqual(one.paths, paths)) ?? null
+  return held.length === 1 ? (held[0] ?? null) : null
+}
+
+/** The absolute paths of the files; null: there are none. */
+function findPaths(file: readonly string[]): readonly string[] | null {
+  try {
+    return choosePaths(file).map(({ path }) => resolve(path))
+  } catch (error) {
+    if (error instanceof SpanplanError) return null
+    throw error
+  }
 }
 
 const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
