@@ -43,16 +43,18 @@ export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: re
 
 /**
  * Whether the change's interface or container was there and is gone, or the container has ended or started again since; or the
- * change waits for something by now.
+ * change waits for something by now. What depends on a container also goes with an interface that only the container sees.
  */
-export function hasGone({ device, container, address }: PlannedChange, before: PlanView, now: PlanView): boolean {
+export function hasGone(change: PlannedChange, before: PlanView, now: PlanView): boolean {
+  const { device, container, address } = change
+  const isNeeded = now.plan.changes.some((one) => one.address === address)
   const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
   const isThere = ({ host }: PlanView) =>
     host.mayExist(device) || host.containers.some(({ name }) => name === container)
   // Each start has a network namespace of its own.
   const startOf = ({ host }: PlanView) => (container === null ? null : (host.containerOf(container)?.sandbox ?? null))
   const hasEnded = startOf(before) !== null && startOf(before) !== startOf(now)
-  return waits || hasEnded || (isThere(before) && !isThere(now))
+  return waits || hasEnded || (isThere(before) && !isThere(now)) || (isTolerated(change) && !isNeeded)
 }
 
 /** Makes an empty record of what an apply leaves out. */

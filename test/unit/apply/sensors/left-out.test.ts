@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { hasGone, openLeftOut } from '../../../../src/apply/sensors/left-out.ts'
+import type { Container } from '../../../../src/host/snapshot.ts'
 import { type PlanView, planTarget } from '../../../../src/plan/plan-view.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
 import { type CapturedHost, factsOf } from '../../plan/host-file.ts'
@@ -12,25 +13,35 @@ const view = see(captured)
 const change = view.plan.changes.find(({ kind }) => kind === 'stack')
 if (change === undefined) throw new Error('the fixture has no stack to close')
 
-/** The host after the sensor's next start, or between two starts. */
-const withSandbox = (sandbox: string | null): CapturedHost => ({
+/** The host with another sensor. */
+const withSensor = (edit: (sensor: Container) => Container): CapturedHost => ({
   ...captured,
   docker:
     captured.docker.state === 'read'
       ? {
           ...captured.docker,
-          containers: captured.docker.containers.map((one) =>
-            one.name === change.container ? { ...one, sandbox, running: sandbox !== null } : one
-          )
+          containers: captured.docker.containers.map((one) => (one.name === change.container ? edit(one) : one))
         }
       : captured.docker
 })
+
+/** The host after the sensor's next start, or between two starts. */
+const withSandbox = (sandbox: string | null) =>
+  withSensor((sensor) => ({ ...sensor, sandbox, running: sandbox !== null }))
 
 test.each([
   ['has started again', '/var/run/docker/netns/0123456789ab'],
   ['has ended', null]
 ])('a step that fails in a container that %s since has no subject any more', (_, sandbox) => {
   expect(hasGone(change, view, see(withSandbox(sandbox)))).toBe(true)
+})
+
+test('a step that fails in a container that ends, whose interface has gone first, has no subject any more', () => {
+  const ending = withSensor((sensor) => ({
+    ...sensor,
+    endpoints: sensor.endpoints.map(({ inner: _, ...endpoint }) => endpoint)
+  }))
+  expect(hasGone(change, view, see(ending))).toBe(true)
 })
 
 test('a step that fails in a container that runs on has failed', () => {
