@@ -20,6 +20,9 @@ import { findReconnected, findRestarts, readListened } from './sensors/listening
 const mostRounds = 20
 const mostTries = 5
 
+/** Where another run follows: that comes at once, and others who wait for the lock get it between the two. */
+const roundsOfMany = 5
+
 /** How a plan is applied. */
 export interface ApplyOptions extends PreflightOptions {
   /** Default: silent. */
@@ -145,7 +148,7 @@ export async function rollBackApply(
 
 async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   let last: Refreshed = { view: first, dockerFailure: null }
-  for (let round = 0; round < mostRounds; round++) {
+  for (let round = 0; round < (run.goesOn ? roundsOfMany : mostRounds); round++) {
     const { view, dockerFailure } = last
     const changes = run.leftOut.without(view.plan.changes)
     if (changes.length === 0) return last
