@@ -82,6 +82,15 @@ export function isGone(file: string): boolean {
   }
 }
 
+/** Whether there is such a file, and this process may see it. */
+export function isThere(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** Reads the veth pairs into these namespaces, each given by its file. A namespace that cannot be read is left out. */
 export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
   const sandboxes = new Set(files.filter(isSandbox))

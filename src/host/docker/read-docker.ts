@@ -7,7 +7,7 @@ import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
-import { addPorts, isGone, readVeths } from './container-veths.ts'
+import { addPorts, isGone, isThere, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
@@ -86,10 +86,13 @@ function writeNetworkMode(
   return `${prefix}${known.find((one) => one.id === id)?.name ?? id.slice(0, 12)}`
 }
 
-/** Whether Docker has called it running, and the kernel knows no network namespace of it, or no interface of a network in that. */
-function mayBeChanging({ running, restarting, sandbox, endpoints }: Container): boolean {
+/**
+ * Whether Docker has called it running, and the kernel knows no network namespace of it, or no interface of a network in that.
+ * Docker makes the file of a namespace a moment before it is one, and removes it a moment after.
+ */
+function mayBeChanging({ running, restarting, sandbox, veths, endpoints }: Container): boolean {
   if (!running || restarting || sandbox === null) return false
-  return isGone(sandbox) || endpoints.some(({ port }) => port === 'absent')
+  return isGone(sandbox) || (veths === null && isThere(sandbox)) || endpoints.some(({ port }) => port === 'absent')
 }
 
 /**

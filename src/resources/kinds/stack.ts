@@ -146,10 +146,10 @@ interface Unread {
   readonly reason: string
 }
 
-/** Nothing for a container that has no namespace yet. */
+/** Nothing for a container that has no namespace yet, or none any more. */
 function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
-  const { name, running, restarting, sandbox } = container
-  if (!running || restarting || sandbox === null) return []
+  const { name, running, restarting, sandbox, veths } = container
+  if (!running || restarting || sandbox === null || veths?.length === 0) return []
   if (port === 'unknown') return [{ container: name, reason: unknownPort }]
   return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
 }

@@ -1,7 +1,7 @@
 /** A container that ends while it is looked at: Docker has said that it runs, and its namespace is gone. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +63,18 @@ test('a container whose namespace is gone is asked for once more', async () => {
       running: [false]
     })
     expect(await readStates(folder, [{ Running: false }])).toMatchObject({ asked: 1, running: [false] })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('a container whose file is no namespace yet, or none any more, is asked for once more', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+  try {
+    running.NetworkSettings.SandboxKey = join(folder, 'file')
+    await writeFile(running.NetworkSettings.SandboxKey, '')
+    const states = [{ Running: true }, { Running: false, Status: 'exited' }]
+    expect(await readStates(folder, states, 'shop')).toMatchObject({ asked: 2, running: [false] })
   } finally {
     await rm(folder, { recursive: true })
   }
