@@ -557,8 +557,8 @@ export const messages = {
   },
   PODMAN_NETWORK: {
     means:
-      'Podman answers in the place of Docker. Its API keeps no options of a container on a network, where spanplan leaves its mark, so it cannot hand out a span. A container as a source works.',
-    todo: 'Use Docker for the sensors. A span without sensors and network can be captured.'
+      "Podman answers in the place of Docker, and cannot hand out a span: it is older than Podman 5.4, or it is a user's own (rootless), whose containers cannot be on a bridge of the host. A container as a source works.",
+    todo: "Use root's Podman 5.4 or later, or Docker, for the sensors. A span without sensors and network can be captured."
   },
   DOCKER_DEFERRED: {
     kind: 'wait',

@@ -110,7 +110,7 @@ async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnectio
     try {
       if (docker === null) throw new Error('a step for Docker, and no Docker')
       if ('reason' in docker) throw new SpanplanError(docker.reason)
-      await callDocker(docker.docker, task.step.docker)
+      await callDocker(docker, task.step.docker)
     } catch (error) {
       throw asStepFailed(task, error, tasks.slice(0, index))
     }

@@ -57,6 +57,8 @@ export type DockerFacts =
       readonly engine: string
       readonly version: string
       readonly api: string
+      /** A user's own: its networks are not the host's. */
+      readonly rootless: boolean
       readonly liveRestore: Known<boolean>
       /** What is in /etc/docker/daemon.json; null: there is no such file. */
       readonly settings: Known<string | null>

@@ -319,8 +319,12 @@ export type DockerState =
       readonly state: 'read'
       /** The newest version of its API that the daemon supports, such as `1.45`; empty: the daemon does not say. */
       readonly api: string
-      /** The version of Podman, where that answers in Docker's place. */
-      readonly podman?: string
+      /** Podman, where it answers in Docker's place. */
+      readonly podman?: {
+        readonly version: string
+        /** A user's own: its networks are not the host's. */
+        readonly rootless: boolean
+      }
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]
       readonly unread: readonly UnreadContainer[]

@@ -375,7 +375,7 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
       ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
     ],
     origin: subject.origin,
-    stages: stagesOf(kind, change)
+    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
   }
 }
 
@@ -411,6 +411,12 @@ function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fa
     const say = (resource: R | null) => resource && field.words(resource[key], resource)
     return [{ key, label: field.label, from: say(before), to: say(after), changed: changed.includes(key) }]
   })
+}
+
+/** Podman has a client of its own, in whose words a step is shown. */
+function forDaemon({ docker }: HostIndex): (step: Step) => Step {
+  const isPodman = docker.state === 'read' && docker.podman !== undefined
+  return (step) => (isPodman && 'docker' in step ? { ...step, podman: true } : step)
 }
 
 function stagesOf(kind: Kind, change: Change): Stage[] {

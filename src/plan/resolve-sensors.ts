@@ -1,8 +1,8 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
-import { interfaceOption, supportsApi } from '../host/docker/docker-names.ts'
+import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Container, DockerNetwork } from '../host/snapshot.ts'
+import type { Container, DockerNetwork, DockerState } from '../host/snapshot.ts'
 import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
@@ -43,13 +43,13 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
   const able = matching.filter((container) => {
     const { networkMode } = container
-    if (sharesNetwork(networkMode)) return false
+    if (isShut(networkMode, context)) return false
     // What is on the network already needs no connection, and is not taken off for that.
     if (isOn(container)) return true
     return networkMode === network || !(hasLostNetwork(context, networkMode) || losesNetwork(context, networkMode))
   })
   const unable = matching.filter((container) => !able.includes(container))
-  const isLosing = ({ networkMode }: Container) => !sharesNetwork(networkMode) && losesNetwork(context, networkMode)
+  const isLosing = ({ networkMode }: Container) => !isShut(networkMode, context) && losesNetwork(context, networkMode)
   // That the file takes the network away from a container is the file's own error: nothing has happened yet.
   const refused = isNamed && !context.patient ? unable.filter(isLosing) : []
   const inSpan = (one: Container): Diagnostic => {
@@ -66,7 +66,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const restarting = able.filter((container) => container.restarting && !isOn(container))
   const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
-  const name = resolveName(span, sensor, docker.api)
+  const name = resolveName(span, sensor, docker)
   return {
     items: ready.map((container) => ({ container, interfaceName: name.interfaceName, origin })),
     waits: [
@@ -115,11 +115,21 @@ function hasLostNetwork(context: Context, networkMode: string): boolean {
   return !isKnown && !host.networks.some(({ id, name }) => name === networkMode || id === networkMode)
 }
 
+/** Whether a container can be on no network. Podman connects only what was created on one: nothing of the mode `none`, `pasta`, `ns:`. */
+function isShut(networkMode: string, { host: { docker } }: Context): boolean {
+  return (
+    sharesNetwork(networkMode) || (docker.state === 'read' && docker.podman !== undefined && networkMode !== 'bridge')
+  )
+}
+
 /** Why Docker cannot connect a container. The message begins after the container's name. */
 function explainMode({ networkMode }: Container, context: Context): Diagnostic {
-  if (sharesNetwork(networkMode)) {
+  if (isShut(networkMode, context)) {
     const message = `has no network of its own (network_mode: ${networkMode})`
-    return diagnostic('SENSOR_NETWORK_MODE', message, 'Docker cannot connect it: recreate it without network_mode')
+    const hint = sharesNetwork(networkMode)
+      ? 'Docker cannot connect it: recreate it without network_mode'
+      : 'Podman cannot connect it: recreate it with --network bridge'
+    return diagnostic('SENSOR_NETWORK_MODE', message, hint)
   }
   const [fate, hint] = losesNetwork(context, networkMode)
     ? ['would be removed', 'keep the name of that network, or recreate the container']
@@ -146,12 +156,12 @@ export function findCreatedOn(
 function resolveName(
   span: SpanSpec,
   { interfaceName, origin }: SensorSpec,
-  api: string
+  docker: Extract<DockerState, { state: 'read' }>
 ): { readonly interfaceName: string | null; readonly warnings: readonly Diagnostic[] } {
-  if (interfaceName === null || supportsApi(api, interfaceOption.api)) return { interfaceName, warnings: [] }
+  if (interfaceName === null || canNameInterfaces(docker)) return { interfaceName, warnings: [] }
   const warning = diagnostic(
     'INTERFACE_NAME_IGNORED',
-    `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${api || 'unknown'}, so Docker chooses the name`,
+    `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${docker.api || 'unknown'}, so Docker chooses the name`,
     'upgrade Docker, or remove interface_name',
     origin
   )

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
-import { dockerBridge, label } from '../host/docker/docker-names.ts'
+import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
@@ -174,14 +174,18 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
   }
 }
 
-/**
- * Podman tells no network's bridge, drops the options of endpoints, which bear spanplan's mark, connects no container of the
- * network `none`, and removes the bridge with the last container on it. Measured with Podman 5.4.2.
- */
+/** What an older Podman does was not measured. A user's own has its networks in a network namespace of that user. */
 function refusePodman({ name, network }: SpanSpec, { docker }: HostIndex): Diagnostic[] {
   if (network === null || docker.state !== 'read' || docker.podman === undefined) return []
-  const message = `span ${name}: Podman ${docker.podman} cannot hand out a span, because it keeps no options of a container on a network, and with them not spanplan's mark`
-  const hint = `use Docker for the sensors; without sensors and network, Podman's containers can be sources, and ${name} can be captured`
+  const { version, rootless } = docker.podman
+  const isOld = !canPodmanHandOut(version)
+  if (!isOld && !rootless) return []
+  const why = isOld
+    ? `that takes Podman ${podmanWithSpans}`
+    : "it is a user's own (rootless), whose containers cannot be on a bridge of the host"
+  const message = `span ${name}: Podman ${version} cannot hand out a span: ${why}`
+  const remedy = isOld ? `Podman ${podmanWithSpans}, or Docker,` : "root's Podman, or Docker,"
+  const hint = `use ${remedy} for the sensors; without sensors and network, Podman's containers can be sources, and ${name} can be captured`
   return [diagnostic('PODMAN_NETWORK', message, hint, network.origin)]
 }
 

@@ -57,7 +57,12 @@ export type Change<R extends Resource = Resource> =
 /** One command or Docker call, and what it is for. */
 export type Step =
   | { readonly summary: string; readonly argv: Argv }
-  | { readonly summary: string; readonly docker: DockerCall }
+  | {
+      readonly summary: string
+      readonly docker: DockerCall
+      /** Podman answers in Docker's place. */
+      readonly podman?: true
+    }
 
 /** How a field is shown in a plan: its label, and its value in words. */
 export interface Field<R, Key extends keyof R> {

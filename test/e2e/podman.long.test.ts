@@ -1,12 +1,22 @@
-/** Podman in Docker's place: what its API keeps of what a span asks for, what spanplan refuses for that, and what works. */
+/** Podman in Docker's place: spans that it hands out, and the facts of Podman that decide how, each of which may change. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { attack, NOTHING, openHost } from './attack.ts'
 import { privateRoot } from './lab/programs.ts'
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectConverged, expectRefusal, spanplan, until, writeSpans } from './spans.ts'
+import {
+  expectArriving,
+  expectConverged,
+  expectHeard,
+  findTap,
+  interfacesOf,
+  spanplan,
+  until,
+  writeSpans
+} from './spans.ts'
 import { startWatch } from './watching.ts'
 
 let lab: Lab
@@ -29,7 +39,7 @@ exec podman --root /run/storage --runroot /run/state --storage-driver vfs --netw
   system service --time 0 "unix://$1/podman.sock"`
 
 beforeAll(async () => {
-  lab = await createLab()
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }] })
   const running = lab.start(['unshare', '--mount', 'sh', '-c', service, privateRoot, lab.files, lab.name])
   const socketPath = join(lab.files, 'podman.sock')
   let ended = ''
@@ -47,7 +57,11 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
-async function start(name: string, NetworkMode: string, Cmd = ['/bin/sleep', 'infinity']): Promise<Docker.Container> {
+async function start(
+  name: string,
+  NetworkMode = 'bridge',
+  Cmd = ['/bin/sleep', 'infinity']
+): Promise<Docker.Container> {
   const HostConfig = { NetworkMode, CapAdd: ['NET_RAW', 'NET_ADMIN'] }
   const Image = `docker.io/library/${SENSOR_IMAGE}:latest`
   const container = await podman.createContainer({ name, Image, Cmd, HostConfig, StopSignal: 'SIGKILL' })
@@ -55,15 +69,116 @@ async function start(name: string, NetworkMode: string, Cmd = ['/bin/sleep', 'in
   return container
 }
 
-test('a span with a network is refused, before anything is changed', async () => {
-  const spans = 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n'
-  await writeSpans(lab, spans)
-  const said = await expectRefusal(lab, ['apply'], 1, options)
-  expect(said).toMatch(
-    /spans\.yaml:2:\d+: error: span span0: Podman \d+\.\S+ cannot hand out a span, because it keeps no options/
+/** Podman's own API: a network's bridge and its modes are in no call of Docker's. */
+async function ask(method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
+  const request = { method, path: `/v5.0.0/libpod${path}`, statusCodes: { 200: true }, ...(body && { options: body }) }
+  return new Promise((resolve, reject) => {
+    podman.modem.dial(request, (error, answer) =>
+      error ? reject(error) : resolve(Object.fromEntries(Object.entries(answer ?? {})))
+    )
+  })
+}
+
+async function aliasesOf(container: Docker.Container, network: string): Promise<readonly string[]> {
+  const { Id, NetworkSettings } = await container.inspect()
+  const aliases: readonly string[] = NetworkSettings.Networks[network]?.Aliases ?? []
+  return aliases.filter((alias) => alias !== Id.slice(0, 12))
+}
+
+const applySpan = (more: string, exitCode = 0) =>
+  writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], ${more}}}\n`).then(() =>
+    spanplan(lab, ['apply', '--yes'], exitCode, options)
   )
-  expect((await spanplan(lab, ['apply', '--defer-docker'], 0, options)).stdout).toContain('2 wait')
+
+let suricata: Docker.Container
+let zeek: Docker.Container
+
+test('sensors get each frame whole and once, and can send to nobody', async () => {
+  const receiver = await openHost(lab)
+  suricata = await start('suricata')
+  zeek = await start('zeek')
+  await applySpan('network: span0, sensors: [suricata, zeek]')
+  await expectConverged(lab, options)
+  await expectHeard(lab, [suricata, zeek])
+  expect(await attack(lab, receiver, suricata, zeek)).toEqual(NOTHING)
+  expect(await aliasesOf(suricata, 'span0')).toEqual(['spanplan.name=default'])
+  expect((await spanplan(lab, ['apply'], 0, options)).stdout).toContain('No changes. 1 span matches')
+})
+
+test('one that restarts is a sensor again with a watch, and its interface keeps the name that the file gives', async () => {
+  await applySpan('network: span0, sensors: [{container: suricata, interface_name: tap9}, zeek]')
+  expect((await findTap(lab, suricata, 'span0')).name).toBe('tap9')
+  await using watch = await startWatch(lab, [], options)
+  const before = watch.told.length
+  await suricata.restart({ t: 0 })
+  await watch.expectTold(/suricata/, before)
+  await expectArriving(lab, suricata)
+  await watch.settle()
+  await expectConverged(lab, options)
+  expect((await findTap(lab, suricata, 'span0')).name).toBe('tap9')
+  await watch.stop()
+})
+
+test('a network that is recreated keeps the names of interfaces, and what others have connected with alias and address', async () => {
+  const network = 'network: {name: span0, subnet: 198.18.9.0/26}, sensors: [suricata, zeek]'
+  await applySpan(network)
+  const others = await start('others')
+  const place = { container: 'others', aliases: ['ids'], static_ips: ['198.18.9.40'] }
+  await ask('POST', '/networks/span0/connect', place)
+  const stopped = await start('stopped', 'span0')
+  await stopped.stop({ t: 0 })
+  const names = () => Promise.all([suricata, zeek, others].map(async (one) => (await findTap(lab, one, 'span0')).name))
+  const before = await names()
+  await applySpan(`${network}, mtu: 8000`)
+  await expectConverged(lab, options)
+  expect(await names()).toEqual(before)
+  expect(await aliasesOf(others, 'span0')).toContain('ids')
+  expect(await aliasesOf(others, 'span0')).not.toContain('spanplan.name=default')
+  expect((await others.inspect()).NetworkSettings.Networks.span0).toMatchObject({ IPAddress: '198.18.9.40' })
+  expect(Object.keys((await stopped.inspect()).NetworkSettings.Networks)).toEqual(['span0'])
+  await expectHeard(lab, [suricata, zeek, others])
+  for (const one of [others, stopped]) await one.remove({ force: true })
+})
+
+test('one whose interface is gone, or whose bridge was deleted, is one again after an apply', async () => {
+  const { State } = await zeek.inspect()
+  const { name } = await findTap(lab, zeek, 'span0')
+  await lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'del', 'dev', name])
+  await spanplan(lab, ['apply', '--yes'], 0, options)
+  await expectConverged(lab, options)
+  // Unmanaged means that Podman makes no bridge: what starts without it has to wait for an apply.
+  await zeek.stop({ t: 0 })
+  await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
+  await expect(zeek.start()).rejects.toThrow(/in unmanaged mode, the bridge must already exist/)
+  await spanplan(lab, ['apply', '--yes'], 0, options)
+  await zeek.start()
+  await spanplan(lab, ['apply', '--yes'], 0, options)
+  await expectConverged(lab, options)
+  await expectHeard(lab, [suricata, zeek])
+})
+
+test('what Podman cannot connect costs itself alone', async () => {
+  const alone = await start('alone', 'none')
+  const { stderr } = await applySpan('network: span0, sensors: [suricata, zeek, alone]', 4)
+  expect(stderr).toMatch(/alone .*cannot be connected: .*\(network_mode: none\)\. Everything else was done/)
+  expect(stderr).toContain('Podman cannot connect it: recreate it with --network bridge')
+  // A name that the container has already.
+  const taken = 'network: span0, sensors: [{container: suricata, interface_name: eth0}, zeek]'
+  expect((await applySpan(taken, 4)).stderr).toMatch(/could not connect suricata .*already exists/)
+  await expectHeard(lab, [zeek])
+  await applySpan('network: span0, sensors: [suricata, zeek]')
+  await expectConverged(lab, options)
+  await expectHeard(lab, [suricata, zeek])
+  await alone.remove({ force: true })
+})
+
+test('destroy leaves nothing', async () => {
   await spanplan(lab, ['destroy', '--yes'], 0, options)
+  for (const container of [suricata, zeek])
+    expect((await interfacesOf(container)).map(({ name }) => name)).toEqual(['eth0'])
+  // Docker's name for the network that is Podman's own.
+  expect((await podman.listNetworks()).map(({ Name }) => Name)).toEqual(['bridge'])
+  await expect(lab.run(['ip', 'link', 'show', 'dev', 'span0'])).rejects.toThrow(/does not exist/)
 })
 
 test('containers are sources, also after they have started again, and what they send and receive can be captured', async () => {
@@ -94,25 +209,54 @@ test('containers are sources, also after they have started again, and what they 
   await spanplan(lab, ['destroy', '--yes'], 0, options)
 })
 
-test('its API forgets what a span rests on, and says no word of it', async () => {
+test("of a network's bridge, Docker's calls say nothing, and Podman removes one that it manages", async () => {
   await lab.run(['ip', 'link', 'add', 'name', 'span9', 'type', 'bridge'])
-  const network = await podman.createNetwork({
-    ...{ Name: 'nine', Driver: 'bridge', Internal: true },
-    IPAM: { Config: [{ Subnet: '198.18.9.0/26' }] },
-    Options: { 'com.docker.network.bridge.name': 'span9' }
-  })
-  expect(await network.inspect()).toMatchObject({ Internal: true, Options: {} })
-  const plain = await podman.createNetwork({ Name: 'plain' })
-  const second = await start('second', 'bridge')
-  await plain.connect({ Container: 'second', EndpointConfig: { DriverOpts: { 'spanplan.name': 'default' } } })
-  const { NetworkSettings } = await second.inspect()
-  expect(NetworkSettings.Networks.plain).toMatchObject({ DriverOpts: null })
-  await start('alone', 'none')
-  await expect(plain.connect({ Container: 'alone' })).rejects.toThrow(/invalid network mode/)
+  const options9 = { 'com.docker.network.bridge.name': 'span9', mode: 'unmanaged' }
+  const made = await podman.createNetwork({ Name: 'nine', Driver: 'bridge', Internal: true, Options: options9 })
+  // The mode is dropped without a word, and the bridge is not told.
+  expect(await made.inspect()).toMatchObject({ Internal: true, Options: {} })
+  await made.remove()
+  const subnets = [{ subnet: '198.18.9.0/26' }]
+  const nine = {
+    name: 'nine',
+    driver: 'bridge',
+    network_interface: 'span9',
+    internal: true,
+    dns_enabled: false,
+    subnets
+  }
+  await ask('POST', '/networks/create', nine)
+  await writeSpans(lab, 'spans: {span9: {sources: [{interface: ens192}], network: nine}}\n')
+  const { stderr } = await spanplan(lab, ['plan', '--adopt'], 1, options)
+  expect(stderr).toContain('it cannot be adopted: Podman manages its bridge')
 
   // The bridge was not Podman's, and goes with the last container on the network all the same.
-  await network.connect({ Container: 'second' })
+  const network = podman.getNetwork('nine')
+  await network.connect({ Container: 'zeek' })
   expect(await lab.run(['ip', 'link', 'show', 'master', 'span9'])).toContain('veth')
-  await network.disconnect({ Container: 'second' })
+  await network.disconnect({ Container: 'zeek' })
   await expect(lab.run(['ip', 'link', 'show', 'dev', 'span9'])).rejects.toThrow(/does not exist/)
+  await network.remove()
+})
+
+test('an endpoint has no options, and none is made for a container of the network "none"', async () => {
+  await ask('POST', '/networks/create', { name: 'plain', driver: 'bridge', dns_enabled: false })
+  const plain = podman.getNetwork('plain')
+  await plain.connect({ Container: 'zeek', EndpointConfig: { DriverOpts: { 'spanplan.name': 'default' } } })
+  expect((await zeek.inspect()).NetworkSettings.Networks.plain).toMatchObject({ DriverOpts: null })
+  const alone = await start('alone', 'none')
+  await expect(plain.connect({ Container: 'alone' })).rejects.toThrow(/invalid network mode/)
+  await alone.remove({ force: true })
+})
+
+test('where it fails to connect one container, it lists none any more, and spanplan all but that one', async () => {
+  await start('broken')
+  await expect(ask('POST', '/networks/plain/connect', { container: 'broken', interface_name: 'eth0' })).rejects.toThrow(
+    /already exists/
+  )
+  await expect(podman.listContainers()).rejects.toThrow(/network inspection mismatch/)
+  await applySpan('network: span0, sensors: [zeek]')
+  await expectConverged(lab, options)
+  await expectHeard(lab, [zeek])
+  await spanplan(lab, ['destroy', '--yes'], 0, options)
 })

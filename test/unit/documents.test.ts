@@ -42,6 +42,9 @@ const aside: Readonly<Record<string, string>> = {
   'git config gpg.format ssh': 'the same',
   'git config user.signingKey ~/.ssh/id_ed25519.pub': 'the same',
   'git config commit.gpgSign true': 'the same',
+  'sudo systemctl enable --now podman.socket':
+    'needs a systemd and Podman; test/e2e/podman.long.test.ts applies spans to Podman',
+  'sudo env DOCKER_HOST=unix:///run/podman/podman.sock spanplan apply': 'the same',
   'sudo npm run bench': 'measures for a quarter of an hour, and needs a machine of its own',
   'sudo npm run bench -- start': 'the same',
   'sudo npm run bench -- datapath --json': 'the same'

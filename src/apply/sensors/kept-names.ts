@@ -1,4 +1,4 @@
-import { interfaceOption, supportsApi } from '../../host/docker/docker-names.ts'
+import { canNameInterfaces, interfaceOption } from '../../host/docker/docker-names.ts'
 import { indexHost } from '../../host/host-index.ts'
 import type { Container } from '../../host/snapshot.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
@@ -11,7 +11,7 @@ import { findReconnected, type ListenedInterface, readListened } from './listeni
  */
 export async function keepNames(target: Target, view: PlanView): Promise<PlanView> {
   const { docker } = view.host
-  if (docker.state !== 'read' || !supportsApi(docker.api, interfaceOption.api)) return view
+  if (docker.state !== 'read' || !canNameInterfaces(docker)) return view
   const containers = findReconnected(view.plan.changes)
   if (containers.size === 0) return view
   const reconnected = new Set(

@@ -1,7 +1,7 @@
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerFacts, DoctorFacts } from '../facts.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
-import { isPodman } from '../gather/docker.ts'
+import { isPodman, isPodmanWithoutSpans } from '../gather/docker.ts'
 import { asRoot } from './rights.ts'
 
 export const docker: Check = {
@@ -10,7 +10,10 @@ export const docker: Check = {
     const { docker } = facts
     if (docker.state === 'unreachable') return [describeUnreachable(docker, facts)]
     if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
-    const message = `Podman ${docker.version} answers at ${docker.address} in Docker's place: it can report the containers that are sources, but its networks cannot hand out a span`
+    const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
+    if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
+    const why = docker.rootless ? "it is a user's own, so " : ''
+    const message = `${answers}: it can report the containers that are sources, but ${why}its networks cannot hand out a span`
     // A package of Debian's puts Podman's socket where Docker's would be.
     const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
     const report = severityOf(facts)
@@ -41,7 +44,8 @@ export const liveRestore: Check = {
   find: (facts) => {
     const { docker } = facts
     if (severityOf(facts) === ok) return [ok('no span of the file needs Docker')]
-    if (docker.state === 'unreachable' || isPodman(docker)) return [unknown('Docker was not asked')]
+    if (docker.state === 'unreachable' || isPodmanWithoutSpans(docker)) return [unknown('Docker was not asked')]
+    if (isPodman(docker)) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
     return whenKnown(docker.liveRestore, (isOn) =>
       isOn
         ? [ok('on: sensors run on while dockerd restarts')]

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
 import type { CallLimits } from '../../host/docker/call-limits.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
+import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { run } from '../../host/exec.ts'
 import type { DockerFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
@@ -20,7 +21,10 @@ const versionSchema = z.object({
   Version: z.string().catch(''),
   Components: z.array(z.object({ Name: z.string() })).catch([])
 })
-const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
+const infoSchema = z.object({
+  LiveRestoreEnabled: z.boolean().optional(),
+  SecurityOptions: z.array(z.string()).catch([])
+})
 
 /** Asks Docker what it is. It takes three calls at most. */
 export async function readDockerFacts(): Promise<DockerFacts> {
@@ -34,13 +38,15 @@ export async function readDockerFacts(): Promise<DockerFacts> {
   if ('reason' in client) return unreachable(client.reason)
   try {
     const { Version, Components } = versionSchema.parse(await client.docker.version())
+    const info = await client.docker.info().then(
+      (info): Known<unknown> => ({ known: info }),
+      (error: unknown) => ({ unknown: diagnosticOf(dockerFailed(error)).message })
+    )
     return {
       ...{ state: 'answers', address: named ?? 'unix:///var/run/docker.sock', isNamed: named !== null },
       ...{ engine: Components[0]?.Name ?? '', version: Version, api: client.api },
-      liveRestore: await client.docker.info().then(
-        (info) => readLiveRestore(info),
-        (error: unknown) => ({ unknown: diagnosticOf(dockerFailed(error)).message })
-      ),
+      rootless: 'known' in info && (readInfo(info.known)?.SecurityOptions.includes('name=rootless') ?? false),
+      liveRestore: 'known' in info ? readLiveRestore(info.known) : info,
       settings: readSettings(named)
     }
   } catch (error) {
@@ -53,9 +59,19 @@ export function isPodman({ engine }: Extract<DockerFacts, { state: 'answers' }>)
   return /podman/i.test(engine)
 }
 
+/** Whether Podman answers, and its networks cannot hand out a span. */
+export function isPodmanWithoutSpans(docker: Extract<DockerFacts, { state: 'answers' }>): boolean {
+  return isPodman(docker) && (docker.rootless || !canPodmanHandOut(docker.version))
+}
+
+/** undefined: the daemon's answer is not understood. */
+function readInfo(info: unknown): z.infer<typeof infoSchema> | undefined {
+  return infoSchema.safeParse(info).data
+}
+
 function readLiveRestore(info: unknown): Known<boolean> {
-  const { success, data } = infoSchema.safeParse(info)
-  return success ? { known: data.LiveRestoreEnabled } : { unknown: 'Docker does not say whether live-restore is on' }
+  const known = readInfo(info)?.LiveRestoreEnabled
+  return known === undefined ? { unknown: 'Docker does not say whether live-restore is on' } : { known }
 }
 
 function readSettings(named: string | null): Known<string | null> {

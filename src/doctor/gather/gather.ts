@@ -17,7 +17,7 @@ import { makeReport } from '../../status/report.ts'
 import type { DockerFacts, DoctorFacts, DoctorRequest, SpansFacts, WatchFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
 import { spanplanLine } from '../wording.ts'
-import { doctorLimits, isPodman, readDockerFacts } from './docker.ts'
+import { doctorLimits, isPodmanWithoutSpans, readDockerFacts } from './docker.ts'
 import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
@@ -83,9 +83,9 @@ interface Reading {
 
 async function readSpans(file: Target | null): Promise<Reading> {
   const docker = await readDockerFacts()
-  // What Podman answers about containers can be used; about networks it cannot.
+  // What such a Podman answers about containers can be used; about networks it cannot.
   const wantsNetwork = file?.spec.spans.some(({ network }) => network !== null) ?? true
-  const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodman(docker) && wantsNetwork
+  const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodmanWithoutSpans(docker) && wantsNetwork
   const nothing = makeDestroyTarget(null, { deferDocker })
   const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
   const facts = await readKnown(() => readFactsFor(target, doctorLimits))

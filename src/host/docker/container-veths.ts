@@ -108,7 +108,7 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
       ['netns', 'list-id']
     ])
     const bySandbox = parseOutput('ip', () => parseVeths(folder, links, names))
-    const loose = [...bySandbox.values()].flat().filter(mayBeLoosePort)
+    const loose = [...bySandbox].flatMap(([file, veths]) => veths.filter((veth) => mayBeLoosePort(veth, file)))
     const routed = await findRouted(loose.map(({ name }) => name))
     const judge = (veth: Veth) => (routed.has(veth.name) ? { ...veth, isUsed: true } : veth)
     return new Map([...bySandbox].map(([file, veths]) => [file, veths.map(judge)]))
@@ -157,7 +157,8 @@ export function addPorts(
   const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
   if (veths === undefined) return hasNamespace(container) ? container : { ...container, veths: [] }
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
-  const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths)
+  const unbridged = veths.filter((veth) => mayBeLoosePort(veth, container.sandbox ?? ''))
+  const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths, unbridged)
   return {
     ...container,
     veths: veths.map(({ inside, host }) => ({ inside, host })),
@@ -175,12 +176,19 @@ function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNet
   return own === undefined ? null : dockerBridge(own)
 }
 
-/** The name that Docker gives to the host's end: `veth` and seven random digits (GenerateIfaceName() of its libnetwork). */
-const dockerName = /^veth[0-9a-f]{7}$/
+/**
+ * The names of the host's ends: Docker's are `veth` and seven random digits (GenerateIfaceName() of its libnetwork); Podman's are
+ * those that the kernel gives. The file of the network namespace tells which of the two it is.
+ */
+const portName = { docker: /^veth[0-9a-f]{7}$/, podman: /^veth\d+$/ } as const
 
-/** Whether Docker may have made it as a port, and somebody has taken it off its bridge. One that the host uses is no port any more. */
-function mayBeLoosePort({ name, master, isUsed }: Veth): boolean {
-  return master === null && !isUsed && dockerName.test(name)
+/** Podman's name of that file (NewNS() in its common/pkg/netns). */
+const podmanSandbox = /^netns-[0-9a-f-]{36}$/
+
+/** Whether it may have been made as a port, and somebody has taken it off its bridge. One that the host uses is no port any more. */
+function mayBeLoosePort({ name, master, isUsed }: Veth, sandbox: string): boolean {
+  const pattern = podmanSandbox.test(basename(sandbox)) ? portName.podman : portName.docker
+  return master === null && !isUsed && pattern.test(name)
 }
 
 /**
@@ -190,11 +198,11 @@ function mayBeLoosePort({ name, master, isUsed }: Veth): boolean {
 function findPorts(
   bridges: readonly (string | null)[],
   dockerBridges: ReadonlySet<string | null>,
-  veths: readonly Veth[]
+  veths: readonly Veth[],
+  unbridged: readonly Veth[]
 ): Endpoint['port'][] {
   const on = (bridge: string | null) => veths.filter(({ master }) => master !== null && master === bridge)
   const withoutPort = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
-  const unbridged = veths.filter(mayBeLoosePort)
   // Somebody has put it on another bridge, on purpose.
   const moved = veths.some(({ master }) => master !== null && !dockerBridges.has(master))
   const matched = withoutPort.length === 1 && unbridged.length === 1 ? unbridged : []

@@ -7,6 +7,8 @@ import { shellLine } from '../quote-command.ts'
 import type { Pool } from '../snapshot.ts'
 import { type CallLimits, isMessage, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
+import { canPodmanHandOut } from './docker-names.ts'
+import { callPodman, mendPlace } from './podman.ts'
 
 /**
  * Limits of one call. Docker answers in less than 100 ms, but a slow disk may delay it when it connects a container. Its
@@ -61,7 +63,11 @@ function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> 
 /** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
 const events = {
   type: ['network', 'container'],
-  event: ['create', 'connect', 'disconnect', 'destroy', 'rename', 'start', 'die', 'restart', 'pause', 'unpause']
+  // Podman says "remove" where Docker says "destroy".
+  event: [
+    ...['create', 'connect', 'disconnect', 'destroy', 'remove'],
+    ...['rename', 'start', 'die', 'restart', 'pause', 'unpause']
+  ]
 }
 
 /**
@@ -113,7 +119,8 @@ const mostAttempts = 4
  *
  * @throws SpanplanError DOCKER_FAILED, with the daemon's message.
  */
-export async function callDocker(docker: Dockerode, call: DockerCall): Promise<void> {
+export async function callDocker({ docker, podman }: DockerClient, call: DockerCall): Promise<void> {
+  if (canPodmanHandOut(podman)) return sendToPodman(docker, call)
   for (let attempt = 1; ; attempt++) {
     try {
       await send(docker, call)
@@ -128,6 +135,18 @@ export async function callDocker(docker: Dockerode, call: DockerCall): Promise<v
       const obstacle = call.call === 'connect' ? error : await tryToConnect(docker, call)
       if (attempt === mostAttempts) throw describeHalf(call, obstacle ?? error)
     }
+  }
+}
+
+/** The same, by Podman's own API. */
+async function sendToPodman(docker: Dockerode, call: DockerCall): Promise<void> {
+  try {
+    await callPodman(docker, call)
+  } catch (error) {
+    const status = statusOf(error)
+    if (status === undefined) throw dockerFailed(error)
+    if (status === doneAlready[call.call] || (await mendPlace(docker, call))) return
+    throw 'container' in call ? podmanFailed(call, error) : dockerFailed(error)
   }
 }
 
@@ -154,6 +173,14 @@ async function readPlace(
   } catch {
     return null
   }
+}
+
+/** Podman makes no interface again, and forgets none, that is not as it has made it: a start makes all of them. */
+function podmanFailed({ container }: PlaceCall, error: unknown): SpanplanError {
+  const hint = `restart it, so that Podman makes its interfaces again: ${shellLine(['podman', 'restart', container])}`
+  return new SpanplanError(diagnostic('DOCKER_FAILED', `Podman refused: ${messageOf(error)}`, hint), undefined, {
+    cause: error
+  })
 }
 
 /** Docker disconnects only what it has connected. null: it has. */

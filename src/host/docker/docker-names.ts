@@ -1,10 +1,12 @@
-import type { Container, DockerNetwork } from '../snapshot.ts'
+import type { Container, DockerNetwork, DockerState } from '../snapshot.ts'
 
 /** Docker's names for what spanplan sets on a network (docs.docker.com, "Bridge network driver"). */
 export const networkOption = {
   bridge: 'com.docker.network.bridge.name',
   noAddress: 'com.docker.network.bridge.inhibit_ipv4',
   mtu: 'com.docker.network.driver.mtu',
+  /** Of Podman: it manages the network's bridge, and removes the bridge with the last container. No name of Docker's. */
+  ownBridge: 'spanplan.podman_bridge',
   /** The interface below a network of the drivers macvlan and ipvlan. */
   parent: 'parent',
   /** On docker0's network, which a container is on unless it asks for another. */
@@ -38,6 +40,22 @@ export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api:
  * the first API version that has it: Docker 28's, which sends three. Other sensors would get frames that were never on the wire.
  */
 export const announcementsOption = { key: 'com.docker.network.advertise_addr_nmsgs', api: '1.48' } as const
+
+/** The first version of Podman whose networks can hand out a span. Earlier ones were not tried. */
+export const podmanWithSpans = '5.4'
+
+/** Whether Podman's networks can hand out a span. One that is older is asked as Docker is. */
+export function canPodmanHandOut(podman: string | null): boolean {
+  return podman !== null && supportsApi(podman, podmanWithSpans)
+}
+
+/** Whether an interface can be given a name. Podman can with each version that hands out spans. */
+export function canNameInterfaces({
+  api,
+  podman
+}: Pick<Extract<DockerState, { state: 'read' }>, 'api' | 'podman'>): boolean {
+  return podman !== undefined || supportsApi(api, interfaceOption.api)
+}
 
 /** Whether a daemon supports an API version. `api` is the newest version that the daemon supports. */
 export function supportsApi(api: string, version: string): boolean {

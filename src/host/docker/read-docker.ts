@@ -9,9 +9,10 @@ import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
 import { addPorts, isGone, isThere, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
-import { dockerBridge, label, networkOption } from './docker-names.ts'
+import { canPodmanHandOut, dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
 import { readInnerEnds } from './inner-ends.ts'
+import { isRootless, listPodmanContainers, listPodmanNetworks, translateContainer } from './podman.ts'
 
 /** Calls at a time: each is a connection, and a thousand containers may be sensors. */
 const mostCalls = 16
@@ -33,7 +34,11 @@ export async function readDocker(request: ReadRequest, limits?: CallLimits): Pro
 }
 
 async function readState({ docker, api, podman }: DockerClient, request: ReadRequest): Promise<DockerState> {
-  const [networkList, containerList] = await Promise.all([docker.listNetworks(), docker.listContainers({ all: true })])
+  const [networkList, containerList, rootless] = await Promise.all([
+    canPodmanHandOut(podman) ? listPodmanNetworks(docker) : docker.listNetworks(),
+    canPodmanHandOut(podman) ? listPodmanContainers(docker) : docker.listContainers({ all: true }),
+    podman !== null && isRootless(docker)
+  ])
   const [networks, listed] = parseOutput('docker', () => [
     parseNetworks(networkList),
     parseContainerList(containerList)
@@ -46,7 +51,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   )
   const read: (Container | UnreadContainer | null)[] = selected.map(() => null)
   const inspect = async ([index, one]: readonly [number, ListedContainer]) => {
-    read[index] = await readContainer(docker, one)
+    read[index] = await readContainer(docker, one, canPodmanHandOut(podman))
   }
   await forEachConcurrently([...selected.entries()], inspect, mostCalls)
   const withName = (one: Container) => ({ ...one, networkMode: writeNetworkMode(one.networkMode, networks, listed) })
@@ -68,7 +73,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   const ours = networks.filter(({ name, labels }) => labels[label.name] !== undefined || request.networks.has(name))
   return {
     ...({ state: 'read', api, networks } as const),
-    ...(podman !== null && { podman }),
+    ...(podman !== null && { podman: { version: podman, rootless } }),
     containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
   }
@@ -101,11 +106,12 @@ function mayBeChanging({ running, restarting, sandbox, veths, endpoints }: Conta
  */
 async function readContainer(
   docker: Dockerode,
-  { id, name }: ListedContainer
+  { id, name }: ListedContainer,
+  isPodman: boolean
 ): Promise<Container | UnreadContainer | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    return parseOutput('docker', () => parseContainer(document, Date.now()))
+    return parseOutput('docker', () => parseContainer(isPodman ? translateContainer(document) : document, Date.now()))
   } catch (error) {
     const status = statusOf(error)
     if (status === 404) return null

@@ -1,4 +1,5 @@
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
+import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { type Paint, printable, type Tone } from '../../printable.ts'
@@ -139,5 +140,6 @@ export function renderCommands(plan: Plan): string {
 
 /** A step as a command. */
 export function commandOf(step: Step): Argv {
-  return 'argv' in step ? step.argv : dockerCommand(step.docker)
+  if ('argv' in step) return step.argv
+  return step.podman ? podmanCommand(step.docker) : dockerCommand(step.docker)
 }

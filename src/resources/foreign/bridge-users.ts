@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
+import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -79,12 +80,13 @@ function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
   const members = host.containers
     .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
     .map(({ name }) => name)
+  const command = host.docker.state === 'read' && host.docker.podman !== undefined ? podmanCommand : dockerCommand
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
   return {
     words: `the Docker network ${network.name} is on it${use}${members.join(', ')}`,
     removal: [
-      ...members.map((container) => dockerCommand({ call: 'disconnect', network: referTo(network), container })),
-      dockerCommand({ call: 'removeNetwork', network: referTo(network) })
+      ...members.map((container) => command({ call: 'disconnect', network: referTo(network), container })),
+      command({ call: 'removeNetwork', network: referTo(network) })
     ]
   }
 }

@@ -282,6 +282,9 @@ export function findMismatches({ driver, internal, options, pools }: DockerNetwo
   const bridge = options[networkOption.bridge]
   if (driver !== 'bridge') return [`its driver is ${driver}`]
   return [
+    ...(options[networkOption.ownBridge] === undefined
+      ? []
+      : ['Podman manages its bridge, and removes the bridge with the last container (mode=unmanaged leaves it alone)']),
     ...(bridge === span ? [] : [`it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`]),
     ...(internal ? [] : ['it is not internal: its containers would lose their way to other networks']),
     ...(pools.length === 1 ? [] : [pools.length === 0 ? 'it has no subnet' : 'it has more than one subnet'])

@@ -131,16 +131,31 @@ describe('Docker', () => {
     ["root's", away({ code: 'DOCKER_FORBIDDEN', message: '' }), 'unknown', 'sudo spanplan doctor'],
     [
       'Podman by its package',
-      { ...answering, engine: 'Podman Engine' },
+      { ...answering, engine: 'Podman Engine', version: '4.3.1' },
       'problem',
       'apt-get install docker.io podman-docker-'
     ],
-    ['Podman by name', { ...answering, engine: 'Podman Engine', isNamed: true }, 'problem', 'unset DOCKER_HOST']
+    [
+      'Podman by name',
+      { ...answering, engine: 'Podman Engine', version: '4.3.1', isNamed: true },
+      'problem',
+      'unset DOCKER_HOST'
+    ],
+    [
+      "a user's Podman",
+      { ...answering, engine: 'Podman Engine', version: '5.4.2', rootless: true, isNamed: true },
+      'problem',
+      'unset DOCKER_HOST'
+    ]
   ] as const)('that is %s', (_, docker, result, command) => {
     expect(found({ docker })).toEqual([
       ['docker', result, command],
       ['live_restore', 'unknown', null]
     ])
+  })
+
+  test('that is a Podman whose networks can hand out a span', () => {
+    expect(found({ docker: { ...answering, engine: 'Podman Engine', version: '5.4.2' } })).toEqual([])
   })
 
   test.each([

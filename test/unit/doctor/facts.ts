@@ -32,7 +32,7 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
     modules: new Map(moduleNames.map((name) => [name, { known: 'loaded' }])),
     docker: {
       ...{ state: 'answers', address: 'unix:///var/run/docker.sock', isNamed: false },
-      ...{ engine: 'Engine', version: '26.1.5', api: '1.45' },
+      ...{ engine: 'Engine', version: '26.1.5', api: '1.45', rootless: false },
       ...{ liveRestore: { known: true }, settings: { known: null } }
     },
     host: { known: view.host },

@@ -54,12 +54,13 @@ test('an answer that drips is given up', async () => {
 
 test('so is one that never begins, a refusal that drips, and a daemon that does not say whether it is there', async () => {
   answer = () => undefined
-  const { docker } = await connect()
+  const client = await connect()
+  const { docker } = client
   await expect(docker.listNetworks()).rejects.toThrow(late)
   answer = (_, response) => drip(response.writeHead(500))
   await expect(docker.listNetworks()).rejects.toThrow(late)
   const call = { call: 'removeNetwork', network: 'span' } as const
-  await expect(callDocker(docker, call)).rejects.toThrow("Docker's answer to DELETE /networks/span did not end within")
+  await expect(callDocker(client, call)).rejects.toThrow("Docker's answer to DELETE /networks/span did not end within")
   server.removeAllListeners('request')
   expect(await connectDocker(limits)).toMatchObject({
     reason: {
@@ -92,14 +93,15 @@ test('what is whole is answered as ever: JSON, nothing, and a refusal in the wor
     if (url.startsWith('/networks/')) response.writeHead(404).end('{"message":"no such network"}')
     else response.end(bodies[url] ?? url)
   }
-  const { docker, api } = await connect(wide)
+  const client = await connect(wide)
+  const { docker, api } = client
   expect(api).toBe('1.45')
   expect(await docker.listNetworks()).toEqual([{ Id: '1' }])
   expect(await docker.listContainers({ all: true })).toEqual([])
   await expect(docker.getNetwork('span').remove()).rejects.toMatchObject({ statusCode: 404 })
-  await callDocker(docker, { call: 'dropNote', network: 'span' })
+  await callDocker(client, { call: 'dropNote', network: 'span' })
   const call = { call: 'removeNetwork', network: 'span' } as const
-  await expect(callDocker(docker, call)).rejects.toThrow('Docker refused: no such network')
+  await expect(callDocker(client, call)).rejects.toThrow('Docker refused: no such network')
 })
 
 test('events have to begin in time, and go on for as long as they like', async () => {
