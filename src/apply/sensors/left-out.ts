@@ -42,8 +42,9 @@ export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: re
 }
 
 /**
- * Whether the change's interface or container was there and is gone, or the container has ended or started again since; or the
- * change waits for something by now. What depends on a container also goes with an interface that only the container sees.
+ * Whether the change's interface or container was there and is gone, or another interface has its name, or the container has ended or
+ * started again since; or the change waits for something by now. What depends on a container also goes with an interface that only
+ * the container sees.
  */
 export function hasGone(change: PlannedChange, before: PlanView, now: PlanView): boolean {
   const { device, container, address } = change
@@ -54,7 +55,9 @@ export function hasGone(change: PlannedChange, before: PlanView, now: PlanView):
   // Each start has a network namespace of its own.
   const startOf = ({ host }: PlanView) => (container === null ? null : (host.containerOf(container)?.sandbox ?? null))
   const hasEnded = startOf(before) !== null && startOf(before) !== startOf(now)
-  return waits || hasEnded || (isThere(before) && !isThere(now)) || (isTolerated(change) && !isNeeded)
+  const index = before.host.linkOf(device)?.index
+  const isAnother = index !== undefined && index !== now.host.linkOf(device)?.index
+  return waits || hasEnded || isAnother || (isThere(before) && !isThere(now)) || (isTolerated(change) && !isNeeded)
 }
 
 /** Makes an empty record of what an apply leaves out. */

@@ -88,6 +88,17 @@ test('where a step fails without a hint, the kind says what helps', () => {
   ])
 })
 
+test('a step that fails on an interface of which another one has the name by now has no subject any more', () => {
+  const folder = join(casesFolder, 'drift-mirror-gone')
+  const host = readSnapshot(folder, 'host.json')
+  const look = (links: CapturedHost['links']) => planTarget(readTarget(folder, links), factsOf({ ...host, links }))
+  const mirror = look(host.links).plan.changes.find(({ kind }) => kind === 'mirror')
+  if (mirror === undefined) throw new Error('the fixture has no mirror to make')
+  const again = host.links.map((link) => (link.name === mirror.device ? { ...link, index: 4711 } : link))
+  expect(hasGone(mirror, look(host.links), look(again))).toBe(true)
+  expect(hasGone(mirror, look(host.links), look(host.links))).toBe(false)
+})
+
 test('a mirror on an interface that ip did not list any more, and tc still did, is not to be removed: it has gone', () => {
   const folder = join(casesFolder, 'container-source-converged')
   const whole = readSnapshot(folder, 'host.json')
