@@ -78,16 +78,18 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
 }
 
 /**
- * Causes that the end of a container brings too, before Docker says that it has ended: `docker stop` waits 10 s for its processes. So
- * they are told only once they have lasted for so many milliseconds.
+ * Causes that the end of a container brings too, before Docker says that it has ended: `docker stop` waits 10 s for its processes; and
+ * that a container has stopped, as each does that restarts: it may run again by the time that it is told. So they are told only once
+ * they have lasted for so many milliseconds.
  */
-const maybeEnding: ReadonlySet<SensorCause | null> = new Set([
+const maybePassing: ReadonlySet<SensorCause | null> = new Set([
+  'stopped',
   'no_listener',
   'interface_down',
   'interface_gone',
   'port_down'
 ])
-const endingGrace = 10_000
+const passingGrace = 10_000
 
 /** What is known of sensors beside how they are. */
 interface JudgedHow {
@@ -104,7 +106,7 @@ export function openSensorRecorder(emit: EmitEvent) {
   const unhealthy = trackTransitions<SensorHealth>(keyOf)
   return (judged: readonly SensorHealth[], { isPlanned, isAwaited, now }: JudgedHow): void => {
     const isTold = ({ cause, since }: SensorHealth) =>
-      !maybeEnding.has(cause) || since === null || now - Date.parse(since) >= endingGrace
+      !maybePassing.has(cause) || since === null || now - Date.parse(since) >= passingGrace
     const current = new Map(judged.map((sensor) => [nameOf(sensor), sensor]))
     // Until it is known how a sensor is, what was wrong is not over.
     const isOpen = (sensor: SensorHealth) => {

@@ -22,10 +22,13 @@ function record(...looks: readonly (readonly [second: number, cause: SensorCause
 }
 
 test('of a sensor that is stopped, one thing is told: that it does not run', () => {
-  expect(record([0, null], [1, 'no_listener', 1], [9, 'interface_gone', 9], [10, 'stopped', 10])).toEqual([
-    ...[[], [], []],
-    ['sensor_unhealthy stopped']
-  ])
+  expect(
+    record([0, null], [1, 'no_listener', 1], [9, 'interface_gone', 9], [10, 'stopped', 10], [20, 'stopped', 10])
+  ).toEqual([...[[], [], [], []], ['sensor_unhealthy stopped']])
+})
+
+test('nothing is told of a sensor that restarts, also where the look at it is older than its start', () => {
+  expect(record([0, null], [3, 'stopped', 0], [4, null])).toEqual([[], [], []])
 })
 
 test('a sensor that runs on and does not listen is told once that has lasted, and so is that it listens again', () => {
@@ -38,7 +41,7 @@ test('a sensor that runs on and does not listen is told once that has lasted, an
 })
 
 test('what was wrong is not over while it is not clear how the sensor is', () => {
-  expect(record([0, 'stopped'], [5, 'no_listener', 5], [6, null])).toEqual([
+  expect(record([10, 'stopped'], [15, 'no_listener', 15], [16, null])).toEqual([
     ['sensor_unhealthy stopped'],
     [],
     ['sensor_healthy stopped']
