@@ -148,8 +148,10 @@ const suspects: Readonly<Record<string, typeof links>> = {
   ...{ network: docker, sensor: docker, address: docker }
 }
 
-/** What a container undoes in its own network namespace, no monitor outside shows. */
-function insideOf({ kind, container }: PlannedChange, host: HostIndex | null): typeof links | null {
+/** What a container undoes in its own network namespace, no monitor outside shows. That an interface is gone, `ip` shows outside, too. */
+function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | null): typeof links | null {
+  if (kind === 'sensor' && container !== null && facts.some(({ key, changed }) => changed && key === 'present'))
+    return { who: `the container ${container} itself, which then has CAP_NET_ADMIN, or a script`, show: links.show }
   const sandbox = kind === 'stack' && container !== null ? host?.containerOf(container)?.sandbox : null
   if (!sandbox) return null
   const show = shellLine(enterNamespace(sandbox, ['tc', 'monitor']))

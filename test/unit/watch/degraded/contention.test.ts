@@ -185,6 +185,14 @@ test('what a container undoes in its own namespace, that container is named for,
   expect(hint).toContain(`nsenter --net=${found?.sandbox} -- tc monitor; `)
 })
 
+test('where it is the interface of a sensor that goes again and again, that container is named, and not who uses Docker', () => {
+  const fact = { key: 'present', label: 'interface present', from: 'no', to: 'yes', changed: true }
+  const sensor = { ...change('span0/sensor/span0/evil', { kind: 'sensor' }), container: 'evil', facts: [fact] }
+  const { message, hint } = explainContention(sensor, null)
+  expect(message).toContain('; probably the container evil itself')
+  expect(hint).toContain('to see when it happens: ip monitor link; ')
+})
+
 test('what failed, and is made at the next attempt, was undone by nobody', () => {
   const contention = openContention()
   const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', address: ens192.address } as const
