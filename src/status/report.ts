@@ -38,6 +38,8 @@ export interface Report {
   readonly fileErrors: readonly Diagnostic[]
   /** null: no watch of this name runs. */
   readonly watch: WatchState | null
+  /** The number of the process of a watch that runs, and does not answer; null: there is none. */
+  readonly silentWatch: number | null
   /** A window that is open: what differs from the file waits for a decision, and is no problem. null: none is. */
   readonly window: WindowTime | null
   readonly spans: readonly SpanReport[]
@@ -54,6 +56,8 @@ export interface ReportInput {
   readonly view: PlanView
   readonly pauses: readonly Pause[]
   readonly watch: WatchState | null
+  /** By default, none. */
+  readonly silentWatch?: number | null
   readonly window: WindowTime | null
   readonly first: Sample
   readonly later: Sample
@@ -74,6 +78,7 @@ export function makeReport(input: ReportInput): Report {
     view,
     pauses,
     watch,
+    silentWatch = null,
     window,
     first,
     later,
@@ -115,6 +120,7 @@ export function makeReport(input: ReportInput): Report {
     basis,
     fileErrors,
     watch,
+    silentWatch,
     window,
     spans,
     changes: others,

@@ -307,6 +307,20 @@ describe('beside others', () => {
     await (await startWatch(lab)).stop()
   })
 
+  test('one that hangs is not called gone, by status nor before a destroy', async () => {
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    watch.signal('SIGSTOP')
+    try {
+      const { stdout } = await lab.spanplan(['status', '--for', '10ms'])
+      expect(stdout).toContain(`A watch runs, and does not answer (pid ${watch.pid})`)
+      const { stderr } = await lab.spanplan(['destroy'])
+      expect(stderr).toContain(`a watch of the name default runs (pid ${watch.pid})`)
+    } finally {
+      watch.signal('SIGCONT')
+    }
+  })
+
   test('another spanplan that is at work is waited for, and is no failure', async () => {
     await using watch = await startWatch(lab)
     await watch.settle()

@@ -9,6 +9,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
+import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
@@ -82,10 +83,12 @@ export async function destroyCommand(
 /** Warns of the watches that make again what a destroy removes. @param owner null: of every name. */
 async function findRebuilders(owner: string | null): Promise<Diagnostic[]> {
   const names = watchNames().filter((name) => owner === null || name === owner)
-  const watches = await Promise.all(names.map((name) => askWatch(name, 'state')))
-  return watches.flatMap((watch) => {
-    if (watch === null || watch.dryRun) return []
-    const message = `a watch of the name ${watch.name} runs (pid ${watch.pid}): it makes again what is removed here and is in its files`
+  const watches = await Promise.all(names.map(async (name) => ({ name, state: await askWatch(name, 'state') })))
+  return watches.flatMap(({ name, state }) => {
+    // One that does not answer now may go on.
+    const pid = state === null ? findWatchPid(name) : state.pid
+    if (pid === null || state?.dryRun === true) return []
+    const message = `a watch of the name ${name} runs (pid ${pid}): it makes again what is removed here and is in its files`
     return [
       diagnostic('WATCH_REBUILDS', message, 'end the watch first: systemctl stop spanplan.service, or end its process')
     ]

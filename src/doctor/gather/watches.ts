@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { readHolder } from '../../run-dir/lock.ts'
 import { askWatch, watchNames, watchSocket } from '../../watch/serve/ask-watch.ts'
+import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import type { WatchFacts } from '../facts.ts'
 
 /** Asks the watches that run, or have run, and that of a name. */
@@ -12,7 +13,7 @@ export async function readWatches(name: string | null): Promise<WatchFacts[]> {
     [...names].map(async (one) => {
       const socket = runFile(watchSocket(one))
       const state = await askWatch(one, 'state')
-      const pid = readHolder(`${one}.watching`)?.pid ?? null
+      const pid = findWatchPid(one)
       return { name: one, state, pid, socket: existsSync(socket) ? socket : null }
     })
   )

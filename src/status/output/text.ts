@@ -8,7 +8,6 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
-import type { WatchState } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 import { wrap } from './wrap.ts'
 
@@ -19,7 +18,7 @@ export function renderReport(report: Report, paint: Paint): string {
     headline.join('\n'),
     ...renderHost(report, paint),
     ...report.spans.map((span) => renderSpan(span, paint)),
-    describeWatch(report.watch)
+    describeWatch(report)
   ]
   return `${blocks.join('\n\n')}\n`
 }
@@ -147,7 +146,9 @@ function describeSockets({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>)
   return 'listens on a ring: only the sensor knows what it loses there'
 }
 
-function describeWatch(watch: WatchState | null): string {
+function describeWatch({ watch, silentWatch }: Report): string {
+  if (silentWatch !== null)
+    return `A watch runs, and does not answer (pid ${silentWatch}). Look closer: spanplan doctor`
   if (watch === null) return 'No watch runs.'
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`

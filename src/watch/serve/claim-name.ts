@@ -2,6 +2,13 @@ import { Exit, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { type Lock, readHolder, takeLock } from '../../run-dir/lock.ts'
 
+const lockKind = (name: string) => `${name}.watching`
+
+/** The number of the process that watches a name, whether it answers or hangs; null: none is known. */
+export function findWatchPid(name: string): number | null {
+  return readHolder(lockKind(name))?.pid ?? null
+}
+
 /**
  * Takes the lock that only one watch of a name in this network namespace can have.
  *
@@ -9,7 +16,7 @@ import { type Lock, readHolder, takeLock } from '../../run-dir/lock.ts'
  * @throws SpanplanError WATCH_RUNS if another watch has it.
  */
 export async function claimName(name: string, command: string): Promise<Lock> {
-  const kind = `${name}.watching`
+  const kind = lockKind(name)
   try {
     return await takeLock({ kind, command, timeout: 0, signal: new AbortController().signal })
   } catch (error) {
