@@ -27,9 +27,9 @@ exec "$@"`
 
 export type Debian = Pick<Installed, 'inside' | 'path'>
 
-/** Makes it, of test/debian's folder, or of others that test/setup has made; nothing runs in it yet. */
+/** Makes it, of a folder that test/setup has made, or of several; nothing runs in it yet. */
 export async function makeDebian(lab: Lab, layers: readonly string[] = ['debian']): Promise<Debian> {
-  const folder = join(lab.files, 'debian')
+  const folder = join(lab.files, layers.join('-on-'))
   const path = (name: string) => join(folder, 'root', name)
   await mkdir(path('run'), { recursive: true })
   const lower = layers.map((name) => resolve(privateRoot, '..', name)).join(':')
@@ -43,14 +43,17 @@ const sources = [
   ...['man', 'schemas']
 ]
 
-/** Debian's tools are where they belong, and not together with the machine's. */
+/** Debian's tools are where they belong, and not together with the machine's. To pack Node.js well would take minutes. */
 const build = `set -e
 for folder in usr etc; do mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
 out=$1
-shift
+from=$2
+shift 2
 mkdir -p "$out/one/spanplan"
-cp -a "$@" "$out/one/spanplan"
 cd "$out/one/spanplan"
+copy() { tar -c -C "$from" "$@" | tar -x; }
+copy --exclude=node_modules "$@"
+export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 XZ_DEFAULTS=-0
 umask 022
 TZ=UTC LC_ALL=C debian/rules binary >&2
 `
@@ -58,6 +61,8 @@ TZ=UTC LC_ALL=C debian/rules binary >&2
 /** Two builds that have nothing in common but the files. */
 const buildTwice = `${build}
 debian/rules clean >&2
+copy --exclude=include --exclude=share debian/node/node_modules
+debian/with-node ../*_all.deb >&2
 mkdir -p "$out/two/another-folder"
 cp -a . "$out/two/another-folder"
 cd "$out/two"
@@ -67,31 +72,34 @@ chown -R nobody .
 cd "$out/two/another-folder"
 umask 077
 setpriv --reuid=nobody --regid=nogroup --clear-groups env -u HOME TZ=XST-13 LC_ALL=C.UTF-8 OUTPUT=.. \
-  faketime '2031-05-06 07:08:09' debian/rules binary >&2
-cd "$out"
-cmp one/*.deb two/*.deb
-chmod go+r one/*.deb
+  faketime '2031-05-06 07:08:09' sh -c 'debian/rules binary && debian/with-node ../*_all.deb amd64' >&2
+cd "$out/two"
+for file in *.*; do cmp "../one/$file" "$file"; done`
+
+/** What lintian says of the one for every architecture, and of one that has a Node.js of its own. */
+const lint = `for folder in usr etc; do mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
 cd /tmp
-setpriv --reuid=nobody --regid=nogroup --clear-groups lintian --display-info --pedantic --tag-display-limit 0 "$out"/one/*.deb`
+chmod go+r "$1"/one/*.deb
+exec setpriv --reuid=nobody --regid=nogroup --clear-groups \\
+  lintian --display-info --pedantic --tag-display-limit 0 "$1"/one/*_all.deb "$1"/one/*_amd64.deb`
 
-/** Builds the package twice, in a folder of that Debian's /tmp, and has lintian check it; gives its name, and what lintian says. */
-export async function buildPackage(
-  lab: Lab,
-  out: string
-): Promise<{ readonly name: string; readonly lintian: string }> {
-  const { name, output } = await runBuild(lab, out, buildTwice)
-  return { name, lintian: output }
+/** Builds the packages twice, in a folder of that Debian's /tmp; gives their names. */
+export async function buildPackages(lab: Lab, out: string): Promise<readonly string[]> {
+  return runBuild(lab, out, buildTwice)
 }
 
-/** Builds the package once, as {@link buildPackage} does, and gives its path. */
+/** Gives what lintian says of them. */
+export function lintPackages(lab: Lab, out: string): Promise<string> {
+  return lab.run(['unshare', '--mount', 'sh', '-c', lint, privateRoot, out])
+}
+
+/** Builds the package for every architecture once, as {@link buildPackages} does, and gives its path. */
 export async function buildPackageOnce(lab: Lab, out: string): Promise<string> {
-  const { name } = await runBuild(lab, out, build)
-  return join(out, 'one', name)
+  const names = await runBuild(lab, out, build)
+  return join(out, 'one', ...names)
 }
 
-async function runBuild(lab: Lab, out: string, script: string) {
-  const from = sources.map((name) => join(projectRoot, name))
-  const output = await lab.run(['unshare', '--mount', 'sh', '-c', script, privateRoot, out, ...from])
-  const [name = ''] = (await readdir(join(out, 'one'))).filter((one) => one.endsWith('.deb'))
-  return { name, output }
+async function runBuild(lab: Lab, out: string, script: string): Promise<readonly string[]> {
+  await lab.run(['unshare', '--mount', 'sh', '-c', script, privateRoot, out, projectRoot, ...sources])
+  return (await readdir(join(out, 'one'))).filter((name) => name.includes('.')).sort()
 }

@@ -1,13 +1,16 @@
-/** Debian's package: made twice, checked, and lived with on a Debian 13 of its own, from its installation to its purge. */
-import { readFile, writeFile } from 'node:fs/promises'
+/**
+ * Debian's packages: made twice, checked, and lived with on a Debian 13 of its own, from the installation to the purge; and on a
+ * Debian 12 that has no Node.js.
+ */
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
-import { buildPackage, type Debian, makeDebian } from './debian.ts'
+import { buildPackages, type Debian, lintPackages, makeDebian } from './debian.ts'
 import { ether, filler, writePcap } from './frames.ts'
-import { findProgram, privateEnvironment, projectRoot } from './lab/programs.ts'
+import { findProgram, privateEnvironment, privateRoot, projectRoot } from './lab/programs.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectHeard, listen, until } from './spans.ts'
 import { allUnits, bootSystemd, type Systemd } from './systemd.ts'
@@ -15,6 +18,8 @@ import { allUnits, bootSystemd, type Systemd } from './systemd.ts'
 const { version }: { version: string } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'))
 const service = 'spanplan.service'
 const file = `/tmp/packages/one/spanplan_${version}_all.deb`
+const ownNode = file.replace('all', 'amd64')
+const archive = `/tmp/packages/one/spanplan-${version}-linux-x64.tar.xz`
 const sender = '02:00:00:00:0b:01'
 
 let lab: Lab
@@ -47,11 +52,78 @@ const listFiles = async () => {
   return new Set(text.split('\n'))
 }
 
-test('two builds by two users in two folders, at two times, are one; lintian has nothing to say', async () => {
-  const { name, lintian } = await buildPackage(lab, host.path('tmp/packages'))
-  expect(lintian).toBe('')
-  expect(name).toBe(`spanplan_${version}_all.deb`)
+test('two builds by two users in two folders, at two times, are one', { timeout: 1_200_000 }, async () => {
+  const names = await buildPackages(lab, host.path('tmp/packages'))
+  expect(names).toEqual([
+    ...['arm64', 'x64'].map((cpu) => `spanplan-${version}-linux-${cpu}.tar.xz`),
+    ...['all', 'amd64', 'arm64'].map((architecture) => `spanplan_${version}_${architecture}.deb`)
+  ])
 })
+
+test('lintian has nothing to say', async () => {
+  expect(await lintPackages(lab, host.path('tmp/packages'))).toBe('')
+})
+
+test.each([
+  ['amd64', 'x64', 'AMD x86-64'],
+  ['arm64', 'arm64', 'AARCH64']
+])(
+  'the one for %s has a Node.js besides, with its licences, and for the rest is the same',
+  async (architecture, cpu, machine) => {
+    const unpack = `set -e
+    cd "$0"
+    rm -rf all other
+    dpkg-deb -R spanplan_*_all.deb all
+    dpkg-deb -R spanplan_*_"$1".deb other`
+    const folder = host.path('tmp/packages/one')
+    await lab.run(['sh', '-c', unpack, folder, architecture])
+    const differ = 'diff -rq --no-dereference "$0/all" "$0/other" || [ $? = 1 ]'
+    expect((await lab.run(['sh', '-c', differ, folder])).replaceAll(`${folder}/`, '').trim().split('\n')).toEqual([
+      'Files all/DEBIAN/control and other/DEBIAN/control differ',
+      'Files all/DEBIAN/md5sums and other/DEBIAN/md5sums differ',
+      'Only in other/usr/lib: spanplan',
+      'Files all/usr/share/doc/spanplan/LICENSES.txt.gz and other/usr/share/doc/spanplan/LICENSES.txt.gz differ',
+      'Files all/usr/share/doc/spanplan/copyright and other/usr/share/doc/spanplan/copyright differ',
+      'Files all/usr/share/lintian/overrides/spanplan and other/usr/share/lintian/overrides/spanplan differ',
+      'Files all/usr/share/spanplan/bin/spanplan.js and other/usr/share/spanplan/bin/spanplan.js differ'
+    ])
+    const control = await readFile(join(folder, 'other/DEBIAN/control'), 'utf8')
+    expect(control).toMatch(new RegExp(`^Architecture: ${architecture}$`, 'm'))
+    expect(control).toMatch(/^Depends: .*libc6 \(>= 2\.28\)/m)
+    expect(control).not.toContain('nodejs')
+    const read = [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      readProgram,
+      privateRoot,
+      join(folder, 'other/usr/lib/spanplan/node')
+    ] as const
+    const program = await lab.run(read)
+    expect(program).toMatch(new RegExp(`Machine: +${machine}$`, 'm'))
+    expect(program).not.toContain('.symtab')
+    const newest = (name: string) =>
+      [...program.matchAll(new RegExp(`${name}_([\\d.]+)`, 'g'))].map(([, one = '']) => one)
+    const later = (one: string, other: string) => one.localeCompare(other, 'en', { numeric: true })
+    expect(newest('GLIBC').sort(later).at(-1)).toBe('2.28')
+    // Of GCC 8.
+    expect(later(newest('GLIBCXX').sort(later).at(-1) ?? '', '3.4.25')).toBeLessThanOrEqual(0)
+    const licences = ['sh', '-c', 'zcat "$0"', join(folder, 'other/usr/share/doc/spanplan/LICENSES.txt.gz')] as const
+    const texts = await lab.run(licences)
+    for (const part of ['zod', 'Node.js is licensed', 'V8', 'OpenSSL', 'libuv']) expect(texts).toContain(part)
+    const archived = await lab.run(['tar', '-tf', join(folder, `spanplan-${version}-linux-${cpu}.tar.xz`)])
+    expect(archived.split('\n').filter((name) => /\/(bin\/spanplan|node|LICENSES.*)$/.test(name))).toEqual(
+      ['bin/spanplan', 'lib/spanplan/node', 'share/doc/spanplan/LICENSES.txt.gz'].map(
+        (name) => `spanplan-${version}-linux-${cpu}/${name}`
+      )
+    )
+  }
+)
+
+/** Of a program for whichever processor. */
+const readProgram = `mount -t overlay overlay -o "lowerdir=$0/usr:/usr" /usr
+exec eu-readelf --file-header --section-headers --version-info "$1"`
 
 const packed = z.array(z.object({ size: z.number(), files: z.array(z.object({ path: z.string() })) })).length(1)
 
@@ -116,6 +188,29 @@ spans:
   expect(await sh('ls /var/cache/spanplan')).toContain('spanplan.cjs.cache')
 })
 
+test('to the package with its own Node.js and back is one command each, and the taps stay', async () => {
+  const showTap = () => lab.run(['sh', '-c', 'ip -o link show span0 | cut -d: -f1; tc filter show dev ens192 ingress'])
+  const tap = await showTap()
+  for (const [path, architecture, program] of [
+    [ownNode, 'amd64', '/usr/lib/spanplan/node'],
+    [file, 'all', '/usr/bin/node']
+  ] as const) {
+    const pid = await show('MainPID')
+    await systemd.run(['apt-get', 'install', '-y', '--no-install-recommends', path])
+    expect(await sh('dpkg --status spanplan | grep ^Architecture; dpkg --verify spanplan')).toBe(
+      `Architecture: ${architecture}`
+    )
+    await until('another watch runs', async () => ![pid, '0'].includes(await show('MainPID')))
+    await until('it is ready', async () => (await show('ActiveState')) === 'active')
+    expect(await sh(`readlink /proc/${await show('MainPID')}/exe`)).toBe(program)
+    expect(await sh('spanplan --version')).toBe(`${version} (Debian package)`)
+    expect(await sh('spanplan plan --detailed-exitcode')).toContain('No changes')
+    expect(await showTap()).toBe(tap)
+    await expectHeard(lab, [suricata])
+  }
+  expect(await sh('ls -d /usr/lib/spanplan 2>&1 || true')).toMatch(/No such file/)
+})
+
 test('an upgrade restarts the watch once, keeps what the administrator has changed, and loses no frame', async () => {
   await sh('echo "# Ours." >>/etc/network/if-up.d/spanplan')
   await sh(`cp ${file} /tmp/old.deb
@@ -126,6 +221,7 @@ test('an upgrade restarts the watch once, keeps what the administrator has chang
   const capture = await listen(lab, suricata, { expression: `ether src ${sender}`, bulk: true })
   const flow = await startFrames()
   const pid = await show('MainPID')
+  const starts = await countStarts()
   await dpkg('-i', '/tmp/new.deb')
   await until('another watch runs', async () => ![pid, '0'].includes(await show('MainPID')))
   await until('it is ready', async () => (await show('ActiveState')) === 'active')
@@ -136,13 +232,14 @@ test('an upgrade restarts the watch once, keeps what the administrator has chang
   expect(sent).toBeGreaterThan(50)
   expect([sent, sent + 1]).toContain(frames.length)
   expect(frames.filter((frame, index) => !numbered[index % numbered.length]?.equals(frame))).toEqual([])
-  expect(
-    (await sh(`journalctl --output=cat --unit=${service}`)).match(/keeps the spans of this name in sync/g)
-  ).toHaveLength(2)
+  expect(await countStarts()).toBe(starts + 1)
   expect(await show('NRestarts')).toBe('0')
   expect(await sh('tail -qn1 /etc/network/if-up.d/spanplan /etc/network/if-down.d/spanplan')).toBe('# Ours.\n# Newer.')
   expect(await sh('cat /etc/spanplan/spans.yaml')).toContain('span1')
 })
+
+const countStarts = async () =>
+  (await sh(`journalctl --output=cat --unit=${service}`)).match(/keeps the spans of this name in sync/g)?.length ?? 0
 
 /** No two are alike. */
 const numbered = Array.from({ length: 200 }, (_, number) => ether('02:00:00:00:0b:02', sender, filler(100, number)))
@@ -249,4 +346,53 @@ test("purged, nothing of it is left, and the administrator's files are", async (
   expect([...before].filter((name) => !after.has(name))).toEqual([])
   expect(await sh('ls -d /run/spanplan 2>&1 || true')).toMatch(/No such file/)
   expect(await sh('dpkg-query -l spanplan 2>&1 || true')).toMatch(/no packages found/)
+})
+
+test('on a Debian 12 without Node.js, the package with its own plans, applies and watches', async () => {
+  await systemd.cutPower()
+  const packages = host.path('tmp/packages/one')
+  host = await makeDebian(lab, ['debian-12'])
+  await cp(packages, host.path('tmp/packages/one'), { recursive: true, filter: (path) => !path.endsWith('/spanplan') })
+  systemd = await bootSystemd(lab, host, allUnits)
+  expect(await sh('grep -h VERSION_CODENAME /etc/os-release; command -v node || true')).toMatch(/.*bookworm$/)
+  await systemd.run(['apt-get', 'install', '-y', '--no-install-recommends', ownNode])
+  await liveAlone()
+  await sh('mv /tmp/spans.yaml /etc/spanplan/')
+  await sh(`systemctl enable --now ${service}`)
+  expect(await show('ActiveState')).toBe('active')
+  await expectHeard(lab, [suricata])
+  await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'clsact'])
+  await until('the watch has repaired it', async () =>
+    (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
+  )
+  await expectHeard(lab, [suricata])
+  await sh(`systemctl stop ${service}; spanplan destroy --all --yes`)
+  await dpkg('-P', 'spanplan')
+})
+
+/** With spans of /tmp/spans.yaml: what a person does by hand, up to a sensor that hears; and a second start takes the code compiled at the first. */
+async function liveAlone(): Promise<void> {
+  await write('/tmp/spans.yaml', 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n')
+  const { checks } = doctorSchema.parse(JSON.parse(await sh('spanplan doctor --json -f /tmp/spans.yaml || [ $? = 2 ]')))
+  expect(checks.find(({ id }) => id === 'node')?.message).toMatch(/^Node\.js 24\./)
+  expect(await sh('spanplan plan -f /tmp/spans.yaml')).toContain('mirror     ens192 ingress → span0')
+  const cached = () =>
+    sh('stat -c "%n %i %z" /var/cache/spanplan/spanplan.cjs.cache /var/cache/spanplan/plan-commands.cjs.cache')
+  const compiled = await cached()
+  expect(await sh('spanplan apply -f /tmp/spans.yaml')).toContain('Applied and verified')
+  await expectHeard(lab, [suricata])
+  expect(await sh('spanplan plan -f /tmp/spans.yaml')).toContain('No changes')
+  expect(await cached()).toBe(compiled)
+  expect(await sh('spanplan status -f /tmp/spans.yaml || true')).toMatch(/mirror +ens192 ingress/)
+}
+
+test('there, the archive is unpacked anywhere, and runs, also through a link', async () => {
+  await sh(`mkdir "/srv/any where"
+    tar -xf ${archive} -C "/srv/any where"
+    ln -s "/srv/any where/spanplan-${version}-linux-x64/bin/spanplan" /usr/local/bin/spanplan`)
+  expect(await sh('spanplan --version')).toBe(version)
+  await liveAlone()
+  expect(await sh(`"/srv/any where/spanplan-${version}-linux-x64/bin/spanplan" destroy --all --yes`)).toContain(
+    'Destroyed'
+  )
 })

