@@ -128,11 +128,11 @@ test('a watch has the programs as soon as somebody mounts the BPF file system', 
   await until('the port is silent', async () => (await programsOn(lab, port)).length > 0)
 })
 
-test("a foreign program stays, with a warning; on a port of somebody's, ours goes with the span", async () => {
-  const { port } = await findTap(lab, zeek)
+test('a foreign program stays, with a warning, and another port gets ours', async () => {
+  const [{ port }, { port: other }] = await Promise.all([findTap(lab, zeek), findTap(lab, suricata)])
   const file = join(lab.files, 'theirs.o')
   await writeFile(file, writeProgram('xdp.frags', 'theirs', 1))
-  await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
+  for (const one of [port, other]) await lab.run(['ip', 'link', 'set', 'dev', one, 'xdpdrv', 'off'])
   await lab.run([
     'unshare',
     '--mount',
@@ -145,6 +145,7 @@ test("a foreign program stays, with a warning; on a port of somebody's, ours goe
   await apply()
   await expectConverged(lab, able)
   expect(await programsOn(lab, port)).toEqual(['xdp theirs'])
+  expect(await programsOn(lab, other)).toEqual(silent)
   await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
 })
 
