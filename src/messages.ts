@@ -318,6 +318,12 @@ export const messages = {
       'A part of a filter stands right of "vlan", "mpls" or "pppoes", and so is looked for inside of that, in frames without it too.',
     todo: 'Write it to the left of that word; the message has the expression, where there is one.'
   },
+  CAPTURE_INCOMPLETE: {
+    kind: 'warning',
+    means:
+      'libpcap 1.11 misreads the number of a VLAN in the first frames that a capture gets, and does not show them. Mirrors are not concerned.',
+    todo: 'Capture all frames, and choose among them afterwards: the hint has the command.'
+  },
   FILTER_TOO_LARGE: {
     means: 'The filter compiles to more than the kernel takes, or takes more than 30 s to compile.',
     todo: 'Join addresses into networks, or make several sources of it.'

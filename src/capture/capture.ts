@@ -6,9 +6,10 @@ import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { diagnostic, Exit, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, type RunningProgram, run, start } from '../host/exec.ts'
-import { checkCommand, parseCompiled } from '../host/parsers/pcap.ts'
+import { checkCommand, compileCommand, missesFirstTagged, parseCompiled } from '../host/parsers/pcap.ts'
+import { shellLine } from '../host/quote-command.ts'
 import { readSilence } from '../host/xdp/read-silence.ts'
 import { attachSeal } from '../host/xdp/seal-program.ts'
 import type { Code } from '../messages.ts'
@@ -39,16 +40,27 @@ const checkInterval = 1000
 const delays = { text: 150, pcap: 1100 } as const satisfies Record<CaptureRequest['form'], number>
 
 /**
- * Checks a pcap-filter(7) expression with tcpdump, before anything is created.
+ * Checks a pcap-filter(7) expression with tcpdump, before anything is created. Gives warnings.
  *
  * @throws SpanplanError FILTER_INVALID, or if tcpdump is missing or hangs.
  */
-export async function checkExpression(expression: string): Promise<void> {
+export async function checkExpression(span: string, expression: string): Promise<readonly Diagnostic[]> {
   const compiled = parseCompiled(expression, await run(checkCommand(expression)))
-  if (compiled.state !== 'invalid') return
+  if (compiled.state === 'compiled') {
+    const live = parseCompiled(expression, await run(compileCommand(expression)))
+    return live.state === 'compiled' && missesFirstTagged(live.program) ? [warnOfMissing(span, expression)] : []
+  }
+  if (compiled.state !== 'invalid') return []
   const message = `tcpdump does not understand the filter: ${compiled.message}`
   const { hint } = explainRefusal(expression, compiled.message)
   throw new SpanplanError({ code: 'FILTER_INVALID', message, hint }, Exit.usage)
+}
+
+function warnOfMissing(span: string, expression: string): Diagnostic {
+  const all = `${shellLine(['spanplan', 'capture', span, '-w', '-'])} | ${shellLine(['tcpdump', '-n', '-e', '-r', '-', expression])}`
+  const message =
+    "libpcap 1.11 misses the first frames of a capture, those of about a second, where the filter has a VLAN's number"
+  return diagnostic('CAPTURE_INCOMPLETE', message, `to see all of them: ${all}`)
 }
 
 /**

@@ -129,7 +129,11 @@ test('a filter is one word or several, and sees the tags', async () => {
     await startCapture(lab, ['-c', '1', '-w', '-', 'vlan 10'])
   ]
   await sendAll()
+  // spanplan says so where a capture misses the first ones.
+  const isIncomplete = captures.some(({ told }) => told.includes('libpcap 1.11 misses the first frames'))
+  const stop = isIncomplete ? await lab.keepSending(fromSwitch.tagged) : null
   for (const capture of captures) expect(await capture.end()).toBe(0)
+  await stop?.()
   expect(captures.map((capture) => parsePcap(capture.bytes))).toEqual([
     [fromSwitch.plain, fromHost.plain],
     [fromSwitch.tagged]

@@ -9,7 +9,7 @@ import { readSeal } from '../../resources/seal.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { fileUnwritable, openOutput } from '../output/output-file.ts'
-import type { Session } from '../session.ts'
+import { type Session, warn } from '../session.ts'
 
 interface CaptureOptions extends FileSelection {
   readonly span: string
@@ -25,7 +25,7 @@ interface CaptureOptions extends FileSelection {
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** `spanplan capture`: shows the frames that a sensor on the span gets, or writes them as pcap. */
-export async function captureCommand(_: Session, options: CaptureOptions): Promise<ExitCode> {
+export async function captureCommand(session: Session, options: CaptureOptions): Promise<ExitCode> {
   const { span, write, count } = options
   if (write === '-' && process.stdout.isTTY === true) {
     const message = '--write - writes binary data, and stdout is a terminal'
@@ -35,7 +35,7 @@ export async function captureCommand(_: Session, options: CaptureOptions): Promi
   const { mtu, isSealed } = await findBridge(options)
   checkCaptureRights()
   const expression = options.filter.join(' ')
-  await checkExpression(expression)
+  warn(session, await checkExpression(span, expression))
   const sink = openSink(write)
   const controller = new AbortController()
   const end = () => controller.abort()

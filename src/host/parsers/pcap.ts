@@ -50,6 +50,15 @@ export function parseCompiled(expression: string, output: Output): Compiled {
   return { state: 'invalid', message: output.stderr.replace(/^tcpdump: /gm, '').trim() }
 }
 
+/**
+ * Whether a live capture with this program misses the first frames that it should show. libpcap itself filters what the kernel hands
+ * over first after a filter is set. libpcap 1.11 compiles a VLAN's number to two bytes of metadata (BPF_LD|BPF_H, SKF_AD_VLAN_TAG),
+ * and then reads metadata of one byte only, so that it takes none of these frames.
+ */
+export function missesFirstTagged(program: Program): boolean {
+  return program.split(',').includes('40 0 0 4294963244')
+}
+
 function needsMetadata(expression: string): boolean {
   return /\bvlan\b/i.test(expression)
 }

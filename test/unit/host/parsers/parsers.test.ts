@@ -7,7 +7,7 @@ import { parseContainer, parseContainerList, parseNetworks } from '../../../../s
 import { parseFilters } from '../../../../src/host/parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../../src/host/parsers/ip.ts'
 import { parseToolJson } from '../../../../src/host/parsers/json.ts'
-import { compileCommand, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
+import { compileCommand, missesFirstTagged, parseCompiled } from '../../../../src/host/parsers/pcap.ts'
 import { findHooks, parseQdiscs } from '../../../../src/host/parsers/qdiscs.ts'
 import { everyFrame } from '../../../../src/host/tc-syntax.ts'
 import type { ContainerSelector } from '../../../../src/spec/values/container-selector.ts'
@@ -346,6 +346,15 @@ describe('tcpdump', () => {
     const forbidden = failed("tcpdump: lo: You don't have permission to perform this capture on that device\n")
     expect(parseCompiled('vlan 10', forbidden)).toEqual({ state: 'forbidden' })
     expect(parseCompiled('ip', forbidden)).toMatchObject({ state: 'invalid' })
+  })
+
+  test.each([
+    ['1.10', false],
+    ['1.11', true]
+  ])('libpcap %s misses the first frames of a VLAN: %s', (version, misses) => {
+    const stdout = readText(`tcpdump-vlan-${version}.txt`)
+    const compiled = parseCompiled('vlan 10', { stdout, stderr: '', status: 0 })
+    expect(compiled.state === 'compiled' && missesFirstTagged(compiled.program)).toBe(misses)
   })
 })
 
