@@ -1,6 +1,7 @@
 import { program } from '../cli/main.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { writeCommandLine, writeManPages, writeSpecReference } from './command-pages.ts'
+import { writeHostPages } from './hosts.ts'
 import { writeJsonReference } from './json-page.ts'
 import { writeExitReference, writeMessageReference, writeMetricReference } from './table-pages.ts'
 
@@ -15,6 +16,7 @@ export function writePages(): ReadonlyMap<string, string> {
     ['docs/reference/metrics.md', writeMetricReference()],
     ['docs/reference/spans-yaml.md', writeSpecReference()],
     ['schemas/spans.schema.json', `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+    ...writeHostPages(),
     ...man
   ])
 }

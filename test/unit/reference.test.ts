@@ -21,6 +21,11 @@ test.each([...pages])('%s is current: npm run docs writes it', (path, page) => {
   expect(existsSync(path) ? readFileSync(path, 'utf8') : '').toBe(page)
 })
 
+test('each test that is run on other hosts is there', () => {
+  const rows = readFileSync('test/hosts/tests.tsv', 'utf8').trim().split('\n')
+  expect(rows.map((row) => row.split('\t')[1] ?? row).filter((path) => !existsSync(path))).toEqual([])
+})
+
 test('the package installs every man page, and no other is there', () => {
   const { man } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect(man.toSorted()).toEqual(manPages.toSorted())
