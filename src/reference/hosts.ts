@@ -8,7 +8,7 @@ const host = z.object({
   day: z.string(),
   /** By what has that version. */
   versions: z.record(z.string(), z.string()),
-  /** By the area of test/hosts/tests.tsv. */
+  /** By the file. */
   tests: z.record(z.string(), count)
 })
 /** test/hosts/results.json, by the host of test/hosts/hosts.tsv. */
@@ -31,10 +31,7 @@ const tables = { 'README.md': writeSummary, 'docs/howto/install.md': writeAreas 
 /** The pages as they are, with today's tables in place of those between the two comments. */
 export function writeHostPages(): [path: string, page: string][] {
   const counted = results.parse(JSON.parse(readFileSync('test/hosts/results.json', 'utf8')))
-  const names = readFileSync('test/hosts/hosts.tsv', 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => line.split('\t')[0] ?? '')
+  const names = readRows('test/hosts/hosts.tsv').map(([name = '']) => name)
   const found = Object.fromEntries(names.map((name) => [name, counted[name] ?? notCounted]))
   return Object.entries(tables).map(([path, write]) => {
     const page = readFileSync(path, 'utf8')
@@ -54,15 +51,23 @@ function writeSummary(found: Results): string {
 
 function writeAreas(found: Results): string {
   const hosts = Object.entries(found)
-  const areas = [...new Set(hosts.flatMap(([, { tests }]) => Object.keys(tests)))]
-  const rows = areas.map((area) => [
+  const listed = readRows('test/hosts/tests.tsv')
+  const rows = [...new Set(listed.map(([area]) => area))].map((area = '') => [
     area,
-    ...hosts.map(([, { tests }]) => writeCount(tests[area] ?? { ran: 0, passed: 0 }))
+    ...hosts.map(([, { tests }]) =>
+      writeCount(sum(listed.flatMap(([of, path = '']) => (of === area ? (tests[path] ?? []) : []))))
+    )
   ])
   const days = ['run on', ...hosts.map(([, { day }]) => day)]
   const programs = versions.map((program) => [program, ...hosts.map(([, { versions: known }]) => known[program] ?? '')])
   return writeTable(['', ...hosts.map(([name]) => titleOf(name))], [...programs, days, ...rows])
 }
+
+const readRows = (path: string) =>
+  readFileSync(path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split('\t'))
 
 /** `debian-12`: Debian 12; `sid`: Debian sid. */
 const titleOf = (name: string) => `Debian ${name.replace(/^debian-/, '')}`

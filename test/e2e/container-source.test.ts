@@ -16,7 +16,7 @@ beforeAll(async () => {
   lab = await createLab({ docker: true })
   await lab.docker.createNetwork({ Name: 'shop', IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } })
   await lab.docker.createNetwork({ Name: 'stock', IPAM: { Config: [{ Subnet: '10.78.0.0/24' }] } })
-  sensor = await lab.startSensor('suricata')
+  sensor = await lab.startListener('suricata')
   client = await lab.startSensor('client', host.HostConfig)
 })
 afterAll(() => lab?.close())
