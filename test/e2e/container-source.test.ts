@@ -65,9 +65,9 @@ async function mirrored(): Promise<number> {
 
 /**
  * The lab's state, less the length of a queue that Docker's veths do not have: with their first qdisc, clsact too, the kernel
- * sets one (DEFAULT_TX_QUEUE_LEN, net/sched/sch_api.c).
+ * sets one (DEFAULT_TX_QUEUE_LEN, net/sched/sch_api.c). ip 7.3 also prints that there is none.
  */
-const stateOf = async () => (await lab.snapshotText()).replaceAll(/qlen 1000/g, '')
+const stateOf = async () => (await lab.snapshotText()).replaceAll(/qlen (?:0|1000)\b/g, '')
 
 const write = (source: string, sensors = 'suricata') =>
   writeSpans(lab, `spans:\n  span0:\n    sources: [{${source}}]\n    sensors: [${sensors}]\n`)
