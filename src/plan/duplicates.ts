@@ -146,8 +146,7 @@ function describePairs(span: string, pairs: readonly Pair[], points: Points): Di
     bridge === null
       ? 'take one of the two out'
       : `to have each once, write "direction: ${first.direction}" for all of them, which leaves out what others send them; or take all but one out`
-  const address = writeAddress(span, 'mirror', ...first.source, first.direction)
-  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), address }]
+  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), address: writeAddress(span, 'mirror') }]
 }
 
 function describeWay({ first, second }: Pair, points: Points): string {

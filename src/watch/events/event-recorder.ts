@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
+import type { Code } from '../../messages.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type Wait, writeAddress } from '../../resources/kind.ts'
@@ -52,6 +53,9 @@ interface SeenWarning {
  */
 const warningGrace = 60_000
 
+/** Their text names some of many, and others once one of these restarts: each is one warning for all that its address covers. */
+const namesExamples: ReadonlySet<Code> = new Set<Code>(['COPIED_TWICE'])
+
 /** Waits for Docker as a whole: the event docker_away reports them. */
 const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
 
@@ -67,7 +71,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
-  const warnings = trackTransitions<SeenWarning>(({ diagnostic: { code, message } }) => `${code} ${message}`)
+  const warnings = trackTransitions<SeenWarning>(({ diagnostic: { code, message, address } }) =>
+    namesExamples.has(code) ? `${code} ${address}` : `${code} ${message}`
+  )
   const rests = trackTransitions<Rest>((one) =>
     [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
   )

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Diagnostic } from '../../../../src/errors.ts'
 import type { PlanView } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
@@ -164,18 +165,28 @@ test('a source that starts again while a run is made has not stopped', () => {
   expect(told).toEqual([[], [], ['web', 'front']])
 })
 
-const copiedTwice = {
-  ...({ code: 'COPIED_TWICE', message: 'each frame between web and db is copied twice' } as const),
-  address: 'span0/mirror/web/ingress'
-}
+const copiedBetween = (one: string, other: string) => ({
+  ...({ code: 'COPIED_TWICE', message: `each frame between ${one} and ${other} is copied twice` } as const),
+  address: 'span0/mirror'
+})
+const copiedTwice = copiedBetween('web', 'db')
 const second = 1000
 
-/** What is said of the warning in one run after the other: whether a plan has it, and the seconds at which the run ends. */
-function recordWarning(...runs: readonly { at: number; warns: boolean; isNewFile?: boolean; view?: PlanView }[]) {
+/** A run: whether its plan has the warning, and the seconds at which it ends. */
+interface WarnedRun {
+  readonly at: number
+  readonly warns: boolean
+  readonly isNewFile?: boolean
+  readonly view?: PlanView
+  readonly warning?: Diagnostic
+}
+
+/** What is said of the warning in one run after the other. */
+function recordWarning(...runs: readonly WarnedRun[]) {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
-  return runs.map(({ at, warns, isNewFile = false, view = see() }) => {
-    const warned = { ...view, plan: { ...view.plan, warnings: warns ? [copiedTwice] : [] } }
+  return runs.map(({ at, warns, isNewFile = false, view = see(), warning = copiedTwice }) => {
+    const warned = { ...view, plan: { ...view.plan, warnings: warns ? [warning] : [] } }
     const outcome = { view: warned, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: [], isNewFile, now: at * second })
     return events.splice(0).flatMap((event) => ('diagnostic' in event ? [event.type] : []))
@@ -185,6 +196,11 @@ function recordWarning(...runs: readonly { at: number; warns: boolean; isNewFile
 test('a warning that a container takes along when it restarts is told once', () => {
   const restarts = [0, 1, 2, 3, 4, 5].map((at) => ({ at, warns: at % 2 === 0 }))
   expect(recordWarning(...restarts)).toEqual([['warning'], [], [], [], [], []])
+})
+
+test('a warning that names two of many sources is told once, also where it names others while these restart', () => {
+  const others = { at: 1, warns: true, warning: copiedBetween('shop', 'db') }
+  expect(recordWarning({ at: 0, warns: true }, others, { at: 2, warns: true })).toEqual([['warning'], [], []])
 })
 
 test('a warning that is over is told to be over, once, and told again when it begins again', () => {
