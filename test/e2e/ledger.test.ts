@@ -275,7 +275,7 @@ describe('what nobody can count is said without a number', () => {
       }
       await send(20)
     })
-    expect(account).toMatchObject({ exitCode: 2, codes: ['CARRIER_LOST'], lost: ['ens192 no_carrier null'] })
+    expect(account).toMatchObject({ exitCode: 2, codes: ['CARRIER_LOST'], lost: ['ens192 carrier_flap null'] })
   })
 })
 

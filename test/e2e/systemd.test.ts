@@ -8,7 +8,9 @@ import { createLab, type Lab } from './lab.ts'
 import { expectHeard, expectRestored, until } from './spans.ts'
 import { bootSystemd, type Systemd } from './systemd.ts'
 
-const units = readdirSync('examples/systemd')
+/** A drop-in is no unit. */
+const dropIns = readdirSync('examples/systemd').filter((name) => name.endsWith('.conf'))
+const units = readdirSync('examples/systemd').filter((name) => !dropIns.includes(name))
 const service = 'spanplan.service'
 
 let lab: Lab
@@ -76,7 +78,13 @@ async function expectTrue(): Promise<void> {
 }
 
 test('systemd has nothing to say against them', async () => {
-  const files = units.map((unit) => `/etc/systemd/system/${unit}`)
+  const withDropIns = dropIns.map((name) => `with-${name.replace('.conf', '')}.service`)
+  for (const [index, unit] of withDropIns.entries()) {
+    await host.put(`etc/systemd/system/${unit}`, `systemd/${service}`)
+    await mkdir(host.path(`etc/systemd/system/${unit}.d`))
+    await host.put(`etc/systemd/system/${unit}.d/drop-in.conf`, `systemd/${dropIns[index]}`)
+  }
+  const files = [...units, ...withDropIns].map((unit) => `/etc/systemd/system/${unit}`)
   const verify = await systemd.run(['sh', '-c', 'exec systemd-analyze verify --man=no "$@" 2>&1', 'sh', ...files])
   expect(verify).toBe('')
 })
