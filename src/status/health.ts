@@ -76,7 +76,8 @@ function groupWaits(waits: readonly Wait[]): Wait[] {
   const alike = groupBy(waits, keyOf)
   return waits.flatMap((wait) => {
     const group = alike(keyOf(wait))
-    return wait === group[0] ? [{ ...wait, title: group.map(({ title }) => title).join(', ') }] : []
+    const titles = group.map(({ title }) => title).join(' and ')
+    return wait === group[0] ? [{ ...wait, title: group.length > 1 ? `each of ${titles}` : titles }] : []
   })
 }
 

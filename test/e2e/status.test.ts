@@ -109,7 +109,7 @@ describe('not healthy', () => {
     const text = await read(2)
     // The whole file cannot be applied: the interface of the other span is missing.
     expect(text).toMatch(/^span0: NOT HEALTHY, 1 change missing[^.]*\.\s+Run: spanplan apply --span span0\n/)
-    expect(text).toMatch(/\nspan1: NOT HEALTHY, ens224 ingress → span1, ens224 egress → span1 waits/)
+    expect(text).toMatch(/\nspan1: NOT HEALTHY, each of ens224 ingress → span1 and ens224 egress → span1\s+waits for/)
     expect(text).not.toMatch(/Run: spanplan apply\n/)
     await spanplan(lab, ['apply', '--span', 'span0'])
     expect(await read(2)).toMatch(/^span1: NOT HEALTHY/)

@@ -67,7 +67,7 @@ test('the first problem with what to do about it, and how many more there are', 
 
 test('both directions of a source that wait for the same are one problem', () => {
   expect(headline(see(converged, text.replace('ens192', 'lan9')))).toEqual([
-    'span0: NOT HEALTHY, lan9 ingress → span0, lan9 egress → span0 waits for the interface lan9, 1 more problem.'
+    'span0: NOT HEALTHY, each of lan9 ingress → span0 and lan9 egress → span0 waits for the interface lan9, 1 more problem.'
   ])
 })
 
