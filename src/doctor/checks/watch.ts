@@ -10,8 +10,12 @@ export const watch: Check = {
   id: 'watch',
   find: (facts) => {
     const { file, watches } = facts
+    // The file had another name when its watch was started.
+    const renamed = watches.filter(({ state }) => state?.file.diagnostics.some(({ code }) => code === 'NAME_CHANGED'))
     const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
-    const findings = own.flatMap((one) => judgeWatch(one, facts))
+    const running = own.filter(({ state }) => state !== null)
+    const judged = running.length === 0 && renamed.length > 0 ? renamed : own
+    const findings = judged.flatMap((one) => judgeWatch(one, facts))
     return findings.length > 0 ? findings : [ok('no watch has been started')]
   }
 }

@@ -287,6 +287,22 @@ describe('the watch and its units', () => {
     expect(found(alone)).toContainEqual(['watch', 'problem', "spanplan watch -f 'my spans.yaml'"])
   })
 
+  test('the watch of a file whose name is another by now, and not that none of the new name runs', () => {
+    const [own] = factsWith().watches
+    if (own === undefined || own.state === null) throw new Error('the facts have a watch')
+    const changed = {
+      code: 'NAME_CHANGED',
+      message: 'the name in the file is now other',
+      hint: 'restart the watch'
+    } as const
+    const held = { ...own, state: { ...own.state, file: { valid: false, diagnostics: [changed] } } }
+    const none = { name: 'other', socket: null, state: null, pid: null }
+    const results = runChecks(factsWith({ file: loadNamed('other'), watches: [held, none] }))
+    expect(results.filter(({ id }) => id === 'watch').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^the watch still follows the last valid file: the name in the file is now other/)
+    ])
+  })
+
   test('the socket of a killed watch of another name', () => {
     const [own] = factsWith().watches
     const dead = { name: 'lab9', socket: '/run/spanplan/net-1.lab9.watch', state: null, pid: null }
