@@ -8,6 +8,7 @@ import { findProgram, projectRoot } from '../lab/programs.ts'
 import { importSuricataImage } from '../lab/sensor.ts'
 import { switchNamespace } from '../lab/sweep.ts'
 import type { Lab } from '../lab.ts'
+import { able } from '../silence.ts'
 import { until, warningsIn } from '../spans.ts'
 import { expectShown, type Section, type Story, spansYaml, under } from './document.ts'
 import { composeCommands, curlStandIn, dockerStandIn, hookStandIn, ifupStandIn, systemctlStandIn } from './stand-ins.ts'
@@ -81,13 +82,22 @@ export class Reader {
     return this.#standIn('spanplan', `${folder}\nexec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
   }
 
+  /** Runs a block as on a host with systemd, which mounts a BPF file system. */
+  runWithBpf(block: string): Promise<string> {
+    return this.run(block, {}, able.through)
+  }
+
   /** Runs a block as the reader would, and gives what it printed. */
-  async run(block: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+  async run(
+    block: string,
+    env: Readonly<Record<string, string>> = {},
+    through: readonly string[] = []
+  ): Promise<string> {
     const variables = Object.entries({ ...this.#npm(), ...this.#here(), ...env }).map(
       ([name, value]) => `${name}=${value}`
     )
     const script = `cd ${this.clone}\n${this.#translate(block)}`
-    return this.lab.run(['env', ...variables, 'bash', '-euo', 'pipefail', '-c', script])
+    return this.lab.run(['env', ...variables, ...through, 'bash', '-euo', 'pipefail', '-c', script])
   }
 
   /**

@@ -29,7 +29,7 @@ export const tutorial: Stories<Reader> = {
 
     'Two containers': async (reader, start = '', seal = '') => {
       await reader.run(start)
-      await reader.show(seal)
+      await reader.show(seal, (command) => reader.runWithBpf(command))
     },
 
     'The first alert': async (reader, wait = '', hello = '', look = '') => {
