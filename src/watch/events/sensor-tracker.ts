@@ -43,7 +43,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
-    // A sensor that the plan waits for is told with the waits: when the wait starts, and when it is over.
+    // A sensor that the plan waits for has its events with the waits.
     const isAwaited = (sensor: SensorHealth) =>
       view.plan.waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
     record(judged, { isPlanned, isAwaited, now: Date.now() })
@@ -78,9 +78,8 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
 }
 
 /**
- * Causes that the end of a container brings too, before Docker says that it has ended: `docker stop` waits 10 s for its processes; and
- * that a container has stopped, as each does that restarts: it may run again by the time that it is told. So they are told only once
- * they have lasted for so many milliseconds.
+ * Causes that a restart brings for a moment. `docker stop` waits 10 s for a container's processes, and meanwhile its interface and
+ * sockets go. Such a cause is an event only once it has lasted for so many milliseconds.
  */
 const maybePassing: ReadonlySet<SensorCause | null> = new Set([
   'stopped',
