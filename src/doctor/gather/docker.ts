@@ -4,6 +4,7 @@ import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
 import type { CallLimits } from '../../host/docker/call-limits.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
+import { describesRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
 import type { DockerFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
@@ -21,10 +22,7 @@ const versionSchema = z.object({
   Version: z.string().catch(''),
   Components: z.array(z.object({ Name: z.string() })).catch([])
 })
-const infoSchema = z.object({
-  LiveRestoreEnabled: z.boolean().optional(),
-  SecurityOptions: z.array(z.string()).catch([])
-})
+const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
 
 /** Asks Docker what it is. It takes three calls at most. */
 export async function readDockerFacts(): Promise<DockerFacts> {
@@ -45,7 +43,7 @@ export async function readDockerFacts(): Promise<DockerFacts> {
     return {
       ...{ state: 'answers', address: named ?? 'unix:///var/run/docker.sock', isNamed: named !== null },
       ...{ engine: Components[0]?.Name ?? '', version: Version, api: client.api },
-      rootless: 'known' in info && (readInfo(info.known)?.SecurityOptions.includes('name=rootless') ?? false),
+      rootless: 'known' in info && describesRootless(info.known),
       liveRestore: 'known' in info ? readLiveRestore(info.known) : info,
       settings: readSettings(named)
     }
@@ -64,14 +62,9 @@ export function isPodmanWithoutSpans(docker: Extract<DockerFacts, { state: 'answ
   return isPodman(docker) && (docker.rootless || !canPodmanHandOut(docker.version))
 }
 
-/** undefined: the daemon's answer is not understood. */
-function readInfo(info: unknown): z.infer<typeof infoSchema> | undefined {
-  return infoSchema.safeParse(info).data
-}
-
 function readLiveRestore(info: unknown): Known<boolean> {
-  const known = readInfo(info)?.LiveRestoreEnabled
-  return known === undefined ? { unknown: 'Docker does not say whether live-restore is on' } : { known }
+  const { success, data } = infoSchema.safeParse(info)
+  return success ? { known: data.LiveRestoreEnabled } : { unknown: 'Docker does not say whether live-restore is on' }
 }
 
 function readSettings(named: string | null): Known<string | null> {

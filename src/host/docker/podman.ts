@@ -1,5 +1,6 @@
 import type Dockerode from 'dockerode'
 import * as z from 'zod'
+import { parseRecords, strings } from '../parsers/records.ts'
 import type { DockerCall } from './docker-calls.ts'
 import { interfaceOption, label, networkOption } from './docker-names.ts'
 import { describeNetwork, describePlace, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
@@ -8,11 +9,6 @@ import { describeNetwork, describePlace, podmanApi, podmanOption, unmanaged } fr
  * Podman in Docker's place. It answers Docker's calls, but what a span rests on is in its own API alone: a network's bridge, a
  * bridge that it leaves to others, the name of an interface. Here it is translated to and from Docker's words (docs.podman.io, "API").
  */
-
-const strings = z
-  .record(z.string(), z.string())
-  .nullish()
-  .transform((record) => record ?? {})
 
 const networkOutput = z.object({
   id: z.string(),
@@ -62,10 +58,16 @@ export function translateContainerList(document: unknown): unknown {
   })
 }
 
+const infoOutput = z.object({ SecurityOptions: z.array(z.string()) })
+
 /** Whether this Podman is a user's own: its networks are in a network namespace of that user, and the host's bridges are not. */
 export async function isRootless(docker: Dockerode): Promise<boolean> {
-  const { SecurityOptions } = z.object({ SecurityOptions: z.array(z.string()).catch([]) }).parse(await docker.info())
-  return SecurityOptions.includes('name=rootless')
+  return describesRootless(await docker.info())
+}
+
+/** Whether what a daemon says of itself is of a user's own. */
+export function describesRootless(info: unknown): boolean {
+  return infoOutput.safeParse(info).data?.SecurityOptions.includes('name=rootless') ?? false
 }
 
 /** Translates Podman's list of networks into Docker's. What is not understood stays as it is. */
@@ -209,8 +211,8 @@ async function isListed(
   docker: Dockerode,
   { network, container }: { network: string; container: string }
 ): Promise<boolean> {
-  const list = z.array(listOutput).safeParse(await get(docker, '/containers/json?', { all: true })).data ?? []
-  const one = list.find(({ Id, Names }) => Id === container || Names?.includes(container))
+  const containers = parseRecords(listOutput, await get(docker, '/containers/json?', { all: true }))
+  const one = containers.find(({ Id, Names }) => Id === container || Names?.includes(container))
   return one?.Networks?.includes(network) === true
 }
 

@@ -1,13 +1,7 @@
 import * as z from 'zod'
 import { opaqueDriver } from '../docker/docker-names.ts'
 import type { Container, DockerNetwork, Endpoint } from '../snapshot.ts'
-import { parseRecords } from './records.ts'
-
-/** A mapping of strings; Docker prints an empty one as null. */
-const strings = z
-  .record(z.string(), z.string())
-  .nullish()
-  .transform((record) => record ?? {})
+import { parseRecords, strings } from './records.ts'
 
 const networkOutput = z.object({
   Id: z.string(),

@@ -3,6 +3,12 @@ import { isBroken } from './json.ts'
 
 const list = z.array(z.unknown())
 
+/** A mapping of strings; Docker and Podman print an empty one as null. */
+export const strings = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((record) => record ?? {})
+
 /**
  * Parses each record of a list by itself. A record that is not understood is somebody else's, and left out.
  *
