@@ -146,8 +146,8 @@ export function translateContainer(document: unknown): unknown {
       network,
       {
         ...endpoint,
-        Aliases: aliases.filter((alias) => !markAlias.test(alias)),
-        DriverOpts: Object.fromEntries(options),
+        Aliases: isOurs ? aliases.filter((alias) => !markAlias.test(alias)) : aliases,
+        DriverOpts: isOurs ? Object.fromEntries(options) : {},
         IPAMConfig: isOurs || endpoint.IPAddress === '' ? null : { IPv4Address: endpoint.IPAddress }
       }
     ] as const

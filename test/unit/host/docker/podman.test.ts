@@ -66,6 +66,23 @@ test('the list of containers is that of Docker, with the networks of each', () =
   ])
 })
 
+test('an alias that looks like an option is one only beside the mark: others who have connected a container have their aliases', () => {
+  const alias = 'com.docker.network.endpoint.ifname=eth0'
+  const connected = (...aliases: readonly string[]) => {
+    const place = { NetworkID: 'b', Aliases: aliases, IPAddress: '198.18.0.5' }
+    const document = {
+      ...read('inspect')[0],
+      HostConfig: { NetworkMode: 'bridge' },
+      NetworkSettings: { SandboxKey: '', Networks: { span: place } }
+    }
+    return parseContainer(translateContainer(document), 0).endpoints
+  }
+  expect(connected(alias)).toMatchObject([{ aliases: [alias], driverOptions: {}, fixedAddress: '198.18.0.5' }])
+  expect(connected('spanplan.name=default', alias)).toMatchObject([
+    { aliases: [], driverOptions: { 'spanplan.name': 'default', 'com.docker.network.endpoint.ifname': 'eth0' } }
+  ])
+})
+
 test('what is not understood stays as it is', () => {
   const odd = [{ id: 'a', name: 'odd', driver: 7 }, 'x']
   expect(translateNetworks(odd)).toEqual([{ Id: 'a', Name: 'odd' }, 'x'])
