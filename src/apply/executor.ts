@@ -213,7 +213,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   return runRound(
     run,
     before,
-    changes.filter((other) => other !== change)
+    changes.filter((other) => other !== change && !hasGone(other, before, now))
   )
 }
 
