@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { flowExpression, numbersOf, startFlow } from './flow.ts'
 import { createLab, type Lab } from './lab.ts'
+import { sampledCount } from './sampled.ts'
 import { expectConverged, listen, spanplan, writeSpans } from './spans.ts'
 import { connect, startEcho, startKnocks } from './tcp.ts'
 
@@ -62,10 +63,10 @@ describe('the own traffic of a card that has clsact already loses nothing', () =
     expect(await meanwhile(() => lab.run(['sleep', '5']).then(() => undefined))).toEqual(nothing)
   })
 
-  test('in 70 rounds of adopting and giving back', async () => {
+  test('in many rounds of adopting and giving back', async () => {
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: not port 22}]}}')
     const result = await meanwhile(async () => {
-      for (let round = 0; round < 70; round++) {
+      for (let round = 0; round < sampledCount(30, 70); round++) {
         await makeOldTap()
         await spanplan(lab, ['apply', '--adopt', '--yes'])
         await spanplan(lab, ['destroy', '--yes'])
@@ -75,9 +76,9 @@ describe('the own traffic of a card that has clsact already loses nothing', () =
     expect(result).toEqual(nothing)
   })
 
-  test('in 20 rounds with a network that is made anew', async () => {
+  test('in many rounds with a network that is made anew', async () => {
     const result = await meanwhile(async () => {
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < sampledCount(12, 20); round++) {
         const span = `{sources: [{interface: ens192}], mtu: ${round % 2 === 0 ? 9000 : 8900}, sensors: [suricata]}`
         await writeSpans(lab, `spans: {span0: ${span}}`)
         await spanplan(lab, ['apply', '--yes'])
@@ -113,7 +114,7 @@ test('a mirror that is left as it is does not miss a frame while another span ch
   await spanplan(lab, ['apply'])
   const capture = await listen(lab, lab.docker.getContainer('suricata'), { bulk: true, expression: flowExpression })
   const flow = await startFlow(lab, 'switch', HOST)
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < sampledCount(12, 20); round++) {
     await write(others[round % others.length])
     await spanplan(lab, ['apply', '--yes'])
   }

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { applyNew, type Scene } from './faults/scene.ts'
 import { openStage, setUp } from './faults/stage.ts'
 import { expectVerdict } from './faults/verdict.ts'
+import { sampled } from './sampled.ts'
 import { portOf } from './spans.ts'
 
 const stage = await openStage()
@@ -40,7 +41,7 @@ function verdictOf(how: keyof typeof statuses, request: number) {
 }
 
 describe('a line that fails once is rolled back from, or costs one sensor:', () => {
-  test.each(stage.lines)('$tool $line: $words', async ({ tool, line, words }) => {
+  test.each(sampled(stage.lines, 2))('$tool $line: $words', async ({ tool, line, words }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail' } })
     const said = await scene.lab.spanplan(applyNew, { env })
@@ -56,7 +57,7 @@ describe('a request to Docker', () => {
     await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('refuse', request))
   })
 
-  test.each(numbered)('that is done, and said to have failed: $words', async ({ request }) => {
+  test.each(sampled(numbered, 2))('that is done, and said to have failed: $words', async ({ request }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { request: { request, how: 'deceive' } })
     await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('deceive', request))
@@ -129,13 +130,17 @@ describe('a signal', () => {
     isLast: index === stage.calls.length - 1
   }))
 
-  test.each(signals)('SIG$signal at $tool $first takes all back', async ({ tool, first, signal, isLast }) => {
-    const scene = await stage.enter()
-    const env = await setUp(scene, { program: { tool, line: first, how: signal } })
-    const said = await scene.lab.spanplan(applyNew, { env })
-    // After the last step, all is done.
-    await expectVerdict(scene, said, { exits: [exitOf[signal], ...(isLast ? [0] : [])] })
-  })
+  // Those between are for kills.long.test.ts.
+  test.each(sampled(signals, 2, 1))(
+    'SIG$signal at $tool $first takes all back',
+    async ({ tool, first, signal, isLast }) => {
+      const scene = await stage.enter()
+      const env = await setUp(scene, { program: { tool, line: first, how: signal } })
+      const said = await scene.lab.spanplan(applyNew, { env })
+      // After the last step, all is done.
+      await expectVerdict(scene, said, { exits: [exitOf[signal], ...(isLast ? [0] : [])] })
+    }
+  )
 
   test.each(numbered.filter(({ request }) => request % 3 === 0))(
     'SIGTERM during $words takes all back',

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { applyNew, expectDestroyed, expectNextApplyConverges, type Scene } from './faults/scene.ts'
 import { openStage, setUp } from './faults/stage.ts'
+import { sampled } from './sampled.ts'
 
 const stage = await openStage()
 afterAll(() => stage.close())
@@ -19,7 +20,7 @@ describe('killed', () => {
       : { how: 'kill before' as const, line: first })
   }))
 
-  test.each(calls)('$how: $tool $line', async ({ tool, line, how }) => {
+  test.each(sampled(calls, 2))('$how: $tool $line', async ({ tool, line, how }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how } })
     const { signal } = await scene.lab.startSpanplan(applyNew, { env })
@@ -27,17 +28,20 @@ describe('killed', () => {
     await expectRecovery(scene)
   })
 
-  test.each(stage.requests.map((words, index) => ({ words, request: index + 1 })))(
-    'when Docker has done $words',
-    async ({ request }) => {
-      const scene = await stage.enter()
-      let kill = () => {}
-      const meanwhile = async () => kill()
-      const env = await setUp(scene, { request: { request, how: 'hold after' }, meanwhile })
-      const run = scene.lab.startSpanplan(applyNew, { env })
-      kill = () => run.kill('SIGKILL')
-      expect((await run).signal).toBe('SIGKILL')
-      await expectRecovery(scene)
-    }
-  )
+  test.each(
+    sampled(
+      stage.requests.map((words, index) => ({ words, request: index + 1 })),
+      2,
+      1
+    )
+  )('when Docker has done $words', async ({ request }) => {
+    const scene = await stage.enter()
+    let kill = () => {}
+    const meanwhile = async () => kill()
+    const env = await setUp(scene, { request: { request, how: 'hold after' }, meanwhile })
+    const run = scene.lab.startSpanplan(applyNew, { env })
+    kill = () => run.kill('SIGKILL')
+    expect((await run).signal).toBe('SIGKILL')
+    await expectRecovery(scene)
+  })
 })
