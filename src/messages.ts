@@ -679,6 +679,16 @@ export const messages = {
     means: 'A program that reports changes is not running. The watch sees changes at its next regular interval.',
     todo: 'Check that ip, tc and Docker run; the watch starts the program again by itself.'
   },
+  WATCH_SILENT: {
+    kind: 'problem',
+    means: 'A watch runs, and does not answer: its process is stopped, or hangs.',
+    todo: 'Restart its unit, or end the process that the message names, and start a watch. spanplan doctor says which.'
+  },
+  WATCH_KILLED: {
+    kind: 'problem',
+    means: 'A watch was killed, and nobody has started it again: nothing repairs what others change.',
+    todo: 'Start it again: systemctl restart spanplan.service, or spanplan watch.'
+  },
   WATCH_MISSING: {
     means: 'status --for watch needs a watch of this name, and none runs, or it has not read the host yet.',
     todo: 'Start the watch, or use another time, such as --for 10s.'

@@ -8,7 +8,7 @@ import type { Target } from '../plan/target.ts'
 import type { AdviseApply } from '../status/advice.ts'
 import type { FramePath } from '../status/counters/frame-path.ts'
 import type { Report } from '../status/report.ts'
-import type { WatchState } from '../status/watch-state.ts'
+import type { FoundWatch } from '../watch/serve/find-watch.ts'
 import type { ModuleName, ModuleState } from './gather/kernel-modules.ts'
 import type { Known } from './known.ts'
 
@@ -78,13 +78,8 @@ export interface SpansFacts {
 }
 
 /** A watch that has a socket in the run directory, or that holds its name. */
-export interface WatchFacts {
+export interface WatchFacts extends FoundWatch {
   readonly name: string
-  readonly socket: string | null
-  /** null: it does not answer. */
-  readonly state: WatchState | null
-  /** The process that holds the name; null: none does, or this user may not see it. */
-  readonly pid: number | null
 }
 
 /** A spanplan that the search path leads to. */
@@ -117,6 +112,8 @@ export interface UnitFacts {
   readonly hidden: string | null
   /** The program that it starts. */
   readonly program: string
+  /** The number of its main process; null: it does not run. */
+  readonly mainPid: number | null
 }
 
 /** Who manages an interface. */

@@ -38,6 +38,21 @@ export function orOk(findings: readonly Finding[], message: string): readonly Fi
   return findings.length > 0 ? findings : [ok(message)]
 }
 
+/**
+ * What was found; or, where nothing was, that all is well with what there is.
+ *
+ * @param checked what was looked at.
+ * @param nothing why nothing was.
+ */
+export function orOkOf(
+  checked: readonly unknown[],
+  nothing: string,
+  findings: readonly Finding[],
+  message: string
+): readonly Finding[] {
+  return orOk(findings, checked.length > 0 ? message : `nothing to check: ${nothing}`)
+}
+
 /** What is found in a fact; or that the fact is not known. */
 export function whenKnown<T>(fact: Known<T>, find: (known: T) => readonly Finding[]): readonly Finding[] {
   return 'known' in fact ? find(fact.known) : [unknown(fact.unknown)]

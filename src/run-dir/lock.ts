@@ -98,11 +98,14 @@ export async function takeLock({ kind = 'lock', duringWindow = false, ...options
   }
 }
 
-/** Whether the unit of a detached window runs: it holds the window's lock. What it has written is not asked. */
-export async function isUnitHolding(): Promise<boolean> {
+/** Whether the unit of a detached window runs: it holds the window's lock. */
+export const isUnitHolding = (): Promise<boolean> => isHeld(windowLock)
+
+/** Whether somebody holds a lock. What the holder has written is not asked. */
+export async function isHeld(kind: string): Promise<boolean> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   try {
-    const file = openSync(runFile(windowLock), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const file = openSync(runFile(kind), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       return !(await tryFlock(file, 0, '--shared'))
     } finally {

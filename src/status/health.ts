@@ -11,7 +11,7 @@ import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { isIdle, type SourceIdleness } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
-import type { Degraded } from './watch-state.ts'
+import type { Degraded, SilentWatch } from './watch-state.ts'
 
 /** Waits that are no problem of the span: Docker is deferred, or a right is missing. */
 const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN', 'TABLE_UNREAD'])
@@ -111,21 +111,34 @@ function judgeSensor({ cause, diagnostic }: SensorHealth, advise: () => Advice):
  * All that is wrong with the host, and with no span of the file in particular, in the order in which to act on it.
  *
  * @param changes those that belong to no span of the file.
- * @param degraded all spans that a watch cannot keep in sync.
+ * @param watch all spans that a watch cannot keep in sync; and a watch that does not answer.
  */
 export function judgeHost(
   view: PlanView,
   changes: readonly PlannedChange[],
-  degraded: readonly Degraded[],
+  { degraded, silent }: { readonly degraded: readonly Degraded[]; readonly silent: SilentWatch | null },
   advise: () => Advice
 ): Diagnostic[] {
   return [
     ...findMissingDocker(view)
       .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
       .map(adviseOnDocker),
+    ...describeSilentWatch(view.desired.owner, silent),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
     ...countDrift(changes, 'the host', advise)
   ]
+}
+
+/** A watch that has ended in order is nobody's problem: who ended it knows. */
+function describeSilentWatch(name: string | null, silent: SilentWatch | null): Diagnostic[] {
+  if (silent === null || silent.is === 'hidden') return []
+  const restart = 'systemctl restart spanplan.service'
+  if (silent.is === 'killed') {
+    const hint = `start it again: ${restart}, or spanplan watch`
+    return [diagnostic('WATCH_KILLED', `the watch of ${name} was killed`, hint)]
+  }
+  const hint = `restart it: ${restart}; without a unit: kill -KILL ${silent.pid}`
+  return [diagnostic('WATCH_SILENT', `the watch of ${name} (pid ${silent.pid}) does not answer`, hint)]
 }
 
 /** Nothing where Docker answers, or no span needs it. */
@@ -154,6 +167,7 @@ export function describeIdleness({ span, device, idle, maxIdle, origin }: Source
 
 const carrierClauses: Readonly<Record<CarrierCause, string>> = {
   no_carrier: 'has no carrier',
+  interface_down: 'is set down',
   source_down: 'is down in its container',
   carrier_flap: 'lost its carrier for a moment'
 }

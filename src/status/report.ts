@@ -12,7 +12,7 @@ import { framePathOf, framePathsOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan, type SpanState } from './health.ts'
 import { judgeSensors, type SensorHealth } from './sensor-health.ts'
-import type { WatchState } from './watch-state.ts'
+import type { SilentWatch, WatchState } from './watch-state.ts'
 
 /** The status of one span. */
 export interface SpanReport extends SpanState {
@@ -36,10 +36,10 @@ export interface Report {
   readonly basis: Basis
   /** What is wrong with the file. Nothing: the spans are those of the file. */
   readonly fileErrors: readonly Diagnostic[]
-  /** null: no watch of this name runs. */
+  /** null: no watch of this name answers. */
   readonly watch: WatchState | null
-  /** The number of the process of a watch that runs, and does not answer; null: there is none. */
-  readonly silentWatch: number | null
+  /** null: it answers, or there is none. */
+  readonly silentWatch: SilentWatch | null
   /** A window that is open: what differs from the file waits for a decision, and is no problem. null: none is. */
   readonly window: WindowTime | null
   readonly spans: readonly SpanReport[]
@@ -57,7 +57,7 @@ export interface ReportInput {
   readonly pauses: readonly Pause[]
   readonly watch: WatchState | null
   /** By default, none. */
-  readonly silentWatch?: number | null
+  readonly silentWatch?: SilentWatch | null
   readonly window: WindowTime | null
   readonly first: Sample
   readonly later: Sample
@@ -113,7 +113,9 @@ export function makeReport(input: ReportInput): Report {
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
-  const unhealthy = judgeHost(view, window === null ? others : [], degraded, () => advise(null))
+  const unhealthy = judgeHost(view, window === null ? others : [], { degraded, silent: silentWatch }, () =>
+    advise(null)
+  )
   const problems = [...fileErrors, ...unhealthy, ...spans.flatMap((span) => span.unhealthy)]
   return {
     healthy: problems.length === 0,

@@ -69,3 +69,9 @@ export interface WatchState {
   /** How many changes were needed in runs after the first one of each file. */
   readonly drift: number
 }
+
+/** A watch that does not answer: it hangs, it was killed, or only another user may ask it. */
+export type SilentWatch =
+  | { readonly is: 'hanging'; readonly pid: number }
+  | { readonly is: 'killed' }
+  | { readonly is: 'hidden' }

@@ -90,6 +90,14 @@ test('a broken file, and one that does not fit the host', async () => {
   await writeFile(join(lab.files, 'broken.yaml'), 'version: 1\nspans: {span0: {source: []}}\n')
   const broken = await examine(lab, ['-f', 'broken.yaml'])
   expect(findingsOf(broken, 'file', 'problem')[0]?.message).toMatch(/^broken\.yaml:2:\d+: /)
+  // One that validate refuses for what only tcpdump knows.
+  const nonsense = 'version: 1\nspans: {span0: {sources: [{interface: ens192, filter: host and port}]}}\n'
+  await writeFile(join(lab.files, 'nonsense.yaml'), nonsense)
+  const refused = await examine(lab, ['-f', 'nonsense.yaml'])
+  expect(refused.filter(({ message }) => message.includes('nonsense.yaml:2:'))).toMatchObject([
+    { id: 'file', result: 'problem', message: /span span0: tcpdump does not understand the filter/ }
+  ])
+  expect(findingsOf(refused, 'file', 'ok')).toEqual([])
   const dedicated =
     'version: 1\ninterfaces: {ens192: {dedicated: true}}\nspans: {span0: {sources: [{interface: ens192}]}}\n'
   await writeFile(join(lab.files, 'dedicated.yaml'), dedicated)

@@ -82,7 +82,7 @@ describe('not healthy', () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     expect(await look()).toEqual([2, 'DRIFT'])
     const text = await read(2)
-    expect(text).toMatch(/^span0: NOT HEALTHY, 1 change missing[^.]*\. Run: spanplan apply\n\n/)
+    expect(text).toMatch(/^span0: NOT HEALTHY, 1 difference from the file[^.]*\.\s+Run: spanplan apply\n\n/)
     expect(text).toContain('\n  ~ interface ens192 (promiscuous: off → on)\n')
   })
 
@@ -92,7 +92,7 @@ describe('not healthy', () => {
     const text = await read(2)
     // Without --allow-empty, apply refuses that.
     expect(text).toMatch(
-      /^host: NOT HEALTHY, \d+ changes missing\. spanplan apply is refused for now: the\n {4}file has no spans; .*\n\nhost\n {2}- bridge span0\n/
+      /^host: NOT HEALTHY, \d+ differences from the file\. spanplan apply is refused\s+for now: the\s+file has no spans; .*\n\nhost\n {2}- bridge span0\n/
     )
   })
 
@@ -108,7 +108,7 @@ describe('not healthy', () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     const text = await read(2)
     // The whole file cannot be applied: the interface of the other span is missing.
-    expect(text).toMatch(/^span0: NOT HEALTHY, 1 change missing[^.]*\.\s+Run: spanplan apply --span span0\n/)
+    expect(text).toMatch(/^span0: NOT HEALTHY, 1 difference from the file[^.]*\.\s+Run: spanplan apply --span span0\n/)
     expect(text).toMatch(/\nspan1: NOT HEALTHY, each of ens224 ingress → span1 and ens224 egress → span1\s+waits for/)
     expect(text).not.toMatch(/Run: spanplan apply\n/)
     await spanplan(lab, ['apply', '--span', 'span0'])

@@ -1,8 +1,11 @@
 /** The watch: what it makes true, what it tells, and what it leaves alone. */
+
+import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { examine, findingsOf } from './doctoring.ts'
 import { BROADCAST, ether, filler } from './frames.ts'
 import { createLab, type Lab } from './lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
@@ -307,18 +310,37 @@ describe('beside others', () => {
     await (await startWatch(lab)).stop()
   })
 
-  test('one that hangs is not called gone, by status nor before a destroy', async () => {
+  test('one that hangs or was killed is not healthy, and status and doctor say what helps', async () => {
     await using watch = await startWatch(lab)
     await watch.settle()
+    const status = () => spanplan(lab, ['status', '--for', '10ms'], 2)
+    const judged = async () =>
+      findingsOf(await examine(lab), 'watch', 'problem').map(({ message, command }) => [message, command])
     watch.signal('SIGSTOP')
     try {
-      const { stdout } = await lab.spanplan(['status', '--for', '10ms'])
-      expect(stdout).toContain(`A watch runs, and does not answer (pid ${watch.pid})`)
+      const silent = `the watch of default (pid ${watch.pid}) does not answer`
+      const { stdout } = await status()
+      expect(stdout).toContain(`host: NOT HEALTHY, ${silent}.`)
+      expect(stdout).toContain(`A watch runs, and does not answer (pid ${watch.pid}).\n`)
+      expect(await judged()).toEqual([[silent, `kill -KILL ${watch.pid} && spanplan watch`]])
       const { stderr } = await lab.spanplan(['destroy'])
       expect(stderr).toContain(`a watch of the name default runs (pid ${watch.pid})`)
     } finally {
       watch.signal('SIGCONT')
     }
+    watch.signal('SIGKILL')
+    await expect(watch.end()).rejects.toThrow('SIGKILL')
+    // Its number may be that of another process by now.
+    await writeFile(
+      runFile(lab, 'default.watching'),
+      JSON.stringify({ pid: process.pid, command: 'x', since: new Date().toISOString() })
+    )
+    const { stdout } = await status()
+    expect(stdout).toContain('host: NOT HEALTHY, the watch of default was killed.')
+    expect(stdout).toContain('\nNo watch runs: it was killed.\n')
+    expect(await judged()).toEqual([['the watch of default was killed', 'spanplan watch']])
+    await (await startWatch(lab)).stop()
+    expect((await spanplan(lab, ['status', '--for', '10ms'])).stdout).toContain('\nNo watch runs.\n')
   })
 
   test('another spanplan that is at work is waited for, and is no failure', async () => {

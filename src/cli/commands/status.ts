@@ -10,7 +10,7 @@ import { statusDocument } from '../../status/output/json.ts'
 import { renderReport } from '../../status/output/text.ts'
 import { makeReport, type Report } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { findWatchPid } from '../../watch/serve/claim-name.ts'
+import { findWatch } from '../../watch/serve/find-watch.ts'
 import { refreshStatus, type StatusSelection, type StatusView } from '../input/status-view.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
@@ -70,8 +70,7 @@ function exitOf(report: Report | null): ExitCode {
 
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
-  const watch = await askWatch(view.desired.owner, 'state')
-  const silentWatch = watch === null ? findWatchPid(view.desired.owner) : null
+  const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
   const { fileErrors, basis, advise } = view
   const now = Date.now()
   return makeReport({

@@ -11,10 +11,11 @@ export const file: Check = {
     if (file.state === 'missing') return [unknown(describe(file.diagnostic))]
     if (file.state === 'invalid') return file.faults.map((fault) => problem(describe(fault.diagnostic), fault.command))
     const { files, spans } = file.target.spec
-    const trust = describeTrust(facts)
-    return [
-      ok(`${files.map(printable).join(', ')}: ${spans.length === 1 ? '1 span' : `${spans.length} spans`}; ${trust}`)
-    ]
+    const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
+    const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
+    // What reads the host also compiles them.
+    const unchecked = hasFilter && 'unknown' in facts.host ? ['its filters were not checked'] : []
+    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, describeTrust(facts)].join('; '))]
   }
 }
 
@@ -39,10 +40,10 @@ export const runDirectory: Check = {
 }
 
 /** The sockets of watches that were killed; not that of the file's name, whose watch is missed. */
-function findDeadSockets({ file, watches, isRoot }: DoctorFacts): string[] {
-  if (file.state !== 'valid' || !isRoot) return []
+function findDeadSockets({ file, watches }: DoctorFacts): string[] {
+  if (file.state !== 'valid') return []
   const { name: own } = file.target.spec
-  return watches.flatMap(({ name, state, pid, socket }) =>
-    name === own || state !== null || pid !== null || socket === null ? [] : [socket]
+  return watches.flatMap(({ name, silent, socket }) =>
+    name !== own && silent?.is === 'killed' && socket !== null ? [socket] : []
   )
 }

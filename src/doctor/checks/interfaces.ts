@@ -4,7 +4,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { readMark } from '../../resources/marks.ts'
 import type { DoctorFacts, ManagerFacts, SpansFacts } from '../facts.ts'
-import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
 /** What is found where the file could be planned: what is live does not say how it should be. */
@@ -17,15 +17,18 @@ export function whenPlanned(
   )
 }
 
+const noSource = 'no source is there'
+
 export const carrier: Check = {
   id: 'carrier',
   find: (facts) =>
     whenKnown(facts.spans, ({ report }) => {
       const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(({ code }) => code === 'CARRIER_LOST'))
-      return orOk(
-        [...new Set(lost.map(describe))].map((message) => problem(message)),
-        'every source has a carrier'
+      const read = report.spans.flatMap(({ flowReport }) =>
+        flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
       )
+      const findings = [...new Set(lost.map(describe))].map((message) => problem(message))
+      return orOkOf(read, noSource, findings, 'every source that is there has a carrier')
     })
 }
 
@@ -46,7 +49,8 @@ export const managers: Check = {
       whenKnown(facts.managers, (managers) => {
         const findings = managers.flatMap((one) => judgeManager(one, view))
         const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))
-        return orOk(findings, others.length === 0 ? 'no other tool manages the interfaces' : others.join(', '))
+        const message = others.length === 0 ? 'no other tool manages the interfaces' : others.join(', ')
+        return orOkOf(managers, 'neither a source nor a bridge of a span is there', findings, message)
       })
     )
 }
@@ -88,8 +92,13 @@ export const offloads: Check = {
         ...plan.warnings.filter(({ code }) => code === 'OFFLOAD_FIXED').map((found) => warning(describe(found))),
         ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
       ]
-      return orOk(distinct(findings), 'sensors get frames as on the wire')
+      return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
     })
+}
+
+/** The interfaces of the sources that are there. */
+function presentSources({ spans }: PlanView['desired']): Link[] {
+  return spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link ?? []))
 }
 
 /** The interfaces that the file has not dedicated to capture, and that the plan leaves as they are. */
@@ -124,7 +133,10 @@ export const mtu: Check = {
         ...plan.warnings.filter(({ code }) => code === 'MTU_SMALL').map((found) => warning(describe(found))),
         ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(facts, 'apply')))
       ]
-      return orOk(findings, 'every frame of the sources fits through the bridges and their ports')
+      const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)
+      const checked = presentSources(desired).length > 0 ? bridges : []
+      const nothing = 'no source is there, or no bridge of a span'
+      return orOkOf(checked, nothing, findings, 'every frame of the sources fits through the bridges and their ports')
     })
 }
 

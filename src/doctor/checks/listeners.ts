@@ -2,7 +2,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { PacketListener } from '../../host/parsers/packet-listeners.ts'
 import type { DesiredSpan } from '../../resources/desired-state.ts'
 import { isSilent } from '../../resources/kinds/xdp.ts'
-import { type Check, orOk, warning, whenKnown } from '../finding.ts'
+import { type Check, orOkOf, warning, whenKnown } from '../finding.ts'
 import { whenPlanned } from './interfaces.ts'
 
 /** Processes in the text: of a host with hundreds, the first are enough to know what to look for. */
@@ -24,7 +24,9 @@ export const listeners: Check = {
         const hearing = all.filter(({ device }) => (device === null ? isHeard : ports.has(device)))
         const why = host.silence?.state === 'unusable' ? `; why no port is silent: ${host.silence.reason}` : ''
         const found = [...new Set(hearing.flatMap(describeListener))]
-        return orOk(
+        return orOkOf(
+          sealed.flatMap(({ name }) => host.portsOf(name)),
+          'no sealed span has a port',
           found.slice(0, most).map((message) => warning(`${message}${why}`)),
           'no process of the host hears what sealed sensors send'
         )

@@ -3,7 +3,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readMark, readTableMark } from '../../resources/marks.ts'
 import type { DoctorFacts } from '../facts.ts'
-import { type Check, orOk, unknown, warning, whenKnown } from '../finding.ts'
+import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 
 export const marks: Check = {
   id: 'marks',
@@ -13,7 +13,9 @@ export const marks: Check = {
       const { file } = facts
       const known = knownNames(facts)
       const strange = [...marked].filter(([name]) => !known.has(name))
-      return orOk(
+      return orOkOf(
+        [...marked],
+        'nothing on this host has a mark',
         strange.map(([name, things]) =>
           // The marks may be those of the file that cannot be read.
           file.state === 'valid'

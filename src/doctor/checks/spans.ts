@@ -11,7 +11,7 @@ import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
 import { awaitedCodes, type SensorCause, type SensorHealth, sensorCauses } from '../../status/sensor-health.ts'
 import type { SpansFacts } from '../facts.ts'
-import { type Check, type Finding, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
@@ -28,7 +28,12 @@ export const spans: Check = {
     whenKnown(facts.spans, (known) =>
       known.conflicts !== null
         ? [...known.conflicts.map((conflict) => problem(describe(conflict))), describeLive(known)]
-        : orOk([...judgeSpans(known), ...withoutDocker(known)], countSpans(known))
+        : orOkOf(
+            known.report.spans,
+            'the file has no spans',
+            [...judgeSpans(known), ...withoutDocker(known)],
+            countSpans(known)
+          )
     )
 }
 
@@ -110,7 +115,9 @@ export const sensors: Check = {
   id: 'sensors',
   find: (facts) =>
     whenKnown(facts.spans, (known) =>
-      orOk(
+      orOkOf(
+        known.report.spans.flatMap(({ sensors }) => sensors),
+        'no span has a sensor',
         [
           ...known.report.spans.flatMap(({ sensors }) => sensors.flatMap((sensor) => judgeSensor(sensor, known))),
           ...withoutDocker(known)
@@ -158,7 +165,9 @@ export const silence: Check = {
   id: 'silence',
   find: (facts) =>
     whenKnown(facts.spans, (spans) =>
-      orOk(
+      orOkOf(
+        spans.paths.flatMap(({ mirrors }) => mirrors.filter((one) => readIdleness([one], spans.sample) !== null)),
+        'no source is mirrored',
         spans.report.spans.flatMap((span, index) => {
           const path = spans.paths[index]
           return path === undefined ? [] : findSilent(span, path, spans)

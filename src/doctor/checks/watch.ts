@@ -20,9 +20,9 @@ export const watch: Check = {
   }
 }
 
-function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts): readonly Finding[] {
+function judgeWatch({ name, state, silent }: WatchFacts, facts: DoctorFacts): readonly Finding[] {
   const unit = unitOf(facts, unitNames.watch)
-  const restart = unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : null
+  const restart = unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : spanplanLine(facts, 'watch')
   if (state !== null) {
     const since = `the watch of ${name} has been running since ${localTime(state.since)}`
     const invalid = state.file.valid ? [] : state.file.diagnostics
@@ -35,18 +35,22 @@ function judgeWatch({ name, state, socket, pid }: WatchFacts, facts: DoctorFacts
       since
     )
   }
-  if (socket !== null && !facts.isRoot) return [unknown(`only root can see whether the watch of ${name} is running`)]
-  if (pid !== null) return [problem(`the watch of ${name} (pid ${pid}) does not answer`, restart)]
-  if (socket !== null) return [problem(`the watch of ${name} was killed`, restart ?? spanplanLine(facts, 'watch'))]
+  switch (silent?.is) {
+    case 'hidden':
+      return [unknown(`only root can see whether the watch of ${name} is running`)]
+    case 'killed':
+      return [problem(`the watch of ${name} was killed`, restart)]
+    case 'hanging': {
+      const { pid } = silent
+      // systemd ends no process of somebody else, and a watch that is stopped takes no other signal.
+      const end = unit?.mainPid === pid ? [] : [shellLine(['kill', '-KILL', String(pid)])]
+      return [problem(`the watch of ${name} (pid ${pid}) does not answer`, [...end, restart].join(' && '))]
+    }
+  }
   if (unitOf(facts, unitNames.apply)?.fileState === 'enabled') {
     return [ok(`no watch of ${name} runs: ${unitNames.apply} applies at boot`)]
   }
-  return [
-    warning(
-      `no watch of ${name} is running: nothing repairs what others change`,
-      restart ?? spanplanLine(facts, 'watch')
-    )
-  ]
+  return [warning(`no watch of ${name} is running: nothing repairs what others change`, restart)]
 }
 
 function unitOf({ units }: DoctorFacts, id: string): UnitFacts | undefined {

@@ -14,7 +14,7 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { adviseApply, adviseNothing } from '../../status/advice.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
-import type { DockerFacts, DoctorFacts, DoctorRequest, SpansFacts, WatchFacts } from '../facts.ts'
+import type { DockerFacts, DoctorFacts, DoctorRequest, FileFacts, SpansFacts, WatchFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
 import { spanplanLine } from '../wording.ts'
 import { doctorLimits, isPodmanWithoutSpans, readDockerFacts } from './docker.ts'
@@ -37,8 +37,7 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
 export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> {
-  const { file } = request
-  const target = file.state === 'valid' ? file.target : null
+  const target = request.file.state === 'valid' ? request.file.target : null
   const [spans, programs, modules, units, watches, listeners] = await Promise.all([
     readSpans(target),
     readPrograms(),
@@ -49,7 +48,7 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
   ])
   const distrust = findRunDistrust()
   return {
-    ...request,
+    ...{ ...request, file: spans.file ?? request.file },
     ...{ node: process.versions.node, architecture: architectures[process.arch] ?? process.arch },
     isRoot: process.geteuid?.() === 0,
     ...{ canAdminister: hasCapability('CAP_NET_ADMIN'), canCapture: hasCapability('CAP_NET_RAW') },
@@ -79,6 +78,8 @@ interface Reading {
   /** The target of the plan; null: there is no plan. */
   readonly target: Target | null
   readonly conflicts: readonly Diagnostic[] | null
+  /** The file, where only its filters show that it is invalid. */
+  readonly file?: FileFacts
 }
 
 async function readSpans(file: Target | null): Promise<Reading> {
@@ -95,7 +96,12 @@ async function readSpans(file: Target | null): Promise<Reading> {
   }
   if (file === null) return live([])
   const faults = findFaultyFilters(file.spec, facts.known.filters)
-  if (faults.length > 0) return live(faults)
+  if (faults.length > 0) {
+    return {
+      ...live([]),
+      file: { state: 'invalid', faults: faults.map((diagnostic) => ({ diagnostic, command: null })) }
+    }
+  }
   try {
     return { docker, facts, view: planTarget(target, facts.known), target, conflicts: null }
   } catch (error) {

@@ -10,7 +10,7 @@ export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.ser
 
 const properties = [
   ...['Id', 'LoadState', 'ActiveState', 'UnitFileState', 'Result', 'ExecMainStatus', 'NeedDaemonReload'],
-  ...['FragmentPath', 'ExecStart']
+  ...['FragmentPath', 'ExecStart', 'MainPID']
 ]
 
 /** Where the administrator's units are, which hide the packages' of the same name. */
@@ -53,7 +53,8 @@ export function parseUnits(text: string, exists = existsSync): UnitFacts[] {
         ...{ fileState: value('UnitFileState'), result: value('Result'), exitStatus: value('ExecMainStatus') },
         needsReload: value('NeedDaemonReload') === 'yes',
         ...{ file, hidden: dirname(file) === ownFolder && exists(packaged) ? packaged : null },
-        program: /\bpath=(\S+)/.exec(value('ExecStart'))?.[1] ?? ''
+        program: /\bpath=(\S+)/.exec(value('ExecStart'))?.[1] ?? '',
+        mainPid: Number(value('MainPID')) || null
       }
     })
 }

@@ -1,22 +1,15 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { readHolder } from '../../run-dir/lock.ts'
-import { askWatch, watchNames, watchSocket } from '../../watch/serve/ask-watch.ts'
-import { findWatchPid } from '../../watch/serve/claim-name.ts'
+import { watchNames } from '../../watch/serve/ask-watch.ts'
+import { findWatch } from '../../watch/serve/find-watch.ts'
 import type { WatchFacts } from '../facts.ts'
 
 /** Asks the watches that run, or have run, and that of a name. */
 export async function readWatches(name: string | null): Promise<WatchFacts[]> {
   const names = new Set([...watchNames(), ...(name === null ? [] : [name])])
-  return Promise.all(
-    [...names].map(async (one) => {
-      const socket = runFile(watchSocket(one))
-      const state = await askWatch(one, 'state')
-      const pid = findWatchPid(one)
-      return { name: one, state, pid, socket: existsSync(socket) ? socket : null }
-    })
-  )
+  return Promise.all([...names].map(async (one) => ({ name: one, ...(await findWatch(one)) })))
 }
 
 /** Drafts of this network namespace that a killed process has left. Who writes a draft holds the lock. */

@@ -9,6 +9,8 @@ export interface LinkCounters {
   readonly name: string
   /** Bytes. */
   readonly mtu: number
+  /** It is set up, whether it has a carrier or not. */
+  readonly up: boolean
   /** The link is up and has a carrier: it forwards what it is sent. */
   readonly running: boolean
   /** The number of times the carrier came or went. */
@@ -104,6 +106,7 @@ export function parseLinkCounters(document: unknown): LinkCounters[] {
       index: ifindex,
       name: ifname,
       mtu,
+      up: flags.includes('UP'),
       // `operstate` may be a second late.
       running: flags.includes('UP') && flags.includes('LOWER_UP'),
       carrierChanges: carrier_changes,

@@ -21,6 +21,10 @@ export const causes = {
     text: 'no carrier',
     hint: "look at the cable and at the switch's port"
   },
+  interface_down: {
+    ...{ counted: 'none', differs: true, text: 'set down' },
+    hint: 'spanplan apply sets it up'
+  },
   source_down: {
     ...{ counted: 'none', differs: true, text: 'down in its container' },
     hint: 'set it up there, or restart the container'
@@ -71,7 +75,7 @@ export const causes = {
 export type Cause = keyof typeof causes
 
 /** The causes that say that a source has no carrier, or had none. */
-export type CarrierCause = 'no_carrier' | 'source_down' | 'carrier_flap'
+export type CarrierCause = 'no_carrier' | 'interface_down' | 'source_down' | 'carrier_flap'
 
 export function isCarrierCause(cause: Cause): cause is CarrierCause {
   return causes[cause].counted === 'none'

@@ -125,11 +125,12 @@ function lostCarrier({ first, later }: CounterPair<LinkCounters>): boolean {
   return !later.running || first?.running === false || (first?.carrierChanges ?? 0) !== later.carrierChanges
 }
 
-function causeOfCarrier(source: SourceId, { running }: LinkCounters): CarrierCause {
-  return running ? 'carrier_flap' : causeOfNoCarrier(source)
+function causeOfCarrier(source: SourceId, { up, running }: LinkCounters): CarrierCause {
+  if (running) return 'carrier_flap'
+  return up ? causeOfNoCarrier(source) : 'interface_down'
 }
 
-/** The host's end of a container's interface has no carrier while the container's end is down. */
+/** Of an interface that is up. The host's end of a container's interface has no carrier while the container's end is down. */
 export function causeOfNoCarrier(source: SourceId): CarrierCause {
   return source.length > 1 ? 'source_down' : 'no_carrier'
 }

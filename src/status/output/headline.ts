@@ -92,7 +92,9 @@ function describeProblems(
 ): HeadlineEntry {
   const [first] = problems
   const drift = first?.code === 'DRIFT'
-  const what = drift ? `${changes} ${changes === 1 ? 'change' : 'changes'} missing` : (first?.message ?? '')
+  const what = drift
+    ? `${changes} ${changes === 1 ? 'difference' : 'differences'} from the file`
+    : (first?.message ?? '')
   const more = problems.length - 1
   const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
   const action = writeSentence(first?.hint ?? '')

@@ -8,6 +8,7 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
+import type { SilentWatch } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 import { wrap } from './wrap.ts'
 
@@ -147,12 +148,16 @@ function describeSockets({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>)
 }
 
 function describeWatch({ watch, silentWatch }: Report): string {
-  if (silentWatch !== null)
-    return `A watch runs, and does not answer (pid ${silentWatch}). Look closer: spanplan doctor`
+  if (silentWatch !== null) return describeSilence(silentWatch)
   if (watch === null) return 'No watch runs.'
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
   return `Watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}.`
+}
+
+function describeSilence(silent: SilentWatch): string {
+  if (silent.is === 'hanging') return `A watch runs, and does not answer (pid ${silent.pid}).`
+  return silent.is === 'killed' ? 'No watch runs: it was killed.' : 'Only root sees whether a watch runs.'
 }
 
 /** Decimal, as rates of interfaces are. */

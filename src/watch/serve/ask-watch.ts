@@ -42,8 +42,8 @@ export type WatchAnswers = {
   readonly resume: () => true
 }
 
-/** Milliseconds. */
-const timeLimit = 2000
+/** Milliseconds that a watch has to answer. */
+export const answerTime = 2000
 
 const suffix = '.watch'
 
@@ -63,7 +63,7 @@ export async function askWatch<Request extends keyof WatchAnswers>(
   ...argument: Parameters<WatchAnswers[Request]>
 ): Promise<Awaited<ReturnType<WatchAnswers[Request]>> | null> {
   try {
-    const answer = await sendRequest(watchSocket(name), [request, ...argument].join(' '), timeLimit)
+    const answer = await sendRequest(watchSocket(name), [request, ...argument].join(' '), answerTime)
     // Only a watch of this user or of root is believed: its answer is what the type says.
     return answer as Awaited<ReturnType<WatchAnswers[Request]>>
   } catch {
@@ -78,7 +78,7 @@ export async function askWatch<Request extends keyof WatchAnswers>(
  */
 export async function notifyWatches(event: InterfaceEvent): Promise<boolean> {
   // A watch that was stuck reads the event when the hook has long given up: after this time, it must leave the event alone.
-  const text = JSON.stringify({ ...event, until: uptime() + timeLimit / 1000 })
+  const text = JSON.stringify({ ...event, until: uptime() + answerTime / 1000 })
   const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'interface', text)))
   return answers.includes(true)
 }

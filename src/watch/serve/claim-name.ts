@@ -2,7 +2,8 @@ import { Exit, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { type Lock, readHolder, takeLock } from '../../run-dir/lock.ts'
 
-const lockKind = (name: string) => `${name}.watching`
+/** Which lock only one watch of a name has. */
+export const lockKind = (name: string) => `${name}.watching`
 
 /** The number of the process that watches a name, whether it answers or hangs; null: none is known. */
 export function findWatchPid(name: string): number | null {

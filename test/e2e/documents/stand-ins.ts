@@ -65,7 +65,10 @@ export function systemctlStandIn(root: string, environment: Readonly<Record<stri
 units=${root}/etc/systemd/system
 own() { sed -n "s/^$1=//p" "$2" | sed 's#/etc/#${root}/etc/#g'; }
 run() { cd / && exec env -i ${variables.join(' ')} $(own Environment "$1") bash -c "exec $(own ExecStart "$1")"; }
-[[ $1 == start ]] && set -- enable --now "$2"
+if [[ $1 == restart ]]; then
+  kill -KILL $(<${root}/watch.pid) && tail --pid=$(<${root}/watch.pid) -f /dev/null
+fi
+[[ $1 == start || $1 == restart ]] && set -- enable --now "$2"
 [[ $1 == enable && $2 == --now ]]
 for unit in "\${@:3}"; do
   [[ -f $units/$unit ]]

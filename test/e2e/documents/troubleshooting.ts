@@ -65,6 +65,13 @@ async function setMtu(reader: Reader, mtu: string): Promise<void> {
   await reader.lab.run(['ip', 'link', 'set', 'dev', 'sw0', 'mtu', mtu], { on: 'switch' })
 }
 
+/** @param start the command that starts the unit. */
+async function startWatch(reader: Reader, start: string): Promise<void> {
+  await reader.run('mkdir -p /etc/spanplan && cp spans.yaml /etc/spanplan/')
+  await reader.run(`cp examples/systemd/spanplan.service /etc/systemd/system/\n${start}`)
+  await until('a watch runs', async () => (await reader.run('spanplan status || true')).includes('Watched since'))
+}
+
 export const troubleshooting: Stories<Reader> = {
   [page]: {
     'It is 3 a.m., and a sensor is silent': async (reader, block = '') => {
@@ -72,7 +79,7 @@ export const troubleshooting: Stories<Reader> = {
       const end = await reader.lab.keepSending(frame)
       try {
         const first = await reader.run(`${block.trim().replace('--for 10s', '--for 1s')} || true`)
-        expect(first).toMatch(/^span0: NOT HEALTHY, 1 change missing.*\s+Run: spanplan apply\n/)
+        expect(first).toMatch(/^span0: NOT HEALTHY, 1 difference from the file.*\s+Run: spanplan apply\n/)
         await reader.run('spanplan apply')
         await expectWell(reader)
       } finally {
@@ -146,8 +153,16 @@ export const troubleshooting: Stories<Reader> = {
 
     'The watch is gone': async (reader, find = '', start = '') => {
       await reader.show(find)
-      await reader.run('mkdir -p /etc/spanplan && cp spans.yaml /etc/spanplan/')
-      await reader.run(`cp examples/systemd/spanplan.service /etc/systemd/system/\n${start}`)
+      await startWatch(reader, start)
+      await reader.endWatch()
+    },
+
+    'The watch hangs': async (reader, find = '', restart = '') => {
+      await startWatch(reader, 'sudo systemctl enable --now spanplan.service')
+      await reader.lab.send([frame])
+      await reader.run('kill -STOP $(<../root/watch.pid)')
+      await reader.show(find)
+      await reader.run(restart)
       await until('a watch runs', async () => (await reader.run('spanplan status || true')).includes('Watched since'))
       await reader.endWatch()
     },

@@ -11,6 +11,7 @@ import { runChecks } from '../../../src/doctor/registry.ts'
 import type { Diagnostic } from '../../../src/errors.ts'
 import { parsePacketListeners } from '../../../src/host/parsers/packet-listeners.ts'
 import { plain } from '../../../src/printable.ts'
+import type { SilentWatch } from '../../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../status/views.ts'
 import { factsWith, packaged, reportOn } from './facts.ts'
 
@@ -53,6 +54,34 @@ test('a sensor that the file names, and that does not exist, is a problem of the
   const bad = runChecks(factsWith({ spans })).filter(({ result }) => result !== 'ok')
   expect(bad.map(({ id, result, message }) => [id, result, message])).toEqual([
     ['sensors', 'problem', 'spans.yaml:9:31: span span0: the sensor snort waits for the container snort']
+  ])
+})
+
+test('a check that has nothing to look at says so, instead of that all is well', () => {
+  const nothing = { ...converged, links: [], filters: [], qdiscs: [] }
+  const text = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'
+  const view = see(nothing, text)
+  const facts = factsWith({ host: { known: view.host }, managers: { known: [] }, spans: reportOn(view) })
+  const idle = runChecks(facts).flatMap(({ id, result, message }) =>
+    message.startsWith('nothing to check: ') ? [`${id} ${result}`] : []
+  )
+  const ids = ['carrier', 'managers', 'offloads', 'mtu', 'sensors', 'listeners', 'silence']
+  expect(idle).toEqual(ids.map((id) => `${id} ok`))
+  const empty = see({ ...nothing, docker: { state: 'deferred' } }, 'version: 1\nspans: {}\n')
+  expect(runChecks(factsWith({ spans: reportOn(empty) }))).toContainEqual({
+    ...{ id: 'spans', result: 'ok', message: 'nothing to check: the file has no spans', command: null }
+  })
+  expect(runChecks(factsWith({})).filter(({ message }) => message.startsWith('nothing'))).toEqual([])
+})
+
+test('an interface that is set down has no bad cable', () => {
+  const links = converged.links.map((link) => (link.name === 'ens192' ? { ...link, up: false, carrier: false } : link))
+  const bad = runChecks(factsWith({ spans: reportOn(see({ ...converged, links })) })).filter(
+    ({ result }) => result !== 'ok'
+  )
+  expect(bad.map(({ id, message, command }) => [id, message, command])).toEqual([
+    ['spans', expect.stringContaining('state: down → up'), 'spanplan apply'],
+    ['carrier', 'ens192 is set down; spanplan apply sets it up', null]
   ])
 })
 
@@ -278,13 +307,18 @@ describe('the watch and its units', () => {
   })
 
   test('a watch that was killed, one that hangs, and one that only root may ask', () => {
-    const dead = (pid: number | null) => ({ watches: [{ name: 'default', socket: '/run/x', state: null, pid }] })
+    const one = (silent: SilentWatch) => ({ watches: [{ name: 'default', socket: '/run/x', state: null, silent }] })
     const restart = 'systemctl restart spanplan.service'
-    expect(found(dead(null))).toEqual([['watch', 'problem', restart]])
-    expect(found(dead(7))).toEqual([['watch', 'problem', restart]])
-    expect(found({ ...dead(null), isRoot: false })).toEqual([['watch', 'unknown', null]])
-    const alone = { ...dead(null), units: { unknown: 'no systemd' }, fileArguments: ['-f', 'my spans.yaml'] }
-    expect(found(alone)).toContainEqual(['watch', 'problem', "spanplan watch -f 'my spans.yaml'"])
+    expect(found(one({ is: 'killed' }))).toEqual([['watch', 'problem', restart]])
+    expect(found(one({ is: 'hanging', pid: 7 }))).toEqual([['watch', 'problem', restart]])
+    expect(found(one({ is: 'hidden' }))).toEqual([['watch', 'unknown', null]])
+    // The unit's process is another, or there is no unit.
+    expect(found(one({ is: 'hanging', pid: 8 }))).toEqual([['watch', 'problem', `kill -KILL 8 && ${restart}`]])
+    const alone = { units: { unknown: 'no systemd' }, fileArguments: ['-f', 'my spans.yaml'] }
+    const start = "spanplan watch -f 'my spans.yaml'"
+    expect(found({ ...one({ is: 'killed' }), ...alone })).toContainEqual(['watch', 'problem', start])
+    const command = `kill -KILL 8 && ${start}`
+    expect(found({ ...one({ is: 'hanging', pid: 8 }), ...alone })).toContainEqual(['watch', 'problem', command])
   })
 
   test('the watch of a file whose name is another by now, and not that none of the new name runs', () => {
@@ -296,7 +330,7 @@ describe('the watch and its units', () => {
       hint: 'restart the watch'
     } as const
     const held = { ...own, state: { ...own.state, file: { valid: false, diagnostics: [changed] } } }
-    const none = { name: 'other', socket: null, state: null, pid: null }
+    const none = { name: 'other', socket: null, state: null, silent: null }
     const results = runChecks(factsWith({ file: loadNamed('other'), watches: [held, none] }))
     expect(results.filter(({ id }) => id === 'watch').map(({ message }) => message)).toEqual([
       expect.stringMatching(/^the watch still follows the last valid file: the name in the file is now other/)
@@ -305,11 +339,12 @@ describe('the watch and its units', () => {
 
   test('the socket of a killed watch of another name', () => {
     const [own] = factsWith().watches
-    const dead = { name: 'lab9', socket: '/run/spanplan/net-1.lab9.watch', state: null, pid: null }
-    const watches = own === undefined ? [] : [own, dead]
-    expect(found({ watches })).toEqual([['run_directory', 'warning', `rm -f -- ${dead.socket}`]])
-    expect(found({ watches, isRoot: false })).toEqual([])
-    expect(found({ watches: watches.map((watch) => ({ ...watch, pid: 7 })) })).toEqual([])
+    if (own === undefined) throw new Error('the facts have a watch')
+    const socket = '/run/spanplan/net-1.lab9.watch'
+    const beside = (silent: SilentWatch) => ({ watches: [own, { name: 'lab9', socket, state: null, silent }] })
+    expect(found(beside({ is: 'killed' }))).toEqual([['run_directory', 'warning', `rm -f -- ${socket}`]])
+    expect(found(beside({ is: 'hidden' }))).toEqual([])
+    expect(found(beside({ is: 'hanging', pid: 8 }))).toEqual([])
   })
 
   test('what systemctl of systemd 257 prints', () => {
@@ -322,6 +357,7 @@ UnitFileState=enabled
 NeedDaemonReload=yes
 FragmentPath=/etc/systemd/system/spanplan.service
 ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env spanplan watch -f /etc/spanplan ; ignore_errors=no ; status=0/0 }
+MainPID=812
 
 Result=success
 ExecMainStatus=0
@@ -330,12 +366,29 @@ LoadState=not-found
 ActiveState=inactive
 UnitFileState=
 NeedDaemonReload=no
+MainPID=0
 `
     const file = '/etc/systemd/system/spanplan.service'
     const hidden = '/usr/lib/systemd/system/spanplan.service'
     expect(parseUnits(text, () => true)).toMatchObject([
-      { id: 'spanplan.service', activeState: 'active', needsReload: true, file, hidden, program: '/usr/bin/env' },
-      { id: 'spanplan-apply.service', loadState: 'not-found', fileState: '', file: '', hidden: null, program: '' }
+      {
+        id: 'spanplan.service',
+        activeState: 'active',
+        needsReload: true,
+        file,
+        hidden,
+        program: '/usr/bin/env',
+        mainPid: 812
+      },
+      {
+        id: 'spanplan-apply.service',
+        loadState: 'not-found',
+        fileState: '',
+        file: '',
+        hidden: null,
+        program: '',
+        mainPid: null
+      }
     ])
     expect(parseUnits(text, () => false)).toMatchObject([{ file, hidden: null }, {}])
     // What systemctl prints in a chroot, where it ignores the question.

@@ -39,7 +39,7 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
     managers: { known: [{ name: 'ens192', manager: null, tcConnection: { known: null } }] },
     spans: reportOn(view),
     runDirectory: null,
-    watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, pid: 7 }],
+    watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, silent: null }],
     leftFiles: [],
     listeners: { known: [] },
     units: {
@@ -47,7 +47,8 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
         {
           ...{ id: 'spanplan.service', loadState: 'loaded', activeState: 'active', fileState: 'enabled' },
           ...{ result: 'success', exitStatus: '0', needsReload: false },
-          ...{ file: '/usr/lib/systemd/system/spanplan.service', hidden: null, program: '/usr/bin/spanplan' }
+          ...{ file: '/usr/lib/systemd/system/spanplan.service', hidden: null, program: '/usr/bin/spanplan' },
+          mainPid: 7
         }
       ]
     },

@@ -5,6 +5,7 @@ import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
+import type { SilentWatch } from '../../../src/status/watch-state.ts'
 import { converged, fixture, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
@@ -66,6 +67,17 @@ describe('what is healthy', () => {
     expect(codes(withoutDocker('DOCKER_UNREACHABLE'))).toEqual(['DOCKER_UNREACHABLE'])
     expect(codes(withoutDocker('DOCKER_FORBIDDEN'))).toEqual([])
     expect(report(withoutDocker('DOCKER_FORBIDDEN')).unread).toMatchObject([{ code: 'DOCKER_FORBIDDEN' }])
+  })
+
+  test('a watch that hangs or was killed, but not one that only root may ask', () => {
+    const codesOf = (silentWatch: SilentWatch) => codes(see(), {}, { silentWatch })
+    expect(codesOf({ is: 'hanging', pid: 7 })).toEqual(['WATCH_SILENT'])
+    expect(codesOf({ is: 'killed' })).toEqual(['WATCH_KILLED'])
+    expect(codesOf({ is: 'hidden' })).toEqual([])
+    const text = renderReport(report(see(), {}, { silentWatch: { is: 'hanging', pid: 7 } }), plain)
+    expect(text).toMatch(
+      /^host: NOT HEALTHY, the watch of default \(pid 7\) does not answer\. Restart it:\s+systemctl restart spanplan\.service; without a unit: kill -KILL 7\n/
+    )
   })
 
   test('a sensor that does not run', () => {
@@ -159,5 +171,5 @@ test('a command that finds no room in the line is in the next one, in one piece'
   const apply = 'spanplan apply -f /srv/sensors/spans.yaml -f /srv/sensors/more.yaml --span span0'
   const advise = () => ({ command: apply })
   const text = renderReport(report(see({ ...converged, links }), {}, { advise }), plain)
-  expect(text).toMatch(new RegExp(`^span0: NOT HEALTHY, 1 change missing\\.\n    Run: ${apply}\n\nspan0 `))
+  expect(text).toMatch(new RegExp(`^span0: NOT HEALTHY, 1 difference from the file\\.\n    Run: ${apply}\n\nspan0 `))
 })

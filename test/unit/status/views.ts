@@ -43,10 +43,10 @@ export function samplesOf(
 ): Pick<ReportInput, 'first' | 'later' | 'now' | 'isRoot' | 'advise'> {
   const [path] = framePathsOf(view)
   const sample = (at: number, frames: number): Sample => {
-    const links = view.host.links.map(({ index, name, mtu }) => {
+    const links = view.host.links.map(({ index, name, mtu, up }) => {
       const packets = index === 8 ? Math.max(0, frames - lost) : frames
       return {
-        ...{ index, name, mtu, running: carrier || name !== 'ens192', carrierChanges: 1 },
+        ...{ index, name, mtu, up, running: up && (carrier || name !== 'ens192'), carrierChanges: 1 },
         rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
         tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
       }

@@ -19,6 +19,7 @@ describe('ip', () => {
       index: 2,
       name: 'ens192',
       mtu: 9000,
+      up: true,
       running: true,
       carrierChanges: 2,
       rx: { packets: 28000, bytes: 33314000, errors: 0, dropped: 28000, missed: 0, over: 0, fifo: 0 },

@@ -39,6 +39,13 @@ describe('what is lost at each hop, and why', () => {
     ])
   })
 
+  test('the interface is set down: no cable is at fault, also at the host end of a container', () => {
+    const down = sampleOf({ ...all, links: { 2: { up: false, running: false } } })
+    expect(count(none, down).lost).toEqual(['interface interface_down null'])
+    const mirrors = path.mirrors.map((mirror) => ({ ...mirror, source: ['web', 'app'] as const }))
+    expect(count(none, down, { ...path, mirrors }).lost).toEqual(['interface interface_down null'])
+  })
+
   test('a container’s interface has no cable', () => {
     const mirrors = path.mirrors.map((mirror) => ({ ...mirror, source: ['web', 'app'] as const }))
     const later = sampleOf({ ...all, links: { 2: { running: false } } })

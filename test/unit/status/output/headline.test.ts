@@ -38,7 +38,7 @@ test('no frames yet, with or without a max_idle, healthy or not', () => {
     `span0: NOT HEALTHY, ${idle}. Is the switch's mirror session still there?`
   ])
   expect(headline(see(down), { frames: 0 })).toEqual([
-    'span0: NOT HEALTHY, 1 change missing, no frames yet. Run: spanplan apply -f a.yaml'
+    'span0: NOT HEALTHY, 1 difference from the file, no frames yet. Run: spanplan apply -f a.yaml'
   ])
 })
 
@@ -47,7 +47,7 @@ test('a pause', () => {
     expect.stringMatching(/^span0: healthy, paused until 2020-01-01 \S+, last frame just now$/)
   ])
   expect(headline(see(down), {}, { pauses })).toEqual([
-    expect.stringMatching(/^span0: NOT HEALTHY, 1 change missing, paused until 2020-01-01 \S+\. Run: /)
+    expect.stringMatching(/^span0: NOT HEALTHY, 1 difference from the file, paused until 2020-01-01 \S+\. Run: /)
   ])
 })
 
@@ -61,7 +61,7 @@ test('the first problem with what to do about it, and how many more there are', 
     `span0: NOT HEALTHY, snort → span waits for the container snort, 2 more problems. Start it: a watch connects it then, as does the next apply`
   ])
   expect(headline(see(down), { lost: 3 })).toEqual([
-    'span0: NOT HEALTHY, 1 change missing, 1 more problem. Run: spanplan apply -f a.yaml'
+    'span0: NOT HEALTHY, 1 difference from the file, 1 more problem. Run: spanplan apply -f a.yaml'
   ])
 })
 
@@ -96,7 +96,7 @@ test('what is wrong with the host comes first, also where the spans are healthy'
     'host: NOT HEALTHY, Docker does not answer. Restart it: systemctl restart docker'
   )
   expect(headline(see(converged, 'version: 1\nspans: {}\n'))).toEqual([
-    expect.stringMatching(/^host: NOT HEALTHY, \d+ changes missing\. Run: spanplan apply -f a\.yaml$/)
+    expect.stringMatching(/^host: NOT HEALTHY, \d+ differences from the file\. Run: spanplan apply -f a\.yaml$/)
   ])
 })
 

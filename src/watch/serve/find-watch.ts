@@ -1,0 +1,52 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runFile } from '../../run-dir/folder.ts'
+import { isHeld } from '../../run-dir/lock.ts'
+import type { SilentWatch, WatchState } from '../../status/watch-state.ts'
+import { answerTime, askWatch, watchSocket } from './ask-watch.ts'
+import { findWatchPid, lockKind } from './claim-name.ts'
+
+/** What there is of the watch of a name. */
+export interface FoundWatch {
+  /** The path of its socket; null: there is none. */
+  readonly socket: string | null
+  /** null: it does not answer. */
+  readonly state: WatchState | null
+  /** null: it answers, or there is none. */
+  readonly silent: SilentWatch | null
+}
+
+/** Milliseconds between two questions. */
+const interval = 100
+
+/** Asks the watch of a name. One that starts or ends has no socket for a moment: it is asked again. */
+export async function findWatch(name: string): Promise<FoundWatch> {
+  const end = performance.now() + answerTime
+  for (;;) {
+    const state = await askWatch(name, 'state')
+    const path = runFile(watchSocket(name))
+    const socket = existsSync(path) ? path : null
+    if (state !== null) return { socket, state, silent: null }
+    const pid = await findHolder(name)
+    if (pid === null || performance.now() >= end) return { socket, state, silent: findSilent(socket, pid) }
+    await sleep(interval)
+  }
+}
+
+/** The process that has the name. Another process may have the number of one that was killed: the lock tells. */
+async function findHolder(name: string): Promise<number | null> {
+  const pid = findWatchPid(name)
+  return pid !== null && (await isHeld(lockKind(name))) ? pid : null
+}
+
+function findSilent(socket: string | null, pid: number | null): SilentWatch | null {
+  if (pid !== null) return { is: 'hanging', pid }
+  if (socket === null) return null
+  try {
+    accessSync(socket, constants.W_OK)
+    return { is: 'killed' }
+  } catch {
+    // Another user's; or it has ended just now.
+    return existsSync(socket) ? { is: 'hidden' } : null
+  }
+}
