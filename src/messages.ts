@@ -411,6 +411,11 @@ export const messages = {
       'A sensor could not be connected or disconnected, or its interface was gone again at once. Everything else was applied, and stays: the exit status is 4. A watch tries that sensor again later, after longer and longer rests.',
     todo: 'See what the container does, and whether it needs CAP_NET_ADMIN; restart it, or take it off the file. Then run apply again.'
   },
+  PORT_LEFT: {
+    means:
+      'A sensor was disconnected, but its interface is still there: it has renamed the interface, so that Docker or Podman did not find it, and the port on the host could not be removed either. The sensor goes on to hear the span.',
+    todo: 'Remove the port with the command that the message names, or restart the container.'
+  },
   INTERFACE_RENAMED: {
     kind: 'warning',
     means:

@@ -99,7 +99,7 @@ export async function applyPlan(
     return { first: view, last: view, done: [], leftOut: [], restarts: [], unverified: null }
   const first = await approve(view)
   const log: StepLog = { done: [], begun: false }
-  const run: Run = { target, log, progress, signal, undoBlocked, goesOn, leftOut: openLeftOut() }
+  const run: Run = { target, log, progress, signal, undoBlocked, goesOn, leftOut: openLeftOut(first.host.engine) }
   const listened = await readListened(first.host, findReconnected(first.plan.changes))
   try {
     const { view: last, dockerFailure } = await converge(run, first)
@@ -172,7 +172,7 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   throw new SpanplanError({
     code: 'NOT_CONVERGED',
     message: `all steps were done, but this is not in sync:${listChanges(changes)}`,
-    hint: 'something else may be changing it: see ip monitor, tc monitor and docker events'
+    hint: `something else may be changing it: see ip monitor, tc monitor and ${first.host.engine} events`
   })
 }
 

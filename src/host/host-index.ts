@@ -1,5 +1,5 @@
 import type { TcHook } from '../spec/spec.ts'
-import { dockerBridge, networkOption } from './docker/docker-names.ts'
+import { dockerBridge, engineOf, networkOption } from './docker/docker-names.ts'
 import type {
   AttachedProgram,
   Container,
@@ -100,6 +100,8 @@ export function indexHost(read: Snapshot) {
     ...snapshot,
     ...index,
     ...indexTc(snapshot),
+    /** What answers Docker's calls: a command for a person begins with it. */
+    engine: engineOf(docker),
     /** Whether each input was read. */
     readings,
     /** Docker's networks; none where Docker was not read. */

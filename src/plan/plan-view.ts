@@ -74,13 +74,13 @@ function planAround(
   return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan])
 }
 
-function warnOfUnreadContainers({ docker }: HostIndex) {
+function warnOfUnreadContainers({ docker, engine }: HostIndex) {
   if (docker.state !== 'read') return []
   return docker.unread.map(({ name, reason }) =>
     diagnostic(
       'CONTAINER_UNREAD',
       `the container ${name} is left unchanged, because it could not be read: ${reason.message}`,
-      `see why: ${shellLine(['docker', 'inspect', name])}`
+      `see why: ${shellLine([engine, 'inspect', name])}`
     )
   )
 }

@@ -414,9 +414,8 @@ function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fa
 }
 
 /** Podman has a client of its own, in whose words a step is shown. */
-function forDaemon({ docker }: HostIndex): (step: Step) => Step {
-  const isPodman = docker.state === 'read' && docker.podman !== undefined
-  return (step) => (isPodman && 'docker' in step ? { ...step, podman: true } : step)
+function forDaemon({ engine }: HostIndex): (step: Step) => Step {
+  return (step) => (engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step)
 }
 
 function stagesOf(kind: Kind, change: Change): Stage[] {

@@ -73,7 +73,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
       ...restarting.map((one) =>
         wait(
           'SENSOR_RESTARTING',
-          `the container ${one.name}, which keeps restarting: docker logs ${one.name}`,
+          `the container ${one.name}, which keeps restarting: ${context.host.engine} logs ${one.name}`,
           one.name
         )
       ),
@@ -116,10 +116,8 @@ function hasLostNetwork(context: Context, networkMode: string): boolean {
 }
 
 /** Whether a container can be on no network. Podman connects only what was created on one: nothing of the mode `none`, `pasta`, `ns:`. */
-function isShut(networkMode: string, { host: { docker } }: Context): boolean {
-  return (
-    sharesNetwork(networkMode) || (docker.state === 'read' && docker.podman !== undefined && networkMode !== 'bridge')
-  )
+function isShut(networkMode: string, { host: { engine } }: Context): boolean {
+  return sharesNetwork(networkMode) || (engine === 'podman' && networkMode !== 'bridge')
 }
 
 /** Why Docker cannot connect a container. The message begins after the container's name. */

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../errors.ts'
+import type { Engine } from '../host/docker/docker-names.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -164,7 +165,8 @@ function lastPause(span: string, pauses: readonly Pause[]): string | null {
 
 const asRoot = 'run it as root, with sudo'
 
-const readable = "the namespace's file (SandboxKey, in docker inspect) has to be there, and root's alone"
+const readable = (engine: Engine) =>
+  `the namespace's file (SandboxKey, in ${engine} inspect) has to be there, and root's alone`
 
 /** What could not be read: for want of a right, where nothing else is known. */
 function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample, isRoot: boolean): Diagnostic[] {
@@ -203,7 +205,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
     ...cannotRead(
       'which ports belong to',
       hidden.map(({ name }) => name),
-      `${enter}; ${readable}`
+      `${enter}; ${readable(host.engine)}`
     ),
     ...cannotRead(
       'whether a process listens in',

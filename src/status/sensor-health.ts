@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
+import type { Engine } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { PacketSocket } from '../host/parsers/counters.ts'
 import { shellLine } from '../host/quote-command.ts'
@@ -18,12 +19,12 @@ interface CauseEntry {
   /** What is wrong with the sensor, without its name. */
   words(container: Container): string
   /** The command that helps, and what it is for; null: apply repairs it. */
-  hint(name: string): string | null
+  hint(name: string, engine: Engine): string | null
 }
 
 /** See why, where only the sensor itself can tell. */
-const readLog = (name: string) => `see why: ${shellLine(['docker', 'logs', '--tail', '20', name])}`
-const restart = (name: string) => `restart it: ${shellLine(['docker', 'restart', name])}`
+const readLog = (name: string, engine: Engine) => `see why: ${shellLine([engine, 'logs', '--tail', '20', name])}`
+const restart = (name: string, engine: Engine) => `restart it: ${shellLine([engine, 'restart', name])}`
 
 /** Every cause for which a container that exists hears nothing of its span, by the name that programs read. */
 export const sensorCauses = {
@@ -37,12 +38,12 @@ export const sensorCauses = {
     code: 'SENSOR_STOPPED',
     words: ({ finishedAt, exitStatus }) =>
       `is not running${finishedAt === null ? '' : `: it ended with exit status ${exitStatus}`}`,
-    hint: (name) => `start it: ${shellLine(['docker', 'start', name])}`
+    hint: (name, engine) => `start it: ${shellLine([engine, 'start', name])}`
   },
   paused: {
     code: 'SENSOR_PAUSED',
     words: () => 'is paused',
-    hint: (name) => `let it go on: ${shellLine(['docker', 'unpause', name])}`
+    hint: (name, engine) => `let it go on: ${shellLine([engine, 'unpause', name])}`
   },
   disconnected: {
     code: 'SENSOR_DISCONNECTED',
@@ -137,7 +138,7 @@ export function judgeSensors(
       return { ...sensor, cause: null, since: null, diagnostic: null }
     }
     const since = sinceOf(found, container) ?? remember({ ...sensor, cause: found })
-    return { ...sensor, cause: found, since, diagnostic: describe(found, span, container, since, origin) }
+    return { ...sensor, cause: found, since, diagnostic: describe(found, { span, container, host }, since, origin) }
   }
   const listed = new Set(span.sensors.map(({ container }) => container.id))
   const others = (span.network === null ? [] : host.endpointsOn(span.network.name))
@@ -192,8 +193,7 @@ function sinceOf(cause: SensorCause, { finishedAt }: Container): string | null {
 
 function describe(
   cause: keyof typeof sensorCauses,
-  span: DesiredSpan,
-  container: Container,
+  { span, container, host }: Pick<Hearing, 'span' | 'container' | 'host'>,
   since: string | null,
   origin: Origin | undefined
 ): Diagnostic {
@@ -201,7 +201,7 @@ function describe(
   const { name } = container
   const message = `the sensor ${name} ${words(container)}${since === null ? '' : `, since ${localTime(since)}`}`
   return {
-    ...diagnostic(code, message, hint(name) ?? undefined, origin),
+    ...diagnostic(code, message, hint(name, host.engine) ?? undefined, origin),
     address: writeAddress(span.name, 'sensor', span.network?.name ?? span.name, name)
   }
 }

@@ -157,6 +157,34 @@ test('one whose interface is gone, or whose bridge was deleted, is one again aft
   await expectHeard(lab, [suricata, zeek])
 })
 
+test('one that has renamed its interface loses it all the same: off the file, and when it is connected anew', async () => {
+  const { State } = await zeek.inspect()
+  const inside = (...argv: string[]) => lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', ...argv])
+  const rename = async () => {
+    const { name } = await findTap(lab, zeek, 'span0')
+    await inside('set', 'dev', name, 'down', 'name', 'mine')
+    await inside('set', 'dev', 'mine', 'up')
+    await inside('add', 'name', name, 'type', 'bridge')
+  }
+  const ports = async () => JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'master', 'span0'])).length
+  const named = 'network: span0, sensors: [suricata, {container: zeek, interface_name: tap9}]'
+  await applySpan(named)
+  await rename()
+  await applySpan('network: span0, sensors: [suricata]')
+  expect(await ports()).toBe(1)
+  expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['eth0'])
+
+  await applySpan(named)
+  await rename()
+  const { stderr } = await applySpan(`${named}, mtu: 8000`)
+  expect(await ports()).toBe(2)
+  expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['eth0', 'tap9'])
+  expect(stderr).toMatch(/zeek has lost its interface mine on span0, and has tap9 now.*\n.*podman restart zeek/)
+  await expectConverged(lab, options)
+  await expectHeard(lab, [suricata, zeek])
+  await applySpan('network: span0, sensors: [suricata, zeek]')
+})
+
 test('what Podman cannot connect costs itself alone', async () => {
   const alone = await start('alone', 'none')
   const { stderr } = await applySpan('network: span0, sensors: [suricata, zeek, alone]', 4)

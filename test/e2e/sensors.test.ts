@@ -124,6 +124,41 @@ test('a sensor with NET_ADMIN cannot have a card of the host’s put on the brid
   expect(name).not.toBe('0macvlan')
 })
 
+/** Gives its interface on the span another name, and puts something of the old name in its place, as the container itself can. */
+async function renameTap(sensor: Docker.Container): Promise<void> {
+  const { State } = await sensor.inspect()
+  const { name } = await findTap(lab, sensor)
+  const inside = (...argv: string[]) => lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', ...argv])
+  await inside('set', 'dev', name, 'down', 'name', 'mine')
+  await inside('set', 'dev', 'mine', 'up')
+  await inside('add', 'name', name, 'type', 'bridge')
+}
+
+test('a sensor that has renamed its interface loses it all the same: off the file, recreated, and with the span', async () => {
+  const renamer = await lab.startSensor('renamer', { CapAdd: ['NET_ADMIN'] })
+  const both = 'network: span, sensors: [suricata, renamer]'
+  const ports = async () => JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'master', 'span0'])).length
+  await applySpan(both)
+  await renameTap(renamer)
+  await applySpan('network: span, sensors: [suricata]')
+  expect(await ports()).toBe(1)
+  expect((await interfacesOf(renamer)).map(({ name }) => name)).not.toContain('mine')
+
+  await applySpan(both)
+  await renameTap(renamer)
+  await applySpan(`${both}, mtu: 8000`)
+  expect(await ports()).toBe(2)
+  expect((await interfacesOf(renamer)).map(({ name }) => name)).not.toContain('mine')
+  await expectConverged(lab)
+  await expectHeard(lab, [lab.docker.getContainer('suricata'), renamer])
+
+  await renameTap(renamer)
+  await spanplan(lab, ['destroy', '--yes'])
+  expect((await interfacesOf(renamer)).map(({ name }) => name)).not.toContain('mine')
+  await renamer.remove({ force: true })
+  await applySpan('network: span, sensors: [suricata]')
+})
+
 const ids = { role: 'ids' }
 const byLabel = 'network: span, sensors: [{label: role=ids}]'
 

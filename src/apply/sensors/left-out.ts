@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Engine } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { renderChange } from '../../plan/output/text.ts'
@@ -60,8 +61,12 @@ export function hasGone(change: PlannedChange, before: PlanView, now: PlanView):
   return waits || hasEnded || isAnother || (isThere(before) && !isThere(now)) || (isTolerated(change) && !isNeeded)
 }
 
-/** Makes an empty record of what an apply leaves out. */
-export function openLeftOut() {
+/**
+ * Makes an empty record of what an apply leaves out.
+ *
+ * @param engine gives the containers their commands.
+ */
+export function openLeftOut(engine: Engine) {
   const list = new Map<string, LeftOut>()
   const tries = new Map<string, number>()
   const triesOf = (change: PlannedChange) => tries.get(keyOf(change)) ?? 0
@@ -103,7 +108,7 @@ export function openLeftOut() {
           list.set(change.address, { change, diagnostic, made: true })
         }
         if (change.kind !== 'sensor') continue
-        const logs = shellLine(['docker', 'logs', change.container ?? ''])
+        const logs = shellLine([engine, 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
         const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
         list.set(change.address, { change, diagnostic: describe(change, message, hint), made: true })
@@ -118,7 +123,7 @@ export function openLeftOut() {
         list.set(change.address, {
           change,
           made: true,
-          diagnostic: describe(change, message, 'its container may be restarting: see docker events')
+          diagnostic: describe(change, message, `its container may be restarting: see ${engine} events`)
         })
       }
     }

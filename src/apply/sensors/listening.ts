@@ -65,7 +65,7 @@ export async function findRestarts(
       diagnostic(
         'SENSOR_STOPPED',
         `the sensor ${printable(name)} ran before its interface was taken away, and has exited`,
-        `start it: ${shellLine(['docker', 'start', name])}`
+        `start it: ${shellLine([now.engine, 'start', name])}`
       )
     ),
     ...lost.map(({ container, network, name }) => {
@@ -74,11 +74,11 @@ export async function findRestarts(
       const isBack = after.some((one) => one.container === container && !known.has(one.port))
       const old = name === null ? 'its interface' : `its interface ${printable(name)}`
       const fresh = again?.name == null ? 'another one' : printable(again.name)
-      const now = isBack ? `has ${fresh} now` : 'is not connected again'
+      const outcome = isBack ? `has ${fresh} now` : 'is not connected again'
       return diagnostic(
         'INTERFACE_RENAMED',
-        `the sensor ${printable(container)} has lost ${old} on ${printable(network)}, and ${now}: what listens on the old name hears nothing`,
-        `${isBack ? '' : 'once it is connected, '}restart it: ${shellLine(['docker', 'restart', container])}`
+        `the sensor ${printable(container)} has lost ${old} on ${printable(network)}, and ${outcome}: what listens on the old name hears nothing`,
+        `${isBack ? '' : 'once it is connected, '}restart it: ${shellLine([now.engine, 'restart', container])}`
       )
     })
   ]

@@ -151,7 +151,7 @@ function judgeSensor(
   const apply = conflicts === null && 'command' in advice ? advice.command : null
   const verb = verbs[cause]
   const commands = [
-    ...(verb === undefined ? [] : [shellLine(['docker', verb, sensor])]),
+    ...(verb === undefined ? [] : [shellLine([view.host.engine, verb, sensor])]),
     ...(apply !== null && (verb === undefined ? cause !== 'restarting' : startsAgain.has(cause)) ? [apply] : [])
   ]
   const message = cause === 'restarting' ? describe(diagnostic) : diagnostic.message

@@ -1,6 +1,7 @@
 import type { Argv } from '../exec.ts'
 import { option } from '../quote-command.ts'
 import type { DockerNetwork } from '../snapshot.ts'
+import type { ConnectedPort } from './left-port.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
 export type DockerCall =
@@ -20,7 +21,13 @@ export type DockerCall =
       readonly aliases: readonly string[]
       readonly address: string | null
     }
-  | { readonly call: 'disconnect'; readonly network: string; readonly container: string }
+  | {
+      readonly call: 'disconnect'
+      readonly network: string
+      readonly container: string
+      /** The host's end of the container's interface, which has to go too; null: it is not known, or there is none. */
+      readonly port: ConnectedPort | null
+    }
 
 /** The same request as a command of Docker's own client. */
 export function dockerCommand(call: DockerCall): Argv {

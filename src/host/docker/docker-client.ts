@@ -8,6 +8,7 @@ import type { Pool } from '../snapshot.ts'
 import { type CallLimits, isMessage, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
 import { canPodmanHandOut } from './docker-names.ts'
+import { removeLeftPort } from './left-port.ts'
 import { callPodman, mendPlace } from './podman.ts'
 
 /**
@@ -115,12 +116,17 @@ const doneAlready: Readonly<Partial<Record<DockerCall['call'], number>>> = { cre
 const mostAttempts = 4
 
 /**
- * Sends one request. What Docker refuses, and has nothing left to do, is done.
+ * Sends one request. What Docker refuses, and has nothing left to do, is done. A container is disconnected once the kernel has its
+ * interface no more.
  *
- * @throws SpanplanError DOCKER_FAILED, with the daemon's message.
+ * @throws SpanplanError DOCKER_FAILED, with the daemon's message; PORT_LEFT.
  */
 export async function callDocker({ docker, podman }: DockerClient, call: DockerCall): Promise<void> {
-  if (canPodmanHandOut(podman)) return sendToPodman(docker, call)
+  await (canPodmanHandOut(podman) ? sendToPodman : sendToDocker)(docker, call)
+  if (call.call === 'disconnect' && call.port !== null) await removeLeftPort(call.port, call.container)
+}
+
+async function sendToDocker(docker: Dockerode, call: DockerCall): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await send(docker, call)

@@ -41,6 +41,14 @@ export const interfaceOption = { key: 'com.docker.network.endpoint.ifname', api:
  */
 export const announcementsOption = { key: 'com.docker.network.advertise_addr_nmsgs', api: '1.48' } as const
 
+/** What answers Docker's calls: the name of the program by which a person gives it commands. */
+export type Engine = 'docker' | 'podman'
+
+/** The engine that has answered; where none has, Docker. */
+export function engineOf(docker: DockerState): Engine {
+  return docker.state === 'read' && docker.podman !== undefined ? 'podman' : 'docker'
+}
+
 /** The first version of Podman whose networks can hand out a span. Earlier ones were not tried. */
 export const podmanWithSpans = '5.4'
 

@@ -80,12 +80,12 @@ function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
   const members = host.containers
     .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
     .map(({ name }) => name)
-  const command = host.docker.state === 'read' && host.docker.podman !== undefined ? podmanCommand : dockerCommand
+  const command = host.engine === 'podman' ? podmanCommand : dockerCommand
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
   return {
     words: `the Docker network ${network.name} is on it${use}${members.join(', ')}`,
     removal: [
-      ...members.map((container) => command({ call: 'disconnect', network: referTo(network), container })),
+      ...members.map((container) => command({ call: 'disconnect', network: referTo(network), container, port: null })),
       command({ call: 'removeNetwork', network: referTo(network) })
     ]
   }

@@ -63,7 +63,7 @@ function describeUse(host: HostIndex, link: Link): string {
 
 function removeDevice(host: HostIndex, link: Link): string {
   const [network] = host.networksOn(link.name)
-  if (network !== undefined) return shellLine(['docker', 'network', 'rm', referTo(network)])
+  if (network !== undefined) return shellLine([host.engine, 'network', 'rm', referTo(network)])
   if (link.manager === null) return shellLine(['ip', 'link', 'del', 'dev', link.name])
   const { words, place } = removals[link.manager]
   return `${shellLine([...words, link.name])} (and take it out of ${place})`

@@ -82,7 +82,7 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
   const project = labels[composeLabel.project]
   const use = describeMembers(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
-  const removal = shellLine(['docker', 'network', 'rm', reference])
+  const removal = shellLine([host.engine, 'network', 'rm', reference])
   if (labels[label.name] !== undefined) {
     return diagnostic(
       'NETWORK_OTHER_SPAN',

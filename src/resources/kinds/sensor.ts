@@ -1,5 +1,6 @@
 import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
 import { type EndpointNote, writeNote } from '../../host/docker/endpoint-note.ts'
+import type { ConnectedPort } from '../../host/docker/left-port.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork, Endpoint, Link } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
@@ -23,8 +24,10 @@ export interface Sensor extends Resource {
   readonly present: boolean
   /** The name of the interface in the container, where the file gives one. */
   readonly interfaceName: string | null
-  /** The host's end of the interface, where it is known. */
+  /** The host's end of the interface, where it is known, and not taken for something else. */
   readonly port: string | null
+  /** The host's end of the interface, whatever it is taken for: it goes with the interface. */
+  readonly end: ConnectedPort | null
   /** The host's end is a port of the span's bridge. */
   readonly bridged: boolean
   readonly options: Readonly<Record<string, string>>
@@ -205,6 +208,7 @@ function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerN
       present: endpoint.port !== 'absent' || container.restarting,
       interfaceName: endpoint.driverOptions[interfaceOption.key] ?? null,
       port: link?.name ?? null,
+      end: findEnd(host, endpoint),
       bridged: link === undefined || link.master === bridge,
       options: endpoint.driverOptions,
       aliases: endpoint.aliases,
@@ -219,6 +223,12 @@ function findPort(desired: DesiredState, host: HostIndex, endpoint: Endpoint, br
   const link = host.vethTo(endpoint)
   const isSource = desired.marks.interfaces.has(link?.name ?? '')
   return (link?.master ?? bridge) === bridge && !isSource ? link : undefined
+}
+
+/** The host's end of an endpoint's interface, which goes with the interface. */
+function findEnd(host: HostIndex, endpoint: Endpoint): ConnectedPort | null {
+  const link = host.vethTo(endpoint)
+  return link === undefined ? null : { name: link.name, index: link.index }
 }
 
 /** A container that does not run knows its network by name: it gets the network of that name when it starts. */
@@ -243,6 +253,7 @@ function build(
     current: true,
     present: true,
     port: null,
+    end: null,
     bridged: true,
     aliases: [],
     address: null,
@@ -278,7 +289,7 @@ function removeSteps(before: Sensor): Step[] {
 }
 
 /** A container's endpoint on Docker's network "none". */
-const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null } as const
+const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null, end: null } as const
 
 function leaveNote(off: Sensor): Step {
   const { container, network, noteOwner, bridge } = off
@@ -312,9 +323,9 @@ export function connect(place: Omit<EndpointNote, 'subnet'>, reference: string):
 }
 
 /** The call that disconnects a container from a network, by the references to both. */
-function disconnect(reference: string, { network, container, containerReference }: Sensor): Step {
+function disconnect(reference: string, { network, container, containerReference, end }: Sensor): Step {
   return {
     summary: `disconnect ${container} from ${network}`,
-    docker: { call: 'disconnect', network: reference, container: containerReference }
+    docker: { call: 'disconnect', network: reference, container: containerReference, port: end }
   }
 }

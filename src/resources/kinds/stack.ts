@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Engine } from '../../host/docker/docker-names.ts'
 import { enterNamespace, missingRight } from '../../host/docker/inner-ends.ts'
 import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -132,7 +133,7 @@ export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic
   const blocked = findEnds(desired, host).flatMap(({ live, isSealed, obstacle }) =>
     isSealed && obstacle !== null ? [explainObstacle(live, obstacle)] : []
   )
-  return [...[...reasons].map((reason) => explainUnread(reason, namesOf(reason))), ...blocked]
+  return [...[...reasons].map((reason) => explainUnread(reason, namesOf(reason), host.engine)), ...blocked]
 }
 
 function explainUndone({ container }: Stack, reason: string): Diagnostic {
@@ -154,13 +155,13 @@ function whyUnread({ container, endpoint: { port, inner } }: { container: Contai
   return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
 }
 
-function explainUnread(reason: string, unread: readonly Unread[]): Diagnostic {
+function explainUnread(reason: string, unread: readonly Unread[], engine: Engine): Diagnostic {
   const names = [...new Set(unread.map(({ container }) => container))].sort()
   const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
   const isRight = reason === missingRight || reason === unknownPort
   const hint = isRight
     ? 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
-    : `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine(['docker', 'restart', ...names])}`
+    : `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine([engine, 'restart', ...names])}`
   return diagnostic('STACK_UNREAD', message, hint)
 }
 

@@ -138,12 +138,16 @@ function resolveContainer(
 }
 
 /** Why a container that runs has no interface to mirror. */
-function explainAbsence(container: Container, { networks }: HostIndex): Diagnostic {
+function explainAbsence(container: Container, { networks, engine }: HostIndex): Diagnostic {
   const { name, networkMode, endpoints } = container
   if (hasNoNetwork(container)) {
     const mode = networkMode === 'none' ? ' (network_mode: none)' : ''
     const message = `waits for an interface of the container ${name}: it has none, for it is on no Docker network${mode}`
-    return diagnostic('SOURCE_NO_INTERFACE', message, `connect it: docker network connect NETWORK ${shellLine([name])}`)
+    return diagnostic(
+      'SOURCE_NO_INTERFACE',
+      message,
+      `connect it: ${engine} network connect NETWORK ${shellLine([name])}`
+    )
   }
   const elsewhere = networks.find(
     (network) => network.driver !== 'bridge' && endpoints.some((endpoint) => endpoint.network === network.name)
@@ -151,7 +155,7 @@ function explainAbsence(container: Container, { networks }: HostIndex): Diagnost
   const message = `waits for an interface of the container ${name} with an end on the host`
   const hint = elsewhere
     ? `a network of the driver ${elsewhere.driver}, as ${elsewhere.name}, gives none: mirror the interface of the host below it`
-    : `it is ending, or has lost its interface: if it stays like this, ${shellLine(['docker', 'restart', name])}`
+    : `it is ending, or has lost its interface: if it stays like this, ${shellLine([engine, 'restart', name])}`
   return diagnostic('SOURCE_NO_INTERFACE', message, hint)
 }
 

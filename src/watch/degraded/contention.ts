@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { containerOf, type LeftOut, withoutDependants } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
+import type { Engine } from '../../host/docker/docker-names.ts'
 import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -139,13 +140,18 @@ function rest(change: PlannedChange, diagnostic: Diagnostic, before: Contested |
 /** Who else may change resources of a kind, and the command that shows it. */
 const links = { who: 'a network configuration tool, or a script', show: 'ip monitor link' }
 const filters = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
-const docker = { who: 'a user of Docker, such as Compose or a script', show: 'docker events' }
 const firewall = { who: 'a firewall that flushes nftables, or a script', show: 'nft monitor' }
 
 /** By kind; for all other kinds, it is `links`. */
 const suspects: Readonly<Record<string, typeof links>> = {
-  ...{ mirror: filters, qdisc: filters, table: firewall },
-  ...{ network: docker, sensor: docker, address: docker }
+  ...{ mirror: filters, qdisc: filters, table: firewall }
+}
+
+/** The same, of the kinds that are the engine's. */
+const engineKinds: ReadonlySet<string> = new Set(['network', 'sensor', 'address'])
+const engineUsers: Readonly<Record<Engine, typeof links>> = {
+  docker: { who: 'a user of Docker, such as Compose or a script', show: 'docker events' },
+  podman: { who: 'a user of Podman, such as a quadlet or a script', show: 'podman events' }
 }
 
 /** What a container undoes in its own network namespace, no monitor outside shows. That an interface is gone, `ip` shows outside, too. */
@@ -161,7 +167,8 @@ function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | n
 /** Says which change is undone again and again, and who may be doing so. */
 export function explainContention(change: PlannedChange, host: HostIndex | null): Diagnostic {
   const { span, address, origin } = change
-  const { who, show } = insideOf(change, host) ?? suspects[change.kind] ?? links
+  const usual = engineKinds.has(change.kind) ? engineUsers[host?.engine ?? 'docker'] : (suspects[change.kind] ?? links)
+  const { who, show } = insideOf(change, host) ?? usual
   const link = host?.linkOf(change.device)
   const manager = link && readManager(link)
   const suspect = manager ? `${manager}, which manages ${link.name}` : who

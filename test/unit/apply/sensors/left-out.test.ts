@@ -53,13 +53,13 @@ const tell = (record: ReturnType<typeof openLeftOut>) =>
   record.list().map(({ diagnostic: { code, message, hint } }) => `${code} ${message} (${hint})`)
 
 test('a right is named only where the same run of the container has undone what was done', () => {
-  const undone = openLeftOut()
+  const undone = openLeftOut('docker')
   for (const _ of [1, 2]) undone.addRound([change])
   undone.addRepeated([change])
   expect(tell(undone)).toEqual([expect.stringMatching(/^STACK_OPEN .*somebody has undone this at once/)])
   expect(tell(undone)).toEqual([expect.stringMatching(right)])
 
-  const restarting = openLeftOut()
+  const restarting = openLeftOut('docker')
   for (const instance of ['a', 'b', 'c']) restarting.addRound([{ ...change, instance }])
   restarting.addRepeated([{ ...change, instance: 'd' }])
   expect(tell(restarting)).toEqual([])
@@ -81,7 +81,7 @@ test('where a step fails without a hint, the kind says what helps', () => {
     ({ kind }) => kind === 'xdp'
   )
   if (program === undefined) throw new Error('the fixture has no program to attach')
-  const failed = openLeftOut()
+  const failed = openLeftOut('docker')
   failed.addFailed(program, { code: 'STEP_FAILED', message: 'veth: XDP expects number of rx queues not less' })
   expect(tell(failed)).toEqual([
     expect.stringMatching(/^PORT_NOT_SILENT .*Everything else was done \(the port is sealed all the same\)$/)

@@ -125,7 +125,12 @@ test('what it is asked for', () => {
 
 test('the same as commands', () => {
   const commands = [
-    ...[creation, note, { ...place, options }, { call: 'disconnect', network: 'span', container: 'zeek' } as const],
+    ...[
+      creation,
+      note,
+      { ...place, options },
+      { call: 'disconnect', network: 'span', container: 'zeek', port: null } as const
+    ],
     { call: 'removeNetwork', network: 'span' } as const
   ].map((call) => podmanCommand(call).join(' '))
   expect(commands).toEqual([
