@@ -1,4 +1,5 @@
 /** What else is at work on a host, and what only Debian's own kernel has of it: Open vSwitch, br_netfilter, and a firewall that flushes. */
+import { existsSync } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
@@ -107,7 +108,8 @@ test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and los
   const database = `unix:${folder}/db.sock`
   const variables = Object.entries({ ...privateEnvironment(lab.name), OVS_RUNDIR: folder, OVS_LOGDIR: folder })
   const env = ['env', ...variables.map(([name, value]) => `${name}=${value}`)] as const
-  const program = (name: string) => join(privateRoot, 'usr', name)
+  const usr = join(existsSync(join(privateRoot, 'usr/bin/ovs-vsctl')) ? privateRoot : '/', 'usr')
+  const program = (name: string) => join(usr, name)
   const vsctl = (...words: string[]) =>
     lab.run([...env, program('bin/ovs-vsctl'), `--db=${database}`, '--timeout=60', ...words])
   const schema = program('share/openvswitch/vswitch.ovsschema')
