@@ -18,7 +18,12 @@ const results = z.record(z.string(), host)
 const notCounted = { day: 'not run', versions: {}, tests: {} }
 
 type Count = z.infer<typeof count>
-type Results = z.infer<typeof results>
+
+interface Found extends z.infer<typeof host> {
+  readonly title: string
+  /** It runs the tests of test/stock, and no others. */
+  readonly hasOwnKernel: boolean
+}
 
 const versions = ['kernel', 'Docker', 'iproute2', 'nftables', 'libpcap', 'Node.js']
 
@@ -31,36 +36,43 @@ const tables = { 'README.md': writeSummary, 'docs/howto/install.md': writeAreas 
 /** The pages as they are, with today's tables in place of those between the two comments. */
 export function writeHostPages(): [path: string, page: string][] {
   const counted = results.parse(JSON.parse(readFileSync('test/hosts/results.json', 'utf8')))
-  const names = readRows('test/hosts/hosts.tsv').map(([name = '']) => name)
-  const found = Object.fromEntries(names.map((name) => [name, counted[name] ?? notCounted]))
+  const found = readRows('test/hosts/hosts.tsv').map(
+    ([name = '', other = '', ...more]): Found => ({
+      title: more.length > 0 ? titleOf(name) : `${titleOf(other)}, QEMU`,
+      hasOwnKernel: more.length === 0,
+      ...(counted[name] ?? notCounted)
+    })
+  )
   return Object.entries(tables).map(([path, write]) => {
     const page = readFileSync(path, 'utf8')
     return [path, page.replace(/(<!-- hosts: .*-->\n)[\s\S]*(<!-- end of hosts -->)/, `$1\n${write(found)}\n$2`)]
   })
 }
 
-function writeSummary(found: Results): string {
-  const rows = Object.entries(found).map(([name, { versions: known, tests }]) => [
-    titleOf(name),
+function writeSummary(found: readonly Found[]): string {
+  const rows = found.map(({ title, versions: known, tests }) => [
+    title,
     ...versions.map((program) => known[program] ?? ''),
-    writeCount(sum(Object.values(tests)))
+    writeCount(Object.values(tests))
   ])
   const missing = notRun.map((name) => [name, ...versions.map(() => ''), 'not run'])
   return writeTable(['host', ...versions, 'passed'], [...rows, ...missing])
 }
 
-function writeAreas(found: Results): string {
-  const hosts = Object.entries(found)
+function writeAreas(found: readonly Found[]): string {
   const listed = readRows('test/hosts/tests.tsv')
   const rows = [...new Set(listed.map(([area]) => area))].map((area = '') => [
     area,
-    ...hosts.map(([, { tests }]) =>
-      writeCount(sum(listed.flatMap(([of, path = '']) => (of === area ? (tests[path] ?? []) : []))))
-    )
+    ...found.map(({ tests, hasOwnKernel }) => {
+      const files = listed.flatMap(([of, path = '']) =>
+        of === area && path.startsWith('test/stock/') === hasOwnKernel ? [path] : []
+      )
+      return files.length === 0 ? '' : writeCount(files.flatMap((path) => tests[path] ?? []))
+    })
   ])
-  const days = ['run on', ...hosts.map(([, { day }]) => day)]
-  const programs = versions.map((program) => [program, ...hosts.map(([, { versions: known }]) => known[program] ?? '')])
-  return writeTable(['', ...hosts.map(([name]) => titleOf(name))], [...programs, days, ...rows])
+  const days = ['run on', ...found.map(({ day }) => day)]
+  const programs = versions.map((program) => [program, ...found.map(({ versions: known }) => known[program] ?? '')])
+  return writeTable(['', ...found.map(({ title }) => title)], [...programs, days, ...rows])
 }
 
 const readRows = (path: string) =>
@@ -72,10 +84,10 @@ const readRows = (path: string) =>
 /** `debian-12`: Debian 12; `sid`: Debian sid. */
 const titleOf = (name: string) => `Debian ${name.replace(/^debian-/, '')}`
 
-const sum = (counts: readonly Count[]): Count =>
-  counts.reduce((a, b) => ({ ran: a.ran + b.ran, passed: a.passed + b.passed }), { ran: 0, passed: 0 })
-
-const writeCount = ({ ran, passed }: Count) => (ran === 0 ? 'not run' : `${passed} of ${ran}`)
+function writeCount(counts: readonly Count[]): string {
+  const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0)
+  return sum('ran') === 0 ? 'not run' : `${sum('passed')} of ${sum('ran')}`
+}
 
 function writeTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)))
