@@ -364,6 +364,12 @@ export const messages = {
     means: 'A filter at the egress of the bridge or of a port may keep copies from the sensors.',
     todo: 'Remove that filter.'
   },
+  COPIES_FOREIGN: {
+    kind: 'warning',
+    means:
+      'A filter that spanplan did not create copies frames into a span, from an interface that is no source of the span: sensors get frames that the file does not name.',
+    todo: 'Remove the filter with the command of the hint. Or write the interface as a source, and apply with --adopt.'
+  },
   PROGRAM_BEFORE: {
     kind: 'warning',
     means:
@@ -703,6 +709,12 @@ export const messages = {
     means:
       'A destroy removes spans while a watch of the same name runs, which makes again those that are in its files.',
     todo: 'End the watch before the destroy.'
+  },
+  WATCH_OTHER_FILES: {
+    kind: 'warning',
+    means:
+      'A watch of the same name keeps the spans as other files say, or as its files said before. It undoes within seconds what an apply of these files changes, and does not see a change in them.',
+    todo: 'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
   },
   WATCH_RUNS: {
     means: 'A watch of this name runs already.',

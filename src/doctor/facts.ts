@@ -5,7 +5,7 @@ import type { Sample } from '../host/read-counters.ts'
 import type { Manager } from '../host/snapshot.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
-import type { AdviseApply } from '../status/advice.ts'
+import type { AdviseApply, OtherFiles } from '../status/advice.ts'
 import type { FramePath } from '../status/counters/frame-path.ts'
 import type { Report } from '../status/report.ts'
 import type { FoundWatch } from '../watch/serve/find-watch.ts'
@@ -144,6 +144,8 @@ export interface DoctorFacts extends DoctorRequest {
   /** Why the run directory is not used; null: it is. */
   readonly runDirectory: Fault | null
   readonly watches: readonly WatchFacts[]
+  /** What a watch keeps instead of the file; null: it keeps the file, or none runs. */
+  readonly otherFiles: OtherFiles | null
   /** Files of the run directory that a killed process has left. */
   readonly leftFiles: readonly string[]
   readonly units: Known<readonly UnitFacts[]>

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
+import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { Wait } from '../resources/kind.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
@@ -65,16 +66,16 @@ export function resolveSpec(
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
-  const desired = { owner: spec.name, scope, spans, ...marked, subnetSeed }
+  const desired = readMarks({ owner: spec.name, scope, spans, ...marked, subnetSeed }, host)
   return {
-    desired: readMarks(desired, host),
+    desired,
     waits: [
       ...resolved.waits,
       ...resolveTable(spec.name, specs, host),
       ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])
     ],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
-    warnings: resolved.warnings
+    warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, desired, host))]
   }
 }
 

@@ -59,6 +59,7 @@ const status: Describes<StatusDocument> = {
   spans: 'how each span is',
   changes: 'what differs and belongs to no span: `address`, `kind`, `span`, `action`, `title`, `reason`',
   unhealthy: '[diagnostics](#diagnostics): what is wrong with no span in particular',
+  warnings: '[diagnostics](#diagnostics): what is worth knowing, and is not wrong',
   unread: '[diagnostics](#diagnostics): what could not be read, because a right is missing'
 }
 

@@ -16,8 +16,13 @@ import type { Degraded, SilentWatch } from './watch-state.ts'
 /** Waits that are no problem of the span: Docker is deferred, or a right is missing. */
 const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN', 'TABLE_UNREAD'])
 
-/** Warnings of a plan that say that frames may not arrive, that sensors may send, or that frames reach a sensor's network stack. */
-const alarming: ReadonlySet<string> = new Set(['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'PROGRAM_BEFORE', 'STACK_BLOCKED'])
+/**
+ * Warnings of a plan that say that frames may not arrive, or others do, that sensors may send, or that frames reach a sensor's
+ * network stack.
+ */
+const alarming: ReadonlySet<string> = new Set([
+  ...['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'COPIES_FOREIGN', 'PROGRAM_BEFORE', 'STACK_BLOCKED']
+])
 
 /** What a report knows of one span. */
 export interface SpanState {

@@ -6,7 +6,7 @@ import type { PlanView } from '../plan/plan-view.ts'
 import { writeAddress } from '../resources/kind.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
-import { type AdviseApply, adviseNothing } from './advice.ts'
+import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
 import { findListener } from './counters/counter-delta.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
 import { framePathOf, framePathsOf } from './counters/frame-path.ts'
@@ -48,6 +48,8 @@ export interface Report {
   readonly changes: readonly PlannedChange[]
   /** All that is wrong with the host. */
   readonly unhealthy: readonly Diagnostic[]
+  /** What is worth knowing, and is not wrong. */
+  readonly warnings: readonly Diagnostic[]
   /** What could not be read. */
   readonly unread: readonly Diagnostic[]
 }
@@ -71,6 +73,8 @@ export interface ReportInput {
   readonly basis?: Basis
   /** What to do about what differs from the file. */
   readonly advise?: AdviseApply
+  /** What the watch keeps instead of the file; by default, it keeps the file. */
+  readonly otherFiles?: OtherFiles | null
 }
 
 /** Compares two samples, and judges the spans and the host. */
@@ -87,7 +91,8 @@ export function makeReport(input: ReportInput): Report {
     isRoot,
     fileErrors = [],
     basis = 'file',
-    advise = adviseNothing
+    advise = adviseNothing,
+    otherFiles = null
   } = input
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
@@ -114,9 +119,9 @@ export function makeReport(input: ReportInput): Report {
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
-  const unhealthy = judgeHost(view, window === null ? others : [], { degraded, silent: silentWatch }, () =>
-    advise(null)
-  )
+  const lost = otherFiles?.isLost ? [otherFiles.diagnostic] : []
+  const about = { degraded, silent: silentWatch }
+  const unhealthy = [...lost, ...judgeHost(view, window === null ? others : [], about, () => advise(null))]
   const problems = [...fileErrors, ...unhealthy, ...spans.flatMap((span) => span.unhealthy)]
   return {
     healthy: problems.length === 0,
@@ -128,6 +133,7 @@ export function makeReport(input: ReportInput): Report {
     spans,
     changes: others,
     unhealthy,
+    warnings: otherFiles === null || otherFiles.isLost ? [] : [otherFiles.diagnostic],
     unread: findUnread(view, spans, later, isRoot)
   }
 }

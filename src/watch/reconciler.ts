@@ -170,6 +170,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /** The files that are in force: as they were accepted last, with why those that are there now are not. */
     filesInForce: () => ({
       paths: config.paths.map((path) => resolve(path)),
+      read: files.inForce.map(({ path }) => resolve(path)),
+      prune: config.prune,
       files: files.inForce,
       refusals: files.diagnostics
     }),

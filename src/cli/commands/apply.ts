@@ -10,15 +10,21 @@ import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatchPid } from '../../watch/serve/claim-name.ts'
+import { endWatch } from '../../watch/serve/other-files.ts'
 import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
-import { commandLine, type Session, warn } from '../session.ts'
+import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 import { lockAfterWindow } from '../window/earlier-window.ts'
 import { chooseEnding, type EndingOptions, installNow } from '../window/ending.ts'
-import { findInstallation, type InstallOptions, selectWithInstall } from '../window/install-selection.ts'
+import {
+  findInstallation,
+  type InstallOptions,
+  selectWithInstall,
+  warnOfOtherFiles
+} from '../window/install-selection.ts'
 
 interface ApplyOptions extends EndingOptions, InstallOptions {
   readonly yes: boolean
@@ -45,6 +51,8 @@ interface ApplyRequest {
    */
   readonly load: () => Promise<Loaded>
   readonly options: ApplyOptions
+  /** What else to warn of before it is applied, such as a watch that undoes it. */
+  readonly warnings: (target: Target) => Promise<readonly Diagnostic[]>
 }
 
 const asLoaded = (target: Target): Loaded => ({ target, refresh: () => refreshAndCheckSpans(target) })
@@ -63,10 +71,11 @@ export async function applyCommand(
   if (plan !== undefined) {
     const { openSavedPlan } = await import('../input/saved-plan.ts')
     const load = () => openSavedPlan(session, plan, options)
-    return applyAndWait(session, { load, options: { ...options, yes: true, allowEmpty: true } })
+    const all = { ...options, yes: true, allowEmpty: true }
+    return applyAndWait(session, { load, options: all, warnings: (target) => warnOfOtherFiles(target) })
   }
   const load = async () => asLoaded(await loadSpecTarget(session, selectWithInstall(options)))
-  return applyAndWait(session, { load, options })
+  return applyAndWait(session, { load, options, warnings: (target) => warnOfOtherFiles(target, options.install) })
 }
 
 /** `spanplan destroy`: the same, with nothing as the target. */
@@ -75,9 +84,8 @@ export async function destroyCommand(
   selection: DestroySelection & Omit<ApplyOptions, 'allowEmpty'>
 ): Promise<ExitCode> {
   const load = async () => asLoaded(await loadDestroyTarget(session, selection))
-  const { scope } = (await load()).target
-  warn(session, await findRebuilders(scope.name))
-  return applyAndWait(session, { load, options: { ...selection, allowEmpty: true } })
+  const warnings = ({ scope }: Target) => findRebuilders(scope.name)
+  return applyAndWait(session, { load, options: { ...selection, allowEmpty: true }, warnings })
 }
 
 /** Warns of the watches that make again what a destroy removes. @param owner null: of every name. */
@@ -89,9 +97,7 @@ async function findRebuilders(owner: string | null): Promise<Diagnostic[]> {
     const pid = state === null ? findWatchPid(name) : state.pid
     if (pid === null || state?.dryRun === true) return []
     const message = `a watch of the name ${name} runs (pid ${pid}): it makes again what is removed here and is in its files`
-    return [
-      diagnostic('WATCH_REBUILDS', message, 'end the watch first: systemctl stop spanplan.service, or end its process')
-    ]
+    return [diagnostic('WATCH_REBUILDS', message, endWatch)]
   })
 }
 
@@ -122,7 +128,7 @@ async function applyAndWait(session: Session, request: ApplyRequest): Promise<Ex
 /** @param before what was applied already, and has to be what the files still say; null: nothing was. */
 async function lockAndApply(
   session: Session,
-  { load, options }: ApplyRequest,
+  { load, options, warnings }: ApplyRequest,
   lockTimeout: number,
   signal: AbortSignal,
   before: Target | null = null
@@ -138,7 +144,7 @@ async function lockAndApply(
     const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
-    printPlan(session, target, view)
+    printPlan(session, target, view, before === null ? await warnings(target) : [])
     const ending = chooseEnding(session, target, options, install)
     const approve = async (): Promise<PlanView> => {
       // Creating, changing and repairing needs no approval.

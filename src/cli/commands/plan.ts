@@ -9,7 +9,12 @@ import { warnOfListeners } from '../../resources/kinds/xdp.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
-import { findInstallation, type InstallOptions, selectWithInstall } from '../window/install-selection.ts'
+import {
+  findInstallation,
+  type InstallOptions,
+  selectWithInstall,
+  warnOfOtherFiles
+} from '../window/install-selection.ts'
 
 interface PlanOptions extends SpecSelection, InstallOptions {
   readonly diff: boolean
@@ -29,6 +34,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const more = [
     ...warnOfLateSeal(view.desired, view.host),
     ...warnOfListeners(view.desired, view.host),
+    ...(await warnOfOtherFiles(target, options.install)),
     ...(installation ? findInstallFaults(installation) : [])
   ]
   const plan = { ...view.plan, warnings: [...view.plan.warnings, ...more] }

@@ -38,7 +38,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const now = await refreshNow()
   const result = await report(now, first, await takeSample(framePathsOf(now)))
   if (!session.json) printDiagnostics(session, 'error', result.fileErrors)
-  warn(session, result.unread)
+  warn(session, [...result.warnings, ...result.unread])
   if (session.json) {
     const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
     process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
@@ -71,10 +71,10 @@ function exitOf(report: Report | null): ExitCode {
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
   const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
-  const { fileErrors, basis, advise } = view
+  const { fileErrors, basis, advise, otherFiles } = view
   const now = Date.now()
   return makeReport({
     ...{ view, pauses: readPauses(now).pauses, watch, silentWatch, window: readWindowTime(), first, later, now },
-    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise }
+    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise, otherFiles }
   })
 }

@@ -1,5 +1,3 @@
-import { resolve } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { hasCapability } from '../../host/process/capabilities.ts'
@@ -12,9 +10,10 @@ import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { type AdviseApply, adviseApply, adviseNothing } from '../../status/advice.ts'
+import { type AdviseApply, adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
 import type { Basis } from '../../status/report.ts'
 import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
+import { decodeFiles, findOtherFiles, isSamePlace } from '../../watch/serve/other-files.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFiles } from './spec-files.ts'
 import { type Selection, targetOf } from './target.ts'
@@ -31,6 +30,8 @@ export interface StatusView extends PlanView {
   readonly fileErrors: readonly Diagnostic[]
   /** What to do about what differs from the file. */
   readonly advise: AdviseApply
+  /** What a watch keeps instead of the file; null: it keeps the file, or none runs. */
+  readonly otherFiles: OtherFiles | null
 }
 
 /**
@@ -67,9 +68,8 @@ async function refreshHeld(
   fileErrors: readonly Diagnostic[]
 ): Promise<StatusView | null> {
   try {
-    const files = held.files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') }))
-    const view = await refreshFile(selection, refresh, async () => loadSpec(files))
-    return { ...view, basis: 'watch', fileErrors, advise: adviseNothing }
+    const view = await refreshFile(selection, refresh, async () => loadSpec(decodeFiles(held)))
+    return { ...view, basis: 'watch', fileErrors, advise: adviseNothing, otherFiles: null }
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.exit === Exit.usage) throw error
     return null
@@ -81,14 +81,14 @@ async function askHeld({ file }: StatusSelection): Promise<FilesInForce | null> 
   const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'files-in-force')))
   const held = answers.filter((one) => one !== null)
   const paths = findPaths(file)
-  if (paths !== null) return held.find((one) => isDeepStrictEqual(one.paths, paths)) ?? null
+  if (paths !== null) return held.find((one) => isSamePlace(one.paths, paths)) ?? null
   return held.length === 1 ? (held[0] ?? null) : null
 }
 
-/** The absolute paths of the files; null: there are none. */
+/** The paths of the files; null: there are none. */
 function findPaths(file: readonly string[]): readonly string[] | null {
   try {
-    return choosePaths(file).map(({ path }) => resolve(path))
+    return choosePaths(file).map(({ path }) => path)
   } catch (error) {
     if (error instanceof SpanplanError) return null
     throw error
@@ -113,12 +113,14 @@ async function refreshFile(
     if (faults.length > 0) throw new SpanplanError(faults, Exit.invalidFile)
     // An apply removes what the file does not have.
     const whole = prune ? target : await makeTarget(true)
+    const otherFiles = await findOtherFiles(whole)
     return {
       ...view,
       spec: target.spec,
       basis: 'file',
       fileErrors: [],
-      advise: adviseApply(whole, view, writeApply(selection))
+      advise: adviseApply(whole, view, writeApply(selection), otherFiles),
+      otherFiles
     }
   }
   try {
@@ -138,7 +140,8 @@ async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagn
   const unknown = span.filter((name) => !names.includes(name))
   if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
   const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
-  return { ...view, desired: { ...view.desired, spans }, spec: null, basis: 'live', fileErrors, advise: adviseNothing }
+  const basis = { spec: null, basis: 'live', fileErrors, advise: adviseNothing, otherFiles: null } as const
+  return { ...view, desired: { ...view.desired, spans }, ...basis }
 }
 
 /** The apply of what this status is about, as this user can run it. */

@@ -10,9 +10,18 @@ import { type Session, warn } from '../session.ts'
 import { printEvent, printResult } from './progress.ts'
 import { choosePaint } from './terminal.ts'
 
-/** Prints the plan before it is applied. */
-export function printPlan(session: Session, { spec, isDestroy }: Target, view: PlanView): void {
-  const { plan } = view
+/**
+ * Prints the plan before it is applied.
+ *
+ * @param more warnings that are not of the plan itself.
+ */
+export function printPlan(
+  session: Session,
+  { spec, isDestroy }: Target,
+  view: PlanView,
+  more: readonly Diagnostic[]
+): void {
+  const plan = { ...view.plan, warnings: [...view.plan.warnings, ...more] }
   warn(session, plan.warnings)
   if (session.json) {
     printEvent('version', { spanplan_version: SPANPLAN_VERSION })

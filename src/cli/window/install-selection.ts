@@ -1,9 +1,11 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Installation, planInstallation } from '../../apply/install-file.ts'
-import { Exit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
+import { findOtherFiles } from '../../watch/serve/other-files.ts'
 import { type FileSelection, tryToRead } from '../input/spec-files.ts'
 import type { Session } from '../session.ts'
 
@@ -50,6 +52,17 @@ export function selectWithInstall<Options extends InstallOptions>(options: Optio
 export function findInstallation({ files }: Session, { install, insecureFile }: InstallOptions): Installation | null {
   const [first] = files
   return install === undefined || first === undefined ? null : planInstallation(install, first.bytes, insecureFile)
+}
+
+/**
+ * Warns where a watch keeps the spans as other files say: an apply does not last.
+ *
+ * @param install the path at which the first file is installed once it is applied.
+ */
+export async function warnOfOtherFiles({ spec, scope }: Target, install?: string): Promise<Diagnostic[]> {
+  const files = spec.files.map((path, index) => (index === 0 && install !== undefined ? install : path))
+  const other = await findOtherFiles({ spec, scope, files })
+  return other === null || other.undone.length === 0 ? [] : [other.diagnostic]
 }
 
 /** The service reads its own folder, whatever the environment of this process names. */

@@ -9,13 +9,15 @@ import { describe, spanplanLine } from '../wording.ts'
 export const watch: Check = {
   id: 'watch',
   find: (facts) => {
-    const { file, watches } = facts
+    const { file, watches, otherFiles } = facts
     // The file had another name when its watch was started.
     const renamed = watches.filter(({ state }) => state?.file.diagnostics.some(({ code }) => code === 'NAME_CHANGED'))
     const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
     const running = own.filter(({ state }) => state !== null)
     const judged = running.length === 0 && renamed.length > 0 ? renamed : own
     const findings = judged.flatMap((one) => judgeWatch(one, facts))
+    // Of files that are lost, the watch's own finding says so.
+    if (otherFiles?.isLost === false) findings.push(warning(describe(otherFiles.diagnostic)))
     return findings.length > 0 ? findings : [ok('no watch has been started')]
   }
 }

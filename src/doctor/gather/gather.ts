@@ -11,9 +11,10 @@ import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
 import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
-import { adviseApply, adviseNothing } from '../../status/advice.ts'
+import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
+import { findOtherFiles } from '../../watch/serve/other-files.ts'
 import type { DockerFacts, DoctorFacts, DoctorRequest, FileFacts, SpansFacts, WatchFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
 import { spanplanLine } from '../wording.ts'
@@ -38,12 +39,13 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
 export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> {
   const target = request.file.state === 'valid' ? request.file.target : null
-  const [spans, programs, modules, units, watches, listeners] = await Promise.all([
+  const [spans, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
     readSpans(target),
     readPrograms(),
     Promise.all(moduleNames.map(async (name) => [name, await readModuleFact(name)] as const)),
     readUnits(),
     readWatches(target?.spec.name ?? null),
+    target === null ? null : findOtherFiles(target),
     readPacketListeners()
   ])
   const distrust = findRunDistrust()
@@ -52,10 +54,10 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     ...{ node: process.versions.node, architecture: architectures[process.arch] ?? process.arch },
     isRoot: process.geteuid?.() === 0,
     ...{ canAdminister: hasCapability('CAP_NET_ADMIN'), canCapture: hasCapability('CAP_NET_RAW') },
-    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches, listeners },
+    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches, otherFiles, listeners },
     host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
     managers: managersIn(spans.facts, spans.view),
-    spans: await reportOn(request, spans, watches),
+    spans: await reportOn(request, spans, watches, otherFiles),
     runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
     leftFiles: findLeftFiles(),
     installations: findInstallations()
@@ -142,7 +144,8 @@ function bridgeOf(host: HostIndex, name: string): readonly Link[] {
 async function reportOn(
   request: DoctorRequest,
   { facts, view, target, conflicts }: Reading,
-  watches: readonly WatchFacts[]
+  watches: readonly WatchFacts[],
+  otherFiles: OtherFiles | null
 ): Promise<DoctorFacts['spans']> {
   if (view === null) return 'unknown' in facts ? facts : { unknown: 'there is no plan' }
   return readKnown(async (): Promise<SpansFacts> => {
@@ -152,8 +155,8 @@ async function reportOn(
     const sample = await takeSample(paths)
     const watch = watches.find(({ name }) => name === view.desired.owner)?.state ?? null
     const now = Date.now()
-    const advise =
-      target === null ? adviseNothing : adviseApply(target, view, (span) => spanplanLine(request, ...applyWords(span)))
+    const write = (span: string | null) => spanplanLine(request, ...applyWords(span))
+    const advise = target === null ? adviseNothing : adviseApply(target, view, write, otherFiles)
     const report = makeReport({
       ...{ view, pauses: readPauses(now).pauses, watch, window: readWindowTime(), now },
       ...{ isRoot: process.geteuid?.() === 0, first, later: sample, advise }

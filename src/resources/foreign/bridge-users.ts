@@ -2,18 +2,17 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
 import { podmanCommand } from '../../host/docker/podman-calls.ts'
-import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-syntax.ts'
-import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
+import { findForeignCopies, removalOf } from './foreign-copies.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
 interface BridgeUser {
@@ -41,7 +40,8 @@ export function findBridgeUsers(
       removal: [route.removal]
     })),
     ...foreignFilters(desired, host, bridge).map(describeForeignFilter),
-    ...foreignMirrors(desired, host, bridge).map(describeForeignMirror),
+    // With the bridge, the kernel takes away where they lead (mirred_device_event()).
+    ...findForeignCopies(desired, host, new Set([bridge])).map(describeForeignMirror),
     ...describeMaster(link)
   ]
   return guests.map(({ words, removal }) =>
@@ -121,25 +121,12 @@ function describeForeignFilter(filter: Filter): BridgeUser {
   }
 }
 
-/** The filters of others that copy into the bridge: with the bridge, the kernel takes away where they lead (mirred_device_event()). */
-function foreignMirrors({ marks }: DesiredState, host: HostIndex, bridge: string): Filter[] {
-  return host.filters.filter(
-    (filter) =>
-      filter.device !== bridge && !marks.mirrors.has(filter) && filter.copies.some(({ target }) => target === bridge)
-  )
-}
-
 function describeForeignMirror(filter: Filter): BridgeUser {
   const { device, tcHook, pref } = filter
   return {
     words: `a filter of ${device}, at ${tcHook} and preference ${pref}, copies into it: ${describeFilter(filter)}`,
     removal: [removalOf(filter)]
   }
-}
-
-function removalOf(filter: Filter): Argv {
-  const { device, tcHook, pref } = filter
-  return ['tc', ...(removeFilter(filter) ?? ['filter', 'del', 'dev', device, tcHook, 'pref', String(pref)])]
 }
 
 function describeMaster({ name, master }: Link): BridgeUser[] {

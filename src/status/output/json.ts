@@ -22,6 +22,7 @@ export function statusDocument(report: Report, about: { readonly version: string
     spans: report.spans.map(spanDocument),
     changes: report.changes.map(changeDocument),
     unhealthy: report.unhealthy,
+    warnings: report.warnings,
     unread: report.unread
   }
 }

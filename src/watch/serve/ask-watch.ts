@@ -21,6 +21,10 @@ export interface InterfaceEvent {
 export interface FilesInForce {
   /** The absolute paths of the files and folders that were named. */
   readonly paths: readonly string[]
+  /** The absolute paths of the files that are in force. A watch of an earlier version does not tell them. */
+  readonly read?: readonly string[]
+  /** Whether it removes spans of its name that the files do not have. */
+  readonly prune?: boolean
   /** The contents are in base64. */
   readonly files: readonly (Omit<SourceFile, 'bytes'> & { readonly content: string })[]
   /** Why the files as they are now are not in force; none: they are. */

@@ -39,6 +39,7 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
     managers: { known: [{ name: 'ens192', manager: null, tcConnection: { known: null } }] },
     spans: reportOn(view),
     runDirectory: null,
+    otherFiles: null,
     watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, silent: null }],
     leftFiles: [],
     listeners: { known: [] },

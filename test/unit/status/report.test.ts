@@ -46,6 +46,14 @@ describe('what is healthy', () => {
     expect(codes(see({ ...converged, links }))).toEqual(['DRIFT'])
   })
 
+  test('a filter of others that copies into the span', () => {
+    const copy = { target: 'span0', control: 'pipe', cookie: null }
+    const [mirror] = converged.filters
+    if (mirror === undefined) throw new Error('the fixture has changed')
+    const foreign = { ...mirror, device: 'ens224', pref: 1, handle: 1, copies: [copy], mirror: copy }
+    expect(codes(see({ ...converged, filters: [...converged.filters, foreign] }))).toEqual(['COPIES_FOREIGN'])
+  })
+
   test('a live span that is not in the file', () => {
     const view = see(converged, 'version: 1\nspans: {}\n')
     expect(codes(view)).toEqual(['DRIFT'])

@@ -1,0 +1,153 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { diagnostic, SpanplanError } from '../../errors.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { listNames } from '../../plan/hold.ts'
+import { indexInterfaces, writeMatch } from '../../spec/interfaces.ts'
+import { loadSpec } from '../../spec/load.ts'
+import { printSpec } from '../../spec/print.ts'
+import { matchesSpan, type Scope } from '../../spec/scope.ts'
+import { describeSource } from '../../spec/sources/registry.ts'
+import type { SourceFile, Spec } from '../../spec/spec.ts'
+import type { OtherFiles } from '../../status/advice.ts'
+import { askWatch, type FilesInForce } from './ask-watch.ts'
+
+/** How to end a watch. */
+export const endWatch = 'end the watch first: systemctl stop spanplan.service, or end its process'
+
+/** What a command has read, and the part of it that the command is about. */
+export interface FilesRead {
+  readonly spec: Spec
+  readonly scope: Scope
+  /** The paths that the watch has to read to keep the same; those that were read, if not given. */
+  readonly files?: readonly string[]
+}
+
+/**
+ * Finds out whether a watch keeps the spans of a name as other files say than those that a command has read. A file that is
+ * reached by another path is the same file.
+ *
+ * @returns null: it keeps the same, or no watch runs that this user may ask and that changes the host.
+ */
+export async function findOtherFiles({ spec, scope, files = spec.files }: FilesRead): Promise<OtherFiles | null> {
+  const [state, kept] = await Promise.all([askWatch(spec.name, 'state'), askWatch(spec.name, 'files-in-force')])
+  if (state === null || kept === null || state.dryRun) return null
+  const isSame = areRead(files, kept)
+  if (isSame && kept.refusals.length === 0) return null
+  const undone = findUndone(kept, spec, scope)
+  if (isSame && undone.length === 0) return null
+  return describeOther({ name: spec.name, pid: state.pid, kept, isSame, undone, file: onlyFile(scope, files) })
+}
+
+/** The files of an answer, to be loaded. */
+export function decodeFiles({ files }: FilesInForce): SourceFile[] {
+  return files.map(({ content, ...one }) => ({ ...one, bytes: Buffer.from(content, 'base64') }))
+}
+
+/** Whether two lists of paths lead to the same files and folders. */
+export function isSamePlace(some: readonly string[], others: readonly string[]): boolean {
+  const [one, other] = [new Set(some.map(realPath)), new Set(others.map(realPath))]
+  return one.size === other.size && [...one].every((path) => other.has(path))
+}
+
+/** Whether a watch reads these files and no others. A file that has just come into its folder, or gone from there, is one. */
+function areRead(files: readonly string[], { paths, read }: FilesInForce): boolean {
+  if (read === undefined) return true
+  const folders = new Set(paths.map(realPath))
+  const isInFolder = (path: string) => folders.has(realPath(dirname(resolve(path))))
+  const own = new Set(files.map(realPath))
+  const kept = new Set(read.map(realPath))
+  return (
+    files.every((path) => !isDescriptor(path) && (kept.has(realPath(path)) || isInFolder(path))) &&
+    read.every((path) => own.has(realPath(path)) || (isInFolder(path) && !existsSync(path)))
+  )
+}
+
+/** A descriptor of another process leads elsewhere. */
+const isDescriptor = (path: string) => /^\/(dev|proc)\//.test(path)
+
+/** Of what is gone, the folder counts. */
+function realPath(path: string): string {
+  const full = resolve(path)
+  for (const [known, rest] of [[full], [dirname(full), basename(full)]] as const) {
+    try {
+      return join(realpathSync(known), rest ?? '')
+    } catch {}
+  }
+  return full
+}
+
+/** The spans in which the watch undoes what an apply of another spec changes. */
+function findUndone(kept: FilesInForce, spec: Spec, { spans }: Scope): string[] {
+  const [own, its] = [spansOf(spec), spansOf(loadKept(kept) ?? spec)]
+  return [...new Set([...own.keys(), ...its.keys()])].filter(
+    (name) => matchesSpan(spans, name) && own.get(name) !== its.get(name) && (its.has(name) || kept.prune !== false)
+  )
+}
+
+/** null: this version reads them otherwise than that of the watch. */
+function loadKept(kept: FilesInForce): Spec | null {
+  try {
+    return loadSpec(decodeFiles(kept))
+  } catch (error) {
+    if (error instanceof SpanplanError) return null
+    throw error
+  }
+}
+
+/** What the files say of each span that has an effect on the host. */
+function spansOf(spec: Spec): Map<string, string> {
+  const find = indexInterfaces(spec.interfaces)
+  return new Map(
+    spec.spans.map((span) => {
+      const identities = span.sources.map((source) => describeSource(source, find).identity)
+      const interfaces = spec.interfaces.filter(({ match }) => identities.includes(writeMatch(match)))
+      const sources = span.sources.map((source) => ({ ...source, maxIdle: null }))
+      return [span.name, printSpec({ ...spec, interfaces, spans: [{ ...span, sources, description: null }] })]
+    })
+  )
+}
+
+/** The file of a command that is about all of one file; null: it is about more, or less. */
+function onlyFile({ spans }: Scope, [file, ...others]: readonly string[]): string | null {
+  const isWhole = 'except' in spans && others.length === 0
+  return isWhole && file !== undefined && !isDescriptor(file) ? file : null
+}
+
+interface Found {
+  readonly name: string
+  readonly pid: number
+  readonly kept: FilesInForce
+  readonly isSame: boolean
+  readonly undone: readonly string[]
+  /** The file of the command, where it is about all of that one; else null. */
+  readonly file: string | null
+}
+
+function describeOther(found: Found): OtherFiles {
+  const { name, pid, kept, isSame, undone } = found
+  const [refusal] = kept.refusals
+  const places = listNames(kept.paths)
+  const says = kept.paths.length === 1 ? 'says' : 'say'
+  const said = refusal === undefined ? says : `said before (now: ${refusal.message})`
+  const which = isSame ? 'an apply' : 'an apply of other files'
+  const effect =
+    undone.length === 0 ? 'it does not read these files' : `it undoes what ${which} changes in ${listNames(undone)}`
+  const message = `the watch of the name ${name} (pid ${pid}) keeps the spans as ${places} ${said}: ${effect}`
+  return {
+    diagnostic: diagnostic('WATCH_OTHER_FILES', message, adviseOnOther(found)),
+    undone,
+    clause: `an apply would not last: the watch keeps ${places}`,
+    isLost: refusal !== undefined
+  }
+}
+
+function adviseOnOther({ kept: { paths, read = paths, refusals }, isSame, undone, file }: Found): string {
+  if (isSame) return `to keep what is applied, ${endWatch}`
+  if (undone.length === 0) return 'to have these files followed, start the watch again with them'
+  const [place, ...more] = read
+  const canInstall = file !== null && place !== undefined && more.length === 0 && refusals.length === 0
+  if (!canInstall) return `write the change into its files; or ${endWatch}`
+  const command = shellLine(['spanplan', 'apply', '-f', file, '--install', place])
+  return `put this file into the place of its file: ${command}; or ${endWatch}`
+}
