@@ -225,7 +225,7 @@ export const messages = {
   INTERFACE_GOING_DOWN: {
     kind: 'wait',
     means: 'A hook has reported that the interface is being taken down. spanplan leaves the interface alone.',
-    todo: 'Nothing. It is used again as soon as it is up, as with ifup.'
+    todo: 'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   },
   INTERFACE_AMBIGUOUS: {
     means: 'Several interfaces have this MAC address.',

@@ -94,10 +94,25 @@ export function recordHook(now: number, name: string, direction: 'up' | 'down', 
  * @param read when the links were read, or before: seconds since the machine was started. Later records stay.
  */
 export function forgetSettled(now: number, links: readonly Link[], read: number): void {
+  keepGoingDown(now, (all) => {
+    const later = all.filter(({ since }) => since >= read)
+    const earlier = all.filter(({ since }) => since < read)
+    return [...stillGoingDown(earlier, links), ...later]
+  })
+}
+
+/**
+ * Removes the records of interfaces to which a person has applied spans since: the newest word counts. The caller holds the lock.
+ *
+ * @param indexes of the interfaces.
+ */
+export function forgetGoingDown(now: number, indexes: ReadonlySet<number>): void {
+  keepGoingDown(now, (all) => all.filter(({ index }) => !indexes.has(index)))
+}
+
+function keepGoingDown(now: number, choose: (all: readonly GoingDown[]) => readonly GoingDown[]): void {
   const own = readOwnPauses(now)
-  const later = own.goingDown.filter(({ since }) => since >= read)
-  const earlier = own.goingDown.filter(({ since }) => since < read)
-  const goingDown = [...stillGoingDown(earlier, links), ...later]
+  const goingDown = choose(own.goingDown)
   if (JSON.stringify(goingDown) === JSON.stringify(own.goingDown)) return
   try {
     writePauses({ ...own, goingDown })

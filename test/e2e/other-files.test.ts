@@ -1,4 +1,4 @@
-/** What plan, apply, status and doctor say where a watch keeps the spans as other files say. */
+/** A person's apply beside a watch: what is said where the watch keeps the spans as other files say, and whose word counts. */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -127,4 +127,24 @@ test('its file has another name now: status says so, by either name', async () =
   expect(exitCode).toBe(2)
   const { stdout: document } = await lab.spanplan(['status', '--json', '--for', '10ms', '-f', 'other.yaml'])
   expect(JSON.parse(document)).toMatchObject({ unhealthy: [{ code: 'WATCH_OTHER_FILES' }], warnings: [] })
+})
+
+test('an apply after a hook has said that an interface goes down: the newest word counts', async () => {
+  await write('spans.yaml', `spans: {span0: {${span0}}}`)
+  await using watch = await startWatch(lab)
+  const hook = (phase: string) =>
+    spanplan(lab, ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', phase])
+  await hook('down')
+  await until('the mirror is gone', async () => !(await mirrorsOf('ens192')).includes('mirred'))
+  expect((await showStatus()).stdout).toContain('If it is to stay up: spanplan apply')
+  await spanplan(lab, ['apply', '--yes'])
+  const runs = await watch.runs('hangup')
+  watch.signal('SIGHUP')
+  await until('the watch has looked again', async () => (await watch.runs('hangup')) > runs)
+  expect(await mirrorsOf('ens192')).toContain('mirred')
+  // So does that of a hook.
+  await hook('down')
+  await until('the mirror is gone', async () => !(await mirrorsOf('ens192')).includes('mirred'))
+  await hook('up')
+  await until('the mirror is back', async () => (await mirrorsOf('ens192')).includes('mirred'))
 })

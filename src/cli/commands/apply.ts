@@ -8,6 +8,7 @@ import { isDestructive } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
+import { forgetGoingDown } from '../../run-dir/pauses.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import { endWatch } from '../../watch/serve/other-files.ts'
@@ -171,6 +172,7 @@ async function lockAndApply(
     if (changes.length > 0 && result.unverified === null) printSummary(session, target, result)
     printRestarts(session, result.restarts)
     if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
+    forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
     if (result.unverified !== null) throw result.unverified
@@ -180,6 +182,11 @@ async function lockAndApply(
   } finally {
     lock?.release()
   }
+}
+
+/** The indexes of the interfaces from which spans copy. */
+function mirroredInterfaces({ desired }: PlanView): Set<number> {
+  return new Set(desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link?.index ?? [])))
 }
 
 /** Somebody may change the files while sensors are waited for: nobody has seen a plan of these. */

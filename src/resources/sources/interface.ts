@@ -76,7 +76,8 @@ function resolveInterface(
   }
   const { name } = link
   if (goingDown.has(name)) {
-    const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`)
+    const hint = 'if it is to stay up: spanplan apply'
+    const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)

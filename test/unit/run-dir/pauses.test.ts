@@ -4,7 +4,7 @@ import { uptime } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { namespaceId, runFile } from '../../../src/run-dir/folder.ts'
 import { startGoingDown, stillGoingDown } from '../../../src/run-dir/going-down.ts'
-import { readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
+import { forgetGoingDown, readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
 import { useOwnRunFolder } from './own-folder.ts'
 
 useOwnRunFolder()
@@ -38,6 +38,13 @@ describe('a record of an interface that goes down', () => {
     writePauses({ pauses: [], goingDown: [{ ...old, since: uptime() }] })
     expect(stillGoingDown(readOwnPauses(Date.now()).goingDown, [up])).toHaveLength(1)
   })
+})
+
+test('an apply ends what hooks have recorded of its interfaces, and of no others', () => {
+  const pauses = [{ span: 'span0', until: new Date(Date.now() + 60_000).toISOString() }]
+  writePauses({ pauses, goingDown: [startGoingDown(up), startGoingDown({ index: 8, up: true })] })
+  forgetGoingDown(Date.now(), new Set([7, 9]))
+  expect(readOwnPauses(Date.now())).toMatchObject({ pauses, goingDown: [{ index: 8 }] })
 })
 
 test('every user may read the pauses, and those of another network namespace are ignored', () => {
