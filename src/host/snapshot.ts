@@ -328,6 +328,8 @@ export type DockerState =
       readonly networks: readonly DockerNetwork[]
       readonly containers: readonly Container[]
       readonly unread: readonly UnreadContainer[]
+      /** Of all containers, also of those that nobody asked for. */
+      readonly names: readonly string[]
     }
 
 /** A route through a device that somebody has added. The routes that the kernel itself adds are left out. */

@@ -7,7 +7,13 @@ import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeAddress } from '../resources/kind.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
-import { type Context, joinResolved, nothingResolved, type Resolved } from '../resources/sources/source-kind.ts'
+import {
+  type Context,
+  joinResolved,
+  nothingResolved,
+  type Resolved,
+  suggestContainer
+} from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
@@ -77,7 +83,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
           one.name
         )
       ),
-      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor))] : []),
+      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor, context))] : []),
       ...(isNamed ? unable.filter((one) => !refused.includes(one)).map(explain) : [])
     ],
     errors: refused.map(inSpan),
@@ -91,8 +97,8 @@ function describeSelector(choice: ContainerSelector): string {
   return kind === 'container' ? value : `${kind} ${value}`
 }
 
-function describeAwaited(choice: ContainerSelector): string {
-  if ('container' in choice) return `the container ${choice.container}`
+function describeAwaited(choice: ContainerSelector, context: Context): string {
+  if ('container' in choice) return `the container ${choice.container}${suggestContainer(choice.container, context)}`
   if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
   const { project, service } = choice.compose
   return `a running container of the service ${service} of the Compose project ${project}`

@@ -75,7 +75,8 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     ...({ state: 'read', api, networks } as const),
     ...(podman !== null && { podman: { version: podman, rootless } }),
     containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
-    unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : []))
+    unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : [])),
+    names: listed.map(({ name }) => name)
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type ResolvedSource,
   type SourceHook,
   type SourceKind,
+  suggestContainer,
   waitForMirrors
 } from './source-kind.ts'
 
@@ -64,7 +65,8 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
   const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
   const isMissing = own.length + shared.length === 0
-  const awaited = isNamed ? `the container ${value} to run` : `a running container of the ${kind} ${value}`
+  const slip = isNamed && matching.length === 0 ? suggestContainer(value, context) : ''
+  const awaited = isNamed ? `the container ${value} to run${slip}` : `a running container of the ${kind} ${value}`
   const others = {
     ...nothingResolved,
     waits: [

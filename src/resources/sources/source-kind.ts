@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
+import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
 import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
@@ -91,4 +92,19 @@ export function writeMirrorTitle(id: SourceId, direction: TcHook, span: string):
 /** What a source is called. */
 export function writeSourceName([name, ...parts]: SourceId): string {
   return [name, ...parts.map((part) => `(${part})`)].join(' ')
+}
+
+/**
+ * What a name of a container that is not there may be a typing error for, in brackets: a similar name that the file does not have;
+ * empty: there is none.
+ */
+export function suggestContainer(name: string, { spec, host: { docker } }: Pick<Context, 'spec' | 'host'>): string {
+  if (docker.state !== 'read') return ''
+  const selectors = spec.spans.flatMap(({ sources, sensors }) => [...sources, ...sensors])
+  const used = new Set(selectors.map((one) => ('container' in one ? one.container : null)))
+  const hint = suggestSlips(
+    name,
+    docker.names.filter((one) => !used.has(one))
+  )
+  return hint === undefined ? '' : ` (${hint})`
 }

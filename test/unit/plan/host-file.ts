@@ -88,12 +88,14 @@ function completeDocker({
   api = '1.45',
   containers,
   unread = [],
+  names = containers.map(({ name }) => name),
   ...docker
 }: Extract<Snapshot['docker'], { state: 'read' }>) {
   return {
     ...docker,
     api,
     unread,
+    names,
     containers: containers.map(({ labels = {}, running = true, veths = null, ...container }) => ({
       ...{ sandbox: running ? `/run/docker/netns/${container.id.slice(0, 12)}` : null },
       ...{ restarts: 0, paused: false, startedAt: null, finishedAt: null, exitStatus: 0 },
