@@ -291,7 +291,7 @@ export const messages = {
   LOOP: {
     means:
       'A span would copy its own copies. The message shows the circle, also over cables, bridges, bonds, VLANs and macvlans.',
-    todo: 'Remove one of the sources in the circle, or the connection between them.'
+    todo: 'Remove one of the sources in the circle, or the connection between them. Give a span with the name of its source another name.'
   },
   // Filters, and what else is on an interface.
   FILTER_INVALID: {

@@ -162,9 +162,25 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
       const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
       if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
       const loop = [feeding.name, ...names.reverse()].join(' → ')
-      const message = `span ${quote(step.span.name)} copies its own frames in a loop: ${loop}`
-      diagnostics.push(diagnostic('LOOP', message, 'remove this source from the file', source.origin))
+      const { message, hint } =
+        feeding === step.span ? describeOwnName(feeding) : describeLoop(step.span, feeding, loop)
+      diagnostics.push(diagnostic('LOOP', message, hint, source.origin))
     }
   }
   return diagnostics
+}
+
+/** Whoever names a span like its source means the interface. */
+function describeOwnName({ name }: SpanSpec): Pick<Diagnostic, 'message' | 'hint'> {
+  return {
+    message: `span ${quote(name)} has the name of its own source, and a span's name is that of its bridge`,
+    hint: 'if an interface is meant, give the span another name, such as "tap0"; else remove this source'
+  }
+}
+
+function describeLoop(span: SpanSpec, { name }: SpanSpec, loop: string): Pick<Diagnostic, 'message' | 'hint'> {
+  return {
+    message: `span ${quote(span.name)} copies its own frames in a loop: ${loop}`,
+    hint: `remove this source from the file; if it is an interface, give the span ${quote(name)} another name`
+  }
 }

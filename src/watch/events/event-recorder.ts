@@ -79,9 +79,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   )
   const docker = trackTransitions<Diagnostic>(() => '')
   const pausedSpans = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
-  const drift = trackTransitions<PlannedChange>(({ address, action, facts }) =>
-    JSON.stringify([address, action, facts])
-  )
+  const drift = trackTransitions<PlannedChange>(nameChange)
   const recordDegraded = (trigger: Trigger, current: readonly Rest[], isRunning: boolean) => {
     const names = new Set(current.map(nameDegraded))
     // What was degraded before is tried later in the run.
@@ -99,7 +97,13 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     for (const diagnostic of started) emit({ type: 'docker_away', trigger, diagnostic })
     for (const diagnostic of ended) emit({ type: 'docker_back', trigger, diagnostic })
   }
-  const recordWaits = (trigger: Trigger, { desired, plan: { waiting } }: PlanView, spans: readonly string[]) => {
+  const recordWaits = (
+    trigger: Trigger,
+    { desired, plan }: PlanView,
+    made: readonly PlannedChange[],
+    spans: readonly string[]
+  ) => {
+    const waiting = plan.waiting.filter((wait) => !hasCome(wait, made))
     const isPlanned = (span: string) => desired.spanOf(span) !== undefined
     const waitsForDocker = ({ kind, span }: Wait) =>
       waiting.some((other) => isForDocker(other) && other.span === span && other.kind === kind)
@@ -152,7 +156,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     run: (ended: EndedRun): number => {
       const { trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun } = ended
       const { view, needed, done } = outcome
-      const made = done.map((change) => ({ ...change, serves: change.serves ?? containerBehind(view, change) }))
+      const made = distinct(
+        done.map((change) => ({ ...change, serves: change.serves ?? containerBehind(view, change) }))
+      )
       for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view === null) {
@@ -161,7 +167,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       }
       recordDocker(trigger, view)
       recordSources(trigger, view, made, isNewFile)
-      recordWaits(trigger, view, spans)
+      recordWaits(trigger, view, made, spans)
       recordWarnings(view, ended)
       const newDrift = dryRun ? drift.update(needed).started : needed
       for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
@@ -181,6 +187,30 @@ export function openEventRecorder(emitTogether: EmitEvent) {
 
 function isDockerRead({ host: { docker } }: PlanView): boolean {
   return docker.state === 'read' && docker.unread.length === 0
+}
+
+function nameChange({ address, action, facts }: PlannedChange): string {
+  return JSON.stringify([address, action, facts])
+}
+
+/** What was made twice in one run, as what goes again while Docker answers, is one change. */
+function distinct(changes: readonly PlannedChange[]): readonly PlannedChange[] {
+  return [...new Map(changes.map((change) => [nameChange(change), change])).values()]
+}
+
+/** Waits for a container, or for an interface of it. */
+const forContainer: ReadonlySet<Code> = new Set<Code>(['SOURCE_MISSING', 'SOURCE_NO_INTERFACE', 'SENSOR_MISSING'])
+
+/** Whether what is waited for has come after the plan was made, and the apply has made the change all the same. */
+function hasCome({ kind, span, container, diagnostic }: Wait, made: readonly PlannedChange[]): boolean {
+  if (container === undefined || !forContainer.has(diagnostic.code)) return false
+  return made.some(
+    (change) =>
+      change.kind === kind &&
+      change.action !== 'remove' &&
+      change.span === span &&
+      (change.serves === container || change.container === container)
+  )
 }
 
 /** What was changed before Docker had answered does not know yet whose it is. */

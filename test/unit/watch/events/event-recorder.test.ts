@@ -232,7 +232,7 @@ const restarted = () => {
   return { port, changes: see({ ...converged, links }).plan.changes }
 }
 
-test('what was changed at a port of a sensor before Docker had answered is told with what comes after', () => {
+test('what was changed at a port of a sensor before Docker had answered, and again since, is told once, and whose it is', () => {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   const { port, changes } = restarted()
@@ -242,8 +242,35 @@ test('what was changed at a port of a sensor before Docker had answered is told 
   const outcome = { view: see(), needed: early, done: [...early, ...changes], leftOut: [], restarts: [], failures: [] }
   recorder.run({ ...run, outcome, degraded: [] })
   expect(groupEvents(events).map((group) => group.map((one) => 'change' in one && one.change.serves))).toEqual([
-    [container, container]
+    [container]
   ])
+})
+
+test('a container whose interface came after the plan was made is not waited for: its mirror was made in the same run', () => {
+  const path = join(casesFolder, 'container-source')
+  const text = readFileSync(join(path, 'spans.yaml'), 'utf8')
+  const captured = readSnapshot(path, 'host.json')
+  if (captured.docker.state !== 'read') throw new Error('the fixture has no Docker')
+  const containers = captured.docker.containers.map((one) => (one.name === 'web' ? { ...one, veths: [] } : one))
+  const before = see({ ...captured, docker: { ...captured.docker, containers } }, text)
+  const mirrors = see(captured, text).plan.changes.filter(({ kind }) => kind === 'mirror')
+  const waits = before.plan.waiting.filter(({ container }) => container === 'web')
+  expect(waits.map(({ diagnostic }) => diagnostic.code)).toContain('SOURCE_NO_INTERFACE')
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const told = [[], mirrors].map((done) => {
+    const outcome = { view: before, needed: [], done, leftOut: [], restarts: [], failures: [] }
+    recorder.run({ ...run, outcome, degraded: [] })
+    return events.splice(0).flatMap((event) => ('wait' in event && event.wait.container === 'web' ? [event.type] : []))
+  })
+  expect(told).toEqual([waits.map(() => 'wait'), waits.map(() => 'wait_over')])
+  const other = openEventRecorder((...some) => events.push(...some))
+  other.run({
+    ...run,
+    outcome: { view: before, needed: [], done: mirrors, leftOut: [], restarts: [], failures: [] },
+    degraded: []
+  })
+  expect(events.filter((event) => 'wait' in event && event.wait.container === 'web')).toEqual([])
 })
 
 test('what was wrong with a sensor before a run that has repaired it is not wrong since then', () => {
