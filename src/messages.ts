@@ -270,8 +270,9 @@ export const messages = {
   },
   SOURCE_UNSEEN: {
     kind: 'wait',
-    means: 'The right to see which interfaces are the container’s is missing. Mirrors that are there stay.',
-    todo: 'Run spanplan as root.'
+    means:
+      'The right to see which interfaces are the container’s is missing, or what the host mounts is not seen here. Mirrors that are there stay.',
+    todo: 'Run spanplan as root. For a mount namespace that mounts of the host do not come into, see NAMESPACE_HIDDEN.'
   },
   SOURCE_NO_INTERFACE: {
     kind: 'wait',
@@ -621,6 +622,12 @@ export const messages = {
     means:
       'A right is missing: CAP_NET_ADMIN, CAP_NET_RAW, root, a run directory of your own, or the right to write to the folder of --install. For status: something could not be read.',
     todo: 'Use sudo, or give the right that the message names.'
+  },
+  NAMESPACE_HIDDEN: {
+    kind: 'warning',
+    means:
+      'spanplan runs in a mount namespace of its own, and the network namespace of a container was mounted since: it is not seen there.',
+    todo: 'Restart spanplan. So that it sees what is mounted later, leave MountFlags=private out of its unit, or use unshare --propagation slave.'
   },
   STEP_FAILED: {
     means: 'A step of the plan failed; the message has the words of the program. What was done is rolled back.',

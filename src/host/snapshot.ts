@@ -296,6 +296,8 @@ export interface Container {
   readonly sandbox: string | null
   /** The veth pairs into its network namespace; null where that cannot be told: it has none of its own, or a right is missing. */
   readonly veths: readonly VethPair[] | null
+  /** The file of its namespace is there, and no namespace is mounted on it where this process runs. Missing: it is seen. */
+  readonly isHidden?: true
   readonly endpoints: readonly Endpoint[]
 }
 

@@ -1,6 +1,9 @@
-import type { Diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { Engine } from '../host/docker/docker-names.ts'
+import { hiddenNamespace } from '../host/docker/inner-ends.ts'
 import type { Sample } from '../host/read-counters.ts'
+import type { Container } from '../host/snapshot.ts'
+import type { Code } from '../messages.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { writeAddress } from '../resources/kind.ts'
@@ -209,13 +212,21 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       : []),
     ...filters.map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
     ...cannotRead(
-      'which ports belong to',
-      hidden.map(({ name }) => name),
+      'RIGHT_MISSING',
+      'no right to see which ports belong to',
+      hidden.filter(({ isHidden }) => !isHidden),
       `${enter}; ${readable(host.engine)}`
     ),
     ...cannotRead(
-      'whether a process listens in',
-      unknown.filter((name) => !reasonOf.has(name)),
+      'NAMESPACE_HIDDEN',
+      `${hiddenNamespace.reason}, so it is not known which ports belong to`,
+      hidden.filter(({ isHidden }) => isHidden),
+      hiddenNamespace.hint
+    ),
+    ...cannotRead(
+      'RIGHT_MISSING',
+      'no right to see whether a process listens in',
+      unknown.flatMap((name) => (reasonOf.has(name) ? [] : [{ name }])),
       enter
     ),
     ...[...new Set(unknown)].flatMap((name) => {
@@ -227,7 +238,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
   ]
 }
 
-function cannotRead(what: string, containers: readonly string[], hint: string): Diagnostic[] {
-  const names = [...new Set(containers)].join(', ')
-  return names === '' ? [] : [{ code: 'RIGHT_MISSING', message: `no right to see ${what} ${names}`, hint }]
+function cannotRead(code: Code, what: string, of: readonly Pick<Container, 'name'>[], hint: string): Diagnostic[] {
+  const names = [...new Set(of.map(({ name }) => name))].join(', ')
+  return names === '' ? [] : [diagnostic(code, `${what} ${names}`, hint)]
 }

@@ -57,6 +57,25 @@ test('a user with CAP_NET_ADMIN, the group of Docker and a folder for the lock n
   await expectRestored(lab, before)
 })
 
+test('root that does not see what Docker mounts lacks no right, and is told what helps', async () => {
+  const before = await lab.snapshotText()
+  const suricata = await lab.startSensor('suricata')
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
+  await spanplan(lab, ['apply'])
+  const { SandboxKey } = (await suricata.inspect()).NetworkSettings
+  // As for who has had a mount namespace of its own since before the sensor started.
+  const script = `umount ${SandboxKey}; exec "$@"`
+  const through = ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, 'sh']
+  const { stderr } = await lab.spanplan(['status', '--for', '10ms'], { through })
+  const why = 'what the host mounts does not come into the mount namespace of this process'
+  expect(stderr).toContain(`warning: ${why}, so it is not known which ports belong to suricata\n  start it again;`)
+  expect(stderr).toContain(`reach the network stack of suricata: ${why}\n  start it again;`)
+  expect(stderr).not.toMatch(/no right|as root|CAP_SYS_ADMIN/)
+  await spanplan(lab, ['destroy', '--yes'])
+  await suricata.remove({ force: true })
+  await expectRestored(lab, before)
+})
+
 test('all rights that are missing are told at once, after the plan', async () => {
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}')
   const nobody: SpanplanOptions = { through: asUser('--clear-groups', []), env: { SPANPLAN_RUN_DIR: '/nowhere/run' } }

@@ -36,16 +36,28 @@ const othersWrite = 0o022
 
 /** Whether a file is a namespace, and only root can have made it. No other file is opened. */
 export function isSandbox(file: string): boolean {
+  return fileSystemOf(file) === nsfs
+}
+
+/** The type of the file system of a file that only root can have made; null: it is none, is gone, or this process may not see it. */
+function fileSystemOf(file: string): number | null {
   try {
     const [folder, status] = [lstatSync(dirname(file)), lstatSync(file)]
     const isFolderSafe = folder.isDirectory() && folder.uid === 0 && (folder.mode & othersWrite) === 0
-    return (
-      isFolderSafe && resolve(file) === file && status.isFile() && status.uid === 0 && statfsSync(file).type === nsfs
-    )
+    const isSafe = isFolderSafe && resolve(file) === file && status.isFile() && status.uid === 0
+    return isSafe ? statfsSync(file).type : null
   } catch {
-    // The file is gone, or this process may not see it.
-    return false
+    return null
   }
+}
+
+/**
+ * Whether a file is there, and the namespace that Docker mounts on it is not: this process has a mount namespace of its own, made
+ * before, into which what the host mounts does not come (mount_namespaces(7), MS_PRIVATE).
+ */
+function isUnmounted(file: string): boolean {
+  const type = fileSystemOf(file)
+  return type !== null && type !== nsfs
 }
 
 /** The folder in which `ip netns` finds names: NETNS_RUN_DIR of iproute2. */
@@ -155,7 +167,10 @@ export function addPorts(
   vethsBySandbox: VethsBySandbox
 ): Container {
   const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
-  if (veths === undefined) return hasNamespace(container) ? container : { ...container, veths: [] }
+  if (veths === undefined && !hasNamespace(container)) return { ...container, veths: [] }
+  if (veths === undefined) {
+    return { ...container, ...(container.sandbox !== null && isUnmounted(container.sandbox) && { isHidden: true }) }
+  }
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
   const unbridged = veths.filter((veth) => mayBeLoosePort(veth, container.sandbox ?? ''))
   const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths, unbridged)

@@ -56,6 +56,12 @@ export function enterNamespace(sandbox: string, argv: Argv): Argv {
 /** Why an end cannot be read by a process that may not enter a network namespace. */
 export const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
 
+/** Why a container's interfaces are not known to a process that does not see what Docker mounts, and what helps. */
+export const hiddenNamespace = {
+  reason: 'what the host mounts does not come into the mount namespace of this process',
+  hint: 'start it again; for containers that start later, let mounts of the host come in: in a unit, no MountFlags=private'
+} as const
+
 const tcHooks = ['ingress', 'egress'] as const
 
 /** undefined: the namespace or the interface has gone. */

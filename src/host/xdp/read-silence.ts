@@ -25,7 +25,8 @@ export async function readSilence(): Promise<Silence> {
     // The kernel tells nobody else whose program an interface has.
     if (!hasCapability('CAP_SYS_ADMIN')) return unusable('it needs CAP_SYS_ADMIN')
     // ip would mount it.
-    if (statfsSync(bpfFolder).type !== bpfMagic) return unusable(`no BPF file system is mounted at ${bpfFolder}`)
+    if (statfsSync(bpfFolder).type !== bpfMagic)
+      return unusable(`no BPF file system is mounted at ${bpfFolder}, as this process sees it`)
     loading ??= load()
     return await loading
   } catch (error) {

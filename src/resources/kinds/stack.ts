@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Engine } from '../../host/docker/docker-names.ts'
-import { enterNamespace, missingRight } from '../../host/docker/inner-ends.ts'
+import { enterNamespace, hiddenNamespace, missingRight } from '../../host/docker/inner-ends.ts'
 import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
@@ -149,19 +149,27 @@ interface Unread {
 
 /** Nothing for a container that has no namespace yet, or none any more. */
 function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
-  const { name, running, restarting, sandbox, veths } = container
+  const { name, running, restarting, sandbox, veths, isHidden } = container
   if (!running || restarting || sandbox === null || veths?.length === 0) return []
-  if (port === 'unknown') return [{ container: name, reason: unknownPort }]
+  if (port === 'unknown') return [{ container: name, reason: isHidden ? hiddenNamespace.reason : unknownPort }]
   return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
 }
+
+const asRoot = 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
+
+/** What helps against each reason that is none of the container's. */
+const hintOf: ReadonlyMap<string, string> = new Map([
+  [missingRight, asRoot],
+  [unknownPort, asRoot],
+  [hiddenNamespace.reason, hiddenNamespace.hint]
+])
 
 function explainUnread(reason: string, unread: readonly Unread[], engine: Engine): Diagnostic {
   const names = [...new Set(unread.map(({ container }) => container))].sort()
   const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
-  const isRight = reason === missingRight || reason === unknownPort
-  const hint = isRight
-    ? 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
-    : `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine([engine, 'restart', ...names])}`
+  const hint =
+    hintOf.get(reason) ??
+    `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine([engine, 'restart', ...names])}`
   return diagnostic('STACK_UNREAD', message, hint)
 }
 

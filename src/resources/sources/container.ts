@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
+import { hiddenNamespace } from '../../host/docker/inner-ends.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
@@ -72,14 +73,12 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
     waits: [
       ...(isMissing ? wait('SOURCE_MISSING', awaited) : []),
       ...(isNamed ? shared.flatMap((one) => waitForMirrors(span, source, [value], one)) : []),
-      ...unseen.flatMap(({ name }) =>
-        wait(
-          'SOURCE_UNSEEN',
-          `the right to see which interfaces belong to the container ${name}`,
-          'run it as root',
-          name
-        )
-      ),
+      ...unseen.flatMap(({ name, isHidden }) => {
+        const [what, hint] = isHidden
+          ? [`the network namespace of the container ${name}: ${hiddenNamespace.reason}`, hiddenNamespace.hint]
+          : [`the right to see which interfaces belong to the container ${name}`, 'run it as root']
+        return wait('SOURCE_UNSEEN', what, hint, name)
+      }),
       ...opaque.flatMap((link) => {
         const found = explainOpaque(link, `it leads to a container that the span ${span.name} mirrors`)
         return waitForMirrors(span, source, [link.name ?? String(link.index)], found)
