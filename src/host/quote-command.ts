@@ -41,3 +41,8 @@ function octal(text: string): string {
 export function shellLine(argv: readonly string[]): string {
   return argv.map(shellWord).join(' ')
 }
+
+/** What ip takes an interface of this index by, unless another interface has that name (ll_idx_a2n() of iproute2). */
+export function indexName(index: number): string {
+  return `if${index}`
+}

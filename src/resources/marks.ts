@@ -52,7 +52,11 @@ export interface BridgeOrigin extends Switches<(typeof bridgeSettings)[number]> 
 }
 
 /** The settings of a port, in the order of their bits in a mark. */
-const portSettings = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const
+const portSettings = [
+  ...(['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const),
+  // Docker or Podman made it, to connect a container.
+  'connection'
+] as const
 
 /** What a port was like before a span used it. */
 export interface PortOrigin extends Switches<(typeof portSettings)[number]> {

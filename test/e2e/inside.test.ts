@@ -205,6 +205,8 @@ describe('a container that may do anything in its own network namespace', () => 
       expect(stdout).toContain('interface present: no → yes')
       await expectConverged(lab, bounded)
       expect((await findTap(lab, zeek)).port).not.toBe(port)
+      // It would go on to hear the span by that one, and after a destroy send to the host.
+      expect(await lab.run(['ip', 'link'])).not.toContain(port)
       expect((await interfacesOf(zeek)).map((one) => one.name)).toContain('outer')
       await expectHeard(lab, [zeek])
     } finally {

@@ -185,6 +185,32 @@ test('one that has renamed its interface loses it all the same: off the file, an
   await applySpan('network: span0, sensors: [suricata, zeek]')
 })
 
+test('one that has moved its interface to a network namespace of its own loses it all the same', async () => {
+  const move =
+    'unshare -Urn sleep 600 >/dev/null 2>&1 & until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done; ip link set $0 netns $!'
+  const moveTap = async () => {
+    const { name, port } = await findTap(lab, zeek, 'span0')
+    // NET_ADMIN is all that it takes: Podman lets each container have user namespaces.
+    await lab.exec(zeek, ['/bin/sh', '-c', move, name])
+    expect((await interfacesOf(zeek)).map((one) => one.name)).not.toContain(name)
+    expect(await links()).toContain(port)
+    return port
+  }
+  const links = () => lab.run(['ip', 'link'])
+  const first = await moveTap()
+  await applySpan('network: span0, sensors: [suricata]')
+  expect(await links()).not.toContain(`${first}@`)
+
+  await applySpan('network: span0, sensors: [suricata, zeek]')
+  const second = await moveTap()
+  const before = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', second]))
+  await applySpan('network: span0, sensors: [suricata, zeek]')
+  await expectConverged(lab, options)
+  const all: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
+  expect(all.map(({ ifindex }) => ifindex)).not.toContain(before[0].ifindex)
+  await expectHeard(lab, [suricata, zeek])
+})
+
 test('what Podman cannot connect costs itself alone', async () => {
   const alone = await start('alone', 'none')
   const { stderr } = await applySpan('network: span0, sensors: [suricata, zeek, alone]', 4)
@@ -201,6 +227,10 @@ test('what Podman cannot connect costs itself alone', async () => {
 })
 
 test('destroy leaves nothing', async () => {
+  const { name } = await findTap(lab, suricata, 'span0')
+  const { State } = await suricata.inspect()
+  const set = ['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', 'dev', name] as const
+  await lab.run([...set, 'down', 'name', 'mine'])
   await spanplan(lab, ['destroy', '--yes'], 0, options)
   for (const container of [suricata, zeek])
     expect((await interfacesOf(container)).map(({ name }) => name)).toEqual(['eth0'])

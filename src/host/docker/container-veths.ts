@@ -7,7 +7,7 @@ import { parseRecords } from '../parsers/records.ts'
 import { parseOutput, runJsonBatch } from '../read-commands.ts'
 import { findRouted } from '../routes/read-routes.ts'
 import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
-import { dockerBridge } from './docker-names.ts'
+import { dockerBridge, isPortName } from './docker-names.ts'
 
 /**
  * Finds the host's end of each interface of a container. What a container says of itself cannot be trusted, and a PID may be used
@@ -191,19 +191,14 @@ function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNet
   return own === undefined ? null : dockerBridge(own)
 }
 
-/**
- * The names of the host's ends: Docker's are `veth` and seven random digits (GenerateIfaceName() of its libnetwork); Podman's are
- * those that the kernel gives. The file of the network namespace tells which of the two it is.
- */
-const portName = { docker: /^veth[0-9a-f]{7}$/, podman: /^veth\d+$/ } as const
-
 /** Podman's name of that file (NewNS() in its common/pkg/netns). */
 const podmanSandbox = /^netns-[0-9a-f-]{36}$/
 
 /** Whether it may have been made as a port, and somebody has taken it off its bridge. One that the host uses is no port any more. */
 function mayBeLoosePort({ name, master, isUsed }: Veth, sandbox: string): boolean {
-  const pattern = podmanSandbox.test(basename(sandbox)) ? portName.podman : portName.docker
-  return master === null && !isUsed && pattern.test(name)
+  // The file of the network namespace tells whose the container is.
+  const engine = podmanSandbox.test(basename(sandbox)) ? 'podman' : 'docker'
+  return master === null && !isUsed && isPortName(engine, name)
 }
 
 /**

@@ -49,6 +49,17 @@ export function engineOf(docker: DockerState): Engine {
   return docker.state === 'read' && docker.podman !== undefined ? 'podman' : 'docker'
 }
 
+/**
+ * The names of the host's ends: Docker's are `veth` and seven random digits (GenerateIfaceName() of its libnetwork); Podman's are
+ * those that the kernel gives.
+ */
+const portName: Readonly<Record<Engine, RegExp>> = { docker: /^veth[0-9a-f]{7}$/, podman: /^veth\d+$/ }
+
+/** Whether an engine may have given a port this name. */
+export function isPortName(engine: Engine, name: string): boolean {
+  return portName[engine].test(name)
+}
+
 /** The first version of Podman whose networks can hand out a span. Earlier ones were not tried. */
 export const podmanWithSpans = '5.4'
 

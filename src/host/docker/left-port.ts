@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { diagnostic, SpanplanError } from '../../errors.ts'
 import { type Argv, commandFailed, run } from '../exec.ts'
 import { parseRecords } from '../parsers/records.ts'
-import { shellLine } from '../quote-command.ts'
+import { indexName, shellLine } from '../quote-command.ts'
 import { runJsonBatch } from '../read-commands.ts'
 
 /** The host's end of a container's interface, as the kernel had it before the container was disconnected. */
@@ -31,8 +31,8 @@ export async function removeLeftPort(port: ConnectedPort, container: string): Pr
   const isThere = async () => (await readLinks(port)).isLeft
   const { isLeft, isIndexName } = await readLinks(port)
   if (!isLeft) return
-  // Its index, which ip takes in this form, is no other's; another port may have its name the moment that it goes.
-  const argv: Argv = ['ip', 'link', 'del', 'dev', isIndexName ? port.name : indexName(port)]
+  // Its index is no other's; another port may have its name the moment that it goes.
+  const argv: Argv = ['ip', 'link', 'del', 'dev', isIndexName ? port.name : indexName(port.index)]
   const output = await run(argv)
   if (output.status === 0 || !(await isThere())) return
   const [{ message } = { message: '' }] = commandFailed(argv, output).diagnostics
@@ -45,13 +45,11 @@ export async function removeLeftPort(port: ConnectedPort, container: string): Pr
   )
 }
 
-const indexName = ({ index }: ConnectedPort): string => `if${index}`
-
 /** Whether a port is still there, and whether an interface has the name that stands for the port's index. */
 async function readLinks(port: ConnectedPort): Promise<{ readonly isLeft: boolean; readonly isIndexName: boolean }> {
   const [named, byIndex] = await runJsonBatch(
     ['ip', '-json', '-details'],
-    [port.name, indexName(port)].map((name) => ['link', 'show', 'dev', name])
+    [port.name, indexName(port.index)].map((name) => ['link', 'show', 'dev', name])
   )
   return {
     isLeft: parseRecords(vethOutput, named).some(({ ifindex }) => ifindex === port.index),

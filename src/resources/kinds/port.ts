@@ -1,6 +1,7 @@
-import { label } from '../../host/docker/docker-names.ts'
+import { dockerBridge, isPortName, label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
+import { indexName } from '../../host/quote-command.ts'
+import type { DockerNetwork, Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
@@ -55,6 +56,8 @@ export interface Port extends Resource {
   readonly bridgeStays: boolean
   /** Why the port cannot be sealed. */
   readonly obstacle: string | null
+  /** What ip calls a port that has lost its connection, see isLeft(); null: it has not. */
+  readonly left: string | null
 }
 
 /** How ports of bridges are observed, sealed and given back. Docker or others create them. */
@@ -71,7 +74,12 @@ export const port: Kind<Port> = {
     seal: sealField
   },
   desire: (desired, host) =>
-    desired.spans.flatMap((span) => host.portsOf(span.name).map((link) => desirePort(desired, host, span, link))),
+    desired.spans.flatMap((span) =>
+      host
+        .portsOf(span.name)
+        .filter((link) => !isLeft(host, link))
+        .map((link) => desirePort(desired, host, span, link))
+    ),
   observe: (desired, host) => {
     const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter((link) => isOrphan(desired, host, link))
@@ -86,14 +94,17 @@ export const port: Kind<Port> = {
   create: joinSteps,
   update: (before, after, fields) =>
     after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields)),
-  remove: giveBackSteps,
+  remove: (before) => (before.left === null ? giveBackSteps(before) : deleteSteps(before.id, before.left)),
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
   device: ({ id }) => id,
   serves: ({ endpoint }) => endpoint?.container ?? null,
   closes: true,
   conflict: ({ id, obstacle }, _, host) => sealConflict(host, obstacle ?? `${id} cannot be sealed`, id),
-  removalNote: () => 'given back as it was before it was a port'
+  removalNote: ({ left }) =>
+    left === null
+      ? 'given back as it was before it was a port'
+      : 'removed: a container that is connected by it no more has kept its interface'
 }
 
 /**
@@ -122,6 +133,32 @@ function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): 
   return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
 }
 
+/**
+ * Whether a port was made to connect a container, and connects none any more: the container has moved its interface to another network
+ * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for. While a container
+ * starts or stops, or where it is not known which port is whose, none is left.
+ */
+function isLeft(host: HostIndex, link: Link): boolean {
+  const { docker, engine } = host
+  const own = host.attachmentOf(link)
+  const mark = readPortClass(findSeal(host, link.name)?.classId ?? null)
+  if (mark?.connection !== true || !isPortName(engine, link.name) || own?.endpoint) return false
+  if (docker.state !== 'read' || docker.unread.length > 0) return false
+  const networks = docker.networks.filter((one) => one.labels[label.name] !== undefined || isOn(one, link.master))
+  const names = new Set(networks.map(({ name }) => name))
+  const containers = own === undefined ? docker.containers : [own.container]
+  return containers.every(({ running, restarting, endpoints }) =>
+    endpoints.every(({ network, port }) => !names.has(network) || (running && !restarting && port !== 'unknown'))
+  )
+}
+
+const isOn = (network: DockerNetwork, bridge: string | null) => bridge !== null && dockerBridge(network) === bridge
+
+/** By its index: another port may have its name by then. */
+function deleteSteps(id: string, left: string): Step[] {
+  return [step(id, ['ip', 'link', 'del', 'dev', left], 'remove')]
+}
+
 function isSpanBridge(desired: DesiredState, link: Link): boolean {
   return readMark(link) !== null || ownsBridge(desired, link) || desired.spanOf(link.name) !== undefined
 }
@@ -140,15 +177,25 @@ function originOf(host: HostIndex, link: Link): PortOrigin {
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
   const { mtu, up, ipv6, ownMacEntry } = link
-  const own = { mtu, up, ipv6, clsact: host.hasQdisc(link.name, 'clsact') }
+  const connection = host.attachmentOf(link)?.endpoint != null
+  const own = { mtu, up, ipv6, clsact: host.hasQdisc(link.name, 'clsact'), connection }
   if (!leadsAway(link)) return { ...usual, ...own }
   const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
-  return lost ? { ...usual, mtu } : { ...flagsOf(link), ...own, ownMacEntry }
+  return lost ? { ...usual, mtu, connection } : { ...flagsOf(link), ...own, ownMacEntry }
 }
 
 /** The settings with which the kernel and Docker make a port. */
 const usual: Omit<PortOrigin, 'mtu'> = {
-  ...{ up: true, isolated: false, learning: true, flooding: true, ipv6: true, ownMacEntry: true, clsact: false }
+  ...{
+    up: true,
+    isolated: false,
+    learning: true,
+    flooding: true,
+    ipv6: true,
+    ownMacEntry: true,
+    clsact: false,
+    connection: false
+  }
 }
 
 function flagsOf({ port }: Link): PortOptions {
@@ -196,11 +243,13 @@ function observePort(
   // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
   const isDockers = endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
   const givenBack = (changed || seal !== undefined) && !isDockers
+  const byIndex = indexName(link.index)
+  const left = isLeft(host, link) ? (host.mayExist(byIndex) ? link.name : byIndex) : null
   return {
     kind: 'port',
     id: link.name,
     spans: span === null ? [] : [span],
-    owner: obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
+    owner: left !== null ? 'ours' : obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
     attached: span !== null,
     endpoint,
     mac: link.mac,
@@ -215,7 +264,8 @@ function observePort(
     inUse: isInUse(host, { ...link, master: null }),
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
-    obstacle
+    obstacle,
+    left
   }
 }
 
@@ -280,7 +330,7 @@ export function joinSpan(
     ...({ kind: 'port', id: name, spans: [span], owner: 'ours', attached: true, endpoint: null } as const),
     ...{ mac, mtu, up: true, isolated: true, learning: false, flooding: true, ipv6: false, ownMacEntry: false },
     ...{ seal: isSealed ? 'sealed' : 'marked', handle: sealHandle(name), original: { ...usual, mtu, isolated: true } },
-    ...{ inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null }
+    ...{ inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null, left: null }
   })
 }
 
@@ -300,7 +350,7 @@ function joinSteps(after: Port): Step[] {
 
 /** Settings that only a port has are gone when the link leaves the bridge. */
 function giveBack(before: Port): Port {
-  const { mtu, up, ipv6, clsact, ...flags } = before.original
+  const { mtu, up, ipv6, clsact, connection: _, ...flags } = before.original
   const seal = clsact || before.qdiscInUse ? 'qdisc' : 'none'
   return {
     ...before,

@@ -57,9 +57,10 @@ export const xdp: Kind<Xdp> = {
 }
 
 /** On a veth pair alone: the kernel runs a program on its own end for all that the other end sends. */
-function findOn(host: HostIndex, { id, spans, owner, attached, endpoint }: Port): Xdp[] {
+function findOn(host: HostIndex, { id, spans, owner, attached, endpoint, left }: Port): Xdp[] {
   const link = host.linkOf(id)
-  if (link?.kind !== 'veth' || !link.foreignPeer) return []
+  // It goes with its port.
+  if (left !== null || link?.kind !== 'veth' || !link.foreignPeer) return []
   const program = readProgram(link)
   // Where the port is a container's, the program goes with it.
   const isGivenBack = program === 'ours' && (owner === 'adopted' || !attached)
