@@ -423,6 +423,12 @@ export const messages = {
       'A sensor was disconnected, but its interface is still there: it has renamed the interface, so that Docker or Podman did not find it, and the port on the host could not be removed either. The sensor goes on to hear the span.',
     todo: 'Remove the port with the command that the message names, or restart the container.'
   },
+  PORT_STRAY: {
+    kind: 'warning',
+    means:
+      'A port of a span has a name such as Docker or Podman gives, and no container has its other end. A sensor with CAP_NET_ADMIN can move its interface to a network namespace of its own, and so go on to hear the span when it is taken off the file. spanplan removes such a port where its mark says that it was made for a container; this one may also be somebody’s own, and stays.',
+    todo: 'Find out what it is for; if nobody needs it, remove it with the command that the message names.'
+  },
   INTERFACE_RENAMED: {
     kind: 'warning',
     means:

@@ -6,6 +6,7 @@ import type { DesiredState } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
+import { warnOfStrayPorts } from '../resources/left-ports.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
@@ -37,7 +38,12 @@ export function planTarget(target: Target, facts: Facts): PlanView {
   const { host } = facts
   const { resolution, plan } = planAround(target, facts, [])
   const { desired } = resolution
-  const warnings = [...plan.warnings, ...warnOfUnreadContainers(host), ...warnOfOpaque(desired, host)]
+  const warnings = [
+    ...plan.warnings,
+    ...warnOfUnreadContainers(host),
+    ...warnOfOpaque(desired, host),
+    ...warnOfStrayPorts(desired, host)
+  ]
   if (target.isDestroy) {
     const isNothing = plan.changes.length + plan.waiting.length === 0
     const others = isNothing ? warnOfOtherOwners(target, host) : []

@@ -1,11 +1,12 @@
-import { dockerBridge, isPortName, label } from '../../host/docker/docker-names.ts'
+import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { indexName } from '../../host/quote-command.ts'
-import type { DockerNetwork, Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
+import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
+import { isLeft } from '../left-ports.ts'
 import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -132,27 +133,6 @@ function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): 
   const isOrMayBe = (place: Endpoint) => place === endpoint || typeof place.port === 'string'
   return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
 }
-
-/**
- * Whether a port was made to connect a container, and connects none any more: the container has moved its interface to another network
- * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for. While a container
- * starts or stops, or where it is not known which port is whose, none is left.
- */
-function isLeft(host: HostIndex, link: Link): boolean {
-  const { docker, engine } = host
-  const own = host.attachmentOf(link)
-  const mark = readPortClass(findSeal(host, link.name)?.classId ?? null)
-  if (mark?.connection !== true || !isPortName(engine, link.name) || own?.endpoint) return false
-  if (docker.state !== 'read' || docker.unread.length > 0) return false
-  const networks = docker.networks.filter((one) => one.labels[label.name] !== undefined || isOn(one, link.master))
-  const names = new Set(networks.map(({ name }) => name))
-  const containers = own === undefined ? docker.containers : [own.container]
-  return containers.every(({ running, restarting, endpoints }) =>
-    endpoints.every(({ network, port }) => !names.has(network) || (running && !restarting && port !== 'unknown'))
-  )
-}
-
-const isOn = (network: DockerNetwork, bridge: string | null) => bridge !== null && dockerBridge(network) === bridge
 
 /** By its index: another port may have its name by then. */
 function deleteSteps(id: string, left: string): Step[] {

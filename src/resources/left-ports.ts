@@ -1,0 +1,65 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { shellLine } from '../host/quote-command.ts'
+import type { Link } from '../host/snapshot.ts'
+import type { DesiredState } from './desired-state.ts'
+import { writeAddress } from './kind.ts'
+import { type PortOrigin, readMark, readPortClass } from './marks.ts'
+import { isInScope } from './ownership.ts'
+import { findSeal } from './seal.ts'
+
+/**
+ * Whether a port was made to connect a container, and connects none any more: the container has moved its interface to another network
+ * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for.
+ */
+export function isLeft(host: HostIndex, link: Link): boolean {
+  return readPortMark(host, link)?.connection === true && isNobodys(host, link)
+}
+
+function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
+  return readPortClass(findSeal(host, name)?.classId ?? null)
+}
+
+/**
+ * Whether a port with a name as the engine gives it connects no container. While a container starts or stops, or where it is not known
+ * which port is whose, each is taken for somebody's.
+ */
+function isNobodys(host: HostIndex, link: Link): boolean {
+  const { docker, engine } = host
+  const own = host.attachmentOf(link)
+  if (!link.foreignPeer || !isPortName(engine, link.name) || own?.endpoint) return false
+  if (docker.state !== 'read' || docker.unread.length > 0) return false
+  const isSpans = (network: (typeof docker.networks)[number]) =>
+    network.labels[label.name] !== undefined || (link.master !== null && dockerBridge(network) === link.master)
+  const names = new Set(docker.networks.filter(isSpans).map(({ name }) => name))
+  const containers = own === undefined ? docker.containers : [own.container]
+  return containers.every(({ running, restarting, endpoints }) =>
+    endpoints.every(({ network, port }) => !names.has(network) || (running && !restarting && port !== 'unknown'))
+  )
+}
+
+/**
+ * The ports of spans with a network that may be such, and whose mark does not say so: a container may have moved its interface before
+ * the port was sealed, or while Docker was not read. What somebody has put on the bridge by hand may look the same, so it stays.
+ */
+export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagnostic[] {
+  const bridges = host.links.filter((link) => {
+    const mark = readMark(link)
+    return mark?.network === true && isInScope(desired, mark.owner, link.name)
+  })
+  return bridges.flatMap(({ name: span }) =>
+    host
+      .portsOf(span)
+      // What has no mark has just come: its container may not be told of yet.
+      .filter((link) => readPortMark(host, link)?.connection === false && isNobodys(host, link))
+      .map(({ name }) => ({
+        ...diagnostic(
+          'PORT_STRAY',
+          `the port ${name} of span ${span} leads to a network namespace that is no container's: a sensor may have moved its interface there, and then hears the span for as long as it runs`,
+          `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
+        ),
+        address: writeAddress(span, 'port', name)
+      }))
+  )
+}
