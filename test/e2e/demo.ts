@@ -212,7 +212,9 @@ async function demonstrate(): Promise<void> {
   terminal.write(FILE)
 
   heading('The plan: what would be done, and nothing is')
-  await stage.spanplan('plan', ['Plan: 6 to create, 1 to change, 0 to replace, 0 to remove.'])
+  await stage.spanplan('plan', [
+    'Plan: 6 to create, 1 to change, 0 to replace, 0 to remove.\nThe subnet of span0 is random: '
+  ])
   ensure((await lab.snapshotText()) === before, 'plan changes nothing')
 
   heading('The apply')

@@ -3,9 +3,11 @@ import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
+import type { Plan } from '../../plan/plan.ts'
 import { warnOfLateSeal } from '../../plan/resolve-table.ts'
 import { printable, printableJson } from '../../printable.ts'
 import { warnOfListeners } from '../../resources/kinds/xdp.ts'
+import type { Spec } from '../../spec/spec.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
@@ -53,8 +55,20 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   } else if (options.commands) process.stdout.write(renderCommands(plan))
   else {
     process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
+    if (options.out === undefined) process.stdout.write(describeChance(plan, spec))
     if (install?.changed) process.stdout.write(`The file would be installed: ${printable(install.file)}.\n`)
   }
   const changed = plan.changes.length > 0 || install?.changed === true
   return options.detailedExitcode && changed ? Exit.changes : Exit.done
+}
+
+/** Which subnets the apply that follows chooses again, in a line; empty: none. */
+function describeChance({ changes }: Plan, { spans }: Spec): string {
+  const isChosen = (name: string | null) => spans.some((span) => span.name === name && span.network?.subnet === null)
+  const names = changes.flatMap(({ kind, action, span }) =>
+    kind === 'network' && action === 'create' && span !== null && isChosen(span) ? [span] : []
+  )
+  if (names.length === 0) return ''
+  const of = names.length === 1 ? `The subnet of ${names[0]} is` : `The subnets of ${names.join(', ')} are`
+  return `${of} random: an apply chooses anew, unless it has a saved plan (--out FILE).\n`
 }
