@@ -1,5 +1,6 @@
 /** Marks that spanplan did not write: nothing that does not bear a true one is changed, whatever it says. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bridgeMac } from '../../src/resources/marks.ts'
 import { expectClean } from '../e2e/hostile.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
@@ -82,12 +83,39 @@ describe('the alias of a link', () => {
     const [link] = JSON.parse(await ip('-j', 'link', 'show', 'dev', 'ens224'))
     await ip('addr', 'add', '192.0.2.9/24', 'dev', 'ens224')
     const used = await lab.snapshotText()
-    await ip('link', 'add', 'br9', 'type', 'bridge')
+    await ip('link', 'add', 'br9', 'address', bridgeMac('default', 'br9'), 'type', 'bridge')
     // Before, it was down; since, spanplan has charge of that.
     await ip('link', 'set', 'dev', 'br9', 'alias', `spanplan:default:owned:${link.ifindex.toString(36)}.0001`)
     await spanplan(lab, ['destroy', '--yes'])
     await expectRestored(lab, used)
     await ip('addr', 'flush', 'dev', 'ens224')
+  })
+
+  test("on a bridge of somebody's own that bears a copy costs that bridge alone, and the error says how to keep it", async () => {
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+    await spanplan(lab, ['apply'])
+    const [{ ifalias }] = JSON.parse(await ip('-j', 'link', 'show', 'dev', 'span0'))
+    await ip('link', 'add', 'br9', 'type', 'bridge')
+    await ip('link', 'set', 'dev', 'br9', 'alias', ifalias)
+    const copied = await lab.snapshotText()
+    const keep = "ip link set dev br9 alias ''"
+    for (const args of [['plan'], ['apply', '--yes'], ['destroy', '--yes']]) {
+      const refused = await expectRefusal(lab, args)
+      expect(refused.match(/^error: /gm)).toHaveLength(1)
+      expect(refused).toContain('the bridge br9 cannot be removed: its alias is a copy of a mark of spanplan')
+      expect(refused).toContain(`to keep it, take the mark off: ${keep};`)
+    }
+    expect(await lab.snapshotText()).toBe(copied)
+    await ip('link', 'set', 'dev', 'ens192', 'promisc', 'off')
+    await spanplan(lab, ['apply', '--span', 'span0'])
+    expect(await lab.snapshotText()).toBe(copied)
+    const status = await lab.spanplan(['status', '--for', '10ms'])
+    expect(status.stdout).toMatch(/^span0: healthy/m)
+    await sh(keep)
+    await expectConverged(lab)
+    await spanplan(lab, ['destroy', '--yes'])
+    await ip('link', 'del', 'dev', 'br9')
+    await expectRestored(lab, first)
   })
 })
 

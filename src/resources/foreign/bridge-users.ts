@@ -8,7 +8,7 @@ import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.t
 import { sealPref } from '../../host/tc-syntax.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
-import { sealHandle } from '../marks.ts'
+import { bridgeMac, readMark, sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
@@ -28,6 +28,7 @@ export function findBridgeUsers(
 ): Diagnostic[] {
   const link = host.linkOf(bridge)
   if (link === undefined) return []
+  if (isMarkCopied(link, planned)) return [explainCopy(bridge)]
   const networks = host.networksOn(bridge)
   const guests = [
     ...host.uppersOf(link).map(describeUpper),
@@ -50,6 +51,34 @@ export function findBridgeUsers(
       `the bridge ${bridge} cannot be removed: ${words}`,
       `if nothing needs it: ${removal.map(shellLine).join('; ')}`
     )
+  )
+}
+
+/**
+ * Whether somebody has given a bridge of their own the alias of a span's. What spanplan has made also has a MAC address of its name,
+ * a seal of its name, a mirror into it or a network: all of them go, and come back by an apply, but not all at once.
+ */
+function isMarkCopied(link: Link, { desired, host }: ObservedState): boolean {
+  const { name, mac } = link
+  const owner = readMark(link)?.owner
+  return (
+    owner !== undefined &&
+    mac !== bridgeMac(owner, name) &&
+    host.filtersOf(name).every(({ handle }) => handle !== sealHandle(name)) &&
+    [...desired.marks.mirrors.keys()].every(({ mirror }) => mirror?.target !== name) &&
+    host.networksOn(name).every((network) => !ownsNetwork(desired, network))
+  )
+}
+
+function explainCopy(bridge: string): Diagnostic {
+  const [keep, remove] = [
+    ['ip', 'link', 'set', 'dev', bridge, 'alias', ''],
+    ['ip', 'link', 'del', 'dev', bridge]
+  ] as const
+  return diagnostic(
+    'BRIDGE_IN_USE',
+    `the bridge ${bridge} cannot be removed: its alias is a copy of a mark of spanplan, and nothing else of it is spanplan's`,
+    `to keep it, take the mark off: ${shellLine(keep)}; if nothing needs it: ${shellLine(remove)}`
   )
 }
 
