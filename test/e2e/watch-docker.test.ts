@@ -155,7 +155,7 @@ test('while Docker hangs, a card that goes down is let go, and stays down', asyn
       phase,
       '--strict',
       '--lock-timeout',
-      '1s',
+      '30s',
       '-f',
       'spans.yaml'
     ])
