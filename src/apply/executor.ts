@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { renderChange } from '../plan/output/text.ts'
-import { isTolerated, type PlannedChange } from '../plan/plan.ts'
+import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -205,8 +205,10 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   const { change } = failure.task
   if (!hasGone(change, before, now)) {
     const described = describeFailure(failure)
-    // To lose the place of a container that others have connected is worse than to fail.
-    const isLosable = change.container !== null && (change.after ?? change.before)?.owner === 'ours'
+    // To lose the place of a container that others have connected is worse than to fail. Without the network that Docker lists for a
+    // container, Docker does not start that again.
+    const isOurs = change.container !== null && (change.after ?? change.before)?.owner === 'ours'
+    const isLosable = isOurs && !changes.some((other) => other.action === 'remove' && hangsOn(change, other))
     if (!isLosable && !isTolerated(change)) throw described
     run.leftOut.addFailed(change, diagnosticOf(described))
   }

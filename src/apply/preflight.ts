@@ -1,7 +1,7 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { type Capability, hasCapability } from '../host/process/capabilities.ts'
 import type { Plan } from '../plan/plan.ts'
-import { countEmptyFileRemovals } from '../plan/plan-view.ts'
+import { countEmptyFileRemovals, ifEmptyIsMeant } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 
 /** For a port, a network namespace, and tcpdump as another user in that namespace, which is ended at the end. */
@@ -67,7 +67,7 @@ export function checkEmptyFile(target: Target, plan: Plan): void {
   throw new PreflightError({
     code: 'EMPTY_REFUSED',
     message: `the file has no spans: this would remove everything that is live (${removals}). Nothing was changed.`,
-    hint: 'if you want that, add --allow-empty'
+    hint: ifEmptyIsMeant
   })
 }
 

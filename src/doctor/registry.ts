@@ -3,7 +3,7 @@ import { file, runDirectory } from './checks/files.ts'
 import { installation } from './checks/installation.ts'
 import { carrier, managers, mtu, offloads } from './checks/interfaces.ts'
 import { modules } from './checks/kernel.ts'
-import { listeners } from './checks/listeners.ts'
+import { listeners, xdp } from './checks/listeners.ts'
 import { marks } from './checks/marks.ts'
 import { bpftool, ethtool, iproute2, nftables, node, tcpdump, tools } from './checks/programs.ts'
 import { rights } from './checks/rights.ts'
@@ -16,7 +16,7 @@ import type { Check, Finding } from './finding.ts'
 const checks: readonly Check[] = [
   ...[node, iproute2, ethtool, tcpdump, nftables, bpftool, tools, modules, rights],
   ...[docker, liveRestore, file, runDirectory],
-  ...[spans, carrier, managers, offloads, mtu, sensors, listeners, silence, pauses],
+  ...[spans, carrier, managers, offloads, mtu, sensors, xdp, listeners, silence, pauses],
   ...[watch, units, installation, marks]
 ]
 

@@ -1,5 +1,5 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
-import type { Filter, Link } from './snapshot.ts'
+import type { DockerNetwork, Filter, Link } from './snapshot.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
@@ -10,6 +10,8 @@ export interface ReadRequest {
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
   readonly networks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
+  /** Selects the Docker networks that the plan may remove. Who is on these is looked for among all containers that run. */
+  readonly removable: (network: DockerNetwork) => boolean
   /** The containers that the plan depends on. */
   readonly containers: readonly ContainerSelector[]
   /** Whether the plan depends on nftables, and on whether ports can be silent. */

@@ -1,4 +1,4 @@
-import { diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
@@ -6,6 +6,7 @@ import type { DesiredState } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
+import { warnOfListeners } from '../resources/kinds/xdp.ts'
 import { warnOfStrayPorts } from '../resources/left-ports.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope } from '../resources/ownership.ts'
@@ -15,6 +16,7 @@ import { exceptSpans } from '../spec/scope.ts'
 import { warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Resolution, resolveSpec } from './resolve.ts'
+import { warnOfLateSeal } from './resolve-table.ts'
 import type { Target } from './target.ts'
 
 /** What a plan is made from, besides the target. */
@@ -91,6 +93,14 @@ function warnOfUnreadContainers({ docker, engine }: HostIndex) {
   )
 }
 
+/** Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it. */
+export function warnOfHost({ desired, host }: PlanView): Diagnostic[] {
+  return [...warnOfLateSeal(desired, host), ...warnOfListeners(desired, host)]
+}
+
+/** What to do where the file has no spans, and that is meant. */
+export const ifEmptyIsMeant = 'if you want that: spanplan apply --allow-empty, or spanplan destroy'
+
 /** How many resources a plan removes because the file has no spans: probably by accident. 0 where the file has spans. */
 export function countEmptyFileRemovals(target: Target, { changes }: Plan): number {
   if (target.isDestroy || target.spec.spans.length > 0) return 0
@@ -100,7 +110,7 @@ export function countEmptyFileRemovals(target: Target, { changes }: Plan): numbe
 function warnOfEmptyFile(target: Target, plan: Plan) {
   if (countEmptyFileRemovals(target, plan) === 0) return []
   const message = `the file has no spans: apply would remove everything that belongs to the name ${target.spec.name}`
-  return [diagnostic('FILE_REMOVES_ALL', message, 'apply refuses that without --allow-empty')]
+  return [diagnostic('FILE_REMOVES_ALL', message, `apply refuses that; ${ifEmptyIsMeant}`)]
 }
 
 /** Live spans with the file's name that neither the file nor the scope has. */

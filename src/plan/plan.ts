@@ -194,6 +194,15 @@ export function explainUndone({ kind: name, before, after, address, origin }: Pl
   return { ...kind.undone(resource, reason), address, ...(origin && { origin }) }
 }
 
+/** Whether what one change is about is on what another is about, and goes with that. */
+export function hangsOn(change: PlannedChange, other: PlannedChange): boolean {
+  const below = kinds.find(({ kind }) => kind === change.kind)?.hangsOn
+  const resource = change.before ?? change.after
+  return (
+    below !== undefined && resource !== null && below.kind === other.kind && below.id(resource) === other.before?.id
+  )
+}
+
 /** Whether others may undo a change at will, so that it fails no apply. */
 export function isTolerated(change: PlannedChange): boolean {
   return explainUndone(change, '') !== null

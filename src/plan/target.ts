@@ -1,6 +1,7 @@
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
+import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces, sourceInterfaces } from '../resources/sources/interface.ts'
 import { sourceContainers } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
@@ -69,14 +70,16 @@ export function readRequestOf(target: Target): ReadRequest {
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
     (sourced.length > 0 && link.foreignPeer)
+  const networks = new Set(spans.flatMap(({ network }) => network?.name ?? []))
   return {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
       return [...new Set([...marked, ...dedicatedInterfaces(target.spec, links)])]
     },
-    networks: new Set(spans.flatMap(({ network }) => network?.name ?? [])),
+    networks,
     bridges,
+    removable: (network) => !networks.has(network.name) && ownsNetwork(target, network),
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
     deferDocker: target.deferDocker

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
-import { countEmptyFileRemovals, type PlanView, planTarget } from '../plan/plan-view.ts'
+import { countEmptyFileRemovals, ifEmptyIsMeant, type PlanView, planTarget } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 
 /** What to run so that the host is as the file says; or why that would end with an error, or would not last. */
@@ -62,7 +62,7 @@ function findRefusal(target: Target, view: PlanView): Diagnostic | null {
   try {
     const { plan } = planTarget(strict, view)
     if (countEmptyFileRemovals(strict, plan) === 0) return null
-    return diagnostic('EMPTY_REFUSED', 'the file has no spans', 'if you want that: spanplan destroy')
+    return diagnostic('EMPTY_REFUSED', 'the file has no spans', ifEmptyIsMeant)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     return error.diagnostics[0] ?? null

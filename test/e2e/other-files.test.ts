@@ -148,3 +148,20 @@ test('an apply after a hook has said that an interface goes down: the newest wor
   await hook('up')
   await until('the mirror is back', async () => (await mirrorsOf('ens192')).includes('mirred'))
 })
+
+test('a destroy without a file names what does without one', async () => {
+  for (const args of [[], ['-f', 'gone.yaml']]) {
+    const { stderr } = await spanplan(lab, ['destroy', ...args], 65)
+    expect(stderr).toMatch(/without a file, remove the spans of one name with --name, or of every name with --all\n$/)
+  }
+})
+
+test('a file without spans: plan, status and apply advise the same', async () => {
+  await write('spans.yaml', `spans: {span0: {${span0}}}`)
+  await spanplan(lab, ['apply'])
+  await write('spans.yaml', 'spans: {}')
+  const advice = 'if you want that: spanplan apply --allow-empty, or spanplan destroy'
+  expect(await hear('plan')).toContain(advice)
+  expect(await hear('apply', '--yes')).toContain(advice)
+  expect((await showStatus()).stdout).toContain(advice)
+})

@@ -4,7 +4,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { hostNamespace } from './lab/sweep.ts'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, expectRestored, portOf, spanplan, writeSpans } from './spans.ts'
+import {
+  expectConverged,
+  expectHeard,
+  expectRefusal,
+  expectRestored,
+  portOf,
+  spanplan,
+  warningsIn,
+  writeSpans
+} from './spans.ts'
 
 const user = 65534
 /** Of Docker's socket. */
@@ -105,7 +114,7 @@ test('so is the right to write the file of --install', async () => {
     env: { SPANPLAN_RUN_DIR: run }
   }
   const install = ['-f', 'spans.yaml', '--install', join(folder, 'spans.yaml')]
-  expect(await expectRefusal(lab, ['apply', ...install], 77, asHe)).toMatch(
+  expect(warningsIn(await expectRefusal(lab, ['apply', ...install], 77, asHe))).toMatch(
     /^error: \S*\/installed\/spans\.yaml cannot be installed: permission denied\. Nothing was changed\.\n {2}run it as root, with sudo\n$/
   )
   expect(await lab.snapshotText()).toBe(before)

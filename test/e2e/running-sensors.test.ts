@@ -120,6 +120,24 @@ describe('a sensor in which the name of its next interface is taken', () => {
     await expectHeard(lab, [evil, good])
   })
 
+  test.each([
+    ['destroy', spans],
+    ['apply', 'spans: {other: {sources: [{interface: ens192}]}}']
+  ])('is taken off by a %s that removes the network, and can be started again', async (command, file) => {
+    const { free } = await leaveHalf()
+    await writeSpans(lab, file)
+    // Docker cannot make its interface, and so cannot take it off: the network stays for it.
+    const { stderr } = await spanplan(lab, [command, '--yes'], 5)
+    expect(stderr).toContain('docker restart evil')
+    await free()
+    const { stdout } = await spanplan(lab, [command, '--yes'])
+    expect(stdout).toMatch(/ - +sensor +evil → span/)
+    expect(await networksOf(evil)).toEqual(['none'])
+    await evil.restart({ t: 0 })
+    await spanplan(lab, ['destroy', '--yes'])
+    await writeSpans(lab, spans)
+  })
+
   test('is connected after the restart that the apply advises', async () => {
     await leaveHalf()
     await evil.restart({ t: 0 })

@@ -92,7 +92,7 @@ describe('not healthy', () => {
     const text = await read(2)
     // Without --allow-empty, apply refuses that.
     expect(text).toMatch(
-      /^host: NOT HEALTHY, \d+ differences from the file\. spanplan apply is refused\s+for now: the\s+file has no spans; .*\n\nhost\n {2}- bridge span0\n/
+      /^host: NOT HEALTHY, \d+ differences from the file\. spanplan apply is refused\s+for now: the\s+file has no spans; if you want that: spanplan apply --allow-empty, or spanplan\s+destroy\n\nhost\n {2}- bridge span0\n/
     )
   })
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { expectClean } from '../e2e/hostile.ts'
 import { hostNamespace } from '../e2e/lab/sweep.ts'
 import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
-import { spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { spanplan, until, warningsIn, writeSpans } from '../e2e/spans.ts'
 import { startWatch } from '../e2e/watching.ts'
 import { wrapPrograms } from '../e2e/wrapped.ts'
 
@@ -77,7 +77,7 @@ describe('a run directory that somebody else may write to', () => {
     await listen('sock', `${JSON.stringify({ confirmed: true, window: evil, message: evil })}\n`)
     for (const args of [['pause', '--for', '1h'], ['apply'], ['watch'], ['confirm'], ['rollback']]) {
       const outcome = await spanplan(lab, args, 77, options)
-      expect(outcome.stderr).toMatch(
+      expect(warningsIn(outcome.stderr)).toMatch(
         /^error: the run directory \S+ cannot be used: .*\n {2}set \$SPANPLAN_RUN_DIR to a directory of your own/
       )
       expectClean(outcome)

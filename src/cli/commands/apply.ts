@@ -5,7 +5,7 @@ import { awaitSensors, describeRefused, missingSensors } from '../../apply/senso
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'
-import type { PlanView } from '../../plan/plan-view.ts'
+import { type PlanView, warnOfHost } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { forgetGoingDown } from '../../run-dir/pauses.ts'
@@ -53,7 +53,7 @@ interface ApplyRequest {
   readonly load: () => Promise<Loaded>
   readonly options: ApplyOptions
   /** What else to warn of before it is applied, such as a watch that undoes it. */
-  readonly warnings: (target: Target) => Promise<readonly Diagnostic[]>
+  readonly warnings: (target: Target, view: PlanView) => Promise<readonly Diagnostic[]>
 }
 
 const asLoaded = (target: Target): Loaded => ({ target, refresh: () => refreshAndCheckSpans(target) })
@@ -73,10 +73,17 @@ export async function applyCommand(
     const { openSavedPlan } = await import('../input/saved-plan.ts')
     const load = () => openSavedPlan(session, plan, options)
     const all = { ...options, yes: true, allowEmpty: true }
-    return applyAndWait(session, { load, options: all, warnings: (target) => warnOfOtherFiles(target) })
+    return applyAndWait(session, { load, options: all, warnings: (target, view) => warnAtApply(target, view) })
   }
   const load = async () => asLoaded(await loadSpecTarget(session, selectWithInstall(options)))
-  return applyAndWait(session, { load, options, warnings: (target) => warnOfOtherFiles(target, options.install) })
+  const warnings = (target: Target, view: PlanView) => warnAtApply(target, view, options.install)
+  return applyAndWait(session, { load, options, warnings })
+}
+
+/** What the host lacks is told where something is changed: to say so at each apply would help nobody. */
+async function warnAtApply(target: Target, view: PlanView, install?: string): Promise<Diagnostic[]> {
+  const host = view.plan.changes.length === 0 ? [] : warnOfHost(view)
+  return [...host, ...(await warnOfOtherFiles(target, install))]
 }
 
 /** `spanplan destroy`: the same, with nothing as the target. */
@@ -145,7 +152,7 @@ async function lockAndApply(
     const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
-    printPlan(session, target, view, before === null ? await warnings(target) : [])
+    printPlan(session, target, view, before === null ? await warnings(target, view) : [])
     const ending = chooseEnding(session, target, options, install)
     const approve = async (): Promise<PlanView> => {
       // Creating, changing and repairing needs no approval.

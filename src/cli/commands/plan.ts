@@ -4,9 +4,8 @@ import { Exit, type ExitCode } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import type { Plan } from '../../plan/plan.ts'
-import { warnOfLateSeal } from '../../plan/resolve-table.ts'
+import { warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
-import { warnOfListeners } from '../../resources/kinds/xdp.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
 import { choosePaint } from '../output/terminal.ts'
@@ -31,11 +30,9 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const target = await loadSpecTarget(session, selectWithInstall(options))
   const view = await refreshAndCheckSpans(target)
   const { spec } = target
-  // Of the host and not of the file: to say so at each apply, and by each watch, would help nobody.
   const installation = findInstallation(session, options)
   const more = [
-    ...warnOfLateSeal(view.desired, view.host),
-    ...warnOfListeners(view.desired, view.host),
+    ...warnOfHost(view),
     ...(await warnOfOtherFiles(target, options.install)),
     ...(installation ? findInstallFaults(installation) : [])
   ]

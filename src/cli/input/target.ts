@@ -1,3 +1,4 @@
+import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
@@ -53,9 +54,27 @@ export function targetOf(spec: Spec, selection: Omit<SpecSelection, keyof FileSe
  */
 export async function loadDestroyTarget(session: Session, selection: DestroySelection): Promise<Target> {
   const { name, all, span, deferDocker } = selection
-  const spec = all || name !== undefined ? null : await loadFiles(selection, session)
+  const spec = all || name !== undefined ? null : await loadNamed(session, selection)
   const owner = all ? null : (name ?? spec?.name ?? null)
   const spans = span.length > 0 ? { only: new Set(span) } : everySpan
   const known = spec?.spans.map(({ name }) => name) ?? []
   return makeDestroyTarget(owner, { scope: { name: owner, spans }, known, deferDocker })
+}
+
+/** A destroy needs the name alone, which can be given without a file. */
+async function loadNamed(session: Session, selection: FileSelection): Promise<Spec> {
+  try {
+    return await loadFiles(selection, session)
+  } catch (error) {
+    if (!(error instanceof SpanplanError)) throw error
+    const diagnostics = error.diagnostics.map((one) => (missing.has(one.code) ? { ...one, hint: addName(one) } : one))
+    throw new SpanplanError(diagnostics, error.exit, { cause: error })
+  }
+}
+
+const missing: ReadonlySet<string> = new Set(['FILE_MISSING', 'FILE_UNREADABLE'])
+
+function addName({ hint }: Diagnostic): string {
+  const without = 'without a file, remove the spans of one name with --name, or of every name with --all'
+  return hint === undefined ? without : `${hint}; ${without}`
 }

@@ -1,7 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { PacketListener } from '../../host/parsers/packet-listeners.ts'
 import type { DesiredSpan } from '../../resources/desired-state.ts'
-import { isSilent } from '../../resources/kinds/xdp.ts'
+import { isSilent, warnOfListeners } from '../../resources/kinds/xdp.ts'
 import { type Check, orOkOf, warning, whenKnown } from '../finding.ts'
 import { whenPlanned } from './interfaces.ts'
 
@@ -22,15 +22,28 @@ export const listeners: Check = {
         // The next port may be one that is heard.
         const isHeard = ports.size > 0 || (sealed.length > 0 && host.silence?.state !== 'usable')
         const hearing = all.filter(({ device }) => (device === null ? isHeard : ports.has(device)))
-        const why = host.silence?.state === 'unusable' ? `; why no port is silent: ${host.silence.reason}` : ''
         const found = [...new Set(hearing.flatMap(describeListener))]
         return orOkOf(
           sealed.flatMap(({ name }) => host.portsOf(name)),
           'no sealed span has a port',
-          found.slice(0, most).map((message) => warning(`${message}${why}`)),
+          found.slice(0, most).map((message) => warning(message)),
           'no process of the host hears what sealed sensors send'
         )
       })
+    )
+}
+
+/** Why no port can have such a program: that is of the host, whoever listens there. */
+export const xdp: Check = {
+  id: 'xdp',
+  find: (facts) =>
+    whenPlanned(facts, ({ view: { desired, host } }) =>
+      orOkOf(
+        desired.spans.filter(({ sealed }) => sealed),
+        'no span is sealed',
+        warnOfListeners(desired, host).map(({ message }) => warning(message)),
+        'the ports of sealed sensors can have their XDP program'
+      )
     )
 }
 

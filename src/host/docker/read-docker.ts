@@ -49,11 +49,15 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     networks.filter((network) => mayFeedSensors(network, request)),
     [...request.containers, ...noted.map(({ container }) => ({ container }))]
   )
-  const read: (Container | UnreadContainer | null)[] = selected.map(() => null)
+  const going = podman === null ? networks.filter(request.removable).map(({ name }) => name) : []
+  const others = going.length === 0 ? [] : listed.filter((one) => one.details?.running && !selected.includes(one))
+  const asked = [...selected, ...others]
+  const read: (Container | UnreadContainer | null)[] = asked.map(() => null)
   const inspect = async ([index, one]: readonly [number, ListedContainer]) => {
-    read[index] = await readContainer(docker, one, canPodmanHandOut(podman))
+    const found = await readContainer(docker, one, canPodmanHandOut(podman))
+    read[index] = index < selected.length || isHalfOn(found, going) ? found : null
   }
-  await forEachConcurrently([...selected.entries()], inspect, mostCalls)
+  await forEachConcurrently([...asked.entries()], inspect, mostCalls)
   const withName = (one: Container) => ({ ...one, networkMode: writeNetworkMode(one.networkMode, networks, listed) })
   const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [withName(one)]))
   const place = async () => {
@@ -65,7 +69,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   // What starts or ends just now has another namespace, or no interface yet, or none any more: Docker is asked again, once.
   const changing = new Set(first.filter(mayBeChanging).map(({ id }) => id))
   await forEachConcurrently(
-    [...selected.entries()].filter(([, { id }]) => changing.has(id)),
+    [...asked.entries()].filter(([, { id }]) => changing.has(id)),
     inspect,
     mostCalls
   )
@@ -78,6 +82,14 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : [])),
     names: listed.map(({ name }) => name)
   }
+}
+
+/**
+ * Whether a container that Docker's list has on no such network is on one by its description. Docker leaves that behind where it
+ * fails to connect a container that runs (26.1). Without the network, the container could not be started again.
+ */
+function isHalfOn(one: Container | UnreadContainer | null, networks: readonly string[]): boolean {
+  return one !== null && 'endpoints' in one && one.endpoints.some(({ network }) => networks.includes(network))
 }
 
 /** A mode that names a network or a container by its id names it by its name; one that is gone, by the start of its id, as Docker does. */

@@ -136,6 +136,7 @@ export function parseContainer(document: unknown, now: number): Container {
 const containerListOutput = z.object({
   Id: z.string(),
   Names: z.array(z.string()).nullish(),
+  State: z.string().catch(''),
   Labels: strings,
   NetworkSettings: z
     .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
@@ -151,6 +152,7 @@ export interface ListedContainer {
     /** The container's own name, and the names that links give it. */
     readonly names: readonly string[]
     readonly labels: Container['labels']
+    readonly running: boolean
     /** The names of the networks that the container is on. */
     readonly networks: readonly string[]
   } | null
@@ -167,7 +169,8 @@ export function parseContainerList(document: unknown): ListedContainer[] {
     const networks = Object.keys(data.NetworkSettings?.Networks ?? {})
     // A name by a link has a slash.
     const name = names.find((one) => !one.includes('/')) ?? id.slice(0, 12)
-    return { id, name, details: { names, labels: data.Labels, networks } }
+    const running = data.State === 'running' || data.State === 'paused'
+    return { id, name, details: { names, labels: data.Labels, running, networks } }
   })
   return sortByKey(listed, ({ name, id }) => `${name} ${id}`)
 }

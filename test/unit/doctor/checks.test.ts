@@ -112,6 +112,16 @@ test('processes of the host whose packet sockets hear what sealed sensors send',
   expect(found({ listeners: { known: known.slice(2, 3) } })).toEqual([])
 })
 
+test('a host on which no port of a sealed sensor can be silent: once, whoever listens', () => {
+  const silence = { state: 'unusable', reason: 'there is no BPF file system' } as const
+  const bad = (text?: string) =>
+    runChecks(factsWith({ spans: reportOn(see({ ...converged, silence }, text)), listeners: { known: [] } })).filter(
+      ({ message }) => message.includes('there is no BPF file system')
+    )
+  expect(bad()).toMatchObject([{ id: 'xdp', result: 'warning' }])
+  expect(bad(fixture('spans.yaml').replace('network: span', 'network: span\n    sealed: false'))).toEqual([])
+})
+
 describe('modules', () => {
   const nothing = { loaded: null, config: null, locked: false, modprobe: null }
   const says = (stdout: string, status = 0) => ({ ...nothing, modprobe: { stdout, status } })

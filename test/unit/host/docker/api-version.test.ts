@@ -76,8 +76,13 @@ test('is read, followed and changed', async () => {
   for (const call of calls) await callDocker(daemon, call)
   await followEvents(daemon, { onStart: () => undefined, onEvent: () => undefined }, new AbortController().signal)
   const found = await readDocker({
-    ...{ programmed: () => [], routed: () => [], networks: new Set<string>(), bridges: new Set<string>() },
-    ...{ containers: [{ container: container.Name.slice(1) }], tables: false, deferDocker: false }
+    ...{ programmed: () => [], routed: () => [], removable: () => false, networks: new Set<string>() },
+    ...{
+      bridges: new Set<string>(),
+      containers: [{ container: container.Name.slice(1) }],
+      tables: false,
+      deferDocker: false
+    }
   })
   expect(found).toMatchObject({ containers: [{ name: container.Name.slice(1) }] })
   expect(refused).toEqual([])

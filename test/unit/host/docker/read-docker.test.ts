@@ -20,6 +20,7 @@ const other = 'a'.repeat(64)
 const [network] = JSON.parse(readFileSync('test/fixtures/host/docker-networks.json', 'utf8'))
 const request = {
   ...{ programmed: () => [], routed: () => [], networks: new Set<string>(), bridges: new Set<string>() },
+  removable: () => false,
   ...{ containers: [{ container: running.Name.slice(1) }], tables: false, deferDocker: false }
 }
 
