@@ -288,7 +288,7 @@ export class Lab implements AsyncDisposable {
     name: string,
     hostConfig: Docker.HostConfig = {},
     labels: Labels = {},
-    command: Argv = ['/bin/sleep', 'infinity']
+    command: Argv = ['/bin/sleep', '100000000']
   ): Promise<Docker.Container> {
     // One in another's namespace, or the host's, has none of its own to set.
     const isShared = /^(host$|container:)/.test(hostConfig.NetworkMode ?? '')

@@ -1,7 +1,7 @@
 /**
  * Parses the JSON of iproute2 and ethtool, which is not always valid: control characters in names and aliases are not escaped
  * (lib/json_writer.c), and ethtool writes `\'` for an apostrophe. tc prints each match of a u32 filter under the same key
- * (tc/f_u32.c): the matches become one list. No output is an empty list. Of some things, tc prints a part as text (hfsc in tc/q_hfsc.c,
+ * (tc/f_u32.c): the matches become one list; that of iproute2 5.15 prints a u32 filter as text. No output is an empty list. Of some things, tc prints a part as text (hfsc in tc/q_hfsc.c,
  * matches of basic in tc/f_basic.c): only that record is broken then, and has the fields before that text.
  *
  * @throws SyntaxError if there are no records.
@@ -12,7 +12,11 @@ export function parseToolJson(text: string): unknown {
     if (found === "\\'") return "'"
     return found.length === 2 ? found : JSON.stringify(found).slice(1, -1)
   })
-  const merged = valid.replace(/(?<!\\)"match":(\{[^{}]*\}(?:,"match":\{[^{}]*\})*)/g, (_, matches: string) => {
+  const written = valid.replace(/(?<!\\)"options":\{(fh [^"{}]*)(["}])/g, (found, words: string, end: string) => {
+    const fields = readU32(words)
+    return fields === null ? found : `"options":{${fields}${end === '}' ? end : `,${end}`}`
+  })
+  const merged = written.replace(/(?<!\\)"match":(\{[^{}]*\}(?:,"match":\{[^{}]*\})*)/g, (_, matches: string) => {
     return `"match":[${matches.replaceAll(',"match":', ',')}]`
   })
   if (merged.trim() === '') return []
@@ -23,6 +27,31 @@ export function parseToolJson(text: string): unknown {
     if (records === null) throw error
     return records
   }
+}
+
+/** A hash table of u32, as iproute2 5.15 prints it. */
+const u32Table = /^fh ([0-9a-f]+:) ht divisor (\d+) $/
+
+/** A filter of u32, up to its matches, and one match. Any other word may change the meaning of the filter: it stays text. */
+const u32Filter =
+  /^fh ([0-9a-f:]+) order (\d+) key ht ([0-9a-f]+) bkt ([0-9a-f]+) (?:terminal flowid \?\?\? |flowid ([0-9a-f]*:[0-9a-f]*) )?((?:(?:skip|not_in|in)_[hs]w )*)((?:\n {2}match [0-9a-f]{8}\/[0-9a-f]{8} at (?:nexthdr\+)?-?\d+ ?)+)$/
+const u32Match = /match (\w+)\/(\w+) at (nexthdr\+)?(-?\d+)/g
+
+/** Writes what iproute2 5.15 prints of a table or filter of u32 as the fields that later versions print; null: it is neither. */
+function readU32(text: string): string | null {
+  const [, table, divisor] = u32Table.exec(text) ?? []
+  if (table !== undefined) return `"fh":"${table}","ht_divisor":${divisor}`
+  const [, handle, order, hashTable, bucket, flow, flags = '', matches = ''] = u32Filter.exec(text) ?? []
+  if (handle === undefined) return null
+  return [
+    `"fh":"${handle}","order":${order},"key_ht":"${hashTable}","bkt":"${bucket}"`,
+    ...(flow === undefined ? [] : [`"flowid":"${flow}"`]),
+    ...flags.split(' ').flatMap((flag) => (flag === '' ? [] : [`"${flag}":true`])),
+    ...[...matches.matchAll(u32Match)].map(
+      ([, value, mask, base = '', offset]) =>
+        `"match":{"value":"${value}","mask":"${mask}","offmask":"${base}","off":${offset}}`
+    )
+  ].join()
 }
 
 /** A key that a broken record has, and no record of a tool's. */

@@ -46,6 +46,20 @@ describe('what a filter selects', () => {
   })
 })
 
+test('u32 as iproute2 5.15 prints it, as text, is what later versions print; with a link, it is not understood', () => {
+  const text = readFileSync(new URL('../../../fixtures/host/tc-filter-u32-5.15.txt', import.meta.url), 'utf8')
+  const place = { device: 'ens192', tcHook: 'ingress' } as const
+  const [old, known] = [parseToolJson(text), read('tc-filter-u32-6.1')].map((document) => parseFilters(place, document))
+  const without = (filters: readonly Filter[] = []) => filters.filter(({ pref }) => pref !== 9)
+  expect(without(old)).toEqual(without(known))
+  expect(without(old).map(({ pref, copies }) => [pref, copies.length])).toEqual(
+    [5, 6, 7, 8, 10].map((pref) => [pref, 1])
+  )
+  expect(at(old ?? [], 9)).toContainEqual(expect.objectContaining({ selects: { kind: 'unknown' }, others: true }))
+  const quoted = JSON.stringify([{ ifalias: '"options":{fh 800: ht divisor 1 }' }])
+  expect(parseToolJson(quoted)).toEqual(JSON.parse(quoted))
+})
+
 describe('what a filter does', () => {
   test('copies, once or more', () => {
     expect(at(ingress, 10)).toMatchObject([{ copies: [copy], others: false, mirror: copy, classId: null, handle: 1 }])
