@@ -49,6 +49,8 @@ export interface PortOptions {
   readonly learning: boolean
   /** The bridge sends unknown unicast, multicast and broadcast to the port. */
   readonly flooding: boolean
+  /** ip has no word for the flooding of broadcasts alone, as iproute2 5.15: it is neither seen nor set. Left out: ip has. */
+  readonly lacksBroadcast?: true
 }
 
 /** A tool of network configuration. */

@@ -72,7 +72,7 @@ const portOutput = z.object({
   learning: flag,
   flood: flag,
   mcast_flood: flag.default(true),
-  bcast_flood: flag.default(true)
+  bcast_flood: flag.optional()
 })
 
 /** The part of a record that says which link it is about. */
@@ -235,7 +235,8 @@ function parsePort(data: unknown): Link['port'] | undefined {
     options && {
       isolated: options.isolated,
       learning: options.learning,
-      flooding: options.flood && options.mcast_flood && options.bcast_flood
+      flooding: options.flood && options.mcast_flood && options.bcast_flood !== false,
+      ...(options.bcast_flood === undefined && { lacksBroadcast: true as const })
     }
   )
 }

@@ -40,6 +40,8 @@ export interface Port extends Resource {
   readonly isolated: boolean
   readonly learning: boolean
   readonly flooding: boolean
+  /** See PortOptions. */
+  readonly lacksBroadcast?: true
   readonly ipv6: boolean
   /** A forwarding entry for the port's own MAC address: it keeps frames to that address from the other sensors. */
   readonly ownMacEntry: boolean
@@ -319,7 +321,7 @@ function joinSteps(after: Port): Step[] {
   const fresh = { ...after, ...usual, seal: 'none' } as const
   const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
   const others = Object.keys(port.fields).filter(
-    (key) => key !== 'seal' && (key !== 'ownMacEntry' || !after.ownMacEntry)
+    (key) => key !== 'seal' && !((key === 'ownMacEntry' || key === 'flooding') && after[key])
   )
   return [
     ...updateSteps(fresh, after, new Set(['seal'])),
@@ -344,10 +346,11 @@ function giveBack(before: Port): Port {
 function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, verb = 'set'): Step[] {
   const { id } = after
   const flood = onOff(after.flooding)
+  const floods = ['flood', 'mcast_flood', ...(after.lacksBroadcast ? [] : ['bcast_flood'])]
   const options = [
     ...(changed.has('isolated') ? ['isolated', onOff(after.isolated)] : []),
     ...(changed.has('learning') ? ['learning', onOff(after.learning)] : []),
-    ...(changed.has('flooding') ? ['flood', flood, 'mcast_flood', flood, 'bcast_flood', flood] : [])
+    ...(changed.has('flooding') ? floods.flatMap((option) => [option, flood]) : [])
   ]
   const set = ['ip', 'link', 'set', 'dev', id] as const
   const disabled = after.ipv6 ? '0' : '1'

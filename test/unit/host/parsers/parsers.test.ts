@@ -60,6 +60,13 @@ describe('ip', () => {
     )
   })
 
+  test('a port, of an ip that has no word for the flooding of broadcasts alone, as iproute2 5.15', () => {
+    const old = JSON.parse(readText('ip-link.json').replaceAll('"bcast_flood":true,', ''))
+    const ports = parseLinks(old, read('ip-addr')).links.flatMap(({ port }) => port ?? [])
+    const port = { isolated: true, learning: false, flooding: true, lacksBroadcast: true }
+    expect(ports).toEqual([port, port])
+  })
+
   test('a card that is copied from', () => {
     expect(links.find(({ name }) => name === 'ens192')).toMatchObject({ promiscuous: true, up: true, mtu: 9000 })
   })
