@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runFile } from '../../run-dir/folder.ts'
+import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { isHeld } from '../../run-dir/lock.ts'
 import type { SilentWatch, WatchState } from '../../status/watch-state.ts'
 import { answerTime, askWatch, watchSocket } from './ask-watch.ts'
@@ -41,7 +41,8 @@ async function findHolder(name: string): Promise<number | null> {
 
 function findSilent(socket: string | null, pid: number | null): SilentWatch | null {
   if (pid !== null) return { is: 'hanging', pid }
-  if (socket === null) return null
+  // In a folder that others may write to, anybody can make one.
+  if (socket === null || !isTrustedFolder()) return null
   try {
     accessSync(socket, constants.W_OK)
     return { is: 'killed' }
