@@ -300,6 +300,8 @@ export interface Container {
   readonly veths: readonly VethPair[] | null
   /** The file of its namespace is there, and no namespace is mounted on it where this process runs. Missing: it is seen. */
   readonly isHidden?: true
+  /** It does not run just now, and has no network namespace, so no port either. Missing: it may have one, as while it starts or stops. */
+  readonly isUnplugged?: true
   readonly endpoints: readonly Endpoint[]
 }
 

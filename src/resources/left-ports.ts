@@ -23,7 +23,7 @@ function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
 
 /**
  * Whether a port with a name as the engine gives it connects no container. While a container starts or stops, or where it is not known
- * which port is whose, each is taken for somebody's.
+ * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port.
  */
 function isNobodys(host: HostIndex, link: Link): boolean {
   const { docker, engine } = host
@@ -34,8 +34,9 @@ function isNobodys(host: HostIndex, link: Link): boolean {
     network.labels[label.name] !== undefined || (link.master !== null && dockerBridge(network) === link.master)
   const names = new Set(docker.networks.filter(isSpans).map(({ name }) => name))
   const containers = own === undefined ? docker.containers : [own.container]
-  return containers.every(({ running, restarting, endpoints }) =>
-    endpoints.every(({ network, port }) => !names.has(network) || (running && !restarting && port !== 'unknown'))
+  return containers.every(
+    ({ isUnplugged, endpoints }) =>
+      isUnplugged || endpoints.every(({ network, port }) => !names.has(network) || port !== 'unknown')
   )
 }
 

@@ -202,12 +202,16 @@ test('one that has moved its interface to a network namespace of its own loses i
   expect(await links()).not.toContain(`${first}@`)
 
   await applySpan('network: span0, sensors: [suricata, zeek]')
+  // Somebody else's, which has ended: no port is its own.
+  const ended = await start('ended', 'span0')
+  await ended.stop({ t: 0 })
   const second = await moveTap()
   const before = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', second]))
   await applySpan('network: span0, sensors: [suricata, zeek]')
   await expectConverged(lab, options)
   const all: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
   expect(all.map(({ ifindex }) => ifindex)).not.toContain(before[0].ifindex)
+  await ended.remove({ force: true })
   await expectHeard(lab, [suricata, zeek])
 })
 

@@ -7,7 +7,7 @@ import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
-import { addPorts, isGone, isThere, readVeths } from './container-veths.ts'
+import { addPorts, isGone, isSandbox, isThere, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { canPodmanHandOut, dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
@@ -124,7 +124,8 @@ async function readContainer(
 ): Promise<Container | UnreadContainer | null> {
   try {
     const document = await docker.getContainer(id).inspect()
-    return parseOutput('docker', () => parseContainer(isPodman ? translateContainer(document) : document, Date.now()))
+    const described = isPodman ? translateContainer(document) : document
+    return parseOutput('docker', () => parseContainer(described, Date.now(), isSandbox))
   } catch (error) {
     const status = statusOf(error)
     if (status === 404) return null

@@ -102,10 +102,15 @@ const loop = { restarts: 2, settled: 60_000 } as const
  * Parses Docker's description of one container, which does not tell the ports.
  *
  * @param now milliseconds since 1970, when Docker gave the description.
+ * @param isNamespace whether a file is a network namespace: of a container that does not run, Docker may name the last one's.
  */
-export function parseContainer(document: unknown, now: number): Container {
+export function parseContainer(
+  document: unknown,
+  now: number,
+  isNamespace: (file: string) => boolean = () => true
+): Container {
   const inspected = containerOutput.parse(document)
-  const { RestartCount: restarts, State } = inspected
+  const { RestartCount: restarts, State, NetworkSettings: settings } = inspected
   const { Running: running, StartedAt: startedAt } = State
   const hasJustStarted = startedAt !== null && now - Date.parse(startedAt) < loop.settled
   return {
@@ -118,9 +123,10 @@ export function parseContainer(document: unknown, now: number): Container {
     restarts,
     ...{ paused: State.Paused, startedAt, finishedAt: State.FinishedAt, exitStatus: State.ExitCode },
     networkMode: inspected.HostConfig.NetworkMode,
-    sandbox: (running && inspected.NetworkSettings.SandboxKey) || null,
+    sandbox: (running && settings.SandboxKey) || null,
     veths: null,
-    endpoints: sortByKey(Object.entries(inspected.NetworkSettings.Networks ?? {}), ([network]) => network).map(
+    ...((!running || State.Restarting) && !isNamespace(settings.SandboxKey) && { isUnplugged: true }),
+    endpoints: sortByKey(Object.entries(settings.Networks ?? {}), ([network]) => network).map(
       ([network, endpoint]): Endpoint => ({
         network,
         networkId: endpoint.NetworkID,
