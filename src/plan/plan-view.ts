@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
+import { isMarkCopied } from '../resources/copied-mark.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
@@ -51,7 +52,11 @@ export function planTarget(target: Target, facts: Facts): PlanView {
     const others = isNothing ? warnOfOtherOwners(target, host) : []
     return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
-  const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
+  const more = [
+    ...warnOfStacks(desired, host),
+    ...warnOfUnlistedSpans(target, desired, host),
+    ...warnOfEmptyFile(target, plan)
+  ]
   return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -113,14 +118,15 @@ function warnOfEmptyFile(target: Target, plan: Plan) {
   return [diagnostic('FILE_REMOVES_ALL', message, `apply refuses that; ${ifEmptyIsMeant}`)]
 }
 
-/** Live spans with the file's name that neither the file nor the scope has. */
-function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
+/** Live spans with the file's name that neither the file nor the scope has. What bears a copy of a mark is no span. */
+function warnOfUnlistedSpans({ spec, scope }: Target, { marks }: DesiredState, host: HostIndex) {
   return host.links
     .filter(
       (link) =>
         readMark(link)?.owner === spec.name &&
         !spec.spans.some((span) => span.name === link.name) &&
-        !isInScope({ scope }, spec.name, link.name)
+        !isInScope({ scope }, spec.name, link.name) &&
+        !isMarkCopied(link, marks.mirrors, host)
     )
     .map(({ name }) =>
       diagnostic(

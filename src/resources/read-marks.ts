@@ -3,6 +3,7 @@ import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { closedSettings, isClosing } from './closing.ts'
+import { isMarkCopied } from './copied-mark.ts'
 import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import {
@@ -26,14 +27,17 @@ interface Use {
 export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState {
   const bridges = host.links.flatMap((link) => {
     const mark = readMark(link)
-    return mark === null ? [] : [{ bridge: link.name, mark }]
+    return mark === null ? [] : [{ link, mark }]
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
   const mirrors = new Map(host.filters.flatMap((filter) => readMirror(desired, owners, filter)))
   const entriesOf = groupBy(
     [
       ...[...mirrors].map(([{ device }, entry]) => ({ ...entry, index: host.linkOf(device)?.index })),
-      ...bridges.flatMap(({ bridge: span, mark: { owner, interfaces } }) => {
+      ...bridges.flatMap(({ link, mark: { owner, interfaces } }) => {
+        // A copy of a mark claims nothing: what it says would never be given back.
+        if (isMarkCopied(link, mirrors, host)) return []
+        const span = link.name
         const inScope = isInScope(desired, owner, span)
         return [...interfaces].map(([index, mark]) => ({ mark, span, inScope, index }))
       })

@@ -78,6 +78,8 @@ export interface ReportInput {
   readonly advise?: AdviseApply
   /** What the watch keeps instead of the file; by default, it keeps the file. */
   readonly otherFiles?: OtherFiles | null
+  /** Why bridges that are in no file cannot be removed: an apply of the whole file is refused. By default, they can. */
+  readonly blockers?: readonly Diagnostic[]
 }
 
 /** Compares two samples, and judges the spans and the host. */
@@ -95,7 +97,8 @@ export function makeReport(input: ReportInput): Report {
     fileErrors = [],
     basis = 'file',
     advise = adviseNothing,
-    otherFiles = null
+    otherFiles = null,
+    blockers = []
   } = input
   const { changes, waiting, warnings } = view.plan
   const degraded = watch?.degraded ?? []
@@ -124,7 +127,8 @@ export function makeReport(input: ReportInput): Report {
   const others = changes.filter(({ span }) => span === null || !known.has(span))
   const lost = otherFiles?.isLost ? [otherFiles.diagnostic] : []
   const about = { degraded, silent: silentWatch }
-  const unhealthy = [...lost, ...judgeHost(view, window === null ? others : [], about, () => advise(null))]
+  const ofHost = judgeHost(view, window === null ? others : [], about, () => advise(null))
+  const unhealthy = [...lost, ...blockers, ...ofHost]
   const problems = [...fileErrors, ...unhealthy, ...spans.flatMap((span) => span.unhealthy)]
   return {
     healthy: problems.length === 0,

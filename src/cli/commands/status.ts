@@ -71,10 +71,10 @@ function exitOf(report: Report | null): ExitCode {
 /** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
 export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
   const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
-  const { fileErrors, basis, advise, otherFiles } = view
+  const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
   const now = Date.now()
   return makeReport({
     ...{ view, pauses: readPauses(now).pauses, watch, silentWatch, window: readWindowTime(), first, later, now },
-    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise, otherFiles }
+    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise, otherFiles, blockers }
   })
 }

@@ -32,6 +32,8 @@ export interface StatusView extends PlanView {
   readonly advise: AdviseApply
   /** What a watch keeps instead of the file; null: it keeps the file, or none runs. */
   readonly otherFiles: OtherFiles | null
+  /** Why bridges that are in no file cannot be removed; nothing: they can. By default, nothing. */
+  readonly blockers?: readonly Diagnostic[]
 }
 
 /**
@@ -129,7 +131,7 @@ async function refreshFile(
     // A span whose bridge others use cannot be removed: the plan without removals shows the other spans.
     const blocked = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'BRIDGE_IN_USE')
     if (!blocked || selection.span.length > 0) throw error
-    return refreshFor(false)
+    return { ...(await refreshFor(false)), blockers: error.diagnostics }
   }
 }
 

@@ -6,9 +6,10 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-syntax.ts'
+import { isMarkCopied } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
-import { bridgeMac, readMark, sealHandle } from '../marks.ts'
+import { sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
 import { describeFilter } from './describe-filter.ts'
@@ -28,7 +29,7 @@ export function findBridgeUsers(
 ): Diagnostic[] {
   const link = host.linkOf(bridge)
   if (link === undefined) return []
-  if (isMarkCopied(link, planned)) return [explainCopy(bridge)]
+  if (isMarkCopied(link, planned.desired.marks.mirrors, planned.host)) return [explainCopy(bridge)]
   const networks = host.networksOn(bridge)
   const guests = [
     ...host.uppersOf(link).map(describeUpper),
@@ -51,22 +52,6 @@ export function findBridgeUsers(
       `the bridge ${bridge} cannot be removed: ${words}`,
       `if nothing needs it: ${removal.map(shellLine).join('; ')}`
     )
-  )
-}
-
-/**
- * Whether somebody has given a bridge of their own the alias of a span's. What spanplan has made also has a MAC address of its name,
- * a seal of its name, a mirror into it or a network: all of them go, and come back by an apply, but not all at once.
- */
-function isMarkCopied(link: Link, { desired, host }: ObservedState): boolean {
-  const { name, mac } = link
-  const owner = readMark(link)?.owner
-  return (
-    owner !== undefined &&
-    mac !== bridgeMac(owner, name) &&
-    host.filtersOf(name).every(({ handle }) => handle !== sealHandle(name)) &&
-    [...desired.marks.mirrors.keys()].every(({ mirror }) => mirror?.target !== name) &&
-    host.networksOn(name).every((network) => !ownsNetwork(desired, network))
   )
 }
 
