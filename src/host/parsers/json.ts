@@ -1,8 +1,10 @@
 /**
  * Parses the JSON of iproute2 and ethtool, which is not always valid: control characters in names and aliases are not escaped
  * (lib/json_writer.c), and ethtool writes `\'` for an apostrophe. tc prints each match of a u32 filter under the same key
- * (tc/f_u32.c): the matches become one list; that of iproute2 5.15 prints a u32 filter as text. No output is an empty list. Of some things, tc prints a part as text (hfsc in tc/q_hfsc.c,
- * matches of basic in tc/f_basic.c): only that record is broken then, and has the fields before that text.
+ * (tc/f_u32.c): the matches become one list; that of iproute2 5.15 prints a u32 filter as text. Ubuntu's ip prints the fan map of a
+ * vxlan or a tunnel as text, also where there is none: it is left out. No output is an empty list. Of some things, tc prints a part
+ * as text (hfsc in tc/q_hfsc.c, matches of basic in tc/f_basic.c): only that record is broken then, and has the fields before that
+ * text.
  *
  * @throws SyntaxError if there are no records.
  */
@@ -12,10 +14,12 @@ export function parseToolJson(text: string): unknown {
     if (found === "\\'") return "'"
     return found.length === 2 ? found : JSON.stringify(found).slice(1, -1)
   })
-  const written = valid.replace(/(?<!\\)"options":\{(fh [^"{}]*)(["}])/g, (found, words: string, end: string) => {
-    const fields = readU32(words)
-    return fields === null ? found : `"options":{${fields}${end === '}' ? end : `,${end}`}`
-  })
+  const written = valid
+    .replace(fanMap, '$1')
+    .replace(/(?<!\\)"options":\{(fh [^"{}]*)(["}])/g, (found, words: string, end: string) => {
+      const fields = readU32(words)
+      return fields === null ? found : `"options":{${fields}${end === '}' ? end : `,${end}`}`
+    })
   const merged = written.replace(/(?<!\\)"match":(\{[^{}]*\}(?:,"match":\{[^{}]*\})*)/g, (_, matches: string) => {
     return `"match":[${matches.replaceAll(',"match":', ',')}]`
   })
@@ -28,6 +32,9 @@ export function parseToolJson(text: string): unknown {
     return records
   }
 }
+
+/** The fan map of Ubuntu's ip, after the fields before it. In a name or an alias, the quotes would be escaped. */
+const fanMap = /("info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*)fan-map (?:[\d./:]+ )*/g
 
 /** A hash table of u32, as iproute2 5.15 prints it. */
 const u32Table = /^fh ([0-9a-f]+:) ht divisor (\d+) $/

@@ -67,6 +67,21 @@ describe('ip', () => {
     expect(ports).toEqual([port, port])
   })
 
+  test.each(['fan-map ', 'fan-map 250.0.0.0/8:10.1.0.0/16 '])(
+    "a vxlan of Ubuntu's ip, with the text %j in it",
+    (fan) => {
+      const parse = (name: string) => parseToolJson(readText(name).replace('fan-map ', fan))
+      const { links, opaque } = parseLinks(parse('ip-link-fan-6.1.txt'), parse('ip-addr-fan-6.1.txt'))
+      expect(links).toMatchObject([{ name: 'vx0', kind: 'vxlan', addresses: [] }])
+      expect(opaque).toEqual([])
+    }
+  )
+
+  test('an alias that looks like a fan map', () => {
+    const alias = '"info_data":{"id":5fan-map ,"x'
+    expect(parseToolJson(JSON.stringify([{ alias }]))).toEqual([{ alias }])
+  })
+
   test('a card that is copied from', () => {
     expect(links.find(({ name }) => name === 'ens192')).toMatchObject({ promiscuous: true, up: true, mtu: 9000 })
   })
