@@ -14,22 +14,27 @@ import { findSeal } from './seal.ts'
  * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for.
  */
 export function isLeft(host: HostIndex, link: Link): boolean {
-  return readPortMark(host, link)?.connection === true && isNobodys(host, link)
+  return readPortMark(host, link)?.connection === true && unreadIn(host).length === 0 && isNobodys(host, link)
 }
 
 function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
   return readPortClass(findSeal(host, name)?.classId ?? null)
 }
 
+/** The containers that the engine has failed to describe: any port may be theirs. */
+function unreadIn({ docker }: HostIndex): readonly string[] {
+  return docker.state === 'read' ? docker.unread.map(({ name }) => name) : []
+}
+
 /**
- * Whether a port with a name as the engine gives it connects no container. While a container starts or stops, or where it is not known
+ * Whether a port with a name as the engine gives it connects no container that was read. While a container starts or stops, or where it is not known
  * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port.
  */
 function isNobodys(host: HostIndex, link: Link): boolean {
   const { docker, engine } = host
   const own = host.attachmentOf(link)
   if (!link.foreignPeer || !isPortName(engine, link.name) || own?.endpoint) return false
-  if (docker.state !== 'read' || docker.unread.length > 0) return false
+  if (docker.state !== 'read') return false
   const isSpans = (network: (typeof docker.networks)[number]) =>
     network.labels[label.name] !== undefined || (link.master !== null && dockerBridge(network) === link.master)
   const names = new Set(docker.networks.filter(isSpans).map(({ name }) => name))
@@ -53,14 +58,19 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
     host
       .portsOf(span)
       // What has no mark has just come: its container may not be told of yet.
-      .filter((link) => readPortMark(host, link)?.connection === false && isNobodys(host, link))
+      .filter((link) => readPortMark(host, link) !== null && !isLeft(host, link) && isNobodys(host, link))
       .map(({ name }) => ({
         ...diagnostic(
           'PORT_STRAY',
-          `the port ${name} of span ${span} leads to a network namespace that is no container's: a sensor may have moved its interface there, and then hears the span for as long as it runs`,
+          `the port ${name} of span ${span} leads to a network namespace that ${explainOwner(unreadIn(host))} hears the span for as long as it runs`,
           `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
         ),
         address: writeAddress(span, 'port', name)
       }))
   )
+}
+
+function explainOwner(unread: readonly string[]): string {
+  if (unread.length === 0) return "is no container's: a sensor may have moved its interface there, and then"
+  return `is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
 }

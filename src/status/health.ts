@@ -21,7 +21,7 @@ const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBID
  * network stack.
  */
 const alarming: ReadonlySet<string> = new Set([
-  ...['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'COPIES_FOREIGN', 'PROGRAM_BEFORE', 'STACK_BLOCKED']
+  ...['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'COPIES_FOREIGN', 'PROGRAM_BEFORE', 'STACK_BLOCKED', 'PORT_STRAY']
 ])
 
 /** What a report knows of one span. */
