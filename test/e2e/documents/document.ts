@@ -110,5 +110,5 @@ function withoutChance(text: string): string {
     .replace(/last frame (?:TIME ago|just now)/g, 'LAST')
     .replace(/ +([\d,]+) +[\d,]+ +(?:[\d.]+ [kM]?B)? +([\d,]+)$/gm, ' $1 RATE $2')
     .replace(/\n {4,}(?=\S)/g, ' ')
-    .replace(/\b(pid|-KILL) \d+/g, '$1 PID')
+    .replace(/(\bpid|-KILL) \d+/g, '$1 PID')
 }
