@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { interfaceOption, supportsApi } from '../../src/host/docker/docker-names.ts'
+import { parseRows } from './lab/json.ts'
 import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
 import {
   expectConverged,
@@ -215,7 +216,7 @@ describe('a plan', () => {
     await writeSpans(lab, oneSpan)
     const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
     expect(stdout).toMatch(
-      /Plan: 6 to create, 1 to change, 0 to replace, 0 to remove\.\nThe subnet of span0 is random: an apply chooses anew, unless it has a saved plan \(--out FILE\)\.\n$/
+      /Plan: 6 to create, 1 to change, 0 to replace, 0 to remove\.\nThe subnet of span0 is random: an apply draws again\. To apply this plan, save it \(--out FILE\)\.\n$/
     )
     expect(await lab.snapshotText()).toBe(before)
   })
@@ -293,7 +294,7 @@ spans: {span0: {sources: [{interface: card}]}}`
     )
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
-    expect(JSON.parse(await ip('-j', 'link', 'show', 'dev', name))).toMatchObject([
+    expect(parseRows(await ip('-j', 'link', 'show', 'dev', name))).toMatchObject([
       { flags: expect.arrayContaining(['PROMISC', 'NOARP', 'UP']) }
     ])
     await spanplan(lab, ['destroy', '--yes'])

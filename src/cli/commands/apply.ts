@@ -80,7 +80,7 @@ export async function applyCommand(
   return applyAndWait(session, { load, options, warnings })
 }
 
-/** What the host lacks is told where something is changed: to say so at each apply would help nobody. */
+/** Warns of what the host lacks only where the plan changes something: an apply in sync is no occasion for it. */
 async function warnAtApply(target: Target, view: PlanView, install?: string): Promise<Diagnostic[]> {
   const host = view.plan.changes.length === 0 ? [] : warnOfHost(view)
   return [...host, ...(await warnOfOtherFiles(target, install))]

@@ -67,5 +67,5 @@ function describeChance({ changes }: Plan, { spans }: Spec): string {
   )
   if (names.length === 0) return ''
   const of = names.length === 1 ? `The subnet of ${names[0]} is` : `The subnets of ${names.join(', ')} are`
-  return `${of} random: an apply chooses anew, unless it has a saved plan (--out FILE).\n`
+  return `${of} random: an apply draws again. To apply this plan, save it (--out FILE).\n`
 }
