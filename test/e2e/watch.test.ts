@@ -229,7 +229,7 @@ describe('the file', () => {
     })
     await writeSpans(lab, broken.replace(' and and', ''))
     // The kernel's event of the mirror that came back may begin the same run.
-    await watch.expectTold(/ (file|interval|filter) +span0 +~ mirror ens192 ingress .*port 22/, length)
+    await watch.expectTold(/ \w+ +span0 +~ mirror ens192 ingress .*port 22/, length)
     expect((await watch.state()).file).toEqual({ valid: true, diagnostics: [] })
   })
 
