@@ -90,12 +90,16 @@ export class Capture {
     return { frames: this.frames, dropped: last.dropped }
   }
 
-  /** Waits until all is here that tcpdump has been given, and it is given no more: it says the same twice, a while apart. */
+  /**
+   * Waits until all is here that tcpdump has been given, and it is given no more: it says the same twice, a while apart. It is
+   * asked only while no frames come: before 4.99.2, the signal makes it lose what it is just writing.
+   */
   async #drain(): Promise<void> {
     const start = Date.now()
-    for (let before = await this.#ask(); ; ) {
+    for (let before: Counts | null = null; ; ) {
       const since = Date.now()
       while (Date.now() - Math.max(this.#lastFrameAt, since) < this.#quiet) await sleep(5)
+      if (this.#failure !== undefined) return
       const now = await this.#ask()
       if (isDeepStrictEqual(now, before) && this.frames.length >= now.captured) return
       if (Date.now() > start + PATIENCE_MS) throw new Error(`frames come without end: ${this.#words}`)
