@@ -51,7 +51,7 @@ interface Counts {
 export class Capture {
   readonly frames: Buffer[] = []
   readonly #listener: Listener
-  readonly #quiet: number
+  readonly #bulk: boolean
   readonly #reader = new PcapReader()
   readonly #ended: Promise<unknown>
   #words = ''
@@ -60,7 +60,7 @@ export class Capture {
 
   private constructor(listener: Listener, { bulk = false }: CaptureOptions) {
     this.#listener = listener
-    this.#quiet = bulk ? QUIET_MS.bulk : QUIET_MS.immediate
+    this.#bulk = bulk
     this.#ended = Promise.all([once(listener.stdout, 'end'), once(listener.stderr, 'end')])
     listener.stdout.on('data', (chunk: Buffer) => this.#take(chunk))
     listener.stderr.on('data', (chunk: Buffer) => {
@@ -92,13 +92,14 @@ export class Capture {
 
   /**
    * Waits until all is here that tcpdump has been given, and it is given no more: it says the same twice, a while apart. It is
-   * asked only while no frames come: before 4.99.2, the signal makes it lose what it is just writing.
+   * asked only while not many frames come: before 4.99.2, the signal makes it lose what it is just writing.
    */
   async #drain(): Promise<void> {
     const start = Date.now()
-    for (let before: Counts | null = null; ; ) {
+    const quiet = this.#bulk ? QUIET_MS.bulk : QUIET_MS.immediate
+    for (let before = this.#bulk ? null : await this.#ask(); ; ) {
       const since = Date.now()
-      while (Date.now() - Math.max(this.#lastFrameAt, since) < this.#quiet) await sleep(5)
+      while (Date.now() - Math.max(this.#lastFrameAt, since) < quiet) await sleep(5)
       if (this.#failure !== undefined) return
       const now = await this.#ask()
       if (isDeepStrictEqual(now, before) && this.frames.length >= now.captured) return
