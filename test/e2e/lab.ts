@@ -18,7 +18,7 @@ import { findProgram, labEnvironment, labFolder, labsFolder, privateEnvironment,
 import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
 import { describeHost } from './lab/snapshot.ts'
 import { guardLab, hostNamespace, namePrefix, sweepLab, sweepStaleLabs, switchNamespace } from './lab/sweep.ts'
-import { containerSysctls, setSysctls } from './lab/sysctls.ts'
+import { containerSysctls, forwardIpv4, setSysctls } from './lab/sysctls.ts'
 
 /** A cable between a card of the lab's host and the switch. */
 interface CableOptions {
@@ -135,6 +135,7 @@ export class Lab implements AsyncDisposable {
     await this.#awaitCarrier()
     if (this.#docker) {
       await this.#docker.start()
+      await this.run(forwardIpv4)
       await importSensorImage(this.#docker.client, join(labFolder(this.name), 'image'))
     }
   }

@@ -5,7 +5,7 @@ import { everyKind } from '../e2e/every-kind.ts'
 import { BROADCAST, ether, filler, vlan } from '../e2e/frames.ts'
 import { rawOnly } from '../e2e/lab/sensor.ts'
 import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectFrames, expectRestored, listen, spanplan, writeSpans } from '../e2e/spans.ts'
+import { expectConverged, expectFrames, expectRestored, listen, spanplan, until, writeSpans } from '../e2e/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
@@ -76,6 +76,8 @@ for card in ens224 ens256; do ip link set dev $card down; ip link set dev $card 
 for link in ens192.10 bond7 dummy7; do ip link set dev $link up; done
 tc qdisc add dev ens161 clsact
 tc filter add dev ens161 ingress matchall action mirred ingress redirect dev dummy7`)
+    // The kernel tells up to a second late that the bond is up. Until then, its flags say so, and its state is unknown.
+    await until('bond7 is up', async () => (await run('ip link show dev bond7')).includes(' state UP '))
     before = await applySpan(['ens192.10', 'bond7', 'dummy7', 'bond8', 'dummy8'], 'suricata')
   })
   afterAll(() =>

@@ -68,3 +68,9 @@ export const containerSysctls: Readonly<Record<string, string>> = Object.fromEnt
     String(value)
   ])
 )
+
+/**
+ * What dockerd does when it starts, or, from 28 on, when it makes its first network. On most hosts that is docker0 at the start, which
+ * labs lack. The kernel then switches LRO off on all interfaces, such as bonds.
+ */
+export const forwardIpv4 = ['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1'] as const
