@@ -368,7 +368,7 @@ export const messages = {
   COPIES_FOREIGN: {
     kind: 'warning',
     means:
-      'A filter that spanplan did not create copies frames into a span, from an interface that is no source of the span: sensors get frames that the file does not name.',
+      'A filter that spanplan did not create copies or redirects frames into a span, from an interface that is no source of the span: sensors get frames that the file does not name.',
     todo: 'Remove the filter with the command of the hint. Or write the interface as a source, and apply with --adopt.'
   },
   PROGRAM_BEFORE: {
@@ -395,6 +395,12 @@ export const messages = {
   BRIDGE_OTHER_NAME: {
     means: 'The bridge belongs to a span of another "name".',
     todo: 'Rename the span, or destroy the span of the other name.'
+  },
+  MARK_COPIED: {
+    kind: 'warning',
+    means:
+      'Somebody has given a bridge of their own the alias of a span’s bridge. Nothing else of that bridge is spanplan’s, so the alias claims nothing: the bridge is no span, and stays as it is.',
+    todo: 'Take the alias off with the command of the hint.'
   },
   BRIDGE_IN_USE: {
     means: 'The bridge cannot be removed, because somebody else uses it. There is one error for each use.',
@@ -524,7 +530,7 @@ export const messages = {
   SENSOR_RESTARTING: {
     kind: 'wait',
     means: 'The container exits as soon as it starts.',
-    todo: 'Look at docker logs, and repair the container.'
+    todo: 'Look at what the container writes (docker logs or podman logs), and repair it.'
   },
   SENSOR_STOPPED: {
     kind: 'problem',
@@ -533,8 +539,8 @@ export const messages = {
   },
   SENSOR_PAUSED: {
     kind: 'problem',
-    means: 'The processes of a sensor are frozen by docker pause, so it reads no frame.',
-    todo: 'Let it go on: docker unpause.'
+    means: 'The processes of a sensor are frozen (docker pause or podman pause), so it reads no frame.',
+    todo: 'Let it go on: docker unpause or podman unpause.'
   },
   SENSOR_DISCONNECTED: {
     kind: 'problem',
@@ -550,7 +556,7 @@ export const messages = {
     kind: 'problem',
     means:
       'No process in a sensor listens on its interface: there is no packet socket on it that gets frames of every protocol.',
-    todo: 'See in docker logs why the tool does not run, or on which interface it listens; then restart the container.'
+    todo: 'See in what the container writes (docker logs or podman logs) why the tool does not run, or on which interface it listens; then restart the container.'
   },
   SENSOR_NETWORK_MODE: {
     means:
@@ -587,7 +593,7 @@ export const messages = {
   DOCKER_DEFERRED: {
     kind: 'wait',
     means:
-      'Docker was not read, because of --defer-docker or because Docker is away. What needs Docker is left as it is.',
+      'Docker was not read, because Docker is away, or --defer-docker was given. What needs Docker is left as it is.',
     todo: 'Apply again without --defer-docker, once Docker runs. A watch does that itself.'
   },
   DOCKER_FAILED: {

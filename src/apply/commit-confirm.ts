@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { uptime } from 'node:os'
 import * as z from 'zod'
 import {
   type Diagnostic,
@@ -12,10 +13,11 @@ import {
   systemCode
 } from '../errors.ts'
 import type { Code } from '../messages.ts'
-import type { PlanView } from '../plan/plan-view.ts'
+import { mirroredInterfaces, type PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { Lock } from '../run-dir/lock.ts'
+import { forgetGoingDown } from '../run-dir/pauses.ts'
 import { sendRequest, serveRequests } from '../run-dir/socket.ts'
 import { rollBackApply } from './executor.ts'
 import { type Installation, installFile } from './install-file.ts'
@@ -169,6 +171,7 @@ export async function confirmOrRollBack(
     const message = `there is no way to confirm it: ${messageOf(error)}`
     return apply.exclusively(() => rollBack({ code: 'NOT_CONFIRMED', message }, Exit.rolledBack))
   })
+  const applied = uptime()
   const until = new Date(Date.now() + milliseconds)
   lock.announce({ waits_until: until.toISOString(), window: id })
   const timer = setTimeout(settle, milliseconds, 'expired')
@@ -191,13 +194,15 @@ export async function confirmOrRollBack(
       const reason = diagnostic('NOT_CONFIRMED', rollbackReasons[ended])
       await rollBack(reason, ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack)
     }
-    if (install === null) return
     try {
-      apply.onConfirmed()
-      installFile(install)
+      if (install !== null) {
+        apply.onConfirmed()
+        installFile(install)
+      }
     } catch (error) {
       await rollBack(diagnosticOf(error), Exit.rolledBack)
     }
+    forgetGoingDown(Date.now(), mirroredInterfaces(first), applied)
   }
   try {
     await apply.exclusively(end)

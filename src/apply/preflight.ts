@@ -67,7 +67,7 @@ export function checkEmptyFile(target: Target, plan: Plan): void {
   throw new PreflightError({
     code: 'EMPTY_REFUSED',
     message: `the file has no spans: this would remove everything that is live (${removals}). Nothing was changed.`,
-    hint: ifEmptyIsMeant
+    hint: ifEmptyIsMeant(target)
   })
 }
 

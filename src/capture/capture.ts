@@ -155,7 +155,7 @@ async function passFrames(
   if (status === 0) for (const line of lines) sink.say(line)
   if (await removed) {
     const message = `${port.span} was removed or recreated during the capture: no more frames come from it`
-    throw captureFailed('SPAN_GONE', message, 'look at it with: spanplan plan; then start again')
+    throw captureFailed('SPAN_GONE', message, 'see why with a plan, and start again')
   }
   if (status !== 0 && !signal.aborted) {
     const reason = lines.join('; ') || 'it gave no reason'

@@ -2,8 +2,9 @@ import { SpanplanError } from '../errors.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, TcFilter } from '../host/snapshot.ts'
+import { markOf } from '../resources/copied-mark.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
-import { hashOf, readCookie, readMark } from '../resources/marks.ts'
+import { hashOf, readCookie } from '../resources/marks.ts'
 import { checkInterface } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
 import type { Direction, TcHook } from '../spec/spec.ts'
@@ -262,7 +263,7 @@ function findOwner(
 ): { readonly owner: string | null; readonly remark: string | null } {
   const names = new Set(spans.map(({ name }) => name))
   const bridges = host.links.filter(({ name }) => names.has(name))
-  const owners = [...new Set(bridges.flatMap((link) => readMark(link)?.owner ?? []))]
+  const owners = [...new Set(bridges.flatMap((link) => markOf(host, link)?.owner ?? []))]
   const [owner = 'default'] = owners
   const isForeign = ({ action }: Copy) => {
     const hash = readCookie(action.cookie)?.owner

@@ -168,6 +168,8 @@ export interface TcFilter {
   readonly selects: Selection
   /** Its mirror actions. */
   readonly copies: readonly MirrorAction[]
+  /** The devices that its redirect actions send frames out of; without it: none. */
+  readonly redirects?: readonly string[]
   /** It does more than `copies`: other actions, a policer, hardware flags, or something that spanplan does not know. */
   readonly others: boolean
   /** Its only action, if that is a mirror. */

@@ -25,7 +25,7 @@ export function waitForPerson(
 ): Wait {
   const reason = `waits for spanplan apply, because that disconnects ${listNames(sensors)} for a moment`
   const message = [`${reason}${differs === '' ? '' : ` (${differs})`}`, note].filter((part) => part !== '').join('; ')
-  const held = diagnostic('RECREATE_DEFERRED', message, 'run: spanplan apply', origin)
+  const held = diagnostic('RECREATE_DEFERRED', message, 'apply the file when that suits', origin)
   return { kind, span: spans[0] ?? '', title, diagnostic: { ...held, address } }
 }
 

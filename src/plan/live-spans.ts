@@ -3,7 +3,7 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
-import { readMark } from '../resources/marks.ts'
+import { markOf } from '../resources/copied-mark.ts'
 import { isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
@@ -13,7 +13,7 @@ import type { Target } from './target.ts'
 export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
   const anySpan = { scope: { ...scope, spans: everySpan } }
   const bridges = host.links
-    .filter((link) => isInScope(anySpan, readMark(link)?.owner, link.name))
+    .filter((link) => isInScope(anySpan, markOf(host, link)?.owner, link.name))
     .map(({ name }) => name)
   const networks = host.networks
     .filter((network) => ownsNetwork(anySpan, network))
@@ -23,7 +23,7 @@ export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): st
 
 /** The spans on the host, of every owner: a span that two owners claim is each's. */
 function spansOfOwners(host: HostIndex): ReadonlyMap<string, readonly string[]> {
-  const bridges = host.links.map((link) => [readMark(link)?.owner, link.name] as const)
+  const bridges = host.links.map((link) => [markOf(host, link)?.owner, link.name] as const)
   const networks = host.networks.map(({ labels }) => [labels[label.name], labels[label.span]] as const)
   const owners = new Map<string, string[]>()
   for (const [owner, span] of [...bridges, ...networks]) {
@@ -52,8 +52,9 @@ function listFew(texts: readonly string[]): string {
   return more > 0 ? `${texts.slice(0, listed).join(', ')} and ${more} more` : texts.join(', ')
 }
 
-const destroyOf = (owner: string, span?: string) =>
-  ['spanplan', 'destroy', '--name', owner, ...(span === undefined ? [] : ['--span', span])] as const
+/** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */
+export const destroyOf = (owner: string, ...spans: readonly string[]) =>
+  ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const
 
 /**
  * Checks that the file or the host knows each span that is selected by name: any other name is a typing error.

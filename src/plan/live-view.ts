@@ -2,9 +2,9 @@ import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
+import { markOf } from '../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan, DesiredSpans, DesiredState } from '../resources/desired-state.ts'
 import { mirror } from '../resources/kinds/mirror.ts'
-import { readMark } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
 import { everySpan } from '../spec/scope.ts'
@@ -31,7 +31,7 @@ export function viewLive(host: HostIndex): PlanView {
 
 function ownerOf(name: string, host: HostIndex): string {
   const network = host.networks.find(({ labels }) => labels[label.span] === name)
-  return readMark(host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
+  return markOf(host, host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
 }
 
 function describeSpan(name: string, marks: DesiredState, host: HostIndex): DesiredSpan {

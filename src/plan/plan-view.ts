@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
-import { isMarkCopied } from '../resources/copied-mark.ts'
+import { isMarkCopied, markOf, takeMarkOff } from '../resources/copied-mark.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
@@ -13,8 +13,8 @@ import { readMark } from '../resources/marks.ts'
 import { isInScope } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
-import { exceptSpans } from '../spec/scope.ts'
-import { warnOfOtherOwners } from './live-spans.ts'
+import { exceptSpans, namedSpans } from '../spec/scope.ts'
+import { destroyOf, warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Resolution, resolveSpec } from './resolve.ts'
 import { warnOfLateSeal } from './resolve-table.ts'
@@ -45,18 +45,15 @@ export function planTarget(target: Target, facts: Facts): PlanView {
     ...plan.warnings,
     ...warnOfUnreadContainers(host),
     ...warnOfOpaque(desired, host),
-    ...warnOfStrayPorts(desired, host)
+    ...warnOfStrayPorts(desired, host),
+    ...warnOfCopiedMarks(desired, host)
   ]
   if (target.isDestroy) {
     const isNothing = plan.changes.length + plan.waiting.length === 0
     const others = isNothing ? warnOfOtherOwners(target, host) : []
     return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
-  const more = [
-    ...warnOfStacks(desired, host),
-    ...warnOfUnlistedSpans(target, desired, host),
-    ...warnOfEmptyFile(target, plan)
-  ]
+  const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
   return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -98,13 +95,20 @@ function warnOfUnreadContainers({ docker, engine }: HostIndex) {
   )
 }
 
+/** The indexes of the interfaces from which spans copy. */
+export function mirroredInterfaces({ desired }: PlanView): Set<number> {
+  return new Set(desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link?.index ?? [])))
+}
+
 /** Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it. */
 export function warnOfHost({ desired, host }: PlanView): Diagnostic[] {
   return [...warnOfLateSeal(desired, host), ...warnOfListeners(desired, host)]
 }
 
-/** What to do where the file has no spans, and that is meant. */
-export const ifEmptyIsMeant = 'if you want that: spanplan apply --allow-empty, or spanplan destroy'
+/** What to do where the file has no spans, and that is meant: the command needs no file. */
+export function ifEmptyIsMeant({ spec: { name }, scope }: Target): string {
+  return `if you want that, apply it with --allow-empty, or: ${shellLine(destroyOf(name, ...namedSpans(scope.spans)))}`
+}
 
 /** How many resources a plan removes because the file has no spans: probably by accident. 0 where the file has spans. */
 export function countEmptyFileRemovals(target: Target, { changes }: Plan): number {
@@ -115,24 +119,36 @@ export function countEmptyFileRemovals(target: Target, { changes }: Plan): numbe
 function warnOfEmptyFile(target: Target, plan: Plan) {
   if (countEmptyFileRemovals(target, plan) === 0) return []
   const message = `the file has no spans: apply would remove everything that belongs to the name ${target.spec.name}`
-  return [diagnostic('FILE_REMOVES_ALL', message, `apply refuses that; ${ifEmptyIsMeant}`)]
+  return [diagnostic('FILE_REMOVES_ALL', message, `apply refuses that; ${ifEmptyIsMeant(target)}`)]
 }
 
-/** Live spans with the file's name that neither the file nor the scope has. What bears a copy of a mark is no span. */
-function warnOfUnlistedSpans({ spec, scope }: Target, { marks }: DesiredState, host: HostIndex) {
+/** Live spans with the file's name that neither the file nor the scope has. */
+function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
   return host.links
     .filter(
       (link) =>
-        readMark(link)?.owner === spec.name &&
+        markOf(host, link)?.owner === spec.name &&
         !spec.spans.some((span) => span.name === link.name) &&
-        !isInScope({ scope }, spec.name, link.name) &&
-        !isMarkCopied(link, marks.mirrors, host)
+        !isInScope({ scope }, spec.name, link.name)
     )
     .map(({ name }) =>
       diagnostic(
         'SPAN_UNLISTED',
         `span ${name} is live, but not in the file: it is left unchanged`,
-        `to remove it: ${shellLine(['spanplan', 'destroy', '--span', name])}`
+        `to remove it: ${shellLine(destroyOf(spec.name, name))}`
+      )
+    )
+}
+
+/** Warns of bridges of others that bear a copy of a mark in scope. */
+function warnOfCopiedMarks(desired: DesiredState, host: HostIndex) {
+  return host.links
+    .filter((link) => isInScope(desired, readMark(link)?.owner, link.name) && isMarkCopied(host, link))
+    .map((link) =>
+      diagnostic(
+        'MARK_COPIED',
+        `the alias of the bridge ${link.name} is a copy of a mark of spanplan, and nothing else of that bridge is spanplan's: it is left as it is`,
+        `take the copy off: ${takeMarkOff(link)}`
       )
     )
 }

@@ -1,12 +1,13 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { markOf } from '../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { Wait } from '../resources/kind.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
-import { mirrorHandle, readMark } from '../resources/marks.ts'
+import { mirrorHandle } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
 import {
@@ -95,7 +96,7 @@ function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[
 }
 
 function knownSpans(names: readonly string[], host: HostIndex): string[] {
-  const bridges = host.links.filter((link) => readMark(link) !== null).map((link) => link.name)
+  const bridges = host.links.filter((link) => markOf(host, link) !== null).map((link) => link.name)
   const networks = host.networks.flatMap((network) => network.labels[label.span] ?? [])
   return [...new Set([...names, ...bridges, ...networks])]
 }
@@ -226,7 +227,7 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
   if (network === null) return null
   if (host.docker.state !== 'read') {
     const bridge = host.linkOf(name)
-    const mayHaveSensors = readMark(bridge)?.network === true && host.portsOf(name).some((port) => port.foreignPeer)
+    const mayHaveSensors = markOf(host, bridge)?.network === true && host.portsOf(name).some((port) => port.foreignPeer)
     return bridge && mayHaveSensors ? bridge.mtu : null
   }
   const live = host.networkOf(network.name)

@@ -3,9 +3,10 @@ import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Link } from '../host/snapshot.ts'
+import { markOf } from './copied-mark.ts'
 import type { DesiredState } from './desired-state.ts'
 import { writeAddress } from './kind.ts'
-import { type PortOrigin, readMark, readPortClass } from './marks.ts'
+import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope } from './ownership.ts'
 import { findSeal } from './seal.ts'
 
@@ -51,7 +52,7 @@ function isNobodys(host: HostIndex, link: Link): boolean {
  */
 export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagnostic[] {
   const bridges = host.links.filter((link) => {
-    const mark = readMark(link)
+    const mark = markOf(host, link)
     return mark?.network === true && isInScope(desired, mark.owner, link.name)
   })
   return bridges.flatMap(({ name: span }) =>

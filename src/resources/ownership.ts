@@ -4,8 +4,9 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { DockerNetwork, Link } from '../host/snapshot.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
+import { markOf } from './copied-mark.ts'
 import type { DesiredSpans, DesiredState } from './desired-state.ts'
-import { bridgeMac, readMark } from './marks.ts'
+import { bridgeMac } from './marks.ts'
 
 /** Whether a thing with the mark of this owner and span may be changed. */
 export function isInScope({ scope }: Pick<DesiredSpans, 'scope'>, owner: string | undefined, span: string): boolean {
@@ -13,9 +14,9 @@ export function isInScope({ scope }: Pick<DesiredSpans, 'scope'>, owner: string 
 }
 
 /** Whether a bridge belongs to a span of this owner: by its alias or, until it has an alias, by its MAC address. */
-export function ownsBridge(desired: DesiredSpans, link: Link): boolean {
+export function ownsBridge(desired: DesiredSpans, host: HostIndex, link: Link): boolean {
   const owner = desired.scope.name ?? desired.owner
-  const mark = readMark(link)
+  const mark = markOf(host, link)
   if (mark !== null) return isInScope(desired, mark.owner, link.name)
   return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && isInScope(desired, owner, link.name)
 }

@@ -3,7 +3,7 @@ import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { closedSettings, isClosing } from './closing.ts'
-import { isMarkCopied } from './copied-mark.ts'
+import { markOf } from './copied-mark.ts'
 import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import {
@@ -12,8 +12,7 @@ import {
   type InterfaceSetting,
   interfaceSettings,
   mirrorHandle,
-  readCookie,
-  readMark
+  readCookie
 } from './marks.ts'
 import { isInScope } from './ownership.ts'
 
@@ -26,18 +25,15 @@ interface Use {
 /** Reads the marks that the host bears. */
 export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState {
   const bridges = host.links.flatMap((link) => {
-    const mark = readMark(link)
-    return mark === null ? [] : [{ link, mark }]
+    const mark = markOf(host, link)
+    return mark === null ? [] : [{ span: link.name, mark }]
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
   const mirrors = new Map(host.filters.flatMap((filter) => readMirror(desired, owners, filter)))
   const entriesOf = groupBy(
     [
       ...[...mirrors].map(([{ device }, entry]) => ({ ...entry, index: host.linkOf(device)?.index })),
-      ...bridges.flatMap(({ link, mark: { owner, interfaces } }) => {
-        // A copy of a mark claims nothing: what it says would never be given back.
-        if (isMarkCopied(link, mirrors, host)) return []
-        const span = link.name
+      ...bridges.flatMap(({ span, mark: { owner, interfaces } }) => {
         const inScope = isInScope(desired, owner, span)
         return [...interfaces].map(([index, mark]) => ({ mark, span, inScope, index }))
       })

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs'
+import { uptime } from 'node:os'
 import * as z from 'zod'
 import type { IpLink, Link } from '../host/snapshot.ts'
 import { namespaceId, readRunFile, runFile, runFolder, systemFolder, writeRunFile } from './folder.ts'
@@ -105,9 +106,10 @@ export function forgetSettled(now: number, links: readonly Link[], read: number)
  * Removes the records of interfaces to which a person has applied spans since: the newest word counts. The caller holds the lock.
  *
  * @param indexes of the interfaces.
+ * @param applied when the spans were applied: seconds since the machine was started. Later records stay.
  */
-export function forgetGoingDown(now: number, indexes: ReadonlySet<number>): void {
-  keepGoingDown(now, (all) => all.filter(({ index }) => !indexes.has(index)))
+export function forgetGoingDown(now: number, indexes: ReadonlySet<number>, applied = uptime()): void {
+  keepGoingDown(now, (all) => all.filter(({ index, since }) => !indexes.has(index) || since > applied))
 }
 
 function keepGoingDown(now: number, choose: (all: readonly GoingDown[]) => readonly GoingDown[]): void {

@@ -62,7 +62,7 @@ function findRefusal(target: Target, view: PlanView): Diagnostic | null {
   try {
     const { plan } = planTarget(strict, view)
     if (countEmptyFileRemovals(strict, plan) === 0) return null
-    return diagnostic('EMPTY_REFUSED', 'the file has no spans', ifEmptyIsMeant)
+    return diagnostic('EMPTY_REFUSED', 'the file has no spans', ifEmptyIsMeant(target))
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     return error.diagnostics[0] ?? null

@@ -52,7 +52,9 @@ export function judgeSpan(
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const found: Problem[] = [
-    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map(describeWait),
+    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map((wait) =>
+      describeWait(wait, advise)
+    ),
     ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
@@ -92,10 +94,11 @@ const waitHints: Readonly<Record<string, string>> = {
   SOURCE_MISSING: 'start it: a watch mirrors it then, as does the next apply'
 }
 
-function describeWait(wait: Wait): Diagnostic {
+function describeWait(wait: Wait, advise: () => Advice): Diagnostic {
   const { message: _, ...rest } = wait.diagnostic
   const hint = waitHints[rest.code]
-  return { ...(hint !== undefined && { hint }), ...rest, message: writeWait(wait) }
+  const known = rest.code === 'RECREATE_DEFERRED' ? { hint: writeAdvice(advise()) } : {}
+  return { ...(hint !== undefined && { hint }), ...rest, ...known, message: writeWait(wait) }
 }
 
 /** Something that is wrong with a span. */

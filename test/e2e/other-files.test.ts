@@ -160,7 +160,7 @@ test('a file without spans: plan, status and apply advise the same', async () =>
   await write('spans.yaml', `spans: {span0: {${span0}}}`)
   await spanplan(lab, ['apply'])
   await write('spans.yaml', 'spans: {}')
-  const advice = 'if you want that: spanplan apply --allow-empty, or spanplan destroy'
+  const advice = 'if you want that, apply it with --allow-empty, or: spanplan destroy --name default'
   expect(await hear('plan')).toContain(advice)
   expect(await hear('apply', '--yes')).toContain(advice)
   expect((await showStatus()).stdout).toContain(advice)

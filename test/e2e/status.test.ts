@@ -92,7 +92,7 @@ describe('not healthy', () => {
     const text = await read(2)
     // Without --allow-empty, apply refuses that.
     expect(text.replace(/\s+/g, ' ')).toMatch(
-      /^host: NOT HEALTHY, \d+ differences from the file\. spanplan apply is refused for now: the file has no spans; if you want that: spanplan apply --allow-empty, or spanplan destroy host - bridge span0 /
+      /^host: NOT HEALTHY, \d+ differences from the file\. spanplan apply is refused for now: the file has no spans; if you want that, apply it with --allow-empty, or: spanplan destroy --name default host - bridge span0 /
     )
   })
 

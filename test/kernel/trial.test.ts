@@ -69,6 +69,27 @@ test('rejected from elsewhere, it is taken back at once', async () => {
   expect(await lab.snapshotText()).toBe(first)
 })
 
+test('what a hook has recorded of an interface is forgotten with a confirmation, and not with a rollback', async () => {
+  const isRecorded = async () => {
+    const { stdout } = await lab.spanplan(['status', '--for', '10ms', '--json'])
+    return stdout.includes('INTERFACE_GOING_DOWN')
+  }
+  const decide = async (decision: 'confirm' | 'rollback') => {
+    const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+    await untilWaiting()
+    await spanplan(lab, [decision])
+    await running
+  }
+  await spanplan(lab, ['apply'])
+  await spanplan(lab, ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', 'down'])
+  expect(await isRecorded()).toBe(true)
+  await decide('rollback')
+  expect(await isRecorded()).toBe(true)
+  await decide('confirm')
+  expect(await isRecorded()).toBe(false)
+  await expectConverged(lab)
+})
+
 test('neither, it is taken back when the time is over', async () => {
   const { stderr } = await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
   expect(stderr).toContain('not confirmed in time')

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { messages as codes } from '../../src/messages.ts'
 import { readTexts } from './messages.ts'
 
 const indent = (text: string) => `  ${text.trimEnd().replaceAll('\n', '\n  ')}`
@@ -17,4 +18,12 @@ test('every message with its hint, and every other text, as they are committed i
     .filter(({ others }) => others.length > 0)
     .map(({ file, others }) => [file, ...new Set(others.map(indent))].join('\n'))
   await expect(`${[...byCode, ...byFile].join('\n\n')}\n`).toMatchFileSnapshot('../fixtures/messages.txt')
+})
+
+test('a text that holds for every engine names the command of each', () => {
+  const texts = Object.values(codes).flatMap(({ means, todo }) => [means, todo])
+  const alone = texts.filter((text) =>
+    [...text.matchAll(/\bdocker ([a-z]+)/g)].some(([, command]) => !text.includes(`podman ${command}`))
+  )
+  expect(alone).toEqual([])
 })

@@ -5,7 +5,7 @@ import { awaitSensors, describeRefused, missingSensors } from '../../apply/senso
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { isDestructive } from '../../plan/plan.ts'
-import { type PlanView, warnOfHost } from '../../plan/plan-view.ts'
+import { mirroredInterfaces, type PlanView, warnOfHost } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
 import { forgetGoingDown } from '../../run-dir/pauses.ts'
@@ -179,9 +179,12 @@ async function lockAndApply(
     if (changes.length > 0 && result.unverified === null) printSummary(session, target, result)
     printRestarts(session, result.restarts)
     if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
-    forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
     const installed =
       changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
+    // A window forgets them once it is confirmed.
+    if (changes.length === 0 || options.rollbackAfter === undefined) {
+      forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
+    }
     if (result.unverified !== null) throw result.unverified
     const failed = [...result.leftOut.map((one) => one.diagnostic), ...describeRefused(result.last)]
     if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
@@ -189,11 +192,6 @@ async function lockAndApply(
   } finally {
     lock?.release()
   }
-}
-
-/** The indexes of the interfaces from which spans copy. */
-function mirroredInterfaces({ desired }: PlanView): Set<number> {
-  return new Set(desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link?.index ?? [])))
 }
 
 /** Somebody may change the files while sensors are waited for: nobody has seen a plan of these. */

@@ -8,6 +8,7 @@ import { printable } from '../../printable.ts'
 import { readSeal } from '../../resources/seal.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
+import { writeApply } from '../input/target.ts'
 import { fileUnwritable, openOutput } from '../output/output-file.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -57,7 +58,11 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<Pick<Capt
   const listed = await listedSpans(files)
   if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
   const message = `${span} is in the file, but not on this host yet: there is nothing to capture`
-  throw new SpanplanError({ code: 'SPAN_NOT_LIVE', message, hint: 'create it first: spanplan apply' })
+  throw new SpanplanError({
+    code: 'SPAN_NOT_LIVE',
+    message,
+    hint: `create it first: ${writeApply({ ...files, span: [] })(null)}`
+  })
 }
 
 function openSink(path: string | undefined): Sink {

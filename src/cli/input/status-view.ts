@@ -1,7 +1,5 @@
 import { readFactsFor } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
-import { hasCapability } from '../../host/process/capabilities.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -16,7 +14,7 @@ import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-w
 import { decodeFiles, findOtherFiles, isSamePlace } from '../../watch/serve/other-files.ts'
 import type { Session } from '../session.ts'
 import { choosePaths, loadFiles } from './spec-files.ts'
-import { type Selection, targetOf } from './target.ts'
+import { type Selection, targetOf, writeApply } from './target.ts'
 
 /** The options that select what is shown. */
 export type StatusSelection = Omit<Selection, 'deferDocker'>
@@ -144,17 +142,4 @@ async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagn
   const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
   const basis = { spec: null, basis: 'live', fileErrors, advise: adviseNothing, otherFiles: null } as const
   return { ...view, desired: { ...view.desired, spans }, ...basis }
-}
-
-/** The apply of what this status is about, as this user can run it. */
-function writeApply({ file, span, insecureFile }: StatusSelection) {
-  return (only: string | null) => {
-    const spans = only === null ? span : [only]
-    const flags = [
-      ...file.flatMap((path) => ['-f', path]),
-      ...spans.flatMap((name) => ['--span', name]),
-      ...(insecureFile ? ['--insecure-file'] : [])
-    ]
-    return shellLine([...(hasCapability('CAP_NET_ADMIN') ? [] : ['sudo']), 'spanplan', 'apply', ...flags])
-  }
 }

@@ -1,5 +1,7 @@
 import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
+import { hasCapability } from '../../host/process/capabilities.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -77,4 +79,17 @@ const missing: ReadonlySet<string> = new Set(['FILE_MISSING', 'FILE_UNREADABLE']
 function addName({ hint }: Diagnostic): string {
   const without = 'without a file, remove the spans of one name with --name, or of every name with --all'
   return hint === undefined ? without : `${hint}; ${without}`
+}
+
+/** Writes the apply of what a command is about, or of one span of it, as this user can run it. */
+export function writeApply({ file, span, insecureFile }: Omit<Selection, 'deferDocker'>) {
+  return (only: string | null) => {
+    const spans = only === null ? span : [only]
+    const flags = [
+      ...file.flatMap((path) => ['-f', path]),
+      ...spans.flatMap((name) => ['--span', name]),
+      ...(insecureFile ? ['--insecure-file'] : [])
+    ]
+    return shellLine([...(hasCapability('CAP_NET_ADMIN') ? [] : ['sudo']), 'spanplan', 'apply', ...flags])
+  }
 }

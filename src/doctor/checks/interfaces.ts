@@ -1,8 +1,8 @@
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
+import { markOf } from '../../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
-import { readMark } from '../../resources/marks.ts'
 import type { DoctorFacts, ManagerFacts, SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe, spanplanLine } from '../wording.ts'
@@ -71,7 +71,7 @@ function judgeManager({ name, manager, tcConnection }: ManagerFacts, view: PlanV
 /** Whether nothing but spanplan has business with an interface: it is dedicated, or part of a bridge that spanplan made. */
 function isCaptureOnly(name: string, { host, desired }: PlanView): boolean {
   const link = host.linkOf(name)
-  const mark = readMark(host.linkOf(link?.master ?? null) ?? link)
+  const mark = markOf(host, host.linkOf(link?.master ?? null) ?? link)
   return (mark !== null && mark.original === null) || pointsOf(desired.spans, name).some(isDedicated)
 }
 

@@ -1,7 +1,9 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import { readMark, readTableMark } from '../../resources/marks.ts'
+import { destroyOf } from '../../plan/live-spans.ts'
+import { markOf } from '../../resources/copied-mark.ts'
+import { readTableMark } from '../../resources/marks.ts'
 import type { DoctorFacts } from '../facts.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 
@@ -21,7 +23,7 @@ export const marks: Check = {
           file.state === 'valid'
             ? warning(
                 `no file here has the name ${name}, whose mark is on ${[...things].join(', ')}`,
-                shellLine(['spanplan', 'destroy', '--name', name])
+                shellLine(destroyOf(name))
               )
             : unknown(`whether a file has the name ${name}, whose mark is on ${[...things].join(', ')}`)
         ),
@@ -43,7 +45,7 @@ function knownNames({ file, otherNames, watches }: DoctorFacts): ReadonlySet<str
 function findMarked(host: HostIndex): Map<string, Set<string>> {
   const tables = host.nftables?.state === 'usable' ? host.nftables.tables : []
   const found = [
-    ...host.links.map((link) => [readMark(link)?.owner, `the bridge ${link.name}`] as const),
+    ...host.links.map((link) => [markOf(host, link)?.owner, `the bridge ${link.name}`] as const),
     ...host.networks.map(({ name, labels }) => [labels[label.name], `the Docker network ${name}`] as const),
     ...tables.map((table) => [readTableMark(table) ?? undefined, `the table ${table.name}`] as const)
   ]

@@ -16,6 +16,9 @@ const mirredOutput = z.looseObject({
   bind: z.unknown().optional()
 })
 
+/** Frames go out of the device, and no further on their own way. */
+const redirectOutput = mirredOutput.extend({ mirred_action: z.literal('redirect') })
+
 const bytecodeOutput = z.object({
   insns: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() }))
 })
@@ -86,6 +89,7 @@ function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcF
   const actions = Array.isArray(options.actions) ? options.actions : []
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
   const copies = mirrors.map(({ mirror }) => mirror)
+  const redirects = actions.flatMap((action) => redirectOutput.safeParse(action).data?.to_dev ?? [])
   const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[kind] ?? [])]
   const hasUnknown =
     optionsOf[kind] === undefined ||
@@ -102,6 +106,7 @@ function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcF
     directAction: options['direct-action'] === true,
     selects: hasUnknown ? { kind: 'unknown' } : parseSelection(kind, options, program, inRoot),
     copies,
+    ...(redirects.length > 0 && { redirects }),
     others: hasUnknown || hasHardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
   }

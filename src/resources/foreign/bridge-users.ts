@@ -6,14 +6,14 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-syntax.ts'
-import { isMarkCopied } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge.ts'
-import { describeFilter } from './describe-filter.ts'
+import { describeFilter, placeOf } from './describe-filter.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
+import type { ForeignMirror } from './mirrors.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
 interface BridgeUser {
@@ -29,7 +29,6 @@ export function findBridgeUsers(
 ): Diagnostic[] {
   const link = host.linkOf(bridge)
   if (link === undefined) return []
-  if (isMarkCopied(link, planned.desired.marks.mirrors, planned.host)) return [explainCopy(bridge)]
   const networks = host.networksOn(bridge)
   const guests = [
     ...host.uppersOf(link).map(describeUpper),
@@ -52,18 +51,6 @@ export function findBridgeUsers(
       `the bridge ${bridge} cannot be removed: ${words}`,
       `if nothing needs it: ${removal.map(shellLine).join('; ')}`
     )
-  )
-}
-
-function explainCopy(bridge: string): Diagnostic {
-  const [keep, remove] = [
-    ['ip', 'link', 'set', 'dev', bridge, 'alias', ''],
-    ['ip', 'link', 'del', 'dev', bridge]
-  ] as const
-  return diagnostic(
-    'BRIDGE_IN_USE',
-    `the bridge ${bridge} cannot be removed: its alias is a copy of a mark of spanplan, and nothing else of it is spanplan's`,
-    `to keep it, take the mark off: ${shellLine(keep)}; if nothing needs it: ${shellLine(remove)}`
   )
 }
 
@@ -135,10 +122,10 @@ function describeForeignFilter(filter: Filter): BridgeUser {
   }
 }
 
-function describeForeignMirror(filter: Filter): BridgeUser {
-  const { device, tcHook, pref } = filter
+function describeForeignMirror(filter: ForeignMirror): BridgeUser {
+  const { device, pref } = filter
   return {
-    words: `a filter of ${device}, at ${tcHook} and preference ${pref}, copies into it: ${describeFilter(filter)}`,
+    words: `a filter of ${device}, at ${placeOf(filter)} and preference ${pref}, ${filter.redirects ? 'redirects' : 'copies'} into it: ${describeFilter(filter)}`,
     removal: [removalOf(filter)]
   }
 }

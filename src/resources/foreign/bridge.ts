@@ -2,6 +2,7 @@ import { networkOption } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Address, BridgeOptions, DockerNetwork, Link } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
+import { isMarkCopied, takeMarkOff } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless } from '../kind.ts'
 import type { BridgeOrigin } from '../marks.ts'
@@ -41,6 +42,8 @@ export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link):
 
 function findOtherUse(host: HostIndex, link: Link, networks: readonly DockerNetwork[]): string | undefined {
   if (link.bridge === null) return 'it is not a bridge'
+  if (isMarkCopied(host, link))
+    return `its alias is a copy of a mark of spanplan: take it off with ${takeMarkOff(link)}`
   const known = networks.map((network) => dockerAddress(link, network))
   const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
   if (address) return `it has the address ${address.address}/${address.prefix}, so the host uses it`

@@ -1,6 +1,16 @@
-import type { TcFilter } from '../../host/snapshot.ts'
+import type { ClassFilter, Filter, TcFilter } from '../../host/snapshot.ts'
 import { writeHandle } from '../../host/write-filters.ts'
 import { joinAnd } from './device-origin.ts'
+
+/** Whether a filter copies or redirects frames to one of these devices. */
+export function leadsTo({ copies, redirects = [] }: TcFilter, targets: ReadonlySet<string>): boolean {
+  return [...copies.map(({ target }) => target), ...redirects].some((target) => targets.has(target))
+}
+
+/** Where on its device a filter is, in tc's words. */
+export function placeOf(filter: Filter | ClassFilter): string {
+  return 'parent' in filter ? `parent ${filter.parent}` : filter.tcHook
+}
 
 /** What a foreign filter is and does, as far as spanplan can read it. */
 export function describeFilter(filter: TcFilter): string {
@@ -27,8 +37,9 @@ export function isOfScripts({ kind, copies, others }: TcFilter): boolean {
   return (kind === 'u32' || kind === 'matchall') && copies.length === 1 && !others
 }
 
-function workOf({ copies, others, classId }: TcFilter, count: number): string {
+function workOf({ copies, redirects = [], others, classId }: TcFilter, count: number): string {
   const s = count === 1 ? 's' : ''
+  if (redirects.length > 0) return `redirect${s} to ${[...new Set(redirects)].join(', ')}`
   const targets = [...new Set(copies.map(({ target }) => (target === '*' ? 'an interface that is gone' : target)))]
   if (targets.length > 0) return `mirror${s} into ${targets.join(', ')}${others ? ` and do${s && 'es'} more` : ''}`
   if (classId !== null && !others) return `sort${s} into the class ${classId}`

@@ -8,7 +8,7 @@ import { removeFilter, writeFilter } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless } from '../kind.ts'
-import { describeFilter, isOfScripts } from './describe-filter.ts'
+import { describeFilter, isOfScripts, leadsTo } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter
@@ -28,7 +28,7 @@ export function findForeignMirrors(
   span: string,
   { device: { name: device }, tcHook }: CopyPoint
 ): ForeignMirrors {
-  const copies = (filter: ForeignMirror) => filter.copies.some(({ target }) => target === span)
+  const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
   const onHook = host.filtersAt(device, tcHook).filter((filter) => !desired.marks.mirrors.has(filter))
   // Frames that an interface sends pass its root qdisc too.
   const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []

@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
+import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/bridge.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
@@ -8,7 +9,7 @@ import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
-import { bridgeMac, type InterfaceMark, ownMark, readAlias, readMark, writeAlias } from '../marks.ts'
+import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
@@ -89,11 +90,11 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return wireOffloads.every((name) => !offloads[name])
 }
 
-function explainConflict({ id, isBridge, mark, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
+function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
   if (obstacle !== null) return sealConflict(host, obstacle, id)
-  const owner = isBridge ? readAlias(mark)?.owner : undefined
+  const owner = markOf(host, host.linkOf(id))?.owner
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`
     return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
@@ -165,7 +166,7 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
 function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mirrors }: DesiredSpan) {
-  const old = readMark(host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
+  const old = markOf(host, host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
   const candidates = new Set([...used, ...namesOf(host, old)])
   return new Map([
@@ -185,9 +186,9 @@ function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mi
 
 function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge[] {
   const span = desired.spanOf(link.name)
-  const mark = readMark(link)
+  const mark = markOf(host, link)
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
-  const ours = ownsBridge(desired, link) || label !== null
+  const ours = ownsBridge(desired, host, link) || label !== null
   if (!ours && span === undefined) return []
   const options = link.bridge
   const obstacle = ours ? sealObstacle(desired, host, link.name, link.name) : null

@@ -4,6 +4,7 @@ import type { Filter, Program } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
+import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
 import {
   explainForeignMirrors,
@@ -14,7 +15,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import { type Change, type Kind, onOff, type Resource, type Step } from '../kind.ts'
-import { mirrorHandle, ownMark, readCookie, readMark, writeCookie } from '../marks.ts'
+import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { containerSourceId, seenFromInside } from '../sources/container.ts'
@@ -77,7 +78,7 @@ export const mirror: Kind<Mirror> = {
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
-    const isUnknown = bridge?.kind === 'bridge' && readMark(bridge) === null && !ownsBridge(desired, bridge)
+    const isUnknown = bridge?.kind === 'bridge' && markOf(host, bridge) === null && !ownsBridge(desired, host, bridge)
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
   },
   create: (after) => makeSteps(after, 'add'),

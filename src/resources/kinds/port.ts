@@ -3,11 +3,12 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { indexName } from '../../host/quote-command.ts'
 import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
+import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
 import { isLeft } from '../left-ports.ts'
-import { type PortOrigin, readMark, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
   desiredSeal,
@@ -120,14 +121,14 @@ function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
   const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
   if (!isMarked || link.bridge !== null) return false
   const master = host.linkOf(link.master)
-  return (master === undefined || !isSpanBridge(desired, master)) && !mayBeContainers(desired, host, link)
+  return (master === undefined || !isSpanBridge(desired, host, master)) && !mayBeContainers(desired, host, link)
 }
 
 /** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
 function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): boolean {
   const { docker, links } = host
   if (docker.state !== 'read') {
-    return spans.some(({ network }) => network !== null) || links.some((one) => readMark(one)?.network === true)
+    return spans.some(({ network }) => network !== null) || links.some((one) => markOf(host, one)?.network === true)
   }
   const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
   const endpoint = host.attachmentOf(link)?.endpoint
@@ -141,8 +142,8 @@ function deleteSteps(id: string, left: string): Step[] {
   return [step(id, ['ip', 'link', 'del', 'dev', left], 'remove')]
 }
 
-function isSpanBridge(desired: DesiredState, link: Link): boolean {
-  return readMark(link) !== null || ownsBridge(desired, link) || desired.spanOf(link.name) !== undefined
+function isSpanBridge(desired: DesiredState, host: HostIndex, link: Link): boolean {
+  return markOf(host, link) !== null || ownsBridge(desired, host, link) || desired.spanOf(link.name) !== undefined
 }
 
 function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {

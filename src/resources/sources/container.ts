@@ -8,9 +8,9 @@ import type { Container, Link } from '../../host/snapshot.ts'
 import type { Code } from '../../messages.ts'
 import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
+import { markOf } from '../copied-mark.ts'
 import type { SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import { readMark } from '../marks.ts'
 import { checkInterface } from './interface.ts'
 import {
   type Context,
@@ -168,7 +168,7 @@ function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, link: Link): b
   return bridges.some(
     (name) =>
       spans.has(name) ||
-      readMark(host.linkOf(name)) !== null ||
+      markOf(host, host.linkOf(name)) !== null ||
       host.networksOn(name).some(({ labels }) => labels[label.span] !== undefined)
   )
 }

@@ -76,7 +76,7 @@ function resolveInterface(
   }
   const { name } = link
   if (goingDown.has(name)) {
-    const hint = 'if it is to stay up: spanplan apply'
+    const hint = 'if it is to stay up, apply the file'
     const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }

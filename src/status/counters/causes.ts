@@ -11,7 +11,7 @@ interface CauseEntry {
 }
 
 /** Where a plan shows the change that ends the loss. */
-const planHint = 'see what to do: spanplan plan'
+const planHint = 'a plan shows what to do'
 
 /** All known causes of loss, in the order of the frame path, by the name that programs read. */
 export const causes = {
@@ -23,7 +23,7 @@ export const causes = {
   },
   interface_down: {
     ...{ counted: 'none', differs: true, text: 'set down' },
-    hint: 'spanplan apply sets it up'
+    hint: 'an apply sets it up'
   },
   source_down: {
     ...{ counted: 'none', differs: true, text: 'down in its container' },
@@ -51,11 +51,11 @@ export const causes = {
   },
   port_down: {
     ...{ counted: 'difference', differs: true, text: 'the port was down, or had no carrier' },
-    hint: "set the interface up in the sensor; if it is the host's end, spanplan plan shows it"
+    hint: "set the interface up in the sensor; if it is the host's end, a plan shows it"
   },
   too_large: {
     ...{ counted: 'difference', differs: true, text: 'larger than the MTU' },
-    hint: 'write "mtu: auto" or a larger number, then: spanplan apply'
+    hint: 'write "mtu: auto" or a larger number, and apply the file'
   },
   port_dropped: {
     ...{ counted: 'kernel', text: "dropped at the sensor's interface" },
@@ -67,7 +67,7 @@ export const causes = {
   },
   unexplained: {
     ...{ counted: 'difference', differs: true, text: 'unexplained' },
-    hint: 'spanplan plan warns of filters and programs that may drop them'
+    hint: 'a plan warns of filters and programs that may drop them'
   }
 } as const satisfies Readonly<Record<string, CauseEntry>>
 

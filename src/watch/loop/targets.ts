@@ -2,6 +2,8 @@ import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { compileFilters, peekFilters } from '../../host/compile-filters.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import { destroyOf } from '../../plan/live-spans.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { expressionsOf, makeTarget, nothingRests, type Resting, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
@@ -110,13 +112,13 @@ function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, befor
     return {
       code: 'NAME_CHANGED',
       message: `the name in the file is now ${next.name}, but this watch was started for the name ${before.name}`,
-      hint: `restart the watch; to remove the old spans first: spanplan destroy --name ${before.name}`
+      hint: `restart the watch; to remove the old spans first: ${shellLine(destroyOf(before.name))}`
     }
   }
   if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
   return {
     code: 'EMPTY_REFUSED',
     message: 'the file no longer has spans, and applying it would remove all that are live',
-    hint: 'if you want that, end the watch, and then: spanplan destroy; or start the watch with --allow-empty'
+    hint: `if you want that, end the watch, and then: ${shellLine(destroyOf(before.name))}; or start the watch with --allow-empty`
   }
 }

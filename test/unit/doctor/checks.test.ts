@@ -81,7 +81,7 @@ test('an interface that is set down has no bad cable', () => {
   )
   expect(bad.map(({ id, message, command }) => [id, message, command])).toEqual([
     ['spans', expect.stringContaining('state: down → up'), 'spanplan apply'],
-    ['carrier', 'ens192 is set down; spanplan apply sets it up', null]
+    ['carrier', 'ens192 is set down; an apply sets it up', null]
   ])
 })
 

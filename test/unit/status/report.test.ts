@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Diagnostic } from '../../../src/errors.ts'
+import { viewLive } from '../../../src/plan/live-view.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { plain, printableJson } from '../../../src/printable.ts'
 import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import type { SilentWatch } from '../../../src/status/watch-state.ts'
+import { casesFolder, readSnapshot } from '../plan/case.ts'
 import { converged, fixture, samplesOf, see, type Traffic, watch } from './views.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
@@ -39,6 +43,26 @@ describe('what is healthy', () => {
     const pauses = [{ span: null, until: '2026-01-01T00:30:00.000Z' }]
     const { healthy, spans } = report(see(), {}, { pauses })
     expect([healthy, spans[0]?.pausedUntil]).toEqual([true, '2026-01-01T00:30:00.000Z'])
+  })
+
+  test("a bridge of somebody's own with a copy of a span's mark is no span, and costs nothing", () => {
+    const view = see(readSnapshot(join(casesFolder, 'bridge-mark-copied'), 'host.json'))
+    expect(codes(view)).toEqual([])
+    expect(view.plan.warnings.map(({ code }) => code)).toEqual(['MARK_COPIED'])
+    expect(viewLive(view.host).desired.spans.map(({ name }) => name)).toEqual(['span0'])
+  })
+
+  test('a container as a source whose interfaces only root may see: not to know is not unhealthy', () => {
+    const path = join(casesFolder, 'container-source-unseen')
+    const view = see(readSnapshot(path, 'host.json'), readFileSync(join(path, 'spans.yaml'), 'utf8'))
+    expect(codes(view, {}, { isRoot: true })).toEqual(['SOURCE_UNSEEN', 'SOURCE_UNSEEN'])
+    expect(codes(view, {}, { isRoot: false })).toEqual([])
+    expect(report(view, {}, { isRoot: false }).unread.map(({ message }) => message)).toEqual(
+      ['web', 'front'].map(
+        (name) =>
+          `whether ${name} is mirrored is not known: the plan waits for the right to see which interfaces belong to the container ${name}`
+      )
+    )
   })
 
   test('drift', () => {
@@ -138,8 +162,8 @@ span0 · Core switch mirror port
   sensor    suricata                      1,000      1,000                   0
             listens on a ring: only the sensor knows what it loses there
   port      veth83191ae                     997        997    99.7 kB        3
-            3 lost: unexplained; spanplan plan warns of filters and programs
-            that may drop them
+            3 lost: unexplained; a plan warns of filters and programs that may
+            drop them
   sensor    zeek                            997        997                   0
             listens on a ring: only the sensor knows what it loses there
   ~ bridge span0 (state: down → up)

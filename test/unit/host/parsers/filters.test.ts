@@ -77,6 +77,8 @@ describe('what a filter does', () => {
 
   test('no copy to the egress of a device', () => {
     for (const pref of [11, 12]) expect(at(egress, pref)).toMatchObject([{ copies: [], others: true, mirror: null }])
+    // Only one of the two goes out of the device.
+    expect([11, 12].map((pref) => at(egress, pref)[0]?.redirects)).toEqual([undefined, ['br0']])
   })
 })
 
