@@ -6,7 +6,7 @@ import type { Container } from '../host/snapshot.ts'
 import type { Code } from '../messages.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import { writeAddress } from '../resources/kind.ts'
+import { type Wait, writeAddress } from '../resources/kind.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
@@ -118,7 +118,8 @@ export function makeReport(input: ReportInput): Report {
       sources: readSources(path, later),
       sensors
     }
-    const judged = window === null ? state : { ...state, changes: [] }
+    const known = isRoot ? state.waiting : state.waiting.filter((wait) => !isUnseen(wait))
+    const judged = { ...state, waiting: known, ...(window !== null && { changes: [] }) }
     const inTheWay = fileErrors.filter(({ address }) => address?.startsWith(`${writeAddress(name)}/`))
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, warnings, degraded, () => advise(name))]
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
@@ -181,6 +182,11 @@ const asRoot = 'run it as root, with sudo'
 const readable = (engine: Engine) =>
   `the namespace's file (SandboxKey, in ${engine} inspect) has to be there, and root's alone`
 
+/** A container that is a source, and whose interfaces only root may tell: whether it is mirrored is not known. */
+function isUnseen({ diagnostic: { code } }: Wait): boolean {
+  return code === 'SOURCE_UNSEEN'
+}
+
 /** What could not be read: for want of a right, where nothing else is known. */
 function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample, isRoot: boolean): Diagnostic[] {
   const { host, desired, plan } = view
@@ -215,6 +221,12 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       ? [{ ...docker.reason, hint: `${asRoot}, or join the group docker` }]
       : []),
     ...filters.map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
+    ...(isRoot ? [] : plan.waiting.filter(isUnseen)).flatMap(({ container, diagnostic }, index, unseen) =>
+      // One for all the mirrors of a container.
+      container === undefined || unseen.findIndex((other) => other.container === container) < index
+        ? []
+        : [{ ...diagnostic, message: `whether ${container} is mirrored is not known: the plan ${diagnostic.message}` }]
+    ),
     ...cannotRead(
       'RIGHT_MISSING',
       'no right to see which ports belong to',

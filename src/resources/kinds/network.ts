@@ -10,10 +10,10 @@ import {
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
+import { markOf } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
 import { adoptUnless, type Kind, type Resource, writeAddress, yesNo } from '../kind.ts'
-import { readMark } from '../marks.ts'
 import { isInScope, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
 
@@ -171,6 +171,15 @@ export function networkMtu(live: DockerNetwork): number {
   return Number(live.options[networkOption.mtu] ?? 1500)
 }
 
+/** What the labels say of whose a network is. Labels of any other key are no part of that. */
+function readLabels(labels: Network['labels']): string {
+  const keys = [label.name, label.span, label.bridge]
+  return keys
+    .map((key) => labels[key] ?? '')
+    .join(' ')
+    .trim()
+}
+
 function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
   const user = desired.spanOfNetwork(live.name) ?? desired.spanOf(bridge)
@@ -191,10 +200,7 @@ function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
     hostAddress: live.options[networkOption.noAddress] !== 'true',
     mtu: networkMtu(live),
     subnet: live.pools.map(({ subnet }) => subnet).join(' '),
-    mark: [label.name, label.span, label.bridge]
-      .map((key) => live.labels[key] ?? '')
-      .join(' ')
-      .trim(),
+    mark: readLabels(live.labels),
     labels: live.labels,
     attachable: live.attachable,
     pools: live.pools,
@@ -235,7 +241,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
         hostAddress: false,
         mtu: span.wantedMtu,
         subnet,
-        mark: Object.values(labels).join(' '),
+        mark: readLabels(labels),
         // Other options and labels are foreign: they stay.
         labels: { ...kept?.labels, ...labels },
         attachable: kept?.attachable ?? false,
@@ -264,8 +270,8 @@ function canSilence({ docker }: HostIndex): boolean {
 function isAdopted(desired: DesiredState, host: HostIndex, span: string): boolean {
   const link = host.linkOf(span)
   if (link === undefined) return false
-  const mark = readMark(link)
-  return mark === null ? !ownsBridge(desired, link) : mark.original !== null
+  const mark = markOf(host, link)
+  return mark === null ? !ownsBridge(desired, host, link) : mark.original !== null
 }
 
 /** Why a network may not be adopted as the network of a span: all that has to be changed before. */
