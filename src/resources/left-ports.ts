@@ -18,6 +18,14 @@ export function isLeft(host: HostIndex, link: Link): boolean {
   return readPortMark(host, link)?.connection === true && unreadIn(host).length === 0 && isNobodys(host, link)
 }
 
+/**
+ * Whether a port that spanplan has sealed may be such, and its mark does not say so. It stays sealed, whatever else is given back:
+ * what its container sends would enter the host.
+ */
+export function isStray(host: HostIndex, link: Link): boolean {
+  return readPortMark(host, link) !== null && !isLeft(host, link) && isNobodys(host, link)
+}
+
 function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
   return readPortClass(findSeal(host, name)?.classId ?? null)
 }
@@ -59,16 +67,21 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
     host
       .portsOf(span)
       // What has no mark has just come: its container may not be told of yet.
-      .filter((link) => readPortMark(host, link) !== null && !isLeft(host, link) && isNobodys(host, link))
+      .filter((link) => isStray(host, link))
       .map(({ name }) => ({
-        ...diagnostic(
-          'PORT_STRAY',
-          `the port ${name} of span ${span} leads to a network namespace that ${explainOwner(unreadIn(host))} hears the span for as long as it runs`,
-          `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
-        ),
+        ...explainStray(name, span, host, desired.spanOf(span) === undefined),
         address: writeAddress(span, 'port', name)
       }))
   )
+}
+
+/** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
+function explainStray(name: string, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
+  const meaning = isGoing ? 'could send to the host, so the port stays sealed' : 'hears the span for as long as it runs'
+  const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
+  const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
+  const where = `the port ${name} of span ${span} leads to a network namespace that ${explainOwner(unreadIn(host))}`
+  return diagnostic('PORT_STRAY', `${where} ${meaning}`, `${remove}${open}`)
 }
 
 function explainOwner(unread: readonly string[]): string {

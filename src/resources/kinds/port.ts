@@ -7,7 +7,7 @@ import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
-import { isLeft } from '../left-ports.ts'
+import { isLeft, isStray } from '../left-ports.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -121,7 +121,8 @@ function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
   const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
   if (!isMarked || link.bridge !== null) return false
   const master = host.linkOf(link.master)
-  return (master === undefined || !isSpanBridge(desired, host, master)) && !mayBeContainers(desired, host, link)
+  const mayLeadAway = isStray(host, link) || mayBeContainers(desired, host, link)
+  return (master === undefined || !isSpanBridge(desired, host, master)) && !mayLeadAway
 }
 
 /** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
@@ -225,7 +226,7 @@ function observePort(
   const endpoint = endpointOf(host, link)
   // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
   const isDockers = endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
-  const givenBack = (changed || seal !== undefined) && !isDockers
+  const givenBack = (changed || seal !== undefined) && !isDockers && !isStray(host, link)
   const byIndex = indexName(link.index)
   const left = isLeft(host, link) ? (host.mayExist(byIndex) ? link.name : byIndex) : null
   return {
