@@ -5,7 +5,7 @@ import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
 import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRestored, networksOf, spanplan, until, writeSpans } from './spans.ts'
+import { expectConverged, expectRestored, findTap, networksOf, spanplan, until, writeSpans } from './spans.ts'
 import { startWatch } from './watching.ts'
 import { wrapPrograms } from './wrapped.ts'
 
@@ -81,6 +81,22 @@ test('a container that Docker describes oddly is left as it is, and named; the o
   await watch.settle()
   expect(watch.told.match(/is left unchanged/g)).toHaveLength(1)
   await expectConverged(lab)
+})
+
+test('the port of a sensor that has started again is marked as its own, and goes with the span wherever the interface is', async () => {
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const before = watch.told.length
+  await suricata.restart({ t: 0 })
+  await watch.expectTold(/~ port \S+ → span0/, before)
+  await watch.settle()
+  await expectConverged(lab)
+  await watch.stop()
+  const { name, port } = await findTap(lab, suricata, 'span0')
+  const { State } = await suricata.inspect()
+  await lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', name, 'netns', `${lab.name}-sw`])
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  expect(await lab.run(['ip', 'link'])).not.toContain(`${port}@`)
 })
 
 /** Docker's lists are refused from the first thing on that an apply has Docker do. */

@@ -52,6 +52,8 @@ export interface Port extends Resource {
   readonly handle: number
   /** What the port was like before, to be given back. */
   readonly original: PortOrigin
+  /** false: a container is connected by the port, and its mark does not say so, as where it was sealed before Docker was read. */
+  readonly known: boolean
   /** The host uses the link: set down, it would lose addresses. */
   readonly inUse: boolean
   /** The port's clsact holds foreign filters. */
@@ -75,7 +77,8 @@ export const port: Kind<Port> = {
     flooding: { label: 'flooding', words: onOff },
     ipv6: { label: 'IPv6', words: onOff },
     ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
-    seal: sealField
+    seal: sealField,
+    known: { label: "marked as a container's", words: yesNo }
   },
   desire: (desired, host) =>
     desired.spans.flatMap((span) =>
@@ -202,6 +205,8 @@ function desirePort(desired: DesiredState, host: HostIndex, span: DesiredSpan, l
     ipv6: link.ipv6 && (!leadsAway(link) || hasAddress),
     ownMacEntry: false,
     seal: portSeal(host, span, link, live.seal),
+    original: { ...live.original, connection: live.original.connection || live.endpoint !== null },
+    known: true,
     obstacle: null
   }
 }
@@ -229,6 +234,7 @@ function observePort(
   const givenBack = (changed || seal !== undefined) && !isDockers && !isStray(host, link)
   const byIndex = indexName(link.index)
   const left = isLeft(host, link) ? (host.mayExist(byIndex) ? link.name : byIndex) : null
+  const original = originOf(host, link)
   return {
     kind: 'port',
     id: link.name,
@@ -244,7 +250,8 @@ function observePort(
     ownMacEntry: link.ownMacEntry,
     seal: readSeal(host, link.name),
     handle: seal?.handle ?? sealHandle(link.name),
-    original: originOf(host, link),
+    original,
+    known: endpoint === null || original.connection,
     inUse: isInUse(host, { ...link, master: null }),
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
@@ -278,7 +285,8 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
     }
     const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     const { name: id, mac } = link
-    return [{ ...one, ...theirs, id, mac, seal: rollbackSeal(one.seal, now.host, id) }]
+    const { known } = observePort(now.desired, now.host, link, one.spans[0] ?? null)
+    return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(one.seal, now.host, id) }]
   })
 }
 
@@ -314,7 +322,7 @@ export function joinSpan(
     ...({ kind: 'port', id: name, spans: [span], owner: 'ours', attached: true, endpoint: null } as const),
     ...{ mac, mtu, up: true, isolated: true, learning: false, flooding: true, ipv6: false, ownMacEntry: false },
     ...{ seal: isSealed ? 'sealed' : 'marked', handle: sealHandle(name), original: { ...usual, mtu, isolated: true } },
-    ...{ inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null, left: null }
+    ...{ known: true, inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null, left: null }
   })
 }
 
@@ -323,7 +331,7 @@ function joinSteps(after: Port): Step[] {
   const fresh = { ...after, ...usual, seal: 'none' } as const
   const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
   const others = Object.keys(port.fields).filter(
-    (key) => key !== 'seal' && !((key === 'ownMacEntry' || key === 'flooding') && after[key])
+    (key) => key !== 'seal' && key !== 'known' && !((key === 'ownMacEntry' || key === 'flooding') && after[key])
   )
   return [
     ...updateSteps(fresh, after, new Set(['seal'])),
@@ -361,9 +369,8 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, ve
   const wakes = before.mtu < smallestIpv6Mtu && !after.ipv6
   const setsIpv6 = after.mtu >= smallestIpv6Mtu && (changed.has('ipv6') || wakes)
   const place = { handle: after.handle, classId: writePortClass(after.original) }
-  const seal = changed.has('seal')
-    ? sealCommands(id, before.seal, after.seal, place).map((argv) => step(id, argv, verb))
-    : []
+  const writesMark = changed.has('seal') || changed.has('known')
+  const seal = writesMark ? sealCommands(id, before.seal, after.seal, place).map((argv) => step(id, argv, verb)) : []
   const marks = after.seal === 'sealed' || after.seal === 'marked'
   return [
     ...(marks ? seal : []),
