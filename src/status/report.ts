@@ -203,9 +203,10 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       sandbox !== null &&
       endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
+  const explained = new Set([...hidden, ...(docker.state === 'read' ? docker.unread : [])].map(({ name }) => name))
   const unknown = spans.flatMap(({ sensors }) =>
     sensors.flatMap(({ sensor, state }) =>
-      state === 'unknown' && docker.state === 'read' && !hidden.some(({ name }) => name === sensor) ? [sensor] : []
+      state === 'unknown' && docker.state === 'read' && !explained.has(sensor) ? [sensor] : []
     )
   )
   const reasonOf = new Map(
@@ -250,7 +251,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       if (reason === undefined) return []
       return [{ ...reason, message: `whether a process listens in ${name} is not known: ${reason.message}` }]
     }),
-    ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD')
+    ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD' || code === 'CONTAINER_UNREAD')
   ]
 }
 

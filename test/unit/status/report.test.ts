@@ -119,6 +119,21 @@ describe('what is healthy', () => {
     expect(codes(see({ ...converged, docker: { ...docker, containers } }))).toContain('SENSOR_STOPPED')
   })
 
+  test('a sensor that Docker fails to describe: that is the reason why nothing more is known of it', () => {
+    const { docker } = converged
+    if (docker.state !== 'read') throw new Error('the fixture has changed')
+    const reason: Diagnostic = { code: 'DOCKER_FAILED', message: 'network inspection mismatch' }
+    const containers = docker.containers.filter(({ name }) => name !== 'zeek')
+    const view = see({ ...converged, docker: { ...docker, containers, unread: [{ name: 'zeek', reason }] } })
+    expect(report(view).unread).toMatchObject([
+      {
+        code: 'CONTAINER_UNREAD',
+        message: expect.stringContaining(reason.message),
+        hint: 'see why: docker inspect zeek'
+      }
+    ])
+  })
+
   test('a source that has been idle for as long as its max_idle, or longer', () => {
     expect(codes(see(converged, withMaxIdle('5m')), { idle: 299 })).toEqual([])
     expect(codes(see(converged, withMaxIdle('5m')), { idle: 300 })).toEqual(['SOURCE_IDLE'])
