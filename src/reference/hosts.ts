@@ -20,6 +20,7 @@ const notCounted = { day: 'not run', versions: {}, tests: {} }
 type Count = z.infer<typeof count>
 
 interface Found extends z.infer<typeof host> {
+  readonly name: string
   readonly title: string
   /** It runs the tests of test/stock, and no others. */
   readonly hasOwnKernel: boolean
@@ -38,6 +39,7 @@ export function writeHostPages(): [path: string, page: string][] {
   const counted = results.parse(JSON.parse(readFileSync('test/hosts/results.json', 'utf8')))
   const found = readRows('test/hosts/hosts.tsv').map(
     ([name = '', other = '', ...more]): Found => ({
+      name,
       title: more.length > 0 ? titleOf(name) : `${titleOf(other)}, QEMU`,
       hasOwnKernel: more.length === 0,
       ...(counted[name] ?? notCounted)
@@ -63,15 +65,19 @@ function writeAreas(found: readonly Found[]): string {
   const listed = readRows('test/hosts/tests.tsv')
   const rows = [...new Set(listed.map(([area]) => area))].map((area = '') => [
     area,
-    ...found.map(({ tests, hasOwnKernel }) => {
-      const files = listed.flatMap(([of, path = '']) =>
-        of === area && path.startsWith('test/stock/') === hasOwnKernel ? [path] : []
-      )
+    ...found.map(({ name, tests, hasOwnKernel }) => {
+      const files = listed.flatMap(([of, path = '', hosts]) => {
+        const isListed = hosts === undefined || hosts.split(' ').includes(name)
+        return of === area && isListed && path.startsWith('test/stock/') === hasOwnKernel ? [path] : []
+      })
       return files.length === 0 ? '' : writeCount(files.flatMap((path) => tests[path] ?? []))
     })
   ])
   const days = ['run on', ...found.map(({ day }) => day)]
-  const programs = versions.map((program) => [program, ...found.map(({ versions: known }) => known[program] ?? '')])
+  const programs = [...versions, 'Podman'].map((program) => [
+    program,
+    ...found.map(({ versions: known }) => known[program] ?? '')
+  ])
   return writeTable(['', ...found.map(({ title }) => title)], [...programs, days, ...rows])
 }
 

@@ -22,10 +22,15 @@ import { startWatch } from './watching.ts'
 let lab: Lab
 let podman: Docker
 let options: SpanplanOptions
+/** It forgets a connection whose interface is gone. Podman 5.8 fails, until the container has started again. */
+let forgets: boolean
 
-/** Where Debian's packages have their files, and with nothing of the machine's own: neither containers, nor networks, nor cgroups. */
+/**
+ * Where Debian's packages have their files, also those that test/setup has unpacked, and with nothing of the machine's own: neither
+ * containers, nor networks, nor cgroups.
+ */
 const service = `set -e
-for folder in usr etc; do mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
+for folder in usr etc; do [ ! -d "$0" ] || mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
 mount -t tmpfs tmpfs /run
 mkdir /run/netns /run/cgroup
 mount -t cgroup2 cgroup2 /run/cgroup
@@ -50,6 +55,7 @@ beforeAll(async () => {
   expect(ended).toBe('')
   podman = new Docker({ socketPath })
   await importSensorImage(podman, join(lab.files, 'image'))
+  forgets = (await podman.version()).Version.startsWith('5.4.')
   options = {
     through: ['nsenter', `--target=${running.pid}`, '--mount', `--wd=${lab.files}`, '--'],
     env: { DOCKER_HOST: `unix://${socketPath}` }
@@ -89,6 +95,18 @@ const applySpan = (more: string, exitCode = 0) =>
   writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], ${more}}}\n`).then(() =>
     spanplan(lab, ['apply', '--yes'], exitCode, options)
   )
+
+/** Applies what disconnects a container that has no interface of the name that Podman remembers. */
+async function applyWithoutInterface(more: string, container: Docker.Container, name: string): Promise<void> {
+  const { stderr } = await applySpan(more, forgets ? 0 : 4)
+  if (forgets) return
+  expect(stderr).toMatch(new RegExp(`could not disconnect ${name} from span0: .*\\n(.*\\n)*.*podman restart ${name}`))
+  await restart(container)
+  await applySpan(more)
+}
+
+/** What Podman 5.8 has failed to disconnect may not start at the first time. */
+const restart = (container: Docker.Container) => container.restart({ t: 0 }).catch(() => container.restart({ t: 0 }))
 
 let suricata: Docker.Container
 let zeek: Docker.Container
@@ -141,10 +159,11 @@ test('a network that is recreated keeps the names of interfaces, and what others
 })
 
 test('one whose interface is gone, or whose bridge was deleted, is one again after an apply', async () => {
+  await applySpan('network: span0, sensors: [suricata, zeek]')
   const { State } = await zeek.inspect()
   const { name } = await findTap(lab, zeek, 'span0')
   await lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'del', 'dev', name])
-  await spanplan(lab, ['apply', '--yes'], 0, options)
+  await applyWithoutInterface('network: span0, sensors: [suricata, zeek]', zeek, 'zeek')
   await expectConverged(lab, options)
   // Unmanaged means that Podman makes no bridge: what starts without it has to wait for an apply.
   await zeek.stop({ t: 0 })
@@ -164,24 +183,39 @@ test('one that has renamed its interface loses it all the same: off the file, an
     const { name } = await findTap(lab, zeek, 'span0')
     await inside('set', 'dev', name, 'down', 'name', 'mine')
     await inside('set', 'dev', 'mine', 'up')
-    await inside('add', 'name', name, 'type', 'bridge')
+    return name
   }
+  const decoy = async () => inside('add', 'name', await rename(), 'type', 'bridge')
   const ports = async () => JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'master', 'span0'])).length
   const named = 'network: span0, sensors: [suricata, {container: zeek, interface_name: tap9}]'
   await applySpan(named)
-  await rename()
+  await decoy()
   await applySpan('network: span0, sensors: [suricata]')
   expect(await ports()).toBe(1)
   expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['eth0'])
 
   await applySpan(named)
-  await rename()
+  await decoy()
   const { stderr } = await applySpan(`${named}, mtu: 8000`)
   expect(await ports()).toBe(2)
   expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['eth0', 'tap9'])
   expect(stderr).toMatch(/zeek has lost its interface mine on span0, and has tap9 now.*\n.*podman restart zeek/)
   await expectConverged(lab, options)
   await expectHeard(lab, [suricata, zeek])
+
+  // Nothing has the name that Podman remembers.
+  await rename()
+  await applySpan('network: span0, sensors: [suricata]', forgets ? 0 : 4)
+  expect(await ports()).toBe(1)
+  expect((await interfacesOf(zeek)).map(({ name }) => name)).toEqual(['eth0'])
+  if (!forgets) {
+    // What Podman keeps on the network keeps the network from being recreated.
+    const { stderr } = await applySpan('network: span0, mtu: 7000, sensors: [suricata]', 5)
+    expect(stderr).toMatch(
+      /could not remove the network span0: Podman refused: (.*\n)*.*podman ps --all --filter network=span0/
+    )
+    await restart(zeek)
+  }
   await applySpan('network: span0, sensors: [suricata, zeek]')
 })
 
@@ -190,27 +224,29 @@ test('one that has moved its interface to a network namespace of its own loses i
     'unshare -Urn sleep 600 >/dev/null 2>&1 & until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done; ip link set $0 netns $!'
   const moveTap = async () => {
     const { name, port } = await findTap(lab, zeek, 'span0')
+    const [link] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', port]))
     // NET_ADMIN is all that it takes: Podman lets each container have user namespaces.
     await lab.exec(zeek, ['/bin/sh', '-c', move, name])
     expect((await interfacesOf(zeek)).map((one) => one.name)).not.toContain(name)
-    expect(await links()).toContain(port)
-    return port
+    expect(await indexes()).toContain(link.ifindex)
+    return link.ifindex
   }
-  const links = () => lab.run(['ip', 'link'])
+  const indexes = async () => {
+    const links: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
+    return links.map(({ ifindex }) => ifindex)
+  }
   const first = await moveTap()
-  await applySpan('network: span0, sensors: [suricata]')
-  expect(await links()).not.toContain(`${first}@`)
+  await applyWithoutInterface('network: span0, sensors: [suricata]', zeek, 'zeek')
+  expect(await indexes()).not.toContain(first)
 
   await applySpan('network: span0, sensors: [suricata, zeek]')
   // Somebody else's, which has ended: no port is its own.
   const ended = await start('ended', 'span0')
   await ended.stop({ t: 0 })
   const second = await moveTap()
-  const before = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', 'dev', second]))
-  await applySpan('network: span0, sensors: [suricata, zeek]')
+  await applyWithoutInterface('network: span0, sensors: [suricata, zeek]', zeek, 'zeek')
   await expectConverged(lab, options)
-  const all: { ifindex: number }[] = JSON.parse(await lab.run(['ip', '-j', 'link']))
-  expect(all.map(({ ifindex }) => ifindex)).not.toContain(before[0].ifindex)
+  expect(await indexes()).not.toContain(second)
   await ended.remove({ force: true })
   await expectHeard(lab, [suricata, zeek])
 })
@@ -235,6 +271,12 @@ test('destroy leaves nothing', async () => {
   const { State } = await suricata.inspect()
   const set = ['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', 'dev', name] as const
   await lab.run([...set, 'down', 'name', 'mine'])
+  if (!forgets) {
+    const { stderr } = await spanplan(lab, ['destroy', '--yes'], 4, options)
+    expect(stderr).toMatch(/could not disconnect suricata from span0: (.*\n)*.*podman restart suricata/)
+    expect((await interfacesOf(suricata)).map(({ name }) => name)).toEqual(['eth0'])
+    await restart(suricata)
+  }
   await spanplan(lab, ['destroy', '--yes'], 0, options)
   for (const container of [suricata, zeek])
     expect((await interfacesOf(container)).map(({ name }) => name)).toEqual(['eth0'])
@@ -311,12 +353,13 @@ test('an endpoint has no options, and none is made for a container of the networ
   await alone.remove({ force: true })
 })
 
-test('where it fails to connect one container, it lists none any more, and spanplan all but that one', async () => {
+test('where it fails to connect one container, Podman 5.4 lists none any more, and spanplan all but that one', async () => {
   await start('broken')
   await expect(ask('POST', '/networks/plain/connect', { container: 'broken', interface_name: 'eth0' })).rejects.toThrow(
     /already exists/
   )
-  await expect(podman.listContainers()).rejects.toThrow(/network inspection mismatch/)
+  if (forgets) await expect(podman.listContainers()).rejects.toThrow(/network inspection mismatch/)
+  else expect(Object.keys((await podman.getContainer('broken').inspect()).NetworkSettings.Networks)).toEqual(['podman'])
   await applySpan('network: span0, sensors: [zeek]')
   await expectConverged(lab, options)
   await expectHeard(lab, [zeek])

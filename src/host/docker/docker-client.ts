@@ -123,6 +123,11 @@ const mostAttempts = 4
  */
 export async function callDocker({ docker, podman }: DockerClient, call: DockerCall): Promise<void> {
   await (canPodmanHandOut(podman) ? sendToPodman : sendToDocker)(docker, call)
+  await removePortOf(call)
+}
+
+/** Removes what a disconnected container has kept of its connection. */
+async function removePortOf(call: DockerCall): Promise<void> {
   if (call.call === 'disconnect' && call.port !== null) await removeLeftPort(call.port, call.container)
 }
 
@@ -152,7 +157,9 @@ async function sendToPodman(docker: Dockerode, call: DockerCall): Promise<void> 
     const status = statusOf(error)
     if (status === undefined) throw dockerFailed(error)
     if (status === doneAlready[call.call] || (await mendPlace(docker, call))) return
-    throw 'container' in call ? podmanFailed(call, error) : dockerFailed(error)
+    // Podman 5.8 fails where the container has renamed its interface, which would go on to hear the span.
+    await removePortOf(call)
+    throw podmanFailed(call, error)
   }
 }
 
@@ -182,11 +189,16 @@ async function readPlace(
 }
 
 /** Podman makes no interface again, and forgets none, that is not as it has made it: a start makes all of them. */
-function podmanFailed({ container }: PlaceCall, error: unknown): SpanplanError {
-  const hint = `restart it, so that Podman makes its interfaces again: ${shellLine(['podman', 'restart', container])}`
-  return new SpanplanError(diagnostic('DOCKER_FAILED', `Podman refused: ${messageOf(error)}`, hint), undefined, {
-    cause: error
-  })
+function podmanFailed(call: DockerCall, error: unknown): SpanplanError {
+  const refusal = diagnostic('DOCKER_FAILED', `Podman refused: ${messageOf(error)}`, adviseAfter(call))
+  return new SpanplanError(refusal, undefined, { cause: error })
+}
+
+function adviseAfter(call: DockerCall): string | undefined {
+  if ('container' in call)
+    return `restart it, so that Podman makes its interfaces again: ${shellLine(['podman', 'restart', call.container])}`
+  const argv = ['podman', 'ps', '--all', '--filter', `network=${call.network}`] as const
+  return call.call === 'removeNetwork' ? `see what is on it: ${shellLine(argv)}` : undefined
 }
 
 /** Docker disconnects only what it has connected. null: it has. */
