@@ -1,9 +1,13 @@
 import type { TcHook } from '../spec/spec.ts'
-import { dockerBridge, engineOf, networkOption } from './docker/docker-names.ts'
+import type { ContainerSelector } from '../spec/values/container-selector.ts'
+import { matchesContainer } from './docker/container-match.ts'
+import { dockerBridge, engineOf, label, networkOption } from './docker/docker-names.ts'
 import type {
   AttachedProgram,
+  ClassFilter,
   Container,
   Endpoint,
+  Filter,
   Input,
   IpLink,
   Link,
@@ -125,6 +129,8 @@ export function indexHost(read: Snapshot) {
     /** The routes that use a link. */
     routesOf: ({ name }: Pick<Link, 'name'>) => routesVia(name),
 
+    /** The filters that copy or redirect to a device, of all devices. */
+    filtersInto: groupBy([...snapshot.filters, ...snapshot.classFilters].flatMap(targetsOf), ({ target }) => target),
     /** The filters of a device's root queueing disciplines. */
     classFiltersOf: groupBy(snapshot.classFilters, ({ device }) => device),
     /** The eBPF programs that see a link's frames before its filters do. */
@@ -132,6 +138,8 @@ export function indexHost(read: Snapshot) {
 
     /** The Docker network of this name. */
     networkOf: (name: string) => networkByName.get(name),
+    /** The Docker networks whose label names a span. */
+    networksOfSpan: groupBy(networks, ({ labels }) => labels[label.span]),
     /** The Docker networks that hand a bridge out. */
     networksOn: groupBy(networks, dockerBridge),
     /** Docker's macvlan and ipvlan networks on a link. Their interfaces are in containers: the host has no links of them. */
@@ -139,6 +147,12 @@ export function indexHost(read: Snapshot) {
       networks.filter(({ driver, options }) => driver !== 'bridge' && options[networkOption.parent] === link),
     /** The container of this name. */
     containerOf: (name: string) => containerByName.get(name),
+    /** The containers that a selector matches. */
+    matchContainers: (selector: ContainerSelector): readonly Container[] => {
+      if (!('container' in selector)) return containers.filter((container) => matchesContainer(selector, container))
+      const named = containerByName.get(selector.container)
+      return named === undefined ? [] : [named]
+    },
     /** The endpoints on the Docker network of this name, each with its container. */
     endpointsOn: groupBy(
       containers.flatMap((container) => container.endpoints.map((endpoint) => ({ container, endpoint }))),
@@ -191,6 +205,12 @@ function attachmentsOf(container: Container): (readonly [string, Attachment])[] 
 
 function keyOf({ host, inside }: VethPair): string {
   return `${host} ${inside}`
+}
+
+/** Each device that a filter copies or redirects to. */
+function targetsOf<One extends Filter | ClassFilter>(filter: One): { readonly filter: One; readonly target: string }[] {
+  const targets = [...filter.copies.map(({ target }) => target), ...(filter.redirects ?? [])]
+  return [...new Set(targets)].map((target) => ({ filter, target }))
 }
 
 /** Groups items by their key, and returns the look-up of a group. */

@@ -1,5 +1,4 @@
 import { diagnostic } from '../errors.ts'
-import { label } from '../host/docker/docker-names.ts'
 import { type Resource, type Wait, writeAddress } from '../resources/kind.ts'
 import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
@@ -40,9 +39,7 @@ export function holdNetwork(
 ): { readonly span: SpanSpec; readonly wait: Wait } | null {
   const { name, network } = span
   if (network === null) return null
-  const live = host.networks.find(
-    (one) => one.labels[label.span] === name && one.name !== network.name && ownsNetwork({ scope }, one)
-  )
+  const live = host.networksOfSpan(name).find((one) => one.name !== network.name && ownsNetwork({ scope }, one))
   if (live === undefined) return null
   const sensors = recreate ? [] : findListeners(host, live.name)
   const isGoing = spec.spans.every((one) => one.network?.name !== live.name)

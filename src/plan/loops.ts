@@ -41,7 +41,8 @@ export function breakLoops(
 /** The spans whose frames reach a hook, each with the way there. */
 type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place }[]
 
-function findLoop(spans: readonly DesiredSpan[], reachers: Reachers, host: HostIndex): Loop | null {
+function findLoop(all: readonly DesiredSpan[], reachers: Reachers, host: HostIndex): Loop | null {
+  const spans = withoutEnds(all, reachers)
   const byName = new Map(spans.map((span) => [span.name, span]))
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
@@ -68,6 +69,33 @@ function findLoop(spans: readonly DesiredSpan[], reachers: Reachers, host: HostI
     }
   }
   return null
+}
+
+/**
+ * The spans that may be in a loop: one that no span feeds is in none, nor one that only such spans feed, and so on. So spans that
+ * feed each other in a row cost no search.
+ */
+function withoutEnds(spans: readonly DesiredSpan[], reachers: Reachers): readonly DesiredSpan[] {
+  const names = new Set(spans.map(({ name }) => name))
+  const feedersOf = new Map(
+    spans.map(({ name, mirrors }) => {
+      const feeders = mirrors.flatMap(({ device, tcHook }) => reachers(keyOf(device.name, tcHook)))
+      return [name, new Set(feeders.map((feeder) => feeder.name).filter((feeder) => names.has(feeder)))]
+    })
+  )
+  const fedBy = groupBy(
+    [...feedersOf].flatMap(([fed, feeders]) => [...feeders].map((feeder) => ({ fed, feeder }))),
+    ({ feeder }) => feeder
+  )
+  const ends = [...feedersOf].flatMap(([name, feeders]) => (feeders.size === 0 ? [name] : []))
+  for (const end of ends) {
+    for (const { fed } of fedBy(end)) {
+      const left = feedersOf.get(fed)
+      if (left?.delete(end) && left.size === 0) ends.push(fed)
+    }
+  }
+  const outside = new Set(ends)
+  return spans.filter(({ name }) => !outside.has(name))
 }
 
 /** A step from a span back to a span that feeds it. */

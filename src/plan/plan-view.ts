@@ -124,12 +124,11 @@ function warnOfEmptyFile(target: Target, plan: Plan) {
 
 /** Live spans with the file's name that neither the file nor the scope has. */
 function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
+  const listed = new Set(spec.spans.map(({ name }) => name))
   return host.links
     .filter(
       (link) =>
-        markOf(host, link)?.owner === spec.name &&
-        !spec.spans.some((span) => span.name === link.name) &&
-        !isInScope({ scope }, spec.name, link.name)
+        markOf(host, link)?.owner === spec.name && !listed.has(link.name) && !isInScope({ scope }, spec.name, link.name)
     )
     .map(({ name }) =>
       diagnostic(

@@ -44,7 +44,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
     const message = `Docker's description of the container ${sensor.container}`
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
   }
-  const matching = docker.containers.filter((container) => matchesContainer(sensor, container))
+  const matching = context.host.matchContainers(sensor)
   const isNamed = 'container' in sensor
   const isOn = ({ endpoints }: Container) => endpoints.some((endpoint) => endpoint.network === network)
   const able = matching.filter((container) => {

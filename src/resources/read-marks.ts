@@ -29,7 +29,16 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     return mark === null ? [] : [{ span: link.name, mark }]
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
-  const mirrors = new Map(host.filters.flatMap((filter) => readMirror(desired, owners, filter)))
+  const usesOf = groupBy(
+    desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
+    ({ point }) => point.device.name
+  )
+  const mirrors = new Map(
+    host.filters.flatMap((filter) => {
+      const likely = usesOf(filter.device).map(({ span }) => span)
+      return readMirror(desired, owners, filter, likely)
+    })
+  )
   const entriesOf = groupBy(
     [
       ...[...mirrors].map(([{ device }, entry]) => ({ ...entry, index: host.linkOf(device)?.index })),
@@ -39,10 +48,6 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
       })
     ],
     ({ index }) => index
-  )
-  const usesOf = groupBy(
-    desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
-    ({ point }) => point.device.name
   )
   const marks = host.links.flatMap((link) => {
     const entries = entriesOf(link.index)
@@ -64,11 +69,13 @@ const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 function readMirror(
   { known, scope }: DesiredSpans,
   owners: readonly string[],
-  filter: Filter
+  filter: Filter,
+  likely: readonly string[]
 ): (readonly [Filter, OwnedMark])[] {
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
-  const named = findName([mirror.target, ...known], owners, filter)
+  // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
+  const named = findName([[mirror.target], likely, known], owners, filter)
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
@@ -79,12 +86,14 @@ function readMirror(
 }
 
 function findName(
-  spans: readonly string[],
+  candidates: readonly (readonly string[])[],
   owners: readonly string[],
   { device, tcHook, handle }: Filter
 ): { readonly owner: string; readonly span: string } | undefined {
-  for (const span of spans) {
-    for (const owner of owners) if (mirrorHandle(owner, span, device, tcHook) === handle) return { owner, span }
+  for (const spans of candidates) {
+    for (const span of spans) {
+      for (const owner of owners) if (mirrorHandle(owner, span, device, tcHook) === handle) return { owner, span }
+    }
   }
   return undefined
 }

@@ -15,11 +15,10 @@ export function findForeignCopies(
   host: HostIndex,
   targets: ReadonlySet<string>
 ): readonly ForeignMirror[] {
-  const onHooks = host.filters.filter((filter) => !marks.mirrors.has(filter))
-  return [...onHooks, ...host.classFilters].filter((filter) => {
-    const others = new Set([...targets].filter((target) => target !== filter.device))
-    return leadsTo(filter, others)
-  })
+  const filters = [...targets].flatMap((target) =>
+    host.filtersInto(target).flatMap(({ filter }) => (filter.device === target ? [] : [filter]))
+  )
+  return [...new Set(filters)].filter((filter) => 'parent' in filter || !marks.mirrors.has(filter))
 }
 
 /** The command that removes a filter of others. */

@@ -148,12 +148,15 @@ export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: Hos
 
 /** Our networks, and foreign networks in the place of ours. */
 export function liveNetworks(desired: DesiredState, host: HostIndex): readonly DockerNetwork[] {
-  return host.networks.filter((network) => {
-    const bridge = network.options[networkOption.bridge] ?? ''
-    const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
-    const isNote = network.labels[label.note] !== undefined
-    return !isNote && (isPlace || ownsNetwork(desired, network))
-  })
+  return host.networks.filter((network) => isLiveNetwork(desired, network))
+}
+
+/** Whether a Docker network is ours, or in the place of one of ours. */
+export function isLiveNetwork(desired: DesiredState, network: DockerNetwork): boolean {
+  const bridge = network.options[networkOption.bridge] ?? ''
+  const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
+  const isNote = network.labels[label.note] !== undefined
+  return !isNote && (isPlace || ownsNetwork(desired, network))
 }
 
 /** The names of the running containers that would lose a working interface if the Docker network of this name were recreated. */

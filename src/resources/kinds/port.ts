@@ -1,7 +1,7 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { indexName } from '../../host/quote-command.ts'
-import type { Endpoint, Link, PortOptions } from '../../host/snapshot.ts'
+import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
@@ -25,7 +25,7 @@ import {
 } from '../seal.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
-import { liveNetworks, networkMtu } from './network.ts'
+import { isLiveNetwork, networkMtu } from './network.ts'
 
 /** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
 export interface Port extends Resource {
@@ -89,7 +89,7 @@ export const port: Kind<Port> = {
     ),
   observe: (desired, host) => {
     const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
-    const orphans = host.links.filter((link) => isOrphan(desired, host, link))
+    const orphans = host.links.filter(orphansOf(desired, host))
     return [
       ...bridges.flatMap(({ id, owner }) =>
         host.portsOf(id).map((link) => observePort(desired, host, link, id, owner === 'adopted'))
@@ -118,27 +118,36 @@ export const port: Kind<Port> = {
  * Links that bear our mark and are no port of a span any more. What may be a container's stays sealed, because its frames would
  * enter the host. Where some spans are out of scope, all stay sealed: they may be ports of these spans.
  */
-function isOrphan(desired: DesiredState, host: HostIndex, link: Link): boolean {
+function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => boolean {
   const { spans } = desired.scope
-  if ('only' in spans || spans.except.size > 0) return false
-  const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
-  if (!isMarked || link.bridge !== null) return false
-  const master = host.linkOf(link.master)
-  const mayLeadAway = isStray(host, link) || mayBeContainers(desired, host, link)
-  return (master === undefined || !isSpanBridge(desired, host, master)) && !mayLeadAway
+  if ('only' in spans || spans.except.size > 0) return () => false
+  const mayBeContainers = containerPorts(desired, host)
+  return (link) => {
+    const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
+    if (!isMarked || link.bridge !== null) return false
+    const master = host.linkOf(link.master)
+    const mayLeadAway = isStray(host, link) || mayBeContainers(link)
+    return (master === undefined || !isSpanBridge(desired, host, master)) && !mayLeadAway
+  }
 }
 
 /** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
-function mayBeContainers({ spans }: DesiredState, host: HostIndex, link: Link): boolean {
+function containerPorts({ spans }: DesiredState, host: HostIndex): (link: Link) => boolean {
   const { docker, links } = host
   if (docker.state !== 'read') {
-    return spans.some(({ network }) => network !== null) || links.some((one) => markOf(host, one)?.network === true)
+    const uses =
+      spans.some(({ network }) => network !== null) || links.some((one) => markOf(host, one)?.network === true)
+    return () => uses
   }
   const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
-  const endpoint = host.attachmentOf(link)?.endpoint
-  const places = docker.containers.flatMap(({ running, endpoints }) => (running ? endpoints : []))
-  const isOrMayBe = (place: Endpoint) => place === endpoint || typeof place.port === 'string'
-  return docker.unread.length > 0 || places.some((place) => networks.has(place.networkId) && isOrMayBe(place))
+  const running = docker.containers.filter((container) => container.running)
+  const ours = running.flatMap(({ endpoints }) => endpoints.filter(({ networkId }) => networks.has(networkId)))
+  const isUnclear = docker.unread.length > 0 || ours.some(({ port }) => typeof port === 'string')
+  const places = new Set(ours)
+  return (link) => {
+    const endpoint = host.attachmentOf(link)?.endpoint
+    return isUnclear || (endpoint != null && places.has(endpoint))
+  }
 }
 
 /** By its index: another port may have its name by then. */
@@ -230,7 +239,8 @@ function observePort(
   const changed = bridgeStays ? link.port?.learning === false : span !== null
   const endpoint = endpointOf(host, link)
   // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
-  const isDockers = endpoint !== null && liveNetworks(desired, host).some(({ name }) => name === endpoint.network)
+  const network = endpoint === null ? undefined : host.networkOf(endpoint.network)
+  const isDockers = network !== undefined && isLiveNetwork(desired, network)
   const givenBack = (changed || seal !== undefined) && !isDockers && !isStray(host, link)
   const byIndex = indexName(link.index)
   const left = isLeft(host, link) ? (host.mayExist(byIndex) ? link.name : byIndex) : null
@@ -272,14 +282,14 @@ function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
  */
 function rollbackPorts(ports: readonly Port[], then: ObservedState, now: ObservedState): Port[] {
   const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.linkOf(span ?? null)
+  const isOrphan = orphansOf(now.desired, now.host)
   return ports.flatMap((one) => {
     const link = findAgain(now.host, one)
     if (link === undefined) return []
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
       // A bridge that is gone is created first. Until then, the port stays as it is.
-      if (is === undefined)
-        return isOrphan(now.desired, now.host, link) ? [observePort(now.desired, now.host, link, null)] : []
+      if (is === undefined) return isOrphan(link) ? [observePort(now.desired, now.host, link, null)] : []
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
+import { sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import { hiddenNamespace } from '../../host/docker/inner-ends.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
@@ -58,7 +58,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
     const waits = wait('SOURCE_UNREAD', `Docker's description of the container ${source.container}`)
     return { ...nothingResolved, waits, isUnread: true }
   }
-  const matching = docker.containers.filter((container) => matchesContainer(source, container))
+  const matching = host.matchContainers(source)
   const running = matching.filter((container) => container.running && !container.restarting)
   const shared = running.filter(({ networkMode }) => sharesNetwork(networkMode)).map((one) => explainMode(one, source))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
