@@ -1,36 +1,21 @@
 /** A Docker that refuses old versions of its API, as Docker 29 does: no call names a version, so that each is of the daemon's newest. */
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { beforeEach, expect, test } from 'vitest'
 import type { DockerCall } from '../../../../src/host/docker/docker-calls.ts'
 import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
 import { readDocker } from '../../../../src/host/docker/read-docker.ts'
+import { serveDocker } from './daemon.ts'
 
 /** Docker 29's, and the newest that it has. */
 const versions = { least: 44, most: 52 }
 
-let folder: string
-let server: Server
 let refused: string[]
 
-beforeEach(async () => {
+beforeEach(() => {
   refused = []
-  folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
-  const path = join(folder, 'docker.sock')
-  process.env.DOCKER_HOST = `unix://${path}`
-  server = createServer(answer)
-  await once(server.listen(path), 'listening')
 })
-afterEach(async () => {
-  delete process.env.DOCKER_HOST
-  server.closeAllConnections()
-  server.close()
-  await rm(folder, { recursive: true })
-})
+serveDocker(answer)
 
 const read = (name: string) => readFileSync(`test/fixtures/host/${name}.json`, 'utf8')
 const container = JSON.parse(read('docker-inspect'))
