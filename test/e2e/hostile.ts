@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { unprintable } from '../unit/unprintable.ts'
 import type { Lab, Outcome } from './lab.ts'
 
 /** The file that a shell would make of `$(id>pwn)`. */
@@ -19,5 +20,5 @@ export async function expectNoMarker(lab: Lab): Promise<void> {
 export function expectClean({ stdout, stderr }: Outcome, { colours = false } = {}): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colours begin.
   const text = colours ? `${stdout}${stderr}`.replace(/\u001b\[\d{1,2}m/g, '') : `${stdout}${stderr}`
-  expect(text.split('\n').filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([])
+  expect(text.split('\n').filter((line) => unprintable.test(line))).toEqual([])
 }

@@ -10,6 +10,7 @@ import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
 import { factsOf } from './plan/host-file.ts'
+import { unprintable } from './unprintable.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>
@@ -56,7 +57,6 @@ describe('the plan, its commands, and what a rollback would do', () => {
 
   test.each(cases)('%s: nothing that a terminal would obey', (name) => {
     const text = Object.values(writeTexts(name)).join('')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+    expect(text).not.toMatch(unprintable)
   })
 })

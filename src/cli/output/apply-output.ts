@@ -1,6 +1,7 @@
 import type { ApplyResult } from '../../apply/executor.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { planDocument } from '../../plan/output/json.ts'
+import { signs } from '../../plan/output/signs.ts'
 import { countActions, renderPlan } from '../../plan/output/text.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -46,7 +47,7 @@ export function printSummary(session: Session, target: Target, { first, leftOut 
 function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countActions>, failed: number): string {
   const done = (['create', 'update', 'replace', 'remove', 'adopt'] as const)
     .filter((action) => counts[action] > 0)
-    .map((action) => `${counts[action]} ${actionsDone[action]}`)
+    .map((action) => `${counts[action]} ${signs[action].done}`)
     .join(', ')
   const { wait } = counts
   const waits = [
@@ -63,14 +64,6 @@ export function printRestarts(session: Session, restarts: readonly Diagnostic[])
   if (session.json) for (const one of restarts) printEvent('restart', one)
   else warn(session, restarts)
 }
-
-const actionsDone = {
-  create: 'created',
-  update: 'changed',
-  replace: 'recreated',
-  remove: 'removed',
-  adopt: 'adopted'
-} as const
 
 /** Prints which sensors `--wait` waits for. */
 export function printWait(session: Session, missing: readonly Wait[], until: Date): void {

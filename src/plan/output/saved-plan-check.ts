@@ -1,16 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { printable } from '../../printable.ts'
 import type { ShownChange, ShownPlan } from './saved-plan.ts'
-
-type Action = ShownChange['action']
-
-const participles: Readonly<Record<Action, string>> = {
-  create: 'created',
-  update: 'changed',
-  replace: 'recreated',
-  remove: 'removed',
-  adopt: 'adopted'
-}
+import { signs } from './signs.ts'
 
 /** The longest values are the programs of filters. In a message, the start of a value is enough to recognise it. */
 const mostCharacters = 100
@@ -73,14 +64,14 @@ function explainNew(change: ShownChange, was: ShownPlan): string[] {
   if (was.waiting.some(({ address }) => address === change.address)) return ['waited, is there now']
   if (change.action === 'create') return ['was in sync, is missing']
   const facts = changedFacts(change).map(({ label, before }) => `${label} was in sync, is ${say(before)}`)
-  return facts.length > 0 ? facts : [`was in sync, is to be ${participles[change.action]}: ${change.reason}`]
+  return facts.length > 0 ? facts : [`was in sync, is to be ${signs[change.action].done}: ${change.reason}`]
 }
 
 function explainGone(change: ShownChange, is: ShownPlan): string[] {
   const wait = is.waiting.find(({ address }) => address === change.address)
   if (wait) return [`was there, waits now: ${wait.message}`]
   const facts = changedFacts(change).map(({ label, before }) => `${label} was ${say(before)}, is in sync`)
-  return facts.length > 0 ? facts : [`was to be ${participles[change.action]}, needs nothing now`]
+  return facts.length > 0 ? facts : [`was to be ${signs[change.action].done}, needs nothing now`]
 }
 
 function changedFacts({ facts, fields }: ShownChange): ShownChange['facts'] {
@@ -120,7 +111,7 @@ function compareValues(label: string, verb: string, then: unknown, now: unknown)
 
 /** The facts are the same, but the plan is not: the saved plan was edited, or another version wrote it. */
 function compareRest(was: ShownChange, is: ShownChange): string[] {
-  if (was.action !== is.action) return [`was to be ${participles[was.action]}, is to be ${participles[is.action]}`]
+  if (was.action !== is.action) return [`was to be ${signs[was.action].done}, is to be ${signs[is.action].done}`]
   if (!isDeepStrictEqual(was.steps, is.steps)) return ['its steps are not those that are planned now']
   return ['its description is not the one that is planned now']
 }

@@ -1,3 +1,4 @@
+import type { BridgeOptions } from '../../host/snapshot.ts'
 import { onOff, type Resource, type Step, sysctlSet } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
@@ -9,7 +10,7 @@ export const wireOffloads = ['tx', 'tso', 'gso'] as const
 export type WireOffload = (typeof wireOffloads)[number]
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
-export interface Bridge extends Resource {
+export interface Bridge extends Resource, BridgeOptions {
   readonly kind: 'bridge'
   readonly isBridge: boolean
   /** Whether the span has a Docker network, or may have: the kernel alone does not tell. */
@@ -22,14 +23,6 @@ export interface Bridge extends Resource {
   /** Bytes. */
   readonly mtu: number
   readonly up: boolean
-  /** Hundredths of a second, as the forward delay. */
-  readonly ageing: number
-  readonly forwardDelay: number
-  readonly stp: boolean
-  readonly snooping: boolean
-  readonly vlanFiltering: boolean
-  /** The link-local groups whose frames go on to other ports: see BridgeOptions. */
-  readonly groupForward: number
   readonly ipv6: boolean
   /** Whether the bridge has the kernel's link-local address. It gets one with its first carrier. */
   readonly linkLocal: boolean

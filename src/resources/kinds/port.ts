@@ -28,7 +28,7 @@ import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { isLiveNetwork, networkMtu } from './network.ts'
 
 /** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
-export interface Port extends Resource {
+export interface Port extends Resource, PortOptions {
   readonly kind: 'port'
   /** Whether the link is a port of a bridge now. */
   readonly attached: boolean
@@ -38,11 +38,6 @@ export interface Port extends Resource {
   /** Bytes. */
   readonly mtu: number
   readonly up: boolean
-  readonly isolated: boolean
-  readonly learning: boolean
-  readonly flooding: boolean
-  /** See PortOptions. */
-  readonly lacksBroadcast?: true
   readonly ipv6: boolean
   /** A forwarding entry for the port's own MAC address: it keeps frames to that address from the other sensors. */
   readonly ownMacEntry: boolean

@@ -12,6 +12,7 @@ import { parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { readHostFile } from '../plan/host-file.ts'
+import { unprintable } from '../unprintable.ts'
 
 const fixture = (path: string) => new URL(`../../fixtures/${path}`, import.meta.url)
 const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${name}.json`), 'utf8'))
@@ -199,8 +200,7 @@ describe('the file that is written', () => {
               span.sources.every((source) => source.kind === 'interface' && source.interface === names.interface)
             ).toBe(true)
           }
-          // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-          expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
+          expect(text).not.toMatch(unprintable)
         }
       ),
       { numRuns: 300 }

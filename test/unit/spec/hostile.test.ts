@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { largestFile } from '../../../src/spec/yaml/decode.ts'
 import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
+import { unprintable } from '../unprintable.ts'
 import { diagnosticsOf, file, render } from './render.ts'
 
 const bytes = (...values: number[]) => file(Uint8Array.from(values))
@@ -150,8 +151,8 @@ spans:
     const lines = new TextDecoder().decode(source.bytes).split('\n')
     for (const { origin, message, code, hint } of diagnosticsOf(source)) {
       expect(code).toMatch(/^[A-Z0-9_]+$/)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-      expect(`${message}${hint ?? ''}`).not.toMatch(/[\0-\x1f\x7f-\x9f\u2028]/)
+      expect(`${message}${hint ?? ''}`).not.toMatch(unprintable)
+      expect(`${message}${hint ?? ''}`).not.toContain('\n')
       expect(origin?.file).toBe('spans.yaml')
       expect(origin?.line).toBeGreaterThan(0)
       expect(origin?.line).toBeLessThanOrEqual(lines.length)

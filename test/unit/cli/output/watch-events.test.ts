@@ -22,13 +22,14 @@ const session = { color: 'never', json: false, files: [] } as const
 let printed: string
 beforeEach(() => {
   printed = ''
+  // The build sets it, and tests run the sources.
   vi.stubGlobal('SPANPLAN_VERSION', '0.1.0')
+  // What is written is the result, so it is caught here. No file can take its place: Node gives a process that runs no other stderr,
+  // and the printer compares the device and the inode of this one with $JOURNAL_STREAM.
   const keep = (text: string | Uint8Array) => {
     printed += text
     return true
   }
-  // Mocked, for what is printed is what is tested: the real stderr is what $JOURNAL_STREAM is compared with, so no file can stand in
-  // for it. SPANPLAN_VERSION is set by the build, and tests run the sources.
   vi.spyOn(process.stderr, 'write').mockImplementation(keep)
   vi.spyOn(process.stdout, 'write').mockImplementation(keep)
 })
