@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest'
 import type { DockerCall } from '../../../../src/host/docker/docker-calls.ts'
 import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
 import { readDocker } from '../../../../src/host/docker/read-docker.ts'
-import { serveDocker } from './daemon.ts'
+import { serveDocker, untimed } from './daemon.ts'
 
 /** Docker 29's, and the newest that it has. */
 const versions = { least: 44, most: 52 }
@@ -55,20 +55,17 @@ const calls: DockerCall[] = [
 ]
 
 test('is read, followed and changed', async () => {
-  const daemon = await connectDocker()
+  const daemon = await connectDocker(untimed)
   if ('reason' in daemon) throw new Error(daemon.reason.message)
   expect(daemon.api).toBe('1.52')
   for (const call of calls) await callDocker(daemon, call)
   await followEvents(daemon, { onStart: () => undefined, onEvent: () => undefined }, new AbortController().signal)
-  const found = await readDocker({
+  const request = {
     ...{ programmed: () => [], routed: () => [], removable: () => false, networks: new Set<string>() },
-    ...{
-      bridges: new Set<string>(),
-      containers: [{ container: container.Name.slice(1) }],
-      tables: false,
-      deferDocker: false
-    }
-  })
+    ...{ bridges: new Set<string>(), containers: [{ container: container.Name.slice(1) }] },
+    ...{ tables: false, deferDocker: false }
+  }
+  const found = await readDocker(request, untimed)
   expect(found).toMatchObject({ containers: [{ name: container.Name.slice(1) }] })
   expect(refused).toEqual([])
 })

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { beforeEach, expect, test } from 'vitest'
 import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
-import { serveDocker } from './daemon.ts'
+import { serveDocker, untimed } from './daemon.ts'
 
 let answersPing: boolean
 let answer: (url: string, response: ServerResponse) => void
@@ -16,18 +16,13 @@ serveDocker(({ url = '' }, response) => {
   else answer(url, response)
 })
 
-const bytes = 100_000
-
 /** The shortest limit of a call, in milliseconds. A slow machine needs a longer one to be answered at all. */
 const shortest = 400
-
-/** For a call that is to be answered, or ended by another limit, on any machine. */
-const untimed = 600_000
 
 /** Connects within that limit, or within twice as long, and so on: whatever this machine keeps. */
 async function connect(milliseconds = shortest) {
   for (; ; milliseconds *= 2) {
-    const daemon = await connectDocker({ milliseconds, bytes })
+    const daemon = await connectDocker({ ...untimed, milliseconds })
     if (!('reason' in daemon)) return { ...daemon, milliseconds }
     if (!daemon.reason.message.includes('did not end within')) throw new Error(daemon.reason.message)
   }
@@ -60,7 +55,7 @@ test('so is one that never begins, a refusal that drips, and a daemon that does 
   await expect(callDocker(client, call)).rejects.toThrow(late('DELETE /networks/span', milliseconds))
   answersPing = false
   answer = () => undefined
-  const silent = connectDocker({ milliseconds: shortest, bytes })
+  const silent = connectDocker({ ...untimed, milliseconds: shortest })
   await expect(silent).resolves.toMatchObject({
     reason: {
       code: 'DOCKER_UNREACHABLE',
@@ -80,7 +75,7 @@ test('an answer without an end is given up once it is too large', async () => {
     response.on('drain', flood)
     flood()
   }
-  const { docker } = await connect(untimed)
+  const { docker } = await connect(untimed.milliseconds)
   await expect(docker.listNetworks()).rejects.toThrow('is larger than')
   // It was not read to the end of the time.
   expect(sent).toBeLessThan(10_000_000)
@@ -92,7 +87,7 @@ test('what is whole is answered as ever: JSON, nothing, and a refusal in the wor
     if (url.startsWith('/networks/')) response.writeHead(404).end('{"message":"no such network"}')
     else response.end(bodies[url] ?? url)
   }
-  const client = await connect(untimed)
+  const client = await connect(untimed.milliseconds)
   const { docker, api } = client
   expect(api).toBe('1.45')
   expect(await docker.listNetworks()).toEqual([{ Id: '1' }])
