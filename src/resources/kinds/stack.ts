@@ -142,6 +142,10 @@ function explainUndone({ container }: Stack, reason: string): Diagnostic {
 
 const unknownPort = 'which interface is its own cannot be told'
 
+/** All veth pairs of the container are known: no right is missing. */
+const severalPorts =
+  'which interface is its own cannot be told: it has more than one on the bridge, or somebody has put one on another bridge'
+
 interface Unread {
   readonly container: string
   readonly reason: string
@@ -151,7 +155,10 @@ interface Unread {
 function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
   const { name, running, restarting, sandbox, veths, isHidden } = container
   if (!running || restarting || sandbox === null || veths?.length === 0) return []
-  if (port === 'unknown') return [{ container: name, reason: isHidden ? hiddenNamespace.reason : unknownPort }]
+  if (port === 'unknown') {
+    const unseen = isHidden ? hiddenNamespace.reason : unknownPort
+    return [{ container: name, reason: veths === null ? unseen : severalPorts }]
+  }
   return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
 }
 
@@ -167,9 +174,10 @@ const hintOf: ReadonlyMap<string, string> = new Map([
 function explainUnread(reason: string, unread: readonly Unread[], engine: Engine): Diagnostic {
   const names = [...new Set(unread.map(({ container }) => container))].sort()
   const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
+  const canHave = reason === severalPorts ? 'make itself another interface' : 'have more filters than are read'
   const hint =
     hintOf.get(reason) ??
-    `a container with CAP_NET_ADMIN can have more filters than are read: take that right from it; a restart takes its filters away: ${shellLine([engine, 'restart', ...names])}`
+    `a container with CAP_NET_ADMIN can ${canHave}: take that right from it; a restart takes away what it has made: ${shellLine([engine, 'restart', ...names])}`
   return diagnostic('STACK_UNREAD', message, hint)
 }
 

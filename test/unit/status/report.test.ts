@@ -134,6 +134,25 @@ describe('what is healthy', () => {
     ])
   })
 
+  test('a sensor that has made itself a second port: no right is missing to see which is its own', () => {
+    const { docker } = converged
+    if (docker.state !== 'read') throw new Error('the fixture has changed')
+    const double = { inside: 90, host: 91 }
+    const containers = docker.containers.map((one) => {
+      if (one.name !== 'zeek') return one
+      const own = one.endpoints.flatMap(({ port }) => (typeof port === 'string' ? [] : [port]))
+      return {
+        ...one,
+        veths: [...own, double],
+        endpoints: one.endpoints.map((place) => ({ ...place, port: 'unknown' as const }))
+      }
+    })
+    const view = see({ ...converged, docker: { ...docker, containers } })
+    expect(report(view).unread).toMatchObject([
+      { code: 'STACK_UNREAD', message: expect.stringContaining('more than one on the bridge') }
+    ])
+  })
+
   test('a source that has been idle for as long as its max_idle, or longer', () => {
     expect(codes(see(converged, withMaxIdle('5m')), { idle: 299 })).toEqual([])
     expect(codes(see(converged, withMaxIdle('5m')), { idle: 300 })).toEqual(['SOURCE_IDLE'])
