@@ -37,7 +37,8 @@ function unreadIn({ docker }: HostIndex): readonly string[] {
 
 /**
  * Whether a port with a name as the engine gives it connects no container that was read. While a container starts or stops, or where it is not known
- * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port.
+ * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port. One whose
+ * veth pairs are known has no port but among these, also where it has made itself a second one, and nothing tells which is its own.
  */
 function isNobodys(host: HostIndex, link: Link): boolean {
   const { docker, engine } = host
@@ -49,8 +50,10 @@ function isNobodys(host: HostIndex, link: Link): boolean {
   const names = new Set(docker.networks.filter(isSpans).map(({ name }) => name))
   const containers = own === undefined ? docker.containers : [own.container]
   return containers.every(
-    ({ isUnplugged, endpoints }) =>
-      isUnplugged || endpoints.every(({ network, port }) => !names.has(network) || port !== 'unknown')
+    ({ isUnplugged, veths, endpoints }) =>
+      isUnplugged ||
+      (own === undefined && veths !== null) ||
+      endpoints.every(({ network, port }) => !names.has(network) || port !== 'unknown')
   )
 }
 
