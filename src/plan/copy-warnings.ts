@@ -39,14 +39,11 @@ export function warnOfSource(
   if (link === null) return []
   const address = writeAddress(span, 'mirror', ...source, direction)
   // Where a filter of a lower preference ends classification, the mirrors do not see the frame.
-  const before = host.filtersAt(link.name, tcHook).find((filter) => filter.pref < mirrorPref && isOpaque(filter))
+  const before = host.filtersAt(link.name, tcHook).filter((filter) => filter.pref < mirrorPref && isOpaque(filter))
   const programs = warnOfPrograms(link, host, {
     [tcHook]: 'before the mirrors: they do not see what it drops or redirects'
   })
-  const alarms = [
-    ...(before ? [warnOfHiddenMirrors(before)] : []),
-    ...(tcHook === 'ingress' ? warnOfGenericProgram(link) : [])
-  ]
+  const alarms = [...warnOfHiddenMirrors(before), ...(tcHook === 'ingress' ? warnOfGenericProgram(link) : [])]
   return [...alarms.map((found) => ({ ...found, address })), ...programs].map((found) => ({ ...found, origin }))
 }
 
@@ -61,9 +58,13 @@ function warnOfGenericProgram({ name, xdp }: Link): Diagnostic[] {
   return [diagnostic('PROGRAM_BEFORE', message, hint)]
 }
 
-function warnOfHiddenMirrors(filter: Filter): Diagnostic {
-  const what = `a ${filter.kind} filter at preference ${filter.pref}`
-  return warnOfFilter('MIRROR_HIDDEN', filter, `${what}: where that ends classification, the mirrors see nothing`)
+/** One warning, however many there are: a switch in software (Open vSwitch with tc) has hundreds. */
+function warnOfHiddenMirrors([first, ...more]: readonly Filter[]): Diagnostic[] {
+  if (first === undefined) return []
+  const what = `a ${first.kind} filter at preference ${first.pref}`
+  const rest = `, and ${more.length} more ${more.length === 1 ? 'filter' : 'filters'} before the mirrors`
+  const [all, one] = more.length === 0 ? [what, 'that'] : [`${what}${rest}`, 'one of them']
+  return [warnOfFilter('MIRROR_HIDDEN', first, `${all}: where ${one} ends classification, the mirrors see nothing`)]
 }
 
 /** Whether a filter may drop or redirect a frame, or end its classification. */
