@@ -4,6 +4,9 @@ import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
+import type { ObservedState } from '../resources/kind.ts'
+import { bridge } from '../resources/kinds/bridge.ts'
+import { kinds, turnOf } from '../resources/registry.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { observeDuringApply, refresh } from './refresh.ts'
@@ -199,6 +202,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   }
   if (result.ended === 'completed') return refreshAfterRound(target)
   const { failure } = result
+  const remade = remakeBridge(failure.task.change, await observeDuringApply(target, before).catch(() => null))
+  if (remade !== null) {
+    const others = changes.filter((other) => other !== failure.task.change)
+    return runRound(run, before, [...others, remade])
+  }
   const now = await refresh(target).catch(() => {
     throw describeFailure(failure)
   })
@@ -217,6 +225,18 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     before,
     changes.filter((other) => other !== change && !hasGone(other, before, now))
   )
+}
+
+/**
+ * Docker removes a bridge that it has made together with its network, which adopting recreates. Nothing tells who has made a bridge. So
+ * it is made again, as an adopted one, before the rest is done; null: that is not it.
+ */
+function remakeBridge(change: PlannedChange, now: ObservedState | null): PlannedChange | null {
+  const { action, kind, before, after, device } = change
+  if (action !== 'adopt' || kind !== bridge.kind || before === null || after === null) return null
+  if (now === null || now.host.mayExist(device)) return null
+  const steps = kinds.find((one) => one.kind === kind)?.create?.(after) ?? []
+  return { ...change, before: null, stages: [{ turn: turnOf('make', kind), steps }] }
 }
 
 const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])

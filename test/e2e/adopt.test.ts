@@ -27,6 +27,7 @@ const {
   makeBridge,
   makeRoot,
   makeMirrors,
+  makeRichNetwork,
   settle,
   makeNetwork,
   makeRecipe,
@@ -156,6 +157,24 @@ test('what others have set on the network and on its containers stays', async ()
   await spanplan(lab, ['destroy', '--yes'])
   expect(await namesOfNetworks()).not.toContain('span')
   expect(await addressesOf('span0')).toEqual([])
+})
+
+test('a bridge that Docker has made, and takes away with its network, is made again, and copies go on', async () => {
+  await makeRoot()
+  await makeRichNetwork()
+  await makeMirrors()
+  await settle()
+  const { Labels = {} } = await lab.docker.getNetwork('span').inspect()
+  await spanplan(lab, ['apply', '--adopt', '--yes'])
+  await expectConverged(lab)
+  const after = await lab.docker.getNetwork('span').inspect()
+  expect(after.Labels).toMatchObject(Labels)
+  expect(after.IPAM?.Config).toMatchObject([{ Subnet: '10.9.0.0/24', IPRange: '10.9.0.64/26' }])
+  expect(await endpointOf('zeek')).toMatchObject({ IPAMConfig: { IPv4Address: '10.9.0.70' } })
+  expect(await addressesOf('span0')).toEqual([])
+  await expectEachOnce(lab.docker.getContainer('suricata'))
+  await spanplan(lab, ['destroy', '--yes'])
+  expect(await ip('-d', 'link', 'show', 'dev', 'span0')).not.toContain('spanplan')
 })
 
 describe('names', () => {
