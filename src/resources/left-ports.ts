@@ -71,19 +71,25 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
       .portsOf(span)
       // What has no mark has just come: its container may not be told of yet.
       .filter((link) => isStray(host, link))
-      .map(({ name }) => ({
-        ...explainStray(name, span, host, desired.spanOf(span) === undefined),
-        address: writeAddress(span, 'port', name)
+      .map((link) => ({
+        ...explainStray(link, span, host, desired.spanOf(span) === undefined),
+        address: writeAddress(span, 'port', link.name)
       }))
   )
 }
 
 /** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
-function explainStray(name: string, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
+function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
+  const { name } = link
   const meaning = isGoing ? 'could send to the host, so the port stays sealed' : 'hears the span for as long as it runs'
   const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
   const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
-  const where = `the port ${name} of span ${span} leads to a network namespace that ${explainOwner(unreadIn(host))}`
+  const own = host.attachmentOf(link)?.container
+  const owner =
+    own === undefined
+      ? `a network namespace that ${explainOwner(unreadIn(host))}`
+      : `the container ${own.name}, which neither Docker nor Podman has connected by it: it may have made the port itself, or kept it, and then`
+  const where = `the port ${name} of span ${span} leads to ${owner}`
   return diagnostic('PORT_STRAY', `${where} ${meaning}`, `${remove}${open}`)
 }
 
