@@ -5,7 +5,6 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { bridge } from '../resources/kinds/bridge.ts'
 import { kinds, turnOf } from '../resources/registry.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
@@ -232,11 +231,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
  * it is made again, as an adopted one, before the rest is done; null: that is not it.
  */
 function remakeBridge(change: PlannedChange, now: ObservedState | null): PlannedChange | null {
-  const { action, kind, before, after, device } = change
-  if (action !== 'adopt' || kind !== bridge.kind || before === null || after === null) return null
+  const { action, after, device } = change
+  const kind = kinds.find((one) => one.kind === change.kind)
+  if (action !== 'adopt' || after === null || !kind?.makesDevice) return null
   if (now === null || now.host.mayExist(device)) return null
-  const steps = kinds.find((one) => one.kind === kind)?.create?.(after) ?? []
-  return { ...change, before: null, stages: [{ turn: turnOf('make', kind), steps }] }
+  return { ...change, before: null, stages: [{ turn: turnOf('make', kind.kind), steps: kind.create?.(after) ?? [] }] }
 }
 
 const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])

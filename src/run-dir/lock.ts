@@ -183,7 +183,12 @@ function explainErrors<T>(path: string, action: () => T): T {
     const what = existsSync(path)
       ? `the lock file ${path} cannot be used`
       : `the lock file cannot be created in the folder ${folder}`
-    const hint = `create a folder that belongs to the user: install -d -o USER ${own}; then set $SPANPLAN_RUN_DIR to its path`
+    const give = `install -d -o USER ${own}; then set $SPANPLAN_RUN_DIR to its path`
+    // With a folder of its own, a command would not see root's watch, nor its pauses and its lock.
+    const isForbidden = (code === 'EACCES' || code === 'EPERM') && process.geteuid?.() !== 0
+    const hint = isForbidden
+      ? `run it as root, with sudo; only where the watch and the hook run as that user too, give them a folder of their own: ${give}`
+      : `create a folder that belongs to the user: ${give}`
     throw new SpanplanError(diagnostic('RIGHT_MISSING', `${what}: ${reason}`, hint))
   }
 }
