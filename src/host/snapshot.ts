@@ -365,8 +365,11 @@ export type Nftables =
   | { readonly state: 'usable'; readonly tables: readonly NftTable[] }
   | { readonly state: 'unusable' | 'unread'; readonly reason: Diagnostic }
 
-/** Whether the host can have the XDP program that keeps what a port sends from the host's packet sockets, or why not. */
-export type Silence = { readonly state: 'usable' } | { readonly state: 'unusable'; readonly reason: string }
+/**
+ * Whether the host can have the XDP program that keeps what a port sends from the host's packet sockets, or why not. `unread`: this
+ * user may neither attach a program nor read whose a port has.
+ */
+export type Silence = { readonly state: 'usable' } | { readonly state: 'unusable' | 'unread'; readonly reason: string }
 
 /** The kernel's part of the snapshot. */
 export interface KernelState {

@@ -184,9 +184,16 @@ export interface Wait {
   readonly diagnostic: Diagnostic
 }
 
-/** What a wait is about, and why. What is in the way of a thing is a sentence of its own. */
-export function writeWait({ title, diagnostic: { message } }: Pick<Wait, 'title' | 'diagnostic'>): string {
-  return `${title}${/^(waits|stays|is|cannot) /.test(message) ? '' : ':'} ${message}`
+/** What things wait for, and why: the same for all of them. What is in the way of a thing is a sentence of its own. */
+export function writeWait(titles: readonly string[], { message }: Diagnostic): string {
+  const isSaidOfThem = /^(waits|stays|is|cannot) /.test(message)
+  if (titles.length > 1) return `${writeTitles(titles)}:${isSaidOfThem ? ' each' : ''} ${message}`
+  return `${writeTitles(titles)}${isSaidOfThem ? '' : ':'} ${message}`
+}
+
+/** All of them, in their order. */
+export function writeTitles(titles: readonly string[]): string {
+  return [titles.slice(0, -1).join(', '), ...titles.slice(-1)].filter((part) => part !== '').join(' and ')
 }
 
 /** A resource's address: its parts are percent-encoded, so that a slash always separates two. */

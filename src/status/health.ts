@@ -4,6 +4,7 @@ import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan, SourceId } from '../resources/desired-state.ts'
 import { type Wait, writeAddress, writeWait } from '../resources/kind.ts'
+import { writeStaysUp } from '../resources/sources/interface.ts'
 import { writeSourceName } from '../resources/sources/source-kind.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { type Advice, writeAdvice } from './advice.ts'
@@ -52,8 +53,8 @@ export function judgeSpan(
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const found: Problem[] = [
-    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map((wait) =>
-      describeWait(wait, advise)
+    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map((group) =>
+      describeWaits(group, advise)
     ),
     ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
@@ -78,13 +79,12 @@ export function judgeSpan(
 }
 
 /** One wait for all that wait for the same, such as both directions of a source: it is one problem. */
-function groupWaits(waits: readonly Wait[]): Wait[] {
+function groupWaits(waits: readonly Wait[]): (readonly [Wait, ...Wait[]])[] {
   const keyOf = ({ kind, diagnostic: { code, message } }: Wait) => JSON.stringify([kind, code, message])
   const alike = groupBy(waits, keyOf)
   return waits.flatMap((wait) => {
-    const group = alike(keyOf(wait))
-    const titles = group.map(({ title }) => title).join(' and ')
-    return wait === group[0] ? [{ ...wait, title: group.length > 1 ? `each of ${titles}` : titles }] : []
+    const [first, ...others] = alike(keyOf(wait))
+    return wait === first ? [[first, ...others]] : []
   })
 }
 
@@ -94,11 +94,17 @@ const waitHints: Readonly<Record<string, string>> = {
   SOURCE_MISSING: 'start it: a watch mirrors it then, as does the next apply'
 }
 
-function describeWait(wait: Wait, advise: () => Advice): Diagnostic {
-  const { message: _, ...rest } = wait.diagnostic
-  const hint = waitHints[rest.code]
-  const known = rest.code === 'RECREATE_DEFERRED' ? { hint: writeAdvice(advise()) } : {}
-  return { ...(hint !== undefined && { hint }), ...rest, ...known, message: writeWait(wait) }
+/** What to do about waits that an apply ends. */
+const applyHints: Readonly<Record<string, (advice: Advice) => string>> = {
+  RECREATE_DEFERRED: writeAdvice,
+  INTERFACE_GOING_DOWN: (advice) => ('command' in advice ? writeStaysUp(advice.command) : writeAdvice(advice))
+}
+
+function describeWaits(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
+  const [{ diagnostic }] = group
+  const hint = applyHints[diagnostic.code]?.(advise()) ?? diagnostic.hint ?? waitHints[diagnostic.code]
+  const titles = group.map(({ title }) => title)
+  return { ...diagnostic, ...(hint !== undefined && { hint }), message: writeWait(titles, diagnostic) }
 }
 
 /** Something that is wrong with a span. */

@@ -2,7 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
-import { writeWait } from '../../resources/kind.ts'
+import { writeTitles, writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
@@ -77,10 +77,11 @@ function renderGroup(group: EventGroup, paint: Paint): string {
     }
     case 'wait':
     case 'wait_over': {
-      const title = group.flatMap((one) => ('wait' in one ? [one.wait.title] : [])).join(', ')
+      const titles = group.flatMap((one) => ('wait' in one ? [one.wait.title] : []))
       const { kind, span, diagnostic } = event.wait
-      const why = oneLine({ ...diagnostic, message: writeWait({ title, diagnostic }) })
-      const text = event.type === 'wait' ? `... ${kind} ${why}` : `    ${kind} ${printable(title)} no longer waits`
+      const why = oneLine({ ...diagnostic, message: writeWait(titles, diagnostic) })
+      const over = `${printable(writeTitles(titles))} no longer ${titles.length > 1 ? 'wait' : 'waits'}`
+      const text = event.type === 'wait' ? `... ${kind} ${why}` : `    ${kind} ${over}`
       return row(event.trigger, span, paint('wait', text))
     }
     default:

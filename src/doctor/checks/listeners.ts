@@ -1,8 +1,7 @@
-import type { HostIndex } from '../../host/host-index.ts'
 import type { PacketListener } from '../../host/parsers/packet-listeners.ts'
-import type { DesiredSpan } from '../../resources/desired-state.ts'
-import { isSilent, warnOfListeners } from '../../resources/kinds/xdp.ts'
-import { type Check, orOkOf, warning, whenKnown } from '../finding.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { isHeard, warnOfListeners } from '../../resources/kinds/xdp.ts'
+import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 import { whenPlanned } from './interfaces.ts'
 
 /** Processes in the text: of a host with hundreds, the first are enough to know what to look for. */
@@ -18,13 +17,22 @@ export const listeners: Check = {
     whenPlanned(facts, ({ view: { desired, host } }) =>
       whenKnown(facts.listeners, (all) => {
         const sealed = desired.spans.filter((span) => span.sealed)
-        const ports = new Set(sealed.flatMap((span) => heardPorts(span, host)))
+        const ports = sealed.flatMap(({ name }) => host.portsOf(name))
+        const { silence } = host
         // The next port may be one that is heard.
-        const isHeard = ports.size > 0 || (sealed.length > 0 && host.silence?.state !== 'usable')
-        const hearing = all.filter(({ device }) => (device === null ? isHeard : ports.has(device)))
-        const found = [...new Set(hearing.flatMap(describeListener))]
+        const isNextHeard = sealed.length > 0 && silence?.state !== 'usable' && silence?.state !== 'unread'
+        const heardBy = (heard: readonly Link[], isEvery: boolean) =>
+          all.filter(({ device }) => (device === null ? isEvery : heard.some(({ name }) => name === device)))
+        const heard = ports.filter(isHeard)
+        const found = [...new Set(heardBy(heard, heard.length > 0 || isNextHeard).flatMap(describeListener))]
+        const unread = ports.filter((port) => isHeard(port) === null)
+        if (silence?.state === 'unread' && found.length === 0 && heardBy(unread, unread.length > 0).length > 0) {
+          return [
+            unknown(`whether a process of the host hears what sealed sensors send is not known: ${silence.reason}`)
+          ]
+        }
         return orOkOf(
-          sealed.flatMap(({ name }) => host.portsOf(name)),
+          ports,
           'no sealed span has a port',
           found.slice(0, most).map((message) => warning(message)),
           'no process of the host hears what sealed sensors send'
@@ -37,18 +45,24 @@ export const listeners: Check = {
 export const xdp: Check = {
   id: 'xdp',
   find: (facts) =>
-    whenPlanned(facts, ({ view: { desired, host } }) =>
-      orOkOf(
-        desired.spans.filter(({ sealed }) => sealed),
+    whenPlanned(facts, ({ view: { desired, host } }) => {
+      const sealed = desired.spans.filter((span) => span.sealed)
+      const { silence } = host
+      if (
+        silence?.state === 'unread' &&
+        sealed.length > 0 &&
+        !sealed.some(({ name }) => host.portsOf(name).some(isHeard))
+      )
+        return [
+          unknown(`whether the ports of sealed sensors can have their XDP program is not known: ${silence.reason}`)
+        ]
+      return orOkOf(
+        sealed,
         'no span is sealed',
         warnOfListeners(desired, host).map(({ message }) => warning(message)),
         'the ports of sealed sensors can have their XDP program'
       )
-    )
-}
-
-function heardPorts({ name }: DesiredSpan, host: HostIndex): string[] {
-  return host.portsOf(name).flatMap((port) => (isSilent(port) ? [] : [port.name]))
+    })
 }
 
 function describeListener({ device, processes }: PacketListener): string[] {

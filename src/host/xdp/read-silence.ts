@@ -23,7 +23,7 @@ let loading: Promise<Silence> | null = null
 export async function readSilence(): Promise<Silence> {
   try {
     // The kernel tells nobody else whose program an interface has.
-    if (!hasCapability('CAP_SYS_ADMIN')) return unusable('it needs CAP_SYS_ADMIN')
+    if (!hasCapability('CAP_SYS_ADMIN')) return { state: 'unread', reason: 'it needs CAP_SYS_ADMIN' }
     // ip would mount it.
     if (statfsSync(bpfFolder).type !== bpfMagic)
       return unusable(`no BPF file system is mounted at ${bpfFolder}, as this process sees it`)

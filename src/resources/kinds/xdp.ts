@@ -108,14 +108,19 @@ function detach({ id }: Xdp): Step[] {
   return [{ summary: `take the XDP program off ${id}`, argv: detachSeal(id) }]
 }
 
-/** Whether what a port sends reaches no packet socket of the host's. */
-export function isSilent(link: Link): boolean {
-  return readProgram(link) === 'ours'
+/** Whether what a port sends reaches packet sockets of the host's, as everybody can see; null: this user may not know. */
+export function isHeard(link: Link): boolean | null {
+  const program = readProgram(link)
+  return program === 'unread' ? null : program !== 'ours'
 }
 
-/** Warns where the host cannot have the programs. */
-export function warnOfListeners({ spans }: DesiredState, { silence }: HostIndex): Diagnostic[] {
-  if (silence?.state !== 'unusable' || !spans.some(({ sealed }) => sealed)) return []
+/** Warns where the ports cannot have the programs, and not of ports that may have them all. */
+export function warnOfListeners({ spans }: DesiredState, host: HostIndex): Diagnostic[] {
+  const { silence } = host
+  const sealed = spans.filter((span) => span.sealed)
+  if (silence === null || silence.state === 'usable' || sealed.length === 0) return []
+  const ports = sealed.flatMap(({ name }) => host.portsOf(name))
+  if (silence.state === 'unread' && ports.length > 0 && !ports.some(isHeard)) return []
   const message = `what sealed sensors send reaches packet sockets of the host (lldpd, dhcpd), because their ports cannot have an XDP program: ${silence.reason}`
   return [diagnostic('SILENCE_UNAVAILABLE', message, 'to see which processes have such sockets: spanplan doctor')]
 }

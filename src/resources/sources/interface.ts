@@ -76,7 +76,9 @@ function resolveInterface(
   }
   const { name } = link
   if (goingDown.has(name)) {
-    const hint = 'if it is to stay up, apply the file'
+    // Bare, apply finds ./spans.yaml; and /etc/spanplan only where there is no ./spans.yaml.
+    const files = spec.files.length === 1 && spec.files[0] === 'spans.yaml' ? [] : spec.files
+    const hint = writeStaysUp(shellLine(['spanplan', 'apply', ...files.flatMap((path) => ['-f', path])]))
     const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }
@@ -118,6 +120,9 @@ function hooksOf(
 function describeMatch(match: InterfaceMatch): string {
   return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
 }
+
+/** What to do about an interface that is going down, as hooks say, and that does not. */
+export const writeStaysUp = (apply: string): string => `if it is to stay up: ${apply}`
 
 /** How a source's interface is found: by its entry in the file, or by its name. */
 export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {

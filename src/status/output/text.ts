@@ -50,7 +50,9 @@ function renderSpan(span: SpanReport, paint: Paint): string {
     paint('wait', headings),
     ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
-    ...waiting.map((wait) => paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait(wait))}`)}`)),
+    ...waiting.map((wait) =>
+      paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait([wait.title], wait.diagnostic))}`)}`)
+    ),
     ...unhealthy
       .filter((diagnostic) => !shown.has(diagnostic.code))
       .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),

@@ -11,6 +11,7 @@ import { runChecks } from '../../../src/doctor/registry.ts'
 import type { Diagnostic } from '../../../src/errors.ts'
 import { parsePacketListeners } from '../../../src/host/parsers/packet-listeners.ts'
 import { plain } from '../../../src/printable.ts'
+import { warnOfListeners } from '../../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../status/views.ts'
 import { factsWith, packaged, reportOn } from './facts.ts'
@@ -120,6 +121,26 @@ test('a host on which no port of a sealed sensor can be silent: once, whoever li
     )
   expect(bad()).toMatchObject([{ id: 'xdp', result: 'warning' }])
   expect(bad(fixture('spans.yaml').replace('network: span', 'network: span\n    sealed: false'))).toEqual([])
+})
+
+test('a user who may not read the programs: what the ports show to everybody, and no guess', () => {
+  const silence = { state: 'unread', reason: 'it needs CAP_SYS_ADMIN' } as const
+  const ports = see().host.portsOf('span0')
+  const says = (programmed: number) => {
+    const bare = { id: 7, name: null, tag: null, isNative: true }
+    const isProgrammed = (index: number) => ports.slice(0, programmed).some((port) => port.index === index)
+    const links = converged.links.map((link) => ({ ...link, xdp: isProgrammed(link.index) ? bare : null }))
+    const view = see({ ...converged, links, silence })
+    const listeners = { known: [{ device: null, processes: [{ name: 'lldpd', pid: 812 }] }] }
+    const findings = runChecks(factsWith({ spans: reportOn(view), listeners }))
+    return [
+      warnOfListeners(view.desired, view.host).length,
+      ...findings.flatMap(({ id, result }) => (isOfXdp(id) ? [result] : []))
+    ]
+  }
+  const isOfXdp = (id: string) => ['xdp', 'listeners'].includes(id)
+  expect(says(ports.length)).toEqual([0, 'unknown', 'unknown'])
+  expect(says(ports.length - 1)).toEqual([1, 'warning', 'warning'])
 })
 
 describe('modules', () => {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
-import { makeTarget } from '../../../src/plan/target.ts'
+import { makeTarget, type Target } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
@@ -18,10 +18,15 @@ export const fixture = (name: string) =>
 export const converged = readHostFile(fixture('host.json'))
 
 /** The plan view of that host, or one like it, with the fixture's file, or one like that. */
-export function see(host: CapturedHost = converged, text = fixture('spans.yaml')): PlanView {
+export function see(
+  host: CapturedHost = converged,
+  text = fixture('spans.yaml'),
+  more: Partial<Target> = {}
+): PlanView {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
   const scope = { name: spec.name, spans: everySpan }
-  return planTarget(makeTarget(spec, { scope, deferDocker: false, patient: true, subnetSeed: 'subnet' }), factsOf(host))
+  const target = makeTarget(spec, { scope, deferDocker: false, patient: true, subnetSeed: 'subnet', ...more })
+  return planTarget(target, factsOf(host))
 }
 
 /** The frames that come. */

@@ -146,12 +146,37 @@ describe('what happens in one run to one container is one line', () => {
   test('a source that stops, and one that a label selects', () => {
     const gone = { type: 'source_gone', trigger: 'docker', span: 'span0', source: 'front' } as const
     expect(tell('container-source-stopped', [gone])).toBe(
-      `<4>docker   span0  ... mirror web ingress → span0, web egress → span0 waits for the container web to run
+      `<4>docker   span0  ... mirror web ingress → span0 and web egress → span0: each waits for the container web to run
 <6>docker   span0  - source front: it has stopped, or matches no more
 `
     )
   })
 })
+
+test.each([
+  ['spans.yaml', 'spanplan apply'],
+  ['/etc/spanplan/a.yaml', 'spanplan apply -f /etc/spanplan/a.yaml']
+])(
+  'an interface that is going down, as %s has it, comes back: the command, and what is said of both directions',
+  (file, apply) => {
+    vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd))
+    const host = readSnapshot(join(casesFolder, 'converged'), 'host.json')
+    const target = readTarget(join(casesFolder, 'converged'), host.links)
+    const goingDown = host.links.map(({ index }) => ({ index, since: 0, settled: false }))
+    const spec = { ...target.spec, files: [file] }
+    const { plan } = planTarget({ ...target, spec, patient: true, goingDown }, factsOf(host))
+    const emit = openEventPrinter({ ...session }, 'info')
+    for (const type of ['wait', 'wait_over'] as const) {
+      emit(...plan.waiting.map((wait) => ({ type, trigger: 'hook', wait }) as const))
+    }
+    const both = 'ens192 ingress → span0 and ens192 egress → span0'
+    expect(printed).toBe(
+      `<4>hook     span0  ... mirror ${both}: each waits for ens192, which is going down (if it is to stay up: ${apply})
+<6>hook     span0      mirror ${both} no longer wait
+`
+    )
+  }
+)
 
 test('what is contested no more is named as the plan names it, and not by its address', () => {
   vi.stubEnv('JOURNAL_STREAM', streamOf(process.stderr.fd))

@@ -67,8 +67,18 @@ test('the first problem with what to do about it, and how many more there are', 
 
 test('both directions of a source that wait for the same are one problem', () => {
   expect(headline(see(converged, text.replace('ens192', 'lan9')))).toEqual([
-    'span0: NOT HEALTHY, each of lan9 ingress → span0 and lan9 egress → span0 waits for the interface lan9, 1 more problem.'
+    'span0: NOT HEALTHY, lan9 ingress → span0 and lan9 egress → span0: each waits for the interface lan9, 1 more problem.'
   ])
+})
+
+test('an interface that a hook has reported as going down: the command that keeps it', () => {
+  const goingDown = converged.links
+    .filter(({ name }) => name === 'ens192')
+    .map(({ index }) => ({ index, since: 0, settled: false }))
+  const view = see(converged, text, { goingDown })
+  expect(headline(view)[0]).toMatch(
+    /^span0: NOT HEALTHY, ens192 ingress → span0 and ens192 egress → span0: each waits for ens192, .* If it is to stay up: spanplan apply -f a\.yaml$/
+  )
 })
 
 test('a command keeps its small letters', () => {
