@@ -71,6 +71,11 @@ test('a process that listens on all interfaces is no fault of the host any more'
     return stdout.includes('tcpdump') && /hears every frame on all interfaces/.test(stdout)
   }
   expect(await heardBy(able)).toBe(false)
+  // Whoever may not read whose programs the ports have sees that they have some.
+  const unable = { through: ['setpriv', '--bounding-set=-sys_admin'] }
+  const { stdout } = await lab.spanplan(['doctor', '--json'], unable)
+  const { checks } = JSON.parse(stdout)
+  expect(checks).toContainEqual(expect.objectContaining({ id: 'xdp', result: 'unknown' }))
   await lab.run(['ip', 'link', 'set', 'dev', (await findTap(lab, zeek)).port, 'xdpdrv', 'off'])
   expect(await heardBy(able)).toBe(true)
   listening.kill('SIGKILL')
