@@ -109,6 +109,22 @@ describe('where a step of Docker goes wrong, all is as it was, or one sensor is 
   })
 })
 
+test('interrupted when Docker has just taken away its own bridge with the network, all is as it was', async () => {
+  await recipe.makeRoot()
+  await recipe.makeRichNetwork()
+  await recipe.makeMirrors()
+  await settle()
+  const before = await describeLab()
+  let end = () => {}
+  proxy.prepare({ request: 7, how: 'hold after' }, async () => end())
+  const run = lab.startSpanplan(['apply', '--adopt', '--yes'], { env: proxy.env })
+  end = () => run.kill('SIGINT')
+  const { exitCode, stderr } = await run
+  expect(exitCode, stderr).toBe(130)
+  expect(stderr).toContain('Everything was rolled back')
+  expect(await describeLab()).toBe(before)
+})
+
 describe('killed at a request to Docker, the next apply ends the job', () => {
   // The second disconnects a container, the seventh removes the network, the eighth makes it, the ninth connects the first.
   const moments = [2, 7, 8, 9].flatMap((request) => [

@@ -4,11 +4,11 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { ClassFilter, Filter, Qdisc } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-syntax.ts'
-import { removeFilter, writeFilter } from '../../host/write-filters.ts'
+import { removeFilter, writeFilter, writeHandle } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
-import type { CopyPoint, DesiredState } from '../desired-state.ts'
+import type { CopyPoint, DesiredState, Device } from '../desired-state.ts'
 import { type Adoption, adoptUnless } from '../kind.ts'
-import { describeFilter, isOfScripts, leadsTo } from './describe-filter.ts'
+import { describeFilter, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter
@@ -26,7 +26,7 @@ export function findForeignMirrors(
   desired: DesiredState,
   host: HostIndex,
   span: string,
-  { device: { name: device }, tcHook }: CopyPoint
+  { device: { name: device }, tcHook }: { readonly device: Pick<Device, 'name'>; readonly tcHook: TcHook }
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
   const onHook = host.filtersAt(device, tcHook).filter((filter) => !desired.marks.mirrors.has(filter))
@@ -65,17 +65,24 @@ export interface ReplacedMirrors {
 /** A mirror that replaces none. */
 export const replacesNone: ReplacedMirrors = { foreignMirrors: [], removal: [], restoration: [], onIngress: false }
 
-/** How a mirror of an interface replaces foreign mirrors of that interface. */
+/**
+ * How a mirror of an interface replaces foreign mirrors of that interface.
+ *
+ * @param now the host that they are restored on. Where their bridge went meanwhile, they are there and copy nowhere.
+ */
 export function planReplacement(
   host: HostIndex,
   device: string,
-  foreignMirrors: readonly ForeignMirror[]
+  foreignMirrors: readonly ForeignMirror[],
+  now: HostIndex = host
 ): ReplacedMirrors {
   const onIngress = host.hasQdisc(device, 'ingress')
   const root = findEmptied(host, device, foreignMirrors)
   // Foreign mirrors on an ingress qdisc are removed with that qdisc.
   const alone = foreignMirrors.filter((filter) => ('parent' in filter ? root === undefined : !onIngress))
   const qdisc = ['dev', device, 'root'] as const
+  const isRootGone = root !== undefined && now.qdiscsOf(device).every(({ handle }) => handle !== root.handle)
+  const dead = new Set([...now.filtersOf(device), ...now.classFiltersOf(device)].filter(isDead).map(placeKey))
   return {
     foreignMirrors: foreignMirrors.map(describeForeignMirror),
     removal: [
@@ -83,16 +90,29 @@ export function planReplacement(
       ...(root === undefined ? [] : [['tc', 'qdisc', 'del', ...qdisc] as const])
     ],
     restoration: [
-      ...(root === undefined ? [] : [['tc', 'qdisc', 'add', ...qdisc, 'handle', root.handle, 'prio'] as const]),
+      ...(isRootGone ? [['tc', 'qdisc', 'add', ...qdisc, 'handle', root.handle, 'prio'] as const] : []),
       ...foreignMirrors.flatMap((filter) => {
         const words = writeFilter(filter)
         // On the old ingress qdisc, a filter's parent is ffff:, as scripts write it.
         const isOld = onIngress && words?.[4] === 'ingress'
-        return asCommand(isOld ? words.toSpliced(4, 1, 'parent', 'ffff:') : words)
+        return [
+          ...(dead.has(placeKey(filter)) ? asCommand(removeFilter(filter)) : []),
+          ...asCommand(isOld ? words.toSpliced(4, 1, 'parent', 'ffff:') : words)
+        ]
       })
     ],
     onIngress
   }
+}
+
+/** Whether a device that a filter copies to has gone. */
+function isDead({ copies }: ForeignMirror): boolean {
+  return copies.some(({ target }) => target === '*')
+}
+
+/** A filter's place on its device: the same for the same filter, whatever it does. */
+function placeKey(filter: ForeignMirror): string {
+  return [placeOf(filter), filter.chain, filter.pref, filter.kind, writeHandle(filter)].join(' ')
 }
 
 /** The root qdisc that holds nothing but these foreign mirrors, and treats frames as the default qdisc does. */

@@ -14,7 +14,7 @@ import {
   type ReplacedMirrors,
   replacesNone
 } from '../foreign/mirrors.ts'
-import { type Change, type Kind, onOff, type Resource, type Step } from '../kind.ts'
+import { type Change, type Kind, type ObservedState, onOff, type Resource, type Step } from '../kind.ts'
 import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
@@ -73,7 +73,7 @@ export const mirror: Kind<Mirror> = {
       ),
     ...desired.spans.flatMap((span) => standingInTheWay(desired, host, span))
   ],
-  rollbackTarget: (mirrors, _, { host }) => mirrors.filter(({ device }) => host.mayExist(device)),
+  rollbackTarget: rollbackMirrors,
   finalize: finalizeMirrors,
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
@@ -177,6 +177,17 @@ function standingInTheWay(desired: DesiredState, host: HostIndex, span: DesiredS
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
     return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(host, device.name, copying) }]
+  })
+}
+
+/** Foreign mirrors whose bridge went meanwhile, as Docker takes along a bridge that it has made, are still there, and copy nowhere. */
+function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host }: ObservedState): readonly Mirror[] {
+  const live = mirrors.filter(({ device }) => host.mayExist(device))
+  return live.map((one) => {
+    if (one.foreignMirrors.length === 0) return one
+    const place = { device: { name: one.device }, tcHook: one.tcHook }
+    const { copying } = findForeignMirrors(then.desired, then.host, one.target, place)
+    return { ...one, ...planReplacement(then.host, one.device, copying, host) }
   })
 }
 
