@@ -109,7 +109,9 @@ describe('not healthy', () => {
     const text = await read(2)
     // The whole file cannot be applied: the interface of the other span is missing.
     expect(text).toMatch(/^span0: NOT HEALTHY, 1 difference from the file[^.]*\.\s+Run: spanplan apply --span span0\n/)
-    expect(text).toMatch(/\nspan1: NOT HEALTHY, ens224\s+ingress\s+→\s+span1\s+and\s+ens224\s+egress\s+→\s+span1:\s+each\s+waits\s+for/)
+    expect(text).toMatch(
+      /\nspan1: NOT HEALTHY, ens224\s+ingress\s+→\s+span1\s+and\s+ens224\s+egress\s+→\s+span1:\s+each\s+waits\s+for/
+    )
     expect(text).not.toMatch(/Run: spanplan apply\n/)
     await spanplan(lab, ['apply', '--span', 'span0'])
     expect(await read(2)).toMatch(/^span1: NOT HEALTHY/)
