@@ -34,7 +34,7 @@ class LongestFirst extends BaseSequencer {
 const long = '**/*.long.test.ts'
 const globalSetup = 'test/e2e/lab/left-behind.ts'
 
-/** The three sizes of tests, of which a file's name tells which it is of; and those for Debian's own kernel. */
+/** The three sizes of tests, of which a file's name tells which it is of; those for Debian's own kernel; and those for other hosts alone. */
 const sizes = [
   { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long], env: { NODE_DISABLE_COMPILE_CACHE: '1' } },
   { name: 'host', include: ['test/{e2e,kernel}/**/*.test.ts'], exclude: [long], globalSetup },
@@ -46,7 +46,8 @@ const sizes = [
     // Where processors are emulated, most time goes into loading modules.
     isolate: false,
     maxWorkers: 1
-  }
+  },
+  { name: 'hosts', include: ['test/hosts/**/*.test.ts'], globalSetup }
 ]
 
 export default defineConfig({
