@@ -38,7 +38,8 @@ function unreadIn({ docker }: HostIndex): readonly string[] {
 /**
  * Whether a port with a name as the engine gives it connects no container that was read. While a container starts or stops, or where it is not known
  * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port. One whose
- * veth pairs are known has no port but among these, also where it has made itself a second one, and nothing tells which is its own.
+ * veth pairs were read has no port but among these, also where it has made itself a second one, and nothing tells which is its own:
+ * where none were, its namespace may not be seen from here.
  */
 function isNobodys(host: HostIndex, link: Link): boolean {
   const { docker, engine } = host
@@ -52,7 +53,7 @@ function isNobodys(host: HostIndex, link: Link): boolean {
   return containers.every(
     ({ isUnplugged, veths, endpoints }) =>
       isUnplugged ||
-      (own === undefined && veths !== null) ||
+      (own === undefined && (veths ?? []).length > 0) ||
       endpoints.every(({ network, port }) => !names.has(network) || port !== 'unknown')
   )
 }

@@ -231,7 +231,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
     ...cannotRead(
       'RIGHT_MISSING',
       'no right to see which ports belong to',
-      hidden.filter(({ isHidden, veths }) => !isHidden && veths === null),
+      hidden.filter(({ isHidden, veths }) => !isHidden && (veths ?? []).length === 0),
       `${enter}; ${readable(host.engine)}`
     ),
     ...cannotRead(
