@@ -137,7 +137,7 @@ test('an apply after a hook has said that an interface goes down: the newest wor
   await hook('down')
   await until('the mirror is gone', async () => !(await mirrorsOf('ens192')).includes('mirred'))
   expect((await showStatus()).stdout).toContain('If it is to stay up: spanplan apply')
-  await spanplan(lab, ['apply', '--yes'])
+  await spanplan(lab, ['apply', '--yes', '--lock-timeout', '60s'])
   const runs = await watch.runs('hangup')
   watch.signal('SIGHUP')
   await until('the watch has looked again', async () => (await watch.runs('hangup')) > runs)
