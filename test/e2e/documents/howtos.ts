@@ -235,7 +235,10 @@ export const howtos: Stories<Reader> = {
       expect(refused).toMatch(/the run directory .*spanplan-ops cannot be used: .*exit status 77/s)
       // What ops could not do, and no more.
       const rest = (await reader.run('spanplan plan')).match(/^ {2}[-+~=].*$/gm)
-      expect(rest).toEqual([expect.stringMatching(/^ {2}~ +stack +suricata → span0 +closed: no → yes$/)])
+      expect(rest).toEqual([
+        expect.stringMatching(/^ {2}~ +stack +suricata → span0 +closed: no → yes$/),
+        expect.stringMatching(/^ {2}~ +port +veth\w+ → span0 +marked as a container's: no → yes$/)
+      ])
       await reader.expectFrames('suricata')
     }
   },
