@@ -201,7 +201,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   }
   if (result.ended === 'completed') return refreshAfterRound(target)
   const { failure } = result
-  const remade = remakeBridge(failure.task.change, await observeDuringApply(target, before).catch(() => null))
+  const remade = await remakeBridge(failure.task.change, () => observeDuringApply(target, before))
   if (remade !== null) {
     const others = changes.filter((other) => other !== failure.task.change)
     return runRound(run, before, [...others, remade])
@@ -230,10 +230,14 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
  * Docker removes a bridge that it has made together with its network, which adopting recreates. Nothing tells who has made a bridge. So
  * it is made again, as an adopted one, before the rest is done; null: that is not it.
  */
-function remakeBridge(change: PlannedChange, now: ObservedState | null): PlannedChange | null {
+async function remakeBridge(
+  change: PlannedChange,
+  observe: () => Promise<ObservedState>
+): Promise<PlannedChange | null> {
   const { action, after, device } = change
   const kind = kinds.find((one) => one.kind === change.kind)
   if (action !== 'adopt' || after === null || !kind?.makesDevice) return null
+  const now = await observe().catch(() => null)
   if (now === null || now.host.mayExist(device)) return null
   return { ...change, before: null, stages: [{ turn: turnOf('make', kind.kind), steps: kind.create?.(after) ?? [] }] }
 }
