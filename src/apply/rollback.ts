@@ -23,7 +23,10 @@ export interface RollbackResult {
 
 /** The result of a rollback that had nothing to do. */
 export const nothingToRollBack: RollbackResult = {
-  ...{ complete: true, left: [], causes: [], changed: false },
+  complete: true,
+  left: [],
+  causes: [],
+  changed: false,
   restarts: []
 }
 

@@ -21,8 +21,18 @@ export interface PcapPart {
 
 /** The EtherTypes of tc's protocol names (iproute2, lib/ll_proto.c) for which pcap has no name. */
 const etherTypes: Readonly<Record<string, string>> = {
-  ...{ loop: '0x0060', rarp: '0x8035', aarp: '0x80f3', ipx: '0x8137', ppp_disc: '0x8863', ppp_ses: '0x8864' },
-  ...{ mpls_uc: '0x8847', mpls_mc: '0x8848', profinet: '0x8892', aoe: '0x88a2', ethercat: '0x88a4', LLDP: '0x88cc' }
+  loop: '0x0060',
+  rarp: '0x8035',
+  aarp: '0x80f3',
+  ipx: '0x8137',
+  ppp_disc: '0x8863',
+  ppp_ses: '0x8864',
+  mpls_uc: '0x8847',
+  mpls_mc: '0x8848',
+  profinet: '0x8892',
+  aoe: '0x88a2',
+  ethercat: '0x88a4',
+  LLDP: '0x88cc'
 }
 
 /** pcap's names of tc's protocols. */

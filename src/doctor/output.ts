@@ -13,7 +13,9 @@ export function doctorDocument(
 ) {
   return {
     type: 'doctor',
-    ...{ format_version: formatVersion, spanplan_version: about.version, created: about.created },
+    format_version: formatVersion,
+    spanplan_version: about.version,
+    created: about.created,
     checks: findings.map(({ id, result, message, command }) => ({ id, result, message, command }))
   }
 }

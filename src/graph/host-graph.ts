@@ -117,11 +117,15 @@ export function drawLive(view: PlanView, report: Report): Graph {
     const pointsOf = groupBy(span.mirrors, (point) => writeSourceName(point.source))
     const sources = [...new Set(span.mirrors.map(({ source }) => writeSourceName(source)))].map((name) => ({
       part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(pointsOf(name)) },
-      ...{ devices: pointsOf(name).map(({ device }) => device.name), container: null, origin: undefined }
+      devices: pointsOf(name).map(({ device }) => device.name),
+      container: null,
+      origin: undefined
     }))
     const sensors = span.sensors.map(({ container: { name } }) => ({
       part: { ...drawPart(name, ['container']), kind: 'container' as const },
-      ...{ devices: [], container: name, origin: undefined }
+      devices: [],
+      container: name,
+      origin: undefined
     }))
     const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
     return complete(part, description, { sources, receivers }, findingsOf(span.name, { view, report }))
@@ -157,7 +161,8 @@ function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | unde
   return (found.length > 0 ? found : [undefined]).map((name) => ({
     part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
     devices: name === undefined ? [] : pointsOf(name).map(({ device }) => device.name),
-    ...{ container: null, origin }
+    container: null,
+    origin
   }))
 }
 
@@ -195,7 +200,9 @@ function findOthers(
       const port = host.vethTo(endpoint)
       return {
         part: { ...drawPart(container.name, ['not in the file']), kind: 'container' as const },
-        ...{ devices: port ? [port.name] : [], container: container.name, origin: undefined }
+        devices: port ? [port.name] : [],
+        container: container.name,
+        origin: undefined
       }
     })
   const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
@@ -204,7 +211,9 @@ function findOthers(
     ...containers,
     ...ports.map((link) => ({
       part: { ...drawPart(link.name, ['port, not in the file']), kind: 'interface' as const },
-      ...{ devices: [link.name], container: null, origin: undefined }
+      devices: [link.name],
+      container: null,
+      origin: undefined
     }))
   ]
 }
@@ -276,9 +285,12 @@ function complete(part: Part, description: string | null, ends: Ends, findings: 
   const remarksAt = (place: Place<Part> | undefined, isTaken: (finding: Finding) => boolean = () => true) =>
     writeRemarks(placed.flatMap((one) => (one.place === place && isTaken(one.finding) ? [one.finding] : [])))
   return {
-    ...{ ...part, description, remarks: remarksAt(undefined) },
+    ...part,
+    description,
+    remarks: remarksAt(undefined),
     sources: sources.map((place) => ({
-      ...{ ...place.part, remarks: remarksAt(place, ({ side }) => side !== 'mirror') },
+      ...place.part,
+      remarks: remarksAt(place, ({ side }) => side !== 'mirror'),
       mirror: { ...place.part.mirror, remarks: remarksAt(place, ({ side }) => side === 'mirror') }
     })),
     receivers: receivers.map((place) => ({ ...place.part, remarks: remarksAt(place) }))
@@ -322,7 +334,9 @@ function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
   const all = new Map(findings.map(({ device, container }) => [container ?? device ?? '', { device, container }]))
   return [...all].map(([name, { device, container }]) => ({
     part: { ...drawPart(name), kind: container === null ? 'interface' : 'container' },
-    ...{ devices: device === null ? [] : [device], container, origin: undefined }
+    devices: device === null ? [] : [device],
+    container,
+    origin: undefined
   }))
 }
 

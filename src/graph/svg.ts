@@ -167,7 +167,10 @@ function makeBox(part: Part, role: keyof typeof roles, icon: EndKind | null = nu
   ]
   const text = Math.max(0, ...lines.map((line) => widthOf(line.text) * styles[line.style].size * characterWidth))
   return {
-    ...{ lines, standing, look, icon },
+    lines,
+    standing,
+    look,
+    icon,
     width: Math.max(box.narrowest, Math.ceil(text) + 2 * box.padding + (icon === null ? 0 : box.icon)),
     height: lines.reduce((sum, { style }) => sum + styles[style].height, 2 * box.padding - 4)
   }

@@ -114,7 +114,11 @@ function asItems([file, ...args]: Argv): [Argv, string] {
 export function runWaiting(argv: Argv, file: number | null = null): Output {
   const [program, ...args] = argv
   const result = execaSync(program, args, {
-    ...{ reject: false, cwd: '/', env: commonOptions.env, timeout: timeLimit, killSignal: 'SIGKILL' },
+    reject: false,
+    cwd: '/',
+    env: commonOptions.env,
+    timeout: timeLimit,
+    killSignal: 'SIGKILL',
     ...stdin(file ?? '')
   })
   const { stdout, stderr, exitCode, signal } = result
@@ -161,7 +165,10 @@ export async function start([file, ...args]: Argv) {
     throw programMissing(file, code, shortMessage)
   }
   return {
-    ...{ pid, stdin, stdout, stderr },
+    pid,
+    stdin,
+    stdout,
+    stderr,
     end: (signal: NodeJS.Signals) => child.kill(signal),
     /** The status as in {@link Output}, once the program has ended. */
     status: child.then(({ exitCode, signal }) => statusOf(exitCode, signal))
@@ -190,7 +197,10 @@ export async function follow(
   const [file, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
   const child = execa(file, args, {
     ...commonOptions,
-    ...{ buffer: false, stdin: 'ignore', cancelSignal: signal, killSignal: 'SIGKILL' }
+    buffer: false,
+    stdin: 'ignore',
+    cancelSignal: signal,
+    killSignal: 'SIGKILL'
   })
   let stderr = ''
   child.stdout?.on('data', (data) => onOutput(String(data)))

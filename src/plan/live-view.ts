@@ -20,8 +20,13 @@ export function viewLive(host: HostIndex): PlanView {
   const names = liveSpans({ scope }, host)
   const owners = [...new Set(names.map((name) => ownerOf(name, host)))]
   const nothing: DesiredSpans = {
-    ...{ owner: owners[0] ?? 'default', scope, spans: [], known: names },
-    ...{ also: new Set<number>(), goingDown: new Set<string>(), subnetSeed: '' }
+    owner: owners[0] ?? 'default',
+    scope,
+    spans: [],
+    known: names,
+    also: new Set<number>(),
+    goingDown: new Set<string>(),
+    subnetSeed: ''
   }
   const marks = readMarks(nothing, host)
   const desired = readMarks({ ...nothing, spans: names.map((name) => describeSpan(name, marks, host)) }, host)
@@ -43,7 +48,12 @@ function describeSpan(name: string, marks: DesiredState, host: HostIndex): Desir
     .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)
     .map(({ container }) => ({ container, interfaceName: null, origin: nowhere }))
   return {
-    ...{ name, owner, description: null, origin: nowhere, mtu: bridge?.mtu ?? 0, wantedMtu: bridge?.mtu ?? 0 },
+    name,
+    owner,
+    description: null,
+    origin: nowhere,
+    mtu: bridge?.mtu ?? 0,
+    wantedMtu: bridge?.mtu ?? 0,
     network: network === undefined ? null : { name: network.name, subnet: null, origin: nowhere },
     wire: bridge?.offloads.gso?.active === false,
     // The bridge of a sealed span has the filter, too. A port without it may be new.
@@ -58,7 +68,13 @@ function describeMirrors(span: string, marks: DesiredState, host: HostIndex): Co
     .observe(marks, host)
     .filter(({ spans, target }) => spans.includes(span) && target === span)
     .map(({ device, tcHook, source, direction, program }) => ({
-      ...{ source, tcHook, direction, program, settings: [], maxIdle: null, origin: nowhere },
+      source,
+      tcHook,
+      direction,
+      program,
+      settings: [],
+      maxIdle: null,
+      origin: nowhere,
       device: { name: device, link: host.linkOf(device) ?? null },
       // The expression is in the file alone.
       expression: program === everyFrame ? null : `a program of length ${program.split(',')[0]}`

@@ -299,7 +299,9 @@ function withhold(
       side,
       unread: reading.unread,
       wait: {
-        ...{ kind: kind.kind, span: resource.spans[0] ?? '', title: titleOf(kind, resource) },
+        kind: kind.kind,
+        span: resource.spans[0] ?? '',
+        title: titleOf(kind, resource),
         diagnostic: {
           ...diagnostic('DOCKER_DEFERRED', message, undefined, resource.origin),
           address: addressOf(kind, resource)

@@ -33,7 +33,10 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const { origin } = sensor
   const network = span.network?.name ?? span.name
   const waitWith = (found: Diagnostic, name: string): Wait => ({
-    ...{ kind: 'sensor', span: span.name, title: `${name} → ${network}`, container: name },
+    kind: 'sensor',
+    span: span.name,
+    title: `${name} → ${network}`,
+    container: name,
     diagnostic: { ...found, address: writeAddress(span.name, 'sensor', network, name) }
   })
   const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait =>

@@ -250,7 +250,10 @@ function resolveMirrors(
   const items = possible.map(
     ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
-      ...{ expression: source.filter?.expression ?? null, program, maxIdle, origin }
+      expression: source.filter?.expression ?? null,
+      program,
+      maxIdle,
+      origin
     })
   )
   const ids = new Map(items.map((item) => [item.source.join('/'), item.source]))

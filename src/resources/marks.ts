@@ -203,7 +203,10 @@ function readOrigin(text: string): BridgeOrigin | null {
   return {
     alias: Buffer.from(alias ?? '', 'base64url').toString(),
     mac: mac.replace(/..(?!$)/g, '$&:'),
-    ...{ mtu: size, ageing: age, forwardDelay: wait, groupForward: Number.parseInt(groups ?? '0', 16) },
+    mtu: size,
+    ageing: age,
+    forwardDelay: wait,
+    groupForward: Number.parseInt(groups ?? '0', 16),
     ...readSwitches(bridgeSettings, bits)
   }
 }

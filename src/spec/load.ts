@@ -160,7 +160,10 @@ function buildSpan(entry: Named<SpanData>, findInterface: FindInterface): SpanSp
     sources: data.sources.flatMap((source, index) => buildSource(source, ['sources', index], tree, findInterface)),
     network: buildNetwork(entry),
     sensors: data.sensors.flatMap((sensor, index) => buildSensor(sensor, findValuePlace(tree, ['sensors', index]))),
-    ...{ mtu, wire, sealed, origin }
+    mtu,
+    wire,
+    sealed,
+    origin
   }
 }
 

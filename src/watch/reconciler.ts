@@ -161,7 +161,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /** The name whose spans it keeps in sync. */
     name,
     state: (): Omit<WatchState, 'failedMonitors'> => ({
-      ...{ name, pid: process.pid, since, dryRun, degraded: degradation.list().map(withoutRest), ...statistics.read() },
+      name,
+      pid: process.pid,
+      since,
+      dryRun,
+      degraded: degradation.list().map(withoutRest),
+      ...statistics.read(),
       file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics },
       sensors: sensors.list()
     }),

@@ -71,11 +71,16 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     return true as const
   }
   const hookContext = {
-    ...{ command: config.command, spec: reconciler.spec, underWay: reconciler.underWay, signal: stop.signal },
+    command: config.command,
+    spec: reconciler.spec,
+    underWay: reconciler.underWay,
+    signal: stop.signal,
     paths: config.paths.map((path) => resolve(path))
   }
   const answers: WatchAnswers = {
-    ...{ state, hook: wakeFor('hook'), resume: wakeFor('resume') },
+    state,
+    hook: wakeFor('hook'),
+    resume: wakeFor('resume'),
     interface: async (event) => {
       const needsRun = config.dryRun ? null : await takeHookEvent(event, hookContext).catch(() => null)
       if (needsRun === null) return false

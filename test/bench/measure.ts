@@ -65,8 +65,13 @@ interface RowOptions {
 /** Makes a row of what the rounds gave. */
 export function makeRow(what: string, values: readonly number[], { unit = 'ms', bases, aim }: RowOptions = {}): Row {
   return {
-    ...{ what, unit, rounds: values.length, aim: aim ?? null },
-    ...{ median: percentile(values, 50), p10: percentile(values, 10), p90: percentile(values, 90) },
+    what,
+    unit,
+    rounds: values.length,
+    aim: aim ?? null,
+    median: percentile(values, 50),
+    p10: percentile(values, 10),
+    p90: percentile(values, 90),
     ratio:
       bases === undefined
         ? null

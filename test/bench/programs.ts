@@ -30,7 +30,11 @@ export function openRunner(lab: Lab, docker: 'docker' | 'no docker'): Runner {
     const words = [`--net=${hostNamespace(lab.name)}`, '--', ...argv]
     const begin = performance.now()
     const { status, stdout, stderr } = spawnSync(findProgram('nsenter'), words, {
-      ...{ env, input, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024, cwd: lab.files }
+      env,
+      input,
+      encoding: 'utf8',
+      maxBuffer: 256 * 1024 * 1024,
+      cwd: lab.files
     })
     const milliseconds = performance.now() - begin
     if (status !== 0) throw new Error(`${argv.join(' ')} exited with ${status}: ${stderr.slice(0, 2000)}`)

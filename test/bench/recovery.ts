@@ -248,8 +248,13 @@ class Bench implements AsyncDisposable {
     this.#unsealed.length = 0
     for (let round = 0; round < rounds; round++) {
       const container = await this.#lab.docker.createContainer({
-        ...{ name: `ids-${round}`, Image: SENSOR_IMAGE, Labels: { role: 'ids' }, Cmd: [...listener], Tty: true },
-        ...{ StopSignal: 'SIGKILL', HostConfig: { NetworkMode: 'none' } }
+        name: `ids-${round}`,
+        Image: SENSOR_IMAGE,
+        Labels: { role: 'ids' },
+        Cmd: [...listener],
+        Tty: true,
+        StopSignal: 'SIGKILL',
+        HostConfig: { NetworkMode: 'none' }
       })
       await this.#settle()
       await container.start()

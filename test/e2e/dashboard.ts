@@ -12,8 +12,13 @@ const datasource = z.strictObject({ type: z.literal('prometheus'), uid: z.litera
 const text = z.string().min(1)
 
 const target = z.strictObject({
-  ...{ refId: z.string().regex(/^[A-Z]$/), datasource, expr: text, legendFormat: z.string() },
-  ...{ instant: z.boolean().optional(), range: z.boolean(), format: z.literal('table').optional() }
+  refId: z.string().regex(/^[A-Z]$/),
+  datasource,
+  expr: text,
+  legendFormat: z.string(),
+  instant: z.boolean().optional(),
+  range: z.boolean(),
+  format: z.literal('table').optional()
 })
 
 const gridPos = z.strictObject({
@@ -45,7 +50,8 @@ const panel = z.strictObject({
   targets: z.array(target).min(1),
   fieldConfig: z.strictObject({
     defaults: z.looseObject({
-      ...{ thresholds, mappings: z.array(z.strictObject({ type: z.literal('value'), options: z.looseObject({}) })) },
+      thresholds,
+      mappings: z.array(z.strictObject({ type: z.literal('value'), options: z.looseObject({}) })),
       // Names of Grafana's own units: packets and bits a second, seconds, and a number.
       unit: z.enum(['pps', 'bps', 's', 'short']),
       color: z.strictObject({ mode: z.enum(['thresholds', 'palette-classic']) })
@@ -57,28 +63,51 @@ const panel = z.strictObject({
 })
 
 const row = z.strictObject({
-  ...{ id: z.int().positive(), type: z.literal('row'), title: text, gridPos },
-  ...{ collapsed: z.literal(false), panels: z.array(z.never()) }
+  id: z.int().positive(),
+  type: z.literal('row'),
+  title: text,
+  gridPos,
+  collapsed: z.literal(false),
+  panels: z.array(z.never())
 })
 
 const choice = { name: text, label: text, hide: z.literal(0), regex: z.string(), options: z.array(z.never()) }
 
 const variable = z.discriminatedUnion('type', [
   z.strictObject({
-    ...{ ...choice, type: z.literal('datasource'), query: z.literal('prometheus'), refresh: z.literal(1) },
-    ...{ multi: z.literal(false), includeAll: z.literal(false) }
+    ...choice,
+    type: z.literal('datasource'),
+    query: z.literal('prometheus'),
+    refresh: z.literal(1),
+    multi: z.literal(false),
+    includeAll: z.literal(false)
   }),
   z.strictObject({
-    ...{ ...choice, type: z.literal('query'), datasource, query: z.strictObject({ query: text, refId: text }) },
-    ...{ refresh: z.literal(2), sort: z.int(), multi: z.literal(true), includeAll: z.literal(true) },
+    ...choice,
+    type: z.literal('query'),
+    datasource,
+    query: z.strictObject({ query: text, refId: text }),
+    refresh: z.literal(2),
+    sort: z.int(),
+    multi: z.literal(true),
+    includeAll: z.literal(true),
     current: z.strictObject({ text: z.array(text), value: z.array(text) })
   })
 ])
 
 const dashboard = z.strictObject({
-  ...{ uid: z.string().regex(/^[\w-]{1,40}$/), title: text, description: text, tags: z.array(text) },
-  ...{ schemaVersion: z.int().min(36), version: z.int(), editable: z.boolean(), graphTooltip: z.int().max(2) },
-  ...{ refresh: text, timezone: text, timepicker: z.strictObject({}), links: z.array(z.never()) },
+  uid: z.string().regex(/^[\w-]{1,40}$/),
+  title: text,
+  description: text,
+  tags: z.array(text),
+  schemaVersion: z.int().min(36),
+  version: z.int(),
+  editable: z.boolean(),
+  graphTooltip: z.int().max(2),
+  refresh: text,
+  timezone: text,
+  timepicker: z.strictObject({}),
+  links: z.array(z.never()),
   time: z.strictObject({ from: text, to: text }),
   annotations: z.strictObject({ list: z.array(z.never()) }),
   templating: z.strictObject({ list: z.array(variable) }),
@@ -89,7 +118,10 @@ const source = z.strictObject({
   apiVersion: z.literal(1),
   datasources: z.tuple([
     z.strictObject({
-      ...{ name: text, type: z.literal('prometheus'), access: z.literal('proxy'), url: z.url() },
+      name: text,
+      type: z.literal('prometheus'),
+      access: z.literal('proxy'),
+      url: z.url(),
       jsonData: z.strictObject({ timeInterval: text })
     })
   ])
@@ -99,7 +131,9 @@ const provider = z.strictObject({
   apiVersion: z.literal(1),
   providers: z.tuple([
     z.strictObject({
-      ...{ name: text, folder: text, type: z.literal('file') },
+      name: text,
+      folder: text,
+      type: z.literal('file'),
       options: z.strictObject({ path: z.string().startsWith('/') })
     })
   ])

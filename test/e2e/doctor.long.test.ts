@@ -52,13 +52,17 @@ const broken: readonly Broken[] = [
   {
     what: 'an interface that is down',
     break: () => run('ip link set dev ens192 down'),
-    ...{ id: 'spans', result: 'problem', message: /ens192.*down → up/ },
+    id: 'spans',
+    result: 'problem',
+    message: /ens192.*down → up/,
     command: () => 'spanplan apply'
   },
   {
     what: 'mirrors that somebody has deleted',
     break: () => run('tc filter del dev ens192 ingress'),
-    ...{ id: 'spans', result: 'problem', message: /^span span0 differs from the file: \+ mirror ens192 ingress/ },
+    id: 'spans',
+    result: 'problem',
+    message: /^span span0 differs from the file: \+ mirror ens192 ingress/,
     command: () => 'spanplan apply'
   },
   {
@@ -67,7 +71,9 @@ const broken: readonly Broken[] = [
       run(
         `ip link set dev ${await portOf(lab, await lab.docker.getContainer('suricata'))} mtu 1400; ip link set dev span0 mtu 1400`
       ),
-    ...{ id: 'mtu', result: 'problem', message: /^span0 has an MTU of 1400: larger frames, of up to 9000 bytes/ },
+    id: 'mtu',
+    result: 'problem',
+    message: /^span0 has an MTU of 1400: larger frames, of up to 9000 bytes/,
     command: () => 'spanplan apply'
   },
   {
@@ -80,7 +86,9 @@ const broken: readonly Broken[] = [
       await spanplan(lab, ['apply', '-f', 'wire.yaml'])
       await run('ethtool -K ens224 gro on')
     },
-    ...{ id: 'offloads', result: 'warning', message: /^ens224 merges frames \(GRO\), and span span1/ },
+    id: 'offloads',
+    result: 'warning',
+    message: /^ens224 merges frames \(GRO\), and span span1/,
     command: () => 'ethtool -K ens224 gro off',
     args: ['-f', 'wire.yaml'],
     after: () => spanplan(lab, ['destroy', '-f', 'wire.yaml', '--yes'])
@@ -88,25 +96,33 @@ const broken: readonly Broken[] = [
   {
     what: 'a span that is paused',
     break: () => spanplan(lab, ['pause', 'span0', '--for', '30m']),
-    ...{ id: 'pauses', result: 'warning', message: /^span span0 is paused until/ },
+    id: 'pauses',
+    result: 'warning',
+    message: /^span span0 is paused until/,
     command: () => 'spanplan resume span0'
   },
   {
     what: 'a folder of the file that others may write to',
     break: () => chmod(lab.files, 0o777),
-    ...{ id: 'file', result: 'problem', message: /can be written by other users than root/ },
+    id: 'file',
+    result: 'problem',
+    message: /can be written by other users than root/,
     command: () => `chmod go-w ${lab.files}`
   },
   {
     what: 'a run directory that others may write to',
     break: () => chmod(runFolder(), 0o777),
-    ...{ id: 'run_directory', result: 'problem', message: /cannot be used: others may write to .*\/run/ },
+    id: 'run_directory',
+    result: 'problem',
+    message: /cannot be used: others may write to .*\/run/,
     command: () => `chmod go-w ${runFolder()}`
   },
   {
     what: 'a draft that a killed process has left',
     break: () => run(`touch ${runFolder()}/net-$(stat -L -c %i /proc/self/ns/net).pauses.new`),
-    ...{ id: 'run_directory', result: 'warning', message: /^a process that was killed has left .*pauses\.new$/ },
+    id: 'run_directory',
+    result: 'warning',
+    message: /^a process that was killed has left .*pauses\.new$/,
     command: async () =>
       `rm -f -- ${(await run(`echo ${runFolder()}/net-$(stat -L -c %i /proc/self/ns/net).pauses.new`)).trim()}`
   },
@@ -122,7 +138,8 @@ const broken: readonly Broken[] = [
       result: 'warning',
       message: /^no file here has the name lab9, whose mark is on the bridge span9$/
     },
-    ...{ command: () => 'spanplan destroy --name lab9', asks: true }
+    command: () => 'spanplan destroy --name lab9',
+    asks: true
   },
   {
     what: 'a Docker that is stopped',
@@ -134,7 +151,9 @@ const broken: readonly Broken[] = [
         `echo "$*" >>${lab.files}/asked; while ! [ -e ${lab.files}/started ]; do sleep 0.1; done`
       )
     },
-    ...{ id: 'docker', result: 'problem', message: /^Docker is not reachable at unix:/ },
+    id: 'docker',
+    result: 'problem',
+    message: /^Docker is not reachable at unix:/,
     command: () => 'systemctl start docker'
   },
   {
@@ -159,7 +178,9 @@ const broken: readonly Broken[] = [
         `[ "$*" = "connection modify uuid ${uuid} tc.qdiscs  tc.tfilters " ] && sed -i '/^\\[tc]/,$d' ${connections}/tap.nmconnection`
       )
     },
-    ...{ id: 'managers', result: 'problem', message: /has tc settings: whenever it comes up on ens192/ },
+    id: 'managers',
+    result: 'problem',
+    message: /has tc settings: whenever it comes up on ens192/,
     command: () => "nmcli connection modify uuid 1b3d5f70-0000-4000-8000-000000000001 tc.qdiscs '' tc.tfilters ''",
     options: () => inMounts(`mount -t sysfs sysfs /sys\nmount --bind ${lab.files}/run-nm /run\nmkdir -p /run/netns`)
   },
@@ -173,7 +194,9 @@ const broken: readonly Broken[] = [
 state=failed; [ -e ${lab.files}/restarted ] && state=active
 printf 'Id=spanplan.service\\nLoadState=loaded\\nActiveState=%s\\nUnitFileState=enabled\\nResult=exit-code\\nExecMainStatus=65\\nNeedDaemonReload=no\\n\\nId=spanplan-apply.service\\nLoadState=not-found\\nActiveState=inactive\\nUnitFileState=\\n' $state`
       ),
-    ...{ id: 'units', result: 'problem', message: /^spanplan\.service has failed: exit-code, exit status 65$/ },
+    id: 'units',
+    result: 'problem',
+    message: /^spanplan\.service has failed: exit-code, exit status 65$/,
     command: () => 'systemctl restart spanplan.service',
     options: withPath,
     after: () => rm(join(binFolder(lab), 'systemctl'))
@@ -249,7 +272,9 @@ test('a Docker that does not answer is not waited for', async () => {
   await lab.silenceDocker(async () => {
     const { checks } = JSON.parse((await lab.spanplan(['doctor', '--json'])).stdout)
     expect(checks).toContainEqual({
-      ...{ id: 'docker', result: 'problem', command: 'systemctl restart docker' },
+      id: 'docker',
+      result: 'problem',
+      command: 'systemctl restart docker',
       message: expect.stringMatching(/^Docker hangs: .*did not end within 5 s/)
     })
     expect(checks).toContainEqual(expect.objectContaining({ id: 'marks', result: 'ok' }))
@@ -264,7 +289,10 @@ test("Podman in Docker's place", async () => {
         Components: [
           { Name: 'Podman Engine', Version: '4.3.1', Details: { APIVersion: '4.3.1', MinAPIVersion: '4.0.0' } }
         ],
-        ...{ Version: '4.3.1', ApiVersion: '1.41', MinAPIVersion: '1.24', Os: 'linux' }
+        Version: '4.3.1',
+        ApiVersion: '1.41',
+        MinAPIVersion: '1.24',
+        Os: 'linux'
       },
       '/_ping': 'OK'
     }

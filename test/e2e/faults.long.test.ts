@@ -125,7 +125,8 @@ describe('a device that goes meanwhile', () => {
 describe('a signal', () => {
   const exitOf = { INT: 130, TERM: 143 } as const
   const signals = stage.calls.map(({ tool, first }, index) => ({
-    ...{ tool, first },
+    tool,
+    first,
     signal: index % 2 === 0 ? ('INT' as const) : ('TERM' as const),
     isLast: index === stage.calls.length - 1
   }))

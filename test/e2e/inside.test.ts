@@ -67,7 +67,10 @@ describe('a sensor with the rights that Docker gives to all, in a tree of its ow
   beforeEach(async () => {
     const chroot = 'mkdir -p /tree/bin && cp /bin/busybox /tree/bin/sleep && exec chroot /tree /bin/sleep 100000000'
     evil = await lab.docker.createContainer({
-      ...{ name: 'evil', Image: 'spanplan-sensor', Cmd: ['/bin/sh', '-c', chroot], StopSignal: 'SIGKILL' },
+      name: 'evil',
+      Image: 'spanplan-sensor',
+      Cmd: ['/bin/sh', '-c', chroot],
+      StopSignal: 'SIGKILL',
       HostConfig: { NetworkMode: 'none' }
     })
     await evil.start()

@@ -46,11 +46,19 @@ test('a container whose name is the id of another has that other left alone', as
 
 test('labels of a megabyte, of escapes, and of spanplan’s own words are of no account', async () => {
   const note = JSON.stringify({
-    ...{ network: 'foreign', container: 'evil', options: {}, aliases: [], address: null, subnet: null }
+    network: 'foreign',
+    container: 'evil',
+    options: {},
+    aliases: [],
+    address: null,
+    subnet: null
   })
   const labels: Record<string, string> = {
     ...ids,
-    ...{ 'spanplan.name': 'default', 'spanplan.span': 'span0', 'spanplan.bridge': 'adopted', 'spanplan.note': note },
+    'spanplan.name': 'default',
+    'spanplan.span': 'span0',
+    'spanplan.bridge': 'adopted',
+    'spanplan.note': note,
     ...{
       [`$(id>${MARKER})\u001b[31m\n`]: `\u001b]0;x\u0007\u202e$(id>${MARKER})`,
       '--help': '-f',
@@ -89,7 +97,9 @@ test("a sensor of another name's span stays sealed when its bridge is gone, whoe
 
 test("spanplan's mark on an endpoint of somebody's network is none", async () => {
   const network = await lab.docker.createNetwork({
-    ...{ Name: 'foreign', Internal: true, IPAM: { Config: [{ Subnet: '10.9.9.0/24' }] } }
+    Name: 'foreign',
+    Internal: true,
+    IPAM: { Config: [{ Subnet: '10.9.9.0/24' }] }
   })
   const evil = await connect('evil', 'foreign', { 'spanplan.name': 'default' }, ids)
   await writeSpans(lab, span())

@@ -22,7 +22,10 @@ beforeAll(async () => {
   await mkdir(folder)
   await writeFile(join(folder, 'all.rules'), 'alert udp any any -> any 4000 (msg:"probe"; content:"probe"; sid:1;)\n')
   ids = await lab.docker.createContainer({
-    ...{ name: 'ids', Image: SURICATA_IMAGE, Cmd: ['/bin/sleep', 'infinity'], StopSignal: 'SIGKILL' },
+    name: 'ids',
+    Image: SURICATA_IMAGE,
+    Cmd: ['/bin/sleep', 'infinity'],
+    StopSignal: 'SIGKILL',
     HostConfig: { NetworkMode: 'none', Binds: [`${folder}:/ids`] }
   })
   await ids.start()

@@ -87,7 +87,10 @@ test('a rolling restart of six sources leaves all mirrored, and nothing is left 
 
 test('a source that exits again and again delays neither the mirrors of another nor the seal of a sensor', async () => {
   const restless = await lab.docker.createContainer({
-    ...{ name: 'restless', Image: SENSOR_IMAGE, Labels: { tier: 'web' }, Cmd: ['/bin/sleep', '0.3'] },
+    name: 'restless',
+    Image: SENSOR_IMAGE,
+    Labels: { tier: 'web' },
+    Cmd: ['/bin/sleep', '0.3'],
     HostConfig: { ...shop }
   })
   let isOver = false

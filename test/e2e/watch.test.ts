@@ -100,11 +100,19 @@ describe('keeps it so', () => {
     await until('it is told', async () => watch.events.some((event) => event.repaired === true))
     expect(watch.events[0]).toMatchObject({ type: 'started', name: 'default', dry_run: false })
     expect(watch.events.at(-1)).toEqual({
-      ...{ type: 'changed', at: expect.any(String), trigger: expect.stringMatching(/^(filter|link)$/), repaired: true },
+      type: 'changed',
+      at: expect.any(String),
+      trigger: expect.stringMatching(/^(filter|link)$/),
+      repaired: true,
       milliseconds: expect.any(Number),
       change: {
-        ...{ address: 'span0/mirror/ens192/ingress', kind: 'mirror', span: 'span0', action: 'create' },
-        ...{ title: 'ens192 ingress → span0', reason: 'missing', text: '+ mirror ens192 ingress → span0 (every frame)' }
+        address: 'span0/mirror/ens192/ingress',
+        kind: 'mirror',
+        span: 'span0',
+        action: 'create',
+        title: 'ens192 ingress → span0',
+        reason: 'missing',
+        text: '+ mirror ens192 ingress → span0 (every frame)'
       }
     })
     expect(watch.told).toBe('')
@@ -225,7 +233,8 @@ describe('the file', () => {
     expect(watch.told.slice(length).match(/stays in force/g)).toHaveLength(1)
     expect(await bridges()).toEqual(['span0', 'span1'])
     expect(await watch.state()).toMatchObject({
-      ...{ file: { valid: false, diagnostics: [{ code: 'FILTER_INVALID' }] }, degraded: [] }
+      file: { valid: false, diagnostics: [{ code: 'FILTER_INVALID' }] },
+      degraded: []
     })
     await writeSpans(lab, broken.replace(' and and', ''))
     // The kernel's event of the mirror that came back may begin the same run.

@@ -24,7 +24,11 @@ beforeAll(async () => {
   program = join(lab.files, 'events.cjs')
   await build({
     stdin: { contents: script, resolveDir: projectRoot },
-    ...{ bundle: true, platform: 'node', format: 'cjs', outfile: program, external: ['dockerode'] },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    outfile: program,
+    external: ['dockerode'],
     // Required, where an import would know nothing of NODE_PATH.
     supported: { 'dynamic-import': false }
   })

@@ -134,10 +134,18 @@ test.each([
   }
   const filter = fc.oneof(
     fc.record({ ...written, rule: rules.bpf }).map(({ rule, ...rest }) => ({
-      ...{ ...rest, ...rule, kind: 'bpf', selects: { kind: 'bpf' as const } }
+      ...rest,
+      ...rule,
+      kind: 'bpf',
+      selects: { kind: 'bpf' as const }
     })),
     fc.record({ ...written, rule: rules.u32 }).map(({ rule: { handle, keys }, ...rest }) => ({
-      ...{ ...rest, handle, kind: 'u32', program: null, directAction: false, selects: { kind: 'u32' as const, keys } }
+      ...rest,
+      handle,
+      kind: 'u32',
+      program: null,
+      directAction: false,
+      selects: { kind: 'u32' as const, keys }
     }))
   )
   const here = place.length === 1 ? { tcHook: 'ingress' as const } : { parent: '1:' }

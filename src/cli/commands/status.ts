@@ -74,7 +74,19 @@ export async function report(view: StatusView, first: Sample, later: Sample): Pr
   const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
   const now = Date.now()
   return makeReport({
-    ...{ view, pauses: readPauses(now).pauses, watch, silentWatch, window: readWindowTime(), first, later, now },
-    ...{ isRoot: process.geteuid?.() === 0, fileErrors, basis, advise, otherFiles, blockers }
+    view,
+    pauses: readPauses(now).pauses,
+    watch,
+    silentWatch,
+    window: readWindowTime(),
+    first,
+    later,
+    now,
+    isRoot: process.geteuid?.() === 0,
+    fileErrors,
+    basis,
+    advise,
+    otherFiles,
+    blockers
   })
 }

@@ -15,20 +15,31 @@ import { eventFields } from './watch-event-json.ts'
 
 /** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */
 const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
-  ...{ file_refused: 'error', degraded: 'error', sensor_unhealthy: 'error', sensor_healthy: 'info' },
-  ...{ drift: 'warning', wait: 'warning', warning: 'warning', idle: 'warning', carrier_lost: 'warning' },
-  ...{ docker_away: 'warning', monitor_failed: 'warning' },
-  ...{ started: 'info', stopped: 'info', file: 'info', changed: 'info', paused: 'info', resumed: 'info' },
-  ...{
-    source_gone: 'info',
-    wait_over: 'info',
-    recovered: 'info',
-    docker_back: 'info',
-    monitor_back: 'info',
-    idle_over: 'info',
-    carrier_back: 'info',
-    warning_over: 'info'
-  }
+  file_refused: 'error',
+  degraded: 'error',
+  sensor_unhealthy: 'error',
+  sensor_healthy: 'info',
+  drift: 'warning',
+  wait: 'warning',
+  warning: 'warning',
+  idle: 'warning',
+  carrier_lost: 'warning',
+  docker_away: 'warning',
+  monitor_failed: 'warning',
+  started: 'info',
+  stopped: 'info',
+  file: 'info',
+  changed: 'info',
+  paused: 'info',
+  resumed: 'info',
+  source_gone: 'info',
+  wait_over: 'info',
+  recovered: 'info',
+  docker_back: 'info',
+  monitor_back: 'info',
+  idle_over: 'info',
+  carrier_back: 'info',
+  warning_over: 'info'
 }
 
 /**

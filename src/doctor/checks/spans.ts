@@ -132,7 +132,10 @@ const startsAgain: ReadonlySet<SensorCause> = new Set(['stopped', 'interface_dow
 
 /** The command of each cause, as the hint of the status has it. */
 const verbs: Readonly<Partial<Record<SensorCause, string>>> = {
-  ...{ stopped: 'start', paused: 'unpause', interface_down: 'restart', no_listener: 'restart' }
+  stopped: 'start',
+  paused: 'unpause',
+  interface_down: 'restart',
+  no_listener: 'restart'
 }
 
 function judgeSensor(

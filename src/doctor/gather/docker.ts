@@ -29,7 +29,9 @@ export async function readDockerFacts(): Promise<DockerFacts> {
   const named = process.env.DOCKER_HOST || null
   const begun = performance.now()
   const unreachable = async (reason: Diagnostic): Promise<DockerFacts> => ({
-    ...{ state: 'unreachable', reason, hangs: performance.now() - begun >= doctorLimits.milliseconds },
+    state: 'unreachable',
+    reason,
+    hangs: performance.now() - begun >= doctorLimits.milliseconds,
     installed: await isDockerInstalled()
   })
   const client = await connectDocker(doctorLimits)
@@ -41,8 +43,12 @@ export async function readDockerFacts(): Promise<DockerFacts> {
       (error: unknown) => ({ unknown: diagnosticOf(dockerFailed(error)).message })
     )
     return {
-      ...{ state: 'answers', address: named ?? 'unix:///var/run/docker.sock', isNamed: named !== null },
-      ...{ engine: Components[0]?.Name ?? '', version: Version, api: client.api },
+      state: 'answers',
+      address: named ?? 'unix:///var/run/docker.sock',
+      isNamed: named !== null,
+      engine: Components[0]?.Name ?? '',
+      version: Version,
+      api: client.api,
       rootless: 'known' in info && describesRootless(info.known),
       liveRestore: 'known' in info ? readLiveRestore(info.known) : info,
       settings: readSettings(named)

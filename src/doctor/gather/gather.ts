@@ -50,11 +50,20 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
   ])
   const distrust = findRunDistrust()
   return {
-    ...{ ...request, file: spans.file ?? request.file },
-    ...{ node: process.versions.node, architecture: architectures[process.arch] ?? process.arch },
+    ...request,
+    file: spans.file ?? request.file,
+    node: process.versions.node,
+    architecture: architectures[process.arch] ?? process.arch,
     isRoot: process.geteuid?.() === 0,
-    ...{ canAdminister: hasCapability('CAP_NET_ADMIN'), canCapture: hasCapability('CAP_NET_RAW') },
-    ...{ programs, modules: new Map(modules), docker: spans.docker, units, watches, otherFiles, listeners },
+    canAdminister: hasCapability('CAP_NET_ADMIN'),
+    canCapture: hasCapability('CAP_NET_RAW'),
+    programs,
+    modules: new Map(modules),
+    docker: spans.docker,
+    units,
+    watches,
+    otherFiles,
+    listeners,
     host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
     managers: managersIn(spans.facts, spans.view),
     spans: await reportOn(request, spans, watches, otherFiles),
@@ -158,8 +167,15 @@ async function reportOn(
     const write = (span: string | null) => spanplanLine(request, ...applyWords(span))
     const advise = target === null ? adviseNothing : adviseApply(target, view, write, otherFiles)
     const report = makeReport({
-      ...{ view, pauses: readPauses(now).pauses, watch, window: readWindowTime(), now },
-      ...{ isRoot: process.geteuid?.() === 0, first, later: sample, advise }
+      view,
+      pauses: readPauses(now).pauses,
+      watch,
+      window: readWindowTime(),
+      now,
+      isRoot: process.geteuid?.() === 0,
+      first,
+      later: sample,
+      advise
     })
     return { conflicts, view, advise, report, paths, sample }
   })

@@ -49,10 +49,15 @@ export function parseUnits(text: string, exists = existsSync): UnitFacts[] {
       const file = value('FragmentPath')
       const packaged = join(packageFolder, value('Id'))
       return {
-        ...{ id: value('Id'), loadState: value('LoadState'), activeState: value('ActiveState') },
-        ...{ fileState: value('UnitFileState'), result: value('Result'), exitStatus: value('ExecMainStatus') },
+        id: value('Id'),
+        loadState: value('LoadState'),
+        activeState: value('ActiveState'),
+        fileState: value('UnitFileState'),
+        result: value('Result'),
+        exitStatus: value('ExecMainStatus'),
         needsReload: value('NeedDaemonReload') === 'yes',
-        ...{ file, hidden: dirname(file) === ownFolder && exists(packaged) ? packaged : null },
+        file,
+        hidden: dirname(file) === ownFolder && exists(packaged) ? packaged : null,
         program: /\bpath=(\S+)/.exec(value('ExecStart'))?.[1] ?? '',
         mainPid: Number(value('MainPID')) || null
       }

@@ -21,7 +21,12 @@ export function describeNetwork(call: Creation): Readonly<Record<string, unknown
   }
   const { driver, internal, ipv6, pools } = call
   return {
-    ...{ name, labels, driver, internal, ipv6_enabled: ipv6, dns_enabled: false },
+    name,
+    labels,
+    driver,
+    internal,
+    ipv6_enabled: ipv6,
+    dns_enabled: false,
     network_interface: call.options[networkOption.bridge] ?? '',
     options: podmanOptions(call.options),
     subnets: pools.map(describePool)

@@ -85,7 +85,11 @@ function translateNetwork({ id, name, driver, subnets, ...network }: z.infer<typ
   const { [podmanOption.mode]: mode, [podmanOption.mtu]: mtu, ...others } = network.options
   const link = network.network_interface
   return {
-    ...{ Id: id, Name: name, Driver: driver, Internal: network.internal, EnableIPv6: network.ipv6_enabled },
+    Id: id,
+    Name: name,
+    Driver: driver,
+    Internal: network.internal,
+    EnableIPv6: network.ipv6_enabled,
     Labels: network.labels,
     Options: {
       ...others,

@@ -141,8 +141,13 @@ export function parseMirrorCounters(place: HookPlace, document: unknown): Mirror
     const [{ to_dev, installed, last_used, stats }] = actions
     const header = place.tcHook === 'ingress' ? headerBytes * stats.packets : 0
     return {
-      ...{ ...place, handle: Number(handle), target: to_dev, installed, idle: last_used },
-      ...{ ...stats, bytes: stats.bytes + header }
+      ...place,
+      handle: Number(handle),
+      target: to_dev,
+      installed,
+      idle: last_used,
+      ...stats,
+      bytes: stats.bytes + header
     }
   })
 }

@@ -67,7 +67,12 @@ const containerOutput = z.object({
 /** What is still understood of a network whose description is not. */
 const opaqueNetworkOutput = z.object({ Id: z.string(), Name: z.string(), Options: strings.catch({}) }).transform(
   (network): z.infer<typeof networkOutput> => ({
-    ...{ ...network, Driver: opaqueDriver, Labels: {}, Internal: false, EnableIPv6: false, Attachable: false }
+    ...network,
+    Driver: opaqueDriver,
+    Labels: {},
+    Internal: false,
+    EnableIPv6: false,
+    Attachable: false
   })
 )
 
@@ -121,7 +126,10 @@ export function parseContainer(
     // Between two crashes, a container runs for a moment: it must not look well then.
     restarting: State.Restarting || (running && restarts >= loop.restarts && hasJustStarted),
     restarts,
-    ...{ paused: State.Paused, startedAt, finishedAt: State.FinishedAt, exitStatus: State.ExitCode },
+    paused: State.Paused,
+    startedAt,
+    finishedAt: State.FinishedAt,
+    exitStatus: State.ExitCode,
     networkMode: inspected.HostConfig.NetworkMode,
     sandbox: (running && settings.SandboxKey) || null,
     veths: null,

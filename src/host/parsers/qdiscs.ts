@@ -38,7 +38,11 @@ export function parseQdiscs(document: unknown): Qdisc[] {
     .parse(document)
     .flatMap((row) => qdiscOutput.safeParse(row).data ?? [])
     .map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({
-      ...{ device: dev, kind, handle, root, parent: parent ?? null },
+      device: dev,
+      kind,
+      handle,
+      root,
+      parent: parent ?? null,
       plainPrio: kind === 'prio' && plainPrioOutput.safeParse(options).success,
       block: ingress_block ?? egress_block ?? null
     }))

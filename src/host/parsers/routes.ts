@@ -102,7 +102,8 @@ export function parseRoutes(device: string, family: Route['family'], document: u
     .filter(({ protocol }) => protocol !== 'kernel')
     .filter(({ nhid }) => nhid === undefined || mayUse(nhid))
     .map(({ route }) => ({
-      ...{ device, family },
+      device,
+      family,
       ...(route === null ? writeOpaque(device, family) : writeRoute(device, family, route))
     }))
 }

@@ -69,8 +69,19 @@ export function createBridge(after: Bridge): Step[] {
   const mtu = after.mtu > smallestMtu ? after.mtu - 1 : after.mtu + 1
   const made: Bridge = {
     ...after,
-    ...{ mtu, mark: '', up: false, ageing: 0, forwardDelay: 0, stp: false, snooping: false, vlanFiltering: false },
-    ...{ groupForward: 0, ipv6: true, ownMacEntry: true, offloads: { tx: true, tso: true, gso: true }, seal: 'none' }
+    mtu,
+    mark: '',
+    up: false,
+    ageing: 0,
+    forwardDelay: 0,
+    stp: false,
+    snooping: false,
+    vlanFiltering: false,
+    groupForward: 0,
+    ipv6: true,
+    ownMacEntry: true,
+    offloads: { tx: true, tso: true, gso: true },
+    seal: 'none'
   }
   const options = ['ageing_time', '0', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']
   return [

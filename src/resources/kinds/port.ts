@@ -177,16 +177,14 @@ function originOf(host: HostIndex, link: Link): PortOrigin {
 
 /** The settings with which the kernel and Docker make a port. */
 const usual: Omit<PortOrigin, 'mtu'> = {
-  ...{
-    up: true,
-    isolated: false,
-    learning: true,
-    flooding: true,
-    ipv6: true,
-    ownMacEntry: true,
-    clsact: false,
-    connection: false
-  }
+  up: true,
+  isolated: false,
+  learning: true,
+  flooding: true,
+  ipv6: true,
+  ownMacEntry: true,
+  clsact: false,
+  connection: false
 }
 
 function flagsOf({ port }: Link): PortOptions {
@@ -325,9 +323,23 @@ export function joinSpan(
 ): readonly Step[] {
   return joinSteps({
     ...({ kind: 'port', id: name, spans: [span], owner: 'ours', attached: true, endpoint: null } as const),
-    ...{ mac, mtu, up: true, isolated: true, learning: false, flooding: true, ipv6: false, ownMacEntry: false },
-    ...{ seal: isSealed ? 'sealed' : 'marked', handle: sealHandle(name), original: { ...usual, mtu, isolated: true } },
-    ...{ known: true, inUse: false, qdiscInUse: false, bridgeStays: false, obstacle: null, left: null }
+    mac,
+    mtu,
+    up: true,
+    isolated: true,
+    learning: false,
+    flooding: true,
+    ipv6: false,
+    ownMacEntry: false,
+    seal: isSealed ? 'sealed' : 'marked',
+    handle: sealHandle(name),
+    original: { ...usual, mtu, isolated: true },
+    known: true,
+    inUse: false,
+    qdiscInUse: false,
+    bridgeStays: false,
+    obstacle: null,
+    left: null
   })
 }
 
@@ -352,7 +364,9 @@ function giveBack(before: Port): Port {
   return {
     ...before,
     ...(before.bridgeStays && flags),
-    ...{ mtu, up: up || (before.up && before.inUse), ipv6 },
+    mtu,
+    up: up || (before.up && before.inUse),
+    ipv6,
     seal: before.seal === 'none' ? 'none' : seal
   }
 }

@@ -42,7 +42,11 @@ export const qdisc: Kind<Clsact> = {
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
         {
-          ...{ kind: 'qdisc', id: link.name, spans, qdisc: qdisc.kind, block: qdisc.block },
+          kind: 'qdisc',
+          id: link.name,
+          spans,
+          qdisc: qdisc.kind,
+          block: qdisc.block,
           owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
           ...(!usable && { adoption: judgeQdisc(desired, host, qdisc) })
         }

@@ -71,8 +71,13 @@ function findEnds(desired: DesiredState, host: HostIndex): End[] {
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
       const ours = findSeal(tc, device)
       const live: Stack = {
-        ...{ kind: 'stack', id: `${network}/${container.name}`, spans: [span.name], network, device },
-        ...{ container: container.name, sandbox: container.sandbox },
+        kind: 'stack',
+        id: `${network}/${container.name}`,
+        spans: [span.name],
+        network,
+        device,
+        container: container.name,
+        sandbox: container.sandbox,
         // Whatever else happens to the endpoint, the filter goes with the interface.
         owner: 'shared',
         seal: readSeal(tc, device),

@@ -73,7 +73,9 @@ function observeTable(desired: DesiredState, live: NftTable): Table[] {
   const sorted = objects.map(withSortedElements)
   return [
     {
-      ...{ kind: 'table', id: name, ...written },
+      kind: 'table',
+      id: name,
+      ...written,
       spans: inScope.length > 0 ? inScope : bridges,
       owner: ours ? 'ours' : 'foreign',
       isIntact:

@@ -113,7 +113,12 @@ function hooksOf(
 ): SourceHook[] {
   const { name } = link
   return directionsOf(source).map((tcHook) => ({
-    ...{ source: [name], device: { name, link }, tcHook, direction: tcHook, settings, problem }
+    source: [name],
+    device: { name, link },
+    tcHook,
+    direction: tcHook,
+    settings,
+    problem
   }))
 }
 

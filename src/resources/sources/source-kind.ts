@@ -79,7 +79,9 @@ export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId,
 /** A wait for one mirror. */
 export function waitForMirror(span: string, id: SourceId, direction: TcHook, diagnostic: Diagnostic): Wait {
   return {
-    ...{ kind: 'mirror', span, title: writeMirrorTitle(id, direction, span) },
+    kind: 'mirror',
+    span,
+    title: writeMirrorTitle(id, direction, span),
     diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...id, direction) }
   }
 }

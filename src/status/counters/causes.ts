@@ -22,19 +22,26 @@ export const causes = {
     hint: "look at the cable and at the switch's port"
   },
   interface_down: {
-    ...{ counted: 'none', differs: true, text: 'set down' },
+    counted: 'none',
+    differs: true,
+    text: 'set down',
     hint: 'an apply sets it up'
   },
   source_down: {
-    ...{ counted: 'none', differs: true, text: 'down in its container' },
+    counted: 'none',
+    differs: true,
+    text: 'down in its container',
     hint: 'set it up there, or restart the container'
   },
   carrier_flap: {
-    ...{ counted: 'none', differs: true, text: 'its carrier was gone for a moment' },
+    counted: 'none',
+    differs: true,
+    text: 'its carrier was gone for a moment',
     hint: "if it goes again, look at the cable and at the switch's port"
   },
   ring_overrun: {
-    ...{ counted: 'kernel', text: "the interface's ring was full" },
+    counted: 'kernel',
+    text: "the interface's ring was full",
     hint: 'enlarge it with ethtool -G, or mirror less at the switch'
   },
   damaged: { counted: 'kernel', text: 'arrived damaged', hint: 'look at the cable, the optics and the duplex' },
@@ -42,31 +49,43 @@ export const causes = {
   target_gone: { counted: 'kernel', differs: true, text: 'the bridge has gone', hint: planHint },
   no_sensor: { counted: 'kernel', text: 'no sensor is connected', hint: 'connect one, or list it in the file' },
   target_down: {
-    ...{ counted: 'kernel', differs: true, text: 'the bridge was down, or no port of it was up' },
+    counted: 'kernel',
+    differs: true,
+    text: 'the bridge was down, or no port of it was up',
     hint: planHint
   },
   action_dropped: {
-    ...{ counted: 'kernel', differs: true, text: "dropped by the mirror's action" },
+    counted: 'kernel',
+    differs: true,
+    text: "dropped by the mirror's action",
     hint: planHint
   },
   port_down: {
-    ...{ counted: 'difference', differs: true, text: 'the port was down, or had no carrier' },
+    counted: 'difference',
+    differs: true,
+    text: 'the port was down, or had no carrier',
     hint: "set the interface up in the sensor; if it is the host's end, a plan shows it"
   },
   too_large: {
-    ...{ counted: 'difference', differs: true, text: 'larger than the MTU' },
+    counted: 'difference',
+    differs: true,
+    text: 'larger than the MTU',
     hint: 'write "mtu: auto" or a larger number, and apply the file'
   },
   port_dropped: {
-    ...{ counted: 'kernel', text: "dropped at the sensor's interface" },
+    counted: 'kernel',
+    text: "dropped at the sensor's interface",
     hint: 'its interface is down, or its MTU is smaller, or net.core.netdev_max_backlog is too small for the bursts'
   },
   socket_full: {
-    ...{ counted: 'kernel', text: "the sensor's socket was full" },
+    counted: 'kernel',
+    text: "the sensor's socket was full",
     hint: 'the sensor reads too slowly: give it more CPU, or a larger buffer'
   },
   unexplained: {
-    ...{ counted: 'difference', differs: true, text: 'unexplained' },
+    counted: 'difference',
+    differs: true,
+    text: 'unexplained',
     hint: 'a plan warns of filters and programs that may drop them'
   }
 } as const satisfies Readonly<Record<string, CauseEntry>>

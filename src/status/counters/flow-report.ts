@@ -236,8 +236,14 @@ function sensorHop(
   const before = findListener(inside, first)?.sockets ?? null
   const lost = before === null ? 0 : countSocketDrops(before, sockets ?? [])
   return {
-    ...{ kind: 'sensor', device, container, sockets, hasMore: some !== undefined },
-    ...{ frames: Math.max(0, received.count - lost), bytes: null, reset: received.reset },
+    kind: 'sensor',
+    device,
+    container,
+    sockets,
+    hasMore: some !== undefined,
+    frames: Math.max(0, received.count - lost),
+    bytes: null,
+    reset: received.reset,
     losses: loss('socket_full', lost)
   }
 }

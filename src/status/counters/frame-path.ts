@@ -46,7 +46,14 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     wire: span.wire,
     mirrors: span.mirrors.map(
       ({ source, device: { name: device, link }, tcHook, direction, expression, maxIdle, origin }) => ({
-        ...{ source, device, index: link?.index ?? null, tcHook, direction, expression, maxIdle, origin },
+        source,
+        device,
+        index: link?.index ?? null,
+        tcHook,
+        direction,
+        expression,
+        maxIdle,
+        origin,
         handle: mirrorHandle(span.owner, span.name, device, tcHook)
       })
     ),

@@ -30,8 +30,16 @@ export function statusDocument(report: Report, about: { readonly version: string
 function watchDocument(watch: WatchState) {
   const { name, pid, since, dryRun, file, last, lastSuccess, degraded, failedMonitors, drift } = watch
   return {
-    ...{ name, pid, since, dry_run: dryRun, file, last, last_success: lastSuccess },
-    ...{ degraded, failed_monitors: failedMonitors, drift }
+    name,
+    pid,
+    since,
+    dry_run: dryRun,
+    file,
+    last,
+    last_success: lastSuccess,
+    degraded,
+    failed_monitors: failedMonitors,
+    drift
   }
 }
 
@@ -72,8 +80,14 @@ function hopDocument(hop: Hop, seconds: number) {
   const { kind, device, frames, bytes, reset } = hop
   const rate = (count: number | null) => (count === null || seconds <= 0 ? null : count / seconds)
   return {
-    ...{ kind, device, ...detailsOf(hop) },
-    ...{ frames, bytes, frames_per_second: rate(frames), bytes_per_second: rate(bytes), reset },
+    kind,
+    device,
+    ...detailsOf(hop),
+    frames,
+    bytes,
+    frames_per_second: rate(frames),
+    bytes_per_second: rate(bytes),
+    reset,
     losses: hop.losses.map(lossDocument)
   }
 }
@@ -87,7 +101,9 @@ function detailsOf(hop: Hop) {
   if (hop.kind === 'mirror') {
     const { source, direction, expression, counters } = hop
     return {
-      ...{ source: writeSourceName(source), direction, filter: expression },
+      source: writeSourceName(source),
+      direction,
+      filter: expression,
       total_frames: counters?.packets ?? null,
       total_bytes: counters?.bytes ?? null,
       installed_seconds: counters?.installed ?? null,

@@ -67,8 +67,13 @@ export function openBackoff() {
     /** @param write gives a time as ISO 8601. */
     list: (write: (time: number) => string): readonly Rest[] =>
       [...entries.values()].map(({ span, reason, diagnostic, until, backsOff, delay }) => ({
-        ...{ span, reason, diagnostic },
-        ...{ until: write(until), rest: backsOff ? delay : 0, container: null, thing: null }
+        span,
+        reason,
+        diagnostic,
+        until: write(until),
+        rest: backsOff ? delay : 0,
+        container: null,
+        thing: null
       })),
     /** When the next attempt of any span is due; null: no span is listed. */
     next: (): number | null =>

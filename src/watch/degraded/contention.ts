@@ -96,9 +96,13 @@ export function openContention() {
     /** @param write gives a time as ISO 8601. */
     list: (now: number, write: (time: number) => string): readonly Rest[] =>
       withoutDependants(contestedThings()).map(({ change, contested: { diagnostic, delay, restsUntil }, until }) => ({
-        ...{ span: change.span, reason: 'contested', diagnostic, container: containerOf(change) },
+        span: change.span,
+        reason: 'contested',
+        diagnostic,
+        container: containerOf(change),
         thing: renderTitle(change),
-        ...{ until: write(now < restsUntil ? restsUntil : until), rest: delay }
+        until: write(now < restsUntil ? restsUntil : until),
+        rest: delay
       })),
     /** When a thing is tried again, or is contested no longer; null: none is contested. */
     next: (now: number): number | null => {
@@ -144,7 +148,9 @@ const firewall = { who: 'a firewall that flushes nftables, or a script', show: '
 
 /** By kind; for all other kinds, it is `links`. */
 const suspects: Readonly<Record<string, typeof links>> = {
-  ...{ mirror: filters, qdisc: filters, table: firewall }
+  mirror: filters,
+  qdisc: filters,
+  table: firewall
 }
 
 /** The same, of the kinds that are the engine's. */
@@ -175,5 +181,5 @@ export function explainContention(change: PlannedChange, host: HostIndex | null)
   const pause = shellLine(['spanplan', 'pause', ...(span === null ? [] : [span]), '--for', '30m'])
   const message = `something keeps undoing this change: ${renderChange(change)}; probably ${suspect}`
   const hint = `to see when it happens: ${show}; to stop repairing it meanwhile: ${pause}`
-  return { ...{ code: 'CONTESTED', message, hint, address }, ...(origin && { origin }) }
+  return { code: 'CONTESTED', message, hint, address, ...(origin && { origin }) }
 }

@@ -49,7 +49,9 @@ export function openCarrierRecorder(emit: EmitEvent) {
     const hasCarrier = ({ device }: Source) => host.linkOf(device)?.carrier === true
     const sources = desired.spans.flatMap(({ name, mirrors }) =>
       [...new Map(mirrors.map(({ device, source }) => [device.name, source]))].map(([device, source]) => ({
-        ...{ span: name, device, source }
+        span: name,
+        device,
+        source
       }))
     )
     // A span that is paused or waits is not in the plan.

@@ -56,8 +56,12 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
     const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
     return {
-      ...{ view, needed, leftOut: applied.leftOut, restarts: applied.restarts },
-      ...{ done: [...early, ...applied.done], failures: [...partial.failures, ...applied.failures] }
+      view,
+      needed,
+      leftOut: applied.leftOut,
+      restarts: applied.restarts,
+      done: [...early, ...applied.done],
+      failures: [...partial.failures, ...applied.failures]
     }
   } catch (error) {
     return { view, needed: early, ...nothingApplied, done: early, failures: [failureOf(null, error)] }

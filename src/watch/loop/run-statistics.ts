@@ -29,7 +29,10 @@ export function openRunStatistics() {
     },
     /** The part of a watch's state that is about its runs. */
     read: (): Pick<WatchState, 'last' | 'lastSuccess' | 'runs' | 'durations' | 'drift'> => ({
-      ...{ last, lastSuccess, runs: [...counts.values()], drift: totals.drift },
+      last,
+      lastSuccess,
+      runs: [...counts.values()],
+      drift: totals.drift,
       durations: { buckets: buckets.map((bucket) => ({ ...bucket })), count: totals.count, sum: totals.sum }
     })
   }

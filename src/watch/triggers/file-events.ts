@@ -39,7 +39,10 @@ export function watchFiles(wake: () => void) {
   }
   const begin = (folder: string) => {
     const watcher = watch(folder, {
-      ...{ depth: 0, followSymlinks: false, ignoreInitial: true, ignorePermissionErrors: true },
+      depth: 0,
+      followSymlinks: false,
+      ignoreInitial: true,
+      ignorePermissionErrors: true,
       ignored: (path) => path !== folder && !counts(folder, basename(path))
     })
     watchers.set(folder, watcher)

@@ -45,7 +45,9 @@ interface Monitor {
  */
 const monitors: readonly Monitor[] = [
   {
-    ...{ trigger: 'link', what: 'interfaces and ports', listen: followLinks },
+    trigger: 'link',
+    what: 'interfaces and ports',
+    listen: followLinks,
     argv: ['ip', '-oneline', 'monitor', 'link', 'address']
   },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'], listen: followProgram },

@@ -20,7 +20,10 @@ export async function settleOnPage(reader: Reader): Promise<void> {
   const listen =
     'until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done; exec tcpdump -Z root -w /dev/null -i $(cat /listen || echo eth0)'
   const sensor = await reader.lab.docker.createContainer({
-    ...{ name: 'suricata', Image: SENSOR_IMAGE, Cmd: ['sh', '-c', listen], StopSignal: 'SIGKILL' },
+    name: 'suricata',
+    Image: SENSOR_IMAGE,
+    Cmd: ['sh', '-c', listen],
+    StopSignal: 'SIGKILL',
     HostConfig: { NetworkMode: 'none' }
   })
   await sensor.start()

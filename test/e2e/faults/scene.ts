@@ -74,7 +74,12 @@ export async function openScene(): Promise<Scene> {
   await prepare(lab)
   const before = await readState(lab)
   return {
-    ...{ lab, programs, docker, first, before, at: 'before' },
+    lab,
+    programs,
+    docker,
+    first,
+    before,
+    at: 'before',
     prepare: () => prepare(lab),
     async destroy() {
       await spanplan(lab, ['destroy', '--all', '--yes'])

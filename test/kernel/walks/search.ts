@@ -36,7 +36,9 @@ export async function searchWalks<T>(
     }
   })
   await fc.assert(property, {
-    ...{ seed, numRuns: count, endOnFailure: WALK_QUICK !== undefined },
+    seed,
+    numRuns: count,
+    endOnFailure: WALK_QUICK !== undefined,
     ...(WALK_PATH !== undefined && { path: WALK_PATH })
   })
 }

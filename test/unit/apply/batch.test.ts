@@ -35,7 +35,11 @@ function work(title: string, turn: number, tools: readonly string[]): Work {
       before: null,
       after: null
     },
-    ...{ facts: [], reason: '', notes: [], origin: undefined, stages: [stage] }
+    facts: [],
+    reason: '',
+    notes: [],
+    origin: undefined,
+    stages: [stage]
   }
   return { change, stage }
 }

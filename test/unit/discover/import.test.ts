@@ -120,7 +120,8 @@ describe('the file that is written', () => {
     if (host.docker.state !== 'read') throw new Error('the fixture has changed')
     const rename = (name: string) => (name === 'span0' ? '_span0' : name)
     const networks = host.docker.networks.map((network) => ({
-      ...{ ...network, name: 'ids' },
+      ...network,
+      name: 'ids',
       options: { ...network.options, 'com.docker.network.bridge.name': '_span0' }
     }))
     const containers = host.docker.containers.map((container) => ({
@@ -171,11 +172,13 @@ describe('the file that is written', () => {
           const text = write({
             ...host,
             links: host.links.map((link) => ({
-              ...{ ...link, name: rename(link.name) },
+              ...link,
+              name: rename(link.name),
               alias: link.alias && `spanplan:${names.owner}:owned:`
             })),
             filters: host.filters.map((filter) => ({
-              ...{ ...filter, device: rename(filter.device) },
+              ...filter,
+              device: rename(filter.device),
               copies: filter.copies.map((copy) => ({ ...copy, target: rename(copy.target), cookie: null }))
             })),
             docker:
@@ -183,12 +186,14 @@ describe('the file that is written', () => {
                 ? {
                     ...host.docker,
                     networks: host.docker.networks.map((network) => ({
-                      ...{ ...network, name: names.network },
+                      ...network,
+                      name: names.network,
                       options: { 'com.docker.network.bridge.name': names.bridge }
                     })),
                     // Docker gives no name twice.
                     containers: host.docker.containers.map((container, index) => ({
-                      ...{ ...container, name: `${names.container}${index || ''}` },
+                      ...container,
+                      name: `${names.container}${index || ''}`,
                       endpoints: container.endpoints.map((endpoint) => ({ ...endpoint, network: names.network }))
                     }))
                   }

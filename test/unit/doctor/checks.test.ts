@@ -33,8 +33,13 @@ test('what could not be read is not guessed', () => {
   const unknown = { unknown: 'it could not be read' }
   const nothing = runChecks(
     factsWith({
-      ...{ file: { state: 'missing', diagnostic: { code: 'FILE_MISSING', message: 'there is no file' } } },
-      ...{ host: unknown, managers: unknown, spans: unknown, units: unknown, listeners: unknown, watches: [] },
+      file: { state: 'missing', diagnostic: { code: 'FILE_MISSING', message: 'there is no file' } },
+      host: unknown,
+      managers: unknown,
+      spans: unknown,
+      units: unknown,
+      listeners: unknown,
+      watches: [],
       modules: new Map([['bridge', unknown]])
     })
   )
@@ -70,7 +75,10 @@ test('a check that has nothing to look at says so, instead of that all is well',
   expect(idle).toEqual(ids.map((id) => `${id} ok`))
   const empty = see({ ...nothing, docker: { state: 'deferred' } }, 'version: 1\nspans: {}\n')
   expect(runChecks(factsWith({ spans: reportOn(empty) }))).toContainEqual({
-    ...{ id: 'spans', result: 'ok', message: 'nothing to check: the file has no spans', command: null }
+    id: 'spans',
+    result: 'ok',
+    message: 'nothing to check: the file has no spans',
+    command: null
   })
   expect(runChecks(factsWith({})).filter(({ message }) => message.startsWith('nothing'))).toEqual([])
 })
@@ -429,8 +437,10 @@ MainPID=0
 
 describe('spanplan itself', () => {
   const npm = {
-    ...{ path: '/usr/local/bin/spanplan', target: '/usr/local/lib/node_modules/spanplan/bin/spanplan.js' },
-    ...{ isPackaged: false, npmPrefix: '/usr/local' }
+    path: '/usr/local/bin/spanplan',
+    target: '/usr/local/lib/node_modules/spanplan/bin/spanplan.js',
+    isPackaged: false,
+    npmPrefix: '/usr/local'
   }
   const clone = {
     path: '/opt/bin/spanplan',
@@ -463,8 +473,10 @@ describe('spanplan itself', () => {
       const searchPath = ['other', 'missing', 'bin', 'sbin'].map((name) => join(folder, name)).join(':')
       expect(findInstallations(`.:${searchPath}`)).toEqual([
         {
-          ...{ path: join(folder, 'bin/spanplan'), target: join(library, 'spanplan.js') },
-          ...{ isPackaged: false, npmPrefix: folder }
+          path: join(folder, 'bin/spanplan'),
+          target: join(library, 'spanplan.js'),
+          isPackaged: false,
+          npmPrefix: folder
         }
       ])
     } finally {

@@ -13,8 +13,10 @@ const programs = ['ip', 'tc', 'bridge', 'ethtool', 'tcpdump', 'nft', 'bpftool', 
 
 /** Debian's package, where it installs its command. */
 export const packaged: Installation = {
-  ...{ path: '/usr/bin/spanplan', target: '/usr/share/spanplan/bin/spanplan.js' },
-  ...{ isPackaged: true, npmPrefix: null }
+  path: '/usr/bin/spanplan',
+  target: '/usr/share/spanplan/bin/spanplan.js',
+  isPackaged: true,
+  npmPrefix: null
 }
 
 /** Those facts, and some that differ. */
@@ -26,14 +28,26 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
       state: 'valid',
       target: makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false, subnetSeed: '' })
     },
-    ...{ fileArguments: [], otherNames: [], unitFolder: '/lib/spanplan/examples/systemd' },
-    ...{ node: '20.19.2', architecture: 'amd64', isRoot: true, canAdminister: true, canCapture: true },
+    fileArguments: [],
+    otherNames: [],
+    unitFolder: '/lib/spanplan/examples/systemd',
+    node: '20.19.2',
+    architecture: 'amd64',
+    isRoot: true,
+    canAdminister: true,
+    canCapture: true,
     programs: new Map(programs.map((name) => [name, { version: '1.0' }])),
     modules: new Map(moduleNames.map((name) => [name, { known: 'loaded' }])),
     docker: {
-      ...{ state: 'answers', address: 'unix:///var/run/docker.sock', isNamed: false },
-      ...{ engine: 'Engine', version: '26.1.5', api: '1.45', rootless: false },
-      ...{ liveRestore: { known: true }, settings: { known: null } }
+      state: 'answers',
+      address: 'unix:///var/run/docker.sock',
+      isNamed: false,
+      engine: 'Engine',
+      version: '26.1.5',
+      api: '1.45',
+      rootless: false,
+      liveRestore: { known: true },
+      settings: { known: null }
     },
     host: { known: view.host },
     managers: { known: [{ name: 'ens192', manager: null, tcConnection: { known: null } }] },
@@ -46,9 +60,16 @@ export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
     units: {
       known: [
         {
-          ...{ id: 'spanplan.service', loadState: 'loaded', activeState: 'active', fileState: 'enabled' },
-          ...{ result: 'success', exitStatus: '0', needsReload: false },
-          ...{ file: '/usr/lib/systemd/system/spanplan.service', hidden: null, program: '/usr/bin/spanplan' },
+          id: 'spanplan.service',
+          loadState: 'loaded',
+          activeState: 'active',
+          fileState: 'enabled',
+          result: 'success',
+          exitStatus: '0',
+          needsReload: false,
+          file: '/usr/lib/systemd/system/spanplan.service',
+          hidden: null,
+          program: '/usr/bin/spanplan',
           mainPid: 7
         }
       ]

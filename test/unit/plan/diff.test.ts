@@ -27,7 +27,14 @@ const kind: Kind<Thing> = {
 }
 
 const thing = (id: string, more: Partial<Thing> = {}): Thing => ({
-  ...{ kind: 'thing', id, spans: ['span0'], owner: 'ours', size: 1, tags: [], place: 'here', note: '' },
+  kind: 'thing',
+  id,
+  spans: ['span0'],
+  owner: 'ours',
+  size: 1,
+  tags: [],
+  place: 'here',
+  note: '',
   ...more
 })
 

@@ -226,8 +226,13 @@ test('as a program reads it', () => {
     ...['port vethb6fd04f', 'sensor vethb6fd04f', 'port veth83191ae', 'sensor veth83191ae']
   ])
   expect(span?.hops.at(-2)).toEqual({
-    ...{ kind: 'port', device: 'veth83191ae', frames: 997, bytes: 99_700 },
-    ...{ frames_per_second: 997, bytes_per_second: 99_700, reset: false },
+    kind: 'port',
+    device: 'veth83191ae',
+    frames: 997,
+    bytes: 99_700,
+    frames_per_second: 997,
+    bytes_per_second: 99_700,
+    reset: false,
     losses: [{ cause: 'unexplained', frames: 3, counted_by: 'difference', message: 'unexplained' }]
   })
 })

@@ -36,7 +36,12 @@ function look(
     one.inside.sandbox === inside && sockets !== 'as they are' ? { ...one, sockets, ...partly } : one
   )
   const report = makeReport({
-    ...{ view, pauses: [], watch: null, window: null, ...samples, later: { ...samples.later, listeners } },
+    view,
+    pauses: [],
+    watch: null,
+    window: null,
+    ...samples,
+    later: { ...samples.later, listeners },
     ...more
   })
   const [span] = report.spans
@@ -173,12 +178,15 @@ describe('what cannot be known is neither', () => {
 
 test('one that keeps restarting is neither drift nor a missing right', () => {
   const between = withZeek(({ endpoints }) => ({
-    ...{ restarting: true, restarts: 3, sandbox: null },
+    restarting: true,
+    restarts: 3,
+    sandbox: null,
     endpoints: endpoints.map((one) => ({ ...one, port: 'unknown' as const }))
   }))
   const unsealed = { ...between, filters: between.filters.filter(({ device }) => device !== 'veth83191ae') }
   const running = withZeek(({ endpoints }) => ({
-    ...{ restarting: true, restarts: 3 },
+    restarting: true,
+    restarts: 3,
     endpoints: endpoints.map((one) => ({ ...one, port: 'absent' as const }))
   }))
   for (const host of [between, unsealed, running]) {
@@ -196,7 +204,12 @@ test('one that others have connected is told, and makes nothing unhealthy', () =
   const samples = samplesOf(view)
   const listeners = samples.later.listeners.map((one) => ({ ...one, sockets: [] }))
   const report = makeReport({
-    ...{ view, pauses: [], watch: null, window: null, ...samples, later: { ...samples.later, listeners } }
+    view,
+    pauses: [],
+    watch: null,
+    window: null,
+    ...samples,
+    later: { ...samples.later, listeners }
   })
   const sensors = report.spans[0]?.sensors.map(({ sensor, listed, state }) => ({ sensor, listed, state }))
   expect(sensors).toEqual([

@@ -51,7 +51,12 @@ export function samplesOf(
     const links = view.host.links.map(({ index, name, mtu, up }) => {
       const packets = index === 8 ? Math.max(0, frames - lost) : frames
       return {
-        ...{ index, name, mtu, up, running: up && (carrier || name !== 'ens192'), carrierChanges: 1 },
+        index,
+        name,
+        mtu,
+        up,
+        running: up && (carrier || name !== 'ens192'),
+        carrierChanges: 1,
         rx: { packets, bytes: packets * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
         tx: { packets, bytes: packets * 100, errors: 0, dropped: 0 }
       }
@@ -60,9 +65,15 @@ export function samplesOf(
       at: at * 1000,
       links,
       mirrors: (path?.mirrors ?? []).map(({ device, tcHook, handle }) => ({
-        ...{ device, tcHook, handle, target: 'span0', overlimits: 0, drops: 0 },
+        device,
+        tcHook,
+        handle,
+        target: 'span0',
+        overlimits: 0,
+        drops: 0,
         ...(tcHook === 'ingress' ? { packets: frames, bytes: frames * 100 } : { packets: 0, bytes: 0 }),
-        ...{ installed: 90_061 + at, idle: tcHook === 'ingress' ? idle : 90_061 + at }
+        installed: 90_061 + at,
+        idle: tcHook === 'ingress' ? idle : 90_061 + at
       })),
       listeners: (path?.ports ?? []).flatMap(({ sensor }) =>
         sensor
@@ -84,7 +95,10 @@ export function samplesOf(
 
 /** A watch that has not run yet. */
 export const watch: WatchState = {
-  ...{ name: 'default', pid: 7, since: '2026-01-01T00:00:00.000Z', dryRun: false },
+  name: 'default',
+  pid: 7,
+  since: '2026-01-01T00:00:00.000Z',
+  dryRun: false,
   ...{
     file: { valid: true, diagnostics: [] },
     last: null,

@@ -5,7 +5,11 @@ import { chooseNames } from '../../../../src/apply/sensors/kept-names.ts'
 function choose(interfaces: Readonly<Record<string, string>>, lost: readonly string[]): string {
   const option = 'com.docker.network.endpoint.ifname'
   const endpoints = Object.entries(interfaces).map(([network, name]) => ({
-    ...{ network, networkId: network, aliases: [], fixedAddress: null, port: 'unknown' as const },
+    network,
+    networkId: network,
+    aliases: [],
+    fixedAddress: null,
+    port: 'unknown' as const,
     driverOptions: name.startsWith('=') ? { [option]: name.slice(1) } : {}
   }))
   const listened = lost.map((network) => ({ network, name: interfaces[network]?.replace('=', '') ?? null }))

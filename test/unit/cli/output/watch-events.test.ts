@@ -191,7 +191,8 @@ test('what is contested no more is named as the plan names it, and not by its ad
         rest: 2000,
         container: null
       } as const),
-      ...{ thing: 'stack zeek → span', diagnostic: { code, message: 'it is undone', address } }
+      thing: 'stack zeek → span',
+      diagnostic: { code, message: 'it is undone', address }
     }
     emit({ type: 'recovered', trigger: 'retry', degraded })
   }

@@ -44,8 +44,15 @@ function answer({ url = '', method }: IncomingMessage, response: ServerResponse)
 const place = { network: 'span0', container: 'zeek' }
 const calls: DockerCall[] = [
   {
-    ...{ call: 'createNetwork', network: 'span0', driver: 'bridge', internal: true, ipv6: false, attachable: false },
-    ...{ pools: [], options: {}, labels: {} }
+    call: 'createNetwork',
+    network: 'span0',
+    driver: 'bridge',
+    internal: true,
+    ipv6: false,
+    attachable: false,
+    pools: [],
+    options: {},
+    labels: {}
   },
   { call: 'createNote', network: 'note', labels: {} },
   { ...place, call: 'connect', options: {}, aliases: [], address: null },
@@ -61,9 +68,14 @@ test('is read, followed and changed', async () => {
   for (const call of calls) await callDocker(daemon, call)
   await followEvents(daemon, { onStart: () => undefined, onEvent: () => undefined }, new AbortController().signal)
   const request = {
-    ...{ programmed: () => [], routed: () => [], removable: () => false, networks: new Set<string>() },
-    ...{ bridges: new Set<string>(), containers: [{ container: container.Name.slice(1) }] },
-    ...{ tables: false, deferDocker: false }
+    programmed: () => [],
+    routed: () => [],
+    removable: () => false,
+    networks: new Set<string>(),
+    bridges: new Set<string>(),
+    containers: [{ container: container.Name.slice(1) }],
+    tables: false,
+    deferDocker: false
   }
   const found = await readDocker(request, untimed)
   expect(found).toMatchObject({ containers: [{ name: container.Name.slice(1) }] })

@@ -39,8 +39,15 @@ test('what is no veth pair, or leads nowhere else, is none', () => {
 })
 
 const network = (name: string, driver = 'bridge'): DockerNetwork => ({
-  ...{ id: `id of ${name}`, name, driver, internal: true, ipv6: false, attachable: false },
-  ...{ pools: [], labels: {}, options: { 'com.docker.network.bridge.name': `br-${name}` } }
+  id: `id of ${name}`,
+  name,
+  driver,
+  internal: true,
+  ipv6: false,
+  attachable: false,
+  pools: [],
+  labels: {},
+  options: { 'com.docker.network.bridge.name': `br-${name}` }
 })
 
 const networks = [network('span'), network('extra'), network('lan', 'macvlan'), network('others')]
@@ -63,8 +70,12 @@ function portsOf(on: readonly string[], veths: readonly Partial<Veth>[], sandbox
       sandbox
     },
     endpoints: on.map((name) => ({
-      ...{ network: name, networkId: `id of ${name}`, aliases: [], driverOptions: {} },
-      ...{ fixedAddress: null, port: 'unknown' }
+      network: name,
+      networkId: `id of ${name}`,
+      aliases: [],
+      driverOptions: {},
+      fixedAddress: null,
+      port: 'unknown'
     }))
   }
   const whole = veths.map((veth, index): Veth => {

@@ -21,7 +21,9 @@ test('from 5.4 on, its networks can hand out a span', () => {
 test('a network on a bridge that Podman leaves alone is as Docker would have it for a span', () => {
   const span = networks.find(({ name }) => name === 'span')
   expect(span).toMatchObject({
-    ...{ driver: 'bridge', internal: true, ipv6: false },
+    driver: 'bridge',
+    internal: true,
+    ipv6: false,
     pools: [{ subnet: '198.18.0.0/26', gateway: null, range: null, reserved: {} }],
     options: {
       'com.docker.network.bridge.name': 'span0',
@@ -46,7 +48,8 @@ test('an alias stands for an option, and only what others have connected keeps i
   const [suricata, zeek, share, off] = containers
   expect(suricata.endpoints.map(({ network }: { network: string }) => network)).toEqual(['podman', 'span'])
   expect(suricata.endpoints[1]).toMatchObject({
-    ...{ aliases: ['ids'], fixedAddress: null },
+    aliases: ['ids'],
+    fixedAddress: null,
     driverOptions: { 'spanplan.name': 'default', 'com.docker.network.endpoint.ifname': 'tap0' }
   })
   expect(zeek.endpoints).toMatchObject([{ aliases: ['zk'], fixedAddress: '198.18.0.9', driverOptions: {} }])
@@ -93,7 +96,11 @@ test('what is not understood stays as it is', () => {
 
 const creation: Extract<DockerCall, { readonly call: 'createNetwork' }> = {
   call: 'createNetwork',
-  ...{ network: 'span', driver: 'bridge', internal: true, ipv6: false, attachable: false },
+  network: 'span',
+  driver: 'bridge',
+  internal: true,
+  ipv6: false,
+  attachable: false,
   pools: [{ subnet: '198.18.0.0/26', gateway: null, range: '198.18.0.4-198.18.0.9', reserved: {} }],
   options: {
     'com.docker.network.bridge.name': 'span0',
@@ -111,14 +118,21 @@ const named = { ...options, 'com.docker.network.endpoint.ifname': 'tap0' }
 
 test('what it is asked for', () => {
   expect(describeNetwork(creation)).toEqual({
-    ...{ name: 'span', driver: 'bridge', internal: true, ipv6_enabled: false, dns_enabled: false },
-    ...{ network_interface: 'span0', labels: { 'spanplan.name': 'default' } },
+    name: 'span',
+    driver: 'bridge',
+    internal: true,
+    ipv6_enabled: false,
+    dns_enabled: false,
+    network_interface: 'span0',
+    labels: { 'spanplan.name': 'default' },
     options: { metric: '200', mode: 'unmanaged', mtu: '9000' },
     subnets: [{ subnet: '198.18.0.0/26', lease_range: { start_ip: '198.18.0.4', end_ip: '198.18.0.9' } }]
   })
   expect(describeNetwork(note)).toMatchObject({ options: { mode: 'unmanaged' }, ipam_options: { driver: 'none' } })
   expect(describePlace({ ...place, options: named, address: '198.18.0.7' })).toEqual({
-    ...{ container: 'zeek', interface_name: 'tap0', static_ips: ['198.18.0.7'] },
+    container: 'zeek',
+    interface_name: 'tap0',
+    static_ips: ['198.18.0.7'],
     aliases: ['spanplan.name=default', 'com.docker.network.endpoint.ifname=tap0', 'ids']
   })
 })

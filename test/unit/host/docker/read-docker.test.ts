@@ -19,9 +19,14 @@ const listed = {
 const other = 'a'.repeat(64)
 const [network] = JSON.parse(readFileSync('test/fixtures/host/docker-networks.json', 'utf8'))
 const request = {
-  ...{ programmed: () => [], routed: () => [], networks: new Set<string>(), bridges: new Set<string>() },
+  programmed: () => [],
+  routed: () => [],
+  networks: new Set<string>(),
+  bridges: new Set<string>(),
   removable: () => false,
-  ...{ containers: [{ container: running.Name.slice(1) }], tables: false, deferDocker: false }
+  containers: [{ container: running.Name.slice(1) }],
+  tables: false,
+  deferDocker: false
 }
 
 /** What is read of the container, of which Docker says one thing after the other, and then the last again. */
@@ -44,7 +49,8 @@ async function readStates(folder: string, states: readonly object[], networkMode
     const state = await readDocker(request)
     if (state.state !== 'read') throw new Error(`not read: ${state.state}`)
     return {
-      ...{ asked, running: state.containers.map((one) => one.running) },
+      asked,
+      running: state.containers.map((one) => one.running),
       modes: state.containers.map((one) => one.networkMode),
       veths: state.containers.map((one) => one.veths)
     }

@@ -145,7 +145,11 @@ describe('counters that begin at 0 again', () => {
   test('a bridge that was recreated has another index', () => {
     const first = sampleOf({ received: 1000, mirror: 1000, bridge: 1000, ports: [1000, 1000] })
     const later = sampleOf({
-      ...{ at: 1, received: 1100, mirror: 1100, bridge: 40, ports: [1040, 1040] },
+      at: 1,
+      received: 1100,
+      mirror: 1100,
+      bridge: 40,
+      ports: [1040, 1040],
       links: { 4: { index: 14 } }
     })
     const { frames, lost } = count(first, later, { ...path, bridge: 14 })

@@ -56,7 +56,12 @@ export function sampleOf(counts: Counts): Sample {
   const links = [2, 4, 6, 8].map((index): LinkCounters => {
     const frames = packets[index] ?? 0
     return {
-      ...{ index, name: names[index] ?? '', mtu: 1500, up: true, running: true, carrierChanges: 2 },
+      index,
+      name: names[index] ?? '',
+      mtu: 1500,
+      up: true,
+      running: true,
+      carrierChanges: 2,
       rx: { packets: frames, bytes: frames * 100, errors: 0, dropped: 0, missed: 0, over: 0, fifo: 0 },
       tx: { packets: frames, bytes: frames * 100, errors: 0, dropped: 0 },
       ...counts.links?.[index]
@@ -73,7 +78,15 @@ export function sampleOf(counts: Counts): Sample {
 
 function mirrorOf(packets: number, at: number): MirrorCounters {
   return {
-    ...{ device: 'ens192', tcHook: 'ingress', handle: 8, target: 'span0', packets, bytes: packets * 100 },
-    ...{ overlimits: 0, drops: 0, installed: 1000 + at, idle: 0 }
+    device: 'ens192',
+    tcHook: 'ingress',
+    handle: 8,
+    target: 'span0',
+    packets,
+    bytes: packets * 100,
+    overlimits: 0,
+    drops: 0,
+    installed: 1000 + at,
+    idle: 0
   }
 }

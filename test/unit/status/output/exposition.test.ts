@@ -5,7 +5,9 @@ import { expectMetrics } from '../../../e2e/lab/promtool.ts'
 test('a counter, a gauge, a histogram', async () => {
   const families: Family[] = [
     {
-      ...{ name: 'a_frames_total', type: 'counter', help: 'Frames.' },
+      name: 'a_frames_total',
+      type: 'counter',
+      help: 'Frames.',
       points: [
         { labels: { span: 'span0', device: 'ens192' }, value: 9_007_199_254_740_991 },
         { labels: { span: 'span1', device: 'ens192' }, value: 0 }
@@ -14,7 +16,9 @@ test('a counter, a gauge, a histogram', async () => {
     { name: 'a_valid', type: 'gauge', help: 'One.', points: [{ value: 1 }] },
     { name: 'a_missing', type: 'gauge', help: 'None of it.', points: [] },
     {
-      ...{ name: 'a_duration_seconds', type: 'histogram', help: 'How long.' },
+      name: 'a_duration_seconds',
+      type: 'histogram',
+      help: 'How long.',
       histogram: {
         buckets: [
           { bound: 0.05, count: 1 },

@@ -13,7 +13,9 @@ const busyWatch: WatchState = {
   failedMonitors: [],
   degraded: [
     {
-      ...{ span: 'span0', reason: 'contested', until: '2026-01-01T00:20:00.000Z' },
+      span: 'span0',
+      reason: 'contested',
+      until: '2026-01-01T00:20:00.000Z',
       diagnostic: { code: 'CONTESTED', message: 'something else changes it' }
     }
   ],
@@ -77,7 +79,10 @@ spanplan_reconcile_duration_seconds_count 3
     expect(valuesOf(families, 'spanplan_waiting')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_paused')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_degraded')).toEqual({
-      ...{ failed: 0, contested: 0, 'span0 failed': 0, 'span0 contested': 0 }
+      failed: 0,
+      contested: 0,
+      'span0 failed': 0,
+      'span0 contested': 0
     })
   })
 
@@ -87,7 +92,9 @@ spanplan_reconcile_duration_seconds_count 3
     const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch, pauses))
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 0 })
     expect(valuesOf(families, 'spanplan_problems')).toEqual({
-      ...{ 'span0 SENSOR_MISSING': 2, 'span0 CONTESTED': 1, 'span0 FRAMES_LOST': 1 }
+      'span0 SENSOR_MISSING': 2,
+      'span0 CONTESTED': 1,
+      'span0 FRAMES_LOST': 1
     })
     expect(valuesOf(families, 'spanplan_waiting')).toEqual({ span0: 2 })
     expect(valuesOf(families, 'spanplan_paused')).toEqual({ span0: 1 })
@@ -116,7 +123,8 @@ spanplan_reconcile_duration_seconds_count 3
     expect(values('port_frames_total')).toEqual({ [suricata]: 1000, [zeek]: 997 })
     expect(values('port_bytes_total')).toEqual({ [suricata]: 100_000, [zeek]: 99_700 })
     expect(values('sensor_sockets')).toEqual({
-      ...{ 'span0 vethb6fd04f suricata': 1, 'span0 veth83191ae zeek': 1 }
+      'span0 vethb6fd04f suricata': 1,
+      'span0 veth83191ae zeek': 1
     })
   })
 

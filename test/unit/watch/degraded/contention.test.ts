@@ -29,8 +29,23 @@ function change(
   const resource = (values: object | null) =>
     values && { kind, id: address, spans: [span], owner: 'ours' as const, ...values }
   return {
-    ...{ address, span, kind, action, instance, closes, device: null, container: null, serves: null, remembers: [] },
-    ...{ title: '', summary: '', reason: '', disconnects: [], notes: [], origin: undefined, stages: [] },
+    address,
+    span,
+    kind,
+    action,
+    instance,
+    closes,
+    device: null,
+    container: null,
+    serves: null,
+    remembers: [],
+    title: '',
+    summary: '',
+    reason: '',
+    disconnects: [],
+    notes: [],
+    origin: undefined,
+    stages: [],
     before: action === 'create' ? null : resource({}),
     after: action === 'remove' ? null : resource(after),
     facts: changed.map((key) => ({ key, label: key, from: 'a', to: 'b', changed: true }))

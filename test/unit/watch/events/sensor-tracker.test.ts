@@ -13,7 +13,12 @@ function record(...looks: readonly (readonly [second: number, cause: SensorCause
   return looks.map(([second, cause, since = 0]) => {
     const state = cause === null ? 'healthy' : 'unhealthy'
     const sensor: SensorHealth = {
-      ...{ span: 'span0', sensor: 'zeek', listed: true, state, cause, diagnostic: null },
+      span: 'span0',
+      sensor: 'zeek',
+      listed: true,
+      state,
+      cause,
+      diagnostic: null,
       since: new Date(start + since * 1000).toISOString()
     }
     update([sensor], { isPlanned: () => true, isAwaited: () => false, now: start + second * 1000 })

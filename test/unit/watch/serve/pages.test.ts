@@ -81,7 +81,8 @@ test('/healthz and /readyz answer in one line, whatever stands in it', async () 
   const pages = makePages(hung, '0.1.0')
   expect(await get(pages, '/healthz')).toMatchObject({ status: 503, body: expect.stringMatching(/^hangs: .*\n$/) })
   expect(await get(pages, '/readyz')).toMatchObject({
-    ...{ status: 503, body: 'not ready: span span0 failed: a\\u001b[2J b\n' }
+    status: 503,
+    body: 'not ready: span span0 failed: a\\u001b[2J b\n'
   })
   expect(await get(makePages(watched, '0.1.0'), '/healthz')).toMatchObject({ status: 200 })
   expect(await get(makePages(watched, '0.1.0'), '/readyz')).toMatchObject({ status: 503 })

@@ -33,10 +33,15 @@ describe('a watch lives', () => {
 
 describe('a watch is ready', () => {
   const run = (result: Run['result']): Run => ({
-    ...{ at: '2026-01-01T00:10:00.000Z', trigger: 'start', milliseconds: 400, result }
+    at: '2026-01-01T00:10:00.000Z',
+    trigger: 'start',
+    milliseconds: 400,
+    result
   })
   const degraded = (span: string | null, reason: Degraded['reason']): Degraded => ({
-    ...{ span, reason, until: '2026-01-01T00:20:00.000Z' },
+    span,
+    reason,
+    until: '2026-01-01T00:20:00.000Z',
     diagnostic: { code: 'STEP_FAILED', message: 'RTNETLINK answers:\nNo' }
   })
 
