@@ -57,7 +57,7 @@ const parts = [
 const programs = [
   { entry: 'src/cli/launch.ts', outfile: 'dist/launch.cjs' },
   { entry: 'src/reference/generate.ts', outfile: 'dist/reference.cjs', plugins: [apart, leaveOut] },
-  { entry: 'test/e2e/demo.ts', outfile: 'dist/demo.cjs', plugins: [leaveOut] },
+  { entry: 'test/demo/demo.ts', outfile: 'dist/demo.cjs', plugins: [leaveOut] },
   { entry: 'test/bench/bench.ts', outfile: 'dist/bench.cjs', plugins: [leaveOut] }
 ]
 

@@ -32,7 +32,7 @@ class LongestFirst extends BaseSequencer {
 }
 
 const long = '**/*.long.test.ts'
-const globalSetup = 'test/e2e/lab/left-behind.ts'
+const globalSetup = 'test/lab/left-behind.ts'
 
 /** The three sizes of tests, of which a file's name tells which it is of; those for Debian's own kernel; and those for other hosts alone. */
 const sizes = [

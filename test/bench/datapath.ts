@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
-import { ether, ipv4Udp, writePcap } from '../e2e/frames.ts'
-import { findProgram, privateEnvironment } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { ether, ipv4Udp, writePcap } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { findProgram, privateEnvironment } from '../lab/programs.ts'
 import { type Aim, makeRow, type Row, type Table } from './measure.ts'
 
 const rounds = 15

@@ -3,7 +3,7 @@
  * clock counts it. The hosts share this machine's processors, with each other and with the node that runs Ansible; on a real
  * fleet, each has its own. Needs what `npm run test:long` needs.
  */
-import { type Fleet, makeFleet } from '../e2e/fleet.ts'
+import { type Fleet, makeFleet } from '../lab/system/fleet.ts'
 import { makeRow, type Row, type Table } from './measure.ts'
 
 const names = Array.from({ length: 10 }, (_, index) => `host${index + 1}`)

@@ -1,8 +1,8 @@
 /** What the card's own traffic notices of spans that come and go: datagrams that are lost, and the longest time without one. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type FlowEnd, startFlow } from '../e2e/flow.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { type FlowEnd, startFlow } from '../lab/frames/flow.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 import { makeRow, type Row, type Table } from './measure.ts'
 
 const rounds = 20

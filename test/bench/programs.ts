@@ -1,9 +1,9 @@
 /** How the bench runs programs on a lab's host. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { findProgram, labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
-import { hostNamespace } from '../e2e/lab/sweep.ts'
-import type { Lab } from '../e2e/lab.ts'
+import type { Lab } from '../lab/lab.ts'
+import { findProgram, labEnvironment, projectRoot } from '../lab/programs.ts'
+import { hostNamespace } from '../lab/sweep.ts'
 
 /** The command line of spanplan. */
 export function spanplan(...args: string[]): string[] {

@@ -1,7 +1,7 @@
 /** How long plans and applies take with many spans, and with much beside them that is not spanplan's. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 import { type Aim, compare, makeRow, medianAtMost, type Row, ratioAtMost, type Table } from './measure.ts'
 import { openRunner, type Runner, spanplan } from './programs.ts'
 

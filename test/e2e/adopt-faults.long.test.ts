@@ -3,10 +3,10 @@
  * the next apply connects; one that is killed there is ended by the next.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
-import { createLab, type Lab, type Outcome } from './lab.ts'
-import { takeover, useRecipe } from './old-recipe.ts'
-import { expectConverged, expectHeard, spanplan, until, writeSpans } from './spans.ts'
+import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { createLab, type Lab, type Outcome } from '../lab/lab.ts'
+import { takeover, useRecipe } from '../lab/old-recipe.ts'
+import { expectConverged, expectHeard, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let proxy: FaultyDocker

@@ -2,9 +2,9 @@
 
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { ether, filler } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { composed, takeover, useRecipe } from './old-recipe.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { composed, takeover, useRecipe } from '../lab/old-recipe.ts'
 import {
   expectConverged,
   expectFrames,
@@ -15,7 +15,7 @@ import {
   spanplan,
   until,
   writeSpans
-} from './spans.ts'
+} from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -3,10 +3,10 @@ import { chmod, cp, mkdir, writeFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { type Ansible, makeAnsible, play } from './ansible.ts'
-import { findProgram } from './lab/programs.ts'
-import { createLab, type Lab } from './lab.ts'
-import { failAt } from './wrapped.ts'
+import { failAt } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { findProgram } from '../lab/programs.ts'
+import { type Ansible, makeAnsible, play } from '../lab/system/ansible.ts'
 
 let lab: Lab
 let ansible: Ansible

@@ -3,8 +3,9 @@ import { text } from 'node:stream/consumers'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { interfaceOption, supportsApi } from '../../src/host/docker/docker-names.ts'
-import { parseRows } from './lab/json.ts'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { parseRows } from '../lab/parse-rows.ts'
 import {
   expectConverged,
   expectHeard,
@@ -14,8 +15,7 @@ import {
   portOf,
   spanplan,
   writeSpans
-} from './spans.ts'
-import { failAt, wrapPrograms } from './wrapped.ts'
+} from '../lab/spans.ts'
 
 const oneSpan = 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}'
 

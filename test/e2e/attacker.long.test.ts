@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { dropProgram } from '../../src/host/tc-syntax.ts'
-import { expectClean } from './hostile.ts'
-import { type Argv, createLab, type Lab } from './lab.ts'
-import { expectArriving, expectConverged, findTap, portOf, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { type Argv, createLab, type Lab } from '../lab/lab.ts'
+import { expectArriving, expectConverged, findTap, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { expectClean } from '../lab/unharmed.ts'
 
 let lab: Lab
 let evil: Docker.Container

@@ -2,10 +2,10 @@
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Installed, install } from './installed.ts'
-import { findProgram } from './lab/programs.ts'
-import { type Argv, createLab, type Lab, type Outcome } from './lab.ts'
-import { expectHeard, expectRestored, until } from './spans.ts'
+import { type Argv, createLab, type Lab, type Outcome } from '../lab/lab.ts'
+import { findProgram } from '../lab/programs.ts'
+import { expectHeard, expectRestored, until } from '../lab/spans.ts'
+import { type Installed, install } from '../lab/system/installed.ts'
 
 let lab: Lab
 let host: Installed

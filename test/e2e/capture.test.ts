@@ -1,7 +1,7 @@
 /** What is captured of a span is what a sensor beside it gets; and neither the sensor nor Docker minds. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startCapture } from './capturing.ts'
+import { startCapture } from '../lab/commands/capture.ts'
 import {
   arp,
   BROADCAST,
@@ -15,9 +15,18 @@ import {
   STP_GROUP,
   stp,
   vlan
-} from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, listen, macOf, spanplan, writeSpans } from './spans.ts'
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import {
+  expectConverged,
+  expectHeard,
+  expectRestored,
+  findTap,
+  listen,
+  macOf,
+  spanplan,
+  writeSpans
+} from '../lab/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 

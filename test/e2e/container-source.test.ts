@@ -1,10 +1,10 @@
 /** A container as a source: what it sends and receives, found by the host's ends of its interfaces. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { ether, filler } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, interfacesOf, listen, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, interfacesOf, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let sensor: Docker.Container

@@ -1,9 +1,9 @@
 /** A span beside other Docker networks: its subnet, its name, and frames that two sources copy. */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { BROADCAST, ether, ipv4Udp, vlan } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRefusal, interfacesOf, listen, spanplan, writeSpans } from './spans.ts'
+import { BROADCAST, ether, ipv4Udp, vlan } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, interfacesOf, listen, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

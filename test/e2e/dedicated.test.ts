@@ -1,10 +1,29 @@
 /** An interface that is dedicated to capture: its frames reach sensors and the host's packet sockets, and nothing else of the host. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { everyKind } from './every-kind.ts'
-import { arp, BROADCAST, ether, ipv4Syn, ipv4Udp, ipv6Udp, neighbourSolicitation, qinq, vlan } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectFrames, expectRestored, listen, macOf, spanplan, until, writeSpans } from './spans.ts'
+import { everyKind } from '../lab/frames/every-kind.ts'
+import {
+  arp,
+  BROADCAST,
+  ether,
+  ipv4Syn,
+  ipv4Udp,
+  ipv6Udp,
+  neighbourSolicitation,
+  qinq,
+  vlan
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import {
+  expectConverged,
+  expectFrames,
+  expectRestored,
+  listen,
+  macOf,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 const MANAGEMENT = { ip: '192.0.2.1', ip6: '2001:db8:1::1' }
 const STRANGER = { ip: '192.0.2.2', ip6: '2001:db8:1::2', mac: '02:00:00:00:0a:01' }

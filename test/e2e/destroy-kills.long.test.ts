@@ -3,9 +3,9 @@
  * the next apply ends the job: kills.long.test.ts.
  */
 import { afterAll, describe, expect, test } from 'vitest'
-import { type Call, installFaultyPrograms } from './faults/programs.ts'
-import { spanplan, writeSpans } from './spans.ts'
-import { everything, openUsedHost } from './used-host.ts'
+import { type Call, installFaultyPrograms } from '../lab/commands/faulty-programs.ts'
+import { everything, openUsedHost } from '../lab/interfaces-in-use.ts'
+import { spanplan, writeSpans } from '../lab/spans.ts'
 
 const host = await openUsedHost()
 const { lab } = host

@@ -2,10 +2,10 @@
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { projectRoot } from './lab/programs.ts'
-import type { Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, networksOf, spanplan, until, writeSpans } from './spans.ts'
-import { everything, openUsedHost, type UsedHost } from './used-host.ts'
+import { everything, openUsedHost, type UsedHost } from '../lab/interfaces-in-use.ts'
+import type { Lab } from '../lab/lab.ts'
+import { projectRoot } from '../lab/programs.ts'
+import { expectConverged, expectHeard, expectRefusal, networksOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let host: UsedHost
 let lab: Lab

@@ -1,7 +1,7 @@
 import { test } from 'vitest'
-import { WALK_MS } from '../kernel/walks/search.ts'
-import { takeDockerWalks } from './docker-walks/walk.ts'
-import { sampledCount } from './sampled.ts'
+import { sampledCount } from '../lab/sampled.ts'
+import { takeDockerWalks } from '../lab/walks/docker/walk.ts'
+import { WALK_MS } from '../lab/walks/search.ts'
 
 test(
   'whatever comes, goes and restarts in Docker, an apply leads to the file, and destroy to what was there before',

@@ -12,11 +12,11 @@ import {
   pasting,
   pastingAtTerminal,
   writeProgramFile
-} from './doctoring.ts'
-import { labEnvironment, labFolder } from './lab/programs.ts'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectRestored, portOf, spanplan, until } from './spans.ts'
-import { startWatch } from './watching.ts'
+} from '../lab/commands/doctor.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { labEnvironment, labFolder } from '../lab/programs.ts'
+import { expectRestored, portOf, spanplan, until } from '../lab/spans.ts'
 
 let lab: Lab
 

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { examine, findingsOf } from './doctoring.ts'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { spanplan, writeSpans } from './spans.ts'
+import { examine, findingsOf } from '../lab/commands/doctor.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

@@ -1,9 +1,18 @@
 /** What others change by hand is found by the plan, named, and mended by the next apply. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { rawOnly } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, expectRefusal, macOf, portOf, spanplan, until, writeSpans } from './spans.ts'
+import { rawOnly } from '../lab/docker/sensor-images.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import {
+  expectConverged,
+  expectHeard,
+  expectRefusal,
+  macOf,
+  portOf,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 const file = `
 interfaces:

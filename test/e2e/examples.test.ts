@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import * as z from 'zod'
 import { listFields } from '../../src/cli/help/spec-fields.ts'
 import { jsonSchema } from '../../src/spec/schema/schema.ts'
-import { isSchema, readSchema } from './documents/schema.ts'
+import { isSchema, readSchema } from '../documents/schema.ts'
 
 const names = readdirSync('examples', { recursive: true, encoding: 'utf8' })
 // An inventory is Ansible's.

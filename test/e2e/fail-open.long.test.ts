@@ -1,10 +1,10 @@
 /** Whatever is applied and destroyed, the card's own traffic does not notice; nor does a mirror that is left as it is. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { flowExpression, numbersOf, startFlow } from './flow.ts'
-import { createLab, type Lab } from './lab.ts'
-import { sampledCount } from './sampled.ts'
-import { expectConverged, listen, spanplan, writeSpans } from './spans.ts'
-import { connect, startEcho, startKnocks } from './tcp.ts'
+import { flowExpression, numbersOf, startFlow } from '../lab/frames/flow.ts'
+import { connect, startEcho, startKnocks } from '../lab/frames/tcp.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { sampledCount } from '../lab/sampled.ts'
+import { expectConverged, listen, spanplan, writeSpans } from '../lab/spans.ts'
 
 const HOST = '192.0.2.1'
 const SWITCH = '192.0.2.2'

@@ -1,10 +1,10 @@
 /** An apply that fails, at whatever step and in whatever way, takes back what it did, or says what is left. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { applyNew, type Scene } from './faults/scene.ts'
-import { openStage, setUp } from './faults/stage.ts'
-import { expectVerdict } from './faults/verdict.ts'
-import { sampled } from './sampled.ts'
-import { portOf } from './spans.ts'
+import { applyNew, type Scene } from '../lab/faults/scene.ts'
+import { openStage, setUp } from '../lab/faults/stage.ts'
+import { expectVerdict } from '../lab/faults/verdict.ts'
+import { sampled } from '../lab/sampled.ts'
+import { portOf } from '../lab/spans.ts'
 
 const stage = await openStage()
 afterAll(() => stage.close())

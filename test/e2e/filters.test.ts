@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ether, filler, ipv4Udp, qinq, vlan } from './frames.ts'
-import { findProgram } from './lab/programs.ts'
-import { createLab, type Lab } from './lab.ts'
+import { ether, filler, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { findProgram } from '../lab/programs.ts'
 import {
   expectConverged,
   expectFrames,
@@ -14,7 +14,7 @@ import {
   spanplan,
   warningsIn,
   writeSpans
-} from './spans.ts'
+} from '../lab/spans.ts'
 
 const CLIENT = '02:00:00:00:0a:01'
 const OTHER = '02:00:00:00:0a:02'

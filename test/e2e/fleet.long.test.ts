@@ -3,9 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Fleet, type FleetHost, makeFleet } from './fleet.ts'
-import type { Outcome } from './lab.ts'
-import { expectHeard, until } from './spans.ts'
+import type { Outcome } from '../lab/lab.ts'
+import { expectHeard, until } from '../lab/spans.ts'
+import { type Fleet, type FleetHost, makeFleet } from '../lab/system/fleet.ts'
 
 const names = ['fra1', 'fra2', 'ams1', 'ams2'] as const
 type Name = (typeof names)[number]

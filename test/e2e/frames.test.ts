@@ -1,11 +1,11 @@
 /** Every frame that passes a card reaches every sensor: whatever it is, whoever it is for, and nothing else does. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { everyKind, IPV4_GROUP } from './every-kind.ts'
-import { ALL_HOSTS_GROUP, ether, igmpQuery, ipv4Udp } from './frames.ts'
-import { rawOnly } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectFrames, listen, spanplan, until, writeSpans } from './spans.ts'
+import { rawOnly } from '../lab/docker/sensor-images.ts'
+import { everyKind, IPV4_GROUP } from '../lab/frames/every-kind.ts'
+import { ALL_HOSTS_GROUP, ether, igmpQuery, ipv4Udp } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectFrames, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container

@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectArriving } from './spans.ts'
-import { expectLive, startWatch, type Watch } from './watching.ts'
+import { expectLive, startWatch, type Watch } from '../lab/commands/watch.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { expectArriving } from '../lab/spans.ts'
 
 let lab: Lab
 let sensor: Docker.Container

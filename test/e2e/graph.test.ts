@@ -1,7 +1,7 @@
 /** What graph shows of a host, and that it changes nothing. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { spanplan, writeSpans } from './spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

@@ -1,9 +1,9 @@
 /** What is Docker's on a span's bridge: the span's own network goes with it, and other people's networks stay. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { expectRefusal, expectRestored, networksOf, spanplan, writeSpans } from './spans.ts'
-import { wrapPrograms } from './wrapped.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectRefusal, expectRestored, networksOf, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

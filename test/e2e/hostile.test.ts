@@ -2,9 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { expectClean, expectNoMarker, MARKER } from './hostile.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRefusal, expectRestored, networksOf, spanplan, writeSpans } from './spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, networksOf, spanplan, writeSpans } from '../lab/spans.ts'
+import { expectClean, expectNoMarker, MARKER } from '../lab/unharmed.ts'
 
 /** To a shell, to Docker's client, to its API. */
 const names = [

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadSpec } from '../../src/spec/load.ts'
 import type { SpanSpec } from '../../src/spec/spec.ts'
-import { BROADCAST, ether, filler, ipv4Udp } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, listen, spanplan } from './spans.ts'
+import { BROADCAST, ether, filler, ipv4Udp } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, listen, spanplan } from '../lab/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 

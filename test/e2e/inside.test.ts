@@ -4,9 +4,10 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
-import { findProgram } from './lab/programs.ts'
-import { type Argv, createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { type Argv, createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { findProgram } from '../lab/programs.ts'
 import {
   expectConverged,
   expectHeard,
@@ -17,8 +18,7 @@ import {
   spanplan,
   until,
   writeSpans
-} from './spans.ts'
-import { startWatch } from './watching.ts'
+} from '../lab/spans.ts'
 
 let lab: Lab
 

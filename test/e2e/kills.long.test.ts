@@ -1,8 +1,8 @@
 /** An apply that is killed, at whatever step: the next one ends the job, and destroy takes all back. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { applyNew, expectDestroyed, expectNextApplyConverges, type Scene } from './faults/scene.ts'
-import { openStage, setUp } from './faults/stage.ts'
-import { sampled } from './sampled.ts'
+import { applyNew, expectDestroyed, expectNextApplyConverges, type Scene } from '../lab/faults/scene.ts'
+import { openStage, setUp } from '../lab/faults/stage.ts'
+import { sampled } from '../lab/sampled.ts'
 
 const stage = await openStage()
 afterAll(() => stage.close())

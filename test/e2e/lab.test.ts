@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rawOnly } from '../lab/docker/sensor-images.ts'
 import {
   ALL_HOSTS_GROUP,
   arp,
@@ -21,9 +22,8 @@ import {
   STP_GROUP,
   stp,
   vlan
-} from './frames.ts'
-import { rawOnly } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 
 const SOURCE = '02:00:00:00:0a:01'
 const UNKNOWN = '02:00:00:00:0a:02'
@@ -275,7 +275,7 @@ describe('the end of the process that owns a lab', () => {
   beforeAll(async () => {
     owner = join(process.cwd(), 'node_modules/.cache', `lab-owner-${process.pid}.mjs`)
     const program = `
-      import { createLab } from './test/e2e/lab.ts'
+      import { createLab } from './test/lab/lab.ts'
       const lab = await createLab({ docker: true })
       await lab.startSensor('sensor')
       console.log(lab.name)

@@ -1,9 +1,20 @@
 /** A sensor that may change its own MAC address takes those of others, and forges what it sends: it reaches nobody, and takes nothing away. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BROADCAST, ether, filler, ipv4Udp, LLDP_GROUP, lldp, type Payload, STP_GROUP, stp, vlan } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, findTap, listen, macOf, portOf, spanplan, until, writeSpans } from './spans.ts'
+import {
+  BROADCAST,
+  ether,
+  filler,
+  ipv4Udp,
+  LLDP_GROUP,
+  lldp,
+  type Payload,
+  STP_GROUP,
+  stp,
+  vlan
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, findTap, listen, macOf, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 const PORT = 4000
 const STRANGER = '02:00:00:00:0a:01'

@@ -1,12 +1,12 @@
 /** What a watch serves: metrics that agree with what was sent and lost, and whether it lives and is ready. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { BROADCAST, ether, filler } from './frames.ts'
-import { expectMetrics } from './lab/promtool.ts'
-import { createLab, type Lab } from './lab.ts'
-import { getPage, listenHere, type Scrape, scrape } from './scraping.ts'
-import { expectRefusal, expectRestored, findTap, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectMetrics } from '../lab/metrics/promtool.ts'
+import { getPage, listenHere, type Scrape, scrape } from '../lab/metrics/scrape.ts'
+import { expectRefusal, expectRestored, findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -2,9 +2,9 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { spanplan, until } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan, until } from '../lab/spans.ts'
 
 let lab: Lab
 

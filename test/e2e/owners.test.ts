@@ -1,9 +1,9 @@
 /** What the owner of a container writes on it, and calls it, steers nothing but that container. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { expectClean, expectNoMarker, MARKER } from './hostile.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, networksOf, portOf, spanplan, writeSpans } from './spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, networksOf, portOf, spanplan, writeSpans } from '../lab/spans.ts'
+import { expectClean, expectNoMarker, MARKER } from '../lab/unharmed.ts'
 
 let lab: Lab
 

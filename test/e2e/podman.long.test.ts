@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { attack, NOTHING, openHost } from './attack.ts'
-import { privateRoot } from './lab/programs.ts'
-import { importSensorImage, SENSOR_IMAGE } from './lab/sensor.ts'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { importSensorImage, SENSOR_IMAGE } from '../lab/docker/sensor-images.ts'
+import { attack, NOTHING, openHost } from '../lab/frames/attack.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { privateRoot } from '../lab/programs.ts'
 import {
   expectArriving,
   expectConverged,
@@ -16,8 +17,7 @@ import {
   spanplan,
   until,
   writeSpans
-} from './spans.ts'
-import { startWatch } from './watching.ts'
+} from '../lab/spans.ts'
 
 let lab: Lab
 let podman: Docker

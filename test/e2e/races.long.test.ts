@@ -2,11 +2,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { applyNew, expectDestroyed, expectNewConverged, type Scene } from './faults/scene.ts'
-import { openStage, setUp } from './faults/stage.ts'
-import { readState } from './faults/state.ts'
-import type { Outcome } from './lab.ts'
-import { networksOf, spanplan } from './spans.ts'
+import { applyNew, expectDestroyed, expectNewConverged, type Scene } from '../lab/faults/scene.ts'
+import { openStage, setUp } from '../lab/faults/stage.ts'
+import { readState } from '../lab/faults/state.ts'
+import type { Outcome } from '../lab/lab.ts'
+import { networksOf, spanplan } from '../lab/spans.ts'
 
 const stage = await openStage()
 afterAll(() => stage.close())

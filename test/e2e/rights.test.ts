@@ -2,8 +2,7 @@ import { statSync } from 'node:fs'
 import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { hostNamespace } from './lab/sweep.ts'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
 import {
   expectConverged,
   expectHeard,
@@ -13,7 +12,8 @@ import {
   spanplan,
   warningsIn,
   writeSpans
-} from './spans.ts'
+} from '../lab/spans.ts'
+import { hostNamespace } from '../lab/sweep.ts'
 
 const user = 65534
 /** Of Docker's socket. */

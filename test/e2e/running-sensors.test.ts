@@ -1,9 +1,9 @@
 /** A sensor that destroys what it is given costs itself alone: the span's other sensors stay sealed, and its sources mirrored. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { expectHeard, interfacesOf, networksOf, portOf, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectHeard, interfacesOf, networksOf, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let web: Docker.Container

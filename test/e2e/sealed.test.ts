@@ -1,9 +1,9 @@
 /** What a sensor sends goes nowhere: neither to the other sensors nor to the host. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { attack as attackFrom, NOTHING, openHost, type Reach, type Receiver } from './attack.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, findTap, listen, spanplan, writeSpans } from './spans.ts'
+import { attack as attackFrom, NOTHING, openHost, type Reach, type Receiver } from '../lab/frames/attack.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, findTap, listen, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let receiver: Receiver

@@ -1,8 +1,8 @@
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { supportsApi } from '../../src/host/docker/docker-names.ts'
-import { startFaultyDocker } from './faults/proxy.ts'
-import { createLab, type Lab } from './lab.ts'
+import { startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 import {
   expectConverged,
   expectHeard,
@@ -15,7 +15,7 @@ import {
   until,
   warningsIn,
   writeSpans
-} from './spans.ts'
+} from '../lab/spans.ts'
 
 let lab: Lab
 

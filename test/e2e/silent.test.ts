@@ -8,11 +8,11 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dropProgram } from '../../src/host/tc-syntax.ts'
 import { writeProgram } from '../../src/host/xdp/object.ts'
-import { everyKind } from './every-kind.ts'
-import { createLab, type Lab } from './lab.ts'
-import { able, countHeard, programsOn, silent } from './silence.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { everyKind } from '../lab/frames/every-kind.ts'
+import { able, countHeard, programsOn, silent } from '../lab/frames/silent-port.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container

@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BROADCAST, ether, ipv4Udp, vlan } from './frames.ts'
-import { importSuricataImage, SURICATA_IMAGE } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
-import { findTap, spanplan, until, writeSpans } from './spans.ts'
+import { importSuricataImage, SURICATA_IMAGE } from '../lab/docker/sensor-images.ts'
+import { BROADCAST, ether, ipv4Udp, vlan } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 /** Of each kind of frame. */
 const each = 50

@@ -1,6 +1,7 @@
 /** What is mirrored reaches the packet sockets of a sensor, and nothing else in it. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
 import {
   ALL_HOSTS_GROUP,
   arp,
@@ -13,11 +14,19 @@ import {
   type Payload,
   qinq,
   vlan
-} from './frames.ts'
-import { findProgram } from './lab/programs.ts'
-import { type Argv, createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectConverged, expectHeard, findTap, interfacesOf, listen, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+} from '../lab/frames/frames.ts'
+import { type Argv, createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { findProgram } from '../lab/programs.ts'
+import {
+  expectConverged,
+  expectHeard,
+  findTap,
+  interfacesOf,
+  listen,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 const PORT = 4000
 /** On the wire, and of nobody there. */

@@ -3,10 +3,10 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { ether, filler } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container

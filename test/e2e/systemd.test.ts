@@ -3,10 +3,10 @@ import { readdirSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Installed, install } from './installed.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectHeard, expectRestored, until } from './spans.ts'
-import { bootSystemd, type Systemd } from './systemd.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectHeard, expectRestored, until } from '../lab/spans.ts'
+import { type Installed, install } from '../lab/system/installed.ts'
+import { bootSystemd, type Systemd } from '../lab/system/systemd.ts'
 
 /** A drop-in is no unit. */
 const dropIns = readdirSync('examples/systemd').filter((name) => name.endsWith('.conf'))

@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startFaultyDocker } from './faults/proxy.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectArriving, expectConverged, portOf, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectArriving, expectConverged, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container

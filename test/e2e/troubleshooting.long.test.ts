@@ -1,8 +1,8 @@
 /** The tutorial and the troubleshooting are true: every command is run, and every output compared. */
 import { beforeAll, describe, test } from 'vitest'
-import { settleOnPage, troubleshooting } from './documents/troubleshooting.ts'
-import { tutorial } from './documents/tutorial.ts'
-import { useReader } from './documents/use-reader.ts'
+import { settleOnPage, troubleshooting } from '../documents/troubleshooting.ts'
+import { tutorial } from '../documents/tutorial.ts'
+import { useReader } from '../documents/use-reader.ts'
 
 const reader = useReader()
 

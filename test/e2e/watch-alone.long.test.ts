@@ -2,10 +2,10 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
-import { wrapPrograms } from './wrapped.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

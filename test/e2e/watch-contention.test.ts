@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { dropProgram } from '../../src/host/tc-syntax.ts'
-import { SENSOR_IMAGE } from './lab/sensor.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { SENSOR_IMAGE } from '../lab/docker/sensor-images.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let replicas: readonly Docker.Container[]

@@ -3,11 +3,11 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRestored, findTap, networksOf, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
-import { wrapPrograms } from './wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, findTap, networksOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let docker: FaultyDocker

@@ -1,10 +1,10 @@
 /** Hostile clients of a watch's listener: whatever they send, or do not, probes are answered and the watch goes on. */
 import { readdir, readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { getPage, listenHere } from './scraping.ts'
-import { expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch } from './watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { getPage, listenHere } from '../lab/metrics/scrape.ts'
+import { expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -1,10 +1,10 @@
 /** What takes a watch as long as its limits: Docker that drips, and a filter that tcpdump does not finish. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { type FaultyDocker, startFaultyDocker } from './faults/proxy.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
-import { wrapPrograms } from './wrapped.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let docker: FaultyDocker

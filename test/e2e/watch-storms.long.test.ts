@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { startWatch, type Watch } from './watching.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -5,12 +5,12 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { examine, findingsOf } from './doctoring.ts'
-import { BROADCAST, ether, filler } from './frames.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from './spans.ts'
-import { runFile, startWatch } from './watching.ts'
-import { wrapPrograms } from './wrapped.ts'
+import { examine, findingsOf } from '../lab/commands/doctor.ts'
+import { runFile, startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

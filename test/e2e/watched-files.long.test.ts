@@ -3,9 +3,9 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab, type SpanplanOptions } from './lab.ts'
-import { expectArriving, spanplan } from './spans.ts'
-import { expectLive, startWatch, type Watch } from './watching.ts'
+import { expectLive, startWatch, type Watch } from '../lab/commands/watch.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { expectArriving, spanplan } from '../lab/spans.ts'
 
 let lab: Lab
 let sensor: Docker.Container

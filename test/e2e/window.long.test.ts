@@ -1,10 +1,10 @@
 /** An apply that a unit of a real systemd rolls back unless somebody confirms it, and the file that is installed with it. */
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Installed, install } from './installed.ts'
-import { createLab, type Lab } from './lab.ts'
-import { expectRestored, spanplan as runHere, until, writeSpans } from './spans.ts'
-import { bootSystemd, type Systemd } from './systemd.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectRestored, spanplan as runHere, until, writeSpans } from '../lab/spans.ts'
+import { type Installed, install } from '../lab/system/installed.ts'
+import { bootSystemd, type Systemd } from '../lab/system/systemd.ts'
 
 const file = '/etc/spanplan/spans.yaml'
 const textOf = (port: number) =>

@@ -1,9 +1,9 @@
 /** What the host itself sends reaches sensors as it goes on the wire, and never suffers from being copied. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createLab, type Lab } from './lab.ts'
-import { expectConverged, expectHeard, listen, spanplan, until, writeSpans } from './spans.ts'
-import { connect, exchange, hashFlows, parseSegment, startEcho } from './tcp.ts'
+import { connect, exchange, hashFlows, parseSegment, startEcho } from '../lab/frames/tcp.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 const HOST = '192.0.2.1'
 const SWITCH = '192.0.2.2'

@@ -2,9 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { projectRoot } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectHeard } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { projectRoot } from '../lab/programs.ts'
+import { expectHeard } from '../lab/spans.ts'
 
 const { version }: { version: string } = JSON.parse(await readFile(join(projectRoot, 'package.json'), 'utf8'))
 /** Where test/hosts/run has had it made. */

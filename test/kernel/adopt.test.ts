@@ -1,10 +1,10 @@
 /** Taking over what other tools made, and giving it back: in the kernel alone. */
 import { readdir } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { labEnvironment } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { labEnvironment } from '../lab/programs.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

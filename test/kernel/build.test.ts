@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { projectRoot } from '../e2e/lab/programs.ts'
+import { projectRoot } from '../lab/programs.ts'
 
 let clone: string
 

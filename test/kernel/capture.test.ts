@@ -4,11 +4,22 @@ import { chown, link as linkFile, mkdir, mkdtemp, readFile, stat, symlink, write
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { startCapture } from '../e2e/capturing.ts'
-import { BROADCAST, ether, filler, ipv4Udp, LLDP_GROUP, lldp, parsePcap, qinq, vlan, writePcap } from '../e2e/frames.ts'
-import { findProgram, labEnvironment, privateEnvironment } from '../e2e/lab/programs.ts'
-import { findProcesses } from '../e2e/lab/sweep.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { startCapture } from '../lab/commands/capture.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import {
+  BROADCAST,
+  ether,
+  filler,
+  ipv4Udp,
+  LLDP_GROUP,
+  lldp,
+  parsePcap,
+  qinq,
+  vlan,
+  writePcap
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { findProgram, labEnvironment, privateEnvironment } from '../lab/programs.ts'
 import {
   expectConverged,
   expectRefusal,
@@ -17,8 +28,8 @@ import {
   until,
   warningsIn,
   writeSpans
-} from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
+} from '../lab/spans.ts'
+import { findProcesses } from '../lab/sweep.ts'
 
 const SWITCH = '02:00:00:00:0a:01'
 const HOST = '02:00:00:00:0a:02'

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { projectRoot } from '../e2e/lab/programs.ts'
+import { projectRoot } from '../lab/programs.ts'
 
 const execute = promisify(execFile)
 const nobody = 65_534

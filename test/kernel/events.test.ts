@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { projectRoot } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { until } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { projectRoot } from '../lab/programs.ts'
+import { until } from '../lab/spans.ts'
 
 let lab: Lab
 let program: string

@@ -1,9 +1,9 @@
 /** What others put on a span's bridge is closed like a sensor's port while it is there, and gets back what it had. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
-import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 /** With the foreign veth, before any span. */

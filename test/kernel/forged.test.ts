@@ -1,9 +1,9 @@
 /** Marks that spanplan did not write: nothing that does not bear a true one is changed, whatever it says. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bridgeMac } from '../../src/resources/marks.ts'
-import { expectClean } from '../e2e/hostile.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
+import { expectClean } from '../lab/unharmed.ts'
 
 let lab: Lab
 let first: string

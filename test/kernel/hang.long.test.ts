@@ -1,8 +1,8 @@
 /** A program that does not end. */
 import { expect, test } from 'vitest'
-import { createLab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
 test('a step that hangs is ended by its time limit, and what was done before is taken back', async () => {
   await using lab = await createLab()

@@ -4,11 +4,11 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { hostNamespace } from '../e2e/lab/sweep.ts'
-import { createLab, type Lab, type Outcome, type SpanplanOptions } from '../e2e/lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab, type Outcome, type SpanplanOptions } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { hostNamespace } from '../lab/sweep.ts'
 
 let lab: Lab
 let first: string

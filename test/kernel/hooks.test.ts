@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { writeProgram } from '../../src/host/xdp/object.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -4,10 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { batchWord } from '../../src/host/quote-command.ts'
-import { expectClean, expectNoMarker, MARKER } from '../e2e/hostile.ts'
-import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan } from '../lab/spans.ts'
+import { expectClean, expectNoMarker, MARKER } from '../lab/unharmed.ts'
 
 /** What the kernel takes as a card's name, and so do we. */
 const carried = [

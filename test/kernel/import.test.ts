@@ -22,9 +22,9 @@ import {
   mpls,
   qinq,
   vlan
-} from '../e2e/frames.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { spanplan, until, writeSpans } from '../e2e/spans.ts'
+} from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan, until, writeSpans } from '../lab/spans.ts'
 
 const CLIENT = '02:00:00:00:0a:01'
 const OTHER = '06:00:00:00:0b:02'

@@ -4,9 +4,9 @@ import { chmod, chown, mkdir, mkdtemp, open, symlink, writeFile } from 'node:fs/
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
-import { spanplan, until } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { spanplan, until } from '../lab/spans.ts'
 
 const user = 65534
 const text = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'

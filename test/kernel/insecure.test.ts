@@ -1,8 +1,8 @@
 import { chmod, chown, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { spanplan } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan } from '../lab/spans.ts'
 
 const user = 65534
 const text = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'

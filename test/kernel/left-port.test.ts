@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 
 let lab: Lab
 let inside: string

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ether, filler } from '../e2e/frames.ts'
-import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
-import { spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { spanplan, until, writeSpans } from '../lab/spans.ts'
 
 /** Control sequences: of another screen and back from it, of a picture's begin, and of a colour. */
 const codes = { enter: '\u001b[?1049h', leave: '\u001b[?1049l', home: '\u001b[H', colour: '\u001b[3' } as const

@@ -3,11 +3,11 @@ import { chmod, chown, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } 
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { readHolder, takeLock } from '../../src/run-dir/lock.ts'
-import { hostNamespace } from '../e2e/lab/sweep.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { hostNamespace } from '../lab/sweep.ts'
 
 let lab: Lab
 let folder: string

@@ -1,9 +1,9 @@
 /** A frame that a span hands out must not come up at one of its sources: a single one would go round for ever. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { ether, filler } from '../e2e/frames.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

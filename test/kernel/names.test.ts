@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectRefusal, expectRestored, spanplan } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectRefusal, expectRestored, spanplan } from '../lab/spans.ts'
 
 let lab: Lab
 

@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { labEnvironment } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { spanplan, writeSpans } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { labEnvironment } from '../lab/programs.ts'
+import { spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

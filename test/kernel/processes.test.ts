@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, spanplan, writeSpans } from '../e2e/spans.ts'
-import { failAt, isReading, wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, isReading, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

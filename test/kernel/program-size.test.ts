@@ -5,7 +5,7 @@ import { batchLine } from '../../src/host/quote-command.ts'
 import type { Program } from '../../src/host/snapshot.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
 import { writeCookie } from '../../src/resources/marks.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 
 /** As long as a name may be. */
 const card = 'c23456789012345'

@@ -1,7 +1,7 @@
 /** What is gone from the file goes from the host, and nothing else does. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

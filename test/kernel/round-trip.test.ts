@@ -7,7 +7,7 @@ import type { Program } from '../../src/host/snapshot.ts'
 import { mirrorPref, sealPref } from '../../src/host/tc-syntax.ts'
 import { writeFilter, writeMirror, writeSeal } from '../../src/host/write-filters.ts'
 import type { TcHook } from '../../src/spec/spec.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 
 let lab: Lab
 

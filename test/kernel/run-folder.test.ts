@@ -4,12 +4,12 @@ import { chmod, chown, copyFile, mkdir, mkdtemp, readFile, rm, symlink, truncate
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { expectClean } from '../e2e/hostile.ts'
-import { hostNamespace } from '../e2e/lab/sweep.ts'
-import { createLab, type Lab, type SpanplanOptions } from '../e2e/lab.ts'
-import { spanplan, until, warningsIn, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
+import { spanplan, until, warningsIn, writeSpans } from '../lab/spans.ts'
+import { hostNamespace } from '../lab/sweep.ts'
+import { expectClean } from '../lab/unharmed.ts'
 
 const user = 65534
 

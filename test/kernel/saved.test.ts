@@ -3,9 +3,9 @@ import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { digestSaved } from '../../src/plan/output/saved-plan.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
-import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 /** Before the first apply. */

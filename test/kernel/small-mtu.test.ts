@@ -1,9 +1,9 @@
 /** Below an MTU of 1280, a device has no IPv6, and none of its settings; with a larger one, it comes back as the kernel likes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startCapture } from '../e2e/capturing.ts'
-import { BROADCAST, ether, filler } from '../e2e/frames.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectHeard, expectRestored, portOf, spanplan, writeSpans } from '../e2e/spans.ts'
+import { startCapture } from '../lab/commands/capture.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, expectRestored, portOf, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -1,7 +1,7 @@
 /** Spans without Docker: bridges and mirrors alone, in a kernel of their own. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../e2e/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 /** Before the first apply. */

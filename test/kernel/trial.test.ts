@@ -4,10 +4,10 @@ import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { labEnvironment, projectRoot } from '../e2e/lab/programs.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { labEnvironment, projectRoot } from '../lab/programs.ts'
+import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

@@ -1,7 +1,7 @@
 import { test } from 'vitest'
-import { sampledCount } from '../e2e/sampled.ts'
-import { WALK_MS } from './walks/search.ts'
-import { takeWalks } from './walks/walk.ts'
+import { sampledCount } from '../lab/sampled.ts'
+import { takeWalks } from '../lab/walks/kernel/walk.ts'
+import { WALK_MS } from '../lab/walks/search.ts'
 
 test(
   'whatever happens on a host, an apply leads to the file, and destroy to what was there before',

@@ -3,11 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { ether, filler } from '../e2e/frames.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { takeover, useRecipe } from '../e2e/old-recipe.ts'
-import { expectConverged, expectFrames, expectRefusal, listen, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { failAt, wrapPrograms } from '../e2e/wrapped.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { takeover, useRecipe } from '../lab/old-recipe.ts'
+import { expectConverged, expectFrames, expectRefusal, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string

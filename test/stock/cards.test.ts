@@ -1,11 +1,11 @@
 /** What Debian's own kernel has and others lack: more kinds of interfaces, and of what other people do on them. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { everyKind } from '../e2e/every-kind.ts'
-import { BROADCAST, ether, filler, vlan } from '../e2e/frames.ts'
-import { rawOnly } from '../e2e/lab/sensor.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectFrames, expectRestored, listen, spanplan, until, writeSpans } from '../e2e/spans.ts'
+import { rawOnly } from '../lab/docker/sensor-images.ts'
+import { everyKind } from '../lab/frames/every-kind.ts'
+import { BROADCAST, ether, filler, vlan } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectFrames, expectRestored, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'

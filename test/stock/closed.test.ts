@@ -3,11 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type AttackOptions, attack, NOTHING, openHost, type Reach, type Receiver } from '../e2e/attack.ts'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../e2e/spans.ts'
-import { startWatch } from '../e2e/watching.ts'
-import { wrapPrograms } from '../e2e/wrapped.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { type AttackOptions, attack, NOTHING, openHost, type Reach, type Receiver } from '../lab/frames/attack.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let receiver: Receiver

@@ -2,7 +2,7 @@
 
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
-import { projectRoot } from '../e2e/lab/programs.ts'
+import { projectRoot } from '../lab/programs.ts'
 
 test('the demonstration shows the main job to its end', async () => {
   const { stdout } = await execa('bash', ['test/aside', process.execPath, 'dist/demo.cjs'], { cwd: projectRoot })

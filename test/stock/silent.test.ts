@@ -1,8 +1,8 @@
 /** On Debian's kernel, what a sealed sensor sends reaches no packet socket of the host's, and what is mirrored reaches the sensor. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLab, type Lab } from '../e2e/lab.ts'
-import { able, countHeard, programsOn, silent } from '../e2e/silence.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, spanplan, writeSpans } from '../e2e/spans.ts'
+import { able, countHeard, programsOn, silent } from '../lab/frames/silent-port.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectHeard, expectRestored, findTap, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 

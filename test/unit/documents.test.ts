@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
-import { blocks, documents, isRunnable } from '../e2e/documents/document.ts'
-import { howtos } from '../e2e/documents/howtos.ts'
-import { readme } from '../e2e/documents/readme.ts'
-import { troubleshooting } from '../e2e/documents/troubleshooting.ts'
-import { tutorial } from '../e2e/documents/tutorial.ts'
+import { blocks, documents, isRunnable } from '../documents/document.ts'
+import { howtos } from '../documents/howtos.ts'
+import { readme } from '../documents/readme.ts'
+import { troubleshooting } from '../documents/troubleshooting.ts'
+import { tutorial } from '../documents/tutorial.ts'
 
 /** Commands that no test runs, and why. */
 const aside: Readonly<Record<string, string>> = {

@@ -22,7 +22,7 @@ import {
   stp,
   vlan,
   writePcap
-} from '../e2e/frames.ts'
+} from '../lab/frames/frames.ts'
 
 const SOURCE = '02:00:00:00:00:01'
 const udp = { source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 1, destinationPort: 2 }

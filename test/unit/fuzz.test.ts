@@ -7,8 +7,8 @@ import { plain } from '../../src/printable.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { printSpec } from '../../src/spec/print.ts'
 import type { SourceFile, Spec } from '../../src/spec/spec.ts'
+import { file, withoutPlaces } from '../lab/fixtures/spec-text.ts'
 import { mutated } from './mutate.ts'
-import { file, withoutPlaces } from './spec/render.ts'
 
 /** The same files everywhere; another number finds others. */
 const seed = Number(process.env.FUZZ_SEED ?? 7)

@@ -8,9 +8,9 @@ import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/
 import type { Plan } from '../../src/plan/plan.ts'
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
-import { casesFolder, readFiles, readSnapshot, readTarget } from './plan/case.ts'
-import { factsOf } from './plan/host-file.ts'
-import { unprintable } from './unprintable.ts'
+import { factsOf } from '../lab/fixtures/host-file.ts'
+import { casesFolder, readFiles, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
+import { unprintable } from '../lab/unprintable.ts'
 
 /** What is to stand in the text files of a case; null: there is to be no such file. */
 type Texts = Readonly<Record<'plan.txt' | 'commands.txt' | 'return.txt', string | null>>

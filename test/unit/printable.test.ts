@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { hasControls, printable, printableJson, quote } from '../../src/printable.ts'
-import { unprintable } from './unprintable.ts'
+import { unprintable } from '../lab/unprintable.ts'
 
 test.each([
   ['plain', 'span0 · Übung 日本 😀', 'span0 · Übung 日本 😀'],

@@ -6,9 +6,9 @@ import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { factsOf } from '../plan/host-file.ts'
-import { useOwnRunFolder } from '../run-dir/own-folder.ts'
-import { converged, see } from '../status/views.ts'
+import { converged, see } from '../../lab/fixtures/converged.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { useOwnRunFolder } from '../../lab/own-run-dir.ts'
 
 useOwnRunFolder()
 

@@ -11,8 +11,8 @@ import { compileCommand, parseCompiled } from '../../../src/host/parsers/pcap.ts
 import { parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import type { Snapshot } from '../../../src/host/snapshot.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { readHostFile } from '../plan/host-file.ts'
-import { unprintable } from '../unprintable.ts'
+import { readHostFile } from '../../lab/fixtures/host-file.ts'
+import { unprintable } from '../../lab/unprintable.ts'
 
 const fixture = (path: string) => new URL(`../../fixtures/${path}`, import.meta.url)
 const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${name}.json`), 'utf8'))

@@ -13,7 +13,7 @@ import { parsePacketListeners } from '../../../src/host/parsers/packet-listeners
 import { plain } from '../../../src/printable.ts'
 import { warnOfListeners } from '../../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../../src/status/watch-state.ts'
-import { converged, fixture, see } from '../status/views.ts'
+import { converged, fixture, see } from '../../lab/fixtures/converged.ts'
 import { factsWith, packaged, reportOn } from './facts.ts'
 
 /** What is not well: the check, the result and the command of each finding. */

@@ -7,7 +7,7 @@ import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
 import { framePathsOf } from '../../../src/status/counters/frame-path.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
-import { fixture, samplesOf, see, type Traffic, watch } from '../status/views.ts'
+import { fixture, samplesOf, see, type Traffic, watch } from '../../lab/fixtures/converged.ts'
 
 const programs = ['ip', 'tc', 'bridge', 'ethtool', 'tcpdump', 'nft', 'bpftool', 'sysctl', 'flock', 'setpriv', 'unshare']
 

@@ -5,7 +5,7 @@ import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import type { Spec } from '../../../src/spec/spec.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
-import { converged, fixture, samplesOf, see } from '../status/views.ts'
+import { converged, fixture, samplesOf, see } from '../../lab/fixtures/converged.ts'
 
 const load = (text: string) => loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(text) }])
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { indexHost, isTorn } from '../../../src/host/host-index.ts'
-import { casesFolder, readSnapshot } from '../plan/case.ts'
+import { casesFolder, readSnapshot } from '../../lab/fixtures/plan-case.ts'
 
 const captured = readSnapshot(join(casesFolder, 'converged'), 'host.json')
 

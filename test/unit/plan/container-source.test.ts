@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTarget } from '../../../src/plan/plan-view.ts'
-import { casesFolder, readSnapshot, readTarget } from './case.ts'
-import { factsOf } from './host-file.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 /** What helps against the wait for the source `web`, whose network has this driver, and of whose interface the host has no end. */
 function hintFor(driver: string): readonly (string | undefined)[] {

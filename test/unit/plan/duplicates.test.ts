@@ -4,8 +4,8 @@ import { planTarget } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
-import { casesFolder, readSnapshot } from './case.ts'
-import { factsOf } from './host-file.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot } from '../../lab/fixtures/plan-case.ts'
 
 /** What a plan for these sources says of frames that are copied twice, on the host of a case. */
 function warningsOf(host: string, sources: string): readonly string[] {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { bridgeMac, mirrorHandle, sealHandle } from '../../../src/resources/marks.ts'
-import { readSnapshot } from './case.ts'
-import type { CapturedHost } from './host-file.ts'
+import type { CapturedHost } from '../../lab/fixtures/host-file.ts'
+import { readSnapshot } from '../../lab/fixtures/plan-case.ts'
 
 /** A span with a network, two sensors and two mirrors, in sync. */
 const one = readSnapshot(fileURLToPath(new URL('../../fixtures/plan/converged/', import.meta.url)), 'host.json')

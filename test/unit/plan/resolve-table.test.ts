@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import { warnOfLateSeal } from '../../../src/plan/resolve-table.ts'
-import { casesFolder, readSnapshot, readTarget } from './case.ts'
-import { factsOf } from './host-file.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 const warningsIn = (name: string) => {
   const path = join(casesFolder, name)

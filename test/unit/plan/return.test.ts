@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Container, Snapshot } from '../../../src/host/snapshot.ts'
 import { renderChange } from '../../../src/plan/output/text.ts'
 import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
-import { casesFolder, readSnapshot, readTarget } from './case.ts'
-import { type CapturedHost, factsOf } from './host-file.ts'
+import { type CapturedHost, factsOf } from '../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 type Change = (host: CapturedHost) => CapturedHost
 

@@ -7,8 +7,8 @@ import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { everySpan } from '../../../src/spec/scope.ts'
-import { readSnapshot } from './case.ts'
-import { type CapturedHost, factsOf } from './host-file.ts'
+import { type CapturedHost, factsOf } from '../../lab/fixtures/host-file.ts'
+import { readSnapshot } from '../../lab/fixtures/plan-case.ts'
 import { hostOfSensors, spanOfSensor } from './many-sensors.ts'
 
 /** Twenty spans in sync, each of an interface of its own. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { checkInterface } from '../../../src/resources/sources/interface.ts'
-import { see } from '../status/views.ts'
+import { see } from '../../lab/fixtures/converged.ts'
 
 test.each([
   ['odd\udcff', ['good'], 'it is not UTF-8; rename it: ip link set dev good name new0'],

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { namespaceId, runFile } from '../../../src/run-dir/folder.ts'
 import { startGoingDown, stillGoingDown } from '../../../src/run-dir/going-down.ts'
 import { forgetGoingDown, readOwnPauses, writePauses } from '../../../src/run-dir/pauses.ts'
-import { useOwnRunFolder } from './own-folder.ts'
+import { useOwnRunFolder } from '../../lab/own-run-dir.ts'
 
 useOwnRunFolder()
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { largestFile } from '../../../src/spec/yaml/decode.ts'
 import { excerpt } from '../../../src/spec/yaml/excerpt.ts'
-import { unprintable } from '../unprintable.ts'
-import { diagnosticsOf, file, render } from './render.ts'
+import { diagnosticsOf, file, render } from '../../lab/fixtures/spec-text.ts'
+import { unprintable } from '../../lab/unprintable.ts'
 
 const bytes = (...values: number[]) => file(Uint8Array.from(values))
 const text = (value: string) => [...new TextEncoder().encode(value)]

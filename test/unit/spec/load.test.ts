@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { diagnosticsOf, file, load } from './render.ts'
+import { diagnosticsOf, file, load } from '../../lab/fixtures/spec-text.ts'
 
 const full = `# yaml-language-server: $schema=../schemas/spans.schema.json
 version: 1

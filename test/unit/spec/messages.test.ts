@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { diagnosticsOf, readCases, render } from './render.ts'
+import { diagnosticsOf, readCases, render } from '../../lab/fixtures/spec-text.ts'
 
 const fixture = readFileSync(new URL('../../fixtures/spec/messages.txt', import.meta.url), 'utf8')
 

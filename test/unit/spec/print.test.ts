@@ -4,7 +4,7 @@ import { SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { printSpec } from '../../../src/spec/print.ts'
 import type { Spec } from '../../../src/spec/spec.ts'
-import { file, load, withoutPlaces } from './render.ts'
+import { file, load, withoutPlaces } from '../../lab/fixtures/spec-text.ts'
 
 test('several files as one, with defaults', () => {
   const a = file(

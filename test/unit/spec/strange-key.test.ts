@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { SpanplanError } from '../../../src/errors.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
-import { file } from './render.ts'
+import { file } from '../../lab/fixtures/spec-text.ts'
 
 test('what is strange in a key of several lines has its place there', () => {
   const text = 'version: 1\nspans:\n  ? >-\n    not port 22\n    and ‘b’\n  : {}\n'

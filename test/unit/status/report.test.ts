@@ -9,8 +9,8 @@ import { statusDocument } from '../../../src/status/output/json.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
 import type { SilentWatch } from '../../../src/status/watch-state.ts'
-import { casesFolder, readSnapshot } from '../plan/case.ts'
-import { converged, fixture, samplesOf, see, type Traffic, watch } from './views.ts'
+import { converged, fixture, samplesOf, see, type Traffic, watch } from '../../lab/fixtures/converged.ts'
+import { casesFolder, readSnapshot } from '../../lab/fixtures/plan-case.ts'
 
 function report(view: PlanView, traffic: Traffic = {}, more: Partial<ReportInput> = {}) {
   return makeReport({ view, pauses: [], watch: null, window: null, ...samplesOf(view, traffic), ...more })

@@ -7,9 +7,9 @@ import { plain } from '../../../src/printable.ts'
 import { makeMetrics } from '../../../src/status/output/metrics.ts'
 import { renderReport } from '../../../src/status/output/text.ts'
 import { makeReport, type ReportInput } from '../../../src/status/report.ts'
-import type { CapturedHost } from '../plan/host-file.ts'
-import { measure } from './output/measures.ts'
-import { converged, samplesOf, see, watch } from './views.ts'
+import { converged, samplesOf, see, watch } from '../../lab/fixtures/converged.ts'
+import type { CapturedHost } from '../../lab/fixtures/host-file.ts'
+import { measure } from '../../lab/metrics/measures.ts'
 
 const now = Date.parse('2026-01-01T00:00:00.000Z')
 const ago = (seconds: number) => new Date(now - seconds * 1000).toISOString()

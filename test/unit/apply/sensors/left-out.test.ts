@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { hasGone, openLeftOut } from '../../../../src/apply/sensors/left-out.ts'
 import type { Container } from '../../../../src/host/snapshot.ts'
 import { type PlanView, planTarget } from '../../../../src/plan/plan-view.ts'
-import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
-import { type CapturedHost, factsOf } from '../../plan/host-file.ts'
+import { type CapturedHost, factsOf } from '../../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../../lab/fixtures/plan-case.ts'
 
 const path = join(casesFolder, 'stack-open')
 const captured = readSnapshot(path, 'host.json')

@@ -7,8 +7,8 @@ import { openEventPrinter } from '../../../../src/cli/output/watch-events.ts'
 import { printDiagnostics } from '../../../../src/cli/session.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
-import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
-import { factsOf } from '../../plan/host-file.ts'
+import { factsOf } from '../../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../../lab/fixtures/plan-case.ts'
 
 const diagnostic = { code: 'BUG', message: 'is broken', hint: 'repair it' } as const
 const events: readonly WatchEvent[] = [

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest'
 import type { DockerCall } from '../../../../src/host/docker/docker-calls.ts'
 import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
 import { readDocker } from '../../../../src/host/docker/read-docker.ts'
-import { serveDocker, untimed } from './daemon.ts'
+import { serveDocker, untimed } from '../../../lab/docker/pretended-docker.ts'
 
 /** Docker 29's, and the newest that it has. */
 const versions = { least: 44, most: 52 }

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { beforeEach, expect, test } from 'vitest'
 import { callDocker, connectDocker, followEvents } from '../../../../src/host/docker/docker-client.ts'
-import { serveDocker, untimed } from './daemon.ts'
+import { serveDocker, untimed } from '../../../lab/docker/pretended-docker.ts'
 
 let answersPing: boolean
 let answer: (url: string, response: ServerResponse) => void

@@ -15,9 +15,9 @@ import {
 import { findDifferences } from '../../../../src/plan/output/saved-plan-check.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../../src/printable.ts'
-import { unprintable } from '../../unprintable.ts'
-import { casesFolder, readSnapshot, readTarget } from '../case.ts'
-import { type CapturedHost, factsOf } from '../host-file.ts'
+import { type CapturedHost, factsOf } from '../../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../../lab/fixtures/plan-case.ts'
+import { unprintable } from '../../../lab/unprintable.ts'
 
 const selection: SavedPlan['selection'] = {
   files: ['/etc/spanplan'],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { explainRefusal } from '../../../../src/spec/filter/explain.ts'
 import { findNames, readTokens } from '../../../../src/spec/filter/tokens.ts'
-import { diagnosticsOf, file, load } from '../render.ts'
+import { diagnosticsOf, file, load } from '../../../lab/fixtures/spec-text.ts'
 
 const syntax = "can't parse filter expression: syntax error"
 

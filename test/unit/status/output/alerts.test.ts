@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { makeMetrics } from '../../../../src/status/output/metrics.ts'
-import { findProgram } from '../../../e2e/lab/programs.ts'
-import { watch } from '../views.ts'
-import { measure } from './measures.ts'
+import { watch } from '../../../lab/fixtures/converged.ts'
+import { measure } from '../../../lab/metrics/measures.ts'
+import { findProgram } from '../../../lab/programs.ts'
 
 const folder = 'examples/prometheus'
 

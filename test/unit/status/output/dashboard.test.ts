@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { makeMetrics } from '../../../../src/status/output/metrics.ts'
-import { folder, readDashboard, readProvisioning } from '../../../e2e/dashboard.ts'
-import { watch } from '../views.ts'
-import { measure } from './measures.ts'
+import { watch } from '../../../lab/fixtures/converged.ts'
+import { folder, readDashboard, readProvisioning } from '../../../lab/metrics/dashboard.ts'
+import { measure } from '../../../lab/metrics/measures.ts'
 
 const { panels, variables, queries } = readDashboard()
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Family, writeExposition } from '../../../../src/status/output/exposition.ts'
-import { expectMetrics } from '../../../e2e/lab/promtool.ts'
+import { expectMetrics } from '../../../lab/metrics/promtool.ts'
 
 test('a counter, a gauge, a histogram', async () => {
   const families: Family[] = [

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { makeHeadline } from '../../../../src/status/output/headline.ts'
 import { makeReport, type ReportInput } from '../../../../src/status/report.ts'
-import { converged, fixture, samplesOf, see, type Traffic, watch } from '../views.ts'
+import { converged, fixture, samplesOf, see, type Traffic, watch } from '../../../lab/fixtures/converged.ts'
 
 const text = fixture('spans.yaml')
 

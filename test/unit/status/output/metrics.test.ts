@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { type Family, type Labels, writeExposition } from '../../../../src/status/output/exposition.ts'
 import { type Measurement, makeMetrics, metrics } from '../../../../src/status/output/metrics.ts'
 import type { WatchState } from '../../../../src/status/watch-state.ts'
-import { expectMetrics } from '../../../e2e/lab/promtool.ts'
-import { converged, fixture, see, watch } from '../views.ts'
-import { measure } from './measures.ts'
+import { converged, fixture, see, watch } from '../../../lab/fixtures/converged.ts'
+import { measure } from '../../../lab/metrics/measures.ts'
+import { expectMetrics } from '../../../lab/metrics/promtool.ts'
 
 const busyWatch: WatchState = {
   ...watch,

@@ -4,8 +4,8 @@ import type { PlannedChange } from '../../../../src/plan/plan.ts'
 import { planTarget } from '../../../../src/plan/plan-view.ts'
 import { leaveResting } from '../../../../src/plan/target.ts'
 import { explainContention, openContention } from '../../../../src/watch/degraded/contention.ts'
-import { casesFolder, readSnapshot, readTarget } from '../../plan/case.ts'
-import { factsOf } from '../../plan/host-file.ts'
+import { factsOf } from '../../../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../../../lab/fixtures/plan-case.ts'
 
 const write = (time: number) => `${time} ms`
 

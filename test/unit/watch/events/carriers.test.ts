@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { openCarrierRecorder } from '../../../../src/watch/events/carriers.ts'
 import type { WatchEvent } from '../../../../src/watch/events/event.ts'
-import type { CapturedHost } from '../../plan/host-file.ts'
-import { converged, fixture, see } from '../../status/views.ts'
+import { converged, fixture, see } from '../../../lab/fixtures/converged.ts'
+import type { CapturedHost } from '../../../lab/fixtures/host-file.ts'
 
 /** The host, with the source's interface as given. */
 const withSource = (change: Partial<CapturedHost['links'][number]>): CapturedHost => ({

@@ -7,8 +7,8 @@ import type { WatchEvent } from '../../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../../src/watch/events/event-recorder.ts'
 import { groupEvents } from '../../../../src/watch/events/group-events.ts'
 import { isRepaired } from '../../../../src/watch/events/sensor-tracker.ts'
-import { casesFolder, readSnapshot } from '../../plan/case.ts'
-import { converged, fixture, see } from '../../status/views.ts'
+import { converged, fixture, see } from '../../../lab/fixtures/converged.ts'
+import { casesFolder, readSnapshot } from '../../../lab/fixtures/plan-case.ts'
 
 /** The fixture's file, with a source more. */
 const withSource = (source: string) => fixture('spans.yaml').replace('sources:\n', `sources:\n      - ${source}\n`)

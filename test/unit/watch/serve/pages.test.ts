@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { SpanplanError } from '../../../../src/errors.ts'
 import { makePages, type Watched } from '../../../../src/watch/serve/pages.ts'
-import { expectMetrics } from '../../../e2e/lab/promtool.ts'
-import { see, watch } from '../../status/views.ts'
+import { see, watch } from '../../../lab/fixtures/converged.ts'
+import { expectMetrics } from '../../../lab/metrics/promtool.ts'
 
 /** A watch of a host that is not this one: of what it mirrors, there is nothing here. */
 const watched: Watched = { interval: 60_000, state: () => watch, idle: () => 0, refresh: async () => see() }

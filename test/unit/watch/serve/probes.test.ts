@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Degraded, Run } from '../../../../src/status/watch-state.ts'
 import { probeLiveness, probeReadiness } from '../../../../src/watch/serve/probes.ts'
-import { watch } from '../../status/views.ts'
+import { watch } from '../../../lab/fixtures/converged.ts'
 
 const minute = 60_000
 

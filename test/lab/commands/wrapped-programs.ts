@@ -1,0 +1,73 @@
+/** Programs that tell how spanplan calls them, or fail on demand, in front of the real ones. */
+import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Lab, SpanplanOptions } from '../lab.ts'
+import { findProgram, labEnvironment } from '../programs.ts'
+
+const programs = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump', 'bpftool', 'nft'] as const
+
+type Program = (typeof programs)[number]
+
+interface Wrapped {
+  /** For spanplan, so that it meets these programs. */
+  readonly options: SpanplanOptions
+  /** How each program was called, and what it read. */
+  calls(): Promise<string[]>
+  /** How many processes that were. */
+  count(): Promise<number>
+}
+
+/** Puts a script before each program: what it prints is not seen, and where it ends with 1, the program is not run. */
+export async function wrapPrograms(lab: Lab, scripts: Partial<Record<Program, string>> = {}): Promise<Wrapped> {
+  const folder = await mkdtemp(join(lab.files, 'bin-'))
+  const log = join(folder, 'calls')
+  await writeFile(log, '')
+  for (const program of programs) {
+    const file = join(folder, program)
+    await writeFile(file, wrapper(program, log, scripts[program] ?? ''))
+    await chmod(file, 0o755)
+  }
+  const { PATH } = labEnvironment(lab.name)
+  const calls = async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')
+  return {
+    options: { env: { PATH: `${folder}:${PATH}` } },
+    calls,
+    count: async () => (await calls()).filter((line) => line.startsWith('$ ')).length
+  }
+}
+
+function wrapper(program: Program, log: string, script: string): string {
+  return `#!/bin/sh
+input=$(cat)
+printf '%s\\n' "$ ${program} $*" "$input" >>${log}
+run() { ${findProgram(program)} "$@"; }
+${script}
+# Whoever ends a monitor ends this process.
+case " $* " in *" monitor "*) exec ${findProgram(program)} "$@" ;; esac
+printf '%s\\n' "$input" | run "$@"
+`
+}
+
+/** What prints JSON, ethtool's list, the compiler of filters and the lock change nothing of the network. */
+export function isReading(call: string): boolean {
+  const command = call.replace(/^\$ /, '')
+  return (
+    / --?json /.test(command) || /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j list |nft -c |flock )/.test(command)
+  )
+}
+
+/** Fails as iproute2 does at the first line of a batch that the pattern matches; what stands before is done. */
+export function failAt(pattern: string): string {
+  return `case "$*" in
+*-json*) ;;
+*-batch*)
+  line=$(printf '%s\\n' "$input" | grep -n -m 1 -e '${pattern}' | cut -d : -f 1)
+  if [ -n "$line" ]; then
+    printf '%s\\n' "$input" | head -n $((line - 1)) | run "$@" || exit
+    echo 'RTNETLINK answers: made up' >&2
+    echo "Command failed -:$line" >&2
+    exit 1
+  fi
+  ;;
+esac`
+}
