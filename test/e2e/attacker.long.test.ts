@@ -75,7 +75,7 @@ describe('beside a sensor that', () => {
     const storm = lab.start([...(await enter(evil)), 'sh', '-c', script])
     try {
       for (let round = 0; round < 3; round++) {
-        await suricata.restart({ t: 0 })
+        await suricata.restart()
         await until('the other sensor is closed', () => isClosed(suricata))
       }
       expect(JSON.stringify((await watch.state()).degraded)).not.toContain('suricata')
@@ -100,7 +100,7 @@ describe('beside a sensor that', () => {
     )
     await writeFile(join(lab.files, 'batch'), `${filters.join('\n')}\n`)
     await inside(evil, 'tc', '-batch', join(lab.files, 'batch'))
-    await suricata.restart({ t: 0 })
+    await suricata.restart()
     const { stderr } = await spanplan(lab, ['apply', '--yes'])
     expect(stderr).toContain('it is not known whether mirrored frames reach the network stack of evil')
     expect(await isClosed(suricata)).toBe(true)
@@ -117,7 +117,7 @@ describe('beside a sensor that', () => {
       expectClean(await lab.spanplan(['apply', '--yes']))
       expectClean(await lab.spanplan(['status', '--for', '10ms']))
       expect(await isClosed(suricata)).toBe(true)
-      await suricata.restart({ t: 0 })
+      await suricata.restart()
       await lab.spanplan(['apply', '--yes'])
       await expectArriving(lab, suricata)
     }

@@ -71,7 +71,7 @@ test('a sensor that restarts, and one that removes its interface, while a window
     JSON.parse((await lab.spanplan(['status', '--json', '--for', '10ms'])).stdout).window !== null
   await until('the window is open', isOpen)
   await inside(evil, 'ip', 'link', 'del', 'dev', (await findTap(lab, evil)).name)
-  await good.restart({ t: 0 })
+  await good.restart()
   // The watch leaves the host alone meanwhile: the window itself closes what comes.
   await until('it is closed', () => isClosed(good))
   expect(await isOpen()).toBe(true)
@@ -161,7 +161,7 @@ test('beside five thousand containers, a sensor that restarts is closed, and the
   expect((await lab.docker.listContainers({ all: true })).length).toBe(count + 2)
   await expectConverged(lab)
   await using watch = await startWatch(lab)
-  await good.restart({ t: 0 })
+  await good.restart()
   await until('it is closed', () => isClosed(good))
   await watch.settle()
   // One of them is a sensor by its label once it runs.

@@ -182,7 +182,7 @@ test('a watch follows a container that is restarted, and one that is recreated',
     return runs.reduce((sum, { result, count }) => sum + (result === 'changed' ? count : 0), 0)
   }
   const before = await changing()
-  await web.restart({ t: 0 })
+  await web.restart()
   await until('it is mirrored again', async () => (await mirrored()) === 2 && (await changing()) > before)
   await watch.settle()
   // Where Docker takes its time between the two, the end of the container is a run of its own.

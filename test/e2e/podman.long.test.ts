@@ -106,7 +106,7 @@ async function applyWithoutInterface(more: string, container: Docker.Container, 
 }
 
 /** What Podman 5.8 has failed to disconnect may not start at the first time. */
-const restart = (container: Docker.Container) => container.restart({ t: 0 }).catch(() => container.restart({ t: 0 }))
+const restart = (container: Docker.Container) => container.restart().catch(() => container.restart())
 
 let suricata: Docker.Container
 let zeek: Docker.Container
@@ -128,7 +128,7 @@ test('one that restarts is a sensor again with a watch, and its interface keeps 
   expect((await findTap(lab, suricata, 'span0')).name).toBe('tap9')
   await using watch = await startWatch(lab, [], options)
   const before = watch.told.length
-  await suricata.restart({ t: 0 })
+  await suricata.restart()
   await watch.expectTold(/suricata/, before)
   await expectArriving(lab, suricata)
   await watch.settle()
@@ -144,7 +144,7 @@ test('a network that is recreated keeps the names of interfaces, and what others
   const place = { container: 'others', aliases: ['ids'], static_ips: ['198.18.9.40'] }
   await ask('POST', '/networks/span0/connect', place)
   const stopped = await start('stopped', 'span0')
-  await stopped.stop({ t: 0 })
+  await stopped.stop()
   const names = () => Promise.all([suricata, zeek, others].map(async (one) => (await findTap(lab, one, 'span0')).name))
   const before = await names()
   await applySpan(`${network}, mtu: 8000`)
@@ -166,7 +166,7 @@ test('one whose interface is gone, or whose bridge was deleted, is one again aft
   await applyWithoutInterface('network: span0, sensors: [suricata, zeek]', zeek, 'zeek')
   await expectConverged(lab, options)
   // Unmanaged means that Podman makes no bridge: what starts without it has to wait for an apply.
-  await zeek.stop({ t: 0 })
+  await zeek.stop()
   await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
   await expect(zeek.start()).rejects.toThrow(/in unmanaged mode, the bridge must already exist/)
   await spanplan(lab, ['apply', '--yes'], 0, options)
@@ -242,7 +242,7 @@ test('one that has moved its interface to a network namespace of its own loses i
   await applySpan('network: span0, sensors: [suricata, zeek]')
   // Somebody else's, which has ended: no port is its own.
   const ended = await start('ended', 'span0')
-  await ended.stop({ t: 0 })
+  await ended.stop()
   const second = await moveTap()
   await applyWithoutInterface('network: span0, sensors: [suricata, zeek]', zeek, 'zeek')
   await expectConverged(lab, options)
@@ -293,7 +293,7 @@ test('containers are sources, also after they have started again, and what they 
 
   await using watch = await startWatch(lab, [], options)
   const before = watch.told.length
-  await web.restart({ t: 0 })
+  await web.restart()
   await watch.expectTold(/\+ mirror web .* → span0/, before)
   await expectConverged(lab, options)
   const capturing = lab.startSpanplan(['capture', 'span0', 'icmp', '--count', '2'], options)

@@ -69,7 +69,7 @@ async function isWatched(): Promise<boolean> {
 
 describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
   beforeEach(async () => {
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await spanplan(lab, ['apply', '--yes'])
   })
 
@@ -77,7 +77,7 @@ describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
     const stop = await attack(evil, commands)
     try {
       for (const restarted of [[web], [good, web]]) {
-        for (const one of restarted) await one.restart({ t: 0 })
+        for (const one of restarted) await one.restart()
         const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
         expect([0, 4], stderr).toContain(exitCode)
         expect(/evil.*Everything else was done/.test(stderr), stderr).toBe(exitCode === 4)
@@ -93,7 +93,7 @@ describe.each(Object.entries(attacks))('a sensor that %s', (_, commands) => {
 describe('a sensor in which the name of its next interface is taken', () => {
   /** Docker fails to connect it then, and goes on listing what it has not made. */
   async function leaveHalf(): Promise<{ free(): Promise<unknown> }> {
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await spanplan(lab, ['apply', '--yes'])
     const { State } = await evil.inspect()
     const ip = (lines: readonly string[]) =>
@@ -133,14 +133,14 @@ describe('a sensor in which the name of its next interface is taken', () => {
     const { stdout } = await spanplan(lab, [command, '--yes'])
     expect(stdout).toMatch(/ - +sensor +evil → span/)
     expect(await networksOf(evil)).toEqual(['none'])
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await spanplan(lab, ['destroy', '--yes'])
     await writeSpans(lab, spans)
   })
 
   test('is connected after the restart that the apply advises', async () => {
     await leaveHalf()
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await spanplan(lab, ['apply', '--yes'])
     await expectHeard(lab, [evil, good])
   })
@@ -163,7 +163,7 @@ describe('a source whose MTU grows', () => {
       await using watch = await startWatch(lab)
       await setMtu(9000)
       await watch.expectTold(waits)
-      await web.restart({ t: 0 })
+      await web.restart()
       await until('all else is in sync', isWatched)
       await watch.settle()
       const { stdout } = await spanplan(lab, ['status', '--for', '10ms', '--json'], 2)
@@ -219,12 +219,12 @@ describe('a source whose MTU grows', () => {
 
 describe('with a watch', () => {
   test('a sensor that deletes its interface is tried less and less often, and the rest is kept in sync', async () => {
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await using watch = await startWatch(lab)
     const stop = await attack(evil, attacks['deletes its interface'])
     try {
       for (const restarted of [web, good, web]) {
-        await restarted.restart({ t: 0 })
+        await restarted.restart()
         await until('all else is in sync', isWatched)
       }
       await watch.expectTold(/evil → span was connected, and its interface is gone again.*Everything else was done/)
@@ -247,7 +247,7 @@ describe('what cannot be had as it is costs itself alone', () => {
 
   /** Whether the watched span is complete, but for what cannot be had. */
   const expectRest = async () => {
-    for (const one of [web, good]) await one.restart({ t: 0 })
+    for (const one of [web, good]) await one.restart()
     await until('all else is in sync', isWatched)
   }
 
@@ -321,7 +321,7 @@ const obstacles: Readonly<Record<string, { readonly put: (device: string) => str
 
 describe('what somebody puts in the way costs one thing', () => {
   beforeAll(async () => {
-    await evil.restart({ t: 0 })
+    await evil.restart()
     await spanplan(lab, ['apply', '--yes'])
   })
   afterEach(async () => {
@@ -347,7 +347,7 @@ describe('what somebody puts in the way costs one thing', () => {
       await lab.run(['bash', '-c', obstacle.put(place)])
       watch.signal('SIGCONT')
       await until('it is told', async () => told('wait').length > 0)
-      for (const restarted of [web, good]) await restarted.restart({ t: 0 })
+      for (const restarted of [web, good]) await restarted.restart()
       await until('all else is in sync', isWatched)
       await watch.settle()
       expect(told('wait')).toHaveLength(1)

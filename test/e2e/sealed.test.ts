@@ -109,7 +109,7 @@ describe('sealed', () => {
   })
 
   test('so it is with one that was restarted, from the next apply on', async () => {
-    await attacker.restart({ t: 0 })
+    await attacker.restart()
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
     expect(await attack()).toEqual(NOTHING)

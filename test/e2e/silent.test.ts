@@ -106,7 +106,7 @@ test('while an apply waits for confirmation, sensors that restart have it and ar
     const { stdout } = await lab.spanplan(['status', '-f', '-', '--json', '--for', '10ms'], { ...able, input: changed })
     return JSON.parse(stdout).window !== null
   })
-  await Promise.all([suricata, zeek].map((one) => one.restart({ t: 0 })))
+  await Promise.all([suricata, zeek].map((one) => one.restart()))
   for (const [span, sensor] of [['alpha', suricata] as const, ['beta', zeek] as const]) {
     await until(`what is on ${span} has a program, and is sealed`, async () => {
       const { port } = await findTap(lab, sensor, span)

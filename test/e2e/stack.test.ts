@@ -318,7 +318,7 @@ describe('sealed', () => {
   })
 
   test('it is closed again after a restart: by the next apply, which the plan says, and by a watch at once', async () => {
-    await suricata.restart({ t: 0 })
+    await suricata.restart()
     const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
     expect(stdout).toMatch(/~ +stack +suricata → span0 +closed: no → yes/)
     const { stdout: status } = await spanplan(lab, ['status', '--for', '10ms'], 2)
@@ -326,7 +326,7 @@ describe('sealed', () => {
     await apply()
     expect(await isClosed(suricata)).toBe(true)
     await using _ = await startWatch(lab)
-    await suricata.restart({ t: 0 })
+    await suricata.restart()
     await until('it is closed', () => isClosed(suricata))
     // Nobody outside hears of that: the next look does, whatever it is for.
     await inside(zeek, 'tc', 'qdisc', 'del', 'dev', (await findTap(lab, zeek)).name, 'clsact')
@@ -336,7 +336,7 @@ describe('sealed', () => {
 
   test('a container that has stopped has nothing to close', async () => {
     await apply()
-    await suricata.stop({ t: 0 })
+    await suricata.stop()
     await expectConverged(lab)
     await suricata.start()
     await apply()
@@ -439,7 +439,7 @@ describe('a container with NET_ADMIN', () => {
       `echo begun; while :; do tc qdisc del dev ${name} clsact 2>/dev/null; done`
     )
     await until('it is off', async () => !(await isClosed(zeek)))
-    await suricata.restart({ t: 0 })
+    await suricata.restart()
     await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
     expect(await apply(true, 4)).toContain('mirrored frames reach the network stack of zeek')
     expect(await isClosed(suricata)).toBe(true)

@@ -75,7 +75,7 @@ test('a rolling restart of six sources leaves all mirrored, and nothing is left 
   await expectAllLive(watch)
   for (let round = 0; round < 2; round++) {
     for (const one of replicas) {
-      await one.restart({ t: 0 })
+      await one.restart()
       await until('all six are mirrored again', async () => (await mirrored()) === 6)
     }
   }
@@ -106,9 +106,9 @@ test('a source that exits again and again delays neither the mirrors of another 
     const isReached = async () => (await mirrored()) >= 6
     await until('all six are mirrored', isReached)
     for (const one of [...replicas, ...replicas]) {
-      await one.restart({ t: 0 })
+      await one.restart()
       await until('all six are mirrored again', isReached)
-      await sensor.restart({ t: 0 })
+      await sensor.restart()
       await until('the sensor is sealed', isSealed)
     }
     expect((await watch.state()).degraded).toEqual([])
@@ -138,9 +138,9 @@ test('a mirror that is deleted again and again rests alone: a seal, another sour
       const told = watch.told.match(/ span0 +! something keeps undoing this change: \+ mirror ens192 /g) ?? []
       return told.length === 2 && (await restOf(watch)) > 5000
     })
-    await sensor.restart({ t: 0 })
+    await sensor.restart()
     await until('the sensor is sealed', isSealed)
-    await replicas[0]?.restart({ t: 0 })
+    await replicas[0]?.restart()
     await until('all six are mirrored again', async () => (await mirrored()) === 6)
     await deleteMirror('ens224')
     await until('the mirror of the other span is back', () => isMirrored('ens224'))

@@ -87,7 +87,7 @@ test('the port of a sensor that has started again is marked as its own, and goes
   await using watch = await startWatch(lab)
   await watch.settle()
   const before = watch.told.length
-  await suricata.restart({ t: 0 })
+  await suricata.restart()
   await watch.expectTold(/~ port \S+ → span0/, before)
   await watch.settle()
   await expectConverged(lab)

@@ -298,7 +298,8 @@ export class Lab implements AsyncDisposable {
       Image: SENSOR_IMAGE,
       Labels: labels,
       Cmd: [...command],
-      // The first process of a container ignores SIGTERM: Docker would wait for ten seconds.
+      // The first process of a container ignores SIGTERM: Docker would wait for ten seconds. A limit of none is no remedy: where Docker
+      // kills twice, a restart may take the container that has just ended for running, and not start it (moby's issue 43403).
       StopSignal: 'SIGKILL',
       HostConfig: { NetworkMode: 'none', ...(!isShared && { Sysctls: { ...containerSysctls } }), ...hostConfig }
     })

@@ -90,7 +90,7 @@ test('while somebody flushes nftables, every filter that closes something stays:
   }
   const flushing = lab.start(['sh', '-c', 'while :; do nft flush ruleset; sleep 0.1; done'])
   try {
-    await zeek.restart({ t: 0 })
+    await zeek.restart()
     await until('all is closed again', isClosed)
     for (let sample = 0; sample < 10; sample++) expect(await isClosed()).toBe(true)
   } finally {

@@ -60,7 +60,7 @@ describe('a port that comes by itself, before any further look', () => {
     const attacker = await lab.startSensor('later', { NetworkMode: 'span0' })
     const listener = await lab.startSensor('another', { NetworkMode: 'span0' })
     expect(await reachOf(attacker, listener, { times: 4 })).toEqual(NOTHING)
-    await attacker.restart({ t: 0 })
+    await attacker.restart()
     expect(await reachOf(attacker, listener)).toEqual(NOTHING)
     const { port } = await findTap(lab, attacker)
     expect(await run(`tc qdisc show dev ${port}`)).not.toContain('clsact')
