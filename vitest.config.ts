@@ -3,25 +3,25 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take long for their size: last, each would be alone at the end. The others start by their size. */
 const longest = [
-  'walks.long',
-  'walks-more.long',
-  'docker-walks.long',
-  'fleet.long',
-  'faults.long',
-  'kills.long',
-  'fail-open.long',
-  'adopt-faults.long',
-  'destroy-kills.long',
-  'documents.long',
-  'troubleshooting.long',
-  'package.long',
-  'watch-slow.long',
-  'destroy',
-  'watch',
-  'triggers',
-  'metrics',
-  'drift'
-].map((name) => `/${name}.test.ts`)
+  'walks/kernel.long',
+  'walks/kernel-more.long',
+  'walks/docker.long',
+  'fleet/fleet.long',
+  'apply/faults.long',
+  'apply/kills.long',
+  'sources/fail-open.long',
+  'adopt/faults.long',
+  'destroy/kills.long',
+  'documents/documents.long',
+  'documents/troubleshooting.long',
+  'packages/debian.long',
+  'watch/slow.long',
+  'destroy/destroy.host',
+  'watch/watch.host',
+  'watch/triggers.host',
+  'watch/metrics.host',
+  'apply/drift.host'
+].map((name) => `/test/${name}.test.ts`)
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -31,23 +31,31 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-const long = '**/*.long.test.ts'
+const host = 'test/**/*.host.test.ts'
+const long = 'test/**/*.long.test.ts'
+const stock = 'test/stock/**/*.test.ts'
+const hosts = 'test/hosts/**/*.test.ts'
 const globalSetup = 'test/lab/left-behind.ts'
 
 /** The three sizes of tests, of which a file's name tells which it is of; those for Debian's own kernel; and those for other hosts alone. */
 const sizes = [
-  { name: 'quick', include: ['test/unit/**/*.test.ts'], exclude: [long], env: { NODE_DISABLE_COMPILE_CACHE: '1' } },
-  { name: 'host', include: ['test/{e2e,kernel}/**/*.test.ts'], exclude: [long], globalSetup },
-  { name: 'long', include: [`test/${long}`], globalSetup },
+  {
+    name: 'quick',
+    include: ['test/**/*.test.ts'],
+    exclude: [host, long, stock, hosts],
+    env: { NODE_DISABLE_COMPILE_CACHE: '1' }
+  },
+  { name: 'host', include: [host], globalSetup },
+  { name: 'long', include: [long], globalSetup },
   {
     name: 'stock',
-    include: ['test/stock/**/*.test.ts'],
+    include: [stock],
     globalSetup,
     // Where processors are emulated, most time goes into loading modules.
     isolate: false,
     maxWorkers: 1
   },
-  { name: 'hosts', include: ['test/hosts/**/*.test.ts'], globalSetup }
+  { name: 'hosts', include: [hosts], globalSetup }
 ]
 
 export default defineConfig({

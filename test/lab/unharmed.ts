@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { unprintable } from './fixtures/unprintable.ts'
 import type { Lab, Outcome } from './lab.ts'
-import { unprintable } from './unprintable.ts'
 
 /** The file that a shell would make of `$(id>pwn)`. */
 export const MARKER = 'pwn'

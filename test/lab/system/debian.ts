@@ -1,4 +1,4 @@
-/** A lab's host that is a small Debian of its own, from test/debian, and spanplan's package, made for it. */
+/** A lab's host that is a small Debian of its own, from test/setup.d/debian, and spanplan's package, made for it. */
 import { mkdir, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Lab } from '../lab.ts'

@@ -1,0 +1,101 @@
+/** What stands in, for a reader of the documents, for programs that would change this machine or are not here. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import { SENSOR_IMAGE, SURICATA_IMAGE } from '../../lab/docker/sensor-images.ts'
+
+/** The services of examples/compose/compose.yaml, as far as a test can have them. */
+const composeFile = z.strictObject({
+  name: z.string(),
+  services: z.record(
+    z.string(),
+    z.strictObject({
+      image: z.string(),
+      command: z.string(),
+      working_dir: z.string().optional(),
+      networks: z.tuple([z.literal('span')]),
+      cap_drop: z.tuple([z.literal('ALL')]),
+      cap_add: z.array(z.string()),
+      security_opt: z.array(z.string()),
+      restart: z.string(),
+      volumes: z.array(z.string())
+    })
+  ),
+  networks: z.strictObject({ span: z.strictObject({ name: z.string(), external: z.literal(true) }) }),
+  volumes: z.record(z.string(), z.null())
+})
+
+/** What Compose does for the file, with the sensor image under the names of the real ones. */
+export function composeCommands(): string[] {
+  const { name, services, networks } = composeFile.parse(parse(readFileSync('examples/compose/compose.yaml', 'utf8')))
+  return Object.entries(services).flatMap(([key, service]) => {
+    const each = (flag: string, values: readonly string[]) => values.map((value) => `--${flag} ${value}`)
+    const options = [
+      ...[`--name ${name}-${key}-1`, `--network ${networks.span.name}`, `--restart ${service.restart}`],
+      ...each('label', [`com.docker.compose.project=${name}`, `com.docker.compose.service=${key}`]),
+      ...each('cap-drop', service.cap_drop),
+      ...each('cap-add', service.cap_add),
+      ...each('security-opt', service.security_opt),
+      ...each('volume', service.volumes),
+      ...each('workdir', service.working_dir === undefined ? [] : [service.working_dir])
+    ]
+    return [
+      `"$docker" tag ${SENSOR_IMAGE} ${service.image}`,
+      `"$docker" run --detach --stop-signal SIGKILL ${options.join(' ')} ${service.image} sleep infinity`
+    ]
+  })
+}
+
+export function dockerStandIn(docker: string, compose: readonly string[]): string {
+  return `docker=${docker}
+if [[ $1 == build ]]; then
+  [[ "$*" == 'build -t ids -' && $(cat) == 'FROM debian:'*'RUN apt-get update && apt-get install '*suricata* ]]
+  exec "$docker" tag ${SURICATA_IMAGE} ids
+fi
+[[ $1 == compose ]] || exec "$docker" "$@"
+[[ "$*" == 'compose -f examples/compose/compose.yaml up -d' && -f $3 ]]
+${compose.join('\n')}`
+}
+
+/** Runs what the units start, in an environment as bare as systemd's: a watch goes on, a timer's service comes once. */
+export function systemctlStandIn(root: string, environment: Readonly<Record<string, string>>): string {
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  return `[[ $* != daemon-reload ]] || exit 0
+units=${root}/etc/systemd/system
+own() { sed -n "s/^$1=//p" "$2" | sed 's#/etc/#${root}/etc/#g'; }
+run() { cd / && exec env -i ${variables.join(' ')} $(own Environment "$1") bash -c "exec $(own ExecStart "$1")"; }
+if [[ $1 == restart ]]; then
+  kill -KILL $(<${root}/watch.pid) && tail --pid=$(<${root}/watch.pid) -f /dev/null
+fi
+[[ $1 == start || $1 == restart ]] && set -- enable --now "$2"
+[[ $1 == enable && $2 == --now ]]
+for unit in "\${@:3}"; do
+  [[ -f $units/$unit ]]
+  service=$units/\${unit%.*}.service
+  if grep -q '^Type=notify$' "$service"; then
+    run "$service" </dev/null &>${root}/watch.log &
+    echo $! >${root}/watch.pid
+  else
+    (run "$service")
+  fi
+done`
+}
+
+/** Runs the interface's post-up as ifupdown does: by sh. */
+export function ifupStandIn(root: string): string {
+  return `file=${root}/etc/network/interfaces.d/span
+grep -q "^iface $1 inet manual$" "$file"
+line=$(grep -Po '^ +post-up \\K.*' "$file")
+as-hook IFACE="$1" MODE=start PHASE=post-up /bin/sh -c "$line"`
+}
+
+/** Runs a command with the search path that ifupdown gives a hook, and little else in its environment. */
+export function hookStandIn(root: string): string {
+  const path = [join(root, 'bin'), '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+  return `exec env -i PATH=${path.join(':')} SPANPLAN_FILE=${join(root, 'etc/spanplan')} "$@"`
+}
+
+/** Prints the page whose address comes last. */
+export const curlStandIn = `exec ${process.execPath} --eval '
+fetch(process.argv.at(-1)).then(async (page) => process.stdout.write(await page.text()))' -- "$@"`

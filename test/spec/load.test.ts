@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { Exit, SpanplanError } from '../../src/errors.ts'
+import { loadSpec } from '../../src/spec/load.ts'
+import { diagnosticsOf, file, load } from '../lab/fixtures/spec-text.ts'
+
+const full = `# yaml-language-server: $schema=../schemas/spans.schema.json
+version: 1
+name: sensor-7
+interfaces:
+  tap-a:
+    match: {macaddress: "00-1B-21-AA-00-01"}
+    dedicated: true
+  ens224: {}
+spans:
+  span0:
+    description: Core switch mirror port
+    sources:
+      - interface: tap-a
+        direction: both
+        filter: not port 22
+      - interface: ens224
+    network: {name: span, subnet: 198.18.0.0/26}
+    sensors: [suricata, zeek]
+    mtu: 9000
+    wire: false
+    sealed: false
+`
+
+const at = (line: number, column: number, path = 'spans.yaml') => ({ file: path, line, column })
+
+describe('a good file', () => {
+  test('every value with its place', () => {
+    expect(load(full)).toEqual({
+      name: 'sensor-7',
+      files: ['spans.yaml'],
+      digest: `sha256:${createHash('sha256').update(full).digest('hex')}`,
+      interfaces: [
+        { key: 'tap-a', match: { macaddress: '00:1b:21:aa:00:01' }, dedicated: true, origin: at(5, 3) },
+        { key: 'ens224', match: { name: 'ens224' }, dedicated: false, origin: at(8, 3) }
+      ],
+      spans: [
+        {
+          name: 'span0',
+          description: 'Core switch mirror port',
+          sources: [
+            {
+              kind: 'interface',
+              interface: 'tap-a',
+              direction: 'both',
+              filter: {
+                expression: 'not port 22',
+                origin: at(15, 17),
+                written: { at: at(15, 17), source: 'not port 22' }
+              },
+              maxIdle: null,
+              origin: at(13, 9)
+            },
+            {
+              kind: 'interface',
+              interface: 'ens224',
+              direction: 'both',
+              filter: null,
+              maxIdle: null,
+              origin: at(16, 9)
+            }
+          ],
+          network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
+          sensors: [
+            { container: 'suricata', interfaceName: null, origin: at(18, 15) },
+            { container: 'zeek', interfaceName: null, origin: at(18, 25) }
+          ],
+          mtu: 9000,
+          wire: false,
+          sealed: false,
+          origin: at(10, 3)
+        }
+      ]
+    })
+  })
+
+  test('defaults', () => {
+    const spec = load('version: 1\nspans:\n  span0:\n    sources: [{interface: eth1}]\n    sensors: [zeek]\n')
+    expect(spec).toMatchObject({ name: 'default', interfaces: [] })
+    expect(spec.spans[0]).toMatchObject({
+      description: null,
+      sources: [{ direction: 'both', filter: null }],
+      network: { name: 'span0', subnet: null, origin: at(3, 3) },
+      mtu: 'auto',
+      wire: true,
+      sealed: true
+    })
+  })
+
+  test('sensors by name, by label, by the service of a Compose project', () => {
+    const sensors =
+      '[zeek, {container: suricata, interface_name: tap0}, {label: role=a=b}, {label: "x="}, {compose: shop/ids.1}]'
+    const [span] = load(`version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: ${sensors}}\n`).spans
+    expect(span?.sensors.map(({ origin: _, ...sensor }) => sensor)).toEqual([
+      { container: 'zeek', interfaceName: null },
+      { container: 'suricata', interfaceName: 'tap0' },
+      { label: { key: 'role', value: 'a=b' }, interfaceName: null },
+      { label: { key: 'x', value: '' }, interfaceName: null },
+      { compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
+    ])
+  })
+
+  test('no sensors, no network', () => {
+    expect(load('version: 1\nspans:\n  host: {sources: [{interface: eth1}]}\n').spans[0]?.network).toBeNull()
+  })
+
+  test('a dedicated card is copied from where frames come in, by its key or by its name', () => {
+    const spec = load(
+      'version: 1\ninterfaces:\n  tap: {match: {name: ens1}, dedicated: true}\nspans:\n' +
+        '  a: {sources: [{interface: tap}]}\n  b: {sources: [{interface: ens1}]}\n'
+    )
+    expect(spec.spans.map(({ sources }) => sources[0]?.direction)).toEqual(['ingress', 'ingress'])
+  })
+
+  test('no spans at all', () => {
+    expect(load('version: 1\nspans: {}\n').spans).toEqual([])
+  })
+
+  test('two spans may copy the same card, and one span its two directions apart', () => {
+    const spec = load(
+      'version: 1\nspans:\n  a: {sources: [{interface: eth1}]}\n' +
+        '  b: {sources: [{interface: eth1, direction: ingress}, {interface: eth1, direction: egress, filter: tcp}]}\n'
+    )
+    expect(spec.spans).toHaveLength(2)
+  })
+
+  test('a span may be fed by another', () => {
+    const spec = load(
+      'version: 1\nspans:\n  all-of-it: {sources: [{interface: a}, {interface: b}]}\n' +
+        '  a: {sources: [{interface: eth1}]}\n  b: {sources: [{interface: a}]}\n'
+    )
+    expect(spec.spans).toHaveLength(3)
+  })
+
+  test('anchors, aliases, merges and x- keys', () => {
+    const spec = load(`version: 1
+x-common: &common
+  mtu: 9000
+  sealed: false
+x-sensors: &sensors [zeek]
+x-anything: [1, {a: null}]
+spans:
+  span0:
+    <<: *common
+    sealed: true
+    sources: [{interface: eth1}]
+    sensors: *sensors
+  span1:
+    <<: [{mtu: 1500}, *common]
+    sources: [{interface: eth1}]
+`)
+    expect(spec.spans).toMatchObject([
+      { mtu: 9000, sealed: true, sensors: [{ container: 'zeek', origin: at(5, 22) }] },
+      { mtu: 1500, sealed: false }
+    ])
+  })
+
+  test('text over several lines', () => {
+    const spec = load(
+      'version: 1\nspans:\n  a:\n    description: |\n      one\n      two\n    sources:\n' +
+        '      - interface: eth1\n        filter: >\n          tcp\n          or udp\n'
+    )
+    expect(spec.spans[0]?.description).toBe('one\ntwo')
+    expect(spec.spans[0]?.sources[0]?.filter?.expression).toBe('tcp or udp')
+  })
+
+  test.each([
+    ['a number', '5', '5'],
+    ['true', 'true', 'true'],
+    ['something of every object', 'constructor', 'constructor'],
+    ['the longest', 'a23456789012345', 'a23456789012345']
+  ])('a span whose name is %s', (_, key, name) => {
+    expect(load(`version: 1\nspans:\n  ${key}: {sources: [{interface: eth1}]}\n`).spans[0]?.name).toBe(name)
+  })
+
+  test('Windows line ends, a byte order mark', () => {
+    const spec = load(`\uFEFF${full.replaceAll('\n', '\r\n')}`)
+    expect(spec.spans).toEqual(load(full).spans)
+    expect(spec.interfaces).toEqual(load(full).interfaces)
+  })
+
+  test('altnames may be long and of any script', () => {
+    const name = 'ü'.repeat(63)
+    expect(load(`version: 1\nspans:\n  a: {sources: [{interface: ${name}}]}\n`).spans[0]?.sources[0]).toMatchObject({
+      interface: name
+    })
+  })
+})
+
+describe('several files', () => {
+  const a = file('version: 1\nname: one\ninterfaces: {tap: {dedicated: true}}\nspans: {}\n', 'a.yaml')
+  const b = file('version: 1\nspans: {b: {sources: [{interface: tap}]}}\n', 'b.yaml')
+
+  test('are put together in their order', () => {
+    const spec = loadSpec([a, b])
+    expect(spec).toMatchObject({ name: 'one', files: ['a.yaml', 'b.yaml'] })
+    expect(spec.spans).toMatchObject([{ name: 'b', origin: at(2, 9, 'b.yaml'), sources: [{ direction: 'ingress' }] }])
+    expect(loadSpec([b, a]).name).toBe('one')
+  })
+
+  test('have one digest', () => {
+    expect(loadSpec([a, b]).digest).not.toBe(loadSpec([b, a]).digest)
+  })
+
+  test('none is an error', () => {
+    expect(() => loadSpec([])).toThrow(SpanplanError)
+  })
+
+  test('what is wrong comes in their order, whatever their names', () => {
+    const bad = (path: string) => file('version: 1\nspans: {a: {sources: []}}\nx: 1\n', path)
+    expect(diagnosticsOf(bad('z.yaml'), bad('a.yaml')).map(({ origin }) => `${origin?.file}:${origin?.line}`)).toEqual([
+      'z.yaml:2',
+      'z.yaml:3',
+      'a.yaml:2',
+      'a.yaml:2',
+      'a.yaml:3'
+    ])
+  })
+})
+
+test('an invalid file has an exit status of its own', () => {
+  try {
+    load('version: 2\n')
+    expect.unreachable()
+  } catch (error) {
+    expect(error).toBeInstanceOf(SpanplanError)
+    expect(error).toMatchObject({ exit: Exit.invalidFile })
+  }
+})

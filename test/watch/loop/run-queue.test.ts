@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import type { Trigger } from '../../../src/status/watch-state.ts'
+import { openRunQueue } from '../../../src/watch/loop/run-queue.ts'
+
+const noFailure = (error: unknown) => expect.unreachable(String(error))
+
+/** Waits until there was no run for longer than the longest pause. */
+async function idle({ busySince, lastEnd }: ReturnType<typeof openRunQueue>): Promise<void> {
+  while (busySince() !== null || performance.now() - lastEnd() < 1100) await sleep(20)
+}
+
+test('all wakes during a run make one more, which gets all their triggers', async () => {
+  const runs: (readonly Trigger[])[] = []
+  const runQueue = openRunQueue(async (triggers) => {
+    runs.push(triggers)
+    await sleep(20)
+    return []
+  }, noFailure)
+  runQueue.wake('start')
+  expect(runs).toEqual([['start']])
+  expect(runQueue.busySince()).not.toBeNull()
+  for (let count = 0; count < 1000; count++) runQueue.wake(count % 2 ? 'link' : 'filter')
+  await expect.poll(() => runs.length).toBeGreaterThan(1)
+  await idle(runQueue)
+  expect(runs).toEqual([['start'], ['filter', 'link']])
+  expect(runQueue.busySince()).toBeNull()
+  runQueue.wake('hook')
+  expect(runs).toHaveLength(3)
+  await runQueue.close()
+})
+
+test('a storm is throttled, and a run follows the last event', async () => {
+  let seen = 0
+  let runs = 0
+  let events = 0
+  const begin = performance.now()
+  const runQueue = openRunQueue(async () => {
+    runs++
+    seen = events
+    return []
+  }, noFailure)
+  for (; events < 300; events++) {
+    runQueue.wake('link')
+    await sleep(5)
+  }
+  runQueue.wake('link')
+  const seconds = (performance.now() - begin) / 1000
+  await expect.poll(() => seen).toBe(300)
+  // One run each second, once the pauses are at their longest.
+  expect(runs).toBeLessThan(10 + seconds)
+  await runQueue.close()
+})
+
+test('closing it waits for the run under way, and makes no more', async () => {
+  let ended = 0
+  const runQueue = openRunQueue(async () => {
+    await sleep(50)
+    ended++
+    return []
+  }, noFailure)
+  runQueue.wake('start')
+  runQueue.wake('link')
+  await runQueue.close()
+  runQueue.wake('link')
+  await idle(runQueue)
+  expect(ended).toBe(1)
+})
+
+test('a run that throws is the last one', async () => {
+  const failures: unknown[] = []
+  const runQueue = openRunQueue(
+    async () => {
+      throw new Error('no')
+    },
+    (error) => failures.push(error)
+  )
+  runQueue.wake('start')
+  await sleep(10)
+  runQueue.wake('link')
+  await runQueue.close()
+  expect(failures).toEqual([new Error('no')])
+})
+
+test('the first deadline that a run gives wakes, and none of those of an earlier run', async () => {
+  const runs: (readonly Trigger[])[] = []
+  const runQueue = openRunQueue(async (triggers) => {
+    runs.push(triggers)
+    const now = performance.now()
+    if (runs.length > 1) return [[null, 'retry']]
+    return [
+      [now + 3_600_000, 'interval'],
+      [null, 'file'],
+      [now + 100, 'retry'],
+      [now + 300, 'resume']
+    ]
+  }, noFailure)
+  runQueue.wake('start')
+  while (runs.length < 2) await sleep(20)
+  await idle(runQueue)
+  expect(runs).toEqual([['start'], ['retry']])
+  await runQueue.close()
+})
