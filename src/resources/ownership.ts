@@ -1,4 +1,4 @@
-import { label } from '../host/docker/docker-names.ts'
+import { label, networkOption } from '../host/docker/docker-names.ts'
 import { type EndpointNote, parseNote } from '../host/docker/endpoint-note.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { DockerNetwork, Link } from '../host/snapshot.ts'
@@ -24,6 +24,14 @@ export function ownsBridge(desired: DesiredSpans, host: HostIndex, link: Link): 
 /** Whether a Docker network belongs to a span in scope: by its labels. */
 export function ownsNetwork(desired: Pick<DesiredSpans, 'scope'>, { labels }: DockerNetwork): boolean {
   return isInScope(desired, labels[label.name], labels[label.span] ?? '')
+}
+
+/** Whether a Docker network is ours, or in the place of one of ours. */
+export function isLiveNetwork(desired: DesiredState, network: DockerNetwork): boolean {
+  const bridge = network.options[networkOption.bridge] ?? ''
+  const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
+  const isNote = network.labels[label.note] !== undefined
+  return !isNote && (isPlace || ownsNetwork(desired, network))
 }
 
 /** A note that a killed run has left: the place of a container that the run had disconnected from a network. */

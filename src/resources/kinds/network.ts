@@ -14,7 +14,7 @@ import { markOf } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
 import { adoptUnless, type Kind, type Resource, writeAddress, yesNo } from '../kind.ts'
-import { isInScope, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
+import { isInScope, isLiveNetwork, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
@@ -149,14 +149,6 @@ export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: Hos
 /** Our networks, and foreign networks in the place of ours. */
 export function liveNetworks(desired: DesiredState, host: HostIndex): readonly DockerNetwork[] {
   return host.networks.filter((network) => isLiveNetwork(desired, network))
-}
-
-/** Whether a Docker network is ours, or in the place of one of ours. */
-export function isLiveNetwork(desired: DesiredState, network: DockerNetwork): boolean {
-  const bridge = network.options[networkOption.bridge] ?? ''
-  const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
-  const isNote = network.labels[label.note] !== undefined
-  return !isNote && (isPlace || ownsNetwork(desired, network))
 }
 
 /** The names of the running containers that would lose a working interface if the Docker network of this name were recreated. */

@@ -1,15 +1,13 @@
-import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { indexName } from '../../host/quote-command.ts'
 import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
-import { isLeft, isStray } from '../left-ports.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
+import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import {
   desiredSeal,
   findObstacle,
@@ -25,15 +23,14 @@ import {
 } from '../seal.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
-import { isLiveNetwork, networkMtu } from './network.ts'
+import { networkMtu } from './network.ts'
 
 /** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
 export interface Port extends Resource, PortOptions {
   readonly kind: 'port'
   /** Whether the link is a port of a bridge now. */
   readonly attached: boolean
-  /** The container and the network that the port leads to; null: the port is foreign, or not known. */
-  readonly endpoint: { readonly container: string; readonly network: string } | null
+  readonly role: PortRole
   readonly mac: string
   /** Bytes. */
   readonly mtu: number
@@ -57,8 +54,6 @@ export interface Port extends Resource, PortOptions {
   readonly bridgeStays: boolean
   /** Why the port cannot be sealed. */
   readonly obstacle: string | null
-  /** What ip calls a port that has lost its connection, see isLeft(); null: it has not. */
-  readonly left: string | null
 }
 
 /** How ports of bridges are observed, sealed and given back. Docker or others create them. */
@@ -79,8 +74,9 @@ export const port: Kind<Port> = {
     desired.spans.flatMap((span) =>
       host
         .portsOf(span.name)
-        .filter((link) => !isLeft(host, link))
-        .map((link) => desirePort(desired, host, span, link))
+        .map((link) => ({ link, live: observePort(desired, host, link, span.name) }))
+        .filter(({ live }) => live.role.kind !== 'left')
+        .map(({ link, live }) => desirePort(host, span, link, live))
     ),
   observe: (desired, host) => {
     const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
@@ -96,17 +92,18 @@ export const port: Kind<Port> = {
   create: joinSteps,
   update: (before, after, fields) =>
     after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields)),
-  remove: (before) => (before.left === null ? giveBackSteps(before) : deleteSteps(before.id, before.left)),
+  remove: (before) =>
+    before.role.kind === 'left' ? deleteSteps(before.id, before.role.reference) : giveBackSteps(before),
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
   device: ({ id }) => id,
-  serves: ({ endpoint }) => endpoint?.container ?? null,
+  serves: ({ role }) => role.connects?.container ?? null,
   closes: true,
   conflict: ({ id, obstacle }, _, host) => sealConflict(host, obstacle ?? `${id} cannot be sealed`, id),
-  removalNote: ({ left }) =>
-    left === null
-      ? 'given back as it was before it was a port'
-      : 'removed: a container that is connected by it no more has kept its interface'
+  removalNote: ({ role }) =>
+    role.kind === 'left'
+      ? 'removed: a container that is connected by it no more has kept its interface'
+      : 'given back as it was before it was a port'
 }
 
 /**
@@ -116,61 +113,36 @@ export const port: Kind<Port> = {
 function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => boolean {
   const { spans } = desired.scope
   if ('only' in spans || spans.except.size > 0) return () => false
-  const mayBeContainers = containerPorts(desired, host)
+  const maySense = sensorPorts(desired, host)
   return (link) => {
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
     if (!isMarked || link.bridge !== null) return false
     const master = host.linkOf(link.master)
-    const mayLeadAway = isStray(host, link) || mayBeContainers(link)
-    return (master === undefined || !isSpanBridge(desired, host, master)) && !mayLeadAway
+    const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || maySense(link)
+    return (master === undefined || !isSpanBridge(desired, host, master)) && !stays
   }
 }
 
-/** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
-function containerPorts({ spans }: DesiredState, host: HostIndex): (link: Link) => boolean {
-  const { docker, links } = host
-  if (docker.state !== 'read') {
-    const uses =
-      spans.some(({ network }) => network !== null) || links.some((one) => markOf(host, one)?.network === true)
-    return () => uses
-  }
-  const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
-  const running = docker.containers.filter((container) => container.running)
-  const ours = running.flatMap(({ endpoints }) => endpoints.filter(({ networkId }) => networks.has(networkId)))
-  const isUnclear = docker.unread.length > 0 || ours.some(({ port }) => typeof port === 'string')
-  const places = new Set(ours)
-  return (link) => {
-    const endpoint = host.attachmentOf(link)?.endpoint
-    return isUnclear || (endpoint != null && places.has(endpoint))
-  }
-}
-
-/** By its index: another port may have its name by then. */
-function deleteSteps(id: string, left: string): Step[] {
-  return [step(id, ['ip', 'link', 'del', 'dev', left], 'remove')]
+function deleteSteps(id: string, reference: string): Step[] {
+  return [step(id, ['ip', 'link', 'del', 'dev', reference], 'remove')]
 }
 
 function isSpanBridge(desired: DesiredState, host: HostIndex, link: Link): boolean {
   return markOf(host, link) !== null || ownsBridge(desired, host, link) || desired.spanOf(link.name) !== undefined
 }
 
-function endpointOf(host: HostIndex, link: Link): Port['endpoint'] {
-  const { container, endpoint } = host.attachmentOf(link) ?? {}
-  return container && endpoint ? { container: container.name, network: endpoint.network } : null
-}
-
 /**
  * What a port was like before: what its mark says. Where our filter has no mark, or is gone from a port with the settings of a
  * span's port: as the kernel makes a port. Else as the port is now.
  */
-function originOf(host: HostIndex, link: Link): PortOrigin {
+function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): PortOrigin {
   const seal = findSeal(host, link.name)
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
   const { mtu, up, ipv6, ownMacEntry } = link
-  const connection = host.attachmentOf(link)?.endpoint != null
+  const connection = connects !== null
   const own = { mtu, up, ipv6, clsact: host.hasQdisc(link.name, 'clsact'), connection }
-  if (!leadsAway(link)) return { ...usual, ...own }
+  if (!treatments[kind].sealed) return { ...usual, ...own }
   const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
   return lost ? { ...usual, mtu, connection } : { ...flagsOf(link), ...own, ownMacEntry }
 }
@@ -192,29 +164,28 @@ function flagsOf({ port }: Link): PortOptions {
 }
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
-function desirePort(desired: DesiredState, host: HostIndex, span: DesiredSpan, link: Link): Port {
-  const live = observePort(desired, host, link, span.name)
+function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {
+  const { sealed } = treatments[live.role.kind]
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
     ...live,
     owner: 'ours',
-    up: leadsAway(link) || link.up,
-    mtu: desiredMtu(span, link, host),
-    isolated: span.sealed || (leadsAway(link) && live.original.isolated),
+    up: sealed || link.up,
+    mtu: sealed ? desiredMtu(span, link, host) : link.mtu,
+    isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
     flooding: true,
     // Set down, the link would lose a foreign address for good.
-    ipv6: link.ipv6 && (!leadsAway(link) || hasAddress),
+    ipv6: link.ipv6 && (!sealed || hasAddress),
     ownMacEntry: false,
-    seal: portSeal(host, span, link, live.seal),
-    original: { ...live.original, connection: live.original.connection || live.endpoint !== null },
+    seal: sealed ? portSeal(host, span, link, live.seal) : desiredSeal('qdisc', live.seal),
+    original: { ...live.original, connection: live.original.connection || live.role.connects !== null },
     known: true,
     obstacle: null
   }
 }
 
 function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Seal): Seal {
-  if (!leadsAway(link)) return desiredSeal('qdisc', now)
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
@@ -226,25 +197,21 @@ function observePort(
   span: string | null,
   bridgeStays = false
 ): Port {
-  const obstacle = leadsAway(link) && span !== null ? sealObstacle(desired, host, span, link.name) : null
+  const role = portRole(desired, host, link)
+  const { sealed, end } = treatments[role.kind]
+  const obstacle = sealed && span !== null ? sealObstacle(desired, host, span, link.name) : null
   const seal = findSeal(host, link.name)
   // A port that loses its bridge has a row in the plan, whatever else is given back.
   const changed = bridgeStays ? link.port?.learning === false : span !== null
-  const endpoint = endpointOf(host, link)
-  // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
-  const network = endpoint === null ? undefined : host.networkOf(endpoint.network)
-  const isDockers = network !== undefined && isLiveNetwork(desired, network)
-  const givenBack = (changed || seal !== undefined) && !isDockers && !isStray(host, link)
-  const byIndex = indexName(link.index)
-  const left = isLeft(host, link) ? (host.mayExist(byIndex) ? link.name : byIndex) : null
-  const original = originOf(host, link)
+  const givenBack = (changed || seal !== undefined) && end === 'returned'
+  const original = originOf(host, link, role)
   return {
     kind: 'port',
     id: link.name,
     spans: span === null ? [] : [span],
-    owner: left !== null ? 'ours' : obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
+    owner: role.kind === 'left' ? 'ours' : obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
     attached: span !== null,
-    endpoint,
+    role,
     mac: link.mac,
     mtu: link.mtu,
     up: link.up,
@@ -254,19 +221,18 @@ function observePort(
     seal: readSeal(host, link.name),
     handle: seal?.handle ?? sealHandle(link.name),
     original,
-    known: endpoint === null || original.connection,
+    known: role.connects === null || original.connection,
     inUse: isInUse(host, { ...link, master: null }),
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
-    obstacle,
-    left
+    obstacle
   }
 }
 
 /** A container's port as Docker makes it. With another MTU, the network is recreated, and its ports with it. */
 function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
   const network = span.network && host.networkOf(span.network.name)
-  return network && leadsAway(link) && networkMtu(network) === span.mtu ? span.mtu : link.mtu
+  return network && networkMtu(network) === span.mtu ? span.mtu : link.mtu
 }
 
 /**
@@ -286,23 +252,18 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }
-    const theirs = leadsAway(link) ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
+    const { known, role } = observePort(now.desired, now.host, link, one.spans[0] ?? null)
+    const theirs = treatments[role.kind].sealed ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     const { name: id, mac } = link
-    const { known } = observePort(now.desired, now.host, link, one.spans[0] ?? null)
     return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(one.seal, now.host, id) }]
   })
 }
 
 /** The port that leads to the same endpoint now; else the link of the same name. */
-function findAgain(host: HostIndex, { id, attached, endpoint }: Port): Link | undefined {
-  const endpoints = (attached && endpoint && host.containerOf(endpoint.container)?.endpoints) || []
-  const again = endpoints.find(({ network }) => network === endpoint?.network)
+function findAgain(host: HostIndex, { id, attached, role: { connects } }: Port): Link | undefined {
+  const endpoints = (attached && connects && host.containerOf(connects.container)?.endpoints) || []
+  const again = endpoints.find(({ network }) => network === connects?.network)
   return (again && host.vethTo(again)) ?? host.linkOf(id)
-}
-
-/** Whether frames from a link come from a container, from another namespace or, through a tap, from a virtual machine. */
-function leadsAway({ foreignPeer, kind }: Link): boolean {
-  return foreignPeer || kind === 'tun'
 }
 
 function giveBackSteps(before: Port): Step[] {
@@ -322,7 +283,12 @@ export function joinSpan(
   isSealed: boolean
 ): readonly Step[] {
   return joinSteps({
-    ...({ kind: 'port', id: name, spans: [span], owner: 'ours', attached: true, endpoint: null } as const),
+    kind: 'port',
+    id: name,
+    spans: [span],
+    owner: 'ours',
+    attached: true,
+    role: { kind: 'foreign', connects: null },
     mac,
     mtu,
     up: true,
@@ -338,8 +304,7 @@ export function joinSpan(
     inUse: false,
     qdiscInUse: false,
     bridgeStays: false,
-    obstacle: null,
-    left: null
+    obstacle: null
   })
 }
 

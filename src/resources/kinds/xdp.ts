@@ -4,6 +4,7 @@ import type { Link } from '../../host/snapshot.ts'
 import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../host/xdp/seal-program.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
+import { treatments } from '../port-role.ts'
 import { type Port, port } from './port.ts'
 
 /**
@@ -57,14 +58,13 @@ export const xdp: Kind<Xdp> = {
 }
 
 /** On a veth pair alone: the kernel runs a program on its own end for all that the other end sends. */
-function findOn(host: HostIndex, { id, spans, owner, attached, endpoint, left }: Port): Xdp[] {
+function findOn(host: HostIndex, { id, spans, owner, attached, role }: Port): Xdp[] {
   const link = host.linkOf(id)
-  // It goes with its port.
-  if (left !== null || link?.kind !== 'veth' || !link.foreignPeer) return []
+  if (link?.kind !== 'veth' || !treatments[role.kind].silent) return []
   const program = readProgram(link)
   // Where the port is a container's, the program goes with it.
   const isGivenBack = program === 'ours' && (owner === 'adopted' || !attached)
-  const container = endpoint?.container ?? null
+  const container = role.connects?.container ?? null
   const { receiveQueues } = link
   return [{ kind: 'xdp', id, spans, owner: isGivenBack ? 'adopted' : 'shared', program, container, receiveQueues }]
 }

@@ -1,0 +1,163 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { indexName, shellLine } from '../host/quote-command.ts'
+import type { Link } from '../host/snapshot.ts'
+import { markOf } from './copied-mark.ts'
+import type { DesiredState } from './desired-state.ts'
+import { writeAddress } from './kind.ts'
+import { readPortClass } from './marks.ts'
+import { isInScope, isLiveNetwork } from './ownership.ts'
+import { findSeal } from './seal.ts'
+
+/** What a port of a span's bridge is, or was. All that is done to the port follows from its role: see {@link treatments}. */
+export type PortRole =
+  /** It connects a container to the network of a span. */
+  | { readonly kind: 'sensor'; readonly connects: Connection }
+  /** It leads to a container on a foreign network, to another network namespace or, through a tap, to a virtual machine. */
+  | { readonly kind: 'foreign'; readonly connects: Connection | null }
+  /**
+   * It was made to connect a container, and connects none any more: the container has moved its interface to another network
+   * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for. `reference` is what
+   * ip calls it: its index, for another port may have its name by then.
+   */
+  | { readonly kind: 'left'; readonly connects: null; readonly reference: string }
+  /** It may be such a port, and its mark does not say so. */
+  | { readonly kind: 'stray'; readonly connects: null }
+  /** It is foreign, and leads nowhere else: the host may have another use for it. */
+  | { readonly kind: 'local'; readonly connects: null }
+
+/** The container that a port connects, and the Docker network. */
+export interface Connection {
+  readonly container: string
+  readonly network: string
+}
+
+/** What follows from the role of a port. */
+interface Treatment {
+  /** The port is sealed where its span is: what comes from it comes from elsewhere, and would enter the host. */
+  readonly sealed: boolean
+  /** What comes from it is kept from packet sockets of the host, too. */
+  readonly silent: boolean
+  /** What becomes of a port that no span has any more. */
+  readonly end: 'goes' | 'returned' | 'removed' | 'stays'
+}
+
+/** What follows from each role. */
+export const treatments: Readonly<Record<PortRole['kind'], Treatment>> = {
+  // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
+  sensor: { sealed: true, silent: true, end: 'goes' },
+  foreign: { sealed: true, silent: true, end: 'returned' },
+  left: { sealed: true, silent: false, end: 'removed' },
+  // What its container sends would enter the host.
+  stray: { sealed: true, silent: true, end: 'stays' },
+  local: { sealed: false, silent: false, end: 'returned' }
+}
+
+/** The role of a port of a span's bridge, or of a link that was one. */
+export function portRole(desired: DesiredState, host: HostIndex, link: Link): PortRole {
+  const { container, endpoint } = host.attachmentOf(link) ?? {}
+  if (container && endpoint) {
+    const network = host.networkOf(endpoint.network)
+    const isSpans = network !== undefined && isLiveNetwork(desired, network)
+    return {
+      kind: isSpans ? 'sensor' : 'foreign',
+      connects: { container: container.name, network: endpoint.network }
+    }
+  }
+  const mark = readPortClass(findSeal(host, link.name)?.classId ?? null)
+  if (mark !== null && isNobodys(host, link)) {
+    if (!mark.connection || unreadIn(host).length > 0) return { kind: 'stray', connects: null }
+    const byIndex = indexName(link.index)
+    return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
+  }
+  return { kind: link.foreignPeer || link.kind === 'tun' ? 'foreign' : 'local', connects: null }
+}
+
+/** The containers that the engine has failed to describe: any port may be theirs. */
+function unreadIn({ docker }: HostIndex): readonly string[] {
+  return docker.state === 'read' ? docker.unread.map(({ name }) => name) : []
+}
+
+/**
+ * Whether a port with a name as the engine gives it connects no container that was read. While a container starts or stops, or where it is not known
+ * which port is whose, each is taken for somebody's. One that has ended, and has no network namespace any more, has no port. One whose
+ * veth pairs were read has no port but among these, also where it has made itself a second one, and nothing tells which is its own:
+ * where none were, its namespace may not be seen from here.
+ */
+function isNobodys(host: HostIndex, link: Link): boolean {
+  const { docker, engine } = host
+  const own = host.attachmentOf(link)
+  if (!link.foreignPeer || !isPortName(engine, link.name)) return false
+  if (docker.state !== 'read') return false
+  const isSpans = (network: (typeof docker.networks)[number]) =>
+    network.labels[label.name] !== undefined || (link.master !== null && dockerBridge(network) === link.master)
+  const names = new Set(docker.networks.filter(isSpans).map(({ name }) => name))
+  const containers = own === undefined ? docker.containers : [own.container]
+  return containers.every(
+    ({ isUnplugged, veths, endpoints }) =>
+      isUnplugged ||
+      (own === undefined && (veths ?? []).length > 0) ||
+      endpoints.every(({ network, port }) => !names.has(network) || port !== 'unknown')
+  )
+}
+
+/** Whether a link may be the port of a container of any span; also true where Docker was not read and a span uses Docker. */
+export function sensorPorts({ spans }: DesiredState, host: HostIndex): (link: Link) => boolean {
+  const { docker, links } = host
+  if (docker.state !== 'read') {
+    const uses =
+      spans.some(({ network }) => network !== null) || links.some((one) => markOf(host, one)?.network === true)
+    return () => uses
+  }
+  const networks = new Set(docker.networks.filter(({ labels }) => labels[label.name] !== undefined).map(({ id }) => id))
+  const running = docker.containers.filter((container) => container.running)
+  const ours = running.flatMap(({ endpoints }) => endpoints.filter(({ networkId }) => networks.has(networkId)))
+  const isUnclear = docker.unread.length > 0 || ours.some(({ port }) => typeof port === 'string')
+  const places = new Set(ours)
+  return (link) => {
+    const endpoint = host.attachmentOf(link)?.endpoint
+    return isUnclear || (endpoint != null && places.has(endpoint))
+  }
+}
+
+/**
+ * The ports of spans with a network that may be such, and whose mark does not say so: a container may have moved its interface before
+ * the port was sealed, or while Docker was not read. What somebody has put on the bridge by hand may look the same, so it stays.
+ */
+export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagnostic[] {
+  const bridges = host.links.filter((link) => {
+    const mark = markOf(host, link)
+    return mark?.network === true && isInScope(desired, mark.owner, link.name)
+  })
+  return bridges.flatMap(({ name: span }) =>
+    host
+      .portsOf(span)
+      // What has no mark has just come: its container may not be told of yet.
+      .filter((link) => portRole(desired, host, link).kind === 'stray')
+      .map((link) => ({
+        ...explainStray(link, span, host, desired.spanOf(span) === undefined),
+        address: writeAddress(span, 'port', link.name)
+      }))
+  )
+}
+
+/** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
+function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
+  const { name } = link
+  const meaning = isGoing ? 'could send to the host, so the port stays sealed' : 'hears the span for as long as it runs'
+  const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
+  const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
+  const own = host.attachmentOf(link)?.container
+  const owner =
+    own === undefined
+      ? `a network namespace that ${explainOwner(unreadIn(host))}`
+      : `the container ${own.name}, which neither Docker nor Podman has connected by it: it may have made the port itself, or kept it, and then`
+  const where = `the port ${name} of span ${span} leads to ${owner}`
+  return diagnostic('PORT_STRAY', `${where} ${meaning}`, `${remove}${open}`)
+}
+
+function explainOwner(unread: readonly string[]): string {
+  if (unread.length === 0) return "is no container's: a sensor may have moved its interface there, and then"
+  return `is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
+}
