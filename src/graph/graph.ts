@@ -3,6 +3,7 @@ import { indexInterfaces } from '../spec/interfaces.ts'
 import { describeSource, printSource } from '../spec/sources/registry.ts'
 import type { Direction, SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
+import { selectionOf } from '../spec/values/selection.ts'
 
 /** How a part of a graph stands, from good to bad. */
 export const standings = ['ok', 'waits', 'paused', 'broken'] as const
@@ -99,8 +100,8 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
 }
 
 /** A mirror as the file wants it. */
-export function drawMirror({ direction, filter }: Pick<SourceSpec, 'direction' | 'filter'>): Part {
-  return drawPart(writeDirections(direction), [filter?.expression ?? 'every frame'])
+export function drawMirror(source: SourceSpec): Part {
+  return drawPart(writeDirections(source.direction), [selectionOf(source).expression ?? 'every frame'])
 }
 
 /**

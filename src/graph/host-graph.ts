@@ -5,6 +5,7 @@ import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
+import { writeFrames } from '../resources/kinds/mirror.ts'
 import { writeSourceName } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import type { Report } from '../status/report.ts'
@@ -138,7 +139,7 @@ export function drawLive(view: PlanView, report: Report): Graph {
 }
 
 function drawPoints(points: readonly CopyPoint[]): Part {
-  const filters = new Set(points.map(({ expression }) => expression ?? 'every frame'))
+  const filters = new Set(points.map((point) => writeFrames(point) ?? 'every frame'))
   return drawPart(points.map(({ direction }) => direction).join(' + '), [...filters])
 }
 

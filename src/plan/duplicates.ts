@@ -118,16 +118,14 @@ const everyEnd: ReadonlySet<string> = new Set(
 )
 
 /** Whether some frames certainly match both filters: those with addresses may be there to tell the two apart. */
-function selectSame(first: CopyPoint, second: CopyPoint): boolean {
-  const filters = [first.expression, second.expression]
-  const [one, other] = filters
-  if ([first, second].some(({ device }) => device.link?.kind === 'vlan')) return one === null && other === null
-  if (one === other) return true
+function selectSame({ selection: one, device }: CopyPoint, { selection: other, device: beyond }: CopyPoint): boolean {
+  if (one.everyFrame && other.everyFrame) return true
+  if ([device, beyond].some(({ link }) => link?.kind === 'vlan')) return false
+  const filter = one.expression ?? other.expression
+  if (filter === null || one.expression === other.expression) return filter !== null
   return (
-    filters.includes(null) &&
-    filters.every((filter) =>
-      readTokens(filter ?? '').every(({ kind, text }) => everyEnd.has(text) || (kind === 'value' && /^\d+$/.test(text)))
-    )
+    (one.everyFrame || other.everyFrame) &&
+    readTokens(filter).every(({ kind, text }) => everyEnd.has(text) || (kind === 'value' && /^\d+$/.test(text)))
   )
 }
 
@@ -139,7 +137,7 @@ function describePairs(span: string, pairs: readonly Pair[], points: Points): Di
   const sources = new Set(pairs.flatMap((each) => [each.first.source.join('/'), each.second.source.join('/')]))
   const more = sources.size > 2 ? `; so are frames of ${sources.size - 2} more of its sources` : ''
   const way = bridge === null ? `that passes ${one} and ${other}` : describeWay(pair, points)
-  const isFiltered = first.expression !== null || second.expression !== null
+  const isFiltered = !(first.selection.everyFrame && second.selection.everyFrame)
   const frame = `${way}${isFiltered ? `${bridge === null ? ' and' : ' that'} both filters match` : ''}`
   const message = `span ${span}: each frame ${frame} is copied twice, once at each of them${more}`
   const hint =

@@ -77,6 +77,6 @@ function describeMirrors(span: string, marks: DesiredState, host: HostIndex): Co
       origin: nowhere,
       device: { name: device, link: host.linkOf(device) ?? null },
       // The expression is in the file alone.
-      expression: program === everyFrame ? null : `a program of length ${program.split(',')[0]}`
+      selection: { expression: null, everyFrame: program === everyFrame }
     }))
 }

@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
@@ -20,6 +21,7 @@ import {
 } from '../resources/sources/source-kind.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
+import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
@@ -250,7 +252,7 @@ function resolveMirrors(
   const items = possible.map(
     ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
-      expression: source.filter?.expression ?? null,
+      selection: selectionOf(source),
       program,
       maxIdle,
       origin
@@ -293,7 +295,8 @@ function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec,
         if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
         const direction = tcHook === 'ingress' ? 'egress' : 'ingress'
         const point = { source: [link.name], device: { name: link.name, link }, tcHook, direction, program } as const
-        return [{ ...point, expression: null, settings: [], maxIdle, origin }]
+        const selection = { expression: null, everyFrame: program === everyFrame }
+        return [{ ...point, selection, settings: [], maxIdle, origin }]
       })
     )
 }

@@ -2,6 +2,7 @@ import type { Origin } from '../errors.ts'
 import type { Container, Filter, Link, Program } from '../host/snapshot.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec, TcHook } from '../spec/spec.ts'
+import type { Selection } from '../spec/values/selection.ts'
 import type { InterfaceMark, InterfaceSetting } from './marks.ts'
 
 /** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
@@ -22,7 +23,7 @@ export interface CopyPoint {
   readonly tcHook: TcHook
   /** The direction, as the source sees it. */
   readonly direction: TcHook
-  readonly expression: string | null
+  readonly selection: Selection
   /** null: not known. A live program stays as it is. */
   readonly program: Program | null
   /** What the device needs besides its clsact qdisc. */

@@ -5,7 +5,7 @@ import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import type { TcHook } from '../../spec/spec.ts'
 import { markOf } from '../copied-mark.ts'
-import type { DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -33,7 +33,7 @@ export interface Mirror extends Resource, ReplacedMirrors {
   /** The bridge that gets the copies; `*` if that bridge is gone, also where there is a new bridge of the same name. */
   readonly target: string
   readonly program: Program
-  /** The pcap expression; null for every frame, or where only the program is known. */
+  /** As in the file; null: it has none, or is not known. */
   readonly expression: string | null
   /** What happens to the frame itself: `continue` hands it to the next filter. */
   readonly control: string
@@ -100,11 +100,17 @@ export const mirror: Kind<Mirror> = {
 }
 
 function describeProgram({ expression, program }: Mirror): string {
-  return expression ?? (program === everyFrame ? 'every frame' : `a program of length ${program.split(',')[0]}`)
+  return writeFrames({ selection: { expression, everyFrame: program === everyFrame }, program }) ?? 'every frame'
+}
+
+/** The frames that are copied, in words; null: every frame. */
+export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' | 'program'>): string | null {
+  const { expression, everyFrame: isEvery } = selection
+  return isEvery ? null : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
 }
 
 function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap(({ source, device, tcHook, direction, expression, program, origin }): Mirror[] => {
+  return span.mirrors.flatMap(({ source, device, tcHook, direction, selection, program, origin }): Mirror[] => {
     const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
@@ -125,7 +131,7 @@ function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan
         origin,
         target: span.name,
         program: known,
-        expression,
+        expression: selection.expression,
         control: 'continue',
         protocol: 'all',
         directAction: false,

@@ -43,7 +43,7 @@ export type Hop = HopCounts &
         readonly kind: 'mirror'
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
-      } & Pick<PathMirror, 'device' | 'source' | 'tcHook' | 'direction' | 'expression'>)
+      } & Pick<PathMirror, 'device' | 'source' | 'tcHook' | 'direction' | 'selection' | 'program'>)
     | { readonly kind: 'bridge' | 'port'; readonly device: string }
     | {
         readonly kind: 'sensor'
@@ -139,10 +139,10 @@ export function causeOfNoCarrier(source: SourceId): CarrierCause {
 function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, window: Window): Loss[] {
   const pair = pairMirrors(mirror, ...window)
   if (pair === undefined) {
-    const frames = mirror.expression === null ? countUnmirrored(path, mirror, received, window) : null
+    const frames = mirror.selection.everyFrame ? countUnmirrored(path, mirror, received, window) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
-  if (mirror.expression !== null) return []
+  if (!mirror.selection.everyFrame) return []
   return loss('unexplained', missingFrames(received, mirrorDelta(pair, 'packets')))
 }
 
@@ -166,8 +166,9 @@ function mirrorDelta(
 
 function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
   const pair = pairMirrors(mirror, ...window)
-  const { device, source, tcHook, direction, expression } = mirror
-  const hop = { kind: 'mirror', device, source, tcHook, direction, expression, counters: pair?.later ?? null } as const
+  const { device, source, tcHook, direction, selection, program } = mirror
+  const counters = pair?.later ?? null
+  const hop = { kind: 'mirror', device, source, tcHook, direction, selection, program, counters } as const
   if (pair === undefined) return { ...hop, ...absent }
   const losses = [
     ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),

@@ -1,3 +1,4 @@
+import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'
@@ -99,11 +100,11 @@ function lossDocument({ cause, frames }: Loss) {
 
 function detailsOf(hop: Hop) {
   if (hop.kind === 'mirror') {
-    const { source, direction, expression, counters } = hop
+    const { source, direction, counters } = hop
     return {
       source: writeSourceName(source),
       direction,
-      filter: expression,
+      filter: writeFrames(hop),
       total_frames: counters?.packets ?? null,
       total_bytes: counters?.bytes ?? null,
       installed_seconds: counters?.installed ?? null,

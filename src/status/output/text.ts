@@ -3,6 +3,7 @@ import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
+import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
@@ -128,8 +129,10 @@ function remarks(hop: Hop): string[] {
   return reset
 }
 
-function describeMirror({ expression, counters }: Extract<Hop, { kind: 'mirror' }>): string[] {
-  const filter = expression === null ? [] : [expression.trim().replace(/\s+/g, ' ')]
+function describeMirror(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
+  const { counters } = hop
+  const frames = writeFrames(hop)
+  const filter = frames === null ? [] : [frames.trim().replace(/\s+/g, ' ')]
   if (counters === null) return [...filter, 'the mirror is missing']
   const { packets, bytes, installed, idle } = counters
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`

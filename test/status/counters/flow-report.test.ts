@@ -57,7 +57,10 @@ describe('what is lost at each hop, and why', () => {
     expect(count(none, later).lost).toEqual(['interface unexplained 10'])
     const [mirror] = path.mirrors
     if (mirror === undefined) throw new Error('the frame path has changed')
-    expect(count(none, later, { ...path, mirrors: [{ ...mirror, expression: 'tcp' }] }).lost).toEqual([])
+    expect(
+      count(none, later, { ...path, mirrors: [{ ...mirror, selection: { expression: 'tcp', everyFrame: false } }] })
+        .lost
+    ).toEqual([])
   })
 
   test('without a mirror', () => {

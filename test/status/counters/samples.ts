@@ -1,5 +1,6 @@
 import type { LinkCounters, MirrorCounters } from '../../../src/host/parsers/counters.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
+import { everyFrame } from '../../../src/host/tc-syntax.ts'
 import type { FramePath } from '../../../src/status/counters/frame-path.ts'
 
 const origin = { file: 'spans.yaml', line: 1, column: 1 }
@@ -16,7 +17,8 @@ export const path: FramePath = {
       index: 2,
       tcHook: 'ingress',
       handle: 8,
-      expression: null,
+      selection: { expression: null, everyFrame: true },
+      program: everyFrame,
       maxIdle: null,
       origin
     }
