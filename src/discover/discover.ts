@@ -1,20 +1,20 @@
 import { SpanplanError } from '../errors.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { ClassFilter, Filter, Link, MirrorAction, TcFilter } from '../host/snapshot.ts'
+import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '../host/snapshot.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie } from '../resources/marks.ts'
-import { checkInterface } from '../resources/sources/interface.ts'
+import { checkInterface, interfaceHooks } from '../resources/sources/interface.ts'
 import { loadSpec } from '../spec/load.ts'
-import type { Direction, TcHook } from '../spec/spec.ts'
+import { type Direction, readDirections } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import { filterToPcap, joinParts, type PcapPart, type PcapResult } from './filter-to-pcap.ts'
 
 /** A source of a discovered span, with remarks for the user. */
 export interface DiscoveredSource {
   readonly interface: string
-  readonly direction: Direction
+  readonly directions: readonly Direction[]
   readonly filter: string | null
   readonly remarks: readonly string[]
 }
@@ -126,7 +126,8 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
 
 /** One source for each tc hook that is mirrored, or one for both. */
 function sourcesOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
-  const sources = (['ingress', 'egress'] as const).flatMap((tcHook): DiscoveredSource[] => {
+  const sources = readDirections('both').flatMap((direction): DiscoveredSource[] => {
+    const tcHook = interfaceHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
     const own = onHook.filter(({ action }) => action.target === target)
     if (own.length === 0) return []
@@ -144,7 +145,7 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
       if (problems.length === 0) problems.push('its filters look for frames with and without a VLAN tag.')
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
-    return [{ interface: device, direction: tcHook, filter, remarks: [...problems, ...remarksOf(own, onHook)] }]
+    return [{ interface: device, directions: [direction], filter, remarks: [...problems, ...remarksOf(own, onHook)] }]
   })
   return joinHooks(sources)
 }
@@ -212,7 +213,7 @@ const chainOf = (filter: AnyFilter) => `${hookOf(filter)} ${filter.chain}`
 function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
   if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
-  return [{ ...one, direction: 'both', remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+  return [{ ...one, directions: readDirections('both'), remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 
 function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {

@@ -1,6 +1,7 @@
 import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { printable } from '../printable.ts'
+import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
 /** What the head of the file says of its origin. */
@@ -19,8 +20,15 @@ export function writeImport(host: HostIndex, context: ImportContext): string {
   const discovery = discoverSpans(host)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ interface: name, direction, filter, remarks }: DiscoveredSource) =>
-    remarked(document.createNode({ interface: name, direction, ...(filter !== null && { filter }) }), remarks)
+  const source = ({ interface: name, directions, filter, remarks }: DiscoveredSource) =>
+    remarked(
+      document.createNode({
+        interface: name,
+        direction: writeDirections(directions),
+        ...(filter !== null && { filter })
+      }),
+      remarks
+    )
   const span = ({ sources, network, sensors, mtu }: DiscoveredSpan) => ({
     sources: sources.map(source),
     ...(network && { network: network.subnet === null ? network.name : network }),

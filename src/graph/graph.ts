@@ -1,8 +1,9 @@
 import { printable } from '../printable.ts'
 import { indexInterfaces } from '../spec/interfaces.ts'
 import { describeSource, printSource } from '../spec/sources/registry.ts'
-import type { Direction, SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
+import { writeDirection } from '../spec/values/direction.ts'
 import { selectionOf } from '../spec/values/selection.ts'
 
 /** How a part of a graph stands, from good to bad. */
@@ -101,7 +102,7 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
 
 /** A mirror as the file wants it. */
 export function drawMirror(source: SourceSpec): Part {
-  return drawPart(writeDirections(source.direction), [selectionOf(source).expression ?? 'every frame'])
+  return drawPart(source.directions.map(writeDirection).join(' + '), [selectionOf(source).expression ?? 'every frame'])
 }
 
 /**
@@ -121,10 +122,6 @@ export function drawPart(title: string, details: readonly string[] = []): Part {
 
 function drawEnd(key: string, value: string, name: string): Part {
   return drawPart(name, [name === value ? key : `${key} ${value}`])
-}
-
-function writeDirections(direction: Direction): string {
-  return direction === 'both' ? 'ingress + egress' : direction
 }
 
 /** How parts stand together: as the worst of them. */

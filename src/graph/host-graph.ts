@@ -8,6 +8,7 @@ import type { Wait } from '../resources/kind.ts'
 import { writeFrames } from '../resources/kinds/mirror.ts'
 import { writeSourceName } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import { writeDirection } from '../spec/values/direction.ts'
 import type { Report } from '../status/report.ts'
 import { type SensorHealth, sensorCauses } from '../status/sensor-health.ts'
 import {
@@ -140,7 +141,7 @@ export function drawLive(view: PlanView, report: Report): Graph {
 
 function drawPoints(points: readonly CopyPoint[]): Part {
   const filters = new Set(points.map((point) => writeFrames(point) ?? 'every frame'))
-  return drawPart(points.map(({ direction }) => direction).join(' + '), [...filters])
+  return drawPart(points.map(({ direction }) => writeDirection(direction)).join(' + '), [...filters])
 }
 
 function drawListed(span: SpanSpec, input: HostInput): GraphSpan {

@@ -1,4 +1,3 @@
-import type { TcHook } from '../spec/spec.ts'
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
 import { matchesContainer } from './docker/container-match.ts'
 import { dockerBridge, engineOf, label, networkOption } from './docker/docker-names.ts'
@@ -14,6 +13,7 @@ import type {
   OpaqueLink,
   Reading,
   Snapshot,
+  TcHook,
   VethPair
 } from './snapshot.ts'
 import { isSealProgram } from './xdp/seal-program.ts'

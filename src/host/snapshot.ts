@@ -1,5 +1,7 @@
 import type { Diagnostic } from '../errors.ts'
-import type { TcHook } from '../spec/spec.ts'
+
+/** A hook of tc, as the host sees the frames of a device: it receives them, or sends them. */
+export type TcHook = 'ingress' | 'egress'
 
 /** A classic BPF program as tc writes it: the number of instructions, then each instruction, separated by commas. */
 export type Program = string

@@ -1,6 +1,5 @@
-import type { TcHook } from '../spec/spec.ts'
 import { option } from './quote-command.ts'
-import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter } from './snapshot.ts'
+import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter, TcHook } from './snapshot.ts'
 import { closingPref, dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */

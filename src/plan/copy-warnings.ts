@@ -1,14 +1,14 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { Filter, Link } from '../host/snapshot.ts'
+import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { isTransparent } from '../resources/seal.ts'
-import type { TcHook } from '../spec/spec.ts'
+import { writeDirection } from '../spec/values/direction.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
 export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Diagnostic[] {
@@ -37,7 +37,7 @@ export function warnOfSource(
   host: HostIndex
 ): Diagnostic[] {
   if (link === null) return []
-  const address = writeAddress(span, 'mirror', ...source, direction)
+  const address = writeAddress(span, 'mirror', ...source, writeDirection(direction))
   // Where a filter of a lower preference ends classification, the mirrors do not see the frame.
   const before = host.filtersAt(link.name, tcHook).filter((filter) => filter.pref < mirrorPref && isOpaque(filter))
   const programs = warnOfPrograms(link, host, {

@@ -1,11 +1,11 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import type { Link } from '../host/snapshot.ts'
+import type { Link, TcHook } from '../host/snapshot.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { writeAddress } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
-import type { TcHook } from '../spec/spec.ts'
+import { writeDirection } from '../spec/values/direction.ts'
 import { lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
 
 /** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
@@ -143,7 +143,7 @@ function describePairs(span: string, pairs: readonly Pair[], points: Points): Di
   const hint =
     bridge === null
       ? 'take one of the two out'
-      : `to have each once, write "direction: ${first.direction}" for all of them, which leaves out what others send them; or take all but one out`
+      : `to have each once, write "direction: ${writeDirection(first.direction)}" for all of them, which leaves out what others send them; or take all but one out`
   return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), address: writeAddress(span, 'mirror') }]
 }
 

@@ -1,8 +1,7 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import type { Link } from '../host/snapshot.ts'
+import type { Link, TcHook } from '../host/snapshot.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
-import type { TcHook } from '../spec/spec.ts'
 
 /** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {

@@ -10,9 +10,11 @@ import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
+import { containerHooks } from '../resources/sources/container.ts'
 import { resolveSource } from '../resources/sources/registry.ts'
 import {
   type Context,
+  directionAt,
   joinResolved,
   type Resolved,
   type SourceHook,
@@ -293,7 +295,7 @@ function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec,
     .flatMap((link) =>
       host.filtersOf(link.name).flatMap(({ mirror, tcHook, handle, program }): CopyPoint[] => {
         if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
-        const direction = tcHook === 'ingress' ? 'egress' : 'ingress'
+        const direction = directionAt(containerHooks, tcHook)
         const point = { source: [link.name], device: { name: link.name, link }, tcHook, direction, program } as const
         const selection = { expression: null, everyFrame: program === everyFrame }
         return [{ ...point, selection, settings: [], maxIdle, origin }]

@@ -1,7 +1,8 @@
 import type { Origin } from '../errors.ts'
-import type { Container, Filter, Link, Program } from '../host/snapshot.ts'
+import type { Container, Filter, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { Scope } from '../spec/scope.ts'
-import type { SpanSpec, TcHook } from '../spec/spec.ts'
+import type { SpanSpec } from '../spec/spec.ts'
+import type { Direction } from '../spec/values/direction.ts'
 import type { Selection } from '../spec/values/selection.ts'
 import type { InterfaceMark, InterfaceSetting } from './marks.ts'
 
@@ -19,10 +20,8 @@ export interface Device {
 export interface CopyPoint {
   readonly source: SourceId
   readonly device: Device
-  /** tc's hook, as the host sees it. */
   readonly tcHook: TcHook
-  /** The direction, as the source sees it. */
-  readonly direction: TcHook
+  readonly direction: Direction
   readonly selection: Selection
   /** null: not known. A live program stays as it is. */
   readonly program: Program | null

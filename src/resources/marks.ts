@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Link, NftTable } from '../host/snapshot.ts'
-import type { TcHook } from '../spec/spec.ts'
+import type { Link, NftTable, TcHook } from '../host/snapshot.ts'
 
 /**
  * Marks are all the state there is. A mark is on the thing that it describes, and lives as long as that thing: the alias of a

@@ -3,8 +3,9 @@ import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import { describeSource } from './sources/registry.ts'
-import type { SensorSpec, SourceSpec, SpanSpec, TcHook } from './spec.ts'
+import type { SensorSpec, SourceSpec, SpanSpec } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
+import { writeDirection } from './values/direction.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 import { placeWithin } from './yaml/tree.ts'
 
@@ -53,24 +54,21 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   })
 }
 
-const directionsOf = ({ direction }: SourceSpec): readonly TcHook[] =>
-  direction === 'both' ? ['ingress', 'egress'] : [direction]
-
 function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[] {
   const seen = new Map<string, { source: SourceSpec; title: string }>()
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
     const { title, identity } = describeSource(source, findInterface)
-    const twice = directionsOf(source).filter((direction) => seen.has(`${direction} ${identity}`))
+    const twice = source.directions.filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
       const name = other.title === title ? title : `${title}, which is ${other.title}`
       const place = describePlace(other.source.origin, source.origin)
-      const message = `span ${quote(span.name)} already copies ${twice.join(' and ')} of ${name} (${place})`
+      const message = `span ${quote(span.name)} already copies ${twice.map(writeDirection).join(' and ')} of ${name} (${place})`
       const hint = 'remove one, give them different directions, or join their filters with "or"'
       diagnostics.push(diagnostic('SOURCE_TWICE', message, hint, source.origin))
     }
-    for (const direction of directionsOf(source))
+    for (const direction of source.directions)
       if (!seen.has(`${direction} ${identity}`)) seen.set(`${direction} ${identity}`, { source, title })
   }
   return diagnostics

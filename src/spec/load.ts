@@ -10,6 +10,7 @@ import type { SensorData } from './schema/sensor.ts'
 import { describeSource, loadSource } from './sources/registry.ts'
 import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { readSelector } from './values/container-selector.ts'
+import { readDirections } from './values/direction.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
 import { findTree, findValuePlace, type Path, type Tree } from './yaml/tree.ts'
@@ -178,7 +179,9 @@ function buildSource(
   return [
     {
       ...source,
-      direction: data.direction ?? describeSource(source, findInterface).defaultDirection,
+      directions: data.direction
+        ? readDirections(data.direction)
+        : describeSource(source, findInterface).defaultDirections,
       filter: buildFilter(data.filter, [...path, 'filter'], tree),
       maxIdle: data.max_idle ?? null,
       origin: findValuePlace(tree, path)

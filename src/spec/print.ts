@@ -2,6 +2,7 @@ import { stringify } from 'yaml'
 import { printSource } from './sources/registry.ts'
 import type { NetworkSpec, SensorSpec, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
+import { writeDirections } from './values/direction.ts'
 import { writeDuration } from './values/duration.ts'
 
 /** Prints a spec as one spans.yaml with every default written out. Loaded again, it is the same spec with other places. */
@@ -19,7 +20,7 @@ export function printSpec(spec: Spec): string {
 
 const printItem = (source: SourceSpec) => ({
   ...printSource(source),
-  direction: source.direction,
+  direction: writeDirections(source.directions),
   ...(source.filter && { filter: source.filter.expression }),
   ...(source.maxIdle !== null && { max_idle: writeDuration(source.maxIdle) })
 })

@@ -2,13 +2,8 @@ import type { Origin } from '../errors.ts'
 import type { InterfaceSpec } from './interfaces.ts'
 import type { SourceByKind } from './sources/registry.ts'
 import type { ContainerSelector } from './values/container-selector.ts'
+import type { Direction } from './values/direction.ts'
 import type { Written } from './yaml/tree.ts'
-
-/** A direction as the source sees it: received or sent. Each has a tc hook. */
-export type TcHook = 'ingress' | 'egress'
-
-/** The frames that are copied. */
-export type Direction = TcHook | 'both'
 
 /** A file as it is on disk. */
 export interface SourceFile {
@@ -28,7 +23,8 @@ export interface FilterSpec {
 
 /** What a span copies from, with its defaults filled in. */
 export type SourceSpec = SourceByKind & {
-  readonly direction: Direction
+  /** At least one. */
+  readonly directions: readonly Direction[]
   /** null: every frame. */
   readonly filter: FilterSpec | null
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */

@@ -8,6 +8,7 @@ import { everyFrame } from '../../src/host/tc-syntax.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import type { SpanSpec } from '../../src/spec/spec.ts'
+import { readDirections } from '../../src/spec/values/direction.ts'
 import {
   ALL_HOSTS_GROUP,
   arp,
@@ -171,7 +172,9 @@ test.each([
   const { spans } = await importSpans()
   const found = cases.map((_, index) => spans.find(({ name }) => name === bridgesOf(index).found)?.sources)
   expect(found).toMatchObject(
-    cases.map(([, expression]) => [{ interface: 'ens192', direction: hook, filter: expression && { expression } }])
+    cases.map(([, expression]) => [
+      { interface: 'ens192', directions: readDirections(hook), filter: expression && { expression } }
+    ])
   )
 
   for (const [index, [, expression]] of cases.entries()) {
@@ -231,11 +234,11 @@ test('u32 at both hooks, which the kernel shows as one', async () => {
   const { spans } = await importSpans()
   const sources = spans.map(({ name, sources: of }) => [
     name,
-    ...of.map(({ direction, filter }) => `${direction}: ${filter?.expression}`)
+    ...of.map(({ directions, filter }) => `${directions}: ${filter?.expression}`)
   ])
   expect(sources).toEqual([
-    ['br0', 'ingress: ip src net 10.2.0.0/16 and not vlan', 'egress: ip src net 10.1.0.0/16 and not vlan'],
-    ['br1', 'ingress: ip src net 10.3.0.0/16 and not vlan']
+    ['br0', 'received: ip src net 10.2.0.0/16 and not vlan', 'sent: ip src net 10.1.0.0/16 and not vlan'],
+    ['br1', 'received: ip src net 10.3.0.0/16 and not vlan']
   ])
 })
 
@@ -260,8 +263,8 @@ test('the old ingress qdisc, and a classful root: what cannot be said is said in
     {
       name: 'br0',
       sources: [
-        { interface: 'ens192', direction: 'egress', filter: null },
-        { interface: 'ens224', direction: 'both', filter: null }
+        { interface: 'ens192', directions: ['sent'], filter: null },
+        { interface: 'ens224', directions: ['received', 'sent'], filter: null }
       ],
       network: null,
       mtu: 'auto'
@@ -289,6 +292,8 @@ test('what spanplan made itself, with its name', async () => {
   await spanplan(lab, ['apply'])
   const { text, spans } = await importSpans()
   expect(text).toMatch(/^name: sensor-7$/m)
-  expect(spans).toMatchObject([{ name: 'span0', sources: [{ interface: 'ens192', direction: 'both', filter: null }] }])
+  expect(spans).toMatchObject([
+    { name: 'span0', sources: [{ interface: 'ens192', directions: ['received', 'sent'], filter: null }] }
+  ])
   await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
 })

@@ -3,10 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseFilters } from '../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../src/host/parsers/json.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote-command.ts'
-import type { Program } from '../../src/host/snapshot.ts'
+import type { Program, TcHook } from '../../src/host/snapshot.ts'
 import { mirrorPref, sealPref } from '../../src/host/tc-syntax.ts'
 import { writeFilter, writeMirror, writeSeal } from '../../src/host/write-filters.ts'
-import type { TcHook } from '../../src/spec/spec.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 
 let lab: Lab

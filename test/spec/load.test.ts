@@ -47,7 +47,7 @@ describe('a good file', () => {
             {
               kind: 'interface',
               interface: 'tap-a',
-              direction: 'both',
+              directions: ['received', 'sent'],
               filter: {
                 expression: 'not port 22',
                 origin: at(15, 17),
@@ -59,7 +59,7 @@ describe('a good file', () => {
             {
               kind: 'interface',
               interface: 'ens224',
-              direction: 'both',
+              directions: ['received', 'sent'],
               filter: null,
               maxIdle: null,
               origin: at(16, 9)
@@ -84,7 +84,7 @@ describe('a good file', () => {
     expect(spec).toMatchObject({ name: 'default', interfaces: [] })
     expect(spec.spans[0]).toMatchObject({
       description: null,
-      sources: [{ direction: 'both', filter: null }],
+      sources: [{ directions: ['received', 'sent'], filter: null }],
       network: { name: 'span0', subnet: null, origin: at(3, 3) },
       mtu: 'auto',
       wire: true,
@@ -114,7 +114,7 @@ describe('a good file', () => {
       'version: 1\ninterfaces:\n  tap: {match: {name: ens1}, dedicated: true}\nspans:\n' +
         '  a: {sources: [{interface: tap}]}\n  b: {sources: [{interface: ens1}]}\n'
     )
-    expect(spec.spans.map(({ sources }) => sources[0]?.direction)).toEqual(['ingress', 'ingress'])
+    expect(spec.spans.map(({ sources }) => sources[0]?.directions)).toEqual([['received'], ['received']])
   })
 
   test('no spans at all', () => {
@@ -199,7 +199,9 @@ describe('several files', () => {
   test('are put together in their order', () => {
     const spec = loadSpec([a, b])
     expect(spec).toMatchObject({ name: 'one', files: ['a.yaml', 'b.yaml'] })
-    expect(spec.spans).toMatchObject([{ name: 'b', origin: at(2, 9, 'b.yaml'), sources: [{ direction: 'ingress' }] }])
+    expect(spec.spans).toMatchObject([
+      { name: 'b', origin: at(2, 9, 'b.yaml'), sources: [{ directions: ['received'] }] }
+    ])
     expect(loadSpec([b, a]).name).toBe('one')
   })
 

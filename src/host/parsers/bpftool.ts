@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import type { TcHook } from '../../spec/spec.ts'
 import type { Argv } from '../exec.ts'
-import type { AttachedProgram } from '../snapshot.ts'
+import type { AttachedProgram, TcHook } from '../snapshot.ts'
 import { isSealProgram } from '../xdp/seal-program.ts'
 import { parseRecords } from './records.ts'
 

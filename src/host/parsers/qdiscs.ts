@@ -1,6 +1,5 @@
 import * as z from 'zod'
-import type { TcHook } from '../../spec/spec.ts'
-import type { HookPlace, Qdisc } from '../snapshot.ts'
+import type { HookPlace, Qdisc, TcHook } from '../snapshot.ts'
 
 /** The kind of what is not understood; no kind of tc's has this name. */
 export const opaqueKind = 'unknown'

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Resource, Step } from '../../resources/kind.ts'
+import { isMirror } from '../../resources/kinds/mirror.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import type { Facts } from '../plan-view.ts'
 import { commandOf, countActions } from './text.ts'
@@ -52,8 +54,8 @@ function changeDocument(change: PlannedChange) {
     span: change.span,
     title: change.title,
     action: change.action,
-    before: change.before && withoutOrigin(change.before),
-    after: change.after && withoutOrigin(change.after),
+    before: change.before && resourceDocument(change.before),
+    after: change.after && resourceDocument(change.after),
     fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
     facts: change.facts.map(({ key, label, from, to }) => ({ key, label, before: from, after: to })),
     reason: change.reason,
@@ -72,8 +74,9 @@ export function stepDocument(step: Step) {
   return { summary: step.summary, argv: commandOf(step) }
 }
 
-function withoutOrigin({ origin: _, ...rest }: Resource) {
-  return rest
+function resourceDocument(resource: Resource) {
+  const { origin: _, ...rest } = resource
+  return isMirror(resource) ? { ...rest, direction: writeDirection(resource.direction) } : rest
 }
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */

@@ -1,9 +1,9 @@
 import type { Argv } from '../../host/exec.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Filter, Program } from '../../host/snapshot.ts'
+import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
-import type { TcHook } from '../../spec/spec.ts'
+import { type Direction, writeDirection } from '../../spec/values/direction.ts'
 import { markOf } from '../copied-mark.ts'
 import type { CopyPoint, DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
 import {
@@ -18,17 +18,17 @@ import { type Change, type Kind, type ObservedState, onOff, type Resource, type 
 import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
-import { containerSourceId, seenFromInside } from '../sources/container.ts'
-import { writeMirrorTitle } from '../sources/source-kind.ts'
+import { containerHooks, containerSourceId } from '../sources/container.ts'
+import { interfaceHooks } from '../sources/interface.ts'
+import { directionAt, writeMirrorTitle } from '../sources/source-kind.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
   readonly device: string
   readonly tcHook: TcHook
-  /** The source, and the direction as the source sees it. */
   readonly source: SourceId
-  readonly direction: TcHook
+  readonly direction: Direction
   readonly handle: number
   /** The bridge that gets the copies; `*` if that bridge is gone, also where there is a new bridge of the same name. */
   readonly target: string
@@ -42,6 +42,11 @@ export interface Mirror extends Resource, ReplacedMirrors {
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
   readonly cookie: string
+}
+
+/** Whether a resource is a mirror. */
+export function isMirror(resource: Resource): resource is Mirror {
+  return resource.kind === 'mirror'
 }
 
 /** How mirrors are desired, observed and changed. */
@@ -88,7 +93,7 @@ export const mirror: Kind<Mirror> = {
   summary: describeProgram,
   address: ({ source, direction, spans, handle }) => [
     ...source,
-    direction,
+    writeDirection(direction),
     ...(spans.length === 0 ? [handle.toString(16)] : [])
   ],
   device: ({ device }) => device,
@@ -156,8 +161,9 @@ function sourceOf(
   if (point !== undefined) return point
   const link = host.linkOf(device)
   const attachment = link && host.attachmentOf(link)
-  if (link === undefined || attachment === undefined) return { source: [device], direction: tcHook }
-  return { source: containerSourceId(attachment, link), direction: seenFromInside(tcHook) }
+  if (link === undefined || attachment === undefined)
+    return { source: [device], direction: directionAt(interfaceHooks, tcHook) }
+  return { source: containerSourceId(attachment, link), direction: directionAt(containerHooks, tcHook) }
 }
 
 function describe(desired: DesiredState, host: HostIndex, filter: Filter): Mirror {

@@ -6,7 +6,7 @@ import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
 import type { Code } from '../../messages.ts'
-import type { SourceOf, SpanSpec, TcHook } from '../../spec/spec.ts'
+import type { SourceOf, SpanSpec } from '../../spec/spec.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import { markOf } from '../copied-mark.ts'
 import type { SourceId } from '../desired-state.ts'
@@ -14,7 +14,6 @@ import { explainOpaque } from '../foreign/opaque-link.ts'
 import { checkInterface } from './interface.ts'
 import {
   type Context,
-  directionsOf,
   joinResolved,
   nothingResolved,
   type Resolved,
@@ -22,6 +21,7 @@ import {
   type SourceHook,
   type SourceKind,
   suggestContainer,
+  type TcHooks,
   waitForMirrors
 } from './source-kind.ts'
 
@@ -35,9 +35,7 @@ export const containerSource: SourceKind<SourceOf<'container'>> = {
 }
 
 /** What the host receives on its end of a veth is what the container sends. */
-export function seenFromInside(tcHook: TcHook): TcHook {
-  return tcHook === 'ingress' ? 'egress' : 'ingress'
-}
+export const containerHooks: TcHooks = { received: 'egress', sent: 'ingress' }
 
 /** The id of a container's interface as a source. The interface's own name is no id: it changes with each start. */
 export function containerSourceId({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
@@ -126,10 +124,10 @@ function resolveContainer(
     ...nothingResolved,
     items: links.flatMap((link) => {
       const found = checkInterface(link, false, host)
-      return directionsOf(source).map((direction) => ({
+      return source.directions.map((direction) => ({
         source: containerSourceId(host.attachmentOf(link) ?? { container, endpoint: null }, link),
         device: { name: link.name, link },
-        tcHook: seenFromInside(direction),
+        tcHook: containerHooks[direction],
         direction,
         settings: [],
         problem: found === undefined ? null : { ...found, origin: source.origin }

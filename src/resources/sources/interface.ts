@@ -11,18 +11,21 @@ import { explainOpaque } from '../foreign/opaque-link.ts'
 import type { InterfaceSetting } from '../marks.ts'
 import {
   type Context,
-  directionsOf,
   nothingResolved,
   type Resolved,
   type ResolvedSource,
   type SourceHook,
   type SourceKind,
+  type TcHooks,
   waitForMirrors
 } from './source-kind.ts'
 
 /** The settings that a span manages on an interface that it copies from. */
 const everyInterface: readonly InterfaceSetting[] = ['up', 'promiscuous']
 const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
+
+/** The host sees its own interfaces as they are. */
+export const interfaceHooks: TcHooks = { received: 'ingress', sent: 'egress' }
 
 /** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: SourceKind<SourceOf<'interface'>> = {
@@ -112,11 +115,11 @@ function hooksOf(
   problem: Diagnostic | null
 ): SourceHook[] {
   const { name } = link
-  return directionsOf(source).map((tcHook) => ({
+  return source.directions.map((direction) => ({
     source: [name],
     device: { name, link },
-    tcHook,
-    direction: tcHook,
+    tcHook: interfaceHooks[direction],
+    direction,
     settings,
     problem
   }))

@@ -1,10 +1,12 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
+import type { TcHook } from '../../host/snapshot.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
-import type { Direction, SourceSpec, SpanSpec, Spec, TcHook } from '../../spec/spec.ts'
+import type { SourceSpec, SpanSpec, Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
+import { type Direction, writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
 import { type Wait, writeAddress } from '../kind.ts'
 
@@ -61,34 +63,37 @@ export interface SourceKind<S extends SourceSpec> {
   containers(source: S): readonly ContainerSelector[]
 }
 
-/** The directions in which a source is copied. */
-export function directionsOf({ direction }: { readonly direction: Direction }): readonly TcHook[] {
-  return direction === 'both' ? ['ingress', 'egress'] : [direction]
+/** At which hook of the host's device a kind of source has the frames of each direction. */
+export type TcHooks = Readonly<Record<Direction, TcHook>>
+
+/** The direction of the frames at a hook. */
+export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
+  return tcHook === received ? 'received' : 'sent'
 }
 
 /** A wait for each mirror of a source. */
 export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
   const container = source.kind === 'container' ? { container: id[0] } : {}
-  return directionsOf(source).map((direction) => ({
+  return source.directions.map((direction) => ({
     ...waitForMirror(span.name, id, direction, placed),
     ...container
   }))
 }
 
 /** A wait for one mirror. */
-export function waitForMirror(span: string, id: SourceId, direction: TcHook, diagnostic: Diagnostic): Wait {
+export function waitForMirror(span: string, id: SourceId, direction: Direction, diagnostic: Diagnostic): Wait {
   return {
     kind: 'mirror',
     span,
     title: writeMirrorTitle(id, direction, span),
-    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...id, direction) }
+    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...id, writeDirection(direction)) }
   }
 }
 
 /** The name of a mirror in a plan. */
-export function writeMirrorTitle(id: SourceId, direction: TcHook, span: string): string {
-  return `${writeSourceName(id)} ${direction} → ${span}`
+export function writeMirrorTitle(id: SourceId, direction: Direction, span: string): string {
+  return `${writeSourceName(id)} ${writeDirection(direction)} → ${span}`
 }
 
 /** What a source is called. */

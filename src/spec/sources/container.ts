@@ -6,6 +6,7 @@ import {
   selectorKeys,
   writeSelector
 } from '../values/container-selector.ts'
+import { readDirections } from '../values/direction.ts'
 import type { SourceKind } from './kind.ts'
 
 /** Every interface of a container, or of all containers that are selected. */
@@ -35,7 +36,7 @@ export const containerSource = {
       title: `the ${kind} ${quote(value)}`,
       identity: `${kind} ${value}`,
       device: null,
-      defaultDirection: 'both'
+      defaultDirections: readDirections('both')
     }
   }
 } satisfies SourceKind<SelectorData, ContainerSource>

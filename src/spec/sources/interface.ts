@@ -1,6 +1,7 @@
 import { quote } from '../../printable.ts'
 import { writeMatch } from '../interfaces.ts'
 import { interfaceName } from '../schema/rules.ts'
+import { readDirections } from '../values/direction.ts'
 import type { SourceKind } from './kind.ts'
 
 /** An interface of the host. */
@@ -25,7 +26,7 @@ export const interfaceSource = {
       title: quote(source.interface),
       identity: writeMatch(match),
       device: 'name' in match ? match.name : null,
-      defaultDirection: found?.dedicated ? 'ingress' : 'both'
+      defaultDirections: readDirections(found?.dedicated ? 'ingress' : 'both')
     }
   }
 } satisfies SourceKind<{ interface?: string | undefined }, InterfaceSource>

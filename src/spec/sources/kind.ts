@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
+import type { Direction } from '../values/direction.ts'
 
 /** What the files alone say of a source. */
 export interface SourceFacts {
@@ -9,7 +10,8 @@ export interface SourceFacts {
   readonly identity: string
   /** The name of the interface that is copied; null: only the host can tell. */
   readonly device: string | null
-  readonly defaultDirection: 'ingress' | 'both'
+  /** What is copied where the file does not say it. */
+  readonly defaultDirections: readonly Direction[]
 }
 
 /**

@@ -2,6 +2,7 @@ import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/pars
 import type { Sample } from '../../host/read-counters.ts'
 import type { SourceId } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeDirection } from '../../spec/values/direction.ts'
 import type { CarrierCause, Cause } from './causes.ts'
 import {
   type CounterDelta,
@@ -59,7 +60,7 @@ export type Hop = HopCounts &
 
 /** What a hop is called beside its kind: the interface, with the tc hook of a mirror; or the container. */
 export function hopTitle(hop: Hop): string {
-  if (hop.kind === 'mirror') return `${writeSourceName(hop.source)} ${hop.direction}`
+  if (hop.kind === 'mirror') return `${writeSourceName(hop.source)} ${writeDirection(hop.direction)}`
   if (hop.kind === 'interface') return writeSourceName(hop.source)
   return hop.kind === 'sensor' ? hop.container : hop.device
 }

@@ -1,5 +1,6 @@
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
@@ -103,7 +104,7 @@ function detailsOf(hop: Hop) {
     const { source, direction, counters } = hop
     return {
       source: writeSourceName(source),
-      direction,
+      direction: writeDirection(direction),
       filter: writeFrames(hop),
       total_frames: counters?.packets ?? null,
       total_bytes: counters?.bytes ?? null,

@@ -1,6 +1,7 @@
 import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeDirection } from '../../spec/values/direction.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
 import type { Hop } from '../counters/flow-report.ts'
 import type { FramePath } from '../counters/frame-path.ts'
@@ -266,7 +267,7 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   const interfaces = sources.flatMap(({ labels, link }) => traffic(labels, link.rx))
   const mirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {
-      const labels = { span, interface: writeSourceName(mirror.source), direction: mirror.direction }
+      const labels = { span, interface: writeSourceName(mirror.source), direction: writeDirection(mirror.direction) }
       return traffic(labels, findMirror(mirror, sample))
     })
   )
@@ -330,7 +331,7 @@ function countHearing(sockets: readonly PacketSocket[]): number {
 function hopLabels(hop: Hop): Labels {
   return {
     interface: 'source' in hop ? writeSourceName(hop.source) : hop.device,
-    ...(hop.kind === 'mirror' && { direction: hop.direction }),
+    ...(hop.kind === 'mirror' && { direction: writeDirection(hop.direction) }),
     ...(hop.kind === 'sensor' && sensorLabel(hop.container))
   }
 }

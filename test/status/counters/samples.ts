@@ -12,7 +12,7 @@ export const path: FramePath = {
   mirrors: [
     {
       source: ['ens192'],
-      direction: 'ingress',
+      direction: 'received',
       device: 'ens192',
       index: 2,
       tcHook: 'ingress',
