@@ -1,3 +1,4 @@
+import { meaningOf } from './meanings.ts'
 import type { Code } from './messages.ts'
 
 /** A place in one of the user's files. Lines and columns count from 1; a column counts UTF-16 code units, as editors do. */
@@ -50,21 +51,12 @@ export function interruptedExit({ reason }: AbortSignal): ExitCode {
   return reason === 'SIGTERM' ? Exit.terminated : Exit.interrupted
 }
 
-/** The codes that have a status of their own, where all codes of an error have the same. */
-const exits: ReadonlyMap<Code, ExitCode> = new Map([
-  ['FILTER_INVALID', Exit.invalidFile],
-  ['FILTER_TOO_LARGE', Exit.invalidFile],
-  ['DOCKER_FORBIDDEN', Exit.missingRight],
-  ['FILE_INSECURE', Exit.invalidFile],
-  ['LOCKED', Exit.locked],
-  ['PLAN_INVALID', Exit.invalidFile],
-  ['PLAN_STALE', Exit.stale],
-  ['PLAN_VERSION', Exit.invalidFile],
-  ['RIGHT_MISSING', Exit.missingRight]
-])
-
 function exitOf(diagnostics: readonly Diagnostic[]): ExitCode {
-  const [first, ...others] = new Set(diagnostics.map(({ code }) => exits.get(code) ?? Exit.error))
+  const exits = diagnostics.map((diagnostic) => {
+    const { exit, lacksRight } = meaningOf(diagnostic)
+    return lacksRight ? Exit.missingRight : Exit[exit ?? 'error']
+  })
+  const [first, ...others] = new Set(exits)
   return first === undefined || others.length > 0 ? Exit.error : first
 }
 

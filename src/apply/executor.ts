@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import { isAbout } from '../meanings.ts'
 import { renderChange } from '../plan/output/text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -242,13 +243,11 @@ async function remakeBridge(
   return { ...change, before: null, stages: [{ turn: turnOf('make', kind.kind), steps: kind.create?.(after) ?? [] }] }
 }
 
-const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_FAILED', 'DOCKER_FORBIDDEN', 'DOCKER_UNREACHABLE'])
-
 async function refreshAfterRound(target: Target): Promise<Refreshed> {
   try {
     return { view: await refresh(target), dockerFailure: null }
   } catch (error) {
-    if (!(error instanceof SpanplanError && error.diagnostics.every(({ code }) => dockerCodes.has(code)))) throw error
+    if (!(error instanceof SpanplanError && error.diagnostics.every(isAbout('docker', 'requests')))) throw error
     return { view: await refresh({ ...target, deferDocker: true }), dockerFailure: diagnosticOf(error) }
   }
 }

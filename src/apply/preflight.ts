@@ -1,5 +1,6 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { type Capability, hasCapability } from '../host/process/capabilities.ts'
+import { meaningOf } from '../meanings.ts'
 import type { Plan } from '../plan/plan.ts'
 import { countEmptyFileRemovals, ifEmptyIsMeant } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
@@ -42,7 +43,7 @@ function checkRights(plan: Plan, docker: readonly Diagnostic[], others: readonly
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
-  const filters = plan.waiting.filter((wait) => wait.diagnostic.code === 'FILTER_FORBIDDEN')
+  const filters = plan.waiting.filter((wait) => meaningOf(wait.diagnostic).lacksRight)
   const missing = [
     ...(changesNetwork && !hasCapability('CAP_NET_ADMIN')
       ? [rightMissing('changing the network needs CAP_NET_ADMIN')]

@@ -1,6 +1,7 @@
 import type { Origin } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { localTime } from '../local-time.ts'
+import { isAbout } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
@@ -10,7 +11,7 @@ import { writeSourceName } from '../resources/sources/source-kind.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeDirection } from '../spec/values/direction.ts'
 import type { Report } from '../status/report.ts'
-import { type SensorHealth, sensorCauses } from '../status/sensor-health.ts'
+import type { SensorHealth } from '../status/sensor-health.ts'
 import {
   drawMirror,
   drawPart,
@@ -84,8 +85,8 @@ const sides: Readonly<Record<string, Side>> = {
 /** What is not what its kind is called: the interface and the container themselves stay. */
 const names: Readonly<Record<string, string>> = { interface: 'interface settings', sensor: 'connection' }
 
-/** What a report says of a span that changes and waits say already, or that one sample cannot tell. */
-const notShown: ReadonlySet<string> = new Set(['DRIFT', 'FRAMES_LOST'])
+/** What a report says of a span that changes say already, and sensors at their containers, or that one sample cannot tell. */
+const isShownElsewhere = isAbout('changes', 'sensors', 'losses')
 
 /** The graph of the spans on a host: what is live, what waits, and what is not as the file says. */
 export function drawHost(input: HostInput): Graph {
@@ -107,7 +108,7 @@ export function drawHost(input: HostInput): Graph {
         ? [remark('waits', 'the watch goes on with the last valid file, which is drawn')]
         : []),
       ...writeRemarks(lost.map((change) => findChange(change, view.host))),
-      ...report.unhealthy.filter(({ code }) => !notShown.has(code)).map(({ message }) => remark('broken', message))
+      ...report.unhealthy.filter((found) => !isShownElsewhere(found)).map(({ message }) => remark('broken', message))
     ]
   }
 }
@@ -223,7 +224,7 @@ function findOthers(
 function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInput, 'view' | 'report'>): Finding[] {
   const status = report.spans.find(({ name }) => name === span)
   const waiting = plan.waiting.filter((wait) => wait.span === span)
-  const hidden = new Set([...notShown, ...waiting.map(({ diagnostic }) => diagnostic.code)])
+  const awaited = new Set(waiting.map(({ diagnostic }) => diagnostic.code))
   const nowhere = { device: null, container: null } as const
   return [
     ...(status?.pausedUntil
@@ -247,13 +248,10 @@ function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInp
     })),
     ...(status?.sensors ?? []).flatMap((sensor) => findSensor(sensor, waiting)),
     ...(status?.unhealthy ?? [])
-      .filter(({ code }) => !hidden.has(code) && !isOfSensor.has(code))
+      .filter((found) => !awaited.has(found.code) && !isShownElsewhere(found))
       .map(({ message, origin }) => ({ ...nowhere, about: remark('broken', message), side: null, origin }))
   ]
 }
-
-/** What is said of a sensor stands at its container. */
-const isOfSensor: ReadonlySet<string> = new Set(Object.values(sensorCauses).map(({ code }) => code))
 
 /** A wait says by itself that a container is missing. */
 function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readonly Wait[]): Finding[] {

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
+import { meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { findInsideTag } from '../spec/filter/inside-tag.ts'
@@ -41,7 +42,7 @@ export function findFilterErrors({ spans }: Spec, filters: CompiledFilters): Dia
 
 /** Those that are a fault of the file, which is not in force with them: that lo is down is none. */
 export function findFaultyFilters(spec: Spec, filters: CompiledFilters): Diagnostic[] {
-  return findFilterErrors(spec, filters).filter(({ code }) => code !== 'LOOPBACK_DOWN')
+  return findFilterErrors(spec, filters).filter((error) => meaningOf(error).endedBy === 'file')
 }
 
 /** The same error, which then says whose filter it is. */

@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy } from '../host/host-index.ts'
+import { isHarmless, meaningOf } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan, SourceId } from '../resources/desired-state.ts'
@@ -14,17 +15,6 @@ import { isIdle, type SourceIdleness } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
 import type { Degraded, SilentWatch } from './watch-state.ts'
 
-/** Waits that are no problem of the span: Docker is deferred, or a right is missing. */
-const harmless: ReadonlySet<string> = new Set(['DOCKER_DEFERRED', 'FILTER_FORBIDDEN', 'TABLE_UNREAD'])
-
-/**
- * Warnings of a plan that say that frames may not arrive, or others do, that sensors may send, or that frames reach a sensor's
- * network stack.
- */
-const alarming: ReadonlySet<string> = new Set([
-  ...['MIRROR_HIDDEN', 'COPIES_HIDDEN', 'COPIES_FOREIGN', 'PROGRAM_BEFORE', 'STACK_BLOCKED', 'PORT_STRAY']
-])
-
 /** What a report knows of one span. */
 export interface SpanState {
   readonly changes: readonly PlannedChange[]
@@ -36,27 +26,32 @@ export interface SpanState {
   readonly sensors: readonly SensorHealth[]
 }
 
+/** What else tells how a span is. */
+interface SpanContext {
+  readonly warnings: readonly Diagnostic[]
+  readonly degraded: readonly Degraded[]
+  readonly isRoot: boolean
+}
+
 /**
  * All that is wrong with one span, in the order in which to act on it; nothing: it is healthy. What an apply cannot repair comes
  * before what it can, and what may come from a difference to the file comes after that.
  *
- * @param warnings of the whole plan.
- * @param degraded all spans that a watch cannot keep in sync.
+ * @param judged the warnings of the whole plan; all spans that a watch cannot keep in sync; and whether no right is missing.
  * @param advise what to do about a difference to the file.
  */
 export function judgeSpan(
   span: DesiredSpan,
   { changes, waiting, flowReport, sources, sensors }: SpanState,
-  warnings: readonly Diagnostic[],
-  degraded: readonly Degraded[],
+  { warnings, degraded, isRoot }: SpanContext,
   advise: () => Advice
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const found: Problem[] = [
-    ...groupWaits(waiting.filter(({ diagnostic }) => !harmless.has(diagnostic.code))).map((group) =>
+    ...groupWaits(waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))).map((group) =>
       describeWaits(group, advise)
     ),
-    ...warnings.filter(({ code, address }) => alarming.has(code) && address?.startsWith(`${writeAddress(span.name)}/`))
+    ...warnings.filter((found) => meaningOf(found).alarming && found.address?.startsWith(`${writeAddress(span.name)}/`))
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
     ...sensors
@@ -89,20 +84,26 @@ function groupWaits(waits: readonly Wait[]): (readonly [Wait, ...Wait[]])[] {
 }
 
 /** What to do about a wait. A wait of the plan is a row, and needs no hint there. */
-const waitHints: Readonly<Record<string, string>> = {
-  SENSOR_MISSING: 'start it: a watch connects it then, as does the next apply',
-  SOURCE_MISSING: 'start it: a watch mirrors it then, as does the next apply'
-}
-
-/** What to do about waits that an apply ends. */
-const applyHints: Readonly<Record<string, (advice: Advice) => string>> = {
-  RECREATE_DEFERRED: writeAdvice,
-  INTERFACE_GOING_DOWN: (advice) => ('command' in advice ? writeStaysUp(advice.command) : writeAdvice(advice))
+function adviseOnWait({ kind, diagnostic }: Wait, advise: () => Advice): string | undefined {
+  switch (meaningOf(diagnostic).endedBy) {
+    case 'start':
+      return kind === 'sensor'
+        ? 'start it: a watch connects it then, as does the next apply'
+        : 'start it: a watch mirrors it then, as does the next apply'
+    case 'apply':
+      return writeAdvice(advise())
+    case 'interface': {
+      const advice = advise()
+      return 'command' in advice ? writeStaysUp(advice.command) : writeAdvice(advice)
+    }
+    default:
+      return diagnostic.hint
+  }
 }
 
 function describeWaits(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
   const [{ diagnostic }] = group
-  const hint = applyHints[diagnostic.code]?.(advise()) ?? diagnostic.hint ?? waitHints[diagnostic.code]
+  const hint = adviseOnWait(group[0], advise)
   const titles = group.map(({ title }) => title)
   return { ...diagnostic, ...(hint !== undefined && { hint }), message: writeWait(titles, diagnostic) }
 }
@@ -135,7 +136,7 @@ export function judgeHost(
 ): Diagnostic[] {
   return [
     ...findMissingDocker(view)
-      .filter(({ code }) => code !== 'DOCKER_FORBIDDEN')
+      .filter((reason) => !isHarmless(reason))
       .map(adviseOnDocker),
     ...describeSilentWatch(view.desired.owner, silent),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),

@@ -3,10 +3,11 @@ import type { Engine } from '../host/docker/docker-names.ts'
 import { hiddenNamespace } from '../host/docker/inner-ends.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { Container } from '../host/snapshot.ts'
+import { isHarmless, meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import { writeAddress } from '../resources/kind.ts'
 import type { WindowTime } from '../run-dir/lock.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
@@ -118,10 +119,9 @@ export function makeReport(input: ReportInput): Report {
       sources: readSources(path, later),
       sensors
     }
-    const known = isRoot ? state.waiting : state.waiting.filter((wait) => !isUnseen(wait))
-    const judged = { ...state, waiting: known, ...(window !== null && { changes: [] }) }
+    const judged = window === null ? state : { ...state, changes: [] }
     const inTheWay = fileErrors.filter(({ address }) => address?.startsWith(`${writeAddress(name)}/`))
-    const unhealthy = [...inTheWay, ...judgeSpan(span, judged, warnings, degraded, () => advise(name))]
+    const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
@@ -182,18 +182,15 @@ const asRoot = 'run it as root, with sudo'
 const readable = (engine: Engine) =>
   `the namespace's file (SandboxKey, in ${engine} inspect) has to be there, and root's alone`
 
-/** A container that is a source, and whose interfaces only root may tell: whether it is mirrored is not known. */
-function isUnseen({ diagnostic: { code } }: Wait): boolean {
-  return code === 'SOURCE_UNSEEN'
-}
-
 /** What could not be read: for want of a right, where nothing else is known. */
 function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample, isRoot: boolean): Diagnostic[] {
   const { host, desired, plan } = view
   const { docker } = host
   // What root lacks, sudo does not give.
   const enter = isRoot ? 'entering a network namespace needs CAP_SYS_ADMIN' : asRoot
-  const filters = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'FILTER_FORBIDDEN')
+  const filters = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).lacksRight)
+  // Containers that are sources, and whose interfaces only root may tell: whether they are mirrored is not known.
+  const unseen = plan.waiting.filter(({ diagnostic }) => !isHarmless(diagnostic) && isHarmless(diagnostic, isRoot))
   const networks = new Set(desired.spans.map(({ network }) => network?.name))
   // Of what starts, ends or keeps restarting just now, nobody can know it.
   const hidden = host.containers.filter(
@@ -218,11 +215,11 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
     )
   )
   return [
-    ...(docker.state === 'unreachable' && docker.reason.code === 'DOCKER_FORBIDDEN'
+    ...(docker.state === 'unreachable' && meaningOf(docker.reason).lacksRight
       ? [{ ...docker.reason, hint: `${asRoot}, or join the group docker` }]
       : []),
     ...filters.map(({ title, diagnostic }) => ({ ...diagnostic, message: `${title} ${diagnostic.message}` })),
-    ...(isRoot ? [] : plan.waiting.filter(isUnseen)).flatMap(({ container, diagnostic }, index, unseen) =>
+    ...unseen.flatMap(({ container, diagnostic }, index) =>
       // One for all the mirrors of a container.
       container === undefined || unseen.findIndex((other) => other.container === container) < index
         ? []
@@ -251,7 +248,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       if (reason === undefined) return []
       return [{ ...reason, message: `whether a process listens in ${name} is not known: ${reason.message}` }]
     }),
-    ...plan.warnings.filter(({ code }) => code === 'STACK_UNREAD' || code === 'CONTAINER_UNREAD')
+    ...plan.warnings.filter((warning) => meaningOf(warning).unread)
   ]
 }
 

@@ -6,6 +6,7 @@ import { shellLine } from '../host/quote-command.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { Container } from '../host/snapshot.ts'
 import { localTime } from '../local-time.ts'
+import { type Meaning, meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
@@ -206,25 +207,20 @@ function describe(
   }
 }
 
-/** The sensors of the file that are not there, or of which nothing could be read. Their waits say what is wrong. */
-const awaited: Readonly<Partial<Record<Code, SensorCause | null>>> = {
-  SENSOR_MISSING: 'missing',
-  SENSOR_RESTARTING: 'restarting',
-  SENSOR_NETWORK_MODE: 'disconnected',
-  SENSOR_NETWORK_LOST: 'disconnected',
-  SENSOR_UNREAD: null,
-  DOCKER_DEFERRED: null
+/** What is wrong with a sensor of the file that has to wait, by what ends the wait. */
+const awaitedCauses: Readonly<Partial<Record<NonNullable<Meaning['endedBy']>, SensorCause>>> = {
+  start: 'missing',
+  container: 'restarting',
+  repair: 'disconnected'
 }
 
-/** The codes of waits that say what is wrong with one sensor. */
-export const awaitedCodes: ReadonlySet<string> = new Set(
-  Object.entries(awaited).flatMap(([code, cause]) => (cause === null ? [] : [code]))
-)
-
+/** The sensors of the file that are not there, or of which nothing could be read. Their waits say what is wrong. */
 function describeAwaited({ kind, span, container, diagnostic }: Wait, remember: RememberCause): SensorHealth[] {
-  const cause = awaited[diagnostic.code]
-  if (kind !== 'sensor' || container === undefined || cause === undefined) return []
+  if (kind !== 'sensor' || container === undefined) return []
+  const { unread, endedBy, part } = meaningOf(diagnostic)
   const sensor = { span, sensor: container, listed: true } as const
-  if (cause === null) return [{ ...sensor, state: 'unknown', cause, since: null, diagnostic: null }]
+  if (unread) return [{ ...sensor, state: 'unknown', cause: null, since: null, diagnostic: null }]
+  const cause = part === 'sensors' && endedBy !== undefined ? awaitedCauses[endedBy] : undefined
+  if (cause === undefined) return []
   return [{ ...sensor, state: 'unhealthy', cause, since: remember({ ...sensor, cause }), diagnostic }]
 }

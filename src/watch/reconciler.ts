@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
+import { isHarmless } from '../meanings.ts'
 import { expressionsOf, type Target } from '../plan/target.ts'
 import { takeLock } from '../run-dir/lock.ts'
 import { forgetSettled, type Pauses, readPauses } from '../run-dir/pauses.ts'
@@ -60,9 +61,6 @@ const jitter = 0.1
 
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
-
-/** Codes of failures to take the lock that are no problem of this watch: another spanplan has it, or this one is to end. */
-const harmlessLockFailures: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 
 /**
  * Makes what keeps the host in sync with files, one run at a time. Reads the files for the first time.
@@ -211,7 +209,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       const { lock, obstacle } = await tryToLock(config, signal)
       hasLock = lock !== null
       try {
-        const isLocked = obstacle !== null && harmlessLockFailures.has(obstacle.diagnostic.code)
+        // Another spanplan has the lock, or this one is to end.
+        const isLocked = obstacle !== null && isHarmless(obstacle.diagnostic)
         // Whoever had the lock may have installed a file.
         if (!isLocked) await reload()
         const pauses = readPauses(Date.now())

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 /** The stages of the pipeline: a file imports from its own stage, and from those before. */
 const stages = [
   ['messages.ts'],
+  ['meanings.ts'],
   ['errors.ts', 'printable.ts', 'local-time.ts', 'debian-package.ts'],
   ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
   ...[['watch', 'graph'], ['doctor'], ['cli'], ['reference']]

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
+import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
@@ -9,19 +10,9 @@ import { refresh } from '../refresh.ts'
 /** Milliseconds between two refreshes. */
 const interval = 250
 
-/** The codes of waits that a container ends. */
-const sensorCodes: ReadonlySet<string> = new Set(['SENSOR_MISSING', 'SENSOR_RESTARTING'])
-
-/** The codes of waits that no container ends by itself: somebody has to change the thing that cannot be had. */
-const refusedCodes: ReadonlySet<string> = new Set([
-  ...['SENSOR_NETWORK_MODE', 'SENSOR_NETWORK_LOST', 'INTERFACE_NAME_TWICE', 'SOURCE_NETWORK_MODE', 'SOURCE_TWICE'],
-  ...['INTERFACE_NAME', 'INTERFACE_NOT_ETHERNET', 'INTERFACE_AMBIGUOUS', 'DEDICATED_HAS_ADDRESS', 'MIRROR_TWICE'],
-  ...['DEDICATED_HAS_ROUTE', 'QDISC_FOREIGN', 'QDISC_SHARED', 'FILTER_FOREIGN', 'SEAL_BLOCKED', 'TABLE_FOREIGN']
-])
-
 /** What a plan leaves out because it cannot be had as it is: each sensor, source and port costs itself alone. */
 export function describeRefused({ plan }: PlanView): readonly Diagnostic[] {
-  const refused = plan.waiting.filter(({ diagnostic }) => refusedCodes.has(diagnostic.code))
+  const refused = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).endedBy === 'repair')
   const all = refused.map(({ kind, span, title, diagnostic }): Diagnostic => {
     const subject = kind === 'sensor' ? `the sensor ${printable(title)}` : `span ${span}:`
     return { ...diagnostic, message: `${subject} ${diagnostic.message}. Everything else was done` }
@@ -30,9 +21,9 @@ export function describeRefused({ plan }: PlanView): readonly Diagnostic[] {
   return [...new Map(all.map((one) => [one.message, one])).values()]
 }
 
-/** The sensors that a plan waits for. */
+/** The sensors that a plan waits for: no person has to do anything but have their containers run. */
 export function missingSensors({ plan }: PlanView): readonly Wait[] {
-  return plan.waiting.filter(({ kind, diagnostic }) => kind === 'sensor' && sensorCodes.has(diagnostic.code))
+  return plan.waiting.filter(({ kind, diagnostic }) => kind === 'sensor' && isEndedByContainer(diagnostic))
 }
 
 /**

@@ -3,6 +3,7 @@ import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { indexHost } from '../../host/host-index.ts'
 import { readSnapshot } from '../../host/read-snapshot.ts'
+import { meaningOf } from '../../meanings.ts'
 import { type Session, warn } from '../session.ts'
 
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */
@@ -16,7 +17,7 @@ export async function importCommand(session: Session): Promise<ExitCode> {
   const host = indexHost(
     bridges.length === 0 ? first : await readSnapshot({ ...request, bridges: new Set(bridges), deferDocker: false })
   )
-  if (host.docker.state === 'unreachable' && host.docker.reason.code === 'DOCKER_FORBIDDEN') {
+  if (host.docker.state === 'unreachable' && meaningOf(host.docker.reason).lacksRight) {
     warn(session, [host.docker.reason])
   }
   process.stdout.write(writeImport(host, { version: SPANPLAN_VERSION, created: new Date().toISOString() }))

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { readFactsFor } from '../../apply/refresh.ts'
 import { keepNames } from '../../apply/sensors/kept-names.ts'
 import { SpanplanError } from '../../errors.ts'
+import { isAbout } from '../../meanings.ts'
 import { digestText, type PlanDocument } from '../../plan/output/json.ts'
 import { readSavedPlan, type SavedPlan, savedDocument, showView } from '../../plan/output/saved-plan.ts'
 import { findDifferences, listDifferences } from '../../plan/output/saved-plan-check.ts'
@@ -16,9 +17,6 @@ import { loadSpecTarget, type SpecSelection } from './target.ts'
 
 /** Bytes. A plan for a thousand spans has some ten mebibytes. */
 const largestPlan = 64 * 1024 * 1024
-
-/** The codes that say that Docker cannot be asked. They say nothing of the plan. */
-const dockerCodes: ReadonlySet<string> = new Set(['DOCKER_UNREACHABLE', 'DOCKER_FORBIDDEN', 'DOCKER_REMOTE'])
 
 /**
  * Saves a plan to a file for {@link openSavedPlan}, with what it takes to read its files again.
@@ -126,7 +124,7 @@ function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
   try {
     return planTarget(target, facts)
   } catch (error) {
-    if (!(error instanceof SpanplanError) || error.diagnostics.some(({ code }) => dockerCodes.has(code))) throw error
+    if (!(error instanceof SpanplanError) || error.diagnostics.some(isAbout('docker'))) throw error
     const restarted = saved.host.boot_id === facts.host.bootId ? [] : ['the host was restarted']
     throw planStale([...restarted, ...error.diagnostics.map(({ message }) => printable(message))])
   }

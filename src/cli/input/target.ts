@@ -2,6 +2,7 @@ import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { hasCapability } from '../../host/process/capabilities.ts'
 import { shellLine } from '../../host/quote-command.ts'
+import { isAbout } from '../../meanings.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
 import { everySpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -69,12 +70,10 @@ async function loadNamed(session: Session, selection: FileSelection): Promise<Sp
     return await loadFiles(selection, session)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    const diagnostics = error.diagnostics.map((one) => (missing.has(one.code) ? { ...one, hint: addName(one) } : one))
+    const diagnostics = error.diagnostics.map((one) => (isAbout('files')(one) ? { ...one, hint: addName(one) } : one))
     throw new SpanplanError(diagnostics, error.exit, { cause: error })
   }
 }
-
-const missing: ReadonlySet<string> = new Set(['FILE_MISSING', 'FILE_UNREADABLE'])
 
 function addName({ hint }: Diagnostic): string {
   const without = 'without a file, remove the spans of one name with --name, or of every name with --all'

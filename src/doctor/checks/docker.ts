@@ -1,4 +1,5 @@
 import { shellLine } from '../../host/quote-command.ts'
+import { meaningOf } from '../../meanings.ts'
 import type { DockerFacts, DoctorFacts } from '../facts.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { isPodman, isPodmanWithoutSpans } from '../gather/docker.ts'
@@ -30,7 +31,7 @@ function severityOf({ file }: DoctorFacts): typeof problem {
 function describeUnreachable(docker: Extract<DockerFacts, { state: 'unreachable' }>, facts: DoctorFacts): Finding {
   const { reason, hangs, installed } = docker
   const report = severityOf(facts)
-  if (reason.code === 'DOCKER_FORBIDDEN') return unknown(reason.message, asRoot(facts))
+  if (meaningOf(reason).lacksRight) return unknown(reason.message, asRoot(facts))
   if (reason.code === 'DOCKER_REMOTE') return report(reason.message, 'unset DOCKER_HOST')
   if (report === ok) return ok('no span of the file needs Docker, and none is reachable')
   if (hangs) return report(`Docker hangs: ${reason.message}`, 'systemctl restart docker')

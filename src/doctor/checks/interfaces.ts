@@ -1,5 +1,6 @@
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
+import { isAbout } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
@@ -23,7 +24,7 @@ export const carrier: Check = {
   id: 'carrier',
   find: (facts) =>
     whenKnown(facts.spans, ({ report }) => {
-      const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(({ code }) => code === 'CARRIER_LOST'))
+      const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(isAbout('carriers')))
       const read = report.spans.flatMap(({ flowReport }) =>
         flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
       )
@@ -89,7 +90,7 @@ export const offloads: Check = {
   find: (facts) =>
     whenPlanned(facts, ({ view: { desired, plan } }) => {
       const findings = [
-        ...plan.warnings.filter(({ code }) => code === 'OFFLOAD_FIXED').map((found) => warning(describe(found))),
+        ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(describe(found))),
         ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
       ]
       return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
@@ -130,7 +131,7 @@ export const mtu: Check = {
     whenPlanned(facts, ({ view }) => {
       const { desired, plan } = view
       const findings = [
-        ...plan.warnings.filter(({ code }) => code === 'MTU_SMALL').map((found) => warning(describe(found))),
+        ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(describe(found))),
         ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(facts, 'apply')))
       ]
       const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
+import { isAbout, meaningOf } from '../../meanings.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { WindowTime } from '../../run-dir/lock.ts'
@@ -9,18 +10,13 @@ import { type Advice, writeAdvice } from '../../status/advice.ts'
 import type { FramePath } from '../../status/counters/frame-path.ts'
 import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
-import { awaitedCodes, type SensorCause, type SensorHealth, sensorCauses } from '../../status/sensor-health.ts'
+import type { SensorCause, SensorHealth } from '../../status/sensor-health.ts'
 import type { SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { describe } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
-const foundElsewhere: ReadonlySet<string> = new Set([
-  ...['DRIFT', 'CARRIER_LOST', 'SOURCE_IDLE', 'DOCKER_UNREACHABLE', 'DOCKER_REMOTE'],
-  ...Object.values(sensorCauses).map(({ code }) => code),
-  ...awaitedCodes,
-  ...['OFFLOAD_FIXED', 'MTU_SMALL']
-])
+const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
 
 export const spans: Check = {
   id: 'spans',
@@ -49,14 +45,14 @@ function countSpans({ report: { spans } }: SpansFacts): string {
 function judgeSpans({ view, report, advise }: SpansFacts): Finding[] {
   const unhealthy = [...report.spans.flatMap((span) => span.unhealthy), ...report.unhealthy]
   const codes = new Set(unhealthy.map(({ code }) => code))
-  const others = (list: readonly Diagnostic[]) => list.filter(({ code }) => !foundElsewhere.has(code)).map(describe)
+  const others = (list: readonly Diagnostic[]) => list.filter((one) => !isFoundElsewhere(one)).map(describe)
   return [
     ...(report.window === null ? judgeDrift(report, advise) : [describeWindow(report.window)]),
     ...[...new Set(others(unhealthy))].map((message) => problem(message)),
     ...[...new Set(others(view.plan.warnings.filter(({ code }) => !codes.has(code))))].map((message) =>
       warning(message)
     ),
-    ...report.unread.filter(({ code }) => code !== 'DOCKER_FORBIDDEN').map((unread) => unknown(describe(unread)))
+    ...others(report.unread).map((message) => unknown(message))
   ]
 }
 
@@ -147,7 +143,7 @@ function judgeSensor(
   }
   if (state === 'starting') return [unknown(`${sensor} has just started, and does not listen to span ${span} yet`)]
   if (diagnostic === null || cause === null) return []
-  if (awaitedCodes.has(diagnostic.code) && cause !== 'restarting') {
+  if (meaningOf(diagnostic).endedBy !== undefined && cause !== 'restarting') {
     return [problem(describe({ ...diagnostic, message: `span ${span}: the sensor ${sensor} ${diagnostic.message}` }))]
   }
   const advice = advise(span)

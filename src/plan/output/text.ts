@@ -2,6 +2,7 @@ import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
+import { meaningOf } from '../../meanings.ts'
 import { type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
@@ -72,12 +73,6 @@ export function countActions(plan: Plan) {
   }
 }
 
-/** The codes of waits for an input that was not read: what waits was not checked, and may not be in sync. */
-const notRead: ReadonlySet<string> = new Set([
-  ...['DOCKER_DEFERRED', 'SENSOR_UNREAD', 'SOURCE_UNREAD', 'SOURCE_UNSEEN'],
-  ...['FILTER_FORBIDDEN', 'FILTER_PENDING', 'FILTER_UNCHECKED', 'TABLE_UNREAD']
-])
-
 function renderSummary(plan: Plan, files: readonly string[]): string {
   const { create, update, replace, remove, adopt, wait } = countActions(plan)
   const adopts = adopt === 0 ? '' : `, ${adopt} to adopt`
@@ -85,7 +80,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   if (plan.changes.length > 0) {
     return `Plan: ${create} to create, ${update} to change, ${replace} to replace, ${remove} to remove${adopts}${waits}.`
   }
-  if (plan.waiting.some(({ diagnostic }) => notRead.has(diagnostic.code)))
+  if (plan.waiting.some(({ diagnostic }) => meaningOf(diagnostic).unread))
     return `No changes to what was checked${waits}.`
   if (files.length === 0) return wait > 0 ? `No changes${waits}.` : 'No changes. There is nothing to destroy.'
   const count = plan.spans.length

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
+import { isAbout } from '../../meanings.ts'
 import { renderChange } from '../../plan/output/text.ts'
 import { type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
@@ -12,6 +13,9 @@ import type { SensorHealth } from '../sensor-health.ts'
 import type { SilentWatch } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 import { wrap } from './wrap.ts'
+
+/** What the rows of changes and the notes on hops say already. */
+const isShownElsewhere = isAbout('changes', 'losses', 'carriers')
 
 /** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
 export function renderReport(report: Report, paint: Paint): string {
@@ -34,7 +38,7 @@ function renderEntry({ text, action }: HeadlineEntry): string {
 
 /** Nothing where all is right with the host. */
 function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
-  const problems = unhealthy.filter(({ code }) => code !== 'DRIFT')
+  const problems = unhealthy.filter((problem) => !isShownElsewhere(problem))
   const lines = [
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
     ...problems.flatMap((diagnostic) => renderDiagnostic(diagnostic, paint))
@@ -44,7 +48,7 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
 
 function renderSpan(span: SpanReport, paint: Paint): string {
   const { name, description, flowReport, changes, waiting, sensors, unhealthy } = span
-  const shown = new Set(['DRIFT', 'FRAMES_LOST', 'CARRIER_LOST', ...waiting.map((wait) => wait.diagnostic.code)])
+  const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
   const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
   return [
     paint('title', printable(title)),
@@ -55,7 +59,7 @@ function renderSpan(span: SpanReport, paint: Paint): string {
       paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait([wait.title], wait.diagnostic))}`)}`)
     ),
     ...unhealthy
-      .filter((diagnostic) => !shown.has(diagnostic.code))
+      .filter((diagnostic) => !awaited.has(diagnostic.code) && !isShownElsewhere(diagnostic))
       .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),
     ...sensors.flatMap((sensor) => renderSensor(sensor, paint))
   ].join('\n')

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
-import type { Code } from '../../messages.ts'
+import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type Wait, writeAddress } from '../../resources/kind.ts'
@@ -53,9 +53,6 @@ interface SeenWarning {
  */
 const warningGrace = 60_000
 
-/** Their text names some of many, and others once one of these restarts: each is one warning for all that its address covers. */
-const namesExamples: ReadonlySet<Code> = new Set<Code>(['COPIED_TWICE'])
-
 /** Waits for Docker as a whole: the event docker_away reports them. */
 const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
 
@@ -71,9 +68,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
-  const warnings = trackTransitions<SeenWarning>(({ diagnostic: { code, message, address } }) =>
-    namesExamples.has(code) ? `${code} ${address}` : `${code} ${message}`
-  )
+  const warnings = trackTransitions<SeenWarning>(({ diagnostic }) => {
+    const { code, message, address } = diagnostic
+    return `${code} ${meaningOf(diagnostic).namesExamples ? address : message}`
+  })
   const rests = trackTransitions<Rest>((one) =>
     [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
   )
@@ -198,12 +196,9 @@ function distinct(changes: readonly PlannedChange[]): readonly PlannedChange[] {
   return [...new Map(changes.map((change) => [nameChange(change), change])).values()]
 }
 
-/** Waits for a container, or for an interface of it. */
-const forContainer: ReadonlySet<Code> = new Set<Code>(['SOURCE_MISSING', 'SOURCE_NO_INTERFACE', 'SENSOR_MISSING'])
-
 /** Whether what is waited for has come after the plan was made, and the apply has made the change all the same. */
 function hasCome({ kind, span, container, diagnostic }: Wait, made: readonly PlannedChange[]): boolean {
-  if (container === undefined || !forContainer.has(diagnostic.code)) return false
+  if (container === undefined || !isEndedByContainer(diagnostic)) return false
   return made.some(
     (change) =>
       change.kind === kind &&

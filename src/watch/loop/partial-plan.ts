@@ -1,4 +1,5 @@
 import { SpanplanError } from '../../errors.ts'
+import { meaningOf } from '../../meanings.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -74,14 +75,11 @@ function namedIn(error: unknown): ReadonlySet<string> {
   return new Set(diagnostics.flatMap(({ address }) => (address === undefined ? [] : spanOf(address))))
 }
 
-/** Waits for a change of the file, not of the host: a source that would feed its own span, or a filter that nobody understands. */
-const ofFile: ReadonlySet<string> = new Set(['LOOP', 'FILTER_INVALID', 'FILTER_TOO_LARGE'])
-
-/** What waits for a change of the file is a failure too. */
+/** What waits for a change of the file, not of the host, is a failure: a source that would feed its own span, or a filter that nobody understands. */
 function planAll(target: Target, facts: Facts): PartialPlan {
   const view = planTarget(target, facts)
   const failures = view.plan.waiting
-    .filter(({ diagnostic }) => ofFile.has(diagnostic.code))
+    .filter(({ diagnostic }) => meaningOf(diagnostic).endedBy === 'file')
     .map(({ span, diagnostic }): Problem => ({ span, reason: 'failed', diagnostic, backsOff: false }))
   return { target, view, failures }
 }

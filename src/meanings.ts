@@ -1,0 +1,147 @@
+import type { Code } from './messages.ts'
+
+/** A part of a host, of the files or of a report that a code is about: where that part is shown, the code need not be. */
+export type Part =
+  | 'changes'
+  | 'losses'
+  | 'carriers'
+  | 'idleness'
+  | 'sensors'
+  | 'docker'
+  | 'requests'
+  | 'offloads'
+  | 'mtu'
+  | 'files'
+
+/** What a code means to the program, in all of its messages. */
+export interface Meaning {
+  /** The exit status of a command that ends with this error. Missing: that of most errors. */
+  readonly exit?: 'invalidFile' | 'locked' | 'stale'
+  /** This user lacks a right: an error that says so has an exit status of its own. */
+  readonly lacksRight?: true
+  /** Something could not be read, so that it is not known whether what depends on that is in sync. */
+  readonly unread?: true
+  /**
+   * What ends the wait: the container starts, or the container gets what it lacks; an apply; the interface comes up; a person
+   * repairs the host or the container; a person repairs the file. Missing: the reading of what is unread, or it is no wait.
+   */
+  readonly endedBy?: 'start' | 'container' | 'apply' | 'interface' | 'repair' | 'file'
+  /** It makes nothing unhealthy: always so, or where this user may see less than root. */
+  readonly harmless?: 'always' | 'unprivileged'
+  /**
+   * The warning makes its span unhealthy: frames may not arrive, or others do; sensors may send; or frames reach a sensor's
+   * network stack.
+   */
+  readonly alarming?: true
+  readonly part?: Part
+  /** The text names some of many, and others once one of these restarts: it is one warning for all that its address covers. */
+  readonly namesExamples?: true
+}
+
+/** The meaning of each code that has one; a code without an entry is an error, a warning or a problem like any other. */
+const meanings: Readonly<Partial<Record<Code, Meaning>>> = {
+  // The files.
+  FILE_MISSING: { part: 'files' },
+  FILE_UNREADABLE: { part: 'files' },
+  FILE_INSECURE: { exit: 'invalidFile' },
+  // Interfaces and sources.
+  INTERFACE_NAME: { endedBy: 'repair' },
+  INTERFACE_NAME_TWICE: { endedBy: 'repair' },
+  INTERFACE_GOING_DOWN: { endedBy: 'interface' },
+  INTERFACE_AMBIGUOUS: { endedBy: 'repair' },
+  INTERFACE_NOT_ETHERNET: { endedBy: 'repair' },
+  DEDICATED_HAS_ADDRESS: { endedBy: 'repair' },
+  DEDICATED_HAS_ROUTE: { endedBy: 'repair' },
+  SOURCE_TWICE: { endedBy: 'repair' },
+  COPIED_TWICE: { namesExamples: true },
+  SOURCE_MISSING: { endedBy: 'start' },
+  SOURCE_UNREAD: { unread: true },
+  SOURCE_UNSEEN: { unread: true, harmless: 'unprivileged' },
+  SOURCE_NO_INTERFACE: { endedBy: 'container' },
+  SOURCE_NETWORK_MODE: { endedBy: 'repair' },
+  SOURCE_IDLE: { part: 'idleness' },
+  LOOP: { endedBy: 'file' },
+  // Filters, and what else is on an interface.
+  FILTER_INVALID: { exit: 'invalidFile', endedBy: 'file' },
+  FILTER_UNCHECKED: { unread: true },
+  FILTER_TOO_LARGE: { exit: 'invalidFile', endedBy: 'file' },
+  FILTER_FORBIDDEN: { lacksRight: true, unread: true, harmless: 'always' },
+  FILTER_PENDING: { unread: true },
+  FILTER_FOREIGN: { endedBy: 'repair' },
+  QDISC_FOREIGN: { endedBy: 'repair' },
+  QDISC_SHARED: { endedBy: 'repair' },
+  MIRROR_TWICE: { endedBy: 'repair' },
+  MIRROR_HIDDEN: { alarming: true },
+  COPIES_HIDDEN: { alarming: true },
+  COPIES_FOREIGN: { alarming: true },
+  PROGRAM_BEFORE: { alarming: true },
+  OFFLOAD_FIXED: { part: 'offloads' },
+  // The span: its bridge, seal and network.
+  MTU_SMALL: { part: 'mtu' },
+  SEAL_BLOCKED: { endedBy: 'repair' },
+  PORT_STRAY: { alarming: true },
+  RECREATE_DEFERRED: { endedBy: 'apply' },
+  STACK_BLOCKED: { alarming: true },
+  STACK_UNREAD: { unread: true },
+  TABLE_FOREIGN: { endedBy: 'repair' },
+  TABLE_UNREAD: { unread: true, harmless: 'always' },
+  // Sensors and Docker.
+  SENSOR_MISSING: { endedBy: 'start', part: 'sensors' },
+  SENSOR_UNREAD: { unread: true },
+  SENSOR_RESTARTING: { endedBy: 'container', part: 'sensors' },
+  SENSOR_STOPPED: { part: 'sensors' },
+  SENSOR_PAUSED: { part: 'sensors' },
+  SENSOR_DISCONNECTED: { part: 'sensors' },
+  SENSOR_INTERFACE: { part: 'sensors' },
+  SENSOR_DEAF: { part: 'sensors' },
+  SENSOR_NETWORK_MODE: { endedBy: 'repair', part: 'sensors' },
+  SENSOR_NETWORK_LOST: { endedBy: 'repair', part: 'sensors' },
+  CONTAINER_UNREAD: { unread: true },
+  DOCKER_UNREACHABLE: { part: 'docker' },
+  DOCKER_FORBIDDEN: { lacksRight: true, harmless: 'always', part: 'docker' },
+  DOCKER_REMOTE: { part: 'docker' },
+  DOCKER_DEFERRED: { unread: true, harmless: 'always' },
+  DOCKER_FAILED: { part: 'requests' },
+  // Applying.
+  PLAN_INVALID: { exit: 'invalidFile' },
+  PLAN_VERSION: { exit: 'invalidFile' },
+  PLAN_STALE: { exit: 'stale' },
+  LOCKED: { exit: 'locked', harmless: 'always' },
+  RIGHT_MISSING: { lacksRight: true },
+  INTERRUPTED: { harmless: 'always' },
+  // Watching and looking.
+  DRIFT: { part: 'changes' },
+  FRAMES_LOST: { part: 'losses' },
+  CARRIER_LOST: { part: 'carriers' }
+}
+
+const noMeaning: Meaning = {}
+
+/** What a code means, whatever its message says. */
+export function meaningOf({ code }: { readonly code: Code }): Meaning {
+  return meanings[code] ?? noMeaning
+}
+
+/** The test whether a code is about one of these parts. */
+export function isAbout(...parts: readonly Part[]): (coded: { readonly code: Code }) => boolean {
+  return (coded) => {
+    const { part } = meaningOf(coded)
+    return part !== undefined && parts.includes(part)
+  }
+}
+
+/** Whether what waits is a container that has to start, or to get what it lacks. */
+export function isEndedByContainer(coded: { readonly code: Code }): boolean {
+  const { endedBy } = meaningOf(coded)
+  return endedBy === 'start' || endedBy === 'container'
+}
+
+/**
+ * Whether what a code says makes nothing unhealthy.
+ *
+ * @param isRoot no right is missing to this user. By default, it is not asked for.
+ */
+export function isHarmless(coded: { readonly code: Code }, isRoot = true): boolean {
+  const { harmless } = meaningOf(coded)
+  return harmless === 'always' || (harmless === 'unprivileged' && !isRoot)
+}
