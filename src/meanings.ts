@@ -19,8 +19,8 @@ export interface Meaning {
   readonly exit?: 'invalidFile' | 'locked' | 'stale'
   /** This user lacks a right: an error that says so has an exit status of its own. */
   readonly lacksRight?: true
-  /** Something could not be read, so that it is not known whether what depends on that is in sync. */
-  readonly unread?: true
+  /** What could not be read, so that it is not known whether what depends on it is in sync. */
+  readonly unread?: 'docker' | 'containers' | 'namespaces' | 'nftables' | 'filters'
   /**
    * What ends the wait: the container starts, or the container gets what it lacks; an apply; the interface comes up; a person
    * repairs the host or the container; a person repairs the file. Missing: the reading of what is unread, or it is no wait.
@@ -55,18 +55,18 @@ const meanings: Readonly<Partial<Record<Code, Meaning>>> = {
   SOURCE_TWICE: { endedBy: 'repair' },
   COPIED_TWICE: { namesExamples: true },
   SOURCE_MISSING: { endedBy: 'start' },
-  SOURCE_UNREAD: { unread: true },
-  SOURCE_UNSEEN: { unread: true, harmless: 'unprivileged' },
+  SOURCE_UNREAD: { unread: 'containers' },
+  SOURCE_UNSEEN: { unread: 'namespaces', harmless: 'unprivileged' },
   SOURCE_NO_INTERFACE: { endedBy: 'container' },
   SOURCE_NETWORK_MODE: { endedBy: 'repair' },
   SOURCE_IDLE: { part: 'idleness' },
   LOOP: { endedBy: 'file' },
   // Filters, and what else is on an interface.
   FILTER_INVALID: { exit: 'invalidFile', endedBy: 'file' },
-  FILTER_UNCHECKED: { unread: true },
+  FILTER_UNCHECKED: { unread: 'filters' },
   FILTER_TOO_LARGE: { exit: 'invalidFile', endedBy: 'file' },
-  FILTER_FORBIDDEN: { lacksRight: true, unread: true, harmless: 'always' },
-  FILTER_PENDING: { unread: true },
+  FILTER_FORBIDDEN: { lacksRight: true, unread: 'filters', harmless: 'always' },
+  FILTER_PENDING: { unread: 'filters' },
   FILTER_FOREIGN: { endedBy: 'repair' },
   QDISC_FOREIGN: { endedBy: 'repair' },
   QDISC_SHARED: { endedBy: 'repair' },
@@ -82,12 +82,12 @@ const meanings: Readonly<Partial<Record<Code, Meaning>>> = {
   PORT_STRAY: { alarming: true },
   RECREATE_DEFERRED: { endedBy: 'apply' },
   STACK_BLOCKED: { alarming: true },
-  STACK_UNREAD: { unread: true },
+  STACK_UNREAD: { unread: 'namespaces' },
   TABLE_FOREIGN: { endedBy: 'repair' },
-  TABLE_UNREAD: { unread: true, harmless: 'always' },
+  TABLE_UNREAD: { unread: 'nftables', harmless: 'always' },
   // Sensors and Docker.
   SENSOR_MISSING: { endedBy: 'start', part: 'sensors' },
-  SENSOR_UNREAD: { unread: true },
+  SENSOR_UNREAD: { unread: 'containers' },
   SENSOR_RESTARTING: { endedBy: 'container', part: 'sensors' },
   SENSOR_STOPPED: { part: 'sensors' },
   SENSOR_PAUSED: { part: 'sensors' },
@@ -96,11 +96,11 @@ const meanings: Readonly<Partial<Record<Code, Meaning>>> = {
   SENSOR_DEAF: { part: 'sensors' },
   SENSOR_NETWORK_MODE: { endedBy: 'repair', part: 'sensors' },
   SENSOR_NETWORK_LOST: { endedBy: 'repair', part: 'sensors' },
-  CONTAINER_UNREAD: { unread: true },
+  CONTAINER_UNREAD: { unread: 'containers' },
   DOCKER_UNREACHABLE: { part: 'docker' },
   DOCKER_FORBIDDEN: { lacksRight: true, harmless: 'always', part: 'docker' },
   DOCKER_REMOTE: { part: 'docker' },
-  DOCKER_DEFERRED: { unread: true, harmless: 'always' },
+  DOCKER_DEFERRED: { unread: 'docker', harmless: 'always' },
   DOCKER_FAILED: { part: 'requests' },
   // Applying.
   PLAN_INVALID: { exit: 'invalidFile' },

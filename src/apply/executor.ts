@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
-import { isAbout } from '../meanings.ts'
+import { isAbout, meaningOf } from '../meanings.ts'
 import { renderChange } from '../plan/output/text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -258,7 +258,7 @@ function describeUnverified(
   { plan }: PlanView
 ): SpanplanError {
   const inDocker = done.filter(needsDocker)
-  const waiting = plan.waiting.filter(({ diagnostic }) => diagnostic.code === 'DOCKER_DEFERRED')
+  const waiting = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker')
   const others = waiting.filter(({ title }) => !inDocker.some((change) => change.title === title))
   const open = [...others.map(({ kind, title }) => `\n  ${kind} ${printable(title)}`), listChanges(inDocker)].join('')
   return new SpanplanError(

@@ -84,9 +84,6 @@ export function indexHost(read: Snapshot) {
   const index = indexLinks(links, opaque)
   const snapshot = withoutLost(read, index)
   const { networks, containers } = docker.state === 'read' ? docker : { networks: [], containers: [] }
-  const readings: Readonly<Record<Input, Reading>> = {
-    docker: docker.state === 'read' ? 'read' : { unread: docker.state === 'deferred' ? 'deferred' : docker.reason }
-  }
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const membersOf = groupBy(links, ({ master }) => master)
   const uppersAt = groupBy(links, ({ lower }) => lower)
@@ -107,11 +104,15 @@ export function indexHost(read: Snapshot) {
     /** What answers Docker's calls: a command for a person begins with it. */
     engine: engineOf(docker),
     /** Whether each input was read. */
-    readings,
+    readings: readingsOf(read),
     /** Docker's networks; none where Docker was not read. */
     networks,
     /** The containers that were read. */
     containers,
+    /** The containers that Docker failed to describe. */
+    unreadContainers: docker.state === 'read' ? docker.unread : [],
+    /** The tables of nftables; none where nftables was not read, or cannot be used. */
+    tables: read.nftables?.state === 'usable' ? read.nftables.tables : [],
 
     /** Whether a device of this name exists, or may exist. */
     mayExist: (name: string | null) =>
@@ -164,6 +165,13 @@ export function indexHost(read: Snapshot) {
       const link = typeof endpoint.port === 'string' ? undefined : byIndex.get(endpoint.port.host)
       return link && attachmentOf(link)?.endpoint === endpoint ? link : undefined
     }
+  }
+}
+
+function readingsOf({ docker, nftables }: Snapshot): Readonly<Record<Input, Reading>> {
+  return {
+    docker: docker.state === 'read' ? 'read' : { unread: docker.state === 'deferred' ? 'deferred' : docker.reason },
+    nftables: nftables?.state === 'unread' ? { unread: nftables.reason } : nftables ? 'read' : { unread: 'deferred' }
   }
 }
 

@@ -309,10 +309,10 @@ export interface Container {
   readonly endpoints: readonly Endpoint[]
 }
 
-/** What a plan rests on, besides the kernel: whatever is not read is kept as it is. */
-export type Input = 'docker'
+/** What a plan rests on, besides the kernel, without which there is no snapshot. What depends on an input that is not read stays as it is. */
+export type Input = 'docker' | 'nftables'
 
-/** Whether an input was read, or why not: it was left for later, it has not answered yet, or it failed. */
+/** Whether an input was read, or why not: it was left for later, or it failed. */
 export type Reading = 'read' | { readonly unread: 'deferred' | Diagnostic }
 
 /** A container that may belong to a span and that Docker failed to describe. What the host has of it is kept. */

@@ -7,6 +7,7 @@ import type { DesiredState } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
+import { warnOfLateSeal } from '../resources/kinds/table.ts'
 import { warnOfListeners } from '../resources/kinds/xdp.ts'
 import { readMark } from '../resources/marks.ts'
 import { isInScope } from '../resources/ownership.ts'
@@ -17,7 +18,6 @@ import { exceptSpans, namedSpans } from '../spec/scope.ts'
 import { destroyOf, warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Resolution, resolveSpec } from './resolve.ts'
-import { warnOfLateSeal } from './resolve-table.ts'
 import type { Target } from './target.ts'
 
 /** What a plan is made from, besides the target. */
@@ -84,9 +84,8 @@ function planAround(
   return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan])
 }
 
-function warnOfUnreadContainers({ docker, engine }: HostIndex) {
-  if (docker.state !== 'read') return []
-  return docker.unread.map(({ name, reason }) =>
+function warnOfUnreadContainers({ unreadContainers, engine }: HostIndex) {
+  return unreadContainers.map(({ name, reason }) =>
     diagnostic(
       'CONTAINER_UNREAD',
       `the container ${name} is left unchanged, because it could not be read: ${reason.message}`,

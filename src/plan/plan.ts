@@ -1,6 +1,5 @@
-import { type Diagnostic, diagnostic, type Origin, SpanplanError } from '../errors.ts'
+import { type Diagnostic, type Origin, SpanplanError } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Input, Reading } from '../host/snapshot.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import {
   type Change,
@@ -14,6 +13,7 @@ import {
   writeAddress
 } from '../resources/kind.ts'
 import { kinds, type Phase, turnOf } from '../resources/registry.ts'
+import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import type { Resolution } from './resolve.ts'
@@ -82,7 +82,8 @@ export interface Plan {
 interface Withheld {
   /** Of a desired resource, only the creation waits; of a live one, the whole span. */
   readonly side: 'live' | 'desired'
-  readonly unread: Exclude<Reading, 'read'>['unread']
+  /** Why a plan that cannot wait fails; null: it does not. */
+  readonly failure: Diagnostic | null
   readonly wait: Wait
 }
 
@@ -111,7 +112,7 @@ export function makePlan(
     desired: kind.desire(desired, host)
   }))
   const withheld = drafts.flatMap((draft) => draft.withheld ?? [])
-  const failure = withheld.map(({ unread }) => unread).find((unread) => unread !== 'deferred')
+  const [failure] = withheld.flatMap((one) => one.failure ?? [])
   if (failure !== undefined && !patient) throw new SpanplanError(failure)
   const postponed = new Map<string, Wait>()
   for (const { side, wait } of withheld) {
@@ -281,8 +282,6 @@ function findDisconnected(kind: Kind, change: Change, host: HostIndex): readonly
   return 'before' in change && isRecreated(kind, change) ? (kind.disconnects?.(change.before, host) ?? []) : []
 }
 
-const inputNames: Readonly<Record<Input, string>> = { docker: 'Docker' }
-
 /** Why nothing is done about a resource; null: all that its plan depends on was read. */
 function withhold(
   kind: Kind,
@@ -291,25 +290,15 @@ function withhold(
   state: ObservedState,
   purpose = ''
 ): Withheld | null {
-  for (const input of kind.evidence?.(resource, side, state) ?? []) {
-    const reading = state.host.readings[input]
-    if (reading === 'read') continue
-    const message = `waits for ${inputNames[input]}${purpose}`
-    return {
-      side,
-      unread: reading.unread,
-      wait: {
-        kind: kind.kind,
-        span: resource.spans[0] ?? '',
-        title: titleOf(kind, resource),
-        diagnostic: {
-          ...diagnostic('DOCKER_DEFERRED', message, undefined, resource.origin),
-          address: addressOf(kind, resource)
-        }
-      }
-    }
-  }
-  return null
+  const unread = explainUnread(state.host, kind.evidence?.(resource, side, state) ?? [], purpose)
+  if (unread === null) return null
+  const {
+    spans: [span = '']
+  } = resource
+  const origin = resource.origin ?? state.desired.spanOf(span)?.origin
+  const found = { ...unread.wait, address: addressOf(kind, resource), ...(origin && { origin }) }
+  const wait = { kind: kind.kind, span, title: titleOf(kind, resource), diagnostic: found }
+  return { side, failure: unread.failure, wait }
 }
 
 /** A conflict in words, at its place in the file. */

@@ -14,6 +14,7 @@ import {
   type Resolved,
   suggestContainer
 } from '../resources/sources/source-kind.ts'
+import { waitForDocker } from '../resources/unread.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
@@ -42,7 +43,8 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait =>
     waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
   const { docker } = context.host
-  if (docker.state !== 'read') return { ...nothingResolved, waits: [wait('DOCKER_DEFERRED', 'Docker')] }
+  if (docker.state !== 'read')
+    return { ...nothingResolved, waits: [waitWith({ ...waitForDocker(), origin }, describeSelector(sensor))] }
   if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
     const message = `Docker's description of the container ${sensor.container}`
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }

@@ -30,7 +30,6 @@ import { holdNetwork } from './hold.ts'
 import { breakLoops, type Loop } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
-import { resolveTable } from './resolve-table.ts'
 import type { Target } from './target.ts'
 
 /** The desired state, with what waits and what is worth a warning. */
@@ -74,11 +73,7 @@ export function resolveSpec(
   const desired = readMarks({ owner: spec.name, scope, spans, ...marked, subnetSeed }, host)
   return {
     desired,
-    waits: [
-      ...resolved.waits,
-      ...resolveTable(spec.name, specs, host),
-      ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])
-    ],
+    waits: [...resolved.waits, ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, desired, host))]
   }

@@ -67,16 +67,11 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
   }
   const mark = readPortClass(findSeal(host, link.name)?.classId ?? null)
   if (mark !== null && isNobodys(host, link)) {
-    if (!mark.connection || unreadIn(host).length > 0) return { kind: 'stray', connects: null }
+    if (!mark.connection || host.unreadContainers.length > 0) return { kind: 'stray', connects: null }
     const byIndex = indexName(link.index)
     return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
   }
   return { kind: link.foreignPeer || link.kind === 'tun' ? 'foreign' : 'local', connects: null }
-}
-
-/** The containers that the engine has failed to describe: any port may be theirs. */
-function unreadIn({ docker }: HostIndex): readonly string[] {
-  return docker.state === 'read' ? docker.unread.map(({ name }) => name) : []
 }
 
 /**
@@ -151,13 +146,15 @@ function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolea
   const own = host.attachmentOf(link)?.container
   const owner =
     own === undefined
-      ? `a network namespace that ${explainOwner(unreadIn(host))}`
+      ? `a network namespace that ${explainOwner(host)}`
       : `the container ${own.name}, which neither Docker nor Podman has connected by it: it may have made the port itself, or kept it, and then`
   const where = `the port ${name} of span ${span} leads to ${owner}`
   return diagnostic('PORT_STRAY', `${where} ${meaning}`, `${remove}${open}`)
 }
 
-function explainOwner(unread: readonly string[]): string {
+/** Any port may be that of a container that the engine has failed to describe. */
+function explainOwner({ unreadContainers }: HostIndex): string {
+  const unread = unreadContainers.map(({ name }) => name)
   if (unread.length === 0) return "is no container's: a sensor may have moved its interface there, and then"
   return `is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
 }

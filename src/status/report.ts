@@ -200,7 +200,7 @@ function findUnread(view: PlanView, spans: readonly SpanReport[], sample: Sample
       sandbox !== null &&
       endpoints.some(({ network, port }) => networks.has(network) && port === 'unknown')
   )
-  const explained = new Set([...hidden, ...(docker.state === 'read' ? docker.unread : [])].map(({ name }) => name))
+  const explained = new Set([...hidden, ...host.unreadContainers].map(({ name }) => name))
   const unknown = spans.flatMap(({ sensors }) =>
     sensors.flatMap(({ sensor, state }) =>
       state === 'unknown' && docker.state === 'read' && !explained.has(sensor) ? [sensor] : []

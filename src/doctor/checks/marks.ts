@@ -43,11 +43,10 @@ function knownNames({ file, otherNames, watches }: DoctorFacts): ReadonlySet<str
 
 /** What bears marks, by their names. */
 function findMarked(host: HostIndex): Map<string, Set<string>> {
-  const tables = host.nftables?.state === 'usable' ? host.nftables.tables : []
   const found = [
     ...host.links.map((link) => [markOf(host, link)?.owner, `the bridge ${link.name}`] as const),
     ...host.networks.map(({ name, labels }) => [labels[label.name], `the Docker network ${name}`] as const),
-    ...tables.map((table) => [readTableMark(table) ?? undefined, `the table ${table.name}`] as const)
+    ...host.tables.map((table) => [readTableMark(table) ?? undefined, `the table ${table.name}`] as const)
   ]
   const marked = new Map<string, Set<string>>()
   for (const [owner, thing] of found) {

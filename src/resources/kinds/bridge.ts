@@ -154,9 +154,9 @@ function desiredGroups(
   { sealed }: DesiredSpan,
   live: Bridge | undefined
 ): number {
-  const { nftables } = host
-  if (nftables === null || nftables.state === 'unread') return live?.groupForward ?? 0
-  const isClosed = nftables.state === 'usable' && table.observe(desired, host).every(({ owner }) => owner !== 'foreign')
+  if (host.readings.nftables !== 'read') return live?.groupForward ?? 0
+  const isClosed =
+    host.nftables?.state === 'usable' && table.observe(desired, host).every(({ owner }) => owner !== 'foreign')
   return sealed && isClosed ? everyGroup : (live?.original?.groupForward ?? 0)
 }
 

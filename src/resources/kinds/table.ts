@@ -28,6 +28,7 @@ export const table: Kind<Table> = {
   },
   desire: desireTables,
   observe: observeTables,
+  evidence: () => ['nftables'],
   create: (after) => writeSteps(null, after),
   update: (before, after) => writeSteps(before, joinBridges(before, after)),
   // A bridge is let go when it forwards no link-local groups any more, or is gone: its ports may not be sealed yet.
@@ -38,15 +39,15 @@ export const table: Kind<Table> = {
   conflict: ({ name }) => explainConflict(name)
 }
 
-function observeTables(desired: DesiredState, { nftables }: HostIndex): Table[] {
-  return nftables?.state === 'usable' ? nftables.tables.flatMap((one) => observeTable(desired, one)) : []
+function observeTables(desired: DesiredState, { tables }: HostIndex): Table[] {
+  return tables.flatMap((one) => observeTable(desired, one))
 }
 
-/** Where the tables cannot be read, or the kernel cannot have them, none is desired. */
+/** Where the kernel cannot have the tables, none is desired. */
 function desireTables(desired: DesiredState, host: HostIndex): Table[] {
-  if (host.nftables?.state !== 'usable') return []
+  if (host.nftables === null || host.nftables.state === 'unusable') return []
   const live = observeTables(desired, host)
-  const owners = new Set([desired.owner, ...host.nftables.tables.flatMap((one) => readTableMark(one) ?? [])])
+  const owners = new Set([desired.owner, ...host.tables.flatMap((one) => readTableMark(one) ?? [])])
   return [...owners].flatMap((owner): Table[] => {
     const mark = writeTableMark(owner)
     const others = live
@@ -116,6 +117,19 @@ function explainConflict(name: string): Diagnostic {
     `an nftables table ${name} already exists, and spanplan did not create it`,
     `see what it does with: ${show}; if nothing needs it: ${shellLine(['nft', 'delete', 'table', 'bridge', name])}`
   )
+}
+
+/** Warns where the host cannot have such a table: there, a port is open until spanplan has looked. */
+export function warnOfLateSeal({ spans }: DesiredState, { nftables }: HostIndex): Diagnostic[] {
+  if (nftables?.state !== 'unusable' || !spans.some(({ sealed }) => sealed)) return []
+  const { message, hint } = nftables.reason
+  return [
+    diagnostic(
+      'SEAL_LATE',
+      `a container that joins a sealed span can send to the host and to the other sensors until spanplan has sealed its port: with a watch for about a tenth of a second, without one until the next apply. The reason: ${message}`,
+      hint
+    )
+  ]
 }
 
 function joinBridges(before: Table, after: Table): Table {

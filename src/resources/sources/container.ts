@@ -11,6 +11,7 @@ import { writeSelector } from '../../spec/values/container-selector.ts'
 import { markOf } from '../copied-mark.ts'
 import type { SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
+import { waitForDocker } from '../unread.ts'
 import { checkInterface } from './interface.ts'
 import {
   type Context,
@@ -46,11 +47,12 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const { spec, host } = context
   const { kind, value } = writeSelector(source)
   const isNamed = 'container' in source
-  const wait = (code: Code, message: string, hint?: string, name = isNamed ? value : `${kind} ${value}`) =>
+  const described = isNamed ? value : `${kind} ${value}`
+  const wait = (code: Code, message: string, hint?: string, name = described) =>
     waitForMirrors(span, source, [name], diagnostic(code, `waits for ${message}`, hint))
   const { docker } = host
   if (docker.state !== 'read') {
-    return { ...nothingResolved, waits: wait('DOCKER_DEFERRED', 'Docker'), isUnread: true }
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [described], waitForDocker()), isUnread: true }
   }
   if (isNamed && docker.unread.some(({ name }) => name === source.container)) {
     const waits = wait('SOURCE_UNREAD', `Docker's description of the container ${source.container}`)

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
+import { meaningOf } from '../../meanings.ts'
 import { printable } from '../../printable.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { WindowTime } from '../../run-dir/lock.ts'
@@ -62,7 +63,7 @@ function describeFile(errors: readonly Diagnostic[], basis: Basis): HeadlineEntr
 
 function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
   // What a healthy span still waits for could not be read.
-  const withoutDocker = span.waiting.some(({ diagnostic }) => diagnostic.code === 'DOCKER_DEFERRED')
+  const withoutDocker = span.waiting.some(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker')
   const isUnknown = span.sensors.some(({ listed, state }) => listed && state === 'unknown')
   const isChecked = unread.length + span.waiting.length === 0 && !isUnknown
   const healthy = isChecked ? 'healthy' : `healthy as far as could be checked${withoutDocker ? ' without Docker' : ''}`

@@ -54,7 +54,7 @@ interface SeenWarning {
 const warningGrace = 60_000
 
 /** Waits for Docker as a whole: the event docker_away reports them. */
-const isForDocker = ({ diagnostic }: Wait) => diagnostic.code === 'DOCKER_DEFERRED'
+const isForDocker = ({ diagnostic }: Wait) => meaningOf(diagnostic).unread === 'docker'
 
 /** Makes what emits the events of runs: each thing is reported once when it happens, when it starts, and when it ends. */
 export function openEventRecorder(emitTogether: EmitEvent) {
@@ -183,8 +183,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   }
 }
 
-function isDockerRead({ host: { docker } }: PlanView): boolean {
-  return docker.state === 'read' && docker.unread.length === 0
+function isDockerRead({ host: { readings, unreadContainers } }: PlanView): boolean {
+  return readings.docker === 'read' && unreadContainers.length === 0
 }
 
 function nameChange({ address, action, facts }: PlannedChange): string {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTarget } from '../../src/plan/plan-view.ts'
-import { warnOfLateSeal } from '../../src/plan/resolve-table.ts'
+import { warnOfLateSeal } from '../../src/resources/kinds/table.ts'
 import { factsOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 

@@ -1,0 +1,42 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Input, Reading } from '../host/snapshot.ts'
+
+/** What it means for a plan that an input was not read. */
+export interface Unread {
+  /** What says of a thing that depends on the input that nothing is done about that thing. */
+  readonly wait: Diagnostic
+  /** Why a command fails that cannot wait; null: nothing needs the input so much, or it was left for later on purpose. */
+  readonly failure: Diagnostic | null
+}
+
+type Why = Exclude<Reading, 'read'>['unread']
+
+const inputs: Readonly<Record<Input, (why: Why, purpose: string) => Unread>> = {
+  docker: (why, purpose) => ({ wait: waitForDocker(purpose), failure: why === 'deferred' ? null : why }),
+  nftables: (why) => ({
+    wait:
+      why === 'deferred'
+        ? diagnostic('TABLE_UNREAD', 'is not checked')
+        : diagnostic('TABLE_UNREAD', `is not checked: ${why.message}`, why.hint),
+    failure: null
+  })
+}
+
+/** The wait for Docker of what depends on it. */
+export function waitForDocker(purpose = ''): Diagnostic {
+  return diagnostic('DOCKER_DEFERRED', `waits for Docker${purpose}`)
+}
+
+/**
+ * What it means that one of these inputs was not read; null: all were.
+ *
+ * @param purpose what the input is needed for: the end of a sentence; empty: nothing has to be said of it.
+ */
+export function explainUnread({ readings }: HostIndex, needed: readonly Input[], purpose: string): Unread | null {
+  for (const input of needed) {
+    const reading = readings[input]
+    if (reading !== 'read') return inputs[input](reading.unread, purpose)
+  }
+  return null
+}
