@@ -1,5 +1,5 @@
-import { type Answer, sendDecision } from '../../apply/commit-confirm.ts'
-import { readLeftWindow, recoverWindow } from '../../apply/window.ts'
+import { type Answer, sendDecision } from '../../apply/window/decision-socket.ts'
+import { readLeftWindow, recoverWindow } from '../../apply/window/left-window.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
 import { type Lock, readHolder, windowLock } from '../../run-dir/lock.ts'
@@ -26,8 +26,7 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
   const left = readLeftWindow()
   if (left === null) return lock
   try {
-    const message = await recoverWindow(left)
-    report(session, { window: left.id, confirmed: true, message })
+    report(session, { window: left.id, ...(await recoverWindow(left, 'killed')) })
     return lock
   } catch (error) {
     if (error instanceof SpanplanError && error.exit === Exit.rolledBack) {

@@ -1,9 +1,10 @@
-import { confirmOrRollBack, makeWindowId } from '../../apply/commit-confirm.ts'
 import { type ApplyResult, rollBackApply } from '../../apply/executor.ts'
 import { type Installation, installFile, isNewFile } from '../../apply/install-file.ts'
 import type { Progress } from '../../apply/run-steps.ts'
-import { awaitOpenWindow, failWindow, forgetLeftWindow, handOver, startWindow, unitOf } from '../../apply/window.ts'
-import { makeWindow, type OpenWindow } from '../../apply/window-record.ts'
+import { confirmOrRollBack } from '../../apply/window/await-decision.ts'
+import { awaitOpenWindow, handOver, makeWindowId, startWindow, unitOf } from '../../apply/window/detached-window.ts'
+import { forgetLeftWindow } from '../../apply/window/left-window.ts'
+import { makeWindow, type OpenWindow, recordEvent } from '../../apply/window/window-record.ts'
 import { diagnosticOf, Exit } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -13,7 +14,7 @@ import type { Lock } from '../../run-dir/lock.ts'
 import { askToConfirm } from '../input/approve.ts'
 import { printResult } from '../output/progress.ts'
 import { type Session, warn } from '../session.ts'
-import { windowProgram } from './hold-window.ts'
+import { windowProgram } from './window-program.ts'
 
 /** The options that say how an apply ends. */
 export interface EndingOptions {
@@ -124,8 +125,8 @@ function detachedEnding(
   const id = makeWindowId()
   const isNew = installation !== null && isNewFile(installation)
   let window: OpenWindow | null = null
-  const failed = (error: unknown) => {
-    if (window !== null) failWindow(id, error)
+  const fail = (failed: unknown) => {
+    if (window !== null) recordEvent(window, { failed })
   }
   return {
     begin: async (view) => {
@@ -134,14 +135,14 @@ function detachedEnding(
       window = begun
       return view
     },
-    failed,
+    failed: fail,
     end: async ({ first, unverified }, { progress, lock }) => {
       if (window === null) return false
       if (unverified !== null) warn(session, unverified.diagnostics)
       try {
         await handOver(window)
       } catch (error) {
-        failed(error)
+        fail(error)
         return rollBackApply(target, first, progress, diagnosticOf(error), Exit.rolledBack)
       }
       lock.release()

@@ -1,22 +1,22 @@
 import { accessSync, constants, rmSync } from 'node:fs'
 import * as z from 'zod'
-import { diagnostic, Exit, messageOf, SpanplanError } from '../errors.ts'
-import { type HostIndex, indexHost } from '../host/host-index.ts'
-import type { Compiled } from '../host/parsers/pcap.ts'
-import type { Snapshot } from '../host/snapshot.ts'
-import type { Code } from '../messages.ts'
-import { type PlanView, planTarget } from '../plan/plan-view.ts'
-import { makeTarget, type Target } from '../plan/target.ts'
-import { printable } from '../printable.ts'
-import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../run-dir/folder.ts'
-import { loadSpec } from '../spec/load.ts'
-import type { SourceFile } from '../spec/spec.ts'
-import type { Installation } from './install-file.ts'
+import { diagnostic, Exit, messageOf, SpanplanError } from '../../errors.ts'
+import { type HostIndex, indexHost } from '../../host/host-index.ts'
+import type { Compiled } from '../../host/parsers/pcap.ts'
+import type { Snapshot } from '../../host/snapshot.ts'
+import { type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { makeTarget, type Target } from '../../plan/target.ts'
+import { printable } from '../../printable.ts'
+import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../../run-dir/folder.ts'
+import { loadSpec } from '../../spec/load.ts'
+import type { SourceFile } from '../../spec/spec.ts'
+import type { Installation } from '../install-file.ts'
+import { endSchema, next, openPhases, type WindowEnd, type WindowEvent } from './window-state.ts'
 
 const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'))
 
 const openSchema = z.object({
-  phase: z.enum(['applying', 'open', 'held', 'confirmed']),
+  phase: z.enum(openPhases),
   id: z.string(),
   /** When the apply began: ISO 8601. */
   since: z.iso.datetime(),
@@ -35,31 +35,17 @@ const openSchema = z.object({
   filters: z.array(z.custom<[string, Compiled]>((value) => Array.isArray(value)))
 })
 
-const endedSchema = z.object({
-  phase: z.literal('ended'),
-  id: z.string(),
-  /** Whether it was confirmed; else it was rolled back. */
-  confirmed: z.boolean(),
-  message: z.string(),
-  /** Why not everything is as it was before; left out where everything is, or it was confirmed. */
-  code: z.custom<Code>((value) => typeof value === 'string').optional(),
-  /** The file that was installed. */
-  installed: z.string().optional()
-})
+const endedSchema = endSchema.extend({ phase: z.literal('ended'), id: z.string() })
 
 const recordSchema = z.object({ namespace: z.string(), window: z.unknown() })
 
 const windowSchema = z.union([openSchema, endedSchema])
 
-/**
- * A detached window that has not ended, with all that it takes to roll back its apply. `applying`: the apply has not ended.
- * `open`: the apply has left it to the unit. `held`: the unit waits for a decision. `confirmed`: somebody has confirmed, and the
- * file is being installed.
- */
+/** A detached window that has not ended, with all that it takes to roll back its apply. */
 export type OpenWindow = Readonly<z.infer<typeof openSchema>>
 
-/** How a detached window ended. */
-export type EndedWindow = Readonly<z.infer<typeof endedSchema>>
+/** A detached window that has ended. */
+type EndedWindow = Readonly<z.infer<typeof endedSchema>>
 
 /** A record that is broken, or of a spanplan whose records are different. */
 interface UnreadableWindow {
@@ -82,12 +68,10 @@ export function makeWindow(
   install: Installation | null
 ): OpenWindow {
   const only = 'only' in scope.spans ? [...scope.spans.only] : null
-  const facts = { snapshot: snapshotOf(first.host), filters: [...first.filters] }
-  const since = new Date().toISOString()
   return {
     phase: 'applying',
     id,
-    since,
+    since: new Date().toISOString(),
     milliseconds,
     install,
     files: [...files],
@@ -95,7 +79,8 @@ export function makeWindow(
     adopt,
     recreate,
     deferDocker,
-    ...facts
+    snapshot: snapshotOf(first.host),
+    filters: [...first.filters]
   }
 }
 
@@ -160,6 +145,39 @@ function isAccessible(path: string): boolean {
  */
 export function writeWindow(window: OpenWindow | EndedWindow): void {
   writeRunFile(kind, JSON.stringify({ namespace: namespaceId(), window }, writeBytes), 0o600)
+}
+
+/**
+ * Records what an event makes of a window. One that is to be rolled back is recorded once that is done. The caller holds the lock.
+ *
+ * @throws SpanplanError FILE_UNWRITABLE where the window has not ended.
+ */
+export function recordEvent(window: OpenWindow, event: WindowEvent): void {
+  const state = next(window, event)
+  if (state.phase === 'rejected') return
+  if (state.phase === 'ended') writeEnd(window.id, state.end)
+  else writeWindow({ ...window, phase: state.phase })
+}
+
+function writeEnd(id: string, end: WindowEnd): void {
+  try {
+    writeWindow({ phase: 'ended', id, ...end })
+  } catch {
+    // The disk is full. Without a record, nobody takes the window for one that is left.
+    removeWindow()
+  }
+}
+
+/** Does the work with which a window ends, and records the end. The caller holds the lock. */
+export async function recordEnd<T>(window: OpenWindow, work: () => Promise<T>): Promise<T> {
+  try {
+    const result = await work()
+    recordEvent(window, { installed: window.install })
+    return result
+  } catch (failed) {
+    recordEvent(window, { failed })
+    throw failed
+  }
 }
 
 /** Removes the record of the last window. */

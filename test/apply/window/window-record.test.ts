@@ -1,14 +1,15 @@
 /** What a unit has to know of an apply to roll it back, written and read again. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { makeWindow, readWindow, restoreWindow, writeWindow } from '../../src/apply/window-record.ts'
-import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
-import { makeTarget } from '../../src/plan/target.ts'
-import { runFile } from '../../src/run-dir/folder.ts'
-import { loadSpec } from '../../src/spec/load.ts'
-import { converged, see } from '../lab/fixtures/converged.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
-import { useOwnRunFolder } from '../lab/fixtures/own-run-dir.ts'
+
+import { makeWindow, readWindow, restoreWindow, writeWindow } from '../../../src/apply/window/window-record.ts'
+import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
+import { makeTarget } from '../../../src/plan/target.ts'
+import { runFile } from '../../../src/run-dir/folder.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { converged, see } from '../../lab/fixtures/converged.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { useOwnRunFolder } from '../../lab/fixtures/own-run-dir.ts'
 
 useOwnRunFolder()
 

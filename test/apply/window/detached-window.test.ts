@@ -1,16 +1,24 @@
 /** What is said of a detached window whose unit does not run any more. */
 import { writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { awaitOpenWindow, decideWindow, failWindow, forgetLeftWindow } from '../../src/apply/window.ts'
-import { makeWindow, readWindow, writeWindow } from '../../src/apply/window-record.ts'
-import { diagnostic, Exit, SpanplanError } from '../../src/errors.ts'
-import { planTarget } from '../../src/plan/plan-view.ts'
-import { makeTarget } from '../../src/plan/target.ts'
-import { runFile } from '../../src/run-dir/folder.ts'
-import { loadSpec } from '../../src/spec/load.ts'
-import { converged } from '../lab/fixtures/converged.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
-import { useOwnRunFolder } from '../lab/fixtures/own-run-dir.ts'
+
+import { awaitOpenWindow } from '../../../src/apply/window/detached-window.ts'
+import { decideWindow, forgetLeftWindow } from '../../../src/apply/window/left-window.ts'
+import {
+  makeWindow,
+  type OpenWindow,
+  readWindow,
+  recordEvent,
+  writeWindow
+} from '../../../src/apply/window/window-record.ts'
+import { diagnostic, Exit, SpanplanError } from '../../../src/errors.ts'
+import { planTarget } from '../../../src/plan/plan-view.ts'
+import { makeTarget } from '../../../src/plan/target.ts'
+import { runFile } from '../../../src/run-dir/folder.ts'
+import { loadSpec } from '../../../src/spec/load.ts'
+import { converged } from '../../lab/fixtures/converged.ts'
+import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { useOwnRunFolder } from '../../lab/fixtures/own-run-dir.ts'
 
 const id = '0a1b2c3d'
 useOwnRunFolder()
@@ -23,7 +31,7 @@ const failureOf = async (promise: Promise<unknown>) => {
   return { exit: error?.exit, code: error?.diagnostics[0]?.code }
 }
 
-function writeOpenWindow(): void {
+function makeOpenWindow(): OpenWindow {
   const files = [
     { path: '/dev/stdin', bytes: Buffer.from('version: 1\nspans: {span0: {sources: [{interface: ens192}]}}') }
   ]
@@ -31,7 +39,7 @@ function writeOpenWindow(): void {
   const scope = { name: spec.name, spans: { except: new Set<string>() } }
   const target = makeTarget(spec, { scope, deferDocker: false, adopt: false, subnetSeed: '' })
   const first = planTarget(target, factsOf(converged))
-  writeWindow({ ...makeWindow(id, 60_000, target, first, files, null), phase: 'open' })
+  return { ...makeWindow(id, 60_000, target, first, files, null), phase: 'open' }
 }
 
 test('a window that was confirmed as soon as it was open is no failure of the apply', async () => {
@@ -41,21 +49,31 @@ test('a window that was confirmed as soon as it was open is no failure of the ap
 
 test('only what was rolled back completely is said to be rolled back', async () => {
   const reason = diagnostic('NOT_CONFIRMED', 'not confirmed in time')
-  failWindow(id, new SpanplanError(reason, Exit.rolledBack))
+  const window = makeOpenWindow()
+  recordEvent(window, { failed: new SpanplanError(reason, Exit.rolledBack) })
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.rolledBack, code: 'NOT_CONFIRMED' })
-  failWindow(id, new SpanplanError(reason, Exit.partial))
+  recordEvent(window, { failed: new SpanplanError(reason, Exit.partial) })
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.partial, code: 'ROLLBACK_PARTIAL' })
   expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
-  failWindow(id, new Error('unexpected'))
+  recordEvent(window, { failed: new Error('unexpected') })
+  expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.bug, code: 'BUG' })
   expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'BUG' })
-  writeOpenWindow()
+  // An apply that is rolled back completely because of its file can be rolled back again, and nothing is to do.
+  recordEvent(window, { failed: new SpanplanError(diagnostic('FILE_CHANGED', 'it was changed'), Exit.rolledBack) })
+  expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.rolledBack, code: 'FILE_CHANGED' })
+  expect(await decideWindow('rollback', id, 'rollback')).toEqual({
+    confirmed: false,
+    window: id,
+    message: 'it was changed'
+  })
+  writeWindow(makeOpenWindow())
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.partial, code: 'DETACH_IMPOSSIBLE' })
   writeFileSync(runFile('window-record'), '')
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.partial, code: 'WINDOW_UNREADABLE' })
 })
 
 test('what another apply has changed meanwhile was not rolled back, and a broken record is of no use any more', async () => {
-  writeOpenWindow()
+  writeWindow(makeOpenWindow())
   forgetLeftWindow()
   expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
   writeFileSync(runFile('window-record'), '')

@@ -1,0 +1,84 @@
+/** Detached windows, as their unit sees them. */
+import { takeLock, windowLock } from '../../run-dir/lock.ts'
+import { silent } from '../run-steps.ts'
+import { confirmOrRollBack } from './await-decision.ts'
+import { recoverWindow } from './left-window.ts'
+import {
+  type OpenWindow,
+  readWindow,
+  recordEnd,
+  recordEvent,
+  restoreWindow,
+  windowUnreadable
+} from './window-record.ts'
+import { confirmedEnd } from './window-state.ts'
+
+/** Milliseconds for a lock that another process has only to look whether it is held. */
+const probePatience = 5000
+
+/**
+ * Holds a window in its unit, until somebody decides, or time is up.
+ *
+ * @param command the command of this process, for those who find its locks held.
+ * @param signal rolls the apply back.
+ * @returns what is said of it; null: the apply has ended by itself.
+ * @throws SpanplanError NOT_CONFIRMED if it was rolled back; WINDOW_UNREADABLE if it cannot be.
+ */
+export async function holdWindow(id: string, command: string, signal: AbortSignal): Promise<string | null> {
+  const lock = await takeLock({ kind: windowLock, command, timeout: probePatience, signal })
+  try {
+    lock.announce({ window: id })
+    const begin = async () => {
+      const window = readWindow()
+      if (window?.phase === 'unreadable') throw windowUnreadable(id)
+      if (window === null || window.phase === 'ended' || window.id !== id) return null
+      // Before, this unit was killed, or the apply was.
+      return window.phase === 'open' ? beginToHold(window) : recoverWindow(window, 'killed')
+    }
+    const held = await whileLocked(command, signal, begin)
+    if (held === null || 'message' in held) return held?.message ?? null
+    const { window, ...restored } = held
+    const exclusively = <T>(work: () => Promise<T>) => {
+      const end = () => recordEnd(window, work)
+      // Not interrupted: what has to be done at the end is done.
+      return whileLocked(command, new AbortController().signal, end)
+    }
+    const meanwhile = <T>(work: () => Promise<T>) => whileLocked(command, signal, work)
+    const onConfirmed = () => recordEvent(window, 'confirm')
+    const apply = { id, ...restored, progress: silent, lock, install: window.install }
+    await confirmOrRollBack({ ...apply, exclusively, meanwhile, onConfirmed }, window.milliseconds, () => null, signal)
+    return confirmedEnd(window.install).message
+  } finally {
+    lock.release()
+  }
+}
+
+function beginToHold(window: OpenWindow) {
+  try {
+    const restored = restoreWindow(window)
+    tryToRecordHeld(window)
+    const held: OpenWindow = { ...window, phase: 'held' }
+    return { window: held, ...restored }
+  } catch (failed) {
+    recordEvent(window, { failed })
+    throw failed
+  }
+}
+
+/** Where the disk is full, a unit that is killed and started again holds the window for its whole time once more. */
+function tryToRecordHeld(window: OpenWindow): void {
+  try {
+    recordEvent(window, 'held')
+  } catch {
+    // The record says `open`, as before.
+  }
+}
+
+async function whileLocked<T>(command: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const lock = await takeLock({ command, timeout: Number.POSITIVE_INFINITY, signal, duringWindow: true })
+  try {
+    return await work()
+  } finally {
+    lock.release()
+  }
+}
