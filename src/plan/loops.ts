@@ -25,76 +25,85 @@ export function breakLoops(
     spans.flatMap(({ name }) => [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))),
     ({ key }) => key
   )
-  const loops: Loop[] = []
-  let open = spans
-  for (let loop = findLoop(open, reachers, host); loop !== null; loop = findLoop(open, reachers, host)) {
-    const { span, mirrors } = loop
-    loops.push(loop)
-    open = open.map((one) =>
-      one.name === span ? { ...one, mirrors: one.mirrors.filter((mirror) => !mirrors.includes(mirror)) } : one
+  const open = new Map(spans.map((span) => [span.name, span]))
+  const circling = withoutEnds(spans, reachers)
+  const feeds: Feeds = (span) =>
+    span.mirrors.flatMap((via) =>
+      reachers(keyOf(via.device.name, via.tcHook)).flatMap(({ name, place }) => {
+        const from = circling.has(name) ? open.get(name) : undefined
+        return from === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), name] }]
+      })
     )
+  const loops: Loop[] = []
+  for (const { name } of spans.filter((span) => circling.has(span.name))) {
+    for (let span = open.get(name); span !== undefined; ) {
+      const loop = findLoop(span, feeds)
+      if (loop === null) break
+      loops.push(loop)
+      span = { ...span, mirrors: span.mirrors.filter((mirror) => !loop.mirrors.includes(mirror)) }
+      open.set(name, span)
+    }
   }
-  return { spans: open, loops }
+  return { spans: [...open.values()], loops }
 }
 
 /** The spans whose frames reach a hook, each with the way there. */
 type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place }[]
 
-function findLoop(all: readonly DesiredSpan[], reachers: Reachers, host: HostIndex): Loop | null {
-  const spans = withoutEnds(all, reachers)
-  const byName = new Map(spans.map((span) => [span.name, span]))
-  const feeds: Feeds = (span) =>
-    span.mirrors.flatMap((via) =>
-      reachers(keyOf(via.device.name, via.tcHook)).flatMap(({ name, place }) => {
-        const from = byName.get(name)
-        return from === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), name] }]
-      })
+function findLoop(start: DesiredSpan, feeds: Feeds): Loop | null {
+  const trail = walk(start, start, feeds, new Set())
+  const [first] = trail ?? []
+  if (trail === null || first === undefined) return null
+  const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
+  const { origin, device } = first.via
+  return {
+    span: start.name,
+    mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.device.name === device.name),
+    diagnostic: diagnostic(
+      'LOOP',
+      `span ${start.name} would copy its own frames in a loop: ${circle.join(' → ')}`,
+      'remove one of these sources from the file',
+      origin
     )
-  for (const start of spans) {
-    const trail = walk(start, start, feeds, new Set())
-    const [first] = trail ?? []
-    if (trail === null || first === undefined) continue
-    const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
-    const { origin, device } = first.via
-    return {
-      span: start.name,
-      mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.device.name === device.name),
-      diagnostic: diagnostic(
-        'LOOP',
-        `span ${start.name} would copy its own frames in a loop: ${circle.join(' → ')}`,
-        'remove one of these sources from the file',
-        origin
-      )
-    }
   }
-  return null
 }
 
 /**
- * The spans that may be in a loop: one that no span feeds is in none, nor one that only such spans feed, and so on. So spans that
- * feed each other in a row cost no search.
+ * The names of the spans that may be in a loop: one that no span feeds is in none, nor one that only such spans feed, and so on; nor
+ * one that feeds no span. So spans that feed each other in a row cost no search.
  */
-function withoutEnds(spans: readonly DesiredSpan[], reachers: Reachers): readonly DesiredSpan[] {
-  const names = new Set(spans.map(({ name }) => name))
-  const feedersOf = new Map(
-    spans.map(({ name, mirrors }) => {
-      const feeders = mirrors.flatMap(({ device, tcHook }) => reachers(keyOf(device.name, tcHook)))
-      return [name, new Set(feeders.map((feeder) => feeder.name).filter((feeder) => names.has(feeder)))]
-    })
+function withoutEnds(spans: readonly DesiredSpan[], reachers: Reachers): ReadonlySet<string> {
+  const feeds = spans.flatMap(({ name: to, mirrors }) =>
+    mirrors.flatMap(({ device, tcHook }) =>
+      reachers(keyOf(device.name, tcHook)).map(({ name: from }) => ({ from, to }))
+    )
   )
-  const fedBy = groupBy(
-    [...feedersOf].flatMap(([fed, feeders]) => [...feeders].map((feeder) => ({ fed, feeder }))),
-    ({ feeder }) => feeder
+  const fed = withoutStarts(new Set(spans.map(({ name }) => name)), feeds)
+  return withoutStarts(
+    fed,
+    feeds.map(({ from, to }) => ({ from: to, to: from }))
   )
-  const ends = [...feedersOf].flatMap(([name, feeders]) => (feeders.size === 0 ? [name] : []))
-  for (const end of ends) {
-    for (const { fed } of fedBy(end)) {
-      const left = feedersOf.get(fed)
-      if (left?.delete(end) && left.size === 0) ends.push(fed)
+}
+
+/** The names less those to which no edge leads from another of them, again and again. */
+function withoutStarts(
+  names: ReadonlySet<string>,
+  edges: readonly { readonly from: string; readonly to: string }[]
+): ReadonlySet<string> {
+  const inside = edges.filter(({ from, to }) => names.has(from) && names.has(to))
+  const edgesFrom = groupBy(inside, ({ from }) => from)
+  const edgesTo = groupBy(inside, ({ to }) => to)
+  const left = new Map([...names].map((name) => [name, edgesTo(name).length]))
+  const starts = [...left].flatMap(([name, count]) => (count === 0 ? [name] : []))
+  for (const start of starts) {
+    left.delete(start)
+    for (const { to } of edgesFrom(start)) {
+      const count = (left.get(to) ?? 0) - 1
+      left.set(to, count)
+      if (count === 0) starts.push(to)
     }
   }
-  const outside = new Set(ends)
-  return spans.filter(({ name }) => !outside.has(name))
+  return new Set(left.keys())
 }
 
 /** A step from a span back to a span that feeds it. */

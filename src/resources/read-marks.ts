@@ -33,10 +33,11 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
     ({ point }) => point.device.name
   )
+  const findName = nameFinder(desired.known, owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
       const likely = usesOf(filter.device).map(({ span }) => span)
-      return readMirror(desired, owners, filter, likely)
+      return readMirror(desired, findName, filter, likely)
     })
   )
   const entriesOf = groupBy(
@@ -68,14 +69,14 @@ const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
 function readMirror(
   { known, scope }: DesiredSpans,
-  owners: readonly string[],
+  findName: NameFinder,
   filter: Filter,
   likely: readonly string[]
 ): (readonly [Filter, OwnedMark])[] {
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
-  const named = findName([[mirror.target], likely, known], owners, filter)
+  const named = findName(filter, [mirror.target, ...likely])
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
@@ -85,17 +86,37 @@ function readMirror(
   return [[filter, { mark: cookie.source, span, inScope: owned && matchesSpan(scope.spans, span) }]]
 }
 
-function findName(
-  candidates: readonly (readonly string[])[],
-  owners: readonly string[],
-  { device, tcHook, handle }: Filter
-): { readonly owner: string; readonly span: string } | undefined {
-  for (const spans of candidates) {
-    for (const span of spans) {
-      for (const owner of owners) if (mirrorHandle(owner, span, device, tcHook) === handle) return { owner, span }
+type NameFinder = (filter: Filter, likely: readonly string[]) => Name | undefined
+
+interface Name {
+  readonly owner: string
+  readonly span: string
+}
+
+/**
+ * Finds whose a mirror is, by its handle, which is a hash: each span is tried. Mirrors stand mostly in the order of their spans, so
+ * the spans after the last one that was found are tried first.
+ */
+function nameFinder(known: readonly string[], owners: readonly string[]): NameFinder {
+  let last = 0
+  return ({ device, tcHook, handle }, likely) => {
+    const nameOf = (span: string): Name | undefined => {
+      const owner = owners.find((one) => mirrorHandle(one, span, device, tcHook) === handle)
+      return owner === undefined ? undefined : { owner, span }
     }
+    for (const span of likely) {
+      const name = nameOf(span)
+      if (name !== undefined) return name
+    }
+    for (let tried = 0; tried < known.length; tried++) {
+      const place = (last + tried) % known.length
+      const name = nameOf(known[place] ?? '')
+      if (name === undefined) continue
+      last = place
+      return name
+    }
+    return undefined
   }
-  return undefined
 }
 
 /**

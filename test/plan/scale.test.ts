@@ -1,15 +1,22 @@
 /** What a plan costs grows with the number of spans, and not with its square: counted, for time says more about the machine. */
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { indexHost } from '../../src/host/host-index.ts'
 import type { Link } from '../../src/host/snapshot.ts'
 import { breakLoops } from '../../src/plan/loops.ts'
 import { type PlanView, planTarget } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
+import { mirrorHandle } from '../../src/resources/marks.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { everySpan } from '../../src/spec/scope.ts'
 import { type CapturedHost, factsOf } from '../lab/fixtures/host-file.ts'
 import { readSnapshot } from '../lab/fixtures/plan-case.ts'
 import { hostOfSensors, spanOfSensor } from './many-sensors.ts'
+
+vi.mock(import('../../src/resources/marks.ts'), async (load) => {
+  const marks = await load()
+  return { ...marks, mirrorHandle: vi.fn(marks.mirrorHandle) }
+})
 
 /** Twenty spans in sync, each of an interface of its own. */
 const whole = readSnapshot(fileURLToPath(new URL('../fixtures/scale/', import.meta.url)), 'host.json')
@@ -113,14 +120,55 @@ test('twice the spans with sensors, whose bridges have gone, are twice the work'
   expect(reads(40)).toBeLessThan(2.2 * reads(20))
 })
 
-test('to look for loops in twice the spans, each of which copies from the one before, is twice the work', () => {
-  const spanInRow = (n: number) => `  many${n}: {sources: [{interface: ${n === 1 ? 'if1' : `many${n - 1}`}}]}\n`
-  const reads = (spans: number) => {
-    const { host, desired } = planSpans(spans, hostOfSensors(spans, { bridges: true }), spanInRow)
-    let count = 0
-    const spansInRow = desired.spans.map((span) => watched(span, () => count++))
-    expect(breakLoops(spansInRow, host).loops).toEqual([])
-    return count
+test('twice the spans that the file has no more, and whose bridges have gone, are twice the handles', () => {
+  const handles = (spans: number) => {
+    const host = hostOfSensors(spans, { bridges: false })
+    vi.mocked(mirrorHandle).mockClear()
+    planSpans(1, host, spanOfSensor)
+    return vi.mocked(mirrorHandle).mock.calls.length
   }
+  const half = handles(20)
+  expect(half).toBeGreaterThan(20)
+  expect(handles(40)).toBeLessThan(2.2 * half)
+})
+
+/** How often a span is looked at while loops are looked for, on a host that differs from that of the plan. */
+function countLoopReads(
+  spans: number,
+  spanOf: (n: number) => string,
+  loops: number,
+  change: (link: Link) => Link = (link) => link
+): number {
+  const host = hostOfSensors(spans, { bridges: true })
+  const { desired } = planSpans(spans, host, spanOf)
+  let count = 0
+  const looked = desired.spans.map((span) => watched(span, () => count++))
+  expect(breakLoops(looked, indexHost({ ...host, links: host.links.map(change) })).loops).toHaveLength(loops)
+  return count
+}
+
+const spanInRow = (n: number) => `  many${n}: {sources: [{interface: ${n === 1 ? 'if1' : `many${n - 1}`}}]}\n`
+
+/** The link, as a port of the span that copies from it. */
+const asPort = (link: Link): Link => {
+  const port = { isolated: false, learning: true, flooding: true }
+  return link.name.startsWith('if') ? { ...link, master: `many${numberOf(link.name)}`, port } : link
+}
+
+test('to look for loops in twice the spans, each of which copies from the one before, is twice the work', () => {
+  const reads = (spans: number) => countLoopReads(spans, spanInRow, 0)
+  expect(reads(40)).toBeLessThan(2.2 * reads(20))
+})
+
+test('so it is where the last one of the file feeds the row, and copies its own frames', () => {
+  const reads = (spans: number) => {
+    const spanOf = (n: number) => (n === spans ? spanOfInterface(n) : spanInRow(n + 2).replace(/many\d+/, `many${n}`))
+    return countLoopReads(spans, spanOf, 1, asPort)
+  }
+  expect(reads(40)).toBeLessThan(2.2 * reads(20))
+})
+
+test('to find twice the loops is twice the work', () => {
+  const reads = (spans: number) => countLoopReads(spans, spanOfInterface, spans, asPort)
   expect(reads(40)).toBeLessThan(2.2 * reads(20))
 })
