@@ -3,7 +3,8 @@ import { callDocker, type DockerConnection } from '../host/docker/docker-client.
 import { type Argv, commandFailed, concurrency, forEachConcurrently, run, timeLimit } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
-import { type Step, sysctlSet } from '../resources/kind.ts'
+import type { Step } from '../resources/kind.ts'
+import { sysctlSet } from '../resources/settings.ts'
 import { groupDeletions, type Line, ungroup } from './link-group.ts'
 
 /** A step, with the change that it belongs to. */

@@ -15,6 +15,9 @@ export const sealPref = 9
 /** The preference of the filters that close a dedicated interface to the host: the last that there is (16 bits). */
 export const closingPref = 0xffff
 
+/** The handle of these filters. It is the same on each interface: whoever renames one does not hide the filter. */
+export const closingHandle = 0xc6ab1f99
+
 /** Returns TC_ACT_SHOT (2, linux/pkt_cls.h): as a direct action, the program drops every frame. */
 export const dropProgram: Program = '1,6 0 0 2'
 

@@ -1,57 +1,18 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../host/snapshot.ts'
-import { closingPref, dropProgram } from '../host/tc-syntax.ts'
-import { deleteFilter, writeClosing } from '../host/write-filters.ts'
+import { closingPref } from '../host/tc-syntax.ts'
 import { describeFilter } from './foreign/describe-filter.ts'
-import { hashOf, type InterfaceSetting, readCookie } from './marks.ts'
+import { readCookie } from './marks.ts'
 import { isTransparent } from './seal.ts'
-
-/**
- * A dedicated interface is closed to the host by a filter at each hook, which drops every frame after the mirrors have copied
- * the frame. Packet sockets of the host still get what is received: the kernel hands frames to them before tc.
- */
-
-/** The settings that such a filter switches off, with the filter's hook. */
-export const closingHooks = {
-  'host-receives': 'ingress',
-  'host-sends': 'egress'
-} as const satisfies Partial<Record<InterfaceSetting, TcHook>>
-
-/** One of these settings. */
-export type ClosingSetting = keyof typeof closingHooks
-
-// Object.keys forgets that its keys are the table's own.
-export const closingSettings = Object.keys(closingHooks) as ClosingSetting[]
-
-/** The same on each interface: whoever renames one does not hide the filter. */
-const handle = hashOf('closing')
-
-/** Whether a filter is one that closes an interface. The filter is its own mark. */
-export function isClosing(filter: Filter): boolean {
-  const { pref, chain, kind, protocol, directAction, program } = filter
-  const isInPlace = pref === closingPref && chain === 0 && kind === 'bpf' && filter.handle === handle
-  return isInPlace && protocol === 'all' && directAction && program === dropProgram
-}
-
-/** The settings that are off because of such a filter. */
-export function closedSettings(host: HostIndex, device: string): ClosingSetting[] {
-  return closingSettings.filter((setting) => host.filtersAt(device, closingHooks[setting]).some(isClosing))
-}
-
-/** The command that switches one of these settings. */
-export function closingCommand(device: string, setting: ClosingSetting, on: boolean): Argv {
-  const tcHook = closingHooks[setting]
-  return ['tc', ...(on ? deleteFilter(device, tcHook, closingPref, handle) : writeClosing({ device, tcHook }, handle))]
-}
+import { closingSettings, type InterfaceSetting, isClosing, sourceSettings } from './settings.ts'
 
 /** The settings that can be switched off on a dedicated interface, and warnings of what keeps the interface open. */
 export function closableSettings(
   link: Link,
   host: HostIndex
-): { readonly settings: readonly ClosingSetting[]; readonly warnings: readonly Diagnostic[] } {
+): { readonly settings: readonly InterfaceSetting[]; readonly warnings: readonly Diagnostic[] } {
   const { name } = link
   const [user] = [
     ...(link.master === null ? [] : [link.master]),
@@ -68,9 +29,11 @@ export function closableSettings(
   // While Docker is left for later, its networks are not known: on an interface that is mirrored already, what is open stays open.
   const isMirrored = host.filtersOf(name).some(({ mirror }) => readCookie(mirror?.cookie ?? null) !== null)
   const isUnread = host.docker.state === 'deferred' && isMirrored
-  const candidates = isUnread ? closedSettings(host, name) : closingSettings
-  const settings = candidates.filter((setting) => findTaken(host, name, closingHooks[setting]) === undefined)
-  const warnings = closingSettings.flatMap((setting) => warnOfOpen(host, name, closingHooks[setting]))
+  const settings = closingSettings.flatMap(([setting, tcHook]) => {
+    const isOpen = isUnread && sourceSettings[setting].read(link, host)
+    return isOpen || findTaken(host, name, tcHook) !== undefined ? [] : [setting]
+  })
+  const warnings = closingSettings.flatMap(([, tcHook]) => warnOfOpen(host, name, tcHook))
   return { settings, warnings }
 }
 

@@ -4,7 +4,8 @@ import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec } from '../spec/spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { Selection } from '../spec/values/selection.ts'
-import type { InterfaceMark, InterfaceSetting } from './marks.ts'
+import type { InterfaceMark } from './marks.ts'
+import type { InterfaceSetting } from './settings.ts'
 
 /** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
 export type SourceId = readonly [string, ...string[]]

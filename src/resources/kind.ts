@@ -208,19 +208,7 @@ function encodePart(part: string): string {
   return [...part].map((one) => (one.isWellFormed() ? encodeURIComponent(one) : encode(one))).join('')
 }
 
-/** How each step by sysctl begins. What follows are settings, any number of them. */
-export const sysctlSet = ['sysctl', '-q', '-w'] as const
-
 /** The span that an address begins with. */
 export function spanOf(address: string): string {
   return decodeURIComponent(address.split('/')[0] ?? '')
 }
-
-/** A switch in words. */
-export const onOff = (value: boolean): string => (value ? 'on' : 'off')
-
-/** The state of an interface in words. */
-export const upDown = (up: boolean): string => (up ? 'up' : 'down')
-
-/** A fact in words. */
-export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Link, NftTable, TcHook } from '../host/snapshot.ts'
+import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
 /**
  * Marks are all the state there is. A mark is on the thing that it describes, and lives as long as that thing: the alias of a
@@ -8,15 +9,6 @@ import type { Link, NftTable, TcHook } from '../host/snapshot.ts'
 
 /** A mark in words: what it says is for spanplan alone. */
 export const ownMark = "spanplan's"
-
-/** The settings of an interface that spanplan switches, in the order of their bits in a mark. */
-export const interfaceSettings = [
-  ...(['up', 'promiscuous', 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro', 'clsact'] as const),
-  ...(['host-receives', 'host-sends'] as const)
-] as const
-
-/** One of the settings of an interface. */
-export type InterfaceSetting = (typeof interfaceSettings)[number]
 
 /** The settings that an interface had before the first span used it. */
 export interface InterfaceMark {
@@ -34,14 +26,8 @@ export interface MirrorMark {
 /** Settings that are on or off. */
 type Switches<Setting extends string> = Readonly<Record<Setting, boolean>>
 
-/** The settings of a bridge, in the order of their bits in a mark. */
-const bridgeSettings = [
-  ...(['up', 'stp', 'snooping', 'vlanFiltering', 'ipv6', 'ownMacEntry'] as const),
-  ...(['tx', 'tso', 'gso', 'clsact', 'linkLocal'] as const)
-] as const
-
 /** What a bridge was like before it was adopted. Times are in hundredths of a second. */
-export interface BridgeOrigin extends Switches<(typeof bridgeSettings)[number]> {
+export interface BridgeOrigin extends Switches<(typeof bridgeBits)[number][0]> {
   readonly alias: string
   readonly mac: string
   readonly mtu: number
@@ -50,15 +36,8 @@ export interface BridgeOrigin extends Switches<(typeof bridgeSettings)[number]> 
   readonly groupForward: number
 }
 
-/** The settings of a port, in the order of their bits in a mark. */
-const portSettings = [
-  ...(['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact'] as const),
-  // Docker or Podman made it, to connect a container.
-  'connection'
-] as const
-
 /** What a port was like before a span used it. */
-export interface PortOrigin extends Switches<(typeof portSettings)[number]> {
+export interface PortOrigin extends Switches<(typeof portBits)[number][0]> {
   /** Bytes. */
   readonly mtu: number
 }
@@ -144,7 +123,7 @@ const portMagic = '53'
  * The class id is free for that: a filter with direct-action ignores its class, and clsact has no classes (tc-bpf(8)).
  */
 export function writePortClass(origin: PortOrigin): string {
-  const bits = toBits(portSettings, (setting) => origin[setting])
+  const bits = toBits(portBits, (setting) => origin[setting])
   return `${Math.min(origin.mtu, 0xffff).toString(16)}:${portMagic}${hex(bits, 2)}`
 }
 
@@ -152,7 +131,7 @@ export function writePortClass(origin: PortOrigin): string {
 export function readPortClass(classId: string | null): PortOrigin | null {
   const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
   if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
-  return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portSettings, bits) }
+  return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portBits, bits) }
 }
 
 /** `I` in ASCII, for inside: the upper byte of a class that is a mark. */
@@ -174,7 +153,7 @@ export function readInnerClass(classId: string | null): boolean | null {
 
 function writeOrigin(origin: BridgeOrigin): string {
   const { alias, mac, mtu, ageing, forwardDelay, groupForward } = origin
-  const bits = toBits(bridgeSettings, (setting) => origin[setting])
+  const bits = toBits(bridgeBits, (setting) => origin[setting])
   return [
     mac.replaceAll(':', ''),
     ...[mtu, ageing, forwardDelay].map((value) => value.toString(36)),
@@ -206,7 +185,7 @@ function readOrigin(text: string): BridgeOrigin | null {
     ageing: age,
     forwardDelay: wait,
     groupForward: Number.parseInt(groups ?? '0', 16),
-    ...readSwitches(bridgeSettings, bits)
+    ...readSwitches(bridgeBits, bits)
   }
 }
 
@@ -256,7 +235,7 @@ export function hashOf(...words: readonly string[]): number {
 function writeInterface({ before, managed }: InterfaceMark): string {
   const [was, is] = [before, managed].map((set) =>
     hex(
-      toBits(interfaceSettings, (one) => set.has(one)),
+      toBits(interfaceBits, (one) => set.has(one)),
       3
     )
   )
@@ -269,19 +248,19 @@ function readInterface(digits: string): InterfaceMark {
   return { before: readBits(`${digits[4] ?? '0'}${was}`), managed: readBits(`${digits[5] ?? '0'}${is}`) }
 }
 
-function readBits(text: string): Set<InterfaceSetting> {
-  const switches = readSwitches(interfaceSettings, text)
-  return new Set(interfaceSettings.filter((setting) => switches[setting]))
+function readBits(digits: string): Set<InterfaceSetting> {
+  const bits = Number.parseInt(digits, 16)
+  return new Set(interfaceBits.flatMap(([setting, bit]) => (bits & (1 << bit) ? [setting] : [])))
 }
 
-function toBits<T>(all: readonly T[], isOn: (setting: T) => boolean): number {
-  return all.reduce((bits, setting, position) => (isOn(setting) ? bits | (1 << position) : bits), 0)
+function toBits<Setting>(all: readonly (readonly [Setting, number])[], isOn: (setting: Setting) => boolean): number {
+  return all.reduce((bits, [setting, bit]) => (isOn(setting) ? bits | (1 << bit) : bits), 0)
 }
 
-function readSwitches<T extends string>(all: readonly T[], digits: string): Switches<T> {
+function readSwitches<Setting extends string>(all: readonly (readonly [Setting, number])[], digits: string) {
   const bits = Number.parseInt(digits, 16)
   // Object.fromEntries forgets that the keys are all the settings.
-  return Object.fromEntries(all.map((setting, position) => [setting, (bits & (1 << position)) !== 0])) as Switches<T>
+  return Object.fromEntries(all.map(([setting, bit]) => [setting, (bits & (1 << bit)) !== 0])) as Switches<Setting>
 }
 
 function hex(value: number, digits: number): string {

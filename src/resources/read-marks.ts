@@ -2,19 +2,19 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
-import { closedSettings, isClosing } from './closing.ts'
 import { markOf } from './copied-mark.ts'
 import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
-import {
-  hashOf,
-  type InterfaceMark,
-  type InterfaceSetting,
-  interfaceSettings,
-  mirrorHandle,
-  readCookie
-} from './marks.ts'
+import { hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
 import { isInScope } from './ownership.ts'
+import {
+  closingSettings,
+  type InterfaceSetting,
+  interfaceBits,
+  interfaceSettings,
+  isClosing,
+  sourceSettings
+} from './settings.ts'
 
 /** A span that copies from an interface. */
 interface Use {
@@ -64,6 +64,8 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
   }
 }
+
+const allSettings = interfaceBits.map(([setting]) => setting)
 
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
@@ -123,13 +125,10 @@ function nameFinder(known: readonly string[], owners: readonly string[]): NameFi
  * The filters that close an interface to the host are a mark themselves: without them, the interface was open. They belong to
  * whom the other marks belong to; without such a mark, to whoever has all spans in scope.
  */
-function readClosing(
-  { scope }: DesiredSpans,
-  host: HostIndex,
-  { name }: Link,
-  entries: readonly OwnedMark[]
-): OwnedMark[] {
-  const closed = new Set(closedSettings(host, name))
+function readClosing({ scope }: DesiredSpans, host: HostIndex, link: Link, entries: readonly OwnedMark[]): OwnedMark[] {
+  const closed = new Set<InterfaceSetting>(
+    closingSettings.flatMap(([setting]) => (sourceSettings[setting].read(link, host) ? [] : [setting]))
+  )
   if (closed.size === 0) return []
   const isWhole = 'except' in scope.spans && scope.spans.except.size === 0
   const inScope = entries.length > 0 ? entries.some((entry) => entry.inScope) : isWhole
@@ -150,7 +149,7 @@ function readInterface(
     uses.length > 0
       ? uses.map(({ span }) => span)
       : entries.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
-  const now = settingsOf(host, link)
+  const now = new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host)))
   const isTheirs = (setting: InterfaceSetting) => setting === 'up' && desired.goingDown.has(link.name)
   const own = new Set(uses.flatMap(({ point }) => ['clsact' as const, ...point.settings]))
   const others = entries.filter(({ inScope }) => !inScope)
@@ -162,7 +161,7 @@ function readInterface(
       ours,
       now,
       before: new Set(
-        interfaceSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, now)))
+        allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, now)))
       ),
       live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
       own,
@@ -191,30 +190,12 @@ function wasBefore(
   return entry === undefined ? now.has(setting) : entry.mark.before.has(setting)
 }
 
-function settingsOf(host: HostIndex, link: Link): Set<InterfaceSetting> {
-  const closed: readonly InterfaceSetting[] = closedSettings(host, link.name)
-  const now: Record<InterfaceSetting, boolean> = {
-    up: link.up,
-    promiscuous: link.promiscuous,
-    arp: link.arp,
-    ipv6: link.ipv6,
-    gro: link.offloads.gro?.active === true,
-    'rx-gro-hw': link.offloads['rx-gro-hw']?.active === true,
-    lro: link.offloads.lro?.active === true,
-    clsact: host.hasQdisc(link.name, 'clsact'),
-    'host-receives': !closed.includes('host-receives'),
-    'host-sends': !closed.includes('host-sends')
-  }
-  // Object.entries forgets that its keys are the table's own.
-  return new Set(Object.entries(now).flatMap(([setting, on]) => (on ? [setting as InterfaceSetting] : [])))
-}
-
 /**
  * The mark that the mirrors of an interface bear, and that the bridges they feed remember. The mark is written before the
  * interface is changed, and keeps a setting until that is given back.
  */
 export function interfaceMark(marked: MarkedInterface): InterfaceMark {
-  const managed = new Set([...marked.own, ...interfaceSettings.filter((setting) => isOwed(marked, setting))])
+  const managed = new Set([...marked.own, ...allSettings.filter((setting) => isOwed(marked, setting))])
   return { before: new Set([...managed].filter((setting) => marked.before.has(setting))), managed }
 }
 

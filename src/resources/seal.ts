@@ -7,8 +7,9 @@ import { dropProgram, passProgram, sealPref } from '../host/tc-syntax.ts'
 import { deleteFilter, removeFilter, writeSeal } from '../host/write-filters.ts'
 import type { DesiredState } from './desired-state.ts'
 import { countFilters, describeFilter } from './foreign/describe-filter.ts'
-import { type Field, yesNo } from './kind.ts'
+import type { Field } from './kind.ts'
 import { readPortClass, sealHandle } from './marks.ts'
+import { yesNo } from './settings.ts'
 
 /** Why an interface cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
 export function sealObstacle(desired: DesiredState, host: HostIndex, span: string, device: string): string | null {

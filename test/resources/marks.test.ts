@@ -6,22 +6,22 @@ import {
   bridgeMac,
   hashOf,
   type InterfaceMark,
-  interfaceSettings,
   mirrorHandle,
   readAlias,
   readCookie,
   writeAlias,
   writeCookie
 } from '../../src/resources/marks.ts'
+import { bridgeBits, interfaceBits, portBits } from '../../src/resources/settings.ts'
 
 const owner = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/)
 
-const card: fc.Arbitrary<InterfaceMark> = fc
-  .tuple(fc.subarray([...interfaceSettings]), fc.subarray([...interfaceSettings]))
-  .map(([a, b]) => ({
-    before: new Set(a),
-    managed: new Set(b)
-  }))
+const all = interfaceBits.map(([setting]) => setting)
+
+const card: fc.Arbitrary<InterfaceMark> = fc.tuple(fc.subarray(all), fc.subarray(all)).map(([a, b]) => ({
+  before: new Set(a),
+  managed: new Set(b)
+}))
 
 const index = fc.integer({ min: 1, max: 0x7fffffff })
 
@@ -117,6 +117,31 @@ describe('the alias of a bridge', () => {
     expect(read?.owner).toBe('default')
     expect([...(read?.interfaces.keys() ?? [])]).toEqual([2])
   })
+})
+
+test('each setting has the bit that live marks have it at', () => {
+  const inOrder = (bits: readonly (readonly [string, number])[]) =>
+    [...bits].sort(([, a], [, b]) => a - b).map(([setting, bit]) => `${bit} ${setting}`)
+  const number = (settings: readonly string[]) => settings.map((setting, bit) => `${bit} ${setting}`)
+  const offloads = ['gro', 'rx-gro-hw', 'lro']
+  const ofInterface = ['up', 'promiscuous', 'arp', 'ipv6', ...offloads, 'clsact', 'host-receives', 'host-sends']
+  const ofPort = ['up', 'isolated', 'learning', 'flooding', 'ipv6', 'ownMacEntry', 'clsact', 'connection']
+  const ofBridge = [
+    'up',
+    'stp',
+    'snooping',
+    'vlanFiltering',
+    'ipv6',
+    'ownMacEntry',
+    'tx',
+    'tso',
+    'gso',
+    'clsact',
+    'linkLocal'
+  ]
+  expect(inOrder(interfaceBits)).toEqual(number(ofInterface))
+  expect(inOrder(portBits)).toEqual(number(ofPort))
+  expect(inOrder(bridgeBits)).toEqual(number(ofBridge))
 })
 
 test('the handle of a mirror is never 0, and differs with each part of its identity', () => {

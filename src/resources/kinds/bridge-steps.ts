@@ -1,13 +1,8 @@
 import type { BridgeOptions } from '../../host/snapshot.ts'
-import { onOff, type Resource, type Step, sysctlSet } from '../kind.ts'
+import type { Resource, Step } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
-
-/** The offloads with which a bridge leaves work to a network card: segments and checksums of the host's own frames. */
-export const wireOffloads = ['tx', 'tso', 'gso'] as const
-
-/** One of these offloads. */
-export type WireOffload = (typeof wireOffloads)[number]
+import { bridgeSettings, columnOf, onOff, switchMacEntry, sysctlSet, wireOffloads } from '../settings.ts'
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
 export interface Bridge extends Resource, BridgeOptions {
@@ -29,7 +24,7 @@ export interface Bridge extends Resource, BridgeOptions {
   /** A forwarding entry for the bridge's own MAC address: it keeps frames to that address from the sensors. */
   readonly ownMacEntry: boolean
   /** With all of them off, frames leave the bridge as on a wire: segmented, and with checksums. */
-  readonly offloads: Readonly<Record<WireOffload, boolean>>
+  readonly offloads: Readonly<Record<keyof typeof wireOffloads, boolean>>
   /** How far the bridge is sealed: what enters it is dropped. */
   readonly seal: Seal
   /** The bridge's clsact holds foreign filters. */
@@ -63,6 +58,19 @@ function giveBack(before: Bridge, { alias, up, tx, tso, gso, clsact, ...settings
 /** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
 export const smallestIpv6Mtu = 1280
 
+/** With these options, a bridge sends every frame to every port, and does nothing else. */
+export const noOptions: BridgeOptions = {
+  ageing: 0,
+  forwardDelay: 0,
+  stp: false,
+  snooping: false,
+  vlanFiltering: false,
+  groupForward: 0
+}
+
+/** The offloads of a bridge as the kernel makes it. */
+export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }
+
 /** The commands that create a bridge. */
 export function createBridge(after: Bridge): Step[] {
   // A bridge keeps an MTU only after it was set to a different value. Else the MTU follows the first port.
@@ -72,15 +80,10 @@ export function createBridge(after: Bridge): Step[] {
     mtu,
     mark: '',
     up: false,
-    ageing: 0,
-    forwardDelay: 0,
-    stp: false,
-    snooping: false,
-    vlanFiltering: false,
-    groupForward: 0,
+    ...noOptions,
     ipv6: true,
     ownMacEntry: true,
-    offloads: { tx: true, tso: true, gso: true },
+    offloads: everyOffload,
     seal: 'none'
   }
   const options = ['ageing_time', '0', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']
@@ -110,16 +113,15 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(differs('mtu') ? ['mtu', String(after.mtu)] : []),
     ...(wakes ? [] : generation)
   ]
-  const options = [
-    ...(differs('ageing') ? ['ageing_time', String(after.ageing)] : []),
-    ...(differs('forwardDelay') ? ['forward_delay', String(after.forwardDelay)] : []),
-    ...(differs('snooping') ? ['mcast_snooping', bit(after.snooping)] : []),
-    ...(differs('vlanFiltering') ? ['vlan_filtering', bit(after.vlanFiltering)] : []),
-    ...(differs('groupForward') ? ['group_fwd_mask', `0x${after.groupForward.toString(16)}`] : [])
-  ]
+  const optionsOf = (settings: readonly (keyof BridgeOptions)[]) => {
+    const words = settings.filter(differs).flatMap((setting) => {
+      const { option, argument } = bridgeSettings[setting]
+      return [option, argument(after[setting])]
+    })
+    return words.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...words])] : []
+  }
   const set = ['ip', 'link', 'set', 'dev', device] as const
-  const stp = differs('stp') ? [step(after, verb, [...set, 'type', 'bridge', 'stp_state', bit(after.stp)])] : []
-  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', after.mac, 'dev', device, 'self'] as const
+  const stp = optionsOf(['stp'])
   // With a new MAC address, the bridge has added an entry itself.
   const hasEntry = before.ownMacEntry || differs('mac')
   return [
@@ -127,7 +129,7 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
     // STP goes off before the delay is set, and on after, in a command of its own: with STP, a delay of 0 is out of range.
     ...(after.stp ? [] : stp),
-    ...(options.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...options])] : []),
+    ...optionsOf(columnOf(bridgeSettings, 'option').flatMap(([setting]) => (setting === 'stp' ? [] : [setting]))),
     ...(after.stp ? stp : []),
     // With an ageing time of 0, entries that the bridge has learned would stay for good.
     ...(differs('ageing') && after.ageing === 0
@@ -140,7 +142,7 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
     ...(hasEntry === after.ownMacEntry
       ? []
-      : [step(after, 'open', [...entry, ...(after.ownMacEntry ? ['permanent'] : [])])]),
+      : [step(after, 'open', switchMacEntry(device, after.mac, 'self', after.ownMacEntry))]),
     ...offloadSteps(before, after, verb),
     ...(differs('seal')
       ? sealCommands(device, before.seal, after.seal).map((argv) =>
@@ -151,13 +153,11 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
 }
 
 function offloadSteps(before: Bridge, after: Bridge, verb: string): Step[] {
-  const changed = wireOffloads.filter((name) => before.offloads[name] !== after.offloads[name])
-  if (changed.length === 0) return []
-  const words = changed.flatMap((name) => [name, onOff(after.offloads[name])])
-  return [step(after, verb, ['ethtool', '-K', after.id, ...words])]
+  const words = columnOf(wireOffloads, 'bit').flatMap(([name]) =>
+    before.offloads[name] === after.offloads[name] ? [] : [name, onOff(after.offloads[name])]
+  )
+  return words.length === 0 ? [] : [step(after, verb, ['ethtool', '-K', after.id, ...words])]
 }
-
-const bit = (value: boolean): string => (value ? '1' : '0')
 
 function step(resource: Bridge, verb: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `${verb} the bridge ${resource.id}`, argv }

@@ -8,28 +8,18 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
-import { type Kind, onOff, upDown, yesNo } from '../kind.ts'
+import type { Kind } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
-import { type Bridge, createBridge, removeBridge, updateBridge, wireOffloads } from './bridge-steps.ts'
+import { bridgeSettings, onOff } from '../settings.ts'
+import { type Bridge, createBridge, everyOffload, noOptions, removeBridge, updateBridge } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
 import { table } from './table.ts'
 
 /** All link-local groups but the three that a bridge may not forward: BR_GROUPFWD_RESTRICTED in net/bridge/br_private.h. */
 const everyGroup = 0xfff8
-
-const wireSize = { tx: false, tso: false, gso: false } as const
-
-const noOptions = {
-  ageing: 0,
-  forwardDelay: 0,
-  stp: false,
-  snooping: false,
-  vlanFiltering: false,
-  groupForward: 0
-} as const
 
 /** How bridges are desired, observed and changed. */
 export const bridge: Kind<Bridge> = {
@@ -40,17 +30,7 @@ export const bridge: Kind<Bridge> = {
       label: 'mark',
       words: (mark) => (readAlias(mark) ? ownMark : mark.replace(/^(.{60}).+$/su, '$1…') || 'none')
     },
-    mac: { label: 'address', words: String },
-    mtu: { label: 'mtu', words: String },
-    up: { label: 'state', words: upDown },
-    ageing: { label: 'ageing', words: (ageing) => String(ageing / 100) },
-    forwardDelay: { label: 'forward delay', words: (delay) => String(delay / 100) },
-    stp: { label: 'spanning tree', words: onOff },
-    snooping: { label: 'multicast snooping', words: onOff },
-    vlanFiltering: { label: 'vlan filtering', words: onOff },
-    groupForward: { label: 'link-local groups forwarded', words: (mask) => `0x${mask.toString(16)}` },
-    ipv6: { label: 'IPv6', words: onOff },
-    ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
+    ...bridgeSettings,
     offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
     seal: sealField
   },
@@ -87,7 +67,7 @@ export const bridge: Kind<Bridge> = {
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {
-  return wireOffloads.every((name) => !offloads[name])
+  return Object.values(offloads).every((isOn) => !isOn)
 }
 
 function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
@@ -140,8 +120,8 @@ function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan)
 
 /** Without `wire`, any offloads will do, except that `wire`'s own do not stay. */
 function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridge['offloads'] {
-  if (wire) return wireSize
-  return live && !isWireSize(live.offloads) ? live.offloads : { tx: true, tso: true, gso: true }
+  if (wire) return { tx: false, tso: false, gso: false }
+  return live && !isWireSize(live.offloads) ? live.offloads : everyOffload
 }
 
 /**

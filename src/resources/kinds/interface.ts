@@ -1,36 +1,18 @@
-import type { OffloadName } from '../../host/snapshot.ts'
-import { closingCommand, closingSettings } from '../closing.ts'
 import type { MarkedInterface } from '../desired-state.ts'
+import type { Fields, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import {
-  type Fields,
-  type Kind,
-  type ObservedState,
+  closingSettings,
+  columnOf,
   onOff,
-  type Resource,
-  type Step,
-  sysctlSet,
-  upDown,
-  yesNo
-} from '../kind.ts'
+  type SourceSetting,
+  sourceSettings,
+  switchClosing,
+  switchIpv6
+} from '../settings.ts'
 
-/** The fields of an interface, by the setting that each shows. */
-const fieldOf = {
-  up: 'up',
-  promiscuous: 'promiscuous',
-  arp: 'arp',
-  ipv6: 'ipv6',
-  gro: 'gro',
-  'rx-gro-hw': 'hardwareGro',
-  lro: 'lro',
-  'host-receives': 'hostReceives',
-  'host-sends': 'hostSends'
-} as const
+type SettingFields = Readonly<Record<(typeof sourceSettings)[SourceSetting]['field'], boolean>>
 
-type SettingOfKind = keyof typeof fieldOf
-
-type SettingFields = Readonly<Record<(typeof fieldOf)[SettingOfKind], boolean>>
-
-type Values = Readonly<Partial<Record<SettingOfKind, boolean>>>
+type Values = Readonly<Partial<Record<SourceSetting, boolean>>>
 
 /** An interface that traffic is copied from, with the settings that a span manages. */
 export interface SourceInterface extends Resource, SettingFields {
@@ -39,26 +21,12 @@ export interface SourceInterface extends Resource, SettingFields {
   readonly giveBack: Values
 }
 
-// Object.keys forgets that its keys are the table's own.
-const settingNames = Object.keys(fieldOf) as SettingOfKind[]
+const settings = columnOf(sourceSettings, 'field')
 
-/** The settings that ethtool knows by the same name. */
-const offloadSettings = ['gro', 'rx-gro-hw', 'lro'] as const satisfies readonly (OffloadName & SettingOfKind)[]
-
-/** The settings that a span switches on. It switches off the others that it manages. */
-const switchedOn: ReadonlySet<SettingOfKind> = new Set(['up', 'promiscuous'])
-
-const fields = {
-  up: { label: 'state', words: upDown },
-  promiscuous: { label: 'promiscuous', words: onOff },
-  arp: { label: 'ARP', words: onOff },
-  ipv6: { label: 'IPv6', words: onOff },
-  gro: { label: 'GRO', words: onOff },
-  hardwareGro: { label: 'hardware GRO', words: onOff },
-  lro: { label: 'LRO', words: onOff },
-  hostReceives: { label: 'the host receives', words: yesNo, closes: true },
-  hostSends: { label: 'the host sends', words: yesNo, closes: true }
-} satisfies Fields<SourceInterface>
+// Object.fromEntries forgets that its keys are all the fields.
+const fields = Object.fromEntries(
+  settings.map(([setting, field]) => [field, sourceSettings[setting]])
+) as Fields<SourceInterface>
 
 /** How interfaces are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
@@ -72,7 +40,7 @@ export const sourceInterface: Kind<SourceInterface> = {
     [...desired.marks.interfaces.values()].filter(hasSettings).map((marked) => ({
       ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
       giveBack: Object.fromEntries(
-        settingNames.flatMap((setting) => {
+        settings.flatMap(([setting]) => {
           const before = desiredSetting({ ...marked, desired: new Set() }, setting)
           return before === marked.now.has(setting) ? [] : [[setting, before]]
         })
@@ -80,14 +48,14 @@ export const sourceInterface: Kind<SourceInterface> = {
     })),
   rollbackTarget: rollbackInterfaces,
   update: (_, after, fields) => {
-    const changed = settingNames.filter((setting) => fields.includes(fieldOf[setting]))
-    return write(after.id, Object.fromEntries(changed.map((setting) => [setting, after[fieldOf[setting]]])))
+    const changed = settings.filter(([, field]) => fields.includes(field))
+    return write(after.id, Object.fromEntries(changed.map(([setting, field]) => [setting, after[field]])))
   },
   remove: ({ id, giveBack }) => write(id, giveBack),
   summary: ({ giveBack }) => {
-    const back = settingNames.flatMap((setting) => {
+    const back = settings.flatMap(([setting]) => {
       const before = giveBack[setting]
-      const { label, words } = fields[fieldOf[setting]]
+      const { label, words } = sourceSettings[setting]
       return before === undefined ? [] : [`${label}: ${words(!before)} → ${words(before)}`]
     })
     return back.length > 0 ? back.join(', ') : 'left as it is'
@@ -105,7 +73,7 @@ function hasSettings({ desired, live }: MarkedInterface): boolean {
 function build(
   marked: MarkedInterface,
   owner: SourceInterface['owner'],
-  read: (setting: SettingOfKind) => boolean
+  read: (setting: SourceSetting) => boolean
 ): SourceInterface {
   return {
     kind: 'interface',
@@ -113,16 +81,17 @@ function build(
     spans: marked.spans,
     owner,
     // Object.fromEntries forgets that the keys are all the fields.
-    ...(Object.fromEntries(settingNames.map((setting) => [fieldOf[setting], read(setting)])) as SettingFields),
+    ...(Object.fromEntries(settings.map(([setting, field]) => [field, read(setting)])) as SettingFields),
     giveBack: {}
   }
 }
 
 /** A setting that a span manages is set, one that a span has managed is given back, and any other stays. */
-function desiredSetting(marked: MarkedInterface, setting: SettingOfKind): boolean {
+function desiredSetting(marked: MarkedInterface, setting: SourceSetting): boolean {
   const now = marked.now.has(setting)
-  if (offloadSettings.some((name) => name === setting && marked.link.offloads[name]?.fixed)) return now
-  if (marked.desired.has(setting)) return switchedOn.has(setting)
+  const row = sourceSettings[setting]
+  if ('offload' in row && marked.link.offloads[row.offload]?.fixed) return now
+  if (marked.desired.has(setting)) return 'wanted' in row
   if (!marked.live.has(setting)) return now
   if (now && marked.needed.has(setting)) return true
   return marked.before.has(setting)
@@ -138,8 +107,8 @@ function rollbackInterfaces(
     const was = then.desired.marks.interfaces.get(id)
     const is = now.desired.marks.interfaces.get(id)
     if (was === undefined || is === undefined) return []
-    const kept = (setting: SettingOfKind) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
-    const charged = (setting: SettingOfKind) => was.desired.has(setting) || was.live.has(setting)
+    const kept = (setting: SourceSetting) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
+    const charged = (setting: SourceSetting) => was.desired.has(setting) || was.live.has(setting)
     return [
       build(was, owner, (setting) => (charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)))
     ]
@@ -151,30 +120,24 @@ function rollbackInterfaces(
  * would send frames into the mirrored line.
  */
 function write(device: string, values: Values): Step[] {
-  const flags = [
-    ...(values.arp === undefined ? [] : ['arp', onOff(values.arp)]),
-    ...(values.promiscuous === undefined ? [] : ['promisc', onOff(values.promiscuous)]),
-    ...(values.up === undefined ? [] : [upDown(values.up)])
-  ]
-  const offloads = offloadSettings.flatMap((setting) => {
-    const value = values[setting]
-    return value === undefined ? [] : [setting, onOff(value)]
-  })
-  const ipv6 = `net/ipv6/conf/${device}/disable_ipv6`
-  const switchTo = (on: boolean) =>
-    closingSettings
-      .filter((setting) => values[setting] === on)
-      .map((setting) => step(device, closingCommand(device, setting, on)))
+  // It is set up when the rest is set.
+  const flags = columnOf(sourceSettings, 'ip')
+    .reverse()
+    .flatMap(([setting, words]) => (values[setting] === undefined ? [] : words(values[setting])))
+  const offloads = columnOf(sourceSettings, 'offload').flatMap(([setting, name]) =>
+    values[setting] === undefined ? [] : [name, onOff(values[setting])]
+  )
+  const closing = (open: boolean) =>
+    closingSettings.flatMap(([setting, tcHook]) =>
+      values[setting] === open ? [switchClosing(device, tcHook, open)] : []
+    )
+  const ipv6 = (on: boolean) => (values.ipv6 === on ? [switchIpv6(device, on)] : [])
   return [
-    ...switchTo(false),
-    ...(values.ipv6 === false ? [step(device, [...sysctlSet, `${ipv6}=1`])] : []),
-    ...(flags.length > 0 ? [step(device, ['ip', 'link', 'set', 'dev', device, ...flags])] : []),
-    ...(values.ipv6 === true ? [step(device, [...sysctlSet, `${ipv6}=0`])] : []),
-    ...(offloads.length > 0 ? [step(device, ['ethtool', '-K', device, ...offloads])] : []),
-    ...switchTo(true)
-  ]
-}
-
-function step(device: string, argv: readonly [string, ...string[]]): Step {
-  return { summary: `set the interface ${device}`, argv }
+    ...closing(false),
+    ...ipv6(false),
+    ...(flags.length > 0 ? [['ip', 'link', 'set', 'dev', device, ...flags] as const] : []),
+    ...ipv6(true),
+    ...(offloads.length > 0 ? [['ethtool', '-K', device, ...offloads] as const] : []),
+    ...closing(true)
+  ].map((argv) => ({ summary: `set the interface ${device}`, argv }))
 }

@@ -14,10 +14,11 @@ import {
   type ReplacedMirrors,
   replacesNone
 } from '../foreign/mirrors.ts'
-import { type Change, type Kind, type ObservedState, onOff, type Resource, type Step } from '../kind.ts'
+import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
+import { onOff } from '../settings.ts'
 import { containerHooks, containerSourceId } from '../sources/container.ts'
 import { interfaceHooks } from '../sources/interface.ts'
 import { directionAt, writeMirrorTitle } from '../sources/source-kind.ts'

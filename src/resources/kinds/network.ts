@@ -13,8 +13,9 @@ import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
-import { adoptUnless, type Kind, type Resource, writeAddress, yesNo } from '../kind.ts'
+import { adoptUnless, type Kind, type Resource, writeAddress } from '../kind.ts'
 import { isInScope, isLiveNetwork, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
+import { yesNo } from '../settings.ts'
 import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */

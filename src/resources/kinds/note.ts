@@ -2,8 +2,9 @@ import { referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, type Resource, yesNo } from '../kind.ts'
+import type { Kind, ObservedState, Resource } from '../kind.ts'
 import { leftNotes } from '../ownership.ts'
+import { yesNo } from '../settings.ts'
 import { connect, dropNote } from './sensor.ts'
 
 /**

@@ -4,7 +4,7 @@ import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
-import { type Kind, type ObservedState, onOff, type Resource, type Step, sysctlSet, upDown, yesNo } from '../kind.ts'
+import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
@@ -21,6 +21,7 @@ import {
   sealField,
   sealObstacle
 } from '../seal.ts'
+import { columnOf, onOff, portBits, portSettings, switchIpv6, switchMacEntry, yesNo } from '../settings.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { networkMtu } from './network.ts'
@@ -56,17 +57,15 @@ export interface Port extends Resource, PortOptions {
   readonly obstacle: string | null
 }
 
+/** What steps set of a port. */
+type PortState = PortOptions &
+  Pick<Port, 'id' | 'spans' | 'attached' | 'mac' | 'handle' | 'original' | 'seal' | keyof typeof portSettings>
+
 /** How ports of bridges are observed, sealed and given back. Docker or others create them. */
 export const port: Kind<Port> = {
   kind: 'port',
   fields: {
-    mtu: { label: 'mtu', words: String },
-    up: { label: 'state', words: upDown },
-    isolated: { label: 'isolated', words: onOff },
-    learning: { label: 'learning', words: onOff },
-    flooding: { label: 'flooding', words: onOff },
-    ipv6: { label: 'IPv6', words: onOff },
-    ownMacEntry: { label: 'keeps frames to its own address', words: yesNo },
+    ...portSettings,
     seal: sealField,
     known: { label: "marked as a container's", words: yesNo }
   },
@@ -148,16 +147,10 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
 }
 
 /** The settings with which the kernel and Docker make a port. */
-const usual: Omit<PortOrigin, 'mtu'> = {
-  up: true,
-  isolated: false,
-  learning: true,
-  flooding: true,
-  ipv6: true,
-  ownMacEntry: true,
-  clsact: false,
-  connection: false
-}
+const usual = Object.fromEntries(
+  portBits.map(([setting]) => [setting, columnOf(portSettings, 'usual').some(([on]) => on === setting)])
+  // Object.fromEntries forgets that the keys are all the settings.
+) as Omit<PortOrigin, 'mtu'>
 
 function flagsOf({ port }: Link): PortOptions {
   return port ?? { isolated: false, learning: false, flooding: false }
@@ -283,37 +276,28 @@ export function joinSpan(
   isSealed: boolean
 ): readonly Step[] {
   return joinSteps({
-    kind: 'port',
+    ...usual,
     id: name,
     spans: [span],
-    owner: 'ours',
     attached: true,
-    role: { kind: 'foreign', connects: null },
     mac,
     mtu,
-    up: true,
     isolated: true,
     learning: false,
-    flooding: true,
     ipv6: false,
     ownMacEntry: false,
     seal: isSealed ? 'sealed' : 'marked',
     handle: sealHandle(name),
-    original: { ...usual, mtu, isolated: true },
-    known: true,
-    inUse: false,
-    qdiscInUse: false,
-    bridgeStays: false,
-    obstacle: null
+    original: { ...usual, mtu, isolated: true }
   })
 }
 
 /** A port that is put on a bridge again has the kernel's defaults; it is sealed before. */
-function joinSteps(after: Port): Step[] {
+function joinSteps(after: PortState): Step[] {
   const fresh = { ...after, ...usual, seal: 'none' } as const
   const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
-  const others = Object.keys(port.fields).filter(
-    (key) => key !== 'seal' && key !== 'known' && !((key === 'ownMacEntry' || key === 'flooding') && after[key])
+  const others = Object.keys(portSettings).filter(
+    (key) => !((key === 'ownMacEntry' || key === 'flooding') && after[key])
   )
   return [
     ...updateSteps(fresh, after, new Set(['seal'])),
@@ -337,18 +321,15 @@ function giveBack(before: Port): Port {
 }
 
 /** The mark is written before the port is changed, and removed after it is given back. */
-function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, verb = 'set'): Step[] {
+function updateSteps(before: PortState, after: PortState, changed: ReadonlySet<string>, verb = 'set'): Step[] {
   const { id } = after
-  const flood = onOff(after.flooding)
-  const floods = ['flood', 'mcast_flood', ...(after.lacksBroadcast ? [] : ['bcast_flood'])]
-  const options = [
-    ...(changed.has('isolated') ? ['isolated', onOff(after.isolated)] : []),
-    ...(changed.has('learning') ? ['learning', onOff(after.learning)] : []),
-    ...(changed.has('flooding') ? floods.flatMap((option) => [option, flood]) : [])
-  ]
+  const options = columnOf(portSettings, 'options')
+    .filter(([setting]) => changed.has(setting))
+    .flatMap(([setting, words]) => words.map((option) => [option, onOff(after[setting])]))
+    .filter(([option]) => option !== 'bcast_flood' || !after.lacksBroadcast)
+    .flat()
   const set = ['ip', 'link', 'set', 'dev', id] as const
-  const disabled = after.ipv6 ? '0' : '1'
-  const entry = ['bridge', 'fdb', after.ownMacEntry ? 'add' : 'del', before.mac, 'dev', id, 'master'] as const
+  const entry = switchMacEntry(id, before.mac, 'master', after.ownMacEntry)
   // Once the MTU is large enough, IPv6 comes back with the kernel's defaults.
   const wakes = before.mtu < smallestIpv6Mtu && !after.ipv6
   const setsIpv6 = after.mtu >= smallestIpv6Mtu && (changed.has('ipv6') || wakes)
@@ -361,8 +342,8 @@ function updateSteps(before: Port, after: Port, changed: ReadonlySet<string>, ve
     ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
     ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
-    ...(setsIpv6 ? [step(id, [...sysctlSet, `net/ipv6/conf/${id}/disable_ipv6=${disabled}`], verb)] : []),
-    ...(changed.has('ownMacEntry') ? [step(id, [...entry, ...(after.ownMacEntry ? ['permanent'] : [])], verb)] : []),
+    ...(setsIpv6 ? [step(id, switchIpv6(id, after.ipv6), verb)] : []),
+    ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
     ...(marks ? [] : seal)
   ]
 }

@@ -2,11 +2,11 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Qdisc } from '../../host/snapshot.ts'
-import { isClosing } from '../closing.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
 import { type Adoption, adoptUnless, type Kind, type ObservedState, type Resource, type Step } from '../kind.ts'
+import { isClosing } from '../settings.ts'
 
 /** The clsact qdisc of an interface: it has the two hooks for mirrors, and leaves the root qdisc alone. */
 export interface Clsact extends Resource {

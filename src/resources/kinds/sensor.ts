@@ -4,9 +4,10 @@ import type { ConnectedPort } from '../../host/docker/left-port.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork, Endpoint, Link } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Change, type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
+import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { hashOf } from '../marks.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
+import { yesNo } from '../settings.ts'
 import { findListeners, liveNetworks } from './network.ts'
 
 /** A container's endpoint on the network of a span. */

@@ -7,9 +7,10 @@ import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { countFilters, describeFilter } from '../foreign/describe-filter.ts'
-import { type Kind, type ObservedState, type Resource, type Step, writeAddress, yesNo } from '../kind.ts'
+import { type Kind, type ObservedState, type Resource, type Step, writeAddress } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
 import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal.ts'
+import { yesNo } from '../settings.ts'
 import { liveNetworks } from './network.ts'
 
 /**

@@ -3,8 +3,9 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../host/xdp/seal-program.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, type Resource, type Step, yesNo } from '../kind.ts'
+import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
+import { yesNo } from '../settings.ts'
 import { type Port, port } from './port.ts'
 
 /**

@@ -8,7 +8,7 @@ import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
 import { closableSettings } from '../closing.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import type { InterfaceSetting } from '../marks.ts'
+import { columnOf, type InterfaceSetting, sourceSettings } from '../settings.ts'
 import {
   type Context,
   nothingResolved,
@@ -21,8 +21,10 @@ import {
 } from './source-kind.ts'
 
 /** The settings that a span manages on an interface that it copies from. */
-const everyInterface: readonly InterfaceSetting[] = ['up', 'promiscuous']
-const dedicatedInterface: readonly InterfaceSetting[] = [...everyInterface, 'arp', 'ipv6', 'gro', 'rx-gro-hw', 'lro']
+const everyInterface = columnOf(sourceSettings, 'wanted').map(([setting]) => setting)
+const dedicatedInterface = columnOf(sourceSettings, 'bit').flatMap(([setting]) =>
+  'tcHook' in sourceSettings[setting] ? [] : [setting]
+)
 
 /** The host sees its own interfaces as they are. */
 export const interfaceHooks: TcHooks = { received: 'ingress', sent: 'egress' }
@@ -263,9 +265,9 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
 
 /** Warns of an interface that merges frames, and whose driver cannot stop that: sensors do not see these frames as on the wire. */
 function warnOfMerging(link: Link): Diagnostic[] {
-  return (['gro', 'rx-gro-hw', 'lro'] as const)
-    .filter((name) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
-    .map((name) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver cannot switch ${name} off`))
+  return columnOf(sourceSettings, 'offload')
+    .filter(([name]) => link.offloads[name]?.active === true && link.offloads[name]?.fixed === true)
+    .map(([name]) => diagnostic('OFFLOAD_FIXED', `${link.name}: its driver cannot switch ${name} off`))
 }
 
 /** Whether a link has a MAC address of its own: VLANs, bridges and bonds borrow that of an interface below them. */
