@@ -4,8 +4,8 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState, Resource } from '../kind.ts'
 import { leftNotes } from '../ownership.ts'
+import { connect, dropNote } from '../sensor-moves.ts'
 import { yesNo } from '../settings.ts'
-import { connect, dropNote } from './sensor.ts'
 
 /**
  * A note that a killed run has left of a container that it had disconnected. Before a container is disconnected for a moment,
