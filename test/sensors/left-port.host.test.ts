@@ -26,7 +26,7 @@ async function links(): Promise<Record<string, number>> {
 }
 
 const remove = (name: string, index: number | undefined) => {
-  const script = `import { removeLeftPort } from '../kernel/left-port.mjs'; await removeLeftPort(${JSON.stringify({ name, index })}, 'zeek')`
+  const script = `import { removeLeftPort } from './left-port.mjs'; await removeLeftPort(${JSON.stringify({ name, index })}, 'zeek')`
   const argv = [process.execPath, '--input-type=module', '--eval', script] as const
   return lab.run(['sh', '-c', 'cd "$0" && exec "$@"', lab.files, ...argv])
 }
@@ -54,7 +54,7 @@ test('what has its name by now, or leads nowhere else, stays; so does what is ca
 test('what cannot be removed is named, with the command', async () => {
   await addVeth('veth0', 'eth1', 'netns', inside)
   const { veth0 } = await links()
-  const script = `import { removeLeftPort } from '../kernel/left-port.mjs'; await removeLeftPort({ name: 'veth0', index: ${veth0} }, 'zeek').catch((error) => console.log(JSON.stringify(error.diagnostics)))`
+  const script = `import { removeLeftPort } from './left-port.mjs'; await removeLeftPort({ name: 'veth0', index: ${veth0} }, 'zeek').catch((error) => console.log(JSON.stringify(error.diagnostics)))`
   const unable = ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin', process.execPath] as const
   const argv = [
     'sh',

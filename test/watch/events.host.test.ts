@@ -14,7 +14,7 @@ let program: string
 
 /** Prints why it is woken, and ends when its stdin does. */
 const script = `
-import { followHost } from '../kernel/src/watch/triggers/host-events.ts'
+import { followHost } from './src/watch/triggers/host-events.ts'
 const stop = new AbortController()
 process.stdin.resume().once('end', () => stop.abort())
 followHost((trigger) => console.log(trigger), { onFail() {}, onListen() {} }, stop.signal)`
