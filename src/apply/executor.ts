@@ -1,4 +1,6 @@
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
+import { observeDuringApply, refresh } from '../look/refresh.ts'
 import { isAbout, meaningOf } from '../meanings.ts'
 import { renderChange } from '../plan/output/text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
@@ -9,11 +11,9 @@ import type { ObservedState } from '../resources/kind.ts'
 import { kinds, turnOf } from '../resources/registry.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
-import { observeDuringApply, refresh } from './refresh.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
 import { hasGone, isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
-import { findReconnected, findRestarts, readListened } from './sensors/listening.ts'
 
 /**
  * Docker names a port in the first round, so the port is sealed in the second. The other rounds are for what others do

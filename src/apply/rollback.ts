@@ -1,11 +1,11 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
+import { findReconnected, findRestarts, type ListenedInterface, readListened } from '../look/listening.ts'
+import { refreshForRollback } from '../look/refresh.ts'
 import { findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import { refreshForRollback } from './refresh.ts'
 import { type Progress, runSteps, type StepLog } from './run-steps.ts'
-import { findReconnected, findRestarts, type ListenedInterface, readListened } from './sensors/listening.ts'
 
 /** What a rollback has done. */
 export interface RollbackResult {

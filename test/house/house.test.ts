@@ -7,7 +7,17 @@ const stages = [
   ['messages.ts'],
   ['meanings.ts'],
   ['errors.ts', 'printable.ts', 'local-time.ts', 'debian-package.ts'],
-  ...[['spec'], ['host'], ['run-dir'], ['resources'], ['plan', 'discover'], ['apply'], ['capture'], ['status']],
+  ...[
+    ['spec'],
+    ['host'],
+    ['run-dir'],
+    ['resources'],
+    ['plan', 'discover'],
+    ['look'],
+    ['apply'],
+    ['capture'],
+    ['status']
+  ],
   ...[['watch', 'graph'], ['doctor'], ['cli'], ['reference']]
 ]
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
+import { refresh } from '../../look/refresh.ts'
 import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { Wait } from '../../resources/kind.ts'
-import { refresh } from '../refresh.ts'
 
 /** Milliseconds between two refreshes. */
 const interval = 250

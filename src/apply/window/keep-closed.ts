@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { readFactsFor } from '../../look/read-facts.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import { makePlan, type PlannedChange } from '../../plan/plan.ts'
 import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
@@ -8,7 +9,6 @@ import { nothingRests, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import { applyPlan } from '../executor.ts'
-import { readFactsFor } from '../refresh.ts'
 import { runSteps, silent } from '../run-steps.ts'
 
 /** Milliseconds between two looks; longer where a look takes long. */

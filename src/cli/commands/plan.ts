@@ -1,6 +1,6 @@
 import { findInstallFaults, isNewFile } from '../../apply/install-file.ts'
-import { refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
+import { refreshAndCheckSpans } from '../../look/refresh.ts'
 import { planDocument } from '../../plan/output/json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/text.ts'
 import type { Plan } from '../../plan/plan.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { refresh, refreshAndCheckSpans } from '../../apply/refresh.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
 import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'

@@ -1,6 +1,6 @@
-import { readFactsFor } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { readFactsFor } from '../../look/read-facts.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { makeDestroyTarget } from '../../plan/target.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'

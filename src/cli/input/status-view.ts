@@ -1,5 +1,5 @@
-import { readFactsFor } from '../../apply/refresh.ts'
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { readFactsFor } from '../../look/read-facts.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import type { PlanView } from '../../plan/plan-view.ts'

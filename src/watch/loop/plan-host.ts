@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readDockerFor, readKernelFor, withDocker } from '../../apply/refresh.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
+import { readDockerFor, readKernelFor, withDocker } from '../../look/read-facts.ts'
 import type { Facts } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf } from '../degraded/backoff.ts'

@@ -1,8 +1,8 @@
-import { canNameInterfaces, interfaceOption } from '../../host/docker/docker-names.ts'
-import { indexHost } from '../../host/host-index.ts'
-import type { Container } from '../../host/snapshot.ts'
-import { type PlanView, planTarget } from '../../plan/plan-view.ts'
-import type { Target } from '../../plan/target.ts'
+import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'
+import { indexHost } from '../host/host-index.ts'
+import type { Container } from '../host/snapshot.ts'
+import { type PlanView, planTarget } from '../plan/plan-view.ts'
+import type { Target } from '../plan/target.ts'
 import { findReconnected, type ListenedInterface, readListened } from './listening.ts'
 
 /**

@@ -1,20 +1,17 @@
 import { SpanplanError } from '../errors.ts'
-import { compileFilters } from '../host/compile-filters.ts'
-import type { CallLimits } from '../host/docker/call-limits.ts'
-import { readDocker } from '../host/docker/read-docker.ts'
-import { indexHost, isTorn } from '../host/host-index.ts'
+import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
-import type { DockerState, KernelState } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
 import { showView } from '../plan/output/saved-plan.ts'
 import { findDifferences, listDifferences } from '../plan/output/saved-plan-check.ts'
-import { type Facts, type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
-import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
+import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
+import { readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { keepNames } from './sensors/kept-names.ts'
+import { keepNames } from './kept-names.ts'
+import { readFactsFor } from './read-facts.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.
@@ -51,54 +48,6 @@ export async function refreshUnchanged(target: Target, approved: PlanView): Prom
     message: `the host has changed since the plan was shown:${listDifferences(differences)}\nNothing was changed.`,
     hint: 'run it again, and read the new plan'
   })
-}
-
-/**
- * Reads what a plan for the target needs to know. Where a container starts or ends between the kernel's answer and Docker's, both
- * are asked again, once.
- *
- * @param limits of each call of Docker.
- * @throws SpanplanError if the host cannot be read.
- */
-export async function readFactsFor(target: Target, limits?: CallLimits): Promise<Facts> {
-  const read = async () => {
-    const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
-    return withDocker(kernel, docker)
-  }
-  const facts = await read()
-  return isTorn(facts.host) ? read() : facts
-}
-
-/** The kernel's part of the facts. */
-export interface KernelFacts extends Pick<Facts, 'filters'> {
-  readonly kernel: KernelState
-}
-
-/** Completes the kernel's part of the facts. */
-export function withDocker({ kernel, filters }: KernelFacts, docker: DockerState): Facts {
-  return { host: indexHost({ ...kernel, docker }), filters }
-}
-
-/**
- * Reads the kernel's part of the facts, and compiles the filters.
- *
- * @throws SpanplanError if the kernel's state cannot be read, or tcpdump cannot be run.
- */
-export async function readKernelFor(target: Target): Promise<KernelFacts> {
-  const [kernel, filters] = await Promise.all([
-    readKernel(readRequestOf(target)),
-    compileFilters(expressionsOf(target.spec), target.filterPatience)
-  ])
-  return { kernel, filters }
-}
-
-/**
- * Reads Docker's part of the snapshot.
- *
- * @throws SpanplanError if Docker fails.
- */
-export function readDockerFor(target: Target, limits?: CallLimits): Promise<DockerState> {
-  return readDocker(readRequestOf(target), limits)
 }
 
 /**
