@@ -18,6 +18,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { distrustDefaultFolder, distrustFile } from '../host/files/trust.ts'
+import { isRoot, rightMissing } from '../host/process/process-rights.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/yaml/decode.ts'
 
@@ -103,7 +104,7 @@ function writeDraft(draft: string, bytes: Uint8Array, folder: number): void {
   try {
     writeFileSync(file, bytes)
     const { uid, gid } = fstatSync(folder)
-    if (process.geteuid?.() === 0) fchownSync(file, uid, gid)
+    if (isRoot()) fchownSync(file, uid, gid)
     // open obeys the umask.
     fchmodSync(file, 0o644)
     fsyncSync(file)
@@ -192,7 +193,7 @@ function unwritable(path: string, error: unknown): SpanplanError {
   const message = `${printable(path)} cannot be installed: ${printable(reason)}`
   return new SpanplanError(
     code === 'EACCES'
-      ? diagnostic('RIGHT_MISSING', message, 'run it as root, with sudo')
+      ? rightMissing(message)
       : diagnostic('FILE_UNWRITABLE', message, 'name another file with --install')
   )
 }

@@ -1,14 +1,9 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
-import { type Capability, hasCapability } from '../host/process/capabilities.ts'
+import { findMissingRights, rightMissing } from '../host/process/process-rights.ts'
 import { meaningOf } from '../meanings.ts'
 import type { Plan } from '../plan/plan.ts'
 import { countEmptyFileRemovals, ifEmptyIsMeant } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
-
-/** For a port, a network namespace, and tcpdump as another user in that namespace, which is ended at the end. */
-const captureCapabilities: readonly Capability[] = [
-  ...(['CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_NET_RAW', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'] as const)
-]
 
 /** What the caller knows, and what the user has allowed. */
 export interface PreflightOptions {
@@ -44,10 +39,9 @@ function checkRights(plan: Plan, docker: readonly Diagnostic[], others: readonly
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
   const filters = plan.waiting.filter((wait) => meaningOf(wait.diagnostic).lacksRight)
+  const network = changesNetwork ? findMissingRights('changing the network') : null
   const missing = [
-    ...(changesNetwork && !hasCapability('CAP_NET_ADMIN')
-      ? [rightMissing('changing the network needs CAP_NET_ADMIN')]
-      : []),
+    ...(network === null ? [] : [network]),
     ...filters.slice(0, 1).map(({ title, diagnostic }) => rightMissing(`${title} ${diagnostic.message}`)),
     ...docker,
     ...others
@@ -70,18 +64,4 @@ export function checkEmptyFile(target: Target, plan: Plan): void {
     message: `the file has no spans: this would remove everything that is live (${removals}). Nothing was changed.`,
     hint: ifEmptyIsMeant(target)
   })
-}
-
-/**
- * Checks the rights that a capture needs.
- *
- * @throws SpanplanError RIGHT_MISSING.
- */
-export function checkCaptureRights(): void {
-  const missing = captureCapabilities.filter((capability) => !hasCapability(capability))
-  if (missing.length > 0) throw new SpanplanError(rightMissing(`capturing needs ${missing.join(', ')}`))
-}
-
-function rightMissing(message: string): Diagnostic {
-  return { code: 'RIGHT_MISSING', message, hint: 'run it as root, with sudo' }
 }

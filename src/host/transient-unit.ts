@@ -1,6 +1,7 @@
 import { readlinkSync, statSync } from 'node:fs'
 import { diagnostic, Exit, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
+import { isRoot, rightMissing } from './process/process-rights.ts'
 
 /** A unit that systemd runs once, and forgets when it has ended. */
 export interface TransientUnit {
@@ -20,11 +21,7 @@ const stopTimeLimit = 600
  * be read, or it refuses.
  */
 export async function startTransientUnit(unit: TransientUnit): Promise<void> {
-  if (process.geteuid?.() !== 0) {
-    throw new SpanplanError(
-      diagnostic('RIGHT_MISSING', 'only root can have systemd start a unit', 'run it as root, with sudo')
-    )
-  }
+  if (!isRoot()) throw new SpanplanError(rightMissing('only root can have systemd start a unit'))
   // sd_booted(3)
   if (statSync('/run/systemd/system', { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw detachImpossible('systemd does not run here')

@@ -12,25 +12,14 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as z from 'zod'
 import { diagnostic, interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
 import { commandFailed, run } from '../host/exec.ts'
 import { mayOthersWrite } from '../host/files/permissions.ts'
+import { isRoot } from '../host/process/process-rights.ts'
 import { localTime } from '../local-time.ts'
 import { printable } from '../printable.ts'
-import { openRunFolder, readRunFile, runFile, systemFolder } from './folder.ts'
-
-const holderSchema = z.object({
-  pid: z.int().positive(),
-  command: z.string(),
-  since: z.iso.datetime(),
-  waits_until: z.iso.datetime().optional(),
-  /** The id of the window that it holds, or waits in. */
-  window: z.string().optional()
-})
-
-/** The process that holds a lock, as it has written itself into the lock's file. Times are ISO 8601. */
-export type Holder = z.infer<typeof holderSchema>
+import { openRunFolder, runFile, systemFolder } from './folder.ts'
+import { type Holder, readHolder, secondsLeft, windowLock } from './lock-holder.ts'
 
 /** A lock that is held until it is released or the process ends: then the kernel frees it. */
 export interface Lock {
@@ -54,9 +43,6 @@ interface LockOptions {
   /** Ends the waiting. */
   readonly signal: AbortSignal
 }
-
-/** The lock of the unit that holds a detached window: nobody else changes the host as long as it is held. */
-export const windowLock = 'window'
 
 /** Milliseconds between two looks at a detached window that is about to open or to end. */
 const windowInterval = 100
@@ -117,36 +103,6 @@ export async function isHeld(kind: string): Promise<boolean> {
   }
 }
 
-/** A window: the time in which an apply that is done can be confirmed, or rolled back. */
-export interface WindowTime {
-  readonly id: string
-  /** ISO 8601. */
-  readonly until: string
-}
-
-/** Reads which window is open, at a terminal or in a unit; null: none. */
-export function readWindowTime(): WindowTime | null {
-  for (const holder of [readHolder(), readHolder(windowLock)]) {
-    if (holder?.window === undefined || holder.waits_until === undefined) continue
-    if (secondsLeft(holder) > 0) return { id: holder.window, until: holder.waits_until }
-  }
-  return null
-}
-
-/**
- * Reads who holds a lock, without taking it. What a killed process wrote is ignored.
- *
- * @returns null if nobody holds it, the file cannot be read, or the holder has not written itself yet.
- */
-export function readHolder(kind = 'lock'): Holder | null {
-  try {
-    const holder = holderSchema.parse(JSON.parse(readRunFile(kind) ?? ''))
-    return isRunning(holder.pid) ? holder : null
-  } catch {
-    return null
-  }
-}
-
 /**
  * Opens the lock's file, or makes it. null: this user's folder had something else there, or a file that this user may not open,
  * and that is removed.
@@ -185,7 +141,7 @@ function explainErrors<T>(path: string, action: () => T): T {
       : `the lock file cannot be created in the folder ${folder}`
     const give = `install -d -o USER ${own}; then set $SPANPLAN_RUN_DIR to its path`
     // With a folder of its own, a command would not see root's watch, nor its pauses and its lock.
-    const isForbidden = (code === 'EACCES' || code === 'EPERM') && process.geteuid?.() !== 0
+    const isForbidden = (code === 'EACCES' || code === 'EPERM') && !isRoot()
     const hint = isForbidden
       ? `run it as root, with sudo; only where the watch and the hook run as that user too, give them a folder of their own: ${give}`
       : `create a folder that belongs to the user: ${give}`
@@ -260,7 +216,7 @@ function hold(file: number, path: string, command: string): Lock {
   write()
   // So that the user who called sudo can take the lock in their own folder later.
   const { uid, gid } = statSync(dirname(path))
-  if (process.geteuid?.() === 0 && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
+  if (isRoot() && fstatSync(file).uid !== uid) fchownSync(file, uid, gid)
   return {
     announce: (more) => {
       holder = { ...holder, ...more }
@@ -277,21 +233,6 @@ function hold(file: number, path: string, command: string): Lock {
       closeSync(file)
     }
   }
-}
-
-/** Whether a process exists. EPERM: it exists, and belongs to another user. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EPERM'
-  }
-}
-
-/** Seconds until a holder stops waiting for a person; 0: it does not wait for a person. */
-function secondsLeft({ waits_until: until }: Holder): number {
-  return until === undefined ? 0 : Math.max(0, Math.ceil((Date.parse(until) - Date.now()) / 1000))
 }
 
 function locked(holder: Holder | null): SpanplanError {

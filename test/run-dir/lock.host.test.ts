@@ -2,7 +2,9 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSyn
 import { chmod, chown, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { readHolder, takeLock } from '../../src/run-dir/lock.ts'
+
+import { takeLock } from '../../src/run-dir/lock.ts'
+import { readHolder } from '../../src/run-dir/lock-holder.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { createLab, type Lab } from '../lab/lab.ts'

@@ -4,7 +4,8 @@ import { uptime } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { namespaceId, runFile } from '../../src/run-dir/folder.ts'
 import { startGoingDown, stillGoingDown } from '../../src/run-dir/going-down.ts'
-import { forgetGoingDown, readOwnPauses, writePauses } from '../../src/run-dir/pauses.ts'
+import { forgetGoingDown } from '../../src/run-dir/hook-records.ts'
+import { readOwnPauses, writePauses } from '../../src/run-dir/pauses.ts'
 import { useOwnRunFolder } from '../lab/fixtures/own-run-dir.ts'
 
 useOwnRunFolder()

@@ -1,5 +1,6 @@
 /** Detached windows, as their unit sees them. */
-import { takeLock, windowLock } from '../../run-dir/lock.ts'
+import { takeLock } from '../../run-dir/lock.ts'
+import { windowLock } from '../../run-dir/lock-holder.ts'
 import { silent } from '../run-steps.ts'
 import { confirmOrRollBack } from './await-decision.ts'
 import { recoverWindow } from './left-window.ts'

@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs'
-import { checkCaptureRights } from '../../apply/preflight.ts'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
 import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { findMissingRights } from '../../host/process/process-rights.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
 import { readSeal } from '../../resources/seal.ts'
@@ -34,7 +34,8 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
   const { mtu, isSealed } = await findBridge(options)
-  checkCaptureRights()
+  const missing = findMissingRights('capturing')
+  if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ')
   warn(session, await checkExpression(span, expression))
   const sink = openSink(write)

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { isRoot } from '../../host/process/process-rights.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
-import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { readWindowTime } from '../../run-dir/window-time.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { statusDocument } from '../../status/output/json.ts'
 import { renderReport } from '../../status/output/text.ts'
@@ -82,7 +83,7 @@ export async function report(view: StatusView, first: Sample, later: Sample): Pr
     first,
     later,
     now,
-    isRoot: process.geteuid?.() === 0,
+    isRoot: isRoot(),
     fileErrors,
     basis,
     advise,

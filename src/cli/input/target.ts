@@ -1,6 +1,6 @@
 import { type Diagnostic, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
-import { hasCapability } from '../../host/process/capabilities.ts'
+import { hasCapability } from '../../host/process/process-rights.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { isAbout } from '../../meanings.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'

@@ -2,7 +2,8 @@ import { type Answer, sendDecision } from '../../apply/window/decision-socket.ts
 import { readLeftWindow, recoverWindow } from '../../apply/window/left-window.ts'
 import { Exit, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
-import { type Lock, readHolder, windowLock } from '../../run-dir/lock.ts'
+import type { Lock } from '../../run-dir/lock.ts'
+import { readHolder, windowLock } from '../../run-dir/lock-holder.ts'
 import { printEvent } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { hasCapability } from '../../host/process/capabilities.ts'
+import { hasCapability, isRoot } from '../../host/process/process-rights.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { readFactsFor } from '../../look/read-facts.ts'
 import { viewLive } from '../../plan/live-view.ts'
@@ -9,8 +9,8 @@ import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
-import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { readWindowTime } from '../../run-dir/window-time.ts'
 import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
@@ -54,7 +54,7 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     file: spans.file ?? request.file,
     node: process.versions.node,
     architecture: architectures[process.arch] ?? process.arch,
-    isRoot: process.geteuid?.() === 0,
+    isRoot: isRoot(),
     canAdminister: hasCapability('CAP_NET_ADMIN'),
     canCapture: hasCapability('CAP_NET_RAW'),
     programs,
@@ -172,7 +172,7 @@ async function reportOn(
       watch,
       window: readWindowTime(),
       now,
-      isRoot: process.geteuid?.() === 0,
+      isRoot: isRoot(),
       first,
       later: sample,
       advise

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
-import { readHolder } from '../../run-dir/lock.ts'
+import { readHolder } from '../../run-dir/lock-holder.ts'
 import { watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
 import type { WatchFacts } from '../facts.ts'

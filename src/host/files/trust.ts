@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable } from '../../printable.ts'
+import { isRoot } from '../process/process-rights.ts'
 import { shellLine } from '../quote-command.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, type Ownership, type Place, writeMode } from './permissions.ts'
 
@@ -42,7 +43,7 @@ function distrust(
     ...(checks.owner && !isTrustedUser(stats.uid) ? [shellLine(['chown', 'root', path])] : []),
     ...(checks.mode && mayOthersWrite(stats, place) ? [shellLine(['chmod', 'go-w', path])] : [])
   ]
-  if (process.geteuid?.() !== 0 || repairs.length === 0) return []
+  if (!isRoot() || repairs.length === 0) return []
   const message = `${printable(path)} can be written by other users than root (its owner is uid ${stats.uid}, its group gid ${stats.gid}, its mode ${writeMode(stats)}), and root would apply what they write`
   return [diagnostic('FILE_INSECURE', message, `${repairs.join(' && ')}${unlessMeant}`)]
 }

@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs'
 import { messageOf } from '../../errors.ts'
 import { type Argv, run } from '../exec.ts'
-import { hasCapability } from '../process/capabilities.ts'
+import { hasCapability } from '../process/process-rights.ts'
 import type { Silence } from '../snapshot.ts'
 import { attachSeal } from './seal-program.ts'
 

@@ -1,6 +1,7 @@
 import { Exit, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { type Lock, readHolder, takeLock } from '../../run-dir/lock.ts'
+import { type Lock, takeLock } from '../../run-dir/lock.ts'
+import { readHolder } from '../../run-dir/lock-holder.ts'
 
 /** Which lock only one watch of a name has. */
 export const lockKind = (name: string) => `${name}.watching`

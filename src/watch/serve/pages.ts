@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
+import { isRoot } from '../../host/process/process-rights.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
-import { readWindowTime } from '../../run-dir/lock.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { readWindowTime } from '../../run-dir/window-time.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals } from '../../status/counters/loss-totals.ts'
 import { expositionType, writeExposition } from '../../status/output/exposition.ts'
@@ -101,7 +102,7 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
     const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state(), window: readWindowTime() }
-    const about = { now: Date.now(), isRoot: process.geteuid?.() === 0 }
+    const about = { now: Date.now(), isRoot: isRoot() }
     const report = makeReport({ ...input, ...about, first: last ?? sample, later: sample })
     last = sample
     return { report, paths, sample, losses }
