@@ -5,22 +5,22 @@ import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */
 const commands = {
-  plan: async () => (await import('./commands/plan.ts')).planCommand,
-  apply: async () => (await import('./commands/apply.ts')).applyCommand,
-  destroy: async () => (await import('./commands/apply.ts')).destroyCommand,
-  decide: async () => (await import('./commands/confirm.ts')).decideCommand,
+  plan: async () => (await import('./commands/plan-command.ts')).planCommand,
+  apply: async () => (await import('./commands/apply-command.ts')).applyCommand,
+  destroy: async () => (await import('./commands/apply-command.ts')).destroyCommand,
+  decide: async () => (await import('./commands/confirm-command.ts')).decideCommand,
   window: async () => (await import('./window/window-program.ts')).windowCommand,
-  hook: async () => (await import('./commands/hook.ts')).hookCommand,
-  watch: async () => (await import('./commands/watch.ts')).watchCommand,
-  pause: async () => (await import('./commands/pause.ts')).pauseCommand,
-  resume: async () => (await import('./commands/pause.ts')).resumeCommand,
-  status: async () => (await import('./commands/status.ts')).statusCommand,
-  capture: async () => (await import('./commands/capture.ts')).captureCommand,
-  validate: async () => (await import('./commands/validate.ts')).validateCommand,
-  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
-  import: async () => (await import('./commands/import.ts')).importCommand,
-  graph: async () => (await import('./commands/graph.ts')).graphCommand,
-  completion: async () => (await import('./commands/completion.ts')).completionCommand
+  hook: async () => (await import('./commands/hook-command.ts')).hookCommand,
+  watch: async () => (await import('./commands/watch-command.ts')).watchCommand,
+  pause: async () => (await import('./commands/pause-command.ts')).pauseCommand,
+  resume: async () => (await import('./commands/pause-command.ts')).resumeCommand,
+  status: async () => (await import('./commands/status-command.ts')).statusCommand,
+  capture: async () => (await import('./commands/capture-command.ts')).captureCommand,
+  validate: async () => (await import('./commands/validate-command.ts')).validateCommand,
+  doctor: async () => (await import('./commands/doctor-command.ts')).doctorCommand,
+  import: async () => (await import('./commands/import-command.ts')).importCommand,
+  graph: async () => (await import('./commands/graph-command.ts')).graphCommand,
+  completion: async () => (await import('./commands/completion-command.ts')).completionCommand
 } as const
 
 export type CommandName = keyof typeof commands

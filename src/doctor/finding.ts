@@ -1,5 +1,5 @@
-import type { DoctorFacts } from './facts.ts'
 import type { Known } from './known.ts'
+import type { DoctorFacts } from './readings.ts'
 
 /**
  * What came of a check. `warning`: the spans work, but not as well as they could, or not after a restart. `problem`: something does

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../errors.ts'
 import { shellLine } from '../host/quote-command.ts'
-import type { DoctorRequest } from './facts.ts'
+import type { DoctorRequest } from './readings.ts'
 
 /** A command of spanplan for the same files, as a line for a shell. */
 export function spanplanLine({ fileArguments }: DoctorRequest, ...words: readonly string[]): string {

@@ -9,12 +9,12 @@ import { openReconciler, type ReconcilerConfig } from './reconciler.ts'
 import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
 import { claimName } from './serve/claim-name.ts'
 import type { ListenAddress } from './serve/http-listener.ts'
-import { servePages } from './serve/pages.ts'
 import { openServiceManager } from './serve/service-manager.ts'
+import { servePages } from './serve/watch-pages.ts'
 import { debounce } from './triggers/debounce.ts'
 import { watchFiles } from './triggers/file-events.ts'
-import { takeHookEvent } from './triggers/hook-event.ts'
 import { followHost, trackFailedMonitors } from './triggers/host-events.ts'
+import { takeHookEvent } from './triggers/take-hook-event.ts'
 
 /** What a watch does. */
 export interface WatchConfig extends ReconcilerConfig {

@@ -1,6 +1,7 @@
 /** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
-import type { DoctorFacts, Installation } from '../../src/doctor/facts.ts'
+
 import { moduleNames } from '../../src/doctor/gather/kernel-modules.ts'
+import type { DoctorFacts, Installation } from '../../src/doctor/readings.ts'
 import type { PlanView } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { loadSpec } from '../../src/spec/load.ts'

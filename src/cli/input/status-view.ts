@@ -13,8 +13,8 @@ import type { Basis } from '../../status/report.ts'
 import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
 import { decodeFiles, findOtherFiles, isSamePlace } from '../../watch/serve/other-files.ts'
 import type { Session } from '../session.ts'
+import { type Selection, targetOf, writeApply } from './load-target.ts'
 import { choosePaths, loadFiles } from './spec-files.ts'
-import { type Selection, targetOf, writeApply } from './target.ts'
 
 /** The options that select what is shown. */
 export type StatusSelection = Omit<Selection, 'deferDocker'>

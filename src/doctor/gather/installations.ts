@@ -1,7 +1,7 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { packageFolder } from '../../debian-package.ts'
-import type { Installation } from '../facts.ts'
+import type { Installation } from '../readings.ts'
 
 /** Finds every spanplan that the search path leads to, in its order. Two paths that lead to one file are one. */
 export function findInstallations(searchPath = process.env.PATH ?? ''): Installation[] {

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { systemCode } from '../../errors.ts'
 import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
-import type { ManagerFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
+import type { ManagerFacts } from '../readings.ts'
 
 /** NetworkManager's folders of connections (NetworkManager.conf(5)). */
 const connectionFolders = [

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
-import type { UnitFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
+import type { UnitFacts } from '../readings.ts'
 
 /** The units that come with spanplan. */
 export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.service' } as const

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { SpanplanError } from '../../../src/errors.ts'
-import { makePages, type Watched } from '../../../src/watch/serve/pages.ts'
+import { makePages, type Watched } from '../../../src/watch/serve/watch-pages.ts'
 import { see, watch } from '../../lab/fixtures/converged.ts'
 import { expectMetrics } from '../../lab/metrics/promtool.ts'
 

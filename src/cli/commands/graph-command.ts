@@ -13,7 +13,7 @@ import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { refreshStatus } from '../input/status-view.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
-import { report } from './status.ts'
+import { report } from './status-command.ts'
 
 const renderers = {
   text: renderTree,

@@ -13,7 +13,7 @@ import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import { endWatch } from '../../watch/serve/other-files.ts'
 import { askForApproval } from '../input/approve.ts'
-import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/target.ts'
+import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import { commandLine, type Session } from '../session.ts'
@@ -70,7 +70,7 @@ export async function applyCommand(
 ): Promise<ExitCode> {
   const { plan } = options
   if (plan !== undefined) {
-    const { openSavedPlan } = await import('../input/saved-plan.ts')
+    const { openSavedPlan } = await import('../input/open-saved-plan.ts')
     const load = () => openSavedPlan(session, plan, options)
     const all = { ...options, yes: true, allowEmpty: true }
     return applyAndWait(session, { load, options: all, warnings: (target, view) => warnAtApply(target, view) })

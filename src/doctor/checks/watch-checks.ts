@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
-import type { DoctorFacts, UnitFacts, WatchFacts } from '../facts.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { unitNames } from '../gather/systemd.ts'
+import type { DoctorFacts, UnitFacts, WatchFacts } from '../readings.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
 export const watch: Check = {

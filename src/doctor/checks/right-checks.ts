@@ -1,5 +1,5 @@
-import type { DoctorFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, problem, warning } from '../finding.ts'
+import type { DoctorFacts } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
 
 export const rights: Check = {

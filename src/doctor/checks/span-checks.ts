@@ -11,8 +11,8 @@ import type { FramePath } from '../../status/counters/frame-path.ts'
 import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
 import type { SensorCause, SensorHealth } from '../../status/sensor-health.ts'
-import type { SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
+import type { SpansFacts } from '../readings.ts'
 import { describe } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */

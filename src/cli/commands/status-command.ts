@@ -31,7 +31,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const refreshNow = () => refreshStatus(session, options, refresh)
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
-    const { showLive } = await import('./status-live.ts')
+    const { showLive } = await import('./status-live-command.ts')
     return exitOf(await showLive(session, view, refreshNow, report))
   }
   const first = await takeFirstSample(view, options.for)

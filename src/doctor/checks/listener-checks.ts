@@ -2,7 +2,7 @@ import type { PacketListener } from '../../host/parsers/packet-listeners.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { isHeard, warnOfListeners } from '../../resources/kinds/xdp.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
-import { whenPlanned } from './interfaces.ts'
+import { whenPlanned } from './interface-checks.ts'
 
 /** Processes in the text: of a host with hundreds, the first are enough to know what to look for. */
 const most = 20

@@ -1,7 +1,7 @@
 import { packageOf } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { DoctorFacts } from '../facts.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
+import type { DoctorFacts } from '../readings.ts'
 
 /** With an older one, no command begins. */
 export const node: Check = { id: 'node', find: ({ node }) => [ok(`Node.js ${node}`)] }

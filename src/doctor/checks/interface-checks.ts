@@ -4,8 +4,8 @@ import { isAbout } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
-import type { DoctorFacts, ManagerFacts, SpansFacts } from '../facts.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
+import type { DoctorFacts, ManagerFacts, SpansFacts } from '../readings.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
 /** What is found where the file could be planned: what is live does not say how it should be. */

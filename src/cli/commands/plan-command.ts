@@ -7,7 +7,7 @@ import type { Plan } from '../../plan/plan.ts'
 import { warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { loadSpecTarget, type SpecSelection } from '../input/target.ts'
+import { loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
 import { choosePaint } from '../output/terminal.ts'
 import { type Session, warn } from '../session.ts'
 import {
@@ -42,7 +42,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString(), install }
   const document = planDocument(plan, { ...view, ...about })
   if (options.out !== undefined) {
-    const { savePlan } = await import('../input/saved-plan.ts')
+    const { savePlan } = await import('../input/open-saved-plan.ts')
     savePlan(options.out, document, options, target, session.files)
   }
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)

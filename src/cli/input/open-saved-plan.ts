@@ -12,8 +12,8 @@ import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import { fileUnwritable, saveFile } from '../output/output-file.ts'
 import type { Session } from '../session.ts'
+import { loadSpecTarget, type SpecSelection } from './load-target.ts'
 import { choosePaths, loadFile } from './spec-files.ts'
-import { loadSpecTarget, type SpecSelection } from './target.ts'
 
 /** Bytes. A plan for a thousand spans has some ten mebibytes. */
 const largestPlan = 64 * 1024 * 1024

@@ -1,6 +1,6 @@
 import { shellLine } from '../../host/quote-command.ts'
-import type { Installation, UnitFacts } from '../facts.ts'
 import { type Check, type Finding, orOk, warning } from '../finding.ts'
+import type { Installation, UnitFacts } from '../readings.ts'
 
 export const installation: Check = {
   id: 'installation',

@@ -1,9 +1,9 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { meaningOf } from '../../meanings.ts'
-import type { DockerFacts, DoctorFacts } from '../facts.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
-import { isPodman, isPodmanWithoutSpans } from '../gather/docker.ts'
-import { asRoot } from './rights.ts'
+import { isPodman, isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
+import type { DockerFacts, DoctorFacts } from '../readings.ts'
+import { asRoot } from './right-checks.ts'
 
 export const docker: Check = {
   id: 'docker',

@@ -4,8 +4,8 @@ import { shellLine } from '../../host/quote-command.ts'
 import { destroyOf } from '../../plan/live-spans.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import { readTableMark } from '../../resources/marks.ts'
-import type { DoctorFacts } from '../facts.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
+import type { DoctorFacts } from '../readings.ts'
 
 export const marks: Check = {
   id: 'marks',

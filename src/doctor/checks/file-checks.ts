@@ -1,7 +1,7 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
-import type { DoctorFacts } from '../facts.ts'
 import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
+import type { DoctorFacts } from '../readings.ts'
 import { describe } from '../wording.ts'
 
 export const file: Check = {

@@ -6,8 +6,8 @@ import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { describesRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
-import type { DockerFacts } from '../facts.ts'
 import type { Known } from '../known.ts'
+import type { DockerFacts } from '../readings.ts'
 
 /** Limits of one call. Docker answers in less than 100 ms; one that needs longer for a question as plain as these hangs. */
 export const doctorLimits: CallLimits = { milliseconds: 5000, bytes: 128 * 1024 * 1024 }

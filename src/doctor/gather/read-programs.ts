@@ -1,6 +1,6 @@
 import { diagnosticOf } from '../../errors.ts'
 import { type Argv, run } from '../../host/exec.ts'
-import type { ProgramFact } from '../facts.ts'
+import type { ProgramFact } from '../readings.ts'
 
 /** How each program says its version. */
 const questions: Readonly<Record<string, Argv>> = {
