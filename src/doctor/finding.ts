@@ -1,5 +1,5 @@
 import type { Known } from './known.ts'
-import type { DoctorFacts } from './readings.ts'
+import type { DoctorReadings } from './readings.ts'
 
 /**
  * What came of a check. `warning`: the spans work, but not as well as they could, or not after a restart. `problem`: something does
@@ -15,12 +15,12 @@ export interface Finding {
   readonly command: string | null
 }
 
-/** A check: a pure function of the facts. */
+/** A check: a pure function of the readings. */
 export interface Check {
   /** Stable. */
   readonly id: string
   /** One or more findings. */
-  find(facts: DoctorFacts): readonly Finding[]
+  find(readings: DoctorReadings): readonly Finding[]
 }
 
 /** Makes findings of one result. */
@@ -53,7 +53,7 @@ export function orOkOf(
   return orOk(findings, checked.length > 0 ? message : `nothing to check: ${nothing}`)
 }
 
-/** What is found in a fact; or that the fact is not known. */
-export function whenKnown<T>(fact: Known<T>, find: (known: T) => readonly Finding[]): readonly Finding[] {
-  return 'known' in fact ? find(fact.known) : [unknown(fact.unknown)]
+/** What is found in a reading; or that the reading is not known. */
+export function whenKnown<T>(reading: Known<T>, find: (known: T) => readonly Finding[]): readonly Finding[] {
+  return 'known' in reading ? find(reading.known) : [unknown(reading.unknown)]
 }

@@ -19,14 +19,14 @@ export interface Fault {
 }
 
 /** The files as the command line names them. */
-export type FileFacts =
+export type FileReading =
   | { readonly state: 'valid'; readonly target: Target }
   | { readonly state: 'missing'; readonly diagnostic: Diagnostic }
   | { readonly state: 'invalid'; readonly faults: readonly Fault[] }
 
 /** What the command line gives. */
 export interface DoctorRequest {
-  readonly file: FileFacts
+  readonly file: FileReading
   /** The options that name the files, for the commands that are printed. */
   readonly fileArguments: readonly string[]
   /** The names that other files of this host give to spans. */
@@ -36,10 +36,10 @@ export interface DoctorRequest {
 }
 
 /** A program: its version (empty where it does not say one), or why it cannot be run. */
-export type ProgramFact = { readonly version: string } | { readonly missing: string }
+export type ProgramReading = { readonly version: string } | { readonly missing: string }
 
 /** Docker, or what answers in its place. */
-export type DockerFacts =
+export type DockerReading =
   | {
       readonly state: 'unreachable'
       readonly reason: Diagnostic
@@ -65,7 +65,7 @@ export type DockerFacts =
     }
 
 /** The spans of the file on this host; where there is no plan for a file, those that are live. */
-export interface SpansFacts {
+export interface SpansReading {
   /** All that keeps spanplan from making a plan for the file; null: there is a plan. Empty: there is no file to plan. */
   readonly conflicts: readonly Diagnostic[] | null
   readonly view: PlanView
@@ -78,7 +78,7 @@ export interface SpansFacts {
 }
 
 /** A watch that has a socket in the run directory, or that holds its name. */
-export interface WatchFacts extends FoundWatch {
+export interface WatchReading extends FoundWatch {
   readonly name: string
 }
 
@@ -95,7 +95,7 @@ export interface Installation {
 }
 
 /** A unit of systemd, as `systemctl show` prints it. */
-export interface UnitFacts {
+export interface UnitReading {
   readonly id: string
   readonly loadState: string
   readonly activeState: string
@@ -117,7 +117,7 @@ export interface UnitFacts {
 }
 
 /** Who manages an interface. */
-export interface ManagerFacts {
+export interface ManagerReading {
   readonly name: string
   readonly manager: Manager | null
   /** The UUID of NetworkManager's connection that sets queueing disciplines or filters; null: none does. */
@@ -125,7 +125,7 @@ export interface ManagerFacts {
 }
 
 /** All that the checks rest on. */
-export interface DoctorFacts extends DoctorRequest {
+export interface DoctorReadings extends DoctorRequest {
   /** Of Node.js, as in `20.19.2`. */
   readonly node: string
   /** As Debian names it. */
@@ -133,22 +133,22 @@ export interface DoctorFacts extends DoctorRequest {
   readonly isRoot: boolean
   readonly canAdminister: boolean
   readonly canCapture: boolean
-  readonly programs: ReadonlyMap<string, ProgramFact>
+  readonly programs: ReadonlyMap<string, ProgramReading>
   readonly modules: ReadonlyMap<ModuleName, Known<ModuleState>>
-  readonly docker: DockerFacts
+  readonly docker: DockerReading
   readonly host: Known<HostIndex>
-  readonly managers: Known<readonly ManagerFacts[]>
+  readonly managers: Known<readonly ManagerReading[]>
   /** The packet sockets of this network namespace that get every frame. */
   readonly listeners: Known<readonly PacketListener[]>
-  readonly spans: Known<SpansFacts>
+  readonly spans: Known<SpansReading>
   /** Why the run directory is not used; null: it is. */
   readonly runDirectory: Fault | null
-  readonly watches: readonly WatchFacts[]
+  readonly watches: readonly WatchReading[]
   /** What a watch keeps instead of the file; null: it keeps the file, or none runs. */
   readonly otherFiles: OtherFiles | null
   /** Files of the run directory that a killed process has left. */
   readonly leftFiles: readonly string[]
-  readonly units: Known<readonly UnitFacts[]>
+  readonly units: Known<readonly UnitReading[]>
   /** In the order of the search path. */
   readonly installations: readonly Installation[]
 }

@@ -10,7 +10,7 @@ import { rights } from './checks/right-checks.ts'
 import { pauses, sensors, silence, spans } from './checks/span-checks.ts'
 import { units, watch } from './checks/watch-checks.ts'
 import type { Check, Finding } from './finding.ts'
-import type { DoctorFacts } from './readings.ts'
+import type { DoctorReadings } from './readings.ts'
 
 /** All checks, in the order in which they are shown: what others depend on comes first. */
 const checks: readonly Check[] = [
@@ -26,6 +26,6 @@ export interface CheckedFinding extends Finding {
 }
 
 /** Does all checks. */
-export function runChecks(facts: DoctorFacts): CheckedFinding[] {
-  return checks.flatMap(({ id, find }) => find(facts).map((finding) => ({ id, ...finding })))
+export function runChecks(readings: DoctorReadings): CheckedFinding[] {
+  return checks.flatMap(({ id, find }) => find(readings).map((finding) => ({ id, ...finding })))
 }

@@ -6,7 +6,7 @@ import { findInstallations } from '../../src/doctor/gather/installations.ts'
 import { judgeModule } from '../../src/doctor/gather/kernel-modules.ts'
 import { parseUnits } from '../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../src/doctor/output.ts'
-import type { DoctorFacts, UnitFacts } from '../../src/doctor/readings.ts'
+import type { DoctorReadings, UnitReading } from '../../src/doctor/readings.ts'
 import { runChecks } from '../../src/doctor/registry.ts'
 import type { Diagnostic } from '../../src/errors.ts'
 import { parsePacketListeners } from '../../src/host/parsers/packet-listeners.ts'
@@ -14,15 +14,15 @@ import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
-import { factsWith, packaged, reportOn } from './facts.ts'
+import { readingsWith, packaged, reportOn } from './readings.ts'
 
 /** What is not well: the check, the result and the command of each finding. */
-function found(more: Partial<DoctorFacts>) {
-  const bad = runChecks(factsWith(more)).filter(({ result }) => result !== 'ok')
+function found(more: Partial<DoctorReadings>) {
+  const bad = runChecks(readingsWith(more)).filter(({ result }) => result !== 'ok')
   return bad.map(({ id, result, command }) => [id, result, command])
 }
 
-const { docker: answering } = factsWith()
+const { docker: answering } = readingsWith()
 if (answering.state !== 'answers') throw new Error('Docker answers')
 
 test('a host on which all is well', () => {
@@ -32,7 +32,7 @@ test('a host on which all is well', () => {
 test('what could not be read is not guessed', () => {
   const unknown = { unknown: 'it could not be read' }
   const nothing = runChecks(
-    factsWith({
+    readingsWith({
       file: { state: 'missing', diagnostic: { code: 'FILE_MISSING', message: 'there is no file' } },
       host: unknown,
       managers: unknown,
@@ -57,7 +57,7 @@ test('what could not be read is not guessed', () => {
 
 test('a sensor that the file names, and that does not exist, is a problem of the sensors, and told once', () => {
   const spans = reportOn(see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort')))
-  const bad = runChecks(factsWith({ spans })).filter(({ result }) => result !== 'ok')
+  const bad = runChecks(readingsWith({ spans })).filter(({ result }) => result !== 'ok')
   expect(bad.map(({ id, result, message }) => [id, result, message])).toEqual([
     ['sensors', 'problem', 'spans.yaml:9:31: span span0: the sensor snort waits for the container snort']
   ])
@@ -67,25 +67,25 @@ test('a check that has nothing to look at says so, instead of that all is well',
   const nothing = { ...converged, links: [], filters: [], qdiscs: [] }
   const text = 'version: 1\nspans: {span0: {sources: [{interface: ens192}]}}\n'
   const view = see(nothing, text)
-  const facts = factsWith({ host: { known: view.host }, managers: { known: [] }, spans: reportOn(view) })
-  const idle = runChecks(facts).flatMap(({ id, result, message }) =>
+  const readings = readingsWith({ host: { known: view.host }, managers: { known: [] }, spans: reportOn(view) })
+  const idle = runChecks(readings).flatMap(({ id, result, message }) =>
     message.startsWith('nothing to check: ') ? [`${id} ${result}`] : []
   )
   const ids = ['carrier', 'managers', 'offloads', 'mtu', 'sensors', 'listeners', 'silence']
   expect(idle).toEqual(ids.map((id) => `${id} ok`))
   const empty = see({ ...nothing, docker: { state: 'deferred' } }, 'version: 1\nspans: {}\n')
-  expect(runChecks(factsWith({ spans: reportOn(empty) }))).toContainEqual({
+  expect(runChecks(readingsWith({ spans: reportOn(empty) }))).toContainEqual({
     id: 'spans',
     result: 'ok',
     message: 'nothing to check: the file has no spans',
     command: null
   })
-  expect(runChecks(factsWith({})).filter(({ message }) => message.startsWith('nothing'))).toEqual([])
+  expect(runChecks(readingsWith({})).filter(({ message }) => message.startsWith('nothing'))).toEqual([])
 })
 
 test('an interface that is set down has no bad cable', () => {
   const links = converged.links.map((link) => (link.name === 'ens192' ? { ...link, up: false, carrier: false } : link))
-  const bad = runChecks(factsWith({ spans: reportOn(see({ ...converged, links })) })).filter(
+  const bad = runChecks(readingsWith({ spans: reportOn(see({ ...converged, links })) })).filter(
     ({ result }) => result !== 'ok'
   )
   expect(bad.map(({ id, message, command }) => [id, message, command])).toEqual([
@@ -114,7 +114,7 @@ p_raw 0      0           *:PORT  *
 test('processes of the host whose packet sockets hear what sealed sensors send', () => {
   const { host } = see()
   const known = parsePacketListeners(sockets.replaceAll('PORT', host.portsOf('span0')[0]?.name ?? ''))
-  const messages = runChecks(factsWith({ listeners: { known } }))
+  const messages = runChecks(readingsWith({ listeners: { known } }))
     .filter(({ id }) => id === 'listeners')
     .map(({ message }) => message.split(' hears every frame ')[0])
   expect(messages).toEqual(['lldpd (812)', 'lldpd (809)', 'x",pid=1,fd=3) (31000)', 'a process that root sees'])
@@ -124,7 +124,7 @@ test('processes of the host whose packet sockets hear what sealed sensors send',
 test('a host on which no port of a sealed sensor can be silent: once, whoever listens', () => {
   const silence = { state: 'unusable', reason: 'there is no BPF file system' } as const
   const bad = (text?: string) =>
-    runChecks(factsWith({ spans: reportOn(see({ ...converged, silence }, text)), listeners: { known: [] } })).filter(
+    runChecks(readingsWith({ spans: reportOn(see({ ...converged, silence }, text)), listeners: { known: [] } })).filter(
       ({ message }) => message.includes('there is no BPF file system')
     )
   expect(bad()).toMatchObject([{ id: 'xdp', result: 'warning' }])
@@ -140,7 +140,7 @@ test('a user who may not read the programs: what the ports show to everybody, an
     const links = converged.links.map((link) => ({ ...link, xdp: isProgrammed(link.index) ? bare : null }))
     const view = see({ ...converged, links, silence })
     const listeners = { known: [{ device: null, processes: [{ name: 'lldpd', pid: 812 }] }] }
-    const findings = runChecks(factsWith({ spans: reportOn(view), listeners }))
+    const findings = runChecks(readingsWith({ spans: reportOn(view), listeners }))
     return [
       warnOfListeners(view.desired, view.host).length,
       ...findings.flatMap(({ id, result }) => (isOfXdp(id) ? [result] : []))
@@ -295,8 +295,8 @@ describe('interfaces', () => {
 })
 
 describe('the watch and its units', () => {
-  const unit = (more: Partial<UnitFacts>) => {
-    const { units } = factsWith()
+  const unit = (more: Partial<UnitReading>) => {
+    const { units } = readingsWith()
     if (!('known' in units)) throw new Error('the units are known')
     return { units: { known: units.known.map((one) => ({ ...one, ...more })) } }
   }
@@ -317,11 +317,11 @@ describe('the watch and its units', () => {
   })
 
   test("of the package's two units, the one that is in use counts", () => {
-    const { units } = factsWith()
+    const { units } = readingsWith()
     const [one] = 'known' in units ? units.known : []
     if (one === undefined) throw new Error('the units are known')
     const idle = { fileState: 'disabled', activeState: 'inactive' }
-    const both = (watch: Partial<UnitFacts>, apply: Partial<UnitFacts>) => ({
+    const both = (watch: Partial<UnitReading>, apply: Partial<UnitReading>) => ({
       units: {
         known: [
           { ...one, ...watch },
@@ -361,8 +361,8 @@ describe('the watch and its units', () => {
   })
 
   test('the watch of a file whose name is another by now, and not that none of the new name runs', () => {
-    const [own] = factsWith().watches
-    if (own === undefined || own.state === null) throw new Error('the facts have a watch')
+    const [own] = readingsWith().watches
+    if (own === undefined || own.state === null) throw new Error('the readings have a watch')
     const changed = {
       code: 'NAME_CHANGED',
       message: 'the name in the file is now other',
@@ -370,15 +370,15 @@ describe('the watch and its units', () => {
     } as const
     const held = { ...own, state: { ...own.state, file: { valid: false, diagnostics: [changed] } } }
     const none = { name: 'other', socket: null, state: null, silent: null }
-    const results = runChecks(factsWith({ file: loadNamed('other'), watches: [held, none] }))
+    const results = runChecks(readingsWith({ file: loadNamed('other'), watches: [held, none] }))
     expect(results.filter(({ id }) => id === 'watch').map(({ message }) => message)).toEqual([
       expect.stringMatching(/^the watch still follows the last valid file: the name in the file is now other/)
     ])
   })
 
   test('the socket of a killed watch of another name', () => {
-    const [own] = factsWith().watches
-    if (own === undefined) throw new Error('the facts have a watch')
+    const [own] = readingsWith().watches
+    if (own === undefined) throw new Error('the readings have a watch')
     const socket = '/run/spanplan/net-1.lab9.watch'
     const beside = (silent: SilentWatch) => ({ watches: [own, { name: 'lab9', socket, state: null, silent }] })
     expect(found(beside({ is: 'killed' }))).toEqual([['run_directory', 'warning', `rm -f -- ${socket}`]])
@@ -486,15 +486,15 @@ describe('spanplan itself', () => {
 })
 
 test('the marks of another name: old, unless a file or a watch has the name', () => {
-  const spans = { ...factsWith().spans }
+  const spans = { ...readingsWith().spans }
   const file = loadNamed('other')
   expect(found({ file, spans, watches: [] })).toContainEqual(['marks', 'warning', 'spanplan destroy --name default'])
   expect(found({ file, spans, watches: [], otherNames: ['default'] }).map(([id]) => id)).not.toContain('marks')
   expect(found({ file, spans }).map(([id]) => id)).not.toContain('marks')
 })
 
-function loadNamed(name: string): DoctorFacts['file'] {
-  const { file } = factsWith()
+function loadNamed(name: string): DoctorReadings['file'] {
+  const { file } = readingsWith()
   if (file.state !== 'valid') throw new Error('the file is valid')
   const { target } = file
   return { state: 'valid', target: { ...target, spec: { ...target.spec, name } } }
@@ -502,7 +502,7 @@ function loadNamed(name: string): DoctorFacts['file'] {
 
 test('what a person reads: 100 columns at most, but for commands, and nothing that a terminal obeys', () => {
   const docker = { ...answering, version: '\u001b[31m26'.repeat(30), engine: 'Podman Engine' }
-  const text = renderFindings(runChecks(factsWith({ docker, canAdminister: false })), plain)
+  const text = renderFindings(runChecks(readingsWith({ docker, canAdminister: false })), plain)
   expect(text).not.toContain('\u001b')
   const lines = text.split('\n').filter((line) => !line.includes('$ ') && !line.includes('\\u001b'))
   expect(lines.filter((line) => line.length > 100)).toEqual([])

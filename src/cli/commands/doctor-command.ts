@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
-import { gatherFacts } from '../../doctor/gather/gather-readings.ts'
+import { gatherReadings } from '../../doctor/gather/gather-readings.ts'
 import { doctorDocument, renderFindings } from '../../doctor/output.ts'
-import type { DoctorRequest, FileFacts } from '../../doctor/readings.ts'
+import type { DoctorRequest, FileReading } from '../../doctor/readings.ts'
 import { runChecks } from '../../doctor/registry.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { trustRepair } from '../../host/files/trust.ts'
@@ -17,7 +17,7 @@ const serviceFolder = '/etc/spanplan'
 
 /** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */
 export async function doctorCommand(session: Session, options: FileSelection): Promise<ExitCode> {
-  const facts = await gatherFacts(await readRequest(session, options))
+  const facts = await gatherReadings(await readRequest(session, options))
   const findings = runChecks(facts)
   const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
   if (session.json) process.stdout.write(`${printableJson(doctorDocument(findings, about))}\n`)
@@ -39,7 +39,7 @@ async function readRequest(session: Session, options: FileSelection): Promise<Do
 }
 
 /** Finds what a watch would follow: what is missing is waited for, and what the file does not have is removed. */
-async function readFile(session: Session, options: FileSelection): Promise<FileFacts> {
+async function readFile(session: Session, options: FileSelection): Promise<FileReading> {
   try {
     const rest = { span: [], prune: true, adopt: false, recreate: false, deferDocker: false }
     const target = await loadSpecTarget(session, { ...options, ...rest })

@@ -2,14 +2,14 @@ import { shellLine } from '../../host/quote-command.ts'
 import { meaningOf } from '../../meanings.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { isPodman, isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
-import type { DockerFacts, DoctorFacts } from '../readings.ts'
+import type { DockerReading, DoctorReadings } from '../readings.ts'
 import { asRoot } from './right-checks.ts'
 
 export const docker: Check = {
   id: 'docker',
-  find: (facts) => {
-    const { docker } = facts
-    if (docker.state === 'unreachable') return [describeUnreachable(docker, facts)]
+  find: (readings) => {
+    const { docker } = readings
+    if (docker.state === 'unreachable') return [describeUnreachable(docker, readings)]
     if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
     const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
     if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
@@ -17,21 +17,24 @@ export const docker: Check = {
     const message = `${answers}: it can report the containers that are sources, but ${why}its networks cannot hand out a span`
     // A package of Debian's puts Podman's socket where Docker's would be.
     const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
-    const report = severityOf(facts)
+    const report = severityOf(readings)
     return [report === ok ? ok(`no span of the file has a network; ${message}`) : report(message, command)]
   }
 }
 
 /** Without a span that has a network, nothing needs Docker. */
-function severityOf({ file }: DoctorFacts): typeof problem {
+function severityOf({ file }: DoctorReadings): typeof problem {
   if (file.state !== 'valid') return warning
   return file.target.spec.spans.some(({ network }) => network !== null) ? problem : ok
 }
 
-function describeUnreachable(docker: Extract<DockerFacts, { state: 'unreachable' }>, facts: DoctorFacts): Finding {
+function describeUnreachable(
+  docker: Extract<DockerReading, { state: 'unreachable' }>,
+  readings: DoctorReadings
+): Finding {
   const { reason, hangs, installed } = docker
-  const report = severityOf(facts)
-  if (meaningOf(reason).lacksRight) return unknown(reason.message, asRoot(facts))
+  const report = severityOf(readings)
+  if (meaningOf(reason).lacksRight) return unknown(reason.message, asRoot(readings))
   if (reason.code === 'DOCKER_REMOTE') return report(reason.message, 'unset DOCKER_HOST')
   if (report === ok) return ok('no span of the file needs Docker, and none is reachable')
   if (hangs) return report(`Docker hangs: ${reason.message}`, 'systemctl restart docker')
@@ -42,9 +45,9 @@ const settingsFile = '/etc/docker/daemon.json'
 
 export const liveRestore: Check = {
   id: 'live_restore',
-  find: (facts) => {
-    const { docker } = facts
-    if (severityOf(facts) === ok) return [ok('no span of the file needs Docker')]
+  find: (readings) => {
+    const { docker } = readings
+    if (severityOf(readings) === ok) return [ok('no span of the file needs Docker')]
     if (docker.state === 'unreachable' || isPodmanWithoutSpans(docker)) return [unknown('Docker was not asked')]
     if (isPodman(docker)) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
     return whenKnown(docker.liveRestore, (isOn) =>
@@ -56,7 +59,7 @@ export const liveRestore: Check = {
 }
 
 /** The command that switches live-restore on, and leaves the other settings as they are; null: they are not known. */
-function switchOn(settings: Extract<DockerFacts, { state: 'answers' }>['settings']): string | null {
+function switchOn(settings: Extract<DockerReading, { state: 'answers' }>['settings']): string | null {
   if ('unknown' in settings) return null
   const reload = 'systemctl reload docker'
   const text = settings.known?.trim() ?? ''

@@ -1,25 +1,25 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
 import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
-import type { DoctorFacts } from '../readings.ts'
+import type { DoctorReadings } from '../readings.ts'
 import { describe } from '../wording.ts'
 
 export const file: Check = {
   id: 'file',
-  find: (facts) => {
-    const { file } = facts
+  find: (readings) => {
+    const { file } = readings
     if (file.state === 'missing') return [unknown(describe(file.diagnostic))]
     if (file.state === 'invalid') return file.faults.map((fault) => problem(describe(fault.diagnostic), fault.command))
     const { files, spans } = file.target.spec
     const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
     const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
     // What reads the host also compiles them.
-    const unchecked = hasFilter && 'unknown' in facts.host ? ['its filters were not checked'] : []
-    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, describeTrust(facts)].join('; '))]
+    const unchecked = hasFilter && 'unknown' in readings.host ? ['its filters were not checked'] : []
+    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, describeTrust(readings)].join('; '))]
   }
 }
 
-function describeTrust({ isRoot, fileArguments }: DoctorFacts): string {
+function describeTrust({ isRoot, fileArguments }: DoctorReadings): string {
   if (!isRoot) return 'only root checks who may write to it'
   if (fileArguments.includes('--insecure-file')) return 'who may write to it was not checked'
   return 'only users whom root trusts can write to it'
@@ -27,10 +27,10 @@ function describeTrust({ isRoot, fileArguments }: DoctorFacts): string {
 
 export const runDirectory: Check = {
   id: 'run_directory',
-  find: (facts) => {
-    const { runDirectory, leftFiles } = facts
+  find: (readings) => {
+    const { runDirectory, leftFiles } = readings
     if (runDirectory !== null) return [problem(describe(runDirectory.diagnostic), runDirectory.command)]
-    const left = [...leftFiles, ...findDeadSockets(facts)]
+    const left = [...leftFiles, ...findDeadSockets(readings)]
     const message = `a process that was killed has left ${left.join(', ')}`
     return orOk(
       left.length === 0 ? [] : [warning(message, shellLine(['rm', '-f', '--', ...left]))],
@@ -40,7 +40,7 @@ export const runDirectory: Check = {
 }
 
 /** The sockets of watches that were killed; not that of the file's name, whose watch is missed. */
-function findDeadSockets({ file, watches }: DoctorFacts): string[] {
+function findDeadSockets({ file, watches }: DoctorReadings): string[] {
   if (file.state !== 'valid') return []
   const { name: own } = file.target.spec
   return watches.flatMap(({ name, silent, socket }) =>

@@ -1,6 +1,6 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, orOk, warning } from '../finding.ts'
-import type { Installation, UnitFacts } from '../readings.ts'
+import type { Installation, UnitReading } from '../readings.ts'
 
 export const installation: Check = {
   id: 'installation',
@@ -34,7 +34,7 @@ function describe({ path, isPackaged }: Installation): string {
 }
 
 /** A unit that was copied there before the package came, or one that the administrator has changed, and so still calls the package's. */
-function describeHiding({ id, file, hidden, program }: UnitFacts): readonly Finding[] {
+function describeHiding({ id, file, hidden, program }: UnitReading): readonly Finding[] {
   if (hidden === null || program === '/usr/bin/spanplan') return []
   const reload = shellLine(['systemctl', 'try-restart', id])
   const command = `${shellLine(['rm', '--', file])} && systemctl daemon-reload && ${reload}`

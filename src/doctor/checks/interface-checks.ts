@@ -5,13 +5,13 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
-import type { DoctorFacts, ManagerFacts, SpansFacts } from '../readings.ts'
+import type { DoctorReadings, ManagerReading, SpansReading } from '../readings.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
 /** What is found where the file could be planned: what is live does not say how it should be. */
 export function whenPlanned(
-  { spans }: DoctorFacts,
-  find: (spans: SpansFacts) => readonly Finding[]
+  { spans }: DoctorReadings,
+  find: (spans: SpansReading) => readonly Finding[]
 ): readonly Finding[] {
   return whenKnown(spans, (known) =>
     known.conflicts === null ? find(known) : [unknown('there is no plan: see the check "spans"')]
@@ -22,8 +22,8 @@ const noSource = 'no source is there'
 
 export const carrier: Check = {
   id: 'carrier',
-  find: (facts) =>
-    whenKnown(facts.spans, ({ report }) => {
+  find: (readings) =>
+    whenKnown(readings.spans, ({ report }) => {
       const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(isAbout('carriers')))
       const read = report.spans.flatMap(({ flowReport }) =>
         flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
@@ -45,9 +45,9 @@ const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
 
 export const managers: Check = {
   id: 'managers',
-  find: (facts) =>
-    whenKnown(facts.spans, ({ view }) =>
-      whenKnown(facts.managers, (managers) => {
+  find: (readings) =>
+    whenKnown(readings.spans, ({ view }) =>
+      whenKnown(readings.managers, (managers) => {
         const findings = managers.flatMap((one) => judgeManager(one, view))
         const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))
         const message = others.length === 0 ? 'no other tool manages the interfaces' : others.join(', ')
@@ -56,7 +56,7 @@ export const managers: Check = {
     )
 }
 
-function judgeManager({ name, manager, tcConnection }: ManagerFacts, view: PlanView): Finding[] {
+function judgeManager({ name, manager, tcConnection }: ManagerReading, view: PlanView): Finding[] {
   if (manager === null) return []
   if ('unknown' in tcConnection) return [unknown(`${name}: ${tcConnection.unknown}`)]
   if (tcConnection.known !== null) {
@@ -87,8 +87,8 @@ function isDedicated({ settings }: CopyPoint): boolean {
 
 export const offloads: Check = {
   id: 'offloads',
-  find: (facts) =>
-    whenPlanned(facts, ({ view: { desired, plan } }) => {
+  find: (readings) =>
+    whenPlanned(readings, ({ view: { desired, plan } }) => {
       const findings = [
         ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(describe(found))),
         ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
@@ -127,12 +127,12 @@ function judgeOffloads({ name, offloads }: Link, { name: span, wire }: DesiredSp
 
 export const mtu: Check = {
   id: 'mtu',
-  find: (facts) =>
-    whenPlanned(facts, ({ view }) => {
+  find: (readings) =>
+    whenPlanned(readings, ({ view }) => {
       const { desired, plan } = view
       const findings = [
         ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(describe(found))),
-        ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(facts, 'apply')))
+        ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(readings, 'apply')))
       ]
       const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)
       const checked = presentSources(desired).length > 0 ? bridges : []

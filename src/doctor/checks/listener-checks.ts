@@ -13,9 +13,9 @@ const most = 20
  */
 export const listeners: Check = {
   id: 'listeners',
-  find: (facts) =>
-    whenPlanned(facts, ({ view: { desired, host } }) =>
-      whenKnown(facts.listeners, (all) => {
+  find: (readings) =>
+    whenPlanned(readings, ({ view: { desired, host } }) =>
+      whenKnown(readings.listeners, (all) => {
         const sealed = desired.spans.filter((span) => span.sealed)
         const ports = sealed.flatMap(({ name }) => host.portsOf(name))
         const { silence } = host
@@ -44,8 +44,8 @@ export const listeners: Check = {
 /** Why no port can have such a program: that is of the host, whoever listens there. */
 export const xdp: Check = {
   id: 'xdp',
-  find: (facts) =>
-    whenPlanned(facts, ({ view: { desired, host } }) => {
+  find: (readings) =>
+    whenPlanned(readings, ({ view: { desired, host } }) => {
       const sealed = desired.spans.filter((span) => span.sealed)
       const { silence } = host
       if (

@@ -5,15 +5,15 @@ import { destroyOf } from '../../plan/live-spans.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import { readTableMark } from '../../resources/marks.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
-import type { DoctorFacts } from '../readings.ts'
+import type { DoctorReadings } from '../readings.ts'
 
 export const marks: Check = {
   id: 'marks',
-  find: (facts) =>
-    whenKnown(facts.host, (host) => {
+  find: (readings) =>
+    whenKnown(readings.host, (host) => {
       const marked = findMarked(host)
-      const { file } = facts
-      const known = knownNames(facts)
+      const { file } = readings
+      const known = knownNames(readings)
       const strange = [...marked].filter(([name]) => !known.has(name))
       return orOkOf(
         [...marked],
@@ -33,7 +33,7 @@ export const marks: Check = {
 }
 
 /** The names of the file, of the other files, and of the watches that run. */
-function knownNames({ file, otherNames, watches }: DoctorFacts): ReadonlySet<string> {
+function knownNames({ file, otherNames, watches }: DoctorReadings): ReadonlySet<string> {
   return new Set([
     ...(file.state === 'valid' ? [file.target.spec.name] : []),
     ...otherNames,

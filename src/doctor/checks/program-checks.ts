@@ -1,37 +1,37 @@
 import { packageOf } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
-import type { DoctorFacts } from '../readings.ts'
+import type { DoctorReadings } from '../readings.ts'
 
 /** With an older one, no command begins. */
 export const node: Check = { id: 'node', find: ({ node }) => [ok(`Node.js ${node}`)] }
 
-export const iproute2: Check = { id: 'iproute2', find: (facts) => findMissing(facts, ['ip', 'tc', 'bridge']) }
+export const iproute2: Check = { id: 'iproute2', find: (readings) => findMissing(readings, ['ip', 'tc', 'bridge']) }
 
-export const ethtool: Check = { id: 'ethtool', find: (facts) => findMissing(facts, ['ethtool']) }
+export const ethtool: Check = { id: 'ethtool', find: (readings) => findMissing(readings, ['ethtool']) }
 
 /** The smaller programs that every apply calls. */
 export const tools: Check = {
   id: 'tools',
-  find: (facts) => findMissing(facts, ['sysctl', 'flock', 'setpriv', 'unshare', 'nsenter'])
+  find: (readings) => findMissing(readings, ['sysctl', 'flock', 'setpriv', 'unshare', 'nsenter'])
 }
 
 export const tcpdump: Check = {
   id: 'tcpdump',
-  find: (facts) => {
+  find: (readings) => {
     const hasFilters =
-      facts.file.state === 'valid' &&
-      facts.file.target.spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
+      readings.file.state === 'valid' &&
+      readings.file.target.spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
     return hasFilters
-      ? findMissing(facts, ['tcpdump'])
-      : findMissing(facts, ['tcpdump'], { make: warning, loss: 'filters cannot be compiled, and nothing captured' })
+      ? findMissing(readings, ['tcpdump'])
+      : findMissing(readings, ['tcpdump'], { make: warning, loss: 'filters cannot be compiled, and nothing captured' })
   }
 }
 
 export const bpftool: Check = {
   id: 'bpftool',
-  find: (facts) =>
-    findMissing(facts, ['bpftool'], {
+  find: (readings) =>
+    findMissing(readings, ['bpftool'], {
       make: warning,
       loss: 'plan and status do not see eBPF programs that hide frames'
     })
@@ -41,10 +41,10 @@ const openPort = "a sensor's port is open until spanplan has sealed it, instead 
 
 export const nftables: Check = {
   id: 'nftables',
-  find: (facts) => {
-    const missing = findMissing(facts, ['nft'], { make: warning, loss: openPort })
+  find: (readings) => {
+    const missing = findMissing(readings, ['nft'], { make: warning, loss: openPort })
     if (missing.some(({ result }) => result !== 'ok')) return missing
-    return whenKnown(facts.host, ({ nftables }) => {
+    return whenKnown(readings.host, ({ nftables }) => {
       if (nftables === null || nftables.state === 'usable') return missing
       const { message } = nftables.reason
       return nftables.state === 'unread' ? [unknown(message)] : [warning(`${message}: ${openPort}`)]
@@ -58,16 +58,16 @@ interface Severity {
   readonly loss: string
 }
 
-function findMissing(facts: DoctorFacts, names: readonly string[], severity?: Severity): readonly Finding[] {
+function findMissing(readings: DoctorReadings, names: readonly string[], severity?: Severity): readonly Finding[] {
   const { make, loss } = severity ?? { make: problem, loss: '' }
   const missing = names.flatMap((name) => {
-    const fact = facts.programs.get(name)
-    if (fact === undefined || 'version' in fact) return []
-    return [make(`${fact.missing}${loss === '' ? '' : `; without it, ${loss}`}`, install(packageOf[name] ?? name))]
+    const reading = readings.programs.get(name)
+    if (reading === undefined || 'version' in reading) return []
+    return [make(`${reading.missing}${loss === '' ? '' : `; without it, ${loss}`}`, install(packageOf[name] ?? name))]
   })
   const versions = names.map((name) => {
-    const fact = facts.programs.get(name)
-    return fact !== undefined && 'version' in fact ? `${name} ${fact.version}`.trimEnd() : name
+    const reading = readings.programs.get(name)
+    return reading !== undefined && 'version' in reading ? `${name} ${reading.version}`.trimEnd() : name
   })
   return orOk(missing, versions.join(', '))
 }

@@ -12,7 +12,7 @@ import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
 import type { SensorCause, SensorHealth } from '../../status/sensor-health.ts'
 import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
-import type { SpansFacts } from '../readings.ts'
+import type { SpansReading } from '../readings.ts'
 import { describe } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
@@ -20,8 +20,8 @@ const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 's
 
 export const spans: Check = {
   id: 'spans',
-  find: (facts) =>
-    whenKnown(facts.spans, (known) =>
+  find: (readings) =>
+    whenKnown(readings.spans, (known) =>
       known.conflicts !== null
         ? [...known.conflicts.map((conflict) => problem(describe(conflict))), describeLive(known)]
         : orOkOf(
@@ -33,16 +33,16 @@ export const spans: Check = {
     )
 }
 
-function describeLive({ report: { spans } }: SpansFacts): Finding {
+function describeLive({ report: { spans } }: SpansReading): Finding {
   const names = spans.map(({ name }) => name).join(', ')
   return unknown(names === '' ? 'no span is live' : `live, by their marks: ${names}; what should be is not known`)
 }
 
-function countSpans({ report: { spans } }: SpansFacts): string {
+function countSpans({ report: { spans } }: SpansReading): string {
   return `${spans.length === 1 ? '1 span is' : `${spans.length} spans are`} in sync with the file`
 }
 
-function judgeSpans({ view, report, advise }: SpansFacts): Finding[] {
+function judgeSpans({ view, report, advise }: SpansReading): Finding[] {
   const unhealthy = [...report.spans.flatMap((span) => span.unhealthy), ...report.unhealthy]
   const codes = new Set(unhealthy.map(({ code }) => code))
   const others = (list: readonly Diagnostic[]) => list.filter((one) => !isFoundElsewhere(one)).map(describe)
@@ -56,7 +56,7 @@ function judgeSpans({ view, report, advise }: SpansFacts): Finding[] {
   ]
 }
 
-function judgeDrift({ spans, changes }: SpansFacts['report'], advise: SpansFacts['advise']): Finding[] {
+function judgeDrift({ spans, changes }: SpansReading['report'], advise: SpansReading['advise']): Finding[] {
   return [
     ...spans.flatMap((span) =>
       describeDrift(`span ${span.name} differs from the file`, span.changes, advise(span.name))
@@ -72,7 +72,7 @@ function describeWindow({ id, until }: WindowTime): Finding {
 }
 
 /** What Docker has of the spans is not known where Docker was not read; nothing where no span needs Docker. */
-function withoutDocker({ view: { host, desired } }: SpansFacts): Finding[] {
+function withoutDocker({ view: { host, desired } }: SpansReading): Finding[] {
   const isNeeded = desired.spans.some(({ network }) => network !== null)
   if (host.docker.state === 'read' || !isNeeded) return []
   return [unknown('Docker was not read: its networks and sensors may differ from the file')]
@@ -91,8 +91,8 @@ function describeDrift(what: string, changes: readonly PlannedChange[], advice: 
 
 export const pauses: Check = {
   id: 'pauses',
-  find: (facts) =>
-    whenKnown(facts.spans, ({ report }) => {
+  find: (readings) =>
+    whenKnown(readings.spans, ({ report }) => {
       const paused = report.spans.flatMap(({ name, pausedUntil }) =>
         pausedUntil === null
           ? []
@@ -109,8 +109,8 @@ export const pauses: Check = {
 
 export const sensors: Check = {
   id: 'sensors',
-  find: (facts) =>
-    whenKnown(facts.spans, (known) =>
+  find: (readings) =>
+    whenKnown(readings.spans, (known) =>
       orOkOf(
         known.report.spans.flatMap(({ sensors }) => sensors),
         'no span has a sensor',
@@ -136,7 +136,7 @@ const verbs: Readonly<Partial<Record<SensorCause, string>>> = {
 
 function judgeSensor(
   { span, sensor, listed, state, cause, diagnostic }: SensorHealth,
-  { advise, conflicts, view }: SpansFacts
+  { advise, conflicts, view }: SpansReading
 ): Finding[] {
   if (state === 'unknown') {
     return view.host.docker.state === 'read' ? [unknown(`whether ${sensor} listens to span ${span}`)] : []
@@ -162,8 +162,8 @@ const patience = 60_000
 
 export const silence: Check = {
   id: 'silence',
-  find: (facts) =>
-    whenKnown(facts.spans, (spans) =>
+  find: (readings) =>
+    whenKnown(readings.spans, (spans) =>
       orOkOf(
         spans.paths.flatMap(({ mirrors }) => mirrors.filter((one) => readIdleness([one], spans.sample) !== null)),
         'no source is mirrored',
@@ -176,7 +176,7 @@ export const silence: Check = {
     )
 }
 
-function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansFacts) {
+function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
   const limited = new Set(sources.filter(isIdle).map(({ device }) => device))
   return [...new Set(mirrors.map(({ device }) => device))].flatMap((device): Finding[] => {
     const own = mirrors.filter((mirror) => mirror.device === device)

@@ -3,28 +3,29 @@ import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { unitNames } from '../gather/systemd.ts'
-import type { DoctorFacts, UnitFacts, WatchFacts } from '../readings.ts'
+import type { DoctorReadings, UnitReading, WatchReading } from '../readings.ts'
 import { describe, spanplanLine } from '../wording.ts'
 
 export const watch: Check = {
   id: 'watch',
-  find: (facts) => {
-    const { file, watches, otherFiles } = facts
+  find: (readings) => {
+    const { file, watches, otherFiles } = readings
     // The file had another name when its watch was started.
     const renamed = watches.filter(({ state }) => state?.file.diagnostics.some(({ code }) => code === 'NAME_CHANGED'))
     const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
     const running = own.filter(({ state }) => state !== null)
     const judged = running.length === 0 && renamed.length > 0 ? renamed : own
-    const findings = judged.flatMap((one) => judgeWatch(one, facts))
+    const findings = judged.flatMap((one) => judgeWatch(one, readings))
     // Of files that are lost, the watch's own finding says so.
     if (otherFiles?.isLost === false) findings.push(warning(describe(otherFiles.diagnostic)))
     return findings.length > 0 ? findings : [ok('no watch has been started')]
   }
 }
 
-function judgeWatch({ name, state, silent }: WatchFacts, facts: DoctorFacts): readonly Finding[] {
-  const unit = unitOf(facts, unitNames.watch)
-  const restart = unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : spanplanLine(facts, 'watch')
+function judgeWatch({ name, state, silent }: WatchReading, readings: DoctorReadings): readonly Finding[] {
+  const unit = unitOf(readings, unitNames.watch)
+  const restart =
+    unit?.loadState === 'loaded' ? `systemctl restart ${unitNames.watch}` : spanplanLine(readings, 'watch')
   if (state !== null) {
     const since = `the watch of ${name} has been running since ${localTime(state.since)}`
     const invalid = state.file.valid ? [] : state.file.diagnostics
@@ -49,22 +50,22 @@ function judgeWatch({ name, state, silent }: WatchFacts, facts: DoctorFacts): re
       return [problem(`the watch of ${name} (pid ${pid}) does not answer`, [...end, restart].join(' && '))]
     }
   }
-  if (unitOf(facts, unitNames.apply)?.fileState === 'enabled') {
+  if (unitOf(readings, unitNames.apply)?.fileState === 'enabled') {
     return [ok(`no watch of ${name} runs: ${unitNames.apply} applies at boot`)]
   }
   return [warning(`no watch of ${name} is running: nothing repairs what others change`, restart)]
 }
 
-function unitOf({ units }: DoctorFacts, id: string): UnitFacts | undefined {
+function unitOf({ units }: DoctorReadings, id: string): UnitReading | undefined {
   return 'known' in units ? units.known.find((unit) => unit.id === id) : undefined
 }
 
 export const units: Check = {
   id: 'units',
-  find: (facts) =>
-    whenKnown(facts.units, (all) => {
+  find: (readings) =>
+    whenKnown(readings.units, (all) => {
       const installed = all.filter(({ loadState }) => loadState !== 'not-found')
-      if (installed.length === 0) return [warning('no unit of systemd starts spanplan at boot', installUnit(facts))]
+      if (installed.length === 0) return [warning('no unit of systemd starts spanplan at boot', installUnit(readings))]
       // Debian's package has them all, and nobody wants more than one.
       const used = installed.filter(
         ({ fileState, activeState }) => fileState !== 'disabled' || activeState !== 'inactive'
@@ -73,7 +74,7 @@ export const units: Check = {
     })
 }
 
-function installUnit({ unitFolder }: DoctorFacts): string {
+function installUnit({ unitFolder }: DoctorReadings): string {
   const copy = shellLine(['cp', join(unitFolder, unitNames.watch), '/etc/systemd/system/'])
   return `${copy} && systemctl daemon-reload && systemctl enable --now ${unitNames.watch}`
 }
@@ -86,7 +87,7 @@ function judgeUnit({
   result,
   exitStatus,
   needsReload
-}: UnitFacts): readonly Finding[] {
+}: UnitReading): readonly Finding[] {
   const systemctl = (...words: readonly string[]) => shellLine(['systemctl', ...words, id])
   if (loadState === 'masked') return [problem(`${id} is masked: it cannot be started`, systemctl('unmask'))]
   return orOk(

@@ -16,12 +16,19 @@ import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
 import type { Known } from '../known.ts'
-import type { DockerFacts, DoctorFacts, DoctorRequest, FileFacts, SpansFacts, WatchFacts } from '../readings.ts'
+import type {
+  DockerReading,
+  DoctorReadings,
+  DoctorRequest,
+  FileReading,
+  SpansReading,
+  WatchReading
+} from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
 import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
-import { doctorLimits, isPodmanWithoutSpans, readDockerFacts } from './read-docker-daemon.ts'
+import { doctorLimits, isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
 import { readPacketListeners } from './read-packet-listeners.ts'
 import { readPrograms } from './read-programs.ts'
 import { readUnits } from './systemd.ts'
@@ -37,12 +44,12 @@ const filterPatience = 5000
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
-export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> {
+export async function gatherReadings(request: DoctorRequest): Promise<DoctorReadings> {
   const target = request.file.state === 'valid' ? request.file.target : null
   const [spans, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
     readSpans(target),
     readPrograms(),
-    Promise.all(moduleNames.map(async (name) => [name, await readModuleFact(name)] as const)),
+    Promise.all(moduleNames.map(async (name) => [name, await tryToReadModule(name)] as const)),
     readUnits(),
     readWatches(target?.spec.name ?? null),
     target === null ? null : findOtherFiles(target),
@@ -64,8 +71,8 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
     watches,
     otherFiles,
     listeners,
-    host: 'known' in spans.facts ? { known: spans.facts.known.host } : spans.facts,
-    managers: managersIn(spans.facts, spans.view),
+    host: 'known' in spans.reading ? { known: spans.reading.known.host } : spans.reading,
+    managers: managersIn(spans.reading, spans.view),
     spans: await reportOn(request, spans, watches, otherFiles),
     runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
     leftFiles: findLeftFiles(),
@@ -73,7 +80,7 @@ export async function gatherFacts(request: DoctorRequest): Promise<DoctorFacts> 
   }
 }
 
-async function readModuleFact(name: (typeof moduleNames)[number]) {
+async function tryToReadModule(name: (typeof moduleNames)[number]) {
   const state = await readModule(name)
   return state === null
     ? { unknown: `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here` }
@@ -82,31 +89,31 @@ async function readModuleFact(name: (typeof moduleNames)[number]) {
 
 /** What was read for the target. */
 interface Reading {
-  readonly docker: DockerFacts
-  readonly facts: Known<Facts>
+  readonly docker: DockerReading
+  readonly reading: Known<Facts>
   /** The plan; or what is live, where there is none. null: the host could not be read. */
   readonly view: PlanView | null
   /** The target of the plan; null: there is no plan. */
   readonly target: Target | null
   readonly conflicts: readonly Diagnostic[] | null
   /** The file, where only its filters show that it is invalid. */
-  readonly file?: FileFacts
+  readonly file?: FileReading
 }
 
 async function readSpans(file: Target | null): Promise<Reading> {
-  const docker = await readDockerFacts()
+  const docker = await readDockerDaemon()
   // What such a Podman answers about containers can be used; about networks it cannot.
   const wantsNetwork = file?.spec.spans.some(({ network }) => network !== null) ?? true
   const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodmanWithoutSpans(docker) && wantsNetwork
   const nothing = makeDestroyTarget(null, { deferDocker })
   const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
-  const facts = await readKnown(() => readFactsFor(target, doctorLimits))
-  if (!('known' in facts)) return { docker, facts, view: null, target: null, conflicts: null }
+  const reading = await readKnown(() => readFactsFor(target, doctorLimits))
+  if (!('known' in reading)) return { docker, reading, view: null, target: null, conflicts: null }
   const live = (conflicts: readonly Diagnostic[]) => {
-    return { docker, facts, view: viewLive(facts.known.host), target: null, conflicts }
+    return { docker, reading, view: viewLive(reading.known.host), target: null, conflicts }
   }
   if (file === null) return live([])
-  const faults = findFaultyFilters(file.spec, facts.known.filters)
+  const faults = findFaultyFilters(file.spec, reading.known.filters)
   if (faults.length > 0) {
     return {
       ...live([]),
@@ -114,7 +121,7 @@ async function readSpans(file: Target | null): Promise<Reading> {
     }
   }
   try {
-    return { docker, facts, view: planTarget(target, facts.known), target, conflicts: null }
+    return { docker, reading, view: planTarget(target, reading.known), target, conflicts: null }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     return live(error.diagnostics)
@@ -130,8 +137,8 @@ async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
   }
 }
 
-function managersIn(facts: Known<Facts>, view: PlanView | null): DoctorFacts['managers'] {
-  if (!('known' in facts)) return facts
+function managersIn(reading: Known<Facts>, view: PlanView | null): DoctorReadings['managers'] {
+  if (!('known' in reading)) return reading
   if (view === null) return { unknown: 'without the host, its interfaces are not known' }
   return readManagers(linksOf(view))
 }
@@ -152,12 +159,12 @@ function bridgeOf(host: HostIndex, name: string): readonly Link[] {
 
 async function reportOn(
   request: DoctorRequest,
-  { facts, view, target, conflicts }: Reading,
-  watches: readonly WatchFacts[],
+  { reading, view, target, conflicts }: Reading,
+  watches: readonly WatchReading[],
   otherFiles: OtherFiles | null
-): Promise<DoctorFacts['spans']> {
-  if (view === null) return 'unknown' in facts ? facts : { unknown: 'there is no plan' }
-  return readKnown(async (): Promise<SpansFacts> => {
+): Promise<DoctorReadings['spans']> {
+  if (view === null) return 'unknown' in reading ? reading : { unknown: 'there is no plan' }
+  return readKnown(async (): Promise<SpansReading> => {
     const paths = framePathsOf(view)
     const first = await takeSample(paths)
     await sleep(sampleTime)

@@ -4,7 +4,7 @@ import { systemCode } from '../../errors.ts'
 import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { Known } from '../known.ts'
-import type { ManagerFacts } from '../readings.ts'
+import type { ManagerReading } from '../readings.ts'
 
 /** NetworkManager's folders of connections (NetworkManager.conf(5)). */
 const connectionFolders = [
@@ -14,7 +14,7 @@ const connectionFolders = [
 ]
 
 /** Reads who manages these links. */
-export function readManagers(links: readonly Link[]): Known<readonly ManagerFacts[]> {
+export function readManagers(links: readonly Link[]): Known<readonly ManagerReading[]> {
   // What is in /run is about the network namespace that sysfs shows.
   const isOurs = links.every(({ name, index }) => Number(readText(`/sys/class/net/${name}/ifindex`)) === index)
   if (!isOurs) return { unknown: 'who manages the interfaces is not known: /sys shows another network namespace' }

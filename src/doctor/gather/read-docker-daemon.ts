@@ -7,7 +7,7 @@ import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { describesRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
 import type { Known } from '../known.ts'
-import type { DockerFacts } from '../readings.ts'
+import type { DockerReading } from '../readings.ts'
 
 /** Limits of one call. Docker answers in less than 100 ms; one that needs longer for a question as plain as these hangs. */
 export const doctorLimits: CallLimits = { milliseconds: 5000, bytes: 128 * 1024 * 1024 }
@@ -25,10 +25,10 @@ const versionSchema = z.object({
 const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
 
 /** Asks Docker what it is. It takes three calls at most. */
-export async function readDockerFacts(): Promise<DockerFacts> {
+export async function readDockerDaemon(): Promise<DockerReading> {
   const named = process.env.DOCKER_HOST || null
   const begun = performance.now()
-  const unreachable = async (reason: Diagnostic): Promise<DockerFacts> => ({
+  const unreachable = async (reason: Diagnostic): Promise<DockerReading> => ({
     state: 'unreachable',
     reason,
     hangs: performance.now() - begun >= doctorLimits.milliseconds,
@@ -59,12 +59,12 @@ export async function readDockerFacts(): Promise<DockerFacts> {
 }
 
 /** Whether Podman answers in Docker's place. */
-export function isPodman({ engine }: Extract<DockerFacts, { state: 'answers' }>): boolean {
+export function isPodman({ engine }: Extract<DockerReading, { state: 'answers' }>): boolean {
   return /podman/i.test(engine)
 }
 
 /** Whether Podman answers, and its networks cannot hand out a span. */
-export function isPodmanWithoutSpans(docker: Extract<DockerFacts, { state: 'answers' }>): boolean {
+export function isPodmanWithoutSpans(docker: Extract<DockerReading, { state: 'answers' }>): boolean {
   return isPodman(docker) && (docker.rootless || !canPodmanHandOut(docker.version))
 }
 

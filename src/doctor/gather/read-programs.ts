@@ -1,6 +1,6 @@
 import { diagnosticOf } from '../../errors.ts'
 import { type Argv, run } from '../../host/exec.ts'
-import type { ProgramFact } from '../readings.ts'
+import type { ProgramReading } from '../readings.ts'
 
 /** How each program says its version. */
 const questions: Readonly<Record<string, Argv>> = {
@@ -22,8 +22,8 @@ const questions: Readonly<Record<string, Argv>> = {
 const timeLimit = 5000
 
 /** Runs each program, for its version: one that does not start is as good as missing. */
-export async function readPrograms(): Promise<Map<string, ProgramFact>> {
-  const facts = Object.entries(questions).map(async ([name, argv]): Promise<readonly [string, ProgramFact]> => {
+export async function readPrograms(): Promise<Map<string, ProgramReading>> {
+  const readings = Object.entries(questions).map(async ([name, argv]): Promise<readonly [string, ProgramReading]> => {
     try {
       const { stdout, stderr } = await run(argv, '', { milliseconds: timeLimit })
       return [name, { version: /\d+(?:\.\d+)+/.exec(stdout || stderr)?.[0] ?? '' }]
@@ -31,5 +31,5 @@ export async function readPrograms(): Promise<Map<string, ProgramFact>> {
       return [name, { missing: diagnosticOf(error).message }]
     }
   })
-  return new Map(await Promise.all(facts))
+  return new Map(await Promise.all(readings))
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
 import type { Known } from '../known.ts'
-import type { UnitFacts } from '../readings.ts'
+import type { UnitReading } from '../readings.ts'
 
 /** The units that come with spanplan. */
 export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.service' } as const
@@ -21,7 +21,7 @@ const packageFolder = '/usr/lib/systemd/system'
 const timeLimit = 5000
 
 /** Asks systemd for the units that come with spanplan. */
-export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
+export async function readUnits(): Promise<Known<readonly UnitReading[]>> {
   const argv = ['systemctl', 'show', `--property=${properties.join()}`, ...Object.values(unitNames)] as const
   try {
     const { stdout, stderr, status } = await run(argv, '', { milliseconds: timeLimit })
@@ -39,7 +39,7 @@ export async function readUnits(): Promise<Known<readonly UnitFacts[]>> {
  *
  * @param exists whether there is a file.
  */
-export function parseUnits(text: string, exists = existsSync): UnitFacts[] {
+export function parseUnits(text: string, exists = existsSync): UnitReading[] {
   return text
     .trim()
     .split(/\n\n+/)

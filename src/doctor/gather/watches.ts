@@ -4,10 +4,10 @@ import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { readHolder } from '../../run-dir/lock-holder.ts'
 import { watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
-import type { WatchFacts } from '../readings.ts'
+import type { WatchReading } from '../readings.ts'
 
 /** Asks the watches that run, or have run, and that of a name. */
-export async function readWatches(name: string | null): Promise<WatchFacts[]> {
+export async function readWatches(name: string | null): Promise<WatchReading[]> {
   const names = new Set([...watchNames(), ...(name === null ? [] : [name])])
   return Promise.all([...names].map(async (one) => ({ name: one, ...(await findWatch(one)) })))
 }

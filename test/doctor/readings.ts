@@ -1,7 +1,7 @@
 /** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
 
 import { moduleNames } from '../../src/doctor/gather/kernel-modules.ts'
-import type { DoctorFacts, Installation } from '../../src/doctor/readings.ts'
+import type { DoctorReadings, Installation } from '../../src/doctor/readings.ts'
 import type { PlanView } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { loadSpec } from '../../src/spec/load.ts'
@@ -20,8 +20,8 @@ export const packaged: Installation = {
   npmPrefix: null
 }
 
-/** Those facts, and some that differ. */
-export function factsWith(more: Partial<DoctorFacts> = {}): DoctorFacts {
+/** Those readings, and some that differ. */
+export function readingsWith(more: Partial<DoctorReadings> = {}): DoctorReadings {
   const spec = loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(fixture('spans.yaml')) }])
   const view = see()
   return {
@@ -85,7 +85,7 @@ export function reportOn(
   view: PlanView,
   traffic: Traffic = {},
   window: ReportInput['window'] = null
-): DoctorFacts['spans'] {
+): DoctorReadings['spans'] {
   const samples = samplesOf(view, traffic)
   const report = makeReport({ view, pauses: [], watch, window, ...samples })
   const advise = () => ({ command: 'spanplan apply' })
