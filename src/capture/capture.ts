@@ -14,6 +14,7 @@ import { readSilence } from '../host/xdp/read-silence.ts'
 import { attachSeal } from '../host/xdp/seal-program.ts'
 import type { Code } from '../messages.ts'
 import { takeLock } from '../run-dir/lock.ts'
+import { lockPatience } from '../run-dir/lock-limits.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
 import { type CaptureRequest, listenCommand } from './tcpdump.ts'
@@ -26,9 +27,6 @@ export interface Sink {
   /** Prints a line that tcpdump wrote to stderr. */
   say(line: string): void
 }
-
-/** Milliseconds to wait for the lock. */
-const lockPatience = 2000
 
 /** Milliseconds between two checks that the port is still on the span's bridge. */
 const checkInterval = 1000
@@ -99,7 +97,7 @@ async function openNamespace(): Promise<RunningProgram> {
 
 /** No watch and no apply sees a port that is not complete. A lock that others hold for long does not keep a capture waiting. */
 async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
-  const locking = { command: 'spanplan capture', timeout: lockPatience, signal, duringWindow: true }
+  const locking = { command: 'spanplan capture', timeout: lockPatience.capture, signal, duringWindow: true }
   const lock = await takeLock(locking).catch(() => null)
   try {
     for (const argv of createPort(port)) {

@@ -7,6 +7,7 @@ import { isHarmless } from '../meanings.ts'
 import { expressionsOf, type Target } from '../plan/target.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
 import { takeLock } from '../run-dir/lock.ts'
+import { lockPatience } from '../run-dir/lock-limits.ts'
 import { type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
@@ -53,9 +54,6 @@ export interface RunUnderWay {
   /** Settles when the changes that are being made are made; null: it makes none just now, and may wait for Docker. */
   readonly changes: Promise<unknown> | null
 }
-
-/** Milliseconds to wait for the lock, and then again until the next attempt. */
-const lockPatience = 2000
 
 /** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
@@ -225,7 +223,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
           [files.settlesAt, 'file'],
           [degradation.next(now), 'retry'],
-          [isLocked ? now + lockPatience : null, 'retry'],
+          [isLocked ? now + lockPatience.watch : null, 'retry'],
           // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
@@ -258,7 +256,7 @@ function withoutRest({ rest: _, container: __, thing: ___, ...degraded }: Rest) 
 async function tryToLock({ dryRun, command }: ReconcilerConfig, signal: AbortSignal) {
   if (dryRun) return { lock: null, obstacle: null }
   try {
-    return { lock: await takeLock({ command, timeout: lockPatience, signal }), obstacle: null }
+    return { lock: await takeLock({ command, timeout: lockPatience.watch, signal }), obstacle: null }
   } catch (error) {
     return { lock: null, obstacle: failureOf(null, error) }
   }

@@ -14,7 +14,7 @@ import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
-import { readingsWith, packaged, reportOn } from './readings.ts'
+import { packaged, readingsWith, reportOn } from './readings.ts'
 
 /** What is not well: the check, the result and the command of each finding. */
 function found(more: Partial<DoctorReadings>) {

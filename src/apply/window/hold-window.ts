@@ -1,6 +1,8 @@
 /** Detached windows, as their unit sees them. */
+
 import { takeLock } from '../../run-dir/lock.ts'
 import { windowLock } from '../../run-dir/lock-holder.ts'
+import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { silent } from '../run-steps.ts'
 import { confirmOrRollBack } from './await-decision.ts'
 import { recoverWindow } from './left-window.ts'
@@ -14,9 +16,6 @@ import {
 } from './window-record.ts'
 import { confirmedEnd } from './window-state.ts'
 
-/** Milliseconds for a lock that another process has only to look whether it is held. */
-const probePatience = 5000
-
 /**
  * Holds a window in its unit, until somebody decides, or time is up.
  *
@@ -26,7 +25,7 @@ const probePatience = 5000
  * @throws SpanplanError NOT_CONFIRMED if it was rolled back; WINDOW_UNREADABLE if it cannot be.
  */
 export async function holdWindow(id: string, command: string, signal: AbortSignal): Promise<string | null> {
-  const lock = await takeLock({ kind: windowLock, command, timeout: probePatience, signal })
+  const lock = await takeLock({ kind: windowLock, command, timeout: lockPatience.unit, signal })
   try {
     lock.announce({ window: id })
     const begin = async () => {

@@ -1,6 +1,8 @@
 /** Detached windows whose apply or unit was killed. */
+
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { takeLock } from '../../run-dir/lock.ts'
+import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { rollBackApply } from '../executor.ts'
 import { silent } from '../run-steps.ts'
 import { carryOut } from './await-decision.ts'
@@ -19,9 +21,6 @@ import { confirmedEnd, type Decision, exitOfEnd, next, type WindowEnd } from './
 
 /** Milliseconds after its time for which a window that was left can be rolled back. Later, the host has gone on without it. */
 const leftFor = 3_600_000
-
-/** Milliseconds for the lock, which nobody holds for long while a window is left. */
-const lockPatience = 5000
 
 /** The window that a killed process has left; null: there is none. The caller holds the lock. */
 export function readLeftWindow(): OpenWindow | null {
@@ -84,7 +83,7 @@ async function recoverLeft(id: string | null, command: string): Promise<boolean>
   const { signal } = new AbortController()
   const left = readLeftWindow()
   if (left === null || (id !== null && left.id !== id)) return false
-  const lock = await takeLock({ command, timeout: lockPatience, signal })
+  const lock = await takeLock({ command, timeout: lockPatience.leftWindow, signal })
   try {
     const still = readLeftWindow()
     if (still?.id === left.id) await recoverWindow(still, 'rollback')

@@ -2,6 +2,7 @@ import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
+import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { Degraded } from '../../status/watch-state.ts'
@@ -13,9 +14,6 @@ import { commandLine, type Session } from '../session.ts'
 
 /** undefined: every span. */
 type SpanOption = { readonly span: string | undefined }
-
-/** Milliseconds to wait for the lock: a watch may be in the middle of a run. */
-const lockTimeout = 30_000
 
 /** `spanplan pause`: has watches and hooks leave a span, or every span, alone for a while. */
 export async function pauseCommand(
@@ -80,7 +78,7 @@ function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {
 /** Changes the pauses, and has every watch make a run. */
 async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause[]): Promise<void> {
   const { signal } = new AbortController()
-  const lock = await takeLock({ command: commandLine(), timeout: lockTimeout, signal, duringWindow: true })
+  const lock = await takeLock({ command: commandLine(), timeout: lockPatience.pause, signal, duringWindow: true })
   try {
     const own = readOwnPauses(Date.now())
     writePauses({ ...own, pauses: change(own.pauses) })

@@ -4,11 +4,9 @@ import { Exit, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
 import type { Lock } from '../../run-dir/lock.ts'
 import { readHolder, windowLock } from '../../run-dir/lock-holder.ts'
+import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { printEvent } from '../output/progress.ts'
 import type { Session } from '../session.ts'
-
-/** Milliseconds for the unit of a window that has ended to release its lock. */
-const endPatience = 10_000
 
 /**
  * Takes the lock. A detached window of an earlier apply, which nobody has confirmed, is rolled back before: it must not keep the
@@ -22,7 +20,7 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
     if (id === undefined) throw error
     const answer = await sendDecision('rollback', id).catch(ignoreEnded)
     if (answer !== null) report(session, answer)
-    return take(endPatience)
+    return take(lockPatience.endedWindow)
   })
   const left = readLeftWindow()
   if (left === null) return lock

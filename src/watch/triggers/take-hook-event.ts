@@ -6,6 +6,7 @@ import { readIpLinks } from '../../host/read-snapshot.ts'
 import { findInterfaceSpans } from '../../resources/sources/interface-spans.ts'
 import { recordHook } from '../../run-dir/hook-records.ts'
 import { takeLock } from '../../run-dir/lock.ts'
+import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { readOwnPauses } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { RunUnderWay } from '../reconciler.ts'
@@ -29,9 +30,6 @@ interface HookContext {
   readonly signal: AbortSignal
 }
 
-/** Milliseconds to wait for the lock: the hook waits longer, and has a limit of its own. */
-const lockPatience = 1000
-
 /**
  * Does what a hook would do before it leaves the rest to a run of the watch: it records an interface that goes down, or is back.
  *
@@ -53,7 +51,7 @@ export async function takeHookEvent(text: string, context: HookContext): Promise
   }
   for (;;) {
     // A run that waits for Docker has the lock for long. It reads what is recorded before it changes anything.
-    const lock = underWay() === null ? await takeLock({ command, timeout: lockPatience, signal }) : null
+    const lock = underWay() === null ? await takeLock({ command, timeout: lockPatience.hookEvent, signal }) : null
     try {
       const { device, spans, links } = await look()
       if (spans.length === 0) return async () => false

@@ -1,0 +1,16 @@
+/** Milliseconds to wait for a lock, by who waits. Commands that change spans have an option for it: --lock-timeout. */
+export const lockPatience = {
+  watch: 2000,
+  /** The watch, in the place of a hook. That waits longer, and has a limit of its own. */
+  hookEvent: 1000,
+  /** For a port: nobody sees one that is not complete. */
+  capture: 2000,
+  /** A watch may be in the middle of a run. */
+  pause: 30_000,
+  /** The unit of a window. Others hold its lock only to look whether it is held. */
+  unit: 5000,
+  /** Whoever ends a window that was left: nobody holds the lock for long meanwhile. */
+  leftWindow: 5000,
+  /** Whoever has ended a window: its unit releases its lock then. */
+  endedWindow: 10_000
+} as const
