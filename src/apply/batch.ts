@@ -23,7 +23,7 @@ export interface Batch {
 export class StepFailed extends Error {
   readonly task: Task
   readonly error: SpanplanError
-  /** The tasks of the batch that were done before it; null: that is not known. */
+  /** The tasks of the batch that were done before the step failed; null: that is not known. */
   readonly done: readonly Task[] | null
 
   constructor(task: Task, error: SpanplanError, done: readonly Task[] | null) {
@@ -37,7 +37,10 @@ export class StepFailed extends Error {
 
 type RunTasks = (tasks: readonly Task[], docker: DockerConnection | null) => Promise<void>
 
-/** How the steps of a batch are carried out one after the other. By all other tools, those of different changes run side by side. */
+/**
+ * The tools that carry out the steps of a batch one after the other, each with how it does so. With any other tool, steps of different
+ * changes are carried out at the same time.
+ */
 const sequential: ReadonlyMap<string, RunTasks> = new Map([
   ['docker', callDockerInOrder],
   ['ip', runLines],
@@ -46,14 +49,17 @@ const sequential: ReadonlyMap<string, RunTasks> = new Map([
   ['sysctl', runSettings]
 ])
 
-/** Milliseconds: a batch has to end long before the time limit of a program, and a person who interrupts an apply waits for it. */
+/**
+ * Milliseconds that the steps of a batch may take. A batch has to end long before the time limit of a program, and a person who
+ * interrupts an apply waits for the end of the batch.
+ */
 const longestBatch = 8000
 
-/** Milliseconds of a step: the kernel deletes a bridge in 40; a driver may stop its network card to switch an offload. */
+/** Milliseconds that one step may take: to delete a bridge takes the kernel 40, and a driver may stop its interface to switch an offload. */
 const slowStep = 40
 const usualStep = 4
 
-/** A program that gets many steps may take longer than one that gets one: each may be slow. */
+/** The limits of a program that gets so many steps. Each of them may be slow. */
 const limitsFor = (steps: number) => ({ milliseconds: Math.max(timeLimit, steps * slowStep) })
 
 /**
@@ -118,7 +124,7 @@ async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnectio
   }
 }
 
-/** By a program that reads commands from stdin, and stops at the first that fails, with its line. */
+/** For a program that reads commands from stdin, a line each. It stops at the first that fails, and names its line. */
 async function runLines(tasks: readonly Task[]): Promise<void> {
   const [first] = tasks
   if (first === undefined) return
@@ -144,7 +150,7 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
   throw asStepFailed(task, commandFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
 }
 
-/** By sysctl, which gets all settings at once, goes on after one that fails, and names each of those. */
+/** For sysctl, which gets all settings at once. It goes on after a setting that fails, and names each that has failed. */
 async function runSettings(tasks: readonly Task[]): Promise<void> {
   const [first] = tasks
   if (first === undefined) return
@@ -157,7 +163,7 @@ async function runSettings(tasks: readonly Task[]): Promise<void> {
   throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : sysctlSet, output), null)
 }
 
-/** Whether a message of sysctl's is about a task's setting. It writes a path, or a name with dots. */
+/** Whether a message of sysctl is about the setting of a task. The message names the setting as a path, or with dots. */
 function isNamed({ step }: Task, message: string): boolean {
   const [name = ''] = ('argv' in step ? (step.argv.at(-1) ?? '') : '').split('=')
   return message.replaceAll('.', '/').includes(name.replaceAll('.', '/'))
@@ -182,7 +188,10 @@ async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
   }
 }
 
-/** By programs that take one step each. Where one fails that xargs has started, each is run again: then it is known which. */
+/**
+ * For programs that take one step each. xargs does not tell which of its programs has failed. So where one has, all are run again, one
+ * by one.
+ */
 async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   const changes = new Map<PlannedChange, Task[]>()
   for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
@@ -191,7 +200,7 @@ async function runSideBySide(tasks: readonly Task[]): Promise<void> {
   await forEachConcurrently([...changes.values()], (ofChange) => runInOrder(ofChange, done))
 }
 
-/** Below that, starting them here takes no longer. */
+/** To start fewer programs than that here takes no longer than with xargs. */
 const fewestForXargs = 8
 
 /**
@@ -230,7 +239,7 @@ function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null):
 function isSlow(step: Step): boolean {
   if ('docker' in step) return true
   const [tool, , verb] = step.argv
-  // To attach an XDP program waits until no processor runs the one before.
+  // The kernel attaches an XDP program once no processor runs the program before it.
   return tool === 'ethtool' || (tool === 'ip' && (verb === 'del' || step.argv.includes('xdpdrv')))
 }
 

@@ -1,30 +1,30 @@
 import { randomInt } from 'node:crypto'
 import { type Argv, run } from '../host/exec.ts'
 
-/** A command of a batch of `ip`. */
+/** A line of a batch of `ip`: one command. */
 export interface Line {
   readonly argv: Argv
-  /** The task that has failed where the command fails. */
+  /** The index of the task that has failed if this command fails. */
   readonly task: number
-  /** The number of tasks that are done before it. */
+  /** How many of the first tasks are done when this command begins. */
   readonly done: number
 }
 
-/** The commands of a batch, and the links that they put into a group. */
+/** The lines of a batch, and the links that these lines put into a group. */
 export interface GroupedLines {
   readonly lines: readonly Line[]
   readonly links: readonly string[]
 }
 
-/** Fewer links are deleted one by one: finding a group takes a process. */
+/** Fewer links than that are deleted one by one: to find a free group takes a process. */
 const fewest = 8
 
-/** A group's number has 32 bits; 0 is the group "default" (ip-link(8)). Administrators choose small numbers. */
+/** The numbers among which a group is chosen. They have 32 bits; 0 is the group "default" (ip-link(8)). Administrators choose small ones. */
 const groups = { min: 2 ** 30, max: 2 ** 31 } as const
 
 /**
- * Has links that are deleted one after the other deleted as a group, which nobody else's link is in: the kernel needs 38 ms to
- * delete one bridge, and 16 ms for each of many that are deleted together.
+ * Where a batch deletes many links one after the other, puts these links into a group that has no other link, and deletes the
+ * group. To delete a bridge takes the kernel 38 ms, and 16 ms where many are deleted together.
  */
 export async function groupDeletions(lines: readonly Line[]): Promise<GroupedLines> {
   const runs = splitRuns(lines)
@@ -36,14 +36,14 @@ export async function groupDeletions(lines: readonly Line[]): Promise<GroupedLin
   }
 }
 
-/** Takes links out of their group again. Those that are gone by now are passed over. */
+/** Takes links out of their group again. With -force, ip goes on after a link that does not exist any more. */
 export async function ungroup(links: readonly string[]): Promise<void> {
   if (links.length === 0) return
   const lines = links.map((link) => `link set dev ${link} group default\n`)
   await run(['ip', '-force', '-batch', '-'], lines.join(''))
 }
 
-/** Runs of commands that delete a link, and of others. */
+/** Splits lines into runs of consecutive deletions, and runs of consecutive other commands. */
 function splitRuns(lines: readonly Line[]): Line[][] {
   const runs: Line[][] = []
   for (const [index, line] of lines.entries()) {

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { packageFolder } from '../debian-package.ts'
 import { printableLines } from '../printable.ts'
+import { lockPatience } from '../run-dir/lock-limits.ts'
 import * as shared from './options.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
 
@@ -253,7 +254,7 @@ program
   .addOption(new Option('--phase <word>', 'up, down, or a phase of ifupdown').default(undefined, '$PHASE, then $MODE'))
   .option('--strict', 'fail if something goes wrong, instead of only reporting it', false)
   .addOption(shared.insecureOption())
-  .addOption(shared.lockOption(30_000, '30s'))
+  .addOption(shared.lockOption(lockPatience.hook, '30s'))
   .action(async (options) => {
     const { leaveToWatch } = await import('./leave-to-watch.ts')
     if (!(await leaveToWatch(options))) await run('hook', { ...options, color: 'never' })

@@ -45,17 +45,17 @@ export interface RunLimits {
   readonly milliseconds?: number
   readonly bytes?: number
   readonly cancel?: AbortSignal
-  /** The start of an output that is too long is of use, too. Default: it is an error. */
+  /** Where the output is too long, its start is returned. Default: that is an error. */
   readonly keepsStart?: true
 }
 
 /** Enough for thousands of links: `ethtool -k` prints 16 MB for 2,000. */
 const defaultBytes = 512 * 1024 * 1024
 
-/** With the folders of ip, tc, ethtool and tcpdump in Debian, which not every user's or hook's PATH has. */
+/** The search path: that of this process, and Debian's folders of ip, tc, ethtool and tcpdump, which the PATH of a hook or of a user may lack. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
-/** Milliseconds to wait for a program after it was killed. */
+/** Milliseconds for a program to end after SIGKILL. */
 const killGrace = 1000
 
 const commonOptions = {
@@ -70,9 +70,10 @@ const commonOptions = {
 } as const
 
 /**
- * Runs a program to its end, in the C locale, and returns its output and its status, whatever that is. `input` is the program's
- * stdin: a text, or the number of a file descriptor. The program inherits no other descriptor. Texts keep bytes that are no UTF-8,
- * as {@link decodeBytes} has them.
+ * Runs a program to its end, in the C locale. Its input and output may have bytes that are no UTF-8: see {@link decodeBytes}.
+ *
+ * @param input the program's stdin: a text, or the number of a file descriptor. The program inherits no other descriptor.
+ * @returns its output and its exit status, also where that says that the program has failed.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
  */
@@ -94,21 +95,22 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   if (result === null) abandon(child)
   if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
   if (result.isMaxBuffer && !keepsStart) throw outputTooLong(argv, bytes)
-  // Without a status or a signal, the program never started.
+  // A program that has started ends with a status or by a signal.
   const { stdout, stderr, exitCode, signal } = result
   if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
   const output = { stdout: decodeBytes(stdout), stderr: decodeBytes(stderr), status: statusOf(exitCode, signal) }
   return result.isMaxBuffer ? { ...output, isCut: true } : output
 }
 
-/** The same program, started by xargs: Node passes no bytes that are no UTF-8 as an argument. */
+/** A call of xargs, which calls the program: Node cannot pass an argument with bytes that are no UTF-8. */
 function asItems([file, ...args]: Argv): [Argv, string] {
   return [['xargs', '--null', `--max-args=${args.length}`, file], args.map((word) => `${word}\0`).join('')]
 }
 
 /**
- * Runs a program that takes a few milliseconds, while this process waits. `file` is the descriptor that the program has as its stdin.
+ * Runs a program that takes a few milliseconds. This process does nothing else meanwhile.
  *
+ * @param file the descriptor that is the program's stdin; null: it has none.
  * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
  */
 export function runWaiting(argv: Argv, file: number | null = null): Output {
@@ -135,8 +137,8 @@ export async function within<T>(milliseconds: number, promise: Promise<T>): Prom
 }
 
 /**
- * Stops waiting for a program that was killed, also when this process exits. A killed program does not end while it waits for a
- * driver, and its pipes stay open as long as one of its children has them.
+ * Stops waiting for a program that was killed and has not ended: it would keep this process from exiting. A program that waits for a
+ * driver ends only after that. Its pipes stay open until its children have closed them.
  */
 function abandon(child: ChildProcess): void {
   try {
@@ -149,7 +151,7 @@ function abandon(child: ChildProcess): void {
   child.unref()
 }
 
-/** A program that runs until it exits or is ended. When this process exits, the program goes on, unless it takes care itself. */
+/** A program that runs. It goes on when this process exits, unless the program itself sees to it that it does not. */
 export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
 
 /**
@@ -223,7 +225,10 @@ function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { i
 /** Processes at once: enough to keep two cores busy. */
 export const concurrency = 4
 
-/** Does the work for all items, so many at a time. After a failure it starts no more, and rejects once all that run have ended. */
+/**
+ * Does the work for all items, `atOnce` at a time. After a failure, it begins no further item, waits for those that it has begun, and
+ * rejects.
+ */
 export async function forEachConcurrently<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<void>,

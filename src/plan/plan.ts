@@ -209,7 +209,11 @@ export function isTolerated(change: PlannedChange): boolean {
   return explainUndone(change, '') !== null
 }
 
-/** Of two resources with one id, the last is compared: a foreign one that can be adopted comes last. Ours gets another id. */
+/**
+ * Gives each live resource an id of its own. A resource of ours and a foreign one, which can be adopted, may have the same id. The
+ * foreign resource comes last and keeps the id, so that the desired resource is compared with it. Ours gets a longer id, with which
+ * nothing is desired: it is removed.
+ */
 function setApart(resources: readonly Resource[]): Resource[] {
   const last = new Map(resources.map((one) => [one.id, one]))
   return resources.map((one) => (last.get(one.id) === one ? one : { ...one, id: `${one.id} beside` }))

@@ -1,6 +1,8 @@
-/** Milliseconds to wait for a lock, by who waits. Commands that change spans have an option for it: --lock-timeout. */
+/** Milliseconds to wait for a lock, by who waits. A command that applies spans has --lock-timeout for that. */
 export const lockPatience = {
   watch: 2000,
+  /** A hook, unless --lock-timeout says otherwise. */
+  hook: 30_000,
   /** The watch, in the place of a hook. That waits longer, and has a limit of its own. */
   hookEvent: 1000,
   /** For a port: nobody sees one that is not complete. */

@@ -55,7 +55,10 @@ function kindOf(text: string): Token['kind'] {
   return valueWord.test(text) ? 'value' : 'name'
 }
 
-/** What a name stands for, by the keyword before it: it also holds for the names that "and" and "or" add. */
+/**
+ * What a name stands for after each keyword. In `host a or b`, `b` stands for a host too: a name that follows "and" or "or" stands for
+ * the same as the name before it.
+ */
 const meanings: Readonly<Record<string, 'host' | 'other'>> = {
   ...Object.fromEntries(
     ['host', 'net', 'mask', 'gateway', 'src', 'dst', 'ra', 'ta', 'addr1', 'addr2', 'addr3', 'addr4'].map((key) => [
