@@ -119,7 +119,7 @@ export async function applyPlan(
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       leftOut,
       restarts: await findRestarts(listened, last.host),
-      unverified: dockerFailure && describeUnverified(dockerFailure, done, last)
+      unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }
   } catch (error) {
     if (error instanceof RemovalBlocked) throw error
@@ -127,7 +127,7 @@ export async function applyPlan(
     const untouched = result.complete && !result.changed && run.log.done.length === 0
     throw untouched
       ? withNote(error, '\nNothing was changed.')
-      : withNote(error, describeRollback(result), exitOf(result, signal))
+      : withNote(error, rollbackNote(result), exitOf(result, signal))
   }
 }
 
@@ -145,7 +145,7 @@ export async function rollBackApply(
   exit: ExitCode
 ): Promise<never> {
   const result = await rollBack(target, first, progress)
-  const message = `${reason.message}${describeRollback(result)}`
+  const message = `${reason.message}${rollbackNote(result)}`
   throw new SpanplanError({ ...reason, message }, result.complete ? exit : Exit.partial)
 }
 
@@ -208,11 +208,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     return runRound(run, before, [...others, remade])
   }
   const now = await refresh(target).catch(() => {
-    throw describeFailure(failure)
+    throw stepError(failure)
   })
   const { change } = failure.task
   if (!hasGone(change, before, now)) {
-    const described = describeFailure(failure)
+    const described = stepError(failure)
     // To lose the place of a container that others have connected is worse than to fail. Without the network that Docker lists for a
     // container, Docker does not start that again.
     const isOurs = change.container !== null && (change.after ?? change.before)?.owner === 'ours'
@@ -252,11 +252,7 @@ async function refreshAfterRound(target: Target): Promise<Refreshed> {
   }
 }
 
-function describeUnverified(
-  { message }: Diagnostic,
-  done: readonly PlannedChange[],
-  { plan }: PlanView
-): SpanplanError {
+function unverifiedError({ message }: Diagnostic, done: readonly PlannedChange[], { plan }: PlanView): SpanplanError {
   const inDocker = done.filter(needsDocker)
   const waiting = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker')
   const others = waiting.filter(({ title }) => !inDocker.some((change) => change.title === title))
@@ -271,7 +267,7 @@ function describeUnverified(
   )
 }
 
-function describeFailure({ task: { step, change }, error }: StepFailed): SpanplanError {
+function stepError({ task: { step, change }, error }: StepFailed): SpanplanError {
   const [cause] = error.diagnostics
   return new SpanplanError(
     {
@@ -305,7 +301,7 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   })
 }
 
-function describeRollback({ complete, left, causes, restarts }: RollbackResult): string {
+function rollbackNote({ complete, left, causes, restarts }: RollbackResult): string {
   const deaf = restarts.map(({ message, hint }) => `\n${message}: ${hint}`).join('')
   if (complete) return `\nEverything was rolled back: the host is as it was before.${deaf}`
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')

@@ -8,7 +8,7 @@ export function spanplanLine({ fileArguments }: DoctorRequest, ...words: readonl
 }
 
 /** A diagnostic in one sentence: its place, what is wrong, and what to do. */
-export function describe({ origin, message, hint }: Diagnostic): string {
+export function sentenceOf({ origin, message, hint }: Diagnostic): string {
   const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : ''
   return `${place}${message}${hint === undefined ? '' : `; ${hint}`}`
 }

@@ -11,7 +11,7 @@ import type { Wait } from '../../resources/kind.ts'
 const interval = 250
 
 /** What a plan leaves out because it cannot be had as it is: each sensor, source and port costs itself alone. */
-export function describeRefused({ plan }: PlanView): readonly Diagnostic[] {
+export function refusedParts({ plan }: PlanView): readonly Diagnostic[] {
   const refused = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).endedBy === 'repair')
   const all = refused.map(({ kind, span, title, diagnostic }): Diagnostic => {
     const subject = kind === 'sensor' ? `the sensor ${printable(title)}` : `span ${span}:`

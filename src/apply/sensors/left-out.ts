@@ -80,7 +80,7 @@ export function openLeftOut(engine: Engine) {
       ),
     /** A step of the change failed. */
     addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => {
-      list.set(change.address, { change, diagnostic: describe(change, message, hint), made: false })
+      list.set(change.address, { change, diagnostic: leftOutDiagnostic(change, message, hint), made: false })
     },
     /**
      * Forgets the changes that are made all the same, as where Docker did what it said had failed. So the notes on their containers
@@ -104,14 +104,14 @@ export function openLeftOut(engine: Engine) {
       for (const change of changes) {
         if (triesOf(change) < mostConnects) continue
         if (isTolerated(change)) {
-          const diagnostic = describe(change, 'somebody has undone this at once', takeRight)
+          const diagnostic = leftOutDiagnostic(change, 'somebody has undone this at once', takeRight)
           list.set(change.address, { change, diagnostic, made: true })
         }
         if (change.kind !== 'sensor') continue
         const logs = shellLine([engine, 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
         const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
-        list.set(change.address, { change, diagnostic: describe(change, message, hint), made: true })
+        list.set(change.address, { change, diagnostic: leftOutDiagnostic(change, message, hint), made: true })
       }
     },
     /** Leaves out what is not in sync after all rounds. */
@@ -123,7 +123,7 @@ export function openLeftOut(engine: Engine) {
         list.set(change.address, {
           change,
           made: true,
-          diagnostic: describe(change, message, `its container may be restarting: see ${engine} events`)
+          diagnostic: leftOutDiagnostic(change, message, `its container may be restarting: see ${engine} events`)
         })
       }
     }
@@ -145,7 +145,7 @@ function keyOf({ address, instance, kind, action, facts, after }: PlannedChange)
   return JSON.stringify([address, instance, kind === 'sensor' ? '' : action, ...goals])
 }
 
-function describe(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
+function leftOutDiagnostic(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
   const { address, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
   const whole = `${message}. Everything else was done`

@@ -1,6 +1,6 @@
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
-import { awaitSensors, describeRefused, missingSensors } from '../../apply/sensors/await-sensors.ts'
+import { awaitSensors, missingSensors, refusedParts } from '../../apply/sensors/await-sensors.ts'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../look/refresh.ts'
 import type { Code } from '../../messages.ts'
@@ -186,7 +186,7 @@ async function lockAndApply(
       forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
     }
     if (result.unverified !== null) throw result.unverified
-    const failed = [...result.leftOut.map((one) => one.diagnostic), ...describeRefused(result.last)]
+    const failed = [...result.leftOut.map((one) => one.diagnostic), ...refusedParts(result.last)]
     if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
     return { ...result, target, installed }
   } finally {

@@ -1,5 +1,5 @@
 import { applyPlan } from '../../apply/executor.ts'
-import { describeRefused } from '../../apply/sensors/await-sensors.ts'
+import { refusedParts } from '../../apply/sensors/await-sensors.ts'
 import { asForeseen, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { indexLinks } from '../../host/host-index.ts'
@@ -151,6 +151,6 @@ async function repair(session: Session, target: Target, signal: AbortSignal, say
   const progress = openProgress(session, view.plan)
   const { done, leftOut, last } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
   for (const change of done) say(renderChange(change))
-  const failed = [...leftOut.map(({ diagnostic }) => diagnostic), ...describeRefused(last)]
+  const failed = [...leftOut.map(({ diagnostic }) => diagnostic), ...refusedParts(last)]
   if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
 }

@@ -52,7 +52,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   } else if (options.commands) process.stdout.write(renderCommands(plan))
   else {
     process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
-    if (options.out === undefined) process.stdout.write(describeChance(plan, spec))
+    if (options.out === undefined) process.stdout.write(redrawnSubnets(plan, spec))
     if (install?.changed) process.stdout.write(`The file would be installed: ${printable(install.file)}.\n`)
   }
   const changed = plan.changes.length > 0 || install?.changed === true
@@ -60,7 +60,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
 }
 
 /** Which subnets the apply that follows chooses again, in a line; empty: none. */
-function describeChance({ changes }: Plan, { spans }: Spec): string {
+function redrawnSubnets({ changes }: Plan, { spans }: Spec): string {
   const isChosen = (name: string | null) => spans.some((span) => span.name === name && span.network?.subnet === null)
   const names = changes.flatMap(({ kind, action, span }) =>
     kind === 'network' && action === 'create' && span !== null && isChosen(span) ? [span] : []

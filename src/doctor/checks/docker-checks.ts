@@ -9,7 +9,7 @@ export const docker: Check = {
   id: 'docker',
   find: (readings) => {
     const { docker } = readings
-    if (docker.state === 'unreachable') return [describeUnreachable(docker, readings)]
+    if (docker.state === 'unreachable') return [unreachableFinding(docker, readings)]
     if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
     const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
     if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
@@ -28,7 +28,7 @@ function severityOf({ file }: DoctorReadings): typeof problem {
   return file.target.spec.spans.some(({ network }) => network !== null) ? problem : ok
 }
 
-function describeUnreachable(
+function unreachableFinding(
   docker: Extract<DockerReading, { state: 'unreachable' }>,
   readings: DoctorReadings
 ): Finding {

@@ -2,24 +2,25 @@ import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
 import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
-import { describe } from '../wording.ts'
+import { sentenceOf } from '../wording.ts'
 
 export const file: Check = {
   id: 'file',
   find: (readings) => {
     const { file } = readings
-    if (file.state === 'missing') return [unknown(describe(file.diagnostic))]
-    if (file.state === 'invalid') return file.faults.map((fault) => problem(describe(fault.diagnostic), fault.command))
+    if (file.state === 'missing') return [unknown(sentenceOf(file.diagnostic))]
+    if (file.state === 'invalid')
+      return file.faults.map((fault) => problem(sentenceOf(fault.diagnostic), fault.command))
     const { files, spans } = file.target.spec
     const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
     const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
     // What reads the host also compiles them.
     const unchecked = hasFilter && 'unknown' in readings.host ? ['its filters were not checked'] : []
-    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, describeTrust(readings)].join('; '))]
+    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, trustNote(readings)].join('; '))]
   }
 }
 
-function describeTrust({ isRoot, fileArguments }: DoctorReadings): string {
+function trustNote({ isRoot, fileArguments }: DoctorReadings): string {
   if (!isRoot) return 'only root checks who may write to it'
   if (fileArguments.includes('--insecure-file')) return 'who may write to it was not checked'
   return 'only users whom root trusts can write to it'
@@ -29,7 +30,7 @@ export const runDirectory: Check = {
   id: 'run_directory',
   find: (readings) => {
     const { runDirectory, leftFiles } = readings
-    if (runDirectory !== null) return [problem(describe(runDirectory.diagnostic), runDirectory.command)]
+    if (runDirectory !== null) return [problem(sentenceOf(runDirectory.diagnostic), runDirectory.command)]
     const left = [...leftFiles, ...findDeadSockets(readings)]
     const message = `a process that was killed has left ${left.join(', ')}`
     return orOk(

@@ -6,7 +6,7 @@ import { markOf } from '../../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings, ManagerReading, SpansReading } from '../readings.ts'
-import { describe, spanplanLine } from '../wording.ts'
+import { sentenceOf, spanplanLine } from '../wording.ts'
 
 /** What is found where the file could be planned: what is live does not say how it should be. */
 export function whenPlanned(
@@ -28,7 +28,7 @@ export const carrier: Check = {
       const read = report.spans.flatMap(({ flowReport }) =>
         flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
       )
-      const findings = [...new Set(lost.map(describe))].map((message) => problem(message))
+      const findings = [...new Set(lost.map(sentenceOf))].map((message) => problem(message))
       return orOkOf(read, noSource, findings, 'every source that is there has a carrier')
     })
 }
@@ -90,7 +90,7 @@ export const offloads: Check = {
   find: (readings) =>
     whenPlanned(readings, ({ view: { desired, plan } }) => {
       const findings = [
-        ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(describe(found))),
+        ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(sentenceOf(found))),
         ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
       ]
       return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
@@ -131,7 +131,7 @@ export const mtu: Check = {
     whenPlanned(readings, ({ view }) => {
       const { desired, plan } = view
       const findings = [
-        ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(describe(found))),
+        ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(sentenceOf(found))),
         ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(readings, 'apply')))
       ]
       const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)

@@ -24,7 +24,7 @@ export const listeners: Check = {
         const heardBy = (heard: readonly Link[], isEvery: boolean) =>
           all.filter(({ device }) => (device === null ? isEvery : heard.some(({ name }) => name === device)))
         const heard = ports.filter(isHeard)
-        const found = [...new Set(heardBy(heard, heard.length > 0 || isNextHeard).flatMap(describeListener))]
+        const found = [...new Set(heardBy(heard, heard.length > 0 || isNextHeard).flatMap(listenerSentences))]
         const unread = ports.filter((port) => isHeard(port) === null)
         if (silence?.state === 'unread' && found.length === 0 && heardBy(unread, unread.length > 0).length > 0) {
           return [
@@ -65,7 +65,7 @@ export const xdp: Check = {
     })
 }
 
-function describeListener({ device, processes }: PacketListener): string[] {
+function listenerSentences({ device, processes }: PacketListener): string[] {
   const names =
     processes.length > 0 ? processes.map(({ name, pid }) => `${name} (${pid})`) : ['a process that root sees']
   const where = device === null ? 'on all interfaces' : `on ${device}`

@@ -13,7 +13,7 @@ import type { SpanReport } from '../../status/report.ts'
 import type { SensorCause, SensorHealth } from '../../status/sensor-health.ts'
 import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import type { SpansReading } from '../readings.ts'
-import { describe } from '../wording.ts'
+import { sentenceOf } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
 const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
@@ -23,7 +23,7 @@ export const spans: Check = {
   find: (readings) =>
     whenKnown(readings.spans, (known) =>
       known.conflicts !== null
-        ? [...known.conflicts.map((conflict) => problem(describe(conflict))), describeLive(known)]
+        ? [...known.conflicts.map((conflict) => problem(sentenceOf(conflict))), liveFinding(known)]
         : orOkOf(
             known.report.spans,
             'the file has no spans',
@@ -33,7 +33,7 @@ export const spans: Check = {
     )
 }
 
-function describeLive({ report: { spans } }: SpansReading): Finding {
+function liveFinding({ report: { spans } }: SpansReading): Finding {
   const names = spans.map(({ name }) => name).join(', ')
   return unknown(names === '' ? 'no span is live' : `live, by their marks: ${names}; what should be is not known`)
 }
@@ -45,9 +45,9 @@ function countSpans({ report: { spans } }: SpansReading): string {
 function judgeSpans({ view, report, advise }: SpansReading): Finding[] {
   const unhealthy = [...report.spans.flatMap((span) => span.unhealthy), ...report.unhealthy]
   const codes = new Set(unhealthy.map(({ code }) => code))
-  const others = (list: readonly Diagnostic[]) => list.filter((one) => !isFoundElsewhere(one)).map(describe)
+  const others = (list: readonly Diagnostic[]) => list.filter((one) => !isFoundElsewhere(one)).map(sentenceOf)
   return [
-    ...(report.window === null ? judgeDrift(report, advise) : [describeWindow(report.window)]),
+    ...(report.window === null ? judgeDrift(report, advise) : [windowFinding(report.window)]),
     ...[...new Set(others(unhealthy))].map((message) => problem(message)),
     ...[...new Set(others(view.plan.warnings.filter(({ code }) => !codes.has(code))))].map((message) =>
       warning(message)
@@ -59,14 +59,14 @@ function judgeSpans({ view, report, advise }: SpansReading): Finding[] {
 function judgeDrift({ spans, changes }: SpansReading['report'], advise: SpansReading['advise']): Finding[] {
   return [
     ...spans.flatMap((span) =>
-      describeDrift(`span ${span.name} differs from the file`, span.changes, advise(span.name))
+      driftFindings(`span ${span.name} differs from the file`, span.changes, advise(span.name))
     ),
-    ...describeDrift('the host has spans that are not in the file', changes, advise(null))
+    ...driftFindings('the host has spans that are not in the file', changes, advise(null))
   ]
 }
 
 /** What differs from the file waits for a decision, and is no problem. */
-function describeWindow({ id, until }: WindowTime): Finding {
+function windowFinding({ id, until }: WindowTime): Finding {
   const message = `a change waits for confirmation until ${localTime(until)}, and is rolled back then`
   return warning(message, shellLine(['spanplan', 'confirm', id]))
 }
@@ -81,7 +81,7 @@ function withoutDocker({ view: { host, desired } }: SpansReading): Finding[] {
 /** As many changes as a sentence takes. */
 const mostChanges = 3
 
-function describeDrift(what: string, changes: readonly PlannedChange[], advice: Advice): Finding[] {
+function driftFindings(what: string, changes: readonly PlannedChange[], advice: Advice): Finding[] {
   if (changes.length === 0) return []
   const shown = changes.slice(0, mostChanges).map(renderChange).join('; ')
   const more = changes.length > mostChanges ? `; and ${changes.length - mostChanges} more` : ''
@@ -144,7 +144,7 @@ function judgeSensor(
   if (state === 'starting') return [unknown(`${sensor} has just started, and does not listen to span ${span} yet`)]
   if (diagnostic === null || cause === null) return []
   if (meaningOf(diagnostic).endedBy !== undefined && cause !== 'restarting') {
-    return [problem(describe({ ...diagnostic, message: `span ${span}: the sensor ${sensor} ${diagnostic.message}` }))]
+    return [problem(sentenceOf({ ...diagnostic, message: `span ${span}: the sensor ${sensor} ${diagnostic.message}` }))]
   }
   const advice = advise(span)
   const apply = conflicts === null && 'command' in advice ? advice.command : null
@@ -153,7 +153,7 @@ function judgeSensor(
     ...(verb === undefined ? [] : [shellLine([view.host.engine, verb, sensor])]),
     ...(apply !== null && (verb === undefined ? cause !== 'restarting' : startsAgain.has(cause)) ? [apply] : [])
   ]
-  const message = cause === 'restarting' ? describe(diagnostic) : diagnostic.message
+  const message = cause === 'restarting' ? sentenceOf(diagnostic) : diagnostic.message
   return [(listed ? problem : warning)(`span ${span}: ${message}`, commands.join(' && ') || null)]
 }
 

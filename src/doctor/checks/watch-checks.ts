@@ -4,7 +4,7 @@ import { localTime } from '../../local-time.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { unitNames } from '../gather/systemd.ts'
 import type { DoctorReadings, UnitReading, WatchReading } from '../readings.ts'
-import { describe, spanplanLine } from '../wording.ts'
+import { sentenceOf, spanplanLine } from '../wording.ts'
 
 export const watch: Check = {
   id: 'watch',
@@ -17,7 +17,7 @@ export const watch: Check = {
     const judged = running.length === 0 && renamed.length > 0 ? renamed : own
     const findings = judged.flatMap((one) => judgeWatch(one, readings))
     // Of files that are lost, the watch's own finding says so.
-    if (otherFiles?.isLost === false) findings.push(warning(describe(otherFiles.diagnostic)))
+    if (otherFiles?.isLost === false) findings.push(warning(sentenceOf(otherFiles.diagnostic)))
     return findings.length > 0 ? findings : [ok('no watch has been started')]
   }
 }
@@ -31,9 +31,9 @@ function judgeWatch({ name, state, silent }: WatchReading, readings: DoctorReadi
     const invalid = state.file.valid ? [] : state.file.diagnostics
     return orOk(
       [
-        ...invalid.map((one) => problem(`the watch still follows the last valid file: ${describe(one)}`)),
+        ...invalid.map((one) => problem(`the watch still follows the last valid file: ${sentenceOf(one)}`)),
         ...(state.dryRun ? [warning(`${since}, and only reports drift (--dry-run)`)] : []),
-        ...state.failedMonitors.map(({ diagnostic }) => warning(describe(diagnostic)))
+        ...state.failedMonitors.map(({ diagnostic }) => warning(sentenceOf(diagnostic)))
       ],
       since
     )

@@ -9,7 +9,7 @@ export function findInstallations(searchPath = process.env.PATH ?? ''): Installa
   for (const folder of searchPath.split(':').filter(isAbsolute)) {
     const path = join(folder, 'spanplan')
     const target = resolveProgram(path)
-    if (target !== null && !found.has(target)) found.set(target, { path, target, ...describeTarget(target) })
+    if (target !== null && !found.has(target)) found.set(target, { path, target, ...provenanceOf(target) })
   }
   return [...found.values()]
 }
@@ -25,7 +25,7 @@ function resolveProgram(path: string): string | null {
 }
 
 /** npm keeps global packages in lib/node_modules of its prefix. */
-function describeTarget(target: string): Pick<Installation, 'isPackaged' | 'npmPrefix'> {
+function provenanceOf(target: string): Pick<Installation, 'isPackaged' | 'npmPrefix'> {
   const npmPrefix = /^(.*)\/lib\/node_modules\/spanplan\//.exec(target)?.[1] ?? null
   return { isPackaged: target.startsWith(`${packageFolder}/`), npmPrefix: npmPrefix === '' ? '/' : npmPrefix }
 }

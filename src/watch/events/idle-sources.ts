@@ -25,9 +25,9 @@ export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: P
     const counted = new Map(sources.map((source) => [keyOf(source), source]))
     const wasRecreated = (source: SourceIdleness) => counted.get(keyOf(source))?.heard === false
     const { started, ended } = idleSources.update(sources.filter(isIdle), wasRecreated)
-    for (const source of started) emit({ type: 'idle', ...describeSource(source) })
+    for (const source of started) emit({ type: 'idle', ...idleSource(source) })
     // A source that has no max_idle any more has not become busy.
-    for (const source of ended) if (counted.has(keyOf(source))) emit({ type: 'idle_over', ...describeSource(source) })
+    for (const source of ended) if (counted.has(keyOf(source))) emit({ type: 'idle_over', ...idleSource(source) })
   }
   const count = async () => {
     isCounting = true
@@ -53,7 +53,7 @@ function keyOf({ span, device, origin }: SourceIdleness): string {
   return JSON.stringify([span, device, origin])
 }
 
-function describeSource(source: SourceIdleness) {
+function idleSource(source: SourceIdleness) {
   const { span, device } = source
   return { span, device, diagnostic: describeIdleness(source) }
 }

@@ -36,7 +36,7 @@ export async function findOtherFiles({ spec, scope, files = spec.files }: FilesR
   if (isSame && kept.refusals.length === 0) return null
   const undone = findUndone(kept, spec, scope)
   if (isSame && undone.length === 0) return null
-  return describeOther({ name: spec.name, pid: state.pid, kept, isSame, undone, file: onlyFile(scope, files) })
+  return otherFilesOf({ name: spec.name, pid: state.pid, kept, isSame, undone, file: onlyFile(scope, files) })
 }
 
 /** The files of an answer, to be loaded. */
@@ -124,7 +124,7 @@ interface Found {
   readonly file: string | null
 }
 
-function describeOther(found: Found): OtherFiles {
+function otherFilesOf(found: Found): OtherFiles {
   const { name, pid, kept, isSame, undone } = found
   const [refusal] = kept.refusals
   const places = listNames(kept.paths)

@@ -34,7 +34,7 @@ export function probeLiveness(idle: number, interval: number): ProbeResult {
  */
 export function probeReadiness({ last, degraded, sensors }: WatchState): ProbeResult {
   if (last === null) return { ok: false, reason: 'not ready: the first run has not ended yet' }
-  if (degraded.length > 0) return { ok: false, reason: `not ready: ${degraded.map(describeDegraded).join('; ')}` }
+  if (degraded.length > 0) return { ok: false, reason: `not ready: ${degraded.map(degradedNote).join('; ')}` }
   if (last.result === 'failed') return { ok: false, reason: `not ready: the last run failed (${last.trigger})` }
   const deaf = sensors.filter(({ listed, state, cause }) => listed && state === 'unhealthy' && cause !== 'missing')
   if (deaf.length > 0) {
@@ -44,6 +44,6 @@ export function probeReadiness({ last, degraded, sensors }: WatchState): ProbeRe
   return { ok: true, reason: `ready: ${last.result} at ${localTime(last.at)}` }
 }
 
-function describeDegraded({ span, reason, diagnostic }: Degraded): string {
+function degradedNote({ span, reason, diagnostic }: Degraded): string {
   return `${span === null ? '' : `span ${span} `}${reason}: ${diagnostic.message.replace(/\s+/g, ' ')}`
 }

@@ -29,7 +29,7 @@ export function watchFiles(wake: () => void) {
 
   const follow = (paths: readonly string[]) => {
     dependencies = { paths: new Set(), specFolders: new Set() }
-    const current = new Map(paths.map((path) => [path, describe(path, dependencies)]))
+    const current = new Map(paths.map((path) => [path, pathState(path, dependencies)]))
     const folders = new Set([...[...dependencies.paths].map((path) => dirname(path)), ...dependencies.specFolders])
     for (const folder of folders) if (!watchers.has(folder)) begin(folder)
     for (const folder of [...watchers.keys()]) if (!folders.has(folder)) end(folder)
@@ -74,8 +74,8 @@ export function watchFiles(wake: () => void) {
   }
 }
 
-/** Describes what a path leads to: the text stays the same as long as nothing changes. */
-function describe(path: string, dependencies: Dependencies): string {
+/** What a path leads to, as a text that stays the same as long as nothing changes. */
+function pathState(path: string, dependencies: Dependencies): string {
   const { end, steps } = resolvePath(path, process.cwd(), dependencies)
   if (end === null) return steps.join('\n')
   // Each file may be a link, which is followed within the folder.
