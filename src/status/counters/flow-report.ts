@@ -75,20 +75,20 @@ export interface FlowReport {
 }
 
 /** The two samples. */
-type Window = readonly [first: Sample, later: Sample]
+type Interval = readonly [first: Sample, later: Sample]
 
 /** Compares two samples along the frame path of one span. */
 export function makeFlowReport(path: FramePath, first: Sample, later: Sample): FlowReport {
-  const window = [first, later] as const
+  const interval = [first, later] as const
   const received = path.mirrors.filter(({ tcHook }) => tcHook === 'ingress')
   return {
     span: path.span,
     seconds: (later.at - first.at) / 1000,
     hops: [
-      ...received.map((mirror) => interfaceHop(path, mirror, window)),
-      ...path.mirrors.map((mirror) => mirrorHop(path, mirror, window)),
-      bridgeHop(path, window),
-      ...path.ports.flatMap((port) => portHops(path, port, window))
+      ...received.map((mirror) => interfaceHop(path, mirror, interval)),
+      ...path.mirrors.map((mirror) => mirrorHop(path, mirror, interval)),
+      bridgeHop(path, interval),
+      ...path.ports.flatMap((port) => portHops(path, port, interval))
     ]
   }
 }
@@ -104,11 +104,11 @@ function countsOf(frames: CounterDelta, bytes: CounterDelta, losses: readonly Lo
   return { frames: frames.count, bytes: bytes.count, reset: frames.reset, losses }
 }
 
-function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
+function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
   const hop = { kind: 'interface', device: mirror.device, source: mirror.source } as const
-  const pair = pairLinks(mirror.index, ...window)
+  const pair = pairLinks(mirror.index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
-  const received = frameDelta(pair, 'rx', window)
+  const received = frameDelta(pair, 'rx', interval)
   const delta = (counter: keyof LinkCounters['rx']) => counterDelta(pair, ({ rx }) => rx[counter])
   // Each driver counts the same losses under one of the two.
   const overrun = Math.max(delta('over').count, delta('fifo').count)
@@ -116,7 +116,7 @@ function interfaceHop(path: FramePath, mirror: PathMirror, window: Window): Hop 
     ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(mirror.source, pair.later), frames: null }] : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
     ...loss('damaged', delta('errors').count),
-    ...lossBeforeMirror(path, mirror, received, window)
+    ...lossBeforeMirror(path, mirror, received, interval)
   ]
   return { ...hop, ...countsOf(received, delta('bytes'), losses) }
 }
@@ -137,10 +137,10 @@ export function causeOfNoCarrier(source: SourceId): CarrierCause {
 }
 
 /** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */
-function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, window: Window): Loss[] {
-  const pair = pairMirrors(mirror, ...window)
+function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, interval: Interval): Loss[] {
+  const pair = pairMirrors(mirror, ...interval)
   if (pair === undefined) {
-    const frames = mirror.selection.everyFrame ? countUnmirrored(path, mirror, received, window) : null
+    const frames = mirror.selection.everyFrame ? countUnmirrored(path, mirror, received, interval) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
   if (!mirror.selection.everyFrame) return []
@@ -151,10 +151,10 @@ function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: Counter
  * The frames that came while there was no mirror; null: their number is unknown. A mirror that has gone does not tell what it
  * copied before, but that is no more than what the bridge got.
  */
-function countUnmirrored(path: FramePath, mirror: PathMirror, received: CounterDelta, window: Window): number | null {
-  if (findMirror(mirror, window[0]) === undefined) return received.count
-  const bridge = pairLinks(path.bridge, ...window)
-  const lost = bridge !== undefined && path.wire ? missingFrames(received, frameDelta(bridge, 'tx', window)) : 0
+function countUnmirrored(path: FramePath, mirror: PathMirror, received: CounterDelta, interval: Interval): number | null {
+  if (findMirror(mirror, interval[0]) === undefined) return received.count
+  const bridge = pairLinks(path.bridge, ...interval)
+  const lost = bridge !== undefined && path.wire ? missingFrames(received, frameDelta(bridge, 'tx', interval)) : 0
   return lost > 0 ? lost : null
 }
 
@@ -165,8 +165,8 @@ function mirrorDelta(
   return counterDelta(pair, (counters) => counters[counter])
 }
 
-function mirrorHop(path: FramePath, mirror: PathMirror, window: Window): Hop {
-  const pair = pairMirrors(mirror, ...window)
+function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
+  const pair = pairMirrors(mirror, ...interval)
   const { device, source, tcHook, direction, selection, program } = mirror
   const counters = pair?.later ?? null
   const hop = { kind: 'mirror', device, source, tcHook, direction, selection, program, counters } as const
@@ -183,12 +183,12 @@ function causeOfRefusal({ ports }: FramePath, { target }: MirrorCounters): Cause
   return ports.length === 0 ? 'no_sensor' : 'target_down'
 }
 
-function bridgeHop(path: FramePath, window: Window): Hop {
+function bridgeHop(path: FramePath, interval: Interval): Hop {
   const hop = { kind: 'bridge', device: path.span } as const
-  const pair = pairLinks(path.bridge, ...window)
+  const pair = pairLinks(path.bridge, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
-  const sent = frameDelta(pair, 'tx', window)
-  const mirrors = path.mirrors.flatMap((mirror) => pairMirrors(mirror, ...window) ?? [])
+  const sent = frameDelta(pair, 'tx', interval)
+  const mirrors = path.mirrors.flatMap((mirror) => pairMirrors(mirror, ...interval) ?? [])
   const lost = mirrors.flatMap((mirror) => [mirrorDelta(mirror, 'overlimits'), mirrorDelta(mirror, 'drops')])
   const mirrored = sumDeltas(mirrors.map((mirror) => mirrorDelta(mirror, 'packets')))
   // A mirror counts the frames in a merged frame. The bridge counts the merged frame, unless it is split before.
@@ -198,23 +198,23 @@ function bridgeHop(path: FramePath, window: Window): Hop {
 
 const sentBytes = (pair: CounterPair<LinkCounters>) => counterDelta(pair, ({ tx }) => tx.bytes)
 
-function portHops(path: FramePath, { device, index, sensor }: PathPort, window: Window): Hop[] {
+function portHops(path: FramePath, { device, index, sensor }: PathPort, interval: Interval): Hop[] {
   const hop = { kind: 'port', device } as const
-  const pair = pairLinks(index, ...window)
+  const pair = pairLinks(index, ...interval)
   if (pair === undefined) return [{ ...hop, ...absent }]
-  const sent = frameDelta(pair, 'tx', window)
+  const sent = frameDelta(pair, 'tx', interval)
   const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
-  const bridge = pairLinks(path.bridge, ...window)
-  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', window), sent, refused)
-  const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, window), lost)]
+  const bridge = pairLinks(path.bridge, ...interval)
+  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', interval), sent, refused)
+  const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, interval), lost)]
   return [
     { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
-    ...(sensor === null ? [] : [sensorHop(device, sensor, sent, window)])
+    ...(sensor === null ? [] : [sensorHop(device, sensor, sent, interval)])
   ]
 }
 
 /** Why a port does not get what the bridge got. The kernel does not say: this is the cause that can be. */
-function causeBeforePort(path: FramePath, port: CounterPair<LinkCounters>, [, later]: Window): Cause {
+function causeBeforePort(path: FramePath, port: CounterPair<LinkCounters>, [, later]: Interval): Cause {
   if (lostCarrier(port)) return 'port_down'
   const interfaces = later.links.filter(({ index }) => path.mirrors.some((mirror) => mirror.index === index))
   return interfaces.some(({ mtu }) => mtu > port.later.mtu) ? 'too_large' : 'unexplained'
@@ -232,7 +232,7 @@ function sensorHop(
   device: string,
   { container, inside }: NonNullable<PathPort['sensor']>,
   received: CounterDelta,
-  [first, later]: Window
+  [first, later]: Interval
 ): Hop {
   const { sockets = null, some } = findListener(inside, later) ?? {}
   const before = findListener(inside, first)?.sockets ?? null

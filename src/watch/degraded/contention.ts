@@ -11,7 +11,7 @@ import { instanceOf, type PlannedChange } from '../../plan/plan.ts'
 import { delayAfter, type Rest } from './backoff.ts'
 
 /** A thing is contested if it was undone `limit` times within so many milliseconds. */
-const window = 60_000
+const interval = 60_000
 const limit = 5
 
 /** What a run has made of a thing, and how often that was undone. */
@@ -41,7 +41,7 @@ interface Contested {
 export function openContention() {
   const things = new Map<string, Thing>()
   const contestedUntil = ({ contested, undone }: Pick<Thing, 'contested' | 'undone'>) =>
-    contested === null ? 0 : Math.max(contested.restsUntil, ...undone.map((time) => time + window))
+    contested === null ? 0 : Math.max(contested.restsUntil, ...undone.map((time) => time + interval))
   const contestedThings = () =>
     [...things].flatMap(([address, { change, contested, undone }]) =>
       contested === null ? [] : [{ address, change, contested, until: contestedUntil({ contested, undone }) }]
@@ -62,7 +62,7 @@ export function openContention() {
       for (const [address, { change }] of things) if (host !== null && hasGone(change, host)) things.delete(address)
       for (const change of done) {
         const before = things.get(change.address)
-        const recent = before?.undone.filter((time) => time > now - window) ?? []
+        const recent = before?.undone.filter((time) => time > now - interval) ?? []
         const isSame = before?.change.instance === change.instance
         const isUndone = isSame && before.made && wasUndone(before.change, change)
         const undone = isSame ? (isUndone ? [...recent, now].slice(-limit) : recent) : []
