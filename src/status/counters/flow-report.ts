@@ -151,7 +151,12 @@ function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: Counter
  * The frames that came while there was no mirror; null: their number is unknown. A mirror that has gone does not tell what it
  * copied before, but that is no more than what the bridge got.
  */
-function countUnmirrored(path: FramePath, mirror: PathMirror, received: CounterDelta, interval: Interval): number | null {
+function countUnmirrored(
+  path: FramePath,
+  mirror: PathMirror,
+  received: CounterDelta,
+  interval: Interval
+): number | null {
   if (findMirror(mirror, interval[0]) === undefined) return received.count
   const bridge = pairLinks(path.bridge, ...interval)
   const lost = bridge !== undefined && path.wire ? missingFrames(received, frameDelta(bridge, 'tx', interval)) : 0
