@@ -20,10 +20,20 @@ const sizes = [
   }
 ] as const
 
+/** Spans that have a sensor each, and in how many rounds: to make 1,000 networks takes Docker minutes. */
+const sensorSizes = [
+  [100, 3],
+  [1000, 1]
+] as const
+
+/** Each is a sensor of as many spans as the others: a container has as many interfaces as it has spans. */
+const sensors = Array.from({ length: 10 }, (_, index) => `zeek${index}`)
+
 const megabytes = 180
 
 export async function* benchScale(): AsyncGenerator<Table> {
   for (const size of sizes) yield benchSpans(size)
+  for (const [count, rounds] of sensorSizes) yield benchSensors(count, rounds)
   yield benchLoop()
   yield benchForeign()
   yield benchContainers()
@@ -150,6 +160,69 @@ function writeMeter(lab: Lab): string {
   const text = "process.on('exit', () => console.log('\\npeak ' + process.resourceUsage().maxRSS))"
   writeFileSync(path, text)
   return path
+}
+
+/** Plans and applies of so many spans with a network and a sensor each, beside the same calls to Docker alone. */
+async function benchSensors(count: number, rounds: number): Promise<Table> {
+  await using lab = await createLab({ cables: [{ card, mtu: 1500 }], docker: true })
+  const host = openRunner(lab, 'docker')
+  await lab.docker.createNetwork({ Name: 'own', Internal: true })
+  for (const name of sensors) await lab.startSensor(name, { NetworkMode: 'own' })
+  makeInterfaces(host, count)
+  const file = join(lab.files, 'sensors.yaml')
+  const spans = Array.from({ length: count }, (_, index) => {
+    const source = `{interface: if${index + 1}, direction: ingress}`
+    return `  many${index + 1}: {sources: [${source}], network: net${index + 1}, sensors: [${sensorOf(index)}]}\n`
+  })
+  writeFileSync(file, `version: 1\nname: many\nspans:\n${spans.join('')}`)
+  const plan = () => host.time(spanplan('plan', '-f', file))
+  const applied = await compare(rounds, [
+    { what: 'networks and endpoints, by Docker alone', timed: () => connectBare(lab, count) },
+    {
+      what: 'apply',
+      timed: () => {
+        const time = host.time(spanplan('apply', '-f', file))
+        host.time(spanplan('destroy', '-f', file, '--yes'))
+        return time
+      }
+    }
+  ])
+  const lists = [...readings, ['docker', 'network', 'ls', '--quiet'], ['docker', 'ps', '--quiet']]
+  const listed = { what: 'plan, bare', timed: () => sum(lists.map((argv) => host.time(argv))) }
+  const planned = await compare(rounds, [listed, { what: 'plan', timed: plan }])
+  host.time(spanplan('apply', '-f', file))
+  const inSync = await compare(rounds, [
+    { ...listed, what: 'plan, in sync, bare' },
+    { what: 'plan, in sync', timed: plan }
+  ])
+  return {
+    title: `${count} spans with a network and a sensor each`,
+    floor: "Docker's and iproute2's part of it",
+    rows: [...applied, ...planned, ...inSync]
+  }
+}
+
+const sensorOf = (span: number) => sensors[span % sensors.length] ?? ''
+
+/** How long Docker takes to make so many networks, and to connect a container to each; then they are removed. */
+async function connectBare({ docker }: Lab, count: number): Promise<number> {
+  const begin = performance.now()
+  const networks = []
+  for (let n = 0; n < count; n++) {
+    const network = await docker.createNetwork({
+      Name: `bare${n}`,
+      Internal: true,
+      IPAM: { Config: [{ Subnet: `10.${n >> 8}.${n & 255}.0/26` }] }
+    })
+    await network.connect({ Container: sensorOf(n) })
+    networks.push(network)
+  }
+  const time = performance.now() - begin
+  for (const [n, network] of networks.entries()) {
+    await network.disconnect({ Container: sensorOf(n) })
+    await network.remove()
+  }
+  return time
 }
 
 /** What a host waits for at boot: against scripts of the tc-mirror kind, which start six processes for each mirror. */
