@@ -20,6 +20,11 @@ export function printable(text: string): string {
   return replaceUnprintable(text, (character) => escapeCode(character.codePointAt(0) ?? 0))
 }
 
+/** A text of several lines, safe to print in one. */
+export function oneLine(text: string): string {
+  return printable(text.trim().replace(/\s+/g, ' '))
+}
+
 /** Characters of a text that {@link quote} shows. */
 const longestQuote = 60
 

@@ -1,5 +1,5 @@
-import { type Paint, printable, type Tone } from '../printable.ts'
-import { wrap } from '../status/output/wrap.ts'
+import { oneLine, type Paint, printable, type Tone } from '../printable.ts'
+import { wrap } from '../text-lines.ts'
 import type { CheckResult } from './finding.ts'
 import type { CheckedFinding } from './registry.ts'
 
@@ -38,7 +38,7 @@ export function renderFindings(findings: readonly CheckedFinding[], paint: Paint
   const lines = findings.flatMap(({ id, result, message, command }) => {
     const { word, tone } = words[result]
     const margin = widths.result + widths.id
-    const [first = '', ...others] = wrap(printable(message.replace(/\s*\n\s*/g, ' ')), width - margin)
+    const [first = '', ...others] = wrap(oneLine(message), width - margin)
     return [
       `${paint(tone, word.padEnd(widths.result))}${id.padEnd(widths.id)}${first}`,
       ...others.map((line) => `${' '.repeat(margin)}${line}`),

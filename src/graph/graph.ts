@@ -1,4 +1,4 @@
-import { printable } from '../printable.ts'
+import { oneLine } from '../printable.ts'
 import { indexInterfaces } from '../spec/interfaces.ts'
 import { describeSource, printSource } from '../spec/sources/registry.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
@@ -83,7 +83,7 @@ export function drawSpan({
       ...(mtu === 'auto' ? [] : [`mtu ${mtu}`]),
       sealed ? 'sealed' : 'not sealed'
     ]),
-    description: description === null ? null : inOneLine(description)
+    description: description === null ? null : oneLine(description)
   }
 }
 
@@ -117,7 +117,7 @@ export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
 
 /** A part with nothing to remark. */
 export function drawPart(title: string, details: readonly string[] = []): Part {
-  return { title: inOneLine(title), details: details.map(inOneLine), remarks: [] }
+  return { title: oneLine(title), details: details.map(oneLine), remarks: [] }
 }
 
 function drawEnd(key: string, value: string, name: string): Part {
@@ -133,9 +133,4 @@ export function standingOf(...parts: readonly Pick<Part, 'remarks'>[]): Standing
 /** Every part of a span, the span itself first. */
 export function partsOf(span: GraphSpan): readonly Part[] {
   return [span, ...span.sources.flatMap((source) => [source, source.mirror]), ...span.receivers]
-}
-
-/** A text from anywhere, on one line, and safe to print. */
-export function inOneLine(text: string): string {
-  return printable(text.trim().replace(/\s+/g, ' '))
 }

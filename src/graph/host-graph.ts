@@ -4,6 +4,7 @@ import { localTime } from '../local-time.ts'
 import { isAbout } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
+import { oneLine } from '../printable.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { writeFrames } from '../resources/kinds/mirror.ts'
@@ -21,7 +22,6 @@ import {
   type Graph,
   type GraphSource,
   type GraphSpan,
-  inOneLine,
   type Part,
   type Receiver,
   type Remark
@@ -366,7 +366,7 @@ function directionOf({ address }: Pick<PlannedChange, 'address'>): string {
 }
 
 function remark(standing: Remark['standing'], text: string): Remark {
-  return { standing, text: inOneLine(text) }
+  return { standing, text: oneLine(text) }
 }
 
 function isSame(one: Origin | undefined, other: Origin | undefined): boolean {

@@ -1,3 +1,4 @@
+import { breakWord, widthOf, wrap } from '../text-lines.ts'
 import {
   type EndKind,
   type Graph,
@@ -9,7 +10,6 @@ import {
   standingOf,
   standings
 } from './graph.ts'
-import { widthOf, wrapLines } from './text-lines.ts'
 
 /** Distances in pixels. */
 const page = { margin: 12, headings: 26, foot: 26, gap: 10, narrowest: 420 }
@@ -106,7 +106,7 @@ export function renderSvg(graph: Graph): string {
   const notes = [
     ...(lanes.length === 0 ? [{ text: 'no spans', fill: ink.detail }] : []),
     ...graph.remarks.flatMap(({ standing, text }) =>
-      wrapLines(`${signs[standing]}${text}`, fitting(width - 2 * left, styles.remark.size), 3).map((line) => ({
+      wrapAll(`${signs[standing]}${text}`, fitting(width - 2 * left, styles.remark.size), 3).map((line) => ({
         text: line,
         fill: looks[standing].text
       }))
@@ -176,9 +176,23 @@ function makeBox(part: Part, role: keyof typeof roles, icon: EndKind | null = nu
   }
 }
 
+/**
+ * Breaks a text into lines: between words, and within a word that is longer than a line.
+ *
+ * @param room cells of a line, 3 at least.
+ * @param most lines. What does not fit ends with an ellipsis.
+ */
+function wrapAll(text: string, room: number, most: number): string[] {
+  const pieces = text.split(' ').flatMap((word) => breakWord(word, room))
+  const lines = wrap(pieces.join(' '), room)
+  if (lines.length <= most) return lines
+  const [last = ''] = breakWord(lines[most - 1] ?? '', room - 1)
+  return [...lines.slice(0, most - 1), `${last}…`]
+}
+
 function makeLines(text: string, style: Line['style'], fill: string): Line[] {
   const { room, most } = styles[style]
-  return wrapLines(text, room, most).map((line) => ({ text: line, style, fill }))
+  return wrapAll(text, room, most).map((line) => ({ text: line, style, fill }))
 }
 
 /** All lanes have the same columns, each as wide as its widest box. A column without a box takes no room. */
@@ -202,7 +216,7 @@ function drawLane(lane: Lane, at: Columns, top: number, width: number): string[]
   const y = top + panel.heading
   const whole = { x: page.margin, y: top, width: width - 2 * page.margin, height: laneHeight(lane) }
   const description = span.description === null ? '' : ` · ${span.description}`
-  const [heading = ''] = wrapLines(`${span.title}${description}`, fitting(whole.width - 2 * panel.padding, 13), 1)
+  const [heading = ''] = wrapAll(`${span.title}${description}`, fitting(whole.width - 2 * panel.padding, 13), 1)
   return [
     drawRect(whole, `rx="8" fill="${ink.panel}" stroke="${ink.border}"`),
     drawText(heading, page.margin + panel.padding, top + 22, 13, ink.title, 'font-weight="600"'),

@@ -1,4 +1,4 @@
-import { wrap } from '../cli/help/layout.ts'
+import { paragraph } from '../cli/help/layout.ts'
 import type { Block, Section } from './document.ts'
 
 const columns = 100
@@ -18,14 +18,14 @@ function writeSection({ title, blocks }: Section): string {
 function writeBlock(block: Block): string {
   switch (block.kind) {
     case 'text':
-      return wrap(escapeMarkdown(block.text), 0, columns)
+      return paragraph(escapeMarkdown(block.text), 0, columns)
     case 'code':
       return `\`\`\`${block.language}\n${block.code}\n\`\`\``
     case 'list':
       return block.items
         .map(
           ({ term, text }) =>
-            `- ${wrap(escapeMarkdown(text === '' ? term : `${term}: ${text}`), 2, columns).trimStart()}`
+            `- ${paragraph(escapeMarkdown(text === '' ? term : `${term}: ${text}`), 2, columns).trimStart()}`
         )
         .join('\n')
   }

@@ -2,12 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SpanplanError } from '../../src/errors.ts'
-import { drawPart, type Graph, inOneLine, partsOf } from '../../src/graph/graph.ts'
+import { drawPart, type Graph, partsOf } from '../../src/graph/graph.ts'
 import { renderMermaid } from '../../src/graph/mermaid.ts'
 import { renderSvg } from '../../src/graph/svg.ts'
 import { renderTree } from '../../src/graph/tree.ts'
 import { planTarget } from '../../src/plan/plan-view.ts'
-import { plain } from '../../src/printable.ts'
+import { oneLine, plain } from '../../src/printable.ts'
 import { converged, fixture } from '../lab/fixtures/converged.ts'
 import { factsOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
@@ -145,7 +145,7 @@ test.each(readdirSync(casesFolder))('each change and each wait is at one part: %
     const word = kind === 'sensor' ? 'connection' : kind
     expect(texts.filter((text) => text.includes(': ') && text.includes(word)).length, word).toBeGreaterThan(0)
   }
-  for (const { diagnostic } of waiting) expect(texts).toContain(inOneLine(diagnostic.message))
+  for (const { diagnostic } of waiting) expect(texts).toContain(oneLine(diagnostic.message))
   if (changes.length + waiting.length > 0) expect(tree(graph)).toContain('See: spanplan status')
 })
 

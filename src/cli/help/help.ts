@@ -6,7 +6,7 @@ import { suggest } from '../../spec/schema/did-you-mean.ts'
 import { type CommandHelp, commandHelp, commonExits } from './commands.ts'
 import { everywhere, variables } from './environment.ts'
 import { exitStatuses } from './exit-statuses.ts'
-import { listTerms, wrap } from './layout.ts'
+import { listTerms, paragraph } from './layout.ts'
 import { topics } from './topics.ts'
 
 /** What `spanplan` alone prints. */
@@ -77,7 +77,7 @@ export function printHelp(program: CommandUnknownOpts, topic?: string): void {
 function writeCode(code: string): string | undefined {
   if (!isCode(code)) return undefined
   const { kind, means, todo }: Message = messages[code]
-  return [`${code} (${kind ?? 'error'})`, wrap(means, 2), wrap(`What to do: ${todo}`, 2)].join('\n\n')
+  return [`${code} (${kind ?? 'error'})`, paragraph(means, 2), paragraph(`What to do: ${todo}`, 2)].join('\n\n')
 }
 
 const isCode = (code: string): code is Code => Object.hasOwn(messages, code)

@@ -1,6 +1,6 @@
 import schema from '../../../schemas/spans.schema.json' with { type: 'json' }
 import { exitStatuses } from './exit-statuses.ts'
-import { listTerms, wrap } from './layout.ts'
+import { listTerms, paragraph } from './layout.ts'
 import { type Field, listFields } from './spec-fields.ts'
 
 /** What `spanplan help` explains beside commands and codes. */
@@ -47,15 +47,15 @@ export const topics: Readonly<Record<string, Topic>> = {
         'spans.yaml, at its smallest:',
         smallestFile.replace(/^/gm, '  '),
         'Its keys:',
-        ...listFields(schema).map((field) => `  ${field.path}\n${wrap(describeField(field), 6)}`),
-        wrap(
+        ...listFields(schema).map((field) => `  ${field.path}\n${paragraph(describeField(field), 6)}`),
+        paragraph(
           'Top-level keys that begin with x- are your own, for anchors; << merges. Every other unknown key is an error.'
         )
       ].join('\n\n')
   },
   filters: {
     about: 'how to write a filter',
-    write: () => [...filterNotes.map((note) => wrap(note)), `Examples:\n${listTerms(filterExamples)}`].join('\n\n')
+    write: () => [...filterNotes.map((note) => paragraph(note)), `Examples:\n${listTerms(filterExamples)}`].join('\n\n')
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/text.ts'
-import { type Paint, printable, printableLines } from '../../printable.ts'
+import { oneLine, type Paint, printable } from '../../printable.ts'
 import { writeTitles, writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
@@ -90,7 +90,7 @@ function renderGroup(group: EventGroup, paint: Paint): string {
     case 'wait_over': {
       const titles = group.flatMap((one) => ('wait' in one ? [one.wait.title] : []))
       const { kind, span, diagnostic } = event.wait
-      const why = oneLine({ ...diagnostic, message: writeWait(titles, diagnostic) })
+      const why = sentence({ ...diagnostic, message: writeWait(titles, diagnostic) })
       const over = `${printable(writeTitles(titles))} no longer ${titles.length > 1 ? 'wait' : 'waits'}`
       const text = event.type === 'wait' ? `... ${kind} ${why}` : `    ${kind} ${over}`
       return row(event.trigger, span, paint('wait', text))
@@ -123,12 +123,12 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'source_gone':
       return row(event.trigger, event.span, `- source ${printable(event.source)}: it has stopped, or matches no more`)
     case 'warning':
-      return row('warning', '', oneLine(event.diagnostic))
+      return row('warning', '', sentence(event.diagnostic))
     case 'warning_over':
-      return row('warning', '', `no longer so: ${oneLine({ message: event.diagnostic.message })}`)
+      return row('warning', '', `no longer so: ${sentence({ message: event.diagnostic.message })}`)
     case 'degraded': {
       const { span, diagnostic, until } = event.degraded
-      const text = `! ${oneLine(diagnostic)}; next attempt at ${localTime(until)}`
+      const text = `! ${sentence(diagnostic)}; next attempt at ${localTime(until)}`
       return row(event.trigger, span, paint('remove', text))
     }
     case 'recovered': {
@@ -139,19 +139,19 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row(event.trigger, span, paint('create', text))
     }
     case 'docker_away':
-      return row(event.trigger, '', paint('wait', oneLine(event.diagnostic)))
+      return row(event.trigger, '', paint('wait', sentence(event.diagnostic)))
     case 'docker_back':
       return row(event.trigger, '', 'Docker answers again')
     case 'monitor_failed':
-      return row('warning', '', oneLine(event.monitor.diagnostic))
+      return row('warning', '', sentence(event.monitor.diagnostic))
     case 'monitor_back':
       return row(event.monitor.trigger, '', 'the monitor works again')
     case 'idle':
-      return row('idle', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
+      return row('idle', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'idle_over':
       return row('idle', event.span, paint('create', `frames come from ${printable(event.device)} again`))
     case 'carrier_lost':
-      return row('carrier', event.span, paint('remove', `! ${oneLine(event.diagnostic)}`))
+      return row('carrier', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'carrier_back':
       return row(
         'carrier',
@@ -173,7 +173,7 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
 
 /** What an apply repairs, the watch repairs by itself. */
 function describeSensor({ sensor, diagnostic }: SensorHealth): string {
-  return diagnostic === null ? printable(sensor) : oneLine(diagnostic)
+  return diagnostic === null ? printable(sensor) : sentence(diagnostic)
 }
 
 /** A line in columns. `span`: null for all spans. */
@@ -181,7 +181,6 @@ function row(trigger: string, span: string | null, text: string): string {
   return `${trigger.padEnd(8)} ${printable(span ?? 'all').padEnd(6)} ${text}`
 }
 
-function oneLine({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
-  const text = printableLines(message).split('\n').join(' ')
-  return hint === undefined ? text : `${text} (${printable(hint)})`
+function sentence({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
+  return hint === undefined ? oneLine(message) : `${oneLine(message)} (${printable(hint)})`
 }

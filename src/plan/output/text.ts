@@ -3,8 +3,9 @@ import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { meaningOf } from '../../meanings.ts'
-import { type Paint, printable, type Tone } from '../../printable.ts'
+import { oneLine, type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
+import { padTo, widthOf } from '../../text-lines.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
 import { signs } from './signs.ts'
 
@@ -25,11 +26,11 @@ export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): 
       ...plan.waiting.filter((wait) => wait.span === name).map(waitRow)
     ]
   }))
-  const width = Math.max(24, ...groups.flatMap(({ rows }) => rows.map((row) => row.title.length)))
+  const width = Math.max(24, ...groups.flatMap(({ rows }) => rows.map((row) => widthOf(row.title))))
   const blocks = groups
     .filter(({ rows }) => rows.length > 0)
     .map(({ heading, rows }) =>
-      [paint('title', inOneLine(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
+      [paint('title', oneLine(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
     )
   return `${[...blocks, renderSummary(plan, files)].join('\n\n')}\n`
 }
@@ -90,7 +91,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
 }
 
 function renderRow({ tone, sign, kind, title, detail }: Row, width: number, paint: Paint): string {
-  const text = `  ${sign.padEnd(3)} ${kind.padEnd(10)} ${title.padEnd(width)}  ${detail}`
+  const text = `  ${sign.padEnd(3)} ${kind.padEnd(10)} ${padTo(width, title)}  ${detail}`
   return paint(tone, text.trimEnd())
 }
 
@@ -107,13 +108,8 @@ function changeRow(change: PlannedChange): Row {
     sign: signs[change.action].sign,
     kind: change.kind,
     title: printable(change.title),
-    detail: inOneLine(detail)
+    detail: oneLine(detail)
   }
-}
-
-/** Texts of the file, such as descriptions, may have several lines. */
-function inOneLine(text: string): string {
-  return printable(text.trim().replace(/\s+/g, ' '))
 }
 
 function join(...parts: readonly string[]): string {

@@ -1,15 +1,11 @@
 import type { Origin } from '../../errors.ts'
 import { printable } from '../../printable.ts'
+import { widthOf } from '../../text-lines.ts'
 
 /** Columns of a terminal. A longer line is cut around the place. */
 const longestLine = 100
 const tabWidth = 4
 
-/** Characters of two columns: East Asian wide characters (UAX #11, in blocks) and emoji. */
-const wide =
-  /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
-/** Characters of no columns, drawn on the character before. */
-const combining = /\p{Mn}|\p{Me}/u
 interface Cell {
   readonly shown: string
   readonly width: number
@@ -21,8 +17,7 @@ function show(character: string): Cell {
   if (character < ' ') return { shown: String.fromCodePoint(0x2400 + character.charCodeAt(0)), width: 1 }
   if (character === '\u007F') return { shown: '\u2421', width: 1 }
   if (printable(character) !== character) return { shown: '\uFFFD', width: 1 }
-  if (combining.test(character)) return { shown: character, width: 0 }
-  return { shown: character, width: wide.test(character) ? 2 : 1 }
+  return { shown: character, width: widthOf(character) }
 }
 
 const sumWidths = (cells: readonly Cell[]) => cells.reduce((sum, { width }) => sum + width, 0)

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { meaningOf } from '../../meanings.ts'
-import { printable } from '../../printable.ts'
+import { oneLine } from '../../printable.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import type { WindowTime } from '../../run-dir/window-time.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
@@ -74,7 +74,7 @@ function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
   const frames = describeSilence(span.flowReport) ?? describeLastFrame(span.flowReport) ?? []
   return {
     healthy: true,
-    text: inOneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`),
+    text: oneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`),
     action: ''
   }
 }
@@ -100,11 +100,7 @@ function describeProblems(
   const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
   const action = writeSentence(first?.hint ?? '')
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
-  return { healthy: false, text: inOneLine(`${title}: ${clauses.join(', ')}.`), action: inOneLine(action) }
-}
-
-function inOneLine(text: string): string {
-  return printable(text.trim().replace(/\s+/g, ' '))
+  return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action) }
 }
 
 /** Programs with which hints begin: a command with a capital letter is none. */

@@ -2,17 +2,17 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { isAbout } from '../../meanings.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import { type Paint, printable, printableLines } from '../../printable.ts'
+import { oneLine, type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
+import { wrap } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
 import type { SilentWatch } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
-import { wrap } from './wrap.ts'
 
 /** What the rows of changes and the notes on hops say already. */
 const isShownElsewhere = isAbout('changes', 'losses', 'carriers')
@@ -49,9 +49,9 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
 function renderSpan(span: SpanReport, paint: Paint): string {
   const { name, description, flowReport, changes, waiting, sensors, unhealthy } = span
   const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
-  const title = description === null ? name : `${name} · ${description.trim().replace(/\s+/g, ' ')}`
+  const title = description === null ? name : `${name} · ${description}`
   return [
-    paint('title', printable(title)),
+    paint('title', oneLine(title)),
     paint('wait', headings),
     ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
@@ -136,7 +136,7 @@ function remarks(hop: Hop): string[] {
 function describeMirror(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   const { counters } = hop
   const frames = writeFrames(hop)
-  const filter = frames === null ? [] : [frames.trim().replace(/\s+/g, ' ')]
+  const filter = frames === null ? [] : [oneLine(frames)]
   if (counters === null) return [...filter, 'the mirror is missing']
   const { packets, bytes, installed, idle } = counters
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`

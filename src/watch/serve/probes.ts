@@ -1,4 +1,5 @@
 import { localTime } from '../../local-time.ts'
+import { oneLine } from '../../printable.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import type { Degraded, WatchState } from '../../status/watch-state.ts'
 
@@ -45,5 +46,5 @@ export function probeReadiness({ last, degraded, sensors }: WatchState): ProbeRe
 }
 
 function degradedNote({ span, reason, diagnostic }: Degraded): string {
-  return `${span === null ? '' : `span ${span} `}${reason}: ${diagnostic.message.replace(/\s+/g, ' ')}`
+  return `${span === null ? '' : `span ${span} `}${reason}: ${oneLine(diagnostic.message)}`
 }
