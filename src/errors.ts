@@ -102,9 +102,45 @@ export function diagnostic(code: Code, message: string, hint?: string, origin?: 
   return { code, message, ...(hint !== undefined && { hint }), ...(origin && origin !== nowhere && { origin }) }
 }
 
+/** Sorts by file, line and column; what has no place comes last. Each is kept once: aliases repeat the same error. */
+export function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const unique = new Map(diagnostics.map((one) => [JSON.stringify([one.origin, one.code, one.message]), one]))
+  const rankOf = ({ origin }: Diagnostic) => (origin ? files.indexOf(origin.file) : files.length)
+  const placeOf = ({ origin }: Diagnostic) => origin ?? nowhere
+  return [...unique.values()].sort(
+    (one, other) =>
+      rankOf(one) - rankOf(other) ||
+      placeOf(one).line - placeOf(other).line ||
+      placeOf(one).column - placeOf(other).column
+  )
+}
+
 /** The code of a system error, such as ENOENT; undefined: the error has none. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}
+
+/** What the codes of system errors mean, whatever was to be done. */
+const systemReasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'another program already listens there',
+  EADDRNOTAVAIL: 'this host has no such address',
+  EDQUOT: 'the disk is full',
+  EISDIR: 'it is a folder',
+  ENOSPC: 'the disk is full',
+  ENXIO: 'it is a socket, or a device that does not exist',
+  EROFS: 'the file system is read-only'
+}
+
+/**
+ * Why the system has refused something.
+ *
+ * @param words what further codes mean here, or mean more exactly.
+ */
+export function systemReason(error: unknown, words: Readonly<Record<string, string>> = {}): string {
+  const code = systemCode(error) ?? ''
+  // Without the path by which it was opened, which may be in /proc.
+  return words[code] ?? systemReasons[code] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
 }
 
 /** The message of anything that was thrown. */

@@ -16,7 +16,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { type Diagnostic, diagnostic, SpanplanError, systemCode, systemReason } from '../errors.ts'
 import { distrustDefaultFolder, distrustFile } from '../host/files/trust.ts'
 import { isRoot, rightMissing } from '../host/process/process-rights.ts'
 import { printable } from '../printable.ts'
@@ -178,21 +178,13 @@ const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 const reasons: Readonly<Record<string, string>> = {
   ELOOP: 'it is a symbolic link: name its target instead',
   ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder does not exist',
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk is full',
-  ENXIO: 'it is a socket, or a device that does not exist'
+  ENOTDIR: 'its folder does not exist'
 }
 
 function unwritable(path: string, error: unknown): SpanplanError {
-  // Without the path by which it was opened, which is in /proc.
-  const code = systemCode(error)
-  const reason = reasons[code ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
-  const message = `${printable(path)} cannot be installed: ${printable(reason)}`
+  const message = `${printable(path)} cannot be installed: ${printable(systemReason(error, reasons))}`
   return new SpanplanError(
-    code === 'EACCES'
+    systemCode(error) === 'EACCES'
       ? rightMissing(message)
       : diagnostic('FILE_UNWRITABLE', message, 'name another file with --install')
   )

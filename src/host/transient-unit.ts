@@ -1,5 +1,5 @@
 import { readlinkSync, statSync } from 'node:fs'
-import { diagnostic, Exit, messageOf, SpanplanError } from '../errors.ts'
+import { diagnostic, Exit, SpanplanError, systemReason } from '../errors.ts'
 import { type Argv, commandFailed, run } from './exec.ts'
 import { isRoot, rightMissing } from './process/process-rights.ts'
 
@@ -70,7 +70,7 @@ function readNetworkNamespace(process: string): string {
   try {
     return readlinkSync(path)
   } catch (error) {
-    throw detachImpossible(`${path} cannot be read: ${messageOf(error).replace(/, \w+ '.*'$/s, '')}`)
+    throw detachImpossible(`${path} cannot be read: ${systemReason(error)}`)
   }
 }
 

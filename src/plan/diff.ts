@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { keysOf } from '../keys.ts'
 import type { Change, Kind, Resource } from '../resources/kind.ts'
 
 /** A foreign thing in the place of a desired resource. */
@@ -73,8 +74,7 @@ function compare<R extends Resource>(
 
 /** The keys of the kind's table, in its order. */
 export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & string)[] {
-  // Object.keys forgets that its keys are the table's own.
-  return Object.keys(kind.fields) as (keyof R & string)[]
+  return keysOf(kind.fields)
 }
 
 function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates): 'replace' | 'remove' | undefined {

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
@@ -82,16 +82,6 @@ export function resolveSpec(
 /** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
 function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
   return mirrors.map(({ source, direction }) => waitForMirror(span, source, direction, diagnostic))
-}
-
-/** Sorts by file and line; a diagnostic without a place comes last. */
-function sortByPlace(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
-  const rank = ({ origin }: Diagnostic): readonly number[] =>
-    origin ? [files.indexOf(origin.file), origin.line, origin.column] : [files.length]
-  return [...diagnostics].sort((a, b) => {
-    const [x, y] = [rank(a), rank(b)]
-    return x.map((value, index) => value - (y[index] ?? 0)).find((difference) => difference !== 0) ?? 0
-  })
 }
 
 function knownSpans(names: readonly string[], host: HostIndex): string[] {

@@ -16,7 +16,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { type Diagnostic, diagnostic, SpanplanError, systemCode, systemReason } from '../errors.ts'
 import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/files/permissions.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
@@ -162,7 +162,7 @@ export function writeRunFile(kind: string, text: string, mode = 0o644): void {
     }
     renameSync(draft, path)
   } catch (error) {
-    const message = `${printable(path)} cannot be written: ${messageOf(error)}`
+    const message = `${printable(path)} cannot be written: ${systemReason(error)}`
     throw new SpanplanError(diagnostic('FILE_UNWRITABLE', message))
   }
 }

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { diagnostic, interruptedExit, messageOf, SpanplanError, systemCode } from '../errors.ts'
+import { diagnostic, interruptedExit, SpanplanError, systemCode, systemReason } from '../errors.ts'
 import { commandFailed, run } from '../host/exec.ts'
 import { mayOthersWrite } from '../host/files/permissions.ts'
 import { isRoot } from '../host/process/process-rights.ts'
@@ -133,7 +133,7 @@ function explainErrors<T>(path: string, action: () => T): T {
     const code = systemCode(error)
     if (code === undefined) throw error
     const folder = dirname(path)
-    const reason = reasons[code] ?? messageOf(error)
+    const reason = systemReason(error, reasons)
     // Not a folder that exists: it may be another user's.
     const own = folder === systemFolder || existsSync(folder) ? `${folder}-USER` : folder
     const what = existsSync(path)
@@ -150,13 +150,9 @@ function explainErrors<T>(path: string, action: () => T): T {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
   EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
   ENOENT: 'the folder above it does not exist',
-  ENOTDIR: 'it is not a folder',
-  EISDIR: 'it is a folder',
-  ENOSPC: 'the disk is full'
+  ENOTDIR: 'it is not a folder'
 }
 
 /** Whether only this user and the folder's owner can write to the lock's file, and it has no second name. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError, sortByPlace } from '../errors.ts'
 import type { Code } from '../messages.ts'
 import { printable, quote } from '../printable.ts'
 import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
@@ -67,7 +67,7 @@ export function examineFiles(files: readonly SourceFile[]): Examined {
   }
   return {
     spec,
-    diagnostics: sortDiagnostics(
+    diagnostics: sortByPlace(
       diagnostics,
       files.map(({ path }) => path)
     )
@@ -205,18 +205,4 @@ function buildNetwork({ name, data, tree, origin }: Named<SpanData>): NetworkSpe
   const { network, sensors } = data
   if (network === undefined) return sensors.length > 0 ? { name, subnet: null, origin } : null
   return { name: network.name, subnet: network.subnet ?? null, origin: findValuePlace(tree, ['network']) }
-}
-
-/** Sorts by file, line and column. Each is kept once: aliases repeat the same error. */
-export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
-  const ranks = new Map(files.map((path, index) => [path, index]))
-  const rankOf = ({ origin }: Diagnostic) => (origin && ranks.get(origin.file)) ?? 0
-  const placeOf = ({ origin }: Diagnostic) => origin ?? { line: 0, column: 0 }
-  const unique = new Map(diagnostics.map((one) => [JSON.stringify([one.origin, one.code, one.message]), one]))
-  return [...unique.values()].sort(
-    (one, other) =>
-      rankOf(one) - rankOf(other) ||
-      placeOf(one).line - placeOf(other).line ||
-      placeOf(one).column - placeOf(other).column
-  )
 }

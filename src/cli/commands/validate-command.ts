@@ -1,6 +1,6 @@
-import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { Exit, type ExitCode, SpanplanError, sortByPlace } from '../../errors.ts'
 import { printable, printableJson } from '../../printable.ts'
-import { examineFiles, sortDiagnostics } from '../../spec/load.ts'
+import { examineFiles } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { type FileSelection, readFiles } from '../input/spec-files.ts'
@@ -21,7 +21,7 @@ export async function validateCommand(
   const { spec, diagnostics } = examineFiles(read)
   const { errors, warnings } = await checkFilters(spec)
   warn(session, warnings)
-  const all = sortDiagnostics([...diagnostics, ...errors], spec.files)
+  const all = sortByPlace([...diagnostics, ...errors], spec.files)
   if (all.length > 0) throw new SpanplanError(all, Exit.invalidFile)
   const { name, files, digest, spans } = spec
   const summary = { valid: true, name, files, digest, spans: spans.map((span) => span.name), warnings }

@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Diagnostic, Exit, messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError, systemReason } from '../../errors.ts'
 import { distrustFile } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
@@ -211,15 +211,8 @@ export function tryToRead<T>(path: string, read: () => T): T {
   }
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'it does not exist',
-  EACCES: 'permission denied',
-  ENXIO: 'it is a socket, or a device that does not exist'
-}
-
 function unreadable(path: string, error: unknown): SpanplanError {
-  // Without the path by which it was opened, which is in /proc.
-  const reason = reasons[systemCode(error) ?? ''] ?? messageOf(error).replace(/, \w+ '.*'$/s, '')
+  const reason = systemReason(error, { ENOENT: 'it does not exist' })
   // Node gives bytes of an argument that are not UTF-8 as this character: the file that was meant cannot be opened.
   const why = path.includes('\ufffd') ? `${reason}, or its name is not UTF-8` : reason
   const message = `${printable(path)} cannot be read: ${printable(why)}`

@@ -11,17 +11,12 @@ import {
   writeFileSync
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { SpanplanError, systemReason } from '../../errors.ts'
 import { isTrustedUser } from '../../host/files/permissions.ts'
 import { printable } from '../../printable.ts'
 import { descriptorOf } from '../input/open-input.ts'
 
 const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
-
-const reasons: Readonly<Record<string, string>> = {
-  ELOOP: 'it is a symbolic link: name its target instead',
-  ENXIO: 'it is a pipe that nobody reads, or a socket'
-}
 
 /**
  * Saves a text to a file atomically, for its owner alone.
@@ -53,7 +48,8 @@ export function saveFile(path: string, text: string): void {
 export function openOutput(path: string): number {
   const descriptor = descriptorOf(path)
   if (descriptor !== null) return descriptor
-  const file = openNonblocking(path)
+  // Without O_NONBLOCK, it would block where a pipe has no reader.
+  const file = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600)
   try {
     const stats = fstatSync(file)
     checkOwner(stats.uid)
@@ -72,16 +68,6 @@ export function openOutput(path: string): number {
   }
 }
 
-/** Does not block where a pipe has no reader: it throws. */
-function openNonblocking(path: string): number {
-  try {
-    return openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o600)
-  } catch (error) {
-    const reason = reasons[systemCode(error) ?? '']
-    throw reason === undefined ? error : new Error(reason)
-  }
-}
-
 function checkOwner(uid: number): void {
   if (!isTrustedUser(uid)) throw new Error(`it belongs to another user (uid ${uid})`)
 }
@@ -93,9 +79,13 @@ function checkOwner(uid: number): void {
  * @param option names the file.
  */
 export function fileUnwritable(what: string, path: string, error: unknown, option: string): SpanplanError {
+  const reason = systemReason(error, {
+    ELOOP: 'it is a symbolic link: name its target instead',
+    ENXIO: 'it is a pipe that nobody reads, or a socket'
+  })
   return new SpanplanError({
     code: 'FILE_UNWRITABLE',
-    message: `${what} cannot be written to ${printable(path)}: ${printable(messageOf(error))}`,
+    message: `${what} cannot be written to ${printable(path)}: ${printable(reason)}`,
     hint: `name another file with ${option}`
   })
 }

@@ -1,5 +1,5 @@
+import { changeDocument } from '../../plan/output/json.ts'
 import { renderChange } from '../../plan/output/text.ts'
-import type { PlannedChange } from '../../plan/plan.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
 /**
@@ -18,10 +18,12 @@ export function eventFields(event: WatchEvent): object {
       return { diagnostics: event.diagnostics }
     case 'changed': {
       const { trigger, repaired, milliseconds, change } = event
-      return { trigger, repaired, milliseconds, change: changeDocument(change) }
+      return { trigger, repaired, milliseconds, change: { ...changeDocument(change), text: renderChange(change) } }
     }
-    case 'drift':
-      return { trigger: event.trigger, change: changeDocument(event.change) }
+    case 'drift': {
+      const { trigger, change } = event
+      return { trigger, change: { ...changeDocument(change), text: renderChange(change) } }
+    }
     case 'wait':
     case 'wait_over': {
       // The same as among the `waiting` of `plan --json`.
@@ -64,9 +66,4 @@ export function eventFields(event: WatchEvent): object {
       return { sensor: { span, sensor, state, cause, since, diagnostic } }
     }
   }
-}
-
-function changeDocument(change: PlannedChange) {
-  const { address, kind, span, action, title, reason } = change
-  return { address, kind, span, action, title, reason, text: renderChange(change) }
 }

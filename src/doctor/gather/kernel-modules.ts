@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
+import { keysOf } from '../../keys.ts'
 
 /** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
 const options = {
@@ -14,8 +15,7 @@ const options = {
 
 export type ModuleName = keyof typeof options
 
-/** Object.keys forgets that its keys are the table's own. */
-export const moduleNames = Object.keys(options) as readonly ModuleName[]
+export const moduleNames: readonly ModuleName[] = keysOf(options)
 
 /**
  * Whether the kernel has a module. `loadable`: the kernel loads it when it is needed. `blocked`: modprobe is configured to run

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { keysOf } from '../../keys.ts'
 import { judgeOrigins, originOutput } from '../address-origin.ts'
 import {
   type Address,
@@ -181,8 +182,7 @@ export function parseOwnMacEntries(document: unknown): Set<string> {
 
 /** ethtool's name of an offload, and the short one. */
 const shortNames: ReadonlyMap<string, OffloadName> = new Map(
-  // A cast: Object.entries forgets the type of the keys.
-  Object.entries(offloadNames).map(([short, long]) => [long, short as OffloadName])
+  keysOf(offloadNames).map((short) => [offloadNames[short], short])
 )
 
 /** What names a link, or one of these offloads, at the beginning of a line: `tx-checksumming: on`, `rx-gro-hw: off [fixed]`. */

@@ -39,7 +39,7 @@ export function planDocument(
     created: context.created,
     spec: context.spec && { name: context.spec.name, files: context.spec.files, digest: context.spec.digest },
     host: { boot_id: context.host.bootId, digest: digestFacts(context) },
-    changes: plan.changes.map(changeDocument),
+    changes: plan.changes.map(plannedDocument),
     waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({ kind, span, title, ...diagnostic })),
     warnings: plan.warnings,
     summary: countActions(plan),
@@ -47,18 +47,18 @@ export function planDocument(
   }
 }
 
-function changeDocument(change: PlannedChange) {
+/** What every document says of a change. */
+export function changeDocument({ address, kind, span, action, title, reason }: PlannedChange) {
+  return { address, kind, span, action, title, reason }
+}
+
+function plannedDocument(change: PlannedChange) {
   return {
-    address: change.address,
-    kind: change.kind,
-    span: change.span,
-    title: change.title,
-    action: change.action,
+    ...changeDocument(change),
     before: change.before && resourceDocument(change.before),
     after: change.after && resourceDocument(change.after),
     fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
     facts: change.facts.map(({ key, label, from, to }) => ({ key, label, before: from, after: to })),
-    reason: change.reason,
     ...(change.origin && { origin: change.origin }),
     steps: change.stages.flatMap((stage) => stage.steps.map(stepDocument))
   }

@@ -1,6 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
+import { keysOf } from '../../keys.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
@@ -261,8 +262,7 @@ function findAgain(host: HostIndex, { id, attached, role: { connects } }: Port):
 
 function giveBackSteps(before: Port): Step[] {
   const after = giveBack(before)
-  // Object.keys forgets that its keys are the table's own.
-  const keys = Object.keys(port.fields) as (keyof Port)[]
+  const keys = keysOf(port.fields)
   return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
 }
 

@@ -1,3 +1,4 @@
+import { keysOf } from '../../keys.ts'
 import { printable, quote } from '../../printable.ts'
 import { sourceKeys } from '../sources/registry.ts'
 import type { MapTree, Path, ScalarTree, Tree } from '../yaml/tree.ts'
@@ -32,8 +33,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
 
 /** The first level that has a key. */
 const homeOf = (key: string) => {
-  const levels = Object.keys(homes) as Level[] // A cast: the keys of the table are all levels.
-  return levels.find((level) => levelKeys[level].includes(key))
+  return keysOf(homes).find((level) => levelKeys[level].includes(key))
 }
 
 /** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */

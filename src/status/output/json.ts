@@ -1,3 +1,4 @@
+import { changeDocument } from '../../plan/output/json.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
@@ -72,10 +73,6 @@ function spanDocument({
 
 function sensorDocument({ sensor, listed, state, cause, since, diagnostic }: SensorHealth) {
   return { sensor, listed, state, cause, since, diagnostic }
-}
-
-function changeDocument({ address, kind, span, action, title, reason }: SpanReport['changes'][number]) {
-  return { address, kind, span, action, title, reason }
 }
 
 function hopDocument(hop: Hop, seconds: number) {

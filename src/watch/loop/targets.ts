@@ -1,4 +1,4 @@
-import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, SpanplanError, sortByPlace } from '../../errors.ts'
 import { compileFilters, peekFilters } from '../../host/compile-filters.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
@@ -7,7 +7,6 @@ import { destroyOf } from '../../plan/live-spans.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { expressionsOf, makeTarget, nothingRests, type Resting, type Target } from '../../plan/target.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
-import { sortDiagnostics } from '../../spec/load.ts'
 import { everySpan, exceptSpans, matchesSpan, noSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Refusals } from '../triggers/watched-files.ts'
@@ -99,7 +98,7 @@ export function checkNextSpec(policy: RemovalPolicy, next: Spec, before: Spec): 
  */
 export async function checkFirstSpec(spec: Spec): Promise<void> {
   const errors = findFaultyFilters(spec, await awaitFilters(spec))
-  if (errors.length > 0) throw new SpanplanError(sortDiagnostics(errors, spec.files), Exit.invalidFile)
+  if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files), Exit.invalidFile)
 }
 
 /** Waits for tcpdump to compile the filters, and not longer than for a run. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIPv6, type Socket } from 'node:net'
-import { messageOf, SpanplanError, systemCode } from '../../errors.ts'
+import { diagnostic, messageOf, SpanplanError, systemCode, systemReason } from '../../errors.ts'
 import { isOwnHost } from './host-header.ts'
 
 /** Where to listen. */
@@ -123,24 +123,17 @@ async function bind(server: Server, address: ListenAddress): Promise<number> {
   return bound !== null && typeof bound === 'object' ? bound.port : address.port
 }
 
-const reasons: Readonly<Record<string, { readonly reason: string; readonly hint: string }>> = {
-  EADDRINUSE: {
-    reason: 'another program already listens there',
-    hint: 'name another port, or see which program it is: ss -ltnp'
-  },
-  EADDRNOTAVAIL: { reason: 'this host has no such address', hint: 'see which it has: ip address' },
-  EACCES: { reason: 'permission denied', hint: 'only root can use ports below 1024: name another' }
+const hints: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'name another port, or see which program it is: ss -ltnp',
+  EADDRNOTAVAIL: 'see which it has: ip address',
+  EACCES: 'only root can use ports below 1024: name another'
 }
 
 function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
   const code = systemCode(error)
   if (code === undefined) throw error
-  const known = reasons[code]
-  return new SpanplanError({
-    code: 'LISTEN_FAILED',
-    message: `cannot listen at ${writeListenAddress(address)}: ${known?.reason ?? messageOf(error)}`,
-    ...(known && { hint: known.hint })
-  })
+  const message = `cannot listen at ${writeListenAddress(address)}: ${systemReason(error)}`
+  return new SpanplanError(diagnostic('LISTEN_FAILED', message, hints[code]))
 }
 
 async function answer(
