@@ -1,4 +1,3 @@
-import { SpanplanError } from '../errors.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '../host/snapshot.ts'
@@ -6,9 +5,10 @@ import { markOf } from '../resources/copied-mark.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie } from '../resources/marks.ts'
 import { checkInterface, interfaceHooks } from '../resources/sources/interface.ts'
-import { loadSpec } from '../spec/load.ts'
+import { checkData } from '../spec/load.ts'
 import { type Direction, readDirections } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
+import type { Data } from '../spec/yaml/tree.ts'
 import { filterToPcap, joinParts, type PcapPart, type PcapResult } from './filter-to-pcap.ts'
 
 /** A source of a discovered span, with remarks for the user. */
@@ -242,18 +242,13 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
 }
 
 /** Why the rules of spans.yaml refuse this part of a span, in their own message; null: they do not. */
-function problemOf(span: string, part: Readonly<Record<string, unknown>> = {}): string | null {
+function problemOf(span: string, part: Readonly<Record<string, Data>> = {}): string | null {
   return refusalOf({ spans: { [span]: { sources: [{ interface: 'eth0' }], ...part } } })
 }
 
-function refusalOf(file: Readonly<Record<string, unknown>>): string | null {
-  try {
-    loadSpec([{ path: 'spans.yaml', bytes: Buffer.from(JSON.stringify({ version: 1, ...file })) }])
-    return null
-  } catch (error) {
-    if (!(error instanceof SpanplanError)) throw error
-    return error.diagnostics.map(({ message }) => message).join('; ')
-  }
+function refusalOf(file: Readonly<Record<string, Data>>): string | null {
+  const problems = checkData({ version: 1, ...file })
+  return problems.length === 0 ? null : problems.map(({ message }) => message).join('; ')
 }
 
 /** The owner's name, from the bridges' aliases. The mirrors' cookies have a hash of it only. */

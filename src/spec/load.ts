@@ -13,7 +13,7 @@ import { readSelector } from './values/container-selector.ts'
 import { readDirections } from './values/direction.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
-import { findTree, findValuePlace, type Path, type Tree } from './yaml/tree.ts'
+import { type Data, findTree, findValuePlace, type Path, type Tree, treeOf } from './yaml/tree.ts'
 
 /** The spans and interfaces that are valid, and all that is wrong with the files, in the order of files and lines. */
 export interface Examined {
@@ -43,34 +43,43 @@ export function examineFiles(files: readonly SourceFile[]): Examined {
     throw new SpanplanError({ code: 'FILE_MISSING', message: 'there is no file to read' }, Exit.invalidFile)
   }
   const loaded = files.map((file) => hideElsewhere(file, loadFile(file)))
-  const parts = loaded.flatMap(({ part }) => part ?? [])
+  const { diagnostics, ...merged } = mergeParts(loaded.flatMap(({ part }) => part ?? []))
+  const paths = files.map(({ path }) => path)
+  return {
+    spec: {
+      ...merged,
+      files: paths,
+      // The digest of a single file is what sha256sum prints.
+      digest: `sha256:${files.reduce((hash, { bytes }) => hash.update(bytes), createHash('sha256')).digest('hex')}`
+    },
+    diagnostics: sortByPlace([...loaded.flatMap((file) => file.diagnostics), ...diagnostics], paths)
+  }
+}
+
+/** All that is wrong with what a file would say, in no file and so without places. */
+export function checkData(data: Data): readonly Diagnostic[] {
+  const { part, diagnostics } = readPart(treeOf(data))
+  return [...diagnostics, ...mergeParts([part]).diagnostics]
+}
+
+/** What the parts say together, with what is wrong beyond each of them. */
+function mergeParts(parts: readonly Part[]) {
   const interfaceEntries = parts.flatMap((part) => part.interfaces)
   const spanEntries = parts.flatMap((part) => part.spans)
   const interfaces = takeFirst(interfaceEntries).map(buildInterface)
   const findInterface = indexInterfaces(interfaces)
   const spans = takeFirst(spanEntries).map((span) => buildSpan(span, findInterface))
-  const diagnostics = [
-    ...loaded.flatMap((file) => file.diagnostics),
-    ...checkOwners(parts),
-    ...checkTwice('SPAN_TWICE', 'span', spanEntries),
-    ...checkTwice('INTERFACE_TWICE', 'interface', interfaceEntries),
-    ...spans.flatMap(checkDefaultNetwork),
-    ...checkSpans(interfaces, spans)
-  ]
-  const spec = {
-    name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
-    files: files.map(({ path }) => path),
-    // The digest of a single file is what sha256sum prints.
-    digest: `sha256:${files.reduce((hash, { bytes }) => hash.update(bytes), createHash('sha256')).digest('hex')}`,
-    interfaces,
-    spans
-  }
   return {
-    spec,
-    diagnostics: sortByPlace(
-      diagnostics,
-      files.map(({ path }) => path)
-    )
+    name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
+    interfaces,
+    spans,
+    diagnostics: [
+      ...checkOwners(parts),
+      ...checkTwice('SPAN_TWICE', 'span', spanEntries),
+      ...checkTwice('INTERFACE_TWICE', 'interface', interfaceEntries),
+      ...spans.flatMap(checkDefaultNetwork),
+      ...checkSpans(interfaces, spans)
+    ]
   }
 }
 

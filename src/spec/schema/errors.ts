@@ -13,7 +13,16 @@ import {
   type Tree
 } from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
-import { isKeyOfSpan, keysMeant, levelOf, shorten, suggestIndent, suggestKey, suggestMtu } from './suggestions.ts'
+import {
+  isKeyOfSpan,
+  keysAt,
+  keysMeant,
+  levelOf,
+  shorten,
+  suggestIndent,
+  suggestKey,
+  suggestMtu
+} from './suggestions.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -140,7 +149,7 @@ function suggestVersion({ text, value }: ScalarTree): string {
   return 'write "version: 1", the version of this format; there is no other'
 }
 
-function explainUnknownKey(key: string, path: Path, known: readonly string[], tree: Tree): Diagnostic {
+function explainUnknownKey(key: string, path: Path, tree: Tree): Diagnostic {
   const origin = findKeyPlace(tree, [...path, key])
   const subject = `${quote(key)}${inOwner(path)}`
   const feature = unsupported.get(`${levelOf(path)} ${key}`)
@@ -148,14 +157,14 @@ function explainUnknownKey(key: string, path: Path, known: readonly string[], tr
     const hint = `this version of spanplan does not support ${feature} yet`
     return diagnostic('KEY_UNSUPPORTED', `${subject} is not supported`, hint, origin)
   }
-  const hint = suggestKey(key, path, known, findTree(tree, path))
+  const hint = suggestKey(key, path, findTree(tree, path))
   return diagnostic('KEY_UNKNOWN', `unknown key ${subject}`, hint, origin)
 }
 
 /** The paths at which an unknown key explains another issue: the path of its mapping, and that of the key that is meant. */
 function listExplained(issue: Issue): string[] {
   if (issue.code !== 'unrecognized_keys') return []
-  const known = issue.message.split(', ')
+  const known = keysAt(issue.path)
   // An unknown key of a source or of `match` may be meant as the one key that these need.
   const meant = issue.keys.flatMap((key) => [suggest(key, known) ?? [], keysMeant(key, levelOf(issue.path))].flat())
   return [issue.path, ...meant.map((key) => [...issue.path, key])].map((path) => path.join('\0'))
@@ -180,8 +189,7 @@ export function explainIssues(issues: readonly Issue[], root: Tree): Diagnostic[
 function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   const { path } = issue
   if (issue.code === 'unrecognized_keys') {
-    const known = issue.message.split(', ')
-    return issue.keys.map((key) => explainUnknownKey(key, path, known, root))
+    return issue.keys.map((key) => explainUnknownKey(key, path, root))
   }
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => explainName(inner, path, root))
   const tree = findTree(root, path)

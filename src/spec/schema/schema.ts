@@ -23,7 +23,7 @@ import { sensor, sensorMapping } from './sensor.ts'
 
 /**
  * The one definition of spans.yaml. Each message says what a value must be, and follows the value's name: "mtu must be auto or a
- * number from 68 to 65535". The message for an unknown key is the list of the known keys.
+ * number from 68 to 65535".
  */
 
 const spanName = text('a name', [

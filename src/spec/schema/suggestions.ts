@@ -31,6 +31,12 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   return key === 'sources' ? 'source' : key === 'sensors' ? 'sensor' : undefined
 }
 
+/** The keys that the mapping at a path may have. */
+export function keysAt(path: Path): readonly string[] {
+  const level = levelOf(path)
+  return level === undefined ? [] : levelKeys[level]
+}
+
 /** The first level that has a key. */
 const homeOf = (key: string) => {
   return keysOf(homes).find((level) => levelKeys[level].includes(key))
@@ -53,8 +59,9 @@ const filterWords: ReadonlyMap<string, string> = new Map([
 ])
 
 /** A hint for a key that is unknown at its place. `around` is the mapping that has it. */
-export function suggestKey(key: string, path: Path, known: readonly string[], around: Tree | undefined): string {
+export function suggestKey(key: string, path: Path, around: Tree | undefined): string {
   const level = levelOf(path)
+  const known = keysAt(path)
   const value = around?.kind === 'map' ? around.entries.get(key)?.value : undefined
   return (
     suggestFilter(key, level, value, around) ??

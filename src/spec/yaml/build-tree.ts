@@ -167,10 +167,6 @@ export class TreeBuilder {
       this.#report('YAML_SYNTAX', at, 'a key must be one word', 'write "key: value"')
       return undefined
     }
-    if (tree.text === '__proto__') {
-      this.#report('KEY_UNKNOWN', at, '"__proto__" cannot be a key', 'choose another name')
-      return undefined
-    }
     return tree.text
   }
 

@@ -60,8 +60,11 @@ export function breakStrange(tree: Tree, report: (diagnostic: Diagnostic) => voi
   })
   for (const one of keys) report(one)
   if (keys.length > 0) return { kind: 'broken', at: tree.at }
-  const entries = [...tree.entries].map(
-    ([key, entry]) => [key, free.has(key) ? entry : { ...entry, value: breakStrange(entry.value, report) }] as const
-  )
+  const entries = [...tree.entries].flatMap(([key, entry]) => {
+    if (key !== '__proto__')
+      return [[key, free.has(key) ? entry : { ...entry, value: breakStrange(entry.value, report) }] as const]
+    report(diagnostic('KEY_UNKNOWN', '"__proto__" cannot be a key', 'choose another name', entry.at))
+    return []
+  })
   return { ...tree, entries: new Map(entries) }
 }

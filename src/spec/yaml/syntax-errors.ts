@@ -1,6 +1,6 @@
 import type { YAMLError } from 'yaml'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { hasControls, printable, quote } from '../../printable.ts'
+import { printable, quote } from '../../printable.ts'
 import { explainTemplate, findStrange } from './strange-text.ts'
 
 /** Errors that leave the structure of the file intact. */
@@ -15,7 +15,7 @@ const keyAndValue = /^\s*(?:- +)*([A-Za-z0-9_.-]+):[ \t]+(.*\S)\s*$/
 /** A hint that shows a line's value in quotes. */
 export function suggestQuotes(line: string): string {
   const [, key, value] = keyAndValue.exec(line) ?? []
-  if (key === undefined || value === undefined || value.length > 80 || hasControls(value))
+  if (key === undefined || value === undefined || value.length > 80 || printable(value) !== value)
     return 'put the value in quotes'
   const quoted = /["\\]/.test(value) ? `'${value.replaceAll("'", "''")}'` : `"${value}"`
   return `put the value in quotes: ${key}: ${quoted}`

@@ -1,4 +1,4 @@
-import type { Origin } from '../../errors.ts'
+import { nowhere, type Origin } from '../../errors.ts'
 
 /** A value of a YAML file with its place. Aliases are resolved and `<<` is merged. Parts may be shared, and are never changed. */
 export type Tree = ScalarTree | ListTree | MapTree | BrokenTree
@@ -49,6 +49,24 @@ export interface Entry {
 
 /** Keys and indexes, from the root to a value. */
 export type Path = readonly PropertyKey[]
+
+/** Plain data that a tree can be of. */
+export type Data = ScalarTree['value'] | Data[] | { readonly [key: string]: Data }
+
+/** The tree of data that is in no file. */
+export function treeOf(data: Data): Tree {
+  // Not one object for all: what has the place of its span is a default.
+  const at = { ...nowhere }
+  if (Array.isArray(data)) return { kind: 'list', at, items: data.map(treeOf) }
+  if (data === null || typeof data !== 'object') {
+    const text = String(data)
+    return { kind: 'scalar', at, value: data, text, written: { at, source: text } }
+  }
+  const entries = Object.entries(data).map(
+    ([key, value]) => [key, { at, written: { at, source: key }, value: treeOf(value) }] as const
+  )
+  return { kind: 'map', at, entries: new Map(entries) }
+}
 
 /** Converts a tree to plain data for the schema. Objects have no prototype: a key such as `constructor` is not special. */
 export function toData(tree: Tree): unknown {
