@@ -24,6 +24,12 @@ export interface Diagnostic {
   readonly origin?: Origin
 }
 
+/** Something wrong, and the command that clears it; null: no command alone does. */
+export interface Fault {
+  readonly diagnostic: Diagnostic
+  readonly command: string | null
+}
+
 /** The exit statuses. 64 to 78 are from sysexits(3); 128 + n is how a shell reports a signal. */
 export const Exit = {
   done: 0,

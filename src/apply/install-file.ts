@@ -16,8 +16,8 @@ import {
   writeFileSync
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type Diagnostic, diagnostic, SpanplanError, systemCode, systemReason } from '../errors.ts'
-import { distrustDefaultFolder, distrustFile } from '../host/files/trust.ts'
+import { type Diagnostic, diagnostic, type Fault, SpanplanError, systemCode, systemReason } from '../errors.ts'
+import { DistrustError, distrustDefaultFolder, distrustFile, foldersAbove } from '../host/files/trust.ts'
 import { isRoot, rightMissing } from '../host/process/process-rights.ts'
 import { printable } from '../printable.ts'
 import { largestFile } from '../spec/yaml/decode.ts'
@@ -119,7 +119,7 @@ function inFolder<T>({ path, insecure }: Place, work: (folder: number) => T): T 
     const folder = openSync(dirname(path), O_RDONLY | O_DIRECTORY)
     try {
       const distrust = insecure ? [] : distrustFolders(dirname(path), folder)
-      if (distrust.length > 0) throw new SpanplanError(distrust)
+      if (distrust.length > 0) throw new DistrustError(distrust)
       return work(folder)
     } finally {
       closeSync(folder)
@@ -133,17 +133,12 @@ function inFolder<T>({ path, insecure }: Place, work: (folder: number) => T): T 
  * Why others could write to a folder, or put another folder in its place: they may write to one of those above, by the path that
  * was named, or by the one to which its links lead.
  */
-function distrustFolders(path: string, folder: number): readonly Diagnostic[] {
+function distrustFolders(path: string, folder: number): readonly Fault[] {
   const above = new Set([...foldersAbove(path), ...foldersAbove(pathOf(folder))])
   return [
     ...distrustFile(path, fstatSync(folder), folder),
     ...[...above].flatMap((at) => distrustDefaultFolder(at, statSync(at)))
   ]
-}
-
-function foldersAbove(path: string): readonly string[] {
-  const parent = dirname(path)
-  return parent === path ? [] : [parent, ...foldersAbove(parent)]
 }
 
 const pathOf = (folder: number) => readlinkSync(`/proc/self/fd/${folder}`)

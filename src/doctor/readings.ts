@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../errors.ts'
+import type { Diagnostic, Fault } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { PacketListener } from '../host/parsers/packet-listeners.ts'
 import type { Sample } from '../host/read-counters.ts'
@@ -11,12 +11,6 @@ import type { Report } from '../status/report.ts'
 import type { FoundWatch } from '../watch/serve/find-watch.ts'
 import type { ModuleName, ModuleState } from './gather/kernel-modules.ts'
 import type { Known } from './known.ts'
-
-/** Something wrong, and the command that clears it; null: no command alone does. */
-export interface Fault {
-  readonly diagnostic: Diagnostic
-  readonly command: string | null
-}
 
 /** The files as the command line names them. */
 export type FileReading =

@@ -15,9 +15,10 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { type Diagnostic, diagnostic, SpanplanError, systemCode, systemReason } from '../errors.ts'
-import { isSticky, isTrustedUser, mayOthersWrite, writeMode } from '../host/files/permissions.ts'
+import { join } from 'node:path'
+import { diagnostic, type Fault, SpanplanError, systemCode, systemReason } from '../errors.ts'
+import { isSticky, isTrustedUser, mayOthersWrite } from '../host/files/permissions.ts'
+import { findFlaws, foldersAbove } from '../host/files/trust.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 
@@ -82,12 +83,12 @@ export function checkRunFolder(): void {
 }
 
 /** Why the run directory cannot be used, with the command by which it can; null: it can, or it does not exist. */
-export function findRunDistrust(): { readonly diagnostic: Diagnostic; readonly repair: string } | null {
+export function findRunDistrust(): Fault | null {
   const distrust = distrustOf(runFolder())
   if (distrust === null) return null
   const message = `the run directory ${printable(runFolder())} cannot be used: ${printable(distrust.reason)}`
   const hint = 'set $SPANPLAN_RUN_DIR to a directory of your own, or run spanplan as the user who owns this one'
-  return { diagnostic: diagnostic('RIGHT_MISSING', message, hint), repair: shellLine(distrust.repair) }
+  return { diagnostic: diagnostic('RIGHT_MISSING', message, hint), command: shellLine(distrust.repair) }
 }
 
 /** Whether only this user and root may write to a run directory. */
@@ -100,21 +101,14 @@ export function isTrustedFolder(folder = runFolder()): boolean {
 }
 
 /** Why other users may write to a folder, or put another folder in its place; null: they may not, or it does not exist. */
-function distrustOf(folder: string): { readonly reason: string; readonly repair: readonly string[] } | null {
+function distrustOf(folder: string) {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) return null
   const path = realpathSync(folder)
-  for (let at = path; ; at = dirname(at)) {
+  const [flaw] = [path, ...foldersAbove(path)].flatMap((at) => {
     const stats = statSync(at)
-    if (!isTrustedUser(stats.uid)) {
-      return { reason: `${at} belongs to another user (uid ${stats.uid})`, repair: ['chown', 'root', at] }
-    }
-    const isOpen = mayOthersWrite(stats, at) && (at === path || !isSticky(stats))
-    if (isOpen) {
-      const reason = `others may write to ${at} (its mode is ${writeMode(stats)})`
-      return { reason, repair: ['chmod', 'go-w', at] }
-    }
-    if (at === dirname(at)) return null
-  }
+    return findFlaws(at, stats, at, { owner: true, mode: at === path || !isSticky(stats) })
+  })
+  return flaw ?? null
 }
 
 /**

@@ -4,7 +4,7 @@ import { doctorDocument, renderFindings } from '../../doctor/output.ts'
 import type { DoctorRequest, FileReading } from '../../doctor/readings.ts'
 import { runChecks } from '../../doctor/registry.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
-import { trustRepair } from '../../host/files/trust.ts'
+import { DistrustError } from '../../host/files/trust.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
@@ -48,7 +48,10 @@ async function readFile(session: Session, options: FileSelection): Promise<FileR
     if (!(error instanceof SpanplanError)) throw error
     const [first] = error.diagnostics
     if (first?.code === 'FILE_MISSING') return { state: 'missing', diagnostic: first }
-    const faults = error.diagnostics.map((diagnostic) => ({ diagnostic, command: trustRepair(diagnostic) }))
+    const faults =
+      error instanceof DistrustError
+        ? error.faults
+        : error.diagnostics.map((diagnostic) => ({ diagnostic, command: null }))
     return { state: 'invalid', faults }
   }
 }

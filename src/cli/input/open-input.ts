@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute, join, sep } from 'node:path'
-import { type Diagnostic, systemCode } from '../../errors.ts'
+import { type Fault, systemCode } from '../../errors.ts'
 import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
@@ -15,7 +15,7 @@ export const mostLinks = 40
 export interface Input {
   readonly file: number
   readonly stats: Stats
-  readonly distrust: readonly Diagnostic[]
+  readonly distrust: readonly Fault[]
   /** The path to which a link has led, out of the folder in which the user named it. */
   readonly elsewhere: string | null
 }

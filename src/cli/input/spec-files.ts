@@ -1,8 +1,8 @@
 import { closeSync, lstatSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Diagnostic, Exit, SpanplanError, systemReason } from '../../errors.ts'
-import { distrustFile } from '../../host/files/trust.ts'
+import { Exit, type Fault, SpanplanError, systemReason } from '../../errors.ts'
+import { DistrustError, distrustFile } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
@@ -32,7 +32,7 @@ export interface SpecPath {
 /** What was read, and why root must not trust it. */
 interface Content {
   readonly files: readonly SourceFile[]
-  readonly distrust: readonly Diagnostic[]
+  readonly distrust: readonly Fault[]
 }
 
 /**
@@ -106,9 +106,9 @@ export async function loadFile(path: string, insecureFile: boolean, limit: numbe
 
 const namedPath = (path: string): SpecPath => ({ path: path === '-' ? '/dev/stdin' : path, isDefault: false })
 
-function checkTrust(distrust: readonly Diagnostic[]): void {
-  const distinct = new Map(distrust.map((diagnostic) => [diagnostic.message, diagnostic]))
-  if (distinct.size > 0) throw new SpanplanError([...distinct.values()], Exit.invalidFile)
+function checkTrust(distrust: readonly Fault[]): void {
+  const distinct = new Map(distrust.map((fault) => [fault.diagnostic.message, fault]))
+  if (distinct.size > 0) throw new DistrustError([...distinct.values()])
 }
 
 function findDefaultPath(): SpecPath {

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, lstatSync, opendirSync, openSync, readlinkSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import { type Diagnostic, diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { diagnostic, Exit, type Fault, SpanplanError } from '../../errors.ts'
 import { distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
@@ -70,7 +70,7 @@ export function openWithin(path: string, root: number, name: string): Input {
   const tops = [readlinkSync(`/proc/self/fd/${root}`), resolve(path)]
   const opened: number[] = []
   const folders = [{ file: root, path }]
-  const distrust: Diagnostic[] = []
+  const distrust: Fault[] = []
   const parts = [name]
   let links = 0
   try {

@@ -55,7 +55,6 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
     target === null ? null : findOtherFiles(target),
     readPacketListeners()
   ])
-  const distrust = findRunDistrust()
   return {
     ...request,
     file: spans.file ?? request.file,
@@ -74,7 +73,7 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
     host: 'known' in spans.reading ? { known: spans.reading.known.host } : spans.reading,
     managers: managersIn(spans.reading, spans.view),
     spans: await reportOn(request, spans, watches, otherFiles),
-    runDirectory: distrust && { diagnostic: distrust.diagnostic, command: distrust.repair },
+    runDirectory: findRunDistrust(),
     leftFiles: findLeftFiles(),
     installations: findInstallations()
   }
