@@ -125,7 +125,7 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'warning':
       return row('warning', '', sentence(event.diagnostic))
     case 'warning_over':
-      return row('warning', '', `no longer so: ${sentence({ message: event.diagnostic.message })}`)
+      return row('warning', '', `no longer so: ${oneLine(event.diagnostic.message)}`)
     case 'degraded': {
       const { span, diagnostic, until } = event.degraded
       const text = `! ${sentence(diagnostic)}; next attempt at ${localTime(until)}`
