@@ -1,10 +1,9 @@
-import { Exit, SpanplanError } from '../errors.ts'
+import { SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
 import { type Argv, commandFailed, concurrency, forEachConcurrently, run, timeLimit } from '../host/exec.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
-import type { Step } from '../resources/kind.ts'
-import { sysctlSet } from '../resources/settings.ts'
+import { type Step, sysctlCommand } from '../resources/kind.ts'
 import { groupDeletions, type Line, ungroup } from './link-group.ts'
 
 /** A step, with the change that it belongs to. */
@@ -55,7 +54,10 @@ const sequential: ReadonlyMap<string, RunTasks> = new Map([
  */
 const longestBatch = 8000
 
-/** Milliseconds that one step may take: to delete a bridge takes the kernel 40, and a driver may stop its interface to switch an offload. */
+/** A daemon does more than the kernel; a driver may stop its interface to switch an offload. */
+const slowTools: ReadonlySet<string> = new Set(['docker', 'ethtool'])
+
+/** Milliseconds that one step may take: to delete a bridge takes the kernel 40. */
 const slowStep = 40
 const usualStep = 4
 
@@ -128,10 +130,11 @@ async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnectio
 async function runLines(tasks: readonly Task[]): Promise<void> {
   const [first] = tasks
   if (first === undefined) return
-  const argvs = tasks.flatMap(({ step }) => ('argv' in step ? [step.argv] : []))
-  if (argvs.some((argv) => lineOf(argv) === null)) return runInOrder(tasks, [])
+  const alone = tasks.flatMap(({ step }, index): Line[] =>
+    'argv' in step ? [{ argv: step.argv, deletes: step.deletes ?? null, task: index, done: index }] : []
+  )
+  if (alone.some((line) => lineOf(line.argv) === null)) return runInOrder(tasks, [])
   const argv: Argv = [toolOf(first.step), '-batch', '-']
-  const alone = argvs.map((argv, index): Line => ({ argv, task: index, done: index }))
   const { lines, links } = await groupDeletions(alone).catch((error: unknown) => {
     throw asStepFailed(first, error, [])
   })
@@ -154,19 +157,19 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
 async function runSettings(tasks: readonly Task[]): Promise<void> {
   const [first] = tasks
   if (first === undefined) return
-  const settings = tasks.flatMap(({ step }) => ('argv' in step ? step.argv.slice(sysctlSet.length) : []))
-  const output = await run([...sysctlSet, ...settings]).catch((error: unknown) => {
+  const argv = sysctlCommand(tasks.flatMap(({ step }) => ('argv' in step && step.sets ? [step.sets] : [])))
+  const output = await run(argv).catch((error: unknown) => {
     throw asStepFailed(first, error, null)
   })
   if (output.status === 0) return
   const task = tasks.find((one) => isNamed(one, output.stderr)) ?? first
-  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : sysctlSet, output), null)
+  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : argv, output), null)
 }
 
 /** Whether a message of sysctl is about the setting of a task. The message names the setting as a path, or with dots. */
 function isNamed({ step }: Task, message: string): boolean {
-  const [name = ''] = ('argv' in step ? (step.argv.at(-1) ?? '') : '').split('=')
-  return message.replaceAll('.', '/').includes(name.replaceAll('.', '/'))
+  if (!('argv' in step) || step.sets === undefined) return false
+  return message.replaceAll('.', '/').includes(step.sets.key.replaceAll('.', '/'))
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
@@ -229,18 +232,11 @@ function isMissing(error: unknown): boolean {
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
-  if (!(error instanceof SpanplanError)) return error
-  const exit = error.diagnostics.some(({ message }) => message.includes('Operation not permitted'))
-    ? Exit.missingRight
-    : error.exit
-  return new StepFailed(task, new SpanplanError(error.diagnostics, exit, { cause: error }), done)
+  return error instanceof SpanplanError ? new StepFailed(task, error, done) : error
 }
 
 function isSlow(step: Step): boolean {
-  if ('docker' in step) return true
-  const [tool, , verb] = step.argv
-  // The kernel attaches an XDP program once no processor runs the program before it.
-  return tool === 'ethtool' || (tool === 'ip' && (verb === 'del' || step.argv.includes('xdpdrv')))
+  return slowTools.has(toolOf(step)) || ('argv' in step && step.isSlow === true)
 }
 
 function toolOf(step: Step): string {

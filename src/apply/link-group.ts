@@ -4,6 +4,8 @@ import { type Argv, run } from '../host/exec.ts'
 /** A line of a batch of `ip`: one command. */
 export interface Line {
   readonly argv: Argv
+  /** The link that it deletes; null: it deletes none. */
+  readonly deletes: string | null
   /** The index of the task that has failed if this command fails. */
   readonly task: number
   /** How many of the first tasks are done when this command begins. */
@@ -32,7 +34,7 @@ export async function groupDeletions(lines: readonly Line[]): Promise<GroupedLin
   if (group === null) return { lines, links: [] }
   return {
     lines: runs.flatMap((run) => (isLong(run) ? deleteAsGroup(run, group) : run)),
-    links: runs.filter(isLong).flatMap((run) => run.flatMap(({ argv }) => deletedLink(argv) ?? []))
+    links: runs.filter(isLong).flatMap((run) => run.flatMap(({ deletes }) => deletes ?? []))
   }
 }
 
@@ -55,22 +57,18 @@ function splitRuns(lines: readonly Line[]): Line[][] {
   return runs
 }
 
-const isDeletion = ({ argv }: Line): boolean => deletedLink(argv) !== null
+const isDeletion = ({ deletes }: Line): boolean => deletes !== null
 
 const isLong = (run: readonly Line[]): boolean => run.length >= fewest && run.every(isDeletion)
-
-function deletedLink([, object, verb, dev, name, ...more]: Argv): string | null {
-  const isOne = object === 'link' && verb === 'del' && dev === 'dev' && more.length === 0
-  return isOne ? (name ?? null) : null
-}
 
 function deleteAsGroup(run: readonly Line[], group: string): Line[] {
   const [first] = run
   if (first === undefined) return []
-  const joins = run.map((line): Line => {
-    const argv: Argv = ['ip', 'link', 'set', 'dev', deletedLink(line.argv) ?? '', 'group', group]
-    return { ...line, argv, done: first.done }
-  })
+  const joins = run.flatMap(({ deletes, task }): Line[] =>
+    deletes === null
+      ? []
+      : [{ argv: ['ip', 'link', 'set', 'dev', deletes, 'group', group], deletes: null, task, done: first.done }]
+  )
   return [...joins, { ...first, argv: ['ip', 'link', 'del', 'group', group] }]
 }
 

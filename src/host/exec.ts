@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa, execaSync } from 'execa'
-import { diagnostic, SpanplanError } from '../errors.ts'
+import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 
 /** A program and its arguments. They never reach a shell. */
@@ -269,5 +269,6 @@ function programHangs(argv: Argv, milliseconds: number): SpanplanError {
 /** The error for a program that has failed: its command, its status and its stderr. */
 export function commandFailed(argv: Argv, { status, stderr }: Output): SpanplanError {
   const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it printed no reason'}`
-  return new SpanplanError(diagnostic('COMMAND_FAILED', message))
+  const isForbidden = stderr.includes('Operation not permitted')
+  return new SpanplanError(diagnostic('COMMAND_FAILED', message), isForbidden ? Exit.missingRight : undefined)
 }

@@ -54,9 +54,24 @@ export type Change<R extends Resource = Resource> =
     }
   | { readonly action: 'remove'; readonly before: R; readonly reason: string }
 
+/** A setting of sysctl(8). */
+export interface SysctlSetting {
+  readonly key: string
+  readonly value: number
+}
+
 /** One command or Docker call, and what it is for. */
 export type Step =
-  | { readonly summary: string; readonly argv: Argv }
+  | {
+      readonly summary: string
+      readonly argv: Argv
+      /** The kernel may take tens of milliseconds for it. */
+      readonly isSlow?: true
+      /** The link that it deletes: many links are deleted faster together. */
+      readonly deletes?: string
+      /** The setting that it gives to sysctl(8). */
+      readonly sets?: SysctlSetting
+    }
   | {
       readonly summary: string
       readonly docker: DockerCall
@@ -211,4 +226,19 @@ function encodePart(part: string): string {
 /** The span that an address begins with. */
 export function spanOf(address: string): string {
   return decodeURIComponent(address.split('/')[0] ?? '')
+}
+
+/** The command that gives settings to sysctl(8), which takes any number of them. */
+export function sysctlCommand(settings: readonly SysctlSetting[]): Argv {
+  return ['sysctl', '-q', '-w', ...settings.map(({ key, value }) => `${key}=${value}`)]
+}
+
+/** The step that gives a setting to sysctl(8). */
+export function setSysctl(summary: string, sets: SysctlSetting): Step {
+  return { summary, argv: sysctlCommand([sets]), sets }
+}
+
+/** The step that deletes a link. */
+export function deleteLink(summary: string, link: string): Step {
+  return { summary, argv: ['ip', 'link', 'del', 'dev', link], isSlow: true, deletes: link }
 }

@@ -18,9 +18,6 @@ const upDown = (up: boolean): string => (up ? 'up' : 'down')
 /** A fact in words. */
 export const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
 
-/** How each step by sysctl begins. What follows are settings, any number of them. */
-export const sysctlSet = ['sysctl', '-q', '-w'] as const
-
 const inSeconds = (hundredths: number): string => String(hundredths / 100)
 const decimal = (value: number | boolean): string => String(Number(value))
 const hexadecimal = (value: number | boolean): string => `0x${Number(value).toString(16)}`
@@ -113,9 +110,9 @@ export const portSettings = {
 /** All that the mark of a port keeps one bit of. `connection`: Docker or Podman made it, to connect a container. */
 export const portBits = columnOf({ ...portSettings, clsact: { bit: 6 }, connection: { bit: 7 } } as const, 'bit')
 
-/** The command that switches IPv6 on a device on or off. */
-export function switchIpv6(device: string, on: boolean): Argv {
-  return [...sysctlSet, `net/ipv6/conf/${device}/disable_ipv6=${on ? '0' : '1'}`]
+/** The setting of sysctl(8) that switches IPv6 on a device on or off. */
+export function switchIpv6(device: string, on: boolean) {
+  return { key: `net/ipv6/conf/${device}/disable_ipv6`, value: on ? 0 : 1 }
 }
 
 /** The command that adds or removes the forwarding entry for a device's own MAC address: a bridge's own, or a port's at its bridge. */

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { makeBatches, runBatch } from '../../src/apply/batch.ts'
 import type { PlannedChange, Stage } from '../../src/plan/plan.ts'
+import { deleteLink } from '../../src/resources/kind.ts'
 
 type Work = { readonly change: PlannedChange; readonly stage: Stage }
 
@@ -133,7 +134,7 @@ describe('makeBatches', () => {
   test('bridges are deleted 200 in a batch: the kernel needs 40 ms for each', () => {
     const change = work('a', 10, []).change
     const steps = Array.from({ length: 1000 }, (_, index) => {
-      return { summary: '', argv: ['ip', 'link', 'del', 'dev', `b${index}`] as const }
+      return deleteLink('', `b${index}`)
     })
     const batches = makeBatches([{ change, stage: { turn: 10, steps } }], new Set())
     expect(batches.map(({ tasks }) => tasks.length)).toEqual([200, 200, 200, 200, 200])

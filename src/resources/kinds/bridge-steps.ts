@@ -1,8 +1,8 @@
 import type { BridgeOptions } from '../../host/snapshot.ts'
-import type { Resource, Step } from '../kind.ts'
+import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
-import { bridgeSettings, columnOf, onOff, switchMacEntry, sysctlSet, wireOffloads } from '../settings.ts'
+import { bridgeSettings, columnOf, onOff, switchMacEntry, wireOffloads } from '../settings.ts'
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
 export interface Bridge extends Resource, BridgeOptions {
@@ -39,7 +39,7 @@ export interface Bridge extends Resource, BridgeOptions {
 
 /** The commands that remove a bridge, or give it back. */
 export function removeBridge(before: Bridge): Step[] {
-  if (before.original === null) return [step(before, 'remove', ['ip', 'link', 'del', 'dev', before.id])]
+  if (before.original === null) return [deleteLink(`remove the bridge ${before.id}`, before.id)]
   return updateBridge(before, giveBack(before, before.original), 'give back')
 }
 
@@ -138,7 +138,9 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(setsIpv6 && !after.ipv6 && before.up
       ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
       : []),
-    ...(wakesIpv6 ? [step(after, verb, [...sysctlSet, `net/ipv6/conf/${device}/addr_gen_mode=0`])] : []),
+    ...(wakesIpv6
+      ? [setSysctl(`${verb} the bridge ${device}`, { key: `net/ipv6/conf/${device}/addr_gen_mode`, value: 0 })]
+      : []),
     ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
     ...(hasEntry === after.ownMacEntry
       ? []

@@ -1,5 +1,6 @@
+import type { Argv } from '../../host/exec.ts'
 import type { MarkedInterface } from '../desired-state.ts'
-import type { Fields, Kind, ObservedState, Resource, Step } from '../kind.ts'
+import { type Fields, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import {
   closingSettings,
   columnOf,
@@ -131,13 +132,15 @@ function write(device: string, values: Values): Step[] {
     closingSettings.flatMap(([setting, tcHook]) =>
       values[setting] === open ? [switchClosing(device, tcHook, open)] : []
     )
-  const ipv6 = (on: boolean) => (values.ipv6 === on ? [switchIpv6(device, on)] : [])
+  const summary = `set the interface ${device}`
+  const step = (argv: Argv): Step => ({ summary, argv })
+  const ipv6 = (on: boolean) => (values.ipv6 === on ? [setSysctl(summary, switchIpv6(device, on))] : [])
   return [
-    ...closing(false),
+    ...closing(false).map(step),
     ...ipv6(false),
-    ...(flags.length > 0 ? [['ip', 'link', 'set', 'dev', device, ...flags] as const] : []),
+    ...(flags.length > 0 ? [step(['ip', 'link', 'set', 'dev', device, ...flags])] : []),
     ...ipv6(true),
-    ...(offloads.length > 0 ? [['ethtool', '-K', device, ...offloads] as const] : []),
-    ...closing(true)
-  ].map((argv) => ({ summary: `set the interface ${device}`, argv }))
+    ...(offloads.length > 0 ? [step(['ethtool', '-K', device, ...offloads])] : []),
+    ...closing(true).map(step)
+  ]
 }

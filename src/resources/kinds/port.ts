@@ -5,7 +5,7 @@ import { keysOf } from '../../keys.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
-import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
+import { deleteLink, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
@@ -124,7 +124,7 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
 }
 
 function deleteSteps(id: string, reference: string): Step[] {
-  return [step(id, ['ip', 'link', 'del', 'dev', reference], 'remove')]
+  return [deleteLink(`remove the port ${id}`, reference)]
 }
 
 function isSpanBridge(desired: DesiredState, host: HostIndex, link: Link): boolean {
@@ -342,7 +342,7 @@ function updateSteps(before: PortState, after: PortState, changed: ReadonlySet<s
     ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
     ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
-    ...(setsIpv6 ? [step(id, switchIpv6(id, after.ipv6), verb)] : []),
+    ...(setsIpv6 ? [setSysctl(`${verb} the port ${id}`, switchIpv6(id, after.ipv6))] : []),
     ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
     ...(marks ? [] : seal)
   ]

@@ -101,7 +101,8 @@ function attach({ id, container, receiveQueues }: Xdp): Step[] {
   const needsQueues = container !== null && receiveQueues > 1
   return [
     ...(needsQueues ? [{ summary: `give ${id} all of its queues`, argv: setReceiveQueues(id, receiveQueues) }] : []),
-    { summary: `drop what comes from ${id}`, argv: attachSeal(id) }
+    // It waits until no processor runs the program before.
+    { summary: `drop what comes from ${id}`, argv: attachSeal(id), isSlow: true }
   ]
 }
 
