@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
   accessSync,
-  closeSync,
   constants,
   fchmodSync,
   fchownSync,
@@ -9,7 +8,6 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -17,6 +15,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Diagnostic, diagnostic, type Fault, SpanplanError, systemCode, systemReason } from '../errors.ts'
+import { entryOf, pathOf, withFile } from '../host/files/open-file.ts'
 import { DistrustError, distrustDefaultFolder, distrustFile, foldersAbove } from '../host/files/trust.ts'
 import { isRoot, rightMissing } from '../host/process/process-rights.ts'
 import { printable } from '../printable.ts'
@@ -100,30 +99,24 @@ export function installFile(installation: Installation): void {
 function writeDraft(draft: string, bytes: Uint8Array, folder: number): void {
   // A process that was killed may have left one.
   rmSync(draft, { force: true })
-  const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-  try {
+  withFile(openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), (file) => {
     writeFileSync(file, bytes)
     const { uid, gid } = fstatSync(folder)
     if (isRoot()) fchownSync(file, uid, gid)
     // open obeys the umask.
     fchmodSync(file, 0o644)
     fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+  })
 }
 
 /** Works in the folder of the file. What is checked is what is opened: its entries are reached through it. */
 function inFolder<T>({ path, insecure }: Place, work: (folder: number) => T): T {
   try {
-    const folder = openSync(dirname(path), O_RDONLY | O_DIRECTORY)
-    try {
+    return withFile(openSync(dirname(path), O_RDONLY | O_DIRECTORY), (folder) => {
       const distrust = insecure ? [] : distrustFolders(dirname(path), folder)
       if (distrust.length > 0) throw new DistrustError(distrust)
       return work(folder)
-    } finally {
-      closeSync(folder)
-    }
+    })
   } catch (error) {
     throw error instanceof SpanplanError ? error : unwritable(path, error)
   }
@@ -141,20 +134,16 @@ function distrustFolders(path: string, folder: number): readonly Fault[] {
   ]
 }
 
-const pathOf = (folder: number) => readlinkSync(`/proc/self/fd/${folder}`)
-
 /** null: there is nothing. */
 function digestAt(folder: number, path: string): string | null {
   const file = openEntry(folder, basename(path))
   if (file === null) return null
-  try {
+  return withFile(file, () => {
     const stats = fstatSync(file)
     if (!stats.isFile()) throw new Error('there is something that is not a regular file')
     if (stats.size > largestFile) throw new Error('the file that is there is too large to be a spans.yaml')
     return digest(readFileSync(file))
-  } finally {
-    closeSync(file)
-  }
+  })
 }
 
 function openEntry(folder: number, name: string): number | null {
@@ -165,8 +154,6 @@ function openEntry(folder: number, name: string): number | null {
     throw error
   }
 }
-
-const entryOf = (folder: number, name: string) => `/proc/self/fd/${folder}/${name}`
 
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 

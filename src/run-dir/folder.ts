@@ -1,7 +1,6 @@
 /** The run directory: the files by which the spanplan processes of one network namespace know of each other. A restart empties it. */
 import {
   chmodSync,
-  closeSync,
   constants,
   fchmodSync,
   fstatSync,
@@ -17,6 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { diagnostic, type Fault, SpanplanError, systemCode, systemReason } from '../errors.ts'
+import { withFile } from '../host/files/open-file.ts'
 import { isSticky, isTrustedUser, mayOthersWrite } from '../host/files/permissions.ts'
 import { findFlaws, foldersAbove } from '../host/files/trust.ts'
 import { shellLine } from '../host/quote-command.ts'
@@ -119,15 +119,12 @@ function distrustOf(folder: string) {
 export function readRunFile(kind: string, folder = runFolder(), limit = largestFile): string | null {
   if (!isTrustedFolder(folder)) return null
   try {
-    const file = openSync(runFile(kind, folder), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-    try {
+    return withFile(openSync(runFile(kind, folder), O_RDONLY | O_NOFOLLOW | O_NONBLOCK), (file) => {
       const stats = fstatSync(file)
       const isTrusted =
         stats.isFile() && isTrustedUser(stats.uid) && !mayOthersWrite(stats, file) && stats.size <= limit
       return isTrusted ? readFileSync(file, 'utf8') : null
-    } finally {
-      closeSync(file)
-    }
+    })
   } catch {
     return null
   }
@@ -145,15 +142,12 @@ export function writeRunFile(kind: string, text: string, mode = 0o644): void {
   try {
     // A process that was killed may have left one.
     rmSync(draft, { force: true })
-    const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
-    try {
+    withFile(openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode), (file) => {
       // open obeys the umask.
       fchmodSync(file, mode)
       // Unlike writeSync(), it fails where the disk has room for a part only.
       writeFileSync(file, text)
-    } finally {
-      closeSync(file)
-    }
+    })
     renameSync(draft, path)
   } catch (error) {
     const message = `${printable(path)} cannot be written: ${systemReason(error)}`

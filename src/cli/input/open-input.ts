@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { type Fault, systemCode } from '../../errors.ts'
+import { entryOf, pathOf, withFile } from '../../host/files/open-file.ts'
 import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
@@ -38,8 +39,7 @@ export function descriptorOf(path: string): number | null {
  */
 export function openInput(path: string, links = mostLinks): Input {
   const parent = dirname(path)
-  const folder = openSync(parent, O_PATH | O_DIRECTORY)
-  try {
+  return withFile(openSync(parent, O_PATH | O_DIRECTORY), (folder) => {
     const around = fstatSync(folder)
     const file = openIn(folder, basename(path))
     if (file !== null) {
@@ -57,9 +57,7 @@ export function openInput(path: string, links = mostLinks): Input {
     const end = pathOf(input.file)
     const elsewhere = end.startsWith(join(pathOf(folder), sep)) ? null : end
     return { ...input, distrust: [...distrust, ...input.distrust], elsewhere }
-  } finally {
-    closeSync(folder)
-  }
+  })
 }
 
 /**
@@ -84,8 +82,7 @@ export function openDescriptor(descriptor: number): Input {
  * @throws if it cannot be opened, or is no regular file.
  */
 export function openDefault(name: string): Input {
-  const folder = openSync('.', O_PATH | O_DIRECTORY)
-  try {
+  return withFile(openSync('.', O_PATH | O_DIRECTORY), (folder) => {
     const around = distrustDefaultFolder(process.cwd(), fstatSync(folder), folder)
     const file = openIn(folder, name)
     if (file === null) throw new Error('it is a symbolic link, which is followed only if you name it with -f')
@@ -94,29 +91,20 @@ export function openDefault(name: string): Input {
     if (stats.isFile()) return { file, stats, distrust, elsewhere: null }
     closeSync(file)
     throw new Error('it is not a regular file: name it with -f if you want it to be read')
-  } finally {
-    closeSync(folder)
-  }
+  })
 }
 
 /** null: the entry is a symbolic link. A device is not opened: that alone may do something. */
 function openIn(folder: number, name: string): number | null {
-  const file = openSync(entryOf(folder, name), O_PATH | O_NOFOLLOW)
-  try {
+  return withFile(openSync(entryOf(folder, name), O_PATH | O_NOFOLLOW), (file) => {
     const stats = fstatSync(file)
     if (stats.isSymbolicLink()) return null
     if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error('it is a device')
     return reopen(file)
-  } finally {
-    closeSync(file)
-  }
+  })
 }
 
 /** Opens what a descriptor is of, to read it. */
 export function reopen(file: number): number {
   return openSync(`/proc/self/fd/${file}`, O_RDONLY | O_NONBLOCK | O_NOCTTY)
 }
-
-const pathOf = (file: number) => readlinkSync(`/proc/self/fd/${file}`)
-
-const entryOf = (folder: number, name: string) => `/proc/self/fd/${folder}/${name}`

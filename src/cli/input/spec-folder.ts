@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, lstatSync, opendirSync, openSync, readlinkSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { diagnostic, Exit, type Fault, SpanplanError } from '../../errors.ts'
+import { entryOf, pathOf } from '../../host/files/open-file.ts'
 import { distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
@@ -67,7 +68,7 @@ function tooLarge(path: string, what: string): SpanplanError {
  * @throws if it cannot be opened.
  */
 export function openWithin(path: string, root: number, name: string): Input {
-  const tops = [readlinkSync(`/proc/self/fd/${root}`), resolve(path)]
+  const tops = [pathOf(root), resolve(path)]
   const opened: number[] = []
   const folders = [{ file: root, path }]
   const distrust: Fault[] = []
@@ -80,7 +81,7 @@ export function openWithin(path: string, root: number, name: string): Input {
       const folder = folders.at(-1)
       if (folder === undefined) throw leadsOut
       if (part === '..') continue
-      const entry = `/proc/self/fd/${folder.file}/${part}`
+      const entry = entryOf(folder.file, part)
       const at = join(folder.path, part)
       const around = fstatSync(folder.file)
       distrust.push(...distrustParent(folder.path, around, folder.file))

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
+import { readOptional } from '../../host/files/open-file.ts'
 import { keysOf } from '../../keys.ts'
 
 /** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
@@ -61,14 +61,6 @@ export function judgeModule(name: ModuleName, evidence: ModuleEvidence): ModuleS
   // Without modprobe, nothing can be loaded; a configuration alone does not tell that the module's file is there.
   if (modprobe !== null || (config !== null && built === undefined)) return 'missing'
   return null
-}
-
-function readOptional(path: string): Buffer | null {
-  try {
-    return readFileSync(path)
-  } catch {
-    return null
-  }
 }
 
 /** gzip's files begin with 1f 8b (RFC 1952). */

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../../errors.ts'
+import { readOptional } from '../../host/files/open-file.ts'
 import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { Known } from '../known.ts'
@@ -54,10 +55,4 @@ function listFolder(folder: string): string[] {
   }
 }
 
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return null
-  }
-}
+const readText = (path: string) => readOptional(path)?.toString() ?? null

@@ -1,5 +1,6 @@
-import { readFileSync, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { runWaiting } from '../exec.ts'
+import { readOptional } from './open-file.ts'
 
 /** Bits of a mode, as in inode(7). */
 const bits = { permissions: 0o7777, sticky: 0o1000, groupWrites: 0o020, othersWrite: 0o002 } as const
@@ -55,13 +56,8 @@ function isPrivateGroup(gid: number): boolean {
 
 /** The rows of passwd(5) or group(5); none: the file cannot be read. */
 function readRows(path: string): readonly (readonly string[])[] {
-  try {
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .map((line) => line.split(':'))
-  } catch {
-    return []
-  }
+  const lines = readOptional(path)?.toString().split('\n') ?? []
+  return lines.map((line) => line.split(':'))
 }
 
 /**

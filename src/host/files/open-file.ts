@@ -1,0 +1,25 @@
+import { closeSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** Works with an open file or folder, and closes it. */
+export function withFile<T>(file: number, work: (file: number) => T): T {
+  try {
+    return work(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** The path of an open file or folder. */
+export const pathOf = (file: number) => readlinkSync(`/proc/self/fd/${file}`)
+
+/** By what an entry of an open folder is reached, whatever has taken the folder's place since. */
+export const entryOf = (folder: number, name: string) => `/proc/self/fd/${folder}/${name}`
+
+/** What is in a file; null: it does not exist, or may not be read. */
+export function readOptional(path: string | Buffer): Buffer | null {
+  try {
+    return readFileSync(path)
+  } catch {
+    return null
+  }
+}
