@@ -28,109 +28,63 @@ export interface Metric {
   readonly help: string
 }
 
-const span = ['span'] as const
-const mirror = ['span', 'interface', 'direction'] as const
-const port = ['span', 'interface', 'sensor'] as const
+const mirror = 'span interface direction'
+const port = 'span interface sensor'
+
+const metric =
+  <const Type extends Family['type']>(type: Type) =>
+  (help: string, labels = ''): Metric & { type: Type } => ({ type, labels: labels.split(' ').filter(Boolean), help })
+
+const gauge = metric('gauge')
+const counter = metric('counter')
+const histogram = metric('histogram')
 
 /** Every metric, in the order in which a scrape has them. */
 export const metrics = {
-  spanplan_build_info: { type: 'gauge', labels: ['version'], help: 'Version of spanplan that runs the watch.' },
-  spanplan_watch_start_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the watch began.' },
-  spanplan_file_valid: {
-    type: 'gauge',
-    labels: [],
-    help: 'Whether the file is valid; if not, the last valid one is in force.'
-  },
-  spanplan_reconciles_total: {
-    type: 'counter',
-    labels: ['trigger', 'result'],
-    help: 'Runs of the watch, by trigger and result.'
-  },
-  spanplan_reconcile_duration_seconds: { type: 'histogram', labels: [], help: 'How long runs took.' },
-  spanplan_last_reconcile_timestamp_seconds: { type: 'gauge', labels: [], help: 'When the last run ended.' },
-  spanplan_last_success_timestamp_seconds: {
-    type: 'gauge',
-    labels: [],
-    help: 'When the last run ended that left everything in sync.'
-  },
-  spanplan_drift_changes_total: {
-    type: 'counter',
-    labels: [],
-    help: 'Changes that runs after the first found necessary: the drift.'
-  },
-  spanplan_counters_readable: {
-    type: 'gauge',
-    labels: [],
-    help: 'Whether the counters of the spans could be read.'
-  },
-  spanplan_healthy: { type: 'gauge', labels: span, help: 'Whether the span is healthy.' },
-  spanplan_host_healthy: {
-    type: 'gauge',
-    labels: [],
-    help: 'Whether the host is healthy: what belongs to no single span, such as Docker.'
-  },
-  spanplan_problems: {
-    type: 'gauge',
-    labels: ['span', 'code'],
-    help: 'Problems by message code, of the span; without the label span, of the host.'
-  },
-  spanplan_waiting: { type: 'gauge', labels: span, help: 'Resources that wait, such as for a container.' },
-  spanplan_paused: { type: 'gauge', labels: span, help: 'Whether the span is paused.' },
-  spanplan_degraded: {
-    type: 'gauge',
-    labels: ['span', 'reason'],
-    help: 'Whether the watch cannot keep the span in sync, by reason; without the label span, all spans.'
-  },
-  spanplan_sensor_unhealthy: {
-    type: 'gauge',
-    labels: ['span', 'sensor', 'reason'],
-    help: `Whether a sensor of the file hears nothing of its span. The reason is one of ${allSensorCauses.join(', ')}; or none, or, where it is not unhealthy for all that is known, starting or unknown.`
-  },
-  spanplan_sensor_unhealthy_since_timestamp_seconds: {
-    type: 'gauge',
-    labels: ['span', 'sensor'],
-    help: 'Since when the sensor is unhealthy, from Docker or from what the watch has seen.'
-  },
-  spanplan_source_carrier: {
-    type: 'gauge',
-    labels: ['interface'],
-    help: 'Whether the interface is up and has a carrier.'
-  },
-  spanplan_source_idle_seconds: {
-    type: 'gauge',
-    labels: ['span', 'interface'],
-    help: "Seconds since the span's mirrors last copied a frame from the interface, or since they were created."
-  },
-  spanplan_interface_frames_total: {
-    type: 'counter',
-    labels: ['interface'],
-    help: 'Frames that the interface has received.'
-  },
-  spanplan_interface_bytes_total: {
-    type: 'counter',
-    labels: ['interface'],
-    help: 'Bytes that the interface has received.'
-  },
-  spanplan_mirror_frames_total: { type: 'counter', labels: mirror, help: 'Frames that the mirror has copied.' },
-  spanplan_mirror_bytes_total: { type: 'counter', labels: mirror, help: 'Bytes that the mirror has copied.' },
-  spanplan_bridge_frames_total: { type: 'counter', labels: span, help: "Frames copied to the span's bridge." },
-  spanplan_bridge_bytes_total: { type: 'counter', labels: span, help: "Bytes copied to the span's bridge." },
-  spanplan_port_frames_total: {
-    type: 'counter',
-    labels: port,
-    help: "Frames sent to a sensor; the interface is the host's end."
-  },
-  spanplan_port_bytes_total: { type: 'counter', labels: port, help: 'Bytes sent to a sensor.' },
-  spanplan_lost_frames_total: {
-    type: 'counter',
-    labels: ['span', 'hop', 'interface', 'direction', 'sensor', 'reason'],
-    help: 'Frames lost, by hop and reason, since the first scrape of this watch.'
-  },
-  spanplan_sensor_sockets: {
-    type: 'gauge',
-    labels: port,
-    help: 'Packet sockets with which the sensor listens on its interface.'
-  }
+  spanplan_build_info: gauge('Version of spanplan that runs the watch.', 'version'),
+  spanplan_watch_start_timestamp_seconds: gauge('When the watch began.'),
+  spanplan_file_valid: gauge('Whether the file is valid; if not, the last valid one is in force.'),
+  spanplan_reconciles_total: counter('Runs of the watch, by trigger and result.', 'trigger result'),
+  spanplan_reconcile_duration_seconds: histogram('How long runs took.'),
+  spanplan_last_reconcile_timestamp_seconds: gauge('When the last run ended.'),
+  spanplan_last_success_timestamp_seconds: gauge('When the last run ended that left everything in sync.'),
+  spanplan_drift_changes_total: counter('Changes that runs after the first found necessary: the drift.'),
+  spanplan_counters_readable: gauge('Whether the counters of the spans could be read.'),
+  spanplan_healthy: gauge('Whether the span is healthy.', 'span'),
+  spanplan_host_healthy: gauge('Whether the host is healthy: what belongs to no single span, such as Docker.'),
+  spanplan_problems: gauge('Problems by message code, of the span; without the label span, of the host.', 'span code'),
+  spanplan_waiting: gauge('Resources that wait, such as for a container.', 'span'),
+  spanplan_paused: gauge('Whether the span is paused.', 'span'),
+  spanplan_degraded: gauge(
+    'Whether the watch cannot keep the span in sync, by reason; without the label span, all spans.',
+    'span reason'
+  ),
+  spanplan_sensor_unhealthy: gauge(
+    `Whether a sensor of the file hears nothing of its span. The reason is one of ${allSensorCauses.join(', ')}; or none, or, where it is not unhealthy for all that is known, starting or unknown.`,
+    'span sensor reason'
+  ),
+  spanplan_sensor_unhealthy_since_timestamp_seconds: gauge(
+    'Since when the sensor is unhealthy, from Docker or from what the watch has seen.',
+    'span sensor'
+  ),
+  spanplan_source_carrier: gauge('Whether the interface is up and has a carrier.', 'interface'),
+  spanplan_source_idle_seconds: gauge(
+    "Seconds since the span's mirrors last copied a frame from the interface, or since they were created.",
+    'span interface'
+  ),
+  spanplan_interface_frames_total: counter('Frames that the interface has received.', 'interface'),
+  spanplan_interface_bytes_total: counter('Bytes that the interface has received.', 'interface'),
+  spanplan_mirror_frames_total: counter('Frames that the mirror has copied.', mirror),
+  spanplan_mirror_bytes_total: counter('Bytes that the mirror has copied.', mirror),
+  spanplan_bridge_frames_total: counter("Frames copied to the span's bridge.", 'span'),
+  spanplan_bridge_bytes_total: counter("Bytes copied to the span's bridge.", 'span'),
+  spanplan_port_frames_total: counter("Frames sent to a sensor; the interface is the host's end.", port),
+  spanplan_port_bytes_total: counter('Bytes sent to a sensor.', port),
+  spanplan_lost_frames_total: counter(
+    'Frames lost, by hop and reason, since the first scrape of this watch.',
+    'span hop interface direction sensor reason'
+  ),
+  spanplan_sensor_sockets: gauge('Packet sockets with which the sensor listens on its interface.', port)
 } as const satisfies Readonly<Record<string, Metric>>
 
 type Metrics = typeof metrics
