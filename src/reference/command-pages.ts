@@ -54,7 +54,7 @@ function helpOf(name: string): CommandHelp {
 }
 
 function writeExamples({ examples }: CommandHelp): Block[] {
-  return examples.flatMap(({ does, run }) => [...(does === '' ? [] : [text(does)]), code(run)])
+  return examples.flatMap(([does, run]) => [...(does === '' ? [] : [text(does)]), code(run)])
 }
 
 /** docs/reference/cli.md */

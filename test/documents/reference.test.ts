@@ -131,7 +131,7 @@ describe('help', () => {
   })
 
   test('shows examples whose commands and options there are', () => {
-    const runs = Object.values(commandHelp).flatMap(({ examples }) => examples.map(({ run }) => run))
+    const runs = Object.values(commandHelp).flatMap(({ examples }) => examples.map(([, run]) => run))
     for (const run of runs) {
       const [name = '', ...words] = /\bspanplan ([^|>)]*)/.exec(run)?.[1]?.trim().split(' ') ?? []
       const command = program.commands.find((one) => one.name() === name)

@@ -30,9 +30,9 @@ export function addHelp(program: CommandUnknownOpts): void {
 }
 
 const programExamples: CommandHelp['examples'] = [
-  { does: 'Show what would be done, then do it:', run: 'sudo spanplan plan' },
-  { does: '', run: 'sudo spanplan apply' },
-  { does: 'Does it work?', run: 'sudo spanplan status' }
+  ['Show what would be done, then do it:', 'sudo spanplan plan'],
+  ['', 'sudo spanplan apply'],
+  ['Does it work?', 'sudo spanplan status']
 ]
 
 function listTopics(): string {
@@ -61,7 +61,7 @@ export function exitsOf(exits: CommandHelp['exits']): CommandHelp['exits'] {
 }
 
 function writeExamples(examples: CommandHelp['examples']): string {
-  return examples.map(({ does, run }) => `${does === '' ? '' : `  ${does}\n`}    ${run}`).join('\n')
+  return examples.map(([does, run]) => `${does === '' ? '' : `  ${does}\n`}    ${run}`).join('\n')
 }
 
 /** `spanplan help`: explains a command, a topic or a code. Anything else is wrong usage. */
