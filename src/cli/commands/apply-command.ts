@@ -180,7 +180,7 @@ async function lockAndApply(
     printRestarts(session, result.restarts)
     if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
     const installed =
-      changes.length > 0 ? await ending.end(result, { target, progress, lock, signal }) : installNow(session, install)
+      changes.length > 0 ? await ending.end(result, { progress, lock, signal }) : installNow(session, install)
     // A window forgets them once it is confirmed.
     if (changes.length === 0 || options.rollbackAfter === undefined) {
       forgetGoingDown(Date.now(), mirroredInterfaces(result.last))

@@ -3,6 +3,7 @@ import { type Installation, installFile, isNewFile } from '../../apply/install-f
 import type { Progress } from '../../apply/run-steps.ts'
 import { confirmOrRollBack } from '../../apply/window/await-decision.ts'
 import { awaitOpenWindow, handOver, makeWindowId, startWindow, unitOf } from '../../apply/window/detached-window.ts'
+import type { Exclusively } from '../../apply/window/keep-closed.ts'
 import { forgetLeftWindow } from '../../apply/window/left-window.ts'
 import { makeWindow, type OpenWindow, recordEvent } from '../../apply/window/window-record.ts'
 import { diagnosticOf, Exit } from '../../errors.ts'
@@ -26,7 +27,6 @@ export interface EndingOptions {
 
 /** What an apply that is done can be rolled back with, and whether somebody stops it. */
 interface Applied {
-  readonly target: Target
   readonly progress: Progress
   readonly lock: Lock
   readonly signal: AbortSignal
@@ -35,11 +35,11 @@ interface Applied {
 /** How an apply ends: at once, after a confirmation at this terminal, or after one for which a unit waits. */
 interface Ending {
   /** Is called before the first change. */
-  begin(view: PlanView): Promise<PlanView>
+  readonly begin: (view: PlanView) => Promise<PlanView>
   /** Is called where the apply has failed. */
-  failed(error: unknown): void
+  readonly failed: (error: unknown) => void
   /** Is called where it has changed something. Returns whether the file was installed. */
-  end(result: ApplyResult, applied: Applied): Promise<boolean>
+  readonly end: (result: ApplyResult, applied: Applied) => Promise<boolean>
 }
 
 /** Installs a file, if it is new, and says so. */
@@ -61,51 +61,38 @@ export function chooseEnding(
   { rollbackAfter, detach = false }: EndingOptions,
   installation: Installation | null
 ): Ending {
-  if (rollbackAfter === undefined) return immediateEnding(session, installation)
-  return detach
-    ? detachedEnding(session, target, rollbackAfter, installation)
-    : attendedEnding(session, rollbackAfter, installation)
-}
-
-const withoutWindow = {
-  begin: async (view: PlanView) => {
+  const install = installation !== null && isNewFile(installation) ? installation : null
+  if (rollbackAfter !== undefined && detach) return detachedEnding(session, target, rollbackAfter, install)
+  const begin = async (view: PlanView) => {
     forgetLeftWindow()
     return view
-  },
-  failed: () => undefined
-}
-
-function immediateEnding(session: Session, installation: Installation | null): Ending {
-  const end: Ending['end'] = async (result, { target, progress }) => {
+  }
+  const end: Ending['end'] = async (result, applied) => {
+    if (rollbackAfter !== undefined) return endAtTerminal(session, target, rollbackAfter, install, result, applied)
     try {
       return installNow(session, installation)
     } catch (error) {
-      return rollBackApply(target, result.first, progress, diagnosticOf(error), Exit.rolledBack)
+      return rollBackApply(target, result.first, applied.progress, diagnosticOf(error), Exit.rolledBack)
     }
   }
-  return { ...withoutWindow, end }
+  return { begin, failed: () => undefined, end }
 }
 
-function attendedEnding(session: Session, milliseconds: number, installation: Installation | null): Ending {
-  const end: Ending['end'] = async ({ first, unverified }, applied) => {
-    if (unverified !== null) warn(session, unverified.diagnostics)
-    const id = makeWindowId()
-    const isNew = installation !== null && isNewFile(installation)
-    const exclusively = <T>(work: () => Promise<T>) => work()
-    const window = {
-      ...applied,
-      id,
-      first,
-      install: isNew ? installation : null,
-      exclusively,
-      meanwhile: exclusively,
-      onConfirmed: () => undefined
-    }
-    const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
-    await confirmOrRollBack(window, milliseconds, prompt, applied.signal)
-    return printConfirmed(session, id, isNew ? installation : null)
-  }
-  return { ...withoutWindow, end }
+async function endAtTerminal(
+  session: Session,
+  target: Target,
+  milliseconds: number,
+  install: Installation | null,
+  { first, unverified }: ApplyResult,
+  applied: Applied
+): Promise<boolean> {
+  if (unverified !== null) warn(session, unverified.diagnostics)
+  const id = makeWindowId()
+  const exclusively: Exclusively = (work) => work()
+  const locking = { exclusively, meanwhile: exclusively, onConfirmed: () => undefined }
+  const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
+  await confirmOrRollBack({ ...applied, ...locking, id, target, first, install }, milliseconds, prompt, applied.signal)
+  return printConfirmed(session, id, install)
 }
 
 /** Returns whether a file was installed. */
@@ -116,21 +103,15 @@ function printConfirmed(session: Session, id: string, installed: Installation | 
   return true
 }
 
-function detachedEnding(
-  session: Session,
-  target: Target,
-  milliseconds: number,
-  installation: Installation | null
-): Ending {
+function detachedEnding(session: Session, target: Target, milliseconds: number, install: Installation | null): Ending {
   const id = makeWindowId()
-  const isNew = installation !== null && isNewFile(installation)
   let window: OpenWindow | null = null
   const fail = (failed: unknown) => {
     if (window !== null) recordEvent(window, { failed })
   }
   return {
     begin: async (view) => {
-      const begun = makeWindow(id, milliseconds, target, view, session.files, isNew ? installation : null)
+      const begun = makeWindow(id, milliseconds, target, view, session.files, install)
       await startWindow(begun, windowProgram(id))
       window = begun
       return view
