@@ -11,7 +11,7 @@ import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { keepNames } from './kept-names.ts'
-import { readFactsFor } from './read-facts.ts'
+import { readHostFor } from './read-host.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.
@@ -30,7 +30,7 @@ export async function refreshAndCheckSpans(target: Target): Promise<PlanView> {
  * @throws SpanplanError that the host cannot be read, or all conflicts of the plan.
  */
 export async function refresh(target: Target): Promise<PlanView> {
-  return keepNames(target, planTarget(target, await readFactsFor(target)))
+  return keepNames(target, planTarget(target, await readHostFor(target)))
 }
 
 /**

@@ -21,13 +21,13 @@ import { type Resolution, resolveSpec } from './resolve.ts'
 import type { Target } from './target.ts'
 
 /** What a plan is made from, besides the target. */
-export interface Facts {
+export interface HostReading {
   readonly host: HostIndex
   readonly filters: CompiledFilters
 }
 
-/** The facts, the desired state, and the plan that leads there. */
-export interface PlanView extends Facts {
+/** What was read of the host, the desired state, and the plan that leads there. */
+export interface PlanView extends HostReading {
   readonly desired: DesiredState
   readonly plan: Plan
 }
@@ -37,9 +37,9 @@ export interface PlanView extends Facts {
  *
  * @throws SpanplanError with all conflicts and all that cannot be resolved.
  */
-export function planTarget(target: Target, facts: Facts): PlanView {
-  const { host } = facts
-  const { resolution, plan } = planAround(target, facts, [])
+export function planTarget(target: Target, reading: HostReading): PlanView {
+  const { host } = reading
+  const { resolution, plan } = planAround(target, reading, [])
   const { desired } = resolution
   const warnings = [
     ...plan.warnings,
@@ -51,10 +51,10 @@ export function planTarget(target: Target, facts: Facts): PlanView {
   if (target.isDestroy) {
     const isNothing = plan.changes.length + plan.waiting.length === 0
     const others = isNothing ? warnOfOtherOwners(target, host) : []
-    return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
+    return { ...reading, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
   const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
-  return { ...facts, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
+  return { ...reading, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
 /** Plans what leads from the host as it is now back to the host of an earlier plan view. */
@@ -68,20 +68,20 @@ export function planRollback(first: PlanView, host: HostIndex): PlanView {
 /** Plans the target without the spans that have to wait: a span is planned completely, or waits completely. */
 function planAround(
   target: Target,
-  facts: Facts,
+  reading: HostReading,
   waits: readonly Wait[]
 ): { readonly resolution: Resolution; readonly plan: Plan } {
-  const goingDown = namesGoingDown(target.goingDown, facts.host.links)
-  const resolved = resolveSpec(target, { ...target, ...facts, goingDown })
+  const goingDown = namesGoingDown(target.goingDown, reading.host.links)
+  const resolved = resolveSpec(target, { ...target, ...reading, goingDown })
   const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
-  const plan = makePlan(resolution, facts.host, target)
+  const plan = makePlan(resolution, reading.host, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
   const spans = exceptSpans(
     scope.spans,
     plan.map(({ span }) => span)
   )
-  return planAround({ ...target, scope: { ...scope, spans } }, facts, [...waits, ...plan])
+  return planAround({ ...target, scope: { ...scope, spans } }, reading, [...waits, ...plan])
 }
 
 function warnOfUnreadContainers({ unreadContainers, engine }: HostIndex) {

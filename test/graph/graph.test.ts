@@ -9,7 +9,7 @@ import { renderTree } from '../../src/graph/tree.ts'
 import { planTarget } from '../../src/plan/plan-view.ts'
 import { oneLine, plain } from '../../src/printable.ts'
 import { converged, fixture } from '../lab/fixtures/converged.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 import { unprintable } from '../lab/fixtures/unprintable.ts'
 import { fileGraph, hostGraph, viewGraph } from './graphs.ts'
@@ -128,7 +128,7 @@ function planCase(name: string) {
     const path = join(casesFolder, name)
     const host = readSnapshot(path, 'host.json')
     const target = { ...readTarget(path, host.links), patient: true }
-    return { view: planTarget(target, factsOf(host)), spec: target.spec }
+    return { view: planTarget(target, readingOf(host)), spec: target.spec }
   } catch (error) {
     if (error instanceof SpanplanError) return null
     throw error

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTarget } from '../../src/plan/plan-view.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 
 /** What helps against the wait for the source `web`, whose network has this driver, and of whose interface the host has no end. */
@@ -15,7 +15,7 @@ function hintFor(driver: string): readonly (string | undefined)[] {
   const on = new Set(web.endpoints.map(({ network }) => network))
   const networks = docker.networks.map((one) => (on.has(one.name) ? { ...one, driver } : one))
   const without = { ...host, links: links.filter(({ index }) => !ends.has(index)), docker: { ...docker, networks } }
-  const { plan } = planTarget({ ...readTarget(path, links), patient: true }, factsOf(without))
+  const { plan } = planTarget({ ...readTarget(path, links), patient: true }, readingOf(without))
   const waits = plan.waiting.filter((wait) => wait.container === 'web')
   return [...new Set(waits.map(({ diagnostic }) => `${diagnostic.code}: ${diagnostic.hint}`))]
 }

@@ -4,7 +4,7 @@ import { planTarget } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { everySpan } from '../../src/spec/scope.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
 
 /** What a plan for these sources says of frames that are copied twice, on the host of a case. */
@@ -19,7 +19,7 @@ function warningsOf(host: string, sources: string): readonly string[] {
     )
   )
   const target = makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false, subnetSeed: '' })
-  const { plan } = planTarget({ ...target, patient: true, adopt: true }, { ...factsOf(snapshot), filters })
+  const { plan } = planTarget({ ...target, patient: true, adopt: true }, { ...readingOf(snapshot), filters })
   return plan.warnings.filter(({ code }) => code === 'COPIED_TWICE').map(({ message }) => message)
 }
 

@@ -8,7 +8,7 @@ import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/
 import type { Plan } from '../../src/plan/plan.ts'
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readFiles, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 import { unprintable } from '../lab/fixtures/unprintable.ts'
 
@@ -26,11 +26,11 @@ function writeTexts(name: string): Texts {
   const host = readSnapshot(path, 'host.json')
   try {
     const target = readTarget(path, host.links)
-    const view = planTarget(target, factsOf(host))
+    const view = planTarget(target, readingOf(host))
     const { plan } = view
     const warnings = plan.warnings.map((warning) => `${renderDiagnostic('warning', warning, files, plain)}\n`)
     const back = existsSync(join(path, 'after.json'))
-      ? planRollback(view, factsOf(readSnapshot(path, 'after.json')).host).plan
+      ? planRollback(view, readingOf(readSnapshot(path, 'after.json')).host).plan
       : null
     return {
       'plan.txt': [...warnings, renderPlan(plan, target.spec.files, plain)].join(''),

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Container, Snapshot } from '../../src/host/snapshot.ts'
 import { renderChange } from '../../src/plan/output/text.ts'
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
-import { type CapturedHost, factsOf } from '../lab/fixtures/host-file.ts'
+import { type CapturedHost, readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 
 type Change = (host: CapturedHost) => CapturedHost
@@ -14,8 +14,8 @@ function planReturn(name: string, become: Change, { from = (host) => host, adopt
   const path = join(casesFolder, name)
   const host = from(readSnapshot(path, 'host.json'))
   const target = readTarget(path, host.links)
-  const first = planTarget({ ...target, adopt }, factsOf(host))
-  return planRollback(first, factsOf(become(host)).host).plan.changes.map(renderChange)
+  const first = planTarget({ ...target, adopt }, readingOf(host))
+  return planRollback(first, readingOf(become(host)).host).plan.changes.map(renderChange)
 }
 
 interface Options {

@@ -9,7 +9,7 @@ import { makeTarget } from '../../src/plan/target.ts'
 import { mirrorHandle } from '../../src/resources/marks.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { everySpan } from '../../src/spec/scope.ts'
-import { type CapturedHost, factsOf } from '../lab/fixtures/host-file.ts'
+import { type CapturedHost, readingOf } from '../lab/fixtures/host-file.ts'
 import { readSnapshot } from '../lab/fixtures/plan-case.ts'
 import { hostOfSensors, spanOfSensor } from './many-sensors.ts'
 
@@ -60,7 +60,7 @@ function planSpans(spans: number, host: CapturedHost, spanOf: (n: number) => str
   const bytes = Buffer.from(`version: 1\n${isRead ? '' : 'name: many\n'}spans:\n${lines.join('')}`)
   const spec = loadSpec([{ path: 'spans.yaml', bytes }])
   const scope = { name: spec.name, spans: everySpan }
-  return planTarget(makeTarget(spec, { scope, deferDocker: !isRead, subnetSeed: 'subnet' }), factsOf(host))
+  return planTarget(makeTarget(spec, { scope, deferDocker: !isRead, subnetSeed: 'subnet' }), readingOf(host))
 }
 
 /** Plans the first spans on a host, and counts how often anything that was read of the host is looked at. */

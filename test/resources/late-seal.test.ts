@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { planTarget } from '../../src/plan/plan-view.ts'
 import { warnOfLateSeal } from '../../src/resources/kinds/table.ts'
-import { factsOf } from '../lab/fixtures/host-file.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 
 const warningsIn = (name: string) => {
   const path = join(casesFolder, name)
   const host = readSnapshot(path, 'host.json')
-  const view = planTarget(readTarget(path, host.links), factsOf(host))
+  const view = planTarget(readTarget(path, host.links), readingOf(host))
   return warnOfLateSeal(view.desired, view.host)
 }
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import { makePlan, type PlannedChange } from '../../plan/plan.ts'
-import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { nothingRests, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { matchesSpan } from '../../spec/scope.ts'
@@ -28,9 +28,9 @@ interface Look {
 /** What closes a sensor that has come: its port, the port's XDP program, and the sensor's network stack. */
 const ofSensor: ReadonlySet<string> = new Set(['port', 'xdp', 'stack'])
 
-function planOwn(target: Target, facts: Facts): PlanView | null {
+function planOwn(target: Target, reading: HostReading): PlanView | null {
   try {
-    const view = planTarget(target, facts)
+    const view = planTarget(target, reading)
     const changes = view.plan.changes.filter(({ closes, kind }) => closes || ofSensor.has(kind))
     return { ...view, plan: { ...view.plan, changes } }
   } catch (error) {
@@ -64,8 +64,8 @@ export function keepClosed(target: Target, exclusively: Exclusively, end: AbortS
   const options = { allowEmpty: true, goesOn: true }
   let change: Promise<unknown> = Promise.resolve()
   const look = async (): Promise<Look> => {
-    const facts = await readFactsFor(patient)
-    return { view: planOwn(patient, facts), others: planOthers(patient, facts.host) }
+    const reading = await readHostFor(patient)
+    return { view: planOwn(patient, reading), others: planOthers(patient, reading.host) }
   }
   const close = async () => {
     const { view, others } = await look()

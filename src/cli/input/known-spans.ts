@@ -1,6 +1,6 @@
 import { SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { makeDestroyTarget } from '../../plan/target.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'
@@ -22,6 +22,6 @@ export async function listedSpans(files: FileSelection): Promise<string[]> {
  */
 export async function readLiveSpans(): Promise<{ readonly host: HostIndex; readonly live: string[] }> {
   const target = makeDestroyTarget(null, { deferDocker: true })
-  const { host } = await readFactsFor(target)
+  const { host } = await readHostFor(target)
   return { host, live: liveSpans(target, host) }
 }

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path'
 import { SpanplanError } from '../../errors.ts'
 import { keepNames } from '../../look/kept-names.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { isAbout } from '../../meanings.ts'
 import { digestText, type PlanDocument } from '../../plan/output/json.ts'
 import { readSavedPlan, type SavedPlan, savedDocument, showView } from '../../plan/output/saved-plan.ts'
 import { findDifferences, listDifferences } from '../../plan/output/saved-plan-check.ts'
-import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
@@ -110,7 +110,7 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
 }
 
 async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
-  const view = await keepNames(target, planAgain(target, await readFactsFor(target), saved))
+  const view = await keepNames(target, planAgain(target, await readHostFor(target), saved))
   const differences = findDifferences(saved, showView(view))
   if (differences.length === 0) return view
   throw planStale(
@@ -120,12 +120,12 @@ async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanVi
 }
 
 /** A conflict that there is now was not there when the plan was saved. Docker that cannot be asked may answer later. */
-function planAgain(target: Target, facts: Facts, saved: SavedPlan): PlanView {
+function planAgain(target: Target, reading: HostReading, saved: SavedPlan): PlanView {
   try {
-    return planTarget(target, facts)
+    return planTarget(target, reading)
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics.some(isAbout('docker'))) throw error
-    const restarted = saved.host.boot_id === facts.host.bootId ? [] : ['the host was restarted']
+    const restarted = saved.host.boot_id === reading.host.bootId ? [] : ['the host was restarted']
     throw planStale([...restarted, ...error.diagnostics.map(({ message }) => printable(message))])
   }
 }

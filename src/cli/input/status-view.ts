@@ -1,5 +1,5 @@
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -134,7 +134,7 @@ async function refreshFile(
 }
 
 async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagnostic[]): Promise<StatusView> {
-  const { host } = await readFactsFor(makeDestroyTarget(null, { deferDocker: false }))
+  const { host } = await readHostFor(makeDestroyTarget(null, { deferDocker: false }))
   const view = viewLive(host)
   const names = view.desired.spans.map(({ name }) => name)
   const unknown = span.filter((name) => !names.includes(name))

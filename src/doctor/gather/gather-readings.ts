@@ -3,9 +3,9 @@ import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { hasCapability, isRoot } from '../../host/process/process-rights.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
-import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
@@ -89,7 +89,7 @@ async function tryToReadModule(name: (typeof moduleNames)[number]) {
 /** What was read for the target. */
 interface Reading {
   readonly docker: DockerReading
-  readonly reading: Known<Facts>
+  readonly reading: Known<HostReading>
   /** The plan; or what is live, where there is none. null: the host could not be read. */
   readonly view: PlanView | null
   /** The target of the plan; null: there is no plan. */
@@ -106,7 +106,7 @@ async function readSpans(file: Target | null): Promise<Reading> {
   const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodmanWithoutSpans(docker) && wantsNetwork
   const nothing = makeDestroyTarget(null, { deferDocker })
   const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
-  const reading = await readKnown(() => readFactsFor(target, doctorLimits))
+  const reading = await readKnown(() => readHostFor(target, doctorLimits))
   if (!('known' in reading)) return { docker, reading, view: null, target: null, conflicts: null }
   const live = (conflicts: readonly Diagnostic[]) => {
     return { docker, reading, view: viewLive(reading.known.host), target: null, conflicts }
@@ -136,7 +136,7 @@ async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
   }
 }
 
-function managersIn(reading: Known<Facts>, view: PlanView | null): DoctorReadings['managers'] {
+function managersIn(reading: Known<HostReading>, view: PlanView | null): DoctorReadings['managers'] {
   if (!('known' in reading)) return reading
   if (view === null) return { unknown: 'without the host, its interfaces are not known' }
   return readManagers(linksOf(view))

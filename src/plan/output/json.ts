@@ -4,7 +4,7 @@ import { isMirror } from '../../resources/kinds/mirror.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
-import type { Facts } from '../plan-view.ts'
+import type { HostReading } from '../plan-view.ts'
 import { commandOf, countActions } from './text.ts'
 
 /** Within a major version, fields are only added. */
@@ -25,7 +25,7 @@ export type PlanDocument = ReturnType<typeof planDocument>
 /** The plan as a program reads it, for `JSON.stringify`. `created` is an ISO 8601 time. */
 export function planDocument(
   plan: Plan,
-  context: Facts & {
+  context: HostReading & {
     readonly spec: PlanSpec
     readonly version: string
     readonly created: string
@@ -80,7 +80,7 @@ function resourceDocument(resource: Resource) {
 }
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */
-function digestFacts({ host, filters }: Facts): string {
+function digestFacts({ host, filters }: HostReading): string {
   const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes } = host
   const { nftables, silence, docker } = host
   return digestText(

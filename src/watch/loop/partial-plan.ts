@@ -1,7 +1,7 @@
 import { SpanplanError } from '../../errors.ts'
 import { meaningOf } from '../../meanings.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
-import { type Facts, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { spanOf } from '../../resources/kind.ts'
 import { matchesSpan } from '../../spec/scope.ts'
@@ -16,19 +16,19 @@ export interface PartialPlan {
 }
 
 /** Plans as many spans as can be planned together: of two that conflict with each other, the one that comes first. */
-export function makePartialPlan(target: Target, facts: Facts): PartialPlan {
+export function makePartialPlan(target: Target, reading: HostReading): PartialPlan {
   try {
-    return planAll(target, facts)
+    return planAll(target, reading)
   } catch (error) {
-    const live = liveSpans(target, facts.host).filter((name) => matchesSpan(target.scope.spans, name))
+    const live = liveSpans(target, reading.host).filter((name) => matchesSpan(target.scope.spans, name))
     const spans = [...new Set([...spansOf(target), ...live])]
     const only = (chosen: ReadonlySet<string>) =>
       withoutSpans(
         target,
         spans.filter((span) => !chosen.has(span))
       )
-    const { planned, failures } = sortOut(spans, namedIn(error), (chosen) => planTarget(only(chosen), facts))
-    const partial = planAll(only(planned), facts)
+    const { planned, failures } = sortOut(spans, namedIn(error), (chosen) => planTarget(only(chosen), reading))
+    const partial = planAll(only(planned), reading)
     return { ...partial, failures: [...failures, ...partial.failures] }
   }
 }
@@ -76,8 +76,8 @@ function namedIn(error: unknown): ReadonlySet<string> {
 }
 
 /** What waits for a change of the file, not of the host, is a failure: a source that would feed its own span, or a filter that nobody understands. */
-function planAll(target: Target, facts: Facts): PartialPlan {
-  const view = planTarget(target, facts)
+function planAll(target: Target, reading: HostReading): PartialPlan {
+  const view = planTarget(target, reading)
   const failures = view.plan.waiting
     .filter(({ diagnostic }) => meaningOf(diagnostic).endedBy === 'file')
     .map(({ span, diagnostic }): Problem => ({ span, reason: 'failed', diagnostic, backsOff: false }))

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
-import { readDockerFor, readKernelFor, withDocker } from '../../look/read-facts.ts'
-import type { Facts } from '../../plan/plan-view.ts'
+import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
+import type { HostReading } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
@@ -18,7 +18,7 @@ export interface KernelPass {
   /** Settles at the next event of the host: the pass is done again then. */
   nextWake(): Promise<unknown>
   /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
-  repair(target: Target, facts: Facts): Promise<boolean>
+  repair(target: Target, reading: HostReading): Promise<boolean>
 }
 
 /** Waits for Docker, and repairs nothing before. */

@@ -3,7 +3,7 @@ import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import type { LeftOut } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { keepNames } from '../../look/kept-names.ts'
-import { readFactsFor } from '../../look/read-facts.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -84,10 +84,10 @@ function makeKernelPass(
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
-  const repair: KernelPass['repair'] = async (target, facts) => {
+  const repair: KernelPass['repair'] = async (target, reading) => {
     if (failed.has(null)) return false
     try {
-      const partial = makePartialPlan(withoutSpans(target, [...failed]), facts)
+      const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
       const applied = await followChanges(applyPartially(partial, leavePaused))
       done.push(...applied.done)
       report(applied.failures)
@@ -127,8 +127,8 @@ async function applyPartially(
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
-      const facts = await readFactsFor(part)
-      const applied = await applyView(part, planTarget(leavePaused(part), facts))
+      const reading = await readHostFor(part)
+      const applied = await applyView(part, planTarget(leavePaused(part), reading))
       done.push(...applied.done)
       leftOut.push(...applied.leftOut)
       restarts.push(...applied.restarts)

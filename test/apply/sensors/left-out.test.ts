@@ -3,12 +3,12 @@ import { expect, test } from 'vitest'
 import { hasGone, openLeftOut } from '../../../src/apply/sensors/left-out.ts'
 import type { Container } from '../../../src/host/snapshot.ts'
 import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
-import { type CapturedHost, factsOf } from '../../lab/fixtures/host-file.ts'
+import { type CapturedHost, readingOf } from '../../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 const path = join(casesFolder, 'stack-open')
 const captured = readSnapshot(path, 'host.json')
-const see = (host: CapturedHost): PlanView => planTarget(readTarget(path, host.links), factsOf(host))
+const see = (host: CapturedHost): PlanView => planTarget(readTarget(path, host.links), readingOf(host))
 const view = see(captured)
 const change = view.plan.changes.find(({ kind }) => kind === 'stack')
 if (change === undefined) throw new Error('the fixture has no stack to close')
@@ -77,7 +77,7 @@ test('a right is named only where the same run of the container has undone what 
 test('where a step fails without a hint, the kind says what helps', () => {
   const folder = join(casesFolder, 'silent-missing')
   const host = readSnapshot(folder, 'host.json')
-  const program = planTarget(readTarget(folder, host.links), factsOf(host)).plan.changes.find(
+  const program = planTarget(readTarget(folder, host.links), readingOf(host)).plan.changes.find(
     ({ kind }) => kind === 'xdp'
   )
   if (program === undefined) throw new Error('the fixture has no program to attach')
@@ -91,7 +91,7 @@ test('where a step fails without a hint, the kind says what helps', () => {
 test('a step that fails on an interface of which another one has the name by now has no subject any more', () => {
   const folder = join(casesFolder, 'drift-mirror-gone')
   const host = readSnapshot(folder, 'host.json')
-  const look = (links: CapturedHost['links']) => planTarget(readTarget(folder, links), factsOf({ ...host, links }))
+  const look = (links: CapturedHost['links']) => planTarget(readTarget(folder, links), readingOf({ ...host, links }))
   const mirror = look(host.links).plan.changes.find(({ kind }) => kind === 'mirror')
   if (mirror === undefined) throw new Error('the fixture has no mirror to make')
   const again = host.links.map((link) => (link.name === mirror.device ? { ...link, index: 4711 } : link))
@@ -105,7 +105,7 @@ test('a mirror on an interface that ip did not list any more, and tc still did, 
   const device = 'veth6c22f55'
   const host = { ...whole, links: whole.links.filter(({ name }) => name !== device) }
   expect(host.filters.some((filter) => filter.device === device)).toBe(true)
-  const { plan } = planTarget(readTarget(folder, host.links), factsOf(host))
+  const { plan } = planTarget(readTarget(folder, host.links), readingOf(host))
   expect(plan.changes.filter((one) => one.device === device)).toEqual([])
   expect(plan.waiting.map((one) => one.diagnostic.code)).toContain('SOURCE_NO_INTERFACE')
 })

@@ -17,7 +17,7 @@ import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { converged } from '../../lab/fixtures/converged.ts'
-import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { useOwnRunFolder } from '../../lab/fixtures/own-run-dir.ts'
 
 const id = '0a1b2c3d'
@@ -38,7 +38,7 @@ function makeOpenWindow(): OpenWindow {
   const spec = loadSpec(files)
   const scope = { name: spec.name, spans: { except: new Set<string>() } }
   const target = makeTarget(spec, { scope, deferDocker: false, adopt: false, subnetSeed: '' })
-  const first = planTarget(target, factsOf(converged))
+  const first = planTarget(target, readingOf(converged))
   return { ...makeWindow(id, 60_000, target, first, files, null), phase: 'open' }
 }
 

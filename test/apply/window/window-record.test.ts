@@ -8,7 +8,7 @@ import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
 import { converged, see } from '../../lab/fixtures/converged.ts'
-import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { useOwnRunFolder } from '../../lab/fixtures/own-run-dir.ts'
 
 useOwnRunFolder()
@@ -29,7 +29,7 @@ function makeOne() {
     adopt: true,
     subnetSeed: ''
   })
-  const first = planTarget(target, factsOf(converged))
+  const first = planTarget(target, readingOf(converged))
   return { target, first, window: makeWindow('0a1b2c3d', 1000, target, first, files, install) }
 }
 

@@ -7,7 +7,7 @@ import { openEventPrinter } from '../../../src/cli/output/watch-events.ts'
 import { printDiagnostics } from '../../../src/cli/session.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../src/watch/events/event.ts'
-import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 const diagnostic = { code: 'BUG', message: 'is broken', hint: 'repair it' } as const
@@ -105,7 +105,7 @@ describe('what happens in one run to one container is one line', () => {
   function tell(name: string, more: readonly WatchEvent[] = [], times = 1): string {
     const path = join(casesFolder, name)
     const host = readSnapshot(path, 'host.json')
-    const { plan } = planTarget(readTarget(path, host.links), factsOf(host))
+    const { plan } = planTarget(readTarget(path, host.links), readingOf(host))
     const run = { trigger: 'docker', repaired: true, milliseconds: 12 } as const
     const starts = Array.from({ length: times }, () => plan.changes).flat()
     const changes = starts.map((change) => ({ type: 'changed', change, ...run }) as const)
@@ -126,7 +126,7 @@ describe('what happens in one run to one container is one line', () => {
   test('a port that is changed twice, also where nobody knows whose it is by now', () => {
     const path = join(casesFolder, 'drift-port')
     const host = readSnapshot(path, 'host.json')
-    const { plan } = planTarget(readTarget(path, host.links), factsOf(host))
+    const { plan } = planTarget(readTarget(path, host.links), readingOf(host))
     const run = { trigger: 'link', repaired: true, milliseconds: 12 } as const
     const parts = plan.changes.flatMap((change) =>
       change.facts
@@ -164,7 +164,7 @@ test.each([
     const target = readTarget(join(casesFolder, 'converged'), host.links)
     const goingDown = host.links.map(({ index }) => ({ index, since: 0, settled: false }))
     const spec = { ...target.spec, files: [file] }
-    const { plan } = planTarget({ ...target, spec, patient: true, goingDown }, factsOf(host))
+    const { plan } = planTarget({ ...target, spec, patient: true, goingDown }, readingOf(host))
     const emit = openEventPrinter({ ...session }, 'info')
     for (const type of ['wait', 'wait_over'] as const) {
       emit(...plan.waiting.map((wait) => ({ type, trigger: 'hook', wait }) as const))

@@ -15,7 +15,7 @@ import {
 import { findDifferences } from '../../../src/plan/output/saved-plan-check.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../src/printable.ts'
-import { type CapturedHost, factsOf } from '../../lab/fixtures/host-file.ts'
+import { type CapturedHost, readingOf } from '../../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 import { unprintable } from '../../lab/fixtures/unprintable.ts'
 
@@ -35,9 +35,9 @@ function readCase(name: string) {
   const target = readTarget(path, host.links)
   const { spec } = target
   const document = (now: CapturedHost) =>
-    planDocument(planTarget(target, factsOf(now)).plan, {
+    planDocument(planTarget(target, readingOf(now)).plan, {
       spec,
-      ...factsOf(now),
+      ...readingOf(now),
       version: '0.1.0',
       created: '2001-02-03T12:00:00.000Z'
     })

@@ -4,7 +4,7 @@ import type { PlannedChange } from '../../../src/plan/plan.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import { leaveResting } from '../../../src/plan/target.ts'
 import { explainContention, openContention } from '../../../src/watch/degraded/contention.ts'
-import { factsOf } from '../../lab/fixtures/host-file.ts'
+import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
 
 const write = (time: number) => `${time} ms`
@@ -150,7 +150,7 @@ test.each([
 ])('who may undo a change of a %s again and again is named, with what shows it', (kind, who, show) => {
   const path = join(casesFolder, 'converged')
   const host = readSnapshot(path, 'host.json')
-  const view = planTarget(readTarget(path, host.links), factsOf(host))
+  const view = planTarget(readTarget(path, host.links), readingOf(host))
   const { message, hint } = explainContention(change(`span0/${kind}/one`, { kind }), view.host)
   expect(message).toContain(`; probably ${who}`)
   expect(hint).toContain(`to see when it happens: ${show}; `)
@@ -191,7 +191,7 @@ test('what a container undoes in its own namespace, that container is named for,
   const path = join(casesFolder, 'converged')
   const { host } = planTarget(
     readTarget(path, readSnapshot(path, 'host.json').links),
-    factsOf(readSnapshot(path, 'host.json'))
+    readingOf(readSnapshot(path, 'host.json'))
   )
   const found = host.containers.find(({ sandbox }) => sandbox !== null)
   const stack = { ...change('span0/stack/span0/one', { kind: 'stack' }), container: found?.name ?? '' }

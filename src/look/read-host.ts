@@ -4,7 +4,7 @@ import { readDocker } from '../host/docker/read-docker.ts'
 import { indexHost, isTorn } from '../host/host-index.ts'
 import { readKernel } from '../host/read-snapshot.ts'
 import type { DockerState, KernelState } from '../host/snapshot.ts'
-import type { Facts } from '../plan/plan-view.ts'
+import type { HostReading } from '../plan/plan-view.ts'
 import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
 
 /**
@@ -14,31 +14,31 @@ import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
  * @param limits of each call of Docker.
  * @throws SpanplanError if the host cannot be read.
  */
-export async function readFactsFor(target: Target, limits?: CallLimits): Promise<Facts> {
+export async function readHostFor(target: Target, limits?: CallLimits): Promise<HostReading> {
   const read = async () => {
     const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
     return withDocker(kernel, docker)
   }
-  const facts = await read()
-  return isTorn(facts.host) ? read() : facts
+  const reading = await read()
+  return isTorn(reading.host) ? read() : reading
 }
 
-/** The kernel's part of the facts. */
-export interface KernelFacts extends Pick<Facts, 'filters'> {
+/** What was read of the kernel, and the compiled filters. */
+export interface KernelReading extends Pick<HostReading, 'filters'> {
   readonly kernel: KernelState
 }
 
-/** Completes the kernel's part of the facts. */
-export function withDocker({ kernel, filters }: KernelFacts, docker: DockerState): Facts {
+/** Adds what was read of Docker. */
+export function withDocker({ kernel, filters }: KernelReading, docker: DockerState): HostReading {
   return { host: indexHost({ ...kernel, docker }), filters }
 }
 
 /**
- * Reads the kernel's part of the facts, and compiles the filters.
+ * Reads the kernel, and compiles the filters.
  *
  * @throws SpanplanError if the kernel's state cannot be read, or tcpdump cannot be run.
  */
-export async function readKernelFor(target: Target): Promise<KernelFacts> {
+export async function readKernelFor(target: Target): Promise<KernelReading> {
   const [kernel, filters] = await Promise.all([
     readKernel(readRequestOf(target)),
     compileFilters(expressionsOf(target.spec), target.filterPatience)
@@ -47,7 +47,7 @@ export async function readKernelFor(target: Target): Promise<KernelFacts> {
 }
 
 /**
- * Reads Docker's part of the snapshot.
+ * Reads Docker.
  *
  * @throws SpanplanError if Docker fails.
  */
