@@ -11,55 +11,50 @@ import type { Field } from './kind.ts'
 import { readPortClass, sealHandle } from './marks.ts'
 import { yesNo } from './settings.ts'
 
+/** What keeps an interface from being sealed, in words, and the command that takes it away; null: that is for its owner to do. */
+interface Obstacle {
+  readonly words: string
+  readonly removal: Argv | null
+}
+
 /** Why an interface cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
 export function sealObstacle(desired: DesiredState, host: HostIndex, span: string, device: string): string | null {
   if (!desired.spanOf(span)?.sealed) return null
-  return findObstacle(host, device) ?? findBefore(host, device)
+  return (findObstacle(host, device) ?? findBefore(host, device))?.words ?? null
 }
 
 /** Why spanplan's filter cannot be added to an interface, or would not be this interface's alone; null if it can. */
-export function findObstacle(host: TcIndex, device: string): string | null {
+export function findObstacle(host: TcIndex, device: string): Obstacle | null {
   const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
   if (qdisc && qdisc.block !== null) {
-    return `the ${qdisc.kind} qdisc of ${device} takes filters from the shared block ${qdisc.block}, which are not its own`
+    const words = `the ${qdisc.kind} qdisc of ${device} takes filters from the shared block ${qdisc.block}, which are not its own`
+    return { words, removal: null }
   }
   if (qdisc?.kind === 'ingress') {
-    const filters = host.filtersOf(device)
-    return `${device} has an ingress qdisc, which excludes the clsact qdisc that seals it; it holds ${countFilters(filters)}`
+    const held = countFilters(host.filtersOf(device))
+    const words = `${device} has an ingress qdisc, which excludes the clsact qdisc that seals it; it holds ${held}`
+    return { words, removal: ['tc', 'qdisc', 'del', 'dev', device, 'ingress'] }
   }
-  const ours = findSeal(host, device)
-  const filter = findAtSeal(host, device)
-  return filter && ours === undefined
-    ? `${device} has a filter at preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`
+  if (findSeal(host, device) !== undefined) return null
+  const filter = host.filtersAt(device, 'ingress').find(({ chain, pref }) => chain === 0 && pref === sealPref)
+  return filter
+    ? explainFilter(filter, `preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`)
     : null
-}
-
-/** A filter that is not spanplan's, where the seal is to be. */
-function findAtSeal(host: TcIndex, device: string): Filter | undefined {
-  const ours = findSeal(host, device)
-  return host.filtersAt(device, 'ingress').find((one) => one.chain === 0 && one.pref === sealPref && one !== ours)
 }
 
 /** Why a frame that enters an interface may not come to the filter that seals it; null if every frame does. */
-function findBefore(host: TcIndex, device: string): string | null {
-  const filter = findBeforeSeal(host, device)
-  return filter
-    ? `${device} has a filter at preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}; what it lets in is not dropped`
-    : null
+function findBefore(host: TcIndex, device: string): Obstacle | null {
+  const filter = host
+    .filtersAt(device, 'ingress')
+    .find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
+  if (filter === undefined) return null
+  const place = `preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}`
+  return explainFilter(filter, `${place}; what it lets in is not dropped`)
 }
 
-function findBeforeSeal(host: TcIndex, device: string): Filter | undefined {
-  return host.filtersAt(device, 'ingress').find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
-}
-
-/** What takes an obstacle away; null: a shared block is for its owner to leave. */
-function clearObstacle(host: TcIndex, device: string): Argv | null {
-  const qdisc = host.qdiscsOf(device).find(({ kind }) => kind === 'ingress' || kind === 'clsact')
-  if (qdisc && qdisc.block !== null) return null
-  if (qdisc?.kind === 'ingress') return ['tc', 'qdisc', 'del', 'dev', device, 'ingress']
-  const filter = findBeforeSeal(host, device) ?? findAtSeal(host, device)
-  const words = filter ? removeFilter(filter) : null
-  return words && ['tc', ...words]
+function explainFilter(filter: Filter, place: string): Obstacle {
+  const removal = removeFilter(filter)
+  return { words: `${filter.device} has a filter at ${place}`, removal: removal && ['tc', ...removal] }
 }
 
 /** Whether a filter leaves every frame to the next filter, whatever else it does. */
@@ -68,12 +63,13 @@ export function isTransparent({ program, directAction, copies, others }: TcFilte
   return !others && copies.length > 0 && copies.every(({ control }) => control === 'continue')
 }
 
-/** An obstacle as a conflict. */
-export function sealConflict(host: TcIndex, obstacle: string, device: string): Diagnostic {
-  const removal = clearObstacle(host, device)
+/** What keeps an interface from being sealed, as a conflict. */
+export function sealConflict(host: TcIndex, device: string): Diagnostic {
+  const { words, removal } = findObstacle(host, device) ??
+    findBefore(host, device) ?? { words: `${device} cannot be sealed`, removal: null }
   const remove = removal === null ? '' : `; if nothing needs it: ${shellLine(removal)}`
   const look = `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}`
-  return diagnostic('SEAL_BLOCKED', obstacle, `${look}${remove}; or write "sealed: false"`)
+  return diagnostic('SEAL_BLOCKED', words, `${look}${remove}; or write "sealed: false"`)
 }
 
 /**

@@ -73,7 +73,7 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
 function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
-  if (obstacle !== null) return sealConflict(host, obstacle, id)
+  if (obstacle !== null) return sealConflict(host, id)
   const owner = markOf(host, host.linkOf(id))?.owner
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`

@@ -99,7 +99,7 @@ export const port: Kind<Port> = {
   device: ({ id }) => id,
   serves: ({ role }) => role.connects?.container ?? null,
   closes: true,
-  conflict: ({ id, obstacle }, _, host) => sealConflict(host, obstacle ?? `${id} cannot be sealed`, id),
+  conflict: ({ id }, _, host) => sealConflict(host, id),
   removalNote: ({ role }) =>
     role.kind === 'left'
       ? 'removed: a container that is connected by it no more has kept its interface'
@@ -113,12 +113,12 @@ export const port: Kind<Port> = {
 function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => boolean {
   const { spans } = desired.scope
   if ('only' in spans || spans.except.size > 0) return () => false
-  const maySense = sensorPorts(desired, host)
+  const mayBeSensors = sensorPorts(desired, host)
   return (link) => {
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
     if (!isMarked || link.bridge !== null) return false
     const master = host.linkOf(link.master)
-    const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || maySense(link)
+    const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || mayBeSensors(link)
     return (master === undefined || !isSpanBridge(desired, host, master)) && !stays
   }
 }
