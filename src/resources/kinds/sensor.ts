@@ -1,8 +1,7 @@
 import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
-import type { ConnectedPort } from '../../host/docker/left-port.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Container, DockerNetwork, Endpoint, Link } from '../../host/snapshot.ts'
+import type { Container, DockerNetwork } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
@@ -152,46 +151,32 @@ function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerN
   const span = desired.spanOfNetwork(network.name)
   return host.endpointsOn(network.name).map(({ container, endpoint }): Sensor => {
     const bridge = span?.name ?? network.labels[label.span] ?? ''
-    const link = findPort(desired, host, endpoint, bridge)
+    const end = host.vethTo(endpoint)
+    // It may be a port of another bridge, or an interface that a span copies from.
+    const isPort = (end?.master ?? bridge) === bridge && !desired.marks.interfaces.has(end?.name ?? '')
+    const port = isPort && end ? end.name : null
     const fresh = build(container, network.name, bridge, network.labels[label.name] ?? desired.owner)
     const one = {
       ...fresh,
       endpoint: {
         ...fresh.endpoint,
         references: { ...fresh.endpoint.references, network: referTo(network) },
-        end: findEnd(host, endpoint),
+        end: end ? { name: end.name, index: end.index } : null,
         aliases: endpoint.aliases,
         address: endpoint.fixedAddress,
         subnet: network.pools[0]?.subnet ?? null
       },
       sealed: span?.sealed ?? true,
       owner: isInScope(desired, endpoint.driverOptions[label.name], bridge) ? 'ours' : 'shared',
-      current: isCurrent(endpoint, network),
+      // A container that does not run knows its network by name: it gets the network of that name when it starts.
+      current: endpoint.networkId === '' || endpoint.networkId === network.id,
       // Between two crashes, there is no interface: it comes with the next start.
       present: endpoint.port !== 'absent' || container.restarting,
-      port: link?.name ?? null,
-      bridged: link === undefined || link.master === bridge
+      port,
+      bridged: port === null || end?.master === bridge
     } as const
     return withOptions(one, endpoint.driverOptions)
   })
-}
-
-/** The veth of an endpoint, unless it is a port of another bridge, or an interface that a span copies from. */
-function findPort(desired: DesiredState, host: HostIndex, endpoint: Endpoint, bridge: string): Link | undefined {
-  const link = host.vethTo(endpoint)
-  const isSource = desired.marks.interfaces.has(link?.name ?? '')
-  return (link?.master ?? bridge) === bridge && !isSource ? link : undefined
-}
-
-/** The host's end of an endpoint's interface, which goes with the interface. */
-function findEnd(host: HostIndex, endpoint: Endpoint): ConnectedPort | null {
-  const link = host.vethTo(endpoint)
-  return link === undefined ? null : { name: link.name, index: link.index }
-}
-
-/** A container that does not run knows its network by name: it gets the network of that name when it starts. */
-function isCurrent(endpoint: Endpoint, network: DockerNetwork): boolean {
-  return endpoint.networkId === '' || endpoint.networkId === network.id
 }
 
 function build(
