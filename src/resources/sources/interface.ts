@@ -6,9 +6,9 @@ import { printable } from '../../printable.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { SourceOf, SpanSpec, Spec } from '../../spec/spec.ts'
-import { closableSettings } from '../closing.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { columnOf, type InterfaceSetting, sourceSettings } from '../settings.ts'
+import { closableSettings } from './closing.ts'
 import {
   type Context,
   nothingResolved,
