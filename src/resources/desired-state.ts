@@ -13,7 +13,7 @@ export type SourceId = readonly [string, ...string[]]
 /** A network device of this host. */
 export interface Device {
   readonly name: string
-  /** null: the device does not exist yet. */
+  /** null: its record is not understood. */
   readonly link: Link | null
 }
 

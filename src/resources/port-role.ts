@@ -48,6 +48,7 @@ export const treatments: Readonly<Record<PortRole['kind'], Treatment>> = {
   // Docker removes the port with the network or the endpoint, and creates another when the network is recreated.
   sensor: { sealed: true, silent: true, end: 'goes' },
   foreign: { sealed: true, silent: true, end: 'returned' },
+  // What it has on it goes with it.
   left: { sealed: true, silent: false, end: 'removed' },
   // What its container sends would enter the host.
   stray: { sealed: true, silent: true, end: 'stays' },
