@@ -1,6 +1,7 @@
 import { SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
-import { type Argv, commandFailed, concurrency, forEachConcurrently, run, timeLimit } from '../host/exec.ts'
+import { type Argv, commandFailed, forEachConcurrently, run } from '../host/exec.ts'
+import { concurrency, timeLimit } from '../host/process/run-limits.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
 import { type Step, sysctlCommand } from '../resources/kind.ts'

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import { commandFailed, forEachConcurrently, run, timeLimit, within } from './exec.ts'
+import { commandFailed, forEachConcurrently, run, within } from './exec.ts'
 import { type Compiled, type CompiledFilters, checkCommand, compileCommand, parseCompiled } from './parsers/pcap.ts'
+import { timeLimit } from './process/run-limits.ts'
 
 /** What this process knows of an expression. Times are milliseconds of the monotonic clock. */
 interface Entry {

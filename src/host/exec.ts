@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa, execaSync } from 'execa'
 import { diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
+import { concurrency, defaultBytes, killGrace, type RunLimits, timeLimit } from './process/run-limits.ts'
 
 /** A program and its arguments. They never reach a shell. */
 export type Argv = readonly [string, ...string[]]
@@ -37,26 +38,8 @@ export const packageOf: Readonly<Record<string, string>> = {
   'systemd-run': 'systemd'
 }
 
-/** Milliseconds. iproute2 reads or writes 1,000 links in less than a second: a program that takes this long hangs. */
-export const timeLimit = 30_000
-
-/** Limits of a program's time and output; `cancel` kills the program. */
-export interface RunLimits {
-  readonly milliseconds?: number
-  readonly bytes?: number
-  readonly cancel?: AbortSignal
-  /** Where the output is too long, its start is returned. Default: that is an error. */
-  readonly keepsStart?: true
-}
-
-/** Enough for thousands of links: `ethtool -k` prints 16 MB for 2,000. */
-const defaultBytes = 512 * 1024 * 1024
-
 /** The search path: that of this process, and Debian's folders of ip, tc, ethtool and tcpdump, which the PATH of a hook or of a user may lack. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
-
-/** Milliseconds for a program to end after SIGKILL. */
-const killGrace = 1000
 
 const commonOptions = {
   reject: false,
@@ -221,9 +204,6 @@ function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { i
   if (typeof input === 'number') return { stdin: input as 3 }
   return input === '' ? { stdin: 'ignore' } : { input: encodeBytes(input) }
 }
-
-/** Processes at once: enough to keep two cores busy. */
-export const concurrency = 4
 
 /**
  * Does the work for all items, `atOnce` at a time. After a failure, it begins no further item, waits for those that it has begun, and

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { isSandbox } from './docker/container-veths.ts'
-import { forEachConcurrently, type RunLimits, run } from './exec.ts'
+import { forEachConcurrently, run } from './exec.ts'
 import {
   type LinkCounters,
   type LinkTotals,
@@ -13,6 +13,7 @@ import {
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
+import type { RunLimits } from './process/run-limits.ts'
 import { parseOutput, runJson, runJsonBatch } from './read-commands.ts'
 import type { HookPlace } from './snapshot.ts'
 

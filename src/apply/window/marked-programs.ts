@@ -1,7 +1,7 @@
 /** The programs that a process has started, so that another process can end them after that one was killed. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { timeLimit } from '../../host/exec.ts'
+import { timeLimit } from '../../host/process/run-limits.ts'
 
 /** The variable of the environment that has the mark. */
 const variable = 'SPANPLAN_PROGRAMS_OF'

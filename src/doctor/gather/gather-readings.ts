@@ -25,10 +25,11 @@ import type {
   WatchReading
 } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
+import { doctorLimits, filterPatience } from './doctor-limits.ts'
 import { findInstallations } from './installations.ts'
 import { moduleNames, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
-import { doctorLimits, isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
+import { isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
 import { readPacketListeners } from './read-packet-listeners.ts'
 import { readPrograms } from './read-programs.ts'
 import { readUnits } from './systemd.ts'
@@ -36,9 +37,6 @@ import { findLeftFiles, readWatches } from './watches.ts'
 
 /** Milliseconds between the two samples of the counters. */
 const sampleTime = 200
-
-/** Milliseconds to wait for tcpdump. */
-const filterPatience = 5000
 
 /** Node's names of processors, and Debian's. */
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }

@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
 import { readOptional } from '../../host/files/open-file.ts'
 import { keysOf } from '../../keys.ts'
+import { programTime } from './doctor-limits.ts'
 
 /** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
 const options = {
@@ -35,13 +36,10 @@ export interface ModuleEvidence {
   readonly modprobe: Pick<Output, 'stdout' | 'status'> | null
 }
 
-/** Milliseconds. It reads an index of modules. */
-const modprobeLimit = 5000
-
 /** Finds whether the running kernel has a module. Nothing is loaded. */
 export async function readModule(name: ModuleName): Promise<ModuleState | null> {
   const argv = ['modprobe', '--show-depends', name] as const
-  const modprobe = await run(argv, '', { milliseconds: modprobeLimit }).catch(() => null)
+  const modprobe = await run(argv, '', { milliseconds: programTime }).catch(() => null)
   const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
   const loaded = readOptional('/proc/modules')?.toString() ?? null
   const locked = readOptional('/proc/sys/kernel/modules_disabled')?.toString().trim() === '1'

@@ -1,16 +1,13 @@
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
-import type { CallLimits } from '../../host/docker/call-limits.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { describesRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
 import type { Known } from '../known.ts'
 import type { DockerReading } from '../readings.ts'
-
-/** Limits of one call. Docker answers in less than 100 ms; one that needs longer for a question as plain as these hangs. */
-export const doctorLimits: CallLimits = { milliseconds: 5000, bytes: 128 * 1024 * 1024 }
+import { doctorLimits } from './doctor-limits.ts'
 
 /** dockerd's own default. */
 const settingsFile = '/etc/docker/daemon.json'

@@ -1,6 +1,7 @@
 import { diagnosticOf } from '../../errors.ts'
 import { type Argv, run } from '../../host/exec.ts'
 import type { ProgramReading } from '../readings.ts'
+import { programTime } from './doctor-limits.ts'
 
 /** How each program says its version. */
 const questions: Readonly<Record<string, Argv>> = {
@@ -18,14 +19,11 @@ const questions: Readonly<Record<string, Argv>> = {
   nsenter: ['nsenter', '--version']
 }
 
-/** Milliseconds. */
-const timeLimit = 5000
-
 /** Runs each program, for its version: one that does not start is as good as missing. */
 export async function readPrograms(): Promise<Map<string, ProgramReading>> {
   const readings = Object.entries(questions).map(async ([name, argv]): Promise<readonly [string, ProgramReading]> => {
     try {
-      const { stdout, stderr } = await run(argv, '', { milliseconds: timeLimit })
+      const { stdout, stderr } = await run(argv, '', { milliseconds: programTime })
       return [name, { version: /\d+(?:\.\d+)+/.exec(stdout || stderr)?.[0] ?? '' }]
     } catch (error) {
       return [name, { missing: diagnosticOf(error).message }]

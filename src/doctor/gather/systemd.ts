@@ -4,6 +4,7 @@ import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
 import type { Known } from '../known.ts'
 import type { UnitReading } from '../readings.ts'
+import { programTime } from './doctor-limits.ts'
 
 /** The units that come with spanplan. */
 export const unitNames = { watch: 'spanplan.service', apply: 'spanplan-apply.service' } as const
@@ -17,14 +18,11 @@ const properties = [
 const ownFolder = '/etc/systemd/system'
 const packageFolder = '/usr/lib/systemd/system'
 
-/** Milliseconds. */
-const timeLimit = 5000
-
 /** Asks systemd for the units that come with spanplan. */
 export async function readUnits(): Promise<Known<readonly UnitReading[]>> {
   const argv = ['systemctl', 'show', `--property=${properties.join()}`, ...Object.values(unitNames)] as const
   try {
-    const { stdout, stderr, status } = await run(argv, '', { milliseconds: timeLimit })
+    const { stdout, stderr, status } = await run(argv, '', { milliseconds: programTime })
     const units = parseUnits(stdout)
     // In a chroot, systemctl ignores the question, and exits with 0.
     if (status === 0 && units.length > 0) return { known: units }

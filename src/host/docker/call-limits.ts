@@ -9,6 +9,12 @@ export interface CallLimits {
   readonly bytes: number
 }
 
+/**
+ * Limits of one call. Docker answers in less than 100 ms, but a slow disk may delay it when it connects a container. Its
+ * description of 10,000 containers has some 30 MB.
+ */
+export const defaultLimits: CallLimits = { milliseconds: 60_000, bytes: 128 * 1024 * 1024 }
+
 type Dial = Dockerode['modem']['dial']
 type Request = Parameters<Dial>[0]
 type Answer = NonNullable<Parameters<Dial>[1]>

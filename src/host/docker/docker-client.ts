@@ -5,17 +5,11 @@ import type Dockerode from 'dockerode'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { shellLine } from '../quote-command.ts'
 import type { Pool } from '../snapshot.ts'
-import { type CallLimits, isMessage, limitCalls } from './call-limits.ts'
+import { defaultLimits, isMessage, limitCalls } from './call-limits.ts'
 import type { DockerCall } from './docker-calls.ts'
 import { canPodmanHandOut } from './docker-names.ts'
 import { removeLeftPort } from './left-port.ts'
 import { callPodman, mendPlace } from './podman.ts'
-
-/**
- * Limits of one call. Docker answers in less than 100 ms, but a slow disk may delay it when it connects a container. Its
- * description of 10,000 containers has some 30 MB.
- */
-const defaultLimits: CallLimits = { milliseconds: 60_000, bytes: 128 * 1024 * 1024 }
 
 /** A client of a Docker daemon that answers. */
 export interface DockerClient {

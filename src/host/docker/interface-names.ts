@@ -1,6 +1,7 @@
 import * as z from 'zod'
-import { forEachConcurrently, type RunLimits, run } from '../exec.ts'
+import { forEachConcurrently, run } from '../exec.ts'
 import { parseToolJson } from '../parsers/json.ts'
+import type { RunLimits } from '../process/run-limits.ts'
 import { isSandbox } from './container-veths.ts'
 
 /** An interface in a container, by its index there, and by Docker's file of its network namespace. */
