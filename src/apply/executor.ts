@@ -2,7 +2,7 @@ import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, Sp
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
 import { observeDuringApply, refresh } from '../look/refresh.ts'
 import { isAbout, meaningOf } from '../meanings.ts'
-import { renderChange } from '../plan/output/text.ts'
+import { renderChange } from '../plan/output/plan-text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'

@@ -1,7 +1,7 @@
 import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, run } from './exec.ts'
 import { checkCommand } from './nftables/seal-table.ts'
-import { parseToolJson } from './parsers/json.ts'
+import { parseToolJson } from './parsers/tool-json.ts'
 import { batchLine } from './quote-command.ts'
 
 /** A program that reads the host, and its stdin. */

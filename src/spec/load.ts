@@ -6,7 +6,7 @@ import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.
 import { type FindInterface, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
 import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
-import type { SensorData } from './schema/sensor.ts'
+import type { SensorData } from './schema/sensor-schema.ts'
 import { describeSource, loadSource } from './sources/registry.ts'
 import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { readSelector } from './values/container-selector.ts'

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { formatVersion } from '../../src/plan/output/json.ts'
+import { formatVersion } from '../../src/plan/output/plan-json.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 

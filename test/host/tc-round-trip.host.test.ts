@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseFilters } from '../../src/host/parsers/filters.ts'
-import { parseToolJson } from '../../src/host/parsers/json.ts'
+import { parseToolJson } from '../../src/host/parsers/tool-json.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote-command.ts'
 import type { Program, TcHook } from '../../src/host/snapshot.ts'
 import { mirrorPref, sealPref } from '../../src/host/tc-syntax.ts'

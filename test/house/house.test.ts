@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
 
 /** The stages of the pipeline: a file imports from its own stage, and from those before. */
@@ -94,6 +94,16 @@ test(`no folder of src holds more than ${mostFiles} files`, () => {
   const counts = new Map<string, number>()
   for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
   expect([...counts].filter(([, count]) => count > mostFiles)).toEqual([])
+})
+
+/** In each of these, a file is named after the kind of source that it stands for. */
+const kindFolders: readonly string[] = ['src/spec/sources', 'src/resources/sources']
+
+test('no two files have one name, but the registries, and what stands for one kind in each stage', () => {
+  const isOfKind = (file: string) => kindFolders.includes(dirname(file))
+  const sameName = (file: string) => files.filter((other) => basename(other) === basename(file))
+  const shared = files.filter((file) => basename(file) !== 'registry.ts' && sameName(file).length > 1)
+  expect(shared.filter((file) => !sameName(file).every(isOfKind))).toEqual([])
 })
 
 const explanations = readdirSync('docs/explanation').map((name) => join('docs/explanation', name))

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Container, Snapshot } from '../../src/host/snapshot.ts'
-import { renderChange } from '../../src/plan/output/text.ts'
+import { renderChange } from '../../src/plan/output/plan-text.ts'
 import { planRollback, planTarget } from '../../src/plan/plan-view.ts'
 import { type CapturedHost, readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'

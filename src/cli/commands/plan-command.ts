@@ -1,8 +1,8 @@
 import { findInstallFaults, isNewFile } from '../../apply/install-file.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { refreshAndCheckSpans } from '../../look/refresh.ts'
-import { planDocument } from '../../plan/output/json.ts'
-import { renderCommands, renderPlan } from '../../plan/output/text.ts'
+import { planDocument } from '../../plan/output/plan-json.ts'
+import { renderCommands, renderPlan } from '../../plan/output/plan-text.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
@@ -47,7 +47,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   }
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
   else if (options.diff) {
-    const { renderDiff } = await import('../../plan/output/diff.ts')
+    const { renderDiff } = await import('../../plan/output/unified-diff.ts')
     process.stdout.write(renderDiff(plan))
   } else if (options.commands) process.stdout.write(renderCommands(plan))
   else {

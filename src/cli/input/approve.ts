@@ -1,7 +1,7 @@
 import type { Decision } from '../../apply/window/window-state.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
 import { listNames } from '../../plan/hold.ts'
-import { countActions } from '../../plan/output/text.ts'
+import { countActions } from '../../plan/output/plan-text.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'

@@ -1,6 +1,6 @@
 import type { Task } from '../../apply/batch.ts'
 import { type Progress, silent } from '../../apply/run-steps.ts'
-import { stepDocument } from '../../plan/output/json.ts'
+import { stepDocument } from '../../plan/output/plan-json.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Session } from '../session.ts'

@@ -1,5 +1,5 @@
-import { changeDocument } from '../../plan/output/json.ts'
-import { renderChange } from '../../plan/output/text.ts'
+import { changeDocument } from '../../plan/output/plan-json.ts'
+import { renderChange } from '../../plan/output/plan-text.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
 /**

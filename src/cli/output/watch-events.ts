@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { renderChanges } from '../../plan/output/text.ts'
+import { renderChanges } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable } from '../../printable.ts'
 import { writeTitles, writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { forEachConcurrently, run } from '../exec.ts'
-import { parseToolJson } from '../parsers/json.ts'
+import { parseToolJson } from '../parsers/tool-json.ts'
 import type { RunLimits } from '../process/run-limits.ts'
 import { isSandbox } from './container-veths.ts'
 

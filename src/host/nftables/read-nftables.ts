@@ -1,7 +1,7 @@
 import { diagnosticOf } from '../../errors.ts'
 import { commandFailed } from '../exec.ts'
-import { parseToolJson } from '../parsers/json.ts'
 import { parseTables } from '../parsers/nft.ts'
+import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 

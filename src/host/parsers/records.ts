@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { isBroken } from './json.ts'
+import { isBroken } from './tool-json.ts'
 
 const list = z.array(z.unknown())
 

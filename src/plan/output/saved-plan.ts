@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { messageOf, SpanplanError } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import type { PlanView } from '../plan-view.ts'
-import { digestText, formatVersion, type PlanDocument, planDocument } from './json.ts'
+import { digestText, formatVersion, type PlanDocument, planDocument } from './plan-json.ts'
 
 const text = z.string()
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'no digest')

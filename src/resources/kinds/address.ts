@@ -1,4 +1,4 @@
-import { dockerAddress } from '../foreign/bridge.ts'
+import { dockerAddress } from '../foreign/bridge-adoption.ts'
 import type { Kind, Resource } from '../kind.ts'
 import { ownsNetwork } from '../ownership.ts'
 

@@ -3,8 +3,8 @@ import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { quote } from '../../printable.ts'
 import { breakStrange } from '../yaml/strange-text.ts'
 import { findTree, type MapTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
-import { explainIssues } from './errors.ts'
 import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
+import { explainIssues } from './schema-errors.ts'
 import { recogniseForeign } from './suggestions.ts'
 
 /** The valid data of a value, and the tree with the place of each part of the data. */

@@ -19,7 +19,7 @@ import {
   type Rule,
   text
 } from './rules.ts'
-import { sensor, sensorMapping } from './sensor.ts'
+import { sensor, sensorMapping } from './sensor-schema.ts'
 
 /**
  * The one definition of spans.yaml. Each message says what a value must be, and follows the value's name: "mtu must be auto or a

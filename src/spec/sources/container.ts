@@ -7,7 +7,7 @@ import {
   writeSelector
 } from '../values/container-selector.ts'
 import { readDirections } from '../values/direction.ts'
-import type { SourceKind } from './kind.ts'
+import type { SourceSyntax } from './source-syntax.ts'
 
 /** Every interface of a container, or of all containers that are selected. */
 export type ContainerSource = ContainerSelector & { readonly kind: 'container' }
@@ -39,4 +39,4 @@ export const containerSource = {
       defaultDirections: readDirections('both')
     }
   }
-} satisfies SourceKind<SelectorData, ContainerSource>
+} satisfies SourceSyntax<SelectorData, ContainerSource>

@@ -2,7 +2,7 @@ import { quote } from '../../printable.ts'
 import { writeMatch } from '../interfaces.ts'
 import { interfaceName } from '../schema/rules.ts'
 import { readDirections } from '../values/direction.ts'
-import type { SourceKind } from './kind.ts'
+import type { SourceSyntax } from './source-syntax.ts'
 
 /** An interface of the host. */
 export interface InterfaceSource {
@@ -29,4 +29,4 @@ export const interfaceSource = {
       defaultDirections: readDirections(found?.dedicated ? 'ingress' : 'both')
     }
   }
-} satisfies SourceKind<{ interface?: string | undefined }, InterfaceSource>
+} satisfies SourceSyntax<{ interface?: string | undefined }, InterfaceSource>

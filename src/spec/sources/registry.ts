@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import { containerSource } from './container.ts'
 import { interfaceSource } from './interface.ts'
-import type { SourceFacts, SourceKind } from './kind.ts'
+import type { SourceFacts, SourceSyntax } from './source-syntax.ts'
 
 /** The kinds of source. */
 const kinds = { interface: interfaceSource, container: containerSource }
@@ -18,7 +18,7 @@ type SourceOf<K extends keyof Kinds> = { [P in K]: NonNullable<ReturnType<Kinds[
 export type SourceByKind = SourceOf<keyof Kinds>
 
 // The same table, in the form from which the compiler follows which kind takes which source.
-const kindOf: { readonly [K in keyof Kinds]: SourceKind<DataOf<K>, SourceOf<K>> } = kinds
+const kindOf: { readonly [K in keyof Kinds]: SourceSyntax<DataOf<K>, SourceOf<K>> } = kinds
 
 /** Reads an item that the schema has checked; undefined: it has none of the keys. */
 export function loadSource(data: z.output<z.ZodObject<typeof sourceKeys>>): SourceByKind | undefined {

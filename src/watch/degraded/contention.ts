@@ -6,7 +6,7 @@ import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
-import { renderChange, renderTitle } from '../../plan/output/text.ts'
+import { renderChange, renderTitle } from '../../plan/output/plan-text.ts'
 import { instanceOf, type PlannedChange } from '../../plan/plan.ts'
 import { delayAfter, type Rest } from './backoff.ts'
 

@@ -6,7 +6,7 @@ import {
   parsePacketSockets,
   parseTotals
 } from '../../../src/host/parsers/counters.ts'
-import { parseToolJson } from '../../../src/host/parsers/json.ts'
+import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
 
 const text = (name: string) => readFileSync(new URL(`../../fixtures/host/${name}`, import.meta.url), 'utf8')
 const json = (name: string) => parseToolJson(text(`${name}.json`))

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parseFilters } from '../../../src/host/parsers/filters.ts'
-import { parseToolJson } from '../../../src/host/parsers/json.ts'
 import { findClassful, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
+import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
 import type { Filter } from '../../../src/host/snapshot.ts'
 import { writeFilter } from '../../../src/host/write-filters.ts'
 

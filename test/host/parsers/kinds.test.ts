@@ -10,10 +10,10 @@ import { parseLinkCounters, parseMirrorCounters } from '../../../src/host/parser
 import { parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../src/host/parsers/filters.ts'
 import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/parsers/ip.ts'
-import { parseToolJson } from '../../../src/host/parsers/json.ts'
 import { parseTables } from '../../../src/host/parsers/nft.ts'
 import { findClassful, findHooks, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import { parseNextHops, parseRoutes, splitRoutes } from '../../../src/host/parsers/routes.ts'
+import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
 
 const fixture = (name: string) => readFileSync(new URL(`../../fixtures/host/${name}`, import.meta.url))
 

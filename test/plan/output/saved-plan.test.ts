@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../src/errors.ts'
 import type { Container, Link } from '../../../src/host/snapshot.ts'
-import { planDocument } from '../../../src/plan/output/json.ts'
+import { planDocument } from '../../../src/plan/output/plan-json.ts'
 import {
   asShown,
   digestSaved,

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { isAbout } from '../../meanings.ts'
-import { renderChange } from '../../plan/output/text.ts'
+import { renderChange } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'

@@ -5,7 +5,7 @@ import type { Spec } from '../../spec/spec.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import type { HostReading } from '../plan-view.ts'
-import { commandOf, countActions } from './text.ts'
+import { commandOf, countActions } from './plan-text.ts'
 
 /** Within a major version, fields are only added. */
 export const formatVersion = '1.0'

@@ -18,7 +18,7 @@ export interface SourceFacts {
  * One kind of source, as the files write it. `Data` holds the keys that make an item of `sources` one of this kind: an item
  * has exactly one of them. `Source` is what they say.
  */
-export interface SourceKind<Data, Source> {
+export interface SourceSyntax<Data, Source> {
   readonly keys: { readonly [Key in keyof Data]-?: z.ZodType<Data[Key]> }
   /** undefined: the item has none of the keys. */
   load(data: Data): Source | undefined

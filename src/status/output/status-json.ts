@@ -1,4 +1,4 @@
-import { changeDocument } from '../../plan/output/json.ts'
+import { changeDocument } from '../../plan/output/plan-json.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
