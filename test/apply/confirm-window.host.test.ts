@@ -136,16 +136,6 @@ test('one that was killed while it waited leaves nothing that keeps the next fro
   await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
 })
 
-test('whoever connects and says nothing is not waited for', async () => {
-  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
-  await untilWaiting()
-  const silent = connect((await findSocket()) ?? '')
-  await once(silent, 'connect')
-  await spanplan(lab, ['confirm'])
-  expect((await running).exitCode).toBe(0)
-  silent.destroy()
-})
-
 test('with --install, the file is put in its place once it is confirmed, and only then', async () => {
   const path = join(lab.files, 'installed/spans.yaml')
   await mkdir(join(lab.files, 'installed'))

@@ -89,21 +89,6 @@ test('what stands where the seal should be is a conflict, told before anything c
   await expectRestored(lab, first)
 })
 
-test('a filter that comes before the mirrors is warned of', async () => {
-  await lab.run(['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact'])
-  const filter = ['pref', '3', 'bpf', 'da', 'bytecode', '1,6 0 0 0']
-  await lab.run(['tc', 'filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'all', ...filter])
-  const { stderr } = await spanplan(lab, ['plan'])
-  expect(stderr).toContain('ens192 ingress has a bpf filter at preference 3')
-  expect(stderr).not.toContain('egress')
-  await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens192', 'clsact'])
-})
-
-test('a file without an end is refused, and is not read to the end', async () => {
-  const { stderr } = await spanplan(lab, ['validate', '-f', '/dev/zero'], 65)
-  expect(stderr).toContain('/dev/zero')
-})
-
 test('a reader that goes away does not stop an apply half-way', async () => {
   await writeSpans(lab, `spans: {span0: {${sources('ens192')}}}`)
   const script = `${process.execPath} ${process.cwd()}/bin/spanplan.js apply --json -f ${lab.files}/spans.yaml | head -c 10`

@@ -309,17 +309,6 @@ describe('beside a watch', () => {
   })
 })
 
-test('what was held in a namespace that is gone holds nothing in the one that has its number now', async () => {
-  await spanplan(lab, ['pause', '--for', '10m'])
-  await hook({ IFACE: 'ens192', PHASE: 'pre-down' })
-  const text = await readFile(runFile('pauses'), 'utf8')
-  const { namespace } = JSON.parse(text)
-  await writeFile(runFile('pauses'), text.replace(namespace, `${namespace}0`))
-  const { stderr } = await hook({ IFACE: 'ens192', PHASE: 'post-up' })
-  expect(stderr).not.toContain('paused')
-  expect(await mirrors('ens192')).toBe(2)
-})
-
 describe('what goes wrong is told, and fails only with --strict', () => {
   /** Both: what it says, and what it exits with where it is to. */
   async function expectTold(env: Readonly<Record<string, string>>, args: readonly string[], exitCode: number) {

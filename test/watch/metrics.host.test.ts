@@ -272,31 +272,4 @@ describe('where it listens', () => {
     )
     expect(await statusOf('/healthz')).toBe(200)
   })
-
-  test('clients that say nothing, or nonsense, or do not listen, keep it from nothing', async () => {
-    await using watch = await startWatch(lab, listenHere)
-    await scrapeHealthy()
-    const crowd = lab.start([process.execPath, '--eval', hostileClients])
-    const connections = () => lab.run(['ss', '--tcp', '--numeric', '--no-header', 'sport = :9477'])
-    await until('they are there', async () => (await connections()).split('\n').length > 30)
-    await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
-    await watch.expectTold(/mirror ens192 ingress → span0 \(every frame\) {2}repaired/)
-    crowd.kill('SIGKILL')
-    await crowd.catch(() => undefined)
-    await until('it answers', async () => (await statusOf('/healthz').catch(() => 0)) === 200)
-    await scrapeUntil('it is counted', (now) => now.sum('drift_changes_total') === 1)
-  })
 })
-
-/** Each that notices its end comes again. Those that do not read would not keep Node.js from ending. */
-const hostileClients = `
-const { connect } = require('node:net')
-const words = ['', 'GET /metrics HTTP/1.1\\r\\n', 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n', '\\0\\r\\n\\r\\n', 'x'.repeat(100000)]
-const come = (word) => {
-  const socket = connect(9477, '127.0.0.1', () => socket.write(word))
-  if (word.includes('Host')) socket.pause()
-  else socket.resume()
-  socket.on('error', () => undefined).on('close', () => setTimeout(come, 50, word))
-}
-setInterval(() => undefined, 1000)
-for (let index = 0; index < 100; index++) come(words[index % words.length])`
