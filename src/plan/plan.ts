@@ -107,10 +107,10 @@ export function makePlan(
   host: HostIndex,
   { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
-  const { drafts, held } = planKinds({ desired, host }, { adopt, recreate }, (kind) => ({
-    live: kind.observe(desired, host),
-    desired: kind.desire(desired, host)
-  }))
+  const { drafts, held } = planKinds({ desired, host }, { adopt, recreate }, (kind) => {
+    const live = kind.observe(desired, host)
+    return { live, desired: kind.desire(desired, host, live) }
+  })
   const withheld = drafts.flatMap((draft) => draft.withheld ?? [])
   const [failure] = withheld.flatMap((one) => one.failure ?? [])
   if (failure !== undefined && !patient) throw new SpanplanError(failure)

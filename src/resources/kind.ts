@@ -112,8 +112,12 @@ export type Remembered = { readonly device: string } | { readonly container: str
 export interface Kind<R extends Resource = Resource> {
   readonly kind: R['kind']
   readonly fields: Fields<R>
-  /** The resources that the desired spans need together: several spans may share an interface. */
-  desire(desired: DesiredState, host: HostIndex): R[]
+  /**
+   * The resources that the desired spans need together: several spans may share an interface.
+   *
+   * @param live what `observe` gives: what a resource keeps of how it is live is known from there.
+   */
+  desire(desired: DesiredState, host: HostIndex, live: readonly R[]): R[]
   /** The live resources. */
   observe(desired: DesiredState, host: HostIndex): R[]
   /** What a plan says of a resource that will be created. */

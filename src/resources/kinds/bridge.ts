@@ -16,7 +16,7 @@ import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sea
 import { bridgeSettings, onOff } from '../settings.ts'
 import { type Bridge, createBridge, everyOffload, noOptions, removeBridge, updateBridge } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
-import { table } from './table.ts'
+import { isTableFree } from './table.ts'
 
 /** All link-local groups but the three that a bridge may not forward: BR_GROUPFWD_RESTRICTED in net/bridge/br_private.h. */
 const everyGroup = 0xfff8
@@ -34,11 +34,14 @@ export const bridge: Kind<Bridge> = {
     offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
     seal: sealField
   },
-  desire: (desired, host) => desired.spans.map((span) => desireBridge(desired, host, span)),
+  desire: (desired, host, live) => {
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    return desired.spans.map((span) => desireBridge(desired, host, span, liveById.get(span.name)))
+  },
   observe: (desired, host) => [
     ...host.links.flatMap((link) => observeBridge(desired, host, link)),
     ...desired.spans.flatMap((span): Bridge[] =>
-      host.findOpaque(span.name) ? [{ ...desireBridge(desired, host, span), owner: 'foreign' }] : []
+      host.findOpaque(span.name) ? [{ ...desireBridge(desired, host, span, undefined), owner: 'foreign' }] : []
     )
   ],
   rollbackTarget: (bridges, _, now) =>
@@ -82,9 +85,7 @@ function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): 
   return explainDevice(host, id)
 }
 
-function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan): Bridge {
-  const link = host.linkOf(span.name)
-  const live = link && observeBridge(desired, host, link)[0]
+function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan, live: Bridge | undefined): Bridge {
   const interfaces = rememberedInterfaces(desired, host, span)
   return {
     kind: 'bridge',
@@ -135,8 +136,7 @@ function desiredGroups(
   live: Bridge | undefined
 ): number {
   if (host.readings.nftables !== 'read') return live?.groupForward ?? 0
-  const isClosed =
-    host.nftables?.state === 'usable' && table.observe(desired, host).every(({ owner }) => owner !== 'foreign')
+  const isClosed = host.nftables?.state === 'usable' && isTableFree(desired, host)
   return sealed && isClosed ? everyGroup : (live?.original?.groupForward ?? 0)
 }
 

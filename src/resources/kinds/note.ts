@@ -26,7 +26,7 @@ export interface Note extends Resource {
 export const note: Kind<Note> = {
   kind: 'note',
   fields: { back: { label: 'left by a killed run', words: (back) => yesNo(!back) } },
-  desire: (desired, host) => observeNotes(desired, host).map((one) => ({ ...one, back: true })),
+  desire: (_desired, _host, live) => live.map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
   evidence: () => ['docker'],

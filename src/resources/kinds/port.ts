@@ -1,4 +1,4 @@
-import type { HostIndex } from '../../host/host-index.ts'
+import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { keysOf } from '../../keys.ts'
@@ -70,14 +70,15 @@ export const port: Kind<Port> = {
     seal: sealField,
     known: { label: "marked as a container's", words: yesNo }
   },
-  desire: (desired, host) =>
-    desired.spans.flatMap((span) =>
-      host
-        .portsOf(span.name)
-        .map((link) => ({ link, live: observePort(desired, host, link, span.name) }))
-        .filter(({ live }) => live.role.kind !== 'left')
-        .map(({ link, live }) => desirePort(host, span, link, live))
-    ),
+  desire: (desired, host, live) => {
+    const portsOf = groupBy(live, ({ spans: [span] }) => span)
+    return desired.spans.flatMap((span) =>
+      portsOf(span.name).flatMap((one) => {
+        const link = host.linkOf(one.id)
+        return link && one.role.kind !== 'left' ? [desirePort(host, span, link, one)] : []
+      })
+    )
+  },
   observe: (desired, host) => {
     const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter(orphansOf(desired, host))
@@ -179,7 +180,8 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
   }
 }
 
-function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Seal): Seal {
+/** How a port that leads elsewhere is sealed. */
+export function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Seal): Seal {
   if (span.sealed) return 'sealed'
   return findObstacle(host, link.name) === null ? 'marked' : now
 }

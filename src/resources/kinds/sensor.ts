@@ -1,6 +1,6 @@
 import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState } from '../kind.ts'
@@ -35,7 +35,10 @@ export const sensor: Kind<Sensor> = {
     interfaceName: { label: 'interface', words: (name) => name ?? 'as Docker names it', immutable: true },
     bridged: { label: 'port on the bridge', words: yesNo }
   },
-  desire: (desired, host) => [...desireListed(desired, host), ...keepOthers(desired, host)],
+  desire: (desired, host, live) => {
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    return [...desireListed(desired, host, liveById), ...keepOthers(desired, host, [...liveById.values()])]
+  },
   observe: observeSensors,
   rollbackTarget: rollbackSensors,
   finalize: planMoves,
@@ -67,17 +70,15 @@ export const sensor: Kind<Sensor> = {
   serves: ({ endpoint }) => endpoint.container
 }
 
-function desireListed(desired: DesiredState, host: HostIndex): Sensor[] {
+function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<string, Sensor>): Sensor[] {
   const notes = leftNotes(desired, host).map(({ place }) => place)
   return desired.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
-    const live = host.networkOf(network.name)
-    const connected = live ? observeNetwork(desired, host, live) : []
     return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
       const fresh = build(container, network.name, span.name, desired.owner)
       // A container that others connected stays theirs, with their aliases and address, also after a run was killed.
-      const now = connected.find(({ endpoint }) => endpoint.container === container.name)
+      const now = live.get(fresh.id)
       const left = notes.find((one) => one.network === network.name && one.container === container.name)
       const others = now === undefined ? left : now.owner === 'shared' ? now.endpoint : undefined
       const theirs = others && { aliases: others.aliases, address: others.address }
@@ -97,13 +98,12 @@ function withOptions(one: Omit<Sensor, 'interfaceName'>, options: EndpointNote['
 }
 
 /** Containers that others connected stay connected, also when the network is recreated. */
-function keepOthers(desired: DesiredState, host: HostIndex): Sensor[] {
-  return desired.spans.flatMap((span) => {
-    const { network } = span
-    const live = network && host.networkOf(network.name)
-    if (!live) return []
-    const listed = new Set(span.sensors.map(({ container }) => container.name))
-    return observeNetwork(desired, host, live)
+function keepOthers(desired: DesiredState, host: HostIndex, live: readonly Sensor[]): Sensor[] {
+  const sensorsOn = groupBy(live, ({ endpoint }) => endpoint.network)
+  return desired.spans.flatMap(({ network, sensors }) => {
+    if (network === null) return []
+    const listed = new Set(sensors.map(({ container }) => container.name))
+    return sensorsOn(network.name)
       .filter(({ owner, endpoint }) => owner === 'shared' && !listed.has(endpoint.container))
       .map((other) => {
         const { container, options } = other.endpoint

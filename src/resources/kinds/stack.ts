@@ -31,19 +31,20 @@ export interface Stack extends Resource {
   readonly hadClsact: boolean
   /** The container's own filters on the interface: its clsact qdisc holds these. */
   readonly qdiscInUse: boolean
+  /** Why the stack cannot be closed. */
+  readonly obstacle: string | null
 }
 
 /** How network stacks of sensors are observed, closed and opened again. */
 export const stack: Kind<Stack> = {
   kind: 'stack',
   fields: { seal: { label: 'closed', words: (seal) => yesNo(seal === 'sealed') } },
-  desire: (desired, host) =>
-    findEnds(desired, host).map(({ live, isSealed, obstacle }) => ({
-      ...live,
-      owner: 'ours',
-      seal: !isSealed ? openSeal(live) : obstacle === null ? 'sealed' : live.seal
-    })),
-  observe: (desired, host) => findEnds(desired, host).map(({ live }) => live),
+  desire: (desired, _, live) =>
+    live.map((one) => {
+      const closed = one.obstacle === null ? 'sealed' : one.seal
+      return { ...one, owner: 'ours', seal: desired.spanOfNetwork(one.network)?.sealed ? closed : openSeal(one) }
+    }),
+  observe: observeStacks,
   evidence: () => ['docker'],
   rollbackTarget: rollbackStacks,
   update: (before, after) => steps(before, after.seal, after.seal === 'sealed' ? 'close' : 'open'),
@@ -55,37 +56,32 @@ export const stack: Kind<Stack> = {
   serves: ({ container }) => container
 }
 
-interface End {
-  readonly live: Stack
-  readonly isSealed: boolean
-  /** Why the stack is not closed. */
-  readonly obstacle: string | null
-}
-
 /** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
-function findEnds(desired: DesiredState, host: HostIndex): End[] {
+function observeStacks(desired: DesiredState, host: HostIndex): Stack[] {
   return liveNetworks(desired, host).flatMap(({ name: network }) => {
     const span = desired.spanOfNetwork(network)
     if (span === undefined) return []
-    return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): End[] => {
+    return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack[] => {
       if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
       const ours = findSeal(tc, device)
-      const live: Stack = {
-        kind: 'stack',
-        id: `${network}/${container.name}`,
-        spans: [span.name],
-        network,
-        device,
-        container: container.name,
-        sandbox: container.sandbox,
-        // Whatever else happens to the endpoint, the filter goes with the interface.
-        owner: 'shared',
-        seal: readSeal(tc, device),
-        hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
-        qdiscInUse: hasOtherFilters(tc, device)
-      }
-      return [{ live, isSealed: span.sealed, obstacle: findObstacle(tc, device) }]
+      return [
+        {
+          kind: 'stack',
+          id: `${network}/${container.name}`,
+          spans: [span.name],
+          network,
+          device,
+          container: container.name,
+          sandbox: container.sandbox,
+          // Whatever else happens to the endpoint, the filter goes with the interface.
+          owner: 'shared',
+          seal: readSeal(tc, device),
+          hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
+          qdiscInUse: hasOtherFilters(tc, device),
+          obstacle: findObstacle(tc, device)
+        }
+      ]
     })
   })
 }
@@ -120,7 +116,7 @@ function steps({ container, sandbox, device, hadClsact, seal }: Stack, to: Seal,
 
 /** In the namespace that a container has now. A stack that was closed by its container's end stays with that. */
 function rollbackStacks(stacks: readonly Stack[], _: ObservedState, { desired, host }: ObservedState): Stack[] {
-  const ends = new Map(findEnds(desired, host).map(({ live }) => [live.id, live]))
+  const ends = new Map(observeStacks(desired, host).map((one) => [one.id, one]))
   return stacks.flatMap(({ id, seal, hadClsact }): Stack[] => {
     const live = ends.get(id)
     if (live === undefined) return []
@@ -136,8 +132,8 @@ export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic
   )
   const namesOf = groupBy(unread, ({ reason }) => reason)
   const reasons = new Set(unread.map(({ reason }) => reason))
-  const blocked = findEnds(desired, host).flatMap(({ live, isSealed, obstacle }) =>
-    isSealed && obstacle !== null ? [explainObstacle(live, obstacle)] : []
+  const blocked = observeStacks(desired, host).flatMap((one) =>
+    one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
   )
   return [...[...reasons].map((reason) => explainUnread(reason, namesOf(reason), host.engine)), ...blocked]
 }

@@ -27,7 +27,7 @@ export const table: Kind<Table> = {
     isIntact: { label: 'rules', words: (isIntact) => (isIntact ? 'as spanplan writes them' : 'changed') }
   },
   desire: desireTables,
-  observe: observeTables,
+  observe: (desired, { tables }) => tables.flatMap((one) => observeTable(desired, one)),
   evidence: () => ['nftables'],
   create: (after) => writeSteps(null, after),
   update: (before, after) => writeSteps(before, joinBridges(before, after)),
@@ -39,14 +39,9 @@ export const table: Kind<Table> = {
   conflict: ({ name }) => explainConflict(name)
 }
 
-function observeTables(desired: DesiredState, { tables }: HostIndex): Table[] {
-  return tables.flatMap((one) => observeTable(desired, one))
-}
-
 /** Where the kernel cannot have the tables, none is desired. */
-function desireTables(desired: DesiredState, host: HostIndex): Table[] {
+function desireTables(desired: DesiredState, host: HostIndex, live: readonly Table[]): Table[] {
   if (host.nftables === null || host.nftables.state === 'unusable') return []
-  const live = observeTables(desired, host)
   const owners = new Set([desired.owner, ...host.tables.flatMap((one) => readTableMark(one) ?? [])])
   return [...owners].flatMap((owner): Table[] => {
     const mark = writeTableMark(owner)
@@ -62,10 +57,20 @@ function desireTables(desired: DesiredState, host: HostIndex): Table[] {
   })
 }
 
+/** Whether nothing of others has the place of the owner's table. */
+export function isTableFree(desired: DesiredState, { tables }: HostIndex): boolean {
+  return tables.every((one) => isOurs(desired, one) || one.name !== tableName(desired.owner))
+}
+
+function isOurs({ scope }: DesiredState, live: NftTable): boolean {
+  const owner = readTableMark(live)
+  return owner !== null && (scope.name === null || owner === scope.name)
+}
+
 function observeTable(desired: DesiredState, live: NftTable): Table[] {
   const { name, objects } = live
   const owner = readTableMark(live)
-  const ours = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
+  const ours = isOurs(desired, live)
   if (!ours && name !== tableName(desired.owner)) return []
   const bridges = sortNames(objects.flatMap(elementsOf))
   const inScope = bridges.filter((bridge) => owner !== null && isInScope(desired, owner, bridge))

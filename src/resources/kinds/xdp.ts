@@ -1,12 +1,13 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../host/xdp/seal-program.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
+import { readSeal } from '../seal.ts'
 import { yesNo } from '../settings.ts'
-import { type Port, port } from './port.ts'
+import { type Port, port, portSeal } from './port.ts'
 
 /**
  * Whose XDP program a port has. `ours`: the one that drops all that comes from the port, whoever has attached it. `unread`: the
@@ -33,14 +34,17 @@ export const xdp: Kind<Xdp> = {
   fields: {
     program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
   },
-  desire: (desired, host) =>
-    port.desire(desired, host).flatMap((one) =>
-      findOn(host, one).map((live) => ({
-        ...live,
-        owner: 'ours',
-        program: desiredProgram(live, one.seal === 'sealed', host)
-      }))
-    ),
+  desire: (desired, host, live) => {
+    const portsOf = groupBy(live, ({ spans: [span] }) => span)
+    return desired.spans.flatMap((span) =>
+      portsOf(span.name).flatMap((one) => {
+        const link = host.linkOf(one.id)
+        if (link === undefined) return []
+        const isSealed = portSeal(host, span, link, readSeal(host, one.id)) === 'sealed'
+        return [{ ...one, owner: 'ours', program: desiredProgram(one, isSealed, host) }]
+      })
+    )
+  },
   observe: (desired, host) => port.observe(desired, host).flatMap((one) => findOn(host, one)),
   rollbackTarget: rollbackPrograms,
   update: (_, after) => (after.program === 'ours' ? attach(after) : detach(after)),
