@@ -78,5 +78,5 @@ export async function observeDuringApply(
 ): Promise<ObservedState> {
   const kernel = await readKernel(readRequestOf(target))
   const host = indexHost({ ...kernel, docker: docker.state === 'read' ? { ...docker, containers: [] } : docker })
-  return { desired: readMarks(desired, host), host }
+  return { desired, marks: readMarks(desired, host), host }
 }

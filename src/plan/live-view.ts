@@ -3,8 +3,8 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import type { CopyPoint, DesiredSpan, DesiredSpans, DesiredState } from '../resources/desired-state.ts'
-import { mirror } from '../resources/kinds/mirror.ts'
+import { type CopyPoint, type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
+import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
 import { everySpan } from '../spec/scope.ts'
@@ -28,10 +28,11 @@ export function viewLive(host: HostIndex): PlanView {
     goingDown: new Set<string>(),
     subnetSeed: ''
   }
-  const marks = readMarks(nothing, host)
-  const desired = readMarks({ ...nothing, spans: names.map((name) => describeSpan(name, marks, host)) }, host)
+  const bare = indexDesired(nothing)
+  const live = mirror.observe({ desired: bare, marks: readMarks(bare, host), host })
+  const desired = indexDesired({ ...nothing, spans: names.map((name) => describeSpan(name, live, host)) })
   const plan = { spans: desired.spans, changes: [], waiting: [], warnings: [] }
-  return { host, filters: new Map(), desired, plan }
+  return { host, filters: new Map(), desired, marks: readMarks(desired, host), plan }
 }
 
 function ownerOf(name: string, host: HostIndex): string {
@@ -39,7 +40,7 @@ function ownerOf(name: string, host: HostIndex): string {
   return markOf(host, host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
 }
 
-function describeSpan(name: string, marks: DesiredState, host: HostIndex): DesiredSpan {
+function describeSpan(name: string, live: readonly Mirror[], host: HostIndex): DesiredSpan {
   const bridge = host.linkOf(name)
   const owner = ownerOf(name, host)
   const network = host.networks.find(({ labels }) => labels[label.span] === name)
@@ -58,14 +59,13 @@ function describeSpan(name: string, marks: DesiredState, host: HostIndex): Desir
     wire: bridge?.offloads.gso?.active === false,
     // The bridge of a sealed span has the filter, too. A port without it may be new.
     sealed: [name, ...host.portsOf(name).map((port) => port.name)].some((one) => readSeal(host, one) === 'sealed'),
-    mirrors: describeMirrors(name, marks, host),
+    mirrors: describeMirrors(name, live, host),
     sensors
   }
 }
 
-function describeMirrors(span: string, marks: DesiredState, host: HostIndex): CopyPoint[] {
-  return mirror
-    .observe(marks, host)
+function describeMirrors(span: string, live: readonly Mirror[], host: HostIndex): CopyPoint[] {
+  return live
     .filter(({ spans, target }) => spans.includes(span) && target === span)
     .map(({ device, tcHook, source, direction, program }) => ({
       source,

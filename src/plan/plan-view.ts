@@ -3,7 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { isMarkCopied, markOf, takeMarkOff } from '../resources/copied-mark.ts'
-import type { DesiredState } from '../resources/desired-state.ts'
+import type { DesiredState, MarkInventory } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
@@ -29,6 +29,7 @@ export interface HostReading {
 /** What was read of the host, the desired state, and the plan that leads there. */
 export interface PlanView extends HostReading {
   readonly desired: DesiredState
+  readonly marks: MarkInventory
   readonly plan: Plan
 }
 
@@ -40,7 +41,7 @@ export interface PlanView extends HostReading {
 export function planTarget(target: Target, reading: HostReading): PlanView {
   const { host } = reading
   const { resolution, plan } = planAround(target, reading, [])
-  const { desired } = resolution
+  const { desired, marks } = resolution
   const warnings = [
     ...plan.warnings,
     ...warnOfUnreadContainers(host),
@@ -51,18 +52,18 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
   if (target.isDestroy) {
     const isNothing = plan.changes.length + plan.waiting.length === 0
     const others = isNothing ? warnOfOtherOwners(target, host) : []
-    return { ...reading, desired, plan: { ...plan, warnings: [...warnings, ...others] } }
+    return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
   const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
-  return { ...reading, desired, plan: { ...plan, warnings: [...warnings, ...more] } }
+  return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
 /** Plans what leads from the host as it is now back to the host of an earlier plan view. */
 export function planRollback(first: PlanView, host: HostIndex): PlanView {
-  const also = new Set([...first.desired.marks.interfaces.values()].map(({ link }) => link.index))
-  const desired = readMarks({ ...first.desired, also }, host)
-  const plan = makeRollback(first.plan, first, { desired, host })
-  return { host, filters: first.filters, desired, plan }
+  const also = new Set([...first.marks.interfaces.values()].map(({ link }) => link.index))
+  const desired = { ...first.desired, also }
+  const now = { desired, marks: readMarks(desired, host), host }
+  return { ...now, filters: first.filters, plan: makeRollback(first.plan, first, now) }
 }
 
 /** Plans the target without the spans that have to wait: a span is planned completely, or waits completely. */

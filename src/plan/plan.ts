@@ -103,13 +103,14 @@ interface Obstacle extends Place {
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
 export function makePlan(
-  { desired, waits, untouched, warnings }: Resolution,
+  { desired, marks, waits, untouched, warnings }: Resolution,
   host: HostIndex,
   { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
-  const { drafts, held } = planKinds({ desired, host }, { adopt, recreate }, (kind) => {
-    const live = kind.observe(desired, host)
-    return { live, desired: kind.desire(desired, host, live) }
+  const state = { desired, marks, host }
+  const { drafts, held } = planKinds(state, { adopt, recreate }, (kind) => {
+    const live = kind.observe(state)
+    return { live, desired: kind.desire(state, live) }
   })
   const withheld = drafts.flatMap((draft) => draft.withheld ?? [])
   const [failure] = withheld.flatMap((one) => one.failure ?? [])
@@ -131,7 +132,7 @@ export function makePlan(
   const refusals = [
     ...conflicts.flatMap((one) => (alone.includes(one) ? [] : (one.waits[0]?.diagnostic ?? []))),
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
-    ...findBlockers(changes, { desired, host })
+    ...findBlockers(changes, state)
   ]
   if (refusals.length > 0) throw new SpanplanError(refusals)
   const missing = alone.filter(({ costs }) => costs === 'dependants')
@@ -159,8 +160,8 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   const unmade = planned(['adopt', 'replace', 'remove'])
   const { drafts } = planKinds(now, { adopt: false, recreate: true }, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
-    const live = setApart(kind.observe(now.desired, now.host).filter(touched))
-    const before = setApart(kind.observe(then.desired, then.host).filter(touched))
+    const live = setApart(kind.observe(now).filter(touched))
+    const before = setApart(kind.observe(then).filter(touched))
     const recalled = kind.rollbackTarget ? kind.rollbackTarget(before, then, now) : before
     const there = new Set(live.map(({ id }) => id))
     return {

@@ -3,7 +3,13 @@ import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import type { CopyPoint, DesiredSpan, DesiredState } from '../resources/desired-state.ts'
+import {
+  type CopyPoint,
+  type DesiredSpan,
+  type DesiredState,
+  indexDesired,
+  type MarkInventory
+} from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { Wait } from '../resources/kind.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
@@ -35,6 +41,7 @@ import type { Target } from './target.ts'
 /** The desired state, with what waits and what is worth a warning. */
 export interface Resolution {
   readonly desired: DesiredState
+  readonly marks: MarkInventory
   readonly waits: readonly Wait[]
   /** What is live on the devices of these waits' sources stays as it is: each a span and a device. */
   readonly untouched: readonly Untouched[]
@@ -70,12 +77,14 @@ export function resolveSpec(
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
-  const desired = readMarks({ owner: spec.name, scope, spans, ...marked, subnetSeed }, host)
+  const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
+  const marks = readMarks(desired, host)
   return {
     desired,
+    marks,
     waits: [...resolved.waits, ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
-    warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, desired, host))]
+    warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))]
   }
 }
 

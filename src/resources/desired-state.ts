@@ -55,7 +55,7 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu
   readonly sensors: readonly DesiredSensor[]
 }
 
-/** The desired spans of a command, without the marks of the host. */
+/** The desired spans of a command. */
 export interface DesiredSpans {
   /** The owner in the marks of what is made. */
   readonly owner: string
@@ -71,13 +71,19 @@ export interface DesiredSpans {
   readonly subnetSeed: string
 }
 
-/** The desired spans, with the marks of the host. */
+/** The desired spans, and how they are found. Nothing of the host's marks is in it. */
 export interface DesiredState extends DesiredSpans {
   /** The span of this name. */
   readonly spanOf: (name: string) => DesiredSpan | undefined
   /** The span whose Docker network has this name. */
   readonly spanOfNetwork: (network: string) => DesiredSpan | undefined
-  readonly marks: MarkInventory
+}
+
+/** Makes the indexes of desired spans. */
+export function indexDesired(desired: DesiredSpans): DesiredState {
+  const spans = new Map(desired.spans.map((span) => [span.name, span]))
+  const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
+  return { ...desired, spanOf: (name) => spans.get(name), spanOfNetwork: (network) => networks.get(network) }
 }
 
 /** What the host's marks say, compared with the desired spans. */

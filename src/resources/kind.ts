@@ -4,7 +4,7 @@ import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { encodeBytes } from '../host/parsers/bytes.ts'
 import type { Input } from '../host/snapshot.ts'
-import type { DesiredState } from './desired-state.ts'
+import type { DesiredState, MarkInventory } from './desired-state.ts'
 
 /**
  * Whose a live thing is, seen from the spans in scope. `ours`: the thing bears our mark, and may be changed and removed.
@@ -95,9 +95,10 @@ export type Fields<R> = { readonly [Key in keyof R]?: Field<R, Key> }
 /** What is left out where a foreign thing has the place of a resource: that alone, with what cannot be made without it, or its span. */
 export type ConflictCost = 'itself' | 'dependants' | 'span'
 
-/** The host at one time, with the desired state that its marks were read for. */
+/** The host at one time, what is desired of it, and what its marks say of that. */
 export interface ObservedState {
   readonly desired: DesiredState
+  readonly marks: MarkInventory
   readonly host: HostIndex
 }
 
@@ -117,9 +118,9 @@ export interface Kind<R extends Resource = Resource> {
    *
    * @param live what `observe` gives: what a resource keeps of how it is live is known from there.
    */
-  desire(desired: DesiredState, host: HostIndex, live: readonly R[]): R[]
+  desire(state: ObservedState, live: readonly R[]): R[]
   /** The live resources. */
-  observe(desired: DesiredState, host: HostIndex): R[]
+  observe(state: ObservedState): R[]
   /** What a plan says of a resource that will be created. */
   summary(resource: R): string
 

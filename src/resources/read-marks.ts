@@ -3,7 +3,7 @@ import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { markOf } from './copied-mark.ts'
-import type { CopyPoint, DesiredSpans, DesiredState, MarkedInterface, OwnedMark } from './desired-state.ts'
+import type { CopyPoint, DesiredSpans, MarkedInterface, MarkInventory, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import { hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
 import { isInScope } from './ownership.ts'
@@ -23,7 +23,7 @@ interface Use {
 }
 
 /** Reads the marks that the host bears. */
-export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState {
+export function readMarks(desired: DesiredSpans, host: HostIndex): MarkInventory {
   const bridges = host.links.flatMap((link) => {
     const mark = markOf(host, link)
     return mark === null ? [] : [{ span: link.name, mark }]
@@ -55,14 +55,7 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): DesiredState 
     const closing = readClosing(desired, host, link, entries)
     return readInterface(desired, host, link, [...entries, ...closing], usesOf(link.name), mirrors)
   })
-  const spans = new Map(desired.spans.map((span) => [span.name, span]))
-  const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
-  return {
-    ...desired,
-    spanOf: (name) => spans.get(name),
-    spanOfNetwork: (network) => networks.get(network),
-    marks: { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
-  }
+  return { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
 }
 
 const allSettings = interfaceBits.map(([setting]) => setting)

@@ -41,12 +41,12 @@ function planOwn(target: Target, reading: HostReading): PlanView | null {
 
 /** The sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */
 function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
-  const { desired } = viewLive(host)
+  const { desired, marks } = viewLive(host)
   const own = new Set(target.spec.spans.map(({ name }) => name).filter((name) => matchesSpan(target.scope.spans, name)))
   const { pauses } = readPauses(Date.now())
   const isPaused = (name: string) => pauses.some(({ span }) => span === null || span === name)
   const isOther = (name: string) => !own.has(name) && !isPaused(name) && desired.spanOf(name)?.sealed === true
-  const plan = makePlan({ desired, waits: [], untouched: [], warnings: [] }, host, target)
+  const plan = makePlan({ desired, marks, waits: [], untouched: [], warnings: [] }, host, target)
   const changes = 'changes' in plan ? plan.changes : []
   return changes.filter(({ kind, action, span }) => ofSensor.has(kind) && action === 'update' && isOther(span ?? ''))
 }

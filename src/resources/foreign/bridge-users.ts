@@ -6,7 +6,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-syntax.ts'
-import type { DesiredState } from '../desired-state.ts'
+import type { MarkInventory } from '../desired-state.ts'
 import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
@@ -24,7 +24,7 @@ interface BridgeUser {
 /** The foreign things on a span's bridge: to remove the bridge would remove these too, or cut them off. */
 export function findBridgeUsers(
   bridge: string,
-  { desired, host }: ObservedState,
+  { desired, marks, host }: ObservedState,
   planned: ObservedState
 ): Diagnostic[] {
   const link = host.linkOf(bridge)
@@ -40,9 +40,9 @@ export function findBridgeUsers(
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
-    ...foreignFilters(desired, host, bridge).map(describeForeignFilter),
+    ...foreignFilters(marks, host, bridge).map(describeForeignFilter),
     // With the bridge, the kernel takes away where they lead (mirred_device_event()).
-    ...findForeignCopies(desired, host, new Set([bridge])).map(describeForeignMirror),
+    ...findForeignCopies(marks, host, new Set([bridge])).map(describeForeignMirror),
     ...describeMaster(link)
   ]
   return guests.map(({ words, removal }) =>
@@ -108,10 +108,10 @@ function writeAddress({ address, prefix }: Address): string {
 }
 
 /** The bridge's filters, without the seal and the mirrors that are removed with it. */
-function foreignFilters(desired: DesiredState, host: HostIndex, bridge: string): Filter[] {
+function foreignFilters(marks: MarkInventory, host: HostIndex, bridge: string): Filter[] {
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
-  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !desired.marks.mirrors.get(filter)?.inScope)
+  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !marks.mirrors.get(filter)?.inScope)
 }
 
 function describeForeignFilter(filter: Filter): BridgeUser {

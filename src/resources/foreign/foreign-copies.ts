@@ -4,14 +4,14 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-syntax.ts'
 import { removeFilter } from '../../host/write-filters.ts'
-import type { DesiredSpan, DesiredState } from '../desired-state.ts'
+import type { DesiredSpan, MarkInventory } from '../desired-state.ts'
 import { writeAddress } from '../kind.ts'
 import { describeFilter, leadsTo, placeOf } from './describe-filter.ts'
 import { type ForeignMirror, judgeForeignMirrors } from './mirrors.ts'
 
 /** The filters of others that copy or redirect to one of these devices from another one. */
 export function findForeignCopies(
-  { marks }: DesiredState,
+  marks: MarkInventory,
   host: HostIndex,
   targets: ReadonlySet<string>
 ): readonly ForeignMirror[] {
@@ -37,7 +37,7 @@ const most = 3
  */
 export function warnOfForeignCopies(
   { name, mirrors, origin }: DesiredSpan,
-  desired: DesiredState,
+  marks: MarkInventory,
   host: HostIndex
 ): Diagnostic[] {
   const isConflict = (filter: ForeignMirror) =>
@@ -47,7 +47,7 @@ export function warnOfForeignCopies(
         device.name === filter.device && tcHook === ('parent' in filter ? 'egress' : filter.tcHook)
     )
   const targets = new Set([name, ...host.portsOf(name).map((port) => port.name)])
-  const filters = findForeignCopies(desired, host, targets).filter((filter) => !isConflict(filter))
+  const filters = findForeignCopies(marks, host, targets).filter((filter) => !isConflict(filter))
   const groups = filters.length > most ? [filters] : filters.map((filter) => [filter])
   return groups.map((group) => ({
     ...diagnostic('COPIES_FOREIGN', describeCopies(name, group), adviseOn(name, group), origin),

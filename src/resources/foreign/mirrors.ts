@@ -6,7 +6,7 @@ import type { ClassFilter, Filter, Qdisc, TcHook } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter, writeHandle } from '../../host/write-filters.ts'
 import type { CopyPoint, DesiredState, Device } from '../desired-state.ts'
-import { type Adoption, adoptUnless } from '../kind.ts'
+import { type Adoption, adoptUnless, type ObservedState } from '../kind.ts'
 import { describeFilter, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
@@ -22,13 +22,12 @@ export interface ForeignMirrors {
 
 /** Finds the foreign filters in the way of a desired mirror. */
 export function findForeignMirrors(
-  desired: DesiredState,
-  host: HostIndex,
+  { desired, marks, host }: ObservedState,
   span: string,
   { device: { name: device }, tcHook }: { readonly device: Pick<Device, 'name'>; readonly tcHook: TcHook }
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
-  const onHook = host.filtersAt(device, tcHook).filter((filter) => !desired.marks.mirrors.has(filter))
+  const onHook = host.filtersAt(device, tcHook).filter((filter) => !marks.mirrors.has(filter))
   // Frames that an interface sends pass its root qdisc too.
   const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []
   return {

@@ -18,7 +18,7 @@ export const address: Kind<HostAddress> = {
   kind: 'address',
   fields: {},
   desire: () => [],
-  observe: (desired, host) =>
+  observe: ({ desired, host }) =>
     desired.spans.flatMap(({ name: span, network }) =>
       host.networksOn(span).flatMap((live): HostAddress[] => {
         const link = host.linkOf(span)

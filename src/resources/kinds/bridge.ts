@@ -8,7 +8,7 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
-import type { Kind } from '../kind.ts'
+import type { Kind, ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
@@ -34,14 +34,14 @@ export const bridge: Kind<Bridge> = {
     offloads: { label: 'wire-size frames', words: (offloads) => onOff(isWireSize(offloads)) },
     seal: sealField
   },
-  desire: (desired, host, live) => {
+  desire: (state, live) => {
     const liveById = new Map(live.map((one) => [one.id, one]))
-    return desired.spans.map((span) => desireBridge(desired, host, span, liveById.get(span.name)))
+    return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
   },
-  observe: (desired, host) => [
-    ...host.links.flatMap((link) => observeBridge(desired, host, link)),
-    ...desired.spans.flatMap((span): Bridge[] =>
-      host.findOpaque(span.name) ? [{ ...desireBridge(desired, host, span, undefined), owner: 'foreign' }] : []
+  observe: (state) => [
+    ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
+    ...state.desired.spans.flatMap((span): Bridge[] =>
+      state.host.findOpaque(span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []
     )
   ],
   rollbackTarget: (bridges, _, now) =>
@@ -85,8 +85,9 @@ function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): 
   return explainDevice(host, id)
 }
 
-function desireBridge(desired: DesiredState, host: HostIndex, span: DesiredSpan, live: Bridge | undefined): Bridge {
-  const interfaces = rememberedInterfaces(desired, host, span)
+function desireBridge(state: ObservedState, span: DesiredSpan, live: Bridge | undefined): Bridge {
+  const { desired, host } = state
+  const interfaces = rememberedInterfaces(state, span)
   return {
     kind: 'bridge',
     id: span.name,
@@ -145,7 +146,7 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
 }
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
-function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mirrors }: DesiredSpan) {
+function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors }: DesiredSpan) {
   const old = markOf(host, host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
   const candidates = new Set([...used, ...namesOf(host, old)])
@@ -153,7 +154,7 @@ function rememberedInterfaces(desired: DesiredState, host: HostIndex, { name, mi
     // What is not understood may still be owed what it was before.
     ...[...old].filter(([index]) => host.isOpaque(index)),
     ...[...candidates].flatMap((device) => {
-      const marked = desired.marks.interfaces.get(device)
+      const marked = marks.interfaces.get(device)
       if (marked === undefined) return []
       const { index } = marked.link
       if (used.has(device)) return [[index, interfaceMark(marked)] as const]

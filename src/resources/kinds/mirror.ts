@@ -1,11 +1,10 @@
 import type { Argv } from '../../host/exec.ts'
-import type { HostIndex } from '../../host/host-index.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
 import { markOf } from '../copied-mark.ts'
-import type { CopyPoint, DesiredSpan, DesiredState, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, SourceId } from '../desired-state.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -65,19 +64,19 @@ export const mirror: Kind<Mirror> = {
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
-  desire: (desired, host) => desired.spans.flatMap((span) => desireMirrors(desired, host, span)),
-  observe: (desired, host) => [
-    ...[...desired.marks.mirrors]
+  desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
+  observe: (state) => [
+    ...[...state.marks.mirrors]
       .filter(([, { inScope }]) => inScope)
       .map(
         ([filter, { span }]): Mirror => ({
-          ...describe(desired, host, filter),
+          ...describe(state, filter),
           spans: span === null ? [] : [span],
           // Whether the span still needs the mirror on an interface that is not understood is not known.
-          owner: span !== null && desired.spanOf(span) && host.findOpaque(filter.device) ? 'shared' : 'ours'
+          owner: span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device) ? 'shared' : 'ours'
         })
       ),
-    ...desired.spans.flatMap((span) => standingInTheWay(desired, host, span))
+    ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
   finalize: finalizeMirrors,
@@ -115,13 +114,13 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
   return isEvery ? null : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
 }
 
-function desireMirrors(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
+function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
   return span.mirrors.flatMap(({ source, device, tcHook, direction, selection, program, origin }): Mirror[] => {
     const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const known = program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
-    const marked = desired.marks.interfaces.get(device.name)
+    const marked = marks.interfaces.get(device.name)
     if (known === undefined || known === null || marked === undefined) return []
     return [
       {
@@ -153,11 +152,7 @@ function nameTarget(target: string): string {
 }
 
 /** The source of a veth that leads into a container is the container. Any other interface is a source itself. */
-function sourceOf(
-  { marks }: DesiredState,
-  host: HostIndex,
-  { device, tcHook }: Filter
-): Pick<Mirror, 'source' | 'direction'> {
+function sourceOf({ marks, host }: ObservedState, { device, tcHook }: Filter): Pick<Mirror, 'source' | 'direction'> {
   const point = marks.interfaces.get(device)?.points.find((one) => one.tcHook === tcHook)
   if (point !== undefined) return point
   const link = host.linkOf(device)
@@ -167,9 +162,9 @@ function sourceOf(
   return { source: containerSourceId(attachment, link), direction: directionAt(containerHooks, tcHook) }
 }
 
-function describe(desired: DesiredState, host: HostIndex, filter: Filter): Mirror {
+function describe(state: ObservedState, filter: Filter): Mirror {
   const { device, tcHook } = filter
-  const { source, direction } = sourceOf(desired, host, filter)
+  const { source, direction } = sourceOf(state, filter)
   return {
     kind: 'mirror',
     id: filterId(filter),
@@ -192,17 +187,17 @@ function describe(desired: DesiredState, host: HostIndex, filter: Filter): Mirro
 }
 
 /** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
-function standingInTheWay(desired: DesiredState, host: HostIndex, span: DesiredSpan): Mirror[] {
-  const mirrors = desireMirrors(desired, host, span)
+function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
+  const mirrors = desireMirrors(state, span)
   return span.mirrors.flatMap((want): Mirror[] => {
-    const { copying, blocking } = findForeignMirrors(desired, host, span.name, want)
+    const { copying, blocking } = findForeignMirrors(state, span.name, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, mirrorHandle(desired.owner, span.name, device.name, tcHook))
+    const id = idOf(device.name, tcHook, mirrorHandle(state.desired.owner, span.name, device.name, tcHook))
     const meant = mirrors.find((one) => one.id === id)
-    if (blocking) return [{ ...describe(desired, host, blocking), id, spans: [span.name] }]
+    if (blocking) return [{ ...describe(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
-    return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(host, device.name, copying) }]
+    return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(state.host, device.name, copying) }]
   })
 }
 
@@ -212,7 +207,7 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
   return live.map((one) => {
     if (one.foreignMirrors.length === 0) return one
     const place = { device: { name: one.device }, tcHook: one.tcHook }
-    const { copying } = findForeignMirrors(then.desired, then.host, one.target, place)
+    const { copying } = findForeignMirrors(then, one.target, place)
     return { ...one, ...planReplacement(then.host, one.device, copying, host) }
   })
 }

@@ -56,8 +56,8 @@ export const network: Kind<Network> = {
     subnet: { label: 'subnet', words: (subnet) => (subnet === '' ? 'none' : subnet), immutable: true },
     mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
   },
-  desire: desireNetworks,
-  observe: (desired, host) => liveNetworks(desired, host).map((live) => observeNetwork(desired, live)),
+  desire: ({ desired, host }) => desireNetworks(desired, host),
+  observe: ({ desired, host }) => liveNetworks(desired, host).map((live) => observeNetwork(desired, live)),
   evidence: () => ['docker'],
   create: ({ id, driver, internal, ipv6, attachable, pools, options, labels }) => {
     const request = { network: id, driver, internal, ipv6, attachable, pools, options, labels }

@@ -26,7 +26,7 @@ export interface Note extends Resource {
 export const note: Kind<Note> = {
   kind: 'note',
   fields: { back: { label: 'left by a killed run', words: (back) => yesNo(!back) } },
-  desire: (_desired, _host, live) => live.map((one) => ({ ...one, back: true })),
+  desire: (_, live) => live.map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
   evidence: () => ['docker'],
@@ -43,7 +43,7 @@ export const note: Kind<Note> = {
   container: ({ place }) => place.container
 }
 
-function observeNotes(desired: DesiredState, host: HostIndex): Note[] {
+function observeNotes({ desired, host }: ObservedState): Note[] {
   return leftNotes(desired, host).map(({ note, span, place }) => ({
     ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
     reference: referTo(host.containerOf(place.container) ?? { id: place.container, name: place.container }),
@@ -65,7 +65,7 @@ function misses(desired: DesiredState, host: HostIndex, place: EndpointNote): bo
 function rollbackNotes(notes: readonly Note[], then: ObservedState, now: ObservedState): Note[] {
   const networksOf = ({ host }: ObservedState, container: string) =>
     host.containerOf(container)?.endpoints.map(({ network }) => network)
-  const own = observeNotes(now.desired, now.host)
+  const own = observeNotes(now)
     .filter(({ id, place }) => place.network === 'none' && !notes.some((older) => older.id === id))
     .map((one) => {
       const was = networksOf(then, one.place.container)

@@ -70,7 +70,7 @@ export const port: Kind<Port> = {
     seal: sealField,
     known: { label: "marked as a container's", words: yesNo }
   },
-  desire: (desired, host, live) => {
+  desire: ({ desired, host }, live) => {
     const portsOf = groupBy(live, ({ spans: [span] }) => span)
     return desired.spans.flatMap((span) =>
       portsOf(span.name).flatMap((one) => {
@@ -79,8 +79,9 @@ export const port: Kind<Port> = {
       })
     )
   },
-  observe: (desired, host) => {
-    const bridges = bridge.observe(desired, host).filter(({ isBridge }) => isBridge)
+  observe: (state) => {
+    const { desired, host } = state
+    const bridges = bridge.observe(state).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter(orphansOf(desired, host))
     return [
       ...bridges.flatMap(({ id, owner }) =>

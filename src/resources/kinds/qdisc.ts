@@ -2,7 +2,6 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Qdisc } from '../../host/snapshot.ts'
-import type { DesiredState } from '../desired-state.ts'
 import { countFilters, isOfScripts } from '../foreign/describe-filter.ts'
 import { findForeignMirrors, judgeForeignMirrors } from '../foreign/mirrors.ts'
 import { type Adoption, adoptUnless, type Kind, type ObservedState, type Resource, type Step } from '../kind.ts'
@@ -19,8 +18,8 @@ export interface Clsact extends Resource {
 export const qdisc: Kind<Clsact> = {
   kind: 'qdisc',
   fields: { qdisc: { label: 'qdisc', words: String } },
-  desire: (desired) =>
-    [...desired.marks.interfaces.values()]
+  desire: ({ marks }) =>
+    [...marks.interfaces.values()]
       .filter((marked) => marked.desired.has('clsact'))
       .map((marked) => ({
         kind: 'qdisc',
@@ -30,14 +29,15 @@ export const qdisc: Kind<Clsact> = {
         qdisc: 'clsact',
         block: null
       })),
-  observe: (desired, host) =>
-    [...desired.marks.interfaces.values()].flatMap(({ link, spans, ours, live, before }): Clsact[] => {
+  observe: (state) => {
+    const { marks, host } = state
+    return [...marks.interfaces.values()].flatMap(({ link, spans, ours, live, before }): Clsact[] => {
       const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // A foreign filter would be lost with the qdisc.
       const others = host
         .filtersOf(link.name)
-        .some((filter) => !desired.marks.mirrors.get(filter)?.inScope && !isClosing(filter))
+        .some((filter) => !marks.mirrors.get(filter)?.inScope && !isClosing(filter))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
@@ -48,10 +48,11 @@ export const qdisc: Kind<Clsact> = {
           qdisc: qdisc.kind,
           block: qdisc.block,
           owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
-          ...(!usable && { adoption: judgeQdisc(desired, host, qdisc) })
+          ...(!usable && { adoption: judgeQdisc(state, qdisc) })
         }
       ]
-    }),
+    })
+  },
   rollbackTarget: rollbackQdiscs,
   create: (after) => [addStep(after)],
   // They exclude each other. Each stops what the interface sends for about a millisecond: net/sched/sch_api.c takes a device's
@@ -88,21 +89,21 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostInde
 }
 
 /** An old ingress qdisc may be replaced with clsact if all filters on it can be adopted. */
-function judgeQdisc(desired: DesiredState, host: HostIndex, { device, block }: Qdisc): Adoption {
+function judgeQdisc(state: ObservedState, { device, block }: Qdisc): Adoption {
   if (block !== null) return adoptUnless('other interfaces use its filters too')
-  const foreignMirrors = desired.spans.flatMap((span) =>
-    span.mirrors.flatMap((mirror) => findForeignMirrors(desired, host, span.name, mirror).copying)
+  const foreignMirrors = state.desired.spans.flatMap((span) =>
+    span.mirrors.flatMap((mirror) => findForeignMirrors(state, span.name, mirror).copying)
   )
-  const [other] = host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
+  const [other] = state.host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
   return other
     ? adoptUnless(`it holds a ${other.kind} filter at preference ${other.pref} that does other work`)
     : judgeForeignMirrors(foreignMirrors)
 }
 
 /** Where clsact holds foreign filters by now, it stays: the old ingress qdisc does not come back. */
-function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { desired, host }: ObservedState): Clsact[] {
+function rollbackQdiscs(hooks: readonly Clsact[], _: ObservedState, { marks, host }: ObservedState): Clsact[] {
   return hooks.filter(({ id, qdisc }) => {
-    const marked = desired.marks.interfaces.get(id)
+    const marked = marks.interfaces.get(id)
     const occupied = marked?.now.has('clsact') && marked.needed.has('clsact')
     return host.mayExist(id) && !(qdisc === 'ingress' && occupied)
   })

@@ -35,7 +35,7 @@ export const sensor: Kind<Sensor> = {
     interfaceName: { label: 'interface', words: (name) => name ?? 'as Docker names it', immutable: true },
     bridged: { label: 'port on the bridge', words: yesNo }
   },
-  desire: (desired, host, live) => {
+  desire: ({ desired, host }, live) => {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return [...desireListed(desired, host, liveById), ...keepOthers(desired, host, [...liveById.values()])]
   },
@@ -120,19 +120,19 @@ function keepName(container: Container | undefined, network: string): Readonly<R
   return name === undefined ? {} : { [interfaceOption.key]: name, [label.kept]: 'kept' }
 }
 
-function observeSensors(desired: DesiredState, host: HostIndex): Sensor[] {
-  return liveNetworks(desired, host).flatMap((network) => observeNetwork(desired, host, network))
+function observeSensors(state: ObservedState): Sensor[] {
+  return liveNetworks(state.desired, state.host).flatMap((network) => observeNetwork(state, network))
 }
 
 /** A container that is gone cannot be connected again. One that others connected stays, as in keepOthers(). */
 function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: ObservedState): readonly Sensor[] {
   if (now.host.docker.state !== 'read') return sensors
   const networks = liveNetworks(then.desired, then.host).map(({ name }) => name)
-  const others = observeSensors(now.desired, now.host).filter(
+  const others = observeSensors(now).filter(
     ({ id, owner, endpoint }) =>
       owner === 'shared' && networks.includes(endpoint.network) && !sensors.some((known) => known.id === id)
   )
-  const live = new Map(observeSensors(now.desired, now.host).map((one) => [one.id, one]))
+  const live = new Map(observeSensors(now).map((one) => [one.id, one]))
   // An interface that was missing, or on an earlier network, may have come: nobody wants that undone.
   const back = sensors.map((sensor) => {
     const { current, present } = live.get(sensor.id) ?? sensor
@@ -147,13 +147,14 @@ function settled(sensor: Sensor): Sensor {
   return { ...sensor, current: true, present: true, bridged: true }
 }
 
-function observeNetwork(desired: DesiredState, host: HostIndex, network: DockerNetwork): Sensor[] {
+function observeNetwork(state: ObservedState, network: DockerNetwork): Sensor[] {
+  const { desired, host } = state
   const span = desired.spanOfNetwork(network.name)
   return host.endpointsOn(network.name).map(({ container, endpoint }): Sensor => {
     const bridge = span?.name ?? network.labels[label.span] ?? ''
     const end = host.vethTo(endpoint)
     // It may be a port of another bridge, or an interface that a span copies from.
-    const isPort = (end?.master ?? bridge) === bridge && !desired.marks.interfaces.has(end?.name ?? '')
+    const isPort = (end?.master ?? bridge) === bridge && !state.marks.interfaces.has(end?.name ?? '')
     const port = isPort && end ? end.name : null
     const fresh = build(container, network.name, bridge, network.labels[label.name] ?? desired.owner)
     const one = {

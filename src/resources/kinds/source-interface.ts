@@ -33,12 +33,12 @@ const fields = Object.fromEntries(
 export const sourceInterface: Kind<SourceInterface> = {
   kind: 'interface',
   fields,
-  desire: (desired) =>
-    [...desired.marks.interfaces.values()]
+  desire: ({ marks }) =>
+    [...marks.interfaces.values()]
       .filter((marked) => marked.desired.size > 0 && hasSettings(marked))
       .map((marked) => build(marked, 'ours', (setting) => desiredSetting(marked, setting))),
-  observe: (desired) =>
-    [...desired.marks.interfaces.values()].filter(hasSettings).map((marked) => ({
+  observe: ({ marks }) =>
+    [...marks.interfaces.values()].filter(hasSettings).map((marked) => ({
       ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
       giveBack: Object.fromEntries(
         settings.flatMap(([setting]) => {
@@ -105,8 +105,8 @@ function rollbackInterfaces(
   now: ObservedState
 ): SourceInterface[] {
   return sources.flatMap(({ id, owner }) => {
-    const was = then.desired.marks.interfaces.get(id)
-    const is = now.desired.marks.interfaces.get(id)
+    const was = then.marks.interfaces.get(id)
+    const is = now.marks.interfaces.get(id)
     if (was === undefined || is === undefined) return []
     const kept = (setting: SourceSetting) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
     const charged = (setting: SourceSetting) => was.desired.has(setting) || was.live.has(setting)

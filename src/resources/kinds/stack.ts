@@ -39,12 +39,12 @@ export interface Stack extends Resource {
 export const stack: Kind<Stack> = {
   kind: 'stack',
   fields: { seal: { label: 'closed', words: (seal) => yesNo(seal === 'sealed') } },
-  desire: (desired, _, live) =>
+  desire: ({ desired }, live) =>
     live.map((one) => {
       const closed = one.obstacle === null ? 'sealed' : one.seal
       return { ...one, owner: 'ours', seal: desired.spanOfNetwork(one.network)?.sealed ? closed : openSeal(one) }
     }),
-  observe: observeStacks,
+  observe: ({ desired, host }) => observeStacks(desired, host),
   evidence: () => ['docker'],
   rollbackTarget: rollbackStacks,
   update: (before, after) => steps(before, after.seal, after.seal === 'sealed' ? 'close' : 'open'),

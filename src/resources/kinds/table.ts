@@ -5,7 +5,7 @@ import { bridgeSet, removeTable, type SealTable, tableObjects, writeTable } from
 import { shellLine } from '../../host/quote-command.ts'
 import type { NftTable } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import type { Kind, Resource, Step } from '../kind.ts'
+import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { readTableMark, tableName, writeTableMark } from '../marks.ts'
 import { isInScope } from '../ownership.ts'
 
@@ -27,7 +27,7 @@ export const table: Kind<Table> = {
     isIntact: { label: 'rules', words: (isIntact) => (isIntact ? 'as spanplan writes them' : 'changed') }
   },
   desire: desireTables,
-  observe: (desired, { tables }) => tables.flatMap((one) => observeTable(desired, one)),
+  observe: ({ desired, host: { tables } }) => tables.flatMap((one) => observeTable(desired, one)),
   evidence: () => ['nftables'],
   create: (after) => writeSteps(null, after),
   update: (before, after) => writeSteps(before, joinBridges(before, after)),
@@ -40,7 +40,7 @@ export const table: Kind<Table> = {
 }
 
 /** Where the kernel cannot have the tables, none is desired. */
-function desireTables(desired: DesiredState, host: HostIndex, live: readonly Table[]): Table[] {
+function desireTables({ desired, host }: ObservedState, live: readonly Table[]): Table[] {
   if (host.nftables === null || host.nftables.state === 'unusable') return []
   const owners = new Set([desired.owner, ...host.tables.flatMap((one) => readTableMark(one) ?? [])])
   return [...owners].flatMap((owner): Table[] => {

@@ -34,7 +34,7 @@ export const xdp: Kind<Xdp> = {
   fields: {
     program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
   },
-  desire: (desired, host, live) => {
+  desire: ({ desired, host }, live) => {
     const portsOf = groupBy(live, ({ spans: [span] }) => span)
     return desired.spans.flatMap((span) =>
       portsOf(span.name).flatMap((one) => {
@@ -45,7 +45,7 @@ export const xdp: Kind<Xdp> = {
       })
     )
   },
-  observe: (desired, host) => port.observe(desired, host).flatMap((one) => findOn(host, one)),
+  observe: (state) => port.observe(state).flatMap((one) => findOn(state.host, one)),
   rollbackTarget: rollbackPrograms,
   update: (_, after) => (after.program === 'ours' ? attach(after) : detach(after)),
   remove: detach,
@@ -86,8 +86,8 @@ function desiredProgram({ program }: Xdp, isSealed: boolean, { silence }: HostIn
 }
 
 /** Of a port that is there still. A foreign program stays as others have it now. */
-function rollbackPrograms(programs: readonly Xdp[], _: ObservedState, { desired, host }: ObservedState): Xdp[] {
-  const live = new Map(xdp.observe(desired, host).map((one) => [one.id, one.program]))
+function rollbackPrograms(programs: readonly Xdp[], _: ObservedState, now: ObservedState): Xdp[] {
+  const live = new Map(xdp.observe(now).map((one) => [one.id, one.program]))
   const isOurs = (program: Program | undefined) => program === 'ours' || program === 'none'
   return programs.flatMap((one) => {
     const now = live.get(one.id)
