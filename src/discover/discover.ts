@@ -217,8 +217,7 @@ function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
 }
 
 function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {
-  const networks = host.docker.state === 'read' ? host.docker.networks : []
-  const network = networks.find((one) => dockerBridge(one) === bridge)
+  const network = host.networks.find((one) => dockerBridge(one) === bridge)
   const problem = network && problemOf(bridge, { network: network.name })
   if (network === undefined || problem) {
     return { network: null, sensors: [], remarks: problem ? [`the Docker network on it is left out: ${problem}`] : [] }

@@ -57,9 +57,8 @@ export async function refreshUnchanged(target: Target, approved: PlanView): Prom
  */
 export async function refreshForRollback(target: Target, first: PlanView): Promise<PlanView> {
   const request = readRequestOf(target)
-  const { docker } = first.host
   // By now, some containers may be named by no span and be on no network of ours.
-  const known = docker.state === 'read' ? docker.containers.map(({ name }) => ({ container: name })) : []
+  const known = first.host.containers.map(({ name }) => ({ container: name }))
   const containers = [...request.containers, ...known]
   // The rollback removes the bridges that this apply has created.
   const routed: ReadRequest['routed'] = (links, filters) => routedLinks(links, filters, () => false)

@@ -151,10 +151,9 @@ function explainMode({ networkMode }: Container, context: Context): Diagnostic {
 export function findCreatedOn(
   { sensors }: SpanSpec,
   { id, name }: DockerNetwork,
-  { docker }: HostIndex
+  { containers }: HostIndex
 ): readonly Container[] {
-  if (docker.state !== 'read') return []
-  return docker.containers.filter(
+  return containers.filter(
     (container) =>
       [id, name].includes(container.networkMode) &&
       sensors.some((sensor) => 'container' in sensor && matchesContainer(sensor, container))
