@@ -8,6 +8,11 @@ export interface Origin {
   readonly column: number
 }
 
+/** A place as compilers write it, in front of what is wrong there. */
+export function writeOrigin({ file, line, column }: Origin): string {
+  return `${file}:${line}:${column}`
+}
+
 /** Stands for the place of what is in no file. It is never printed. */
 export const nowhere: Origin = { file: '', line: 0, column: 0 }
 

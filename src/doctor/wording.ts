@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../errors.ts'
+import { type Diagnostic, writeOrigin } from '../errors.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { DoctorRequest } from './readings.ts'
 
@@ -9,6 +9,6 @@ export function spanplanLine({ fileArguments }: DoctorRequest, ...words: readonl
 
 /** A diagnostic in one sentence: its place, what is wrong, and what to do. */
 export function sentenceOf({ origin, message, hint }: Diagnostic): string {
-  const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : ''
+  const place = origin ? `${writeOrigin(origin)}: ` : ''
   return `${place}${message}${hint === undefined ? '' : `; ${hint}`}`
 }

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
+import { type Diagnostic, diagnostic, type Origin, writeOrigin } from '../errors.ts'
 import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
@@ -11,7 +11,7 @@ import { placeWithin } from './yaml/tree.ts'
 
 /** `line 5`, or `b.yaml:5:3` if the place is in another file. */
 export function describePlace(place: Origin, from: Origin): string {
-  return place.file === from.file ? `line ${place.line}` : `${printable(place.file)}:${place.line}:${place.column}`
+  return place.file === from.file ? `line ${place.line}` : printable(writeOrigin(place))
 }
 
 /** Finds what is wrong with spans that the schema accepts: within a span, and between spans. */

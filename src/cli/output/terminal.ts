@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, writeOrigin } from '../../errors.ts'
 import { type Paint, plain, printable, printableLines, type Tone } from '../../printable.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import { excerpt } from '../../spec/yaml/excerpt.ts'
@@ -41,7 +41,7 @@ export function renderDiagnostic(
   paint: Paint
 ): string {
   const { origin, message, hint } = diagnostic
-  const place = origin ? `${printable(origin.file)}:${origin.line}:${origin.column}: ` : ''
+  const place = origin ? `${printable(writeOrigin(origin))}: ` : ''
   const file = origin && files.find(({ path }) => path === origin.file)
   return [
     `${place}${paint(kind === 'error' ? 'remove' : 'update', `${kind}:`)} ${printableLines(message)}`,

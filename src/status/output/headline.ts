@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
+import { writeOrigin } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { meaningOf } from '../../meanings.ts'
 import { oneLine } from '../../printable.ts'
@@ -48,10 +49,8 @@ function describeWindow({ id, until }: WindowTime): HeadlineEntry {
 
 /** Where the first error is, and what the report is about instead. */
 function describeFile(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
-  const [first] = errors
-  const place = first?.origin ? `${first.origin.file}:${first.origin.line}:${first.origin.column}: ` : ''
   const problems = errors.map((error, index) =>
-    index === 0 ? { ...error, message: `${place}${error.message}` } : error
+    index === 0 && error.origin ? { ...error, message: `${writeOrigin(error.origin)}: ${error.message}` } : error
   )
   const entry = describeProblems('file', problems, 0, [])
   const shown =
