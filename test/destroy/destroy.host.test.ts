@@ -139,24 +139,27 @@ const drift: readonly Row[] = [
   }
 ]
 
-describe.each([
-  ['at once', async () => {}],
-  [
-    'after another apply',
-    async () => {
-      await spanplan(lab, ['apply', '--yes'])
-      await expectConverged(lab)
-    }
-  ]
-])('nothing is left, %s, where', (_, then) => {
+describe('nothing is left, at once, where', () => {
   test.each(drift)('$name', async ({ by }) => {
     await writeSpans(lab, everything)
     await spanplan(lab, ['apply'])
     await by()
-    await then()
     await destroy()
     await expectNothingLeft()
   })
+})
+
+// What the repair after one of them forgets is missing in the end.
+test('nothing is left where all of that has happened, and another apply came after each', async () => {
+  await writeSpans(lab, everything)
+  await spanplan(lab, ['apply'])
+  for (const { by } of drift) {
+    await by()
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+  }
+  await destroy()
+  await expectNothingLeft()
 })
 
 describe('destroys', () => {

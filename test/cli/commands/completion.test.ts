@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
+const scriptFor = (shell: string) =>
+  execFileSync('node', ['bin/spanplan.js', 'completion', shell], { encoding: 'utf8' })
+
+const bashScript = scriptFor('bash')
+
 /** What bash would offer for the last of the words. */
 function complete(...words: string[]): string[] {
-  const script = execFileSync('node', ['bin/spanplan.js', 'completion', 'bash'], { encoding: 'utf8' })
   const list = words.map((word) => `'${word}'`).join(' ')
-  const ask = `${script}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _spanplan; printf '%s\\n' "\${COMPREPLY[@]}"`
+  const ask = `${bashScript}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _spanplan; printf '%s\\n' "\${COMPREPLY[@]}"`
   return execFileSync('bash', ['-euc', ask], { encoding: 'utf8' }).trim().split('\n')
 }
 
@@ -54,7 +58,7 @@ test.each([
   ['zsh', (flag: string) => `*${flag}[`],
   ['fish', (flag: string) => ` -l ${flag.replace('--', '')} `]
 ])('%s gets every command, flag and value that bash gets', (shell, write) => {
-  const script = execFileSync('node', ['bin/spanplan.js', 'completion', shell], { encoding: 'utf8' })
+  const script = scriptFor(shell)
   for (const command of complete('spanplan', '')) {
     const lines = script
       .split('\n')
