@@ -28,12 +28,12 @@ function rowOf(span: GraphSpan, paint: Paint): Row {
     {
       text: 'from',
       rows: span.sources.map((source) => ({
-        text: `${describe(source)}: ${[source.mirror.title, ...source.mirror.details].join(', ')}`,
+        text: `${partText(source)}: ${[source.mirror.title, ...source.mirror.details].join(', ')}`,
         remarks: [...source.remarks, ...source.mirror.remarks],
         rows: []
       }))
     },
-    { text: 'to', rows: span.receivers.map((one) => ({ text: describe(one), remarks: one.remarks, rows: [] })) }
+    { text: 'to', rows: span.receivers.map((one) => ({ text: partText(one), remarks: one.remarks, rows: [] })) }
   ]
   return {
     text: `${paint('title', `${span.title}${description}`)}${bracket(span.details)}`,
@@ -42,7 +42,7 @@ function rowOf(span: GraphSpan, paint: Paint): Row {
   }
 }
 
-function describe({ title, details }: Part): string {
+function partText({ title, details }: Part): string {
   return `${title}${bracket(details)}`
 }
 

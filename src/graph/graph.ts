@@ -1,6 +1,6 @@
 import { oneLine } from '../printable.ts'
 import { indexInterfaces } from '../spec/interfaces.ts'
-import { describeSource, printSource } from '../spec/sources/registry.ts'
+import { printSource, sourceSummary } from '../spec/sources/registry.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -96,7 +96,7 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
   const [[key, value] = ['', '']] = Object.entries(printSource(source)).flatMap(([key, value]) =>
     value === undefined ? [] : [[key, String(value)] as const]
   )
-  const { device } = describeSource(source, indexInterfaces(spec.interfaces))
+  const { device } = sourceSummary(source, indexInterfaces(spec.interfaces))
   return { ...drawEnd(key, value, name ?? device ?? value), kind: key === 'interface' ? 'interface' : 'container' }
 }
 

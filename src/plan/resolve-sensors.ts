@@ -13,7 +13,7 @@ import {
   nothingResolved,
   type Resolved,
   suggestContainer
-} from '../resources/sources/source-kind.ts'
+} from '../resources/sources/host-source-kind.ts'
 import { waitForDocker } from '../resources/unread.ts'
 import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'

@@ -17,7 +17,6 @@ import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { containerHooks } from '../resources/sources/container.ts'
-import { resolveSource } from '../resources/sources/registry.ts'
 import {
   type Context,
   directionAt,
@@ -26,7 +25,8 @@ import {
   type SourceHook,
   waitForMirror,
   waitForMirrors
-} from '../resources/sources/source-kind.ts'
+} from '../resources/sources/host-source-kind.ts'
+import { resolveSource } from '../resources/sources/registry.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'

@@ -16,7 +16,7 @@ import { specNotes } from './spec-notes.ts'
 type Help = ReturnType<CommandUnknownOpts['createHelp']>
 
 /** What the command line says of one command. */
-function describe(command: CommandUnknownOpts) {
+function syntaxOf(command: CommandUnknownOpts) {
   const help: Help = Object.assign(command.createHelp(), configurationOf(command))
   const name = command.name()
   const options = command.options.map(
@@ -60,7 +60,7 @@ function writeExamples({ examples }: CommandHelp): Block[] {
 /** docs/reference/cli.md */
 export function writeCommandLine(program: CommandUnknownOpts): string {
   const commands = program.commands.map((command): Section => {
-    const { name, usage, about, options, args } = describe(command)
+    const { name, usage, about, options, args } = syntaxOf(command)
     const help = helpOf(name)
     const exits = exitsOf(help.exits).join(', ')
     const environment = help.environment.map((variable) => `\`${variable}\``).join(', ')
@@ -139,7 +139,7 @@ function seeAlso(pages: readonly string[]): Section {
 }
 
 function writeCommandPage(command: CommandUnknownOpts): string {
-  const { name, usage, about, options, args } = describe(command)
+  const { name, usage, about, options, args } = syntaxOf(command)
   const help = helpOf(name)
   const [program = '', verb = '', ...rest] = usage.split(' ')
   return writeMan({ name: `spanplan-${name}`, section: 1, about }, [

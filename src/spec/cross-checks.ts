@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic, type Origin, writeOrigin } from '../errors
 import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
-import { describeSource } from './sources/registry.ts'
+import { sourceSummary } from './sources/registry.ts'
 import type { SensorSpec, SourceSpec, SpanSpec } from './spec.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
@@ -58,7 +58,7 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   const seen = new Map<string, { source: SourceSpec; title: string }>()
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
-    const { title, identity } = describeSource(source, findInterface)
+    const { title, identity } = sourceSummary(source, findInterface)
     const twice = source.directions.filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
@@ -88,13 +88,13 @@ function checkFilters({ sources }: SpanSpec): Diagnostic[] {
 }
 
 function checkSensors(span: SpanSpec): Diagnostic[] {
-  const describe = (sensor: SensorSpec) => {
+  const selectorText = (sensor: SensorSpec) => {
     const { kind, value } = writeSelector(sensor)
     return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
   }
-  return checkRepeats(span.sensors, describe, (sensor, { origin }) => {
+  return checkRepeats(span.sensors, selectorText, (sensor, { origin }) => {
     const place = describePlace(origin, sensor.origin)
-    const message = `sensor ${describe(sensor)} is already in span ${quote(span.name)} (${place})`
+    const message = `sensor ${selectorText(sensor)} is already in span ${quote(span.name)} (${place})`
     return diagnostic('SENSOR_TWICE', message, 'remove one of the two', sensor.origin)
   })
 }
@@ -148,7 +148,7 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
         done.add(step.span.name)
         continue
       }
-      const feeding = byName.get(describeSource(source, findInterface).device ?? '')
+      const feeding = byName.get(sourceSummary(source, findInterface).device ?? '')
       if (!feeding || done.has(feeding.name)) continue
       const depth = depths.get(feeding.name)
       if (depth === undefined) {

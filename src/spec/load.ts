@@ -7,7 +7,7 @@ import { type FindInterface, type InterfaceSpec, indexInterfaces } from './inter
 import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
 import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
 import type { SensorData } from './schema/sensor-schema.ts'
-import { describeSource, loadSource } from './sources/registry.ts'
+import { loadSource, sourceSummary } from './sources/registry.ts'
 import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
 import { readSelector } from './values/container-selector.ts'
 import { readDirections } from './values/direction.ts'
@@ -190,7 +190,7 @@ function buildSource(
       ...source,
       directions: data.direction
         ? readDirections(data.direction)
-        : describeSource(source, findInterface).defaultDirections,
+        : sourceSummary(source, findInterface).defaultDirections,
       filter: buildFilter(data.filter, [...path, 'filter'], tree),
       maxIdle: data.max_idle ?? null,
       origin: findValuePlace(tree, path)

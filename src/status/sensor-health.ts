@@ -139,7 +139,12 @@ export function judgeSensors(
       return { ...sensor, cause: null, since: null, diagnostic: null }
     }
     const since = sinceOf(found, container) ?? remember({ ...sensor, cause: found })
-    return { ...sensor, cause: found, since, diagnostic: describe(found, { span, container, host }, since, origin) }
+    return {
+      ...sensor,
+      cause: found,
+      since,
+      diagnostic: causeDiagnostic(found, { span, container, host }, since, origin)
+    }
   }
   const listed = new Set(span.sensors.map(({ container }) => container.id))
   const others = (span.network === null ? [] : host.endpointsOn(span.network.name))
@@ -192,7 +197,7 @@ function sinceOf(cause: SensorCause, { finishedAt }: Container): string | null {
   return cause === 'stopped' ? finishedAt : null
 }
 
-function describe(
+function causeDiagnostic(
   cause: keyof typeof sensorCauses,
   { span, container, host }: Pick<Hearing, 'span' | 'container' | 'host'>,
   since: string | null,

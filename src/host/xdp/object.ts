@@ -75,11 +75,11 @@ function writeElf(given: readonly Section[]): Buffer {
     header.writeUInt16LE(value, at)
   header.writeUInt32LE(1, 20)
   header.writeBigUInt64LE(BigInt(HEADER_BYTES + body.length), 40)
-  const table = sections.map((section, index) => describe(section, starts[index] ?? 0, offsets[index] ?? 0))
+  const table = sections.map((section, index) => sectionHeader(section, starts[index] ?? 0, offsets[index] ?? 0))
   return Buffer.concat([header, body, ...table])
 }
 
-function describe(
+function sectionHeader(
   { type, flags = 0, link = 0, info = 0, entry = 0, data }: Section,
   name: number,
   offset: number

@@ -20,7 +20,7 @@ import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { containerHooks, containerSourceId } from '../sources/container.ts'
 import { interfaceHooks } from '../sources/interface.ts'
-import { directionAt, writeMirrorTitle } from '../sources/source-kind.ts'
+import { directionAt, writeMirrorTitle } from '../sources/host-source-kind.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
@@ -70,7 +70,7 @@ export const mirror: Kind<Mirror> = {
       .filter(([, { inScope }]) => inScope)
       .map(
         ([filter, { span }]): Mirror => ({
-          ...describe(state, filter),
+          ...foreignMirror(state, filter),
           spans: span === null ? [] : [span],
           // Whether the span still needs the mirror on an interface that is not understood is not known.
           owner: span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device) ? 'shared' : 'ours'
@@ -162,7 +162,7 @@ function sourceOf({ marks, host }: ObservedState, { device, tcHook }: Filter): P
   return { source: containerSourceId(attachment, link), direction: directionAt(containerHooks, tcHook) }
 }
 
-function describe(state: ObservedState, filter: Filter): Mirror {
+function foreignMirror(state: ObservedState, filter: Filter): Mirror {
   const { device, tcHook } = filter
   const { source, direction } = sourceOf(state, filter)
   return {
@@ -194,7 +194,7 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
     const { device, tcHook } = want
     const id = idOf(device.name, tcHook, mirrorHandle(state.desired.owner, span.name, device.name, tcHook))
     const meant = mirrors.find((one) => one.id === id)
-    if (blocking) return [{ ...describe(state, blocking), id, spans: [span.name] }]
+    if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
     return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(state.host, device.name, copying) }]

@@ -12,25 +12,25 @@ import { markOf } from '../copied-mark.ts'
 import type { SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { waitForDocker } from '../unread.ts'
-import { checkInterface } from './interface.ts'
 import {
   type Context,
+  type HostSourceKind,
   joinResolved,
   nothingResolved,
   type Resolved,
   type ResolvedSource,
   type SourceHook,
-  type SourceKind,
   suggestContainer,
   type TcHooks,
   waitForMirrors
-} from './source-kind.ts'
+} from './host-source-kind.ts'
+import { checkInterface } from './interface.ts'
 
 /**
  * The interfaces of containers, found by the host's ends of their veth pairs: nothing inside a container is read. A container's
  * ports on spans' bridges are left out, for a sensor that is a source would otherwise hear itself again and again.
  */
-export const containerSource: SourceKind<SourceOf<'container'>> = {
+export const containerSource: HostSourceKind<SourceOf<'container'>> = {
   resolve: resolveContainers,
   containers: (source) => [source]
 }

@@ -11,14 +11,14 @@ import { columnOf, type InterfaceSetting, sourceSettings } from '../settings.ts'
 import { closableSettings } from './closing.ts'
 import {
   type Context,
+  type HostSourceKind,
   nothingResolved,
   type Resolved,
   type ResolvedSource,
   type SourceHook,
-  type SourceKind,
   type TcHooks,
   waitForMirrors
-} from './source-kind.ts'
+} from './host-source-kind.ts'
 
 /** The settings that a span manages on an interface that it copies from. */
 const everyInterface = columnOf(sourceSettings, 'wanted').map(([setting]) => setting)
@@ -30,7 +30,7 @@ const dedicatedInterface = columnOf(sourceSettings, 'bit').flatMap(([setting]) =
 export const interfaceHooks: TcHooks = { received: 'ingress', sent: 'egress' }
 
 /** An interface of the host. Its directions are those that the host sees. */
-export const interfaceSource: SourceKind<SourceOf<'interface'>> = {
+export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
   containers: () => [],
   resolve: (source, span, context) =>
     resolveOpaque(source, span, context) ?? {

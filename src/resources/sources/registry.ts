@@ -1,10 +1,10 @@
 import type { SourceOf, SourceSpec, SpanSpec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { containerSource } from './container.ts'
+import type { Context, HostSourceKind, ResolvedSource } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
-import type { Context, ResolvedSource, SourceKind } from './source-kind.ts'
 
-const kinds: { readonly [Kind in SourceSpec['kind']]: SourceKind<SourceOf<Kind>> } = {
+const kinds: { readonly [Kind in SourceSpec['kind']]: HostSourceKind<SourceOf<Kind>> } = {
   interface: interfaceSource,
   container: containerSource
 }

@@ -30,7 +30,7 @@ export const containerSource = {
     const { kind, value } = writeSelector(source)
     return { [kind]: value }
   },
-  describe(source) {
+  summary(source) {
     const { kind, value } = writeSelector(source)
     return {
       title: `the ${kind} ${quote(value)}`,

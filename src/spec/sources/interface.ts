@@ -19,7 +19,7 @@ export const interfaceSource = {
   },
   load: (data) => (data.interface === undefined ? undefined : { kind: 'interface', interface: data.interface }),
   print: (source) => ({ interface: source.interface }),
-  describe(source, findInterface) {
+  summary(source, findInterface) {
     const found = findInterface(source.interface)
     const match = found?.match ?? { name: source.interface }
     return {

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import { containerSource } from './container.ts'
 import { interfaceSource } from './interface.ts'
-import type { SourceFacts, SourceSyntax } from './source-syntax.ts'
+import type { SourceSummary, SourceSyntax } from './source-syntax.ts'
 
 /** The kinds of source. */
 const kinds = { interface: interfaceSource, container: containerSource }
@@ -33,6 +33,6 @@ export function printSource<K extends keyof Kinds>(source: SourceOf<K>): DataOf<
 }
 
 /** What the files alone say of a source. */
-export function describeSource<K extends keyof Kinds>(source: SourceOf<K>, findInterface: FindInterface): SourceFacts {
-  return kindOf[source.kind].describe(source, findInterface)
+export function sourceSummary<K extends keyof Kinds>(source: SourceOf<K>, findInterface: FindInterface): SourceSummary {
+  return kindOf[source.kind].summary(source, findInterface)
 }

@@ -3,7 +3,7 @@ import type { FindInterface } from '../interfaces.ts'
 import type { Direction } from '../values/direction.ts'
 
 /** What the files alone say of a source. */
-export interface SourceFacts {
+export interface SourceSummary {
   /** The source as a message names it. */
   readonly title: string
   /** Sources with the same identity copy the same frames. */
@@ -23,5 +23,5 @@ export interface SourceSyntax<Data, Source> {
   /** undefined: the item has none of the keys. */
   load(data: Data): Source | undefined
   print(source: Source): Data
-  describe(source: Source, findInterface: FindInterface): SourceFacts
+  summary(source: Source, findInterface: FindInterface): SourceSummary
 }

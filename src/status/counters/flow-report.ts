@@ -1,7 +1,7 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { SourceId } from '../../resources/desired-state.ts'
-import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CarrierCause, Cause } from './causes.ts'
 import {

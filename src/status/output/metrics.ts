@@ -1,6 +1,6 @@
 import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
 import type { Hop } from '../counters/flow-report.ts'

@@ -1,6 +1,6 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
-import { writeSourceName } from '../../resources/sources/source-kind.ts'
+import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'

@@ -7,7 +7,7 @@ import { indexInterfaces, writeMatch } from '../../spec/interfaces.ts'
 import { loadSpec } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
 import { matchesSpan, type Scope } from '../../spec/scope.ts'
-import { describeSource } from '../../spec/sources/registry.ts'
+import { sourceSummary } from '../../spec/sources/registry.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import type { OtherFiles } from '../../status/advice.ts'
 import { askWatch, type FilesInForce } from './ask-watch.ts'
@@ -100,7 +100,7 @@ function spansOf(spec: Spec): Map<string, string> {
   const find = indexInterfaces(spec.interfaces)
   return new Map(
     spec.spans.map((span) => {
-      const identities = span.sources.map((source) => describeSource(source, find).identity)
+      const identities = span.sources.map((source) => sourceSummary(source, find).identity)
       const interfaces = spec.interfaces.filter(({ match }) => identities.includes(writeMatch(match)))
       const sources = span.sources.map((source) => ({ ...source, maxIdle: null }))
       return [span.name, printSpec({ ...spec, interfaces, spans: [{ ...span, sources, description: null }] })]

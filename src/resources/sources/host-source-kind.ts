@@ -56,7 +56,7 @@ export interface ResolvedSource extends Resolved<SourceHook> {
 }
 
 /** One kind of source: all that a plan knows of it. */
-export interface SourceKind<S extends SourceSpec> {
+export interface HostSourceKind<S extends SourceSpec> {
   /** The hooks of the devices that the source ends in, or why it ends in none now. */
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
   /** The containers that have to be read for that. */
