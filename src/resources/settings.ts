@@ -1,6 +1,6 @@
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Filter, Link, OffloadName, TcHook } from '../host/snapshot.ts'
+import type { BridgeOptions, Filter, Link, OffloadName, TcHook } from '../host/snapshot.ts'
 import { closingHandle, closingPref, dropProgram } from '../host/tc-syntax.ts'
 import { deleteFilter, writeClosing } from '../host/write-filters.ts'
 
@@ -87,6 +87,21 @@ export const bridgeSettings = {
   ownMacEntry: { ...ownMacEntry, bit: 5 }
 } as const
 
+/** With these options, a bridge sends every frame to every port, and does nothing else. */
+export const noOptions: BridgeOptions = {
+  ageing: 0,
+  forwardDelay: 0,
+  stp: false,
+  snooping: false,
+  vlanFiltering: false,
+  groupForward: 0
+}
+
+/** The settings of a bridge as they are. Of IPv6, the kinds tell more than one thing. */
+export function readBridge({ mac, mtu, up, ownMacEntry, bridge }: Link) {
+  return { mac, mtu, up, ...(bridge ?? noOptions), ownMacEntry }
+}
+
 /** The offloads with which a bridge leaves work to a network card: segments and checksums of the host's own frames. */
 export const wireOffloads = { tx: { bit: 6 }, tso: { bit: 7 }, gso: { bit: 8 } } as const
 
@@ -106,6 +121,11 @@ export const portSettings = {
   ipv6: { ...ipv6, bit: 4, usual: true },
   ownMacEntry: { ...ownMacEntry, bit: 5, usual: true }
 } as const
+
+/** The settings of a port as they are. */
+export function readPort({ mtu, up, ipv6, ownMacEntry, port }: Link) {
+  return { mtu, up, ...(port ?? { isolated: false, learning: false, flooding: false }), ipv6, ownMacEntry }
+}
 
 /** All that the mark of a port keeps one bit of. `connection`: Docker or Podman made it, to connect a container. */
 export const portBits = columnOf({ ...portSettings, clsact: { bit: 6 }, connection: { bit: 7 } } as const, 'bit')

@@ -1,27 +1,24 @@
 import { networkOption } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Address, BridgeOptions, DockerNetwork, Link } from '../../host/snapshot.ts'
+import type { Address, DockerNetwork, Link } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
 import { isMarkCopied, takeMarkOff } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless } from '../kind.ts'
 import type { BridgeOrigin } from '../marks.ts'
+import { readBridge } from '../settings.ts'
 
 /** Bytes: the mark keeps the alias, and a longer alias would leave no room for the rest. */
 const longestAlias = 64
 
 /** What a bridge is like before it is adopted, to be given back later. */
-export function originOf(host: HostIndex, link: Link, options: BridgeOptions): BridgeOrigin {
+export function originOf(host: HostIndex, link: Link): BridgeOrigin {
   return {
-    ...options,
+    ...readBridge(link),
     ...wireOffloadsOf(link),
     alias: link.alias ?? '',
-    mac: link.mac,
-    mtu: link.mtu,
-    up: link.up,
     ipv6: link.generatesAddress,
     linkLocal: hasLinkLocal(link),
-    ownMacEntry: link.ownMacEntry,
     clsact: host.hasQdisc(link.name, 'clsact')
   }
 }

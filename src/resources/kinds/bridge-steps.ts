@@ -2,7 +2,7 @@ import type { BridgeOptions } from '../../host/snapshot.ts'
 import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
-import { bridgeSettings, columnOf, onOff, switchMacEntry, wireOffloads } from '../settings.ts'
+import { bridgeSettings, columnOf, noOptions, onOff, switchMacEntry, wireOffloads } from '../settings.ts'
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
 export interface Bridge extends Resource, BridgeOptions {
@@ -57,16 +57,6 @@ function giveBack(before: Bridge, { alias, up, tx, tso, gso, clsact, ...settings
 
 /** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
 export const smallestIpv6Mtu = 1280
-
-/** With these options, a bridge sends every frame to every port, and does nothing else. */
-export const noOptions: BridgeOptions = {
-  ageing: 0,
-  forwardDelay: 0,
-  stp: false,
-  snooping: false,
-  vlanFiltering: false,
-  groupForward: 0
-}
 
 /** The offloads of a bridge as the kernel makes it. */
 export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }

@@ -13,8 +13,8 @@ import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '.
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
-import { bridgeSettings, onOff } from '../settings.ts'
-import { type Bridge, createBridge, everyOffload, noOptions, removeBridge, updateBridge } from './bridge-steps.ts'
+import { bridgeSettings, noOptions, onOff, readBridge } from '../settings.ts'
+import { type Bridge, createBridge, everyOffload, removeBridge, updateBridge } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
 import { isTableFree } from './table.ts'
 
@@ -171,12 +171,10 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
   const ours = ownsBridge(desired, host, link) || label !== null
   if (!ours && span === undefined) return []
-  const options = link.bridge
   const obstacle = ours ? sealObstacle(desired, host, link.name, link.name) : null
   const adopted = !ours || label === 'adopted'
-  const usable = ours && options !== null && obstacle === null
-  const original =
-    mark?.original ?? (adopted && mark === null && options !== null ? originOf(host, link, options) : null)
+  const usable = ours && link.bridge !== null && obstacle === null
+  const original = mark?.original ?? (adopted && mark === null && link.bridge !== null ? originOf(host, link) : null)
   return [
     {
       kind: 'bridge',
@@ -184,17 +182,13 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
       spans: [link.name],
       owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
       ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
-      isBridge: options !== null,
+      isBridge: link.bridge !== null,
       hasNetwork: mark === null ? link.kind === 'bridge' && span?.network != null : mark.network,
       mark: link.alias ?? '',
       remembered: namesOf(host, mark?.interfaces ?? new Map()),
-      mac: link.mac,
-      mtu: link.mtu,
-      up: link.up,
-      ...(options ?? noOptions),
+      ...readBridge(link),
       ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
       linkLocal: hasLinkLocal(link),
-      ownMacEntry: link.ownMacEntry,
       offloads: wireOffloadsOf(link),
       seal: readSeal(host, link.name),
       qdiscInUse: hasOtherFilters(host, link.name),

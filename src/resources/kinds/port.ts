@@ -22,7 +22,7 @@ import {
   sealField,
   sealObstacle
 } from '../seal.ts'
-import { columnOf, onOff, portBits, portSettings, switchIpv6, switchMacEntry, yesNo } from '../settings.ts'
+import { columnOf, onOff, portBits, portSettings, readPort, switchIpv6, switchMacEntry, yesNo } from '../settings.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { networkMtu } from './network.ts'
@@ -141,12 +141,12 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
   const seal = findSeal(host, link.name)
   const marked = readPortClass(seal?.classId ?? null)
   if (marked !== null) return marked
-  const { mtu, up, ipv6, ownMacEntry } = link
-  const connection = connects !== null
-  const own = { mtu, up, ipv6, clsact: host.hasQdisc(link.name, 'clsact'), connection }
-  if (!treatments[kind].sealed) return { ...usual, ...own }
+  const now = readPort(link)
+  const { mtu, up, ipv6, ownMacEntry } = now
+  const own = { clsact: host.hasQdisc(link.name, 'clsact'), connection: connects !== null }
+  if (!treatments[kind].sealed) return { ...usual, mtu, up, ipv6, ...own }
   const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
-  return lost ? { ...usual, mtu, connection } : { ...flagsOf(link), ...own, ownMacEntry }
+  return lost ? { ...usual, mtu, connection: own.connection } : { ...now, ...own }
 }
 
 /** The settings with which the kernel and Docker make a port. */
@@ -154,10 +154,6 @@ const usual = Object.fromEntries(
   portBits.map(([setting]) => [setting, columnOf(portSettings, 'usual').some(([on]) => on === setting)])
   // Object.fromEntries forgets that the keys are all the settings.
 ) as Omit<PortOrigin, 'mtu'>
-
-function flagsOf({ port }: Link): PortOptions {
-  return port ?? { isolated: false, learning: false, flooding: false }
-}
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
 function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {
@@ -210,11 +206,7 @@ function observePort(
     attached: span !== null,
     role,
     mac: link.mac,
-    mtu: link.mtu,
-    up: link.up,
-    ...flagsOf(link),
-    ipv6: link.ipv6,
-    ownMacEntry: link.ownMacEntry,
+    ...readPort(link),
     seal: readSeal(host, link.name),
     handle: seal?.handle ?? sealHandle(link.name),
     original,
