@@ -75,7 +75,7 @@ describe('an interface that only routes use', () => {
     expect(said).toContain('ens224 is to be dedicated to capture, but the host has a route through it: ')
     const [, command = 'false'] = /remove the route: (ip .*)$/m.exec(said) ?? []
     await lab.run(['sh', '-c', command])
-    await spanplan(lab, ['apply'])
+    await spanplan(lab, ['plan'])
   })
 
   test('keeps its routes under a span', async () => {
