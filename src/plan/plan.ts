@@ -393,7 +393,6 @@ export function instanceOf(device: string | null, container: string | null, host
 }
 
 function closesField(kind: Kind, key: string): boolean {
-  // Object.entries forgets that the keys are the table's own.
   return Object.entries(kind.fields).some(([name, field]) => name === key && field?.closes === true)
 }
 

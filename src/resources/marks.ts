@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Link, NftTable, TcHook } from '../host/snapshot.ts'
+import { tableOf } from '../keys.ts'
 import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
 /**
@@ -259,8 +260,7 @@ function toBits<Setting>(all: readonly (readonly [Setting, number])[], isOn: (se
 
 function readSwitches<Setting extends string>(all: readonly (readonly [Setting, number])[], digits: string) {
   const bits = Number.parseInt(digits, 16)
-  // Object.fromEntries forgets that the keys are all the settings.
-  return Object.fromEntries(all.map(([setting, bit]) => [setting, (bits & (1 << bit)) !== 0])) as Switches<Setting>
+  return tableOf(all.map(([setting, bit]) => [setting, (bits & (1 << bit)) !== 0]))
 }
 
 function hex(value: number, digits: number): string {

@@ -1,7 +1,7 @@
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
-import { keysOf } from '../../keys.ts'
+import { keysOf, tableOf } from '../../keys.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
@@ -150,10 +150,9 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
 }
 
 /** The settings with which the kernel and Docker make a port. */
-const usual = Object.fromEntries(
+const usual: Omit<PortOrigin, 'mtu'> = tableOf(
   portBits.map(([setting]) => [setting, columnOf(portSettings, 'usual').some(([on]) => on === setting)])
-  // Object.fromEntries forgets that the keys are all the settings.
-) as Omit<PortOrigin, 'mtu'>
+)
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
 function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {

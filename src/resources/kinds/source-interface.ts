@@ -1,4 +1,5 @@
 import type { Argv } from '../../host/exec.ts'
+import { tableOf } from '../../keys.ts'
 import type { MarkedInterface } from '../desired-state.ts'
 import { type Fields, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import {
@@ -24,10 +25,7 @@ export interface SourceInterface extends Resource, SettingFields {
 
 const settings = columnOf(sourceSettings, 'field')
 
-// Object.fromEntries forgets that its keys are all the fields.
-const fields = Object.fromEntries(
-  settings.map(([setting, field]) => [field, sourceSettings[setting]])
-) as Fields<SourceInterface>
+const fields: Fields<SourceInterface> = tableOf(settings.map(([setting, field]) => [field, sourceSettings[setting]]))
 
 /** How interfaces are set, and given back. */
 export const sourceInterface: Kind<SourceInterface> = {
@@ -81,8 +79,7 @@ function build(
     id: marked.link.name,
     spans: marked.spans,
     owner,
-    // Object.fromEntries forgets that the keys are all the fields.
-    ...(Object.fromEntries(settings.map(([setting, field]) => [field, read(setting)])) as SettingFields),
+    ...tableOf(settings.map(([setting, field]) => [field, read(setting)])),
     giveBack: {}
   }
 }
