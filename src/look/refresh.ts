@@ -1,4 +1,5 @@
 import { SpanplanError } from '../errors.ts'
+import type { CallLimits } from '../host/docker/call-limits.ts'
 import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
@@ -16,10 +17,11 @@ import { readHostFor } from './read-host.ts'
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.
  *
+ * @param limits of each call of Docker.
  * @throws SpanplanError SPAN_UNKNOWN, that the host cannot be read, or all conflicts of the plan.
  */
-export async function refreshAndCheckSpans(target: Target): Promise<PlanView> {
-  const view = await refresh(target)
+export async function refreshAndCheckSpans(target: Target, limits?: CallLimits): Promise<PlanView> {
+  const view = await refresh(target, limits)
   checkSelectedSpans(target, view.host)
   return view
 }
@@ -27,10 +29,11 @@ export async function refreshAndCheckSpans(target: Target): Promise<PlanView> {
 /**
  * Reads the host and plans.
  *
+ * @param limits of each call of Docker.
  * @throws SpanplanError that the host cannot be read, or all conflicts of the plan.
  */
-export async function refresh(target: Target): Promise<PlanView> {
-  return keepNames(target, planTarget(target, await readHostFor(target)))
+export async function refresh(target: Target, limits?: CallLimits): Promise<PlanView> {
+  return keepNames(target, planTarget(target, await readHostFor(target, limits)))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
@@ -34,6 +35,12 @@ export interface StatusView extends PlanView {
   readonly blockers?: readonly Diagnostic[]
 }
 
+/** Reads the host and plans; Docker's calls have these limits. */
+type Refresh = (target: Target, limits: CallLimits) => Promise<PlanView>
+
+/** A call that hangs costs what depends on Docker, in some seconds: who looks wants to see the rest, and nothing is changed. */
+const viewLimits: CallLimits = { ...defaultLimits, milliseconds: 10_000 }
+
 /**
  * Reads the host and plans as a watch does: what is missing is waited for, what would disconnect running sensors waits for a
  * person, and spans that are not in the file are removed. Where there is no valid file, or no plan for the file, it shows what the
@@ -44,7 +51,7 @@ export interface StatusView extends PlanView {
 export async function refreshStatus(
   session: Session,
   selection: StatusSelection,
-  refresh: (target: Target) => Promise<PlanView>
+  refresh: Refresh
 ): Promise<StatusView> {
   const held = await askHeld(selection)
   const refreshAsHeld = async (errors: readonly Diagnostic[]) =>
@@ -63,7 +70,7 @@ export async function refreshStatus(
 /** What a watch of the same files holds to; null: there is no plan for that either. */
 async function refreshHeld(
   selection: StatusSelection,
-  refresh: (target: Target) => Promise<PlanView>,
+  refresh: Refresh,
   held: FilesInForce,
   fileErrors: readonly Diagnostic[]
 ): Promise<StatusView | null> {
@@ -99,7 +106,7 @@ const asWatch = { deferDocker: false, adopt: false, recreate: false } as const
 
 async function refreshFile(
   selection: StatusSelection,
-  refresh: (target: Target) => Promise<PlanView>,
+  refresh: Refresh,
   load: () => Promise<Spec>
 ): Promise<StatusView> {
   const makeTarget = async (prune: boolean): Promise<Target> => {
@@ -108,7 +115,7 @@ async function refreshFile(
   }
   const refreshFor = async (prune: boolean): Promise<StatusView> => {
     const target = await makeTarget(prune)
-    const view = await refresh(target)
+    const view = await refresh(target, viewLimits)
     const faults = findFaultyFilters(target.spec, view.filters)
     if (faults.length > 0) throw new SpanplanError(faults, Exit.invalidFile)
     // An apply removes what the file does not have.
@@ -134,7 +141,7 @@ async function refreshFile(
 }
 
 async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagnostic[]): Promise<StatusView> {
-  const { host } = await readHostFor(makeDestroyTarget(null, { deferDocker: false }))
+  const { host } = await readHostFor(makeDestroyTarget(null, { deferDocker: false }), viewLimits)
   const view = viewLive(host)
   const names = view.desired.spans.map(({ name }) => name)
   const unknown = span.filter((name) => !names.includes(name))

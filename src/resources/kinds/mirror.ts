@@ -19,8 +19,8 @@ import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { containerHooks, containerSourceId } from '../sources/container.ts'
-import { interfaceHooks } from '../sources/interface.ts'
 import { directionAt, writeMirrorTitle } from '../sources/host-source-kind.ts'
+import { interfaceHooks } from '../sources/interface.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
