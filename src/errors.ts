@@ -13,6 +13,20 @@ export function writeOrigin({ file, line, column }: Origin): string {
   return `${file}:${line}:${column}`
 }
 
+/** An item of a list in the user's files, such as a source: what it says tells it from all others, wherever its lines are. */
+export type ItemId = string
+
+/** What a diagnostic, a wait or a change is about: a resource; or all of its kind, where `id` is empty. */
+export interface Subject {
+  /** null: nothing tells any more which span it belongs to. */
+  readonly span: string | null
+  readonly kind: string
+  /** What tells the resource from the others of its kind and span. */
+  readonly id: readonly string[]
+  /** The item that asks for the resource. */
+  readonly item?: ItemId | undefined
+}
+
 /** Stands for the place of what is in no file. It is never printed. */
 export const nowhere: Origin = { file: '', line: 0, column: 0 }
 
@@ -24,8 +38,7 @@ export interface Diagnostic {
   readonly code: Code
   readonly message: string
   readonly hint?: string
-  /** The address of the resource concerned, as in `plan --json`. */
-  readonly address?: string
+  readonly subject?: Subject
   readonly origin?: Origin
 }
 

@@ -274,7 +274,7 @@ function stepError({ task: { step, change }, error }: StepFailed): SpanplanError
       code: cause?.code ?? 'STEP_FAILED',
       message: `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`,
       ...(cause?.hint !== undefined && { hint: cause.hint }),
-      address: change.address,
+      subject: change.subject,
       ...(change.origin && { origin: change.origin })
     },
     error.exit,

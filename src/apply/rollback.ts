@@ -54,9 +54,7 @@ export async function rollBack(
     const unread = dockerUnread(first, view)
     // What Docker has is not known, so it is not called missing.
     left = unread ? view.plan.changes.filter((change) => !needsDocker(change)) : view.plan.changes
-    for (const blocker of findBlockers(left, view)) {
-      failures.set(blocker.address ?? '', blocker)
-    }
+    for (const change of left) for (const blocker of findBlockers([change], view)) failures.set(change.address, blocker)
     const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))
     if (possible.length === 0 || round === rounds) {
       const restarts = await findRestarts(before, view.host)

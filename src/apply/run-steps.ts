@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Diagnostic } from '../errors.ts'
 import { connectDocker } from '../host/docker/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
@@ -28,7 +29,7 @@ export type StepsResult =
   | { readonly ended: 'completed' }
   | { readonly ended: 'interrupted' }
   | { readonly ended: 'failed'; readonly failure: StepFailed }
-  /** All was done but some removals: others use these things by now. Each blocker has the address of its change. */
+  /** All was done but some removals: others use these things by now. Each blocker has the subject of its change. */
   | { readonly ended: 'blocked'; readonly blockers: readonly Diagnostic[] }
 
 /** What an apply checks before each batch; a rollback does not. */
@@ -77,8 +78,8 @@ async function findNewBlockers({ tasks }: Batch, { planned, observe }: BatchChec
 }
 
 /** Whether a change has a blocker. */
-export function isBlocked({ address }: PlannedChange, blockers: readonly Diagnostic[]): boolean {
-  return blockers.some((blocker) => blocker.address === address)
+export function isBlocked({ subject }: PlannedChange, blockers: readonly Diagnostic[]): boolean {
+  return blockers.some((blocker) => isDeepStrictEqual(blocker.subject, subject))
 }
 
 async function tryBatch(...args: Parameters<typeof runBatch>): Promise<StepFailed | null> {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { asForeseen, type ExitCode } from '../errors.ts'
 import { printableJson } from '../printable.ts'
+import { diagnosticDocument } from '../resources/subject.ts'
 import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */
@@ -71,7 +72,8 @@ export async function runCommand<Name extends CommandName>(name: Name, options: 
     process.exitCode = await command(session, options)
   } catch (error) {
     const { diagnostics, exit } = asForeseen(error)
-    if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors: diagnostics, exit })}\n`)
+    const errors = diagnostics.map(diagnosticDocument)
+    if (session.json) process.stdout.write(`${printableJson({ type: 'error', errors, exit })}\n`)
     printDiagnostics(session, 'error', diagnostics)
     process.exitCode = exit
   } finally {

@@ -1,4 +1,4 @@
-import type { Origin } from '../errors.ts'
+import type { ItemId } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { localTime } from '../local-time.ts'
 import { isAbout } from '../meanings.ts'
@@ -7,7 +7,7 @@ import type { PlanView } from '../plan/plan-view.ts'
 import { oneLine } from '../printable.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
-import { writeFrames } from '../resources/kinds/mirror.ts'
+import { isMirror, writeFrames } from '../resources/kinds/mirror.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -47,7 +47,7 @@ interface Finding {
   readonly side: Side | null
   readonly device: string | null
   readonly container: string | null
-  readonly origin: Origin | undefined
+  readonly item: ItemId | undefined
 }
 
 /** A source or a receiver on the host, and how findings about it are recognised. */
@@ -55,7 +55,7 @@ interface Place<P extends Part> {
   readonly part: P
   readonly devices: readonly string[]
   readonly container: string | null
-  readonly origin: Origin | undefined
+  readonly item: ItemId | undefined
 }
 
 /** What is at the two ends of a span. */
@@ -122,13 +122,13 @@ export function drawLive(view: PlanView, report: Report): Graph {
       part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(pointsOf(name)) },
       devices: pointsOf(name).map(({ device }) => device.name),
       container: null,
-      origin: undefined
+      item: undefined
     }))
     const sensors = span.sensors.map(({ container: { name } }) => ({
       part: { ...drawPart(name, ['container']), kind: 'container' as const },
       devices: [],
       container: name,
-      origin: undefined
+      item: undefined
     }))
     const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
     return complete(part, description, { sources, receivers }, findingsOf(span.name, { view, report }))
@@ -157,15 +157,15 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
 
 /** The sources that an item of the file is on this host; the item itself where there is none. */
 function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
-  const { origin } = source
-  const points = desired?.mirrors.filter((point) => isSame(point.origin, origin)) ?? []
+  const { id: item } = source
+  const points = desired?.mirrors.filter((point) => point.item === item) ?? []
   const pointsOf = groupBy(points, (point) => writeSourceName(point.source))
   const found = [...new Set(points.map((point) => writeSourceName(point.source)))]
   return (found.length > 0 ? found : [undefined]).map((name) => ({
     part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
     devices: name === undefined ? [] : pointsOf(name).map(({ device }) => device.name),
     container: null,
-    origin
+    item
   }))
 }
 
@@ -176,17 +176,17 @@ function findSensors(
   desired: DesiredSpan | undefined,
   { host, plan }: PlanView
 ): Place<Receiver>[] {
-  const { origin } = sensor
-  const found = desired?.sensors.filter((one) => isSame(one.origin, origin)) ?? []
-  const isAwaited = plan.waiting.some(({ diagnostic }) => isSame(diagnostic.origin, origin))
+  const { id: item } = sensor
+  const found = desired?.sensors.filter((one) => one.item === item) ?? []
+  const isAwaited = plan.waiting.some((wait) => wait.span === span.name && wait.diagnostic.subject.item === item)
   // Where it neither waits nor selects a container, an earlier item selects the same container.
   if (found.length === 0 && desired !== undefined && !isAwaited) return []
-  if (found.length === 0) return [{ part: drawSensor(sensor), devices: [], container: null, origin }]
+  if (found.length === 0) return [{ part: drawSensor(sensor), devices: [], container: null, item }]
   return found.map(({ container }) => {
     const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
     const port = endpoint && host.vethTo(endpoint)
     const part = drawSensor(sensor, container.name)
-    return { part, devices: port ? [port.name] : [], container: container.name, origin }
+    return { part, devices: port ? [port.name] : [], container: container.name, item }
   })
 }
 
@@ -205,7 +205,7 @@ function findOthers(
         part: { ...drawPart(container.name, ['not in the file']), kind: 'container' as const },
         devices: port ? [port.name] : [],
         container: container.name,
-        origin: undefined
+        item: undefined
       }
     })
   const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
@@ -216,7 +216,7 @@ function findOthers(
       part: { ...drawPart(link.name, ['port, not in the file']), kind: 'interface' as const },
       devices: [link.name],
       container: null,
-      origin: undefined
+      item: undefined
     }))
   ]
 }
@@ -233,23 +233,28 @@ function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInp
             ...nowhere,
             about: remark('paused', `paused until ${localTime(status.pausedUntil)}`),
             side: 'span',
-            origin: undefined
+            item: undefined
           } as const
         ]
       : []),
     ...plan.changes
       .filter(({ before, after }) => (after ?? before)?.spans.includes(span))
       .map((change) => findChange(change, host)),
-    ...waiting.map(({ diagnostic: { message, origin } }) => ({
+    ...waiting.map(({ diagnostic: { message, subject } }) => ({
       ...nowhere,
       about: remark('waits', message),
       side: null,
-      origin
+      item: subject.item
     })),
     ...(status?.sensors ?? []).flatMap((sensor) => findSensor(sensor, waiting)),
     ...(status?.unhealthy ?? [])
       .filter((found) => !awaited.has(found.code) && !isShownElsewhere(found))
-      .map(({ message, origin }) => ({ ...nowhere, about: remark('broken', message), side: null, origin }))
+      .map(({ message, subject }) => ({
+        ...nowhere,
+        about: remark('broken', message),
+        side: null,
+        item: subject?.item
+      }))
   ]
 }
 
@@ -263,15 +268,15 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
           'waits',
           state === 'starting' ? 'has just started, and is not listening yet' : 'whether it listens is not known'
         )
-  return [{ about, side: 'receiver', device: null, container: sensor, origin: undefined }]
+  return [{ about, side: 'receiver', device: null, container: sensor, item: undefined }]
 }
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
-  const { kind, device, container, origin } = change
+  const { kind, device, container, subject } = change
   const side = sides[kind] ?? 'span'
   const link = side === 'receiver' ? host.linkOf(device) : undefined
   const behind = link && host.attachmentOf(link)?.container.name
-  return { about: change, side, device, container: container ?? behind ?? null, origin }
+  return { about: change, side, device, container: container ?? behind ?? null, item: subject.item }
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
@@ -301,13 +306,13 @@ function isAtSource({ side }: Finding): boolean {
   return side === 'source' || side === 'mirror'
 }
 
-/** The place with the device or the container; else the only place with the same origin. undefined: it is the span's own. */
+/** The place with the device or the container; else the only one that the item of the file is. undefined: it is the span's own. */
 function findPlace(finding: Finding, { sources, receivers }: Ends): Place<Part> | undefined {
-  const { side, device, container, origin } = finding
+  const { side, device, container, item } = finding
   if (side === 'span') return undefined
   const places: readonly Place<Part>[] =
     side === 'receiver' ? receivers : isAtSource(finding) ? sources : [...sources, ...receivers]
-  const same = places.filter((place) => isSame(place.origin, origin))
+  const same = places.filter((place) => item !== undefined && place.item === item)
   if (device === null && container === null) return same.length === 1 ? same[0] : undefined
   const isThere = (place: Place<Part>) =>
     (device !== null && place.devices.includes(device)) || (container !== null && place.container === container)
@@ -319,12 +324,12 @@ function addSources(findings: readonly Finding[]): Place<GraphSource>[] {
   const names = new Set(findings.flatMap(({ device }) => device ?? []))
   return [...names].map((name) => {
     const mirrors = findings.filter(({ side, device }) => side === 'mirror' && device === name)
-    const mirror = drawPart(mirrors.map(({ about }) => ('address' in about ? directionOf(about) : '')).join(' + '))
+    const mirror = drawPart(mirrors.map(({ about }) => ('action' in about ? directionOf(about) : '')).join(' + '))
     return {
       part: { ...drawPart(name), kind: 'interface', mirror },
       devices: [name],
       container: null,
-      origin: undefined
+      item: undefined
     }
   })
 }
@@ -336,7 +341,7 @@ function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
     part: { ...drawPart(name), kind: container === null ? 'interface' : 'container' },
     devices: device === null ? [] : [device],
     container,
-    origin: undefined
+    item: undefined
   }))
 }
 
@@ -360,21 +365,12 @@ function nameChange(change: PlannedChange): string {
   return facts.length === 0 ? name : `${name} (${facts.join(', ')})`
 }
 
-/** The direction of a mirror, with which its address ends. */
-function directionOf({ address }: Pick<PlannedChange, 'address'>): string {
-  return decodeURIComponent(address.split('/').at(-1) ?? '')
+/** The direction of a mirror; empty: the change is of no mirror. */
+function directionOf({ before, after }: PlannedChange): string {
+  const resource = after ?? before
+  return resource !== null && isMirror(resource) ? writeDirection(resource.direction) : ''
 }
 
 function remark(standing: Remark['standing'], text: string): Remark {
   return { standing, text: oneLine(text) }
-}
-
-function isSame(one: Origin | undefined, other: Origin | undefined): boolean {
-  return (
-    one !== undefined &&
-    other !== undefined &&
-    one.file === other.file &&
-    one.line === other.line &&
-    one.column === other.column
-  )
 }

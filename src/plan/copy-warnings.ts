@@ -6,22 +6,22 @@ import { mirrorPref } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
-import { writeAddress } from '../resources/kind.ts'
 import { isTransparent } from '../resources/seal.ts'
-import { writeDirection } from '../spec/values/direction.ts'
+import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
 export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Diagnostic[] {
   const bridge = host.linkOf(name)
   return [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name)].flatMap((link) => {
-    const address = writeAddress(name, ...(link.name === name ? ['bridge'] : ['port', link.name]))
+    const [kind, id] = link.name === name ? ['bridge', []] : ['port', [link.name]]
+    const subject = { span: name, kind, id }
     // Copies pass the egress filters of the bridge and of each port.
     const filter = host.filtersAt(link.name, 'egress').find(isOpaque)
     const programs = warnOfPrograms(link, host, {
       ...(sealed && { ingress: 'before the filter that seals it: what it lets in or redirects is not dropped' }),
       egress: 'on the way to the sensors: they do not get what it drops or redirects'
     })
-    return [...(filter ? [warnOfHiddenCopies(filter)] : []), ...programs].map((found) => ({ ...found, address }))
+    return [...(filter ? [warnOfHiddenCopies(filter)] : []), ...programs].map((found) => ({ ...found, subject }))
   })
 }
 
@@ -31,20 +31,18 @@ function warnOfHiddenCopies(filter: Filter): Diagnostic {
 }
 
 /** Warns of what may keep frames from a mirror. */
-export function warnOfSource(
-  span: string,
-  { source, device: { link }, tcHook, direction, origin }: CopyPoint,
-  host: HostIndex
-): Diagnostic[] {
+export function warnOfSource(span: string, point: CopyPoint, host: HostIndex): Diagnostic[] {
+  const { tcHook, origin } = point
+  const { link } = point.device
   if (link === null) return []
-  const address = writeAddress(span, 'mirror', ...source, writeDirection(direction))
+  const subject = mirrorSubject(span, point)
   // Where a filter of a lower preference ends classification, the mirrors do not see the frame.
   const before = host.filtersAt(link.name, tcHook).filter((filter) => filter.pref < mirrorPref && isOpaque(filter))
   const programs = warnOfPrograms(link, host, {
     [tcHook]: 'before the mirrors: they do not see what it drops or redirects'
   })
   const alarms = [...warnOfHiddenMirrors(before), ...(tcHook === 'ingress' ? warnOfGenericProgram(link) : [])]
-  return [...alarms.map((found) => ({ ...found, address })), ...programs].map((found) => ({ ...found, origin }))
+  return [...alarms.map((found) => ({ ...found, subject })), ...programs].map((found) => ({ ...found, origin }))
 }
 
 /**

@@ -2,7 +2,6 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Link, TcHook } from '../host/snapshot.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
-import { writeAddress } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -144,7 +143,7 @@ function describePairs(span: string, pairs: readonly Pair[], points: Points): Di
     bridge === null
       ? 'take one of the two out'
       : `to have each once, write "direction: ${writeDirection(first.direction)}" for all of them, which leaves out what others send them; or take all but one out`
-  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), address: writeAddress(span, 'mirror') }]
+  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }]
 }
 
 function describeWay({ first, second }: Pair, points: Points): string {

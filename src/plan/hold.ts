@@ -1,5 +1,5 @@
-import { diagnostic } from '../errors.ts'
-import { type Resource, type Wait, writeAddress } from '../resources/kind.ts'
+import { diagnostic, type Origin, type Subject } from '../errors.ts'
+import { type Wait, waitFor } from '../resources/kind.ts'
 import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
@@ -10,14 +10,14 @@ import type { Target } from './target.ts'
 /**
  * The wait for a person: what would be done disconnects sensors that run, and nobody has asked for that.
  *
- * @param resource as the file wants it.
+ * @param subject what would be done, as the file wants it.
  * @param sensors the names of the containers.
  * @param differs what is different from the file.
  * @param note what it means until then; empty: nothing.
  */
 export function waitForPerson(
-  { kind, spans, origin }: Pick<Resource, 'kind' | 'spans' | 'origin'>,
-  { address, title }: { readonly address: string; readonly title: string },
+  subject: Subject & { readonly span: string },
+  { title, origin }: { readonly title: string; readonly origin: Origin | undefined },
   sensors: readonly string[],
   differs: string,
   note = ''
@@ -25,7 +25,7 @@ export function waitForPerson(
   const reason = `waits for spanplan apply, because that disconnects ${listNames(sensors)} for a moment`
   const message = [`${reason}${differs === '' ? '' : ` (${differs})`}`, note].filter((part) => part !== '').join('; ')
   const held = diagnostic('RECREATE_DEFERRED', message, 'apply the file when that suits', origin)
-  return { kind, span: spans[0] ?? '', title, diagnostic: { ...held, address } }
+  return waitFor(subject, title, held)
 }
 
 /**
@@ -45,16 +45,16 @@ export function holdNetwork(
   const isGoing = spec.spans.every((one) => one.network?.name !== live.name)
   const [bound] = patient && isGoing ? findCreatedOn(span, live, host) : []
   if (sensors.length === 0 && bound === undefined) return null
-  const row = { address: writeAddress(name, 'network', network.name), title: network.name }
-  const about = { kind: 'network', spans: [name], origin: network.origin }
+  const subject = { span: name, kind: 'network', id: [network.name] }
+  const row = { title: network.name, origin: network.origin }
   const held = { ...span, network: { ...network, name: live.name, subnet: null } }
   if (sensors.length > 0 || bound === undefined) {
-    return { span: held, wait: waitForPerson(about, row, sensors, `network: ${live.name} → ${network.name}`) }
+    return { span: held, wait: waitForPerson(subject, row, sensors, `network: ${live.name} → ${network.name}`) }
   }
   const message = `stays ${live.name}: the container ${bound.name} was created on it, and could be connected to no network without it`
   const hint = `write network: ${live.name}, or recreate the container`
-  const found = { ...diagnostic('SENSOR_NETWORK_LOST', message, hint, network.origin), address: row.address }
-  return { span: held, wait: { kind: 'network', span: name, title: row.title, diagnostic: found } }
+  const found = diagnostic('SENSOR_NETWORK_LOST', message, hint, network.origin)
+  return { span: held, wait: waitFor(subject, row.title, found) }
 }
 
 /** Of many names, only the first are of use. */

@@ -7,6 +7,7 @@ import { type CopyPoint, type DesiredSpan, type DesiredSpans, indexDesired } fro
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
+import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { everySpan } from '../spec/scope.ts'
 import { liveSpans } from './live-spans.ts'
 import type { PlanView } from './plan-view.ts'
@@ -47,7 +48,7 @@ function describeSpan(name: string, live: readonly Mirror[], host: HostIndex): D
   // An endpoint that spanplan has made bears the owner's name: the container is, or was, a sensor of the file.
   const sensors = (network === undefined ? [] : host.endpointsOn(network.name))
     .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)
-    .map(({ container }) => ({ container, interfaceName: null, origin: nowhere }))
+    .map(({ container }) => ({ container, interfaceName: null, item: container.name, origin: nowhere }))
   return {
     name,
     owner,
@@ -74,6 +75,7 @@ function describeMirrors(span: string, live: readonly Mirror[], host: HostIndex)
       program,
       settings: [],
       maxIdle: null,
+      item: writeSourceName(source),
       origin: nowhere,
       device: { name: device, link: host.linkOf(device) ?? null },
       // The expression is in the file alone.

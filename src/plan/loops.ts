@@ -55,10 +55,10 @@ function findLoop(start: DesiredSpan, feeds: Feeds): Loop | null {
   const [first] = trail ?? []
   if (trail === null || first === undefined) return null
   const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
-  const { origin, device } = first.via
+  const { item, origin, device } = first.via
   return {
     span: start.name,
-    mirrors: start.mirrors.filter((mirror) => mirror.origin === origin && mirror.device.name === device.name),
+    mirrors: start.mirrors.filter((mirror) => mirror.item === item && mirror.device.name === device.name),
     diagnostic: diagnostic(
       'LOOP',
       `span ${start.name} would copy its own frames in a loop: ${circle.join(' → ')}`,

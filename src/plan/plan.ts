@@ -1,4 +1,4 @@
-import { type Diagnostic, type Origin, SpanplanError } from '../errors.ts'
+import { type Diagnostic, type Origin, SpanplanError, type Subject } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import {
@@ -10,9 +10,10 @@ import {
   type Resource,
   type Step,
   type Wait,
-  writeAddress
+  waitFor
 } from '../resources/kind.ts'
 import { kinds, type Phase, turnOf } from '../resources/registry.ts'
+import { writeAddress } from '../resources/subject.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
@@ -37,6 +38,8 @@ export interface Stage {
 
 /** One line of the plan. */
 export interface PlannedChange {
+  readonly subject: Subject
+  /** The subject as it is printed, which is also a key: no two changes of a plan have the same. */
   readonly address: string
   readonly kind: string
   /** null: nothing tells any more which span the resource belonged to. */
@@ -175,11 +178,11 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   return { spans: headings(now.desired, possible), changes: possible, waiting: [], warnings: [] }
 }
 
-/** The foreign things that block removals, each with the address of the removal. */
+/** The foreign things that block removals, each with the subject of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
-  return changes.filter(isBlockable).flatMap(({ kind: name, before, address }) => {
+  return changes.filter(isBlockable).flatMap(({ kind: name, before, subject }) => {
     const kind = kinds.find((one) => one.kind === name)
-    return (before && kind?.blockers?.(before, now, planned).map((blocker) => ({ ...blocker, address }))) ?? []
+    return (before && kind?.blockers?.(before, now, planned).map((blocker) => ({ ...blocker, subject }))) ?? []
   })
 }
 
@@ -189,11 +192,11 @@ export function isBlockable({ action, kind: name }: PlannedChange): boolean {
 }
 
 /** What to say of a change that failed or did not last where others do as they like; null: they may not, and the apply fails. */
-export function explainUndone({ kind: name, before, after, address, origin }: PlannedChange, reason: string) {
+export function explainUndone({ kind: name, before, after, subject, origin }: PlannedChange, reason: string) {
   const kind = kinds.find((one) => one.kind === name)
   const resource = after ?? before
   if (kind?.undone === undefined || resource === null) return null
-  return { ...kind.undone(resource, reason), address, ...(origin && { origin }) }
+  return { ...kind.undone(resource, reason), subject, ...(origin && { origin }) }
 }
 
 /** Whether what one change is about is on what another is about, and goes with that. */
@@ -278,8 +281,14 @@ function hold(kind: Kind, change: Change, host: HostIndex): Wait | null {
   const { before, after } = change
   const fields = describeFacts(kind, change).filter(({ changed }) => changed)
   const differs = fields.map(({ label, from, to }) => `${label}: ${from} → ${to}`).join(', ')
-  const row = { address: addressOf(kind, after), title: titleOf(kind, after) }
-  return waitForPerson(after, row, sensors, differs, kind.holdNote?.(before, after))
+  const row = { title: titleOf(kind, after), origin: after.origin }
+  return waitForPerson(
+    subjectOf(kind, after, after.spans[0] ?? ''),
+    row,
+    sensors,
+    differs,
+    kind.holdNote?.(before, after)
+  )
 }
 
 /** The running sensors that lose their interface when a change recreates a resource. */
@@ -301,8 +310,8 @@ function withhold(
     spans: [span = '']
   } = resource
   const origin = resource.origin ?? state.desired.spanOf(span)?.origin
-  const found = { ...unread.wait, address: addressOf(kind, resource), ...(origin && { origin }) }
-  const wait = { kind: kind.kind, span, title: titleOf(kind, resource), diagnostic: found }
+  const found = { ...unread.wait, ...(origin && { origin }) }
+  const wait = waitFor(subjectOf(kind, resource, span), titleOf(kind, resource), found)
   return { side, failure: unread.failure, wait }
 }
 
@@ -311,10 +320,7 @@ function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIn
   if (kind.conflict === undefined) return []
   const { spans, origin } = desired
   const found = { ...addAdoption(kind.conflict(live, desired, host), live), ...(origin && { origin }) }
-  const waits = spans.map((span): Wait => {
-    const address = addressOf(kind, { ...desired, spans: [span] })
-    return { kind: kind.kind, span, title: titleOf(kind, desired), diagnostic: { ...found, address } }
-  })
+  const waits = spans.map((span) => waitFor(subjectOf(kind, desired, span), titleOf(kind, desired), found))
   const device = kind.device?.(desired) ?? null
   return [{ kind: kind.kind, span: spans[0] ?? null, device, costs: kind.conflictCosts?.(live) ?? 'itself', waits }]
 }
@@ -352,24 +358,26 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
 }
 
 function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange {
-  const subject = change.action === 'remove' ? change.before : change.after
-  const span = subject.spans[0] ?? null
-  const device = kind.device?.(subject) ?? null
-  const container = kind.container?.(subject) ?? null
+  const resource = change.action === 'remove' ? change.before : change.after
+  const span = resource.spans[0] ?? null
+  const device = kind.device?.(resource) ?? null
+  const container = kind.container?.(resource) ?? null
+  const subject = subjectOf(kind, resource, span)
   const facts = describeFacts(kind, change)
   return {
-    address: addressOf(kind, subject),
+    subject,
+    address: writeAddress(subject),
     kind: kind.kind,
     span,
     action: change.action,
     device,
     container,
-    serves: kind.serves?.(subject) ?? null,
+    serves: kind.serves?.(resource) ?? null,
     instance: instanceOf(kind.makesDevice ? null : device, container, host),
     closes: kind.closes === true || facts.some(({ key, changed }) => changed && closesField(kind, key)),
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
-    title: titleOf(kind, subject),
-    summary: change.action === 'remove' ? (kind.removalNote?.(subject) ?? '') : kind.summary(subject),
+    title: titleOf(kind, resource),
+    summary: change.action === 'remove' ? (kind.removalNote?.(resource) ?? '') : kind.summary(resource),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
     facts,
@@ -379,7 +387,7 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
       ...describeReplacement(kind, change),
       ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
     ],
-    origin: subject.origin,
+    origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
   }
 }
@@ -396,9 +404,8 @@ function closesField(kind: Kind, key: string): boolean {
   return Object.entries(kind.fields).some(([name, field]) => name === key && field?.closes === true)
 }
 
-function addressOf(kind: Kind, resource: Resource): string {
-  const [span] = resource.spans
-  return writeAddress(...(span === undefined ? [] : [span]), kind.kind, ...(kind.address?.(resource) ?? [resource.id]))
+function subjectOf<Span extends string | null>(kind: Kind, resource: Resource, span: Span) {
+  return { span, kind: kind.kind, id: kind.address?.(resource) ?? [resource.id], item: resource.item }
 }
 
 function titleOf(kind: Kind, resource: Resource): string {

@@ -1,11 +1,11 @@
-import { type Diagnostic, diagnostic } from '../errors.ts'
+import { type Diagnostic, diagnostic, type ItemId } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container, DockerNetwork, DockerState } from '../host/snapshot.ts'
 import type { Code } from '../messages.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import { type Wait, waitFor } from '../resources/kind.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import {
   type Context,
@@ -33,13 +33,7 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
   const { origin } = sensor
   const network = span.network?.name ?? span.name
-  const waitWith = (found: Diagnostic, name: string): Wait => ({
-    kind: 'sensor',
-    span: span.name,
-    title: `${name} → ${network}`,
-    container: name,
-    diagnostic: { ...found, address: writeAddress(span.name, 'sensor', network, name) }
-  })
+  const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
   const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait =>
     waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
   const { docker } = context.host
@@ -79,7 +73,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
   const name = resolveName(span, sensor, docker)
   return {
-    items: ready.map((container) => ({ container, interfaceName: name.interfaceName, origin })),
+    items: ready.map((container) => ({ container, interfaceName: name.interfaceName, item: sensor.id, origin })),
     waits: [
       ...restarting.map((one) =>
         wait(
@@ -95,6 +89,11 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
     // Of those that a label selects, others can be connected.
     warnings: [...name.warnings, ...(isNamed ? [] : unable.map(inSpan))]
   }
+}
+
+function waitForSensor(span: string, network: string, container: string, item: ItemId, found: Diagnostic): Wait {
+  const subject = { span, kind: 'sensor', id: [network, container], item }
+  return { ...waitFor(subject, `${container} → ${network}`, found), container }
 }
 
 function describeSelector(choice: ContainerSelector): string {
@@ -189,17 +188,14 @@ export function findSharedNames(spans: readonly DesiredSpan[]): SharedName[] {
   const shared: SharedName[] = []
   for (const { name: span, network, sensors } of spans) {
     for (const sensor of sensors) {
-      const { container, interfaceName, origin } = sensor
+      const { container, interfaceName, item, origin } = sensor
       if (interfaceName === null) continue
       const other = seen.get(`${container.id} ${interfaceName}`)
       if (other !== undefined) {
         const message = `the container ${container.name} already has an interface ${interfaceName}, in span ${other}`
         const hint = 'give one of the two another interface_name'
         const found = diagnostic('INTERFACE_NAME_TWICE', message, hint, origin)
-        const to = network?.name ?? span
-        const address = writeAddress(span, 'sensor', to, container.name)
-        const title = `${container.name} → ${to}`
-        const wait = { kind: 'sensor', span, title, container: container.name, diagnostic: { ...found, address } }
+        const wait = waitForSensor(span, network?.name ?? span, container.name, item, found)
         shared.push({ sensor, diagnostic: { ...found, message: `span ${span}: ${message}` }, wait })
       } else seen.set(`${container.id} ${interfaceName}`, span)
     }

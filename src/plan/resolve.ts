@@ -90,7 +90,7 @@ export function resolveSpec(
 
 /** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
 function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
-  return mirrors.map(({ source, direction }) => waitForMirror(span, source, direction, diagnostic))
+  return mirrors.map((point) => waitForMirror(span, point, diagnostic))
 }
 
 function knownSpans(names: readonly string[], host: HostIndex): string[] {
@@ -152,9 +152,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
     ],
     waits: [
       ...mirrors.waits,
-      ...(patient
-        ? explained.map(({ point, found }) => waitForMirror(name, point.source, point.direction, found))
-        : []),
+      ...(patient ? explained.map(({ point, found }) => waitForMirror(name, point, found)) : []),
       ...sensors.waits
     ],
     errors: [
@@ -214,7 +212,7 @@ const bridgeMaximum = 65_535
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
   const present = points.flatMap(({ device }) => device.link?.mtu ?? [])
-  const isComplete = sources.every(({ origin }) => points.some((point) => point.origin === origin))
+  const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]
   return known.length > 0 ? Math.max(...known) : ethernetMtu
@@ -251,6 +249,7 @@ function resolveMirrors(
       selection: selectionOf(source),
       program,
       maxIdle,
+      item: source.id,
       origin
     })
   )
@@ -283,7 +282,7 @@ function isMirrored({ name }: SpanSpec, { device, tcHook }: SourceHook, { spec, 
 }
 
 /** The live mirrors of a span on interfaces that lead into containers, as they are: they stay while the source is not read. */
-function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec, host }: Context): CopyPoint[] {
+function keptPoints({ name }: SpanSpec, { id, maxIdle, origin }: SourceSpec, { spec, host }: Context): CopyPoint[] {
   return host.links
     .filter(({ foreignPeer }) => foreignPeer)
     .flatMap((link) =>
@@ -292,7 +291,7 @@ function keptPoints({ name }: SpanSpec, { maxIdle, origin }: SourceSpec, { spec,
         const direction = directionAt(containerHooks, tcHook)
         const point = { source: [link.name], device: { name: link.name, link }, tcHook, direction, program } as const
         const selection = { expression: null, everyFrame: program === everyFrame }
-        return [{ ...point, selection, settings: [], maxIdle, origin }]
+        return [{ ...point, selection, settings: [], maxIdle, item: id, origin }]
       })
     )
 }

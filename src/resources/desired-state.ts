@@ -1,4 +1,4 @@
-import type { Origin } from '../errors.ts'
+import type { ItemId, Origin } from '../errors.ts'
 import type { Container, Filter, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { SpanSpec } from '../spec/spec.ts'
@@ -30,7 +30,8 @@ export interface CopyPoint {
   readonly settings: readonly InterfaceSetting[]
   /** Milliseconds without a frame after which the source is unhealthy; null: no limit. */
   readonly maxIdle: number | null
-  /** The place of the source in the file: the same for all copy points of a source. */
+  /** The source in the file: all copy points that it ends in have the same. */
+  readonly item: ItemId
   readonly origin: Origin
 }
 
@@ -39,6 +40,7 @@ export interface DesiredSensor {
   readonly container: Container
   /** The name for its interface; null: as it is, or as Docker chooses. */
   readonly interfaceName: string | null
+  readonly item: ItemId
   readonly origin: Origin
 }
 

@@ -1,8 +1,7 @@
-import type { Diagnostic, Origin } from '../errors.ts'
+import type { Diagnostic, ItemId, Origin, Subject } from '../errors.ts'
 import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { encodeBytes } from '../host/parsers/bytes.ts'
 import type { Input } from '../host/snapshot.ts'
 import type { DesiredState, MarkInventory } from './desired-state.ts'
 
@@ -24,6 +23,8 @@ export interface Resource {
   readonly owner: Owner
   /** The place in the file that asks for the resource. */
   readonly origin?: Origin
+  /** The item there. */
+  readonly item?: ItemId
   /** Of a foreign resource. */
   readonly adoption?: Adoption
 }
@@ -134,7 +135,7 @@ export interface Kind<R extends Resource = Resource> {
   remove?(before: R): Step[]
   /** The name of the resource in a plan. None: its id. */
   title?(resource: R): string
-  /** The parts of the resource's address after span and kind. None: its id. */
+  /** What tells the resource from the others of its kind and span: the `id` of a subject. None: its id. */
   address?(resource: R): readonly string[]
   /** The network device that the resource is, or is on: without the device, the resource is gone. None: it is Docker's. */
   device?(resource: R): string
@@ -201,7 +202,12 @@ export interface Wait {
   readonly title: string
   /** The container that is waited for, or what selects it; undefined: none is. */
   readonly container?: string
-  readonly diagnostic: Diagnostic
+  readonly diagnostic: Diagnostic & { readonly subject: Subject }
+}
+
+/** A wait for the reason that a diagnostic gives. */
+export function waitFor(subject: Subject & { readonly span: string }, title: string, diagnostic: Diagnostic): Wait {
+  return { kind: subject.kind, span: subject.span, title, diagnostic: { ...diagnostic, subject } }
 }
 
 /** What things wait for, and why: the same for all of them. What is in the way of a thing is a sentence of its own. */
@@ -214,23 +220,6 @@ export function writeWait(titles: readonly string[], { message }: Diagnostic): s
 /** All of them, in their order. */
 export function writeTitles(titles: readonly string[]): string {
   return [titles.slice(0, -1).join(', '), ...titles.slice(-1)].filter((part) => part !== '').join(' and ')
-}
-
-/** A resource's address: its parts are percent-encoded, so that a slash always separates two. */
-export function writeAddress(...parts: readonly string[]): string {
-  return parts.map(encodePart).join('/')
-}
-
-/** Also a byte that is no UTF-8. */
-function encodePart(part: string): string {
-  if (part.isWellFormed()) return encodeURIComponent(part)
-  const encode = (character: string) => encodeBytes(character).toString('hex').replace(/../g, '%$&')
-  return [...part].map((one) => (one.isWellFormed() ? encodeURIComponent(one) : encode(one))).join('')
-}
-
-/** The span that an address begins with. */
-export function spanOf(address: string): string {
-  return decodeURIComponent(address.split('/')[0] ?? '')
 }
 
 /** The command that gives settings to sysctl(8), which takes any number of them. */

@@ -5,7 +5,6 @@ import { indexName, shellLine } from '../host/quote-command.ts'
 import type { Link } from '../host/snapshot.ts'
 import { markOf } from './copied-mark.ts'
 import type { DesiredState } from './desired-state.ts'
-import { writeAddress } from './kind.ts'
 import { readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork } from './ownership.ts'
 import { findSeal } from './seal.ts'
@@ -133,7 +132,7 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
       .filter((link) => portRole(desired, host, link).kind === 'stray')
       .map((link) => ({
         ...explainStray(link, span, host, desired.spanOf(span) === undefined),
-        address: writeAddress(span, 'port', link.name)
+        subject: { span, kind: 'port', id: [link.name] }
       }))
   )
 }

@@ -9,7 +9,7 @@ import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
 import type { SensorData } from './schema/sensor-schema.ts'
 import { loadSource, sourceSummary } from './sources/registry.ts'
 import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
-import { readSelector } from './values/container-selector.ts'
+import { readSelector, writeSelector } from './values/container-selector.ts'
 import { readDirections } from './values/direction.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
@@ -185,12 +185,13 @@ function buildSource(
 ): SourceSpec[] {
   const source = loadSource(data)
   if (source === undefined) return []
+  const { identity, defaultDirections } = sourceSummary(source, findInterface)
+  const directions = data.direction ? readDirections(data.direction) : defaultDirections
   return [
     {
       ...source,
-      directions: data.direction
-        ? readDirections(data.direction)
-        : sourceSummary(source, findInterface).defaultDirections,
+      id: ['source', identity, ...directions].join(' '),
+      directions,
       filter: buildFilter(data.filter, [...path, 'filter'], tree),
       maxIdle: data.max_idle ?? null,
       origin: findValuePlace(tree, path)
@@ -205,9 +206,11 @@ function buildFilter(text: string | undefined, path: Path, tree: Tree): FilterSp
 }
 
 function buildSensor(data: SensorData, origin: Origin): SensorSpec[] {
-  if (typeof data === 'string') return [{ container: data, interfaceName: null, origin }]
-  const selector = readSelector(data)
-  return selector === undefined ? [] : [{ ...selector, interfaceName: data.interface_name ?? null, origin }]
+  const { interface_name: interfaceName = null, ...keys } = typeof data === 'string' ? { container: data } : data
+  const selector = readSelector(keys)
+  if (selector === undefined) return []
+  const { kind, value } = writeSelector(selector)
+  return [{ ...selector, id: ['sensor', kind, value].join(' '), interfaceName, origin }]
 }
 
 function buildNetwork({ name, data, tree, origin }: Named<SpanData>): NetworkSpec | null {

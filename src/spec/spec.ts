@@ -1,4 +1,4 @@
-import type { Origin } from '../errors.ts'
+import type { ItemId, Origin } from '../errors.ts'
 import type { InterfaceSpec } from './interfaces.ts'
 import type { SourceByKind } from './sources/registry.ts'
 import type { ContainerSelector } from './values/container-selector.ts'
@@ -23,6 +23,7 @@ export interface FilterSpec {
 
 /** What a span copies from, with its defaults filled in. */
 export type SourceSpec = SourceByKind & {
+  readonly id: ItemId
   /** At least one. */
   readonly directions: readonly Direction[]
   /** null: every frame. */
@@ -45,6 +46,7 @@ export interface NetworkSpec {
 
 /** The containers to connect. */
 export type SensorSpec = ContainerSelector & {
+  readonly id: ItemId
   /** The name of the interface in the container; null: Docker chooses. */
   readonly interfaceName: string | null
   readonly origin: Origin

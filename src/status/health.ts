@@ -4,7 +4,7 @@ import { isHarmless, meaningOf } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan, SourceId } from '../resources/desired-state.ts'
-import { type Wait, writeAddress, writeWait } from '../resources/kind.ts'
+import { type Wait, writeWait } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { writeStaysUp } from '../resources/sources/interface.ts'
 import { writeDuration } from '../spec/values/duration.ts'
@@ -51,7 +51,7 @@ export function judgeSpan(
     ...groupWaits(waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))).map((group) =>
       describeWaits(group, advise)
     ),
-    ...warnings.filter((found) => meaningOf(found).alarming && found.address?.startsWith(`${writeAddress(span.name)}/`))
+    ...warnings.filter((found) => meaningOf(found).alarming && found.subject?.span === span.name)
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
     ...sensors
@@ -174,10 +174,13 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 }
 
 /** What is wrong with a source that is idle. */
-export function describeIdleness({ span, device, idle, maxIdle, origin }: SourceIdleness): Diagnostic {
+export function describeIdleness({ span, device, idle, maxIdle, item, origin }: SourceIdleness): Diagnostic {
   const message = `no frame has come from ${device} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
-  return { ...diagnostic('SOURCE_IDLE', message, hint, origin), address: writeAddress(span, 'interface', device) }
+  return {
+    ...diagnostic('SOURCE_IDLE', message, hint, origin),
+    subject: { span, kind: 'interface', id: [device], item }
+  }
 }
 
 const carrierClauses: Readonly<Record<CarrierCause, string>> = {

@@ -7,7 +7,6 @@ import { isHarmless, meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import { writeAddress } from '../resources/kind.ts'
 import type { Pause } from '../run-dir/pauses.ts'
 import type { WindowTime } from '../run-dir/window-time.ts'
 import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
@@ -120,7 +119,7 @@ export function makeReport(input: ReportInput): Report {
       sensors
     }
     const judged = window === null ? state : { ...state, changes: [] }
-    const inTheWay = fileErrors.filter(({ address }) => address?.startsWith(`${writeAddress(name)}/`))
+    const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
     return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
   })

@@ -10,7 +10,7 @@ import { type Meaning, meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
-import { type Wait, writeAddress } from '../resources/kind.ts'
+import type { Wait } from '../resources/kind.ts'
 import { findLink, findListener } from './counters/counter-delta.ts'
 import type { FramePath, PathPort } from './counters/frame-path.ts'
 
@@ -208,7 +208,7 @@ function causeDiagnostic(
   const message = `the sensor ${name} ${words(container)}${since === null ? '' : `, since ${localTime(since)}`}`
   return {
     ...diagnostic(code, message, hint(name, host.engine) ?? undefined, origin),
-    address: writeAddress(span.name, 'sensor', span.network?.name ?? span.name, name)
+    subject: { span: span.name, kind: 'sensor', id: [span.network?.name ?? span.name, name] }
   }
 }
 

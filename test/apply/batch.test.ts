@@ -20,6 +20,7 @@ function work(title: string, turn: number, tools: readonly string[]): Work {
   const stage = { turn, steps }
   const change: PlannedChange = {
     ...{
+      subject: { span: null, kind: 'thing', id: [title] },
       address: title,
       kind: 'thing',
       span: null,

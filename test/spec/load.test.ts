@@ -46,6 +46,7 @@ describe('a good file', () => {
           sources: [
             {
               kind: 'interface',
+              id: 'source macaddress 00:1b:21:aa:00:01 received sent',
               interface: 'tap-a',
               directions: ['received', 'sent'],
               filter: {
@@ -58,6 +59,7 @@ describe('a good file', () => {
             },
             {
               kind: 'interface',
+              id: 'source name ens224 received sent',
               interface: 'ens224',
               directions: ['received', 'sent'],
               filter: null,
@@ -67,8 +69,8 @@ describe('a good file', () => {
           ],
           network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
           sensors: [
-            { container: 'suricata', interfaceName: null, origin: at(18, 15) },
-            { container: 'zeek', interfaceName: null, origin: at(18, 25) }
+            { id: 'sensor container suricata', container: 'suricata', interfaceName: null, origin: at(18, 15) },
+            { id: 'sensor container zeek', container: 'zeek', interfaceName: null, origin: at(18, 25) }
           ],
           mtu: 9000,
           wire: false,
@@ -97,11 +99,11 @@ describe('a good file', () => {
       '[zeek, {container: suricata, interface_name: tap0}, {label: role=a=b}, {label: "x="}, {compose: shop/ids.1}]'
     const [span] = load(`version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: ${sensors}}\n`).spans
     expect(span?.sensors.map(({ origin: _, ...sensor }) => sensor)).toEqual([
-      { container: 'zeek', interfaceName: null },
-      { container: 'suricata', interfaceName: 'tap0' },
-      { label: { key: 'role', value: 'a=b' }, interfaceName: null },
-      { label: { key: 'x', value: '' }, interfaceName: null },
-      { compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
+      { id: 'sensor container zeek', container: 'zeek', interfaceName: null },
+      { id: 'sensor container suricata', container: 'suricata', interfaceName: 'tap0' },
+      { id: 'sensor label role=a=b', label: { key: 'role', value: 'a=b' }, interfaceName: null },
+      { id: 'sensor label x=', label: { key: 'x', value: '' }, interfaceName: null },
+      { id: 'sensor compose shop/ids.1', compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
     ])
   })
 

@@ -6,6 +6,7 @@ import { renderChange } from '../../plan/output/plan-text.ts'
 import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
+import { writeAddress } from '../../resources/subject.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
 export interface LeftOut {
@@ -50,7 +51,7 @@ export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: re
 export function hasGone(change: PlannedChange, before: PlanView, now: PlanView): boolean {
   const { device, container, address } = change
   const isNeeded = now.plan.changes.some((one) => one.address === address)
-  const waits = now.plan.waiting.some(({ diagnostic }) => diagnostic.address === address)
+  const waits = now.plan.waiting.some(({ diagnostic }) => writeAddress(diagnostic.subject) === address)
   const isThere = ({ host }: PlanView) =>
     host.mayExist(device) || host.containers.some(({ name }) => name === container)
   // Each start has a network namespace of its own.
@@ -89,7 +90,7 @@ export function openLeftOut(engine: Engine) {
     dropMade: ({ changes, waiting }: Pick<Plan, 'changes' | 'waiting'>): void => {
       const left = new Set([
         ...changes.map((change) => change.address),
-        ...waiting.map((one) => one.diagnostic.address)
+        ...waiting.map(({ diagnostic }) => writeAddress(diagnostic.subject))
       ])
       for (const address of list.keys()) if (!left.has(address)) list.delete(address)
     },
@@ -146,9 +147,9 @@ function keyOf({ address, instance, kind, action, facts, after }: PlannedChange)
 }
 
 function leftOutDiagnostic(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
-  const { address, kind, origin } = change
+  const { subject, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
   const whole = `${message}. Everything else was done`
   const explained: Diagnostic = explainUndone(change, whole) ?? { code, message: whole }
-  return { ...diagnostic(explained.code, explained.message, hint ?? explained.hint, origin), address }
+  return { ...diagnostic(explained.code, explained.message, hint ?? explained.hint, origin), subject }
 }

@@ -7,6 +7,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { Wait } from '../../resources/kind.ts'
+import { diagnosticDocument } from '../../resources/subject.ts'
 import { type Session, warn } from '../session.ts'
 import { printEvent, printResult } from './progress.ts'
 import { choosePaint } from './terminal.ts'
@@ -61,7 +62,7 @@ function renderSummary({ isDestroy }: Target, counts: ReturnType<typeof countAct
 
 /** Prints which sensors have to be restarted. */
 export function printRestarts(session: Session, restarts: readonly Diagnostic[]): void {
-  if (session.json) for (const one of restarts) printEvent('restart', one)
+  if (session.json) for (const one of restarts) printEvent('restart', diagnosticDocument(one))
   else warn(session, restarts)
 }
 
@@ -78,7 +79,7 @@ export function printWaitOver(session: Session, missing: readonly Wait[]): void 
 }
 
 function diagnosticsOf(waits: readonly Wait[]) {
-  return waits.map(({ diagnostic }) => diagnostic)
+  return waits.map(({ diagnostic }) => diagnosticDocument(diagnostic))
 }
 
 function listTitles(waits: readonly Wait[]): string {

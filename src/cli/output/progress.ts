@@ -3,6 +3,7 @@ import { type Progress, silent } from '../../apply/run-steps.ts'
 import { stepDocument } from '../../plan/output/plan-json.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable, printableJson } from '../../printable.ts'
+import { diagnosticDocument } from '../../resources/subject.ts'
 import type { Session } from '../session.ts'
 
 /** Prints one JSON object in a line of stdout. */
@@ -26,7 +27,7 @@ export function openProgress(session: Session, plan: Plan): Progress & { close()
 const eventProgress: Progress = {
   start: (tasks) => printTasks('step_start', tasks),
   done: (tasks) => printTasks('step_done', tasks),
-  failed: ({ task, error }) => printTasks('step_failed', [task], { errors: error.diagnostics }),
+  failed: ({ task, error }) => printTasks('step_failed', [task], { errors: error.diagnostics.map(diagnosticDocument) }),
   rolledBack: (complete, left) => printEvent('rolled_back', { complete, left: left.map(({ address }) => address) })
 }
 

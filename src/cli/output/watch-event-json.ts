@@ -1,5 +1,6 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
+import { diagnosticDocument } from '../../resources/subject.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
 /**
@@ -15,7 +16,7 @@ export function eventFields(event: WatchEvent): object {
     case 'file':
       return { files: event.files, spans: event.spans }
     case 'file_refused':
-      return { diagnostics: event.diagnostics }
+      return { diagnostics: event.diagnostics.map(diagnosticDocument) }
     case 'changed': {
       const { trigger, repaired, milliseconds, change } = event
       return { trigger, repaired, milliseconds, change: { ...changeDocument(change), text: renderChange(change) } }
@@ -28,7 +29,7 @@ export function eventFields(event: WatchEvent): object {
     case 'wait_over': {
       // The same as among the `waiting` of `plan --json`.
       const { kind, span, title, diagnostic } = event.wait
-      return { trigger: event.trigger, wait: { kind, span, title, ...diagnostic } }
+      return { trigger: event.trigger, wait: { kind, span, title, ...diagnosticDocument(diagnostic) } }
     }
     case 'source_gone': {
       const { trigger, span, source } = event
@@ -36,15 +37,15 @@ export function eventFields(event: WatchEvent): object {
     }
     case 'warning':
     case 'warning_over':
-      return { diagnostic: event.diagnostic }
+      return { diagnostic: diagnosticDocument(event.diagnostic) }
     case 'degraded':
     case 'recovered': {
       const { span, reason, diagnostic, until } = event.degraded
-      return { trigger: event.trigger, degraded: { span, reason, diagnostic, until } }
+      return { trigger: event.trigger, degraded: { span, reason, diagnostic: diagnosticDocument(diagnostic), until } }
     }
     case 'docker_away':
     case 'docker_back':
-      return { trigger: event.trigger, diagnostic: event.diagnostic }
+      return { trigger: event.trigger, diagnostic: diagnosticDocument(event.diagnostic) }
     case 'monitor_failed':
     case 'monitor_back': {
       const { trigger, diagnostic } = event.monitor
@@ -59,11 +60,13 @@ export function eventFields(event: WatchEvent): object {
     case 'idle_over':
     case 'carrier_lost':
     case 'carrier_back':
-      return { span: event.span, device: event.device, diagnostic: event.diagnostic }
+      return { span: event.span, device: event.device, diagnostic: diagnosticDocument(event.diagnostic) }
     case 'sensor_unhealthy':
     case 'sensor_healthy': {
       const { span, sensor, state, cause, since, diagnostic } = event.sensor
-      return { sensor: { span, sensor, state, cause, since, diagnostic } }
+      return {
+        sensor: { span, sensor, state, cause, since, diagnostic: diagnostic && diagnosticDocument(diagnostic) }
+      }
     }
   }
 }

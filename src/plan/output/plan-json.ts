@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Resource, Step } from '../../resources/kind.ts'
 import { isMirror } from '../../resources/kinds/mirror.ts'
+import { diagnosticDocument } from '../../resources/subject.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
@@ -40,8 +41,13 @@ export function planDocument(
     spec: context.spec && { name: context.spec.name, files: context.spec.files, digest: context.spec.digest },
     host: { boot_id: context.host.bootId, digest: digestFacts(context) },
     changes: plan.changes.map(plannedDocument),
-    waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({ kind, span, title, ...diagnostic })),
-    warnings: plan.warnings,
+    waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({
+      kind,
+      span,
+      title,
+      ...diagnosticDocument(diagnostic)
+    })),
+    warnings: plan.warnings.map(diagnosticDocument),
     summary: countActions(plan),
     ...(context.install && { install: context.install })
   }
@@ -75,7 +81,7 @@ export function stepDocument(step: Step) {
 }
 
 function resourceDocument(resource: Resource) {
-  const { origin: _, ...rest } = resource
+  const { origin: _, item: __, ...rest } = resource
   return isMirror(resource) ? { ...rest, direction: writeDirection(resource.direction) } : rest
 }
 

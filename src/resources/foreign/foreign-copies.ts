@@ -5,7 +5,6 @@ import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-syntax.ts'
 import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredSpan, MarkInventory } from '../desired-state.ts'
-import { writeAddress } from '../kind.ts'
 import { describeFilter, leadsTo, placeOf } from './describe-filter.ts'
 import { type ForeignMirror, judgeForeignMirrors } from './mirrors.ts'
 
@@ -51,7 +50,7 @@ export function warnOfForeignCopies(
   const groups = filters.length > most ? [filters] : filters.map((filter) => [filter])
   return groups.map((group) => ({
     ...diagnostic('COPIES_FOREIGN', describeCopies(name, group), adviseOn(name, group), origin),
-    address: writeAddress(name, 'bridge')
+    subject: { span: name, kind: 'bridge', id: [] }
   }))
 }
 

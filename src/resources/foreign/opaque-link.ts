@@ -3,7 +3,6 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { OpaqueLink } from '../../host/snapshot.ts'
 import type { DesiredSpans } from '../desired-state.ts'
-import { writeAddress } from '../kind.ts'
 import { readAlias } from '../marks.ts'
 import { isInScope } from '../ownership.ts'
 
@@ -28,7 +27,7 @@ export function warnOfOpaque(desired: DesiredSpans, host: HostIndex): Diagnostic
     const { name, alias, master } = link
     if (master !== null && desired.known.includes(master)) {
       const found = explainOpaque(link, `it is a port of ${master}, and may be open: what it sends may not be dropped`)
-      return [{ ...found, address: writeAddress(master, 'port', name ?? String(link.index)) }]
+      return [{ ...found, subject: { span: master, kind: 'port', id: [name ?? String(link.index)] } }]
     }
     const isOurs = name !== null && isInScope(desired, readAlias(alias ?? '')?.owner, name)
     const isDesired = desired.spans.some((span) => span.name === name)

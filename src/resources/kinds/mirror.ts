@@ -115,7 +115,7 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 }
 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap(({ source, device, tcHook, direction, selection, program, origin }): Mirror[] => {
+  return span.mirrors.flatMap(({ source, device, tcHook, direction, selection, program, item, origin }): Mirror[] => {
     const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
@@ -133,6 +133,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
         source,
         direction,
         handle,
+        item,
         origin,
         target: span.name,
         program: known,

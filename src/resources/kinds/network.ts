@@ -13,7 +13,7 @@ import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { joinAnd } from '../foreign/device-origin.ts'
-import { adoptUnless, type Kind, type Resource, writeAddress } from '../kind.ts'
+import { adoptUnless, type Kind, type Resource } from '../kind.ts'
 import { isInScope, isLiveNetwork, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { yesNo } from '../settings.ts'
 import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
@@ -120,8 +120,8 @@ function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] 
       .map((other) => ({ subnet: other.subnet, user: `the Docker network ${other.name} of span ${other.spans[0]}` }))
     const overlap = describeOverlap(span, subnet, [...foreign, ...kept])
     if (overlap === null) return []
-    const address = writeAddress(span, 'network', name)
-    return [{ ...diagnostic('SUBNET_TAKEN', overlap, chooseSubnet, origin), address }]
+    const subject = { span, kind: 'network', id: [name] }
+    return [{ ...diagnostic('SUBNET_TAKEN', overlap, chooseSubnet, origin), subject }]
   })
 }
 

@@ -75,7 +75,7 @@ function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<
   return desired.spans.flatMap((span) => {
     const { network } = span
     if (network === null) return []
-    return span.sensors.map(({ container, interfaceName, origin }): Sensor => {
+    return span.sensors.map(({ container, interfaceName, item, origin }): Sensor => {
       const fresh = build(container, network.name, span.name, desired.owner)
       // A container that others connected stays theirs, with their aliases and address, also after a run was killed.
       const now = live.get(fresh.id)
@@ -86,7 +86,7 @@ function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<
         ...(others?.options ?? { [label.name]: desired.owner }),
         ...(interfaceName === null ? keepName(container, network.name) : { [interfaceOption.key]: interfaceName })
       }
-      const own = { ...fresh, sealed: span.sealed, owner: 'ours', origin } as const
+      const own = { ...fresh, sealed: span.sealed, owner: 'ours', item, origin } as const
       return withOptions({ ...own, endpoint: { ...fresh.endpoint, ...theirs } }, options)
     })
   })

@@ -7,7 +7,7 @@ import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { countFilters, describeFilter } from '../foreign/describe-filter.ts'
-import { type Kind, type ObservedState, type Resource, type Step, writeAddress } from '../kind.ts'
+import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
 import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal.ts'
 import { yesNo } from '../settings.ts'
@@ -194,6 +194,6 @@ function explainObstacle(
       `mirrored frames reach the network stack of ${container}, because spanplan leaves its interface as it is: ${obstacle}`,
       `look at it with: ${show}; have the container take that off, or write "sealed: false"`
     ),
-    address: writeAddress(span, 'stack', network, container)
+    subject: { span, kind: 'stack', id: [network, container] }
   }
 }

@@ -8,7 +8,7 @@ import type { SourceSpec, SpanSpec, Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
-import { type Wait, writeAddress } from '../kind.ts'
+import { type Wait, waitFor } from '../kind.ts'
 
 /** What a file's names are resolved with. */
 export interface Context {
@@ -76,19 +76,22 @@ export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId,
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
   const container = source.kind === 'container' ? { container: id[0] } : {}
   return source.directions.map((direction) => ({
-    ...waitForMirror(span.name, id, direction, placed),
+    ...waitForMirror(span.name, { source: id, direction, item: source.id }, placed),
     ...container
   }))
 }
 
 /** A wait for one mirror. */
-export function waitForMirror(span: string, id: SourceId, direction: Direction, diagnostic: Diagnostic): Wait {
-  return {
-    kind: 'mirror',
-    span,
-    title: writeMirrorTitle(id, direction, span),
-    diagnostic: { ...diagnostic, address: writeAddress(span, 'mirror', ...id, writeDirection(direction)) }
-  }
+export function waitForMirror(span: string, point: MirrorId, diagnostic: Diagnostic): Wait {
+  return waitFor(mirrorSubject(span, point), writeMirrorTitle(point.source, point.direction, span), diagnostic)
+}
+
+/** What tells a mirror from the others of its span. */
+type MirrorId = Pick<CopyPoint, 'source' | 'direction' | 'item'>
+
+/** A mirror as the subject of a diagnostic. */
+export function mirrorSubject(span: string, { source, direction, item }: MirrorId) {
+  return { span, kind: 'mirror', id: [...source, writeDirection(direction)], item }
 }
 
 /** The name of a mirror in a plan. */

@@ -6,7 +6,7 @@ import { mirrorHandle } from '../../resources/marks.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror
-  extends Pick<CopyPoint, 'source' | 'tcHook' | 'direction' | 'selection' | 'program' | 'maxIdle' | 'origin'> {
+  extends Pick<CopyPoint, 'source' | 'tcHook' | 'direction' | 'selection' | 'program' | 'maxIdle' | 'item' | 'origin'> {
   readonly device: string
   /** The device's index: a new device of the same name is another one; null: it is not there. */
   readonly index: number | null
@@ -45,7 +45,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     span: span.name,
     wire: span.wire,
     mirrors: span.mirrors.map(
-      ({ source, device: { name: device, link }, tcHook, direction, selection, program, maxIdle, origin }) => ({
+      ({ source, device: { name: device, link }, tcHook, direction, selection, program, maxIdle, item, origin }) => ({
         source,
         device,
         index: link?.index ?? null,
@@ -54,6 +54,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
         selection,
         program,
         maxIdle,
+        item,
         origin,
         handle: mirrorHandle(span.owner, span.name, device, tcHook)
       })

@@ -1,4 +1,4 @@
-import type { Origin } from '../../errors.ts'
+import type { ItemId, Origin } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { findMirror } from './counter-delta.ts'
 import type { FramePath, PathMirror } from './frame-path.ts'
@@ -13,6 +13,7 @@ export interface SourceIdleness {
   readonly heard: boolean
   /** Milliseconds. */
   readonly maxIdle: number
+  readonly item: ItemId
   readonly origin: Origin
 }
 
@@ -31,14 +32,14 @@ export function readIdleness(
 
 /** The sources of a span that have a max_idle and a filter. */
 export function readSources({ span, mirrors }: FramePath, sample: Sample): SourceIdleness[] {
-  const sources = new Map(mirrors.map((mirror) => [mirror.origin, mirror]))
-  return [...sources.values()].flatMap(({ source: [name], maxIdle, origin }) => {
+  const sources = new Map(mirrors.map((mirror) => [mirror.item, mirror]))
+  return [...sources.values()].flatMap(({ source: [name], maxIdle, item, origin }) => {
     if (maxIdle === null) return []
     const idleness = readIdleness(
-      mirrors.filter((mirror) => mirror.origin === origin),
+      mirrors.filter((mirror) => mirror.item === item),
       sample
     )
-    return idleness === null ? [] : [{ ...idleness, span, device: name, maxIdle, origin }]
+    return idleness === null ? [] : [{ ...idleness, span, device: name, maxIdle, item, origin }]
   })
 }
 

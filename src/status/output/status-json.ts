@@ -1,6 +1,7 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
+import { diagnosticDocument } from '../../resources/subject.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'
@@ -19,14 +20,14 @@ export function statusDocument(report: Report, about: { readonly version: string
     created: about.created,
     healthy: report.healthy,
     basis: report.basis,
-    file_errors: report.fileErrors,
+    file_errors: report.fileErrors.map(diagnosticDocument),
     watch: report.watch && watchDocument(report.watch),
     window: report.window,
     spans: report.spans.map(spanDocument),
     changes: report.changes.map(changeDocument),
-    unhealthy: report.unhealthy,
-    warnings: report.warnings,
-    unread: report.unread
+    unhealthy: report.unhealthy.map(diagnosticDocument),
+    warnings: report.warnings.map(diagnosticDocument),
+    unread: report.unread.map(diagnosticDocument)
   }
 }
 
@@ -40,7 +41,7 @@ function watchDocument(watch: WatchState) {
     file,
     last,
     last_success: lastSuccess,
-    degraded,
+    degraded: degraded.map((one) => ({ ...one, diagnostic: diagnosticDocument(one.diagnostic) })),
     failed_monitors: failedMonitors,
     drift
   }
@@ -63,16 +64,16 @@ function spanDocument({
     drift: changes.length > 0,
     paused_until: pausedUntil,
     changes: changes.map(changeDocument),
-    waiting: waiting.map(({ kind, title, diagnostic }) => ({ kind, title, ...diagnostic })),
+    waiting: waiting.map(({ kind, title, diagnostic }) => ({ kind, title, ...diagnosticDocument(diagnostic) })),
     seconds: flowReport.seconds,
     hops: flowReport.hops.map((hop) => hopDocument(hop, flowReport.seconds)),
     sensors: sensors.map(sensorDocument),
-    unhealthy
+    unhealthy: unhealthy.map(diagnosticDocument)
   }
 }
 
 function sensorDocument({ sensor, listed, state, cause, since, diagnostic }: SensorHealth) {
-  return { sensor, listed, state, cause, since, diagnostic }
+  return { sensor, listed, state, cause, since, diagnostic: diagnostic && diagnosticDocument(diagnostic) }
 }
 
 function hopDocument(hop: Hop, seconds: number) {

@@ -172,7 +172,7 @@ function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | n
 
 /** Says which change is undone again and again, and who may be doing so. */
 export function explainContention(change: PlannedChange, host: HostIndex | null): Diagnostic {
-  const { span, address, origin } = change
+  const { span, subject, origin } = change
   const usual = engineKinds.has(change.kind) ? engineUsers[host?.engine ?? 'docker'] : (suspects[change.kind] ?? links)
   const { who, show } = insideOf(change, host) ?? usual
   const link = host?.linkOf(change.device)
@@ -181,5 +181,5 @@ export function explainContention(change: PlannedChange, host: HostIndex | null)
   const pause = shellLine(['spanplan', 'pause', ...(span === null ? [] : [span]), '--for', '30m'])
   const message = `something keeps undoing this change: ${renderChange(change)}; probably ${suspect}`
   const hint = `to see when it happens: ${show}; to stop repairing it meanwhile: ${pause}`
-  return { code: 'CONTESTED', message, hint, address, ...(origin && { origin }) }
+  return { code: 'CONTESTED', message, hint, subject, ...(origin && { origin }) }
 }

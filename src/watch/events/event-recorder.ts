@@ -2,7 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type Wait, writeAddress } from '../../resources/kind.ts'
+import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import { adviseOnDocker, findMissingDocker } from '../../status/health.ts'
 import type { Run, Trigger } from '../../status/watch-state.ts'
@@ -29,8 +29,8 @@ interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
 const longRest = 10_000
 
 /** What is degraded: a span that fails, or a thing that is contested. */
-function nameDegraded({ span, reason, diagnostic: { address } }: Rest): string {
-  return JSON.stringify([span, reason === 'contested' ? address : null])
+function nameDegraded({ span, reason, diagnostic: { subject } }: Rest): string {
+  return JSON.stringify([span, reason === 'contested' ? subject : null])
 }
 
 /** A source that is mirrored, by its name. */
@@ -69,8 +69,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     [kind, span, title, diagnostic.code].join(' ')
   )
   const warnings = trackTransitions<SeenWarning>(({ diagnostic }) => {
-    const { code, message, address } = diagnostic
-    return `${code} ${meaningOf(diagnostic).namesExamples ? address : message}`
+    const { code, message, subject } = diagnostic
+    return JSON.stringify([code, meaningOf(diagnostic).namesExamples ? subject : message])
   })
   const rests = trackTransitions<Rest>((one) =>
     [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
@@ -116,8 +116,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     }
   }
   const recordWarnings = (view: PlanView, { spans, isNewFile, now }: EndedRun) => {
-    const isUnplanned = ({ address }: Diagnostic) =>
-      spans.some((span) => view.desired.spanOf(span) === undefined && address?.startsWith(`${writeAddress(span)}/`))
+    const unplanned = new Set<string | null>(spans.filter((span) => view.desired.spanOf(span) === undefined))
+    const isUnplanned = ({ subject }: Diagnostic) => subject !== undefined && unplanned.has(subject.span)
     const { started, ended } = warnings.update(
       view.plan.warnings.map((diagnostic) => ({ diagnostic, seen: now })),
       ({ diagnostic, seen }) =>

@@ -49,8 +49,8 @@ export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: P
   }
 }
 
-function keyOf({ span, device, origin }: SourceIdleness): string {
-  return JSON.stringify([span, device, origin])
+function keyOf({ span, device, item }: SourceIdleness): string {
+  return JSON.stringify([span, device, item])
 }
 
 function idleSource(source: SourceIdleness) {

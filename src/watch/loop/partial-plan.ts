@@ -3,7 +3,6 @@ import { meaningOf } from '../../meanings.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import { spanOf } from '../../resources/kind.ts'
 import { matchesSpan } from '../../spec/scope.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { spansOf, withoutSpans } from './targets.ts'
@@ -72,7 +71,7 @@ function halve<T>(items: readonly T[]): readonly (readonly T[])[] {
 /** The spans whose resources an error names. */
 function namedIn(error: unknown): ReadonlySet<string> {
   const diagnostics = error instanceof SpanplanError ? error.diagnostics : []
-  return new Set(diagnostics.flatMap(({ address }) => (address === undefined ? [] : spanOf(address))))
+  return new Set(diagnostics.flatMap(({ subject }) => subject?.span ?? []))
 }
 
 /** What waits for a change of the file, not of the host, is a failure: a source that would feed its own span, or a filter that nobody understands. */

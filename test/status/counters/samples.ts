@@ -20,6 +20,7 @@ export const path: FramePath = {
       selection: { expression: null, everyFrame: true },
       program: everyFrame,
       maxIdle: null,
+      item: 'ens192',
       origin
     }
   ],

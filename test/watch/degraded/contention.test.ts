@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { PlannedChange } from '../../../src/plan/plan.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import { leaveResting } from '../../../src/plan/target.ts'
+import { writeAddress } from '../../../src/resources/subject.ts'
 import { explainContention, openContention } from '../../../src/watch/degraded/contention.ts'
 import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-case.ts'
@@ -20,15 +21,23 @@ interface Made {
   readonly closes?: boolean
 }
 
+/** What an address stands for. */
+function subjectAt(address: string) {
+  const [span = '', kind = '', ...id] = address.split('/')
+  return { span, kind, id }
+}
+
 /** A change of a resource, as a run has applied it. */
 function change(
   address: string,
   { kind = 'mirror', action = 'create', after = {}, changed = [], instance = '', closes = false }: Made = {}
 ): PlannedChange {
-  const [span = ''] = address.split('/')
+  const subject = subjectAt(address)
+  const { span } = subject
   const resource = (values: object | null) =>
     values && { kind, id: address, spans: [span], owner: 'ours' as const, ...values }
   return {
+    subject,
     address,
     span,
     kind,
@@ -63,7 +72,7 @@ test('what is undone five times in a minute is contested, and rests alone; it is
   expect(contention.resting(50_000)).toEqual(new Map([[ens192.address, 'interface 4']]))
   expect([contention.next(50_000), contention.resting(52_000)]).toEqual([52_000, new Map()])
   expect(contention.list(50_000, write)).toMatchObject([
-    { span: 'span0', reason: 'contested', diagnostic: { address: ens192.address }, until: '52000 ms', rest: 2000 }
+    { span: 'span0', reason: 'contested', diagnostic: { subject: ens192.subject }, until: '52000 ms', rest: 2000 }
   ])
 })
 
@@ -159,7 +168,7 @@ test.each([
 test('a sensor that cannot be had rests at once, for longer each time, until its container is another', () => {
   const contention = openContention()
   const evil = change('span0/sensor/span/evil', { kind: 'sensor', instance: 'container 1 a' })
-  const diagnostic = { code: 'SENSOR_FAILED', message: 'gone again', address: evil.address } as const
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'gone again', subject: evil.subject } as const
   const rests = [0, 2000, 8000, 26_000].map((now) => {
     contention.fail([{ change: evil, diagnostic, made: true }], now)
     contention.add([], null, now)
@@ -210,7 +219,7 @@ test('where it is the interface of a sensor that goes again and again, that cont
 
 test('what failed, and is made at the next attempt, was undone by nobody', () => {
   const contention = openContention()
-  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', address: ens192.address } as const
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', subject: ens192.subject } as const
   contention.fail([{ change: ens192, diagnostic, made: false }], 0)
   expect(contention.list(1000, write)).toMatchObject([{ diagnostic, until: '2000 ms' }])
   contention.add([ens192], null, 2000)
@@ -219,7 +228,7 @@ test('what failed, and is made at the next attempt, was undone by nobody', () =>
 
 test('what rests while a run is made is not over when that run ends', () => {
   const contention = openContention()
-  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', address: ens192.address } as const
+  const diagnostic = { code: 'SENSOR_FAILED', message: 'socket hang up', subject: ens192.subject } as const
   contention.fail([{ change: ens192, diagnostic, made: false }], 0)
   const rested = contention.resting(1999)
   contention.add([], null, 2001, rested)
@@ -233,7 +242,7 @@ test('what depends on a sensor that is degraded is not degraded beside it', () =
   const contention = openContention()
   const of = (kind: string, address: string) => ({
     change: { ...change(address, { kind, closes: kind === 'stack' }), container: address.slice(-4) },
-    diagnostic: { code: 'SENSOR_FAILED', message: 'gone again', address } as const,
+    diagnostic: { code: 'SENSOR_FAILED', message: 'gone again', subject: subjectAt(address) } as const,
     made: true
   })
   const [evil, ...stacks] = [
@@ -241,7 +250,8 @@ test('what depends on a sensor that is degraded is not degraded beside it', () =
     of('stack', 'span0/stack/span/evil'),
     of('stack', 'span0/stack/span/good')
   ]
-  const addresses = (now: number) => contention.list(now, write).map(({ diagnostic }) => diagnostic.address)
+  const addresses = (now: number) =>
+    contention.list(now, write).map(({ diagnostic }) => diagnostic.subject && writeAddress(diagnostic.subject))
   contention.fail(stacks, 0)
   expect(addresses(0)).toEqual(['span0/stack/span/evil', 'span0/stack/span/good'])
   contention.fail(evil === undefined ? [] : [evil], 1000)

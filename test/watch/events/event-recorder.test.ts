@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Diagnostic } from '../../../src/errors.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
+import { writeAddress } from '../../../src/resources/subject.ts'
 import type { WatchEvent } from '../../../src/watch/events/event.ts'
 import { openEventRecorder } from '../../../src/watch/events/event-recorder.ts'
 import { groupEvents } from '../../../src/watch/events/group-events.ts'
@@ -99,11 +100,13 @@ test('what has not failed yet in a run is not in sync again before the run has e
   expect(eventsOf(end(degraded.slice(0, 1)))).toEqual(['recovered span1'])
 })
 
+const aboutMirror = { span: 'span0', kind: 'mirror', id: ['ens192', 'ingress'] }
+
 test('a long rest is told when it begins, and each time that it has become longer', () => {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   const told = [2000, 6000, 18_000, 18_000, 54_000].map((rest) => {
-    const diagnostic = { code: 'CONTESTED', message: 'it is undone', address: 'span0/mirror/ens192/ingress' } as const
+    const diagnostic = { code: 'CONTESTED', message: 'it is undone', subject: aboutMirror } as const
     const until = '2026-01-01T00:20:00.000Z'
     const degraded = [
       { span: 'span0', reason: 'contested', diagnostic, until, rest, container: null, thing: null } as const
@@ -122,7 +125,8 @@ test('a container whose stack was degraded, and that is degraded itself now, is 
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
   const told = ['span0/stack/span/evil', 'span0/sensor/span/evil', null].map((address) => {
-    const diagnostic = { code: 'SENSOR_FAILED', message: 'it failed', address: address ?? '' } as const
+    const [span = '', kind = '', ...id] = address?.split('/') ?? []
+    const diagnostic = { code: 'SENSOR_FAILED', message: 'it failed', subject: { span, kind, id } } as const
     const until = '2026-01-01T00:20:00.000Z'
     const degraded = {
       span: 'span0',
@@ -135,7 +139,10 @@ test('a container whose stack was degraded, and that is degraded itself now, is 
     } as const
     const outcome = { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
     recorder.run({ ...run, outcome, degraded: address === null ? [] : [degraded] })
-    return events.splice(0).map((event) => `${event.type} ${'degraded' in event && event.degraded.diagnostic.address}`)
+    return events.splice(0).map((event) => {
+      const { subject } = ('degraded' in event && event.degraded.diagnostic) || {}
+      return `${event.type} ${subject && writeAddress(subject)}`
+    })
   })
   expect(told).toEqual([
     ['degraded span0/stack/span/evil'],
@@ -167,7 +174,7 @@ test('a source that starts again while a run is made has not stopped', () => {
 
 const copiedBetween = (one: string, other: string) => ({
   ...({ code: 'COPIED_TWICE', message: `each frame between ${one} and ${other} is copied twice` } as const),
-  address: 'span0/mirror'
+  subject: { span: 'span0', kind: 'mirror', id: [] }
 })
 const copiedTwice = copiedBetween('web', 'db')
 const second = 1000
