@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { asForeseen, type ExitCode } from '../errors.ts'
 import { printableJson } from '../printable.ts'
-import { diagnosticDocument } from '../resources/subject.ts'
+import { diagnosticDocument } from '../resources/kind.ts'
 import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */

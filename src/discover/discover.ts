@@ -4,7 +4,8 @@ import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '
 import { markOf } from '../resources/copied-mark.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie } from '../resources/marks.ts'
-import { checkInterface, interfaceHooks } from '../resources/sources/interface.ts'
+import { checkInterface } from '../resources/sources/check-interface.ts'
+import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { checkData } from '../spec/load.ts'
 import { type Direction, readDirections } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
@@ -127,7 +128,7 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
 /** One source for each tc hook that is mirrored, or one for both. */
 function sourcesOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
   const sources = readDirections('both').flatMap((direction): DiscoveredSource[] => {
-    const tcHook = interfaceHooks[direction]
+    const tcHook = hostHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
     const own = onHook.filter(({ action }) => action.target === target)
     if (own.length === 0) return []

@@ -1,6 +1,6 @@
 import { oneLine } from '../printable.ts'
 import { indexInterfaces } from '../spec/interfaces.ts'
-import { printSource, sourceSummary } from '../spec/sources/registry.ts'
+import { endOf, printSource, type SourceEnd, sourceSummary } from '../spec/sources/registry.ts'
 import type { SensorSpec, SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -25,19 +25,16 @@ export interface Part {
   readonly remarks: readonly Remark[]
 }
 
-/** What kind of thing is at an end of a span. */
-export type EndKind = 'interface' | 'container'
-
 /** Where frames are copied from, and the mirror that copies them. */
 export interface GraphSource extends Part {
-  readonly kind: EndKind
+  readonly kind: SourceEnd
   /** Its title says the directions, its detail the filter. */
   readonly mirror: Part
 }
 
 /** What gets the frames of a span: a sensor, or another port of the bridge. */
 export interface Receiver extends Part {
-  readonly kind: EndKind
+  readonly kind: SourceEnd
 }
 
 /** One span, from its sources to its receivers. */
@@ -97,7 +94,7 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
     value === undefined ? [] : [[key, String(value)] as const]
   )
   const { device } = sourceSummary(source, indexInterfaces(spec.interfaces))
-  return { ...drawEnd(key, value, name ?? device ?? value), kind: key === 'interface' ? 'interface' : 'container' }
+  return { ...drawEnd(key, value, name ?? device ?? value), kind: endOf(source) }
 }
 
 /** A mirror as the file wants it. */

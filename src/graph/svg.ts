@@ -1,6 +1,6 @@
+import type { SourceEnd } from '../spec/sources/registry.ts'
 import { breakWord, widthOf, wrap } from '../text-lines.ts'
 import {
-  type EndKind,
   type Graph,
   type GraphSpan,
   type Part,
@@ -76,7 +76,7 @@ interface Box {
   readonly lines: readonly Line[]
   readonly standing: Standing
   readonly look: Look
-  readonly icon: EndKind | null
+  readonly icon: SourceEnd | null
   readonly width: number
   readonly height: number
 }
@@ -157,7 +157,7 @@ function laneHeight({ height }: Lane): number {
   return panel.heading + height + panel.padding
 }
 
-function makeBox(part: Part, role: keyof typeof roles, icon: EndKind | null = null): Box {
+function makeBox(part: Part, role: keyof typeof roles, icon: SourceEnd | null = null): Box {
   const standing = standingOf(part)
   const look = standing === 'ok' ? roles[role] : looks[standing]
   const lines = [
@@ -270,7 +270,7 @@ function drawBox({ lines, look: { line, fill, dashes }, icon, height }: Box, pla
 }
 
 /** A jack for an interface, a box for a container: 16 pixels wide. */
-function drawIcon(icon: EndKind, x: number, y: number, color: string): string {
+function drawIcon(icon: SourceEnd, x: number, y: number, color: string): string {
   const path =
     icon === 'interface'
       ? 'M1 1h14v13h-3v2H4v-2H1zM4 1v4M7 1v4M10 1v4M13 1v4'

@@ -10,10 +10,10 @@ import {
   type Resource,
   type Step,
   type Wait,
-  waitFor
+  waitFor,
+  writeAddress
 } from '../resources/kind.ts'
 import { kinds, type Phase, turnOf } from '../resources/registry.ts'
-import { writeAddress } from '../resources/subject.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'

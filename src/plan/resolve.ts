@@ -1,7 +1,6 @@
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import {
   type CopyPoint,
@@ -16,17 +15,15 @@ import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { containerHooks } from '../resources/sources/container.ts'
 import {
   type Context,
-  directionAt,
   joinResolved,
   type Resolved,
   type SourceHook,
   waitForMirror,
   waitForMirrors
 } from '../resources/sources/host-source-kind.ts'
-import { resolveSource } from '../resources/sources/registry.ts'
+import { hostKindOf } from '../resources/sources/registry.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'
@@ -118,11 +115,8 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
   const { host, patient } = context
   const parts = span.sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
-  const unread = span.sources.find((_, index) => parts[index]?.isUnread)
-  const kept = unread === undefined ? [] : keptPoints(span, unread, context)
-  const twice = mirrors.items.filter((one, index) => mirrors.items.slice(0, index).some((other) => isAt(one, other)))
-  const sole = mirrors.items.filter((one) => !twice.includes(one))
-  const points = [...sole, ...kept.filter((one) => !sole.some((other) => isAt(one, other)))]
+  const points = [...mirrors.items, ...parts.flatMap(({ recalled }) => recalled)].filter(isFirst)
+  const twice = mirrors.items.filter((one) => !points.includes(one))
   const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
   const sensors = resolveSensors(span, context)
   const largest = Math.min(largestMtu(span, points, host), bridgeMaximum)
@@ -187,8 +181,9 @@ function refusePodman({ name, network }: SpanSpec, { docker }: HostIndex): Diagn
   return [diagnostic('PODMAN_NETWORK', message, hint, network.origin)]
 }
 
-function isAt(one: CopyPoint, other: CopyPoint): boolean {
-  return one.device.name === other.device.name && one.tcHook === other.tcHook
+/** Whether no copy point before this one has the same hook. */
+function isFirst({ device, tcHook }: CopyPoint, index: number, all: readonly CopyPoint[]): boolean {
+  return all.findIndex((other) => other.device.name === device.name && other.tcHook === tcHook) === index
 }
 
 function warnOfMtu(span: SpanSpec, largest: number): Diagnostic[] {
@@ -236,8 +231,9 @@ function resolveMirrors(
   span: SpanSpec,
   source: SourceSpec,
   context: Context
-): Resolved<CopyPoint> & { readonly isUnread: boolean; readonly blocked: readonly string[] } {
-  const { isUnread, ...hooks } = resolveSource(source, span, context)
+): Resolved<CopyPoint> & { readonly recalled: readonly CopyPoint[]; readonly blocked: readonly string[] } {
+  const kind = hostKindOf(source)
+  const { isUnread, ...hooks } = kind.resolve(source, span, context)
   const filter = resolveFilter(source, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
@@ -262,7 +258,7 @@ function resolveMirrors(
     problem === null ? [] : waitForMirrors(span, source, id, problem)
   )
   return {
-    isUnread,
+    recalled: isUnread ? kind.recall(source, span, context) : [],
     blocked: blocked.map(({ device }) => device.name),
     items,
     waits: [...hooks.waits, ...blockedWaits, ...waits],
@@ -279,21 +275,6 @@ function resolveMirrors(
 function isMirrored({ name }: SpanSpec, { device, tcHook }: SourceHook, { spec, host }: Context): boolean {
   const handle = mirrorHandle(spec.name, name, device.name, tcHook)
   return host.filtersAt(device.name, tcHook).some((filter) => filter.mirror !== null && filter.handle === handle)
-}
-
-/** The live mirrors of a span on interfaces that lead into containers, as they are: they stay while the source is not read. */
-function keptPoints({ name }: SpanSpec, { id, maxIdle, origin }: SourceSpec, { spec, host }: Context): CopyPoint[] {
-  return host.links
-    .filter(({ foreignPeer }) => foreignPeer)
-    .flatMap((link) =>
-      host.filtersOf(link.name).flatMap(({ mirror, tcHook, handle, program }): CopyPoint[] => {
-        if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
-        const direction = directionAt(containerHooks, tcHook)
-        const point = { source: [link.name], device: { name: link.name, link }, tcHook, direction, program } as const
-        const selection = { expression: null, everyFrame: program === everyFrame }
-        return [{ ...point, selection, settings: [], maxIdle, item: id, origin }]
-      })
-    )
 }
 
 /** Two sources are one interface under two names: only the host tells. */

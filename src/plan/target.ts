@@ -2,8 +2,8 @@ import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
-import { dedicatedInterfaces, sourceInterfaces } from '../resources/sources/interface.ts'
-import { sourceContainers } from '../resources/sources/registry.ts'
+import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
+import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { everySpan, type Scope } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
@@ -62,11 +62,12 @@ export function expressionsOf({ spans }: Spec): string[] {
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
   const bridges = new Set(spans.map(({ name }) => name))
-  const sourced = spans.flatMap(({ sources }) => sources.flatMap(sourceContainers))
-  const isSource = sourceInterfaces(target.spec)
+  const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
+  const sourced = needs.flatMap(({ containers }) => containers)
+  const devices = new Set(needs.flatMap((one) => one.devices))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
   const isOurs = (link: Link) =>
-    isSource(link) ||
+    [link.name, ...link.altnames, link.permanentMac].some((one) => one !== null && devices.has(one)) ||
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
     (sourced.length > 0 && link.foreignPeer)

@@ -2,6 +2,7 @@ import type { Diagnostic, ItemId, Origin, Subject } from '../errors.ts'
 import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import { encodeBytes } from '../host/parsers/bytes.ts'
 import type { Input } from '../host/snapshot.ts'
 import type { DesiredState, MarkInventory } from './desired-state.ts'
 
@@ -235,4 +236,21 @@ export function setSysctl(summary: string, sets: SysctlSetting): Step {
 /** The step that deletes a link. */
 export function deleteLink(summary: string, link: string): Step {
   return { summary, argv: ['ip', 'link', 'del', 'dev', link], isSlow: true, deletes: link }
+}
+
+/** A subject as it is printed: the parts of an address are percent-encoded, so that a slash always separates two. */
+export function writeAddress({ span, kind, id }: Subject): string {
+  return [...(span === null ? [] : [span]), kind, ...id].map(encodePart).join('/')
+}
+
+/** Also a byte that is no UTF-8. */
+function encodePart(part: string): string {
+  if (part.isWellFormed()) return encodeURIComponent(part)
+  const encode = (character: string) => encodeBytes(character).toString('hex').replace(/../g, '%$&')
+  return [...part].map((one) => (one.isWellFormed() ? encodeURIComponent(one) : encode(one))).join('')
+}
+
+/** A diagnostic as a program reads it. */
+export function diagnosticDocument({ subject, ...rest }: Diagnostic) {
+  return { ...rest, ...(subject && { address: writeAddress(subject) }) }
 }

@@ -15,6 +15,9 @@ export const goingDownSchema = z.object({
 /** An interface that is being taken down, as a hook has recorded it. */
 export type GoingDown = Readonly<z.infer<typeof goingDownSchema>>
 
+/** What to do about an interface that is going down, as hooks say, and that does not. */
+export const writeStaysUp = (apply: string): string => `if it is to stay up: ${apply}`
+
 /** Seconds for an interface to go down after its hook. A DHCP client takes some of them. */
 const downTimeLimit = 60
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkInterface } from '../../src/resources/sources/interface.ts'
+import { checkInterface } from '../../src/resources/sources/check-interface.ts'
 import { see } from '../lab/fixtures/converged.ts'
 
 test.each([

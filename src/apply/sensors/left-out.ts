@@ -6,7 +6,7 @@ import { renderChange } from '../../plan/output/plan-text.ts'
 import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
-import { writeAddress } from '../../resources/subject.ts'
+import { writeAddress } from '../../resources/kind.ts'
 
 /** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
 export interface LeftOut {

@@ -3,7 +3,7 @@ import { type Progress, silent } from '../../apply/run-steps.ts'
 import { stepDocument } from '../../plan/output/plan-json.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable, printableJson } from '../../printable.ts'
-import { diagnosticDocument } from '../../resources/subject.ts'
+import { diagnosticDocument } from '../../resources/kind.ts'
 import type { Session } from '../session.ts'
 
 /** Prints one JSON object in a line of stdout. */

@@ -1,6 +1,6 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
-import { diagnosticDocument } from '../../resources/subject.ts'
+import { diagnosticDocument } from '../../resources/kind.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
 /**

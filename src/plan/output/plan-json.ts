@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Resource, Step } from '../../resources/kind.ts'
+import { diagnosticDocument, type Resource, type Step } from '../../resources/kind.ts'
 import { isMirror } from '../../resources/kinds/mirror.ts'
-import { diagnosticDocument } from '../../resources/subject.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'

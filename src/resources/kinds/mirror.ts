@@ -18,9 +18,8 @@ import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
-import { containerHooks, containerSourceId } from '../sources/container.ts'
-import { directionAt, writeMirrorTitle } from '../sources/host-source-kind.ts'
-import { interfaceHooks } from '../sources/interface.ts'
+import { writeMirrorTitle } from '../sources/host-source-kind.ts'
+import { identifySource } from '../sources/registry.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
@@ -152,20 +151,10 @@ function nameTarget(target: string): string {
   return target === '*' ? 'a bridge that is gone' : target
 }
 
-/** The source of a veth that leads into a container is the container. Any other interface is a source itself. */
-function sourceOf({ marks, host }: ObservedState, { device, tcHook }: Filter): Pick<Mirror, 'source' | 'direction'> {
-  const point = marks.interfaces.get(device)?.points.find((one) => one.tcHook === tcHook)
-  if (point !== undefined) return point
-  const link = host.linkOf(device)
-  const attachment = link && host.attachmentOf(link)
-  if (link === undefined || attachment === undefined)
-    return { source: [device], direction: directionAt(interfaceHooks, tcHook) }
-  return { source: containerSourceId(attachment, link), direction: directionAt(containerHooks, tcHook) }
-}
-
-function foreignMirror(state: ObservedState, filter: Filter): Mirror {
+function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
   const { device, tcHook } = filter
-  const { source, direction } = sourceOf(state, filter)
+  const points = marks.interfaces.get(device)?.points
+  const { source, direction } = points?.find((one) => one.tcHook === tcHook) ?? identifySource(filter, host)
   return {
     kind: 'mirror',
     id: filterId(filter),

@@ -5,41 +5,49 @@ import { hiddenNamespace } from '../../host/docker/inner-ends.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
+import { everyFrame } from '../../host/tc-syntax.ts'
 import type { Code } from '../../messages.ts'
 import type { SourceOf, SpanSpec } from '../../spec/spec.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import { markOf } from '../copied-mark.ts'
-import type { SourceId } from '../desired-state.ts'
+import type { CopyPoint, SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
+import { mirrorHandle } from '../marks.ts'
 import { waitForDocker } from '../unread.ts'
+import { checkInterface } from './check-interface.ts'
 import {
   type Context,
+  directionAt,
   type HostSourceKind,
   joinResolved,
   nothingResolved,
+  peerHooks,
   type Resolved,
   type ResolvedSource,
   type SourceHook,
   suggestContainer,
-  type TcHooks,
   waitForMirrors
 } from './host-source-kind.ts'
-import { checkInterface } from './interface.ts'
 
 /**
  * The interfaces of containers, found by the host's ends of their veth pairs: nothing inside a container is read. A container's
  * ports on spans' bridges are left out, for a sensor that is a source would otherwise hear itself again and again.
  */
 export const containerSource: HostSourceKind<SourceOf<'container'>> = {
+  needs: (source) => ({ containers: [source], devices: [] }),
+  isDevice: () => false,
   resolve: resolveContainers,
-  containers: (source) => [source]
+  recall: recallContainers,
+  identify({ device, tcHook }, host) {
+    const link = host.linkOf(device)
+    const attachment = link && host.attachmentOf(link)
+    if (link === undefined || attachment === undefined) return null
+    return { source: sourceIdOf(attachment, link), direction: directionAt(peerHooks, tcHook) }
+  }
 }
 
-/** What the host receives on its end of a veth is what the container sends. */
-export const containerHooks: TcHooks = { received: 'egress', sent: 'ingress' }
-
 /** The id of a container's interface as a source. The interface's own name is no id: it changes with each start. */
-export function containerSourceId({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
+function sourceIdOf({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
   return [container.name, endpoint?.network ?? name]
 }
 
@@ -127,15 +135,44 @@ function resolveContainer(
     items: links.flatMap((link) => {
       const found = checkInterface(link, false, host)
       return source.directions.map((direction) => ({
-        source: containerSourceId(host.attachmentOf(link) ?? { container, endpoint: null }, link),
+        source: sourceIdOf(host.attachmentOf(link) ?? { container, endpoint: null }, link),
         device: { name: link.name, link },
-        tcHook: containerHooks[direction],
+        tcHook: peerHooks[direction],
         direction,
         settings: [],
         problem: found === undefined ? null : { ...found, origin: source.origin }
       }))
     })
   }
+}
+
+/** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
+function recallContainers(
+  { id, maxIdle, origin }: SourceOf<'container'>,
+  { name }: SpanSpec,
+  { spec, host }: Pick<Context, 'spec' | 'host'>
+): CopyPoint[] {
+  return host.links
+    .filter(({ foreignPeer }) => foreignPeer)
+    .flatMap((link) =>
+      host.filtersOf(link.name).flatMap(({ mirror, tcHook, handle, program }): CopyPoint[] => {
+        if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
+        return [
+          {
+            source: [link.name],
+            device: { name: link.name, link },
+            tcHook,
+            direction: directionAt(peerHooks, tcHook),
+            selection: { expression: null, everyFrame: program === everyFrame },
+            program,
+            settings: [],
+            maxIdle,
+            item: id,
+            origin
+          }
+        ]
+      })
+    )
 }
 
 /** Why a container that runs has no interface to mirror. */

@@ -1,9 +1,10 @@
 import type { Diagnostic } from '../../errors.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
-import type { TcHook } from '../../host/snapshot.ts'
+import type { Filter, IpLink, TcHook } from '../../host/snapshot.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
+import { endOf } from '../../spec/sources/registry.ts'
 import type { SourceSpec, SpanSpec, Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
@@ -55,16 +56,43 @@ export interface ResolvedSource extends Resolved<SourceHook> {
   readonly isUnread: boolean
 }
 
-/** One kind of source: all that a plan knows of it. */
-export interface HostSourceKind<S extends SourceSpec> {
-  /** The hooks of the devices that the source ends in, or why it ends in none now. */
-  resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
-  /** The containers that have to be read for that. */
-  containers(source: S): readonly ContainerSelector[]
+/** What has to be read of the host for a source. */
+interface SourceNeeds {
+  readonly containers: readonly ContainerSelector[]
+  /** The names, altnames or permanent MAC addresses of the devices that frames are copied from, as far as the files tell. */
+  readonly devices: readonly string[]
 }
 
-/** At which hook of the host's device a kind of source has the frames of each direction. */
-export type TcHooks = Readonly<Record<Direction, TcHook>>
+/** A live mirror, as far as it tells whose it is. */
+export type MirrorPlace = Pick<Filter, 'device' | 'tcHook'>
+
+/** One kind of source: all that is known of it beyond the files. */
+export interface HostSourceKind<S extends SourceSpec> {
+  needs(source: S, spec: Spec): SourceNeeds
+  /** Whether the source is this interface of the host, as the interfaces alone tell; `link`: undefined, it is not there. */
+  isDevice(source: S, name: string, link: IpLink | undefined, context: LinkContext): boolean
+  /** The hooks of the devices that the source ends in, or why it ends in none now. */
+  resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
+  /** What is live of the source where an input was not read: it stays as it is. */
+  recall(source: S, span: SpanSpec, context: Context): readonly CopyPoint[]
+  /** Which source a live mirror is of; null: none of this kind, or of an interface, which needs no telling. */
+  identify(place: MirrorPlace, host: HostIndex): Pick<CopyPoint, 'source' | 'direction'> | null
+}
+
+/** What a hook of ifupdown knows: the file, and the interfaces. */
+interface LinkContext {
+  readonly spec: Spec
+  readonly host: LinkIndex<IpLink>
+}
+
+/** The hook of tc at which a device of the host has the frames of each direction. */
+type TcHooks = Readonly<Record<Direction, TcHook>>
+
+/** Of a device that is the source itself. */
+export const hostHooks: TcHooks = { received: 'ingress', sent: 'egress' }
+
+/** Of the host's end of a veth, whose other end is the source: what the host receives there is what the source sends. */
+export const peerHooks: TcHooks = { received: 'egress', sent: 'ingress' }
 
 /** The direction of the frames at a hook. */
 export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
@@ -74,7 +102,7 @@ export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
 /** A wait for each mirror of a source. */
 export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
-  const container = source.kind === 'container' ? { container: id[0] } : {}
+  const container = endOf(source) === 'container' ? { container: id[0] } : {}
   return source.directions.map((direction) => ({
     ...waitForMirror(span.name, { source: id, direction, item: source.id }, placed),
     ...container

@@ -1,7 +1,7 @@
 import type { LinkIndex } from '../../host/host-index.ts'
 import type { IpLink } from '../../host/snapshot.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { findInterface, matchOf } from './interface.ts'
+import { hostKindOf } from './registry.ts'
 
 /** An interface, and the spans of a file that copy from it. */
 export interface InterfaceSpans {
@@ -19,14 +19,8 @@ export interface InterfaceSpans {
  */
 export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpLink>): InterfaceSpans {
   const link = host.findLink(name)
-  const isThisInterface = (key: string) => {
-    const match = matchOf(spec, key)
-    if (link === undefined) return 'name' in match && match.name === name
-    const matched = findInterface(match, host)
-    return !('code' in matched) && matched.index === link.index
-  }
   const spans = spec.spans.filter(({ sources }) =>
-    sources.some((source) => source.kind === 'interface' && isThisInterface(source.interface))
+    sources.some((source) => hostKindOf(source).isDevice(source, name, link, { spec, host }))
   )
   return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
 }

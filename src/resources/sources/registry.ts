@@ -1,26 +1,25 @@
-import type { SourceOf, SourceSpec, SpanSpec } from '../../spec/spec.ts'
-import type { ContainerSelector } from '../../spec/values/container-selector.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { SourceOf, SourceSpec } from '../../spec/spec.ts'
 import { containerSource } from './container.ts'
-import type { Context, HostSourceKind, ResolvedSource } from './host-source-kind.ts'
+import { directionAt, type HostSourceKind, hostHooks, type MirrorPlace } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
 
+/** The kinds of source. */
 const kinds: { readonly [Kind in SourceSpec['kind']]: HostSourceKind<SourceOf<Kind>> } = {
-  interface: interfaceSource,
-  container: containerSource
+  container: containerSource,
+  interface: interfaceSource
 }
 
-/** Resolves a source, as its kind does. */
-export function resolveSource<Kind extends SourceSpec['kind']>(
-  source: SourceOf<Kind>,
-  span: SpanSpec,
-  context: Context
-): ResolvedSource {
-  return kinds[source.kind].resolve(source, span, context)
+/** The kind of a source. */
+export function hostKindOf<Kind extends SourceSpec['kind']>({ kind }: SourceOf<Kind>): HostSourceKind<SourceOf<Kind>> {
+  return kinds[kind]
 }
 
-/** The containers that have to be read to resolve a source. */
-export function sourceContainers<Kind extends SourceSpec['kind']>(
-  source: SourceOf<Kind>
-): readonly ContainerSelector[] {
-  return kinds[source.kind].containers(source)
+/** Which source a live mirror is of: where no kind knows the device, it is an interface by itself. */
+export function identifySource(place: MirrorPlace, host: HostIndex) {
+  const found = Object.values(kinds).map((kind) => kind.identify(place, host))
+  return (
+    found.find((one) => one !== null) ??
+    ({ source: [place.device], direction: directionAt(hostHooks, place.tcHook) } as const)
+  )
 }

@@ -13,6 +13,7 @@ import type { SourceSyntax } from './source-syntax.ts'
 export type ContainerSource = ContainerSelector & { readonly kind: 'container' }
 
 export const containerSource = {
+  end: 'container',
   keys: {
     container: selectorKeys.container
       .describe('The name of a container: each of its interfaces is copied. Directions are as the container sees them')

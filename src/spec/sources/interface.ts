@@ -12,6 +12,7 @@ export interface InterfaceSource {
 }
 
 export const interfaceSource = {
+  end: 'interface',
   keys: {
     interface: interfaceName
       .describe('The interface to copy from: a key of interfaces, or a name on the host (an altname too)')

@@ -11,6 +11,10 @@ const kinds = { interface: interfaceSource, container: containerSource }
 export const sourceKeys = { ...interfaceSource.keys, ...containerSource.keys }
 
 type Kinds = typeof kinds
+
+/** What a source's frames are copied at. */
+export type SourceEnd = Kinds[keyof Kinds]['end']
+
 type DataOf<K extends keyof Kinds> = Parameters<Kinds[K]['load']>[0]
 type SourceOf<K extends keyof Kinds> = { [P in K]: NonNullable<ReturnType<Kinds[P]['load']>> & { readonly kind: P } }[K]
 
@@ -30,6 +34,11 @@ export function loadSource(data: z.output<z.ZodObject<typeof sourceKeys>>): Sour
 /** The keys that an item of the file has for it. */
 export function printSource<K extends keyof Kinds>(source: SourceOf<K>): DataOf<K> {
   return kindOf[source.kind].print(source)
+}
+
+/** Whether a source is of interfaces or of containers. */
+export function endOf({ kind }: Pick<SourceByKind, 'kind'>): SourceEnd {
+  return kinds[kind].end
 }
 
 /** What the files alone say of a source. */

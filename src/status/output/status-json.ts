@@ -1,7 +1,7 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
+import { diagnosticDocument } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
-import { diagnosticDocument } from '../../resources/subject.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import type { Hop, Loss } from '../counters/flow-report.ts'

@@ -1,0 +1,60 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { batchWord, shellLine } from '../../host/quote-command.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { printable } from '../../printable.ts'
+
+/** Why frames cannot be copied from an interface, or why it cannot be dedicated to capture; undefined: they can. */
+export function checkInterface(link: Link, dedicated: boolean, host: HostIndex): Diagnostic | undefined {
+  const program = findConfused(link.name, dedicated)
+  if (program !== undefined) {
+    return diagnostic(
+      'INTERFACE_NAME',
+      `the name of interface ${link.name} cannot be passed to ${program}`,
+      `${link.name.isWellFormed() ? '' : 'it is not UTF-8; '}rename it: ${renameCommand(link)}`
+    )
+  }
+  if (link.type !== 'ether') {
+    return diagnostic(
+      'INTERFACE_NOT_ETHERNET',
+      `${link.name} is not Ethernet but "${link.type}": its frames have no MAC header, and sensors would misread them`,
+      'mirror the Ethernet interface below it'
+    )
+  }
+  return dedicated ? checkDedicated(link, host) : undefined
+}
+
+/** A dedicated interface has neither ARP nor IPv6: any other use would be cut off. */
+function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
+  const address = link.addresses.find(({ automatic }) => !automatic)
+  if (address !== undefined) {
+    return diagnostic(
+      'DEDICATED_HAS_ADDRESS',
+      `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
+      'remove "dedicated" from the file, or remove the address'
+    )
+  }
+  const [route, ...others] = host.routesOf(link)
+  if (route === undefined) return undefined
+  const more = others.length === 0 ? '' : `, and ${others.length} more`
+  const all =
+    more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
+  return diagnostic(
+    'DEDICATED_HAS_ROUTE',
+    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.text}${more}`,
+    `remove "dedicated" from the file, or remove the route: ${shellLine(route.removal)}${all}`
+  )
+}
+
+/** An altname finds the interface whatever bytes its name has. */
+function renameCommand({ name, altnames: [altname = name] }: Link): string {
+  return shellLine(['ip', 'link', 'set', 'dev', altname, 'name', 'new0'])
+}
+
+/** The program that would misread the interface's name; undefined: none. */
+function findConfused(name: string, dedicated: boolean): string | undefined {
+  if (batchWord(name) === null || printable(name) !== name) return 'tc'
+  if (!dedicated) return undefined
+  if (name.includes('=')) return 'sysctl'
+  return name === '*' ? 'ethtool' : undefined
+}

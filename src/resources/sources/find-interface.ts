@@ -1,0 +1,70 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { LinkIndex } from '../../host/host-index.ts'
+import type { IpLink, Link } from '../../host/snapshot.ts'
+import type { InterfaceMatch } from '../../spec/interfaces.ts'
+import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import type { Spec } from '../../spec/spec.ts'
+
+/** How a source's interface is found: by its entry in the file, or by its name. */
+export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
+  return interfaces.find(({ key }) => key === source)?.match ?? { name: source }
+}
+
+/** Whether a link is one that an entry of the file may mean. */
+export function isMatch(match: InterfaceMatch, link: Link): boolean {
+  return 'name' in match
+    ? match.name === link.name || link.altnames.includes(match.name)
+    : match.macaddress === link.permanentMac && hasOwnAddress(link)
+}
+
+/** The names of the interfaces that are dedicated to capture. Any other use of such an interface would be cut off. */
+export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
+  const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
+  return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
+}
+
+/** The links of this host that the file may mean. */
+export function findCandidates<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): readonly One[] {
+  if ('name' in match) {
+    const link = host.findLink(match.name)
+    return link === undefined ? [] : [link]
+  }
+  const all = host.links.filter((link) => link.permanentMac === match.macaddress && link.type === 'ether')
+  const interfaces = all.filter(hasOwnAddress)
+  return interfaces.length > 0 ? interfaces : all
+}
+
+/** The one link of this host that the file means, or why there is none. */
+export function findInterface<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): One | Diagnostic {
+  if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)
+  const [link, ...others] = findCandidates(match, host)
+  if (link === undefined) {
+    return diagnostic(
+      'INTERFACE_MISSING',
+      `there is no interface with the MAC address ${match.macaddress} on this host`,
+      'see the addresses with: ip link'
+    )
+  }
+  if (others.length === 0) return link
+  const names = [link, ...others].map(({ name }) => name).join(', ')
+  return diagnostic(
+    'INTERFACE_AMBIGUOUS',
+    `${names} all have the MAC address ${match.macaddress}`,
+    'match one by its name'
+  )
+}
+
+/** Whether a link has a MAC address of its own: VLANs, bridges and bonds borrow that of an interface below them. */
+function hasOwnAddress(link: IpLink): boolean {
+  return link.lower === null && !['bridge', 'bond', 'team'].includes(link.kind ?? '')
+}
+
+function missingName(name: string, host: LinkIndex<IpLink>): Diagnostic {
+  const names = host.links.flatMap((link) => [link.name, ...link.altnames])
+  const there = host.links.filter(({ type }) => type === 'ether').map((link) => link.name)
+  return diagnostic(
+    'INTERFACE_MISSING',
+    `there is no interface ${name} on this host`,
+    suggestSlips(name, names) ?? `there are: ${there.slice(0, 20).join(', ') || 'none'}`
+  )
+}
