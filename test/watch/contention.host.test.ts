@@ -145,7 +145,11 @@ test('a mirror that is deleted again and again rests alone: a seal, another sour
     await deleteMirror('ens224')
     await until('the mirror of the other span is back', () => isMirrored('ens224'))
     expect((await watch.state()).degraded).toMatchObject([
-      { span: 'span0', reason: 'contested', diagnostic: { address: 'span0/mirror/ens192/ingress' } }
+      {
+        span: 'span0',
+        reason: 'contested',
+        diagnostic: { subject: { span: 'span0', kind: 'mirror', id: ['ens192', 'ingress'] } }
+      }
     ])
   } finally {
     isOver = true
