@@ -44,7 +44,7 @@ test('a network that Docker has named the bridge after, with containers that run
   expect(spans).toMatchObject([
     {
       name: bridge,
-      sources: [{ interface: 'ens192', direction: 'both', filter: null }],
+      sources: [{ interface: 'ens192', directions: ['received', 'sent'], filter: null }],
       network: { name: 'ids', subnet: '198.18.7.0/24' },
       sensors: [{ container: 'suricata' }, { container: 'zeek' }],
       mtu: 1500
