@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { makeBatches, runBatch } from '../../src/apply/batch.ts'
 import type { PlannedChange, Stage } from '../../src/plan/plan.ts'
 import { deleteLink } from '../../src/resources/kind.ts'
+import { type Xdp, xdp } from '../../src/resources/kinds/xdp.ts'
 
 type Work = { readonly change: PlannedChange; readonly stage: Stage }
 
@@ -139,6 +140,24 @@ describe('makeBatches', () => {
     })
     const batches = makeBatches([{ change, stage: { turn: 10, steps } }], new Set())
     expect(batches.map(({ tasks }) => tasks.length)).toEqual([200, 200, 200, 200, 200])
+  })
+
+  test('XDP programs are attached and taken off 200 in a batch: each waits for all processors', () => {
+    const change = work('a', 10, []).change
+    const port: Xdp = {
+      kind: 'xdp',
+      id: 'veth0',
+      spans: ['span0'],
+      owner: 'ours',
+      program: 'none',
+      container: null,
+      receiveQueues: 1
+    }
+    for (const program of ['ours', 'none'] as const) {
+      const steps = Array.from({ length: 1000 }, () => xdp.update?.(port, { ...port, program }, ['program']) ?? [])
+      const batches = makeBatches([{ change, stage: { turn: 10, steps: steps.flat() } }], new Set())
+      expect(batches.map(({ tasks }) => tasks.length)).toEqual([200, 200, 200, 200, 200])
+    }
   })
 
   test('each step once; a change keeps its order, and so do turns; no batch mixes tools', () => {

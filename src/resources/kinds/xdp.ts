@@ -105,13 +105,13 @@ function attach({ id, container, receiveQueues }: Xdp): Step[] {
   const needsQueues = container !== null && receiveQueues > 1
   return [
     ...(needsQueues ? [{ summary: `give ${id} all of its queues`, argv: setReceiveQueues(id, receiveQueues) }] : []),
-    // It waits until no processor runs the program before.
+    // It waits until no processor runs the program before: so does taking that off.
     { summary: `drop what comes from ${id}`, argv: attachSeal(id), isSlow: true }
   ]
 }
 
 function detach({ id }: Xdp): Step[] {
-  return [{ summary: `take the XDP program off ${id}`, argv: detachSeal(id) }]
+  return [{ summary: `take the XDP program off ${id}`, argv: detachSeal(id), isSlow: true }]
 }
 
 /** Whether what a port sends reaches packet sockets of the host's, as everybody can see; null: this user may not know. */
