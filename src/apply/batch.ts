@@ -1,6 +1,6 @@
-import { SpanplanError } from '../errors.ts'
+import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
-import { type Argv, commandFailed, forEachConcurrently, run } from '../host/exec.ts'
+import { type Argv, commandFailed, forEachConcurrently, type Output, run } from '../host/exec.ts'
 import { concurrency, timeLimit } from '../host/process/run-limits.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
@@ -149,9 +149,9 @@ async function runLines(tasks: readonly Task[]): Promise<void> {
   const line = lines[Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1]) - 1]
   const task = tasks[line?.task ?? -1]
   // A program that a signal ended names no line.
-  if (line === undefined || task === undefined) throw asStepFailed(first, commandFailed(argv, output), null)
+  if (line === undefined || task === undefined) throw asStepFailed(first, changeFailed(argv, output), null)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
-  throw asStepFailed(task, commandFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
+  throw asStepFailed(task, changeFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
 }
 
 /** For sysctl, which gets all settings at once. It goes on after a setting that fails, and names each that has failed. */
@@ -164,7 +164,7 @@ async function runSettings(tasks: readonly Task[]): Promise<void> {
   })
   if (output.status === 0) return
   const task = tasks.find((one) => isNamed(one, output.stderr)) ?? first
-  throw asStepFailed(task, commandFailed('argv' in task.step ? task.step.argv : argv, output), null)
+  throw asStepFailed(task, changeFailed('argv' in task.step ? task.step.argv : argv, output), null)
 }
 
 /** Whether a message of sysctl is about the setting of a task. The message names the setting as a path, or with dots. */
@@ -184,7 +184,7 @@ async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
     if (!('argv' in task.step)) continue
     try {
       const output = await run(task.step.argv)
-      if (output.status !== 0) throw commandFailed(task.step.argv, output)
+      if (output.status !== 0) throw changeFailed(task.step.argv, output)
     } catch (error) {
       throw asStepFailed(task, error, done)
     }
@@ -230,6 +230,15 @@ async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
 
 function isMissing(error: unknown): boolean {
   return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
+}
+
+/** A command that changes the host tells a missing right by its words. One that only reads has no status of its own. */
+function changeFailed(argv: Argv, output: Output): SpanplanError {
+  const { diagnostics } = commandFailed(argv, output)
+  return new SpanplanError(
+    diagnostics,
+    output.stderr.includes('Operation not permitted') ? Exit.missingRight : undefined
+  )
 }
 
 function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {

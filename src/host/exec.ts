@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa, execaSync } from 'execa'
-import { diagnostic, Exit, SpanplanError } from '../errors.ts'
+import { diagnostic, SpanplanError } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 import { concurrency, defaultBytes, killGrace, type RunLimits, timeLimit } from './process/run-limits.ts'
 
@@ -249,6 +249,5 @@ function programHangs(argv: Argv, milliseconds: number): SpanplanError {
 /** The error for a program that has failed: its command, its status and its stderr. */
 export function commandFailed(argv: Argv, { status, stderr }: Output): SpanplanError {
   const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it printed no reason'}`
-  const isForbidden = stderr.includes('Operation not permitted')
-  return new SpanplanError(diagnostic('COMMAND_FAILED', message), isForbidden ? Exit.missingRight : undefined)
+  return new SpanplanError(diagnostic('COMMAND_FAILED', message))
 }

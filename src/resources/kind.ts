@@ -138,6 +138,8 @@ export interface Kind<R extends Resource = Resource> {
   title?(resource: R): string
   /** What tells the resource from the others of its kind and span: the `id` of a subject. None: its id. */
   address?(resource: R): readonly string[]
+  /** The resource in the JSON of a plan, whose fields stay as they are within a major version of the format. None: as it is. */
+  document?(resource: R, side: 'before' | 'after'): Pick<Resource, 'origin' | 'item'>
   /** The network device that the resource is, or is on: without the device, the resource is gone. None: it is Docker's. */
   device?(resource: R): string
   /** The name of the container that the resource is about: without the container, the resource is gone. None: no container. */

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { makeBatches, runBatch } from '../../src/apply/batch.ts'
+import { Exit } from '../../src/errors.ts'
+import { commandFailed } from '../../src/host/exec.ts'
 import type { PlannedChange, Stage } from '../../src/plan/plan.ts'
 import { deleteLink } from '../../src/resources/kind.ts'
 import { type Xdp, xdp } from '../../src/resources/kinds/xdp.ts'
@@ -187,4 +189,13 @@ describe('makeBatches', () => {
       })
     )
   })
+})
+
+test('a change that is not permitted has the status of a missing right; a command that only reads has that of an error', async () => {
+  const words = 'RTNETLINK answers: Operation not permitted'
+  const argv = ['sh', '-c', `echo '${words}' >&2; exit 2`] as const
+  const { change } = work('a', 0, [])
+  const batch = { tool: 'sh', tasks: [{ change, step: { summary: 'change something', argv } }] }
+  await expect(runBatch(batch, null)).rejects.toMatchObject({ error: { exit: Exit.missingRight } })
+  expect(commandFailed(['tc', 'qdisc'], { status: 2, stdout: '', stderr: words }).exit).toBe(Exit.error)
 })

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { diagnosticDocument, type Resource, type Step } from '../../resources/kind.ts'
-import { isMirror } from '../../resources/kinds/mirror.ts'
+import { kinds } from '../../resources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { writeDirection } from '../../spec/values/direction.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import type { HostReading } from '../plan-view.ts'
 import { commandOf, countActions } from './plan-text.ts'
@@ -60,8 +59,8 @@ export function changeDocument({ address, kind, span, action, title, reason }: P
 function plannedDocument(change: PlannedChange) {
   return {
     ...changeDocument(change),
-    before: change.before && resourceDocument(change.before),
-    after: change.after && resourceDocument(change.after),
+    before: change.before && resourceDocument(change.before, 'before'),
+    after: change.after && resourceDocument(change.after, 'after'),
     fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
     facts: change.facts.map(({ key, label, from, to }) => ({ key, label, before: from, after: to })),
     ...(change.origin && { origin: change.origin }),
@@ -79,9 +78,10 @@ export function stepDocument(step: Step) {
   return { summary: step.summary, argv: commandOf(step) }
 }
 
-function resourceDocument(resource: Resource) {
-  const { origin: _, item: __, ...rest } = resource
-  return isMirror(resource) ? { ...rest, direction: writeDirection(resource.direction) } : rest
+function resourceDocument(resource: Resource, side: 'before' | 'after'): object {
+  const kind = kinds.find((one) => one.kind === resource.kind)
+  const { origin: _, item: __, ...rest } = kind?.document?.(resource, side) ?? resource
+  return rest
 }
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */

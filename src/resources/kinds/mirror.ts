@@ -51,6 +51,7 @@ export function isMirror(resource: Resource): resource is Mirror {
 /** How mirrors are desired, observed and changed. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
+  document: (resource) => ({ ...resource, direction: writeDirection(resource.direction) }),
   fields: {
     target: { label: 'target', words: nameTarget },
     program: {

@@ -71,7 +71,8 @@ export const port: Kind<Port> = {
     known: { label: "marked as a container's", words: yesNo }
   },
   desire: ({ desired, host }, live) => {
-    const portsOf = groupBy(live, ({ spans: [span] }) => span)
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    const portsOf = groupBy([...liveById.values()], ({ spans: [span] }) => span)
     return desired.spans.flatMap((span) =>
       portsOf(span.name).flatMap((one) => {
         const link = host.linkOf(one.id)
@@ -102,6 +103,11 @@ export const port: Kind<Port> = {
   serves: ({ role }) => role.connects?.container ?? null,
   closes: true,
   conflict: ({ id }, _, host) => sealConflict(host, id),
+  document: ({ role, ...rest }) => ({
+    ...rest,
+    endpoint: role.connects,
+    left: role.kind === 'left' ? role.reference : null
+  }),
   removalNote: ({ role }) =>
     role.kind === 'left'
       ? 'removed: a container that is connected by it no more has kept its interface'

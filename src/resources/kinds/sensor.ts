@@ -67,7 +67,17 @@ export const sensor: Kind<Sensor> = {
     current && present ? findListeners(host, network).filter((name) => name === container) : [],
   hangsOn: { kind: 'network', id: ({ endpoint }) => endpoint.network },
   container: ({ endpoint }) => endpoint.container,
-  serves: ({ endpoint }) => endpoint.container
+  serves: ({ endpoint }) => endpoint.container,
+  document: ({ endpoint: { references, span, ...place }, move: { byNone, noted }, ...rest }, side) => ({
+    ...rest,
+    ...place,
+    bridge: span,
+    reference: references.network,
+    containerReference: references.container,
+    barred: side === 'after' && byNone,
+    backToNone: side === 'before' && byNone,
+    noted
+  })
 }
 
 function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<string, Sensor>): Sensor[] {

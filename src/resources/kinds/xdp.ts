@@ -35,7 +35,8 @@ export const xdp: Kind<Xdp> = {
     program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
   },
   desire: ({ desired, host }, live) => {
-    const portsOf = groupBy(live, ({ spans: [span] }) => span)
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    const portsOf = groupBy([...liveById.values()], ({ spans: [span] }) => span)
     return desired.spans.flatMap((span) =>
       portsOf(span.name).flatMap((one) => {
         const link = host.linkOf(one.id)

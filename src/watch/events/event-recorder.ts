@@ -2,7 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { Wait } from '../../resources/kind.ts'
+import { type Wait, writeAddress } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import { adviseOnDocker, findMissingDocker } from '../../status/health.ts'
 import type { Run, Trigger } from '../../status/watch-state.ts'
@@ -28,9 +28,9 @@ interface EndedRun extends Pick<Run, 'trigger' | 'milliseconds'> {
 /** Milliseconds. A longer rest is an event when it begins, and again each time that it has become longer. */
 const longRest = 10_000
 
-/** What is degraded: a span that fails, or a thing that is contested. */
+/** What is degraded: a span that fails, or a thing that is contested, whichever item of the file asks for it. */
 function nameDegraded({ span, reason, diagnostic: { subject } }: Rest): string {
-  return JSON.stringify([span, reason === 'contested' ? subject : null])
+  return JSON.stringify([span, reason === 'contested' && subject ? writeAddress(subject) : null])
 }
 
 /** A source that is mirrored, by its name. */

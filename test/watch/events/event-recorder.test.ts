@@ -121,6 +121,25 @@ test('a long rest is told when it begins, and each time that it has become longe
   expect(told).toEqual([1, 0, 1, 0, 1])
 })
 
+test('a thing that is contested still is so where another item of the file asks for it now', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const told = ['source name ens192 received sent', 'source name ens192 received', undefined].map((item) => {
+    const diagnostic = { code: 'CONTESTED', message: 'it is undone', subject: { ...aboutMirror, item } } as const
+    const until = '2026-01-01T00:20:00.000Z'
+    const degraded = [
+      { span: 'span0', reason: 'contested', diagnostic, until, rest: 2000, container: null, thing: null } as const
+    ]
+    recorder.run({
+      ...run,
+      outcome: { view: see(), needed: [], done: [], leftOut: [], restarts: [], failures: [] },
+      degraded
+    })
+    return events.splice(0).map(({ type }) => type)
+  })
+  expect(told).toEqual([['degraded'], [], []])
+})
+
 test('a container whose stack was degraded, and that is degraded itself now, is not in sync again', () => {
   const events: WatchEvent[] = []
   const recorder = openEventRecorder((...some) => events.push(...some))
