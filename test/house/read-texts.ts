@@ -54,6 +54,7 @@ function readFileTexts(file: string): FileTexts {
   const messages: Message[] = []
   const others: string[] = []
   const used = new Set<Node>()
+  // The parser's own type names each kind of node; here, nodes are walked whatever their kind.
   for (const statement of childrenOf(parseAst(source, { lang: 'ts' }) as unknown as Node)) {
     const nodes = [...descendants(statement)]
     const declarations = nodes.filter(isDeclaration)

@@ -13,6 +13,7 @@ import { type CapturedHost, readingOf } from '../lab/fixtures/host-file.ts'
 import { readSnapshot } from '../lab/fixtures/plan-case.ts'
 import { hostOfSensors, spanOfSensor } from './many-sensors.ts'
 
+// The real function, whose calls are counted: how often it is called is what is tested.
 vi.mock(import('../../src/resources/marks.ts'), async (load) => {
   const marks = await load()
   return { ...marks, mirrorHandle: vi.fn(marks.mirrorHandle) }
