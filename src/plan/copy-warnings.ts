@@ -4,7 +4,7 @@ import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { describeFilter } from '../resources/foreign/describe-filter.ts'
 import { isTransparent } from '../resources/seal.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
@@ -33,8 +33,8 @@ function warnOfHiddenCopies(filter: Filter): Diagnostic {
 /** Warns of what may keep frames from a mirror. */
 export function warnOfSource(span: string, point: CopyPoint, host: HostIndex): Diagnostic[] {
   const { tcHook, origin } = point
-  const { link } = point.device
-  if (link === null) return []
+  const link = linkOf(point.device)
+  if (link === undefined) return []
   const subject = mirrorSubject(span, point)
   // Where a filter of a lower preference ends classification, the mirrors do not see the frame.
   const before = host.filtersAt(link.name, tcHook).filter((filter) => filter.pref < mirrorPref && isOpaque(filter))

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Link, TcHook } from '../host/snapshot.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -46,8 +46,8 @@ function findSecond(
   forwarded: Map<string, readonly Forwarded[]>,
   host: HostIndex
 ): Pair | null {
-  const { link } = first.device
-  if (link === null) return null
+  const link = linkOf(first.device)
+  if (link === undefined) return null
   const passed = first.tcHook === 'ingress' ? climb(link, host) : descend([link], host).slice(1)
   for (const { link: next, tcHook } of passed) {
     const second = points.get(keyOf(next.name, tcHook))
@@ -119,7 +119,7 @@ const everyEnd: ReadonlySet<string> = new Set(
 /** Whether some frames certainly match both filters: those with addresses may be there to tell the two apart. */
 function selectSame({ selection: one, device }: CopyPoint, { selection: other, device: beyond }: CopyPoint): boolean {
   if (one.everyFrame && other.everyFrame) return true
-  if ([device, beyond].some(({ link }) => link?.kind === 'vlan')) return false
+  if ([device, beyond].some((end) => linkOf(end)?.kind === 'vlan')) return false
   const filter = one.expression ?? other.expression
   if (filter === null || one.expression === other.expression) return filter !== null
   return (

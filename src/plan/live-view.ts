@@ -3,7 +3,13 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import { type CopyPoint, type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
+import {
+  type CopyPoint,
+  type DesiredSpan,
+  type DesiredSpans,
+  type Device,
+  indexDesired
+} from '../resources/desired-state.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
@@ -65,6 +71,11 @@ function describeSpan(name: string, live: readonly Mirror[], host: HostIndex): D
   }
 }
 
+function findDevice(name: string, host: HostIndex): Device {
+  const link = host.linkOf(name)
+  return link === undefined ? { name, opaque: true } : { name, link }
+}
+
 function describeMirrors(span: string, live: readonly Mirror[], host: HostIndex): CopyPoint[] {
   return live
     .filter(({ spans, target }) => spans.includes(span) && target === span)
@@ -77,7 +88,7 @@ function describeMirrors(span: string, live: readonly Mirror[], host: HostIndex)
       maxIdle: null,
       item: writeSourceName(source),
       origin: nowhere,
-      device: { name: device, link: host.linkOf(device) ?? null },
+      device: findDevice(device, host),
       // The expression is in the file alone.
       selection: { expression: null, everyFrame: program === everyFrame }
     }))

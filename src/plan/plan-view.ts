@@ -3,7 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { isMarkCopied, markOf, takeMarkOff } from '../resources/copied-mark.ts'
-import type { DesiredState, MarkInventory } from '../resources/desired-state.ts'
+import { type DesiredState, linksOf, type MarkInventory } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
@@ -97,7 +97,7 @@ function warnOfUnreadContainers({ unreadContainers, engine }: HostIndex) {
 
 /** The indexes of the interfaces from which spans copy. */
 export function mirroredInterfaces({ desired }: PlanView): Set<number> {
-  return new Set(desired.spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link?.index ?? [])))
+  return new Set(desired.spans.flatMap(({ mirrors }) => linksOf(mirrors).map(({ index }) => index)))
 }
 
 /** Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it. */

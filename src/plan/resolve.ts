@@ -7,6 +7,7 @@ import {
   type DesiredSpan,
   type DesiredState,
   indexDesired,
+  linksOf,
   type MarkInventory
 } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
@@ -206,7 +207,7 @@ const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
-  const present = points.flatMap(({ device }) => device.link?.mtu ?? [])
+  const present = linksOf(points).map(({ mtu }) => mtu)
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]

@@ -10,11 +10,29 @@ import type { InterfaceSetting } from './settings.ts'
 /** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
 export type SourceId = readonly [string, ...string[]]
 
-/** A network device of this host. */
-export interface Device {
-  readonly name: string
-  /** null: its record is not understood. */
-  readonly link: Link | null
+/** A network device of this host: one that is there, one that this plan makes, or one whose record is not understood. */
+export type Device = { readonly name: string } & (
+  | { readonly link: Link }
+  | { readonly planned: PlannedDevice }
+  | { readonly opaque: true }
+)
+
+/** What a device will be like that this plan makes: the bridge of a span. */
+export interface PlannedDevice {
+  /** Bytes. */
+  readonly mtu: number
+  /** The settings that are on. */
+  readonly settings: ReadonlySet<InterfaceSetting>
+}
+
+/** The links of the devices that are there and understood. */
+export function linksOf(points: readonly Pick<CopyPoint, 'device'>[]): Link[] {
+  return points.flatMap(({ device }) => linkOf(device) ?? [])
+}
+
+/** The link of a device; undefined: it is not there yet, or not understood. */
+export function linkOf(device: Device): Link | undefined {
+  return 'link' in device ? device.link : undefined
 }
 
 /** One hook of one device, whose frames are copied into a span. */

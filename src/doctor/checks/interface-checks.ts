@@ -3,7 +3,7 @@ import type { Link, Manager } from '../../host/snapshot.ts'
 import { isAbout } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
-import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, linksOf } from '../../resources/desired-state.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings, ManagerReading, SpansReading } from '../readings.ts'
 import { sentenceOf, spanplanLine } from '../wording.ts'
@@ -99,12 +99,12 @@ export const offloads: Check = {
 
 /** The interfaces of the sources that are there. */
 function presentSources({ spans }: PlanView['desired']): Link[] {
-  return spans.flatMap(({ mirrors }) => mirrors.flatMap(({ device }) => device.link ?? []))
+  return spans.flatMap(({ mirrors }) => linksOf(mirrors))
 }
 
 /** The interfaces that the file has not dedicated to capture, and that the plan leaves as they are. */
 function sourceLinks(mirrors: readonly CopyPoint[]): Link[] {
-  const links = mirrors.filter((point) => !isDedicated(point)).flatMap(({ device }) => device.link ?? [])
+  const links = linksOf(mirrors.filter((point) => !isDedicated(point)))
   return [...new Map(links.map((link) => [link.index, link])).values()]
 }
 

@@ -8,6 +8,7 @@ import { viewLive } from '../../plan/live-view.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
+import { linksOf } from '../../resources/desired-state.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { readWindowTime } from '../../run-dir/window-time.ts'
@@ -137,15 +138,12 @@ async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
 function managersIn(reading: Known<HostReading>, view: PlanView | null): DoctorReadings['managers'] {
   if (!('known' in reading)) return reading
   if (view === null) return { unknown: 'without the host, its interfaces are not known' }
-  return readManagers(linksOf(view))
+  return readManagers(managedLinks(view))
 }
 
 /** The interfaces that are mirrored, and the bridges of the spans with their ports. */
-function linksOf({ desired, host }: PlanView): Link[] {
-  const links = desired.spans.flatMap(({ name, mirrors }) => [
-    ...mirrors.flatMap(({ device }) => device.link ?? []),
-    ...bridgeOf(host, name)
-  ])
+function managedLinks({ desired, host }: PlanView): Link[] {
+  const links = desired.spans.flatMap(({ name, mirrors }) => [...linksOf(mirrors), ...bridgeOf(host, name)])
   return [...new Map(links.map((link) => [link.index, link])).values()]
 }
 

@@ -1,7 +1,7 @@
 import { type ContainerInterface, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, linkOf } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
@@ -44,21 +44,19 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   return {
     span: span.name,
     wire: span.wire,
-    mirrors: span.mirrors.map(
-      ({ source, device: { name: device, link }, tcHook, direction, selection, program, maxIdle, item, origin }) => ({
-        source,
-        device,
-        index: link?.index ?? null,
-        tcHook,
-        direction,
-        selection,
-        program,
-        maxIdle,
-        item,
-        origin,
-        handle: mirrorHandle(span.owner, span.name, device, tcHook)
-      })
-    ),
+    mirrors: span.mirrors.map(({ source, device, tcHook, direction, selection, program, maxIdle, item, origin }) => ({
+      source,
+      device: device.name,
+      index: linkOf(device)?.index ?? null,
+      tcHook,
+      direction,
+      selection,
+      program,
+      maxIdle,
+      item,
+      origin,
+      handle: mirrorHandle(span.owner, span.name, device.name, tcHook)
+    })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
   }
