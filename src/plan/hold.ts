@@ -3,7 +3,7 @@ import { type Wait, waitFor } from '../resources/kind.ts'
 import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
-import type { SpanSpec } from '../spec/spec.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
 import { findCreatedOn } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
 

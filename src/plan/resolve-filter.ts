@@ -6,7 +6,9 @@ import { meaningOf } from '../meanings.ts'
 import type { Code } from '../messages.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { findInsideTag } from '../spec/filter/inside-tag.ts'
-import type { SourceSpec, SpanSpec, Spec } from '../spec/spec.ts'
+import type { SourceSpec } from '../spec/items/source-item.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
+import type { Spec } from '../spec/spec.ts'
 import { placeWithin } from '../spec/yaml/tree.ts'
 
 /** What a source's filter compiles to, why that is not known, or what is wrong with the filter. */

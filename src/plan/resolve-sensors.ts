@@ -15,7 +15,8 @@ import {
   suggestContainer
 } from '../resources/sources/host-source-kind.ts'
 import { waitForDocker } from '../resources/unread.ts'
-import type { SensorSpec, SpanSpec } from '../spec/spec.ts'
+import type { SensorSpec } from '../spec/items/sensor-item.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
 
 /**

@@ -25,8 +25,9 @@ import {
   waitForMirrors
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
+import type { SourceSpec } from '../spec/items/source-item.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
-import type { SourceSpec, SpanSpec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'

@@ -1,7 +1,7 @@
 import type { ItemId, Origin } from '../errors.ts'
 import type { Container, Filter, Link, Program, TcHook } from '../host/snapshot.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
-import type { SpanSpec } from '../spec/spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { Selection } from '../spec/values/selection.ts'
 import type { InterfaceMark } from './marks.ts'

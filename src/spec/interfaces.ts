@@ -1,16 +1,69 @@
+import type { z } from 'zod'
 import type { Origin } from '../errors.ts'
+import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './items/item-key.ts'
+import { flag, interfaceName, mapping, mappingWithOne, text } from './schema/rules.ts'
 
 /** How an interface is found: by its name (altnames too) or by its permanent MAC address, lower case with colons. */
 export type InterfaceMatch = { readonly name: string } | { readonly macaddress: string }
 
-/** An entry of `interfaces`. An interface that only `sources` name has no entry. */
-export interface InterfaceSpec {
-  readonly key: string
-  readonly match: InterfaceMatch
+const macPattern = /^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i
+
+const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
+  { broken: (value) => !macPattern.test(value), message: 'must be a MAC address such as "00:1b:21:aa:00:01"' }
+]).meta({
+  description:
+    'The permanent MAC address of the interface, with : or -. Put it in quotes: YAML reads some addresses as numbers',
+  pattern: '^[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})$'
+})
+
+/** `match` of an entry of `interfaces`. */
+export const matchMapping = mappingWithOne(
+  ['macaddress', 'name'],
+  {
+    description: 'How the interface is found. Default: the key is its name',
+    message: 'must have either macaddress or name'
+  },
+  {
+    macaddress: macaddress.optional(),
+    name: interfaceName.optional().describe('The name of the interface, or one of its altnames')
+  }
+)
+
+const keys = {
+  match: itemKeys<{ readonly key: string }>()({
+    key: 'match',
+    schema: matchMapping.optional(),
+    read: (match, { key }): InterfaceMatch =>
+      match?.macaddress === undefined
+        ? { name: match?.name ?? key }
+        : { macaddress: match.macaddress.toLowerCase().replaceAll('-', ':') },
+    print: (match) => match
+  }),
   /** A capture-only interface: no ARP, no IPv6, nothing merged by GRO or LRO. */
-  readonly dedicated: boolean
-  readonly origin: Origin
+  dedicated: plainKey(
+    'dedicated',
+    flag()
+      .default(false)
+      .describe(
+        'The interface is for capture only: its frames do not reach the host, and the host sends none; no ARP, no IPv6, GRO and LRO off. Refused if it has an address or a route'
+      )
+  )
 }
+
+/** An entry of `interfaces`. An interface that only `sources` name has no entry. */
+export type InterfaceSpec = ValuesOf<typeof keys> & { readonly key: string; readonly origin: Origin }
+
+/** An entry of `interfaces` in the file. */
+export const interfaceEntry = mapping(shapeOf(keys)).describe(
+  'An interface, for every span that copies from it. Sources name it by this key'
+)
+
+export function readInterface(data: z.output<typeof interfaceEntry>, key: string, origin: Origin): InterfaceSpec {
+  return { key, origin, ...readKeys(keys, data, { key }) }
+}
+
+/** As the file has it, with its defaults. */
+export const printInterface = (item: InterfaceSpec) => printKeys(keys, item)
 
 /** Finds the entry of `interfaces` for a name that a source gives. */
 export type FindInterface = (name: string) => InterfaceSpec | undefined

@@ -1,19 +1,16 @@
 import { createHash } from 'node:crypto'
-import { type Diagnostic, diagnostic, Exit, type Origin, SpanplanError, sortByPlace } from '../errors.ts'
+import { type Diagnostic, diagnostic, Exit, SpanplanError, sortByPlace } from '../errors.ts'
 import type { Code } from '../messages.ts'
 import { printable, quote } from '../printable.ts'
 import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
-import { type FindInterface, type InterfaceSpec, indexInterfaces } from './interfaces.ts'
+import { indexInterfaces, readInterface } from './interfaces.ts'
+import { networkName } from './items/network-item.ts'
+import { readSpan, type SpanSpec } from './items/span-item.ts'
 import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
-import { type InterfaceData, type SpanData, schemas } from './schema/schema.ts'
-import type { SensorData } from './schema/sensor-schema.ts'
-import { loadSource, sourceSummary } from './sources/registry.ts'
-import type { FilterSpec, NetworkSpec, SensorSpec, SourceFile, SourceSpec, SpanSpec, Spec } from './spec.ts'
-import { readSelector, writeSelector } from './values/container-selector.ts'
-import { readDirections } from './values/direction.ts'
+import type { SourceFile, Spec } from './spec.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
-import { type Data, findTree, findValuePlace, type Path, type Tree, treeOf } from './yaml/tree.ts'
+import { type Data, treeOf } from './yaml/tree.ts'
 
 /** The spans and interfaces that are valid, and all that is wrong with the files, in the order of files and lines. */
 export interface Examined {
@@ -66,9 +63,9 @@ export function checkData(data: Data): readonly Diagnostic[] {
 function mergeParts(parts: readonly Part[]) {
   const interfaceEntries = parts.flatMap((part) => part.interfaces)
   const spanEntries = parts.flatMap((part) => part.spans)
-  const interfaces = takeFirst(interfaceEntries).map(buildInterface)
+  const interfaces = takeFirst(interfaceEntries).map(({ name, data, origin }) => readInterface(data, name, origin))
   const findInterface = indexInterfaces(interfaces)
-  const spans = takeFirst(spanEntries).map((span) => buildSpan(span, findInterface))
+  const spans = takeFirst(spanEntries).map(({ data, ...entry }) => readSpan(data, { ...entry, findInterface }))
   return {
     name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
     interfaces,
@@ -146,75 +143,7 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
 
 /** Not every span's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */
 function checkDefaultNetwork({ name, network, origin }: SpanSpec): Diagnostic[] {
-  if (network?.origin !== origin || schemas.network.safeParse(name).success) return []
+  if (network?.origin !== origin || networkName.safeParse(name).success) return []
   const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not accept it`
   return [diagnostic('NAME_INVALID', message, 'write "network: NAME" in the span', origin)]
-}
-
-function buildInterface({ name: key, data: { match, dedicated }, origin }: Named<InterfaceData>): InterfaceSpec {
-  const mac = match?.macaddress
-  return {
-    key,
-    match: mac === undefined ? { name: match?.name ?? key } : { macaddress: mac.toLowerCase().replaceAll('-', ':') },
-    dedicated,
-    origin
-  }
-}
-
-function buildSpan(entry: Named<SpanData>, findInterface: FindInterface): SpanSpec {
-  const { name, data, tree, origin } = entry
-  const { mtu, wire, sealed } = data
-  return {
-    name,
-    description: data.description?.trim() || null,
-    sources: data.sources.flatMap((source, index) => buildSource(source, ['sources', index], tree, findInterface)),
-    network: buildNetwork(entry),
-    sensors: data.sensors.flatMap((sensor, index) => buildSensor(sensor, findValuePlace(tree, ['sensors', index]))),
-    mtu,
-    wire,
-    sealed,
-    origin
-  }
-}
-
-function buildSource(
-  data: SpanData['sources'][number],
-  path: Path,
-  tree: Tree,
-  findInterface: FindInterface
-): SourceSpec[] {
-  const source = loadSource(data)
-  if (source === undefined) return []
-  const { identity, defaultDirections } = sourceSummary(source, findInterface)
-  const directions = data.direction ? readDirections(data.direction) : defaultDirections
-  return [
-    {
-      ...source,
-      id: ['source', identity, ...directions].join(' '),
-      directions,
-      filter: buildFilter(data.filter, [...path, 'filter'], tree),
-      maxIdle: data.max_idle ?? null,
-      origin: findValuePlace(tree, path)
-    }
-  ]
-}
-
-function buildFilter(text: string | undefined, path: Path, tree: Tree): FilterSpec | null {
-  const found = findTree(tree, path)
-  if (text === undefined || found?.kind !== 'scalar') return null
-  return { expression: text.trim(), origin: found.at, written: found.written }
-}
-
-function buildSensor(data: SensorData, origin: Origin): SensorSpec[] {
-  const { interface_name: interfaceName = null, ...keys } = typeof data === 'string' ? { container: data } : data
-  const selector = readSelector(keys)
-  if (selector === undefined) return []
-  const { kind, value } = writeSelector(selector)
-  return [{ ...selector, id: ['sensor', kind, value].join(' '), interfaceName, origin }]
-}
-
-function buildNetwork({ name, data, tree, origin }: Named<SpanData>): NetworkSpec | null {
-  const { network, sensors } = data
-  if (network === undefined) return sensors.length > 0 ? { name, subnet: null, origin } : null
-  return { name: network.name, subnet: network.subnet ?? null, origin: findValuePlace(tree, ['network']) }
 }

@@ -6,8 +6,8 @@ import { compileCommand, parseCompiled } from '../../src/host/parsers/pcap.ts'
 import { batchLine } from '../../src/host/quote-command.ts'
 import { everyFrame } from '../../src/host/tc-syntax.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
+import type { SpanSpec } from '../../src/spec/items/span-item.ts'
 import { loadSpec } from '../../src/spec/load.ts'
-import type { SpanSpec } from '../../src/spec/spec.ts'
 import { readDirections } from '../../src/spec/values/direction.ts'
 import {
   ALL_HOSTS_GROUP,

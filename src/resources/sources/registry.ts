@@ -1,5 +1,5 @@
 import type { HostIndex } from '../../host/host-index.ts'
-import type { SourceOf, SourceSpec } from '../../spec/spec.ts'
+import type { SourceOf, SourceSpec } from '../../spec/items/source-item.ts'
 import { containerSource } from './container.ts'
 import { directionAt, type HostSourceKind, hostHooks, type MirrorPlace } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'

@@ -24,6 +24,9 @@ export function text(expected: string, rules: readonly Rule[]) {
   })
 }
 
+/** The schema of a choice. */
+export const flag = () => z.boolean({ error: 'must be true or false' })
+
 /** The schema of a mapping. An unknown key is an error. */
 export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, { error: 'must be a mapping (key: value)' })
@@ -54,6 +57,12 @@ export function mappingWithOne<Shape extends z.ZodRawShape>(
   return mapping(shape)
     .check(check)
     .meta({ description, oneOf: keys.map((key) => ({ required: [key] })) })
+}
+
+/** A rule for a text of several lines. */
+export const noControls: Rule = {
+  broken: (value) => hasControls(value, '\n\t'),
+  message: 'must have no control characters'
 }
 
 /** A rule for a name. */

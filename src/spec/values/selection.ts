@@ -1,4 +1,4 @@
-import type { SourceSpec } from '../spec.ts'
+import type { SourceSpec } from '../items/source-item.ts'
 
 /** Which frames of a source are copied. */
 export interface Selection {

@@ -1,0 +1,116 @@
+import * as z from 'zod'
+import type { ItemId, Origin } from '../../errors.ts'
+import type { FindInterface } from '../interfaces.ts'
+import { countBytes, mappingWithOne, noControls, text } from '../schema/rules.ts'
+import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary } from '../sources/registry.ts'
+import { type Direction, readDirections, writeDirections } from '../values/direction.ts'
+import { readDuration, writeDuration } from '../values/duration.ts'
+import { findTree, type Tree, type Written } from '../yaml/tree.ts'
+import { itemKeys, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
+
+const longestFilter = 64 * 1024
+
+const filter = text('text: a pcap-filter(7) expression', [
+  { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'remove the key to copy everything' },
+  { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
+  noControls
+]).meta({
+  description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: every frame',
+  examples: ['not port 22', 'vlan 10 and tcp'],
+  minLength: 1
+})
+
+const durationPattern = ['h', 'm', 's', 'ms'].map((unit) => `(?:[0-9]+(?:\\.[0-9]+)?${unit})?`).join('')
+
+const maxIdle = z
+  .string({ error: 'must be a duration with a unit, such as 30s, 5m or 1h30m' })
+  .meta({
+    description:
+      'The source is unhealthy after so long without a frame: a duration such as 30s, 5m or 1h30m. Default: never',
+    examples: ['5m'],
+    pattern: `^(?=.)${durationPattern}$`
+  })
+  .transform((value, { issues }) => {
+    const duration = readDuration(value)
+    if (typeof duration === 'number' && duration >= 1) return duration
+    const problem = typeof duration === 'number' ? 'be more than 0' : duration.problem
+    issues.push({ code: 'custom', input: value, message: `must ${problem}` })
+    return z.NEVER
+  })
+
+/** A pcap-filter(7) expression. */
+interface FilterSpec {
+  readonly expression: string
+  readonly origin: Origin
+  /** For the places within the expression. */
+  readonly written: Written
+}
+
+interface SourceContext {
+  readonly tree: Tree
+  readonly defaultDirections: readonly Direction[]
+}
+
+const key = itemKeys<SourceContext>()
+
+/** The options of a source, of whatever kind. */
+const options = {
+  /** At least one. */
+  directions: key({
+    key: 'direction',
+    schema: z
+      .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
+      .optional()
+      .describe('Which frames are copied: received, sent, or both. Default: both; ingress for a dedicated interface'),
+    read: (direction, { defaultDirections }) => (direction ? readDirections(direction) : defaultDirections),
+    print: writeDirections
+  }),
+  /** null: every frame. */
+  filter: key({
+    key: 'filter',
+    schema: filter.optional(),
+    read: (expression, { tree }): FilterSpec | null => {
+      const found = findTree(tree, ['filter'])
+      if (expression === undefined || found?.kind !== 'scalar') return null
+      return { expression: expression.trim(), origin: found.at, written: found.written }
+    },
+    print: (found) => found?.expression
+  }),
+  /** Milliseconds without any frame after which the source is unhealthy; null: never. */
+  maxIdle: key({
+    key: 'max_idle',
+    schema: maxIdle.optional(),
+    read: (duration) => duration ?? null,
+    print: (duration) => (duration === null ? undefined : writeDuration(duration))
+  })
+}
+
+/** What a span copies from, with its defaults filled in. */
+export type SourceSpec = SourceByKind & ValuesOf<typeof options> & { readonly id: ItemId; readonly origin: Origin }
+
+/** What a span copies from, of one kind. */
+export type SourceOf<Kind extends SourceSpec['kind']> = Extract<SourceSpec, { readonly kind: Kind }>
+
+/** An item of `sources`. */
+export const source = mappingWithOne(
+  Object.keys(sourceKeys),
+  {
+    description: 'Where traffic is copied from',
+    message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
+    none: 'say what is copied, for example "- interface: eth1"',
+    several: 'write an item for each'
+  },
+  { ...sourceKeys, ...shapeOf(options) }
+)
+
+/** @param tree of the item. */
+export function readSource(data: z.output<typeof source>, tree: Tree, findInterface: FindInterface): SourceSpec[] {
+  const kind = loadSource(data)
+  if (kind === undefined) return []
+  const { identity, defaultDirections } = sourceSummary(kind, findInterface)
+  const values = readKeys(options, data, { tree, defaultDirections })
+  return [{ ...kind, ...values, id: ['source', identity, ...values.directions].join(' '), origin: tree.at }]
+}
+
+/** As the file has it, with its defaults. */
+export const printSourceItem = (item: SourceSpec) => ({ ...printSource(item), ...printKeys(options, item) })

@@ -1,0 +1,106 @@
+import * as z from 'zod'
+import type { Origin } from '../../errors.ts'
+import type { FindInterface } from '../interfaces.ts'
+import { flag, mapping, noControls, text } from '../schema/rules.ts'
+import { findTree, findValuePlace, type Tree } from '../yaml/tree.ts'
+import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
+import { type NetworkSpec, network, printNetwork, readNetwork } from './network-item.ts'
+import { printSensor, readSensor, sensor } from './sensor-item.ts'
+import { printSourceItem, readSource, source } from './source-item.ts'
+
+/** Bytes. IPv4 needs the one (RFC 791); a bridge's MTU in the kernel goes up to the other. */
+const smallestMtu = 68
+const largestMtu = 65535
+const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
+
+/** A span as the file has it: its name and the place of that, and the tree of what it says. */
+interface SpanContext {
+  readonly name: string
+  readonly origin: Origin
+  readonly tree: Tree
+  readonly hasSensors: boolean
+  readonly findInterface: FindInterface
+}
+
+const key = itemKeys<SpanContext>()
+
+const keys = {
+  description: key({
+    key: 'description',
+    schema: text('text', [noControls]).optional().describe('What the span is for. The plan shows it'),
+    read: (words) => words?.trim() || null,
+    print: (words) => words ?? undefined
+  }),
+  sources: key({
+    key: 'sources',
+    schema: z
+      .array(source, { error: 'must be a list of one source or more' })
+      .min(1, { error: 'must be a list of one source or more' })
+      .describe(
+        'Where traffic is copied from: one source or more, each with one of interface, container, label and compose'
+      ),
+    read: (items, { tree, findInterface }) =>
+      items.flatMap((item, index) => readSource(item, findTree(tree, ['sources', index]) ?? tree, findInterface)),
+    print: (items) => items.map(printSourceItem)
+  }),
+  /** null: no Docker network. */
+  network: key({
+    key: 'network',
+    schema: network.optional(),
+    read: (data, { name, origin, tree, hasSensors }): NetworkSpec | null => {
+      if (data !== undefined) return readNetwork(data, findValuePlace(tree, ['network']))
+      return hasSensors ? { name, subnet: null, origin } : null
+    },
+    print: (found) => (found ? printNetwork(found) : undefined)
+  }),
+  sensors: key({
+    key: 'sensors',
+    schema: z
+      .array(sensor, { error: 'must be a list of containers' })
+      .default([])
+      .describe(
+        'The containers to connect: names, or mappings with one of container, label and compose. Others may connect themselves'
+      ),
+    read: (items, { tree }) =>
+      items.flatMap((item, index) => readSensor(item, findValuePlace(tree, ['sensors', index]))),
+    print: (items) => items.map(printSensor)
+  }),
+  /** Bytes, or `auto`: that of the largest source. */
+  mtu: plainKey(
+    'mtu',
+    z
+      .union([z.literal('auto'), z.int(mtuError).min(smallestMtu, mtuError).max(largestMtu, mtuError)], mtuError)
+      .default('auto')
+      .describe(
+        'The largest frame, in bytes. auto: that of the largest source; it never becomes smaller while sensors run'
+      )
+  ),
+  wire: plainKey(
+    'wire',
+    flag().default(true).describe('Frames are as on the wire: segmented, with checksums filled in')
+  ),
+  sealed: plainKey(
+    'sealed',
+    flag()
+      .default(true)
+      .describe(
+        'Sensors receive, and can never send: not to the host, not to each other. What is mirrored reaches their packet sockets alone'
+      )
+  )
+}
+
+/** One span, with its defaults filled in. Its name is also that of the bridge. */
+export type SpanSpec = ValuesOf<typeof keys> & { readonly name: string; readonly origin: Origin }
+
+/** An entry of `spans`. */
+export const span = mapping(shapeOf(keys)).describe(
+  'A named tap: a bridge, the mirrors that feed it, the Docker network that hands it out'
+)
+
+export function readSpan(data: z.output<typeof span>, context: Omit<SpanContext, 'hasSensors'>): SpanSpec {
+  const { name, origin } = context
+  return { name, origin, ...readKeys(keys, data, { ...context, hasSensors: data.sensors.length > 0 }) }
+}
+
+/** As the file has it, with its defaults. */
+export const printSpan = (item: SpanSpec) => printKeys(keys, item)
