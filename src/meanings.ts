@@ -1,4 +1,4 @@
-import type { Code, messages } from './messages.ts'
+import type { Code, WaitCode } from './messages.ts'
 
 /** A part of a host, of the files or of a report that a code is about: where that part is shown, the code need not be. */
 export type Part =
@@ -38,9 +38,7 @@ export interface Meaning {
   readonly namesExamples?: true
 }
 
-/** The codes of waits alone: each says what ends the wait, or what is unread. */
-type WaitCode = { [One in Code]: (typeof messages)[One] extends { readonly kind: 'wait' } ? One : never }[Code]
-
+/** A wait says what ends it, or what is unread. */
 type WaitMeaning = Meaning & (Required<Pick<Meaning, 'endedBy'>> | Required<Pick<Meaning, 'unread'>>)
 
 /** The meaning of each code that has one; a code without an entry is an error, a warning or a problem like any other. */

@@ -1,5 +1,5 @@
 import { exitStatuses } from '../cli/help/exit-statuses.ts'
-import { type Message, messages } from '../messages.ts'
+import { messages } from '../messages.ts'
 import { type Metric, metrics } from '../status/output/metrics.ts'
 import { codeList, type Section, sentence, text } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
@@ -19,10 +19,10 @@ export function writeExitReference(): string {
 
 /** docs/reference/messages.md: a heading, and so an anchor, for each code. */
 export function writeMessageReference(): string {
-  const sections = Object.entries<Message>(messages)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, { kind, means, todo }]): Section => {
-      const prefix = kind === undefined ? '' : `${sentence(kind)} `
+  const sections = messages
+    .toSorted((a, b) => (a.code < b.code ? -1 : 1))
+    .map(({ code, kind, means, todo }): Section => {
+      const prefix = kind === 'error' ? '' : `${sentence(kind)} `
       return { title: code, blocks: [text(`${prefix}${means}`), text(`What to do: ${todo}`)] }
     })
   const intro = text(

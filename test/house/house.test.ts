@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 
 /** The stages of the pipeline: a file imports from its own stage, and from those before. */
 const stages = [
+  ['messages'],
   ['messages.ts'],
   ['meanings.ts'],
   ['errors.ts', 'printable.ts', 'text-lines.ts', 'keys.ts', 'local-time.ts', 'debian-package.ts'],

@@ -21,7 +21,7 @@ test('every message with its hint, and every other text, as they are committed i
 })
 
 test('a text that holds for every engine names the command of each', () => {
-  const texts = Object.values(codes).flatMap(({ means, todo }) => [means, todo])
+  const texts = codes.flatMap(({ means, todo }) => [means, todo])
   const alone = texts.filter((text) =>
     [...text.matchAll(/(?<![-\w])docker ([a-z]+)/g)].some(([, command]) => !text.includes(`podman ${command}`))
   )

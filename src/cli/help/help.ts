@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
-import { type Code, type Message, messages } from '../../messages.ts'
+import { messages } from '../../messages.ts'
 import { signs } from '../../plan/output/signs.ts'
 import { quote } from '../../printable.ts'
 import { suggest } from '../../spec/schema/did-you-mean.ts'
@@ -75,15 +75,18 @@ export function printHelp(program: CommandUnknownOpts, topic?: string): void {
 }
 
 function writeCode(code: string): string | undefined {
-  if (!isCode(code)) return undefined
-  const { kind, means, todo }: Message = messages[code]
-  return [`${code} (${kind ?? 'error'})`, paragraph(means, 2), paragraph(`What to do: ${todo}`, 2)].join('\n\n')
+  const message = messages.find((one) => one.code === code)
+  if (message === undefined) return undefined
+  const { kind, means, todo } = message
+  return [`${code} (${kind})`, paragraph(means, 2), paragraph(`What to do: ${todo}`, 2)].join('\n\n')
 }
 
-const isCode = (code: string): code is Code => Object.hasOwn(messages, code)
-
 function suggestTopic({ commands }: CommandUnknownOpts, topic: string): string {
-  const names = [...commands.map((command) => command.name()), ...Object.keys(topics), ...Object.keys(messages)]
+  const names = [
+    ...commands.map((command) => command.name()),
+    ...Object.keys(topics),
+    ...messages.map(({ code }) => code)
+  ]
   const found = suggest(topic, names)
   return found === undefined ? '' : `\n(Did you mean ${found}?)`
 }
