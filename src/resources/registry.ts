@@ -27,13 +27,16 @@ const registered = [
   xdp
 ] as const
 
+/** The name of a kind. */
+export type KindName = (typeof registered)[number]['kind']
+
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly Kind[] = registered
 
 /** What is done to resources of a kind. To make is also to change. */
 export type Phase = 'make' | 'remove'
 
-type Turn = `${Phase} ${(typeof registered)[number]['kind']}`
+type Turn = `${Phase} ${KindName}`
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({

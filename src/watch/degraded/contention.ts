@@ -8,6 +8,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { readManager } from '../../host/read-manager.ts'
 import { renderChange, renderTitle } from '../../plan/output/plan-text.ts'
 import { instanceOf, type PlannedChange } from '../../plan/plan.ts'
+import type { KindName } from '../../resources/registry.ts'
 import { delayAfter, type Rest } from './backoff.ts'
 
 /** A thing is contested if it was undone `limit` times within so many milliseconds. */
@@ -141,27 +142,33 @@ function rest(change: PlannedChange, diagnostic: Diagnostic, before: Contested |
   return { diagnostic, delay, restsUntil: now + delay }
 }
 
-/** Who else may change resources of a kind, and the command that shows it. */
-const links = { who: 'a network configuration tool, or a script', show: 'ip monitor link' }
-const filters = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
-const firewall = { who: 'a firewall that flushes nftables, or a script', show: 'nft monitor' }
-
-/** By kind; for all other kinds, it is `links`. */
-const suspects: Readonly<Record<string, typeof links>> = {
-  mirror: filters,
-  qdisc: filters,
-  table: firewall
+/** Who else may change resources, and the command that shows it. */
+interface Suspect {
+  readonly who: string
+  readonly show: string
 }
 
-/** The same, of the kinds that are the engine's. */
-const engineKinds: ReadonlySet<string> = new Set(['network', 'sensor', 'address'])
-const engineUsers: Readonly<Record<Engine, typeof links>> = {
+const links: Suspect = { who: 'a network configuration tool, or a script', show: 'ip monitor link' }
+const filters: Suspect = { who: 'a tool that sets filters or shapers with tc, or a script', show: 'tc monitor' }
+const firewall: Suspect = { who: 'a firewall that flushes nftables, or a script', show: 'nft monitor' }
+const engineUsers: Readonly<Record<Engine, Suspect>> = {
   docker: { who: 'a user of Docker, such as Compose or a script', show: 'docker events' },
   podman: { who: 'a user of Podman, such as a quadlet or a script', show: 'podman events' }
 }
 
+/** By kind; for all other kinds, it is `links`. */
+const suspectsOf = (engine: Engine): Readonly<Record<string, Suspect>> =>
+  ({
+    mirror: filters,
+    qdisc: filters,
+    table: firewall,
+    network: engineUsers[engine],
+    sensor: engineUsers[engine],
+    address: engineUsers[engine]
+  }) satisfies Partial<Record<KindName, Suspect>>
+
 /** What a container undoes in its own network namespace, no monitor outside shows. That an interface is gone, `ip` shows outside, too. */
-function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | null): typeof links | null {
+function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | null): Suspect | null {
   if (kind === 'sensor' && container !== null && facts.some(({ key, changed }) => changed && key === 'present'))
     return { who: `the container ${container} itself, which then has CAP_NET_ADMIN, or a script`, show: links.show }
   const sandbox = kind === 'stack' && container !== null ? host?.containerOf(container)?.sandbox : null
@@ -173,7 +180,7 @@ function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | n
 /** Says which change is undone again and again, and who may be doing so. */
 export function explainContention(change: PlannedChange, host: HostIndex | null): Diagnostic {
   const { span, subject, origin } = change
-  const usual = engineKinds.has(change.kind) ? engineUsers[host?.engine ?? 'docker'] : (suspects[change.kind] ?? links)
+  const usual = suspectsOf(host?.engine ?? 'docker')[change.kind] ?? links
   const { who, show } = insideOf(change, host) ?? usual
   const link = host?.linkOf(change.device)
   const manager = link && readManager(link)
