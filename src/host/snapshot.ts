@@ -274,7 +274,7 @@ export interface Endpoint {
    * The container's end, or why that could not be read. Missing: nobody asked, or the interface has just gone. The device in it
    * is {@link innerDevice}.
    */
-  readonly inner?: InnerEnd | { readonly unread: string }
+  readonly inner?: InnerEnd | { readonly unread: Diagnostic }
   /** The interface's name in the container, where a plan is to keep it. */
   readonly keptName?: string
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { messageOf } from '../../errors.ts'
+import { diagnostic, diagnosticOf } from '../../errors.ts'
 import { type Argv, commandFailed, forEachConcurrently, run } from '../exec.ts'
 import { parseFilters } from '../parsers/filters.ts'
 import { parseInnerQdiscs } from '../parsers/qdiscs.ts'
@@ -54,14 +54,7 @@ export function enterNamespace(sandbox: string, argv: Argv): Argv {
   return ['nsenter', `--net=${sandbox}`, '--', ...argv]
 }
 
-/** Why an end cannot be read by a process that may not enter a network namespace. */
-export const missingRight = 'entering its network namespace needs CAP_SYS_ADMIN'
-
-/** Why a container's interfaces are not known to a process that does not see what Docker mounts, and what helps. */
-export const hiddenNamespace = {
-  reason: 'what the host mounts does not come into the mount namespace of this process',
-  hint: 'start it again; for containers that start later, let mounts of the host come in: in a unit, no MountFlags=private'
-} as const
+const missingRight = diagnostic('RIGHT_MISSING', 'entering its network namespace needs CAP_SYS_ADMIN')
 
 const tcHooks = ['ingress', 'egress'] as const
 
@@ -90,6 +83,6 @@ async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner'
       }
     })
   } catch (error) {
-    return { unread: messageOf(error) }
+    return { unread: diagnosticOf(error) }
   }
 }

@@ -1,16 +1,18 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Engine } from '../../host/docker/docker-names.ts'
-import { enterNamespace, hiddenNamespace, missingRight } from '../../host/docker/inner-ends.ts'
+import { enterNamespace } from '../../host/docker/inner-ends.ts'
 import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
+import { meaningOf } from '../../meanings.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { countFilters, describeFilter } from '../foreign/describe-filter.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
 import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal.ts'
 import { yesNo } from '../settings.ts'
+import { hiddenNamespace } from '../unread.ts'
 import { liveNetworks } from './network.ts'
 
 /**
@@ -130,56 +132,57 @@ export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic
   const unread = desired.spans.flatMap(({ sealed, network }) =>
     sealed && network !== null ? host.endpointsOn(network.name).flatMap(whyUnread) : []
   )
-  const namesOf = groupBy(unread, ({ reason }) => reason)
-  const reasons = new Set(unread.map(({ reason }) => reason))
+  const withReason = groupBy(unread, ({ reason }) => reason)
+  const examples = new Map(unread.map((one) => [one.reason, one]))
   const blocked = observeStacks(desired, host).flatMap((one) =>
     one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
   )
-  return [...[...reasons].map((reason) => explainUnread(reason, namesOf(reason), host.engine)), ...blocked]
+  return [...[...examples.values()].map((one) => explainUnread(one, withReason(one.reason), host.engine)), ...blocked]
 }
 
 function explainUndone({ container }: Stack, reason: string): Diagnostic {
   return diagnostic('STACK_OPEN', `mirrored frames reach the network stack of ${container}: ${reason}`)
 }
 
-const unknownPort = 'which interface is its own cannot be told'
-
-/** All veth pairs of the container are known: no right is missing. */
-const severalPorts =
-  'which interface is its own cannot be told: it has more than one on the bridge, or somebody has put one on another bridge'
-
 interface Unread {
   readonly container: string
   readonly reason: string
+  /** What helps; or what a container does that can do as it likes. */
+  readonly help: { readonly hint: string } | { readonly canHave: string }
+}
+
+const asRoot = {
+  hint: 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
+}
+const unknownPort = 'which interface is its own cannot be told'
+const forbidden = { reason: unknownPort, help: asRoot }
+const hidden = { reason: hiddenNamespace.reason, help: hiddenNamespace }
+
+/** All veth pairs of the container are known: no right is missing. */
+const severalPorts = {
+  reason: `${unknownPort}: it has more than one on the bridge, or somebody has put one on another bridge`,
+  help: { canHave: 'make itself another interface' }
 }
 
 /** Nothing for a container that has no namespace yet, or none any more. */
 function whyUnread({ container, endpoint: { port, inner } }: { container: Container; endpoint: Endpoint }): Unread[] {
   const { name, running, restarting, sandbox, veths, isHidden } = container
   if (!running || restarting || sandbox === null || veths?.length === 0) return []
-  if (port === 'unknown') {
-    const unseen = isHidden ? hiddenNamespace.reason : unknownPort
-    return [{ container: name, reason: veths === null ? unseen : severalPorts }]
-  }
-  return inner && 'unread' in inner ? [{ container: name, reason: inner.unread }] : []
+  if (port === 'unknown')
+    return [{ container: name, ...(veths !== null ? severalPorts : isHidden ? hidden : forbidden) }]
+  if (inner === undefined || !('unread' in inner)) return []
+  const help = meaningOf(inner.unread).lacksRight ? asRoot : { canHave: 'have more filters than are read' }
+  return [{ container: name, reason: inner.unread.message, help }]
 }
 
-const asRoot = 'run it as root, with sudo; in a unit, give it CAP_SYS_ADMIN, as examples/systemd/spanplan.service does'
-
-/** What helps against each reason that is none of the container's. */
-const hintOf: ReadonlyMap<string, string> = new Map([
-  [missingRight, asRoot],
-  [unknownPort, asRoot],
-  [hiddenNamespace.reason, hiddenNamespace.hint]
-])
-
-function explainUnread(reason: string, unread: readonly Unread[], engine: Engine): Diagnostic {
+function explainUnread({ reason, help }: Unread, unread: readonly Unread[], engine: Engine): Diagnostic {
   const names = [...new Set(unread.map(({ container }) => container))].sort()
   const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
-  const canHave = reason === severalPorts ? 'make itself another interface' : 'have more filters than are read'
+  const restart = shellLine([engine, 'restart', ...names])
   const hint =
-    hintOf.get(reason) ??
-    `a container with CAP_NET_ADMIN can ${canHave}: take that right from it; a restart takes away what it has made: ${shellLine([engine, 'restart', ...names])}`
+    'hint' in help
+      ? help.hint
+      : `a container with CAP_NET_ADMIN can ${help.canHave}: take that right from it; a restart takes away what it has made: ${restart}`
   return diagnostic('STACK_UNREAD', message, hint)
 }
 

@@ -1,7 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
-import { hiddenNamespace } from '../../host/docker/inner-ends.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
@@ -14,7 +13,7 @@ import { markOf } from '../copied-mark.ts'
 import type { CopyPoint, SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { mirrorHandle } from '../marks.ts'
-import { waitForDocker } from '../unread.ts'
+import { hiddenNamespace, waitForDocker } from '../unread.ts'
 import { checkInterface } from './check-interface.ts'
 import {
   type Context,
