@@ -371,7 +371,7 @@ function nameChange(change: PlannedChange): string {
 /** The direction of a mirror; empty: the change is of no mirror. */
 function directionOf({ before, after }: PlannedChange): string {
   const resource = after ?? before
-  return resource !== null && isMirror(resource) ? writeDirection(resource.direction) : ''
+  return resource !== null && isMirror(resource) ? writeDirection(resource.point.direction) : ''
 }
 
 function remark(standing: Remark['standing'], text: string): Remark {

@@ -1,19 +1,11 @@
 import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { everyFrame } from '../host/tc-syntax.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import {
-  type CopyPoint,
-  type DesiredSpan,
-  type DesiredSpans,
-  type Device,
-  indexDesired
-} from '../resources/desired-state.ts'
+import { type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal.ts'
-import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { everySpan } from '../spec/scope.ts'
 import { liveSpans } from './live-spans.ts'
 import type { PlanView } from './plan-view.ts'
@@ -66,30 +58,7 @@ function describeSpan(name: string, live: readonly Mirror[], host: HostIndex): D
     wire: bridge?.offloads.gso?.active === false,
     // The bridge of a sealed span has the filter, too. A port without it may be new.
     sealed: [name, ...host.portsOf(name).map((port) => port.name)].some((one) => readSeal(host, one) === 'sealed'),
-    mirrors: describeMirrors(name, live, host),
+    mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
     sensors
   }
-}
-
-function findDevice(name: string, host: HostIndex): Device {
-  const link = host.linkOf(name)
-  return link === undefined ? { name, opaque: true } : { name, link }
-}
-
-function describeMirrors(span: string, live: readonly Mirror[], host: HostIndex): CopyPoint[] {
-  return live
-    .filter(({ spans, target }) => spans.includes(span) && target === span)
-    .map(({ device, tcHook, source, direction, program }) => ({
-      source,
-      tcHook,
-      direction,
-      program,
-      settings: [],
-      maxIdle: null,
-      item: writeSourceName(source),
-      origin: nowhere,
-      device: findDevice(device, host),
-      // The expression is in the file alone.
-      selection: { expression: null, everyFrame: program === everyFrame }
-    }))
 }

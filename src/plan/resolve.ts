@@ -260,7 +260,9 @@ function resolveMirrors(
     problem === null ? [] : waitForMirrors(span, source, id, problem)
   )
   return {
-    recalled: isUnread ? kind.recall(source, span, context) : [],
+    recalled: isUnread
+      ? kind.recall(span, context).map((point) => ({ ...point, maxIdle, item: source.id, origin }))
+      : [],
     blocked: blocked.map(({ device }) => device.name),
     items,
     waits: [...hooks.waits, ...blockedWaits, ...waits],

@@ -38,6 +38,8 @@ export function linkOf(device: Device): Link | undefined {
 /** One hook of one device, whose frames are copied into a span. */
 export interface CopyPoint {
   readonly source: SourceId
+  /** The container that the source is of, by name; null: of none that is known. */
+  readonly serves: string | null
   readonly device: Device
   readonly tcHook: TcHook
   readonly direction: Direction

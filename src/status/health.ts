@@ -3,7 +3,7 @@ import { groupBy } from '../host/host-index.ts'
 import { isHarmless, meaningOf } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { DesiredSpan, SourceId } from '../resources/desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeWait } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { writeStaysUp } from '../run-dir/going-down.ts'
@@ -61,7 +61,7 @@ export function judgeSpan(
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: describeIdleness(source),
-      isOwn: changes.every(({ device }) => device !== source.device)
+      isOwn: changes.every(({ device }) => device !== source.point.source[0])
     }))
   )
   const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))
@@ -174,12 +174,14 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 }
 
 /** What is wrong with a source that is idle. */
-export function describeIdleness({ span, device, idle, maxIdle, item, origin }: SourceIdleness): Diagnostic {
-  const message = `no frame has come from ${device} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
+export function describeIdleness({ span, point, idle, maxIdle }: SourceIdleness): Diagnostic {
+  const { source, item, origin } = point
+  const [name] = source
+  const message = `no frame has come from ${name} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
   return {
     ...diagnostic('SOURCE_IDLE', message, hint, origin),
-    subject: { span, kind: 'interface', id: [device], item }
+    subject: { span, kind: 'interface', id: [name], item }
   }
 }
 
@@ -191,7 +193,7 @@ const carrierClauses: Readonly<Record<CarrierCause, string>> = {
 }
 
 /** What is wrong with a source that has no carrier, or had none. */
-export function describeCarrier(source: SourceId, cause: CarrierCause): Diagnostic {
+export function describeCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
   return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${carrierClauses[cause]}`, causes[cause].hint)
 }
 
@@ -205,7 +207,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     const { text, hint } = causes[cause]
     const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (isCarrierCause(cause))
-      return hop.kind === 'interface' ? [{ diagnostic: describeCarrier(hop.source, cause), isOwn }] : []
+      return hop.kind === 'interface' ? [{ diagnostic: describeCarrier(hop.point, cause), isOwn }] : []
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`

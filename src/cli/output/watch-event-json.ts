@@ -58,9 +58,10 @@ export function eventFields(event: WatchEvent): object {
     }
     case 'idle':
     case 'idle_over':
+      return { span: event.span, device: event.point.source[0], diagnostic: diagnosticDocument(event.diagnostic) }
     case 'carrier_lost':
     case 'carrier_back':
-      return { span: event.span, device: event.device, diagnostic: diagnosticDocument(event.diagnostic) }
+      return { span: event.span, device: event.point.device.name, diagnostic: diagnosticDocument(event.diagnostic) }
     case 'sensor_unhealthy':
     case 'sensor_healthy': {
       const { span, sensor, state, cause, since, diagnostic } = event.sensor

@@ -149,14 +149,14 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'idle':
       return row('idle', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'idle_over':
-      return row('idle', event.span, paint('create', `frames come from ${printable(event.device)} again`))
+      return row('idle', event.span, paint('create', `frames come from ${printable(event.point.source[0])} again`))
     case 'carrier_lost':
       return row('carrier', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'carrier_back':
       return row(
         'carrier',
         event.span,
-        paint('create', `${printable(writeSourceName(event.source))} has a carrier again`)
+        paint('create', `${printable(writeSourceName(event.point.source))} has a carrier again`)
       )
     case 'sensor_unhealthy':
       return row('sensor', event.sensor.span, paint('remove', `! ${describeSensor(event.sensor)}`))

@@ -177,9 +177,9 @@ export const silence: Check = {
 }
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
-  const limited = new Set(sources.filter(isIdle).map(({ device }) => device))
-  return [...new Set(mirrors.map(({ device }) => device))].flatMap((device): Finding[] => {
-    const own = mirrors.filter((mirror) => mirror.device === device)
+  const limited = new Set(sources.filter(isIdle).map(({ point }) => point.source[0]))
+  return [...new Set(mirrors.map(({ point }) => point.device.name))].flatMap((device): Finding[] => {
+    const own = mirrors.filter(({ point }) => point.device.name === device)
     const idleness = readIdleness(own, sample)
     if (idleness === null) return []
     const { idle, heard } = idleness

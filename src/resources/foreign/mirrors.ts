@@ -5,7 +5,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { ClassFilter, Filter, Qdisc, TcHook } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter, writeHandle } from '../../host/write-filters.ts'
-import type { CopyPoint, DesiredState, Device } from '../desired-state.ts'
+import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless, type ObservedState } from '../kind.ts'
 import { describeFilter, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
 
@@ -24,7 +24,7 @@ export interface ForeignMirrors {
 export function findForeignMirrors(
   { desired, marks, host }: ObservedState,
   span: string,
-  { device: { name: device }, tcHook }: { readonly device: Pick<Device, 'name'>; readonly tcHook: TcHook }
+  { device: { name: device }, tcHook }: CopyPoint
 ): ForeignMirrors {
   const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
   const onHook = host.filtersAt(device, tcHook).filter((filter) => !marks.mirrors.has(filter))
@@ -148,12 +148,13 @@ function describeForeignMirror(filter: ForeignMirror): string {
 
 /** Explains the conflict of a mirror of ours with the foreign filters in its place. */
 export function explainForeignMirrors(
-  place: { readonly device: string; readonly tcHook: TcHook; readonly handle: number },
+  mirror: ReplacedMirrors & { readonly point: CopyPoint; readonly handle: number },
   span: string,
-  { foreignMirrors, removal }: ReplacedMirrors,
   host: HostIndex
 ): Diagnostic {
-  const { device, tcHook, handle } = place
+  const { point, handle, foreignMirrors, removal } = mirror
+  const { tcHook } = point
+  const device = point.device.name
   if (foreignMirrors.length > 0) {
     return diagnostic(
       'MIRROR_TWICE',

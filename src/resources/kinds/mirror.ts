@@ -2,9 +2,9 @@ import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
-import { type Direction, writeDirection } from '../../spec/values/direction.ts'
+import { writeDirection } from '../../spec/values/direction.ts'
 import { markOf } from '../copied-mark.ts'
-import type { CopyPoint, DesiredSpan, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -18,22 +18,18 @@ import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
-import { writeMirrorTitle } from '../sources/host-source-kind.ts'
+import { livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
 export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
-  readonly device: string
-  readonly tcHook: TcHook
-  readonly source: SourceId
-  readonly direction: Direction
+  readonly point: CopyPoint
   readonly handle: number
   /** The bridge that gets the copies; `*` if that bridge is gone, also where there is a new bridge of the same name. */
   readonly target: string
+  /** While the point's is not known, the live one. */
   readonly program: Program
-  /** As in the file; null: it has none, or is not known. */
-  readonly expression: string | null
   /** What happens to the frame itself: `continue` hands it to the next filter. */
   readonly control: string
   /** The protocol of the frames that the filter sees, or `all`. */
@@ -51,7 +47,14 @@ export function isMirror(resource: Resource): resource is Mirror {
 /** How mirrors are desired, observed and changed. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
-  document: (resource) => ({ ...resource, direction: writeDirection(resource.direction) }),
+  document: ({ point: { device, tcHook, source, direction, selection }, ...mirror }) => ({
+    ...mirror,
+    device: device.name,
+    tcHook,
+    source,
+    direction: writeDirection(direction),
+    expression: selection.expression
+  }),
   fields: {
     target: { label: 'target', words: nameTarget },
     program: {
@@ -91,21 +94,21 @@ export const mirror: Kind<Mirror> = {
   remove: removeSteps,
   title: nameMirror,
   summary: describeProgram,
-  address: ({ source, direction, spans, handle }) => [
-    ...source,
-    writeDirection(direction),
+  address: ({ point, spans, handle }) => [
+    ...point.source,
+    writeDirection(point.direction),
     ...(spans.length === 0 ? [handle.toString(16)] : [])
   ],
-  device: ({ device }) => device,
-  // The source of any other interface is the interface.
-  serves: ({ source: [name, network] }) => (network === undefined ? null : name),
-  remembers: ({ device, cookie }) => (cookie === '' ? [] : [{ device }]),
-  conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, live, host),
+  device: ({ point }) => point.device.name,
+  serves: ({ point }) => point.serves,
+  remembers: ({ point, cookie }) => (cookie === '' ? [] : [{ device: point.device.name }]),
+  conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, host),
   adoptNote: 'a later destroy removes it'
 }
 
-function describeProgram({ expression, program }: Mirror): string {
-  return writeFrames({ selection: { expression, everyFrame: program === everyFrame }, program }) ?? 'every frame'
+function describeProgram({ point, program }: Mirror): string {
+  const selection = { ...point.selection, everyFrame: program === everyFrame }
+  return writeFrames({ selection, program }) ?? 'every frame'
 }
 
 /** The frames that are copied, in words; null: every frame. */
@@ -115,29 +118,27 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 }
 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap(({ source, device, tcHook, direction, selection, program, item, origin }): Mirror[] => {
+  return span.mirrors.flatMap((point): Mirror[] => {
+    const { device, tcHook, item, origin } = point
     const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
-    const known = program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
+    const program =
+      point.program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
-    if (known === undefined || known === null || marked === undefined) return []
+    if (program === undefined || program === null || marked === undefined) return []
     return [
       {
         kind: 'mirror',
         id,
         spans: [span.name],
         owner: 'ours',
-        device: device.name,
-        tcHook,
-        source,
-        direction,
+        point,
         handle,
         item,
         origin,
         target: span.name,
-        program: known,
-        expression: selection.expression,
+        program,
         control: 'continue',
         protocol: 'all',
         directAction: false,
@@ -153,22 +154,17 @@ function nameTarget(target: string): string {
 }
 
 function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
-  const { device, tcHook } = filter
-  const points = marks.interfaces.get(device)?.points
-  const { source, direction } = points?.find((one) => one.tcHook === tcHook) ?? identifySource(filter, host)
+  const points = marks.interfaces.get(filter.device)?.points
+  const source = points?.find(({ tcHook }) => tcHook === filter.tcHook) ?? identifySource(filter, host)
   return {
     kind: 'mirror',
     id: filterId(filter),
     spans: [],
     owner: 'foreign',
-    device,
-    tcHook,
-    source,
-    direction,
+    point: livePoint(filter, source, host),
     handle: filter.handle ?? 0,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
-    expression: null,
     control: filter.mirror?.control ?? '',
     protocol: filter.protocol,
     directAction: filter.directAction,
@@ -194,12 +190,11 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
 
 /** Foreign mirrors whose bridge went meanwhile, as Docker takes along a bridge that it has made, are still there, and copy nowhere. */
 function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host }: ObservedState): readonly Mirror[] {
-  const live = mirrors.filter(({ device }) => host.mayExist(device))
+  const live = mirrors.filter(({ point }) => host.mayExist(point.device.name))
   return live.map((one) => {
     if (one.foreignMirrors.length === 0) return one
-    const place = { device: { name: one.device }, tcHook: one.tcHook }
-    const { copying } = findForeignMirrors(then, one.target, place)
-    return { ...one, ...planReplacement(then.host, one.device, copying, host) }
+    const { copying } = findForeignMirrors(then, one.target, one.point)
+    return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
   })
 }
 
@@ -212,7 +207,9 @@ function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
   if (change.action !== 'update') return change
   const { before, after } = change
   const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
-  return isRecompiled ? { ...change, before: { ...before, expression: 'the same tests in another order' } } : change
+  if (!isRecompiled) return change
+  const selection = { ...before.point.selection, expression: 'the same tests in another order' }
+  return { ...change, before: { ...before, point: { ...before.point, selection } } }
 }
 
 /** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */
@@ -229,7 +226,8 @@ function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<
   const moves = changes.flatMap((change) =>
     change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
   )
-  const isBeside = (one: Mirror, other: Mirror) => one.device === other.device && one.tcHook === other.tcHook
+  const isBeside = ({ point: one }: Mirror, { point: other }: Mirror) =>
+    one.device.name === other.device.name && one.tcHook === other.tcHook
   return changes.map((change) => {
     const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
     if (change !== first) return change
@@ -254,19 +252,21 @@ function makeSteps(after: Mirror, verb: string): Step[] {
   if (after.foreignMirrors.length > 0) {
     return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${nameMirror(after)}`, argv }))
   }
-  return [{ summary: `${verb} the mirror ${nameMirror(after)}`, argv: ['tc', ...writeMirror(after)] }]
+  const { device, tcHook } = after.point
+  const argv = ['tc', ...writeMirror({ ...after, device: device.name, tcHook })] as const
+  return [{ summary: `${verb} the mirror ${nameMirror(after)}`, argv }]
 }
 
 function removeSteps(before: Mirror): Step[] {
   return [{ summary: `remove the mirror ${nameMirror(before)}`, argv: deletion(before) }]
 }
 
-function deletion({ device, tcHook, handle }: Mirror): Argv {
-  return ['tc', ...deleteFilter(device, tcHook, mirrorPref, handle)]
+function deletion({ point: { device, tcHook }, handle }: Mirror): Argv {
+  return ['tc', ...deleteFilter(device.name, tcHook, mirrorPref, handle)]
 }
 
-function nameMirror({ source, direction, target, spans }: Mirror): string {
-  return writeMirrorTitle(source, direction, spans[0] ?? nameTarget(target))
+function nameMirror({ point, target, spans }: Mirror): string {
+  return writeMirrorTitle(point, spans[0] ?? nameTarget(target))
 }
 
 function filterId(filter: Filter): string {

@@ -4,13 +4,12 @@ import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
-import { everyFrame } from '../../host/tc-syntax.ts'
 import type { Code } from '../../messages.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import { markOf } from '../copied-mark.ts'
-import type { CopyPoint, SourceId } from '../desired-state.ts'
+import type { CopyPoint } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { mirrorHandle } from '../marks.ts'
 import { hiddenNamespace, waitForDocker } from '../unread.ts'
@@ -20,6 +19,8 @@ import {
   directionAt,
   type HostSourceKind,
   joinResolved,
+  livePoint,
+  type MirrorSource,
   nothingResolved,
   peerHooks,
   type Resolved,
@@ -42,13 +43,13 @@ export const containerSource: HostSourceKind<SourceOf<'container'>> = {
     const link = host.linkOf(device)
     const attachment = link && host.attachmentOf(link)
     if (link === undefined || attachment === undefined) return null
-    return { source: sourceIdOf(attachment, link), direction: directionAt(peerHooks, tcHook) }
+    return { ...identityOf(attachment, link), direction: directionAt(peerHooks, tcHook) }
   }
 }
 
-/** The id of a container's interface as a source. The interface's own name is no id: it changes with each start. */
-function sourceIdOf({ container, endpoint }: Attachment, { name }: Pick<Link, 'name'>): SourceId {
-  return [container.name, endpoint?.network ?? name]
+/** A container's interface as a source. The interface's own name is no id: it changes with each start. */
+function identityOf({ container, endpoint }: Attachment, link: Link): Pick<MirrorSource, 'source' | 'serves'> {
+  return { source: [container.name, endpoint?.network ?? link.name], serves: container.name }
 }
 
 function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, context: Context): ResolvedSource {
@@ -135,7 +136,7 @@ function resolveContainer(
     items: links.flatMap((link) => {
       const found = checkInterface(link, false, host)
       return source.directions.map((direction) => ({
-        source: sourceIdOf(host.attachmentOf(link) ?? { container, endpoint: null }, link),
+        ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link),
         device: { name: link.name, link },
         tcHook: peerHooks[direction],
         direction,
@@ -147,31 +148,17 @@ function resolveContainer(
 }
 
 /** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
-function recallContainers(
-  { id, maxIdle, origin }: SourceOf<'container'>,
-  { name }: SpanSpec,
-  { spec, host }: Pick<Context, 'spec' | 'host'>
-): CopyPoint[] {
+function recallContainers(span: SpanSpec, { spec, host }: Pick<Context, 'spec' | 'host'>): CopyPoint[] {
   return host.links
     .filter(({ foreignPeer }) => foreignPeer)
-    .flatMap((link) =>
-      host.filtersOf(link.name).flatMap(({ mirror, tcHook, handle, program }): CopyPoint[] => {
-        if (mirror === null || handle !== mirrorHandle(spec.name, name, link.name, tcHook)) return []
-        return [
-          {
-            source: [link.name],
-            device: { name: link.name, link },
-            tcHook,
-            direction: directionAt(peerHooks, tcHook),
-            selection: { expression: null, everyFrame: program === everyFrame },
-            program,
-            settings: [],
-            maxIdle,
-            item: id,
-            origin
-          }
-        ]
-      })
+    .flatMap(({ name }) =>
+      host
+        .filtersOf(name)
+        .filter(({ mirror, tcHook, handle }) => mirror && handle === mirrorHandle(spec.name, span.name, name, tcHook))
+        .map((filter) => {
+          const direction = directionAt(peerHooks, filter.tcHook)
+          return livePoint(filter, { source: [name], serves: null, direction }, host)
+        })
     )
 }
 

@@ -1,7 +1,8 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, IpLink, TcHook } from '../../host/snapshot.ts'
+import { everyFrame } from '../../host/tc-syntax.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
@@ -46,8 +47,11 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
   }
 }
 
+/** The source of a mirror, and which of the source's frames the mirror copies. */
+export type MirrorSource = Pick<CopyPoint, 'source' | 'serves' | 'direction'>
+
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
-export interface SourceHook extends Pick<CopyPoint, 'source' | 'device' | 'tcHook' | 'direction' | 'settings'> {
+export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings'> {
   /** Why frames cannot be copied at the hook: it waits, and what is live on its device stays as it is; null: they can. */
   readonly problem: Diagnostic | null
 }
@@ -76,9 +80,9 @@ export interface HostSourceKind<S extends SourceSpec> {
   /** The hooks of the devices that the source ends in, or why it ends in none now. */
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
   /** What is live of the source where an input was not read: it stays as it is. */
-  recall(source: S, span: SpanSpec, context: Context): readonly CopyPoint[]
+  recall(span: SpanSpec, context: Context): readonly CopyPoint[]
   /** Which source a live mirror is of; null: none of this kind, or of an interface, which needs no telling. */
-  identify(place: MirrorPlace, host: HostIndex): Pick<CopyPoint, 'source' | 'direction'> | null
+  identify(place: MirrorPlace, host: HostIndex): MirrorSource | null
 }
 
 /** What a hook of ifupdown knows: the file, and the interfaces. */
@@ -101,6 +105,28 @@ export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
   return tcHook === received ? 'received' : 'sent'
 }
 
+/** What a live filter copies. What its file said of it besides is not known. */
+export function livePoint(
+  { device: name, tcHook, program }: Filter,
+  { source, serves, direction }: MirrorSource,
+  host: HostIndex
+): CopyPoint {
+  const link = host.linkOf(name)
+  return {
+    source,
+    serves,
+    direction,
+    device: link === undefined ? { name, opaque: true } : { name, link },
+    tcHook,
+    selection: { expression: null, everyFrame: program === everyFrame },
+    program,
+    settings: [],
+    maxIdle: null,
+    item: writeSourceName(source),
+    origin: nowhere
+  }
+}
+
 /** A wait for each mirror of a source. */
 export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
@@ -113,7 +139,7 @@ export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId,
 
 /** A wait for one mirror. */
 export function waitForMirror(span: string, point: MirrorId, diagnostic: Diagnostic): Wait {
-  return waitFor(mirrorSubject(span, point), writeMirrorTitle(point.source, point.direction, span), diagnostic)
+  return waitFor(mirrorSubject(span, point), writeMirrorTitle(point, span), diagnostic)
 }
 
 /** What tells a mirror from the others of its span. */
@@ -125,8 +151,13 @@ export function mirrorSubject(span: string, { source, direction, item }: MirrorI
 }
 
 /** The name of a mirror in a plan. */
-export function writeMirrorTitle(id: SourceId, direction: Direction, span: string): string {
-  return `${writeSourceName(id)} ${writeDirection(direction)} → ${span}`
+export function writeMirrorTitle(point: Pick<CopyPoint, 'source' | 'direction'>, span: string): string {
+  return `${writePoint(point)} → ${span}`
+}
+
+/** What a copy point is called, also as a hop. */
+export function writePoint({ source, direction }: Pick<CopyPoint, 'source' | 'direction'>): string {
+  return `${writeSourceName(source)} ${writeDirection(direction)}`
 }
 
 /** What a source is called. */

@@ -132,6 +132,7 @@ function hooksOf(
   const { name } = link
   return source.directions.map((direction) => ({
     source: [name],
+    serves: null,
     device: { name, link },
     tcHook: hostHooks[direction],
     direction,

@@ -1,7 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { SourceOf, SourceSpec } from '../../spec/items/source-item.ts'
 import { containerSource } from './container.ts'
-import { directionAt, type HostSourceKind, hostHooks, type MirrorPlace } from './host-source-kind.ts'
+import { directionAt, type HostSourceKind, hostHooks, type MirrorPlace, type MirrorSource } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
 
 /** The kinds of source. */
@@ -16,10 +16,13 @@ export function hostKindOf<Kind extends SourceSpec['kind']>({ kind }: SourceOf<K
 }
 
 /** Which source a live mirror is of: where no kind knows the device, it is an interface by itself. */
-export function identifySource(place: MirrorPlace, host: HostIndex) {
+export function identifySource(place: MirrorPlace, host: HostIndex): MirrorSource {
   const found = Object.values(kinds).map((kind) => kind.identify(place, host))
   return (
-    found.find((one) => one !== null) ??
-    ({ source: [place.device], direction: directionAt(hostHooks, place.tcHook) } as const)
+    found.find((one) => one !== null) ?? {
+      source: [place.device],
+      serves: null,
+      direction: directionAt(hostHooks, place.tcHook)
+    }
   )
 }

@@ -39,10 +39,8 @@ export function findListener({ sandbox, index }: ContainerInterface, { listeners
 }
 
 /** The counters of a mirror in a sample; undefined: its filter is not there. */
-export function findMirror(mirror: PathMirror, { mirrors }: Sample): MirrorCounters | undefined {
-  return mirrors.find(
-    ({ device, tcHook, handle }) => device === mirror.device && tcHook === mirror.tcHook && handle === mirror.handle
-  )
+export function findMirror({ point, handle }: PathMirror, { mirrors }: Sample): MirrorCounters | undefined {
+  return mirrors.find((one) => one.device === point.device.name && one.tcHook === point.tcHook && one.handle === handle)
 }
 
 /** The counters of a link in two samples; undefined: the later one does not have it. */

@@ -1,8 +1,7 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import type { SourceId } from '../../resources/desired-state.ts'
-import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
-import { writeDirection } from '../../spec/values/direction.ts'
+import { type CopyPoint, linkOf, linksOf } from '../../resources/desired-state.ts'
+import { writePoint, writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { CarrierCause, Cause } from './causes.ts'
 import {
   type CounterDelta,
@@ -37,19 +36,20 @@ interface HopCounts {
 }
 
 /** One hop of a frame path. What is lost at a hop did not come to the next one. */
-export type Hop = HopCounts &
-  (
-    | ({ readonly kind: 'interface' } & Pick<PathMirror, 'device' | 'source'>)
-    | ({
+export type Hop = HopCounts & {
+  /** Where it counts: of a sensor, the host's end of its interface. */
+  readonly device: string
+} & (
+    | { readonly kind: 'interface'; readonly point: CopyPoint }
+    | {
         readonly kind: 'mirror'
+        readonly point: CopyPoint
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
-      } & Pick<PathMirror, 'device' | 'source' | 'tcHook' | 'direction' | 'selection' | 'program'>)
-    | { readonly kind: 'bridge' | 'port'; readonly device: string }
+      }
+    | { readonly kind: 'bridge' | 'port' }
     | {
         readonly kind: 'sensor'
-        /** The host's end of its interface. */
-        readonly device: string
         readonly container: string
         /** The packet sockets with which it listens; null: they could not be read. */
         readonly sockets: readonly PacketSocket[] | null
@@ -60,8 +60,8 @@ export type Hop = HopCounts &
 
 /** What a hop is called beside its kind: the interface, with the tc hook of a mirror; or the container. */
 export function hopTitle(hop: Hop): string {
-  if (hop.kind === 'mirror') return `${writeSourceName(hop.source)} ${writeDirection(hop.direction)}`
-  if (hop.kind === 'interface') return writeSourceName(hop.source)
+  if (hop.kind === 'mirror') return writePoint(hop.point)
+  if (hop.kind === 'interface') return writeSourceName(hop.point.source)
   return hop.kind === 'sensor' ? hop.container : hop.device
 }
 
@@ -80,7 +80,7 @@ type Interval = readonly [first: Sample, later: Sample]
 /** Compares two samples along the frame path of one span. */
 export function makeFlowReport(path: FramePath, first: Sample, later: Sample): FlowReport {
   const interval = [first, later] as const
-  const received = path.mirrors.filter(({ tcHook }) => tcHook === 'ingress')
+  const received = path.mirrors.filter(({ point }) => point.tcHook === 'ingress')
   return {
     span: path.span,
     seconds: (later.at - first.at) / 1000,
@@ -105,15 +105,17 @@ function countsOf(frames: CounterDelta, bytes: CounterDelta, losses: readonly Lo
 }
 
 function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
-  const hop = { kind: 'interface', device: mirror.device, source: mirror.source } as const
-  const pair = pairLinks(mirror.index, ...interval)
+  const { point } = mirror
+  const hop = { kind: 'interface', device: point.device.name, point } as const
+  // By index: a new device of the same name is another one.
+  const pair = pairLinks(linkOf(point.device)?.index ?? null, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
   const received = frameDelta(pair, 'rx', interval)
   const delta = (counter: keyof LinkCounters['rx']) => counterDelta(pair, ({ rx }) => rx[counter])
   // Each driver counts the same losses under one of the two.
   const overrun = Math.max(delta('over').count, delta('fifo').count)
   const losses = [
-    ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(mirror.source, pair.later), frames: null }] : []),
+    ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(point, pair.later), frames: null }] : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
     ...loss('damaged', delta('errors').count),
     ...lossBeforeMirror(path, mirror, received, interval)
@@ -126,24 +128,24 @@ function lostCarrier({ first, later }: CounterPair<LinkCounters>): boolean {
   return !later.running || first?.running === false || (first?.carrierChanges ?? 0) !== later.carrierChanges
 }
 
-function causeOfCarrier(source: SourceId, { up, running }: LinkCounters): CarrierCause {
+function causeOfCarrier(point: CopyPoint, { up, running }: LinkCounters): CarrierCause {
   if (running) return 'carrier_flap'
-  return up ? causeOfNoCarrier(source) : 'interface_down'
+  return up ? causeOfNoCarrier(point) : 'interface_down'
 }
 
 /** Of an interface that is up. The host's end of a container's interface has no carrier while the container's end is down. */
-export function causeOfNoCarrier(source: SourceId): CarrierCause {
-  return source.length > 1 ? 'source_down' : 'no_carrier'
+export function causeOfNoCarrier({ serves }: CopyPoint): CarrierCause {
+  return serves === null ? 'no_carrier' : 'source_down'
 }
 
 /** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */
 function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, interval: Interval): Loss[] {
   const pair = pairMirrors(mirror, ...interval)
   if (pair === undefined) {
-    const frames = mirror.selection.everyFrame ? countUnmirrored(path, mirror, received, interval) : null
+    const frames = mirror.point.selection.everyFrame ? countUnmirrored(path, mirror, received, interval) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
-  if (!mirror.selection.everyFrame) return []
+  if (!mirror.point.selection.everyFrame) return []
   return loss('unexplained', missingFrames(received, mirrorDelta(pair, 'packets')))
 }
 
@@ -172,9 +174,8 @@ function mirrorDelta(
 
 function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
   const pair = pairMirrors(mirror, ...interval)
-  const { device, source, tcHook, direction, selection, program } = mirror
-  const counters = pair?.later ?? null
-  const hop = { kind: 'mirror', device, source, tcHook, direction, selection, program, counters } as const
+  const { point } = mirror
+  const hop = { kind: 'mirror', device: point.device.name, point, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...hop, ...absent }
   const losses = [
     ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
@@ -221,7 +222,8 @@ function portHops(path: FramePath, { device, index, sensor }: PathPort, interval
 /** Why a port does not get what the bridge got. The kernel does not say: this is the cause that can be. */
 function causeBeforePort(path: FramePath, port: CounterPair<LinkCounters>, [, later]: Interval): Cause {
   if (lostCarrier(port)) return 'port_down'
-  const interfaces = later.links.filter(({ index }) => path.mirrors.some((mirror) => mirror.index === index))
+  const indexes = linksOf(path.mirrors.map(({ point }) => point)).map(({ index }) => index)
+  const interfaces = later.links.filter(({ index }) => indexes.includes(index))
   return interfaces.some(({ mtu }) => mtu > port.later.mtu) ? 'too_large' : 'unexplained'
 }
 

@@ -1,15 +1,12 @@
 import { type ContainerInterface, readSample, type Sample } from '../../host/read-counters.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type CopyPoint, type DesiredSpan, linkOf } from '../../resources/desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
-export interface PathMirror
-  extends Pick<CopyPoint, 'source' | 'tcHook' | 'direction' | 'selection' | 'program' | 'maxIdle' | 'item' | 'origin'> {
-  readonly device: string
-  /** The device's index: a new device of the same name is another one; null: it is not there. */
-  readonly index: number | null
+export interface PathMirror {
+  readonly point: CopyPoint
   readonly handle: number
 }
 
@@ -44,18 +41,9 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   return {
     span: span.name,
     wire: span.wire,
-    mirrors: span.mirrors.map(({ source, device, tcHook, direction, selection, program, maxIdle, item, origin }) => ({
-      source,
-      device: device.name,
-      index: linkOf(device)?.index ?? null,
-      tcHook,
-      direction,
-      selection,
-      program,
-      maxIdle,
-      item,
-      origin,
-      handle: mirrorHandle(span.owner, span.name, device.name, tcHook)
+    mirrors: span.mirrors.map((point) => ({
+      point,
+      handle: mirrorHandle(span.owner, span.name, point.device.name, point.tcHook)
     })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
@@ -74,7 +62,8 @@ function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): Path
  * @throws SpanplanError as readSample() does.
  */
 export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
-  const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ device, tcHook }) => ({ device, tcHook })))
+  const points = paths.flatMap(({ mirrors }) => mirrors.map(({ point }) => point))
+  const tcHooks = points.map(({ device, tcHook }) => ({ device: device.name, tcHook }))
   return readSample({
     // Several spans may mirror one tc hook.
     tcHooks: [...new Map(tcHooks.map((one) => [`${one.device} ${one.tcHook}`, one])).values()],

@@ -1,20 +1,18 @@
-import type { ItemId, Origin } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import type { CopyPoint } from '../../resources/desired-state.ts'
 import { findMirror } from './counter-delta.ts'
 import type { FramePath, PathMirror } from './frame-path.ts'
 
 /** A source with a max_idle, and how long it has been without a frame. */
 export interface SourceIdleness {
   readonly span: string
-  readonly device: string
+  readonly point: CopyPoint
   /** Milliseconds since the last frame, or since the filter was made where it has seen none. */
   readonly idle: number
   /** A frame has come since the filters were made. */
   readonly heard: boolean
   /** Milliseconds. */
   readonly maxIdle: number
-  readonly item: ItemId
-  readonly origin: Origin
 }
 
 /** How long none of some mirrors has seen a frame; null: none of them has a filter. */
@@ -32,14 +30,15 @@ export function readIdleness(
 
 /** The sources of a span that have a max_idle and a filter. */
 export function readSources({ span, mirrors }: FramePath, sample: Sample): SourceIdleness[] {
-  const sources = new Map(mirrors.map((mirror) => [mirror.item, mirror]))
-  return [...sources.values()].flatMap(({ source: [name], maxIdle, item, origin }) => {
+  const sources = new Map(mirrors.map(({ point }) => [point.item, point]))
+  return [...sources.values()].flatMap((point) => {
+    const { maxIdle, item } = point
     if (maxIdle === null) return []
     const idleness = readIdleness(
-      mirrors.filter((mirror) => mirror.item === item),
+      mirrors.filter((mirror) => mirror.point.item === item),
       sample
     )
-    return idleness === null ? [] : [{ ...idleness, span, device: name, maxIdle, item, origin }]
+    return idleness === null ? [] : [{ ...idleness, span, point, maxIdle }]
   })
 }
 

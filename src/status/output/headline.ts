@@ -118,9 +118,9 @@ function describePause({ pausedUntil }: SpanReport): string[] {
 function describeSilence({ hops }: FlowReport): string | null {
   const mirrors = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters !== null ? [hop] : []))
   const heard = new Set(
-    mirrors.filter(({ counters }) => counters?.packets !== 0).map(({ source }) => writeSourceName(source))
+    mirrors.filter(({ counters }) => counters?.packets !== 0).map(({ point }) => writeSourceName(point.source))
   )
-  const names = [...new Set(mirrors.map(({ source }) => writeSourceName(source)))]
+  const names = [...new Set(mirrors.map(({ point }) => writeSourceName(point.source)))]
   const silent = names.filter((name) => !heard.has(name))
   if (silent.length === 0) return null
   return silent.length === names.length ? 'no frames yet' : `no frames yet from ${silent.join(', ')}`

@@ -1,5 +1,6 @@
 import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
+import { linkOf } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
@@ -211,7 +212,9 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   const traffic = (labels: Labels, counts: Omit<Traffic, 'labels'> | undefined): Traffic[] =>
     counts === undefined ? [] : [{ labels, packets: counts.packets, bytes: counts.bytes }]
   const indexes = new Map(
-    paths.flatMap(({ mirrors }) => mirrors.map(({ source, index }) => [writeSourceName(source), index] as const))
+    paths.flatMap(({ mirrors }) =>
+      mirrors.map(({ point: { source, device } }) => [writeSourceName(source), linkOf(device)?.index ?? null] as const)
+    )
   )
   const sources = [...indexes].flatMap(([name, index]) => {
     const link = findLink(index, sample)
@@ -221,7 +224,8 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
   const interfaces = sources.flatMap(({ labels, link }) => traffic(labels, link.rx))
   const mirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {
-      const labels = { span, interface: writeSourceName(mirror.source), direction: writeDirection(mirror.direction) }
+      const { source, direction } = mirror.point
+      const labels = { span, interface: writeSourceName(source), direction: writeDirection(direction) }
       return traffic(labels, findMirror(mirror, sample))
     })
   )
@@ -251,9 +255,9 @@ function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traf
 /** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
-    [...new Set(mirrors.map(({ source }) => writeSourceName(source)))].flatMap((name) => {
+    [...new Set(mirrors.map(({ point }) => writeSourceName(point.source)))].flatMap((name) => {
       const idleness = readIdleness(
-        mirrors.filter(({ source }) => writeSourceName(source) === name),
+        mirrors.filter(({ point }) => writeSourceName(point.source) === name),
         sample
       )
       return idleness === null ? [] : [{ labels: { span, interface: name }, value: idleness.idle / 1000 }]
@@ -284,8 +288,8 @@ function countHearing(sockets: readonly PacketSocket[]): number {
 
 function hopLabels(hop: Hop): Labels {
   return {
-    interface: 'source' in hop ? writeSourceName(hop.source) : hop.device,
-    ...(hop.kind === 'mirror' && { direction: writeDirection(hop.direction) }),
+    interface: 'point' in hop ? writeSourceName(hop.point.source) : hop.device,
+    ...(hop.kind === 'mirror' && { direction: writeDirection(hop.point.direction) }),
     ...(hop.kind === 'sensor' && sensorLabel(hop.container))
   }
 }

@@ -99,11 +99,11 @@ function lossDocument({ cause, frames }: Loss) {
 
 function detailsOf(hop: Hop) {
   if (hop.kind === 'mirror') {
-    const { source, direction, counters } = hop
+    const { point, counters } = hop
     return {
-      source: writeSourceName(source),
-      direction: writeDirection(direction),
-      filter: writeFrames(hop),
+      source: writeSourceName(point.source),
+      direction: writeDirection(point.direction),
+      filter: writeFrames(point),
       total_frames: counters?.packets ?? null,
       total_bytes: counters?.bytes ?? null,
       installed_seconds: counters?.installed ?? null,

@@ -134,8 +134,8 @@ function remarks(hop: Hop): string[] {
 }
 
 function describeMirror(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
-  const { counters } = hop
-  const frames = writeFrames(hop)
+  const { point, counters } = hop
+  const frames = writeFrames(point)
   const filter = frames === null ? [] : [oneLine(frames)]
   if (counters === null) return [...filter, 'the mirror is missing']
   const { packets, bytes, installed, idle } = counters

@@ -9,9 +9,9 @@ import { trackTransitions } from './transition-tracker.ts'
 /** Milliseconds: an interface that has just been set up gets its carrier a moment later, and one that is renamed loses it for one. */
 const settling = 3000
 
-interface Source extends Pick<CopyPoint, 'source'> {
+interface Source {
   readonly span: string
-  readonly device: string
+  readonly point: CopyPoint
 }
 
 /**
@@ -42,25 +42,22 @@ export function trackCarriers(emit: EmitEvent, signal: AbortSignal): (view: Plan
 
 /** Makes what emits the events of a plan. */
 export function openCarrierRecorder(emit: EmitEvent) {
-  const lost = trackTransitions<Source>(({ span, device }) => JSON.stringify([span, device]))
+  const lost = trackTransitions<Source>(({ span, point }) => JSON.stringify([span, point.device.name]))
   return ({ desired, host }: Pick<PlanView, 'desired' | 'host'>): void => {
     // One that is missing or down is in the plan.
-    const isUp = ({ device }: Source) => host.linkOf(device)?.up === true
-    const hasCarrier = ({ device }: Source) => host.linkOf(device)?.carrier === true
-    const sources = desired.spans.flatMap(({ name, mirrors }) =>
-      [...new Map(mirrors.map(({ device, source }) => [device.name, source]))].map(([device, source]) => ({
-        span: name,
-        device,
-        source
-      }))
-    )
+    const isUp = ({ point }: Source) => host.linkOf(point.device.name)?.up === true
+    const hasCarrier = ({ point }: Source) => host.linkOf(point.device.name)?.carrier === true
+    const sources = desired.spans.flatMap(({ name: span, mirrors }) => {
+      const points = new Map(mirrors.map((point) => [point.device.name, point]))
+      return [...points.values()].map((point) => ({ span, point }))
+    })
     // A span that is paused or waits is not in the plan.
     const isPlanned = ({ span }: Source) => desired.spanOf(span) !== undefined
     const { started, ended } = lost.update(
       sources.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const diagnosticOf = ({ source }: Source) => describeCarrier(source, causeOfNoCarrier(source))
+    const diagnosticOf = ({ point }: Source) => describeCarrier(point, causeOfNoCarrier(point))
     for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
     for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
   }

@@ -134,7 +134,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
         : []
     )
     const planned = view.desired.spans.flatMap(({ name, mirrors }) =>
-      mirrors.map(({ source: [source], device }): Source => ({ span: name, source, isNamed: source === device.name }))
+      mirrors.map(
+        ({ serves, device }): Source => ({ span: name, source: serves ?? device.name, isNamed: serves === null })
+      )
     )
     const isWaitedFor = ({ span, source }: Source) =>
       view.plan.waiting.some((wait) => wait.span === span && wait.container === source)

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { SourceId } from '../../resources/desired-state.ts'
+import type { CopyPoint } from '../../resources/desired-state.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
@@ -39,19 +39,11 @@ export type WatchEvent =
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
-  /** A source has had no frame for as long as its max_idle, or has frames again. */
+  /** A source has had no frame for as long as its max_idle, or its interface has no carrier; or it has these again. */
   | {
-      readonly type: 'idle' | 'idle_over'
+      readonly type: 'idle' | 'idle_over' | 'carrier_lost' | 'carrier_back'
       readonly span: string
-      readonly device: string
-      readonly diagnostic: Diagnostic
-    }
-  /** The interface of a source has no carrier, or has one again. */
-  | {
-      readonly type: 'carrier_lost' | 'carrier_back'
-      readonly span: string
-      readonly device: string
-      readonly source: SourceId
+      readonly point: CopyPoint
       readonly diagnostic: Diagnostic
     }
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */

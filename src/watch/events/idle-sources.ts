@@ -49,18 +49,18 @@ export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: P
   }
 }
 
-function keyOf({ span, device, item }: SourceIdleness): string {
-  return JSON.stringify([span, device, item])
+function keyOf({ span, point }: SourceIdleness): string {
+  return JSON.stringify([span, point.source[0], point.item])
 }
 
 function idleSource(source: SourceIdleness) {
-  const { span, device } = source
-  return { span, device, diagnostic: describeIdleness(source) }
+  const { span, point } = source
+  return { span, point, diagnostic: describeIdleness(source) }
 }
 
 /** null: no source has a max_idle. */
 function periodOf(paths: readonly FramePath[]): number | null {
-  const limits = paths.flatMap(({ mirrors }) => mirrors.flatMap(({ maxIdle }) => maxIdle ?? []))
+  const limits = paths.flatMap(({ mirrors }) => mirrors.flatMap(({ point }) => point.maxIdle ?? []))
   if (limits.length === 0) return null
   return Math.min(longestPeriod, Math.max(shortestPeriod, shareOfMaxIdle * Math.min(...limits)))
 }

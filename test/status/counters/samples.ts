@@ -2,6 +2,7 @@ import type { LinkCounters, MirrorCounters } from '../../../src/host/parsers/cou
 import type { Sample } from '../../../src/host/read-counters.ts'
 import { everyFrame } from '../../../src/host/tc-syntax.ts'
 import type { FramePath } from '../../../src/status/counters/frame-path.ts'
+import { converged } from '../../lab/fixtures/converged.ts'
 
 const origin = { file: 'spans.yaml', line: 1, column: 1 }
 
@@ -9,21 +10,24 @@ const origin = { file: 'spans.yaml', line: 1, column: 1 }
 export const path: FramePath = {
   span: 'span0',
   wire: true,
-  mirrors: [
-    {
-      source: ['ens192'],
-      direction: 'received',
-      device: 'ens192',
-      index: 2,
-      tcHook: 'ingress',
-      handle: 8,
-      selection: { expression: null, everyFrame: true },
-      program: everyFrame,
-      maxIdle: null,
-      item: 'ens192',
-      origin
-    }
-  ],
+  mirrors: converged.links
+    .filter(({ name }) => name === 'ens192')
+    .map((link) => ({
+      point: {
+        source: ['ens192'],
+        serves: null,
+        device: { name: 'ens192', link },
+        tcHook: 'ingress',
+        direction: 'received',
+        selection: { expression: null, everyFrame: true },
+        program: everyFrame,
+        settings: [],
+        maxIdle: null,
+        item: 'ens192',
+        origin
+      },
+      handle: 8
+    })),
   bridge: 4,
   ports: [
     {
