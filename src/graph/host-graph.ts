@@ -1,5 +1,5 @@
 import type { ItemId } from '../errors.ts'
-import { groupBy, type HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { localTime } from '../local-time.ts'
 import { isAbout } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
@@ -48,17 +48,17 @@ interface Finding {
   readonly about: Remark | PlannedChange
   /** null: any side. */
   readonly side: Side | null
-  readonly device: string | null
-  readonly container: string | null
-  readonly item: ItemId | undefined
+  readonly device?: string | undefined
+  readonly container?: string | undefined
+  readonly item?: ItemId | undefined
 }
 
 /** A source or a receiver on the host, and how findings about it are recognised. */
 interface Place<P extends Part> {
   readonly part: P
-  readonly devices: readonly string[]
-  readonly container: string | null
-  readonly item: ItemId | undefined
+  readonly devices?: readonly string[]
+  readonly container?: string | undefined
+  readonly item?: ItemId
 }
 
 /** What is at the two ends of a span. */
@@ -120,18 +120,13 @@ export function drawHost(input: HostInput): Graph {
 export function drawLive(view: PlanView, report: Report): Graph {
   const spans = view.desired.spans.map((span) => {
     const { description, ...part } = drawSpan(span)
-    const pointsOf = groupBy(span.mirrors, (point) => writeSourceName(point.source))
-    const sources = [...new Set(span.mirrors.map(({ source }) => writeSourceName(source)))].map((name) => ({
-      part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(pointsOf(name)) },
-      devices: pointsOf(name).map(({ device }) => device.name),
-      container: null,
-      item: undefined
+    const sources = [...pointsByName(span.mirrors)].map(([name, points]) => ({
+      part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(points) },
+      devices: points.map(({ device }) => device.name)
     }))
     const sensors = span.sensors.map(({ container: { name } }) => ({
       part: { ...drawPart(name, ['container']), kind: 'container' as const },
-      devices: [],
-      container: name,
-      item: undefined
+      container: name
     }))
     const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
     return complete(part, description, { sources, receivers }, findingsOf(span.name, { view, report }))
@@ -161,15 +156,16 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
 /** The sources that an item of the file is on this host; the item itself where there is none. */
 function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
   const { id: item } = source
-  const points = desired?.mirrors.filter((point) => point.item === item) ?? []
-  const pointsOf = groupBy(points, (point) => writeSourceName(point.source))
-  const found = [...new Set(points.map((point) => writeSourceName(point.source)))]
-  return (found.length > 0 ? found : [undefined]).map((name) => ({
+  const found = [...pointsByName(desired?.mirrors.filter((point) => point.item === item) ?? [])]
+  return (found.length > 0 ? found : [[undefined, []] as const]).map(([name, points]) => ({
     part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
-    devices: name === undefined ? [] : pointsOf(name).map(({ device }) => device.name),
-    container: null,
+    devices: points.map(({ device }) => device.name),
     item
   }))
+}
+
+function pointsByName(points: readonly CopyPoint[]) {
+  return groupsOf(points, ({ source }) => writeSourceName(source))
 }
 
 /** The containers that an item of the file selects on this host; the item itself where it selects none and waits. */
@@ -184,7 +180,7 @@ function findSensors(
   const isAwaited = plan.waiting.some((wait) => wait.span === span.name && wait.diagnostic.subject.item === item)
   // Where it neither waits nor selects a container, an earlier item selects the same container.
   if (found.length === 0 && desired !== undefined && !isAwaited) return []
-  if (found.length === 0) return [{ part: drawSensor(sensor), devices: [], container: null, item }]
+  if (found.length === 0) return [{ part: drawSensor(sensor), item }]
   return found.map(({ container }) => {
     const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
     const port = endpoint && host.vethTo(endpoint)
@@ -207,8 +203,7 @@ function findOthers(
       return {
         part: { ...drawPart(container.name, ['not in the file']), kind: 'container' as const },
         devices: port ? [port.name] : [],
-        container: container.name,
-        item: undefined
+        container: container.name
       }
     })
   const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
@@ -217,9 +212,7 @@ function findOthers(
     ...containers,
     ...ports.map((link) => ({
       part: { ...drawPart(link.name, ['port, not in the file']), kind: 'interface' as const },
-      devices: [link.name],
-      container: null,
-      item: undefined
+      devices: [link.name]
     }))
   ]
 }
@@ -228,23 +221,14 @@ function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInp
   const status = report.spans.find(({ name }) => name === span)
   const waiting = plan.waiting.filter((wait) => wait.span === span)
   const awaited = new Set(waiting.map(({ diagnostic }) => diagnostic.code))
-  const nowhere = { device: null, container: null } as const
   return [
     ...(status?.pausedUntil
-      ? [
-          {
-            ...nowhere,
-            about: remark('paused', `paused until ${localTime(status.pausedUntil)}`),
-            side: 'span',
-            item: undefined
-          } as const
-        ]
+      ? [{ about: remark('paused', `paused until ${localTime(status.pausedUntil)}`), side: 'span' } as const]
       : []),
     ...plan.changes
       .filter(({ before, after }) => (after ?? before)?.spans.includes(span))
       .map((change) => findChange(change, host)),
     ...waiting.map(({ diagnostic: { message, subject } }) => ({
-      ...nowhere,
       about: remark('waits', message),
       side: null,
       item: subject.item
@@ -252,12 +236,7 @@ function findingsOf(span: string, { view: { host, plan }, report }: Pick<HostInp
     ...(status?.sensors ?? []).flatMap((sensor) => findSensor(sensor, waiting)),
     ...(status?.unhealthy ?? [])
       .filter((found) => !awaited.has(found.code) && !isShownElsewhere(found))
-      .map(({ message, subject }) => ({
-        ...nowhere,
-        about: remark('broken', message),
-        side: null,
-        item: subject?.item
-      }))
+      .map(({ message, subject }) => ({ about: remark('broken', message), side: null, item: subject?.item }))
   ]
 }
 
@@ -271,7 +250,7 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
           'waits',
           state === 'starting' ? 'has just started, and is not listening yet' : 'whether it listens is not known'
         )
-  return [{ about, side: 'receiver', device: null, container: sensor, item: undefined }]
+  return [{ about, side: 'receiver', container: sensor }]
 }
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
@@ -279,13 +258,13 @@ function findChange(change: PlannedChange, host: HostIndex): Finding {
   const side = sides[kind] ?? 'span'
   const link = side === 'receiver' ? host.linkOf(device) : undefined
   const behind = link && host.attachmentOf(link)?.container.name
-  return { about: change, side, device, container: container ?? behind ?? null, item: subject.item }
+  return { about: change, side, device: device ?? undefined, container: container ?? behind, item: subject.item }
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
 function complete(part: Part, description: string | null, ends: Ends, findings: readonly Finding[]): GraphSpan {
   const isStray = (finding: Finding) =>
-    (finding.device ?? finding.container) !== null && findPlace(finding, ends) === undefined
+    (finding.device ?? finding.container) !== undefined && findPlace(finding, ends) === undefined
   const sources = [...ends.sources, ...addSources(findings.filter((one) => isAtSource(one) && isStray(one)))]
   const strays = findings.filter((one) => one.side === 'receiver' && isStray(one))
   const receivers = [...ends.receivers, ...addReceivers(strays)]
@@ -316,9 +295,10 @@ function findPlace(finding: Finding, { sources, receivers }: Ends): Place<Part> 
   const places: readonly Place<Part>[] =
     side === 'receiver' ? receivers : isAtSource(finding) ? sources : [...sources, ...receivers]
   const same = places.filter((place) => item !== undefined && place.item === item)
-  if (device === null && container === null) return same.length === 1 ? same[0] : undefined
+  if (device === undefined && container === undefined) return same.length === 1 ? same[0] : undefined
   const isThere = (place: Place<Part>) =>
-    (device !== null && place.devices.includes(device)) || (container !== null && place.container === container)
+    (device !== undefined && place.devices?.includes(device)) ||
+    (container !== undefined && place.container === container)
   return same.find(isThere) ?? places.find(isThere)
 }
 
@@ -330,9 +310,7 @@ function addSources(findings: readonly Finding[]): Place<GraphSource>[] {
     const mirror = drawPart(mirrors.map(({ about }) => ('action' in about ? directionOf(about) : '')).join(' + '))
     return {
       part: { ...drawPart(name), kind: 'interface', mirror },
-      devices: [name],
-      container: null,
-      item: undefined
+      devices: [name]
     }
   })
 }
@@ -341,10 +319,9 @@ function addSources(findings: readonly Finding[]): Place<GraphSource>[] {
 function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
   const all = new Map(findings.map(({ device, container }) => [container ?? device ?? '', { device, container }]))
   return [...all].map(([name, { device, container }]) => ({
-    part: { ...drawPart(name), kind: container === null ? 'interface' : 'container' },
-    devices: device === null ? [] : [device],
-    container,
-    item: undefined
+    part: { ...drawPart(name), kind: container === undefined ? 'interface' : 'container' },
+    devices: device === undefined ? [] : [device],
+    container
   }))
 }
 
@@ -352,12 +329,11 @@ function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
 function writeRemarks(findings: readonly Pick<Finding, 'about'>[]): Remark[] {
   const abouts = findings.map(({ about }) => about)
   const changes = abouts.flatMap((about) => ('action' in about ? [about] : []))
-  const namesOf = groupBy(changes, ({ action }) => action)
   const texts = new Map(abouts.flatMap((about) => ('action' in about ? [] : [[about.text, about] as const])))
   return [
     ...texts.values(),
-    ...[...new Set(changes.map(({ action }) => action))].map((action) =>
-      remark('broken', `${words[action]}: ${[...new Set(namesOf(action).map(nameChange))].join(', ')}`)
+    ...[...groupsOf(changes, ({ action }) => action)].map(([action, own]) =>
+      remark('broken', `${words[action]}: ${[...new Set(own.map(nameChange))].join(', ')}`)
     )
   ]
 }

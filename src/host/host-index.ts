@@ -223,12 +223,21 @@ function targetsOf<One extends Filter | ClassFilter>(filter: One): { readonly fi
 
 /** Groups items by their key, and returns the look-up of a group. */
 export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): (key: Key) => readonly Item[] {
-  const groups = new Map<Key, Item[]>()
+  const groups = groupsOf(items, keyOf)
+  return (key) => groups.get(key) ?? []
+}
+
+/** The groups of items with equal keys, in the order in which the keys first come. */
+export function groupsOf<Item, Key>(
+  items: readonly Item[],
+  keyOf: (item: Item) => Key
+): ReadonlyMap<Key, readonly [Item, ...Item[]]> {
+  const groups = new Map<Key, [Item, ...Item[]]>()
   for (const item of items) {
     const key = keyOf(item)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [item])
     else group.push(item)
   }
-  return (key) => groups.get(key) ?? []
+  return groups
 }

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import { groupBy, type HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import type { Link, TcHook } from '../host/snapshot.ts'
 import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
@@ -29,11 +29,8 @@ export function warnOfDuplicates(
   const points = new Map(mirrors.map((point) => [keyOf(point.device.name, point.tcHook), point]))
   const forwarded = new Map<string, readonly Forwarded[]>()
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])
-  const pairsOf = groupBy(pairs, bridgeOf)
-  return [...new Set(pairs.map(bridgeOf))].flatMap((bridge) => describePairs(name, pairsOf(bridge), points))
+  return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points))
 }
-
-const bridgeOf = ({ bridge }: Pair) => bridge
 
 const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
@@ -128,9 +125,8 @@ function selectSame({ selection: one, device }: CopyPoint, { selection: other, d
   )
 }
 
-function describePairs(span: string, pairs: readonly Pair[], points: Points): Diagnostic[] {
+function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Points): Diagnostic {
   const [pair] = pairs
-  if (pair === undefined) return []
   const { first, second, bridge } = pair
   const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
   const sources = new Set(pairs.flatMap((each) => [each.first.source.join('/'), each.second.source.join('/')]))
@@ -143,7 +139,7 @@ function describePairs(span: string, pairs: readonly Pair[], points: Points): Di
     bridge === null
       ? 'take one of the two out'
       : `to have each once, write "direction: ${writeDirection(first.direction)}" for all of them, which leaves out what others send them; or take all but one out`
-  return [{ ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }]
+  return { ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }
 }
 
 function describeWay({ first, second }: Pair, points: Points): string {

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import { groupBy } from '../host/host-index.ts'
+import { groupsOf } from '../host/host-index.ts'
 import { isHarmless, meaningOf } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -47,10 +47,9 @@ export function judgeSpan(
   advise: () => Advice
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
+  const waits = waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))
   const found: Problem[] = [
-    ...groupWaits(waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))).map((group) =>
-      describeWaits(group, advise)
-    ),
+    ...[...groupsOf(waits, keyOfWait).values()].map((group) => waitProblem(group, advise)),
     ...warnings.filter((found) => meaningOf(found).alarming && found.subject?.span === span.name)
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
@@ -73,15 +72,8 @@ export function judgeSpan(
   ]
 }
 
-/** One wait for all that wait for the same, such as both directions of a source: it is one problem. */
-function groupWaits(waits: readonly Wait[]): (readonly [Wait, ...Wait[]])[] {
-  const keyOf = ({ kind, diagnostic: { code, message } }: Wait) => JSON.stringify([kind, code, message])
-  const alike = groupBy(waits, keyOf)
-  return waits.flatMap((wait) => {
-    const [first, ...others] = alike(keyOf(wait))
-    return wait === first ? [[first, ...others]] : []
-  })
-}
+/** What all that wait for the same wait for, such as both directions of a source, is one problem. */
+const keyOfWait = ({ kind, diagnostic: { code, message } }: Wait) => JSON.stringify([kind, code, message])
 
 /** What to do about a wait. A wait of the plan is a row, and needs no hint there. */
 function adviseOnWait({ kind, diagnostic }: Wait, advise: () => Advice): string | undefined {
@@ -101,9 +93,10 @@ function adviseOnWait({ kind, diagnostic }: Wait, advise: () => Advice): string 
   }
 }
 
-function describeWaits(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
-  const [{ diagnostic }] = group
-  const hint = adviseOnWait(group[0], advise)
+function waitProblem(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
+  const [first] = group
+  const { diagnostic } = first
+  const hint = adviseOnWait(first, advise)
   const titles = group.map(({ title }) => title)
   return { ...diagnostic, ...(hint !== undefined && { hint }), message: writeWait(titles, diagnostic) }
 }

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
+import { groupsOf } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
 import { isAbout, meaningOf } from '../../meanings.ts'
@@ -178,8 +179,7 @@ export const silence: Check = {
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
   const limited = new Set(sources.filter(isIdle).map(({ point }) => point.source[0]))
-  return [...new Set(mirrors.map(({ point }) => point.device.name))].flatMap((device): Finding[] => {
-    const own = mirrors.filter(({ point }) => point.device.name === device)
+  return [...groupsOf(mirrors, ({ point }) => point.device.name)].flatMap(([device, own]): Finding[] => {
     const idleness = readIdleness(own, sample)
     if (idleness === null) return []
     const { idle, heard } = idleness

@@ -1,3 +1,4 @@
+import { groupsOf } from '../../host/host-index.ts'
 import type { ClassFilter, Filter, TcFilter } from '../../host/snapshot.ts'
 import { writeHandle } from '../../host/write-filters.ts'
 import { joinAnd } from './device-origin.ts'
@@ -22,12 +23,11 @@ export function describeFilter(filter: TcFilter): string {
 
 /** What several filters are and do. Filters of one kind that do the same are counted. */
 export function countFilters(filters: readonly TcFilter[]): string {
-  const keyOf = (filter: TcFilter) => `${filter.kind} ${workOf(filter, 1)}`
-  const groups = [...new Set(filters.map(keyOf))].map((key) => filters.filter((filter) => keyOf(filter) === key))
-  if (groups.length > 2) return `${filters.length} filters`
-  const words = groups.flatMap(({ length, 0: first }) => {
+  const groups = groupsOf(filters, (filter) => `${filter.kind} ${workOf(filter, 1)}`)
+  if (groups.size > 2) return `${filters.length} filters`
+  const words = [...groups.values()].map(({ length, 0: first }) => {
     const what = length === 1 ? 'filter' : 'filters'
-    return first === undefined ? [] : [`${length} ${first.kind} ${what} that ${workOf(first, length)}`]
+    return `${length} ${first.kind} ${what} that ${workOf(first, length)}`
   })
   return words.length === 0 ? 'no filter' : joinAnd(words)
 }

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 
@@ -78,8 +78,7 @@ function describeKind(host: HostIndex, { kind, type, lower }: Link): string {
 /** One fact for each maker of ports, and one for the ports of unknown makers. */
 function describePorts(host: HostIndex, bridge: Link): string[] {
   const ports = host.membersOf(bridge.name).map(({ name }) => name)
-  return [...new Set(ports.map(guessMaker))].map((maker) => {
-    const names = ports.filter((name) => guessMaker(name) === maker)
+  return [...groupsOf(ports, guessMaker)].map(([maker, names]) => {
     const what = `its ${names.length === 1 ? 'port' : 'ports'}`
     if (maker === null) return `${what} ${isAre(names)} ${some(names)}`
     return `${what} ${some(names)} ${names.length === 1 ? 'seems' : 'seem'} to be ${maker}`

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Engine } from '../../host/docker/docker-names.ts'
 import { enterNamespace } from '../../host/docker/inner-ends.ts'
-import { groupBy, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
+import { groupsOf, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
@@ -132,12 +132,11 @@ export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic
   const unread = desired.spans.flatMap(({ sealed, network }) =>
     sealed && network !== null ? host.endpointsOn(network.name).flatMap(whyUnread) : []
   )
-  const withReason = groupBy(unread, ({ reason }) => reason)
-  const examples = new Map(unread.map((one) => [one.reason, one]))
+  const reasons = [...groupsOf(unread, ({ reason }) => reason).values()]
   const blocked = observeStacks(desired, host).flatMap((one) =>
     one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
   )
-  return [...[...examples.values()].map((one) => explainUnread(one, withReason(one.reason), host.engine)), ...blocked]
+  return [...reasons.map((same) => explainUnread(same, host.engine)), ...blocked]
 }
 
 function explainUndone({ container }: Stack, reason: string): Diagnostic {
@@ -175,7 +174,8 @@ function whyUnread({ container, endpoint: { port, inner } }: { container: Contai
   return [{ container: name, reason: inner.unread.message, help }]
 }
 
-function explainUnread({ reason, help }: Unread, unread: readonly Unread[], engine: Engine): Diagnostic {
+function explainUnread(unread: readonly [Unread, ...Unread[]], engine: Engine): Diagnostic {
+  const [{ reason, help }] = unread
   const names = [...new Set(unread.map(({ container }) => container))].sort()
   const message = `it is not known whether mirrored frames reach the network stack of ${names.join(', ')}: ${reason}`
   const restart = shellLine([engine, 'restart', ...names])

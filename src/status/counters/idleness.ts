@@ -1,3 +1,4 @@
+import { groupsOf } from '../../host/host-index.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { CopyPoint } from '../../resources/desired-state.ts'
 import { findMirror } from './counter-delta.ts'
@@ -30,14 +31,11 @@ export function readIdleness(
 
 /** The sources of a span that have a max_idle and a filter. */
 export function readSources({ span, mirrors }: FramePath, sample: Sample): SourceIdleness[] {
-  const sources = new Map(mirrors.map(({ point }) => [point.item, point]))
-  return [...sources.values()].flatMap((point) => {
-    const { maxIdle, item } = point
+  return [...groupsOf(mirrors, ({ point }) => point.item).values()].flatMap((own) => {
+    const { point } = own.at(-1) ?? own[0]
+    const { maxIdle } = point
     if (maxIdle === null) return []
-    const idleness = readIdleness(
-      mirrors.filter((mirror) => mirror.point.item === item),
-      sample
-    )
+    const idleness = readIdleness(own, sample)
     return idleness === null ? [] : [{ ...idleness, span, point, maxIdle }]
   })
 }

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import { writeOrigin } from '../../errors.ts'
+import { groupsOf } from '../../host/host-index.ts'
 import { localTime } from '../../local-time.ts'
 import { meaningOf } from '../../meanings.ts'
 import { oneLine } from '../../printable.ts'
@@ -117,13 +118,12 @@ function describePause({ pausedUntil }: SpanReport): string[] {
 /** Of which sources no mirror has taken a frame since it is there; null: of none. */
 function describeSilence({ hops }: FlowReport): string | null {
   const mirrors = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters !== null ? [hop] : []))
-  const heard = new Set(
-    mirrors.filter(({ counters }) => counters?.packets !== 0).map(({ point }) => writeSourceName(point.source))
+  const sources = groupsOf(mirrors, ({ point }) => writeSourceName(point.source))
+  const silent = [...sources].flatMap(([name, own]) =>
+    own.every(({ counters }) => counters?.packets === 0) ? [name] : []
   )
-  const names = [...new Set(mirrors.map(({ point }) => writeSourceName(point.source)))]
-  const silent = names.filter((name) => !heard.has(name))
   if (silent.length === 0) return null
-  return silent.length === names.length ? 'no frames yet' : `no frames yet from ${silent.join(', ')}`
+  return silent.length === sources.size ? 'no frames yet' : `no frames yet from ${silent.join(', ')}`
 }
 
 /** null: there is no mirror. */

@@ -1,3 +1,4 @@
+import { groupsOf } from '../../host/host-index.ts'
 import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { linkOf } from '../../resources/desired-state.ts'
@@ -255,11 +256,8 @@ function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traf
 /** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
-    [...new Set(mirrors.map(({ point }) => writeSourceName(point.source)))].flatMap((name) => {
-      const idleness = readIdleness(
-        mirrors.filter(({ point }) => writeSourceName(point.source) === name),
-        sample
-      )
+    [...groupsOf(mirrors, ({ point }) => writeSourceName(point.source))].flatMap(([name, own]) => {
+      const idleness = readIdleness(own, sample)
       return idleness === null ? [] : [{ labels: { span, interface: name }, value: idleness.idle / 1000 }]
     })
   )

@@ -1,3 +1,4 @@
+import { groupsOf } from '../../host/host-index.ts'
 import type { WatchEvent } from './event.ts'
 
 /** Events that are one line for a person: what happened to one container, or one thing that several directions wait for. */
@@ -15,15 +16,8 @@ export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[
         : []
     )
   )
-  const groups = new Map<string, [WatchEvent, ...WatchEvent[]]>()
-  for (const [index, event] of events.entries()) {
-    if (isSaidElsewhere(event, events)) continue
-    const key = keyOf(event, served) ?? String(index)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [event])
-    else group.push(event)
-  }
-  return [...groups.values()]
+  const printed = events.filter((event) => !isSaidElsewhere(event, events))
+  return [...groupsOf(printed, (event) => keyOf(event, served) ?? event).values()]
 }
 
 /** The kinds that are about a sensor's port. */
