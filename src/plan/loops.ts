@@ -47,8 +47,8 @@ export function breakLoops(
   return { spans: [...open.values()], loops }
 }
 
-/** The spans whose frames reach a hook, each with the way there. */
-type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place }[]
+/** The spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */
+type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place | null }[]
 
 function findLoop(start: DesiredSpan, feeds: Feeds): Loop | null {
   const trail = walk(start, start, feeds, new Set())
@@ -137,7 +137,7 @@ interface Place {
 const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, without the bridge; of a cable, only the far end. */
-function wayTo(place: Place, host: HostIndex): string[] {
+function wayTo(place: Place | null, host: HostIndex): string[] {
   const links: Link[] = []
   for (let at: Place | null = place; at !== null; at = at.before) if (links.at(-1) !== at.link) links.push(at.link)
   const far = links.filter((link, index) => index === 0 || peerOf(link, host) !== links[index - 1])
@@ -176,11 +176,14 @@ export function uppersOf(link: Link, host: HostIndex): readonly Link[] {
   return host.uppersOf(link).filter(({ kind }) => !tunnels.has(kind))
 }
 
+const tcHooks: readonly TcHook[] = ['ingress', 'egress']
+
 /** The hooks that a frame in a span's bridge can reach. A port may send the frame back, so its ingress counts too. */
-function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place> {
+function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place | null> {
   const link = host.linkOf(bridge)
+  if (link === undefined) return new Map(tcHooks.map((tcHook) => [keyOf(bridge, tcHook), null]))
   const reached = new Map<string, Place>()
-  if (link === undefined || link.bridge === null) return reached
+  if (link.bridge === null) return reached
   const start: Place = { link, tcHook: 'egress', before: null }
   const queue: Place[] = [
     start,

@@ -60,7 +60,7 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
 
 /** Plans what leads from the host as it is now back to the host of an earlier plan view. */
 export function planRollback(first: PlanView, host: HostIndex): PlanView {
-  const also = new Set([...first.marks.interfaces.values()].map(({ link }) => link.index))
+  const also = new Set(linksOf([...first.marks.interfaces.values()]).map(({ index }) => index))
   const desired = { ...first.desired, also }
   const now = { desired, marks: readMarks(desired, host), host }
   return { ...now, filters: first.filters, plan: makeRollback(first.plan, first, now) }

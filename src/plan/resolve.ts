@@ -7,11 +7,12 @@ import {
   type DesiredSpan,
   type DesiredState,
   indexDesired,
-  linksOf,
+  linkOf,
   type MarkInventory
 } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { Wait } from '../resources/kind.ts'
+import { planBridge } from '../resources/kinds/bridge-steps.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
 import { mirrorHandle } from '../resources/marks.ts'
@@ -28,6 +29,7 @@ import { hostKindOf } from '../resources/sources/registry.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
+import type { Spec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
@@ -55,17 +57,26 @@ export interface Resolution {
  */
 export function resolveSpec(
   { spec, scope, patient, recreate, known, subnetSeed }: Target,
-  context: Context
+  reading: Omit<Context, 'planned'>
 ): Resolution {
-  const { host, goingDown } = context
+  const { host, goingDown } = reading
   const asked = { scope, patient, recreate }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const resolved = joinResolved(
-    specs.map((span) => {
-      const held = holdNetwork(span, asked, context)
-      return joinWaits(resolveSpan(held?.span ?? span, recreate, context), held?.wait)
-    })
+  const isThere = (name: string) => host.findLink(name) !== undefined || host.findOpaque(name) !== undefined
+  const planned = new Map(
+    specs.flatMap((span) => (isThere(span.name) ? [] : [[span.name, planBridge(span, ethernetMtu)] as const]))
   )
+  const context = { ...reading, planned }
+  const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
+  for (const span of sortByBridges(specs, spec, planned)) {
+    const held = holdNetwork(span, asked, context)
+    const part = joinWaits(resolveSpan(held?.span ?? span, recreate, context), held?.wait)
+    parts.set(span, part)
+    for (const { span: made } of part.items) {
+      if (planned.has(span.name)) planned.set(span.name, planBridge(made, made.mtu))
+    }
+  }
+  const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const { spans: open, loops } = breakLoops(
     resolved.items.map(({ span }) => span),
     host
@@ -85,6 +96,29 @@ export function resolveSpec(
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))]
   }
+}
+
+/** The spans, each after those whose bridges are yet to be made and are its sources. Of those that feed each other, one is the first. */
+function sortByBridges(
+  specs: readonly SpanSpec[],
+  spec: Spec,
+  planned: ReadonlyMap<string, unknown>
+): Iterable<SpanSpec> {
+  const awaited = new Map(specs.flatMap((span) => (planned.has(span.name) ? [[span.name, span] as const] : [])))
+  const sorted = new Set<SpanSpec>()
+  const begun = new Set<SpanSpec>()
+  const stack = [...specs].reverse()
+  for (let span = stack.at(-1); span !== undefined; span = stack.at(-1)) {
+    if (begun.has(span)) {
+      sorted.add(span)
+      stack.pop()
+      continue
+    }
+    begun.add(span)
+    const devices = span.sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
+    stack.push(...devices.flatMap((name) => awaited.get(name) ?? []).filter((one) => !begun.has(one)))
+  }
+  return sorted
 }
 
 /** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
@@ -208,7 +242,7 @@ const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
-  const present = linksOf(points).map(({ mtu }) => mtu)
+  const present = points.flatMap(({ device }) => ('planned' in device ? device.planned : linkOf(device))?.mtu ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]

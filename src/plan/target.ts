@@ -116,7 +116,7 @@ type IsPart = (part: Place, whole: Place) => boolean
 
 /** What cannot be made while a resource of a kind is missing. */
 const dependants: Readonly<Record<string, IsPart>> = {
-  bridge: (part, whole) => part.span === whole.span,
+  bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
 }

@@ -118,7 +118,9 @@ export interface MarkInventory {
 
 /** An interface with its marks: which settings it had before, and which settings spans manage now and will manage. */
 export interface MarkedInterface {
-  readonly link: Link
+  readonly device: Device
+  /** Spanplan has made the device, or this plan does: what it was like before is known without a mark. */
+  readonly isMade: boolean
   /** The copy points on the interface, of all desired spans. */
   readonly points: readonly CopyPoint[]
   readonly spans: readonly string[]

@@ -5,7 +5,7 @@ import { matchesSpan } from '../spec/scope.ts'
 import { markOf } from './copied-mark.ts'
 import type { CopyPoint, DesiredSpans, MarkedInterface, MarkInventory, OwnedMark } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
-import { hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
+import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
 import { isInScope } from './ownership.ts'
 import {
   closingSettings,
@@ -50,12 +50,21 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): MarkInventory
     ],
     ({ index }) => index
   )
-  const marks = host.links.flatMap((link) => {
-    const entries = entriesOf(link.index)
-    const closing = readClosing(desired, host, link, entries)
-    return readInterface(desired, host, link, [...entries, ...closing], usesOf(link.name), mirrors)
+  const live = host.links.flatMap((link) => {
+    const marks = entriesOf(link.index)
+    const entries = [...marks, ...readClosing(desired, host, link, marks)]
+    const uses = usesOf(link.name)
+    const isMarked = entries.some(({ inScope }) => inScope) || uses.length > 0 || desired.also.has(link.index)
+    return isMarked ? [readInterface(desired, conditionOf(desired, host, link, mirrors), entries, uses)] : []
   })
-  return { mirrors, interfaces: new Map(marks.map((one) => [one.link.name, one])) }
+  const devices = desired.spans.flatMap((span) => span.mirrors.map(({ device }) => device))
+  const planned = [...new Map(devices.map((device) => [device.name, device])).values()].flatMap((device) => {
+    // A rollback finds it made.
+    if (!('planned' in device) || host.linkOf(device.name) !== undefined) return []
+    const condition = { device, isMade: true, now: device.planned.settings, needed: new Set<InterfaceSetting>() }
+    return [readInterface(desired, condition, [], usesOf(device.name))]
+  })
+  return { mirrors, interfaces: new Map([...live, ...planned].map((one) => [one.device.name, one])) }
 }
 
 const allSettings = interfaceBits.map(([setting]) => setting)
@@ -128,40 +137,52 @@ function readClosing({ scope }: DesiredSpans, host: HostIndex, link: Link, entri
   return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
 }
 
-function readInterface(
-  desired: DesiredSpans,
+/** What is known of an interface besides its marks. */
+interface Condition extends Pick<MarkedInterface, 'device' | 'isMade' | 'now' | 'needed'> {}
+
+function conditionOf(
+  { owner }: DesiredSpans,
   host: HostIndex,
   link: Link,
-  entries: readonly OwnedMark[],
-  uses: readonly Use[],
   mirrors: ReadonlyMap<Filter, OwnedMark>
-): MarkedInterface[] {
-  const ours = entries.some(({ inScope }) => inScope)
-  if (!ours && uses.length === 0 && !desired.also.has(link.index)) return []
+): Condition {
+  const mark = markOf(host, link)
+  return {
+    device: { name: link.name, link },
+    isMade: mark === null ? link.mac === bridgeMac(owner, link.name) : mark.original === null,
+    now: new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host))),
+    needed: neededSettings(host, link, mirrors)
+  }
+}
+
+function readInterface(
+  { goingDown }: DesiredSpans,
+  condition: Condition,
+  entries: readonly OwnedMark[],
+  uses: readonly Use[]
+): MarkedInterface {
+  const { device, isMade, now } = condition
   const spans =
     uses.length > 0
       ? uses.map(({ span }) => span)
       : entries.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
-  const now = new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host)))
-  const isTheirs = (setting: InterfaceSetting) => setting === 'up' && desired.goingDown.has(link.name)
+  const isTheirs = (setting: InterfaceSetting) => setting === 'up' && goingDown.has(device.name)
   const own = new Set(uses.flatMap(({ point }) => ['clsact' as const, ...point.settings]))
   const others = entries.filter(({ inScope }) => !inScope)
-  return [
-    {
-      link,
-      points: uses.map(({ point }) => point),
-      spans: [...new Set(spans)],
-      ours,
-      now,
-      before: new Set(
-        allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, now)))
-      ),
-      live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
-      own,
-      desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
-      needed: neededSettings(host, link, mirrors)
-    }
-  ]
+  // No bridge is promiscuous when it is made.
+  const unmanaged = new Set([...now].filter((setting) => !(isMade && setting === 'promiscuous')))
+  return {
+    ...condition,
+    points: uses.map(({ point }) => point),
+    spans: [...new Set(spans)],
+    ours: entries.some(({ inScope }) => inScope),
+    before: new Set(
+      allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, unmanaged)))
+    ),
+    live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
+    own,
+    desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own])
+  }
 }
 
 /** Set down, an interface loses its addresses and routes for good. A clsact qdisc that is removed takes its filters along. */

@@ -1,8 +1,17 @@
 import type { BridgeOptions } from '../../host/snapshot.ts'
+import type { DesiredSpan, PlannedDevice } from '../desired-state.ts'
 import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal.ts'
-import { bridgeSettings, columnOf, noOptions, onOff, switchMacEntry, wireOffloads } from '../settings.ts'
+import {
+  bridgeSettings,
+  columnOf,
+  type InterfaceSetting,
+  noOptions,
+  onOff,
+  switchMacEntry,
+  wireOffloads
+} from '../settings.ts'
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
 export interface Bridge extends Resource, BridgeOptions {
@@ -60,6 +69,12 @@ export const smallestIpv6Mtu = 1280
 
 /** The offloads of a bridge as the kernel makes it. */
 export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }
+
+/** The bridge of a span, before it is made, as a device to copy from. */
+export function planBridge({ sealed }: Pick<DesiredSpan, 'sealed'>, mtu: number): PlannedDevice {
+  const settings: readonly InterfaceSetting[] = ['up', 'arp', 'gro', 'host-receives', 'host-sends']
+  return { mtu, settings: new Set(sealed ? [...settings, 'clsact'] : settings) }
+}
 
 /** The commands that create a bridge. */
 export function createBridge(after: Bridge): Step[] {

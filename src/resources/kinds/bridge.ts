@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { markOf } from '../copied-mark.ts'
-import type { DesiredSpan, DesiredState } from '../desired-state.ts'
+import { type DesiredSpan, type DesiredState, linkOf } from '../desired-state.ts'
 import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/bridge-adoption.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
@@ -155,8 +155,10 @@ function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors }:
     ...[...old].filter(([index]) => host.isOpaque(index)),
     ...[...candidates].flatMap((device) => {
       const marked = marks.interfaces.get(device)
-      if (marked === undefined) return []
-      const { index } = marked.link
+      const link = marked && linkOf(marked.device)
+      // Of a bridge that spanplan has made, nothing needs to be remembered; and one that it makes now has no index.
+      if (marked === undefined || marked.isMade || link === undefined) return []
+      const { index } = link
       if (used.has(device)) return [[index, interfaceMark(marked)] as const]
       const remembered = old.get(index)
       const owed = [...marked.live].some((setting) => isOwed(marked, setting))

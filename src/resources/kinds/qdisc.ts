@@ -23,7 +23,7 @@ export const qdisc: Kind<Clsact> = {
       .filter((marked) => marked.desired.has('clsact'))
       .map((marked) => ({
         kind: 'qdisc',
-        id: marked.link.name,
+        id: marked.device.name,
         spans: marked.spans,
         owner: 'ours',
         qdisc: 'clsact',
@@ -31,19 +31,20 @@ export const qdisc: Kind<Clsact> = {
       })),
   observe: (state) => {
     const { marks, host } = state
-    return [...marks.interfaces.values()].flatMap(({ link, spans, ours, live, before }): Clsact[] => {
-      const qdisc = host.qdiscsOf(link.name).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
+    return [...marks.interfaces.values()].flatMap(({ device, spans, ours, now, live, before }): Clsact[] => {
+      const id = device.name
+      const isPlanned = 'planned' in device && now.has('clsact')
+      if (isPlanned) return [{ kind: 'qdisc', id, spans, qdisc: 'clsact', block: null, owner: 'shared' }]
+      const qdisc = host.qdiscsOf(id).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // A foreign filter would be lost with the qdisc.
-      const others = host
-        .filtersOf(link.name)
-        .some((filter) => !marks.mirrors.get(filter)?.inScope && !isClosing(filter))
+      const others = host.filtersOf(id).some((filter) => !marks.mirrors.get(filter)?.inScope && !isClosing(filter))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
       return [
         {
           kind: 'qdisc',
-          id: link.name,
+          id,
           spans,
           qdisc: qdisc.kind,
           block: qdisc.block,

@@ -1,6 +1,6 @@
 import type { Argv } from '../../host/exec.ts'
 import { tableOf } from '../../keys.ts'
-import type { MarkedInterface } from '../desired-state.ts'
+import { linkOf, type MarkedInterface } from '../desired-state.ts'
 import { type Fields, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import {
   closingSettings,
@@ -76,7 +76,7 @@ function build(
 ): SourceInterface {
   return {
     kind: 'interface',
-    id: marked.link.name,
+    id: marked.device.name,
     spans: marked.spans,
     owner,
     ...tableOf(settings.map(([setting, field]) => [field, read(setting)])),
@@ -88,7 +88,7 @@ function build(
 function desiredSetting(marked: MarkedInterface, setting: SourceSetting): boolean {
   const now = marked.now.has(setting)
   const row = sourceSettings[setting]
-  if ('offload' in row && marked.link.offloads[row.offload]?.fixed) return now
+  if ('offload' in row && linkOf(marked.device)?.offloads[row.offload]?.fixed) return now
   if (marked.desired.has(setting)) return 'wanted' in row
   if (!marked.live.has(setting)) return now
   if (now && marked.needed.has(setting)) return true

@@ -11,7 +11,7 @@ import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, SourceId } from '../desired-state.ts'
+import type { CopyPoint, PlannedDevice, SourceId } from '../desired-state.ts'
 import { type Wait, waitFor } from '../kind.ts'
 
 /** What a file's names are resolved with. */
@@ -22,6 +22,8 @@ export interface Context {
   readonly filters: CompiledFilters
   /** What is missing is a wait; else it is an error. */
   readonly patient: boolean
+  /** By name: the bridges that this plan makes. */
+  readonly planned: ReadonlyMap<string, PlannedDevice>
   /** The names of interfaces that are going down: they count as not there. */
   readonly goingDown: ReadonlySet<string>
 }

@@ -8,6 +8,7 @@ import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
+import type { Device } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { columnOf, type InterfaceSetting, sourceSettings } from '../settings.ts'
 import { checkInterface } from './check-interface.ts'
@@ -72,11 +73,22 @@ function resolveOpaque(
 function resolveInterface(
   source: SourceOf<'interface'>,
   span: SpanSpec,
-  { spec, host, patient, goingDown }: Context
+  { spec, host, patient, goingDown, planned }: Context
 ): Resolved<SourceHook> {
   const match = matchOf(spec, source.interface)
   const link = findInterface(match, host)
   const { origin } = source
+  const bridge = 'code' in link && 'name' in match ? planned.get(match.name) : undefined
+  if ('name' in match && bridge !== undefined) {
+    const isDedicated = spec.interfaces.some(
+      (one) => one.dedicated && 'name' in one.match && one.match.name === match.name
+    )
+    const device = { name: match.name, planned: bridge }
+    return {
+      ...nothingResolved,
+      items: hooksOf(source, device, isDedicated ? dedicatedInterface : everyInterface, null)
+    }
+  }
   if ('code' in link) {
     if (!patient) {
       return { ...nothingResolved, errors: [{ ...link, message: `span ${span.name}: ${link.message}`, origin }] }
@@ -84,7 +96,7 @@ function resolveInterface(
     if (link.code !== 'INTERFACE_MISSING') {
       const candidates = findCandidates(match, host)
       const hooks = candidates.flatMap((one) =>
-        hooksOf(source, one, settingsOf(one, spec, host).settings, { ...link, origin })
+        hooksOf(source, { name: one.name, link: one }, settingsOf(one, spec, host).settings, { ...link, origin })
       )
       return { ...nothingResolved, items: hooks }
     }
@@ -105,7 +117,7 @@ function resolveInterface(
   const problem = found === undefined ? null : { ...found, origin }
   return {
     ...nothingResolved,
-    items: hooksOf(source, link, settings, patient ? problem : null),
+    items: hooksOf(source, { name, link }, settings, patient ? problem : null),
     errors: problem === null || patient ? [] : [problem],
     warnings: warnings.map((one) => ({ ...one, origin }))
   }
@@ -125,15 +137,14 @@ function settingsOf(link: Link, spec: Spec, host: HostIndex) {
 
 function hooksOf(
   source: SourceOf<'interface'>,
-  link: Link,
+  device: Device,
   settings: readonly InterfaceSetting[],
   problem: Diagnostic | null
 ): SourceHook[] {
-  const { name } = link
   return source.directions.map((direction) => ({
-    source: [name],
+    source: [device.name],
     serves: null,
-    device: { name, link },
+    device,
     tcHook: hostHooks[direction],
     direction,
     settings,

@@ -196,6 +196,14 @@ test('what keeps the host from receiving never rests, and neither does the qdisc
   ])
 })
 
+test('where the bridge of a span that rests is missing, nothing is done at it for another span', () => {
+  const path = join(casesFolder, 'chain')
+  const host = readSnapshot(path, 'host.json')
+  const { changes } = planTarget(readTarget(path, host.links), readingOf(host)).plan
+  const left = leaveResting(changes, { things: new Map(), spans: new Set(['one']) })
+  expect(left.map(({ address }) => address)).toEqual(['two/bridge'])
+})
+
 test('what a container undoes in its own namespace, that container is named for, with what shows it there', () => {
   const path = join(casesFolder, 'converged')
   const { host } = planTarget(
