@@ -104,6 +104,16 @@ export interface ObservedState {
   readonly host: HostIndex
 }
 
+/** Remembers what a kind observes of a state: other kinds observe parts of the same, and so does a rollback. */
+export function once<R>(observe: (state: ObservedState) => R[]): (state: ObservedState) => R[] {
+  const observed = new WeakMap<ObservedState, R[]>()
+  return (state) => {
+    const resources = observed.get(state) ?? observe(state)
+    observed.set(state, resources)
+    return resources
+  }
+}
+
 /** An interface or a container, by its name. */
 export type Remembered = { readonly device: string } | { readonly container: string }
 

@@ -8,7 +8,7 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
-import type { Kind, ObservedState } from '../kind.ts'
+import { type Kind, type ObservedState, once } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
@@ -38,12 +38,12 @@ export const bridge: Kind<Bridge> = {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
   },
-  observe: (state) => [
+  observe: once((state) => [
     ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
     ...state.desired.spans.flatMap((span): Bridge[] =>
       state.host.findOpaque(span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []
     )
-  ],
+  ]),
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),

@@ -5,7 +5,7 @@ import { keysOf, tableOf } from '../../keys.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
-import { deleteLink, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
+import { deleteLink, type Kind, type ObservedState, once, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
@@ -80,7 +80,7 @@ export const port: Kind<Port> = {
       })
     )
   },
-  observe: (state) => {
+  observe: once((state) => {
     const { desired, host } = state
     const bridges = bridge.observe(state).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter(orphansOf(desired, host))
@@ -90,7 +90,7 @@ export const port: Kind<Port> = {
       ),
       ...orphans.map((link) => observePort(desired, host, link, null))
     ]
-  },
+  }),
   rollbackTarget: rollbackPorts,
   create: joinSteps,
   update: (before, after, fields) =>

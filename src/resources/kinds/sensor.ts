@@ -3,7 +3,7 @@ import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import type { Kind, ObservedState } from '../kind.ts'
+import { type Kind, type ObservedState, once } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { connectSteps, disconnectSteps, type Movable, planMoves } from '../sensor-moves.ts'
 import { yesNo } from '../settings.ts'
@@ -39,7 +39,9 @@ export const sensor: Kind<Sensor> = {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return [...desireListed(desired, host, liveById), ...keepOthers(desired, host, [...liveById.values()])]
   },
-  observe: observeSensors,
+  observe: once((state) =>
+    liveNetworks(state.desired, state.host).flatMap((network) => observeNetwork(state, network))
+  ),
   rollbackTarget: rollbackSensors,
   finalize: planMoves,
   evidence: () => ['docker'],
@@ -130,23 +132,19 @@ function keepName(container: Container | undefined, network: string): Readonly<R
   return name === undefined ? {} : { [interfaceOption.key]: name, [label.kept]: 'kept' }
 }
 
-function observeSensors(state: ObservedState): Sensor[] {
-  return liveNetworks(state.desired, state.host).flatMap((network) => observeNetwork(state, network))
-}
-
 /** A container that is gone cannot be connected again. One that others connected stays, as in keepOthers(). */
 function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: ObservedState): readonly Sensor[] {
   if (now.host.docker.state !== 'read') return sensors
   const networks = liveNetworks(then.desired, then.host).map(({ name }) => name)
-  const others = observeSensors(now).filter(
+  const others = sensor.observe(now).filter(
     ({ id, owner, endpoint }) =>
       owner === 'shared' && networks.includes(endpoint.network) && !sensors.some((known) => known.id === id)
   )
-  const live = new Map(observeSensors(now).map((one) => [one.id, one]))
+  const live = new Map(sensor.observe(now).map((one) => [one.id, one]))
   // An interface that was missing, or on an earlier network, may have come: nobody wants that undone.
-  const back = sensors.map((sensor) => {
-    const { current, present } = live.get(sensor.id) ?? sensor
-    return { ...sensor, current: sensor.current || current, present: sensor.present || present }
+  const back = sensors.map((one) => {
+    const { current, present } = live.get(one.id) ?? one
+    return { ...one, current: one.current || current, present: one.present || present }
   })
   const isThere = ({ endpoint }: Sensor) => now.host.containerOf(endpoint.container) !== undefined
   return [...back.filter(isThere), ...others.map(settled)]
