@@ -8,7 +8,7 @@ import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { kinds, turnOf } from '../resources/registry.ts'
+import { kindOf, turnOf } from '../resources/registry.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
@@ -236,7 +236,7 @@ async function remakeBridge(
   observe: () => Promise<ObservedState>
 ): Promise<PlannedChange | null> {
   const { action, after, device } = change
-  const kind = kinds.find((one) => one.kind === change.kind)
+  const kind = kindOf(change.kind)
   if (action !== 'adopt' || after === null || !kind?.makesDevice) return null
   const now = await observe().catch(() => null)
   if (now === null || now.host.mayExist(device)) return null

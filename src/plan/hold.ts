@@ -1,5 +1,5 @@
 import { diagnostic, type Origin, type Subject } from '../errors.ts'
-import { type Wait, waitFor } from '../resources/kind.ts'
+import { listFew, type Wait, waitFor, writeTitles } from '../resources/kind.ts'
 import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
@@ -63,8 +63,5 @@ const listed = 5
 /** Some names in words, in their order. */
 export function listNames(names: readonly string[]): string {
   const sorted = [...new Set(names)].sort()
-  const [last = '', ...before] = sorted.slice(0, listed).reverse()
-  const more = sorted.length - listed
-  if (more > 0) return `${sorted.slice(0, listed).join(', ')} and ${more} more`
-  return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`
+  return sorted.length > listed ? listFew(sorted, listed) : writeTitles(sorted)
 }

@@ -4,6 +4,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { markOf } from '../resources/copied-mark.ts'
+import { listFew } from '../resources/kind.ts'
 import { isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
@@ -42,14 +43,9 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
   const owners = [...spansOfOwners(host)]
   const [other] = owners
   if (scope.name === null || other === undefined || owners.some(([owner]) => owner === scope.name)) return []
-  const all = owners.map(([owner, spans]) => `${owner} (${listFew(spans)})`)
-  const message = `nothing on this host has the name ${scope.name}; there are spans of ${listFew(all)}`
+  const all = owners.map(([owner, spans]) => `${owner} (${listFew(spans, listed)})`)
+  const message = `nothing on this host has the name ${scope.name}; there are spans of ${listFew(all, listed)}`
   return [diagnostic('NAME_UNKNOWN', message, `to remove those: ${shellLine(destroyOf(other[0]))}`)]
-}
-
-function listFew(texts: readonly string[]): string {
-  const more = texts.length - listed
-  return more > 0 ? `${texts.slice(0, listed).join(', ')} and ${more} more` : texts.join(', ')
 }
 
 /** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */

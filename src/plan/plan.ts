@@ -13,7 +13,7 @@ import {
   waitFor,
   writeAddress
 } from '../resources/kind.ts'
-import { kinds, type Phase, turnOf } from '../resources/registry.ts'
+import { kindOf, kinds, type Phase, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
@@ -180,28 +180,27 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
 
 /** The foreign things that block removals, each with the subject of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
-  return changes.filter(isBlockable).flatMap(({ kind: name, before, subject }) => {
-    const kind = kinds.find((one) => one.kind === name)
-    return (before && kind?.blockers?.(before, now, planned).map((blocker) => ({ ...blocker, subject }))) ?? []
+  return changes.filter(isBlockable).flatMap(({ kind, before, subject }) => {
+    const blockers = before && kindOf(kind)?.blockers?.(before, now, planned)
+    return (blockers ?? []).map((blocker) => ({ ...blocker, subject }))
   })
 }
 
 /** Whether foreign things can block a change. */
-export function isBlockable({ action, kind: name }: PlannedChange): boolean {
-  return (action === 'remove' || action === 'replace') && kinds.some(({ kind, blockers }) => kind === name && blockers)
+export function isBlockable({ action, kind }: PlannedChange): boolean {
+  return (action === 'remove' || action === 'replace') && kindOf(kind)?.blockers !== undefined
 }
 
 /** What to say of a change that failed or did not last where others do as they like; null: they may not, and the apply fails. */
-export function explainUndone({ kind: name, before, after, subject, origin }: PlannedChange, reason: string) {
-  const kind = kinds.find((one) => one.kind === name)
+export function explainUndone({ kind, before, after, subject, origin }: PlannedChange, reason: string) {
   const resource = after ?? before
-  if (kind?.undone === undefined || resource === null) return null
-  return { ...kind.undone(resource, reason), subject, ...(origin && { origin }) }
+  const undone = resource && kindOf(kind)?.undone?.(resource, reason)
+  return undone ? { ...undone, subject, ...(origin && { origin }) } : null
 }
 
 /** Whether what one change is about is on what another is about, and goes with that. */
 export function hangsOn(change: PlannedChange, other: PlannedChange): boolean {
-  const below = kinds.find(({ kind }) => kind === change.kind)?.hangsOn
+  const below = kindOf(change.kind)?.hangsOn
   const resource = change.before ?? change.after
   return (
     below !== undefined && resource !== null && below.kind === other.kind && below.id(resource) === other.before?.id
@@ -279,7 +278,7 @@ function hold(kind: Kind, change: Change, host: HostIndex): Wait | null {
   const sensors = findDisconnected(kind, change, host)
   if (!('before' in change) || !('after' in change) || sensors.length === 0) return null
   const { before, after } = change
-  const fields = describeFacts(kind, change).filter(({ changed }) => changed)
+  const fields = factsOf(kind, change).filter(({ changed }) => changed)
   const differs = fields.map(({ label, from, to }) => `${label}: ${from} → ${to}`).join(', ')
   const row = { title: titleOf(kind, after), origin: after.origin }
   return waitForPerson(
@@ -363,7 +362,7 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
   const device = kind.device?.(resource) ?? null
   const container = kind.container?.(resource) ?? null
   const subject = subjectOf(kind, resource, span)
-  const facts = describeFacts(kind, change)
+  const facts = factsOf(kind, change)
   return {
     subject,
     address: writeAddress(subject),
@@ -384,9 +383,11 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
     reason: 'reason' in change ? change.reason : 'differs',
     disconnects: findDisconnected(kind, change, host),
     notes: [
-      ...describeReplacement(kind, change),
-      ...(change.action === 'adopt' && kind.adoptNote !== undefined ? [kind.adoptNote] : [])
-    ],
+      'before' in change && 'after' in change && isRecreated(kind, change)
+        ? kind.replaceNote?.(change.before, change.after)
+        : undefined,
+      change.action === 'adopt' ? kind.adoptNote : undefined
+    ].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
   }
@@ -412,7 +413,7 @@ function titleOf(kind: Kind, resource: Resource): string {
   return kind.title?.(resource) ?? resource.id
 }
 
-function describeFacts<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
+function factsOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
   const before = 'before' in change ? change.before : null
   const after = 'after' in change ? change.after : null
   const changed = 'fields' in change ? change.fields : []
@@ -437,11 +438,6 @@ function stagesOf(kind: Kind, change: Change): Stage[] {
   if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
   const last = kind.finish?.(before, after) ?? []
   return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
-}
-
-function describeReplacement(kind: Kind, change: Change): readonly string[] {
-  if (!('before' in change && 'after' in change) || !isRecreated(kind, change)) return []
-  return kind.replaceNote ? [kind.replaceNote(change.before, change.after)] : []
 }
 
 function isRecreated(kind: Kind, change: Change): boolean {

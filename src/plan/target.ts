@@ -2,6 +2,7 @@ import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
+import type { KindName } from '../resources/registry.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
@@ -119,7 +120,7 @@ const dependants: Readonly<Record<string, IsPart>> = {
   bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
-}
+} satisfies Partial<Record<KindName, IsPart>>
 
 /**
  * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that

@@ -230,6 +230,12 @@ export function writeWait(titles: readonly string[], { message }: Diagnostic): s
   return `${writeTitles(titles)}${isSaidOfThem ? '' : ':'} ${message}`
 }
 
+/** The first of them, and how many more there are. */
+export function listFew(names: readonly string[], most: number): string {
+  const more = names.length - most
+  return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ')
+}
+
 /** All of them, in their order. */
 export function writeTitles(titles: readonly string[]): string {
   return [titles.slice(0, -1).join(', '), ...titles.slice(-1)].filter((part) => part !== '').join(' and ')

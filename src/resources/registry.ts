@@ -33,6 +33,11 @@ export type KindName = (typeof registered)[number]['kind']
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly Kind[] = registered
 
+const byName: ReadonlyMap<string, Kind> = new Map(kinds.map((one) => [one.kind, one]))
+
+/** The kind of this name. */
+export const kindOf = (name: string): Kind | undefined => byName.get(name)
+
 /** What is done to resources of a kind. To make is also to change. */
 export type Phase = 'make' | 'remove'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { diagnosticDocument, type Resource, type Step } from '../../resources/kind.ts'
-import { kinds } from '../../resources/registry.ts'
+import { kindOf } from '../../resources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import type { HostReading } from '../plan-view.ts'
@@ -79,8 +79,7 @@ export function stepDocument(step: Step) {
 }
 
 function resourceDocument(resource: Resource, side: 'before' | 'after'): object {
-  const kind = kinds.find((one) => one.kind === resource.kind)
-  const { origin: _, item: __, ...rest } = kind?.document?.(resource, side) ?? resource
+  const { origin: _, item: __, ...rest } = kindOf(resource.kind)?.document?.(resource, side) ?? resource
   return rest
 }
 

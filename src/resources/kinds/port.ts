@@ -70,16 +70,10 @@ export const port: Kind<Port> = {
     seal: sealField,
     known: { label: "marked as a container's", words: yesNo }
   },
-  desire: ({ desired, host }, live) => {
-    const liveById = new Map(live.map((one) => [one.id, one]))
-    const portsOf = groupBy([...liveById.values()], ({ spans: [span] }) => span)
-    return desired.spans.flatMap((span) =>
-      portsOf(span.name).flatMap((one) => {
-        const link = host.linkOf(one.id)
-        return link && one.role.kind !== 'left' ? [desirePort(host, span, link, one)] : []
-      })
-    )
-  },
+  desire: (state, live) =>
+    onPorts(state, live).flatMap(({ span, link, one }) =>
+      one.role.kind === 'left' ? [] : [desirePort(state.host, span, link, one)]
+    ),
   observe: once((state) => {
     const { desired, host } = state
     const bridges = bridge.observe(state).filter(({ isBridge }) => isBridge)
@@ -112,6 +106,18 @@ export const port: Kind<Port> = {
     role.kind === 'left'
       ? 'removed: a container that is connected by it no more has kept its interface'
       : 'given back as it was before it was a port'
+}
+
+/** What is live on the ports of the desired spans. */
+export function onPorts<R extends Resource>({ desired, host }: ObservedState, live: readonly R[]) {
+  const byId = new Map(live.map((one) => [one.id, one]))
+  const portsOf = groupBy([...byId.values()], ({ spans: [span] }) => span)
+  return desired.spans.flatMap((span) =>
+    portsOf(span.name).flatMap((one) => {
+      const link = host.linkOf(one.id)
+      return link === undefined ? [] : [{ span, link, one }]
+    })
+  )
 }
 
 /**

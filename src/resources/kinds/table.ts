@@ -5,7 +5,7 @@ import { bridgeSet, removeTable, type SealTable, tableObjects, writeTable } from
 import { shellLine } from '../../host/quote-command.ts'
 import type { NftTable } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
+import { type Kind, listFew, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { readTableMark, tableName, writeTableMark } from '../marks.ts'
 import { isInScope } from '../ownership.ts'
 
@@ -110,9 +110,7 @@ function sortNames(names: readonly string[]): string[] {
 const mostNames = 4
 
 function listBridges(bridges: readonly string[]): string {
-  const more = bridges.length - mostNames
-  const names = bridges.slice(0, mostNames).join(', ')
-  return more > 0 ? `${names} and ${more} more` : names || 'nothing'
+  return listFew(bridges, mostNames) || 'nothing'
 }
 
 function explainConflict(name: string): Diagnostic {

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { groupBy, type HostIndex } from '../../host/host-index.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../host/xdp/seal-program.ts'
 import type { DesiredState } from '../desired-state.ts'
@@ -7,7 +7,7 @@ import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
 import { readSeal } from '../seal.ts'
 import { yesNo } from '../settings.ts'
-import { type Port, port, portSeal } from './port.ts'
+import { onPorts, type Port, port, portSeal } from './port.ts'
 
 /**
  * Whose XDP program a port has. `ours`: the one that drops all that comes from the port, whoever has attached it. `unread`: the
@@ -34,18 +34,11 @@ export const xdp: Kind<Xdp> = {
   fields: {
     program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
   },
-  desire: ({ desired, host }, live) => {
-    const liveById = new Map(live.map((one) => [one.id, one]))
-    const portsOf = groupBy([...liveById.values()], ({ spans: [span] }) => span)
-    return desired.spans.flatMap((span) =>
-      portsOf(span.name).flatMap((one) => {
-        const link = host.linkOf(one.id)
-        if (link === undefined) return []
-        const isSealed = portSeal(host, span, link, readSeal(host, one.id)) === 'sealed'
-        return [{ ...one, owner: 'ours', program: desiredProgram(one, isSealed, host) }]
-      })
-    )
-  },
+  desire: (state, live) =>
+    onPorts(state, live).map(({ span, link, one }) => {
+      const isSealed = portSeal(state.host, span, link, readSeal(state.host, one.id)) === 'sealed'
+      return { ...one, owner: 'ours', program: desiredProgram(one, isSealed, state.host) }
+    }),
   observe: (state) => port.observe(state).flatMap((one) => findOn(state.host, one)),
   rollbackTarget: rollbackPrograms,
   update: (_, after) => (after.program === 'ours' ? attach(after) : detach(after)),
