@@ -161,6 +161,24 @@ test('what fails while Docker does not answer is told at once, and keeps no othe
   await expectConverged(lab)
 })
 
+test('a hook waits for a watch that is slow, also while Docker hangs, and not for the lock', async () => {
+  const slow = join(lab.files, 'slow')
+  const { options } = await wrapPrograms(lab, { ip: `[ -e ${slow} ] && sleep 3` })
+  await using watch = await startWatch(lab, [], options)
+  await watch.settle()
+  await lab.silenceDocker(async () => {
+    await deleteMirror('ens224')
+    await until('a run waits for Docker', () => isMirrored('ens224'))
+    await writeFile(slow, '')
+    const { stderr } = await spanplan(lab, [
+      ...['hook', '--interface', 'ens192', '--phase', 'pre-down', '--strict', '--lock-timeout', '10s'],
+      ...['-f', 'spans.yaml']
+    ])
+    expect(stderr).toBe('')
+    await rm(slow)
+  })
+})
+
 test('while Docker hangs, a card that goes down is let go, and stays down', async () => {
   const hook = (phase: string) =>
     spanplan(lab, [

@@ -78,13 +78,19 @@ export async function askWatch<Request extends keyof WatchAnswers>(
 /**
  * Sends an interface event to the watches of this network namespace.
  *
+ * @param patience milliseconds for a watch that runs: it may have to wait for changes that are being made.
  * @returns whether one of them, which reads the same files, does what the hook would do.
  */
-export async function notifyWatches(event: InterfaceEvent): Promise<boolean> {
-  // A watch that was stuck reads the event when the hook has long given up: after this time, it must leave the event alone.
-  const text = JSON.stringify({ ...event, until: uptime() + answerTime / 1000 })
-  const answers = await Promise.all(watchNames().map((name) => askWatch(name, 'interface', text)))
-  return answers.includes(true)
+export async function notifyWatches(event: InterfaceEvent, patience: number): Promise<boolean> {
+  const milliseconds = Math.max(patience, answerTime)
+  const answers = watchNames().map(async (name) => {
+    // One that is stuck does not answer this either.
+    if ((await askWatch(name, 'state')) === null) return false
+    // It may be stuck from now on: after this time, the hook has given up, and the watch must leave the event alone.
+    const text = JSON.stringify({ ...event, until: uptime() + milliseconds / 1000 })
+    return sendRequest(watchSocket(name), `interface ${text}`, milliseconds).catch(() => false)
+  })
+  return (await Promise.all(answers)).includes(true)
 }
 
 /** The names of the watches that run, or have run, in this network namespace. */
