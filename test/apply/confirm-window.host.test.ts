@@ -82,12 +82,16 @@ test('what a hook has recorded of an interface is forgotten with a confirmation,
   }
   await spanplan(lab, ['apply'])
   await spanplan(lab, ['hook', '--strict', '-f', 'spans.yaml', '--interface', 'ens192', '--phase', 'down'])
+  // Of an interface that is down, a record lasts as long as it is down.
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'down'])
   expect(await isRecorded()).toBe(true)
   await decide('rollback')
   expect(await isRecorded()).toBe(true)
   await decide('confirm')
   expect(await isRecorded()).toBe(false)
   await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'up'])
 })
 
 test('neither, it is taken back when the time is over', async () => {
