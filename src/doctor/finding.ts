@@ -15,13 +15,8 @@ export interface Finding {
   readonly command: string | null
 }
 
-/** A check: a pure function of the readings. */
-export interface Check {
-  /** Stable. */
-  readonly id: string
-  /** One or more findings. */
-  find(readings: DoctorReadings): readonly Finding[]
-}
+/** A check: a pure function of the readings, with one or more findings. */
+export type Check = (readings: DoctorReadings) => readonly Finding[]
 
 /** Makes findings of one result. */
 const finding =

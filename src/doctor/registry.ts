@@ -12,13 +12,36 @@ import { units, watch } from './checks/watch-checks.ts'
 import type { Check, Finding } from './finding.ts'
 import type { DoctorReadings } from './readings.ts'
 
-/** All checks, in the order in which they are shown: what others depend on comes first. */
-const checks: readonly Check[] = [
-  ...[node, iproute2, ethtool, tcpdump, nftables, bpftool, tools, modules, rights],
-  ...[docker, liveRestore, file, runDirectory],
-  ...[spans, carrier, managers, offloads, mtu, sensors, xdp, listeners, silence, pauses],
-  ...[watch, units, installation, marks]
-]
+/** All checks by their ids, which are stable, in the order in which they are shown: what others depend on comes first. */
+const checks: Readonly<Record<string, Check>> = {
+  node,
+  iproute2,
+  ethtool,
+  tcpdump,
+  nftables,
+  bpftool,
+  tools,
+  kernel_modules: modules,
+  rights,
+  docker,
+  live_restore: liveRestore,
+  file,
+  run_directory: runDirectory,
+  spans,
+  carrier,
+  managers,
+  offloads,
+  mtu,
+  sensors,
+  xdp,
+  listeners,
+  silence,
+  pauses,
+  watch,
+  units,
+  installation,
+  marks
+}
 
 /** A finding, with the check that has found it. */
 export interface CheckedFinding extends Finding {
@@ -27,5 +50,5 @@ export interface CheckedFinding extends Finding {
 
 /** Does all checks. */
 export function runChecks(readings: DoctorReadings): CheckedFinding[] {
-  return checks.flatMap(({ id, find }) => find(readings).map((finding) => ({ id, ...finding })))
+  return Object.entries(checks).flatMap(([id, check]) => check(readings).map((finding) => ({ id, ...finding })))
 }

@@ -5,21 +5,18 @@ import { isPodman, isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
 import type { DockerReading, DoctorReadings } from '../readings.ts'
 import { asRoot } from './right-checks.ts'
 
-export const docker: Check = {
-  id: 'docker',
-  find: (readings) => {
-    const { docker } = readings
-    if (docker.state === 'unreachable') return [unreachableFinding(docker, readings)]
-    if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
-    const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
-    if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
-    const why = docker.rootless ? "it is a user's own, so " : ''
-    const message = `${answers}: it can report the containers that are sources, but ${why}its networks cannot hand out a span`
-    // A package of Debian's puts Podman's socket where Docker's would be.
-    const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
-    const report = severityOf(readings)
-    return [report === ok ? ok(`no span of the file has a network; ${message}`) : report(message, command)]
-  }
+export const docker: Check = (readings) => {
+  const { docker } = readings
+  if (docker.state === 'unreachable') return [unreachableFinding(docker, readings)]
+  if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
+  const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
+  if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
+  const why = docker.rootless ? "it is a user's own, so " : ''
+  const message = `${answers}: it can report the containers that are sources, but ${why}its networks cannot hand out a span`
+  // A package of Debian's puts Podman's socket where Docker's would be.
+  const command = docker.isNamed ? 'unset DOCKER_HOST' : 'apt-get install docker.io podman-docker-'
+  const report = severityOf(readings)
+  return [report === ok ? ok(`no span of the file has a network; ${message}`) : report(message, command)]
 }
 
 /** Without a span that has a network, nothing needs Docker. */
@@ -43,19 +40,16 @@ function unreachableFinding(
 
 const settingsFile = '/etc/docker/daemon.json'
 
-export const liveRestore: Check = {
-  id: 'live_restore',
-  find: (readings) => {
-    const { docker } = readings
-    if (severityOf(readings) === ok) return [ok('no span of the file needs Docker')]
-    if (docker.state === 'unreachable' || isPodmanWithoutSpans(docker)) return [unknown('Docker was not asked')]
-    if (isPodman(docker)) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
-    return whenKnown(docker.liveRestore, (isOn) =>
-      isOn
-        ? [ok('on: sensors run on while dockerd restarts')]
-        : [warning('off: a restart or an upgrade of dockerd stops the sensors', switchOn(docker.settings))]
-    )
-  }
+export const liveRestore: Check = (readings) => {
+  const { docker } = readings
+  if (severityOf(readings) === ok) return [ok('no span of the file needs Docker')]
+  if (docker.state === 'unreachable' || isPodmanWithoutSpans(docker)) return [unknown('Docker was not asked')]
+  if (isPodman(docker)) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
+  return whenKnown(docker.liveRestore, (isOn) =>
+    isOn
+      ? [ok('on: sensors run on while dockerd restarts')]
+      : [warning('off: a restart or an upgrade of dockerd stops the sensors', switchOn(docker.settings))]
+  )
 }
 
 /** The command that switches live-restore on, and leaves the other settings as they are; null: they are not known. */

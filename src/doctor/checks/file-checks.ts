@@ -4,20 +4,16 @@ import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 import { sentenceOf } from '../wording.ts'
 
-export const file: Check = {
-  id: 'file',
-  find: (readings) => {
-    const { file } = readings
-    if (file.state === 'missing') return [unknown(sentenceOf(file.diagnostic))]
-    if (file.state === 'invalid')
-      return file.faults.map((fault) => problem(sentenceOf(fault.diagnostic), fault.command))
-    const { files, spans } = file.target.spec
-    const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
-    const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
-    // What reads the host also compiles them.
-    const unchecked = hasFilter && 'unknown' in readings.host ? ['its filters were not checked'] : []
-    return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, trustNote(readings)].join('; '))]
-  }
+export const file: Check = (readings) => {
+  const { file } = readings
+  if (file.state === 'missing') return [unknown(sentenceOf(file.diagnostic))]
+  if (file.state === 'invalid') return file.faults.map((fault) => problem(sentenceOf(fault.diagnostic), fault.command))
+  const { files, spans } = file.target.spec
+  const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
+  const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
+  // What reads the host also compiles them.
+  const unchecked = hasFilter && 'unknown' in readings.host ? ['its filters were not checked'] : []
+  return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, trustNote(readings)].join('; '))]
 }
 
 function trustNote({ isRoot, fileArguments }: DoctorReadings): string {
@@ -26,18 +22,15 @@ function trustNote({ isRoot, fileArguments }: DoctorReadings): string {
   return 'only users whom root trusts can write to it'
 }
 
-export const runDirectory: Check = {
-  id: 'run_directory',
-  find: (readings) => {
-    const { runDirectory, leftFiles } = readings
-    if (runDirectory !== null) return [problem(sentenceOf(runDirectory.diagnostic), runDirectory.command)]
-    const left = [...leftFiles, ...findDeadSockets(readings)]
-    const message = `a process that was killed has left ${left.join(', ')}`
-    return orOk(
-      left.length === 0 ? [] : [warning(message, shellLine(['rm', '-f', '--', ...left]))],
-      'only this user and root may write to it'
-    )
-  }
+export const runDirectory: Check = (readings) => {
+  const { runDirectory, leftFiles } = readings
+  if (runDirectory !== null) return [problem(sentenceOf(runDirectory.diagnostic), runDirectory.command)]
+  const left = [...leftFiles, ...findDeadSockets(readings)]
+  const message = `a process that was killed has left ${left.join(', ')}`
+  return orOk(
+    left.length === 0 ? [] : [warning(message, shellLine(['rm', '-f', '--', ...left]))],
+    'only this user and root may write to it'
+  )
 }
 
 /** The sockets of watches that were killed; not that of the file's name, whose watch is missed. */

@@ -2,18 +2,13 @@ import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, orOk, warning } from '../finding.ts'
 import type { Installation, UnitReading } from '../readings.ts'
 
-export const installation: Check = {
-  id: 'installation',
-  find: ({ installations, units }) => {
-    const hiding = 'known' in units ? units.known.flatMap(findHiding) : []
-    const [first] = installations
-    return orOk(
-      [...findSeveral(installations), ...hiding],
-      first
-        ? `spanplan is installed once: ${installationName(first)}`
-        : 'spanplan runs from a folder that is not in PATH'
-    )
-  }
+export const installation: Check = ({ installations, units }) => {
+  const hiding = 'known' in units ? units.known.flatMap(findHiding) : []
+  const [first] = installations
+  return orOk(
+    [...findSeveral(installations), ...hiding],
+    first ? `spanplan is installed once: ${installationName(first)}` : 'spanplan runs from a folder that is not in PATH'
+  )
 }
 
 /** Which one runs depends on the PATH of who calls it. The package's stays, for hooks and units call it; else the first. */

@@ -20,18 +20,15 @@ export function whenPlanned(
 
 const noSource = 'no source is there'
 
-export const carrier: Check = {
-  id: 'carrier',
-  find: (readings) =>
-    whenKnown(readings.spans, ({ report }) => {
-      const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(isAbout('carriers')))
-      const read = report.spans.flatMap(({ flowReport }) =>
-        flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
-      )
-      const findings = [...new Set(lost.map(sentenceOf))].map((message) => problem(message))
-      return orOkOf(read, noSource, findings, 'every source that is there has a carrier')
-    })
-}
+export const carrier: Check = (readings) =>
+  whenKnown(readings.spans, ({ report }) => {
+    const lost = report.spans.flatMap(({ unhealthy }) => unhealthy.filter(isAbout('carriers')))
+    const read = report.spans.flatMap(({ flowReport }) =>
+      flowReport.hops.filter(({ kind, frames }) => kind === 'interface' && frames !== null)
+    )
+    const findings = [...new Set(lost.map(sentenceOf))].map((message) => problem(message))
+    return orOkOf(read, noSource, findings, 'every source that is there has a carrier')
+  })
 
 /** The command that has each tool leave an interface alone. ifupdown does nothing by itself once an interface is up. */
 const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
@@ -43,18 +40,15 @@ const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
   }
 }
 
-export const managers: Check = {
-  id: 'managers',
-  find: (readings) =>
-    whenKnown(readings.spans, ({ view }) =>
-      whenKnown(readings.managers, (managers) => {
-        const findings = managers.flatMap((one) => judgeManager(one, view))
-        const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))
-        const message = others.length === 0 ? 'no other tool manages the interfaces' : others.join(', ')
-        return orOkOf(managers, 'neither a source nor a bridge of a span is there', findings, message)
-      })
-    )
-}
+export const managers: Check = (readings) =>
+  whenKnown(readings.spans, ({ view }) =>
+    whenKnown(readings.managers, (managers) => {
+      const findings = managers.flatMap((one) => judgeManager(one, view))
+      const others = managers.flatMap(({ name, manager }) => (manager === null ? [] : [`${name}: ${manager}`]))
+      const message = others.length === 0 ? 'no other tool manages the interfaces' : others.join(', ')
+      return orOkOf(managers, 'neither a source nor a bridge of a span is there', findings, message)
+    })
+  )
 
 function judgeManager({ name, manager, tcConnection }: ManagerReading, view: PlanView): Finding[] {
   if (manager === null) return []
@@ -85,17 +79,14 @@ function isDedicated({ settings }: CopyPoint): boolean {
   return settings.includes('gro')
 }
 
-export const offloads: Check = {
-  id: 'offloads',
-  find: (readings) =>
-    whenPlanned(readings, ({ view: { desired, plan } }) => {
-      const findings = [
-        ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(sentenceOf(found))),
-        ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
-      ]
-      return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
-    })
-}
+export const offloads: Check = (readings) =>
+  whenPlanned(readings, ({ view: { desired, plan } }) => {
+    const findings = [
+      ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(sentenceOf(found))),
+      ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
+    ]
+    return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
+  })
 
 /** The interfaces of the sources that are there. */
 function presentSources({ spans }: PlanView['desired']): Link[] {
@@ -125,21 +116,18 @@ function judgeOffloads({ name, offloads }: Link, { name: span, wire }: DesiredSp
   ]
 }
 
-export const mtu: Check = {
-  id: 'mtu',
-  find: (readings) =>
-    whenPlanned(readings, ({ view }) => {
-      const { desired, plan } = view
-      const findings = [
-        ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(sentenceOf(found))),
-        ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(readings, 'apply')))
-      ]
-      const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)
-      const checked = presentSources(desired).length > 0 ? bridges : []
-      const nothing = 'no source is there, or no bridge of a span'
-      return orOkOf(checked, nothing, findings, 'every frame of the sources fits through the bridges and their ports')
-    })
-}
+export const mtu: Check = (readings) =>
+  whenPlanned(readings, ({ view }) => {
+    const { desired, plan } = view
+    const findings = [
+      ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(sentenceOf(found))),
+      ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(readings, 'apply')))
+    ]
+    const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)
+    const checked = presentSources(desired).length > 0 ? bridges : []
+    const nothing = 'no source is there, or no bridge of a span'
+    return orOkOf(checked, nothing, findings, 'every frame of the sources fits through the bridges and their ports')
+  })
 
 /** The bridge and the ports that are smaller than the file wants. */
 function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {

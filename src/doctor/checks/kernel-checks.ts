@@ -24,17 +24,14 @@ const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: str
     )
 }
 
-export const modules: Check = {
-  id: 'kernel_modules',
-  find: ({ modules, architecture }) => {
-    const findings = [...modules].flatMap(([name, reading]): Finding[] => {
-      if ('unknown' in reading) return [unknown(reading.unknown)]
-      const fault = faults[reading.known]
-      return fault === null ? [] : [fault(name, architecture)]
-    })
-    return orOk(
-      findings,
-      [...modules].map(([name, reading]) => `${name} ${'known' in reading ? reading.known : ''}`).join(', ')
-    )
-  }
+export const modules: Check = ({ modules, architecture }) => {
+  const findings = [...modules].flatMap(([name, reading]): Finding[] => {
+    if ('unknown' in reading) return [unknown(reading.unknown)]
+    const fault = faults[reading.known]
+    return fault === null ? [] : [fault(name, architecture)]
+  })
+  return orOk(
+    findings,
+    [...modules].map(([name, reading]) => `${name} ${'known' in reading ? reading.known : ''}`).join(', ')
+  )
 }

@@ -7,30 +7,27 @@ import { readTableMark } from '../../resources/marks.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 
-export const marks: Check = {
-  id: 'marks',
-  find: (readings) =>
-    whenKnown(readings.host, (host) => {
-      const marked = findMarked(host)
-      const { file } = readings
-      const known = knownNames(readings)
-      const strange = [...marked].filter(([name]) => !known.has(name))
-      return orOkOf(
-        [...marked],
-        'nothing on this host has a mark',
-        strange.map(([name, things]) =>
-          // The marks may be those of the file that cannot be read.
-          file.state === 'valid'
-            ? warning(
-                `no file here has the name ${name}, whose mark is on ${[...things].join(', ')}`,
-                shellLine(destroyOf(name))
-              )
-            : unknown(`whether a file has the name ${name}, whose mark is on ${[...things].join(', ')}`)
-        ),
-        'every mark on this host is of a name that a file has'
-      )
-    })
-}
+export const marks: Check = (readings) =>
+  whenKnown(readings.host, (host) => {
+    const marked = findMarked(host)
+    const { file } = readings
+    const known = knownNames(readings)
+    const strange = [...marked].filter(([name]) => !known.has(name))
+    return orOkOf(
+      [...marked],
+      'nothing on this host has a mark',
+      strange.map(([name, things]) =>
+        // The marks may be those of the file that cannot be read.
+        file.state === 'valid'
+          ? warning(
+              `no file here has the name ${name}, whose mark is on ${[...things].join(', ')}`,
+              shellLine(destroyOf(name))
+            )
+          : unknown(`whether a file has the name ${name}, whose mark is on ${[...things].join(', ')}`)
+      ),
+      'every mark on this host is of a name that a file has'
+    )
+  })
 
 /** The names of the file, of the other files, and of the watches that run. */
 function knownNames({ file, otherNames, watches }: DoctorReadings): ReadonlySet<string> {

@@ -4,52 +4,40 @@ import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnow
 import type { DoctorReadings } from '../readings.ts'
 
 /** With an older one, no command begins. */
-export const node: Check = { id: 'node', find: ({ node }) => [ok(`Node.js ${node}`)] }
+export const node: Check = ({ node }) => [ok(`Node.js ${node}`)]
 
-export const iproute2: Check = { id: 'iproute2', find: (readings) => findMissing(readings, ['ip', 'tc', 'bridge']) }
+export const iproute2: Check = (readings) => findMissing(readings, ['ip', 'tc', 'bridge'])
 
-export const ethtool: Check = { id: 'ethtool', find: (readings) => findMissing(readings, ['ethtool']) }
+export const ethtool: Check = (readings) => findMissing(readings, ['ethtool'])
 
 /** The smaller programs that every apply calls. */
-export const tools: Check = {
-  id: 'tools',
-  find: (readings) => findMissing(readings, ['sysctl', 'flock', 'setpriv', 'unshare', 'nsenter'])
+export const tools: Check = (readings) => findMissing(readings, ['sysctl', 'flock', 'setpriv', 'unshare', 'nsenter'])
+
+export const tcpdump: Check = (readings) => {
+  const hasFilters =
+    readings.file.state === 'valid' &&
+    readings.file.target.spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
+  return hasFilters
+    ? findMissing(readings, ['tcpdump'])
+    : findMissing(readings, ['tcpdump'], { make: warning, loss: 'filters cannot be compiled, and nothing captured' })
 }
 
-export const tcpdump: Check = {
-  id: 'tcpdump',
-  find: (readings) => {
-    const hasFilters =
-      readings.file.state === 'valid' &&
-      readings.file.target.spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
-    return hasFilters
-      ? findMissing(readings, ['tcpdump'])
-      : findMissing(readings, ['tcpdump'], { make: warning, loss: 'filters cannot be compiled, and nothing captured' })
-  }
-}
-
-export const bpftool: Check = {
-  id: 'bpftool',
-  find: (readings) =>
-    findMissing(readings, ['bpftool'], {
-      make: warning,
-      loss: 'plan and status do not see eBPF programs that hide frames'
-    })
-}
+export const bpftool: Check = (readings) =>
+  findMissing(readings, ['bpftool'], {
+    make: warning,
+    loss: 'plan and status do not see eBPF programs that hide frames'
+  })
 
 const openPort = "a sensor's port is open until spanplan has sealed it, instead of closed from its first frame on"
 
-export const nftables: Check = {
-  id: 'nftables',
-  find: (readings) => {
-    const missing = findMissing(readings, ['nft'], { make: warning, loss: openPort })
-    if (missing.some(({ result }) => result !== 'ok')) return missing
-    return whenKnown(readings.host, ({ nftables }) => {
-      if (nftables === null || nftables.state === 'usable') return missing
-      const { message } = nftables.reason
-      return nftables.state === 'unread' ? [unknown(message)] : [warning(`${message}: ${openPort}`)]
-    })
-  }
+export const nftables: Check = (readings) => {
+  const missing = findMissing(readings, ['nft'], { make: warning, loss: openPort })
+  if (missing.some(({ result }) => result !== 'ok')) return missing
+  return whenKnown(readings.host, ({ nftables }) => {
+    if (nftables === null || nftables.state === 'usable') return missing
+    const { message } = nftables.reason
+    return nftables.state === 'unread' ? [unknown(message)] : [warning(`${message}: ${openPort}`)]
+  })
 }
 
 interface Severity {

@@ -2,18 +2,15 @@ import { type Check, type Finding, orOk, problem, warning } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
 
-export const rights: Check = {
-  id: 'rights',
-  find: (readings) => {
-    const { canAdminister, canCapture } = readings
-    return orOk(
-      [
-        ...(canAdminister ? [] : [missing(readings, 'CAP_NET_ADMIN: apply and watch need it')]),
-        ...(canCapture ? [] : [missing(readings, 'CAP_NET_RAW: filters with "vlan" and capture need it')])
-      ],
-      'CAP_NET_ADMIN, CAP_NET_RAW'
-    )
-  }
+export const rights: Check = (readings) => {
+  const { canAdminister, canCapture } = readings
+  return orOk(
+    [
+      ...(canAdminister ? [] : [missing(readings, 'CAP_NET_ADMIN: apply and watch need it')]),
+      ...(canCapture ? [] : [missing(readings, 'CAP_NET_RAW: filters with "vlan" and capture need it')])
+    ],
+    'CAP_NET_ADMIN, CAP_NET_RAW'
+  )
 }
 
 /** Root lacks a right in a container or a unit only; any other user may have chosen to look without. */

@@ -19,20 +19,17 @@ import { sentenceOf } from '../wording.ts'
 /** What other checks find, with commands of their own. */
 const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
 
-export const spans: Check = {
-  id: 'spans',
-  find: (readings) =>
-    whenKnown(readings.spans, (known) =>
-      known.conflicts !== null
-        ? [...known.conflicts.map((conflict) => problem(sentenceOf(conflict))), liveFinding(known)]
-        : orOkOf(
-            known.report.spans,
-            'the file has no spans',
-            [...judgeSpans(known), ...withoutDocker(known)],
-            countSpans(known)
-          )
-    )
-}
+export const spans: Check = (readings) =>
+  whenKnown(readings.spans, (known) =>
+    known.conflicts !== null
+      ? [...known.conflicts.map((conflict) => problem(sentenceOf(conflict))), liveFinding(known)]
+      : orOkOf(
+          known.report.spans,
+          'the file has no spans',
+          [...judgeSpans(known), ...withoutDocker(known)],
+          countSpans(known)
+        )
+  )
 
 function liveFinding({ report: { spans } }: SpansReading): Finding {
   const names = spans.map(({ name }) => name).join(', ')
@@ -90,39 +87,33 @@ function driftFindings(what: string, changes: readonly PlannedChange[], advice: 
   return ['command' in advice ? problem(message, advice.command) : problem(`${message}; ${writeAdvice(advice)}`)]
 }
 
-export const pauses: Check = {
-  id: 'pauses',
-  find: (readings) =>
-    whenKnown(readings.spans, ({ report }) => {
-      const paused = report.spans.flatMap(({ name, pausedUntil }) =>
-        pausedUntil === null
-          ? []
-          : [
-              warning(
-                `span ${name} is paused until ${localTime(pausedUntil)}: watch and hook leave it alone`,
-                shellLine(['spanplan', 'resume', name])
-              )
-            ]
-      )
-      return orOk(paused, 'no span is paused')
-    })
-}
-
-export const sensors: Check = {
-  id: 'sensors',
-  find: (readings) =>
-    whenKnown(readings.spans, (known) =>
-      orOkOf(
-        known.report.spans.flatMap(({ sensors }) => sensors),
-        'no span has a sensor',
-        [
-          ...known.report.spans.flatMap(({ sensors }) => sensors.flatMap((sensor) => judgeSensor(sensor, known))),
-          ...withoutDocker(known)
-        ],
-        'every sensor runs and listens'
-      )
+export const pauses: Check = (readings) =>
+  whenKnown(readings.spans, ({ report }) => {
+    const paused = report.spans.flatMap(({ name, pausedUntil }) =>
+      pausedUntil === null
+        ? []
+        : [
+            warning(
+              `span ${name} is paused until ${localTime(pausedUntil)}: watch and hook leave it alone`,
+              shellLine(['spanplan', 'resume', name])
+            )
+          ]
     )
-}
+    return orOk(paused, 'no span is paused')
+  })
+
+export const sensors: Check = (readings) =>
+  whenKnown(readings.spans, (known) =>
+    orOkOf(
+      known.report.spans.flatMap(({ sensors }) => sensors),
+      'no span has a sensor',
+      [
+        ...known.report.spans.flatMap(({ sensors }) => sensors.flatMap((sensor) => judgeSensor(sensor, known))),
+        ...withoutDocker(known)
+      ],
+      'every sensor runs and listens'
+    )
+  )
 
 /** The commands that make a container run; its port is new then, and an apply seals it. */
 const startsAgain: ReadonlySet<SensorCause> = new Set(['stopped', 'interface_down', 'no_listener'])
@@ -161,21 +152,18 @@ function judgeSensor(
 /** Milliseconds: a tap that was made just now may be silent. */
 const patience = 60_000
 
-export const silence: Check = {
-  id: 'silence',
-  find: (readings) =>
-    whenKnown(readings.spans, (spans) =>
-      orOkOf(
-        spans.paths.flatMap(({ mirrors }) => mirrors.filter((one) => readIdleness([one], spans.sample) !== null)),
-        'no source is mirrored',
-        spans.report.spans.flatMap((span, index) => {
-          const path = spans.paths[index]
-          return path === undefined ? [] : findSilent(span, path, spans)
-        }),
-        'no source has been silent for long'
-      )
+export const silence: Check = (readings) =>
+  whenKnown(readings.spans, (spans) =>
+    orOkOf(
+      spans.paths.flatMap(({ mirrors }) => mirrors.filter((one) => readIdleness([one], spans.sample) !== null)),
+      'no source is mirrored',
+      spans.report.spans.flatMap((span, index) => {
+        const path = spans.paths[index]
+        return path === undefined ? [] : findSilent(span, path, spans)
+      }),
+      'no source has been silent for long'
     )
-}
+  )
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
   const limited = new Set(sources.filter(isIdle).map(({ point }) => point.source[0]))

@@ -6,20 +6,17 @@ import { unitNames } from '../gather/systemd.ts'
 import type { DoctorReadings, UnitReading, WatchReading } from '../readings.ts'
 import { sentenceOf, spanplanLine } from '../wording.ts'
 
-export const watch: Check = {
-  id: 'watch',
-  find: (readings) => {
-    const { file, watches, otherFiles } = readings
-    // The file had another name when its watch was started.
-    const renamed = watches.filter(({ state }) => state?.file.diagnostics.some(({ code }) => code === 'NAME_CHANGED'))
-    const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
-    const running = own.filter(({ state }) => state !== null)
-    const judged = running.length === 0 && renamed.length > 0 ? renamed : own
-    const findings = judged.flatMap((one) => judgeWatch(one, readings))
-    // Of files that are lost, the watch's own finding says so.
-    if (otherFiles?.isLost === false) findings.push(warning(sentenceOf(otherFiles.diagnostic)))
-    return findings.length > 0 ? findings : [ok('no watch has been started')]
-  }
+export const watch: Check = (readings) => {
+  const { file, watches, otherFiles } = readings
+  // The file had another name when its watch was started.
+  const renamed = watches.filter(({ state }) => state?.file.diagnostics.some(({ code }) => code === 'NAME_CHANGED'))
+  const own = file.state === 'valid' ? watches.filter(({ name }) => name === file.target.spec.name) : watches
+  const running = own.filter(({ state }) => state !== null)
+  const judged = running.length === 0 && renamed.length > 0 ? renamed : own
+  const findings = judged.flatMap((one) => judgeWatch(one, readings))
+  // Of files that are lost, the watch's own finding says so.
+  if (otherFiles?.isLost === false) findings.push(warning(sentenceOf(otherFiles.diagnostic)))
+  return findings.length > 0 ? findings : [ok('no watch has been started')]
 }
 
 function judgeWatch({ name, state, silent }: WatchReading, readings: DoctorReadings): readonly Finding[] {
@@ -60,19 +57,16 @@ function unitOf({ units }: DoctorReadings, id: string): UnitReading | undefined 
   return 'known' in units ? units.known.find((unit) => unit.id === id) : undefined
 }
 
-export const units: Check = {
-  id: 'units',
-  find: (readings) =>
-    whenKnown(readings.units, (all) => {
-      const installed = all.filter(({ loadState }) => loadState !== 'not-found')
-      if (installed.length === 0) return [warning('no unit of systemd starts spanplan at boot', installUnit(readings))]
-      // Debian's package has them all, and nobody wants more than one.
-      const used = installed.filter(
-        ({ fileState, activeState }) => fileState !== 'disabled' || activeState !== 'inactive'
-      )
-      return (used.length > 0 ? used : installed.slice(0, 1)).flatMap(judgeUnit)
-    })
-}
+export const units: Check = (readings) =>
+  whenKnown(readings.units, (all) => {
+    const installed = all.filter(({ loadState }) => loadState !== 'not-found')
+    if (installed.length === 0) return [warning('no unit of systemd starts spanplan at boot', installUnit(readings))]
+    // Debian's package has them all, and nobody wants more than one.
+    const used = installed.filter(
+      ({ fileState, activeState }) => fileState !== 'disabled' || activeState !== 'inactive'
+    )
+    return (used.length > 0 ? used : installed.slice(0, 1)).flatMap(judgeUnit)
+  })
 
 function installUnit({ unitFolder }: DoctorReadings): string {
   const copy = shellLine(['cp', join(unitFolder, unitNames.watch), '/etc/systemd/system/'])
