@@ -1,4 +1,4 @@
-import type { Argv } from '../host/exec.ts'
+import { type Argv, enterNamespace } from '../host/exec.ts'
 import { smallestIpv6Mtu } from '../resources/kinds/bridge-steps.ts'
 import { joinSpan } from '../resources/kinds/port.ts'
 
@@ -21,10 +21,8 @@ export interface CapturePort {
 /** The name of the peer. A span's own name could mean something else to tcpdump, as `any` and `1` do. */
 export const peerName = 'span'
 
-/** The command that runs another command in the network namespace of a process. */
-export function enterNamespace(pid: number, argv: Argv): Argv {
-  return ['nsenter', `--net=/proc/${pid}/ns/net`, '--', ...argv]
-}
+/** The file of the network namespace of a process. */
+export const namespaceOf = (pid: number) => `/proc/${pid}/ns/net`
 
 /**
  * The commands that create the port, in order. Its peer has no address, and sends nothing. It is sealed before it joins the
@@ -41,8 +39,8 @@ export function createPort(port: CapturePort): Argv[] {
     ['ip', 'link', 'add', 'name', name, 'address', mac, 'mtu', String(mtu), 'type', 'veth', ...peer],
     ...(hasIpv6 ? [['ip', 'link', 'set', 'dev', name, ...silent] as const] : []),
     // A command of its own, before `up`: in the same command, it takes effect after `up`.
-    enterNamespace(pid, [...setPeer, 'arp', 'off', ...silent]),
-    enterNamespace(pid, [...setPeer, 'up']),
+    enterNamespace(namespaceOf(pid), [...setPeer, 'arp', 'off', ...silent]),
+    enterNamespace(namespaceOf(pid), [...setPeer, 'up']),
     ...steps.filter(([program]) => hasIpv6 || program !== 'sysctl')
   ]
 }

@@ -1,5 +1,5 @@
-import type { Argv } from '../host/exec.ts'
-import { enterNamespace, peerName } from './capture-port.ts'
+import { type Argv, enterNamespace } from '../host/exec.ts'
+import { namespaceOf, peerName } from './capture-port.ts'
 
 /** What to capture, and in which form. */
 export interface CaptureRequest {
@@ -39,7 +39,7 @@ const forms = {
 
 /** The command that listens in the network namespace of a process. */
 export function listenCommand(pid: number, { expression, count, form }: CaptureRequest): Argv {
-  return enterNamespace(pid, [
+  return enterNamespace(namespaceOf(pid), [
     ...confined,
     // -n: no name server can be asked in that namespace. -Q in: the port sends nothing, as a sensor does.
     ...['tcpdump', '-i', peerName, '-n', '-Q', 'in', '-B', String(bufferSize), ...forms[form]],

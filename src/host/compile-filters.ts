@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SpanplanError } from '../errors.ts'
-import { commandFailed, forEachConcurrently, run, within } from './exec.ts'
+import { commandFailed, forEachConcurrently, mapConcurrently, run, within } from './exec.ts'
 import { type Compiled, type CompiledFilters, checkCommand, compileCommand, parseCompiled } from './parsers/pcap.ts'
 import { timeLimit } from './process/run-limits.ts'
 
@@ -114,11 +114,7 @@ async function compileOne(text: string): Promise<void> {
  * @throws SpanplanError if tcpdump cannot be run.
  */
 export async function checkFilters(expressions: readonly string[]): Promise<CompiledFilters> {
-  const results = new Map<string, Compiled>()
-  await forEachConcurrently([...new Set(expressions)], async (text) => {
-    results.set(text, await compile(text, checkCommand))
-  })
-  return throwUnavailable(results)
+  return throwUnavailable(await mapConcurrently([...new Set(expressions)], (text) => compile(text, checkCommand)))
 }
 
 function throwUnavailable(results: CompiledFilters): CompiledFilters {

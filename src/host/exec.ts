@@ -38,6 +38,11 @@ export const packageOf: Readonly<Record<string, string>> = {
   'systemd-run': 'systemd'
 }
 
+/** The command that runs a program of the host in the network namespace of a file. */
+export function enterNamespace(file: string, argv: Argv): Argv {
+  return ['nsenter', `--net=${file}`, '--', ...argv]
+}
+
 /** The search path: that of this process, and Debian's folders of ip, tc, ethtool and tcpdump, which the PATH of a hook or of a user may lack. */
 const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
@@ -225,6 +230,18 @@ export async function forEachConcurrently<Item>(
   }
   const results = await Promise.allSettled(Array.from({ length: atOnce }, worker))
   for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** The results of work for all items, `concurrency` at a time. */
+export async function mapConcurrently<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>
+): Promise<Map<Item, Result>> {
+  const results = new Map<Item, Result>()
+  await forEachConcurrently(items, async (item) => {
+    results.set(item, await work(item))
+  })
+  return results
 }
 
 function programMissing(file: string, code = '', reason = 'it does not start'): SpanplanError {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { isSandbox } from './docker/container-veths.ts'
-import { forEachConcurrently, run } from './exec.ts'
+import { enterNamespace, mapConcurrently, run } from './exec.ts'
 import {
   type LinkCounters,
   type LinkTotals,
@@ -15,15 +15,7 @@ import {
 } from './parsers/counters.ts'
 import type { RunLimits } from './process/run-limits.ts'
 import { parseOutput, runJson, runJsonBatch } from './read-commands.ts'
-import type { HookPlace } from './snapshot.ts'
-
-/** An interface in a container. */
-export interface ContainerInterface {
-  /** Docker's file of the container's network namespace. */
-  readonly sandbox: string
-  /** The interface's index in that namespace. */
-  readonly index: number
-}
+import type { ContainerInterface, HookPlace } from './snapshot.ts'
 
 /** What to read, besides the counters of all links. */
 export interface CounterRequest {
@@ -83,10 +75,7 @@ export function monotonicNow(): number {
 }
 
 async function readListeners(interfaces: readonly ContainerInterface[]): Promise<readonly Listener[]> {
-  const read = new Map<ContainerInterface, Omit<Listener, 'inside'>>()
-  await forEachConcurrently(interfaces, async (inside) => {
-    read.set(inside, await readSockets(inside))
-  })
+  const read = await mapConcurrently(interfaces, readSockets)
   return interfaces.map((inside) => ({ inside, sockets: null, ...read.get(inside) }))
 }
 
@@ -98,7 +87,7 @@ async function readSockets({ sandbox, index }: ContainerInterface): Promise<Omit
   const options = ['--packet', '--numeric', '--memory', '--extended', '--oneline', '--no-header']
   const bound = `dev = ${writeIndex(index)} or dev = ${writeIndex(unbound)}`
   try {
-    const output = await run(['nsenter', `--net=${sandbox}`, '--', 'ss', ...options, bound], '', limits)
+    const output = await run(enterNamespace(sandbox, ['ss', ...options, bound]), '', limits)
     if (output.isCut) {
       const some = parsePacketSockets(output.stdout.slice(0, output.stdout.lastIndexOf('\n') + 1))
       return { sockets: null, some, unread: tooMany(some.length) }

@@ -251,6 +251,14 @@ export interface VethPair {
   readonly host: number
 }
 
+/** An interface in a container. */
+export interface ContainerInterface {
+  /** Docker's file of the container's network namespace. */
+  readonly sandbox: string
+  /** The interface's index in that namespace. */
+  readonly index: number
+}
+
 /** What tc says of an interface inside a container. */
 export interface InnerEnd {
   readonly qdiscs: readonly Qdisc[]

@@ -1,12 +1,13 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import { type InnerInterface, readInterfaceNames } from '../host/docker/interface-names.ts'
+import { readInterfaceNames } from '../host/docker/interface-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
+import type { ContainerInterface } from '../host/snapshot.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import { printable } from '../printable.ts'
 
 /** An interface of a running sensor, which something in the sensor may listen on by its name. */
-export interface ListenedInterface extends InnerInterface {
+export interface ListenedInterface extends ContainerInterface {
   readonly container: string
   /** The Docker network. */
   readonly network: string

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { diagnostic, diagnosticOf } from '../../errors.ts'
-import { type Argv, commandFailed, forEachConcurrently, run } from '../exec.ts'
+import { commandFailed, enterNamespace, mapConcurrently, run } from '../exec.ts'
 import { parseFilters } from '../parsers/filters.ts'
 import { parseInnerQdiscs } from '../parsers/qdiscs.ts'
 import type { RunLimits } from '../process/run-limits.ts'
 import { parseJsonBatch, parseOutput, type ReadCommand } from '../read-commands.ts'
-import type { Container, Endpoint, InnerEnd } from '../snapshot.ts'
+import type { Container, ContainerInterface, Endpoint, InnerEnd } from '../snapshot.ts'
 import { innerDevice } from '../tc-syntax.ts'
 
 /**
@@ -29,7 +29,6 @@ export async function readInnerEnds(
   containers: readonly Container[],
   networks: ReadonlySet<string>
 ): Promise<readonly Container[]> {
-  const found = new Map<Endpoint, Endpoint['inner']>()
   const ends = containers.flatMap(({ sandbox, endpoints }) =>
     endpoints.flatMap((endpoint) =>
       sandbox !== null && typeof endpoint.port !== 'string' && networks.has(endpoint.network)
@@ -37,21 +36,15 @@ export async function readInnerEnds(
         : []
     )
   )
-  await forEachConcurrently(ends, async ({ endpoint, sandbox, index }) => {
-    found.set(endpoint, await readEnd(sandbox, index))
-  })
+  const found = [...(await mapConcurrently(ends, readEnd))]
+  const innerOf = new Map(found.map(([{ endpoint }, inner]) => [endpoint, inner]))
   return containers.map((container) => ({
     ...container,
     endpoints: container.endpoints.map((endpoint) => {
-      const inner = found.get(endpoint)
+      const inner = innerOf.get(endpoint)
       return inner === undefined ? endpoint : { ...endpoint, inner }
     })
   }))
-}
-
-/** The command that runs a program of the host in a container's network namespace. */
-export function enterNamespace(sandbox: string, argv: Argv): Argv {
-  return ['nsenter', `--net=${sandbox}`, '--', ...argv]
 }
 
 const missingRight = diagnostic('RIGHT_MISSING', 'entering its network namespace needs CAP_SYS_ADMIN')
@@ -59,7 +52,7 @@ const missingRight = diagnostic('RIGHT_MISSING', 'entering its network namespace
 const tcHooks = ['ingress', 'egress'] as const
 
 /** undefined: the namespace or the interface has gone. */
-async function readEnd(sandbox: string, index: number): Promise<Endpoint['inner']> {
+async function readEnd({ sandbox, index }: ContainerInterface): Promise<Endpoint['inner']> {
   const device = innerDevice(index)
   // What stands behind the slash does not matter to tc. A container cannot guess it, and give it to another interface as an altname,
   // for which the kernel takes any text.

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Engine } from '../../host/docker/docker-names.ts'
-import { enterNamespace } from '../../host/docker/inner-ends.ts'
+import { enterNamespace } from '../../host/exec.ts'
 import { groupsOf, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'

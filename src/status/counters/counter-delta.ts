@@ -1,5 +1,6 @@
 import type { LinkCounters, MirrorCounters } from '../../host/parsers/counters.ts'
-import type { ContainerInterface, Listener, Sample } from '../../host/read-counters.ts'
+import type { Listener, Sample } from '../../host/read-counters.ts'
+import type { ContainerInterface } from '../../host/snapshot.ts'
 import type { PathMirror } from './frame-path.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { type ContainerInterface, readSample, type Sample } from '../../host/read-counters.ts'
-import type { Link } from '../../host/snapshot.ts'
+import { readSample, type Sample } from '../../host/read-counters.ts'
+import type { ContainerInterface, Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
 import { mirrorHandle } from '../../resources/marks.ts'
