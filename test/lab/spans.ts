@@ -166,7 +166,7 @@ export async function expectHeard(
   const frame = freshFrame()
   const captures = await Promise.all(
     sensors.map(async (sensor) =>
-      lab.capture(sensor, (await findTap(lab, sensor, span)).name, { expression: `ether src ${STRANGER}` })
+      lab.captureBeside(sensor, (await findTap(lab, sensor, span)).name, { expression: `ether src ${STRANGER}` })
     )
   )
   await lab.send([frame], from)
@@ -183,7 +183,7 @@ export async function expectArriving(lab: Lab, sensor: Docker.Container, span = 
 async function isArriving(lab: Lab, sensor: Docker.Container, span: string): Promise<boolean> {
   const frame = freshFrame()
   const { name } = await findTap(lab, sensor, span)
-  const capture = await lab.capture(sensor, name, { expression: `ether src ${STRANGER}` })
+  const capture = await lab.captureBeside(sensor, name, { expression: `ether src ${STRANGER}` })
   await lab.send([frame])
   const { frames } = await capture.stop({ count: 1, seconds: 1 })
   return frames.some((heard) => heard.equals(frame))

@@ -181,10 +181,10 @@ export function captureOn(namespace: string, lab: string, device: string, option
 function captureArgv(device: string, options: CaptureOptions, more: readonly string[] = []): string[] {
   const { expression, direction, bulk = false } = options
   // Immediate mode sets aside a whole snapshot length for each frame: the default of 256 KB would leave room for 250.
-  // 65600 bytes hold the largest packet that an offload makes.
-  const delivery = bulk ? [] : ['--immediate-mode', '-s', '65600']
+  // 65600 bytes hold the largest packet that an offload makes; 16 MB hold 250 of them. The kernel maps a buffer page by page.
+  const delivery = bulk ? ['-B', '65536'] : ['--immediate-mode', '-s', '65600', '-B', '16384']
   const chosen = direction === undefined ? [] : ['-Q', direction]
   const filter = expression === undefined ? [] : ['--', expression]
-  const how = [...delivery, '-B', '65536', '-U', '-Z', 'root', '-n', '-w', '-']
+  const how = [...delivery, '-U', '-Z', 'root', '-n', '-w', '-']
   return ['tcpdump', '-i', device, ...how, ...chosen, ...more, ...filter]
 }

@@ -99,7 +99,9 @@ export class World {
 
   /** Runs a command that there may be nothing to do it to. */
   async attempt(line: string): Promise<void> {
-    await this.run(line).catch((error: Error) => this.log.push(`# failed: ${error.message.split('\n').at(-1)}`))
+    await this.run(line).catch((error: Error) =>
+      this.log.push(`# failed: ${error.message.trimEnd().split('\n').at(-1)}`)
+    )
   }
 
   async spanplan(...args: string[]) {
