@@ -8,6 +8,7 @@ import { oneLine } from '../printable.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { isMirror, writeFrames } from '../resources/kinds/mirror.ts'
+import type { KindName } from '../resources/registry.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import type { SensorSpec } from '../spec/items/sensor-item.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
@@ -76,17 +77,27 @@ const words: Readonly<Record<PlannedChange['action'], string>> = {
   adopt: 'foreign'
 }
 
-/** The side of a span that a kind of resource is on. Any other kind is the span's own. */
+/** The side of a span that a kind of resource is on. */
 const sides: Readonly<Record<string, Side>> = {
+  bridge: 'span',
+  table: 'span',
+  address: 'span',
+  qdisc: 'source',
   mirror: 'mirror',
   interface: 'source',
-  qdisc: 'source',
+  network: 'span',
   sensor: 'receiver',
-  port: 'receiver'
-}
+  stack: 'span',
+  note: 'span',
+  port: 'receiver',
+  xdp: 'span'
+} satisfies Record<KindName, Side>
 
 /** What is not what its kind is called: the interface and the container themselves stay. */
-const names: Readonly<Record<string, string>> = { interface: 'interface settings', sensor: 'connection' }
+const names: Readonly<Record<string, string>> = {
+  interface: 'interface settings',
+  sensor: 'connection'
+} satisfies Partial<Record<KindName, string>>
 
 /** What a report says of a span that changes say already, and sensors at their containers, or that one sample cannot tell. */
 const isShownElsewhere = isAbout('changes', 'sensors', 'losses')
@@ -102,7 +113,7 @@ export function drawHost(input: HostInput): Graph {
     spans: [
       ...spans.map((span) => drawListed(span, input)),
       ...others.map(({ name }) =>
-        complete(drawPart(name), null, { sources: [], receivers: [] }, findingsOf(name, input))
+        complete({ ...drawPart(name), description: null }, { sources: [], receivers: [] }, findingsOf(name, input))
       )
     ],
     remarks: [
@@ -119,7 +130,6 @@ export function drawHost(input: HostInput): Graph {
 /** The graph of the spans that are live, where there is no plan for a file. */
 export function drawLive(view: PlanView, report: Report): Graph {
   const spans = view.desired.spans.map((span) => {
-    const { description, ...part } = drawSpan(span)
     const sources = [...pointsByName(span.mirrors)].map(([name, points]) => ({
       part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(points) },
       devices: points.map(({ device }) => device.name)
@@ -129,7 +139,7 @@ export function drawLive(view: PlanView, report: Report): Graph {
       container: name
     }))
     const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
-    return complete(part, description, { sources, receivers }, findingsOf(span.name, { view, report }))
+    return complete(drawSpan(span), { sources, receivers }, findingsOf(span.name, { view, report }))
   })
   return {
     fileOnly: false,
@@ -146,11 +156,10 @@ function drawPoints(points: readonly CopyPoint[]): Part {
 function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   const { spec, view } = input
   const desired = view.desired.spanOf(span.name)
-  const { description, ...part } = drawSpan(desired ?? span)
   const sources = span.sources.flatMap((source) => findSources(spec, source, desired))
   const sensors = span.sensors.flatMap((sensor) => findSensors(sensor, span, desired, view))
   const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
-  return complete(part, description, { sources, receivers }, findingsOf(span.name, input))
+  return complete(drawSpan(desired ?? span), { sources, receivers }, findingsOf(span.name, input))
 }
 
 /** The sources that an item of the file is on this host; the item itself where there is none. */
@@ -262,7 +271,7 @@ function findChange(change: PlannedChange, host: HostIndex): Finding {
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
-function complete(part: Part, description: string | null, ends: Ends, findings: readonly Finding[]): GraphSpan {
+function complete(span: Omit<GraphSpan, keyof Ends>, ends: Ends, findings: readonly Finding[]): GraphSpan {
   const isStray = (finding: Finding) =>
     (finding.device ?? finding.container) !== undefined && findPlace(finding, ends) === undefined
   const sources = [...ends.sources, ...addSources(findings.filter((one) => isAtSource(one) && isStray(one)))]
@@ -272,8 +281,7 @@ function complete(part: Part, description: string | null, ends: Ends, findings: 
   const remarksAt = (place: Place<Part> | undefined, isTaken: (finding: Finding) => boolean = () => true) =>
     writeRemarks(placed.flatMap((one) => (one.place === place && isTaken(one.finding) ? [one.finding] : [])))
   return {
-    ...part,
-    description,
+    ...span,
     remarks: remarksAt(undefined),
     sources: sources.map((place) => ({
       ...place.part,

@@ -223,7 +223,7 @@ function drawLane(lane: Lane, at: Columns, top: number, width: number): string[]
     ...drawBox(bar, { ...at.span, y, height }),
     ...stack(left, y, height).flatMap(({ item: { source, mirror }, y, height }) => {
       const middle = y + height / 2
-      const look = worse(source, mirror)
+      const look = standings.indexOf(source.standing) > standings.indexOf(mirror.standing) ? source.look : mirror.look
       return [
         ...(source.icon === 'interface' ? drawArrow(at.sources.x - box.entry, at.sources.x, middle, source.look) : []),
         ...drawBox(source, { ...at.sources, y, height }),
@@ -324,9 +324,4 @@ const entities: Readonly<Record<string, string>> = {
 
 function escapeXml(text: string): string {
   return text.replace(notXml, '\uFFFD').replace(/[&<>"']/g, (character) => entities[character] ?? '')
-}
-
-/** The look of the box that stands worse. */
-function worse(one: Box, other: Box): Look {
-  return standings.indexOf(one.standing) > standings.indexOf(other.standing) ? one.look : other.look
 }

@@ -5,7 +5,7 @@ import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-syntax.ts'
 import type { Code } from '../messages.ts'
 import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
-import { describeFilter } from '../resources/foreign/describe-filter.ts'
+import { filterWords } from '../resources/foreign/describe-filter.ts'
 import { isTransparent } from '../resources/seal.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 
@@ -26,7 +26,7 @@ export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Di
 }
 
 function warnOfHiddenCopies(filter: Filter): Diagnostic {
-  const what = `a filter at preference ${filter.pref}: ${describeFilter(filter)}`
+  const what = `a filter at preference ${filter.pref}: ${filterWords(filter)}`
   return warnOfFilter('COPIES_HIDDEN', filter, `${what}; sensors do not get what it drops or redirects`)
 }
 

@@ -131,7 +131,7 @@ function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Po
   const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
   const sources = new Set(pairs.flatMap((each) => [each.first.source.join('/'), each.second.source.join('/')]))
   const more = sources.size > 2 ? `; so are frames of ${sources.size - 2} more of its sources` : ''
-  const way = bridge === null ? `that passes ${one} and ${other}` : describeWay(pair, points)
+  const way = bridge === null ? `that passes ${one} and ${other}` : wayBetween(pair, points)
   const isFiltered = !(first.selection.everyFrame && second.selection.everyFrame)
   const frame = `${way}${isFiltered ? `${bridge === null ? ' and' : ' that'} both filters match` : ''}`
   const message = `span ${span}: each frame ${frame} is copied twice, once at each of them${more}`
@@ -142,7 +142,7 @@ function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Po
   return { ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }
 }
 
-function describeWay({ first, second }: Pair, points: Points): string {
+function wayBetween({ first, second }: Pair, points: Points): string {
   const isBoth = points.has(keyOf(second.device.name, 'ingress')) && points.has(keyOf(first.device.name, 'egress'))
   const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
   return isBoth ? `between ${one} and ${other}` : `from ${one} to ${other}`

@@ -15,10 +15,10 @@ import type { Wait } from '../resources/kind.ts'
 import { planBridge } from '../resources/kinds/bridge-steps.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
-import { mirrorHandle } from '../resources/marks.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import {
   type Context,
+  handleOf,
   joinResolved,
   type Resolved,
   type SourceHook,
@@ -310,9 +310,11 @@ function resolveMirrors(
 }
 
 /** Whether the span has its mirror at a hook. */
-function isMirrored({ name }: SpanSpec, { device, tcHook }: SourceHook, { spec, host }: Context): boolean {
-  const handle = mirrorHandle(spec.name, name, device.name, tcHook)
-  return host.filtersAt(device.name, tcHook).some((filter) => filter.mirror !== null && filter.handle === handle)
+function isMirrored({ name }: SpanSpec, hook: SourceHook, { spec, host }: Context): boolean {
+  const handle = handleOf({ owner: spec.name, name }, hook)
+  return host
+    .filtersAt(hook.device.name, hook.tcHook)
+    .some((filter) => filter.mirror !== null && filter.handle === handle)
 }
 
 /** Two sources are one interface under two names: only the host tells. */

@@ -31,7 +31,7 @@ export function isMarkCopied(host: HostIndex, link: Link): boolean {
 /** Whether a filter is a mirror of ours into a bridge, by its cookie or, where that is lost, by its handle. */
 function isMirrorInto(bridge: string, owner: string, { device, tcHook, handle, pref, chain, mirror }: Filter): boolean {
   if (mirror?.target !== bridge || pref !== mirrorPref || chain !== 0) return false
-  return readCookie(mirror.cookie) !== null || handle === mirrorHandle(owner, bridge, device, tcHook)
+  return readCookie(mirror.cookie) !== null || handle === mirrorHandle({ owner, span: bridge, device, tcHook })
 }
 
 /** The command that takes the mark off a bridge. */

@@ -206,8 +206,16 @@ export function readTableMark({ objects }: NftTable): string | null {
   return owners.find((owner) => owner !== undefined) ?? null
 }
 
+/** What tells a mirror from all others. */
+export interface MirrorIdentity {
+  readonly owner: string
+  readonly span: string
+  readonly device: string
+  readonly tcHook: TcHook
+}
+
 /** The handle of a mirror; never 0, which tc takes as "any". */
-export function mirrorHandle(owner: string, span: string, device: string, tcHook: TcHook): number {
+export function mirrorHandle({ owner, span, device, tcHook }: MirrorIdentity): number {
   return hashOf('mirror', owner, span, device, tcHook) || 1
 }
 

@@ -105,7 +105,7 @@ function nameFinder(known: readonly string[], owners: readonly string[]): NameFi
   let last = 0
   return ({ device, tcHook, handle }, likely) => {
     const nameOf = (span: string): Name | undefined => {
-      const owner = owners.find((one) => mirrorHandle(one, span, device, tcHook) === handle)
+      const owner = owners.find((one) => mirrorHandle({ owner: one, span, device, tcHook }) === handle)
       return owner === undefined ? undefined : { owner, span }
     }
     for (const span of likely) {

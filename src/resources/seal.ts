@@ -6,7 +6,7 @@ import type { Filter, TcFilter } from '../host/snapshot.ts'
 import { dropProgram, passProgram, sealPref } from '../host/tc-syntax.ts'
 import { deleteFilter, removeFilter, writeSeal } from '../host/write-filters.ts'
 import type { DesiredState } from './desired-state.ts'
-import { countFilters, describeFilter } from './foreign/describe-filter.ts'
+import { countFilters, filterWords } from './foreign/describe-filter.ts'
 import type { Field } from './kind.ts'
 import { readPortClass, sealHandle } from './marks.ts'
 import { yesNo } from './settings.ts'
@@ -38,7 +38,7 @@ export function findObstacle(host: TcIndex, device: string): Obstacle | null {
   if (findSeal(host, device) !== undefined) return null
   const filter = host.filtersAt(device, 'ingress').find(({ chain, pref }) => chain === 0 && pref === sealPref)
   return filter
-    ? explainFilter(filter, `preference ${sealPref}, which the one that seals it takes: ${describeFilter(filter)}`)
+    ? explainFilter(filter, `preference ${sealPref}, which the one that seals it takes: ${filterWords(filter)}`)
     : null
 }
 
@@ -48,7 +48,7 @@ function findBefore(host: TcIndex, device: string): Obstacle | null {
     .filtersAt(device, 'ingress')
     .find((one) => one.chain === 0 && one.pref < sealPref && !isTransparent(one))
   if (filter === undefined) return null
-  const place = `preference ${filter.pref}, before the one that seals it: ${describeFilter(filter)}`
+  const place = `preference ${filter.pref}, before the one that seals it: ${filterWords(filter)}`
   return explainFilter(filter, `${place}; what it lets in is not dropped`)
 }
 

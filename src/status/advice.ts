@@ -29,13 +29,13 @@ export const adviseNothing: AdviseApply = () => ({
  * Makes what gives advice on a plan. A plan that waits for what is missing does not tell whether an apply, which does not wait,
  * is refused: so the same facts are planned as an apply plans them.
  *
- * @param write the command that applies the file, or one span of it.
+ * @param write gives the command that applies the file, or one span of it.
  * @param other what a watch keeps instead; null: it keeps the same, or none runs.
  */
 export function adviseApply(
   target: Target,
   view: PlanView,
-  write: AdviseCommand,
+  write: (span: string | null) => string,
   other: OtherFiles | null
 ): AdviseApply {
   const known = new Map<string | null, Advice>()
@@ -53,9 +53,6 @@ export function adviseApply(
     return advice
   }
 }
-
-/** Writes the command; null: without selecting a span. */
-type AdviseCommand = (span: string | null) => string
 
 function findRefusal(target: Target, view: PlanView): Diagnostic | null {
   const strict = { ...target, patient: false, recreate: true }

@@ -5,6 +5,7 @@ import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeWait } from '../resources/kind.ts'
+import type { KindName } from '../resources/registry.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { writeStaysUp } from '../run-dir/going-down.ts'
 import { writeDuration } from '../spec/values/duration.ts'
@@ -49,7 +50,7 @@ export function judgeSpan(
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const waits = waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))
   const found: Problem[] = [
-    ...[...groupsOf(waits, keyOfWait).values()].map((group) => waitProblem(group, advise)),
+    ...[...groupsOf(waits, keyOfWait).values()].map((group) => explainWaits(group, advise)),
     ...warnings.filter((found) => meaningOf(found).alarming && found.subject?.span === span.name)
   ].map((diagnostic) => ({ diagnostic, isOwn: true }))
   found.push(
@@ -59,7 +60,7 @@ export function judgeSpan(
     // First what is lost: a source without a carrier is idle, and the cable is the cause.
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
     ...sources.filter(isIdle).map((source) => ({
-      diagnostic: describeIdleness(source),
+      diagnostic: explainIdleness(source),
       isOwn: changes.every(({ device }) => device !== source.point.source[0])
     }))
   )
@@ -93,7 +94,7 @@ function adviseOnWait({ kind, diagnostic }: Wait, advise: () => Advice): string 
   }
 }
 
-function waitProblem(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
+function explainWaits(group: readonly [Wait, ...Wait[]], advise: () => Advice): Diagnostic {
   const [first] = group
   const { diagnostic } = first
   const hint = adviseOnWait(first, advise)
@@ -131,14 +132,14 @@ export function judgeHost(
     ...findMissingDocker(view)
       .filter((reason) => !isHarmless(reason))
       .map(adviseOnDocker),
-    ...describeSilentWatch(view.desired.owner, silent),
+    ...explainSilentWatch(view.desired.owner, silent),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
     ...countDrift(changes, 'the host', advise)
   ]
 }
 
 /** A watch that has ended in order is nobody's problem: who ended it knows. */
-function describeSilentWatch(name: string | null, silent: SilentWatch | null): Diagnostic[] {
+function explainSilentWatch(name: string | null, silent: SilentWatch | null): Diagnostic[] {
   if (silent === null || silent.is === 'hidden') return []
   const restart = 'systemctl restart spanplan.service'
   if (silent.is === 'killed') {
@@ -167,7 +168,7 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 }
 
 /** What is wrong with a source that is idle. */
-export function describeIdleness({ span, point, idle, maxIdle }: SourceIdleness): Diagnostic {
+export function explainIdleness({ span, point, idle, maxIdle }: SourceIdleness): Diagnostic {
   const { source, item, origin } = point
   const [name] = source
   const message = `no frame has come from ${name} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
@@ -186,12 +187,12 @@ const carrierClauses: Readonly<Record<CarrierCause, string>> = {
 }
 
 /** What is wrong with a source that has no carrier, or had none. */
-export function describeCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
+export function explainCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
   return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${carrierClauses[cause]}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
-const onTheWay: ReadonlySet<string> = new Set(['bridge', 'network', 'port', 'sensor'])
+const onTheWay: ReadonlySet<string> = new Set<KindName>(['bridge', 'network', 'port', 'sensor'])
 
 function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
   const isChanged = (kind: string, device: string | null) =>
@@ -200,7 +201,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     const { text, hint } = causes[cause]
     const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (isCarrierCause(cause))
-      return hop.kind === 'interface' ? [{ diagnostic: describeCarrier(hop.point, cause), isOwn }] : []
+      return hop.kind === 'interface' ? [{ diagnostic: explainCarrier(hop.point, cause), isOwn }] : []
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const lost = frames === 1 ? '1 frame' : `${frames} frames`

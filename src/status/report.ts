@@ -57,23 +57,19 @@ export interface Report {
   readonly unread: readonly Diagnostic[]
 }
 
+/** What is known of the files, and of whoever keeps or changes what they say. By default, all is well. */
+type Circumstances = Pick<Report, 'watch' | 'window'> & Partial<Pick<Report, 'silentWatch' | 'fileErrors' | 'basis'>>
+
 /** What a report is made of: two samples, and the plan at the time of the later one. */
-export interface ReportInput {
+export interface ReportInput extends Circumstances {
   readonly view: PlanView
   readonly pauses: readonly Pause[]
-  readonly watch: WatchState | null
-  /** By default, none. */
-  readonly silentWatch?: SilentWatch | null
-  readonly window: WindowTime | null
   readonly first: Sample
   readonly later: Sample
   /** When the later sample was taken, in milliseconds since 1970. */
   readonly now: number
   /** No right is missing to this user. */
   readonly isRoot: boolean
-  readonly fileErrors?: readonly Diagnostic[]
-  /** By default, the file. */
-  readonly basis?: Basis
   /** What to do about what differs from the file. */
   readonly advise?: AdviseApply
   /** What the watch keeps instead of the file; by default, it keeps the file. */

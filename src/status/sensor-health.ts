@@ -138,7 +138,8 @@ export function judgeSensors(
     if (state !== 'unhealthy' || found === 'unknown' || found === null) {
       return { ...sensor, cause: null, since: null, diagnostic: null }
     }
-    const since = sinceOf(found, container) ?? remember({ ...sensor, cause: found })
+    // When a container has stopped, Docker itself knows.
+    const since = (found === 'stopped' ? container.finishedAt : null) ?? remember({ ...sensor, cause: found })
     return {
       ...sensor,
       cause: found,
@@ -152,7 +153,7 @@ export function judgeSensors(
     .filter(({ id, running }) => running && !listed.has(id))
   return [
     ...span.sensors.map(({ container, origin }) => judge(container, true, origin)),
-    ...plan.waiting.filter((wait) => wait.span === span.name).flatMap((wait) => describeAwaited(wait, remember)),
+    ...plan.waiting.filter((wait) => wait.span === span.name).flatMap((wait) => judgeAwaited(wait, remember)),
     ...others.map((container) => judge(container, false, undefined))
   ]
 }
@@ -192,11 +193,6 @@ function stateOf(found: ReturnType<typeof findCause>, { startedAt }: Container, 
   return found === 'unknown' ? 'unknown' : 'unhealthy'
 }
 
-/** What Docker itself knows; null: it does not. */
-function sinceOf(cause: SensorCause, { finishedAt }: Container): string | null {
-  return cause === 'stopped' ? finishedAt : null
-}
-
 function causeDiagnostic(
   cause: keyof typeof sensorCauses,
   { span, container, host }: Pick<Hearing, 'span' | 'container' | 'host'>,
@@ -220,7 +216,7 @@ const awaitedCauses: Readonly<Partial<Record<NonNullable<Meaning['endedBy']>, Se
 }
 
 /** The sensors of the file that are not there, or of which nothing could be read. Their waits say what is wrong. */
-function describeAwaited({ kind, span, container, diagnostic }: Wait, remember: RememberCause): SensorHealth[] {
+function judgeAwaited({ kind, span, container, diagnostic }: Wait, remember: RememberCause): SensorHealth[] {
   if (kind !== 'sensor' || container === undefined) return []
   const { unread, endedBy, part } = meaningOf(diagnostic)
   const sensor = { span, sensor: container, listed: true } as const

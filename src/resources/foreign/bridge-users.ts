@@ -11,9 +11,8 @@ import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
 import { ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge-adoption.ts'
-import { describeFilter, placeOf } from './describe-filter.ts'
+import { filterWords, placeOf } from './describe-filter.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
-import type { ForeignMirror } from './mirrors.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
 interface BridgeUser {
@@ -31,19 +30,34 @@ export function findBridgeUsers(
   if (link === undefined) return []
   const networks = host.networksOn(bridge)
   const guests = [
-    ...host.uppersOf(link).map(describeUpper),
-    ...newPorts(bridge, host, planned.host).map(describePort),
-    ...networks.filter((network) => !ownsNetwork(desired, network)).map((network) => describeNetwork(host, network)),
-    ...host.networksAbove(bridge).map((network) => describeNetwork(host, network)),
-    ...foreignAddresses(link, networks).map((address) => describeAddress(bridge, address)),
+    ...host.uppersOf(link).map(upperUser),
+    ...newPorts(bridge, host, planned.host).map(({ name, kind }) => ({
+      words: `the ${kind ?? 'interface'} ${name} was added to it as a port`,
+      removal: [takeOff(name)]
+    })),
+    ...[...networks.filter((network) => !ownsNetwork(desired, network)), ...host.networksAbove(bridge)].map((network) =>
+      networkUser(host, network)
+    ),
+    ...foreignAddresses(link, networks)
+      .map(writeAddress)
+      .map((address) => ({
+        words: `it has the address ${address}`,
+        removal: [['ip', 'addr', 'del', address, 'dev', bridge]]
+      })),
     ...host.routesOf(link).map((route) => ({
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
-    ...foreignFilters(marks, host, bridge).map(describeForeignFilter),
+    ...foreignFilters(marks, host, bridge).map((filter) => ({
+      words: `it has an ${filter.tcHook} filter at preference ${filter.pref}: ${filterWords(filter)}`,
+      removal: [removalOf(filter)]
+    })),
     // With the bridge, the kernel takes away where they lead (mirred_device_event()).
-    ...findForeignCopies(marks, host, new Set([bridge])).map(describeForeignMirror),
-    ...describeMaster(link)
+    ...findForeignCopies(marks, host, new Set([bridge])).map((filter) => ({
+      words: `a filter of ${filter.device}, at ${placeOf(filter)} and preference ${filter.pref}, ${filter.redirects ? 'redirects' : 'copies'} into it: ${filterWords(filter)}`,
+      removal: [removalOf(filter)]
+    })),
+    ...(link.master === null ? [] : [{ words: `it is a port of ${link.master}`, removal: [takeOff(bridge)] }])
   ]
   return guests.map(({ words, removal }) =>
     diagnostic(
@@ -54,7 +68,11 @@ export function findBridgeUsers(
   )
 }
 
-function describeUpper({ name, kind, addresses }: Link): BridgeUser {
+function takeOff(port: string): readonly string[] {
+  return ['ip', 'link', 'set', 'dev', port, 'nomaster']
+}
+
+function upperUser({ name, kind, addresses }: Link): BridgeUser {
   const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
   const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
   return {
@@ -70,14 +88,7 @@ function newPorts(bridge: string, now: HostIndex, planned: HostIndex): Link[] {
   return now.links.filter((link) => isPort(link) && !known.has(link.index))
 }
 
-function describePort({ name, kind }: Link): BridgeUser {
-  return {
-    words: `the ${kind ?? 'interface'} ${name} was added to it as a port`,
-    removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']]
-  }
-}
-
-function describeNetwork(host: HostIndex, network: DockerNetwork): BridgeUser {
+function networkUser(host: HostIndex, network: DockerNetwork): BridgeUser {
   const members = host.containers
     .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
     .map(({ name }) => name)
@@ -98,11 +109,6 @@ function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Add
   return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
 }
 
-function describeAddress(bridge: string, address: Address): BridgeUser {
-  const written = writeAddress(address)
-  return { words: `it has the address ${written}`, removal: [['ip', 'addr', 'del', written, 'dev', bridge]] }
-}
-
 function writeAddress({ address, prefix }: Address): string {
   return `${address}/${prefix}`
 }
@@ -112,25 +118,4 @@ function foreignFilters(marks: MarkInventory, host: HostIndex, bridge: string): 
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
   return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !marks.mirrors.get(filter)?.inScope)
-}
-
-function describeForeignFilter(filter: Filter): BridgeUser {
-  const { tcHook, pref } = filter
-  return {
-    words: `it has an ${tcHook} filter at preference ${pref}: ${describeFilter(filter)}`,
-    removal: [removalOf(filter)]
-  }
-}
-
-function describeForeignMirror(filter: ForeignMirror): BridgeUser {
-  const { device, pref } = filter
-  return {
-    words: `a filter of ${device}, at ${placeOf(filter)} and preference ${pref}, ${filter.redirects ? 'redirects' : 'copies'} into it: ${describeFilter(filter)}`,
-    removal: [removalOf(filter)]
-  }
-}
-
-function describeMaster({ name, master }: Link): BridgeUser[] {
-  if (master === null) return []
-  return [{ words: `it is a port of ${master}`, removal: [['ip', 'link', 'set', 'dev', name, 'nomaster']] }]
 }

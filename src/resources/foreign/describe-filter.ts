@@ -14,7 +14,7 @@ export function placeOf(filter: Filter | ClassFilter): string {
 }
 
 /** What a foreign filter is and does, as far as spanplan can read it. */
-export function describeFilter(filter: TcFilter): string {
+export function filterWords(filter: TcFilter): string {
   const handle = writeHandle(filter)
   return [filter.kind, `protocol ${filter.protocol}`, ...(handle === null ? [] : [`handle ${handle}`])]
     .join(', ')

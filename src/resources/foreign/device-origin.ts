@@ -35,11 +35,11 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
   if (link?.bridge) {
     return diagnostic(
       'BRIDGE_FOREIGN',
-      `a bridge ${name} already exists, and spanplan did not create it${describeUse(host, link)}`,
+      `a bridge ${name} already exists, and spanplan did not create it${useClause(host, link)}`,
       `give the span another name, or remove that bridge if nothing needs it: ${removeDevice(host, link)}`
     )
   }
-  const what = link ? ` but ${describeKind(host, link)}${describeUse(host, link)}` : ''
+  const what = link ? ` but ${kindClause(host, link)}${useClause(host, link)}` : ''
   return diagnostic(
     'LINK_FOREIGN',
     `an interface ${name} already exists, and is not a bridge${what}`,
@@ -48,7 +48,7 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
 }
 
 /** Whose an interface seems to be, and what is on it; empty where nothing tells. */
-function describeUse(host: HostIndex, link: Link): string {
+function useClause(host: HostIndex, link: Link): string {
   const maker = link.manager === null ? guessMaker(link.name) : `${link.manager}'s`
   const networks = host.networksOn(link.name).map(({ name }) => name)
   const facts = [
@@ -56,7 +56,7 @@ function describeUse(host: HostIndex, link: Link): string {
     ...(networks.length === 0
       ? []
       : [`the Docker ${networks.length === 1 ? 'network' : 'networks'} ${some(networks)} ${isAre(networks)} on it`]),
-    ...describePorts(host, link)
+    ...portClauses(host, link)
   ]
   return facts.length === 0 ? '' : `; ${joinAnd(facts)}`
 }
@@ -69,14 +69,14 @@ function removeDevice(host: HostIndex, link: Link): string {
   return `${shellLine([...words, link.name])} (and take it out of ${place})`
 }
 
-function describeKind(host: HostIndex, { kind, type, lower }: Link): string {
+function kindClause(host: HostIndex, { kind, type, lower }: Link): string {
   const below = lower === null ? undefined : host.linkAt(lower)
   const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
 }
 
 /** One fact for each maker of ports, and one for the ports of unknown makers. */
-function describePorts(host: HostIndex, bridge: Link): string[] {
+function portClauses(host: HostIndex, bridge: Link): string[] {
   const ports = host.membersOf(bridge.name).map(({ name }) => name)
   return [...groupsOf(ports, guessMaker)].map(([maker, names]) => {
     const what = `its ${names.length === 1 ? 'port' : 'ports'}`

@@ -5,7 +5,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-syntax.ts'
 import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredSpan, MarkInventory } from '../desired-state.ts'
-import { describeFilter, leadsTo, placeOf } from './describe-filter.ts'
+import { filterWords, leadsTo, placeOf } from './describe-filter.ts'
 import { type ForeignMirror, judgeForeignMirrors } from './mirrors.ts'
 
 /** The filters of others that copy or redirect to one of these devices from another one. */
@@ -49,19 +49,19 @@ export function warnOfForeignCopies(
   const filters = findForeignCopies(marks, host, targets).filter((filter) => !isConflict(filter))
   const groups = filters.length > most ? [filters] : filters.map((filter) => [filter])
   return groups.map((group) => ({
-    ...diagnostic('COPIES_FOREIGN', describeCopies(name, group), adviseOn(name, group), origin),
+    ...diagnostic('COPIES_FOREIGN', copiesMessage(name, group), adviseOn(name, group), origin),
     subject: { span: name, kind: 'bridge', id: [] }
   }))
 }
 
 const meaning = 'sensors get frames that the file does not name'
 
-function describeCopies(span: string, [first, ...others]: readonly ForeignMirror[]): string {
+function copiesMessage(span: string, [first, ...others]: readonly ForeignMirror[]): string {
   if (first === undefined) return meaning
   const where = `${first.device} ${placeOf(first)} at preference ${first.pref}`
   if (others.length > 0)
     return `${others.length + 1} filters that spanplan did not create copy into span ${span}: ${meaning}; the first is on ${where}`
-  return `a filter of ${where} that spanplan did not create ${first.redirects ? 'redirects' : 'copies'} into span ${span} (${describeFilter(first)}): ${meaning}`
+  return `a filter of ${where} that spanplan did not create ${first.redirects ? 'redirects' : 'copies'} into span ${span} (${filterWords(first)}): ${meaning}`
 }
 
 function adviseOn(span: string, [first, ...others]: readonly ForeignMirror[]): string {

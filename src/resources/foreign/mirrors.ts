@@ -7,25 +7,22 @@ import { mirrorPref } from '../../host/tc-syntax.ts'
 import { removeFilter, writeFilter, writeHandle } from '../../host/write-filters.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless, type ObservedState } from '../kind.ts'
-import { describeFilter, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
+import { filterWords, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter
 
-/** The foreign filters in the way of a mirror, at its hook of its interface. */
-export interface ForeignMirrors {
-  /** Filters that copy into the same span: with the mirror beside them, sensors would see each frame twice. */
-  readonly copying: readonly ForeignMirror[]
-  /** A filter at the mirror's preference that does something else. */
-  readonly blocking: Filter | undefined
-}
-
-/** Finds the foreign filters in the way of a desired mirror. */
+/**
+ * Finds the foreign filters in the way of a mirror, at its hook of its interface.
+ *
+ * @returns `copying`: the filters that copy into the same span: with the mirror beside them, sensors would see each frame twice.
+ * `blocking`: a filter at the mirror's preference that does something else.
+ */
 export function findForeignMirrors(
   { desired, marks, host }: ObservedState,
   span: string,
   { device: { name: device }, tcHook }: CopyPoint
-): ForeignMirrors {
+) {
   const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
   const onHook = host.filtersAt(device, tcHook).filter((filter) => !marks.mirrors.has(filter))
   // Frames that an interface sends pass its root qdisc too.
@@ -82,7 +79,7 @@ export function planReplacement(
   const isRootGone = root !== undefined && now.qdiscsOf(device).every(({ handle }) => handle !== root.handle)
   const dead = new Set([...now.filtersOf(device), ...now.classFiltersOf(device)].filter(isDead).map(placeKey))
   return {
-    foreignMirrors: foreignMirrors.map(describeForeignMirror),
+    foreignMirrors: foreignMirrors.map(foreignMirrorTitle),
     removal: [
       ...alone.flatMap((filter) => asCommand(removeFilter(filter))),
       ...(root === undefined ? [] : [['tc', 'qdisc', 'del', ...qdisc] as const])
@@ -141,7 +138,7 @@ function findObjection(filter: ForeignMirror): string | undefined {
   return isUnclear ? `${what} could not be understood completely, so it could not be restored` : undefined
 }
 
-function describeForeignMirror(filter: ForeignMirror): string {
+function foreignMirrorTitle(filter: ForeignMirror): string {
   const where = 'parent' in filter ? `the queueing discipline ${filter.parent}` : `the ${filter.tcHook} hook`
   return `${filter.kind} at preference ${filter.pref} of ${where}${isOfScripts(filter) ? ', as old scripts make' : ''}`
 }
@@ -168,7 +165,7 @@ export function explainForeignMirrors(
   const removals = asCommand(filter ? removeFilter(filter) : null)
   return diagnostic(
     'FILTER_FOREIGN',
-    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not create${filter ? `: ${describeFilter(filter)}` : ''}`,
+    `${device} ${tcHook} has a filter at preference ${mirrorPref} that spanplan did not create${filter ? `: ${filterWords(filter)}` : ''}`,
     `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}; move it to another preference${alternative(removals)}`
   )
 }

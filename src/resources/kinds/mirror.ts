@@ -14,11 +14,11 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { mirrorHandle, ownMark, readCookie, writeCookie } from '../marks.ts'
+import { ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
-import { livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
+import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
 
 /** One tc filter that copies the frames at one hook of one interface into one span. */
@@ -59,7 +59,7 @@ export const mirror: Kind<Mirror> = {
     target: { label: 'target', words: nameTarget },
     program: {
       label: 'filter',
-      words: (_, mirror) => describeProgram(mirror)
+      words: (_, mirror) => programClause(mirror)
     },
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
@@ -93,7 +93,7 @@ export const mirror: Kind<Mirror> = {
   update: updateSteps,
   remove: removeSteps,
   title: nameMirror,
-  summary: describeProgram,
+  summary: programClause,
   address: ({ point, spans, handle }) => [
     ...point.source,
     writeDirection(point.direction),
@@ -106,7 +106,7 @@ export const mirror: Kind<Mirror> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function describeProgram({ point, program }: Mirror): string {
+function programClause({ point, program }: Mirror): string {
   const selection = { ...point.selection, everyFrame: program === everyFrame }
   return writeFrames({ selection, program }) ?? 'every frame'
 }
@@ -120,7 +120,7 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
   return span.mirrors.flatMap((point): Mirror[] => {
     const { device, tcHook, item, origin } = point
-    const handle = mirrorHandle(desired.owner, span.name, device.name, tcHook)
+    const handle = handleOf(span, point)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
@@ -179,7 +179,7 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   return span.mirrors.flatMap((want): Mirror[] => {
     const { copying, blocking } = findForeignMirrors(state, span.name, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, mirrorHandle(state.desired.owner, span.name, device.name, tcHook))
+    const id = idOf(device.name, tcHook, handleOf(span, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []

@@ -7,7 +7,7 @@ import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-syntax.ts'
 import { meaningOf } from '../../meanings.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { countFilters, describeFilter } from '../foreign/describe-filter.ts'
+import { countFilters, filterWords } from '../foreign/describe-filter.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
 import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal.ts'
@@ -99,7 +99,7 @@ function findObstacle(tc: TcIndex, device: string): string | null {
     const isBefore = filter.pref < sealPref
     return filter.chain === 0 && filter !== ours && (isBefore ? !isTransparent(filter) : ours === undefined)
   })
-  return other ? `it has a filter of its own at preference ${other.pref}: ${describeFilter(other)}` : null
+  return other ? `it has a filter of its own at preference ${other.pref}: ${filterWords(other)}` : null
 }
 
 /** Without spanplan's filter. A qdisc that was there before, or that holds other filters, stays. */

@@ -3,7 +3,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../../host/snapshot.ts'
 import { closingPref } from '../../host/tc-syntax.ts'
-import { describeFilter } from '../foreign/describe-filter.ts'
+import { filterWords } from '../foreign/describe-filter.ts'
 import { readCookie } from '../marks.ts'
 import { isTransparent } from '../seal.ts'
 import { closingSettings, type InterfaceSetting, isClosing, sourceSettings } from '../settings.ts'
@@ -57,7 +57,7 @@ function warnOfOpen(host: HostIndex, device: string, tcHook: TcHook): Diagnostic
   return [
     diagnostic(
       'DEDICATED_OPEN',
-      `${device} is dedicated to capture, but its ${tcHook} has a filter at preference ${pref}${place}: ${describeFilter(filter)}; ${what}`,
+      `${device} is dedicated to capture, but its ${tcHook} has a filter at preference ${pref}${place}: ${filterWords(filter)}; ${what}`,
       `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
     )
   ]

@@ -3,7 +3,7 @@ import { sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Container, Link } from '../../host/snapshot.ts'
+import type { Container, Filter, Link } from '../../host/snapshot.ts'
 import type { Code } from '../../messages.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
@@ -149,17 +149,18 @@ function resolveContainer(
 
 /** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
 function recallContainers(span: SpanSpec, { spec, host }: Pick<Context, 'spec' | 'host'>): CopyPoint[] {
-  return host.links
-    .filter(({ foreignPeer }) => foreignPeer)
-    .flatMap(({ name }) =>
-      host
-        .filtersOf(name)
-        .filter(({ mirror, tcHook, handle }) => mirror && handle === mirrorHandle(spec.name, span.name, name, tcHook))
-        .map((filter) => {
-          const direction = directionAt(peerHooks, filter.tcHook)
-          return livePoint(filter, { source: [name], serves: null, direction }, host)
-        })
-    )
+  const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
+    mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
+  const peers = host.links.filter(({ foreignPeer }) => foreignPeer)
+  return peers.flatMap(({ name }) =>
+    host
+      .filtersOf(name)
+      .filter(isOwn)
+      .map((filter) => {
+        const direction = directionAt(peerHooks, filter.tcHook)
+        return livePoint(filter, { source: [name], serves: null, direction }, host)
+      })
+  )
 }
 
 /** Why a container that runs has no interface to mirror. */

@@ -11,8 +11,9 @@ import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, PlannedDevice, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, PlannedDevice, SourceId } from '../desired-state.ts'
 import { type Wait, waitFor } from '../kind.ts'
+import { mirrorHandle } from '../marks.ts'
 
 /** What a file's names are resolved with. */
 export interface Context {
@@ -142,6 +143,14 @@ export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId,
 /** A wait for one mirror. */
 export function waitForMirror(span: string, point: MirrorId, diagnostic: Diagnostic): Wait {
   return waitFor(mirrorSubject(span, point), writeMirrorTitle(point, span), diagnostic)
+}
+
+/** The handle of the mirror of a span at one hook. */
+export function handleOf(
+  { owner, name: span }: Pick<DesiredSpan, 'owner' | 'name'>,
+  { device, tcHook }: Pick<CopyPoint, 'device' | 'tcHook'>
+): number {
+  return mirrorHandle({ owner, span, device: device.name, tcHook })
 }
 
 /** What tells a mirror from the others of its span. */

@@ -2,7 +2,7 @@ import { readSample, type Sample } from '../../host/read-counters.ts'
 import type { ContainerInterface, Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
-import { mirrorHandle } from '../../resources/marks.ts'
+import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror {
@@ -41,10 +41,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   return {
     span: span.name,
     wire: span.wire,
-    mirrors: span.mirrors.map((point) => ({
-      point,
-      handle: mirrorHandle(span.owner, span.name, point.device.name, point.tcHook)
-    })),
+    mirrors: span.mirrors.map((point) => ({ point, handle: handleOf(span, point) })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
   }

@@ -24,12 +24,10 @@ export interface HeadlineEntry {
  */
 export function makeHeadline(report: Report): HeadlineEntry[] {
   const { spans, changes, unhealthy, fileErrors, basis } = report
-  const window = report.window === null ? [] : [describeWindow(report.window)]
-  const file = fileErrors.length === 0 ? [] : [describeFile(fileErrors, basis)]
-  const host = unhealthy.length > 0 ? [describeProblems('host', unhealthy, changes.length, [])] : []
-  const entries = spans.map((span) =>
-    span.unhealthy.length === 0 ? describeHealth(span, report) : describeSpanProblems(span)
-  )
+  const window = report.window === null ? [] : [windowEntry(report.window)]
+  const file = fileErrors.length === 0 ? [] : [fileEntry(fileErrors, basis)]
+  const host = unhealthy.length > 0 ? [problemsEntry('host', unhealthy, changes.length, [])] : []
+  const entries = spans.map((span) => (span.unhealthy.length === 0 ? healthyEntry(span, report) : spanEntry(span)))
   if (host.length + entries.length === 0) {
     const text = file.length > 0 ? 'There are no live spans on this host.' : 'There are no spans in the file.'
     return [...window, ...file, { healthy: file.length === 0, text, action: '' }]
@@ -43,17 +41,17 @@ export function makeHeadline(report: Report): HeadlineEntry[] {
   ]
 }
 
-function describeWindow({ id, until }: WindowTime): HeadlineEntry {
+function windowEntry({ id, until }: WindowTime): HeadlineEntry {
   const text = `A change waits for confirmation until ${localTime(until)}, and is rolled back then.`
   return { healthy: true, text, action: `Run: spanplan confirm ${id}` }
 }
 
 /** Where the first error is, and what the report is about instead. */
-function describeFile(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
+function fileEntry(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
   const problems = errors.map((error, index) =>
     index === 0 && error.origin ? { ...error, message: `${writeOrigin(error.origin)}: ${error.message}` } : error
   )
-  const entry = describeProblems('file', problems, 0, [])
+  const entry = problemsEntry('file', problems, 0, [])
   const shown =
     basis === 'watch'
       ? 'The watch goes on with the last valid file, which is shown.'
@@ -61,7 +59,7 @@ function describeFile(errors: readonly Diagnostic[], basis: Basis): HeadlineEntr
   return { ...entry, text: `${entry.text} ${shown}` }
 }
 
-function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
+function healthyEntry(span: SpanReport, { unread }: Report): HeadlineEntry {
   // What a healthy span still waits for could not be read.
   const withoutDocker = span.waiting.some(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker')
   const isUnknown = span.sensors.some(({ listed, state }) => listed && state === 'unknown')
@@ -71,21 +69,21 @@ function describeHealth(span: SpanReport, { unread }: Report): HeadlineEntry {
     .filter(({ listed, state }) => listed && state === 'starting')
     .map(({ sensor }) => sensor)
   const state = starting.length === 0 ? healthy : `starting: ${starting.join(', ')}`
-  const frames = describeSilence(span.flowReport) ?? describeLastFrame(span.flowReport) ?? []
+  const frames = silenceFact(span.flowReport) ?? lastFrameFact(span.flowReport) ?? []
   return {
     healthy: true,
-    text: oneLine(`${span.name}: ${[state, ...describePause(span)].concat(frames).join(', ')}`),
+    text: oneLine(`${span.name}: ${[state, ...pauseFact(span)].concat(frames).join(', ')}`),
     action: ''
   }
 }
 
-function describeSpanProblems(span: SpanReport): HeadlineEntry {
-  const facts = [describeSilence(span.flowReport) ?? [], describePause(span)].flat()
-  return describeProblems(span.name, span.unhealthy, span.changes.length, facts)
+function spanEntry(span: SpanReport): HeadlineEntry {
+  const facts = [silenceFact(span.flowReport) ?? [], pauseFact(span)].flat()
+  return problemsEntry(span.name, span.unhealthy, span.changes.length, facts)
 }
 
 /** The first problem, how many more there are, and what to do about the first one. */
-function describeProblems(
+function problemsEntry(
   title: string,
   problems: readonly Diagnostic[],
   changes: number,
@@ -111,12 +109,12 @@ function writeSentence(hint: string): string {
   return command.test(hint) ? hint : `${hint.slice(0, 1).toUpperCase()}${hint.slice(1)}`
 }
 
-function describePause({ pausedUntil }: SpanReport): string[] {
+function pauseFact({ pausedUntil }: SpanReport): string[] {
   return pausedUntil === null ? [] : [`paused until ${localTime(pausedUntil)}`]
 }
 
 /** Of which sources no mirror has taken a frame since it is there; null: of none. */
-function describeSilence({ hops }: FlowReport): string | null {
+function silenceFact({ hops }: FlowReport): string | null {
   const mirrors = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters !== null ? [hop] : []))
   const sources = groupsOf(mirrors, ({ point }) => writeSourceName(point.source))
   const silent = [...sources].flatMap(([name, own]) =>
@@ -127,7 +125,7 @@ function describeSilence({ hops }: FlowReport): string | null {
 }
 
 /** null: there is no mirror. */
-function describeLastFrame({ hops }: FlowReport): string | null {
+function lastFrameFact({ hops }: FlowReport): string | null {
   const idle = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters?.packets ? [hop.counters.idle] : []))
   return idle.length === 0 ? null : `last frame ${writeAge(Math.min(...idle))}`
 }

@@ -11,7 +11,6 @@ import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
-import type { SilentWatch } from '../watch-state.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 
 /** What the rows of changes and the notes on hops say already. */
@@ -24,7 +23,7 @@ export function renderReport(report: Report, paint: Paint): string {
     headline.join('\n'),
     ...renderHost(report, paint),
     ...report.spans.map((span) => renderSpan(span, paint)),
-    describeWatch(report)
+    watchSentence(report)
   ]
   return `${blocks.join('\n\n')}\n`
 }
@@ -110,7 +109,7 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
       ? ['gone', '', '', lost === 0 ? '' : writeCount(lost)]
       : [writeCount(frames), writeCount(per(frames)), bytes === null ? '' : writeBytes(per(bytes)), writeCount(lost)]
   const text = row(kind, printable(hopTitle(hop)), numbers)
-  const notes = [...remarks(hop), ...hop.losses.map(describeLoss)]
+  const notes = [...remarks(hop), ...hop.losses.map(lossNote)]
   const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
   return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
 }
@@ -120,7 +119,7 @@ const width = 80
 
 const indent = ' '.repeat(2 + kindWidth)
 
-function describeLoss({ cause, frames }: Hop['losses'][number]): string {
+function lossNote({ cause, frames }: Hop['losses'][number]): string {
   const { text, hint } = causes[cause]
   return `${frames === null ? text : `${writeCount(frames)} lost: ${text}`}; ${hint}`
 }
@@ -128,12 +127,12 @@ function describeLoss({ cause, frames }: Hop['losses'][number]): string {
 /** What to know of a hop beside its numbers. */
 function remarks(hop: Hop): string[] {
   const reset = hop.reset ? ['recreated meanwhile'] : []
-  if (hop.kind === 'mirror') return [...reset, ...describeMirror(hop)]
-  if (hop.kind === 'sensor') return [...reset, describeSockets(hop)]
+  if (hop.kind === 'mirror') return [...reset, ...mirrorNotes(hop)]
+  if (hop.kind === 'sensor') return [...reset, socketsNote(hop)]
   return reset
 }
 
-function describeMirror(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
+function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   const { point, counters } = hop
   const frames = writeFrames(point)
   const filter = frames === null ? [] : [oneLine(frames)]
@@ -146,7 +145,7 @@ function describeMirror(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   ]
 }
 
-function describeSockets({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>): string {
+function socketsNote({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>): string {
   if (hasMore) return 'has more sockets than spanplan reads: what they lose is not known'
   if (sockets === null) return 'whether a process in it listens could not be read'
   const open = sockets.filter(({ hears }) => hears !== 'none')
@@ -156,17 +155,14 @@ function describeSockets({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>)
   return 'listens on a ring: only the sensor knows what it loses there'
 }
 
-function describeWatch({ watch, silentWatch }: Report): string {
-  if (silentWatch !== null) return describeSilence(silentWatch)
+function watchSentence({ watch, silentWatch }: Report): string {
+  if (silentWatch?.is === 'hanging') return `A watch runs, and does not answer (pid ${silentWatch.pid}).`
+  if (silentWatch?.is === 'killed') return 'No watch runs: it was killed.'
+  if (silentWatch !== null) return 'Only root sees whether a watch runs.'
   if (watch === null) return 'No watch runs.'
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
   return `Watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}.`
-}
-
-function describeSilence(silent: SilentWatch): string {
-  if (silent.is === 'hanging') return `A watch runs, and does not answer (pid ${silent.pid}).`
-  return silent.is === 'killed' ? 'No watch runs: it was killed.' : 'Only root sees whether a watch runs.'
 }
 
 /** Decimal, as rates of interfaces are. */

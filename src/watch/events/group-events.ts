@@ -1,4 +1,5 @@
 import { groupsOf } from '../../host/host-index.ts'
+import type { KindName } from '../../resources/registry.ts'
 import type { WatchEvent } from './event.ts'
 
 /** Events that are one line for a person: what happened to one container, or one thing that several directions wait for. */
@@ -21,7 +22,7 @@ export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[
 }
 
 /** The kinds that are about a sensor's port. */
-const ofPort: ReadonlySet<string> = new Set(['port', 'xdp'])
+const ofPort: ReadonlySet<string> = new Set<KindName>(['port', 'xdp'])
 
 /** @param served the container that each interface leads to. */
 function keyOf(event: WatchEvent, served: ReadonlyMap<string, string>): string | null {

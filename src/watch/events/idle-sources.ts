@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type FramePath, framePathOf, takeSample } from '../../status/counters/frame-path.ts'
 import { isIdle, readSources, type SourceIdleness } from '../../status/counters/idleness.ts'
-import { describeIdleness } from '../../status/health.ts'
+import { explainIdleness } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
@@ -55,7 +55,7 @@ function keyOf({ span, point }: SourceIdleness): string {
 
 function idleSource(source: SourceIdleness) {
   const { span, point } = source
-  return { span, point, diagnostic: describeIdleness(source) }
+  return { span, point, diagnostic: explainIdleness(source) }
 }
 
 /** null: no source has a max_idle. */
