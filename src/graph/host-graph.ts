@@ -265,8 +265,7 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
 function findChange(change: PlannedChange, host: HostIndex): Finding {
   const { kind, device, container, subject } = change
   const side = sides[kind] ?? 'span'
-  const link = side === 'receiver' ? host.linkOf(device) : undefined
-  const behind = link && host.attachmentOf(link)?.container.name
+  const behind = side === 'receiver' ? host.attachmentOf(host.linkOf(device))?.container.name : undefined
   return { about: change, side, device: device ?? undefined, container: container ?? behind, item: subject.item }
 }
 

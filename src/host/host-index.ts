@@ -94,8 +94,10 @@ export function indexHost(read: Snapshot) {
   const attachments = new Map(containers.flatMap(attachmentsOf))
 
   /** The container that a veth leads into. Both ends have to be those that the kernel told of that container's namespace. */
-  const attachmentOf = ({ index, peer, foreignPeer }: Link) =>
-    foreignPeer && peer !== null ? attachments.get(keyOf({ host: index, inside: peer })) : undefined
+  const attachmentOf = (link: Link | undefined) =>
+    link?.foreignPeer && link.peer !== null
+      ? attachments.get(keyOf({ host: link.index, inside: link.peer }))
+      : undefined
 
   return {
     ...snapshot,
@@ -163,7 +165,7 @@ export function indexHost(read: Snapshot) {
     /** The veth that leads to a container's endpoint: the other way round than attachmentOf(). */
     vethTo: (endpoint: Endpoint) => {
       const link = typeof endpoint.port === 'string' ? undefined : byIndex.get(endpoint.port.host)
-      return link && attachmentOf(link)?.endpoint === endpoint ? link : undefined
+      return attachmentOf(link)?.endpoint === endpoint ? link : undefined
     }
   }
 }

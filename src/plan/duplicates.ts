@@ -5,7 +5,7 @@ import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-s
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
-import { lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
+import { keyOf, lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
 
 /** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
 interface Pair {
@@ -31,8 +31,6 @@ export function warnOfDuplicates(
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])
   return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points))
 }
-
-const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 type Points = ReadonlyMap<string, CopyPoint>
 

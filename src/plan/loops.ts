@@ -134,7 +134,8 @@ interface Place {
   readonly before: Place | null
 }
 
-const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
+/** The same for the same hook of the same device. */
+export const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, without the bridge; of a cable, only the far end. */
 function wayTo(place: Place | null, host: HostIndex): string[] {

@@ -160,8 +160,7 @@ function withoutRestarting(
   const restarting = new Set(sensors.flatMap(({ sensor, cause }) => (cause === 'restarting' ? [sensor] : [])))
   if (restarting.size === 0) return changes
   return changes.filter(({ kind, device, container }) => {
-    const link = host.linkOf(device)
-    const behind = container ?? (link && host.attachmentOf(link)?.container.name)
+    const behind = container ?? host.attachmentOf(host.linkOf(device))?.container.name
     // A port that leads to nobody is of a container that has just ended.
     return behind === undefined ? kind !== 'port' && kind !== 'xdp' : !restarting.has(behind)
   })

@@ -40,16 +40,16 @@ export const containerSource: HostSourceKind<SourceOf<'container'>> = {
   resolve: resolveContainers,
   recall: recallContainers,
   identify({ device, tcHook }, host) {
-    const link = host.linkOf(device)
-    const attachment = link && host.attachmentOf(link)
-    if (link === undefined || attachment === undefined) return null
-    return { ...identityOf(attachment, link), direction: directionAt(peerHooks, tcHook) }
+    const attachment = host.attachmentOf(host.linkOf(device))
+    return attachment === undefined
+      ? null
+      : { ...identityOf(attachment, device), direction: directionAt(peerHooks, tcHook) }
   }
 }
 
 /** A container's interface as a source. The interface's own name is no id: it changes with each start. */
-function identityOf({ container, endpoint }: Attachment, link: Link): Pick<MirrorSource, 'source' | 'serves'> {
-  return { source: [container.name, endpoint?.network ?? link.name], serves: container.name }
+function identityOf({ container, endpoint }: Attachment, device: string): Pick<MirrorSource, 'source' | 'serves'> {
+  return { source: [container.name, endpoint?.network ?? device], serves: container.name }
 }
 
 function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, context: Context): ResolvedSource {
@@ -136,7 +136,7 @@ function resolveContainer(
     items: links.flatMap((link) => {
       const found = checkInterface(link, false, host)
       return source.directions.map((direction) => ({
-        ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link),
+        ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link.name),
         device: { name: link.name, link },
         tcHook: peerHooks[direction],
         direction,

@@ -156,9 +156,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     run: (ended: EndedRun): number => {
       const { trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun } = ended
       const { view, needed, done } = outcome
-      const made = distinct(
-        done.map((change) => ({ ...change, serves: change.serves ?? containerBehind(view, change) }))
-      )
+      // What was changed before Docker had answered does not know yet whose it is.
+      const behind = ({ device }: PlannedChange) => view?.host.attachmentOf(view.host.linkOf(device))?.container.name
+      const made = distinct(done.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
       for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view === null) {
@@ -208,12 +208,6 @@ function hasCome({ kind, span, container, diagnostic }: Wait, made: readonly Pla
       change.span === span &&
       (change.serves === container || change.container === container)
   )
-}
-
-/** What was changed before Docker had answered does not know yet whose it is. */
-function containerBehind(view: PlanView | null, { device }: PlannedChange): string | null {
-  const link = view?.host.linkOf(device)
-  return (link && view?.host.attachmentOf(link)?.container.name) ?? null
 }
 
 function isSameWait(one: Wait, other: Wait): boolean {
