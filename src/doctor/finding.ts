@@ -1,5 +1,4 @@
-import type { Known } from './known.ts'
-import type { DoctorReadings } from './readings.ts'
+import type { DoctorReadings, Known } from './readings.ts'
 
 /**
  * What came of a check. `warning`: the spans work, but not as well as they could, or not after a restart. `problem`: something does

@@ -10,7 +10,9 @@ import type { FramePath } from '../status/counters/frame-path.ts'
 import type { Report } from '../status/report.ts'
 import type { FoundWatch } from '../watch/serve/find-watch.ts'
 import type { ModuleName, ModuleState } from './gather/kernel-modules.ts'
-import type { Known } from './known.ts'
+
+/** A reading, or why it could not be read. */
+export type Known<T> = { readonly known: T } | { readonly unknown: string }
 
 /** The files as the command line names them. */
 export type FileReading =
@@ -47,8 +49,8 @@ export type DockerReading =
       readonly address: string
       /** DOCKER_HOST names the socket. */
       readonly isNamed: boolean
-      /** Such as `Docker Engine - Community` or `Podman Engine`. */
-      readonly engine: string
+      /** Podman answers in Docker's place. */
+      readonly isPodman: boolean
       readonly version: string
       readonly api: string
       /** A user's own: its networks are not the host's. */

@@ -83,10 +83,8 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   if (result === null) abandon(child)
   if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
   if (result.isMaxBuffer && !keepsStart) throw outputTooLong(argv, bytes)
-  // A program that has started ends with a status or by a signal.
-  const { stdout, stderr, exitCode, signal } = result
-  if (exitCode === undefined && signal === undefined) throw programMissing(file, result.code, result.shortMessage)
-  const output = { stdout: decodeBytes(stdout), stderr: decodeBytes(stderr), status: statusOf(exitCode, signal) }
+  const status = statusOf(file, result)
+  const output = { stdout: decodeBytes(result.stdout), stderr: decodeBytes(result.stderr), status }
   return result.isMaxBuffer ? { ...output, isCut: true } : output
 }
 
@@ -111,10 +109,8 @@ export function runWaiting(argv: Argv, file: number | null = null): Output {
     killSignal: 'SIGKILL',
     ...stdin(file ?? '')
   })
-  const { stdout, stderr, exitCode, signal } = result
   if (result.timedOut) throw programHangs(argv, timeLimit)
-  if (exitCode === undefined && signal === undefined) throw programMissing(program, result.code, result.shortMessage)
-  return { stdout, stderr, status: statusOf(exitCode, signal) }
+  return { stdout: result.stdout, stderr: result.stderr, status: statusOf(program, result) }
 }
 
 /** Waits for a promise, but no longer than so many milliseconds; null: it is not settled by then. */
@@ -150,10 +146,7 @@ export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
 export async function start([file, ...args]: Argv) {
   const child = execa(file, args, { ...commonOptions, buffer: false })
   const { pid, stdin, stdout, stderr } = child
-  if (pid === undefined) {
-    const { code, shortMessage } = await child
-    throw programMissing(file, code, shortMessage)
-  }
+  if (pid === undefined) throw notStarted(file, await child)
   return {
     pid,
     stdin,
@@ -161,12 +154,24 @@ export async function start([file, ...args]: Argv) {
     stderr,
     end: (signal: NodeJS.Signals) => child.kill(signal),
     /** The status as in {@link Output}, once the program has ended. */
-    status: child.then(({ exitCode, signal }) => statusOf(exitCode, signal))
+    status: child.then((result) => statusOf(file, result))
   }
 }
 
-function statusOf(exitCode: number | undefined, signal: NodeJS.Signals | undefined): number {
-  return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal])
+/** What execa tells of a program that has ended, or that has not started. */
+interface Ended {
+  readonly exitCode?: number | undefined
+  readonly signal?: NodeJS.Signals | undefined
+  readonly code?: string | undefined
+  readonly shortMessage?: string | undefined
+}
+
+/** @throws SpanplanError PROGRAM_MISSING: one that has started ends with a status or by a signal. */
+function statusOf(file: string, ended: Ended): number {
+  const { exitCode, signal } = ended
+  if (exitCode !== undefined) return exitCode
+  if (signal === undefined) throw notStarted(file, ended)
+  return 128 + constants.signals[signal]
 }
 
 /** Characters of stderr that are kept. */
@@ -199,9 +204,9 @@ export async function follow(
     onOutput(String(data))
   })
   if (child.pid !== undefined) onStart(child.pid)
-  const { exitCode, signal: killedBy, code, shortMessage } = await child
-  if (exitCode === undefined && killedBy === undefined) return programMissing(file, code, shortMessage)
-  return commandFailed(argv, { stdout: '', stderr, status: statusOf(exitCode, killedBy) })
+  const ended = await child
+  if (child.pid === undefined) return notStarted(file, ended)
+  return commandFailed(argv, { stdout: '', stderr, status: statusOf(file, ended) })
 }
 
 function stdin(input: string | number): { stdin: 3 } | { stdin: 'ignore' } | { input: Uint8Array } {
@@ -244,7 +249,7 @@ export async function mapConcurrently<Item, Result>(
   return results
 }
 
-function programMissing(file: string, code = '', reason = 'it does not start'): SpanplanError {
+function notStarted(file: string, { code = '', shortMessage: reason = 'it does not start' }: Ended): SpanplanError {
   const debianPackage = packageOf[file]
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'it is not installed', EACCES: 'permission denied' }
   const message = `the program ${file} cannot be run: ${reasons[code] ?? reason}`

@@ -6,6 +6,11 @@ export function option(name: string, value: string | number | null | undefined):
   return value === null || value === undefined ? [] : [name, String(value)]
 }
 
+/** The option again for each pair, as `KEY=VALUE`. */
+export function pairOptions(name: string, pairs: Readonly<Record<string, string>>): string[] {
+  return Object.entries(pairs).flatMap(([key, value]) => [name, `${key}=${value}`])
+}
+
 /**
  * Quotes an argument for iproute2's batch mode (makeargs and getcmdline in lib/utils.c). It splits at white space, knows both kinds
  * of quotes, and reads everything after `#` as a comment, also in quotes. null: no quoting carries the argument, and the command

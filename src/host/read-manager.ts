@@ -1,4 +1,4 @@
-import { readOptional } from './files/open-file.ts'
+import { readText } from './files/open-file.ts'
 import type { Link, Manager } from './snapshot.ts'
 
 /** A tool's file about a link, and whether its text says that the tool manages the link. */
@@ -30,7 +30,5 @@ function managerFiles({ name, index }: Pick<Link, 'name' | 'index'>): ManagerFil
 /** Finds the tool that manages a link. The files in /run are about the network namespace that sysfs shows, and no other. */
 export function readManager(link: Pick<Link, 'name' | 'index'>): Manager | null {
   if (Number(readText(`/sys/class/net/${link.name}/ifindex`)) !== link.index) return null
-  return managerFiles(link).find(({ path, claims }) => claims(readText(path)))?.manager ?? null
+  return managerFiles(link).find(({ path, claims }) => claims(readText(path) ?? ''))?.manager ?? null
 }
-
-const readText = (path: string) => readOptional(path)?.toString() ?? ''

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
 import { commandFailed, run } from './exec.ts'
-import { readOptional } from './files/open-file.ts'
+import { readText } from './files/open-file.ts'
 import { readNftables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { encodeBytes } from './parsers/bytes.ts'
@@ -90,11 +90,7 @@ async function readOffloads(): Promise<OffloadsByLink> {
 /** procfs shows the reader's own network namespace; sysfs may show another one. */
 function readIpv6(name: string): boolean {
   // None: the kernel has no IPv6, or the link is gone.
-  return (
-    readOptional(encodeBytes(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))
-      ?.toString()
-      .trim() === '0'
-  )
+  return readText(encodeBytes(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim() === '0'
 }
 
 /** spanplan does not depend on bpftool, nor on the right to use it. */

@@ -199,19 +199,19 @@ describe('Docker', () => {
     ["root's", away({ code: 'DOCKER_FORBIDDEN', message: '' }), 'unknown', 'sudo spanplan doctor'],
     [
       'Podman by its package',
-      { ...answering, engine: 'Podman Engine', version: '4.3.1' },
+      { ...answering, isPodman: true, version: '4.3.1' },
       'problem',
       'apt-get install docker.io podman-docker-'
     ],
     [
       'Podman by name',
-      { ...answering, engine: 'Podman Engine', version: '4.3.1', isNamed: true },
+      { ...answering, isPodman: true, version: '4.3.1', isNamed: true },
       'problem',
       'unset DOCKER_HOST'
     ],
     [
       "a user's Podman",
-      { ...answering, engine: 'Podman Engine', version: '5.4.2', rootless: true, isNamed: true },
+      { ...answering, isPodman: true, version: '5.4.2', rootless: true, isNamed: true },
       'problem',
       'unset DOCKER_HOST'
     ]
@@ -223,7 +223,7 @@ describe('Docker', () => {
   })
 
   test('that is a Podman whose networks can hand out a span', () => {
-    expect(found({ docker: { ...answering, engine: 'Podman Engine', version: '5.4.2' } })).toEqual([])
+    expect(found({ docker: { ...answering, isPodman: true, version: '5.4.2' } })).toEqual([])
   })
 
   test.each([
@@ -501,7 +501,7 @@ function loadNamed(name: string): DoctorReadings['file'] {
 }
 
 test('what a person reads: 100 columns at most, but for commands, and nothing that a terminal obeys', () => {
-  const docker = { ...answering, version: '\u001b[31m26'.repeat(30), engine: 'Podman Engine' }
+  const docker = { ...answering, version: '\u001b[31m26'.repeat(30), isPodman: true }
   const text = renderFindings(runChecks(readingsWith({ docker, canAdminister: false })), plain)
   expect(text).not.toContain('\u001b')
   const lines = text.split('\n').filter((line) => !line.includes('$ ') && !line.includes('\\u001b'))

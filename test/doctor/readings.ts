@@ -43,7 +43,7 @@ export function readingsWith(more: Partial<DoctorReadings> = {}): DoctorReadings
       state: 'answers',
       address: 'unix:///var/run/docker.sock',
       isNamed: false,
-      engine: 'Engine',
+      isPodman: false,
       version: '26.1.5',
       api: '1.45',
       rootless: false,

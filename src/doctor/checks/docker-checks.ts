@@ -1,14 +1,14 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { meaningOf } from '../../meanings.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
-import { isPodman, isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
+import { isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
 import type { DockerReading, DoctorReadings } from '../readings.ts'
 import { asRoot } from './right-checks.ts'
 
 export const docker: Check = (readings) => {
   const { docker } = readings
   if (docker.state === 'unreachable') return [unreachableFinding(docker, readings)]
-  if (!isPodman(docker)) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
+  if (!docker.isPodman) return [ok(`Docker ${docker.version} (API ${docker.api}) at ${docker.address}`)]
   const answers = `Podman ${docker.version} answers at ${docker.address} in Docker's place`
   if (!isPodmanWithoutSpans(docker)) return [ok(answers)]
   const why = docker.rootless ? "it is a user's own, so " : ''
@@ -44,7 +44,7 @@ export const liveRestore: Check = (readings) => {
   const { docker } = readings
   if (severityOf(readings) === ok) return [ok('no span of the file needs Docker')]
   if (docker.state === 'unreachable' || isPodmanWithoutSpans(docker)) return [unknown('Docker was not asked')]
-  if (isPodman(docker)) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
+  if (docker.isPodman) return [ok('Podman has no daemon: sensors run on whatever becomes of its service')]
   return whenKnown(docker.liveRestore, (isOn) =>
     isOn
       ? [ok('on: sensors run on while dockerd restarts')]

@@ -16,12 +16,12 @@ import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
-import type { Known } from '../known.ts'
 import type {
   DockerReading,
   DoctorReadings,
   DoctorRequest,
   FileReading,
+  Known,
   SpansReading,
   WatchReading
 } from '../readings.ts'

@@ -1,7 +1,7 @@
 import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
-import { readOptional } from '../../host/files/open-file.ts'
+import { readOptional, readText } from '../../host/files/open-file.ts'
 import { keysOf } from '../../keys.ts'
 import { programTime } from './doctor-limits.ts'
 
@@ -41,8 +41,8 @@ export async function readModule(name: ModuleName): Promise<ModuleState | null> 
   const argv = ['modprobe', '--show-depends', name] as const
   const modprobe = await run(argv, '', { milliseconds: programTime }).catch(() => null)
   const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
-  const loaded = readOptional('/proc/modules')?.toString() ?? null
-  const locked = readOptional('/proc/sys/kernel/modules_disabled')?.toString().trim() === '1'
+  const loaded = readText('/proc/modules')
+  const locked = readText('/proc/sys/kernel/modules_disabled')?.trim() === '1'
   return judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
 }
 

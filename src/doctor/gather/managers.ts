@@ -1,11 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../../errors.ts'
-import { readOptional } from '../../host/files/open-file.ts'
+import { readText } from '../../host/files/open-file.ts'
 import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
-import type { Known } from '../known.ts'
-import type { ManagerReading } from '../readings.ts'
+import type { Known, ManagerReading } from '../readings.ts'
 
 /** NetworkManager's folders of connections (NetworkManager.conf(5)). */
 const connectionFolders = [
@@ -54,5 +53,3 @@ function listFolder(folder: string): string[] {
     return systemCode(error) === 'EACCES' ? [folder] : []
   }
 }
-
-const readText = (path: string) => readOptional(path)?.toString() ?? null

@@ -3,10 +3,9 @@ import * as z from 'zod'
 import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
-import { describesRootless } from '../../host/docker/podman.ts'
+import { isRootlessInfo } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
-import type { Known } from '../known.ts'
-import type { DockerReading } from '../readings.ts'
+import type { DockerReading, Known } from '../readings.ts'
 import { doctorLimits } from './doctor-limits.ts'
 
 /** dockerd's own default. */
@@ -15,10 +14,7 @@ const settingsFile = '/etc/docker/daemon.json'
 /** The default address of dockerd, by both of its names. */
 const defaultAddresses: ReadonlySet<string> = new Set(['unix:///var/run/docker.sock', 'unix:///run/docker.sock'])
 
-const versionSchema = z.object({
-  Version: z.string().catch(''),
-  Components: z.array(z.object({ Name: z.string() })).catch([])
-})
+const versionSchema = z.object({ Version: z.string().catch('') })
 const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
 
 /** Asks Docker what it is. It takes three calls at most. */
@@ -34,7 +30,7 @@ export async function readDockerDaemon(): Promise<DockerReading> {
   const client = await connectDocker(doctorLimits)
   if ('reason' in client) return unreachable(client.reason)
   try {
-    const { Version, Components } = versionSchema.parse(await client.docker.version())
+    const { Version } = versionSchema.parse(await client.docker.version())
     const info = await client.docker.info().then(
       (info): Known<unknown> => ({ known: info }),
       (error: unknown) => ({ unknown: diagnosticOf(dockerFailed(error)).message })
@@ -43,10 +39,10 @@ export async function readDockerDaemon(): Promise<DockerReading> {
       state: 'answers',
       address: named ?? 'unix:///var/run/docker.sock',
       isNamed: named !== null,
-      engine: Components[0]?.Name ?? '',
+      isPodman: client.podman !== null,
       version: Version,
       api: client.api,
-      rootless: 'known' in info && describesRootless(info.known),
+      rootless: 'known' in info && isRootlessInfo(info.known),
       liveRestore: 'known' in info ? readLiveRestore(info.known) : info,
       settings: readSettings(named)
     }
@@ -55,14 +51,9 @@ export async function readDockerDaemon(): Promise<DockerReading> {
   }
 }
 
-/** Whether Podman answers in Docker's place. */
-export function isPodman({ engine }: Extract<DockerReading, { state: 'answers' }>): boolean {
-  return /podman/i.test(engine)
-}
-
 /** Whether Podman answers, and its networks cannot hand out a span. */
 export function isPodmanWithoutSpans(docker: Extract<DockerReading, { state: 'answers' }>): boolean {
-  return isPodman(docker) && (docker.rootless || !canPodmanHandOut(docker.version))
+  return docker.isPodman && (docker.rootless || !canPodmanHandOut(docker.version))
 }
 
 function readLiveRestore(info: unknown): Known<boolean> {

@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
-import type { Known } from '../known.ts'
-import type { UnitReading } from '../readings.ts'
+import type { Known, UnitReading } from '../readings.ts'
 import { programTime } from './doctor-limits.ts'
 
 /** The units that come with spanplan. */

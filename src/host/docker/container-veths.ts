@@ -85,21 +85,12 @@ function isSame(one: string, other: string): boolean {
   return a.dev === b?.dev && a.ino === b.ino
 }
 
-/** Whether there is no such file. One that this process may not look for is not gone. */
-export function isGone(file: string): boolean {
-  try {
-    return lstatSync(file, { throwIfNoEntry: false }) === undefined
-  } catch {
-    return false
-  }
-}
-
-/** Whether there is such a file, and this process may see it. */
-export function isThere(file: string): boolean {
+/** Whether there is such a file; null: this process may not look for it. */
+export function isThere(file: string): boolean | null {
   try {
     return lstatSync(file, { throwIfNoEntry: false }) !== undefined
   } catch {
-    return false
+    return null
   }
 }
 
@@ -183,7 +174,7 @@ export function addPorts(
 
 /** One that starts or ends just now has none yet, or none any more: no right is missing to see its interfaces. */
 function hasNamespace({ running, sandbox }: Container): boolean {
-  return !running || (sandbox !== null && !isGone(sandbox))
+  return !running || (sandbox !== null && isThere(sandbox) !== false)
 }
 
 function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNetwork[]): string | null {

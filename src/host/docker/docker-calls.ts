@@ -1,5 +1,5 @@
 import type { Argv } from '../exec.ts'
-import { option } from '../quote-command.ts'
+import { option, pairOptions } from '../quote-command.ts'
 import type { DockerNetwork } from '../snapshot.ts'
 import type { ConnectedPort } from './left-port.ts'
 
@@ -65,8 +65,4 @@ export function dockerCommand(call: DockerCall): Argv {
     case 'disconnect':
       return ['docker', 'network', 'disconnect', '--force', call.network, call.container]
   }
-}
-
-function pairOptions(flag: string, record: Readonly<Record<string, string>>): string[] {
-  return Object.entries(record).flatMap(([key, value]) => [flag, `${key}=${value}`])
 }

@@ -37,7 +37,7 @@ export async function connectDocker(limits = defaultLimits): Promise<DockerConne
     const docker = limitCalls(new Docker({ timeout: 0 }), limits)
     return { docker, ...(await ping(docker)) }
   } catch (error) {
-    return { reason: describeUnreachable(address, error) }
+    return { reason: unreachable(address, error) }
   }
 }
 
@@ -138,7 +138,7 @@ async function sendToDocker(docker: Dockerode, call: DockerCall): Promise<void> 
       if (call.call === 'disconnect' && place === 'none') return
       if (place !== 'half' || !isPlace) throw dockerFailed(error)
       const obstacle = call.call === 'connect' ? error : await tryToConnect(docker, call)
-      if (attempt === mostAttempts) throw describeHalf(call, obstacle ?? error)
+      if (attempt === mostAttempts) throw leftHalf(call, obstacle ?? error)
     }
   }
 }
@@ -206,7 +206,7 @@ async function tryToConnect(docker: Dockerode, { network, container }: PlaceCall
     )
 }
 
-function describeHalf({ network, container }: PlaceCall, error: unknown): SpanplanError {
+function leftHalf({ network, container }: PlaceCall, error: unknown): SpanplanError {
   const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${messageOf(error)}`
   const hint = `restart it, so that Docker makes its interfaces again: ${shellLine(['docker', 'restart', container])}`
   return new SpanplanError(diagnostic('DOCKER_FAILED', message, hint), undefined, { cause: error })
@@ -272,7 +272,7 @@ function writePool({ subnet, gateway, range, reserved }: Pool) {
   }
 }
 
-function describeUnreachable(address: string, error: unknown): Diagnostic {
+function unreachable(address: string, error: unknown): Diagnostic {
   // One that runs, and gives no answer in time, is not helped by a start.
   const help =
     error instanceof SpanplanError ? 'restart it: systemctl restart docker' : 'start it: systemctl start docker'

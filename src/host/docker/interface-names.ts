@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { enterNamespace, mapConcurrently, run } from '../exec.ts'
+import { parseRecords } from '../parsers/records.ts'
 import { parseToolJson } from '../parsers/tool-json.ts'
 import type { RunLimits } from '../process/run-limits.ts'
 import type { ContainerInterface } from '../snapshot.ts'
@@ -26,8 +27,8 @@ async function readName({ sandbox, index }: ContainerInterface): Promise<string 
   try {
     const output = await run(enterNamespace(sandbox, ['ip', '-json', 'link', 'show']), '', limits)
     if (output.status !== 0) return null
-    const links = z.array(z.unknown()).parse(parseToolJson(output.stdout))
-    return links.map((link) => linkOutput.safeParse(link).data).find((link) => link?.ifindex === index)?.ifname ?? null
+    const links = parseRecords(linkOutput, parseToolJson(output.stdout))
+    return links.find(({ ifindex }) => ifindex === index)?.ifname ?? null
   } catch {
     // The container has ended, or a right or a program is missing.
     return null

@@ -1,5 +1,5 @@
 import type { Argv } from '../exec.ts'
-import { option } from '../quote-command.ts'
+import { option, pairOptions } from '../quote-command.ts'
 import type { Pool } from '../snapshot.ts'
 import type { DockerCall } from './docker-calls.ts'
 import { interfaceOption, networkOption } from './docker-names.ts'
@@ -14,7 +14,7 @@ export const unmanaged = 'unmanaged'
 type Creation = Extract<DockerCall, { readonly call: 'createNetwork' | 'createNote' }>
 
 /** The body of the request that creates a network. A note is a network on which no container is. */
-export function describeNetwork(call: Creation): Readonly<Record<string, unknown>> {
+export function networkBody(call: Creation): Readonly<Record<string, unknown>> {
   const { network: name, labels } = call
   if (call.call === 'createNote') {
     return { name, labels, driver: 'bridge', options: { mode: unmanaged }, ipam_options: { driver: 'none' } }
@@ -29,7 +29,7 @@ export function describeNetwork(call: Creation): Readonly<Record<string, unknown
     dns_enabled: false,
     network_interface: call.options[networkOption.bridge] ?? '',
     options: podmanOptions(call.options),
-    subnets: pools.map(describePool)
+    subnets: pools.map(subnetBody)
   }
 }
 
@@ -44,7 +44,7 @@ function podmanOptions(options: Readonly<Record<string, string>>): Readonly<Reco
   }
 }
 
-function describePool({ subnet, gateway, range }: Pool) {
+function subnetBody({ subnet, gateway, range }: Pool) {
   const [start_ip, end_ip] = range?.split('-') ?? []
   return {
     subnet,
@@ -56,7 +56,7 @@ function describePool({ subnet, gateway, range }: Pool) {
 type Connection = Extract<DockerCall, { readonly call: 'connect' }>
 
 /** The body of the request that connects a container. */
-export function describePlace({ container, options, aliases, address }: Connection): Readonly<Record<string, unknown>> {
+export function endpointBody({ container, options, aliases, address }: Connection): Readonly<Record<string, unknown>> {
   const name = options[interfaceOption.key]
   return {
     container,
@@ -77,7 +77,7 @@ const socket = '/run/podman/podman.sock'
 /** A request as a command of Podman's own client; where that has no flag for an interface's name, of curl. */
 export function podmanCommand(call: DockerCall): Argv {
   const create = ['podman', 'network', 'create', '--disable-dns'] as const
-  const labels = 'labels' in call ? pairs('--label', call.labels) : []
+  const labels = 'labels' in call ? pairOptions('--label', call.labels) : []
   switch (call.call) {
     case 'createNetwork':
       return [
@@ -91,12 +91,12 @@ export function podmanCommand(call: DockerCall): Argv {
           ...option('--gateway', gateway),
           ...option('--ip-range', range)
         ]),
-        ...pairs('--opt', podmanOptions(call.options)),
+        ...pairOptions('--opt', podmanOptions(call.options)),
         ...labels,
         call.network
       ]
     case 'createNote':
-      return [...create, '--ipam-driver', 'none', ...pairs('--opt', podmanOptions({})), ...labels, call.network]
+      return [...create, '--ipam-driver', 'none', ...pairOptions('--opt', podmanOptions({})), ...labels, call.network]
     case 'removeNetwork':
     case 'dropNote':
       return ['podman', 'network', 'rm', call.network]
@@ -112,11 +112,7 @@ export function podmanCommand(call: DockerCall): Argv {
 
 function askByCurl(call: Extract<DockerCall, { readonly call: 'connect' }>): Argv {
   const path = `${podmanApi}/networks/${encodeURIComponent(call.network)}/connect`
-  const body = JSON.stringify(describePlace(call))
+  const body = JSON.stringify(endpointBody(call))
   const how = ['--fail-with-body', '--silent', '--show-error', '--unix-socket', socket] as const
   return ['curl', ...how, '--header', 'Content-Type: application/json', '--data', body, `http://podman${path}`]
-}
-
-function pairs(flag: string, record: Readonly<Record<string, string>>): string[] {
-  return Object.entries(record).flatMap(([key, value]) => [flag, `${key}=${value}`])
 }

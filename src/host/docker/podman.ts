@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { parseRecords, strings } from '../parsers/records.ts'
 import type { DockerCall } from './docker-calls.ts'
 import { interfaceOption, label, networkOption } from './docker-names.ts'
-import { describeNetwork, describePlace, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
+import { endpointBody, networkBody, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
 
 /**
  * Podman in Docker's place. It answers Docker's calls, but what a span rests on is in its own API alone: a network's bridge, a
@@ -62,11 +62,11 @@ const infoOutput = z.object({ SecurityOptions: z.array(z.string()) })
 
 /** Whether this Podman is a user's own: its networks are in a network namespace of that user, and the host's bridges are not. */
 export async function isRootless(docker: Dockerode): Promise<boolean> {
-  return describesRootless(await docker.info())
+  return isRootlessInfo(await docker.info())
 }
 
 /** Whether what a daemon says of itself is of a user's own. */
-export function describesRootless(info: unknown): boolean {
+export function isRootlessInfo(info: unknown): boolean {
   return infoOutput.safeParse(info).data?.SecurityOptions.includes('name=rootless') ?? false
 }
 
@@ -167,10 +167,10 @@ export async function callPodman(docker: Dockerode, call: DockerCall): Promise<v
   switch (call.call) {
     case 'createNetwork':
     case 'createNote':
-      await post(docker, '/networks/create', describeNetwork(call))
+      await post(docker, '/networks/create', networkBody(call))
       return
     case 'connect':
-      await post(docker, `/networks/${network}/connect`, describePlace(call))
+      await post(docker, `/networks/${network}/connect`, endpointBody(call))
       return
     case 'disconnect':
       await docker.getNetwork(network).disconnect({ Container: call.container, Force: true })

@@ -7,7 +7,7 @@ import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import type { CallLimits } from './call-limits.ts'
 import { selectContainers } from './container-match.ts'
-import { addPorts, isGone, isSandbox, isThere, readVeths } from './container-veths.ts'
+import { addPorts, isSandbox, isThere, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { canPodmanHandOut, dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
@@ -110,7 +110,8 @@ function writeNetworkMode(
  */
 function mayBeChanging({ running, restarting, sandbox, veths, endpoints }: Container): boolean {
   if (!running || restarting || sandbox === null) return false
-  return isGone(sandbox) || (veths === null && isThere(sandbox)) || endpoints.some(({ port }) => port === 'absent')
+  const hasFile = isThere(sandbox)
+  return hasFile === false || (veths === null && hasFile === true) || endpoints.some(({ port }) => port === 'absent')
 }
 
 /**

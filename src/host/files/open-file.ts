@@ -23,3 +23,6 @@ export function readOptional(path: string | Buffer): Buffer | null {
     return null
   }
 }
+
+/** The text in a file; null: it does not exist, or may not be read. */
+export const readText = (path: string | Buffer) => readOptional(path)?.toString() ?? null

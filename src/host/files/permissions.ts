@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { runWaiting } from '../exec.ts'
-import { readOptional } from './open-file.ts'
+import { readText } from './open-file.ts'
 
 /** Bits of a mode, as in inode(7). */
 const bits = { permissions: 0o7777, sticky: 0o1000, groupWrites: 0o020, othersWrite: 0o002 } as const
@@ -56,7 +56,7 @@ function isPrivateGroup(gid: number): boolean {
 
 /** The rows of passwd(5) or group(5); none: the file cannot be read. */
 function readRows(path: string): readonly (readonly string[])[] {
-  const lines = readOptional(path)?.toString().split('\n') ?? []
+  const lines = readText(path)?.split('\n') ?? []
   return lines.map((line) => line.split(':'))
 }
 

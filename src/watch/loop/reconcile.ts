@@ -55,14 +55,8 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     const needed = [...early, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
     const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
-    return {
-      view,
-      needed,
-      leftOut: applied.leftOut,
-      restarts: applied.restarts,
-      done: [...early, ...applied.done],
-      failures: [...partial.failures, ...applied.failures]
-    }
+    const failures = [...partial.failures, ...applied.failures]
+    return { ...applied, view, needed, done: [...early, ...applied.done], failures }
   } catch (error) {
     return { view, needed: early, ...nothingApplied, done: early, failures: [failureOf(null, error)] }
   }
@@ -120,24 +114,22 @@ async function applyPartially(
     const [only = null] = spans
     if (spans.length === 1) return { ...nothingApplied, failures: [failureOf(only, error)] }
   }
-  const done: PlannedChange[] = []
-  const leftOut: LeftOut[] = []
-  const restarts: Diagnostic[] = []
-  const failures: Problem[] = []
+  const results: PartialResult[] = []
   for (const span of spans) {
     const part = targetOfSpan(target, span)
     try {
       const reading = await readHostFor(part)
-      const applied = await applyView(part, planTarget(leavePaused(part), reading))
-      done.push(...applied.done)
-      leftOut.push(...applied.leftOut)
-      restarts.push(...applied.restarts)
-      failures.push(...applied.failures)
+      results.push(await applyView(part, planTarget(leavePaused(part), reading)))
     } catch (error) {
-      failures.push(failureOf(span, error))
+      results.push({ ...nothingApplied, failures: [failureOf(span, error)] })
     }
   }
-  return { done, leftOut, restarts, failures }
+  return {
+    done: results.flatMap(({ done }) => done),
+    leftOut: results.flatMap(({ leftOut }) => leftOut),
+    restarts: results.flatMap(({ restarts }) => restarts),
+    failures: results.flatMap(({ failures }) => failures)
+  }
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */

@@ -34,9 +34,17 @@ interface Monitor {
   readonly what: string
   /** The program, or one that shows the same. */
   readonly argv: Argv
-  /** Listens until it ends; gives the reason, or null where the end is no failure. */
-  readonly listen: (argv: Argv, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
+  /** Whether a whole line of the program's output is a change that matters. Missing: each output is. */
+  readonly counts?: (line: string) => boolean
+  /** Listens until it ends; gives the reason, or null where the end is no failure. Missing: to the program. */
+  readonly listen?: (monitor: Monitor, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
 }
+
+/** An address in a line of `ip -oneline monitor`, but for the link-local ones of IPv6: routers renew the others every few seconds. */
+const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
+
+/** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
+const bridgeTable = /^\w+ \w+ bridge /
 
 /**
  * For links that are up, ip reports bridge options, port flags and offloads too. No monitor reports that IPv6 is switched on
@@ -47,11 +55,17 @@ const monitors: readonly Monitor[] = [
   {
     trigger: 'link',
     what: 'interfaces and ports',
-    listen: followLinks,
-    argv: ['ip', '-oneline', 'monitor', 'link', 'address']
+    argv: ['ip', '-oneline', 'monitor', 'link', 'address'],
+    counts: (line) => line !== '' && !otherAddress.test(line)
   },
-  { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'], listen: followProgram },
-  { trigger: 'nftables', what: 'tables of nftables', argv: ['nft', 'monitor'], listen: followTables },
+  { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] },
+  {
+    trigger: 'nftables',
+    what: 'tables of nftables',
+    argv: ['nft', 'monitor'],
+    counts: (line) => bridgeTable.test(line),
+    listen: followTables
+  },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
 ]
 
@@ -67,11 +81,12 @@ export function followHost(wake: (trigger: Trigger) => void, tracker: MonitorTra
 
 /** Starts a monitor again each time that it has ended, with pauses. */
 async function repeat(
-  { trigger, what, argv, listen }: Monitor,
+  monitor: Monitor,
   wake: () => void,
   { onFail, onListen }: MonitorTracker,
   signal: AbortSignal
 ): Promise<void> {
+  const { trigger, what, argv, listen = followProgram } = monitor
   let pause = shortestPause
   let failures = 0
   while (!signal.aborted) {
@@ -81,7 +96,7 @@ async function repeat(
       onListen(trigger)
       wake()
     }
-    const error = await listen(argv, { wake, onListen: onSuccess }, signal)
+    const error = await listen(monitor, { wake, onListen: onSuccess }, signal)
     if (succeeded && !signal.aborted) wake()
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
@@ -115,8 +130,8 @@ export function trackFailedMonitors(emit: EmitEvent) {
 }
 
 async function followProgram(
-  argv: Argv,
-  { wake, onListen, onOutput = wake }: MonitorListener & { readonly onOutput?: (text: string) => void },
+  { argv, counts }: Monitor,
+  { wake, onListen }: MonitorListener,
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const ended = new AbortController()
@@ -125,22 +140,18 @@ async function followProgram(
     onListen()
   }
   const onStart = (pid: number) => void begin(pid).catch(() => undefined)
+  let rest = ''
+  const onOutput = (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    if (counts === undefined || lines.some(counts)) wake()
+  }
   const reason = await follow(argv, { onStart, onOutput }, signal)
   ended.abort()
   return reason
 }
 
-/** An address in a line of `ip -oneline monitor`, but for the link-local ones of IPv6: routers renew the others every few seconds. */
-const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
-
-function followLinks(argv: Argv, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
-  return followLines(argv, (line) => line !== '' && !otherAddress.test(line), listener, signal)
-}
-
-/** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
-const bridgeTable = /^\w+ \w+ bridge /
-
-async function followTables(argv: Argv, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
+async function followTables(monitor: Monitor, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
   try {
     await run(['nft', '--version'])
   } catch {
@@ -148,23 +159,7 @@ async function followTables(argv: Argv, listener: MonitorListener, signal: Abort
     await once(signal, 'abort')
     return null
   }
-  return followLines(argv, (line) => bridgeTable.test(line), listener, signal)
-}
-
-/** @param counts whether a whole line of the program's output is a change that matters. */
-function followLines(
-  argv: Argv,
-  counts: (line: string) => boolean,
-  listener: MonitorListener,
-  signal: AbortSignal
-): Promise<unknown> {
-  let rest = ''
-  const onOutput = (text: string) => {
-    const lines = (rest + text).split('\n')
-    rest = lines.pop() ?? ''
-    if (lines.some(counts)) listener.wake()
-  }
-  return followProgram(argv, { ...listener, onOutput }, signal)
+  return followProgram(monitor, listener, signal)
 }
 
 /** Whether one of the process's sockets is a member of a group of netlink(7). Before, it misses events. */
@@ -181,7 +176,7 @@ function isListening(pid: number): boolean {
   }
 }
 
-async function followDocker(_: Argv, { wake, onListen }: MonitorListener, signal: AbortSignal): Promise<unknown> {
+async function followDocker(_: Monitor, { wake, onListen }: MonitorListener, signal: AbortSignal): Promise<unknown> {
   const client = await connectDocker()
   // The reading of the host reports why there is no Docker.
   if ('reason' in client) return null

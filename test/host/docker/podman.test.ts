@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { DockerCall } from '../../../src/host/docker/docker-calls.ts'
 import { canPodmanHandOut, dockerBridge } from '../../../src/host/docker/docker-names.ts'
 import { translateContainer, translateContainerList, translateNetworks } from '../../../src/host/docker/podman.ts'
-import { describeNetwork, describePlace, podmanCommand } from '../../../src/host/docker/podman-calls.ts'
+import { endpointBody, networkBody, podmanCommand } from '../../../src/host/docker/podman-calls.ts'
 import { parseContainer, parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { findMismatches } from '../../../src/resources/kinds/network.ts'
 
@@ -117,7 +117,7 @@ const options = { 'spanplan.name': 'default' }
 const named = { ...options, 'com.docker.network.endpoint.ifname': 'tap0' }
 
 test('what it is asked for', () => {
-  expect(describeNetwork(creation)).toEqual({
+  expect(networkBody(creation)).toEqual({
     name: 'span',
     driver: 'bridge',
     internal: true,
@@ -128,8 +128,8 @@ test('what it is asked for', () => {
     options: { metric: '200', mode: 'unmanaged', mtu: '9000' },
     subnets: [{ subnet: '198.18.0.0/26', lease_range: { start_ip: '198.18.0.4', end_ip: '198.18.0.9' } }]
   })
-  expect(describeNetwork(note)).toMatchObject({ options: { mode: 'unmanaged' }, ipam_options: { driver: 'none' } })
-  expect(describePlace({ ...place, options: named, address: '198.18.0.7' })).toEqual({
+  expect(networkBody(note)).toMatchObject({ options: { mode: 'unmanaged' }, ipam_options: { driver: 'none' } })
+  expect(endpointBody({ ...place, options: named, address: '198.18.0.7' })).toEqual({
     container: 'zeek',
     interface_name: 'tap0',
     static_ips: ['198.18.0.7'],
@@ -161,7 +161,7 @@ test('the same as commands', () => {
       '--header',
       'Content-Type: application/json',
       '--data',
-      JSON.stringify(describePlace({ ...place, options: named }))
+      JSON.stringify(endpointBody({ ...place, options: named }))
     ],
     'http://podman/v5.0.0/libpod/networks/span/connect'
   ])
